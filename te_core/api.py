@@ -1,0 +1,64 @@
+"""The only module of the core that plugins import: contracts, models, errors and the hook marker."""
+
+from te_core.clock import Clock
+from te_core.contracts.exchange import AccountContext, Capabilities, ExchangeAccount, ExchangeSpec
+from te_core.contracts.source import Publication, SignalSource, SignalSourceSpec, SourceContext, WebhookSpec
+from te_core.contracts.webhook import WebhookRequest, WebhookResponse
+from te_core.errors import (
+    AuthError,
+    ConfigError,
+    DuplicateClientOrderId,
+    InsufficientMargin,
+    JournalError,
+    NotReady,
+    OrderRejected,
+    OutcomeUnknown,
+    RateLimited,
+    SignalRejected,
+    TradeEngineError,
+)
+from te_core.hookspecs import hookimpl
+from te_core.model.instrument import Instrument
+from te_core.model.order import OrderReport, OrderRequest, OrderStatus, Side
+from te_core.model.position import Equity, MarginMode, Position
+from te_core.model.reading import Known, Unknown
+from te_core.model.signal import QuarantinedInput, Signal
+
+__all__ = [
+    "AccountContext",
+    "AuthError",
+    "Capabilities",
+    "Clock",
+    "ConfigError",
+    "DuplicateClientOrderId",
+    "Equity",
+    "ExchangeAccount",
+    "ExchangeSpec",
+    "InsufficientMargin",
+    "Instrument",
+    "JournalError",
+    "Known",
+    "MarginMode",
+    "NotReady",
+    "OrderRejected",
+    "OrderReport",
+    "OrderRequest",
+    "OrderStatus",
+    "OutcomeUnknown",
+    "Position",
+    "Publication",
+    "QuarantinedInput",
+    "RateLimited",
+    "Side",
+    "Signal",
+    "SignalRejected",
+    "SignalSource",
+    "SignalSourceSpec",
+    "SourceContext",
+    "TradeEngineError",
+    "Unknown",
+    "WebhookRequest",
+    "WebhookResponse",
+    "WebhookSpec",
+    "hookimpl",
+]

@@ -1,0 +1,131 @@
+"""Exchange accounts: what the engine calls, and what it gives them."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from pydantic import BaseModel
+
+from te_core.clock import Clock
+from te_core.model.instrument import Instrument
+from te_core.model.order import OrderReport, OrderRequest
+from te_core.model.position import Equity, MarginMode, Position
+from te_core.model.reading import Known
+
+if TYPE_CHECKING:
+    from aiohttp import ClientSession
+    from loguru import Logger
+
+Options = TypeVar("Options", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountContext(Generic[Options]):
+    """Everything an account instance may use.
+
+    ``signal_price`` gives the newest price that a signal stated for a symbol, with the time it was received.
+    ``state_dir`` belongs to this instance alone and survives restarts.
+    """
+
+    name: str
+    options: Options
+    clock: Clock
+    log: Logger
+    state_dir: Path
+    signal_price: Callable[[str], Known[Decimal] | None]
+    http: Callable[[], ClientSession]
+
+
+class ExchangeAccount(ABC):
+    """One account at one exchange, with its own credentials, in one-way position mode.
+
+    Symbols are the engine's (``BTCUSDT``). A method either gives a complete answer or raises: ``NotReady`` or
+    ``RateLimited`` (nothing was executed), ``AuthError``, ``OrderRejected`` and its kinds, or ``OutcomeUnknown``
+    when an order may have been executed. A partial answer is never returned.
+
+    Calls may come concurrently.
+    """
+
+    async def open(self) -> None:
+        """Connect and check credentials, account type and position mode. Raises ``AuthError``, ``NotReady``."""
+
+    async def close(self) -> None:
+        """Release connections. Called once."""
+
+    @abstractmethod
+    async def instruments(self, symbols: Sequence[str]) -> Mapping[str, Instrument]:
+        """Give the instruments of those symbols that the exchange has; others are left out."""
+
+    @abstractmethod
+    async def equity(self) -> Known[Equity]:
+        """Give the account's value in its quote currency."""
+
+    @abstractmethod
+    async def positions(self) -> Known[Mapping[str, Position]]:
+        """Give every position of the account. A symbol that is absent is flat."""
+
+    @abstractmethod
+    async def prices(self, symbols: Sequence[str]) -> Known[Mapping[str, Decimal]]:
+        """Give a present price of each symbol; one without a price is left out."""
+
+    @abstractmethod
+    async def set_leverage(self, symbol: str, leverage: int, margin_mode: MarginMode) -> None:
+        """Set the leverage that the symbol's position has or will have. "Unchanged" is a success."""
+
+    @abstractmethod
+    async def place_order(self, order: OrderRequest) -> OrderReport:
+        """Send one market order, once. Never retries by itself.
+
+        Raises ``OrderRejected`` (``InsufficientMargin``, ``DuplicateClientOrderId``), ``OutcomeUnknown`` when the
+        request may have arrived, ``NotReady`` only when it certainly has not.
+        """
+
+    @abstractmethod
+    async def find_order(self, symbol: str, client_order_id: str) -> OrderReport | None:
+        """Look up an order of ours by its client order id; None when the exchange does not know it (yet)."""
+
+    async def set_margin_mode(self, symbol: str, margin_mode: MarginMode) -> None:
+        """Set the margin mode of a flat symbol. "Unchanged" is a success. The default has nothing to set."""
+
+    async def watch(self, notify: Callable[[], None]) -> None:
+        """Call ``notify`` whenever the account's state changed from outside (private stream). Runs until cancelled."""
+        del notify
+        await asyncio.Event().wait()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What an exchange can do; the engine and the conformance suite go by it.
+
+    ``order_lookup``: ``find_order`` works by client order id; without it an outcome is judged by the position.
+    ``settle_after``: time after sending until "not found" is final: the receive window plus clock skew.
+    ``leverage_in_order``: leverage and margin mode travel in the order; they need not be set before.
+    ``margin_modes``: those that can be chosen. ``private_stream``: ``watch`` tells of changes.
+    ``duplicate_ids_refused``: a second order with one client order id is refused, not executed.
+    """
+
+    order_lookup: bool = True
+    settle_after: timedelta = timedelta(seconds=8)
+    leverage_in_order: bool = False
+    margin_modes: frozenset[MarginMode] = frozenset(MarginMode)
+    private_stream: bool = False
+    duplicate_ids_refused: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExchangeSpec(Generic[Options]):
+    """What an exchange plugin offers. ``name`` is the plugin's entry-point name."""
+
+    name: str
+    settings: type[Options]
+    factory: Callable[[AccountContext[Options]], ExchangeAccount]
+    capabilities: Capabilities = field(default_factory=Capabilities)
+    summary: str = ""
+    kind: str = field(default="exchange", init=False)

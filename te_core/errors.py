@@ -1,0 +1,127 @@
+"""Errors say what the engine should do next; their text says what is wrong, where, and what to do about it.
+
+Every error that a plugin raises on purpose is one of these. Anything else is a defect of the plugin and is
+contained by the supervisor.
+"""
+
+from __future__ import annotations
+
+
+class TradeEngineError(Exception):
+    """Base of every error that the engine raises or understands."""
+
+
+class ConfigError(TradeEngineError):
+    """The operator has to edit settings.
+
+    ``key`` is the dotted path (``symbols.BTCUSDT.weights``), ``file`` and ``line`` where it stands if known.
+    """
+
+    def __init__(
+        self, reason: str, *, key: str = "", value: object = None, file: str = "", line: int | None = None
+    ) -> None:
+        self.reason = reason
+        self.key = key
+        self.value = value
+        self.file = file
+        self.line = line
+        place = file + (f":{line}" if line else "")
+        shown = f"{key} = {value!r}" if key and value is not None else key
+        super().__init__(": ".join(part for part in (place, shown, reason) if part))
+
+
+class PluginError(TradeEngineError):
+    """A plugin cannot be used; the rest of the engine goes on without it."""
+
+    def __init__(self, name: str, reason: str, *, distribution: str = "") -> None:
+        self.name = name
+        self.reason = reason
+        self.distribution = distribution
+        package = f" ({distribution})" if distribution else ""
+        super().__init__(f"plugin {name}{package}: {reason}")
+
+
+class PluginLoadError(PluginError):
+    """Importing, registering or describing the plugin failed."""
+
+
+class PluginIncompatible(PluginError):
+    """The plugin asks for another version of te-core or for a package that is missing."""
+
+
+class PluginConflict(PluginError):
+    """Two distributions offer a plugin under one name; both are refused."""
+
+
+class NotReady(TradeEngineError):
+    """The other side cannot answer now; nothing was executed. Back off and try again.
+
+    ``retry_after`` is in seconds, when the other side said so.
+    """
+
+    def __init__(self, reason: str, *, retry_after: float | None = None) -> None:
+        self.reason = reason
+        self.retry_after = retry_after
+        super().__init__(reason)
+
+
+class RateLimited(NotReady):
+    """The request budget is used up; nothing was executed. Everyone who shares the budget backs off."""
+
+
+class AuthError(TradeEngineError):
+    """Credentials, permissions or an address list refuse us: the instance stops until its settings change."""
+
+
+class OrderRejected(TradeEngineError):
+    """The exchange refused the order for good; it is never sent again unchanged. ``code`` is the exchange's own."""
+
+    def __init__(self, reason: str, *, code: str = "") -> None:
+        self.reason = reason
+        self.code = code
+        super().__init__(f"{reason} [{code}]" if code else reason)
+
+
+class InsufficientMargin(OrderRejected):
+    """The account's free margin does not cover the order."""
+
+
+class DuplicateClientOrderId(OrderRejected):
+    """An order with this client order id exists already: it was found, it has not failed. Look it up."""
+
+
+class OutcomeUnknown(TradeEngineError):
+    """The order may or may not have been executed (timeout, dropped connection, 5xx): look before sending again."""
+
+
+class JournalError(TradeEngineError):
+    """The journal cannot be used: unreadable, damaged, or a write failed."""
+
+
+class JournalTooNew(JournalError):
+    """A newer version of the engine wrote this journal; this one refuses to touch it."""
+
+
+class JournalLocked(JournalError):
+    """Another process holds the journal (invariant I15). ``pid`` is its process id, if known."""
+
+    def __init__(self, path: str, pid: int | None) -> None:
+        self.pid = pid
+        holder = f"process {pid}" if pid else "another process"
+        super().__init__(
+            f"journal {path} is in use by {holder}: one engine per journal. "
+            "Stop that one first, or choose another state folder with TE_HOME."
+        )
+
+
+class SignalRejected(TradeEngineError):
+    """Input of a source that cannot become a signal; it changes no state.
+
+    ``field`` names the offending field, ``hint`` what to change.
+    """
+
+    def __init__(self, reason: str, *, field: str = "", hint: str = "") -> None:
+        self.reason = reason
+        self.field = field
+        self.hint = hint
+        super().__init__(": ".join(part for part in (field, reason) if part) + (f" ({hint})" if hint else ""))

@@ -1,0 +1,48 @@
+"""The hooks that a plugin implements. They are synchronous and only describe; all async life is in the objects
+that the specs' factories make.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pluggy
+
+from te_core.contracts.exchange import ExchangeSpec
+from te_core.contracts.source import SignalSourceSpec
+
+PROJECT = "trade_engine"
+ENTRY_POINT_GROUP = "trade_engine.plugins"
+PREFIX = "te_"
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@hookspec
+def te_signal_sources() -> Iterable[SignalSourceSpec[Any]]:  # type: ignore[empty-body]
+    """Offer signal sources.
+
+    Example::
+
+        from te_core.api import SignalSourceSpec, hookimpl
+
+        @hookimpl
+        def te_signal_sources():
+            yield SignalSourceSpec(name="oracle", settings=OracleOptions, factory=OracleSource)
+    """
+
+
+@hookspec
+def te_exchanges() -> Iterable[ExchangeSpec[Any]]:  # type: ignore[empty-body]
+    """Offer exchanges.
+
+    Example::
+
+        from te_core.api import ExchangeSpec, hookimpl
+
+        @hookimpl
+        def te_exchanges():
+            yield ExchangeSpec(name="acme", settings=AcmeOptions, factory=AcmeAccount)
+    """

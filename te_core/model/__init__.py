@@ -1,0 +1,1 @@
+"""Frozen values that everything else is made of. Money and sizes are ``Decimal``, times are aware UTC."""

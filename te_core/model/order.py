@@ -1,0 +1,128 @@
+"""Orders: what is asked for, what was journaled, what became of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from te_core.model.position import MarginMode
+
+
+class Side(StrEnum):
+    """Direction of an order."""
+
+    BUY = "buy"
+    SELL = "sell"
+
+    @classmethod
+    def of(cls, quantity: Decimal) -> Side:
+        """Side that moves a position by a signed, non-zero quantity."""
+        return cls.BUY if quantity > 0 else cls.SELL
+
+    @property
+    def sign(self) -> int:
+        """+1 for buy, -1 for sell."""
+        return 1 if self is Side.BUY else -1
+
+
+class OrderStatus(StrEnum):
+    """State of an order at the exchange. OPEN: may still fill. The others are final."""
+
+    OPEN = "open"
+    FILLED = "filled"
+    CANCELLED = "cancelled"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderRequest:
+    """One market order. ``quantity`` is unsigned, in base units, a multiple of the instrument's step.
+
+    ``leverage`` and ``margin_mode`` are what the position shall have; exchanges that carry them in the order use
+    them, the others have been set before. ``reference_price`` is the price that the order was sized with.
+    """
+
+    client_order_id: str
+    symbol: str
+    side: Side
+    quantity: Decimal
+    reduce_only: bool
+    leverage: int
+    margin_mode: MarginMode
+    reference_price: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderReport:
+    """What the exchange says of an order. ``filled`` in base units, unsigned; None where it does not say yet."""
+
+    client_order_id: str
+    status: OrderStatus
+    filled: Decimal | None = None
+    average_price: Decimal | None = None
+    fee: Decimal | None = None
+    reason: str = ""
+
+
+class IntentState(StrEnum):
+    """State of a journaled intent. OPEN: its outcome is not known yet. The others are settled."""
+
+    OPEN = "open"
+    FILLED = "filled"
+    CANCELLED = "cancelled"
+    REJECTED = "rejected"
+    REFUSED = "refused"
+    """Our own limits refused it; it never left."""
+    UNSENT = "unsent"
+    """It certainly did not reach the exchange; its id may be used again."""
+    LOST = "lost"
+    """Not found after the exchange's receive window: it was never executed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """One order of a plan, journaled before it is sent (I3).
+
+    ``client_order_id`` follows from journal, account, symbol, revision, step and chunk.
+    """
+
+    client_order_id: str
+    account: str
+    symbol: str
+    revision: int
+    step: int
+    chunk: int
+    side: Side
+    quantity: Decimal
+    reduce_only: bool
+    leverage: int
+    margin_mode: MarginMode
+    reference_price: Decimal
+    created_at: datetime
+
+    def request(self) -> OrderRequest:
+        """Return the order that this intent sends."""
+        return OrderRequest(
+            client_order_id=self.client_order_id,
+            symbol=self.symbol,
+            side=self.side,
+            quantity=self.quantity,
+            reduce_only=self.reduce_only,
+            leverage=self.leverage,
+            margin_mode=self.margin_mode,
+            reference_price=self.reference_price,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """The known outcome of an intent."""
+
+    client_order_id: str
+    state: IntentState
+    at: datetime
+    filled: Decimal | None = None
+    average_price: Decimal | None = None
+    reason: str = ""

@@ -1,0 +1,86 @@
+"""From weighted signals to what one account shall hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from te_core.model.position import MarginMode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Term:
+    """One source's part in a blend: ``weight`` x ``depth``. ``note`` says why a depth was replaced (expired …)."""
+
+    source: str
+    weight: Decimal
+    depth: Decimal
+    leverage: Decimal | None = None
+    price: Decimal | None = None
+    time: datetime | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blend:
+    """The weighted opinion of all sources on a symbol: depth -1 … 1, leverage a whole number >= 1."""
+
+    symbol: str
+    depth: Decimal
+    leverage: int
+    terms: tuple[Term, ...]
+    price: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What an account should hold on a symbol. ``revision`` grows by one with every change, from 1.
+
+    ``reason`` says what changed it; ``terms`` are the blend's, for the explanation (I11).
+    """
+
+    account: str
+    symbol: str
+    revision: int
+    depth: Decimal
+    leverage: int
+    margin_mode: MarginMode
+    reason: str
+    created_at: datetime
+    price: Decimal | None = None
+    terms: tuple[Term, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goal:
+    """A target turned into a signed base quantity with one snapshot's equity and one price; kept until it changes.
+
+    ``unrounded`` is equity x depth x leverage / price; ``notes`` say what then changed it (rounding, minimum, limits).
+    """
+
+    account: str
+    symbol: str
+    revision: int
+    quantity: Decimal
+    leverage: int
+    margin_mode: MarginMode
+    depth: Decimal
+    equity: Decimal
+    price: Decimal
+    unrounded: Decimal
+    contract_size: Decimal
+    quantity_step: Decimal
+    sized_at: datetime
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirmation:
+    """A read showed the account at its goal: drift is measured against this quantity."""
+
+    account: str
+    symbol: str
+    revision: int
+    quantity: Decimal
+    at: datetime

@@ -1,0 +1,246 @@
+"""The one schema of ``settings.toml``. A plugin's own keys stand beside the core's in its section; the core
+collects them in ``options`` and the plugin's model validates them.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from datetime import timedelta
+from decimal import Decimal
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+
+from te_core.model.position import MarginMode
+
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)")
+
+
+def parse_duration(value: object) -> object:
+    """Turn ``30``, ``"30s"``, ``"1h 30m"`` or ``"7d"`` into a ``timedelta``; other values pass through."""
+    if isinstance(value, bool):
+        raise ValueError("a duration is a number of seconds or a text such as '30s', '5m', '12h', '7d'")
+    if isinstance(value, int | float):
+        return timedelta(seconds=value)
+    if not isinstance(value, str):
+        return value
+    text = value.strip().lower()
+    if not text or _DURATION.sub("", text).strip():
+        raise ValueError("a duration is a number of seconds or a text such as '30s', '5m', '12h', '7d'")
+    return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in _DURATION.findall(text)))
+
+
+def _decimal_from_text(value: object) -> object:
+    """TOML floats become the decimal that was written, not the binary one."""
+    return Decimal(repr(value)) if isinstance(value, float) else value
+
+
+Duration = Annotated[timedelta, BeforeValidator(parse_duration), Field(ge=timedelta(0))]
+Number = Annotated[Decimal, BeforeValidator(_decimal_from_text), Field(allow_inf_nan=False)]
+Share = Annotated[Number, Field(ge=0, le=1)]
+Positive = Annotated[Number, Field(gt=0)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+SymbolName = Annotated[str, Field(pattern=r"^[A-Z0-9]{2,32}$")]
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class Section(BaseModel):
+    """A table of the settings file: unknown keys are refused, values are frozen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PluginSection(Section):
+    """A table whose unknown keys belong to a plugin: they are collected in ``options``."""
+
+    plugin: str
+    enabled: bool = True
+    options: dict[str, Any] = Field(default_factory=dict, exclude=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _collect_options(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or "options" in data:
+            return data
+        own = {key: value for key, value in data.items() if key in cls.model_fields}
+        return {**own, "options": {key: value for key, value in data.items() if key not in own}}
+
+
+class LimitSettings(Section):
+    """Limits that hold at every moment (I6). Money in the account's quote currency. None: no limit.
+
+    ``price_distance``: largest share by which the price may differ from the newest signal's own price for an
+    increase. ``orders_per_minute`` counts every order; only increases are held back by it.
+    """
+
+    leverage: Annotated[int, Field(ge=1)] | None = None
+    order_notional: Positive | None = None
+    symbol_exposure: Positive | None = None
+    account_exposure: Positive | None = None
+    orders_per_minute: Annotated[int, Field(ge=1)] | None = 600
+    price_distance: Positive | None = None
+
+
+class GlobalLimitSettings(LimitSettings):
+    """Limits of every account, and ``total_exposure`` over all accounts together."""
+
+    total_exposure: Positive | None = None
+
+
+class EngineSettings(Section):
+    """``resync``: how often each account is read without cause. ``strict``: a broken plugin stops the start."""
+
+    resync: Duration = timedelta(seconds=30)
+    strict: bool = False
+    backoff_first: Duration = timedelta(seconds=5)
+    backoff_last: Duration = timedelta(seconds=120)
+
+
+class ListenerSettings(Section):
+    """Where a listener binds. ``trusted_proxies``: addresses whose ``X-Forwarded-For`` is believed."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8787
+    trusted_proxies: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _networks(self) -> Self:
+        for proxy in self.trusted_proxies:
+            ipaddress.ip_network(proxy, strict=False)
+        return self
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a listening address can only be reached from this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class PrivateListenerSettings(Section):
+    """The API of ``te status`` and friends. Outside loopback it needs a ``token`` of at least 24 characters."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8788
+    token: SecretStr | None = None
+
+    @model_validator(mode="after")
+    def _guarded(self) -> Self:
+        if not is_loopback(self.host) and (self.token is None or len(self.token.get_secret_value()) < 24):
+            raise ValueError(
+                f"host {self.host} can be reached from outside: set listen.private.token "
+                "(24 characters or more) in .secrets.toml, or listen on 127.0.0.1"
+            )
+        return self
+
+
+class ListenSettings(Section):
+    """The public listener takes webhooks only; the private one has the API and health."""
+
+    public: ListenerSettings = ListenerSettings()
+    private: PrivateListenerSettings = PrivateListenerSettings()
+
+
+class LogSettings(Section):
+    """``format``: readable lines or one JSON object a line. ``file``: also write there (rotated at 10 MB)."""
+
+    level: Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    format: Literal["text", "json"] = "text"
+    file: str | None = None
+
+
+class JournalSettings(Section):
+    """``file`` is relative to the state folder. ``keep``: age after which what is no longer in force is deleted."""
+
+    file: str = "journal.sqlite3"
+    keep: Duration = timedelta(days=90)
+    quarantine: Annotated[int, Field(ge=0, le=100_000)] = 500
+
+
+class PluginSwitch(Section):
+    """``enabled = false`` stops every instance of the plugin."""
+
+    enabled: bool = True
+
+
+class SourceSettings(PluginSection):
+    """A signal source. ``symbols`` maps its spellings to the engine's.
+
+    ``max_age``: a signal older than this has expired (None: never). ``on_expiry``: keep its depth, or take it as flat.
+    """
+
+    symbols: dict[str, SymbolName] = Field(default_factory=dict)
+    max_age: Duration | None = None
+    on_expiry: Literal["hold", "flat"] = "hold"
+
+
+class AccountSettings(PluginSection):
+    """An exchange account. A disabled one closes what the engine opened there, then rests.
+
+    ``equity``: wallet balance, or with unrealised profit. ``drift``: put right what others changed, or only say so.
+    ``adopt``: take over positions that the engine never opened. ``leverage``: instead of the symbol's;
+    ``rebalance = "band"`` resizes when the size would differ by more than the share ``band``.
+    """
+
+    equity: Literal["wallet", "total"] = "wallet"
+    drift: Literal["heal", "alert"] = "heal"
+    adopt: bool = False
+    below_minimum: Literal["skip", "raise"] = "skip"
+    margin_mode: MarginMode = MarginMode.ISOLATED
+    leverage: Annotated[int, Field(ge=1)] | None = None
+    rebalance: Literal["on_change", "band"] = "on_change"
+    band: Annotated[Share, Field(gt=0)] = Decimal("0.05")
+    concurrency: Annotated[int, Field(ge=1, le=100)] = 10
+    limits: LimitSettings = LimitSettings()
+
+
+class SymbolSettings(Section):
+    """``weights``: the largest share of an account that each source may steer here; together at most 1.
+
+    ``leverage`` is used when no source states one.
+    """
+
+    leverage: Annotated[int, Field(ge=1)] = 1
+    weights: dict[str, Share] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _at_most_one(self) -> Self:
+        total = sum(self.weights.values(), Decimal(0))
+        if total > 1:
+            raise ValueError(f"weights add up to {total}: together they may be 1 at most")
+        return self
+
+
+class Settings(Section):
+    """Everything in ``settings.toml``, ``.secrets.toml`` and ``TE_`` variables, core and plugins."""
+
+    engine: EngineSettings = EngineSettings()
+    listen: ListenSettings = ListenSettings()
+    logs: LogSettings = LogSettings()
+    journal: JournalSettings = JournalSettings()
+    limits: GlobalLimitSettings = GlobalLimitSettings()
+    plugins: dict[Name, PluginSwitch] = Field(default_factory=dict)
+    sources: dict[Name, SourceSettings] = Field(default_factory=dict)
+    accounts: dict[Name, AccountSettings] = Field(default_factory=dict)
+    symbols: dict[SymbolName, SymbolSettings] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _known_sources(self) -> Self:
+        for symbol, settings in self.symbols.items():
+            for source in settings.weights:
+                if source not in self.sources:
+                    known = ", ".join(self.sources) or "none"
+                    raise ValueError(
+                        f"symbols.{symbol}.weights.{source}: there is no [sources.{source}] (known: {known})"
+                    )
+        return self
+
+    def plugin_enabled(self, plugin: str) -> bool:
+        """Tell whether instances of a plugin may run; plugins are on unless switched off."""
+        switch = self.plugins.get(plugin)
+        return switch is None or switch.enabled

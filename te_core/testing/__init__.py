@@ -1,0 +1,1 @@
+"""The kit for plugin authors: virtual clock, fakes, conformance suites."""

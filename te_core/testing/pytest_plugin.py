@@ -1,0 +1,29 @@
+"""Lets ``async def`` tests run: on the virtual clock, or on a real loop when marked ``real_clock``."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+
+import pytest
+
+from te_core.testing import virtual_clock
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the marker, for projects that do not."""
+    config.addinivalue_line("markers", "real_clock: runs on a real event loop (sockets, processes)")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run coroutine tests to their end."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    names = pyfuncitem._fixtureinfo.argnames  # noqa: SLF001 - pytest offers no public list of them
+    call = pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names})
+    if pyfuncitem.get_closest_marker("real_clock"):
+        asyncio.run(call)
+    else:
+        virtual_clock.run(call)
+    return True

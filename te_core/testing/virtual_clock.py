@@ -1,0 +1,89 @@
+"""An event loop whose time jumps to the next timer, so that hours of waiting pass at once and always alike."""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+from collections.abc import Coroutine
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class VirtualDeadlock(RuntimeError):
+    """Every task waits and no timer is left: in real time this would hang for ever."""
+
+
+class _JumpingSelector(selectors.BaseSelector):
+    """Never waits for real: it moves the loop's time to the next timer instead."""
+
+    def __init__(self) -> None:
+        self.loop: VirtualLoop | None = None
+        self._keys: dict[Any, selectors.SelectorKey] = {}
+
+    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        key = selectors.SelectorKey(fileobj, fileobj if isinstance(fileobj, int) else fileobj.fileno(), events, data)
+        self._keys[fileobj] = key
+        return key
+
+    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
+        return self._keys.pop(fileobj)
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        assert self.loop is not None
+        if timeout is None:
+            raise VirtualDeadlock("every task waits and no timer is set")
+        if timeout > 0:
+            self.loop.jump()
+        return []
+
+    def get_map(self) -> Any:
+        return self._keys
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """Runs timers in order without waiting. No sockets, no threads: those belong to real-clock tests."""
+
+    def __init__(self) -> None:
+        selector = _JumpingSelector()
+        self._now = 0.0
+        super().__init__(selector)
+        selector.loop = self
+
+    def time(self) -> float:
+        """Virtual seconds since the loop was made."""
+        return self._now
+
+    def jump(self) -> None:
+        """Move to the earliest timer."""
+        scheduled = self._scheduled  # type: ignore[attr-defined]
+        self._now = max(self._now, scheduled[0].when())
+
+    def run_in_executor(self, *_args: Any, **_kwargs: Any) -> Any:
+        """Threads have no place on virtual time."""
+        raise RuntimeError("no threads on the virtual clock: inject the blocking part")
+
+
+class VirtualClock:
+    """The clock port that follows the running virtual loop; ``shift`` steps the wall time alone."""
+
+    def __init__(self, start: datetime = START) -> None:
+        self._start = start
+        self.shift = timedelta(0)
+
+    def now(self) -> datetime:
+        """Aware UTC wall time."""
+        return self._start + self.shift + timedelta(seconds=self.monotonic())
+
+    def monotonic(self) -> float:
+        """Seconds of the running loop."""
+        return asyncio.get_running_loop().time()
+
+
+def run(main: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine on a fresh virtual loop; like ``asyncio.run``."""
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        return runner.run(main)
