@@ -1,7 +1,7 @@
 """Time comes in through this port, so that the whole engine runs under a virtual clock.
 
-Waiting is ``asyncio.sleep`` and ``asyncio.timeout``: they follow the event loop's time, which the virtual loop
-jumps. (``asyncio.wait_for`` is banned: on Python 3.11 it can swallow a cancellation.)
+Waiting is ``asyncio.sleep`` and ``asyncio.timeout``: they follow the event loop's time, which the virtual
+loop jumps. (``asyncio.wait_for`` is banned: on Python 3.11 it can swallow a cancellation.)
 """
 
 from __future__ import annotations

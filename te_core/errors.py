@@ -74,7 +74,7 @@ class AuthError(TradeEngineError):
 
 
 class OrderRejected(TradeEngineError):
-    """The exchange refused the order for good; it is never sent again unchanged. ``code`` is the exchange's own."""
+    """The exchange refused the order for good: it is never sent again unchanged. ``code`` is its own."""
 
     def __init__(self, reason: str, *, code: str = "") -> None:
         self.reason = reason
@@ -91,7 +91,7 @@ class DuplicateClientOrderId(OrderRejected):
 
 
 class OutcomeUnknown(TradeEngineError):
-    """The order may or may not have been executed (timeout, dropped connection, 5xx): look before sending again."""
+    """The order may have been executed (timeout, dropped connection, 5xx): look before sending again."""
 
 
 class JournalError(TradeEngineError):

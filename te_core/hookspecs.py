@@ -1,5 +1,5 @@
-"""The hooks that a plugin implements. They are synchronous and only describe; all async life is in the objects
-that the specs' factories make.
+"""The hooks that a plugin implements. They are synchronous and only describe; all async life is in the
+objects that the specs' factories make.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
 @hookspec
-def te_signal_sources() -> Iterable[SignalSourceSpec[Any]]:  # type: ignore[empty-body]
+def te_signal_sources() -> Iterable[SignalSourceSpec[Any]]:  # type: ignore[empty-body]  # only a description
     """Offer signal sources.
 
     Example::
@@ -35,7 +35,7 @@ def te_signal_sources() -> Iterable[SignalSourceSpec[Any]]:  # type: ignore[empt
 
 
 @hookspec
-def te_exchanges() -> Iterable[ExchangeSpec[Any]]:  # type: ignore[empty-body]
+def te_exchanges() -> Iterable[ExchangeSpec[Any]]:  # type: ignore[empty-body]  # only a description
     """Offer exchanges.
 
     Example::

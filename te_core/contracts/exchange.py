@@ -47,14 +47,14 @@ class ExchangeAccount(ABC):
     """One account at one exchange, with its own credentials, in one-way position mode.
 
     Symbols are the engine's (``BTCUSDT``). A method either gives a complete answer or raises: ``NotReady`` or
-    ``RateLimited`` (nothing was executed), ``AuthError``, ``OrderRejected`` and its kinds, or ``OutcomeUnknown``
-    when an order may have been executed. A partial answer is never returned.
+    ``RateLimited`` (nothing was executed), ``AuthError``, ``OrderRejected`` and its kinds, or
+    ``OutcomeUnknown`` when an order may have been executed. A partial answer is never returned.
 
     Calls may come concurrently.
     """
 
     async def open(self) -> None:
-        """Connect and check credentials, account type and position mode. Raises ``AuthError``, ``NotReady``."""
+        """Connect; check credentials, account type and position mode. Raises ``AuthError``, ``NotReady``."""
 
     async def close(self) -> None:
         """Release connections. Called once."""
@@ -83,8 +83,8 @@ class ExchangeAccount(ABC):
     async def place_order(self, order: OrderRequest) -> OrderReport:
         """Send one market order, once. Never retries by itself.
 
-        Raises ``OrderRejected`` (``InsufficientMargin``, ``DuplicateClientOrderId``), ``OutcomeUnknown`` when the
-        request may have arrived, ``NotReady`` only when it certainly has not.
+        Raises ``OrderRejected`` (``InsufficientMargin``, ``DuplicateClientOrderId``), ``OutcomeUnknown`` when
+        the request may have arrived, ``NotReady`` only when it certainly has not.
         """
 
     @abstractmethod
@@ -95,7 +95,7 @@ class ExchangeAccount(ABC):
         """Set the margin mode of a flat symbol. "Unchanged" is a success. The default has nothing to set."""
 
     async def watch(self, notify: Callable[[], None]) -> None:
-        """Call ``notify`` whenever the account's state changed from outside (private stream). Runs until cancelled."""
+        """Call ``notify`` whenever the account's state changed from outside, until cancelled."""
         del notify
         await asyncio.Event().wait()
 
@@ -104,7 +104,7 @@ class ExchangeAccount(ABC):
 class Capabilities:
     """What an exchange can do; the engine and the conformance suite go by it.
 
-    ``order_lookup``: ``find_order`` works by client order id; without it an outcome is judged by the position.
+    ``order_lookup``: ``find_order`` works by client order id; without it the position judges an outcome.
     ``settle_after``: time after sending until "not found" is final: the receive window plus clock skew.
     ``leverage_in_order``: leverage and margin mode travel in the order; they need not be set before.
     ``margin_modes``: those that can be chosen. ``private_stream``: ``watch`` tells of changes.

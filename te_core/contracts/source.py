@@ -35,9 +35,9 @@ class Publication(StrEnum):
 class Publish(Protocol):
     """Hand a signal to the engine.
 
-    The call itself takes the signal (later calls of ``SourceContext.latest`` see it); awaiting the result waits
-    until it is durable. Raises ``NotReady`` or ``JournalError`` when it could not be kept: then nothing changed.
-    With ``dedupe_for`` a second signal of the same ``delivery_id`` within that time changes nothing.
+    The call itself takes the signal (later calls of ``SourceContext.latest`` see it); awaiting the result
+    waits until it is durable. Raises ``NotReady`` or ``JournalError`` when it could not be kept: then nothing
+    changed. With ``dedupe_for`` a second signal of the same ``delivery_id`` within that time changes nothing.
     """
 
     def __call__(self, signal: Signal, *, dedupe_for: timedelta | None = None) -> Awaitable[Publication]:
@@ -94,7 +94,7 @@ class SignalSource(ABC):  # noqa: B024 - both halves are optional: a source list
 class WebhookSpec(Generic[Options]):
     """How the world reaches a source that listens.
 
-    ``path`` gives the path below ``/hooks/<name>``, token included (``/s3cret``): it is shown only where asked for.
+    ``path`` gives the path below ``/hooks/<name>``, token included (``/s3cret``): shown only where asked for.
     ``example`` gives a complete message for one of the source's own symbol spellings.
     """
 
@@ -106,8 +106,8 @@ class WebhookSpec(Generic[Options]):
 class SignalSourceSpec(Generic[Options]):
     """What a signal plugin offers.
 
-    ``name`` is the plugin's entry-point name. ``generated_secrets`` are options that ``te run`` fills with a random
-    value in ``.secrets.toml`` when they are missing.
+    ``name`` is the plugin's entry-point name. ``generated_secrets`` are options that ``te run`` fills with a
+    random value in ``.secrets.toml`` when they are missing.
     """
 
     name: str

@@ -14,7 +14,8 @@ class WebhookRequest:
 
     ``tail``: path segments after the source's name, URL-decoded (``("token",)``).
     ``headers``: names in lower case. ``query``: the last value of each parameter. ``body``: raw, at most the
-    listener's limit (64 KiB). ``client``: the sender's address; behind a trusted proxy the right-most forwarded one.
+    listener's limit (64 KiB). ``client``: the sender's address; behind a trusted proxy the right-most
+    forwarded one.
     """
 
     method: str

@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """A line of the engine's history: drift, an outage's start or end, refused settings, a limit that held."""
+    """A line of the engine's history: drift, an outage's start or end, refused settings, a limit at work."""
 
     at: datetime
     kind: str

@@ -40,8 +40,8 @@ class OrderStatus(StrEnum):
 class OrderRequest:
     """One market order. ``quantity`` is unsigned, in base units, a multiple of the instrument's step.
 
-    ``leverage`` and ``margin_mode`` are what the position shall have; exchanges that carry them in the order use
-    them, the others have been set before. ``reference_price`` is the price that the order was sized with.
+    ``leverage`` and ``margin_mode`` are what the position shall have; exchanges that carry them in the order
+    use them, the others have been set before. ``reference_price`` is the price that the order was sized with.
     """
 
     client_order_id: str
@@ -56,7 +56,7 @@ class OrderRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderReport:
-    """What the exchange says of an order. ``filled`` in base units, unsigned; None where it does not say yet."""
+    """What the exchange says of an order. ``filled``: base units, unsigned; None where not said yet."""
 
     client_order_id: str
     status: OrderStatus

@@ -34,7 +34,8 @@ class Position:
 class Equity:
     """The value of an account in its quote currency.
 
-    ``wallet``: balance without unrealised profit. ``total``: with it. ``free``: usable as margin, None if unknown.
+    ``wallet``: balance without unrealised profit. ``total``: with it. ``free``: usable as margin, None if not
+    known.
     """
 
     wallet: Decimal

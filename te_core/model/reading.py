@@ -13,7 +13,8 @@ T_co = TypeVar("T_co", covariant=True)
 class Known(Generic[T_co]):
     """A value that was true at ``as_of`` or later.
 
-    ``as_of`` is when the request was sent (not when the answer came), or the exchange's own time of the state.
+    ``as_of`` is when the request was sent (not when the answer came), or the exchange's own time of the
+    state.
     """
 
     value: T_co

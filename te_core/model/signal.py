@@ -18,7 +18,7 @@ class Signal:
     ``depth``: signed share of the source's allotment, -1 … 1; 0 is flat.
     ``leverage``: the source's wish, > 0, or None to leave it to the settings.
     ``price``: quote currency per base unit, > 0, or None.
-    ``time``: when the source says it was said (its own clock); ``received_at``: when it reached us (our clock).
+    ``time``: when the source says it was said (its clock); ``received_at``: when it reached us (our clock).
     ``sequence``: the source's own ordering key, if any.
     ``delivery_id``: equal for two deliveries of one message, so that the second changes nothing (I2).
     ``current``: False when ordering placed it before a signal that came earlier: kept for the record only.

@@ -11,7 +11,7 @@ from te_core.model.position import MarginMode
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Term:
-    """One source's part in a blend: ``weight`` x ``depth``. ``note`` says why a depth was replaced (expired …)."""
+    """One source's part in a blend: ``weight`` x ``depth``. ``note``: why the depth was replaced."""
 
     source: str
     weight: Decimal
@@ -54,9 +54,10 @@ class Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Goal:
-    """A target turned into a signed base quantity with one snapshot's equity and one price; kept until it changes.
+    """A target turned into a signed base quantity with one snapshot's equity and one price.
 
-    ``unrounded`` is equity x depth x leverage / price; ``notes`` say what then changed it (rounding, minimum, limits).
+    It is kept until the target changes. ``unrounded`` is equity x depth x leverage / price; ``notes`` say
+    what then changed it (rounding, minimum, limits).
     """
 
     account: str

@@ -90,7 +90,7 @@ class GlobalLimitSettings(LimitSettings):
 
 
 class EngineSettings(Section):
-    """``resync``: how often each account is read without cause. ``strict``: a broken plugin stops the start."""
+    """``resync``: how often each account is read without cause. ``strict``: a broken plugin stops it."""
 
     resync: Duration = timedelta(seconds=30)
     strict: bool = False
@@ -123,7 +123,7 @@ def is_loopback(host: str) -> bool:
 
 
 class PrivateListenerSettings(Section):
-    """The API of ``te status`` and friends. Outside loopback it needs a ``token`` of at least 24 characters."""
+    """The API of ``te status`` and friends. Outside loopback it needs a ``token`` (24 characters or more)."""
 
     host: str = "127.0.0.1"
     port: Port = 8788
@@ -155,7 +155,7 @@ class LogSettings(Section):
 
 
 class JournalSettings(Section):
-    """``file`` is relative to the state folder. ``keep``: age after which what is no longer in force is deleted."""
+    """``file``: relative to the state folder. ``keep``: age after which what is not in force is deleted."""
 
     file: str = "journal.sqlite3"
     keep: Duration = timedelta(days=90)
@@ -171,7 +171,8 @@ class PluginSwitch(Section):
 class SourceSettings(PluginSection):
     """A signal source. ``symbols`` maps its spellings to the engine's.
 
-    ``max_age``: a signal older than this has expired (None: never). ``on_expiry``: keep its depth, or take it as flat.
+    ``max_age``: a signal older than this has expired (None: never). ``on_expiry``: keep its depth, or take it
+    as flat.
     """
 
     symbols: dict[str, SymbolName] = Field(default_factory=dict)
@@ -182,9 +183,9 @@ class SourceSettings(PluginSection):
 class AccountSettings(PluginSection):
     """An exchange account. A disabled one closes what the engine opened there, then rests.
 
-    ``equity``: wallet balance, or with unrealised profit. ``drift``: put right what others changed, or only say so.
-    ``adopt``: take over positions that the engine never opened. ``leverage``: instead of the symbol's;
-    ``rebalance = "band"`` resizes when the size would differ by more than the share ``band``.
+    ``equity``: wallet balance, or with unrealised profit. ``drift``: put right what others changed, or
+    say so. ``adopt``: take over positions that the engine never opened. ``leverage``: instead of the
+    symbol's. ``rebalance = "band"`` resizes when the size would differ by more than the share ``band``.
     """
 
     equity: Literal["wallet", "total"] = "wallet"

@@ -1,14 +1,16 @@
-"""An event loop whose time jumps to the next timer, so that hours of waiting pass at once and always alike."""
+"""An event loop whose time jumps to the next timer: hours of waiting pass at once and always alike."""
 
 from __future__ import annotations
 
 import asyncio
 import selectors
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Executor
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, TypeVar, TypeVarTuple
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -25,7 +27,8 @@ class _JumpingSelector(selectors.BaseSelector):
         self._keys: dict[Any, selectors.SelectorKey] = {}
 
     def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
-        key = selectors.SelectorKey(fileobj, fileobj if isinstance(fileobj, int) else fileobj.fileno(), events, data)
+        number = fileobj if isinstance(fileobj, int) else fileobj.fileno()
+        key = selectors.SelectorKey(fileobj, number, events, data)
         self._keys[fileobj] = key
         return key
 
@@ -59,11 +62,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def jump(self) -> None:
         """Move to the earliest timer."""
-        scheduled = self._scheduled  # type: ignore[attr-defined]
+        scheduled = self._scheduled  # type: ignore[attr-defined]  # BaseEventLoop keeps its timers there
         self._now = max(self._now, scheduled[0].when())
 
-    def run_in_executor(self, *_args: Any, **_kwargs: Any) -> Any:
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts
+    ) -> asyncio.Future[T]:
         """Threads have no place on virtual time."""
+        del executor, func, args
         raise RuntimeError("no threads on the virtual clock: inject the blocking part")
 
 
