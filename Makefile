@@ -1,0 +1,91 @@
+# make run    start the engine          make check  format, lint, types, layers
+# make test   run all tests             make bench  measure speed and memory
+# make soak   kill -9 and restart, 200 times     make fuzz   100,000 malformed alerts
+# make wheels build every package       make lock   pin the newest versions that fit
+#
+# Needs Python 3.11 or newer and a package index that pip or uv knows. With uv on the PATH it installs faster.
+
+VENV     ?= .venv
+UV       ?= $(shell command -v uv 2>/dev/null)
+PYTHON   ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3 python; do \
+                "$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
+SETTINGS ?= settings.toml
+WORKERS  ?= auto
+TESTS    ?= tests plugins
+BIN      := $(VENV)/bin
+PLUGINS  := $(patsubst %/pyproject.toml,%,$(sort $(wildcard plugins/*/pyproject.toml)))
+PROJECTS := . $(PLUGINS)
+CODE     := te_core $(wildcard bench scripts) $(PLUGINS) tests
+
+ifneq ($(UV),)
+MAKE_VENV = $(UV) venv --quiet --seed --allow-existing $(if $(PYTHON),--python $(PYTHON),--python '>=3.11') $(VENV)
+INSTALL   = $(UV) pip install --quiet --python $(BIN)/python
+else
+MAKE_VENV = $(PYTHON) -m venv $(VENV)
+INSTALL   = $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input
+endif
+
+.PHONY: help run install test check bench soak fuzz lock wheels clean
+
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+
+run: $(VENV)/.installed
+	@exec $(BIN)/te run --settings $(SETTINGS)
+
+install: $(VENV)/.installed
+
+test: $(VENV)/.tested-with
+	@$(BIN)/pytest -n $(WORKERS) $(TESTS) $(FLAGS)
+
+check: $(VENV)/.tested-with
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/mypy $(CODE)
+	$(BIN)/pytest -q tests/architecture
+
+bench soak fuzz: $(VENV)/.tested-with
+	@$(BIN)/python bench/$@.py $(FLAGS)
+
+wheels: $(VENV)/.installed
+	$(BIN)/python -m pip wheel -q --no-deps --no-build-isolation -w dist $(addprefix ./,$(PROJECTS))
+
+clean:
+	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+# Each stamp is newer than what it stands for, so that a second start does nothing but start.
+$(VENV)/.made:
+	@test -n "$(PYTHON)$(UV)" || { echo "Python 3.11 or newer is needed, and none was found." \
+	    "Install it, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11"; exit 1; }
+	@test -z "$(PYTHON)" || "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo "Python 3.11 or newer is needed, and $(PYTHON) is not:" \
+	    "make $(MAKECMDGOALS) PYTHON=/path/to/python3.11"; exit 1; }
+	@$(MAKE_VENV)
+	@touch $@
+
+$(VENV)/.required: $(VENV)/.made requirements/run.txt
+	@echo "Installing what the engine needs …"
+	@$(INSTALL) --require-hashes -r requirements/run.txt
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.required pyproject.toml $(addsuffix /pyproject.toml,$(PLUGINS))
+	@$(INSTALL) --no-deps --no-build-isolation $(addprefix -e ./,$(PROJECTS))
+	@touch $@
+
+$(VENV)/.tested-with: $(VENV)/.installed requirements/dev.txt
+	@echo "Installing what the tests need …"
+	@$(INSTALL) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+# Pins carry hashes and no download addresses. The repo's own packages are resolved from here and left out.
+COMPILE = pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
+    --no-emit-package te-core $(foreach plugin,$(PLUGINS),--no-emit-package $(shell \
+        sed -n 's/^name = "\(.*\)"/\1/p' $(plugin)/pyproject.toml))
+
+lock: $(VENV)/.made
+	@test -n "$(UV)" || $(INSTALL) uv
+	@printf -- '-e ./%s\n' $(PROJECTS) > requirements/.projects.in
+	$(or $(UV),$(BIN)/uv) $(COMPILE) requirements/.projects.in requirements/build.in -o requirements/run.txt
+	$(or $(UV),$(BIN)/uv) $(COMPILE) -c requirements/run.txt requirements/.projects.in requirements/dev.in \
+	    -o requirements/dev.txt
+	@rm requirements/.projects.in
