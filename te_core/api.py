@@ -2,6 +2,7 @@
 
 from te_core.clock import Clock
 from te_core.contracts.exchange import AccountContext, Capabilities, ExchangeAccount, ExchangeSpec
+from te_core.contracts.options import Duration, Number, Positive, Share
 from te_core.contracts.source import Publication, SignalSource, SignalSourceSpec, SourceContext, WebhookSpec
 from te_core.contracts.webhook import WebhookRequest, WebhookResponse
 from te_core.errors import (
@@ -31,6 +32,7 @@ __all__ = [
     "Clock",
     "ConfigError",
     "DuplicateClientOrderId",
+    "Duration",
     "Equity",
     "ExchangeAccount",
     "ExchangeSpec",
@@ -40,15 +42,18 @@ __all__ = [
     "Known",
     "MarginMode",
     "NotReady",
+    "Number",
     "OrderRejected",
     "OrderReport",
     "OrderRequest",
     "OrderStatus",
     "OutcomeUnknown",
     "Position",
+    "Positive",
     "Publication",
     "QuarantinedInput",
     "RateLimited",
+    "Share",
     "Side",
     "Signal",
     "SignalRejected",

@@ -5,42 +5,15 @@ collects them in ``options`` and the plugin's model validates them.
 from __future__ import annotations
 
 import ipaddress
-import re
 from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
+from te_core.contracts.options import Duration, Positive, Share
 from te_core.model.position import MarginMode
 
-_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)")
-
-
-def parse_duration(value: object) -> object:
-    """Turn ``30``, ``"30s"``, ``"1h 30m"`` or ``"7d"`` into a ``timedelta``; other values pass through."""
-    if isinstance(value, bool):
-        raise ValueError("a duration is a number of seconds or a text such as '30s', '5m', '12h', '7d'")
-    if isinstance(value, int | float):
-        return timedelta(seconds=value)
-    if not isinstance(value, str):
-        return value
-    text = value.strip().lower()
-    if not text or _DURATION.sub("", text).strip():
-        raise ValueError("a duration is a number of seconds or a text such as '30s', '5m', '12h', '7d'")
-    return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in _DURATION.findall(text)))
-
-
-def _decimal_from_text(value: object) -> object:
-    """TOML floats become the decimal that was written, not the binary one."""
-    return Decimal(repr(value)) if isinstance(value, float) else value
-
-
-Duration = Annotated[timedelta, BeforeValidator(parse_duration), Field(ge=timedelta(0))]
-Number = Annotated[Decimal, BeforeValidator(_decimal_from_text), Field(allow_inf_nan=False)]
-Share = Annotated[Number, Field(ge=0, le=1)]
-Positive = Annotated[Number, Field(gt=0)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 SymbolName = Annotated[str, Field(pattern=r"^[A-Z0-9]{2,32}$")]
 Port = Annotated[int, Field(ge=0, le=65535)]

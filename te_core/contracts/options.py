@@ -1,0 +1,47 @@
+"""Kinds of settings that the core and plugins share, so that ``"30s"`` or ``0.1`` mean one thing."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from decimal import Decimal
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
+
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)")
+
+
+_EXPECTED = "a duration is a number of seconds or a text such as '30s', '5m', '12h', '7d'"
+
+
+def parse_duration(value: object) -> object:
+    """Turn ``30``, ``"30s"``, ``"1h 30m"`` or ``"7d"`` into a ``timedelta``; other values pass through."""
+    if isinstance(value, bool):
+        raise ValueError(_EXPECTED)
+    if isinstance(value, str):
+        value = _seconds(value.strip().lower())
+    if not isinstance(value, int | float):
+        return value
+    try:
+        return timedelta(seconds=value)
+    except OverflowError:
+        raise ValueError(f"{value} seconds is longer than any duration can be") from None
+
+
+def _seconds(text: str) -> float:
+    if not text or _DURATION.sub("", text).strip():
+        raise ValueError(_EXPECTED)
+    return sum(float(number) * _UNITS[unit] for number, unit in _DURATION.findall(text))
+
+
+def _decimal_from_text(value: object) -> object:
+    """TOML floats become the decimal that was written, not the binary one."""
+    return Decimal(repr(value)) if isinstance(value, float) else value
+
+
+Duration = Annotated[timedelta, BeforeValidator(parse_duration), Field(ge=timedelta(0))]
+Number = Annotated[Decimal, BeforeValidator(_decimal_from_text), Field(allow_inf_nan=False)]
+Share = Annotated[Number, Field(ge=0, le=1)]
+Positive = Annotated[Number, Field(gt=0)]
