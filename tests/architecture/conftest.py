@@ -1,0 +1,71 @@
+"""What the architecture tests look at: the modules of the core and of the repo's plugins, with their imports."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Module:
+    """A source file, by its dotted name."""
+
+    name: str
+    path: Path
+
+    @cached_property
+    def text(self) -> str:
+        return self.path.read_text(encoding="utf-8")
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        return ast.parse(self.text, filename=str(self.path))
+
+    @property
+    def where(self) -> str:
+        return str(self.path.relative_to(ROOT))
+
+    def imports(self) -> Iterator[tuple[str, str]]:
+        """Give (module, name or "") of every import, wherever it stands in the file."""
+        package = self.name if self.path.name == "__init__.py" else self.name.rpartition(".")[0]
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Import):
+                yield from ((alias.name, "") for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                base = package.rsplit(".", node.level - 1)[0] if node.level else ""
+                module = ".".join(part for part in (base, node.module) if part)
+                yield from ((module, alias.name) for alias in node.names)
+
+
+def modules_below(folder: Path, package: str) -> list[Module]:
+    """Read the modules of one package."""
+    found = []
+    for path in sorted((folder / package).rglob("*.py")):
+        parts = path.relative_to(folder).with_suffix("").parts
+        found.append(Module(".".join(parts[:-1] if parts[-1] == "__init__" else parts), path))
+    return found
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def core() -> list[Module]:
+    return modules_below(ROOT, "te_core")
+
+
+@pytest.fixture(scope="session")
+def plugins() -> dict[str, list[Module]]:
+    """Give the modules of each plugin package: {"te_exchange_paper": [...]}."""
+    packages = sorted(path for path in (ROOT / "plugins").glob("*/te_*") if path.is_dir())
+    assert packages, "the repo has no plugins?"
+    return {path.name: modules_below(path.parent, path.name) for path in packages}
