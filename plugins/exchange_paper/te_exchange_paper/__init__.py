@@ -1,0 +1,1 @@
+"""A paper account: a linear-perpetual exchange that lives in a file."""

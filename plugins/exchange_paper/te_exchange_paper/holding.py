@@ -1,0 +1,96 @@
+"""One position of the account: entry, margin, profit and liquidation price, as pure arithmetic.
+
+What a position was entered for is kept as ``cost`` instead of as a rounded entry price: reducing takes a
+share of it and closing takes the rest, so that nothing is lost to rounding over a position's life.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from decimal import Context, Decimal
+
+from te_core.api import MarginMode
+
+ZERO = Decimal(0)
+_MONEY = Decimal("1E-8")
+_WIDE = Context(prec=80)
+"""Rounding to eight places must not fail for an absurdly large amount."""
+
+
+def money(amount: Decimal) -> Decimal:
+    """Round to eight places of the settle currency, as exchanges book it."""
+    return amount.quantize(_MONEY, context=_WIDE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """A one-way position in one symbol, with the leverage and margin mode that its next orders will have.
+
+    ``quantity``: signed, base units; 0 is flat. ``cost``: signed, quantity x entry price. ``margin``: set
+    aside for it at entry, cost / leverage. ``mark``: the price it was last seen at; 0 while flat. Amounts in
+    settle currency.
+    """
+
+    symbol: str
+    leverage: int = 1
+    margin_mode: MarginMode = MarginMode.ISOLATED
+    quantity: Decimal = ZERO
+    cost: Decimal = ZERO
+    margin: Decimal = ZERO
+    mark: Decimal = ZERO
+
+    @property
+    def entry_price(self) -> Decimal | None:
+        """Average price of what is held; None while flat."""
+        return self.cost / self.quantity if self.quantity else None
+
+    @property
+    def unrealised(self) -> Decimal:
+        """Profit if it were closed at its mark, without fee."""
+        return money(self.quantity * self.mark) - self.cost
+
+    def maintenance(self, rate: Decimal) -> Decimal:
+        """Margin that it must keep: a share of its value at the mark."""
+        return money(abs(self.quantity) * self.mark * rate)
+
+    def closing_part(self, quantity: Decimal) -> Decimal:
+        """Unsigned part of a signed order that reduces this position; the rest of the order opens."""
+        opposite = self.quantity * quantity < 0
+        return min(abs(quantity), abs(self.quantity)) if opposite else ZERO
+
+    def reduced(self, quantity: Decimal, price: Decimal) -> tuple[Holding, Decimal]:
+        """Close an unsigned part of it; gives what is left and the realised profit without fee."""
+        held = abs(self.quantity)
+        sign = 1 if self.quantity > 0 else -1
+        if quantity == held:
+            rest = replace(self, quantity=ZERO, cost=ZERO, margin=ZERO, mark=ZERO)
+            return rest, sign * money(held * price) - self.cost
+        cost = money(self.cost * quantity / held)
+        rest = replace(
+            self,
+            quantity=self.quantity - sign * quantity,
+            cost=self.cost - cost,
+            margin=self.margin - money(self.margin * quantity / held),
+        )
+        return rest, sign * money(quantity * price) - cost
+
+    def increased(self, quantity: Decimal, price: Decimal) -> Holding:
+        """Add a signed quantity of the same side, with its own margin at the present leverage."""
+        cost = money(quantity * price)
+        return replace(
+            self,
+            quantity=self.quantity + quantity,
+            cost=self.cost + cost,
+            margin=self.margin + money(abs(cost) / self.leverage),
+        )
+
+    def liquidation_price(self, backing: Decimal, rate: Decimal) -> Decimal | None:
+        """Mark at which ``backing`` plus profit no longer exceeds the maintenance margin; None where there is
+        none.
+
+        It solves backing + quantity x price - cost = rate x |quantity| x price.
+        """
+        if not self.quantity:
+            return None
+        price = (self.cost - backing) / (self.quantity - rate * abs(self.quantity))
+        return price if price > 0 else None

@@ -1,0 +1,102 @@
+"""The symbols that the paper exchange offers: a built-in table of the main coins, and what settings add or
+replace.
+
+Steps, minimums and leverage limits are modelled on Bybit's linear perpetuals (``GET
+/v5/market/instruments-info``). Exchanges change theirs now and then; where it matters, say yours in settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from te_core.api import Instrument
+
+# coin: (quantity step and minimum, price tick, largest market order, largest leverage)
+_COINS: dict[str, tuple[str, str, str, int]] = {
+    "BTC": ("0.001", "0.1", "119", 100),
+    "ETH": ("0.01", "0.01", "724", 100),
+    "SOL": ("0.1", "0.01", "9000", 100),
+    "XRP": ("0.1", "0.0001", "700000", 75),
+    "DOGE": ("1", "0.00001", "5991100", 75),
+    "ADA": ("1", "0.0001", "1109600", 75),
+    "BNB": ("0.01", "0.1", "500", 75),
+    "TRX": ("1", "0.00001", "1300000", 75),
+    "AVAX": ("0.1", "0.001", "13000", 75),
+    "LINK": ("0.1", "0.001", "26000", 75),
+    "SUI": ("0.1", "0.0001", "130000", 75),
+    "TAO": ("0.001", "0.01", "400", 50),
+    "HYPE": ("0.01", "0.001", "9000", 75),
+    "LTC": ("0.1", "0.01", "6160", 50),
+    "DOT": ("0.1", "0.0001", "90000", 75),
+    "NEAR": ("0.1", "0.0001", "120000", 75),
+    "BCH": ("0.01", "0.1", "450", 50),
+    "UNI": ("0.1", "0.0001", "50000", 50),
+    "AAVE": ("0.01", "0.01", "1500", 50),
+    "ATOM": ("0.1", "0.0001", "40000", 50),
+    "APT": ("0.01", "0.0001", "35000", 50),
+    "ARB": ("0.1", "0.00001", "560000", 50),
+    "OP": ("0.1", "0.0001", "200000", 50),
+    "FIL": ("0.1", "0.0001", "55000", 50),
+    "ETC": ("0.1", "0.001", "9000", 50),
+    "XLM": ("1", "0.00001", "1000000", 50),
+    "HBAR": ("1", "0.00001", "1300000", 50),
+    "INJ": ("0.1", "0.001", "12000", 50),
+    "ICP": ("0.1", "0.001", "25000", 50),
+    "TON": ("0.1", "0.0001", "50000", 50),
+}
+_MINIMUM_NOTIONAL = Decimal(5)
+
+_Positive = Annotated[Decimal, Field(gt=0)]
+_NotNegative = Annotated[Decimal, Field(ge=0)]
+
+
+class InstrumentOptions(BaseModel):
+    """What settings say of one symbol, in base units; absent keys keep the built-in value."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    quantity_step: _Positive | None = None
+    minimum_quantity: _NotNegative | None = None
+    minimum_notional: _NotNegative | None = None
+    price_tick: _NotNegative | None = None
+    contract_size: _Positive | None = None
+    largest_market_quantity: _Positive | None = None
+    largest_leverage: Annotated[int, Field(ge=1)] | None = None
+
+    def stated(self) -> dict[str, Any]:
+        """Give the keys that settings state."""
+        return self.model_dump(exclude_none=True)
+
+
+def built_in(symbol: str, settle: str) -> Instrument | None:
+    """Give the table's instrument of a symbol such as ``BTCUSDT``; None for a coin it does not have."""
+    row = _COINS.get(symbol.removesuffix(settle)) if symbol.endswith(settle) else None
+    if row is None:
+        return None
+    step, tick, largest, leverage = row
+    return Instrument(
+        symbol=symbol,
+        quantity_step=Decimal(step),
+        minimum_quantity=Decimal(step),
+        minimum_notional=_MINIMUM_NOTIONAL,
+        price_tick=Decimal(tick),
+        largest_market_quantity=Decimal(largest),
+        largest_leverage=leverage,
+    )
+
+
+def instrument(symbol: str, settle: str, stated: Mapping[str, InstrumentOptions]) -> Instrument | None:
+    """Give the instrument of a symbol, settings over table; None when neither has it.
+
+    A symbol that only settings have needs ``quantity_step`` there; what else is absent has no limit.
+    """
+    base = built_in(symbol, settle)
+    options = stated.get(symbol)
+    if options is None:
+        return base
+    return replace(base, **options.stated()) if base else Instrument(symbol=symbol, **options.stated())

@@ -1,0 +1,197 @@
+"""The account's books: wallet and positions, and what orders, leverage changes and prices do to them. Pure.
+
+Isolated positions stand on their own margin. Cross positions share what is left of the wallet and their
+profits. The wallet never falls below the margin of the isolated positions: a loss beyond that is forgiven, as
+an exchange's insurance fund does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from te_core.api import InsufficientMargin, MarginMode, OrderRejected
+from te_exchange_paper.holding import ZERO, Holding, money
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fill:
+    """What one order did. ``quantity`` signed, base units; ``realised`` is profit without the fee."""
+
+    quantity: Decimal
+    price: Decimal
+    fee: Decimal
+    realised: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Liquidation:
+    """A position that was taken away: ``loss`` is what it cost the wallet."""
+
+    symbol: str
+    quantity: Decimal
+    mark: Decimal
+    loss: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ledger:
+    """Wallet balance (without unrealised profit) and the holdings by symbol; treat both as immutable."""
+
+    wallet: Decimal
+    holdings: Mapping[str, Holding]
+
+    def holding(self, symbol: str) -> Holding:
+        """Give the symbol's holding; flat at leverage 1, isolated, when it was never touched."""
+        return self.holdings.get(symbol) or Holding(symbol=symbol)
+
+    @property
+    def unrealised(self) -> Decimal:
+        """Profit of all positions at their marks."""
+        return self._sum(lambda holding: holding.unrealised)
+
+    @property
+    def free(self) -> Decimal:
+        """Wallet not bound as margin, with the profit or loss of cross positions; may be below zero."""
+        bound = self._sum(lambda holding: holding.margin)
+        return self.wallet - bound + self._sum(lambda holding: holding.unrealised, MarginMode.CROSS)
+
+    def traded(
+        self, *, symbol: str, quantity: Decimal, price: Decimal, mark: Decimal, fee_rate: Decimal
+    ) -> tuple[Ledger, Fill]:
+        """Fill a signed quantity: reduce what is opposite, open the rest.
+
+        Raises ``InsufficientMargin`` when the opened part's margin and the fee are not free. A reduction is
+        never refused.
+        """
+        before = self.holding(symbol)
+        closing = before.closing_part(quantity)
+        opening = quantity - closing if quantity > 0 else quantity + closing
+        after, realised = before.reduced(closing, price) if closing else (before, ZERO)
+        if opening:
+            after = after.increased(opening, price)
+        fee = money(abs(quantity) * price * fee_rate)
+        held = self._with(replace(after, mark=mark if after.quantity else ZERO))
+        paid = replace(held, wallet=held.wallet + realised - fee)
+        if opening and paid.free < 0:
+            missing = f"{-paid.free:f} more than the {max(self.free, ZERO):f} that are free"
+            raise InsufficientMargin(
+                f"{symbol}: margin and fee would take {missing}", code="insufficient_margin"
+            )
+        ledger = paid.solvent()
+        forgiven = ledger.wallet - paid.wallet
+        return ledger, Fill(quantity=quantity, price=price, fee=fee, realised=realised + forgiven)
+
+    def levered(self, symbol: str, leverage: int, margin_mode: MarginMode, maintenance: Decimal) -> Ledger:
+        """Set a symbol's leverage; an open position gets the margin that it asks for.
+
+        Raises ``InsufficientMargin`` when that margin is not free, ``OrderRejected`` when the position is in
+        the other margin mode or would be liquidated at once.
+        """
+        before = self.holding(symbol)
+        if before.quantity and before.margin_mode is not margin_mode:
+            raise OrderRejected(
+                f"{symbol}: the position is {before.margin_mode}, not {margin_mode}", code="margin_mode"
+            )
+        margin = money(abs(before.cost) / leverage)
+        after = self._with(replace(before, leverage=leverage, margin_mode=margin_mode, margin=margin))
+        if margin > before.margin and after.free < 0:
+            raise InsufficientMargin(
+                f"{symbol}: leverage {leverage} takes {margin - before.margin:f} more margin, "
+                f"{max(self.free, ZERO):f} are free",
+                code="insufficient_margin",
+            )
+        after.require_safe(symbol, maintenance)
+        return after
+
+    def in_mode(self, symbol: str, margin_mode: MarginMode) -> Ledger:
+        """Set a flat symbol's margin mode. Raises ``OrderRejected`` while a position is open."""
+        before = self.holding(symbol)
+        if before.quantity and before.margin_mode is not margin_mode:
+            raise OrderRejected(f"{symbol}: the margin mode changes only while flat", code="margin_mode")
+        return self._with(replace(before, margin_mode=margin_mode))
+
+    def marked(self, prices: Mapping[str, Decimal]) -> Ledger:
+        """Value the open positions at those prices; the others keep the price they were last seen at."""
+        seen = {
+            symbol: replace(holding, mark=prices[symbol])
+            for symbol, holding in self.holdings.items()
+            if holding.quantity and symbol in prices and prices[symbol] != holding.mark
+        }
+        return replace(self, holdings={**self.holdings, **seen}) if seen else self
+
+    def liquidated(self, maintenance: Decimal) -> tuple[Ledger, tuple[Liquidation, ...]]:
+        """Take away what margin no longer carries: each isolated position alone, the cross ones together."""
+        ledger = self
+        taken: list[Liquidation] = []
+        for holding in self._lost(maintenance):
+            # The cross positions share one pot: the first of them empties it.
+            loss = holding.margin if holding.margin_mode is MarginMode.ISOLATED else ledger._shared
+            taken.append(
+                Liquidation(symbol=holding.symbol, quantity=holding.quantity, mark=holding.mark, loss=loss)
+            )
+            flat = replace(holding, quantity=ZERO, cost=ZERO, margin=ZERO, mark=ZERO)
+            ledger = replace(ledger._with(flat), wallet=ledger.wallet - loss)
+        return ledger, tuple(taken)
+
+    def liquidation_price(self, symbol: str, maintenance: Decimal) -> Decimal | None:
+        """Mark at which the position is taken away, all other marks being equal; None where there is none."""
+        holding = self.holding(symbol)
+        if holding.margin_mode is MarginMode.ISOLATED:
+            return holding.liquidation_price(holding.margin, maintenance)
+        others = replace(self, holdings={k: v for k, v in self.holdings.items() if k != symbol})
+        return holding.liquidation_price(others.spare(maintenance), maintenance)
+
+    def require_safe(self, symbol: str, maintenance: Decimal) -> None:
+        """Raise ``OrderRejected`` when the symbol's position would be liquidated at its present mark."""
+        if any(holding.symbol == symbol for holding in self._lost(maintenance)):
+            leverage = self.holding(symbol).leverage
+            raise OrderRejected(
+                f"{symbol}: the position would be liquidated at once at leverage {leverage}: use a lower one",
+                code="would_liquidate",
+            )
+
+    @property
+    def _shared(self) -> Decimal:
+        """What stands behind the cross positions, without their profit."""
+        return self.wallet - self._sum(lambda holding: holding.margin, MarginMode.ISOLATED)
+
+    def spare(self, maintenance: Decimal) -> Decimal:
+        """What the cross positions have above their maintenance margin."""
+        worth = self._sum(lambda holding: holding.unrealised, MarginMode.CROSS)
+        return (
+            self._shared
+            + worth
+            - self._sum(lambda holding: holding.maintenance(maintenance), MarginMode.CROSS)
+        )
+
+    def _lost(self, maintenance: Decimal) -> list[Holding]:
+        cross_lost = self.spare(maintenance) <= 0
+        return [
+            holding
+            for holding in self.holdings.values()
+            if holding.quantity
+            and (
+                holding.margin + holding.unrealised <= holding.maintenance(maintenance)
+                if holding.margin_mode is MarginMode.ISOLATED
+                else cross_lost
+            )
+        ]
+
+    def solvent(self) -> Ledger:
+        """Forgive what the wallet cannot pay without touching the margin of isolated positions."""
+        return replace(self, wallet=self.wallet - min(self._shared, ZERO))
+
+    def _with(self, holding: Holding) -> Ledger:
+        return replace(self, holdings={**self.holdings, holding.symbol: holding})
+
+    def _sum(self, part: Callable[[Holding], Decimal], mode: MarginMode | None = None) -> Decimal:
+        return sum(
+            (
+                part(holding)
+                for holding in self.holdings.values()
+                if mode is None or holding.margin_mode is mode
+            ),
+            ZERO,
+        )

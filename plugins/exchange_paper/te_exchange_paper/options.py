@@ -1,0 +1,43 @@
+"""Settings of a paper account."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from te_exchange_paper.instruments import InstrumentOptions, built_in
+from te_exchange_paper.market import LARGEST_PRICE, SMALLEST_PRICE
+
+_Symbol = Annotated[str, Field(pattern=r"^[A-Z0-9]{2,32}$")]
+_Price = Annotated[Decimal, Field(ge=SMALLEST_PRICE, le=LARGEST_PRICE)]
+
+
+class PaperOptions(BaseModel):
+    """What ``[accounts.<name>]`` may say beside the core's own keys.
+
+    ``balance``: wallet of a new account; a running one keeps its own. ``fee``: taker fee, ``slippage``: how
+    much worse than the known price an order fills, ``maintenance_margin``: what a position must keep; all
+    shares of the value. ``prices``: fixed prices by symbol, before those that signals state.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    settle: Annotated[str, Field(pattern=r"^[A-Z]{3,6}$")] = "USDT"
+    balance: Annotated[Decimal, Field(gt=0, le=10**12)] = Decimal(10_000)
+    fee: Annotated[Decimal, Field(ge=0, le=Decimal("0.05"))] = Decimal("0.0006")
+    slippage: Annotated[Decimal, Field(ge=0, le=Decimal("0.1"))] = Decimal("0.0002")
+    maintenance_margin: Annotated[Decimal, Field(ge=0, le=Decimal("0.5"))] = Decimal("0.005")
+    prices: dict[_Symbol, _Price] = Field(default_factory=dict)
+    instruments: dict[_Symbol, InstrumentOptions] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _complete_instruments(self) -> Self:
+        for symbol, options in self.instruments.items():
+            if options.quantity_step is None and built_in(symbol, self.settle) is None:
+                raise ValueError(
+                    f"instruments.{symbol}: it is not in the built-in table, so it needs quantity_step "
+                    f'(for example {{ quantity_step = "0.1" }})'
+                )
+        return self

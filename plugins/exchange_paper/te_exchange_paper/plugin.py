@@ -1,0 +1,29 @@
+"""Offers the paper exchange to the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+from te_core.api import Capabilities, ExchangeSpec, hookimpl
+from te_exchange_paper.account import PaperAccount
+from te_exchange_paper.options import PaperOptions
+
+CAPABILITIES = Capabilities(
+    # An order is answered in the call that fills it: one that is not found was never executed.
+    settle_after=timedelta(0),
+)
+
+PAPER = ExchangeSpec(
+    name="paper",
+    settings=PaperOptions,
+    factory=PaperAccount,
+    capabilities=CAPABILITIES,
+    summary="a linear-perpetual account on paper, kept in a file",
+)
+
+
+@hookimpl
+def te_exchanges() -> Iterable[ExchangeSpec[PaperOptions]]:
+    """Offer the exchange named ``paper``."""
+    yield PAPER

@@ -1,0 +1,228 @@
+"""The account's durable state: one SQLite file in the instance's state folder.
+
+Every change is one transaction, committed before it is answered: after ``kill -9`` what was answered is
+there, and nothing is there twice. ``synchronous=NORMAL``: a power cut may take the last changes back (the
+file stays whole and the engine puts the position right); a sync per order would block the event loop for as
+long as the disk pleases.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+
+from te_core.api import ConfigError, MarginMode, NotReady, OrderReport, OrderStatus, Side
+from te_exchange_paper.holding import Holding
+from te_exchange_paper.ledger import Ledger
+
+SCHEMA_VERSION = 1
+KEEP_ORDERS = 10_000
+"""Orders that stay known; the oldest go first, so that neither the file nor the cost of an order grows."""
+
+_SCHEMA = """
+CREATE TABLE account (
+    id INTEGER PRIMARY KEY CHECK (id = 1), wallet TEXT NOT NULL, opening_balance TEXT NOT NULL);
+CREATE TABLE holdings (
+    symbol TEXT PRIMARY KEY, leverage INTEGER NOT NULL, margin_mode TEXT NOT NULL, quantity TEXT NOT NULL,
+    cost TEXT NOT NULL, margin TEXT NOT NULL, mark TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE orders (
+    number INTEGER PRIMARY KEY, client_order_id TEXT NOT NULL UNIQUE, symbol TEXT NOT NULL, side TEXT NOT
+    NULL, reduce_only INTEGER NOT NULL, quantity TEXT NOT NULL, price TEXT NOT NULL, fee TEXT NOT NULL,
+    realised TEXT NOT NULL, at TEXT NOT NULL);
+"""
+_HOLDING_COLUMNS = "symbol, leverage, margin_mode, quantity, cost, margin, mark"
+_ORDER_COLUMNS = "client_order_id, symbol, side, reduce_only, quantity, price, fee, realised, at"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutedOrder:
+    """An order that was filled. ``quantity`` unsigned, base units; ``realised`` is profit without the fee."""
+
+    client_order_id: str
+    symbol: str
+    side: Side
+    reduce_only: bool
+    quantity: Decimal
+    price: Decimal
+    fee: Decimal
+    realised: Decimal
+    at: datetime
+
+    def report(self) -> OrderReport:
+        """Tell what became of the order."""
+        return OrderReport(
+            client_order_id=self.client_order_id,
+            status=OrderStatus.FILLED,
+            filled=self.quantity,
+            average_price=self.price,
+            fee=self.fee,
+        )
+
+
+class Store:
+    """Reads and writes the file; belongs to the thread that opened it.
+
+    Opening raises ``ConfigError`` for a file that is damaged or of a newer version, ``NotReady`` while
+    another process holds it. Every other method raises ``NotReady`` when the disk refuses; then nothing was
+    changed.
+    """
+
+    def __init__(self, path: Path, *, keep_orders: int = KEEP_ORDERS) -> None:
+        self.path = path
+        self._keep_orders = keep_orders
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._db = sqlite3.connect(path, isolation_level=None, timeout=0)
+        try:
+            self._prepare()
+        except BaseException:
+            self._db.close()
+            raise
+
+    def _prepare(self) -> None:
+        try:
+            # Exclusive: a second engine on the same file is refused, and no shared memory is needed.
+            self._db.execute("PRAGMA locking_mode=EXCLUSIVE")
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=NORMAL")
+            (version,) = self._db.execute("PRAGMA user_version").fetchone()
+            if version == 0:
+                self._db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
+        except sqlite3.OperationalError as error:
+            raise NotReady(f"paper account file {self.path} cannot be used: {error}") from error
+        except sqlite3.DatabaseError as error:
+            raise ConfigError(
+                f"the paper account file is damaged ({error}): move it away to begin with a new account",
+                file=str(self.path),
+            ) from error
+        if version > SCHEMA_VERSION:
+            raise ConfigError(
+                f"a newer version of te-exchange-paper wrote this account (format {version}, this one knows "
+                f"{SCHEMA_VERSION}): install that version, or move the file away to begin with a new account",
+                file=str(self.path),
+            )
+
+    def load(self, opening_balance: Decimal) -> tuple[Ledger, Decimal]:
+        """Give the books, and the balance that the account was opened with (now, if the file is new)."""
+        with self._transaction():
+            self._db.execute("INSERT OR IGNORE INTO account VALUES (1, ?, ?)", (str(opening_balance),) * 2)
+            wallet, opened_with = self._db.execute("SELECT wallet, opening_balance FROM account").fetchone()
+            rows = self._db.execute(
+                f"SELECT {_HOLDING_COLUMNS} FROM holdings ORDER BY symbol"  # noqa: S608 - a constant
+            ).fetchall()
+        holdings = {
+            symbol: Holding(
+                symbol=symbol,
+                leverage=leverage,
+                margin_mode=MarginMode(mode),
+                quantity=Decimal(quantity),
+                cost=Decimal(cost),
+                margin=Decimal(margin),
+                mark=Decimal(mark),
+            )
+            for symbol, leverage, mode, quantity, cost, margin, mark in rows
+        }
+        return Ledger(wallet=Decimal(wallet), holdings=holdings), Decimal(opened_with)
+
+    def save(self, before: Ledger, after: Ledger, order: ExecutedOrder | None = None) -> None:
+        """Write what differs between two states of the books, and the order that made the difference."""
+        with self._transaction():
+            if after.wallet != before.wallet:
+                self._db.execute("UPDATE account SET wallet = ?", (str(after.wallet),))
+            for symbol, holding in after.holdings.items():
+                if holding != before.holdings.get(symbol):
+                    self._save_holding(holding)
+            if order is not None:
+                self._save_order(order)
+
+    def order(self, client_order_id: str) -> ExecutedOrder | None:
+        """Look an order up by its client order id."""
+        with self._guarded():
+            row = self._db.execute(
+                f"SELECT {_ORDER_COLUMNS} FROM orders WHERE client_order_id = ?",  # noqa: S608 - a constant
+                (client_order_id,),
+            ).fetchone()
+        return _order(row) if row else None
+
+    def orders(self) -> list[ExecutedOrder]:
+        """Give every order that is still known, oldest first."""
+        with self._guarded():
+            rows = self._db.execute(
+                f"SELECT {_ORDER_COLUMNS} FROM orders ORDER BY number"  # noqa: S608 - a constant
+            ).fetchall()
+        return [_order(row) for row in rows]
+
+    def close(self) -> None:
+        """Close the file; calling it again does nothing."""
+        self._db.close()
+
+    def _save_holding(self, holding: Holding) -> None:
+        self._db.execute(
+            "INSERT OR REPLACE INTO holdings VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                holding.symbol,
+                holding.leverage,
+                holding.margin_mode.value,
+                str(holding.quantity),
+                str(holding.cost),
+                str(holding.margin),
+                str(holding.mark),
+            ),
+        )
+
+    def _save_order(self, order: ExecutedOrder) -> None:
+        written = self._db.execute(
+            f"INSERT INTO orders ({_ORDER_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - a constant
+            (
+                order.client_order_id,
+                order.symbol,
+                order.side.value,
+                int(order.reduce_only),
+                str(order.quantity),
+                str(order.price),
+                str(order.fee),
+                str(order.realised),
+                order.at.isoformat(),
+            ),
+        )
+        self._db.execute(
+            "DELETE FROM orders WHERE number <= ?", ((written.lastrowid or 0) - self._keep_orders,)
+        )
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._guarded():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise NotReady(f"paper account file {self.path}: {error}; nothing was changed") from error
+
+
+def _order(row: tuple[str, str, str, int, str, str, str, str, str]) -> ExecutedOrder:
+    client_order_id, symbol, side, reduce_only, quantity, price, fee, realised, at = row
+    return ExecutedOrder(
+        client_order_id=client_order_id,
+        symbol=symbol,
+        side=Side(side),
+        reduce_only=bool(reduce_only),
+        quantity=Decimal(quantity),
+        price=Decimal(price),
+        fee=Decimal(fee),
+        realised=Decimal(realised),
+        at=datetime.fromisoformat(at),
+    )
