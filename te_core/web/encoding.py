@@ -1,0 +1,25 @@
+"""JSON in which no number loses a digit: decimals travel as plain strings, times as ISO 8601."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, Mapping):
+        return dict(value)
+    return str(value)
+
+
+def encode(value: object, *, indent: int | None = None) -> str:
+    """Return JSON text; what JSON does not know becomes a string (so a secret stays masked)."""
+    return json.dumps(value, default=_plain, indent=indent, ensure_ascii=False)

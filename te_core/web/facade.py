@@ -1,0 +1,44 @@
+"""What the listeners need of the engine: nothing else of it is reachable from the network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from te_core.contracts.webhook import WebhookRequest, WebhookResponse
+
+
+class EngineFacade(Protocol):
+    """The engine as the listeners see it; everything it gives is a JSON value without secrets."""
+
+    async def on_webhook(self, source: str, request: WebhookRequest) -> WebhookResponse:
+        """Hand a request to a source. Raises ``NotReady`` or ``JournalError`` when nothing was kept."""
+        ...
+
+    def state(self) -> Mapping[str, Any]:
+        """Return what ``te status`` shows."""
+        ...
+
+    async def plan(self) -> Mapping[str, Any]:
+        """Return what would be ordered now, and why; sends nothing."""
+        ...
+
+    def explain(self, symbol: str) -> Mapping[str, Any]:
+        """Return the arithmetic from signals to quantity per account. Raises ``KeyError`` when unknown."""
+        ...
+
+    def readiness(self) -> Mapping[str, Any]:
+        """Return ``ready`` (bool) and ``reasons`` (list of text)."""
+        ...
+
+
+class History(Protocol):
+    """What the journal remembers, newest first; blocking reads, called in a thread."""
+
+    def signals(self, limit: int) -> Sequence[Mapping[str, Any]]:
+        """Return the newest signals."""
+        ...
+
+    def quarantine(self, limit: int) -> Sequence[Mapping[str, Any]]:
+        """Return the newest refused inputs."""
+        ...

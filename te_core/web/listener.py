@@ -1,0 +1,125 @@
+"""A listening address: an aiohttp server whose own errors are JSON, quiet, and tell nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import ipaddress
+import socket
+import sys
+
+from aiohttp import web
+from loguru import logger
+
+from te_core.errors import ConfigError
+from te_core.web.answer import refuse
+
+_SHUTDOWN = 0.2
+"""Seconds that a request in progress is given when a listener stops, twice: to end, then to be cancelled."""
+
+_IDLE = 75.0
+"""Seconds until a connection without a complete request is closed; proxies keep theirs for less."""
+
+_LINGER = 1.0
+"""Seconds in which the rest of a refused body is read, so that the sender sees the answer."""
+
+
+class _Connection(web.RequestHandler):
+    """Answers malformed requests with a 400 that repeats nothing of them: their path may hold a token."""
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002 - aiohttp's text quotes the request
+    ) -> web.StreamResponse:
+        """Answer for aiohttp: what its parser refuses, and what a handler raised."""
+        if request.writer.output_size > 0:
+            raise ConnectionError("the answer is already on its way")
+        if status < 500:
+            response = refuse(status, "malformed HTTP request")
+        else:
+            cause = exc or sys.exception()
+            logger.opt(exception=cause).error("a request failed: {}", type(cause).__name__)
+            response = refuse(500, "internal error")
+        response.force_close()
+        return response
+
+
+class Listener:
+    """Serves a runner's application on one address. ``name`` is its key below ``listen`` in the settings."""
+
+    def __init__(self, name: str, runner: web.BaseRunner) -> None:
+        self._name = name
+        self._runner = runner
+        self._server: asyncio.Server | None = None
+        self._host = ""
+        self.port = 0
+
+    async def start(self, host: str, port: int) -> None:
+        """Listen. Port 0 takes a free one. Raises ``ConfigError`` when the address cannot be had."""
+        await self._runner.setup()
+        loop = asyncio.get_running_loop()
+        try:
+            self._server = await loop.create_server(self._connection, host, port)
+        except OSError as error:
+            await self._runner.cleanup()
+            raise self._unavailable(error, host, port) from None
+        self._host = host
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        """Close the address and every connection, in well under a second."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        await self._runner.cleanup()
+
+    @property
+    def url(self) -> str:
+        """Address for a client on this machine, without trailing slash."""
+        return address(self._host, self.port)
+
+    def _connection(self) -> _Connection:
+        assert self._runner.server is not None
+        return _Connection(
+            self._runner.server,
+            loop=asyncio.get_running_loop(),
+            access_log=None,  # type: ignore[arg-type]  # None is documented as "no access log": paths hold tokens
+            keepalive_timeout=_IDLE,
+            lingering_time=_LINGER,
+            auto_decompress=False,
+        )
+
+    def _unavailable(self, error: OSError, host: str, port: int) -> ConfigError:
+        key, value, reason = f"listen.{self._name}.host", host, error.strerror or str(error)
+        if error.errno == errno.EADDRINUSE:
+            key, value = f"listen.{self._name}.port", str(port)
+            reason = f"{host}:{port} is in use by another program: stop that one, or choose another port"
+        elif error.errno == errno.EACCES:
+            key, value = f"listen.{self._name}.port", str(port)
+            reason = (
+                "ports below 1024 are reserved: choose a higher one and let a reverse proxy pass requests on"
+            )
+        elif isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+            reason = f"{host} is not an address of this machine: use 127.0.0.1, or 0.0.0.0 for all"
+        return ConfigError(reason, key=key, value=value)
+
+
+def address(host: str, port: int) -> str:
+    """Spell an HTTP address; one that means "everywhere" becomes this machine's loopback."""
+    try:
+        parsed = ipaddress.ip_address(host)
+    except ValueError:
+        return f"http://{host}:{port}"
+    if parsed.is_unspecified:
+        return f"http://127.0.0.1:{port}" if parsed.version == 4 else f"http://[::1]:{port}"
+    return f"http://{parsed}:{port}" if parsed.version == 4 else f"http://[{parsed}]:{port}"
+
+
+def runner_of(application: web.Application | web.Server) -> web.BaseRunner:
+    """Wrap an application, or a bare handler's server, in the runner that ends it promptly."""
+    if isinstance(application, web.Application):
+        return web.AppRunner(application, shutdown_timeout=_SHUTDOWN)
+    return web.ServerRunner(application, shutdown_timeout=_SHUTDOWN)

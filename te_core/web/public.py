@@ -1,0 +1,132 @@
+"""The public listener: ``/hooks/<source>`` and nothing else. Every alert passes here, so this stays lean."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from urllib.parse import parse_qsl, unquote
+
+from aiohttp import HttpVersion11, web
+
+from te_core.clock import Clock
+from te_core.contracts.webhook import WebhookRequest
+from te_core.errors import JournalError, NotReady
+from te_core.web.answer import answer, refuse
+from te_core.web.client_address import client_address
+from te_core.web.facade import EngineFacade
+
+BODY_LIMIT = 64 * 1024
+"""Bytes."""
+
+_BODY_PATIENCE = 5.0
+"""Seconds for a whole body to arrive; TradingView itself gives up after 3 s."""
+
+_RETRY_AFTER = 5
+"""Seconds; TradingView sends again 5 s after a 5xx."""
+
+_QUERY_FIELDS = 64
+
+
+class Webhooks:
+    """Turns requests into ``WebhookRequest`` values. While ``closed`` says why, all get a 503."""
+
+    def __init__(self, engine: EngineFacade, clock: Clock, trusted_proxies: Iterable[str] = ()) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._sender = client_address(trusted_proxies)
+        self.closed = "the engine is starting"
+
+    def trust(self, proxies: Iterable[str]) -> None:
+        """Believe the ``X-Forwarded-For`` of these networks from now on."""
+        self._sender = client_address(proxies)
+
+    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request."""
+        try:
+            return await self._answer(request)
+        except _Refused as refused:
+            return refused.response
+        except NotReady as error:
+            return refuse(503, error.reason, retry_after=error.retry_after or _RETRY_AFTER)
+        except JournalError:
+            return refuse(503, "the signal could not be kept", retry_after=_RETRY_AFTER)
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        _, *path = request.rel_url.raw_path.split("/")
+        if len(path) < 2 or path[0] != "hooks" or not path[1]:
+            raise _Refused(404, "not found", close=False)
+        if self.closed:
+            raise NotReady(self.closed)
+        webhook = self._webhook(request, path[2:], await _body(request))
+        response = await self._engine.on_webhook(_text(path[1]), webhook)
+        return answer(response.status, response.body, retry_after=response.retry_after)
+
+    def _webhook(self, request: web.BaseRequest, tail: list[str], body: bytes) -> WebhookRequest:
+        headers = request.headers
+        return WebhookRequest(
+            method=request.method,
+            tail=tuple(_text(segment) for segment in (tail if tail and tail[-1] else tail[:-1])),
+            query=_query(request.rel_url.raw_query_string),
+            headers={_clean(name).lower(): _clean(value) for name, value in headers.items()},
+            body=body,
+            client=self._sender(request.remote, headers.getall("X-Forwarded-For", ())),
+            received_at=self._clock.now(),
+        )
+
+
+class _Refused(Exception):
+    """The request ends here. A sender that may still be sending a body is cut off."""
+
+    def __init__(self, status: int, error: str, *, close: bool = True) -> None:
+        self.response = refuse(status, error)
+        if close:
+            self.response.force_close()
+
+
+async def _body(request: web.BaseRequest) -> bytes:
+    _check_size(request.content_length or 0)
+    try:
+        if request.content.is_eof():
+            body = request.content.read_nowait()
+            _check_size(len(body))
+            return body
+        async with asyncio.timeout(_BODY_PATIENCE):
+            return await _arriving_body(request)
+    except TimeoutError:
+        raise _Refused(408, f"the body did not arrive within {_BODY_PATIENCE:g} s") from None
+    except (web.RequestPayloadError, ConnectionError):
+        raise _Refused(400, "malformed body") from None
+
+
+async def _arriving_body(request: web.BaseRequest) -> bytes:
+    if request.headers.get("Expect", "").lower() == "100-continue" and request.version == HttpVersion11:
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0
+    body = bytearray()
+    while chunk := await request.content.readany():
+        body += chunk
+        _check_size(len(body))
+    return bytes(body)
+
+
+def _check_size(size: int) -> None:
+    if size > BODY_LIMIT:
+        raise _Refused(413, f"the body may have {BODY_LIMIT} bytes at most")
+
+
+def _query(text: str) -> dict[str, str]:
+    if not text:
+        return {}
+    try:
+        return dict(parse_qsl(_clean(text), keep_blank_values=True, max_num_fields=_QUERY_FIELDS))
+    except ValueError:
+        raise _Refused(400, f"more than {_QUERY_FIELDS} query parameters") from None
+
+
+def _clean(text: str) -> str:
+    """Replace undecodable bytes: they arrive as lone surrogates, which nothing can encode again."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+def _text(segment: str) -> str:
+    return _clean(unquote(segment) if "%" in segment else segment)

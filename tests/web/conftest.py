@@ -1,0 +1,149 @@
+"""A fake engine behind the real listeners, on loopback ports of the system's choosing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession
+from loguru import logger
+
+from te_core.clock import SystemClock
+from te_core.contracts.webhook import WebhookRequest, WebhookResponse
+from te_core.settings.schema import ListenSettings
+from te_core.web.server import Servers
+
+
+class FakeEngine:
+    """Records what reaches it; ``reply`` is what it answers or raises."""
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[str, WebhookRequest]] = []
+        self.reply: WebhookResponse | BaseException = WebhookResponse(status=200, body={"status": "accepted"})
+        self.hold: asyncio.Event | None = None
+        self.reasons: list[str] = []
+
+    async def on_webhook(self, source: str, request: WebhookRequest) -> WebhookResponse:
+        self.requests.append((source, request))
+        if self.hold is not None:
+            await self.hold.wait()
+        if isinstance(self.reply, BaseException):
+            raise self.reply
+        return self.reply
+
+    def state(self) -> Mapping[str, Any]:
+        equity = Decimal("12345678901234567890.123456789")
+        return {
+            "accounts": {"paper": {"equity": equity}},
+            "symbols": {"BTCUSDT": {}},
+            "plugins": [{"name": "x"}],
+        }
+
+    async def plan(self) -> Mapping[str, Any]:
+        return {"accounts": {"paper": {"BTCUSDT": {"steps": []}}}}
+
+    def explain(self, symbol: str) -> Mapping[str, Any]:
+        return {"BTCUSDT": {"symbol": symbol}}[symbol]
+
+    def readiness(self) -> Mapping[str, Any]:
+        return {"ready": not self.reasons, "reasons": self.reasons}
+
+
+class FakeHistory:
+    def signals(self, limit: int) -> Sequence[Mapping[str, Any]]:
+        return [{"symbol": "BTCUSDT", "depth": Decimal("0.10")}] * min(limit, 30)
+
+    def quarantine(self, limit: int) -> Sequence[Mapping[str, Any]]:
+        return [{"reason": "size: not a number"}][:limit]
+
+
+@dataclass
+class Running:
+    engine: FakeEngine
+    servers: Servers
+    http: ClientSession
+
+    @property
+    def public(self) -> str:
+        return self.servers.public_url
+
+    @property
+    def private(self) -> str:
+        return self.servers.private_url
+
+    @property
+    def request(self) -> WebhookRequest:
+        """The only request that reached the engine."""
+        ((_, request),) = self.engine.requests
+        return request
+
+    async def raw(self, *chunks: bytes, private: bool = False, patience: float | None = None) -> bytes:
+        """Send bytes as they are and read until the server closes the connection.
+
+        With ``patience`` (seconds) the sender hangs up when nothing more comes: for requests that never end.
+        """
+        port = int((self.private if private else self.public).rpartition(":")[2])
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            for chunk in chunks:
+                writer.write(chunk)
+                await writer.drain()
+            return await _all_of(reader, patience)
+        except ConnectionError:
+            return b""
+        finally:
+            writer.close()
+
+
+async def _all_of(reader: asyncio.StreamReader, patience: float | None) -> bytes:
+    answer = b""
+    with suppress(TimeoutError):
+        while True:
+            async with asyncio.timeout(patience):
+                if not (part := await reader.read(65536)):
+                    break
+            answer += part
+    return answer
+
+
+Serve = Callable[..., AbstractAsyncContextManager[Running]]
+
+
+@pytest.fixture
+def serve() -> Serve:
+    """Start both listeners: ``async with serve(public={...}, private={...}) as site``."""
+
+    @asynccontextmanager
+    async def start(
+        public: Mapping[str, Any] | None = None,
+        private: Mapping[str, Any] | None = None,
+        is_open: bool = True,
+    ) -> AsyncIterator[Running]:
+        engine = FakeEngine()
+        servers = Servers(engine, FakeHistory(), SystemClock())
+        settings = {"public": {"port": 0, **(public or {})}, "private": {"port": 0, **(private or {})}}
+        try:
+            await servers.apply(ListenSettings.model_validate(settings))
+            if is_open:
+                servers.open()
+            async with ClientSession() as http:
+                yield Running(engine, servers, http)
+        finally:
+            await servers.stop()
+
+    return start
+
+
+@pytest.fixture
+def logged(caplog: pytest.LogCaptureFixture) -> Any:
+    """Every log line of the test, ours and aiohttp's, with tracebacks."""
+    lines: list[str] = []
+    sink = logger.add(lines.append, level="TRACE", format="{level} {message}", diagnose=False)
+    yield lines
+    logger.remove(sink)
+    assert [record for record in caplog.records if record.name.startswith("aiohttp")] == []

@@ -1,0 +1,100 @@
+"""The private API: who may ask, and what is answered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.real_clock
+
+TOKEN = "a-token-of-some-length-1234"
+
+
+async def _get(site: Any, path: str, **headers: str) -> tuple[int, Any]:
+    async with site.http.get(site.private + path, headers=headers) as response:
+        assert response.content_type == "application/json"
+        return response.status, await response.json()
+
+
+async def test_health_and_readiness(serve: Any) -> None:
+    async with serve() as site:
+        assert await _get(site, "/healthz") == (200, {"status": "alive"})
+        assert await _get(site, "/readyz") == (200, {"ready": True, "reasons": []})
+        site.engine.reasons.append("account paper: no read yet")
+        assert await _get(site, "/readyz") == (
+            503,
+            {"ready": False, "reasons": ["account paper: no read yet"]},
+        )
+
+
+async def test_numbers_lose_no_digit(serve: Any) -> None:
+    async with serve() as site:
+        _, state = await _get(site, "/api/v1/state")
+        assert state["accounts"]["paper"]["equity"] == "12345678901234567890.123456789"
+
+
+async def test_plan_explanation_and_plugins(serve: Any) -> None:
+    async with serve() as site:
+        assert await _get(site, "/api/v1/plan") == (200, {"accounts": {"paper": {"BTCUSDT": {"steps": []}}}})
+        assert await _get(site, "/api/v1/explain/BTCUSDT") == (200, {"symbol": "BTCUSDT"})
+        assert await _get(site, "/api/v1/plugins") == (200, {"plugins": [{"name": "x"}]})
+        status, body = await _get(site, "/api/v1/explain/NOPE")
+        assert status == 404
+        assert "BTCUSDT" in body["error"]
+
+
+async def test_history_is_bounded(serve: Any) -> None:
+    async with serve() as site:
+        _, body = await _get(site, "/api/v1/signals")
+        assert len(body["signals"]) == 20
+        assert body["signals"][0]["depth"] == "0.10"
+        _, body = await _get(site, "/api/v1/signals?limit=3")
+        assert len(body["signals"]) == 3
+        assert (await _get(site, "/api/v1/quarantine"))[1] == {
+            "quarantine": [{"reason": "size: not a number"}]
+        }
+        for limit in ("0", "1001", "-1", "x", "²", "9" * 5000):
+            status, body = await _get(site, f"/api/v1/signals?limit={limit}")
+            assert status == 400
+            assert "1 to 1000" in body["error"]
+
+
+async def test_errors_are_json(serve: Any) -> None:
+    async with serve() as site:
+        assert await _get(site, "/nothing") == (404, {"error": "not found"})
+        async with site.http.post(f"{site.private}/healthz") as response:
+            assert (response.status, response.headers["Allow"]) == (405, "GET,HEAD")
+            assert await response.json() == {"error": "method not allowed"}
+
+
+async def test_a_web_page_cannot_reach_it_by_another_name(serve: Any) -> None:
+    async with serve() as site:
+        for host in ("evil.example", "evil.example:8788", "127.0.0.1.evil.example", "[::2]:1", ""):
+            status, _ = await _get(site, "/api/v1/state", Host=host)
+            assert status == 421, host
+        for host in ("localhost", "localhost:1", "127.0.0.1:8788", "[::1]:8788"):
+            status, _ = await _get(site, "/api/v1/state", Host=host)
+            assert status == 200, host
+
+
+async def test_with_a_token_only_health_is_open(serve: Any) -> None:
+    async with serve(private={"token": TOKEN}) as site:
+        assert (await _get(site, "/healthz"))[0] == 200
+        for given in ("", "Bearer", f"Bearer {TOKEN}x", f"Basic {TOKEN}", TOKEN, "Bearer é"):
+            for path in ("/api/v1/state", "/readyz", "/nothing"):
+                assert (await _get(site, path, Authorization=given))[0] == 401, given
+        assert (await _get(site, "/api/v1/state", Authorization=f"Bearer {TOKEN}"))[0] == 200
+
+
+async def test_a_listener_beyond_loopback_answers_to_any_name(serve: Any) -> None:
+    async with serve(private={"host": "0.0.0.0", "token": TOKEN}) as site:
+        headers = {"Host": "engine.example", "Authorization": f"Bearer {TOKEN}"}
+        assert (await _get(site, "/api/v1/state", **headers))[0] == 200
+
+
+async def test_a_defect_is_a_500_that_tells_nothing(serve: Any, logged: list[str]) -> None:
+    async with serve() as site:
+        site.engine.readiness = dict
+        assert await _get(site, "/readyz") == (500, {"error": "internal error"})
+    assert len(logged) == 1

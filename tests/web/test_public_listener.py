@@ -1,0 +1,235 @@
+"""Webhooks reach their source unchanged; nothing else gets through."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from te_core.contracts.webhook import WebhookResponse
+from te_core.errors import ConfigError, JournalError, NotReady
+from te_core.settings.schema import ListenSettings
+from te_core.web import public
+from te_core.web.public import BODY_LIMIT
+
+pytestmark = pytest.mark.real_clock
+
+
+async def test_an_alert_reaches_its_source_as_it_was_sent(serve: Any) -> None:
+    async with serve() as site:
+        url = f"{site.public}/hooks/tradingview/to%2Fken/a%20b?x=1&x=2&empty="
+        async with site.http.post(url, data=b'{"size": 1}', headers={"X-One": "Yes"}) as response:
+            assert response.status == 200
+            assert await response.json() == {"status": "accepted"}
+        ((source, request),) = site.engine.requests
+    assert source == "tradingview"
+    assert request.tail == ("to/ken", "a b")
+    assert request.query == {"x": "2", "empty": ""}
+    assert request.headers["x-one"] == "Yes"
+    assert (request.method, request.body, request.client) == ("POST", b'{"size": 1}', "127.0.0.1")
+    assert request.received_at.tzinfo is not None
+
+
+@pytest.mark.parametrize(("path", "tail"), [("/hooks/a", ()), ("/hooks/a/", ()), ("/hooks/a/b/", ("b",))])
+async def test_a_closing_slash_changes_nothing(serve: Any, path: str, tail: tuple[str, ...]) -> None:
+    async with serve() as site, site.http.get(site.public + path) as response:
+        assert response.status == 200
+        assert site.request.tail == tail
+        assert site.request.method == "GET"
+
+
+async def test_the_sources_answer_is_passed_on(serve: Any) -> None:
+    async with serve() as site:
+        site.engine.reply = WebhookResponse(status=429, body={"error": "slow down"}, retry_after=7)
+        async with site.http.post(f"{site.public}/hooks/a", data=b"x") as response:
+            assert (response.status, response.headers["Retry-After"]) == (429, "7")
+            assert await response.json() == {"error": "slow down"}
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/hooks", "/hooks/", "/healthz", "/api/v1/state", "/hook/a", "//hooks/a"]
+)
+async def test_nothing_but_webhooks_is_public(serve: Any, path: str) -> None:
+    async with serve() as site, site.http.post(site.public + path, data=b"x") as response:
+        assert response.status == 404
+        assert await response.json() == {"error": "not found"}
+        assert site.engine.requests == []
+
+
+async def test_no_answer_tells_versions(serve: Any) -> None:
+    async with serve() as site:
+        answers = [
+            await site.raw(b"GET /hooks/a HTTP/1.0\r\n\r\n"),
+            await site.raw(b"GET / HTTP/1.0\r\n\r\n"),
+        ]
+        answers.append(await site.raw(b"nonsense\r\n\r\n"))
+        answers.append(await site.raw(b"GET /healthz HTTP/1.0\r\n\r\n", private=True))
+    for text in answers:
+        assert b"Server: trade-engine\r\n" in text
+        assert b"aiohttp" not in text.lower()
+        assert b"python" not in text.lower()
+
+
+async def test_a_body_at_the_limit_passes_and_one_byte_more_does_not(serve: Any) -> None:
+    async with serve() as site:
+        async with site.http.post(f"{site.public}/hooks/a", data=b"x" * BODY_LIMIT) as response:
+            assert response.status == 200
+        async with site.http.post(f"{site.public}/hooks/a", data=b"x" * (BODY_LIMIT + 1)) as response:
+            assert response.status == 413
+        assert len(site.engine.requests) == 1
+        assert len(site.request.body) == BODY_LIMIT
+
+
+async def test_a_chunked_body_without_a_length_is_limited_too(serve: Any) -> None:
+    async def endless() -> Any:
+        for _ in range(80):
+            yield b"x" * 1024
+
+    async with serve() as site, site.http.post(f"{site.public}/hooks/a", data=endless()) as response:
+        assert response.status == 413
+        assert site.engine.requests == []
+
+
+async def test_a_body_that_does_not_arrive_is_given_up(serve: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(public, "_BODY_PATIENCE", 0.05)
+    async with serve() as site:
+        port = int(site.public.rpartition(":")[2])
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"POST /hooks/a HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc")
+        answer = await reader.read()
+        writer.close()
+        assert answer.startswith(b"HTTP/1.1 408 ")
+        assert b"Connection: close" in answer
+        assert site.engine.requests == []
+
+
+async def test_a_body_in_pieces_arrives_whole(serve: Any) -> None:
+    async with serve() as site:
+        head = b"POST /hooks/a HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 6\r\n\r\n"
+        assert b" 200 " in await site.raw(head, b"abc", b"def")
+        assert site.request.body == b"abcdef"
+
+
+async def test_a_sender_that_asks_before_sending_is_told_to_go_on(serve: Any) -> None:
+    async with serve() as site:
+        async with site.http.post(f"{site.public}/hooks/a", data=b"abc", expect100=True) as response:
+            assert response.status == 200
+        assert site.request.body == b"abc"
+
+
+async def test_a_compressed_body_is_not_unpacked(serve: Any) -> None:
+    async with serve() as site:
+        headers = {"Content-Encoding": "gzip"}
+        async with site.http.post(
+            f"{site.public}/hooks/a", data=b"\x1f\x8bnonsense", headers=headers
+        ) as response:
+            assert response.status == 200
+        assert site.request.body == b"\x1f\x8bnonsense"
+
+
+async def test_before_the_engine_runs_and_while_it_stops_senders_are_told_to_come_again(serve: Any) -> None:
+    async with serve(is_open=False) as site:
+        for change in (lambda: None, site.servers.drain):
+            change()
+            async with site.http.post(f"{site.public}/hooks/a", data=b"x") as response:
+                assert (response.status, response.headers["Retry-After"]) == (503, "5")
+        assert site.engine.requests == []
+        site.servers.open()
+        async with site.http.post(f"{site.public}/hooks/a", data=b"x") as response:
+            assert response.status == 200
+
+
+@pytest.mark.parametrize(
+    ("error", "retry_after"),
+    [
+        (NotReady("the source is stopped", retry_after=2.5), "3"),
+        (NotReady("no"), "5"),
+        (JournalError("disk full: /var/lib/te"), "5"),
+    ],
+)
+async def test_what_could_not_be_kept_is_a_503(serve: Any, error: Exception, retry_after: str) -> None:
+    async with serve() as site:
+        site.engine.reply = error
+        async with site.http.post(f"{site.public}/hooks/a", data=b"x") as response:
+            assert (response.status, response.headers["Retry-After"]) == (503, retry_after)
+            assert "/var/lib" not in await response.text()
+
+
+@pytest.mark.parametrize("error", [ValueError("token s3cret"), TimeoutError("late"), KeyError("x")])
+async def test_a_defect_of_a_source_is_a_500_that_tells_nothing_and_is_logged_once(
+    serve: Any, logged: list[str], error: Exception
+) -> None:
+    async with serve() as site:
+        site.engine.reply = error
+        async with site.http.post(f"{site.public}/hooks/a/t0ken", data=b"x") as response:
+            assert response.status == 500
+            assert await response.json() == {"error": "internal error"}
+    (line,) = logged
+    assert "Traceback" in line
+    assert type(error).__name__ in line
+    assert "t0ken" not in line
+
+
+async def test_stopping_does_not_wait_for_idle_connections_or_a_hanging_source(serve: Any) -> None:
+    async with serve() as site:
+        loop = asyncio.get_running_loop()
+        async with site.http.get(f"{site.public}/hooks/idle"):
+            pass
+        site.engine.hold = asyncio.Event()
+        hanging = asyncio.create_task(site.http.post(f"{site.public}/hooks/a", data=b"x"))
+        while len(site.engine.requests) < 2:
+            await asyncio.sleep(0)
+        before = loop.time()
+        async with asyncio.timeout(1):
+            await site.servers.stop()
+        assert loop.time() - before < 1
+        with pytest.raises(Exception, match="disconnected"):
+            await hanging
+
+
+async def test_a_port_in_use_is_named_with_the_remedy(serve: Any) -> None:
+    async with serve() as site:
+        port = int(site.public.rpartition(":")[2])
+        with pytest.raises(ConfigError) as caught:
+            async with serve(public={"port": port}):
+                pass
+    assert caught.value.key == "listen.public.port"
+    assert str(port) in str(caught.value)
+    assert "choose another port" in str(caught.value)
+
+
+async def test_an_address_of_another_machine_is_named(serve: Any) -> None:
+    with pytest.raises(
+        ConfigError, match=r"listen\.public\.host.*203\.0\.113\.9.*not an address of this machine"
+    ):
+        async with serve(public={"host": "203.0.113.9"}):
+            pass
+
+
+async def test_changed_settings_move_only_what_they_name(serve: Any) -> None:
+    async with serve() as site:
+        public_url, private_url = site.public, site.private
+        await site.servers.apply(_listen(public={"trusted_proxies": ["127.0.0.1"]}))
+        assert (site.public, site.private) == (public_url, private_url)
+        headers = {"X-Forwarded-For": "203.0.113.7"}
+        async with site.http.post(f"{site.public}/hooks/a", data=b"x", headers=headers):
+            assert site.request.client == "203.0.113.7"
+        await site.servers.apply(_listen(private={"token": "s" * 24}))
+        assert (site.public, site.private) == (public_url, private_url)
+        async with site.http.get(f"{site.private}/api/v1/state") as response:
+            assert response.status == 401
+
+
+async def test_a_change_to_an_impossible_address_leaves_the_old_one_open(serve: Any) -> None:
+    async with serve() as site:
+        with pytest.raises(ConfigError):
+            await site.servers.apply(_listen(public={"host": "203.0.113.9"}))
+        async with site.http.post(f"{site.public}/hooks/a", data=b"x") as response:
+            assert response.status == 200
+
+
+def _listen(public: dict[str, Any] | None = None, private: dict[str, Any] | None = None) -> ListenSettings:
+    data = {"public": {"port": 0, **(public or {})}, "private": {"port": 0, **(private or {})}}
+    return ListenSettings.model_validate(json.loads(json.dumps(data)))
