@@ -1,0 +1,115 @@
+"""The core stays small, and takes time, randomness and ids from outside."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.architecture.conftest import Module
+
+CORE_LINES = 5_000
+FILE_LINES = 400
+FUNCTION_LINES = 50
+
+NOWHERE: set[str] = set()
+CLOCK = {"te_core.clock"}
+IDS = {"te_core.engine.ids", "te_core.settings.secrets", "te_core.cli.run"}
+BANNED = {
+    "asyncio.wait_for": (NOWHERE, "it can swallow a cancellation on 3.11; use asyncio.timeout"),
+    "time.sleep": (NOWHERE, "it stops the event loop"),
+    "time.time": (CLOCK, "take the time from a Clock"),
+    "time.time_ns": (CLOCK, "take the time from a Clock"),
+    "time.monotonic": (CLOCK, "take the time from a Clock"),
+    "datetime.datetime.now": (CLOCK, "take the time from a Clock"),
+    "datetime.datetime.utcnow": (NOWHERE, "it has no zone"),
+    "datetime.datetime.today": (NOWHERE, "it has no zone"),
+    "datetime.date.today": (NOWHERE, "it has no zone"),
+    "random": (IDS, "randomness comes in as an argument"),
+    "secrets": (IDS, "randomness comes in as an argument"),
+    "uuid": (IDS, "ids come in as an argument"),
+    "os.urandom": (IDS, "randomness comes in as an argument"),
+}
+CATCHES_EVERYTHING = {"te_core.plugins", "te_core.engine.supervisor", "te_core.engine.notifier"}
+
+
+def names_used(module: Module) -> Iterator[tuple[str, int]]:
+    """Give (dotted name, line) of what is used from other modules, by the name it has there."""
+    known: dict[str, str] = {}
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                top = alias.name.partition(".")[0]
+                known[alias.asname or top] = alias.name if alias.asname else top
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            known |= {a.asname or a.name: f"{node.module}.{a.name}" for a in node.names}
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Name) and node.id in known:
+            yield known[node.id], node.lineno
+        elif isinstance(node, ast.Attribute):
+            head, _, tail = ast.unparse(node).partition(".")
+            if head in known:
+                yield f"{known[head]}.{tail}", node.lineno
+
+
+def is_within(name: str, packages: set[str]) -> bool:
+    return any(name == package or name.startswith(f"{package}.") for package in packages)
+
+
+def test_the_core_stays_below_five_thousand_lines(core: list[Module]) -> None:
+    lines = {module.where: len(module.text.splitlines()) for module in core}
+    assert sum(lines.values()) < CORE_LINES
+
+
+@pytest.mark.parametrize("banned", BANNED)
+def test_the_core_never_uses(banned: str, core: list[Module]) -> None:
+    allowed, reason = BANNED[banned]
+    found = [
+        f"{module.where}:{line} uses {name}: {reason}"
+        for module in core
+        for name, line in names_used(module)
+        if is_within(name, {banned}) and not is_within(module.name, allowed)
+    ]
+    assert not found
+
+
+def test_files_and_functions_stay_short(core: list[Module], plugins: dict[str, list[Module]]) -> None:
+    modules = core + [module for modules in plugins.values() for module in modules]
+    long = [m.where for m in modules if len(m.text.splitlines()) > FILE_LINES]
+    for module in modules:
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                lines = (node.end_lineno or node.lineno) - node.lineno + 1
+                if lines > FUNCTION_LINES:
+                    long.append(f"{module.where}:{node.lineno} {node.name}: {lines} lines")
+    assert not long
+
+
+def test_only_loader_supervisor_and_notifier_catch_everything(core: list[Module]) -> None:
+    found = [
+        f"{module.where}:{node.lineno}"
+        for module in core
+        if not is_within(module.name, CATCHES_EVERYTHING)
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.ExceptHandler) and catches_everything(node) and not ends_with_raise(node)
+    ]
+    assert not found
+
+
+def catches_everything(handler: ast.ExceptHandler) -> bool:
+    names = ast.walk(handler.type) if handler.type else ()
+    return handler.type is None or any(
+        isinstance(name, ast.Name) and name.id in {"Exception", "BaseException"} for name in names
+    )
+
+
+def ends_with_raise(handler: ast.ExceptHandler) -> bool:
+    return isinstance(handler.body[-1], ast.Raise)
+
+
+def test_the_scan_sees_through_aliases(tmp_path: Path) -> None:
+    path = tmp_path / "clever.py"
+    path.write_text("import time as t\nfrom uuid import uuid4 as fresh\nids = [fresh]\nt.sleep(1)\n")
+    assert set(names_used(Module("clever", path))) >= {("time.sleep", 4), ("uuid.uuid4", 3)}
