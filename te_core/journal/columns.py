@@ -1,0 +1,91 @@
+"""Column types that every database keeps alike: decimals and JSON as text, times as whole microseconds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import BigInteger, Dialect, Integer, Text, TypeDecorator
+from sqlalchemy.types import TypeEngine
+
+from te_core.model.target import Term
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class Coded(TypeDecorator[Any]):
+    """A column whose values ``encode`` turns into what ``impl`` keeps, and ``decode`` back; None stays None."""
+
+    impl: TypeEngine[Any] | type[TypeEngine[Any]] = Text
+    cache_ok = True
+
+    def __init__(self, encode: Callable[[Any], Any], decode: Callable[[Any], Any]) -> None:
+        super().__init__()
+        self.encode = encode
+        self.decode = decode
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002 - inherited
+        """Give what the database keeps."""
+        return None if value is None else self.encode(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002 - inherited
+        """Give what the engine works with."""
+        return None if value is None else self.decode(value)
+
+
+class CodedNumber(Coded):
+    """The same for values that are kept as a whole number."""
+
+    impl = BigInteger
+    cache_ok = True
+
+
+def _storable(value: str) -> str:
+    """Replace what a database cannot keep: lone surrogates, NUL."""
+    if value.isascii() and "\0" not in value:
+        return value
+    return value.encode("utf-8", "replace").decode("utf-8").replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+def _to_json(value: Any) -> str:
+    return json.dumps(value, default=str, separators=(",", ":"))
+
+
+def _terms_to_json(terms: tuple[Term, ...]) -> str:
+    return _to_json([{name: getattr(term, name) for name in Term.__slots__} for term in terms])
+
+
+def _terms_from_json(text: str) -> tuple[Term, ...]:
+    def value(term: dict[str, Any], name: str, make: Callable[[str], Any]) -> Any:
+        return None if term[name] is None else make(term[name])
+
+    return tuple(
+        Term(
+            **{name: value(term, name, Decimal) for name in ("weight", "depth", "leverage", "price")},
+            time=value(term, "time", datetime.fromisoformat),
+            source=term["source"],
+            note=term["note"],
+        )
+        for term in json.loads(text)
+    )
+
+
+Whole = BigInteger().with_variant(Integer(), "sqlite")
+"""Whole numbers of 64 bits; SQLite makes a primary key the row id only if its type is called INTEGER."""
+
+Words = Coded(_storable, str)
+Amount = Coded(str, Decimal)
+Moment = CodedNumber(lambda at: (at - _EPOCH) // _MICROSECOND, lambda number: _EPOCH + number * _MICROSECOND)
+Json = Coded(_to_json, json.loads)
+Notes = Coded(_to_json, lambda text: tuple(json.loads(text)))
+Terms = Coded(_terms_to_json, _terms_from_json)
+
+
+def choice(members: type[StrEnum]) -> Coded:
+    """Make the type of an enumeration's members, kept by their values."""
+    return Coded(lambda member: member.value, members)

@@ -1,0 +1,98 @@
+"""The only module that knows which database this is (SQLite): connecting, upserts, and what its errors mean.
+
+PostgreSQL needs another ``connect`` and another ``insert`` here, and an advisory lock instead of the lock file.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+
+from sqlalchemy import ColumnElement, Connection, Engine, Table, create_engine, event
+from sqlalchemy.dialects.sqlite import Insert, insert
+from sqlalchemy.exc import DatabaseError, DBAPIError, InternalError, OperationalError
+from sqlalchemy.pool import NullPool
+
+from te_core.errors import JournalError
+
+BUSY_SECONDS = 5.0
+"""How long a statement waits for another program that holds the file's lock."""
+
+CHECK_UP_TO = 64 * 1024 * 1024
+"""Bytes up to which every page is checked at the start; larger files are checked where they are read."""
+
+_RESTORE = (
+    "restore a copy, or move it away (with its -wal file) to begin a new journal after checking the exchange"
+)
+_REMEDIES = (
+    ("SQLITE_CORRUPT", f"the file is damaged: {_RESTORE}"),
+    ("SQLITE_NOTADB", f"this is not a journal: check the path (journal.file, TE_HOME), {_RESTORE}"),
+    ("SQLITE_FULL", "free disk space; nothing was kept of this entry and the engine goes on by itself"),
+    ("SQLITE_BUSY", "another program holds the file: close it"),
+    ("SQLITE_READONLY", "give this user write permission to the file and its folder"),
+    ("SQLITE_CANTOPEN", "give this user permission to the file and its folder"),
+    ("SQLITE_PERM", "give this user permission to the file and its folder"),
+    ("SQLITE_IOERR", "check the disk (space, quota, health); nothing was kept of this entry"),
+)
+
+
+def connect(path: Path, *, readonly: bool) -> Engine:
+    """Make an engine for an existing file; every transaction of a writable one takes the write lock at once."""
+    begin = "BEGIN" if readonly else "BEGIN IMMEDIATE"
+    engine = create_engine(
+        "sqlite://", creator=lambda: _open(path, readonly=readonly), poolclass=NullPool, hide_parameters=True
+    )
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+def _open(path: Path, *, readonly: bool) -> sqlite3.Connection:
+    address = f"{path.absolute().as_uri()}?mode={'ro' if readonly else 'rw'}"
+    connection = sqlite3.connect(
+        address, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+    )
+    try:
+        connection.execute("PRAGMA trusted_schema=OFF")
+        if not readonly:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute("PRAGMA journal_size_limit=67108864")
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def check_pages(connection: Connection, path: Path) -> None:
+    """Look at every page of a file that is not too large for it. Raises ``JournalError``."""
+    if path.stat().st_size <= CHECK_UP_TO:
+        found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
+        if found != "ok":
+            raise JournalError(f"journal {path}: {found} (the file is damaged: {_RESTORE})")
+
+
+def upsert(
+    table: Table, *, key: Sequence[str], changes: Sequence[str], where: ColumnElement[bool] | None = None
+) -> Insert:
+    """Insert a row; where one with that key exists (and ``where`` holds), give it the new values of ``changes``."""
+    statement = insert(table)
+    values = {name: statement.excluded[name] for name in changes}
+    return statement.on_conflict_do_update(index_elements=key, set_=values, where=where)
+
+
+def blames_entry(error: Exception) -> bool:
+    """Tell whether an entry was unfit, rather than the database unable: the others may be tried without it."""
+    return not isinstance(error, OperationalError | InternalError) and type(error) is not DatabaseError
+
+
+def explained(path: Path, error: Exception) -> JournalError:
+    """Say what failed and what to do. Values never appear: they might be secret."""
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    name = getattr(cause, "sqlite_errorname", "")
+    remedy = next((f" ({text})" for prefix, text in _REMEDIES if name.startswith(prefix)), "")
+    return JournalError(f"journal {path}: {cause}{remedy}")

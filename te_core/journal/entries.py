@@ -1,0 +1,108 @@
+"""What each entry writes: pairs of a statement and a row for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import fields
+from functools import singledispatchmethod
+from operator import attrgetter
+from typing import Any
+
+from te_core.journal import statements
+from te_core.journal.redaction import Redact, redacted
+from te_core.journal.statements import Row, Statement
+from te_core.model.event import Event
+from te_core.model.order import Intent, IntentState, Settlement
+from te_core.model.signal import QuarantinedInput, Signal
+from te_core.model.target import Confirmation, Goal, Target
+
+Entry = Signal | QuarantinedInput | Target | Goal | Intent | Settlement | Confirmation | Event
+Writes = tuple[tuple[Statement, Row], ...]
+Columns = Callable[[Any], Row]
+
+
+def _columns(entry: type) -> Columns:
+    """Make a function that gives an entry's row: a column per field."""
+    names = tuple(field.name for field in fields(entry))
+    values = attrgetter(*names)
+    return lambda value: dict(zip(names, values(value), strict=True))
+
+
+_SIGNAL, _QUARANTINED, _EVENT, _TARGET = map(_columns, (Signal, QuarantinedInput, Event, Target))
+_GOAL, _CONFIRMATION, _INTENT = map(_columns, (Goal, Confirmation, Intent))
+_OPEN = {"state": IntentState.OPEN, "settled_at": None, "filled": None, "average_price": None, "reason": ""}
+
+
+class Clerk:
+    """Turns entries into rows: numbers them, and takes secrets out of texts that came from outside."""
+
+    def __init__(self, *, numbers: Iterator[int], quarantine_limit: int, redact: Redact) -> None:
+        self._numbers = numbers
+        self._quarantine_limit = quarantine_limit
+        self._redact = redact
+
+    @singledispatchmethod
+    def writes(self, entry: Entry) -> Writes:
+        """Give what an entry writes. Raises ``TypeError`` for anything that is no entry."""
+        raise TypeError(f"{type(entry).__name__} is not a journal entry")
+
+    @writes.register
+    def _(self, entry: Signal) -> Writes:
+        row = self._row(_SIGNAL, entry, "detail")
+        if not entry.current:
+            return ((statements.ADD_SIGNAL, row),)
+        latest = {name: row[name] for name in ("source", "symbol", "number")}
+        return (statements.ADD_SIGNAL, row), (statements.LATEST_SIGNAL, latest)
+
+    @writes.register
+    def _(self, entry: QuarantinedInput) -> Writes:
+        row = self._row(_QUARANTINED, entry, "field", "reason", "body")
+        trim = {"of": entry.source, "limit": self._quarantine_limit}
+        return (statements.ADD_QUARANTINE, row), (statements.TRIM_QUARANTINE, trim)
+
+    @writes.register
+    def _(self, entry: Event) -> Writes:
+        return ((statements.ADD_EVENT, self._row(_EVENT, entry, "text", "detail")),)
+
+    @writes.register
+    def _(self, entry: Target) -> Writes:
+        row = self._row(_TARGET, entry)
+        return (statements.ADD_TARGET, row), (statements.BOOK_REVISION, _book(entry, revision=entry.revision))
+
+    @writes.register
+    def _(self, entry: Goal) -> Writes:
+        row = self._row(_GOAL, entry)
+        return (statements.ADD_GOAL, row), (statements.BOOK_GOAL, _book(entry, goal=row["number"]))
+
+    @writes.register
+    def _(self, entry: Confirmation) -> Writes:
+        row = self._row(_CONFIRMATION, entry)
+        book = _book(entry, confirmation=row["number"])
+        return (statements.ADD_CONFIRMATION, row), (statements.BOOK_CONFIRMATION, book)
+
+    @writes.register
+    def _(self, entry: Intent) -> Writes:
+        return ((statements.RECORD_INTENT, {**self._row(_INTENT, entry), **_OPEN}),)
+
+    @writes.register
+    def _(self, entry: Settlement) -> Writes:
+        row = {
+            "order_id": entry.client_order_id,
+            "state": entry.state,
+            "settled_at": entry.at,
+            "filled": entry.filled,
+            "average_price": entry.average_price,
+            "reason": self._redact(entry.reason),
+        }
+        return ((statements.SETTLE_INTENT, row),)
+
+    def _row(self, columns: Columns, entry: Entry, *from_outside: str) -> Row:
+        row = columns(entry)
+        row["number"] = next(self._numbers)
+        for name in from_outside:
+            row[name] = redacted(row[name], self._redact)
+        return row
+
+
+def _book(entry: Target | Goal | Confirmation, **value: int) -> Row:
+    return {"account": entry.account, "symbol": entry.symbol, **value}

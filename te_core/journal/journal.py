@@ -1,0 +1,141 @@
+"""The journal: what must survive. One file, one writer, one lock."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import timedelta
+from itertools import count
+from pathlib import Path
+from typing import Self
+
+from sqlalchemy import Connection, func, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from te_core.clock import Clock
+from te_core.errors import JournalError
+from te_core.journal import database, schema, tables
+from te_core.journal.entries import Clerk, Entry, Writes
+from te_core.journal.lock import JournalLock
+from te_core.journal.reader import JournalReader
+from te_core.journal.redaction import Redact
+from te_core.journal.retention import RULES
+from te_core.journal.writer import UNFIT, Committer, InlineWriter, ThreadWriter
+
+
+class Journal(JournalReader):
+    """Appends entries durably, and reads them. Made by ``open``."""
+
+    def __init__(
+        self, path: Path, *, connection: Connection, clerk: Clerk, clock: Clock, inline: bool
+    ) -> None:
+        super().__init__(path)
+        committer = Committer(connection, path)
+        self._writer = InlineWriter(committer.commit) if inline else ThreadWriter(committer.commit)
+        self._clerk = clerk
+        self._clock = clock
+        self._closing = ExitStack()
+        self._closed = False
+        self.journal_id = ""
+        """Made with the file, and the same for the file's life."""
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        *,
+        clock: Clock,
+        new_id: Callable[[], str],
+        inline: bool = False,
+        quarantine_limit: int = 500,
+        redact: Redact = str,
+    ) -> Self:
+        """Open for writing; a journal that is not there yet is made, an older one upgraded.
+
+        ``quarantine_limit``: refused inputs kept per source. ``redact`` takes secrets out of a text. ``inline``
+        commits on the event loop instead of in a thread.
+
+        Raises ``JournalLocked`` while another process writes it, ``JournalTooNew`` when a later version wrote it,
+        ``JournalError`` when it is damaged, not a journal, or not permitted. No existing file is ever replaced.
+        """
+        path = path.resolve()
+        with ExitStack() as opened:
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                opened.callback(JournalLock(path).release)
+                if not path.exists():
+                    schema.create(path, journal_id=new_id(), at=clock.now())
+                schema.check_file(path)
+                connection = opened.enter_context(database.connect(path, readonly=False).connect())
+                with connection.begin():
+                    journal_id = schema.prepare(connection, path)
+                    numbers = count(_last_number(connection) + 1)
+            except (SQLAlchemyError, OSError) as error:
+                raise database.explained(path, error) from error
+            clerk = Clerk(numbers=numbers, quarantine_limit=quarantine_limit, redact=redact)
+            journal = cls(path, connection=connection, clerk=clerk, clock=clock, inline=inline)
+            journal.journal_id = journal_id
+            journal._closing = opened.pop_all()
+            return journal
+
+    @staticmethod
+    def open_readonly(path: Path) -> JournalReader:
+        """Open for reading only, while an engine writes or not. Raises ``JournalError``, ``JournalTooNew``."""
+        return JournalReader(path.resolve())
+
+    def append(self, *entries: Entry) -> asyncio.Future[None]:
+        """Append entries, all of them or none. Appends keep the order of the calls.
+
+        The future resolves when they are durable. It fails with ``JournalError`` when they are not kept: the disk
+        is full or damaged, an intent's client order id was used before, a settlement's intent is unknown, a
+        target's revision was there before.
+        """
+        try:
+            writes = tuple(write for entry in entries for write in self._clerk.writes(entry))
+        except UNFIT as error:
+            return self._refused(database.explained(self.path, error))
+        return self._submit(writes)
+
+    async def prune(self, older_than: timedelta) -> None:
+        """Delete history of that age that is no longer in force, in small transactions between the appends.
+
+        What ``memory`` gives never changes. What ``deliveries`` gives from before that age does.
+        """
+        before = self._clock.now() - older_than
+        for rule in RULES:
+            after = -1
+            while True:
+                with self._snapshot() as connection:
+                    last = rule.last_old(connection, after=after, before=before)
+                if last is None:
+                    break
+                await self._submit(((rule.delete, {"after": after, "last": last, "before": before}),))
+                after = last
+
+    def close(self) -> None:
+        """Make what was appended durable, then let the file and its lock go. May be called again."""
+        if self._closed:
+            return
+        self._closed = True
+        self._writer.close()
+        super().close()
+        self._closing.close()
+
+    def _submit(self, writes: Writes) -> asyncio.Future[None]:
+        if self._closed:
+            return self._refused(JournalError(f"journal {self.path} is closed"))
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._writer.submit((writes, done))
+        return done
+
+    @staticmethod
+    def _refused(error: JournalError) -> asyncio.Future[None]:
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        done.set_exception(error)
+        return done
+
+
+def _last_number(connection: Connection) -> int:
+    lasts = [connection.execute(select(func.max(table.c.number))).scalar() for table in tables.HISTORY]
+    return max((last for last in lasts if last is not None), default=0)

@@ -1,0 +1,38 @@
+"""One engine per journal (I15): a lock that the kernel releases when its holder ends, however it ends."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from te_core.errors import JournalError, JournalLocked
+
+
+class JournalLock:
+    """Holds ``<journal>.lock``, in which the holder's process id stands. The file itself is never deleted."""
+
+    def __init__(self, journal: Path) -> None:
+        """Take the lock. Raises ``JournalLocked`` with the holder's pid, ``JournalError`` without permission."""
+        path = journal.with_name(journal.name + ".lock")
+        try:
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise JournalError(
+                f"journal {journal}: cannot write {path}: {error.strerror} "
+                "(give this user write permission to the folder, or choose another with TE_HOME)"
+            ) from error
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(self._file, 20, 0).decode("ascii", "replace").strip()
+            os.close(self._file)
+            raise JournalLocked(str(journal), int(holder) if holder.isdecimal() else None) from None
+        os.ftruncate(self._file, 0)
+        os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+
+    def release(self) -> None:
+        """Let others have it. May be called again."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1

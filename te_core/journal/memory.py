@@ -1,0 +1,41 @@
+"""What the journal gives back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from te_core.model.order import Intent, IntentState, Settlement
+from te_core.model.signal import Signal
+from te_core.model.target import Confirmation, Goal, Target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Book:
+    """What is in force for one account and symbol.
+
+    ``goal``: the latest, of any revision. ``confirmation``: the latest. ``last_step``: the largest step among the
+    intents of the target's revision that may have been sent; 0 if there is none.
+    """
+
+    target: Target
+    goal: Goal | None = None
+    confirmation: Confirmation | None = None
+    last_step: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """Everything in force: ``signals`` are the newest current ones per source and symbol."""
+
+    signals: tuple[Signal, ...]
+    books: dict[tuple[str, str], Book]
+    open_intents: tuple[Intent, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntentRecord:
+    """An intent and what became of it; ``settlement`` is None while it is open."""
+
+    intent: Intent
+    state: IntentState
+    settlement: Settlement | None

@@ -1,0 +1,1 @@
+"""Alembic's environment: how an older journal becomes a newer one."""

@@ -1,0 +1,177 @@
+"""Reading the journal: what is in force, and the newest history first. Reads never hold up the writer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import fields
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, Table, and_, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from te_core.journal import database, schema, tables
+from te_core.journal.memory import Book, IntentRecord, Memory
+from te_core.journal.tables import books, confirmations, goals, intents, latest_signals, signals, targets
+from te_core.model.event import Event
+from te_core.model.order import Intent, IntentState, Settlement
+from te_core.model.signal import QuarantinedInput, Signal
+from te_core.model.target import Confirmation, Goal, Target
+
+T = TypeVar("T")
+
+
+class JournalReader:
+    """Reads a journal, whether an engine is writing it or not. Every method raises ``JournalError`` if it cannot."""
+
+    def __init__(self, path: Path) -> None:
+        """Open for reading only: takes no lock and changes nothing, not even an older schema."""
+        schema.check_file(path)
+        self.path = path
+        self._reading = database.connect(path, readonly=True)
+        with self._snapshot() as connection:
+            schema.check_readable(connection, path)
+
+    def close(self) -> None:
+        """Release the file."""
+        self._reading.dispose()
+
+    def memory(self) -> Memory:
+        """Read what is in force. The cost follows the number of symbols, not the history (I10)."""
+        with self._snapshot() as connection:
+            return Memory(
+                signals=tuple(_all(connection, Signal, LATEST)),
+                books=_books(connection),
+                open_intents=tuple(_all(connection, Intent, OPEN_INTENTS)),
+            )
+
+    def deliveries(self, since: datetime) -> dict[tuple[str, str], datetime]:
+        """Give when each delivery id of a source was last received, from ``since`` on."""
+        wanted = (
+            select(signals.c.source, signals.c.delivery_id, signals.c.received_at)
+            .where(signals.c.received_at >= since, signals.c.delivery_id.is_not(None))
+            .order_by(signals.c.received_at)
+        )
+        with self._snapshot() as connection:
+            return {(source, delivery): at for source, delivery, at in connection.execute(wanted)}
+
+    def signals(
+        self, limit: int, *, source: str | None = None, symbol: str | None = None
+    ) -> Sequence[Signal]:
+        """Give the newest signals, accepted or superseded."""
+        return self._newest(Signal, signals, limit, source=source, symbol=symbol)
+
+    def quarantine(self, limit: int, *, source: str | None = None) -> Sequence[QuarantinedInput]:
+        """Give the newest refused inputs."""
+        return self._newest(QuarantinedInput, tables.quarantine, limit, source=source)
+
+    def events(self, limit: int, *, account: str | None = None, symbol: str | None = None) -> Sequence[Event]:
+        """Give the newest events."""
+        return self._newest(Event, tables.events, limit, account=account, symbol=symbol)
+
+    def targets(self, limit: int, *, account: str, symbol: str) -> Sequence[Target]:
+        """Give the newest targets of a symbol of an account."""
+        return self._newest(Target, targets, limit, account=account, symbol=symbol)
+
+    def goals(self, limit: int, *, account: str, symbol: str) -> Sequence[Goal]:
+        """Give the newest goals of a symbol of an account."""
+        return self._newest(Goal, goals, limit, account=account, symbol=symbol)
+
+    def intents(
+        self,
+        limit: int,
+        *,
+        account: str | None = None,
+        symbol: str | None = None,
+        client_order_ids: Sequence[str] | None = None,
+    ) -> Sequence[IntentRecord]:
+        """Give the newest intents with their outcomes."""
+        wanted = select(intents).order_by(intents.c.number.desc()).limit(limit)
+        wanted = wanted.where(*_equal(intents, account=account, symbol=symbol))
+        if client_order_ids is not None:
+            wanted = wanted.where(intents.c.client_order_id.in_(client_order_ids))
+        with self._snapshot() as connection:
+            return [_record(row) for row in connection.execute(wanted).mappings()]
+
+    def _newest(self, entry: type[T], table: Table, limit: int, **equal: str | None) -> Sequence[T]:
+        wanted = _columns(entry, table).where(*_equal(table, **equal))
+        with self._snapshot() as connection:
+            return _all(connection, entry, wanted.order_by(table.c.number.desc()).limit(limit))
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[Connection]:
+        try:
+            with self._reading.begin() as connection:
+                yield connection
+        except (SQLAlchemyError, ValueError, ArithmeticError) as error:
+            raise database.explained(self.path, error) from error
+
+
+def _columns(entry: type, table: Table) -> Select[Any]:
+    return select(*(table.c[field.name] for field in fields(entry)))
+
+
+def _equal(table: Table, **values: str | None) -> list[ColumnElement[bool]]:
+    return [table.c[name] == value for name, value in values.items() if value is not None]
+
+
+def _all(connection: Connection, entry: type[T], wanted: Select[Any]) -> list[T]:
+    return [entry(**row) for row in connection.execute(wanted).mappings()]
+
+
+_same_book = and_(books.c.account == intents.c.account, books.c.symbol == intents.c.symbol)
+_last_step = (
+    select(intents.c.step)
+    .where(_same_book, intents.c.revision == books.c.revision, intents.c.state != IntentState.UNSENT)
+    .order_by(intents.c.step.desc())
+    .limit(1)
+    .scalar_subquery()
+)
+_in_force = and_(
+    targets.c.account == books.c.account,
+    targets.c.symbol == books.c.symbol,
+    targets.c.revision == books.c.revision,
+)
+LATEST = (
+    _columns(Signal, signals)
+    .join_from(latest_signals, signals, latest_signals.c.number == signals.c.number)
+    .order_by(latest_signals.c.source, latest_signals.c.symbol)
+)
+OPEN_INTENTS = _columns(Intent, intents).where(tables.is_open).order_by(intents.c.number)
+TARGETS = _columns(Target, targets).join_from(books, targets, _in_force)
+GOALS = _columns(Goal, goals).join_from(books, goals, books.c.goal == goals.c.number)
+CONFIRMATIONS = _columns(Confirmation, confirmations).join_from(
+    books, confirmations, books.c.confirmation == confirmations.c.number
+)
+STEPS = select(books.c.account, books.c.symbol, _last_step.label("step"))
+
+
+def _books(connection: Connection) -> dict[tuple[str, str], Book]:
+    held = {(goal.account, goal.symbol): goal for goal in _all(connection, Goal, GOALS)}
+    seen = {(found.account, found.symbol): found for found in _all(connection, Confirmation, CONFIRMATIONS)}
+    steps = {(account, symbol): step for account, symbol, step in connection.execute(STEPS)}
+    made = {}
+    for target in _all(connection, Target, TARGETS):
+        key = (target.account, target.symbol)
+        made[key] = Book(
+            target=target, goal=held.get(key), confirmation=seen.get(key), last_step=steps[key] or 0
+        )
+    return made
+
+
+def _record(row: RowMapping) -> IntentRecord:
+    state: IntentState = row["state"]
+    settlement = None
+    if state is not IntentState.OPEN:
+        settlement = Settlement(
+            client_order_id=row["client_order_id"],
+            state=state,
+            at=row["settled_at"],
+            filled=row["filled"],
+            average_price=row["average_price"],
+            reason=row["reason"],
+        )
+    intent = Intent(**{field.name: row[field.name] for field in fields(Intent)})
+    return IntentRecord(intent=intent, state=state, settlement=settlement)

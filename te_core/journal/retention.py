@@ -1,0 +1,98 @@
+"""Which history may go: what is older than asked for and no longer in force."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Table,
+    bindparam,
+    delete,
+    exists,
+    false,
+    not_,
+    or_,
+    select,
+)
+
+from te_core.journal.statements import Statement
+from te_core.journal.tables import (
+    books,
+    confirmations,
+    events,
+    goals,
+    intents,
+    is_open,
+    latest_signals,
+    quarantine,
+    signals,
+    targets,
+)
+
+CHUNK = 500
+"""Rows per transaction: a few milliseconds, so that appends never wait long."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """``age`` tells how old a row of ``table`` is; ``delete`` spares what must stay however old it is."""
+
+    table: Table
+    age: Column[Any]
+    delete: Statement
+
+    def last_old(self, connection: Connection, *, after: int, before: datetime) -> int | None:
+        """Give the number up to which the rows following ``after`` are old, at most ``CHUNK`` of them."""
+        following = select(self.table.c.number, self.age).where(self.table.c.number > after)
+        rows = connection.execute(following.order_by(self.table.c.number).limit(CHUNK))
+        last = None
+        for number, at in rows:
+            if at >= before:
+                break
+            last = number
+        return last
+
+
+def _rule(table: Table, age: Column[Any], *, kept: ColumnElement[bool]) -> Rule:
+    stale = delete(table).where(
+        table.c.number > bindparam("after"),
+        table.c.number <= bindparam("last"),
+        age < bindparam("before"),
+        not_(kept),
+    )
+    return Rule(table=table, age=age, delete=Statement(sql=stale, lane=table.name))
+
+
+def _book_of(table: Table, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    return exists().where(books.c.account == table.c.account, books.c.symbol == table.c.symbol, *conditions)
+
+
+_latest = exists().where(
+    latest_signals.c.source == signals.c.source,
+    latest_signals.c.symbol == signals.c.symbol,
+    latest_signals.c.number == signals.c.number,
+)
+_goal = or_(books.c.goal == goals.c.number, books.c.revision == goals.c.revision)
+
+RULES = (
+    _rule(signals, signals.c.received_at, kept=_latest),
+    _rule(targets, targets.c.created_at, kept=_book_of(targets, books.c.revision == targets.c.revision)),
+    _rule(goals, goals.c.sized_at, kept=_book_of(goals, _goal)),
+    _rule(
+        intents,
+        intents.c.created_at,
+        kept=or_(is_open, _book_of(intents, books.c.revision == intents.c.revision)),
+    ),
+    _rule(
+        confirmations,
+        confirmations.c.at,
+        kept=_book_of(confirmations, books.c.confirmation == confirmations.c.number),
+    ),
+    _rule(quarantine, quarantine.c.received_at, kept=false()),
+    _rule(events, events.c.at, kept=false()),
+)

@@ -1,0 +1,128 @@
+"""Is this a journal that this version may read or write? Makes new ones and upgrades older ones."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import Connection, insert, inspect, select, text, update
+
+from te_core import __version__
+from te_core.errors import JournalError, JournalTooNew
+from te_core.journal import database
+from te_core.journal.tables import meta
+
+REVISIONS = ("0001",)
+"""Every schema that this version can upgrade, oldest first; the last one is what it reads and writes."""
+
+SCRIPTS = "te_core.journal:migrations"
+
+
+def check_file(path: Path) -> None:
+    """Refuse what cannot be a journal before a database opens it. Raises ``JournalError``."""
+    wal = path.with_name(path.name + "-wal")
+    try:
+        if not path.exists() and not path.is_symlink():
+            problem = "there is no such file: start the engine once (te run), or set TE_HOME or journal.file"
+        elif not path.is_file():
+            problem = "this is not a file: choose another path in journal.file"
+        elif path.stat().st_size == 0:
+            problem = (
+                f"the file has lost its content: restore a copy, or delete it and {wal.name} to begin anew"
+            )
+        else:
+            path.open("rb").close()
+            return
+    except OSError as error:
+        problem = f"{error.strerror}: give this user permission to the file and its folder"
+    raise JournalError(f"journal {path}: {problem}")
+
+
+def create(path: Path, *, journal_id: str, at: datetime) -> None:
+    """Make a new journal. It gets its name only when it is complete, so that a half-made one is never used.
+
+    Raises ``JournalError`` if a write-ahead log without its journal is there: data would be lost.
+    """
+    wal = path.with_name(path.name + "-wal")
+    if wal.exists() and wal.stat().st_size:
+        raise JournalError(
+            f"journal {path}: the file is gone, but {wal.name} still holds data of it: "
+            f"put the journal back beside it, or move {wal.name} away to begin anew"
+        )
+    half_made = path.with_name(path.name + ".new")
+    for leftover in (half_made, half_made.with_name(half_made.name + "-wal")):
+        leftover.unlink(missing_ok=True)
+    os.close(os.open(half_made, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    engine = database.connect(half_made, readonly=False)
+    with engine.begin() as connection:
+        _upgrade(connection)
+        values = {"journal_id": journal_id, "created_at": at.isoformat(), "written_by": __version__}
+        connection.execute(insert(meta), [{"key": key, "value": value} for key, value in values.items()])
+    engine.dispose()
+    half_made.replace(path)
+    _sync_folder(path.parent)
+
+
+def prepare(connection: Connection, path: Path) -> str:
+    """Check a journal that is to be written, upgrade an older one, and return its id.
+
+    Raises ``JournalTooNew``, ``JournalError``.
+    """
+    database.check_pages(connection, path)
+    version = _version(connection, path)
+    if version != REVISIONS[-1]:
+        _upgrade(connection)
+    known = _meta(connection)
+    if known["written_by"] != __version__:
+        connection.execute(update(meta).where(meta.c.key == "written_by").values(value=__version__))
+    return known["journal_id"]
+
+
+def check_readable(connection: Connection, path: Path) -> None:
+    """Refuse to read another schema. Raises ``JournalTooNew``, ``JournalError``."""
+    version = _version(connection, path)
+    if version != REVISIONS[-1]:
+        raise JournalError(
+            f"journal {path} has the older schema {version}, this version reads {REVISIONS[-1]}: "
+            "start the engine once (te run), it upgrades the journal"
+        )
+
+
+def _version(connection: Connection, path: Path) -> str:
+    if not {"alembic_version", "meta", "books"} <= set(inspect(connection).get_table_names()):
+        raise JournalError(
+            f"journal {path}: this database is not a journal of the trade engine: "
+            "choose another path in journal.file, it is left untouched"
+        )
+    version = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    if version not in REVISIONS:
+        raise JournalTooNew(
+            f"journal {path} was written by te-core {_meta(connection).get('written_by')} with schema {version}; "
+            f"this is te-core {__version__}, which knows schema {REVISIONS[-1]} and older: "
+            "upgrade te-core, or choose another journal"
+        )
+    return str(version)
+
+
+def _meta(connection: Connection) -> dict[str, str]:
+    return {row.key: row.value for row in connection.execute(select(meta))}
+
+
+def _upgrade(connection: Connection) -> None:
+    # Loading alembic takes longer than the rest of the start; it is needed once per schema.
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", SCRIPTS)
+    config.set_main_option("path_separator", "os")
+    command.upgrade(config, "head")
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

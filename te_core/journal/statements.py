@@ -1,0 +1,85 @@
+"""Every statement that writes entries. They are made once, so that the database layer compiles them once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Executable, Table, bindparam, delete, insert, select, update
+
+from te_core.journal import tables
+from te_core.journal.database import upsert
+from te_core.model.order import IntentState
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+class Statement:
+    """A statement for many rows at once.
+
+    ``lane``: statements of one lane are executed in the order of the entries; lanes do not depend on each other.
+    ``newest``: of several rows with equal values in these columns only the last one counts.
+    ``refusal``: every row has to change exactly one row of the table, else this is what went wrong.
+    """
+
+    sql: Executable
+    lane: str
+    newest: tuple[str, ...] = ()
+    refusal: str = ""
+
+
+def _add(table: Table) -> Statement:
+    return Statement(sql=insert(table).inline(), lane=table.name)
+
+
+def _book(column: str) -> Statement:
+    key = ("account", "symbol")
+    return Statement(sql=upsert(tables.books, key=key, changes=(column,)), lane=f"books.{column}", newest=key)
+
+
+def _trim_quarantine() -> Statement:
+    older = tables.quarantine.alias()
+    oldest_over = (
+        select(older.c.number)
+        .where(older.c.source == bindparam("of"))
+        .order_by(older.c.number.desc())
+        .limit(1)
+        .offset(bindparam("limit"))
+        .scalar_subquery()
+    )
+    stale = delete(tables.quarantine).where(
+        tables.quarantine.c.source == bindparam("of"), tables.quarantine.c.number <= oldest_over
+    )
+    return Statement(sql=stale, lane="quarantine.trim", newest=("of",))
+
+
+def _record_intent() -> Statement:
+    changes = [column.name for column in tables.intents.c if column.name not in ("number", "client_order_id")]
+    unsent = tables.intents.c.state == IntentState.UNSENT
+    return Statement(
+        sql=upsert(tables.intents, key=("client_order_id",), changes=changes, where=unsent),
+        lane="intents",
+        refusal="an intent of that client order id was recorded before, and it may have been sent",
+    )
+
+
+ADD_SIGNAL = _add(tables.signals)
+ADD_QUARANTINE = _add(tables.quarantine)
+ADD_TARGET = _add(tables.targets)
+ADD_GOAL = _add(tables.goals)
+ADD_CONFIRMATION = _add(tables.confirmations)
+ADD_EVENT = _add(tables.events)
+LATEST_SIGNAL = Statement(
+    sql=upsert(tables.latest_signals, key=("source", "symbol"), changes=("number",)),
+    lane="latest_signals",
+    newest=("source", "symbol"),
+)
+TRIM_QUARANTINE = _trim_quarantine()
+RECORD_INTENT = _record_intent()
+SETTLE_INTENT = Statement(
+    sql=update(tables.intents).where(tables.intents.c.client_order_id == bindparam("order_id")),
+    lane="intents",
+    refusal="no intent of that client order id is recorded",
+)
+BOOK_REVISION, BOOK_GOAL, BOOK_CONFIRMATION = _book("revision"), _book("goal"), _book("confirmation")

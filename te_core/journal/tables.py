@@ -1,0 +1,98 @@
+"""The tables. Those that keep a model value have a column per field; what a field may be decides its type.
+
+``number`` counts all entries of the journal, so it also tells what came before what. Everything is history that
+grows until retention, except ``latest_signals`` and ``books``: they point at what is in force and stay small.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from types import NoneType
+from typing import Any, get_args, get_type_hints
+
+from sqlalchemy import Boolean, Column, Index, MetaData, Table, literal_column
+from sqlalchemy.schema import SchemaItem
+from sqlalchemy.types import TypeEngine
+
+from te_core.journal.columns import Amount, Json, Moment, Notes, Terms, Whole, Words, choice
+from te_core.model.event import Event
+from te_core.model.order import Intent, IntentState
+from te_core.model.signal import QuarantinedInput, Signal
+from te_core.model.target import Confirmation, Goal, Target, Term
+
+metadata = MetaData()
+
+_TYPES: dict[Any, TypeEngine[Any]] = {
+    str: Words,
+    int: Whole,
+    bool: Boolean(),
+    Decimal: Amount,
+    datetime: Moment,
+    Mapping[str, Any]: Json,
+    tuple[str, ...]: Notes,
+    tuple[Term, ...]: Terms,
+}
+
+
+def _column(name: str, hint: Any, *, key: bool = False) -> Column[Any]:
+    kinds = (
+        [kind for kind in get_args(hint) if kind is not NoneType] if NoneType in get_args(hint) else [hint]
+    )
+    kind = kinds[0]
+    made = choice(kind) if isinstance(kind, type) and issubclass(kind, StrEnum) else _TYPES[kind]
+    return Column(name, made, primary_key=key, autoincrement=False, nullable=kind is not hint)
+
+
+def _history(name: str, entry: type, *more: SchemaItem) -> Table:
+    hints = get_type_hints(entry)
+    columns = [_column(field.name, hints[field.name]) for field in fields(entry)]
+    return Table(name, metadata, _column("number", int, key=True), *columns, *more)
+
+
+meta = Table("meta", metadata, _column("key", str, key=True), _column("value", str))
+
+signals = _history("signals", Signal, Index("signals_received", "received_at"))
+quarantine = _history("quarantine", QuarantinedInput, Index("quarantine_source", "source", "number"))
+targets = _history("targets", Target, Index("targets_revision", "account", "symbol", "revision", unique=True))
+goals = _history("goals", Goal, Index("goals_symbol", "account", "symbol", "number"))
+intents = _history(
+    "intents",
+    Intent,
+    _column("state", IntentState),
+    _column("settled_at", datetime | None),
+    _column("filled", Decimal | None),
+    _column("average_price", Decimal | None),
+    _column("reason", str),
+    Index("intents_client_order_id", "client_order_id", unique=True),
+    Index("intents_step", "account", "symbol", "revision", "step"),
+)
+confirmations = _history("confirmations", Confirmation)
+events = _history("events", Event)
+
+HISTORY = (signals, quarantine, targets, goals, intents, confirmations, events)
+
+# A database uses a partial index only for a query that states the same condition, with a constant.
+is_open = intents.c.state == literal_column(f"'{IntentState.OPEN}'")
+Index("intents_open", intents.c.number, sqlite_where=is_open, postgresql_where=is_open)
+
+latest_signals = Table(
+    "latest_signals",
+    metadata,
+    _column("source", str, key=True),
+    _column("symbol", str, key=True),
+    _column("number", int),
+)
+
+books = Table(
+    "books",
+    metadata,
+    _column("account", str, key=True),
+    _column("symbol", str, key=True),
+    _column("revision", int | None),
+    _column("goal", int | None),
+    _column("confirmation", int | None),
+)

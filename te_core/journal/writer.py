@@ -1,0 +1,160 @@
+"""Group commit: whatever was appended while the former commit ran shares the next one, and its sync to disk."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Protocol
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from te_core.errors import JournalError
+from te_core.journal.database import blames_entry, explained
+from te_core.journal.entries import Writes
+from te_core.journal.statements import Row, Statement
+
+Done = asyncio.Future[None]
+Work = tuple[Writes, Done]
+Outcome = tuple[Done, JournalError | None]
+UNFIT = (SQLAlchemyError, JournalError, TypeError, ValueError, ArithmeticError, RecursionError)
+"""What an entry that cannot be kept, or a database that cannot keep it, raises."""
+
+
+class Writer(Protocol):
+    """Takes work in order and resolves its futures in order, when it is durable."""
+
+    def submit(self, work: Work) -> None:
+        """Take an append; its future fails with ``JournalError`` when it could not be kept."""
+        ...
+
+    def close(self) -> None:
+        """Finish what was submitted; later work is refused."""
+        ...
+
+
+class Committer:
+    """Executes a batch of appends in one transaction."""
+
+    def __init__(self, connection: Connection, path: Path) -> None:
+        self._connection = connection
+        self._path = path
+
+    def commit(self, batch: Sequence[Work]) -> list[Outcome]:
+        """Make a batch durable. Where an entry was unfit, each append is tried on its own: the others survive."""
+        try:
+            self._execute(write for writes, _ in batch for write in writes)
+        except UNFIT as error:
+            if len(batch) > 1 and blames_entry(error):
+                return [outcome for work in batch for outcome in self.commit([work])]
+            return [(done, explained(self._path, error)) for _, done in batch]
+        return [(done, None) for _, done in batch]
+
+    def _execute(self, writes: Iterable[tuple[Statement, Row]]) -> None:
+        with self._connection.begin():
+            for statement, rows in grouped(writes):
+                result = self._connection.execute(statement.sql, rows)
+                if statement.refusal and result.rowcount != len(rows):
+                    raise JournalError(statement.refusal)
+
+
+def grouped(writes: Iterable[tuple[Statement, Row]]) -> list[tuple[Statement, list[Row]]]:
+    """Collect rows by statement, keeping the order within each lane."""
+    groups: list[tuple[Statement, dict[object, Row]]] = []
+    newest: dict[str, tuple[Statement, dict[object, Row]]] = {}
+    for statement, row in writes:
+        group = newest.get(statement.lane)
+        if group is None or group[0] is not statement:
+            group = newest[statement.lane] = (statement, {})
+            groups.append(group)
+        rows = group[1]
+        key = tuple([row[name] for name in statement.newest]) if statement.newest else len(rows)
+        rows[key] = row
+    return [(statement, list(rows.values())) for statement, rows in groups]
+
+
+def resolve(outcomes: Iterable[Outcome]) -> None:
+    """Tell those who wait; called on their loop. One who was cancelled no longer waits: the entry stays."""
+    for done, error in outcomes:
+        if done.done():
+            continue
+        if error is None:
+            done.set_result(None)
+        else:
+            done.set_exception(error)
+
+
+class ThreadWriter:
+    """Commits in a thread of its own, so that a sync to disk never holds up the event loop."""
+
+    def __init__(self, commit: Callable[[Sequence[Work]], list[Outcome]]) -> None:
+        self._commit = commit
+        self._queue: SimpleQueue[Work | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
+        self._thread.start()
+
+    def submit(self, work: Work) -> None:
+        """Take an append."""
+        if self._thread.is_alive():
+            self._queue.put(work)
+        else:
+            resolve([(work[1], JournalError("the journal's writer has stopped: restart the engine"))])
+
+    def close(self) -> None:
+        """Wait until everything submitted is durable."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while work := self._queue.get():
+            batch, more = self._drain(work)
+            try:
+                self._deliver(self._commit(batch))
+            except BaseException:
+                # A defect, not a failed write: nobody may wait for ever because of it.
+                stopped = JournalError("the journal's writer has stopped: restart the engine")
+                self._deliver([(done, stopped) for _, done in batch + self._drain(None)[0]])
+                raise
+            if not more:
+                return
+
+    def _drain(self, first: Work | None) -> tuple[list[Work], bool]:
+        batch = [] if first is None else [first]
+        while True:
+            try:
+                work = self._queue.get_nowait()
+            except Empty:
+                return batch, True
+            if work is None:
+                return batch, False
+            batch.append(work)
+
+    @staticmethod
+    def _deliver(outcomes: list[Outcome]) -> None:
+        for loop, group in groupby(outcomes, key=lambda outcome: outcome[0].get_loop()):
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(resolve, list(group))
+
+
+class InlineWriter:
+    """Commits on the event loop, once for all appends of a tick: for the virtual clock, where threads have no place."""
+
+    def __init__(self, commit: Callable[[Sequence[Work]], list[Outcome]]) -> None:
+        self._commit = commit
+        self._batch: list[Work] = []
+
+    def submit(self, work: Work) -> None:
+        """Take an append."""
+        if not self._batch:
+            work[1].get_loop().call_soon(self.close)
+        self._batch.append(work)
+
+    def close(self) -> None:
+        """Commit what was submitted."""
+        batch, self._batch = self._batch, []
+        if batch:
+            resolve(self._commit(batch))
