@@ -1,0 +1,108 @@
+"""What the documents say exists, exists."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from te_core import hookspecs
+
+LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
+OWN_PATH = re.compile(r"`((?:te_core|tests|plugins|requirements|bench)/[\w/.-]*)`")
+REGISTRIES = ("py" + "pi.org", "python" + "hosted.", "registry.npm" + "js", "deb.deb" + "ian")
+MACHINE_PATH = re.compile(r"(?<![\w.])/(?:home|root|Users|work|farm)/\w")
+
+
+@pytest.fixture(scope="session")
+def tracked(root: Path) -> list[Path]:
+    """Give every file that is part of the repo: git's list, or all files where this is no git checkout."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if listed.returncode == 0:
+        paths = [root / name for name in listed.stdout.split("\0") if name]
+    else:
+        hidden = {".venv", "dist", "state", "logs"}
+        paths = [path for path in root.rglob("*") if not hidden & set(path.relative_to(root).parts)]
+    return [path for path in paths if path.is_file()]
+
+
+@pytest.fixture(scope="session")
+def documents(tracked: list[Path]) -> list[Path]:
+    return [path for path in tracked if path.suffix == ".md"]
+
+
+def test_every_link_between_documents_leads_somewhere(documents: list[Path]) -> None:
+    broken = [
+        f"{document.name}: {target}"
+        for document in documents
+        for target in LINK.findall(document.read_text(encoding="utf-8"))
+        if not (document.parent / target).exists()
+    ]
+    assert not broken
+
+
+def test_every_file_that_a_document_names_exists(documents: list[Path], root: Path) -> None:
+    missing = [
+        f"{document.name}: {name}"
+        for document in documents
+        for name in OWN_PATH.findall(document.read_text(encoding="utf-8"))
+        if not (root / name).exists()
+    ]
+    assert not missing
+
+
+def test_every_hook_is_documented(root: Path) -> None:
+    guide = (root / "docs" / "plugins.md").read_text(encoding="utf-8")
+    hooks = [
+        name
+        for name, _ in inspect.getmembers(hookspecs, inspect.isfunction)
+        if name.startswith(hookspecs.PREFIX)
+    ]
+    assert hooks
+    assert not [name for name in hooks if f"`{name}`" not in guide]
+
+
+@pytest.mark.parametrize("number", range(1, 16))
+def test_every_invariant_says_where_it_is_kept(number: int, root: Path) -> None:
+    rows = (root / "docs" / "architecture.md").read_text(encoding="utf-8").splitlines()
+    (row,) = (row for row in rows if row.startswith(f"| I{number} |"))
+    assert OWN_PATH.search(row)
+
+
+def test_the_readme_shows_the_two_commands(root: Path) -> None:
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    assert "make run" in readme
+    assert "make test" in readme
+
+
+def test_pm2_s_file_is_shown_as_it_is(root: Path) -> None:
+    guide = (root / "docs" / "operations.md").read_text(encoding="utf-8")
+    assert (root / "ecosystem.config.js").read_text(encoding="utf-8") in guide
+
+
+def test_no_file_names_a_package_registry_or_a_place_of_one_machine(tracked: list[Path], root: Path) -> None:
+    found = []
+    for path in tracked:
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            continue
+        for number, line in enumerate(text.splitlines(), start=1):
+            if MACHINE_PATH.search(line) or any(host in line for host in REGISTRIES):
+                found.append(f"{path.relative_to(root)}:{number}: {line.strip()[:100]}")
+    assert not found
+
+
+def test_nothing_that_belongs_to_one_machine_is_part_of_the_repo(tracked: list[Path]) -> None:
+    assert not [
+        path for path in tracked if path.name == ".secrets.toml" or path.suffix == ".sqlite3"
+    ]
