@@ -141,6 +141,10 @@ class PaperAccount(ExchangeAccount):
         order = self._opened.order(client_order_id)
         return order.report() if order is not None and order.symbol == symbol else None
 
+    def executed_orders(self) -> list[ExecutedOrder]:
+        """Give every order that is still known, oldest first."""
+        return self._opened.orders()
+
     @property
     def _opened(self) -> Store:
         if self._store is None:

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from decimal import Decimal
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from loguru import logger
+
+from te_core.api import MarginMode, OrderRequest, Side
+from te_core.testing.virtual_clock import VirtualClock
+from te_exchange_paper.testing import PaperVenue
+
+
+@pytest.fixture
+def log() -> Iterator[list[str]]:
+    lines: list[str] = []
+    sink = logger.add(lines.append, format="{level} {extra[symbol]} {message}", level="DEBUG")
+    with logger.contextualize(symbol="-"):
+        yield lines
+    logger.remove(sink)
+
+
+@pytest.fixture
+def make_venue(tmp_path: Path, log: list[str]) -> Callable[..., PaperVenue]:
+    """Without fee and slippage unless asked for, so that amounts are easy to follow."""
+
+    def make(**options: Any) -> PaperVenue:
+        options = {"fee": 0, "slippage": 0, **options}
+        venue = PaperVenue(tmp_path / "state", clock=VirtualClock(), log=logger, **options)
+        venue.set_price("BTCUSDT", Decimal(50_000))
+        venue.set_price("ETHUSDT", Decimal(2_000))
+        return venue
+
+    return make
+
+
+@pytest.fixture
+def open_venue(make_venue: Callable[..., PaperVenue]) -> Callable[..., Awaitable[PaperVenue]]:
+    async def opened(**options: Any) -> PaperVenue:
+        venue = make_venue(**options)
+        await venue.account.open()
+        return venue
+
+    return opened
+
+
+@pytest.fixture
+def order() -> Callable[..., OrderRequest]:
+    """Signed quantity as text; ids count up unless given."""
+    numbers = count(1)
+
+    def make(
+        quantity: str, symbol: str = "BTCUSDT", *, reduce_only: bool = False, client_id: str | None = None
+    ) -> OrderRequest:
+        signed = Decimal(quantity)
+        return OrderRequest(
+            client_order_id=client_id or f"order-{next(numbers)}",
+            symbol=symbol,
+            side=Side.of(signed),
+            quantity=abs(signed),
+            reduce_only=reduce_only,
+            leverage=1,
+            margin_mode=MarginMode.ISOLATED,
+            reference_price=Decimal(1),
+        )
+
+    return make

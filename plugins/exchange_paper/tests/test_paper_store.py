@@ -1,0 +1,213 @@
+"""The account's file: restarts, kill -9, damage, a second holder, and a history that does not grow."""
+
+from __future__ import annotations
+
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from te_core.api import ConfigError, DuplicateClientOrderId, MarginMode, NotReady, OrderRequest, Side
+from te_core.testing.virtual_clock import START
+from te_exchange_paper.account import FILE_NAME, PaperAccount
+from te_exchange_paper.holding import Holding
+from te_exchange_paper.ledger import Ledger
+from te_exchange_paper.store import ExecutedOrder, Store
+from te_exchange_paper.testing import PaperVenue
+
+OpenVenue = Callable[..., Awaitable[PaperVenue]]
+MakeOrder = Callable[..., OrderRequest]
+
+
+async def test_a_restart_changes_nothing(open_venue: OpenVenue, order: MakeOrder) -> None:
+    venue = await open_venue(fee="0.0006", slippage="0.0002")
+    await venue.account.set_leverage("ETHUSDT", 3, MarginMode.CROSS)
+    for quantity, symbol in (("0.1", "BTCUSDT"), ("-0.07", "BTCUSDT"), ("-1.23", "ETHUSDT")):
+        await venue.account.place_order(order(quantity, symbol))
+    before = (await venue.account.positions(), await venue.account.equity(), venue.executed())
+    await venue.account.close()
+    await venue.reconnect().open()
+    assert (await venue.account.positions(), await venue.account.equity(), venue.executed()) == before
+
+
+async def test_an_id_stays_taken_over_a_restart(open_venue: OpenVenue, order: MakeOrder) -> None:
+    venue = await open_venue()
+    report = await venue.account.place_order(order("0.1", client_id="mine"))
+    await venue.account.close()
+    await venue.reconnect().open()
+    assert await venue.account.find_order("BTCUSDT", "mine") == report
+    with pytest.raises(DuplicateClientOrderId):
+        await venue.account.place_order(order("0.1", client_id="mine"))
+
+
+async def test_another_balance_in_settings_does_not_refill_a_running_account(
+    open_venue: OpenVenue, log: list[str]
+) -> None:
+    first = await open_venue(balance=500)
+    await first.account.close()
+    second = await open_venue(balance=90_000)
+    assert (await second.account.equity()).value.wallet == 500
+    (said,) = [line for line in log if "balance = 90000 is not applied" in line]
+    assert "opened with 500" in said
+    assert FILE_NAME in said
+
+
+async def test_a_second_holder_of_the_file_is_refused(open_venue: OpenVenue) -> None:
+    first = await open_venue()
+    with pytest.raises(NotReady, match="locked"):
+        await open_venue()
+    await first.account.close()
+    await (await open_venue()).account.close()
+
+
+async def test_a_damaged_file_is_refused_and_kept(open_venue: OpenVenue, tmp_path: Path) -> None:
+    path = tmp_path / "state" / FILE_NAME
+    path.parent.mkdir()
+    path.write_bytes(b"this is no database" * 100)
+    with pytest.raises(ConfigError, match=r"damaged.*move it away"):
+        await open_venue()
+    assert path.read_bytes().startswith(b"this is no database")
+
+
+async def test_a_file_of_a_newer_version_is_refused_and_kept(open_venue: OpenVenue, tmp_path: Path) -> None:
+    await (await open_venue()).account.close()
+    with sqlite3.connect(tmp_path / "state" / FILE_NAME) as file:
+        file.execute("PRAGMA user_version=99")
+    file.close()
+    with pytest.raises(ConfigError, match="newer version"):
+        await open_venue()
+
+
+async def test_a_write_that_the_disk_refuses_changes_nothing(open_venue: OpenVenue, order: MakeOrder) -> None:
+    """The order was not executed, the engine is told so, and the next one works."""
+    venue = await open_venue()
+    assert isinstance(venue.account.inner, PaperAccount)
+    store = venue.account.inner._opened
+    store._db.execute("PRAGMA query_only=1")
+    with pytest.raises(NotReady, match="nothing was changed"):
+        await venue.account.place_order(order("0.1", client_id="mine"))
+    assert await venue.position("BTCUSDT") == 0
+    store._db.execute("PRAGMA query_only=0")
+    await venue.account.place_order(order("0.1", client_id="mine"))
+    assert await venue.position("BTCUSDT") == Decimal("0.1")
+
+
+def executed(number: int) -> ExecutedOrder:
+    return ExecutedOrder(
+        client_order_id=f"order-{number}",
+        symbol="BTCUSDT",
+        side=Side.BUY,
+        reduce_only=False,
+        quantity=Decimal("0.1"),
+        price=Decimal(50_000),
+        fee=Decimal(3),
+        realised=Decimal(0),
+        at=START,
+    )
+
+
+def test_only_the_newest_orders_are_kept(tmp_path: Path) -> None:
+    store = Store(tmp_path / FILE_NAME, keep_orders=50)
+    books, _ = store.load(Decimal(10_000))
+    sizes = []
+    for number in range(1, 1001):
+        after = replace(books, wallet=books.wallet + 1, holdings={"A": Holding(symbol="A", leverage=number)})
+        store.save(books, after, executed(number))
+        books = after
+        sizes.append(sum(file.stat().st_size for file in tmp_path.iterdir()))
+    assert [order.client_order_id for order in store.orders()] == [f"order-{n}" for n in range(951, 1001)]
+    assert store.order("order-950") is None
+    assert store.order("order-951") == executed(951)
+    assert sizes[-1] == sizes[499]
+    store.close()
+
+
+def test_books_are_read_back_exactly(tmp_path: Path) -> None:
+    odd = Decimal("-0.00000001234567890123456789")
+    books = Ledger(
+        wallet=Decimal("1E-8"),
+        holdings={
+            "BTCUSDT": Holding(
+                symbol="BTCUSDT", leverage=7, margin_mode=MarginMode.CROSS, quantity=odd, cost=odd
+            )
+        },
+    )
+    store = Store(tmp_path / FILE_NAME)
+    empty, _ = store.load(Decimal(10_000))
+    store.save(empty, books)
+    store.close()
+    again = Store(tmp_path / FILE_NAME)
+    assert again.load(Decimal(5)) == (books, Decimal(10_000))
+    again.close()
+
+
+VICTIM = """
+import asyncio, sys
+from decimal import Decimal
+from pathlib import Path
+from loguru import logger
+from te_core.api import MarginMode, OrderRequest, Side
+from te_core.clock import SystemClock
+from te_exchange_paper.testing import PaperVenue
+
+async def main():
+    venue = PaperVenue(Path(sys.argv[1]), clock=SystemClock(), log=logger, prices={"BTCUSDT": 50_000})
+    account = venue.account
+    await account.open()
+    await account.set_leverage("BTCUSDT", 20, MarginMode.ISOLATED)
+    for number in range(int(sys.argv[2]), 10**9):
+        side = Side.BUY if number % 3 else Side.SELL
+        order = OrderRequest(
+            client_order_id=f"order-{number}", symbol="BTCUSDT", side=side, quantity=Decimal("0.001"),
+            reduce_only=False, leverage=20, margin_mode=MarginMode.ISOLATED, reference_price=Decimal(50_000))
+        print("sending", number, flush=True)
+        report = await account.place_order(order)
+        print("answered", number, report.filled, flush=True)
+
+asyncio.run(main())
+"""
+
+
+def run_and_kill(state_dir: Path, first: int, lines: int) -> list[str]:
+    """Let a process trade until it has said ``lines`` lines, kill it, and give all that it said."""
+    command = [sys.executable, "-c", VICTIM, str(state_dir), str(first)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as victim:
+        assert victim.stdout is not None
+        said = [victim.stdout.readline() for _ in range(lines)]
+        victim.kill()
+        said += victim.stdout.readlines()
+    assert victim.returncode == -signal.SIGKILL
+    return said
+
+
+@pytest.mark.real_clock
+async def test_kill_9_forgets_no_answered_order_and_doubles_none(
+    open_venue: OpenVenue, tmp_path: Path
+) -> None:
+    chance = Random(8)
+    answered: set[int] = set()
+    last_sent = 0
+    for _ in range(5):
+        said = run_and_kill(tmp_path / "state", last_sent + 1, chance.randint(2, 150))
+        whole = [line.split() for line in said if line.endswith("\n")]
+        answered |= {int(words[1]) for words in whole if words[0] == "answered"}
+        last_sent = max(int(words[1]) for words in whole if words[0] == "sending")
+        venue = await open_venue(prices={"BTCUSDT": 50_000})
+        orders = venue.executed()
+        known = {int(order.client_order_id.removeprefix("order-")) for order in orders}
+        assert len(known) == len(orders)
+        assert answered <= known <= answered | {last_sent}
+        answered = known
+        held = sum((order.side.sign * order.quantity for order in orders), Decimal(0))
+        assert await venue.position("BTCUSDT") == held
+        wallet = 10_000 + sum((order.realised - order.fee for order in orders), Decimal(0))
+        assert (await venue.account.equity()).value.wallet == wallet
+        await venue.account.close()
+    assert len(answered) > 50
