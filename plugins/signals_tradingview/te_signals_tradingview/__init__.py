@@ -1,0 +1,1 @@
+"""TradingView alerts as a signal source of the trade engine."""

@@ -1,0 +1,154 @@
+"""The fields of an alert, each read on its own."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from te_core.api import SignalRejected
+from te_signals_tradingview import moment, tokens
+from te_signals_tradingview.number import number, quoted
+from te_signals_tradingview.payload import Payload
+from te_signals_tradingview.size import Direction, depth
+
+_LONGEST = 200
+_LARGEST_LEVERAGE = Decimal(1000)
+_SMALLEST_PRICE = Decimal("1e-12")
+_LARGEST_PRICE = Decimal("1e12")
+_READ = frozenset(
+    {"symbol", "direction", "action", "size", "leverage", "price", "signal_seq", "event_id", tokens.FIELD}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """What an alert says, and when it reached us (our clock).
+
+    ``symbol`` in the sender's spelling; ``depth`` -1 … 1; ``time`` None where none is stated that can be read.
+    ``extra``: fields that mean nothing here, for the record; ``dropped``: how many of them were too long to keep.
+    """
+
+    symbol: str
+    depth: Decimal
+    received_at: datetime
+    leverage: Decimal | None = None
+    price: Decimal | None = None
+    sequence: str | None = None
+    event_id: str | None = None
+    time: datetime | None = None
+    extra: Payload = field(default_factory=dict)
+    dropped: int = 0
+
+
+def read_message(payload: Payload, *, received_at: datetime, extra_limit: int) -> Message:
+    """Read a payload. Raises ``SignalRejected`` naming the first name that is wrong."""
+    symbol = _symbol(payload)
+    direction = _direction(payload)
+    said_at, time_field = _time(payload, received_at)
+    extra, dropped = _extra(payload, time_field, extra_limit)
+    return Message(
+        symbol=symbol,
+        depth=depth(_unless_flat(payload, "size", direction), direction, _action(payload)),
+        received_at=received_at,
+        leverage=_amount(
+            _unless_flat(payload, "leverage", direction), "leverage", Decimal(0), _LARGEST_LEVERAGE
+        ),
+        price=_price(payload, "price") or _price(payload, "order_price"),
+        sequence=_text(payload, "signal_seq"),
+        event_id=_text(payload, "event_id"),
+        time=said_at,
+        extra=extra,
+        dropped=dropped,
+    )
+
+
+def _text(payload: Payload, name: str) -> str | None:
+    """Give a field's text; None where it is absent, null or blank."""
+    value = payload.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise SignalRejected("a text or a number is expected", field=name)
+    text = value.strip()
+    if len(text) > _LONGEST:
+        raise SignalRejected(f"is longer than {_LONGEST} characters", field=name)
+    if "{{" in text:
+        hint = "check the placeholder's spelling; those of strategies work only in a strategy's alert"
+        raise SignalRejected(f"TradingView did not fill in {quoted(text)}", field=name, hint=hint)
+    return text or None
+
+
+def _symbol(payload: Payload) -> str:
+    symbol = _text(payload, "symbol") or _text(payload, "ticker")
+    if symbol is None:
+        raise SignalRejected("is missing", field="symbol", hint='add "symbol": "{{ticker}}" to the message')
+    return symbol
+
+
+def _direction(payload: Payload) -> Direction | None:
+    text = _text(payload, "direction")
+    if text is None:
+        return None
+    try:
+        return Direction(text.lower())
+    except ValueError:
+        raise SignalRejected(f"{quoted(text)} is none of long, short, flat", field="direction") from None
+
+
+def _action(payload: Payload) -> str | None:
+    text = _text(payload, "action")
+    if text is not None and text.lower() not in {"buy", "sell"}:
+        raise SignalRejected(f"{quoted(text)} is neither buy nor sell", field="action")
+    return text.lower() if text is not None else None
+
+
+def _unless_flat(payload: Payload, name: str, direction: Direction | None) -> str | None:
+    """Do not even look at what an exit does not need: nothing in it shall keep us in a position."""
+    return None if direction is Direction.FLAT else _text(payload, name)
+
+
+def _price(payload: Payload, name: str) -> Decimal | None:
+    return _amount(_text(payload, name), name, _SMALLEST_PRICE, _LARGEST_PRICE)
+
+
+def _amount(text: str | None, name: str, smallest: Decimal, largest: Decimal) -> Decimal | None:
+    """Read a number above zero; zero stands for "none", as in the template of old (``"0.0"``)."""
+    if text is None:
+        return None
+    value = number(text, name)
+    if not value:
+        return None
+    if not smallest <= value <= largest:
+        raise SignalRejected(f"{quoted(text)} is not between {smallest} and {largest}", field=name)
+    return value
+
+
+def _time(payload: Payload, received_at: datetime) -> tuple[datetime | None, str]:
+    for name in moment.FIELDS:
+        text = payload.get(name)
+        said_at = moment.parse_moment(text.strip()) if isinstance(text, str) else None
+        if said_at is not None:
+            return moment.not_ahead(said_at, str(text), name, received_at), name
+    return None, ""
+
+
+def _extra(payload: Payload, time_field: str, limit: int) -> tuple[Payload, int]:
+    """Keep the unknown fields, in their order, as long as all of them together are short enough."""
+    extra: Payload = {}
+    dropped = 0
+    for name, value in payload.items():
+        if name in _READ or name == time_field or value is None or value == "":
+            continue
+        limit -= len(name) + _length(value)
+        if limit < 0:
+            dropped += 1
+        else:
+            extra[name] = value
+    return extra, dropped
+
+
+def _length(value: Any) -> int:
+    return len(value) if isinstance(value, str) else len(json.dumps(value, ensure_ascii=False))

@@ -1,0 +1,45 @@
+"""Numbers as people and scripts write them."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+
+from te_core.api import SignalRejected
+
+_NUMBER = re.compile(r"[+-]?(?:\d{1,30}(?:\.\d{0,30})?|\.\d{1,30})(?:[eE][+-]?\d{1,2})?", re.ASCII)
+
+
+def to_number(text: str) -> Decimal | None:
+    """Read a finite decimal number (``-14.08``, ``.5``, ``1e-7``); None for anything else."""
+    return Decimal(text) if _NUMBER.fullmatch(text) else None
+
+
+def number(text: str, field: str) -> Decimal:
+    """Read a finite decimal number. Raises ``SignalRejected`` naming the field."""
+    value = to_number(text)
+    if value is None:
+        raise SignalRejected(
+            f"{quoted(text)} is not a number", field=field, hint="write it like 12.5, without units"
+        )
+    return value
+
+
+def quoted(text: str) -> str:
+    """Show somebody's text in a message: on one line, and not all of it if it is long."""
+    shown = text if len(text) <= 64 else text[:63] + "…"
+    return (
+        '"'
+        + "".join(char if char.isprintable() and char not in '"\\' else _escaped(char) for char in shown)
+        + '"'
+    )
+
+
+def _escaped(char: str) -> str:
+    return (
+        "\\" + char
+        if char in '"\\'
+        else f"\\u{ord(char):04x}"
+        if ord(char) < 0x10000
+        else f"\\U{ord(char):08x}"
+    )

@@ -1,0 +1,65 @@
+"""What ``[sources.<name>]`` may say beside the core's own keys."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+from te_core.api import Duration
+from te_signals_tradingview.addresses import AllowList
+from te_signals_tradingview.tokens import SPELLING_RULE, is_token
+
+
+class TradingViewOptions(BaseModel):
+    """Who may send alerts, and how long what they send is remembered.
+
+    ``token``, ``tokens``: every one is accepted, so that one can be replaced without losing alerts.
+    ``allow``: addresses, networks and ``"tradingview"`` (its four addresses); empty lets every address in.
+    ``dedupe_window``: a byte-identical message within it is a redelivery. TradingView re-sends up to three times, 5 s
+    apart. ``lockout_after`` bad tokens from one address lock it out for ``lockout_for``.
+    ``quarantine_body_limit``: characters of a refused message that are kept. ``extra_limit``: characters of unknown
+    fields that are kept with a signal.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    token: SecretStr | None = None
+    tokens: tuple[SecretStr, ...] = ()
+    allow: tuple[str, ...] = ()
+    dedupe_window: Annotated[Duration, Field(le=timedelta(days=1))] = timedelta(seconds=30)
+    lockout_after: Annotated[int, Field(ge=1, le=10_000)] = 10
+    lockout_for: Annotated[Duration, Field(ge=timedelta(seconds=1))] = timedelta(minutes=10)
+    quarantine_body_limit: Annotated[int, Field(ge=0, le=65_536)] = 2_048
+    extra_limit: Annotated[int, Field(ge=0, le=65_536)] = 4_096
+
+    @field_validator("token", "tokens")
+    @classmethod
+    def _strong(
+        cls, value: SecretStr | tuple[SecretStr, ...] | None
+    ) -> SecretStr | tuple[SecretStr, ...] | None:
+        given = value if isinstance(value, tuple) else (value,) if value is not None else ()
+        if not all(is_token(secret.get_secret_value()) for secret in given):
+            raise ValueError(SPELLING_RULE)
+        return value
+
+    @field_validator("allow")
+    @classmethod
+    def _addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        AllowList(value)
+        return value
+
+    @model_validator(mode="after")
+    def _guarded(self) -> Self:
+        if not self.secrets:
+            raise ValueError(
+                "token is missing: anyone could send alerts. Set one in .secrets.toml; " + SPELLING_RULE
+            )
+        return self
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Every accepted token in clear, ``token`` first."""
+        given = (self.token, *self.tokens) if self.token is not None else self.tokens
+        return tuple(secret.get_secret_value() for secret in given)

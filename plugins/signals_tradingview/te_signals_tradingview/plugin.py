@@ -1,0 +1,29 @@
+"""What this package offers to the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from te_core.api import SignalSourceSpec, WebhookSpec, hookimpl
+from te_signals_tradingview.example import example_message
+from te_signals_tradingview.options import TradingViewOptions
+from te_signals_tradingview.source import TradingViewSource
+
+
+def webhook_path(options: TradingViewOptions) -> str:
+    """Give the path below ``/hooks/<name>`` that alerts are sent to, with the first token."""
+    return f"/{options.secrets[0]}"
+
+
+@hookimpl
+def te_signal_sources() -> Iterable[SignalSourceSpec[Any]]:
+    """Offer the TradingView source."""
+    yield SignalSourceSpec(
+        name="tradingview",
+        settings=TradingViewOptions,
+        factory=TradingViewSource,
+        webhook=WebhookSpec(path=webhook_path, example=example_message),
+        generated_secrets=("token",),
+        summary="TradingView alerts, taken by webhook",
+    )

@@ -1,0 +1,172 @@
+"""One TradingView source: answers webhooks and publishes what they say."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import Any
+
+from te_core.api import (
+    JournalError,
+    NotReady,
+    Publication,
+    QuarantinedInput,
+    Signal,
+    SignalRejected,
+    SignalSource,
+    SourceContext,
+    WebhookRequest,
+    WebhookResponse,
+)
+from te_signals_tradingview import answers, tokens
+from te_signals_tradingview.addresses import AllowList
+from te_signals_tradingview.interpretation import interpret
+from te_signals_tradingview.lockout import Lockout
+from te_signals_tradingview.message import read_message
+from te_signals_tradingview.options import TradingViewOptions
+from te_signals_tradingview.payload import MalformedBody, decode, parse
+from te_signals_tradingview.symbols import SymbolMap
+from te_signals_tradingview.tokens import Tokens
+
+_COUNTERS = (
+    "accepted",
+    "duplicate",
+    "superseded",
+    "refused",
+    "not_kept",
+    "unauthorised",
+    "locked_out",
+    "forbidden",
+    "wrong_method",
+)
+
+
+class TradingViewSource(SignalSource):
+    """Every answer is given here: 200 after the signal is durable, 4xx for what is wrong, 503 for "send it again"."""
+
+    def __init__(self, context: SourceContext[TradingViewOptions]) -> None:
+        """Raise ``ConfigError`` for a mapping that contradicts itself."""
+        options = context.options
+        self._context = context
+        self._options = options
+        self._log = context.log
+        self._tokens = Tokens(options.secrets)
+        self._allowed = AllowList(options.allow)
+        self._lockout = Lockout(
+            clock=context.clock, after=options.lockout_after, seconds=options.lockout_for.total_seconds()
+        )
+        self._symbols = SymbolMap(context.symbols, source=context.name)
+        self._counters = Counter(dict.fromkeys(_COUNTERS, 0))
+
+    def status(self) -> Mapping[str, Any]:
+        """Return how many requests got which answer since the start, and how many addresses are locked out now."""
+        return {**self._counters, "locked_addresses": self._lockout.locked()}
+
+    async def on_webhook(self, request: WebhookRequest) -> WebhookResponse:
+        """Answer one alert."""
+        shut = self._shut_out(request)
+        if shut is not None:
+            return shut
+        presented = tokens.in_address(request)
+        if not self._tokens.accept(_inside(request.body) if presented is None else presented):
+            return self._stranger(request.client)
+        self._lockout.succeeded(request.client)
+        try:
+            signal = self._signal(request)
+        except SignalRejected as error:
+            return self._refuse(request, error)
+        return await self._publish(signal)
+
+    def _shut_out(self, request: WebhookRequest) -> WebhookResponse | None:
+        if request.method != "POST":
+            return self._count("wrong_method", answers.wrong_method())
+        if not self._allowed.holds(request.client):
+            return self._count("forbidden", answers.forbidden())
+        seconds = self._lockout.remaining(request.client)
+        if seconds > 0:
+            return self._count("locked_out", answers.locked_out(seconds))
+        return None
+
+    def _stranger(self, client: str) -> WebhookResponse:
+        if self._lockout.failed(client):
+            self._log.warning(
+                "{} is locked out for {}: {} bad tokens",
+                client,
+                self._options.lockout_for,
+                self._options.lockout_after,
+            )
+        return self._count("unauthorised", answers.unauthorised())
+
+    def _signal(self, request: WebhookRequest) -> Signal:
+        payload = parse(self._tokens.remove(_text(request.body)))
+        message = read_message(
+            payload, received_at=request.received_at, extra_limit=self._options.extra_limit
+        )
+        return interpret(
+            message,
+            source=self._context.name,
+            symbols=self._symbols,
+            latest=self._context.latest,
+            delivery_id=blake2b(request.body, digest_size=16).hexdigest(),
+        )
+
+    async def _publish(self, signal: Signal) -> WebhookResponse:
+        try:
+            publication = await self._context.publish(signal, dedupe_for=self._options.dedupe_window)
+        except (NotReady, JournalError) as error:
+            self._log.warning(
+                "an alert could not be kept and was answered 503: {}", self._tokens.remove(str(error))
+            )
+            return self._count("not_kept", answers.not_kept())
+        if publication is Publication.SUPERSEDED:
+            self._log.info(
+                "an alert on {} came after one with a higher signal_seq: kept, not followed", signal.symbol
+            )
+        return self._count(publication.value, answers.taken(signal, publication))
+
+    def _refuse(self, request: WebhookRequest, error: SignalRejected) -> WebhookResponse:
+        shown = type(error)(
+            self._tokens.remove(error.reason),
+            field=self._tokens.remove(error.field),
+            hint=self._tokens.remove(error.hint),
+        )
+        self._log.warning("alert refused: {}", shown)
+        self._context.quarantine(
+            QuarantinedInput(
+                source=self._context.name,
+                received_at=request.received_at,
+                field=shown.field,
+                reason=shown.reason,
+                body=self._kept(request.body),
+            )
+        )
+        return self._count(
+            "refused", answers.refused(400 if isinstance(error, MalformedBody) else 422, shown)
+        )
+
+    def _kept(self, body: bytes) -> str:
+        """Make a body fit to be kept. Tokens go before it is cut, so that no half of one stays."""
+        text = self._tokens.remove(body.decode(errors="replace").replace("\0", "\ufffd"))
+        limit = self._options.quarantine_body_limit
+        return text if len(text) <= limit else text[:limit] + "…"
+
+    def _count(self, name: str, answer: WebhookResponse) -> WebhookResponse:
+        self._counters[name] += 1
+        return answer
+
+
+def _text(body: bytes) -> str:
+    try:
+        return body.decode()
+    except UnicodeDecodeError as error:
+        raise MalformedBody(f"byte {error.start} is not UTF-8", field="body") from None
+
+
+def _inside(body: bytes) -> str:
+    """Give the token that stands in a body; an empty one, which is nobody's, where there is none."""
+    try:
+        token = decode(_text(body)).get(tokens.FIELD)
+    except MalformedBody:
+        return ""
+    return token if isinstance(token, str) else ""

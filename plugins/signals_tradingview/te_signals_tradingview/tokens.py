@@ -1,0 +1,59 @@
+"""The secrets that make a request ours, and their removal from everything that is shown or kept."""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Iterable
+from hashlib import sha256
+
+from te_core.api import WebhookRequest
+
+FIELD = "token"
+"""Name of the query parameter and of the body field."""
+
+SPELLING_RULE = "a token has 16 to 256 characters, only letters, digits and - _ . ~"
+
+_TOKEN = re.compile(r"[A-Za-z0-9_.~-]{16,256}")
+_REMOVED = "***"
+
+
+def is_token(text: str) -> bool:
+    """Tell whether a text may be a token: it has to stand unescaped in an address and in JSON."""
+    return _TOKEN.fullmatch(text) is not None
+
+
+def in_address(request: WebhookRequest) -> str | None:
+    """Give what the request's address presents as its token: the path's only segment, else the query parameter."""
+    if request.tail:
+        return "/".join(request.tail)
+    return request.query.get(FIELD)
+
+
+class Tokens:
+    """The accepted tokens. Comparing takes the same time whatever is presented."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        self._secrets = tuple(secrets)
+        self._digests = tuple(_digest(secret) for secret in self._secrets)
+        self._spellings = re.compile("|".join(_spellings(secret) for secret in self._secrets))
+
+    def accept(self, presented: str) -> bool:
+        """Compare with every token, to the end."""
+        digest = _digest(presented)
+        matches = [hmac.compare_digest(digest, known) for known in self._digests]
+        return any(matches)
+
+    def remove(self, text: str) -> str:
+        """Blank out every token, also one that is spelt with JSON's ``\\u`` escapes. JSON stays JSON."""
+        if "\\u" in text or any(secret in text for secret in self._secrets):
+            return self._spellings.sub(_REMOVED, text)
+        return text
+
+
+def _digest(text: str) -> bytes:
+    return sha256(text.encode("utf-8", "surrogatepass")).digest()
+
+
+def _spellings(secret: str) -> str:
+    return "".join(rf"(?:{re.escape(char)}|\\u(?i:{ord(char):04x}))" for char in secret)

@@ -1,0 +1,120 @@
+"""Stand-ins for the engine, so that a plugin can be tried on its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn, TypeVar
+
+from loguru import logger
+from pydantic import BaseModel
+
+from te_core.clock import Clock
+from te_core.contracts.source import Publication, SourceContext
+from te_core.contracts.webhook import WebhookRequest
+from te_core.model.signal import QuarantinedInput, Signal
+from te_core.testing.virtual_clock import VirtualClock
+
+if TYPE_CHECKING:
+    from aiohttp import ClientSession
+
+Options = TypeVar("Options", bound=BaseModel)
+
+
+class SourceRecorder:
+    """Plays the engine towards one signal source and records what the source does.
+
+    It keeps what ``Publish`` promises: a signal counts from the call on, a delivery that came within ``dedupe_for``
+    changes nothing, and a signal that is not current never becomes the latest. ``published`` has every signal that
+    was kept, in order. Set ``failure`` to an error, and publishing raises it and keeps nothing. ``durable_after``
+    is how many seconds a signal takes to become durable.
+    """
+
+    def __init__(self, *, clock: Clock | None = None, durable_after: float = 0) -> None:
+        self.clock = clock or VirtualClock()
+        self.durable_after = durable_after
+        self.failure: Exception | None = None
+        self.published: list[Signal] = []
+        self.quarantined: list[QuarantinedInput] = []
+        self.current: dict[str, Signal] = {}
+        self._deliveries: dict[str, datetime] = {}
+
+    def context(
+        self,
+        options: Options,
+        *,
+        symbols: Mapping[str, str] | None = None,
+        name: str = "source",
+        state_dir: Path | None = None,
+    ) -> SourceContext[Options]:
+        """Build the context that a source's factory takes."""
+        return SourceContext(
+            name=name,
+            symbols=symbols or {},
+            options=options,
+            clock=self.clock,
+            log=logger.bind(source=name),
+            state_dir=state_dir or Path(),
+            publish=self.publish,
+            latest=self.current.get,
+            quarantine=self.quarantined.append,
+            http=_no_http,
+        )
+
+    def publish(self, signal: Signal, *, dedupe_for: timedelta | None = None) -> Awaitable[Publication]:
+        """Take a signal as the engine does."""
+        if self.failure is not None:
+            return self._fail(self.failure)
+        return self._durable(self._take(signal, dedupe_for))
+
+    def depths(self) -> dict[str, Decimal]:
+        """Give the depth of the newest current signal of every symbol."""
+        return {symbol: signal.depth for symbol, signal in self.current.items()}
+
+    def _take(self, signal: Signal, dedupe_for: timedelta | None) -> Publication:
+        seen = self._deliveries.get(signal.delivery_id or "")
+        if seen is not None and dedupe_for is not None and signal.received_at - seen <= dedupe_for:
+            return Publication.DUPLICATE
+        if signal.delivery_id is not None:
+            self._deliveries[signal.delivery_id] = signal.received_at
+        self.published.append(signal)
+        if not signal.current:
+            return Publication.SUPERSEDED
+        self.current[signal.symbol] = signal
+        return Publication.ACCEPTED
+
+    async def _durable(self, publication: Publication) -> Publication:
+        await asyncio.sleep(self.durable_after)
+        return publication
+
+    async def _fail(self, failure: Exception) -> NoReturn:
+        await asyncio.sleep(self.durable_after)
+        raise failure
+
+
+def _no_http() -> ClientSession:
+    raise RuntimeError("this context has no HTTP session; give the source one that answers from memory")
+
+
+def webhook_request(
+    body: bytes,
+    *,
+    received_at: datetime,
+    method: str = "POST",
+    tail: tuple[str, ...] = (),
+    query: Mapping[str, str] | None = None,
+    client: str = "203.0.113.7",
+) -> WebhookRequest:
+    """Build a request as the public listener does. ``tail``: the path segments after the source's name."""
+    return WebhookRequest(
+        method=method,
+        tail=tail,
+        query=query or {},
+        headers={},
+        body=body,
+        client=client,
+        received_at=received_at,
+    )
