@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import sysconfig
+import venv
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -69,3 +71,19 @@ def plugins() -> dict[str, list[Module]]:
     packages = sorted(path for path in (ROOT / "plugins").glob("*/te_*") if path.is_dir())
     assert packages, "the repo has no plugins?"
     return {path.name: modules_below(path.parent, path.name) for path in packages}
+
+
+@pytest.fixture(scope="module")
+def bare_environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make an environment that has every dependency, but nothing of ours."""
+    folder = tmp_path_factory.mktemp("bare")
+    venv.create(folder / "venv", with_pip=False, symlinks=True)
+    library = folder / "library"
+    library.mkdir()
+    for entry in Path(sysconfig.get_path("purelib")).iterdir():
+        ours = entry.name.lower().startswith(("te_", "_te_", "te-", "__editable__", "pip"))
+        if not ours and entry.suffix != ".pth":
+            (library / entry.name).symlink_to(entry)
+    (site,) = (folder / "venv").glob("lib/python*/site-packages")
+    (site / "dependencies.pth").write_text(f"{library}\n")
+    return folder / "venv" / "bin" / "python"

@@ -103,6 +103,4 @@ def test_no_file_names_a_package_registry_or_a_place_of_one_machine(tracked: lis
 
 
 def test_nothing_that_belongs_to_one_machine_is_part_of_the_repo(tracked: list[Path]) -> None:
-    assert not [
-        path for path in tracked if path.name == ".secrets.toml" or path.suffix == ".sqlite3"
-    ]
+    assert not [path for path in tracked if path.name == ".secrets.toml" or path.suffix == ".sqlite3"]

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import sysconfig
 import tomllib
-import venv
 import zipfile
 from collections.abc import Iterator
 from email.message import Message
@@ -127,22 +125,6 @@ def test_every_declared_dependency_is_pinned_with_a_hash(
             assert requirement.specifier.contains(pinned[name]), (
                 f"{name}=={pinned[name]}, wanted {requirement}"
             )
-
-
-@pytest.fixture(scope="module")
-def bare_environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make an environment that has every dependency, but nothing of ours."""
-    folder = tmp_path_factory.mktemp("bare")
-    venv.create(folder / "venv", with_pip=False, symlinks=True)
-    library = folder / "library"
-    library.mkdir()
-    for entry in Path(sysconfig.get_path("purelib")).iterdir():
-        ours = entry.name.lower().startswith(("te_", "_te_", "te-", "__editable__", "pip"))
-        if not ours and entry.suffix != ".pth":
-            (library / entry.name).symlink_to(entry)
-    (site,) = (folder / "venv").glob("lib/python*/site-packages")
-    (site / "dependencies.pth").write_text(f"{library}\n")
-    return folder / "venv" / "bin" / "python"
 
 
 def test_editable_installs_one_at_a_time_give_the_command_and_the_plugins(

@@ -1,0 +1,96 @@
+"""The examples of docs/plugins.md are complete: they type-check, pass their tests, install, and run."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from te_core.settings.schema import Settings
+
+BLOCK = re.compile(r"^```\w+ file=(?P<file>\S+)\n(?P<text>.*?)^```$", re.M | re.S)
+EXAMPLES = ("signals_notebook", "exchange_pocket")
+
+
+@pytest.fixture(scope="module")
+def workshop(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write every file that the guide shows."""
+    folder = tmp_path_factory.mktemp("workshop")
+    for match in BLOCK.finditer((root / "docs" / "plugins.md").read_text(encoding="utf-8")):
+        file = folder / match["file"]
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(match["text"], encoding="utf-8")
+    return folder
+
+
+def run(*command: str, cwd: Path, **env: str) -> str:
+    done = subprocess.run(
+        command, cwd=cwd, env={**os.environ, **env}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_an_example_passes_its_own_tests(example: str, workshop: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "te_core.testing.pytest_plugin",
+    ]
+    assert " passed" in run(*command, "-W", "error", cwd=workshop / example, PYTHONPATH=".")
+
+
+def test_the_examples_are_typed_strictly(workshop: Path, root: Path) -> None:
+    path = os.pathsep.join(str(folder) for folder in (*(workshop / example for example in EXAMPLES), root))
+    config = ["--strict", "--explicit-package-bases", "--cache-dir", str(workshop / ".mypy_cache")]
+    run(sys.executable, "-m", "mypy", *config, *EXAMPLES, cwd=workshop, MYPYPATH=path)
+
+
+@pytest.mark.parametrize("file", ["settings-source.toml", "settings-exchange.toml"])
+def test_the_settings_shown_are_valid(file: str, workshop: Path) -> None:
+    Settings.model_validate(tomllib.loads((workshop / file).read_text(encoding="utf-8")))
+
+
+def test_an_installed_example_is_listed_by_te_plugins(
+    bare_environment: Path, workshop: Path, root: Path
+) -> None:
+    settings = workshop / "settings.toml"
+    shown = [
+        (workshop / name).read_text(encoding="utf-8")
+        for name in ("settings-source.toml", "settings-exchange.toml")
+    ]
+    settings.write_text("\n".join(shown), encoding="utf-8")
+    folders = [root, *(workshop / example for example in EXAMPLES)]
+    install = ["install", "-q", "--no-index", "--no-build-isolation", "--disable-pip-version-check"]
+    for folder in folders:
+        run(
+            sys.executable,
+            "-m",
+            "pip",
+            "--python",
+            str(bare_environment),
+            *install,
+            "-e",
+            str(folder),
+            cwd=root,
+        )
+    te = str(bare_environment.with_name("te"))
+    listed = json.loads(
+        run(te, "--settings", str(settings), "plugins", "--json", cwd=workshop, TE_HOME=str(workshop))
+    )
+    by_name = {plugin["name"]: plugin for plugin in listed}
+    assert by_name["notebook"]["kind"] == "source"
+    assert by_name["pocket"]["kind"] == "exchange"
+    assert by_name["notebook"]["package"] == "te-signals-notebook"
