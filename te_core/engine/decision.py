@@ -1,0 +1,180 @@
+"""What one pass does about one symbol, decided from values alone. Pure.
+
+Unknown is never taken for flat (I13): without a position read that is newer than our own last order nothing is
+decided, and without equity or price nothing is sized.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from te_core.engine.limits import Limits
+from te_core.engine.plan import Plan, at_target, plan
+from te_core.engine.sizing import Ceiling, flat, size
+from te_core.model.instrument import Instrument
+from te_core.model.position import Equity, Position
+from te_core.model.reading import Known, Reading, Unknown
+from te_core.model.target import Confirmation, Goal, Target
+from te_core.settings.schema import AccountSettings
+
+ZERO = Decimal(0)
+
+
+NOTHING = Plan()
+
+
+class Status(StrEnum):
+    """Where a symbol of an account stands."""
+
+    AT_TARGET = "at_target"
+    WORKING = "working"
+    WAITING = "waiting"
+    BLOCKED = "blocked"
+    DRIFT = "drift"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """Everything a decision rests on. ``goal``: the latest of any revision, None if the engine never acted here.
+
+    ``position``: this symbol's, or why it is not known. ``price``: None if unknown. ``ceiling``: what limits leave.
+    """
+
+    target: Target
+    goal: Goal | None
+    confirmation: Confirmation | None
+    position: Reading[Position]
+    equity: Reading[Equity]
+    price: Decimal | None
+    instrument: Instrument | None
+    settings: AccountSettings
+    limits: Limits
+    leverage_in_order: bool
+    ceiling: Ceiling | None
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What to do. ``sized``: a goal to keep from now on. ``plan``: steps to take. ``confirm``: the goal is reached.
+
+    ``drift``: the position differs from the confirmed one. ``resize``: the kept size is out of its band.
+    """
+
+    status: Status
+    reason: str = ""
+    goal: Goal | None = None
+    sized: bool = False
+    plan: Plan = NOTHING
+    confirm: bool = False
+    drift: bool = False
+    resize: bool = False
+
+
+def decide(facts: Facts) -> Decision:
+    """Decide what to do about one symbol."""
+    if isinstance(facts.position, Unknown):
+        return Decision(status=Status.WAITING, reason=facts.position.reason)
+    position = facts.position.value
+    if facts.goal is None and position.quantity != 0 and not facts.settings.adopt:
+        return Decision(
+            status=Status.BLOCKED,
+            reason=f"the account holds {position.quantity:f} that the engine never opened: "
+            f"close it, or set accounts.{facts.target.account}.adopt = true to take it over",
+        )
+    kept = _kept_goal(facts)
+    goal = kept or _size(facts)
+    if isinstance(goal, Unknown):
+        return Decision(status=Status.WAITING, reason=goal.reason)
+    return _towards(facts, position, goal, sized=kept is None)
+
+
+def _kept_goal(facts: Facts) -> Goal | None:
+    goal = facts.goal
+    return goal if goal is not None and goal.revision == facts.target.revision else None
+
+
+def _size(facts: Facts) -> Goal | Unknown:
+    target = facts.target
+    if target.depth == 0:
+        return flat(target, now=facts.now, price=facts.price)
+    if facts.instrument is None:
+        return Unknown(reason=f"{target.account} does not offer {target.symbol}")
+    if isinstance(facts.equity, Unknown):
+        return facts.equity
+    if facts.price is None or facts.price <= 0:
+        return Unknown(reason=f"no price of {target.symbol} is known")
+    equity = facts.equity.value
+    return size(
+        target,
+        equity=equity.wallet if facts.settings.equity == "wallet" else equity.total,
+        price=facts.price,
+        instrument=facts.instrument,
+        now=facts.now,
+        below_minimum=facts.settings.below_minimum,
+        ceiling=facts.ceiling,
+    )
+
+
+def _towards(facts: Facts, position: Position, goal: Goal, *, sized: bool) -> Decision:
+    step = facts.instrument.quantity_step if facts.instrument else ZERO
+    confirmed = facts.confirmation
+    if sized or confirmed is None or confirmed.revision != goal.revision:
+        confirmed = None
+    elif at_target(position.quantity, confirmed.quantity, step):
+        return Decision(status=Status.AT_TARGET, goal=goal, resize=_out_of_band(facts, goal))
+    drift = confirmed is not None
+    reason = ""
+    if confirmed is not None:
+        reason = f"position is {position.quantity:f}, confirmed was {confirmed.quantity:f}"
+        if facts.settings.drift == "alert":
+            return Decision(status=Status.DRIFT, reason=reason, goal=goal, drift=True)
+    steps = plan(
+        position,
+        goal,
+        facts.instrument,
+        largest_order=largest_order(facts.instrument, facts.limits, goal.price),
+        leverage_in_order=facts.leverage_in_order,
+    )
+    if steps.steps:
+        return Decision(status=Status.WORKING, reason=reason, goal=goal, sized=sized, plan=steps, drift=drift)
+    return Decision(
+        status=Status.AT_TARGET,
+        reason="; ".join(steps.notes),
+        goal=goal,
+        sized=sized,
+        confirm=True,
+        drift=drift,
+    )
+
+
+def largest_order(instrument: Instrument | None, limits: Limits, price: Decimal) -> Decimal | None:
+    """Give the largest order in base units: the smaller of the exchange's and the limit ``order_notional``."""
+    ours = limits.order_notional / price if limits.order_notional is not None and price > 0 else None
+    theirs = instrument.largest_market_quantity if instrument else None
+    return min((value for value in (ours, theirs) if value is not None), default=None)
+
+
+def _out_of_band(facts: Facts, goal: Goal) -> bool:
+    if facts.settings.rebalance != "band" or goal.quantity == 0:
+        return False
+    fresh = _size(facts)
+    if isinstance(fresh, Unknown):
+        return False
+    return abs(fresh.quantity - goal.quantity) > facts.settings.band * abs(goal.quantity)
+
+
+def position_of(
+    reading: Reading[Mapping[str, Position]], symbol: str, *, newer_than: datetime | None
+) -> Reading[Position]:
+    """Pick one symbol out of a read of all positions; absent is flat. A read older than ``newer_than`` is unknown."""
+    if isinstance(reading, Unknown):
+        return reading
+    if newer_than is not None and reading.as_of < newer_than:
+        return Unknown(reason="the position was read before our own last order was answered")
+    position = reading.value.get(symbol) or Position(symbol=symbol, quantity=ZERO)
+    return Known(value=position, as_of=reading.as_of)

@@ -1,0 +1,383 @@
+"""The running engine: sources in, targets out, one worker per account. It does what the settings say, no more.
+
+``apply`` compares what runs with what the settings ask for and touches only what differs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from te_core.clock import Clock
+from te_core.contracts.exchange import AccountContext
+from te_core.contracts.source import SourceContext
+from te_core.contracts.webhook import WebhookRequest, WebhookResponse
+from te_core.engine.blend import Opinion, blend
+from te_core.engine.explain import explain
+from te_core.engine.exposure import ExposureLedger
+from te_core.engine.intake import Intake
+from te_core.engine.limits import combine
+from te_core.engine.outage import Outages
+from te_core.engine.runner import AccountRunner, Runner, SourceRunner
+from te_core.engine.state import engine_state, plan_state
+from te_core.engine.supervisor import Running
+from te_core.engine.worker import AccountWorker, WorkerSettings
+from te_core.journal.journal import Journal
+from te_core.model.event import Event
+from te_core.model.signal import QuarantinedInput, Signal
+from te_core.model.target import Blend
+from te_core.plugins.registry import Registry
+from te_core.settings.resolve import Resolved
+
+if TYPE_CHECKING:
+    from aiohttp import ClientSession
+    from loguru import Logger
+
+LONGEST_SLEEP = 60.0
+"""Expiry is looked at this often at least, so that a step of the wall clock is noticed."""
+DRAIN = timedelta(seconds=1)
+
+
+class Engine:
+    """Everything between the sources and the accounts. Made, started, given settings, stopped."""
+
+    def __init__(
+        self, *, journal: Journal, registry: Registry, clock: Clock, log: Logger, state_dir: Path
+    ) -> None:
+        self.sources: dict[str, SourceRunner] = {}
+        self.accounts: dict[str, AccountRunner] = {}
+        self.started_at = clock.now()
+        self.resolved: Resolved | None = None
+        self.registry = registry
+        self.intake = Intake(journal, clock, self._on_signal)
+        self._journal = journal
+        self._clock = clock
+        self._log = log
+        self._state_dir = state_dir
+        self._ledger = ExposureLedger(clock.monotonic)
+        self._memory = journal.memory()
+        self._dirty: dict[str, None] = {}
+        self._flush: asyncio.Handle | None = None
+        self._expiry: asyncio.TimerHandle | None = None
+        self._expired: dict[tuple[str, str], None] = {}
+        self._session: ClientSession | None = None
+        self._stopping = False
+
+    # -- life
+
+    async def start(self, resolved: Resolved) -> None:
+        """Take what the journal remembers, then start what the settings ask for."""
+        since = self._clock.now() - timedelta(minutes=10)
+        self.intake.restore(self._memory.signals, self._journal.deliveries(since))
+        await self.apply(resolved)
+
+    async def stop(self) -> None:
+        """Take no more signals, let orders under way be answered, then stop everything."""
+        self._stopping = True
+        for handle in (self._flush, self._expiry):
+            if handle is not None:
+                handle.cancel()
+        await asyncio.gather(*(runner.drain(DRAIN) for runner in self.accounts.values()))
+        runners: list[Runner] = [*self.sources.values(), *self.accounts.values()]
+        await asyncio.gather(*(runner.stop(Running.STOPPED) for runner in runners))
+        if self._session is not None:
+            await self._session.close()
+
+    async def apply(self, resolved: Resolved) -> None:
+        """Make reality follow the settings; what did not change is not touched."""
+        self.resolved = resolved
+        await asyncio.gather(*(self._apply_source(name) for name in self._names(self.sources, "sources")))
+        await asyncio.gather(*(self._apply_account(name) for name in self._names(self.accounts, "accounts")))
+        self._reblend(self._symbols())
+
+    def _names(self, running: Mapping[str, Runner], section: str) -> list[str]:
+        assert self.resolved is not None
+        return list(dict.fromkeys([*running, *getattr(self.resolved.settings, section)]))
+
+    async def _apply_source(self, name: str) -> None:
+        assert self.resolved is not None
+        settings = self.resolved.settings
+        section = settings.sources.get(name)
+        runner = self.sources.get(name)
+        if runner is None:
+            log = self._log.bind(source=name)
+            runner = SourceRunner(**self._common(log), outages=self._outages(log, source=name))
+            self.sources[name] = runner
+        if section is None or not (section.enabled and settings.plugin_enabled(section.plugin)):
+            await runner.stop(Running.DISABLED)
+            if section is None:
+                del self.sources[name]
+            return
+        options = self.resolved.source_options.get(name)
+        if options is None:
+            await runner.stop(Running.UNAVAILABLE, self.resolved.unavailable.get(f"sources.{name}", ""))
+            return
+        spec = self.registry.sources[section.plugin]
+        key = (section.plugin, options, section.symbols)
+        if runner.key == key and runner.running:
+            return
+        await runner.stop(Running.STARTING)
+        context = SourceContext(
+            name=name,
+            symbols=section.symbols,
+            options=options,
+            clock=self._clock,
+            log=self._log.bind(source=name),
+            state_dir=self._folder("sources", name),
+            publish=self.intake.publish,
+            latest=partial(self.intake.latest, name),
+            quarantine=self._quarantine,
+            http=self._http,
+        )
+        runner.start(key, spec, context)
+
+    async def _apply_account(self, name: str) -> None:
+        assert self.resolved is not None
+        settings = self.resolved.settings
+        section = settings.accounts.get(name)
+        runner = self.accounts.get(name)
+        if section is None:
+            if runner is not None:
+                await runner.stop(
+                    Running.DISABLED, "removed from the settings: its positions are left as they are"
+                )
+                self._ledger.forget(name)
+            return
+        enabled = section.enabled and settings.plugin_enabled(section.plugin)
+        wanted = WorkerSettings(
+            account=section,
+            limits=combine(settings.limits, section.limits),
+            engine=settings.engine,
+            enabled=enabled,
+        )
+        if runner is None:
+            runner = self._new_account(name, wanted)
+        elif runner.worker.settings != wanted:
+            runner.worker.configure(wanted)
+        options = self.resolved.account_options.get(name)
+        if options is None:
+            await runner.stop(Running.UNAVAILABLE, self.resolved.unavailable.get(f"accounts.{name}", ""))
+            return
+        key = (section.plugin, options)
+        if (
+            not enabled
+            and not runner.running
+            and all(state.at_rest for state in runner.worker.states.values())
+        ):
+            runner.health.set(Running.DISABLED)
+            return
+        if runner.key == key and runner.running:
+            return
+        await runner.stop(Running.STARTING)
+        context = AccountContext(
+            name=name,
+            options=options,
+            clock=self._clock,
+            log=self._log.bind(account=name),
+            state_dir=self._folder("accounts", name),
+            signal_price=self.intake.price,
+            http=self._http,
+        )
+        runner.start(key, self.registry.exchanges[section.plugin], context)
+
+    def _new_account(self, name: str, settings: WorkerSettings) -> AccountRunner:
+        log = self._log.bind(account=name)
+        outages = self._outages(log, account=name)
+        worker = AccountWorker(
+            name=name,
+            settings=settings,
+            journal=self._journal,
+            ledger=self._ledger,
+            clock=self._clock,
+            log=log,
+            outages=outages,
+            record=self._record,
+            books={symbol: book for (account, symbol), book in self._memory.books.items() if account == name},
+            open_intents=[intent for intent in self._memory.open_intents if intent.account == name],
+        )
+        runner = AccountRunner(worker, **self._common(log), outages=outages)
+        self.accounts[name] = runner
+        return runner
+
+    def _common(self, log: Logger) -> dict[str, Any]:
+        return {"clock": self._clock, "log": log, "settings": self._engine_settings}
+
+    def _engine_settings(self) -> Any:
+        assert self.resolved is not None
+        return self.resolved.settings.engine
+
+    def _outages(self, log: Logger, **where: str) -> Outages:
+        return Outages(self._clock, log, self._record, **where)
+
+    def _folder(self, kind: str, name: str) -> Path:
+        folder = self._state_dir / kind / name
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return folder
+
+    def _http(self) -> ClientSession:
+        if self._session is None:
+            from aiohttp import ClientSession  # late: paper trading needs no HTTP client
+
+            self._session = ClientSession()
+        return self._session
+
+    def _record(self, event: Event) -> None:
+        self._journal.append(event).add_done_callback(lambda future: future.cancelled() or future.exception())
+
+    def _quarantine(self, refused: QuarantinedInput) -> None:
+        self._journal.append(refused).add_done_callback(
+            lambda future: future.cancelled() or future.exception()
+        )
+
+    # -- signals to targets
+
+    def _on_signal(self, symbol: str) -> None:
+        """Blend once per round of the loop, however many signals became durable together."""
+        self._dirty[symbol] = None
+        if self._flush is None and not self._stopping:
+            self._flush = asyncio.get_running_loop().call_soon(self._flush_dirty)
+
+    def _flush_dirty(self) -> None:
+        symbols, self._dirty, self._flush = list(self._dirty), {}, None
+        self._reblend(symbols)
+
+    def _symbols(self) -> list[str]:
+        """Every symbol that is configured or that some account still has a target for."""
+        assert self.resolved is not None
+        held = [symbol for runner in self.accounts.values() for symbol in runner.worker.states]
+        return list(dict.fromkeys([*self.resolved.settings.symbols, *held]))
+
+    def _reblend(self, symbols: Iterable[str]) -> None:
+        assert self.resolved is not None
+        wishes = {symbol: self._blend(symbol) for symbol in symbols}
+        for name, runner in self.accounts.items():
+            if name in self.resolved.settings.accounts:
+                runner.worker.retarget(wishes)
+        self._watch_expiry()
+
+    def _blend(self, symbol: str) -> Blend | None:
+        assert self.resolved is not None
+        settings = self.resolved.settings.symbols.get(symbol)
+        if settings is None:
+            return None
+        return blend(
+            symbol,
+            weights=settings.weights,
+            leverage=settings.leverage,
+            opinions={
+                name: opinion
+                for name, signal in self.intake.in_force(symbol).items()
+                if (opinion := self._opinion(name, signal)) is not None
+            },
+            now=self._clock.now(),
+        )
+
+    def _opinion(self, source: str, signal: Signal) -> Opinion | None:
+        assert self.resolved is not None
+        settings = self.resolved.settings
+        section = settings.sources.get(source)
+        if section is None:
+            return None
+        return Opinion(
+            signal=signal,
+            max_age=section.max_age,
+            on_expiry=section.on_expiry,
+            enabled=section.enabled and settings.plugin_enabled(section.plugin),
+        )
+
+    # -- expiry
+
+    def _watch_expiry(self) -> None:
+        """Wake when the next signal expires; say once that one has."""
+        assert self.resolved is not None
+        if self._expiry is not None:
+            self._expiry.cancel()
+            self._expiry = None
+        now, upcoming = self._clock.now(), []
+        for symbol, settings in self.resolved.settings.symbols.items():
+            for source, signal in self.intake.in_force(symbol).items():
+                opinion = self._opinion(source, signal) if source in settings.weights else None
+                expires_at = opinion.expires_at() if opinion else None
+                if opinion is None or expires_at is None:
+                    continue
+                if now >= expires_at:
+                    self._tell_expired(opinion, symbol)
+                else:
+                    self._expired.pop((source, symbol), None)
+                    upcoming.append((expires_at - now).total_seconds())
+        if upcoming and not self._stopping:
+            delay = min(*upcoming, LONGEST_SLEEP)
+            self._expiry = asyncio.get_running_loop().call_later(delay, self._on_expiry)
+
+    def _on_expiry(self) -> None:
+        self._expiry = None
+        self._reblend(self._symbols())
+
+    def _tell_expired(self, opinion: Opinion, symbol: str) -> None:
+        key = (opinion.signal.source, symbol)
+        if key in self._expired:
+            return
+        self._expired[key] = None
+        said = opinion.signal.time
+        text = f"the signal of {said:%Y-%m-%d %H:%M:%S}Z has expired: on_expiry = {opinion.on_expiry!r}"
+        self._log.bind(source=key[0], symbol=symbol).warning("{}", text)
+        self._record(Event(at=self._clock.now(), kind="expired", text=text, source=key[0], symbol=symbol))
+
+    # -- what listeners and the command line ask for
+
+    async def on_webhook(self, source: str, request: WebhookRequest) -> WebhookResponse:
+        """Hand a request to a source."""
+        runner = self.sources.get(source)
+        if runner is None or runner.health.status is Running.DISABLED:
+            return WebhookResponse(status=404, body={"error": {"reason": f"there is no source {source}"}})
+        if runner.instance is None or self._stopping:
+            body = {"error": {"reason": "the source is not running; try again"}}
+            return WebhookResponse(status=503, body=body, retry_after=5)
+        return await runner.instance.on_webhook(request)
+
+    def now(self) -> datetime:
+        """Tell the engine's time."""
+        return self._clock.now()
+
+    def state(self) -> dict[str, Any]:
+        """Return what ``te status`` shows; JSON values without secrets."""
+        return engine_state(self, pid=os.getpid())
+
+    async def plan(self) -> dict[str, Any]:
+        """Read every account afresh and say what would be ordered now, and why. Sends nothing."""
+        names = [name for name, runner in self.accounts.items() if runner.running]
+        decisions = await asyncio.gather(*(self.accounts[name].worker.preview() for name in names))
+        return {"accounts": {name: plan_state(found) for name, found in zip(names, decisions, strict=True)}}
+
+    def explain(self, symbol: str) -> dict[str, Any]:
+        """Return the arithmetic from signals to quantity per account. Raises ``KeyError`` for an unknown symbol."""
+        found = {
+            name: explain(state.target, state.goal, state.confirmation)
+            for name, runner in self.accounts.items()
+            if (state := runner.worker.states.get(symbol)) is not None and state.target is not None
+        }
+        if not found:
+            raise KeyError(symbol)
+        return {"symbol": symbol, "accounts": found}
+
+    def readiness(self) -> dict[str, Any]:
+        """Return whether every enabled source and account is running, and what is not."""
+        groups: tuple[tuple[str, Mapping[str, Runner]], ...] = (
+            ("source", self.sources),
+            ("account", self.accounts),
+        )
+        reasons = [
+            f"{kind} {name}: {runner.health.status}"
+            + (f": {runner.health.reason}" if runner.health.reason else "")
+            for kind, runners in groups
+            for name, runner in runners.items()
+            if runner.health.status not in (Running.RUNNING, Running.DISABLED)
+        ]
+        if self._stopping:
+            reasons.append("stopping")
+        return {"ready": not reasons, "reasons": reasons}

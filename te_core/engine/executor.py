@@ -1,0 +1,368 @@
+"""Takes the steps of one symbol's plan: journals each intent before it is sent, settles it, confirms the goal.
+
+Only one execution runs per symbol. Whatever interrupts it leaves the intents open; they are settled by looking them
+up before anything else is sent for the symbol (I3).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+
+from te_core.clock import Clock
+from te_core.contracts.exchange import Capabilities, ExchangeAccount
+from te_core.engine.decision import Decision, Status
+from te_core.engine.exposure import ExposureLedger
+from te_core.engine.ids import client_order_id
+from te_core.engine.limits import Exposure, Limits, OrderCheck
+from te_core.engine.plan import LeverageStep, MarginModeStep, OrderStep, at_target
+from te_core.engine.reader import AccountReader
+from te_core.engine.symbol import SymbolState
+from te_core.errors import AuthError, DuplicateClientOrderId, NotReady, OrderRejected, OutcomeUnknown
+from te_core.journal.journal import Journal
+from te_core.model.order import Intent, IntentState, OrderReport, OrderStatus, Settlement
+from te_core.model.reading import Unknown
+from te_core.model.target import Confirmation, Goal
+
+ZERO = Decimal(0)
+CALL_TIMEOUT = timedelta(seconds=15)
+LOOK_AGAIN_FIRST, LOOK_AGAIN_LAST = 0.5, 5.0
+
+FINAL = {
+    OrderStatus.FILLED: IntentState.FILLED,
+    OrderStatus.CANCELLED: IntentState.CANCELLED,
+    OrderStatus.REJECTED: IntentState.REJECTED,
+}
+
+
+class Refused(OrderRejected):
+    """Our own limits hold an order back; it never left."""
+
+
+class Superseded(Exception):
+    """A newer target came while the plan was being carried out; the worker plans again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What every execution of an account uses."""
+
+    account: ExchangeAccount
+    capabilities: Capabilities
+    reader: AccountReader
+    journal: Journal
+    ledger: ExposureLedger
+    clock: Clock
+    limits: Callable[[], Limits]
+    enabled: Callable[[], bool]
+    stopping: Callable[[], bool]
+
+
+class Execution:
+    """One run of one plan. Raises what stopped it; returns when the goal is confirmed or has to be planned again."""
+
+    def __init__(self, around: Surroundings, state: SymbolState, decision: Decision) -> None:
+        assert decision.goal is not None
+        self._around = around
+        self._state = state
+        self._decision = decision
+        self._goal: Goal = decision.goal
+        self._start = state.position.quantity if state.position else ZERO
+        self._sent: list[Intent] = []
+        state.fills.clear()
+
+    @property
+    def _expected(self) -> Decimal:
+        """The position if every order sent so far does what its outcome says, or fills if that is not known."""
+        fills = self._state.fills
+        return self._start + sum(
+            (intent.side.sign * fills.get(intent.client_order_id, intent.quantity) for intent in self._sent),
+            ZERO,
+        )
+
+    async def run(self) -> None:
+        """Take the steps, then confirm. Raises ``Superseded``, ``OrderRejected``, ``OutcomeUnknown``, ``NotReady``."""
+        self._state.reducing = self._decision.plan.reduces
+        if self._decision.sized:
+            keep_goal(self._around, self._state, self._goal)
+        for step in self._decision.plan.steps:
+            self._stop_if_superseded()
+            match step:
+                case OrderStep():
+                    await self._order(step)
+                case LeverageStep():
+                    await self._set_leverage(step)
+                case MarginModeStep():
+                    async with asyncio.timeout(CALL_TIMEOUT.total_seconds()):
+                        await self._around.account.set_margin_mode(self._goal.symbol, step.margin_mode)
+                    self._state.margin_mode = step.margin_mode
+        await self._confirm()
+
+    def _stop_if_superseded(self) -> None:
+        target = self._state.target
+        if target is None or target.revision != self._goal.revision or self._around.stopping():
+            raise Superseded
+
+    async def _set_leverage(self, step: LeverageStep) -> None:
+        async with asyncio.timeout(CALL_TIMEOUT.total_seconds()):
+            await self._around.account.set_leverage(self._goal.symbol, step.leverage, step.margin_mode)
+        self._state.leverage = Decimal(step.leverage)
+        self._state.margin_mode = step.margin_mode
+        self._state.log.info("leverage set to {}", step.leverage)
+
+    async def _order(self, step: OrderStep) -> None:
+        state, number = self._state, self._state.last_step + 1
+        intents = self._intents(step, number)
+        state.last_step = number
+        await self._around.journal.append(*intents)
+        state.open.update((intent.client_order_id, intent) for intent in intents)
+        try:
+            for intent in intents:
+                self._stop_if_superseded()
+                self._admit(intent)
+                await self._send(intent)
+        finally:
+            self._drop_unsent(intents)
+            if not any(intent in self._sent for intent in intents):
+                state.last_step = number - 1
+
+    def _intents(self, step: OrderStep, number: int) -> list[Intent]:
+        around, goal = self._around, self._goal
+        return [
+            Intent(
+                client_order_id=client_order_id(
+                    around.journal.journal_id, goal.account, goal.symbol, goal.revision, number, chunk
+                ),
+                account=goal.account,
+                symbol=goal.symbol,
+                revision=goal.revision,
+                step=number,
+                chunk=chunk,
+                side=step.side,
+                quantity=quantity,
+                reduce_only=step.reduce_only,
+                leverage=goal.leverage,
+                margin_mode=goal.margin_mode,
+                reference_price=goal.price,
+                created_at=around.clock.now(),
+            )
+            for chunk, quantity in enumerate(step.chunks)
+        ]
+
+    def _admit(self, intent: Intent) -> None:
+        """Check the limits and reserve; from here to the exchange's own code nothing is awaited (I14)."""
+        after = abs(self._expected + intent.side.sign * intent.quantity)
+        assert self._state.target is not None
+        check = OrderCheck(
+            notional=intent.quantity * intent.reference_price,
+            notional_after=after * intent.reference_price,
+            reduce_only=intent.reduce_only,
+            enabled=self._around.enabled(),
+            leverage=intent.leverage,
+            price=intent.reference_price,
+            signal_price=self._state.target.price,
+            orders_last_minute=0,
+            exposure=Exposure(),
+        )
+        around = self._around
+        reason = around.ledger.admit(intent.account, intent.symbol, check, around.limits())
+        if reason is not None:
+            self._settle(intent, IntentState.REFUSED, reason=reason)
+            raise Refused(reason)
+
+    async def _send(self, intent: Intent) -> None:
+        state, around = self._state, self._around
+        state.reducing = intent.reduce_only
+        state.sent_at[intent.client_order_id] = around.clock.now()
+        self._sent.append(intent)
+        try:
+            async with asyncio.timeout(CALL_TIMEOUT.total_seconds()):
+                report = await around.account.place_order(intent.request())
+        except DuplicateClientOrderId:
+            raise OutcomeUnknown("the exchange knows this client order id already") from None
+        except OrderRejected as error:
+            self._settle(intent, IntentState.REJECTED, reason=str(error))
+            raise
+        except (NotReady, AuthError) as error:
+            self._sent.remove(intent)
+            self._settle(intent, IntentState.UNSENT, reason=str(error))
+            raise
+        except TimeoutError:
+            raise OutcomeUnknown(
+                f"no answer to the order within {CALL_TIMEOUT.total_seconds():g} s"
+            ) from None
+        finally:
+            state.touched = around.clock.now()
+            if intent.client_order_id in state.open:
+                state.sent_at[intent.client_order_id] = state.touched
+        self._take(intent, report)
+
+    def _take(self, intent: Intent, report: OrderReport) -> None:
+        if report.status is OrderStatus.OPEN:
+            self._state.acknowledged.add(intent.client_order_id)
+            return
+        settle_by_report(self._around, self._state, intent, report)
+        if report.status is not OrderStatus.FILLED:
+            raise OrderRejected(report.reason or f"the exchange ended the order as {report.status}")
+
+    def _drop_unsent(self, intents: list[Intent]) -> None:
+        for intent in intents:
+            if (
+                intent.client_order_id in self._state.open
+                and intent.client_order_id not in self._state.sent_at
+            ):
+                self._settle(intent, IntentState.UNSENT, reason="not needed any more")
+
+    def _settle(self, intent: Intent, outcome: IntentState, *, reason: str) -> None:
+        settle(self._around, self._state, intent, outcome, reason=reason)
+
+    async def _confirm(self) -> None:
+        """Read until the goal shows, or until it is sure that it was missed: then the worker plans again."""
+        around, state = self._around, self._state
+        patience = around.clock.monotonic() + around.capabilities.settle_after.total_seconds()
+        pause = LOOK_AGAIN_FIRST
+        while True:
+            reading = await around.reader.positions()
+            if not isinstance(reading, Unknown):
+                held = reading.value.get(self._goal.symbol)
+                quantity = held.quantity if held else ZERO
+                if at_target(quantity, self._goal.quantity, self._goal.quantity_step):
+                    state.position = held
+                    self._confirmed(quantity)
+                    return
+                if state.open:
+                    await settle_open(around, state)
+                if quantity == self._expected or around.clock.monotonic() >= patience:
+                    return
+            elif around.clock.monotonic() >= patience:
+                raise NotReady(reading.reason, retry_after=reading.retry_after)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LOOK_AGAIN_LAST)
+
+    def _confirmed(self, quantity: Decimal) -> None:
+        for intent in list(self._state.open.values()):
+            if intent.client_order_id in self._state.acknowledged:
+                self._settle(intent, IntentState.FILLED, reason="shown by the position")
+        confirm(self._around, self._state, self._goal, quantity)
+
+
+def keep_goal(around: Surroundings, state: SymbolState, goal: Goal) -> None:
+    """Keep a freshly sized goal: it stays until the target changes."""
+    state.goal = goal
+    around.ledger.aim(goal.account, goal.symbol, goal.quantity * goal.price)
+    record(around, goal)
+    state.log.info("goal {:f} (revision {}) {}", goal.quantity, goal.revision, "; ".join(goal.notes))
+
+
+def confirm(around: Surroundings, state: SymbolState, goal: Goal, quantity: Decimal) -> None:
+    """Record that a read showed the goal: from now on drift is measured against ``quantity``."""
+    state.confirmation = Confirmation(
+        account=goal.account,
+        symbol=goal.symbol,
+        revision=goal.revision,
+        quantity=quantity,
+        at=around.clock.now(),
+    )
+    record(around, state.confirmation)
+    state.status, state.reason, state.drifting = Status.AT_TARGET, "", False
+    state.succeeded()
+    state.log.info("confirmed {:f} (revision {})", quantity, goal.revision)
+
+
+def record(around: Surroundings, entry: Goal | Confirmation | Settlement) -> None:
+    """Append without waiting: what must not be overtaken is appended later and waited for there."""
+    around.journal.append(entry).add_done_callback(lambda future: future.cancelled() or future.exception())
+
+
+def settle(
+    around: Surroundings,
+    state: SymbolState,
+    intent: Intent,
+    outcome: IntentState,
+    *,
+    filled: Decimal | None = None,
+    average_price: Decimal | None = None,
+    reason: str = "",
+) -> None:
+    """Record an intent's known outcome."""
+    state.open.pop(intent.client_order_id, None)
+    state.sent_at.pop(intent.client_order_id, None)
+    state.acknowledged.discard(intent.client_order_id)
+    if filled is None:
+        filled = intent.quantity if outcome is IntentState.FILLED else ZERO
+    state.fills[intent.client_order_id] = filled
+    record(
+        around,
+        Settlement(
+            client_order_id=intent.client_order_id,
+            state=outcome,
+            at=around.clock.now(),
+            filled=filled,
+            average_price=average_price,
+            reason=reason,
+        ),
+    )
+    # Failures are told once, as an outage of the symbol; here they are only detail.
+    level = "INFO" if outcome is IntentState.FILLED else "DEBUG"
+    state.log.log(
+        level,
+        "{} {:f} {}: {}{}{}",
+        intent.side,
+        intent.quantity,
+        "reduce-only" if intent.reduce_only else "open",
+        outcome,
+        f" at {average_price:f}" if average_price is not None else "",
+        f" ({reason})" if reason else "",
+    )
+
+
+def settle_by_report(around: Surroundings, state: SymbolState, intent: Intent, report: OrderReport) -> None:
+    """Record an outcome as the exchange reports it."""
+    settle(
+        around,
+        state,
+        intent,
+        FINAL[report.status],
+        filled=report.filled,
+        average_price=report.average_price,
+        reason=report.reason,
+    )
+
+
+async def settle_open(around: Surroundings, state: SymbolState) -> None:
+    """Look up every open intent of a symbol until each outcome is known. "Not found" counts only after the window.
+
+    Failing look-ups are repeated; ``AuthError`` passes through.
+    """
+    pause = LOOK_AGAIN_FIRST
+    while True:
+        for intent in list(state.open.values()):
+            await _look_up(around, state, intent)
+        if not state.open:
+            state.touched = around.clock.now()
+            return
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, LOOK_AGAIN_LAST)
+
+
+async def _look_up(around: Surroundings, state: SymbolState, intent: Intent) -> None:
+    asked_at = around.clock.now()
+    sent_at = state.sent_at.get(intent.client_order_id, intent.created_at)
+    over = asked_at >= sent_at + around.capabilities.settle_after
+    if not around.capabilities.order_lookup:
+        if over:
+            settle(around, state, intent, IntentState.LOST, reason="no look-up here: the position decides")
+        return
+    try:
+        async with asyncio.timeout(CALL_TIMEOUT.total_seconds()):
+            report = await around.account.find_order(intent.symbol, intent.client_order_id)
+    except (NotReady, OutcomeUnknown, OrderRejected, TimeoutError) as error:
+        state.reason = f"an order's outcome is not known yet: {error}"
+        return
+    if report is not None and report.status is not OrderStatus.OPEN:
+        settle_by_report(around, state, intent, report)
+    elif report is None and over:
+        settle(around, state, intent, IntentState.LOST, reason="never reached the exchange")

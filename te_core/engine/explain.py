@@ -1,0 +1,82 @@
+"""The arithmetic from signals to quantity, as values that anyone can multiply out (I11). Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from te_core.model.signal import Signal
+from te_core.model.target import Confirmation, Goal, Target, Term
+
+
+def text(value: Decimal | datetime | None) -> str | None:
+    """Give a number as plain digits and a time as ISO 8601."""
+    if value is None:
+        return None
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return f"{value.normalize():f}" if value else "0"
+
+
+def explain_term(term: Term) -> dict[str, Any]:
+    """Show one source's part: weight x depth = share."""
+    return {
+        "source": term.source,
+        "weight": text(term.weight),
+        "depth": text(term.depth),
+        "share": text(term.weight * term.depth),
+        "leverage": text(term.leverage),
+        "price": text(term.price),
+        "time": text(term.time),
+        "note": term.note,
+    }
+
+
+def explain(target: Target, goal: Goal | None, confirmation: Confirmation | None) -> dict[str, Any]:
+    """Show signals x weights = depth, and equity x depth x leverage / price = unrounded, rounded to the quantity."""
+    current = goal is not None and goal.revision == target.revision
+    return {
+        "symbol": target.symbol,
+        "revision": target.revision,
+        "reason": target.reason,
+        "created_at": text(target.created_at),
+        "terms": [explain_term(term) for term in target.terms],
+        "depth": text(target.depth),
+        "leverage": str(target.leverage),
+        "margin_mode": str(target.margin_mode),
+        "sizing": explain_goal(goal) if goal is not None and current else None,
+        "confirmed": None
+        if confirmation is None or confirmation.revision != target.revision
+        else {"quantity": text(confirmation.quantity), "at": text(confirmation.at)},
+    }
+
+
+def explain_goal(goal: Goal) -> dict[str, Any]:
+    """Show how a goal was sized."""
+    return {
+        "equity": text(goal.equity),
+        "depth": text(goal.depth),
+        "leverage": str(goal.leverage),
+        "price": text(goal.price),
+        "unrounded": text(goal.unrounded),
+        "quantity_step": text(goal.quantity_step),
+        "contract_size": text(goal.contract_size),
+        "contracts": text(goal.quantity / goal.contract_size),
+        "quantity": text(goal.quantity),
+        "sized_at": text(goal.sized_at),
+        "notes": list(goal.notes),
+    }
+
+
+def show_signal(signal: Signal) -> dict[str, Any]:
+    """Show a signal as the status page and the command line do."""
+    return {
+        "depth": text(signal.depth),
+        "leverage": text(signal.leverage),
+        "price": text(signal.price),
+        "time": text(signal.time),
+        "received_at": text(signal.received_at),
+        "sequence": signal.sequence,
+        "rule": signal.rule,
+    }

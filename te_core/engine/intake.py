@@ -1,0 +1,138 @@
+"""Takes the signals of all sources: durable first, then in force. Keeps the newest of each source and symbol."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from te_core.clock import Clock
+from te_core.contracts.source import Publication
+from te_core.errors import JournalError, SignalRejected
+from te_core.journal.journal import Journal
+from te_core.model.reading import Known
+from te_core.model.signal import Signal
+
+LONGEST_DEDUPE = timedelta(minutes=10)
+"""Deliveries older than this are never taken for a repetition; so much is read back at a start."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Delivery:
+    received_at: datetime
+    kept: asyncio.Future[None] | None
+
+
+class Intake:
+    """One per engine. ``on_change`` is called with a symbol when its newest signal is durable."""
+
+    def __init__(self, journal: Journal, clock: Clock, on_change: Callable[[str], None]) -> None:
+        self._journal = journal
+        self._clock = clock
+        self._on_change = on_change
+        self._latest: dict[tuple[str, str], Signal] = {}
+        self._in_force: dict[str, dict[str, Signal]] = {}
+        self._prices: dict[str, Known[Decimal]] = {}
+        self._deliveries: dict[tuple[str, str], _Delivery] = {}
+        self._by_age: deque[tuple[datetime, tuple[str, str]]] = deque()
+
+    def restore(self, signals: Iterable[Signal], deliveries: Mapping[tuple[str, str], datetime]) -> None:
+        """Take what the journal remembers."""
+        for signal in signals:
+            self._latest[signal.source, signal.symbol] = signal
+            self._put_in_force(signal)
+        for key, received_at in sorted(deliveries.items(), key=lambda item: item[1]):
+            self._deliveries[key] = _Delivery(received_at=received_at, kept=None)
+            self._by_age.append((received_at, key))
+
+    def in_force(self, symbol: str) -> Mapping[str, Signal]:
+        """Give the newest durable signal of each source for a symbol."""
+        return self._in_force.get(symbol, {})
+
+    def by_source(self, source: str) -> Mapping[str, Signal]:
+        """Give the newest durable signal of each symbol from a source."""
+        return {symbol: signals[source] for symbol, signals in self._in_force.items() if source in signals}
+
+    def latest(self, source: str, symbol: str) -> Signal | None:
+        """Give the newest current signal, one that is still being written included."""
+        return self._latest.get((source, symbol))
+
+    def price(self, symbol: str) -> Known[Decimal] | None:
+        """Give the newest price that any signal stated."""
+        return self._prices.get(symbol)
+
+    def publish(self, signal: Signal, *, dedupe_for: timedelta | None = None) -> Awaitable[Publication]:
+        """Take a signal; see ``te_core.contracts.source.Publish``."""
+        key = (signal.source, signal.delivery_id) if signal.delivery_id else None
+        if dedupe_for is not None and dedupe_for > LONGEST_DEDUPE:
+            raise SignalRejected(f"longer than {LONGEST_DEDUPE}", field="dedupe_for")
+        if key is not None and dedupe_for is not None:
+            earlier = self._deliveries.get(key)
+            if earlier is not None and signal.received_at - earlier.received_at <= dedupe_for:
+                return self._duplicate(earlier)
+        return self._keep(signal, key)
+
+    async def _duplicate(self, earlier: _Delivery) -> Publication:
+        if earlier.kept is not None:
+            await asyncio.shield(earlier.kept)
+        return Publication.DUPLICATE
+
+    def _keep(self, signal: Signal, key: tuple[str, str] | None) -> Awaitable[Publication]:
+        kept = self._journal.append(signal)
+        if signal.current:
+            self._latest[signal.source, signal.symbol] = signal
+        if key is not None:
+            self._forget_old(signal.received_at)
+            self._deliveries[key] = _Delivery(received_at=signal.received_at, kept=kept)
+            self._by_age.append((signal.received_at, key))
+        # A callback, not an awaiter: a sender who hangs up must not keep a durable signal out of force.
+        result: asyncio.Future[Publication] = asyncio.get_running_loop().create_future()
+        kept.add_done_callback(lambda _: self._settled(signal, key, kept, result))
+        return result
+
+    def _settled(
+        self,
+        signal: Signal,
+        key: tuple[str, str] | None,
+        kept: asyncio.Future[None],
+        result: asyncio.Future[Publication],
+    ) -> None:
+        error = JournalError("the journal was closed") if kept.cancelled() else kept.exception()
+        if error is not None:
+            self._undo(signal, key)
+            if not result.done():
+                result.set_exception(error)
+                result.exception()
+            return
+        if signal.current:
+            self._put_in_force(signal)
+            self._on_change(signal.symbol)
+        if not result.done():
+            result.set_result(Publication.ACCEPTED if signal.current else Publication.SUPERSEDED)
+
+    def _undo(self, signal: Signal, key: tuple[str, str] | None) -> None:
+        """What was not kept never happened."""
+        if key is not None:
+            self._deliveries.pop(key, None)
+        if self._latest.get((signal.source, signal.symbol)) is signal:
+            former = self._in_force.get(signal.symbol, {}).get(signal.source)
+            if former is None:
+                del self._latest[signal.source, signal.symbol]
+            else:
+                self._latest[signal.source, signal.symbol] = former
+
+    def _put_in_force(self, signal: Signal) -> None:
+        self._in_force.setdefault(signal.symbol, {})[signal.source] = signal
+        known = self._prices.get(signal.symbol)
+        if signal.price is not None and (known is None or signal.received_at >= known.as_of):
+            self._prices[signal.symbol] = Known(value=signal.price, as_of=signal.received_at)
+
+    def _forget_old(self, now: datetime) -> None:
+        while self._by_age and now - self._by_age[0][0] > LONGEST_DEDUPE:
+            received_at, key = self._by_age.popleft()
+            delivery = self._deliveries.get(key)
+            if delivery is not None and delivery.received_at == received_at:
+                del self._deliveries[key]

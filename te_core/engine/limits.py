@@ -1,0 +1,104 @@
+"""What the operator's limits leave open (I6). Pure; ``exposure.py`` holds the present sums and asks here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from te_core.engine.sizing import Ceiling
+from te_core.settings.schema import GlobalLimitSettings, LimitSettings
+
+ZERO = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """An account's effective limits: the stricter of its own and the global one. None: no limit."""
+
+    leverage: int | None = None
+    order_notional: Decimal | None = None
+    symbol_exposure: Decimal | None = None
+    account_exposure: Decimal | None = None
+    total_exposure: Decimal | None = None
+    orders_per_minute: int | None = None
+    price_distance: Decimal | None = None
+
+    @property
+    def counts_others(self) -> bool:
+        """Whether what other symbols hold matters."""
+        return self.account_exposure is not None or self.total_exposure is not None
+
+
+def combine(everywhere: GlobalLimitSettings, own: LimitSettings) -> Limits:
+    """Give the stricter of two sets of limits, name by name."""
+    pairs = {name: (getattr(everywhere, name), getattr(own, name)) for name in LimitSettings.model_fields}
+    strictest = {name: min((v for v in pair if v is not None), default=None) for name, pair in pairs.items()}
+    return Limits(total_exposure=everywhere.total_exposure, **strictest)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exposure:
+    """Absolute notionals in quote currency beside the symbol in question: its account's other symbols, and all."""
+
+    account_others: Decimal = ZERO
+    total_others: Decimal = ZERO
+
+
+def ceiling(limits: Limits, exposure: Exposure) -> Ceiling | None:
+    """Give the largest notional that a symbol may have now; None when nothing limits it."""
+    candidates = []
+    if limits.symbol_exposure is not None:
+        candidates.append((limits.symbol_exposure, "symbol_exposure"))
+    if limits.account_exposure is not None:
+        candidates.append((limits.account_exposure - exposure.account_others, "account_exposure"))
+    if limits.total_exposure is not None:
+        candidates.append((limits.total_exposure - exposure.total_others, "total_exposure"))
+    if not candidates:
+        return None
+    notional, limit = min(candidates)
+    return Ceiling(notional=max(notional, ZERO), limit=limit)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderCheck:
+    """What the last check before the wire looks at. Notionals in quote currency, at the order's reference price."""
+
+    notional: Decimal
+    notional_after: Decimal
+    reduce_only: bool
+    enabled: bool
+    leverage: int
+    price: Decimal
+    signal_price: Decimal | None
+    orders_last_minute: int
+    exposure: Exposure
+
+
+def refusal(check: OrderCheck, limits: Limits) -> str | None:
+    """Say why an order must not leave, or None. Reductions are only held to the order size."""
+    if limits.order_notional is not None and check.notional > limits.order_notional and not check.reduce_only:
+        return f"notional {check.notional:f} is above limit order_notional = {limits.order_notional:f}"
+    if check.reduce_only:
+        return None
+    if not check.enabled:
+        return "the account is disabled: it only reduces"
+    if limits.leverage is not None and check.leverage > limits.leverage:
+        return f"leverage {check.leverage} is above limit leverage = {limits.leverage}"
+    if limits.orders_per_minute is not None and check.orders_last_minute >= limits.orders_per_minute:
+        return f"{check.orders_last_minute} orders in the last minute: limit orders_per_minute"
+    top = ceiling(limits, check.exposure)
+    if top is not None and check.notional_after > top.notional:
+        return f"notional would be {check.notional_after:f}: limit {top.limit} leaves {top.notional:f}"
+    return _too_far(check, limits)
+
+
+def _too_far(check: OrderCheck, limits: Limits) -> str | None:
+    if limits.price_distance is None or check.signal_price is None:
+        return None
+    distance = abs(check.price - check.signal_price) / check.signal_price
+    if distance <= limits.price_distance:
+        return None
+    return (
+        f"price {check.price:f} is {distance:.2%} away from the signal's {check.signal_price:f}: "
+        f"limit price_distance = {limits.price_distance:f}"
+    )

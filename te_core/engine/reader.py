@@ -1,0 +1,130 @@
+"""Reads of one account. A read gives a value with its time, or the reason why there is none.
+
+Reads of positions that are wanted at the same time share one request; one that is under way serves only those who
+asked before it was sent, so that nobody gets a state from before their own order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from typing import TypeVar
+
+from te_core.clock import Clock
+from te_core.contracts.exchange import ExchangeAccount
+from te_core.errors import NotReady, OrderRejected, OutcomeUnknown
+from te_core.model.instrument import Instrument
+from te_core.model.position import Equity, Position
+from te_core.model.reading import Known, Reading, Unknown
+
+T = TypeVar("T")
+
+READ_TIMEOUT = timedelta(seconds=10)
+INSTRUMENT_AGE = timedelta(hours=1)
+MISSING_INSTRUMENT_AGE = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """Equity, positions and prices of an account, read at the same time and shared by all symbols of a pass."""
+
+    equity: Reading[Equity]
+    positions: Reading[Mapping[str, Position]]
+    prices: Reading[Mapping[str, Decimal]]
+
+    def price(self, symbol: str) -> Decimal | None:
+        """Price of a symbol, or None when it is not known."""
+        return None if isinstance(self.prices, Unknown) else self.prices.value.get(symbol)
+
+
+async def read(what: str, call: Awaitable[Known[T]]) -> Reading[T]:
+    """Await one read; a failure that a plugin reports becomes its reason. ``AuthError`` and defects pass through."""
+    try:
+        async with asyncio.timeout(READ_TIMEOUT.total_seconds()):
+            return await call
+    except TimeoutError:
+        return Unknown(reason=f"{what}: no answer within {READ_TIMEOUT.total_seconds():g} s")
+    except NotReady as error:
+        return Unknown(reason=f"{what}: {error.reason}", retry_after=error.retry_after)
+    except (OrderRejected, OutcomeUnknown) as error:
+        return Unknown(reason=f"{what}: {error}")
+
+
+class AccountReader:
+    """Reads one account, with as few requests as the answers allow."""
+
+    def __init__(self, account: ExchangeAccount, clock: Clock) -> None:
+        self._account = account
+        self._clock = clock
+        self._positions = SharedRead(lambda: read("positions", account.positions()))
+        self._instruments: dict[str, Instrument] = {}
+        self._asked: dict[str, float] = {}
+
+    async def snapshot(self, symbols: Sequence[str]) -> Snapshot:
+        """Read equity, positions and the prices of ``symbols`` at the same time."""
+        equity, positions, prices = await asyncio.gather(
+            read("equity", self._account.equity()), self.positions(), self._prices(symbols)
+        )
+        return Snapshot(equity=equity, positions=positions, prices=prices)
+
+    async def positions(self) -> Reading[Mapping[str, Position]]:
+        """Read all positions with a request that is sent after this call."""
+        return await self._positions.get()
+
+    async def _prices(self, symbols: Sequence[str]) -> Reading[Mapping[str, Decimal]]:
+        if not symbols:
+            return Known(value={}, as_of=self._clock.now())
+        return await read("prices", self._account.prices(symbols))
+
+    def instrument(self, symbol: str) -> Instrument | None:
+        """Give a symbol's instrument as last read."""
+        return self._instruments.get(symbol)
+
+    def refresh_instrument(self, symbol: str) -> None:
+        """Ask again before the next use: an order was refused for its size or precision."""
+        self._asked.pop(symbol, None)
+
+    async def load_instruments(self, symbols: Sequence[str]) -> Unknown | None:
+        """Read instruments that are missing or older than an hour. Gives the reason when that failed."""
+        now = self._clock.monotonic()
+        due = [symbol for symbol in symbols if now - self._asked.get(symbol, -1e9) >= self._age(symbol)]
+        if not due:
+            return None
+        reading = await read("instruments", self._known_instruments(due))
+        if isinstance(reading, Unknown):
+            return reading
+        self._instruments.update(reading.value)
+        self._asked.update(dict.fromkeys(due, now))
+        return None
+
+    def _age(self, symbol: str) -> float:
+        return (INSTRUMENT_AGE if symbol in self._instruments else MISSING_INSTRUMENT_AGE).total_seconds()
+
+    async def _known_instruments(self, symbols: Sequence[str]) -> Known[Mapping[str, Instrument]]:
+        return Known(value=await self._account.instruments(symbols), as_of=self._clock.now())
+
+
+class SharedRead:
+    """Callers that come before the request is sent share it; those that come while it is under way share the next."""
+
+    def __init__(self, start: Callable[[], Awaitable[Reading[Mapping[str, Position]]]]) -> None:
+        self._start = start
+        self._running: asyncio.Task[Reading[Mapping[str, Position]]] | None = None
+        self._next: asyncio.Task[Reading[Mapping[str, Position]]] | None = None
+
+    async def get(self) -> Reading[Mapping[str, Position]]:
+        """Give the result of a request that is sent after this call."""
+        if self._next is None:
+            self._next = asyncio.create_task(self._after(self._running))
+        return await asyncio.shield(self._next)
+
+    async def _after(
+        self, earlier: asyncio.Task[Reading[Mapping[str, Position]]] | None
+    ) -> Reading[Mapping[str, Position]]:
+        if earlier is not None:
+            await asyncio.wait([earlier])
+        self._running, self._next = self._next, None
+        return await self._start()

@@ -1,0 +1,115 @@
+"""A target becomes a signed quantity with one snapshot's equity and one price. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal
+
+from te_core.model.instrument import Instrument
+from te_core.model.target import Goal, Target
+
+ZERO = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ceiling:
+    """The largest notional that the limits leave for a symbol, and which limit that is."""
+
+    notional: Decimal
+    limit: str
+
+
+def smallest_quantity(instrument: Instrument, price: Decimal) -> Decimal:
+    """Give the smallest order that the exchange takes at a price, a multiple of the step."""
+    by_notional = instrument.minimum_notional / price if price > 0 else ZERO
+    needed = max(instrument.quantity_step, instrument.minimum_quantity, by_notional)
+    rounded = instrument.round_quantity(needed)
+    return rounded if rounded >= needed else rounded + instrument.quantity_step
+
+
+def size(
+    target: Target,
+    *,
+    equity: Decimal,
+    price: Decimal,
+    instrument: Instrument,
+    now: datetime,
+    below_minimum: Literal["skip", "raise"] = "skip",
+    ceiling: Ceiling | None = None,
+) -> Goal:
+    """Size a target: equity x depth x leverage / price, rounded toward zero to the step.
+
+    ``equity`` in quote currency; not above zero gives flat. ``price`` > 0. ``ceiling`` clips the notional. A size below
+    the exchange's minimum becomes flat ("skip") or the minimum ("raise", unless a ceiling forbids it).
+    """
+    notes: list[str] = []
+    leverage = target.leverage
+    if instrument.largest_leverage is not None and leverage > instrument.largest_leverage:
+        notes.append(f"leverage {leverage} lowered to the exchange's largest, {instrument.largest_leverage}")
+        leverage = instrument.largest_leverage
+    usable = max(equity, ZERO)
+    unrounded = usable * target.depth * leverage / price
+    allowed = abs(unrounded)
+    if ceiling is not None and allowed * price > ceiling.notional:
+        allowed = max(ceiling.notional, ZERO) / price
+        notes.append(f"clipped to a notional of {ceiling.notional:f} by limit {ceiling.limit}")
+    quantity = instrument.round_quantity(allowed)
+    if target.depth != 0:
+        quantity = _above_minimum(quantity, price, instrument, below_minimum, ceiling, notes)
+    return Goal(
+        account=target.account,
+        symbol=target.symbol,
+        revision=target.revision,
+        quantity=quantity if target.depth > 0 else -quantity + ZERO,
+        leverage=leverage,
+        margin_mode=target.margin_mode,
+        depth=target.depth,
+        equity=equity,
+        price=price,
+        unrounded=unrounded,
+        contract_size=instrument.contract_size,
+        quantity_step=instrument.quantity_step,
+        sized_at=now,
+        notes=tuple(notes),
+    )
+
+
+def _above_minimum(
+    quantity: Decimal,
+    price: Decimal,
+    instrument: Instrument,
+    below_minimum: Literal["skip", "raise"],
+    ceiling: Ceiling | None,
+    notes: list[str],
+) -> Decimal:
+    smallest = smallest_quantity(instrument, price)
+    if quantity >= smallest:
+        return quantity
+    takes = f"the exchange takes {smallest:f} or more ({smallest * price:f} in quote currency)"
+    if below_minimum == "raise" and (ceiling is None or smallest * price <= ceiling.notional):
+        notes.append(f"{quantity:f} raised to the minimum: {takes}")
+        return smallest
+    notes.append(f"{quantity:f} is below the minimum, so flat: {takes}")
+    return ZERO
+
+
+def flat(target: Target, *, now: datetime, price: Decimal | None = None) -> Goal:
+    """Give the goal of a target of depth 0: it needs neither equity nor price."""
+    return Goal(
+        account=target.account,
+        symbol=target.symbol,
+        revision=target.revision,
+        quantity=ZERO,
+        leverage=target.leverage,
+        margin_mode=target.margin_mode,
+        depth=ZERO,
+        equity=ZERO,
+        price=price or ZERO,
+        unrounded=ZERO,
+        contract_size=Decimal(1),
+        quantity_step=ZERO,
+        sized_at=now,
+        notes=("flat",),
+    )

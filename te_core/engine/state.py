@@ -1,0 +1,150 @@
+"""The engine's state as JSON values: what ``te status``, ``te plan`` and the private listener show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from te_core import __version__
+from te_core.engine.decision import Decision
+from te_core.engine.explain import show_signal, text
+from te_core.engine.plan import LeverageStep, MarginModeStep, OrderStep, Step
+from te_core.engine.runner import AccountRunner, SourceRunner
+from te_core.engine.symbol import SymbolState
+from te_core.engine.worker import AccountWorker
+from te_core.model.reading import Known
+
+if TYPE_CHECKING:
+    from te_core.engine.engine import Engine
+
+
+def engine_state(engine: Engine, *, pid: int) -> dict[str, Any]:
+    """Show everything that runs."""
+    assert engine.resolved is not None
+    settings = engine.resolved.settings
+    return {
+        "engine": {
+            "version": __version__,
+            "pid": pid,
+            "started_at": text(engine.started_at),
+            "status": "ready" if engine.readiness()["ready"] else "degraded",
+        },
+        "sources": {name: _source(engine, name, runner) for name, runner in engine.sources.items()},
+        "accounts": {
+            name: _account(engine, name, runner)
+            for name, runner in engine.accounts.items()
+            if name in settings.accounts
+        },
+        "symbols": {
+            symbol: {
+                "leverage": str(section.leverage),
+                "weights": {source: text(weight) for source, weight in section.weights.items()},
+            }
+            for symbol, section in settings.symbols.items()
+        },
+    }
+
+
+def _source(engine: Engine, name: str, runner: SourceRunner) -> dict[str, Any]:
+    assert engine.resolved is not None
+    section = engine.resolved.settings.sources[name]
+    signals = engine.intake.by_source(name)
+    newest = max((signal.received_at for signal in signals.values()), default=None)
+    return {
+        "plugin": section.plugin,
+        "enabled": section.enabled and engine.resolved.settings.plugin_enabled(section.plugin),
+        "status": str(runner.health.status),
+        "reason": runner.health.reason,
+        "last_signal_at": text(newest),
+        "signals": {
+            symbol: {
+                **show_signal(signal),
+                "expired": section.max_age is not None and engine.now() >= signal.time + section.max_age,
+            }
+            for symbol, signal in signals.items()
+        },
+        "counters": dict(runner.instance.status()) if runner.instance else {},
+    }
+
+
+def _account(engine: Engine, name: str, runner: AccountRunner) -> dict[str, Any]:
+    assert engine.resolved is not None
+    section = engine.resolved.settings.accounts[name]
+    worker = runner.worker
+    return {
+        "plugin": section.plugin,
+        "enabled": worker.settings.enabled,
+        "status": str(runner.health.status),
+        "reason": runner.health.reason or worker.trouble(),
+        "equity": _equity(worker),
+        "positions": _positions(worker),
+        "targets": {symbol: _target(state) for symbol, state in worker.states.items() if state.target},
+        "foreign": {symbol: text(quantity) for symbol, quantity in worker.foreign.items()},
+    }
+
+
+def _equity(worker: AccountWorker) -> str | None:
+    reading = worker.snapshot.equity if worker.snapshot else None
+    if not isinstance(reading, Known):
+        return None
+    return text(reading.value.wallet if worker.settings.account.equity == "wallet" else reading.value.total)
+
+
+def _positions(worker: AccountWorker) -> dict[str, Any]:
+    """Show the last read of all positions, and newer ones of single symbols."""
+    reading = worker.snapshot.positions if worker.snapshot else None
+    positions = dict(reading.value) if isinstance(reading, Known) else {}
+    positions.update({s.symbol: s.position for s in worker.states.values() if s.position is not None})
+    return {
+        symbol: {"size": text(position.quantity), "entry_price": text(position.entry_price)}
+        for symbol, position in positions.items()
+        if position.quantity != 0
+    }
+
+
+def _target(state: SymbolState) -> dict[str, Any]:
+    assert state.target is not None
+    current = state.goal is not None and state.goal.revision == state.target.revision
+    return {
+        "depth": text(state.target.depth),
+        "leverage": str(state.target.leverage),
+        "quantity": text(state.goal.quantity) if state.goal is not None and current else None,
+        "revision": state.target.revision,
+        "confirmed": state.confirmed,
+        "status": "working" if state.task is not None else str(state.status),
+        "reason": state.reason,
+    }
+
+
+def plan_state(decisions: Mapping[str, Decision] | str) -> dict[str, Any]:
+    """Show what would be done per symbol, or why nothing can be said."""
+    if isinstance(decisions, str):
+        return {"error": decisions}
+    return {
+        "symbols": {
+            symbol: {
+                "status": str(decision.status),
+                "reason": decision.reason,
+                "goal": text(decision.goal.quantity) if decision.goal else None,
+                "steps": [_step(step) for step in decision.plan.steps],
+                "notes": [*(decision.goal.notes if decision.goal else ()), *decision.plan.notes],
+            }
+            for symbol, decision in decisions.items()
+        }
+    }
+
+
+def _step(step: Step) -> dict[str, Any]:
+    match step:
+        case OrderStep():
+            return {
+                "kind": "order",
+                "side": str(step.side),
+                "quantity": text(step.quantity),
+                "reduce_only": step.reduce_only,
+                "chunks": [text(chunk) for chunk in step.chunks],
+            }
+        case LeverageStep():
+            return {"kind": "leverage", "leverage": step.leverage, "margin_mode": str(step.margin_mode)}
+        case MarginModeStep():
+            return {"kind": "margin_mode", "margin_mode": str(step.margin_mode)}

@@ -1,0 +1,78 @@
+"""Keeps one thing running: whatever it raises is contained here, told once, and tried again after a pause."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from te_core.clock import Clock
+from te_core.engine.backoff import backoff
+from te_core.engine.outage import Outages
+from te_core.errors import AuthError, ConfigError, TradeEngineError
+from te_core.settings.schema import EngineSettings
+
+if TYPE_CHECKING:
+    from loguru import Logger
+
+STEADY = 60.0
+"""Seconds after which a run counts as having worked: the next failure starts from the first pause again."""
+
+
+class Running(StrEnum):
+    """Where a supervised instance stands."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    FAILING = "failing"
+    STOPPED = "stopped"
+    DISABLED = "disabled"
+    UNAVAILABLE = "unavailable"
+
+
+@dataclass(slots=True)
+class Health:
+    """Status and reason of an instance, for ``te status``."""
+
+    status: Running = Running.STARTING
+    reason: str = ""
+
+    def set(self, status: Running, reason: str = "") -> None:
+        """Change both."""
+        self.status, self.reason = status, reason
+
+
+async def supervise(
+    run: Callable[[], Awaitable[None]],
+    *,
+    health: Health,
+    outages: Outages,
+    clock: Clock,
+    log: Logger,
+    settings: Callable[[], EngineSettings],
+    what: str = "connection",
+) -> None:
+    """Run for ever; what fails is tried again. ``AuthError`` and ``ConfigError`` end it until its settings change."""
+    failures = 0
+    while True:
+        began = clock.monotonic()
+        try:
+            await run()
+            reason = "ended by itself"
+        except (AuthError, ConfigError) as error:
+            health.set(Running.STOPPED, f"{error}; it starts again when its settings change")
+            outages.failing(what, health.reason)
+            return
+        except TradeEngineError as error:
+            reason = str(error)
+        except Exception as error:  # noqa: BLE001 - the supervisor: a plugin's defect ends here
+            reason = f"defect: {type(error).__name__}: {error}"
+            if failures == 0:
+                log.opt(exception=error).error("{}", reason)
+        failures = 1 if clock.monotonic() - began > STEADY else failures + 1
+        health.set(Running.FAILING, reason)
+        outages.failing(what, reason)
+        pause = backoff(failures, settings().backoff_first, settings().backoff_last)
+        await asyncio.sleep(pause.total_seconds())

@@ -1,0 +1,95 @@
+"""What a worker remembers of one symbol while it runs; the journal has what must survive."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from te_core.engine.decision import Status
+from te_core.model.order import Intent
+from te_core.model.position import MarginMode, Position
+from te_core.model.target import Blend, Confirmation, Goal, Target
+
+if TYPE_CHECKING:
+    from loguru import Logger
+
+
+@dataclass(slots=True, kw_only=True)
+class SymbolState:
+    """One symbol of one account.
+
+    ``wish``: the newest blend. ``last_step``: largest step number used in the target's revision.
+    ``open``: intents without a known outcome, ``sent_at`` when they left; ``acknowledged``: those that the exchange
+    took. ``fills``: what the orders of the present execution are known to have filled, unsigned. ``touched``: when
+    the exchange last answered an order of ours. ``retry_at``: monotonic seconds; ``retry_reduction``: what failed
+    was a reduction. ``reducing``: the order under way reduces. ``replan``: other symbols waited for this one.
+    """
+
+    symbol: str
+    log: Logger
+    wish: Blend | None = None
+    target: Target | None = None
+    goal: Goal | None = None
+    confirmation: Confirmation | None = None
+    last_step: int = 0
+    open: dict[str, Intent] = field(default_factory=dict)
+    sent_at: dict[str, datetime] = field(default_factory=dict)
+    acknowledged: set[str] = field(default_factory=set)
+    fills: dict[str, Decimal] = field(default_factory=dict)
+    touched: datetime | None = None
+    leverage: Decimal | None = None
+    margin_mode: MarginMode | None = None
+    status: Status = Status.WAITING
+    reason: str = "not looked at yet"
+    position: Position | None = None
+    failures: int = 0
+    retry_at: float = 0.0
+    retry_reduction: bool = False
+    reducing: bool = False
+    drifting: bool = False
+    replan: bool = False
+    task: asyncio.Task[None] | None = None
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing is held, wanted or under way."""
+        flat = self.target is None or self.target.depth == 0
+        confirmed = self.target is None or (
+            self.confirmation is not None and self.confirmation.revision == self.target.revision
+        )
+        return flat and confirmed and not self.open and self.task is None
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether a read has shown the present target's goal."""
+        return (
+            self.target is not None
+            and self.confirmation is not None
+            and self.confirmation.revision == self.target.revision
+        )
+
+    def with_settings(self, position: Position) -> Position:
+        """Add the leverage and margin mode that we set ourselves where the exchange does not say."""
+        return Position(
+            symbol=position.symbol,
+            quantity=position.quantity,
+            entry_price=position.entry_price,
+            leverage=position.leverage if position.leverage is not None else self.leverage,
+            margin_mode=position.margin_mode or self.margin_mode,
+            unrealised_pnl=position.unrealised_pnl,
+            liquidation_price=position.liquidation_price,
+        )
+
+    def aim(self, target: Target) -> None:
+        """Take a new target: earlier failures no longer hold it back."""
+        self.target = target
+        self.last_step = 0
+        self.drifting = False
+        self.succeeded()
+
+    def succeeded(self) -> None:
+        """Forget earlier failures."""
+        self.failures, self.retry_at, self.retry_reduction = 0, 0.0, False

@@ -1,0 +1,460 @@
+"""Keeps one account at its targets: woken by events, driven by state.
+
+What a pass does depends only on the present targets and positions, never on what woke it. Symbols are carried out at
+the same time, each by its own task; a pass never waits for them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from decimal import Decimal
+from functools import partial
+from typing import TYPE_CHECKING
+
+from te_core.clock import Clock
+from te_core.contracts.exchange import Capabilities, ExchangeAccount
+from te_core.engine.aim import target_for
+from te_core.engine.backoff import backoff
+from te_core.engine.decision import Decision, Facts, Status, decide, position_of
+from te_core.engine.executor import Execution, Superseded, Surroundings, confirm, keep_goal, settle_open
+from te_core.engine.exposure import ExposureLedger
+from te_core.engine.limits import Limits
+from te_core.engine.outage import Outages
+from te_core.engine.plan import OrderStep
+from te_core.engine.reader import AccountReader, Snapshot
+from te_core.engine.symbol import SymbolState
+from te_core.errors import AuthError, NotReady, OutcomeUnknown, RateLimited
+from te_core.journal.journal import Journal
+from te_core.journal.memory import Book
+from te_core.model.event import Event
+from te_core.model.order import Intent
+from te_core.model.position import Position
+from te_core.model.reading import Known, Reading, Unknown
+from te_core.model.target import Blend, Target
+from te_core.settings.schema import AccountSettings, EngineSettings
+
+if TYPE_CHECKING:
+    from loguru import Logger
+
+ZERO = Decimal(0)
+REDUCTION_RETRY = timedelta(seconds=1)
+"""Risk-reducing orders do not back off; this only keeps a refusing exchange from being asked without pause."""
+Work = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSettings:
+    """What the operator says of an account. ``enabled``: the account and its plugin are both on."""
+
+    account: AccountSettings
+    limits: Limits
+    engine: EngineSettings
+    enabled: bool
+
+
+class AccountWorker:
+    """Reconciles one account. It outlives the account's connection: ``run`` is called again after a failure."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        settings: WorkerSettings,
+        journal: Journal,
+        ledger: ExposureLedger,
+        clock: Clock,
+        log: Logger,
+        outages: Outages,
+        record: Callable[[Event], None],
+        books: Mapping[str, Book],
+        open_intents: Iterable[Intent],
+    ) -> None:
+        self.name = name
+        self.settings = settings
+        self.snapshot: Snapshot | None = None
+        self.states: dict[str, SymbolState] = {}
+        self.foreign: dict[str, Decimal] = {}
+        self._journal = journal
+        self._ledger = ledger
+        self._clock = clock
+        self._log = log
+        self._outages = outages
+        self._record = record
+        self._bell = asyncio.Event()
+        self._wanted = True
+        self._stopping = False
+        self._next_resync = 0.0
+        self._paused_until = 0.0
+        self._read_failures = 0
+        self._fatal: BaseException | None = None
+        self._around: Surroundings | None = None
+        self._slots = asyncio.Semaphore(settings.account.concurrency)
+        for symbol, book in books.items():
+            self._restore(self._state(symbol), book)
+        for intent in open_intents:
+            self._state(intent.symbol).open[intent.client_order_id] = intent
+
+    def _restore(self, state: SymbolState, book: Book) -> None:
+        state.target, state.goal, state.confirmation = book.target, book.goal, book.confirmation
+        state.last_step = book.last_step
+        if book.goal is not None:
+            self._ledger.aim(self.name, state.symbol, book.goal.quantity * book.goal.price)
+
+    def _state(self, symbol: str) -> SymbolState:
+        if symbol not in self.states:
+            self.states[symbol] = SymbolState(symbol=symbol, log=self._log.bind(symbol=symbol))
+        return self.states[symbol]
+
+    # -- targets
+
+    def retarget(self, wishes: Mapping[str, Blend | None]) -> None:
+        """Take the newest blends; a newer one of a symbol replaces the older. None: nobody wishes for it any more."""
+        changed = [self._aim(self._state(symbol), wish) for symbol, wish in wishes.items()]
+        if any(changed):
+            self.wake()
+
+    def configure(self, settings: WorkerSettings) -> None:
+        """Take changed settings of the account, its limits or the engine, without touching what is under way."""
+        self.settings = settings
+        self._slots = asyncio.Semaphore(settings.account.concurrency)
+        for state in self.states.values():
+            self._aim(state, state.wish)
+        self.wake()
+
+    def _aim(self, state: SymbolState, wish: Blend | None) -> bool:
+        state.wish = wish
+        target = target_for(
+            wish,
+            state.target,
+            account=self.name,
+            symbol=state.symbol,
+            settings=self.settings.account,
+            limits=self.settings.limits,
+            enabled=self.settings.enabled,
+            now=self._clock.now(),
+        )
+        if target is not None:
+            self._set_target(state, target)
+        return target is not None
+
+    def _set_target(self, state: SymbolState, target: Target) -> None:
+        state.aim(target)
+        self._journal.append(target).add_done_callback(
+            lambda future: future.cancelled() or future.exception()
+        )
+        state.log.info(
+            "target {:+f} x{} (revision {}): {}",
+            target.depth,
+            target.leverage,
+            target.revision,
+            target.reason,
+        )
+
+    # -- the loop
+
+    def wake(self) -> None:
+        """Ask for a pass."""
+        self._wanted = True
+        self._bell.set()
+
+    async def run(self, account: ExchangeAccount, capabilities: Capabilities) -> None:
+        """Reconcile until cancelled. Raises ``AuthError`` and whatever a defective plugin raises."""
+        around = Surroundings(
+            account=account,
+            capabilities=capabilities,
+            reader=AccountReader(account, self._clock),
+            journal=self._journal,
+            ledger=self._ledger,
+            clock=self._clock,
+            limits=lambda: self.settings.limits,
+            enabled=lambda: self.settings.enabled,
+            stopping=lambda: self._stopping,
+        )
+        self._fatal, self._around = None, around
+        self.wake()
+        try:
+            while True:
+                await self._until_due()
+                await self._pass(around)
+        finally:
+            self._around = None
+            await self._cancel_tasks()
+
+    async def drain(self, patience: timedelta) -> None:
+        """Begin no further step, and give orders under way time to be answered. For a graceful stop."""
+        self._stopping = True
+        if tasks := self._tasks():
+            await asyncio.wait(tasks, timeout=patience.total_seconds())
+
+    def trouble(self) -> str:
+        """Say what is out now."""
+        return self._outages.reason()
+
+    async def preview(self) -> dict[str, Decision] | str:
+        """Read the account afresh and say what each symbol's next step would be; sends nothing, changes nothing."""
+        if self._around is None:
+            return "not connected"
+        around = self._around
+        symbols = [state.symbol for state in self.states.values() if state.target]
+        snapshot = await around.reader.snapshot(symbols)
+        if isinstance(snapshot.positions, Unknown):
+            return snapshot.positions.reason
+        found = {}
+        for state in self.states.values():
+            if state.target is not None:
+                reading = position_of(snapshot.positions, state.symbol, newer_than=state.touched)
+                if isinstance(reading, Known):
+                    reading = replace(reading, value=state.with_settings(reading.value))
+                found[state.symbol] = decide(self._facts(around, state, snapshot, reading))
+        return found
+
+    def _tasks(self) -> list[asyncio.Task[None]]:
+        return [state.task for state in self.states.values() if state.task]
+
+    async def _cancel_tasks(self) -> None:
+        tasks = self._tasks()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _until_due(self) -> None:
+        while True:
+            if self._fatal is not None:
+                raise self._fatal
+            delay = self._delay()
+            if delay is not None and delay <= 0:
+                return
+            self._bell.clear()
+            try:
+                async with asyncio.timeout(delay):
+                    await self._bell.wait()
+            except TimeoutError:
+                continue
+
+    def _delay(self) -> float | None:
+        """Seconds until the next pass is due; None: only when woken."""
+        now = self._clock.monotonic()
+        due = [state.retry_at for state in self.states.values() if state.retry_at and state.task is None]
+        if not self._rests():
+            due.append(self._next_resync)
+        if self._wanted:
+            due.append(now)
+        return max(min(due), self._paused_until) - now if due else None
+
+    def _rests(self) -> bool:
+        return not self.settings.enabled and all(state.at_rest for state in self.states.values())
+
+    # -- a pass
+
+    async def _pass(self, around: Surroundings) -> None:
+        self._wanted = False
+        for state in self.states.values():
+            if state.open and state.task is None:
+                self._start(state, partial(settle_open, around, state))
+        snapshot = await self._read(around)
+        if isinstance(snapshot.positions, Unknown):
+            return
+        self._observe(snapshot, snapshot.positions)
+        decisions = [(state, self._decide(around, state, snapshot)) for state in list(self.states.values())]
+        self._carry_out(around, [(state, decision) for state, decision in decisions if decision is not None])
+
+    async def _read(self, around: Surroundings) -> Snapshot:
+        symbols = [state.symbol for state in self.states.values() if state.target and state.target.depth != 0]
+        missing = await around.reader.load_instruments(symbols)
+        snapshot = await around.reader.snapshot(symbols)
+        self._next_resync = self._clock.monotonic() + self._resync_after(
+            {
+                "instruments": missing,
+                "equity": snapshot.equity,
+                "positions": snapshot.positions,
+                "prices": snapshot.prices,
+            }
+        )
+        self.snapshot = snapshot
+        return snapshot
+
+    def _resync_after(self, readings: Mapping[str, object]) -> float:
+        """Note which reads failed; gives the seconds until the next one. Failed reads are repeated sooner."""
+        failed = {what: reading for what, reading in readings.items() if isinstance(reading, Unknown)}
+        for what in readings:
+            if what in failed:
+                self._outages.failing(what, failed[what].reason)
+            else:
+                self._outages.well(what)
+        resync = self.settings.engine.resync
+        self._read_failures = self._read_failures + 1 if failed else 0
+        if not failed:
+            return resync.total_seconds()
+        asked = max(reading.retry_after or 0 for reading in failed.values())
+        return max(min(self._pause(self._read_failures), resync).total_seconds(), asked)
+
+    def _pause(self, failures: int) -> timedelta:
+        engine = self.settings.engine
+        return backoff(failures, engine.backoff_first, engine.backoff_last)
+
+    def _observe(self, snapshot: Snapshot, positions: Known[Mapping[str, Position]]) -> None:
+        """Take the read into the exposure ledger, except where an own order is under way or newer."""
+        self.foreign = {}
+        for symbol, position in positions.value.items():
+            state = self.states.get(symbol)
+            if position.quantity != 0 and (state is None or state.goal is None):
+                self.foreign[symbol] = position.quantity
+            if state is None:
+                price = snapshot.price(symbol) or position.entry_price or ZERO
+                self._ledger.observe(self.name, symbol, position.quantity * price)
+        for symbol, state in self.states.items():
+            if state.task is None and not (state.touched and state.touched > positions.as_of):
+                held = positions.value.get(symbol)
+                price = snapshot.price(symbol) or (held.entry_price if held else None) or ZERO
+                self._ledger.observe(self.name, symbol, (held.quantity if held else ZERO) * price)
+
+    def _decide(self, around: Surroundings, state: SymbolState, snapshot: Snapshot) -> Decision | None:
+        if state.task is not None or state.target is None or state.open:
+            return None
+        now = self._clock.monotonic()
+        may_increase = now >= state.retry_at
+        if may_increase:
+            state.retry_at = 0.0
+        reading = position_of(snapshot.positions, state.symbol, newer_than=state.touched)
+        if isinstance(reading, Known):
+            state.position = state.with_settings(reading.value)
+            reading = replace(reading, value=state.position)
+        else:
+            state.retry_at = now + REDUCTION_RETRY.total_seconds()
+        decision = decide(self._facts(around, state, snapshot, reading))
+        self._note(state, decision)
+        self._take(around, state, decision)
+        if not decision.plan.steps:
+            return None
+        return decision if may_increase or (decision.plan.reduces and not state.retry_reduction) else None
+
+    def _facts(
+        self, around: Surroundings, state: SymbolState, snapshot: Snapshot, position: Reading[Position]
+    ) -> Facts:
+        assert state.target is not None
+        return Facts(
+            target=state.target,
+            goal=state.goal,
+            confirmation=state.confirmation,
+            position=position,
+            equity=snapshot.equity,
+            price=snapshot.price(state.symbol),
+            instrument=around.reader.instrument(state.symbol),
+            settings=self.settings.account,
+            limits=self.settings.limits,
+            leverage_in_order=around.capabilities.leverage_in_order,
+            ceiling=self._ledger.ceiling(self.name, state.symbol, self.settings.limits),
+            now=self._clock.now(),
+        )
+
+    def _take(self, around: Surroundings, state: SymbolState, decision: Decision) -> None:
+        """Keep what a decision found out."""
+        goal, position = decision.goal, state.position
+        if goal is not None and decision.sized:
+            # Counted before the next symbol is decided, so that two symbols never share one room of a limit.
+            self._ledger.aim(self.name, state.symbol, goal.quantity * goal.price)
+        if goal is not None and position is not None and decision.confirm:
+            if decision.sized:
+                keep_goal(around, state, goal)
+            confirm(around, state, goal, position.quantity)
+            self._outages.well(state.symbol)
+        if decision.resize and state.target is not None:
+            self._set_target(
+                state, replace(state.target, revision=state.target.revision + 1, reason="rebalance")
+            )
+            self.wake()
+
+    def _note(self, state: SymbolState, decision: Decision) -> None:
+        """Say once what is new: waiting, blocked, drifting."""
+        if decision.drift and not state.drifting:
+            how = "putting it right" if decision.plan.steps else 'left as it is (drift = "alert")'
+            self._tell(state, "drift", f"drift: {decision.reason}; {how}")
+        elif decision.status in (Status.WAITING, Status.BLOCKED) and decision.reason != state.reason:
+            self._tell(state, decision.status, f"{decision.status}: {decision.reason}")
+        state.drifting = decision.drift
+        state.status, state.reason = decision.status, decision.reason
+
+    def _tell(self, state: SymbolState, kind: str, text: str) -> None:
+        state.log.warning("{}", text)
+        self._record(
+            Event(at=self._clock.now(), kind=kind, text=text, account=self.name, symbol=state.symbol)
+        )
+
+    def _carry_out(self, around: Surroundings, work: list[tuple[SymbolState, Decision]]) -> None:
+        """Start what was decided. When free margin does not cover the increases, reductions go first."""
+        reducing = [(state, decision) for state, decision in work if decision.plan.reduces]
+        if 0 < len(reducing) < len(work) and self._margin_is_short(decision for _, decision in work):
+            for state, _ in reducing:
+                state.replan = True
+            work = reducing
+        for state, decision in work:
+            self._start(state, Execution(around, state, decision).run)
+
+    def _margin_is_short(self, decisions: Iterable[Decision]) -> bool:
+        equity = self.snapshot.equity if self.snapshot else None
+        if not isinstance(equity, Known) or equity.value.free is None:
+            return False
+        needed = ZERO
+        for decision in decisions:
+            for step in decision.plan.steps:
+                if decision.goal and isinstance(step, OrderStep) and not step.reduce_only:
+                    needed += step.quantity * decision.goal.price / decision.goal.leverage
+        return needed > equity.value.free
+
+    # -- one symbol
+
+    def _start(self, state: SymbolState, work: Work) -> None:
+        if self._stopping:
+            return
+        state.task = asyncio.create_task(self._in_slot(work))
+        state.task.add_done_callback(partial(self._finished, state))
+
+    async def _in_slot(self, work: Work) -> None:
+        async with self._slots:
+            await work()
+
+    def _finished(self, state: SymbolState, task: asyncio.Task[None]) -> None:
+        """Look at how a symbol's task ended; nothing that it raises reaches another symbol."""
+        state.task = None
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is None:
+            self._outages.well(state.symbol)
+            if not state.confirmed or state.replan:
+                self._plan_again(state)
+        elif isinstance(error, Superseded | OutcomeUnknown):
+            state.reason = str(error) or state.reason
+            self.wake()
+        elif isinstance(error, AuthError):
+            self._fatal = error
+        else:
+            self._failed(state, error)
+        self._bell.set()
+
+    def _plan_again(self, state: SymbolState) -> None:
+        """Plan again after a miss without an error (partial fill, settled intent): first at once, then backing off."""
+        state.retry_at = 0.0
+        if not state.replan and not state.confirmed:
+            state.failures += 1
+            pause = self._pause(state.failures - 1).total_seconds()
+            state.retry_at = self._clock.monotonic() + pause if pause else 0.0
+        state.replan = False
+        if not state.retry_at:
+            self.wake()
+
+    def _failed(self, state: SymbolState, error: BaseException) -> None:
+        state.failures += 1
+        state.status, state.reason = Status.WAITING, str(error) or type(error).__name__
+        state.retry_reduction = state.reducing
+        pause = REDUCTION_RETRY if state.reducing else self._pause(state.failures)
+        asked = error.retry_after or 0.0 if isinstance(error, NotReady) else 0.0
+        state.retry_at = self._clock.monotonic() + max(pause.total_seconds(), asked)
+        if isinstance(error, RateLimited):
+            self._paused_until = max(self._paused_until, self._clock.monotonic() + (asked or 1.0))
+        if not isinstance(error, NotReady | TimeoutError) and type(error).__module__ != "te_core.errors":
+            state.log.opt(exception=error).error("defect: {}", state.reason)
+        self._outages.failing(state.symbol, state.reason)

@@ -1,0 +1,36 @@
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from desk import Desk
+
+from te_core.testing.fake_account import FakeAccount
+from te_core.testing.virtual_clock import VirtualClock
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    return VirtualClock()
+
+
+@pytest.fixture
+def account(clock: VirtualClock) -> FakeAccount:
+    return FakeAccount(clock, equity="10000", BTCUSDT="50000", ETHUSDT="2500", SOLUSDT="100")
+
+
+@pytest.fixture
+def open_desk(tmp_path: Path, account: FakeAccount, clock: VirtualClock) -> Iterator[Callable[..., Desk]]:
+    made: list[Desk] = []
+
+    def make(**settings: Any) -> Desk:
+        made.append(Desk(tmp_path, settings.pop("account", account), clock, **settings))
+        return made[-1]
+
+    yield make
+    for desk in made:
+        desk.journal.close()

@@ -1,0 +1,115 @@
+"""A worker with everything around it, on the virtual clock."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from loguru import logger
+
+from te_core.api import Capabilities, ExchangeAccount
+from te_core.engine.exposure import ExposureLedger
+from te_core.engine.limits import Limits, combine
+from te_core.engine.outage import Outages
+from te_core.engine.worker import AccountWorker, WorkerSettings
+from te_core.journal.journal import Journal
+from te_core.model.event import Event
+from te_core.model.order import Intent
+from te_core.model.target import Blend, Term
+from te_core.settings.schema import AccountSettings, EngineSettings, GlobalLimitSettings, LimitSettings
+from te_core.testing.virtual_clock import START, VirtualClock
+
+
+def wish(symbol: str, depth: str, leverage: int = 1, price: str | None = None) -> Blend:
+    amount = Decimal(depth)
+    return Blend(
+        symbol=symbol,
+        depth=amount,
+        leverage=leverage,
+        terms=(Term(source="tv", weight=Decimal(1), depth=amount, time=START),),
+        price=Decimal(price) if price else None,
+    )
+
+
+class Desk:
+    """One account's worker; `go` runs it for some virtual seconds."""
+
+    def __init__(self, path: Path, account: ExchangeAccount, clock: VirtualClock, **settings: Any) -> None:
+        self.path = path
+        self.account = account
+        self.clock = clock
+        self.capabilities = Capabilities()
+        self.events: list[Event] = []
+        self.lines: list[str] = []
+        self.ledger = ExposureLedger(clock.monotonic)
+        self.settings = self.make_settings(**settings)
+        self.log = logger.bind(account="a")
+        self.start()
+
+    def make_settings(
+        self, *, enabled: bool = True, limits: LimitSettings | None = None, **keys: Any
+    ) -> WorkerSettings:
+        return WorkerSettings(
+            account=AccountSettings(plugin="fake", **keys),
+            limits=combine(GlobalLimitSettings(), limits) if limits else Limits(),
+            engine=EngineSettings(),
+            enabled=enabled,
+        )
+
+    def start(self) -> None:
+        self.journal = Journal.open(
+            self.path / "j.sqlite3", clock=self.clock, new_id=lambda: "journal-1", inline=True
+        )
+        memory = self.journal.memory()
+        self.worker = AccountWorker(
+            name="a",
+            settings=self.settings,
+            journal=self.journal,
+            ledger=self.ledger,
+            clock=self.clock,
+            log=self.log,
+            outages=Outages(self.clock, self.log, self.events.append, account="a"),
+            record=self.events.append,
+            books={symbol: book for (_, symbol), book in memory.books.items()},
+            open_intents=memory.open_intents,
+        )
+        self.task = asyncio.create_task(self.worker.run(self.account, self.capabilities))
+
+    async def crash(self) -> None:
+        """Stop without grace and forget everything that is not in the journal."""
+        self.task.cancel()
+        await asyncio.gather(self.task, return_exceptions=True)
+        self.journal.close()
+
+    async def restart(self) -> None:
+        await self.crash()
+        self.start()
+
+    async def want(
+        self, symbol: str, depth: str, leverage: int = 1, *, wait: float = 1, price: str | None = None
+    ) -> None:
+        self.worker.retarget({symbol: wish(symbol, depth, leverage, price)})
+        await self.go(wait)
+
+    async def go(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        if self.task.done():
+            self.task.result()
+
+    def configure(self, **settings: Any) -> None:
+        self.settings = self.make_settings(**settings)
+        self.worker.configure(self.settings)
+
+    def intents(self) -> list[Intent]:
+        return [record.intent for record in self.journal.intents(1000)]
+
+    def outcomes(self) -> Mapping[str, str]:
+        return {record.intent.client_order_id: str(record.state) for record in self.journal.intents(1000)}
+
+
+def with_leverage(settings: WorkerSettings, leverage: int) -> WorkerSettings:
+    return replace(settings, limits=Limits(leverage=leverage))

@@ -1,0 +1,529 @@
+"""The pure rules: properties that hold for every input."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import ROUND_DOWN, Decimal
+
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from te_core.engine.aim import target_for
+from te_core.engine.backoff import backoff
+from te_core.engine.blend import Opinion, blend, depth_changed, target_changed
+from te_core.engine.decision import Facts, Status, decide, position_of
+from te_core.engine.ids import client_order_id
+from te_core.engine.limits import Exposure, Limits, OrderCheck, ceiling, combine, refusal
+from te_core.engine.plan import LeverageStep, MarginModeStep, OrderStep, Plan, at_target, chunks, plan
+from te_core.engine.sizing import Ceiling, flat, size, smallest_quantity
+from te_core.model.instrument import Instrument
+from te_core.model.position import Equity, MarginMode, Position
+from te_core.model.reading import Known, Unknown
+from te_core.model.signal import Signal
+from te_core.model.target import Confirmation, Goal, Target
+from te_core.settings.schema import AccountSettings, GlobalLimitSettings, LimitSettings
+from te_core.testing.virtual_clock import START
+
+D = Decimal
+ZERO = D(0)
+
+
+def decimals(low: str, high: str, places: int = 6) -> st.SearchStrategy[Decimal]:
+    return st.decimals(D(low), D(high), places=places, allow_nan=False, allow_infinity=False)
+
+
+depths = decimals("-1", "1", 5)
+prices = decimals("0.0001", "100000", 4)
+steps = st.sampled_from([D("0.001"), D("0.0001"), D("0.1"), D(1), D(10), D("0.003")])
+
+
+@st.composite
+def instruments(draw: st.DrawFn) -> Instrument:
+    step = draw(steps)
+    return Instrument(
+        symbol="BTCUSDT",
+        quantity_step=step,
+        minimum_quantity=step * draw(st.integers(0, 20)),
+        minimum_notional=draw(st.sampled_from([ZERO, D(5), D(100)])),
+        contract_size=step,
+        largest_market_quantity=draw(st.none() | st.integers(1, 500).map(lambda n: n * step)),
+        largest_leverage=draw(st.none() | st.integers(1, 100)),
+    )
+
+
+HALF, HUNDRED, THOUSANDTH = D("0.5"), D(100), D("0.001")
+
+
+def target(depth: Decimal = HALF, leverage: int = 1, revision: int = 1, **more: object) -> Target:
+    return Target(
+        account="a",
+        symbol="BTCUSDT",
+        revision=revision,
+        depth=depth,
+        leverage=leverage,
+        margin_mode=MarginMode.ISOLATED,
+        reason="test",
+        created_at=START,
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def goal_of(
+    quantity: Decimal, price: Decimal = HUNDRED, step: Decimal = THOUSANDTH, leverage: int = 1
+) -> Goal:
+    return Goal(
+        account="a",
+        symbol="BTCUSDT",
+        revision=1,
+        quantity=quantity,
+        leverage=leverage,
+        margin_mode=MarginMode.ISOLATED,
+        depth=D("0.5"),
+        equity=D(1),
+        price=price,
+        unrounded=quantity,
+        contract_size=D(1),
+        quantity_step=step,
+        sized_at=START,
+    )
+
+
+@st.composite
+def situations(draw: st.DrawFn) -> tuple[Position, Goal, Instrument]:
+    instrument = draw(instruments())
+    price = draw(prices)
+    held = draw(st.integers(-3000, 3000)) * instrument.quantity_step
+    want = draw(st.integers(-3000, 3000)) * instrument.quantity_step
+    smallest = smallest_quantity(instrument, price)
+    assume(want == 0 or abs(want) >= smallest)
+    position = Position(
+        symbol="BTCUSDT",
+        quantity=held,
+        leverage=draw(st.none() | st.integers(1, 5).map(D)),
+        margin_mode=draw(st.none() | st.sampled_from(MarginMode)),
+    )
+    return position, goal_of(want, price, instrument.quantity_step, draw(st.integers(1, 5))), instrument
+
+
+def walk(position: Position, steps: Plan) -> list[Decimal]:
+    """Every quantity that the position passes through."""
+    path = [position.quantity]
+    for step in steps.steps:
+        match step:
+            case OrderStep():
+                for chunk in step.chunks:
+                    path.append(path[-1] + step.side.sign * chunk)
+            case MarginModeStep():
+                assert path[-1] == 0, "a margin mode changes only while flat"
+    return path
+
+
+def after(position: Position, goal: Goal, steps: Plan) -> Position:
+    settings = [step for step in steps.steps if isinstance(step, LeverageStep)]
+    modes = [step for step in steps.steps if isinstance(step, MarginModeStep)]
+    return Position(
+        symbol=position.symbol,
+        quantity=walk(position, steps)[-1],
+        leverage=D(settings[-1].leverage) if settings else position.leverage,
+        margin_mode=modes[-1].margin_mode
+        if modes
+        else settings[-1].margin_mode
+        if settings
+        else position.margin_mode,
+    )
+
+
+# -- plan
+
+
+@given(situations())
+def test_applying_the_plan_gives_the_goal_within_one_step_or_one_minimum(
+    situation: tuple[Position, Goal, Instrument],
+) -> None:
+    position, goal, instrument = situation
+    end = after(position, goal, plan(position, goal, instrument)).quantity
+    if goal.quantity == 0:
+        assert end == 0
+    else:
+        tolerance = max(instrument.quantity_step, smallest_quantity(instrument, goal.price))
+        assert abs(end - goal.quantity) < max(tolerance, D("0.001") * abs(goal.quantity))
+
+
+@given(situations())
+def test_planning_again_gives_nothing(situation: tuple[Position, Goal, Instrument]) -> None:
+    position, goal, instrument = situation
+    end = after(position, goal, plan(position, goal, instrument))
+    again = plan(end, goal, instrument)
+    assert not [step for step in again.steps if isinstance(step, OrderStep)]
+    if end.quantity != 0:
+        assert again.steps == ()
+
+
+@given(situations())
+def test_the_position_never_passes_beyond_its_goal(situation: tuple[Position, Goal, Instrument]) -> None:
+    position, goal, instrument = situation
+    path = walk(position, plan(position, goal, instrument))
+    low, _, high = sorted((position.quantity, goal.quantity, ZERO))
+    assert all(low <= quantity <= high for quantity in path)
+    if position.quantity * goal.quantity >= 0 and position.margin_mode in (None, goal.margin_mode):
+        low, high = sorted((position.quantity, goal.quantity))
+        assert all(low <= quantity <= high for quantity in path)
+
+
+@given(situations())
+def test_a_flip_closes_first_and_reduce_only(situation: tuple[Position, Goal, Instrument]) -> None:
+    position, goal, instrument = situation
+    assume(position.quantity * goal.quantity < 0)
+    orders = [step for step in plan(position, goal, instrument).steps if isinstance(step, OrderStep)]
+    assert orders[0].reduce_only
+    assert orders[0].quantity == abs(position.quantity)
+    assert all(not order.reduce_only for order in orders[1:])
+
+
+@given(situations())
+def test_every_order_is_reduce_only_exactly_when_it_brings_the_position_nearer_to_flat(
+    situation: tuple[Position, Goal, Instrument],
+) -> None:
+    position, goal, instrument = situation
+    held = position.quantity
+    for step in plan(position, goal, instrument).steps:
+        if isinstance(step, OrderStep):
+            moved = held + step.side.sign * step.quantity
+            assert step.reduce_only == (abs(moved) < abs(held))
+            held = moved
+
+
+@given(situations())
+def test_closing_is_never_skipped_however_small(situation: tuple[Position, Goal, Instrument]) -> None:
+    position, _, instrument = situation
+    goal = flat(target(ZERO), now=START)
+    assert walk(position, plan(position, goal, None))[-1] == 0
+    assert walk(position, plan(position, goal, instrument))[-1] == 0
+
+
+@given(situations(), st.integers(1, 50))
+def test_no_chunk_is_larger_than_allowed_and_none_is_lost(
+    situation: tuple[Position, Goal, Instrument], largest_steps: int
+) -> None:
+    position, goal, instrument = situation
+    largest = largest_steps * instrument.quantity_step
+    for step in plan(position, goal, instrument, largest_order=largest).steps:
+        if isinstance(step, OrderStep):
+            assert sum(step.chunks) == step.quantity
+            assert all(0 < chunk <= largest for chunk in step.chunks)
+
+
+def test_chunks_are_nearly_equal_so_that_no_crumb_is_below_the_minimum() -> None:
+    assert chunks(D("10.001"), D(10), D("0.001")) == (D("5.001"), D("5.000"))
+    assert chunks(D(7), None, D(1)) == (D(7),)
+
+
+@given(situations())
+def test_leverage_is_set_only_when_it_differs(situation: tuple[Position, Goal, Instrument]) -> None:
+    position, goal, instrument = situation
+    steps = plan(position, goal, instrument).steps
+    same = position.leverage == goal.leverage and position.margin_mode == goal.margin_mode
+    if same:
+        assert not [step for step in steps if not isinstance(step, OrderStep)]
+    kinds = [type(step) for step in steps]
+    if OrderStep in kinds and LeverageStep in kinds:
+        reductions = [i for i, s in enumerate(steps) if isinstance(s, OrderStep) and s.reduce_only]
+        assert all(i < kinds.index(LeverageStep) for i in reductions)
+
+
+def test_both_sides_within_a_thousandth_count_as_at_target() -> None:
+    assert at_target(D(10000), D(10009), D("0.001"))
+    assert not at_target(D(10000), D(10011), D("0.001"))
+    assert not at_target(D("0.001"), ZERO, D(1))
+    assert at_target(ZERO, ZERO, D(1))
+    assert not at_target(D("-0.5"), D("0.5"), D(10))
+
+
+# -- sizing
+
+
+@given(depths, st.integers(1, 100), decimals("0", "1000000", 2), prices, instruments())
+def test_the_explanation_multiplies_to_the_quantity(
+    depth: Decimal, leverage: int, equity: Decimal, price: Decimal, instrument: Instrument
+) -> None:
+    goal = size(target(depth, leverage), equity=equity, price=price, instrument=instrument, now=START)
+    assert goal.unrounded == goal.equity * goal.depth * goal.leverage / goal.price
+    rounded = (abs(goal.unrounded) / goal.quantity_step).to_integral_value(
+        rounding=ROUND_DOWN
+    ) * goal.quantity_step
+    below = abs(rounded) < smallest_quantity(instrument, price)
+    if not below:
+        assert abs(goal.quantity) == rounded
+    else:
+        assert goal.quantity == 0
+        assert depth == 0 or any("minimum" in note for note in goal.notes)
+    assert goal.quantity == 0 or (goal.quantity > 0) == (depth > 0)
+
+
+@given(
+    depths, st.integers(1, 100), decimals("0", "1000000", 2), prices, instruments(), decimals("0", "10000", 2)
+)
+def test_a_ceiling_is_never_exceeded(
+    depth: Decimal, leverage: int, equity: Decimal, price: Decimal, instrument: Instrument, top: Decimal
+) -> None:
+    for rule in ("skip", "raise"):
+        goal = size(
+            target(depth, leverage),
+            equity=equity,
+            price=price,
+            instrument=instrument,
+            now=START,
+            below_minimum=rule,  # type: ignore[arg-type]
+            ceiling=Ceiling(notional=top, limit="symbol_exposure"),
+        )
+        assert abs(goal.quantity) * price <= top
+
+
+def test_below_minimum_is_flat_or_raised_as_chosen() -> None:
+    instrument = Instrument(symbol="X", quantity_step=D("0.001"), minimum_quantity=D("0.01"))
+    small = {"equity": D(100), "price": D(10000), "instrument": instrument, "now": START}
+    assert size(target(D("0.5")), **small).quantity == 0  # type: ignore[arg-type]
+    raised = size(target(D("-0.5")), **small, below_minimum="raise")  # type: ignore[arg-type]
+    assert raised.quantity == D("-0.01")
+
+
+def test_an_account_without_value_is_flat() -> None:
+    instrument = Instrument(symbol="X", quantity_step=D(1))
+    assert size(target(), equity=D(-5), price=D(1), instrument=instrument, now=START).quantity == 0
+
+
+# -- blend
+
+
+def signal(source: str, depth: Decimal, leverage: Decimal | None = None, age: int = 0) -> Signal:
+    time = START - timedelta(seconds=age)
+    return Signal(
+        source=source, symbol="BTCUSDT", depth=depth, leverage=leverage, time=time, received_at=time
+    )
+
+
+@given(
+    st.lists(st.tuples(depths, st.none() | st.integers(1, 50).map(D)), min_size=1, max_size=5),
+    st.integers(1, 20),
+)
+def test_a_blend_is_the_weighted_sum_and_stays_within_one(
+    opinions: list[tuple[Decimal, Decimal | None]], configured: int
+) -> None:
+    weight = D(1) / 8
+    names = [f"s{index}" for index in range(len(opinions))]
+    result = blend(
+        "BTCUSDT",
+        weights=dict.fromkeys(names, weight),
+        leverage=configured,
+        opinions={n: Opinion(signal=signal(n, d, lev)) for n, (d, lev) in zip(names, opinions, strict=True)},
+        now=START,
+    )
+    assert result.depth == sum(weight * depth for depth, _ in opinions)
+    assert abs(result.depth) <= 1
+    stated = [leverage for depth, leverage in opinions if leverage is not None and depth != 0]
+    if stated:
+        assert min(stated) <= result.leverage <= max(stated)
+    else:
+        assert result.leverage == configured
+
+
+def test_what_counts_as_no_opinion() -> None:
+    now = START
+    old = signal("s", D("0.5"), age=100)
+    week = timedelta(seconds=60)
+    cases = {
+        "hold": Opinion(signal=old, max_age=week, on_expiry="hold"),
+        "flat": Opinion(signal=old, max_age=week, on_expiry="flat"),
+        "off": Opinion(signal=old, enabled=False),
+        "fresh": Opinion(signal=old, max_age=timedelta(seconds=101), on_expiry="flat"),
+    }
+    found = {
+        name: blend("BTCUSDT", weights={"s": D(1)}, leverage=1, opinions={"s": opinion}, now=now)
+        for name, opinion in cases.items()
+    }
+    assert {name: b.depth for name, b in found.items()} == {
+        "hold": D("0.5"),
+        "flat": ZERO,
+        "off": ZERO,
+        "fresh": D("0.5"),
+    }
+    assert "expired" in found["hold"].terms[0].note
+    assert "disabled" in found["off"].terms[0].note
+
+
+@given(depths, depths)
+def test_small_changes_of_depth_do_not_count_but_going_flat_always_does(old: Decimal, new: Decimal) -> None:
+    changed = depth_changed(old, new)
+    if (old == 0) != (new == 0):
+        assert changed
+    elif old * new > 0:
+        assert changed == (abs(old - new) > max(D("0.0001"), D("0.001") * max(abs(old), abs(new))))
+
+
+def test_leverage_means_nothing_while_flat() -> None:
+    assert not target_changed(target(ZERO, 1), target(ZERO, 5))
+    assert target_changed(target(D("0.1"), 1), target(D("0.1"), 5))
+
+
+# -- targets of an account
+
+
+@given(
+    depths, st.integers(1, 50), st.none() | st.integers(1, 50), st.none() | st.integers(1, 50), st.booleans()
+)
+def test_an_accounts_target_keeps_to_its_override_its_cap_and_its_switch(
+    depth: Decimal, leverage: int, override: int | None, cap: int | None, enabled: bool
+) -> None:
+    wish = blend(
+        "BTCUSDT",
+        weights={"s": D(1)},
+        leverage=leverage,
+        opinions={"s": Opinion(signal=signal("s", depth))},
+        now=START,
+    )
+    old = target(D("0.123"), 1, revision=7)
+    new = target_for(
+        wish,
+        old,
+        account="a",
+        symbol="BTCUSDT",
+        settings=AccountSettings(plugin="fake", leverage=override),
+        limits=Limits(leverage=cap),
+        enabled=enabled,
+        now=START,
+    )
+    if new is None:
+        assert not depth_changed(old.depth, depth)
+        return
+    assert new.revision == 8
+    assert new.depth == (depth if enabled else 0)
+    assert new.leverage == min(override or leverage, cap or 1000)
+
+
+# -- limits
+
+
+@given(
+    decimals("0", "10000", 2),
+    decimals("0", "10000", 2),
+    decimals("0", "10000", 2),
+    decimals("0", "10000", 2),
+    decimals("0", "30000", 2),
+)
+def test_an_admitted_increase_keeps_every_exposure_limit(
+    symbol: Decimal, account: Decimal, total: Decimal, others: Decimal, wanted: Decimal
+) -> None:
+    assume(min(symbol, account, total) > 0)
+    limits = Limits(symbol_exposure=symbol, account_exposure=account, total_exposure=total)
+    exposure = Exposure(account_others=others, total_others=others * 2)
+    check = OrderCheck(
+        notional=wanted,
+        notional_after=wanted,
+        reduce_only=False,
+        enabled=True,
+        leverage=1,
+        price=D(1),
+        signal_price=None,
+        orders_last_minute=0,
+        exposure=exposure,
+    )
+    if refusal(check, limits) is None:
+        assert wanted <= symbol
+        assert wanted + others <= account or wanted == 0
+        assert wanted + others * 2 <= total or wanted == 0
+    top = ceiling(limits, exposure)
+    assert top is not None
+    assert top.notional >= 0
+
+
+def test_the_stricter_limit_wins() -> None:
+    limits = combine(GlobalLimitSettings(leverage=10, order_notional=D(5)), LimitSettings(leverage=20))
+    assert (limits.leverage, limits.order_notional, limits.orders_per_minute) == (10, D(5), 600)
+
+
+# -- decision
+
+
+def facts(**changes: object) -> Facts:
+    base: dict[str, object] = {
+        "target": target(),
+        "goal": None,
+        "confirmation": None,
+        "position": Known(value=Position(symbol="BTCUSDT", quantity=ZERO), as_of=START),
+        "equity": Known(value=Equity(wallet=D(100), total=D(200)), as_of=START),
+        "price": D(1),
+        "instrument": Instrument(symbol="BTCUSDT", quantity_step=D(1)),
+        "settings": AccountSettings(plugin="fake"),
+        "limits": Limits(),
+        "leverage_in_order": False,
+        "ceiling": None,
+        "now": START,
+    }
+    return Facts(**{**base, **changes})  # type: ignore[arg-type]
+
+
+def test_unknown_never_makes_an_order() -> None:
+    unknown = Unknown(reason="no answer")
+    for gap in ({"position": unknown}, {"equity": unknown}, {"price": None}, {"instrument": None}):
+        decision = decide(facts(**gap))
+        assert decision.status is Status.WAITING
+        assert decision.plan.steps == ()
+        assert not decision.confirm
+
+
+def test_closing_needs_only_the_position() -> None:
+    held = Known(value=Position(symbol="BTCUSDT", quantity=D(3)), as_of=START)
+    gaps = {"equity": Unknown(reason="down"), "price": None, "instrument": None}
+    decision = decide(facts(target=target(ZERO, revision=2), goal=goal_of(D(3)), position=held, **gaps))
+    assert [type(step) for step in decision.plan.steps] == [OrderStep]
+
+
+def test_equity_is_the_wallet_unless_the_account_counts_its_total() -> None:
+    assert decide(facts()).goal.quantity == 50  # type: ignore[union-attr]
+    total = AccountSettings(plugin="fake", equity="total")
+    assert decide(facts(settings=total)).goal.quantity == 100  # type: ignore[union-attr]
+
+
+def test_a_read_from_before_our_own_order_is_unknown() -> None:
+    reading = Known(value={"BTCUSDT": Position(symbol="BTCUSDT", quantity=D(1))}, as_of=START)
+    assert isinstance(position_of(reading, "BTCUSDT", newer_than=START + timedelta(seconds=1)), Unknown)
+    assert isinstance(position_of(reading, "BTCUSDT", newer_than=START), Known)
+
+
+def test_a_kept_goal_is_not_resized_when_equity_moves() -> None:
+    goal = goal_of(D(50), D(1), D(1))
+    confirmed = Confirmation(account="a", symbol="BTCUSDT", revision=1, quantity=D(50), at=START)
+    held = Known(value=Position(symbol="BTCUSDT", quantity=D(50)), as_of=START)
+    rich = Known(value=Equity(wallet=D(900), total=D(900)), as_of=START)
+    assert decide(facts(goal=goal, confirmation=confirmed, position=held, equity=rich)).plan.steps == ()
+
+
+# -- ids and back-off
+
+
+def test_client_order_ids_follow_from_what_the_order_is_for() -> None:
+    one = client_order_id("j", "a", "BTCUSDT", 1, 1, 0)
+    assert one == client_order_id("j", "a", "BTCUSDT", 1, 1, 0)
+    others = {
+        client_order_id(*key)
+        for key in [
+            ("k", "a", "BTCUSDT", 1, 1, 0),
+            ("j", "b", "BTCUSDT", 1, 1, 0),
+            ("j", "a", "ETHUSDT", 1, 1, 0),
+            ("j", "a", "BTCUSDT", 2, 1, 0),
+            ("j", "a", "BTCUSDT", 1, 2, 0),
+            ("j", "a", "BTCUSDT", 1, 1, 1),
+            ("j", "a", "BTCUSDT", 1, 11, 0),
+            ("j", "a", "BTCUSDT", 11, 1, 0),
+        ]
+    }
+    assert len(others) == 8
+    assert one not in others
+    assert len(one) == 32
+    assert set(one) <= set("0123456789abcdef")
+
+
+def test_waiting_doubles_up_to_its_largest() -> None:
+    first, last = timedelta(seconds=5), timedelta(seconds=120)
+    waits = [backoff(n, first, last).total_seconds() for n in range(8)]
+    assert waits == [0, 5, 10, 20, 40, 80, 120, 120]

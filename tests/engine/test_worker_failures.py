@@ -1,0 +1,340 @@
+"""Whatever fails in between: no order twice, nothing from a failed read, and the target in the end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from decimal import Decimal
+
+import pytest
+from desk import Desk, wish
+
+from te_core.api import (
+    AuthError,
+    Capabilities,
+    InsufficientMargin,
+    NotReady,
+    OrderRejected,
+    OrderReport,
+    OrderRequest,
+    OrderStatus,
+    OutcomeUnknown,
+    RateLimited,
+)
+from te_core.settings.schema import LimitSettings
+from te_core.testing.fake_account import FakeAccount
+from te_core.testing.faults import Fault, FaultyAccount, scripted
+
+Open = Callable[..., Desk]
+D = Decimal
+
+
+def fail(**faults: list[Fault | None]) -> Callable[[str, int], Fault | None]:
+    return scripted(faults)
+
+
+@pytest.mark.parametrize("read", ["positions", "equity", "prices"])
+async def test_a_failed_read_orders_nothing(open_desk: Open, account: FakeAccount, read: str) -> None:
+    faults = {read: [Fault(refused=NotReady("maintenance"))] * 3}
+    desk = open_desk(account=FaultyAccount(account, faults=scripted(faults)))
+    await desk.want("BTCUSDT", "0.5", wait=10)
+    assert account.requests == []
+    await desk.go(60)
+    assert account.quantity("BTCUSDT") == D("0.1")
+    assert [event.kind for event in desk.events if event.text.startswith(read)] == ["outage", "recovery"]
+
+
+async def test_a_failed_read_at_target_is_not_taken_for_flat(open_desk: Open, account: FakeAccount) -> None:
+    faults = {"positions": [None, None, None, *[Fault(refused=NotReady("down"))] * 20]}
+    desk = open_desk(account=FaultyAccount(account, faults=scripted(faults)))
+    await desk.want("BTCUSDT", "0.5")
+    await desk.want("BTCUSDT", "0.6", wait=3600)
+    assert account.quantity("BTCUSDT") == D("0.12")
+    assert len(account.requests) == 2
+
+
+async def test_accepted_then_timed_out_is_found_and_not_sent_again(
+    open_desk: Open, account: FakeAccount
+) -> None:
+    faults = fail(place_order=[Fault(lost=OutcomeUnknown("timeout"))])
+    desk = open_desk(account=FaultyAccount(account, faults=faults))
+    await desk.want("BTCUSDT", "0.5", wait=5)
+    assert account.quantity("BTCUSDT") == D("0.1")
+    assert len(account.requests) == 1
+    assert set(desk.outcomes().values()) == {"filled"}
+
+
+async def test_an_order_that_arrives_late_is_waited_for(open_desk: Open, account: FakeAccount) -> None:
+    faults = fail(place_order=[Fault(lost=OutcomeUnknown("timeout"), late=6)])
+    desk = open_desk(account=FaultyAccount(account, faults=faults))
+    await desk.want("BTCUSDT", "0.5", wait=5)
+    assert account.requests == []
+    await desk.go(30)
+    assert account.quantity("BTCUSDT") == D("0.1")
+    assert len(account.requests) == 1
+
+
+async def test_an_order_that_never_arrived_is_sent_anew_after_the_window(
+    open_desk: Open, account: FakeAccount
+) -> None:
+    class Swallows(FakeAccount):
+        async def place_order(self, order: OrderRequest) -> OrderReport:
+            if not self.calls.count("swallowed"):
+                self.calls.append("swallowed")
+                raise OutcomeUnknown("connection dropped")
+            return await super().place_order(order)
+
+    swallowing = Swallows(account.clock, BTCUSDT="50000")
+    desk = open_desk(account=swallowing)
+    await desk.want("BTCUSDT", "0.5", wait=7)
+    assert swallowing.requests == []
+    await desk.go(30)
+    assert swallowing.quantity("BTCUSDT") == D("0.1") * 10000 / 10000
+    assert sorted(desk.outcomes().values()) == ["filled", "lost"]
+
+
+async def test_a_restart_settles_the_open_intent_first(open_desk: Open, account: FakeAccount) -> None:
+    class HangsAfterFill(FakeAccount):
+        hang = True
+
+        async def place_order(self, order: OrderRequest) -> OrderReport:
+            report = await super().place_order(order)
+            if self.hang:
+                await asyncio.Event().wait()
+            return report
+
+    hanging = HangsAfterFill(account.clock, BTCUSDT="50000")
+    desk = open_desk(account=hanging)
+    await desk.want("BTCUSDT", "0.5")
+    hanging.hang = False
+    hanging.calls.clear()
+    await desk.restart()
+    await desk.want("BTCUSDT", "0.5", wait=60)
+    assert "find" in hanging.calls
+    assert "order" not in hanging.calls
+    assert len(hanging.requests) == 1
+    assert hanging.quantity("BTCUSDT") == D("0.1") == hanging.requests[0].quantity
+
+
+async def test_an_outcome_that_cannot_be_looked_up_is_judged_by_the_position(
+    open_desk: Open, account: FakeAccount
+) -> None:
+    faults = fail(place_order=[Fault(lost=OutcomeUnknown("timeout"))])
+    desk = open_desk(account=FaultyAccount(account, faults=faults))
+    desk.capabilities = Capabilities(order_lookup=False)
+    await desk.restart()
+    await desk.want("BTCUSDT", "0.5", wait=30)
+    assert len(account.requests) == 1
+    assert desk.worker.states["BTCUSDT"].confirmed
+    assert "find" not in account.calls
+
+
+async def test_a_request_that_was_not_taken_keeps_its_order_id(open_desk: Open, account: FakeAccount) -> None:
+    tries: list[str] = []
+
+    class Busy(FakeAccount):
+        async def place_order(self, order: OrderRequest) -> OrderReport:
+            tries.append(order.client_order_id)
+            if len(tries) < 3:
+                raise NotReady("busy")
+            return await super().place_order(order)
+
+    desk = open_desk(account=Busy(account.clock, BTCUSDT="50000"))
+    await desk.want("BTCUSDT", "0.5", wait=60)
+    assert len(tries) == 3
+    assert len(set(tries)) == 1
+
+
+async def test_a_partial_fill_is_completed_with_the_rest(open_desk: Open, account: FakeAccount) -> None:
+    faults = fail(place_order=[Fault(share=D("0.4"))])
+    desk = open_desk(account=FaultyAccount(account, faults=faults))
+    await desk.want("BTCUSDT", "0.5", wait=30)
+    assert account.quantity("BTCUSDT") == D("0.1")
+    assert [order.quantity for order in account.requests] == [D("0.04"), D("0.06")]
+
+
+async def test_an_acknowledgement_without_a_fill_is_no_proof(open_desk: Open, account: FakeAccount) -> None:
+    class Acknowledges(FakeAccount):
+        """Fills some seconds later, as venues do that only acknowledge."""
+
+        async def place_order(self, order: OrderRequest) -> OrderReport:
+            self.calls.append("order")
+            asyncio.get_running_loop().call_later(2 + len(self.calls) / 1000, self.fill, order)
+            return OrderReport(client_order_id=order.client_order_id, status=OrderStatus.OPEN)
+
+        async def find_order(self, symbol: str, client_order_id: str) -> OrderReport | None:
+            self.calls.append("find")
+            return self.orders.get(client_order_id) or OrderReport(
+                client_order_id=client_order_id, status=OrderStatus.OPEN
+            )
+
+    slow = Acknowledges(account.clock, BTCUSDT="50000")
+    desk = open_desk(account=slow)
+    await desk.want("BTCUSDT", "0.5", wait=20)
+    assert slow.quantity("BTCUSDT") == D("0.1")
+    await desk.want("BTCUSDT", "-0.5", wait=20)
+    assert slow.quantity("BTCUSDT") == D("-0.1")
+    assert len(slow.requests) == 3
+    assert desk.worker.states["BTCUSDT"].confirmed
+
+
+async def test_a_stale_position_after_a_fill_orders_nothing_more(
+    open_desk: Open, account: FakeAccount
+) -> None:
+    class ShowsLate(FakeAccount):
+        """Reports a fill at once, but shows it in the positions only seconds later."""
+
+        async def place_order(self, order: OrderRequest) -> OrderReport:
+            before = dict(self.held)
+            report = await super().place_order(order)
+            self.after, self.held = dict(self.held), before
+            asyncio.get_running_loop().call_later(4, lambda: self.held.update(self.after))
+            return report
+
+    late = ShowsLate(account.clock, BTCUSDT="50000")
+    desk = open_desk(account=late)
+    await desk.want("BTCUSDT", "0.5", wait=60)
+    assert len(late.requests) == 1
+    assert desk.worker.states["BTCUSDT"].confirmed
+
+
+async def test_a_rejected_order_backs_off_and_a_new_target_ends_the_wait(
+    open_desk: Open, account: FakeAccount
+) -> None:
+    faults = fail(place_order=[Fault(refused=InsufficientMargin("no margin"))] * 3)
+    faulty = FaultyAccount(account, faults=faults)
+    desk = open_desk(account=faulty)
+    await desk.want("BTCUSDT", "0.5", wait=1)
+    await desk.go(4.5 + 10.5)
+    assert faulty.calls["place_order"] == 3
+    await desk.go(19)
+    assert account.requests == []
+    await desk.want("BTCUSDT", "0.4")
+    assert account.quantity("BTCUSDT") == D("0.08")
+    kinds = [event.kind for event in desk.events]
+    assert kinds == ["outage", "recovery"]
+
+
+async def test_reductions_do_not_back_off(open_desk: Open, account: FakeAccount) -> None:
+    faults = fail(place_order=[None, *[Fault(refused=NotReady("busy"))] * 5])
+    desk = open_desk(account=FaultyAccount(account, faults=faults))
+    await desk.want("BTCUSDT", "0.5")
+    await desk.want("BTCUSDT", "0", wait=7)
+    assert account.quantity("BTCUSDT") == 0
+
+
+async def test_one_symbol_that_hangs_delays_no_other(open_desk: Open, account: FakeAccount) -> None:
+    class Hangs(FakeAccount):
+        async def place_order(self, order: OrderRequest) -> OrderReport:
+            if order.symbol == "BTCUSDT":
+                await asyncio.Event().wait()
+            return await super().place_order(order)
+
+    hanging = Hangs(account.clock, BTCUSDT="50000", ETHUSDT="2500")
+    desk = open_desk(account=hanging)
+    await desk.want("BTCUSDT", "0.5")
+    await desk.want("ETHUSDT", "0.5", wait=0.1)
+    assert hanging.quantity("ETHUSDT") == 2
+
+
+async def test_a_defect_of_the_plugin_stays_with_its_symbol(open_desk: Open, account: FakeAccount) -> None:
+    class Broken(FakeAccount):
+        async def place_order(self, order: OrderRequest) -> OrderReport:
+            if order.symbol == "BTCUSDT" and len(self.calls) < 30:
+                self.calls.append("order")
+                raise KeyError("surprise")
+            return await super().place_order(order)
+
+    broken = Broken(account.clock, BTCUSDT="50000", ETHUSDT="2500")
+    desk = open_desk(account=broken)
+    desk.worker.retarget({s: wish(s, "0.5") for s in ("BTCUSDT", "ETHUSDT")})
+    await desk.go(5)
+    assert broken.quantity("ETHUSDT") == 2
+    await desk.go(200)
+    assert broken.quantity("BTCUSDT") == D("0.1")
+    assert not desk.task.done()
+
+
+async def test_refused_credentials_stop_the_worker(open_desk: Open, account: FakeAccount) -> None:
+    faults = fail(place_order=[Fault(refused=AuthError("key revoked"))])
+    desk = open_desk(account=FaultyAccount(account, faults=faults))
+    with pytest.raises(AuthError):
+        await desk.want("BTCUSDT", "0.5", wait=5)
+
+
+async def test_a_rate_limit_pauses_the_whole_account(open_desk: Open, account: FakeAccount) -> None:
+    faults = fail(place_order=[Fault(refused=RateLimited("slow down", retry_after=20))])
+    faulty = FaultyAccount(account, faults=faults)
+    desk = open_desk(account=faulty)
+    await desk.want("BTCUSDT", "0.5", wait=1)
+    reads = faulty.calls["positions"]
+    await desk.want("ETHUSDT", "0.5", wait=15)
+    assert faulty.calls["positions"] == reads
+    await desk.go(10)
+    assert (account.quantity("BTCUSDT"), account.quantity("ETHUSDT")) == (D("0.1"), D(2))
+
+
+async def test_a_newer_target_replaces_the_older_between_chunks(
+    open_desk: Open, account: FakeAccount
+) -> None:
+    class Slow(FakeAccount):
+        async def place_order(self, order: OrderRequest) -> OrderReport:
+            await asyncio.sleep(1)
+            return await super().place_order(order)
+
+    slow = Slow(account.clock, BTCUSDT="50000")
+    desk = open_desk(account=slow, limits=LimitSettings(order_notional=D(500)))
+    await desk.want("BTCUSDT", "0.5", wait=3.5)
+    assert len(slow.requests) == 3
+    await desk.want("BTCUSDT", "0.1", wait=30)
+    assert slow.quantity("BTCUSDT") == D("0.02")
+    assert "unsent" in desk.outcomes().values()
+    assert all(order.quantity <= D("0.01") for order in slow.requests)
+
+
+async def test_limits_clip_and_hold(open_desk: Open, account: FakeAccount) -> None:
+    desk = open_desk(limits=LimitSettings(symbol_exposure=D(2000), account_exposure=D(3000)))
+    desk.worker.retarget({s: wish(s, "0.3") for s in ("BTCUSDT", "ETHUSDT", "SOLUSDT")})
+    await desk.go(5)
+    notionals = [abs(account.quantity(s)) * account.price[s] for s in ("BTCUSDT", "ETHUSDT", "SOLUSDT")]
+    assert notionals == [2000, 1000, 0]
+
+
+async def test_a_price_far_from_the_signal_holds_an_increase_back(
+    open_desk: Open, account: FakeAccount
+) -> None:
+    desk = open_desk(limits=LimitSettings(price_distance=D("0.01")))
+    await desk.want("BTCUSDT", "0.5", price="45000")
+    assert account.requests == []
+    assert "price_distance" in desk.worker.states["BTCUSDT"].reason
+    assert set(desk.outcomes().values()) == {"refused"}
+
+
+async def test_a_runaway_is_stopped_by_orders_per_minute(open_desk: Open, account: FakeAccount) -> None:
+    desk = open_desk(limits=LimitSettings(orders_per_minute=3))
+    for index in range(1, 8):
+        await desk.want("BTCUSDT", f"0.{index}", wait=0.5)
+    assert len(account.requests) == 3
+    await desk.go(120)
+    assert account.quantity("BTCUSDT") == D("0.14")
+
+
+async def test_reductions_go_first_when_margin_is_short(open_desk: Open, account: FakeAccount) -> None:
+    desk = open_desk()
+    await desk.want("BTCUSDT", "1")
+    from te_core.api import Equity, Known
+
+    async def short() -> Known[Equity]:
+        return Known(value=Equity(wallet=D(10000), total=D(10000), free=D(0)), as_of=account.clock.now())
+
+    account.equity = short  # type: ignore[method-assign]
+    desk.worker.retarget({"ETHUSDT": wish("ETHUSDT", "0.5"), "BTCUSDT": wish("BTCUSDT", "0.5")})
+    await desk.go(5)
+    assert [order.symbol for order in account.requests[1:]] == ["BTCUSDT", "ETHUSDT"]
+
+
+async def test_order_rejected_is_told_by_its_reason(open_desk: Open, account: FakeAccount) -> None:
+    faults = fail(place_order=[Fault(refused=OrderRejected("price band", code="300011"))])
+    desk = open_desk(account=FaultyAccount(account, faults=faults))
+    await desk.want("BTCUSDT", "0.5", wait=1)
+    assert "300011" in desk.worker.states["BTCUSDT"].reason
