@@ -5,6 +5,7 @@ PostgreSQL needs another ``connect`` and another ``insert`` here, and an advisor
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,19 +23,22 @@ BUSY_SECONDS = 5.0
 CHECK_UP_TO = 64 * 1024 * 1024
 """Bytes up to which every page is checked at the start; larger files are checked where they are read."""
 
-_RESTORE = (
-    "restore a copy, or move it away (with its -wal file) to begin a new journal after checking the exchange"
-)
-_REMEDIES = (
-    ("SQLITE_CORRUPT", f"the file is damaged: {_RESTORE}"),
-    ("SQLITE_NOTADB", f"this is not a journal: check the path (journal.file, TE_HOME), {_RESTORE}"),
-    ("SQLITE_FULL", "free disk space; nothing was kept of this entry and the engine goes on by itself"),
-    ("SQLITE_BUSY", "another program holds the file: close it"),
-    ("SQLITE_READONLY", "give this user write permission to the file and its folder"),
-    ("SQLITE_CANTOPEN", "give this user permission to the file and its folder"),
-    ("SQLITE_PERM", "give this user permission to the file and its folder"),
-    ("SQLITE_IOERR", "check the disk (space, quota, health); nothing was kept of this entry"),
-)
+DAMAGED = "the file is damaged: restore a copy, or move it away with its -wal file and check the exchange's positions"
+_PERMISSION = "give this user write permission to the file and its folder, or choose another with TE_HOME"
+_SPACE = "free disk space; this was not kept, and the engine goes on by itself"
+_REMEDIES = {
+    "SQLITE_CORRUPT": DAMAGED,
+    "SQLITE_NOTADB": "this is no journal: choose another path in journal.file, or restore a copy",
+    "SQLITE_BUSY": "another program holds the file: close it",
+    "SQLITE_FULL": _SPACE,
+    "SQLITE_IOERR": "check the disk: space, quota, health; this was not kept",
+    "SQLITE_READONLY": _PERMISSION,
+    "SQLITE_CANTOPEN": _PERMISSION,
+    "EACCES": _PERMISSION,
+    "EPERM": _PERMISSION,
+    "EROFS": _PERMISSION,
+    "ENOSPC": _SPACE,
+}
 
 
 def connect(path: Path, *, readonly: bool) -> Engine:
@@ -73,7 +77,7 @@ def check_pages(connection: Connection, path: Path) -> None:
     if path.stat().st_size <= CHECK_UP_TO:
         found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
         if found != "ok":
-            raise JournalError(f"journal {path}: {found} (the file is damaged: {_RESTORE})")
+            raise JournalError(f"journal {path}: {found} ({DAMAGED})")
 
 
 def upsert(
@@ -93,6 +97,6 @@ def blames_entry(error: Exception) -> bool:
 def explained(path: Path, error: Exception) -> JournalError:
     """Say what failed and what to do. Values never appear: they might be secret."""
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-    name = getattr(cause, "sqlite_errorname", "")
-    remedy = next((f" ({text})" for prefix, text in _REMEDIES if name.startswith(prefix)), "")
+    name = getattr(cause, "sqlite_errorname", "") or errno.errorcode.get(getattr(cause, "errno", 0), "")
+    remedy = next((f" ({remedy})" for kind, remedy in _REMEDIES.items() if name.startswith(kind)), "")
     return JournalError(f"journal {path}: {cause}{remedy}")

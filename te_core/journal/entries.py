@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import fields
-from functools import singledispatchmethod
+from functools import singledispatch
 from operator import attrgetter
 from typing import Any
 
@@ -37,71 +37,85 @@ class Clerk:
     """Turns entries into rows: numbers them, and takes secrets out of texts that came from outside."""
 
     def __init__(self, *, numbers: Iterator[int], quarantine_limit: int, redact: Redact) -> None:
+        self.quarantine_limit = quarantine_limit
+        self.redact = redact
         self._numbers = numbers
-        self._quarantine_limit = quarantine_limit
-        self._redact = redact
 
-    @singledispatchmethod
     def writes(self, entry: Entry) -> Writes:
         """Give what an entry writes. Raises ``TypeError`` for anything that is no entry."""
-        raise TypeError(f"{type(entry).__name__} is not a journal entry")
+        return _writes(entry, self)
 
-    @writes.register
-    def _(self, entry: Signal) -> Writes:
-        row = self._row(_SIGNAL, entry, "detail")
-        if not entry.current:
-            return ((statements.ADD_SIGNAL, row),)
-        latest = {name: row[name] for name in ("source", "symbol", "number")}
-        return (statements.ADD_SIGNAL, row), (statements.LATEST_SIGNAL, latest)
-
-    @writes.register
-    def _(self, entry: QuarantinedInput) -> Writes:
-        row = self._row(_QUARANTINED, entry, "field", "reason", "body")
-        trim = {"of": entry.source, "limit": self._quarantine_limit}
-        return (statements.ADD_QUARANTINE, row), (statements.TRIM_QUARANTINE, trim)
-
-    @writes.register
-    def _(self, entry: Event) -> Writes:
-        return ((statements.ADD_EVENT, self._row(_EVENT, entry, "text", "detail")),)
-
-    @writes.register
-    def _(self, entry: Target) -> Writes:
-        row = self._row(_TARGET, entry)
-        return (statements.ADD_TARGET, row), (statements.BOOK_REVISION, _book(entry, revision=entry.revision))
-
-    @writes.register
-    def _(self, entry: Goal) -> Writes:
-        row = self._row(_GOAL, entry)
-        return (statements.ADD_GOAL, row), (statements.BOOK_GOAL, _book(entry, goal=row["number"]))
-
-    @writes.register
-    def _(self, entry: Confirmation) -> Writes:
-        row = self._row(_CONFIRMATION, entry)
-        book = _book(entry, confirmation=row["number"])
-        return (statements.ADD_CONFIRMATION, row), (statements.BOOK_CONFIRMATION, book)
-
-    @writes.register
-    def _(self, entry: Intent) -> Writes:
-        return ((statements.RECORD_INTENT, {**self._row(_INTENT, entry), **_OPEN}),)
-
-    @writes.register
-    def _(self, entry: Settlement) -> Writes:
-        row = {
-            "order_id": entry.client_order_id,
-            "state": entry.state,
-            "settled_at": entry.at,
-            "filled": entry.filled,
-            "average_price": entry.average_price,
-            "reason": self._redact(entry.reason),
-        }
-        return ((statements.SETTLE_INTENT, row),)
-
-    def _row(self, columns: Columns, entry: Entry, *from_outside: str) -> Row:
+    def row(self, columns: Columns, entry: Entry, *from_outside: str) -> Row:
+        """Give an entry's row with its number, and those columns redacted."""
         row = columns(entry)
         row["number"] = next(self._numbers)
         for name in from_outside:
-            row[name] = redacted(row[name], self._redact)
+            row[name] = redacted(row[name], self.redact)
         return row
+
+
+@singledispatch
+def _writes(entry: object, clerk: Clerk) -> Writes:
+    del clerk
+    raise TypeError(f"{type(entry).__name__} is not a journal entry")
+
+
+@_writes.register
+def _(entry: Signal, clerk: Clerk) -> Writes:
+    row = clerk.row(_SIGNAL, entry, "detail")
+    if not entry.current:
+        return ((statements.ADD_SIGNAL, row),)
+    latest = {name: row[name] for name in ("source", "symbol", "number")}
+    return (statements.ADD_SIGNAL, row), (statements.LATEST_SIGNAL, latest)
+
+
+@_writes.register
+def _(entry: QuarantinedInput, clerk: Clerk) -> Writes:
+    row = clerk.row(_QUARANTINED, entry, "field", "reason", "body")
+    trim = {"of": entry.source, "limit": clerk.quarantine_limit}
+    return (statements.ADD_QUARANTINE, row), (statements.TRIM_QUARANTINE, trim)
+
+
+@_writes.register
+def _(entry: Event, clerk: Clerk) -> Writes:
+    return ((statements.ADD_EVENT, clerk.row(_EVENT, entry, "text", "detail")),)
+
+
+@_writes.register
+def _(entry: Target, clerk: Clerk) -> Writes:
+    row = clerk.row(_TARGET, entry)
+    return (statements.ADD_TARGET, row), (statements.BOOK_REVISION, _book(entry, revision=entry.revision))
+
+
+@_writes.register
+def _(entry: Goal, clerk: Clerk) -> Writes:
+    row = clerk.row(_GOAL, entry)
+    return (statements.ADD_GOAL, row), (statements.BOOK_GOAL, _book(entry, goal=row["number"]))
+
+
+@_writes.register
+def _(entry: Confirmation, clerk: Clerk) -> Writes:
+    row = clerk.row(_CONFIRMATION, entry)
+    book = _book(entry, confirmation=row["number"])
+    return (statements.ADD_CONFIRMATION, row), (statements.BOOK_CONFIRMATION, book)
+
+
+@_writes.register
+def _(entry: Intent, clerk: Clerk) -> Writes:
+    return ((statements.RECORD_INTENT, {**clerk.row(_INTENT, entry), **_OPEN}),)
+
+
+@_writes.register
+def _(entry: Settlement, clerk: Clerk) -> Writes:
+    row = {
+        "order_id": entry.client_order_id,
+        "state": entry.state,
+        "settled_at": entry.at,
+        "filled": entry.filled,
+        "average_price": entry.average_price,
+        "reason": clerk.redact(entry.reason),
+    }
+    return ((statements.SETTLE_INTENT, row),)
 
 
 def _book(entry: Target | Goal | Confirmation, **value: int) -> Row:

@@ -31,8 +31,10 @@ class Journal(JournalReader):
         self, path: Path, *, connection: Connection, clerk: Clerk, clock: Clock, inline: bool
     ) -> None:
         super().__init__(path)
-        committer = Committer(connection, path)
-        self._writer = InlineWriter(committer.commit) if inline else ThreadWriter(committer.commit)
+        self._committer = Committer(connection, path)
+        self._writer = (
+            InlineWriter(self._committer.commit) if inline else ThreadWriter(self._committer.commit)
+        )
         self._clerk = clerk
         self._clock = clock
         self._closing = ExitStack()

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, Table, and_, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from te_core.errors import JournalError, SignalRejected
 from te_core.journal import database, schema, tables
 from te_core.journal.memory import Book, IntentRecord, Memory
 from te_core.journal.tables import books, confirmations, goals, intents, latest_signals, signals, targets
@@ -105,8 +106,12 @@ class JournalReader:
         try:
             with self._reading.begin() as connection:
                 yield connection
-        except (SQLAlchemyError, ValueError, ArithmeticError) as error:
+        except SQLAlchemyError as error:
             raise database.explained(self.path, error) from error
+        except (SignalRejected, ArithmeticError, LookupError, TypeError, ValueError) as error:
+            raise JournalError(
+                f"journal {self.path}: a row makes no sense: {error} ({database.DAMAGED})"
+            ) from error
 
 
 def _columns(entry: type, table: Table) -> Select[Any]:

@@ -20,12 +20,14 @@ class Statement:
 
     ``lane``: statements of one lane are executed in the order of the entries; lanes do not depend on each other.
     ``newest``: of several rows with equal values in these columns only the last one counts.
-    ``refusal``: every row has to change exactly one row of the table, else this is what went wrong.
+    ``exact``: every row has to change exactly one of the table's; this column of it names it, and ``refusal`` says
+    what is wrong otherwise.
     """
 
     sql: Executable
     lane: str
     newest: tuple[str, ...] = ()
+    exact: str = ""
     refusal: str = ""
 
 
@@ -60,7 +62,8 @@ def _record_intent() -> Statement:
     return Statement(
         sql=upsert(tables.intents, key=("client_order_id",), changes=changes, where=unsent),
         lane="intents",
-        refusal="an intent of that client order id was recorded before, and it may have been sent",
+        exact="client_order_id",
+        refusal="an intent of this client order id was recorded before, and it may have been sent",
     )
 
 
@@ -80,6 +83,7 @@ RECORD_INTENT = _record_intent()
 SETTLE_INTENT = Statement(
     sql=update(tables.intents).where(tables.intents.c.client_order_id == bindparam("order_id")),
     lane="intents",
-    refusal="no intent of that client order id is recorded",
+    exact="order_id",
+    refusal="no intent of this client order id is recorded",
 )
 BOOK_REVISION, BOOK_GOAL, BOOK_CONFIRMATION = _book("revision"), _book("goal"), _book("confirmation")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -41,25 +41,28 @@ class Committer:
     """Executes a batch of appends in one transaction."""
 
     def __init__(self, connection: Connection, path: Path) -> None:
-        self._connection = connection
+        self.connection = connection
         self._path = path
 
     def commit(self, batch: Sequence[Work]) -> list[Outcome]:
-        """Make a batch durable. Where an entry was unfit, each append is tried on its own: the others survive."""
+        """Make a batch durable. Where an entry is unfit, the batch is split until it is alone."""
         try:
             self._execute(write for writes, _ in batch for write in writes)
         except UNFIT as error:
             if len(batch) > 1 and blames_entry(error):
-                return [outcome for work in batch for outcome in self.commit([work])]
+                half = len(batch) // 2
+                return self.commit(batch[:half]) + self.commit(batch[half:])
             return [(done, explained(self._path, error)) for _, done in batch]
         return [(done, None) for _, done in batch]
 
     def _execute(self, writes: Iterable[tuple[Statement, Row]]) -> None:
-        with self._connection.begin():
+        with self.connection.begin():
             for statement, rows in grouped(writes):
-                result = self._connection.execute(statement.sql, rows)
-                if statement.refusal and result.rowcount != len(rows):
-                    raise JournalError(statement.refusal)
+                result = self.connection.execute(statement.sql, rows)
+                if statement.exact and result.rowcount != len(rows):
+                    raise JournalError(
+                        f"{', '.join(row[statement.exact] for row in rows)}: {statement.refusal}"
+                    )
 
 
 def grouped(writes: Iterable[tuple[Statement, Row]]) -> list[tuple[Statement, list[Row]]]:
@@ -94,15 +97,15 @@ class ThreadWriter:
     def __init__(self, commit: Callable[[Sequence[Work]], list[Outcome]]) -> None:
         self._commit = commit
         self._queue: SimpleQueue[Work | None] = SimpleQueue()
+        self._stopped = False
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
 
     def submit(self, work: Work) -> None:
         """Take an append."""
-        if self._thread.is_alive():
-            self._queue.put(work)
-        else:
-            resolve([(work[1], JournalError("the journal's writer has stopped: restart the engine"))])
+        self._queue.put(work)
+        if self._stopped:
+            self._refuse([])
 
     def close(self) -> None:
         """Wait until everything submitted is durable."""
@@ -110,28 +113,31 @@ class ThreadWriter:
         self._thread.join()
 
     def _run(self) -> None:
-        while work := self._queue.get():
-            batch, more = self._drain(work)
+        more = True
+        while more:
+            taken = [self._queue.get(), *self._waiting()]
+            more = None not in taken
+            batch = [work for work in taken if work is not None]
             try:
-                self._deliver(self._commit(batch))
+                outcomes = self._commit(batch)
             except BaseException:
-                # A defect, not a failed write: nobody may wait for ever because of it.
-                stopped = JournalError("the journal's writer has stopped: restart the engine")
-                self._deliver([(done, stopped) for _, done in batch + self._drain(None)[0]])
+                # A defect rather than a failed write. It ends this thread, but leaves nobody waiting.
+                self._stopped = True
+                self._refuse(batch)
                 raise
-            if not more:
-                return
+            self._deliver(outcomes)
 
-    def _drain(self, first: Work | None) -> tuple[list[Work], bool]:
-        batch = [] if first is None else [first]
+    def _waiting(self) -> Iterator[Work | None]:
         while True:
             try:
-                work = self._queue.get_nowait()
+                yield self._queue.get_nowait()
             except Empty:
-                return batch, True
-            if work is None:
-                return batch, False
-            batch.append(work)
+                return
+
+    def _refuse(self, batch: list[Work]) -> None:
+        batch = batch + [work for work in self._waiting() if work is not None]
+        reason = "the journal's writer has stopped: restart the engine"
+        self._deliver([(done, JournalError(reason)) for _, done in batch])
 
     @staticmethod
     def _deliver(outcomes: list[Outcome]) -> None:

@@ -1,0 +1,323 @@
+"""Appending: durable when told, all or nothing, in order, and unharmed by what others append."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import resource
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import event as sqlalchemy_event
+
+from te_core.errors import JournalError
+from te_core.journal import Journal
+from te_core.journal.writer import ThreadWriter
+from te_core.model.order import IntentState
+from tests.journal.journal_samples import (
+    NOW,
+    confirmation,
+    event,
+    full_signal,
+    goal,
+    intent,
+    open_journal,
+    quarantined,
+    settlement,
+    signal,
+    target,
+)
+
+
+@contextmanager
+def commits(journal: Journal) -> Iterator[list[int]]:
+    """Count the transactions that are committed within the block."""
+    counted: list[int] = []
+
+    def count(_connection: object) -> None:
+        counted.append(1)
+
+    engine = journal._committer.connection.engine
+    sqlalchemy_event.listen(engine, "commit", count)
+    yield counted
+    sqlalchemy_event.remove(engine, "commit", count)
+
+
+def _note(resolved: list[int], number: int, _done: object) -> None:
+    resolved.append(number)
+
+
+async def test_every_kind_of_entry_comes_back_as_it_was(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path)
+    entries = (
+        full_signal(),
+        quarantined(),
+        target(),
+        goal(),
+        intent(),
+        confirmation(),
+        event(detail={"a": [1]}),
+    )
+    await journal.append(*entries)
+    journal.close()
+
+    again = open_journal(tmp_path)
+    assert again.signals(9) == [full_signal()]
+    assert again.quarantine(9) == [quarantined()]
+    assert again.targets(9, account="paper", symbol="BTCUSDT") == [target()]
+    assert again.goals(9, account="paper", symbol="BTCUSDT") == [goal()]
+    assert [record.intent for record in again.intents(9)] == [intent()]
+    assert again.events(9) == [event(detail={"a": [1]})]
+    book = again.memory().books["paper", "BTCUSDT"]
+    assert (book.target, book.goal, book.confirmation) == (target(), goal(), confirmation())
+    again.close()
+
+
+async def test_decimals_keep_every_digit_and_times_every_microsecond(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path)
+    await journal.append(signal(depth="0.10", price=Decimal("0.00000000000000000000012345678901234567890")))
+    (read,) = journal.signals(1)
+    assert str(read.depth) == "0.10"
+    assert str(read.price) == "1.2345678901234567890E-22"
+    assert read.time == NOW
+    assert read.time.microsecond == 123456
+    journal.close()
+
+
+async def test_all_entries_of_an_append_are_kept_or_none(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path)
+    await journal.append(intent("o1"))
+    with pytest.raises(JournalError, match="o1: an intent of this client order id was recorded before"):
+        await journal.append(target(), event(), intent("o1"))
+    assert journal.events(9) == []
+    assert journal.memory().books == {}
+    journal.close()
+
+
+async def test_appends_of_one_tick_share_a_commit(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path)
+    with commits(journal) as counted:
+        await asyncio.gather(*(journal.append(event(f"line {n}")) for n in range(50)))
+    assert len(counted) == 1
+    assert [read.text for read in journal.events(99)] == [f"line {n}" for n in reversed(range(50))]
+    journal.close()
+
+
+@pytest.mark.real_clock
+async def test_what_queues_while_a_commit_runs_shares_the_next_one(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path, inline=False)
+    other = sqlite3.connect(tmp_path / "journal.sqlite3", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    resolved: list[int] = []
+    with commits(journal) as counted:
+        waiting = [journal.append(event(f"line {n}")) for n in range(50)]
+        for number, done in enumerate(waiting):
+            done.add_done_callback(partial(_note, resolved, number))
+        other.execute("ROLLBACK")
+        await asyncio.gather(*waiting)
+    assert 1 <= len(counted) <= 2
+    assert resolved == list(range(50))
+    other.close()
+    journal.close()
+
+
+@pytest.mark.parametrize("inline", [True, False])
+@pytest.mark.real_clock
+async def test_an_unfit_append_harms_no_other_of_its_batch(tmp_path: Path, inline: bool) -> None:
+    journal = open_journal(tmp_path, inline=inline)
+    await journal.append(intent("used"), target(revision=7))
+    batch = [journal.append(event(f"line {n}")) for n in range(20)]
+    batch.insert(3, journal.append(intent("used"), event("never")))
+    batch.insert(9, journal.append(target(revision=7)))
+    batch.insert(15, journal.append(settlement("unknown"), event("never")))
+    outcomes = await asyncio.gather(*batch, return_exceptions=True)
+    failed = [number for number, outcome in enumerate(outcomes) if outcome is not None]
+    assert failed == [3, 9, 15]
+    assert all(isinstance(outcomes[number], JournalError) for number in failed)
+    assert [read.text for read in journal.events(99)] == [f"line {n}" for n in reversed(range(20))]
+    journal.close()
+
+
+async def test_what_is_no_entry_or_cannot_be_written_is_refused_without_harm(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path)
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    for bad in (
+        "text",
+        replace(event(), at=NOW.replace(tzinfo=None)),
+        intent("o", step=2**70),
+        event(detail={"x": deep}),
+    ):
+        with pytest.raises(JournalError, match=r"journal .*journal\.sqlite3"):
+            await journal.append(bad)  # type: ignore[arg-type]  # on purpose
+    await journal.append(event("fine"))
+    assert [read.text for read in journal.events(9)] == ["fine"]
+    journal.close()
+
+
+async def test_text_that_no_database_keeps_is_made_storable(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path)
+    odd = "a\0b\ud800c é"
+    await journal.append(quarantined(body=odd), signal(sequence=odd, detail={odd: odd}))
+    assert journal.quarantine(1)[0].body == "a\N{REPLACEMENT CHARACTER}b?c é"
+    assert journal.signals(1)[0].detail == {odd: odd}
+    journal.close()
+
+
+async def test_an_intent_is_recorded_once_unless_it_was_certainly_not_sent(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path)
+    await journal.append(intent("o1"))
+    for state in IntentState:
+        await journal.append(settlement("o1", state))
+        if state is IntentState.UNSENT:
+            await journal.append(intent("o1", quantity=Decimal("0.02")))
+            (record,) = journal.intents(9)
+            assert (record.intent.quantity, record.state, record.settlement) == (
+                Decimal("0.02"),
+                "open",
+                None,
+            )
+        else:
+            with pytest.raises(JournalError, match="recorded before"):
+                await journal.append(intent("o1"))
+    assert len(journal.intents(9)) == 1
+    journal.close()
+
+
+async def test_sent_settled_and_sent_again_in_one_batch_keeps_the_order(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path)
+    unsent = settlement("o1", IntentState.UNSENT, filled=None, average_price=None)
+    with commits(journal) as counted:
+        await asyncio.gather(
+            *(journal.append(entry) for entry in (intent("o1"), unsent, intent("o1"), settlement("o1")))
+        )
+    assert len(counted) == 1
+    (record,) = journal.intents(9)
+    assert record.settlement == settlement("o1")
+    journal.close()
+
+
+async def test_quarantine_is_bounded_per_source(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path, quarantine_limit=3)
+    for number in range(7):
+        await journal.append(quarantined("noisy", str(number)), quarantined("noisy", f"{number}b"))
+    await journal.append(quarantined("quiet", "kept"))
+    assert [read.body for read in journal.quarantine(9, source="noisy")] == ["6b", "6", "5b"]
+    assert [read.body for read in journal.quarantine(9, source="quiet")] == ["kept"]
+    journal.close()
+
+    none = open_journal(tmp_path, quarantine_limit=0)
+    await none.append(quarantined("noisy"))
+    assert none.quarantine(9, source="noisy") == []
+    none.close()
+
+
+async def test_no_secret_is_written(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path, redact=lambda text: text.replace('s3"cret', "***"))
+    secret = 'my s3"cret!'
+    await journal.append(
+        signal(detail={"token": secret, "list": [{"deep": secret}], secret: 1}),
+        quarantined(body=secret, field=secret, reason=secret),
+        event(secret, detail={"url": secret}),
+        intent("o1"),
+        settlement("o1", IntentState.REJECTED, reason=secret),
+    )
+    assert journal.signals(1)[0].detail == {"token": "my ***!", "list": [{"deep": "my ***!"}], "my ***!": 1}
+    assert journal.events(1)[0].text == "my ***!"
+    journal.close()
+    written = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert b"my ***!" in written
+    assert b'3"cret' not in written
+    assert json.dumps('3"cret').encode()[1:-1] not in written
+
+
+async def test_detail_that_is_not_json_is_kept_as_text(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path)
+    await journal.append(event(detail={"price": Decimal("1.50"), "at": NOW, "pair": (1, 2)}))
+    assert journal.events(1)[0].detail == {"price": "1.50", "at": str(NOW), "pair": [1, 2]}
+    journal.close()
+
+
+@pytest.mark.real_clock
+async def test_a_full_disk_fails_the_append_and_the_journal_goes_on(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path, inline=False)
+    await journal.append(event("before"))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, ((tmp_path / "journal.sqlite3").stat().st_size, hard))
+    try:
+        outcomes = await asyncio.gather(
+            *(journal.append(event("x" * 200_000)) for _ in range(3)), return_exceptions=True
+        )
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [type(outcome) for outcome in outcomes] == [JournalError] * 3
+    assert "disk" in str(outcomes[0])
+    await journal.append(event("after"))
+    assert [read.text for read in journal.events(9)] == ["after", "before"]
+    journal.close()
+
+
+@pytest.mark.real_clock
+async def test_closing_keeps_what_was_appended_and_refuses_what_comes_later(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path, inline=False)
+    waiting = [journal.append(event(f"line {n}")) for n in range(100)]
+    journal.close()
+    journal.close()
+    await asyncio.gather(*waiting)
+    with pytest.raises(JournalError, match="closed"):
+        await journal.append(event("late"))
+    again = open_journal(tmp_path)
+    assert len(again.events(999)) == 100
+    again.close()
+
+
+async def test_closing_inline_keeps_what_was_appended_in_the_same_tick(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path)
+    done = journal.append(event("last words"))
+    journal.close()
+    assert done.done()
+    assert done.exception() is None
+    again = open_journal(tmp_path)
+    assert [read.text for read in again.events(9)] == ["last words"]
+    again.close()
+
+
+@pytest.mark.real_clock
+async def test_who_stops_waiting_does_not_take_the_entry_back(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path, inline=False)
+    given_up = journal.append(event("given up"))
+    given_up.cancel()
+    await journal.append(event("next"))
+    assert [read.text for read in journal.events(9)] == ["next", "given up"]
+    journal.close()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.real_clock
+async def test_a_defect_in_the_writer_leaves_nobody_waiting() -> None:
+    def broken(_batch: object) -> Any:
+        raise AssertionError("defect")
+
+    writer = ThreadWriter(broken)
+    for _ in range(3):
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        writer.submit(((), done))
+        with pytest.raises(JournalError, match="restart the engine"):
+            await done
+    writer.close()
+
+
+async def test_an_append_of_nothing_waits_for_those_before_it(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path)
+    before = journal.append(event("first"))
+    await journal.append()
+    assert before.done()
+    journal.close()

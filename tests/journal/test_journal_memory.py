@@ -1,0 +1,235 @@
+"""What a start reads back is what a dictionary would hold."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Coroutine
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from te_core.errors import JournalError
+from te_core.journal import Book, Memory
+from te_core.journal.entries import Entry
+from te_core.model.order import Intent, IntentState, Settlement
+from te_core.model.signal import Signal
+from te_core.model.target import Confirmation, Goal, Target
+from te_core.testing import virtual_clock
+from tests.journal.journal_samples import (
+    NOW,
+    confirmation,
+    event,
+    goal,
+    intent,
+    open_journal,
+    quarantined,
+    settlement,
+    signal,
+    target,
+)
+
+
+class Model:
+    """The journal as dictionaries."""
+
+    def __init__(self) -> None:
+        self.signals: dict[tuple[str, str], Signal] = {}
+        self.targets: dict[tuple[str, str], Target] = {}
+        self.goals: dict[tuple[str, str], Goal] = {}
+        self.confirmations: dict[tuple[str, str], Confirmation] = {}
+        self.intents: dict[str, tuple[Intent, IntentState]] = {}
+        self.revisions: set[tuple[str, str, int]] = set()
+
+    def accepts(self, entry: Entry) -> bool:
+        match entry:
+            case Target():
+                return (entry.account, entry.symbol, entry.revision) not in self.revisions
+            case Intent(client_order_id=order):
+                return order not in self.intents or self.intents[order][1] is IntentState.UNSENT
+            case Settlement(client_order_id=order):
+                return order in self.intents
+        return True
+
+    def take(self, entry: Entry) -> None:
+        match entry:
+            case Signal(current=True):
+                self.signals[entry.source, entry.symbol] = entry
+            case Target():
+                self.targets[entry.account, entry.symbol] = entry
+                self.revisions.add((entry.account, entry.symbol, entry.revision))
+            case Goal():
+                self.goals[entry.account, entry.symbol] = entry
+            case Confirmation():
+                self.confirmations[entry.account, entry.symbol] = entry
+            case Intent():
+                self.intents[entry.client_order_id] = (entry, IntentState.OPEN)
+            case Settlement(client_order_id=order):
+                self.intents[order] = (self.intents[order][0], entry.state)
+
+    def _last_step(self, target: Target) -> int:
+        steps = [
+            held.step
+            for held, state in self.intents.values()
+            if (held.account, held.symbol, held.revision) == (target.account, target.symbol, target.revision)
+            and state is not IntentState.UNSENT
+        ]
+        return max(steps, default=0)
+
+    def memory(self) -> Memory:
+        books = {
+            key: Book(
+                target=held,
+                goal=self.goals.get(key),
+                confirmation=self.confirmations.get(key),
+                last_step=self._last_step(held),
+            )
+            for key, held in self.targets.items()
+        }
+        opened = tuple(held for held, state in self.intents.values() if state is IntentState.OPEN)
+        return Memory(
+            signals=tuple(self.signals[key] for key in sorted(self.signals)), books=books, open_intents=opened
+        )
+
+
+accounts = st.sampled_from(["paper", "bybit"])
+symbols = st.sampled_from(["BTCUSDT", "ETHUSDT"])
+revisions = st.integers(1, 4)
+orders = st.sampled_from([f"o{n}" for n in range(6)])
+depths = st.decimals("-1", "1", places=4, allow_nan=False).map(str)
+amounts = st.decimals("-1000", "1000", allow_nan=False, allow_infinity=False)
+moments = st.integers(0, 10**9).map(lambda microseconds: NOW + timedelta(microseconds=microseconds))
+optional_text = st.none() | st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8
+)
+details = st.dictionaries(
+    st.text(max_size=5),
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+        lambda inner: st.lists(inner, max_size=3),
+    ),
+    max_size=3,
+)
+
+entries = st.one_of(
+    st.builds(
+        signal,
+        source=st.sampled_from(["tv", "sn8"]),
+        symbol=symbols,
+        depth=depths,
+        current=st.booleans(),
+        received_at=moments,
+        sequence=optional_text,
+        delivery_id=optional_text,
+        detail=details,
+    ),
+    st.builds(
+        target, account=accounts, symbol=symbols, revision=revisions, depth=amounts, price=st.none() | amounts
+    ),
+    st.builds(goal, account=accounts, symbol=symbols, revision=revisions, quantity=amounts, sized_at=moments),
+    st.builds(
+        intent, order=orders, account=accounts, symbol=symbols, revision=revisions, step=st.integers(1, 5)
+    ),
+    st.builds(settlement, order=orders, state=st.sampled_from(IntentState)),
+    st.builds(
+        confirmation, account=accounts, symbol=symbols, revision=revisions, quantity=amounts, at=moments
+    ),
+    st.builds(event, text=st.just("x"), detail=details),
+    st.builds(quarantined, source=st.just("tv"), body=st.just("{}")),
+)
+
+
+def on_virtual_time(main: Coroutine[Any, Any, None]) -> None:
+    virtual_clock.run(main)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(history=st.lists(entries, max_size=40), reopen_at=st.integers(0, 40), prune=st.booleans())
+def test_memory_after_a_restart_is_what_was_appended(
+    history: list[Entry], reopen_at: int, prune: bool
+) -> None:
+    async def scenario(folder: Path) -> None:
+        model = Model()
+        journal = open_journal(folder)
+        for position, entry in enumerate(history):
+            if position == reopen_at:
+                journal.close()
+                journal = open_journal(folder)
+            if model.accepts(entry):
+                await journal.append(entry)
+                model.take(entry)
+            else:
+                with pytest.raises(JournalError):
+                    await journal.append(entry)
+        if prune:
+            await journal.prune(timedelta(days=-1))
+        journal.close()
+        again = open_journal(folder)
+        assert again.memory() == model.memory()
+        again.close()
+
+    with tempfile.TemporaryDirectory() as folder:
+        on_virtual_time(scenario(Path(folder)))
+
+
+@settings(max_examples=30, deadline=None)
+@given(history=st.lists(entries, max_size=30))
+def test_one_batch_gives_the_same_memory_as_one_append_at_a_time(history: list[Entry]) -> None:
+    async def scenario(folder: Path) -> None:
+        model = Model()
+        journal = open_journal(folder)
+        outcomes = await asyncio.gather(*(journal.append(entry) for entry in history), return_exceptions=True)
+        for entry, outcome in zip(history, outcomes, strict=True):
+            assert model.accepts(entry) == (outcome is None)
+            if outcome is None:
+                model.take(entry)
+        assert journal.memory() == model.memory()
+        journal.close()
+
+    with tempfile.TemporaryDirectory() as folder:
+        on_virtual_time(scenario(Path(folder)))
+
+
+async def test_a_signal_that_is_not_current_is_recorded_but_never_becomes_the_latest(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path)
+    late = signal(depth="-1", current=False)
+    await journal.append(signal(depth="1"))
+    await journal.append(late)
+    assert [read.depth for read in journal.memory().signals] == [Decimal(1)]
+    assert journal.signals(1) == [late]
+    journal.close()
+
+
+async def test_a_book_without_anything_but_a_target_starts_at_step_zero(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path)
+    await journal.append(target(), intent("o1"), settlement("o1", IntentState.UNSENT))
+    assert journal.memory().books == {("paper", "BTCUSDT"): Book(target=target(), last_step=0)}
+    journal.close()
+
+
+async def test_deliveries_tell_what_was_received_since_a_time(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path)
+    second = timedelta(seconds=1)
+    await journal.append(
+        signal(delivery_id="old", received_at=NOW - second),
+        signal(delivery_id="a", received_at=NOW),
+        signal("other", delivery_id="a", received_at=NOW + second, current=False),
+        signal(delivery_id=None, received_at=NOW + second),
+    )
+    journal.close()
+    again = open_journal(tmp_path)
+    assert again.deliveries(NOW) == {("tradingview", "a"): NOW, ("other", "a"): NOW + second}
+    again.close()
+
+
+async def test_the_journal_id_is_made_once(tmp_path: Path) -> None:
+    first = open_journal(tmp_path)
+    first.close()
+    again = open_journal(tmp_path)
+    assert again.journal_id == first.journal_id == "journal-1"
+    again.close()
