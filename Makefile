@@ -15,7 +15,6 @@ TESTS    ?= tests plugins
 BIN      := $(VENV)/bin
 PLUGINS  := $(patsubst %/pyproject.toml,%,$(sort $(wildcard plugins/*/pyproject.toml)))
 PROJECTS := . $(PLUGINS)
-CODE     := te_core $(wildcard bench scripts) $(PLUGINS) tests
 
 ifneq ($(UV),)
 MAKE_VENV = $(UV) venv --quiet --seed --allow-existing $(if $(PYTHON),--python $(PYTHON),--python '>=3.11') $(VENV)
@@ -39,9 +38,10 @@ test: $(VENV)/.tested-with
 	@$(BIN)/pytest -n $(WORKERS) $(TESTS) $(FLAGS)
 
 check: $(VENV)/.tested-with
-	$(BIN)/ruff format --check $(CODE)
-	$(BIN)/ruff check $(CODE)
-	$(BIN)/mypy $(CODE)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy te_core tests $(wildcard bench)
+	@for plugin in $(PLUGINS); do echo "$(BIN)/mypy $$plugin"; $(BIN)/mypy $$plugin || exit 1; done
 	$(BIN)/pytest -q tests/architecture
 
 bench soak fuzz: $(VENV)/.tested-with
