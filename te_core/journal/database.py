@@ -24,7 +24,7 @@ CHECK_UP_TO = 64 * 1024 * 1024
 """Bytes up to which every page is checked at the start; larger files are checked where they are read."""
 
 DAMAGED = "the file is damaged: restore a copy, or move it away with its -wal file and check the exchange's positions"
-_PERMISSION = "give this user write permission to the file and its folder, or choose another with TE_HOME"
+PERMISSION = "give this user write permission to the file and its folder, or choose another with TE_HOME"
 _SPACE = "free disk space; this was not kept, and the engine goes on by itself"
 _REMEDIES = {
     "SQLITE_CORRUPT": DAMAGED,
@@ -32,11 +32,11 @@ _REMEDIES = {
     "SQLITE_BUSY": "another program holds the file: close it",
     "SQLITE_FULL": _SPACE,
     "SQLITE_IOERR": "check the disk: space, quota, health; this was not kept",
-    "SQLITE_READONLY": _PERMISSION,
-    "SQLITE_CANTOPEN": _PERMISSION,
-    "EACCES": _PERMISSION,
-    "EPERM": _PERMISSION,
-    "EROFS": _PERMISSION,
+    "SQLITE_READONLY": PERMISSION,
+    "SQLITE_CANTOPEN": PERMISSION,
+    "EACCES": PERMISSION,
+    "EPERM": PERMISSION,
+    "EROFS": PERMISSION,
     "ENOSPC": _SPACE,
 }
 

@@ -68,7 +68,10 @@ class Journal(JournalReader):
                 opened.callback(JournalLock(path).release)
                 if not path.exists():
                     schema.create(path, journal_id=new_id(), at=clock.now())
-                schema.check_file(path)
+                schema.check_file(path, writable=True)
+                # Looking first without the right to write: another program's database stays as it is.
+                with database.connect(path, readonly=True).begin() as looking:
+                    schema.check_content(looking, path)
                 connection = opened.enter_context(database.connect(path, readonly=False).connect())
                 with connection.begin():
                     journal_id = schema.prepare(connection, path)

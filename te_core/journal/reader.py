@@ -29,7 +29,7 @@ class JournalReader:
 
     def __init__(self, path: Path) -> None:
         """Open for reading only: takes no lock and changes nothing, not even an older schema."""
-        schema.check_file(path)
+        schema.check_file(path, writable=False)
         self.path = path
         self._reading = database.connect(path, readonly=True)
         with self._snapshot() as connection:

@@ -19,8 +19,8 @@ REVISIONS = ("0001",)
 SCRIPTS = "te_core.journal:migrations"
 
 
-def check_file(path: Path) -> None:
-    """Refuse what cannot be a journal before a database opens it. Raises ``JournalError``."""
+def check_file(path: Path, *, writable: bool) -> None:
+    """Refuse what cannot be a journal, or not be used, before a database opens it. Raises ``JournalError``."""
     wal = path.with_name(path.name + "-wal")
     try:
         if not path.exists() and not path.is_symlink():
@@ -32,10 +32,10 @@ def check_file(path: Path) -> None:
                 f"the file has lost its content: restore a copy, or delete it and {wal.name} to begin anew"
             )
         else:
-            path.open("rb").close()
+            path.open("r+b" if writable else "rb").close()
             return
     except OSError as error:
-        problem = f"{error.strerror}: give this user permission to the file and its folder"
+        problem = f"{error.strerror}: {database.PERMISSION}"
     raise JournalError(f"journal {path}: {problem}")
 
 
@@ -64,14 +64,15 @@ def create(path: Path, *, journal_id: str, at: datetime) -> None:
     _sync_folder(path.parent)
 
 
-def prepare(connection: Connection, path: Path) -> str:
-    """Check a journal that is to be written, upgrade an older one, and return its id.
-
-    Raises ``JournalTooNew``, ``JournalError``.
-    """
+def check_content(connection: Connection, path: Path) -> None:
+    """Refuse a damaged file, another program's database, a later schema. Raises ``JournalTooNew``, ``JournalError``."""
     database.check_pages(connection, path)
-    version = _version(connection, path)
-    if version != REVISIONS[-1]:
+    _version(connection, path)
+
+
+def prepare(connection: Connection, path: Path) -> str:
+    """Upgrade an older journal; return its id."""
+    if _version(connection, path) != REVISIONS[-1]:
         _upgrade(connection)
     known = _meta(connection)
     if known["written_by"] != __version__:

@@ -1,0 +1,111 @@
+"""One engine per journal (I15), and what was acknowledged survives its violent death (I1)."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from te_core.errors import JournalError, JournalLocked
+from te_core.journal import Journal
+from te_core.journal.lock import JournalLock
+from tests.journal.journal_samples import event, open_journal
+
+ENGINE = Path(__file__).with_name("journal_process.py")
+ROOT = Path(__file__).parents[2]
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    """Start a process that appends and prints the number of each append once it is durable."""
+    command = [sys.executable, "-m", "tests.journal.journal_process", str(folder), *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+
+
+def read_acknowledged(process: subprocess.Popen[str], count: int) -> list[int]:
+    assert process.stdout is not None
+    return [int(process.stdout.readline()) for _ in range(count)]
+
+
+def kill(process: subprocess.Popen[str]) -> list[int]:
+    """Kill at once; return what it had acknowledged meanwhile."""
+    process.send_signal(signal.SIGKILL)
+    rest, _ = process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    # The last line may have been cut off by the kill: then its number was not told.
+    return [int(line) for line in rest.splitlines(keepends=True) if line.endswith("\n")]
+
+
+@pytest.mark.real_clock
+async def test_a_second_process_is_refused_with_the_pid_of_the_first(tmp_path: Path) -> None:
+    holder = start(tmp_path)
+    read_acknowledged(holder, 1)
+    with pytest.raises(JournalLocked, match=f"process {holder.pid}: one engine per journal") as refusal:
+        open_journal(tmp_path)
+    assert refusal.value.pid == holder.pid
+    reader = Journal.open_readonly(tmp_path / "journal.sqlite3")
+    assert reader.signals(1)
+    reader.close()
+
+    kill(holder)
+    journal = open_journal(tmp_path)
+    await journal.append(event())
+    journal.close()
+
+
+async def test_within_one_process_the_second_is_refused_too(tmp_path: Path) -> None:
+    first = open_journal(tmp_path)
+    with pytest.raises(JournalLocked) as refusal:
+        open_journal(tmp_path)
+    assert refusal.value.pid == os.getpid()
+    first.close()
+    open_journal(tmp_path).close()
+
+
+async def test_another_name_for_the_same_journal_is_the_same_journal(tmp_path: Path) -> None:
+    first = open_journal(tmp_path / "real")
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    with pytest.raises(JournalLocked):
+        open_journal(tmp_path / "link")
+    first.close()
+
+
+async def test_a_refused_open_lets_the_lock_go(tmp_path: Path) -> None:
+    (tmp_path / "journal.sqlite3").write_text("no journal")
+    with pytest.raises(JournalError):
+        open_journal(tmp_path)
+    JournalLock(tmp_path / "journal.sqlite3").release()
+
+
+async def test_a_lock_file_without_a_pid_still_refuses(tmp_path: Path) -> None:
+    first = JournalLock(tmp_path / "journal.sqlite3")
+    (tmp_path / "journal.sqlite3.lock").write_text("")
+    with pytest.raises(JournalLocked, match="another process") as refusal:
+        open_journal(tmp_path)
+    assert refusal.value.pid is None
+    first.release()
+
+
+@pytest.mark.real_clock
+async def test_nothing_acknowledged_is_lost_by_kill_9(tmp_path: Path) -> None:
+    moments = random.Random(7)
+    acknowledged: set[int] = set()
+    for cycle in range(5):
+        process = start(tmp_path, str(cycle * 1_000_000))
+        acknowledged.update(read_acknowledged(process, moments.randrange(1, 400)))
+        acknowledged.update(kill(process))
+
+        reader = Journal.open_readonly(tmp_path / "journal.sqlite3")
+        kept = {int(read.sequence or "") for read in reader.signals(10_000_000)}
+        reader.close()
+        assert acknowledged <= kept, f"lost in cycle {cycle}: {sorted(acknowledged - kept)[:5]}"
+
+        journal = open_journal(tmp_path)
+        newest = {read.symbol: int(read.sequence or "") for read in journal.memory().signals}
+        for symbol, newest_number in newest.items():
+            assert newest_number == max(number for number in kept if f"S{number % 20}" == symbol)
+        journal.close()
