@@ -6,6 +6,9 @@ contained by the supervisor.
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 class TradeEngineError(Exception):
     """Base of every error that the engine raises or understands."""
@@ -125,3 +128,12 @@ class SignalRejected(TradeEngineError):
         self.field = field
         self.hint = hint
         super().__init__(": ".join(part for part in (field, reason) if part) + (f" ({hint})" if hint else ""))
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Give ``; did you mean 'x'?`` when something known is spelled alike, else the known ones, if any."""
+    by_fold = {name.casefold(): name for name in sorted(known)}
+    close = difflib.get_close_matches(word.casefold(), by_fold, n=1)
+    if close:
+        return f"; did you mean {by_fold[close[0]]!r}?"
+    return f" (known: {', '.join(by_fold.values())})" if by_fold else ""

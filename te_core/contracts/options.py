@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field
 
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)")
-
+_SECONDS = re.compile(r"\d+(?:\.\d+)?")
 
 _EXPECTED = "a duration is a number of seconds or a text such as '30s', '5m', '12h', '7d'"
 
@@ -31,6 +31,8 @@ def parse_duration(value: object) -> object:
 
 
 def _seconds(text: str) -> float:
+    if _SECONDS.fullmatch(text):  # an environment variable can only say 30 as a text
+        return float(text)
     if not text or _DURATION.sub("", text).strip():
         raise ValueError(_EXPECTED)
     return sum(float(number) * _UNITS[unit] for number, unit in _DURATION.findall(text))

@@ -5,18 +5,29 @@ collects them in ``options`` and the plugin's model validates them.
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, field_validator, model_validator
 
 from te_core.contracts.options import Duration, Positive, Share
+from te_core.errors import nearest
 from te_core.model.position import MarginMode
+from te_core.settings.origin import Origin, Path, dotted
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 SymbolName = Annotated[str, Field(pattern=r"^[A-Z0-9]{2,32}$")]
 Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class Contradiction(ValueError):
+    """Parts of the settings do not fit together. ``parts``: path and reason of each."""
+
+    def __init__(self, parts: Sequence[tuple[Path, str]]) -> None:
+        self.parts = parts
+        super().__init__("; ".join(f"{dotted(path)}: {reason}" for path, reason in parts))
 
 
 class Section(BaseModel):
@@ -30,7 +41,7 @@ class PluginSection(Section):
 
     plugin: str
     enabled: bool = True
-    options: dict[str, Any] = Field(default_factory=dict, exclude=True)
+    options: dict[str, Any] = Field(default_factory=dict, exclude=True, repr=False)
 
     @model_validator(mode="before")
     @classmethod
@@ -182,12 +193,13 @@ class SymbolSettings(Section):
     leverage: Annotated[int, Field(ge=1)] = 1
     weights: dict[str, Share] = Field(default_factory=dict)
 
-    @model_validator(mode="after")
-    def _at_most_one(self) -> Self:
-        total = sum(self.weights.values(), Decimal(0))
+    @field_validator("weights")
+    @classmethod
+    def _at_most_one(cls, weights: dict[str, Decimal]) -> dict[str, Decimal]:
+        total = sum(weights.values(), Decimal(0))
         if total > 1:
             raise ValueError(f"weights add up to {total}: together they may be 1 at most")
-        return self
+        return weights
 
 
 class Settings(Section):
@@ -203,16 +215,33 @@ class Settings(Section):
     accounts: dict[Name, AccountSettings] = Field(default_factory=dict)
     symbols: dict[SymbolName, SymbolSettings] = Field(default_factory=dict)
 
+    _origin: Origin = PrivateAttr(default_factory=Origin)
+
     @model_validator(mode="after")
     def _known_sources(self) -> Self:
-        for symbol, settings in self.symbols.items():
-            for source in settings.weights:
-                if source not in self.sources:
-                    known = ", ".join(self.sources) or "none"
-                    raise ValueError(
-                        f"symbols.{symbol}.weights.{source}: there is no [sources.{source}] (known: {known})"
-                    )
+        parts = [
+            (
+                ("symbols", symbol, "weights", source),
+                f"there is no [sources.{source}]{nearest(source, self.sources)}",
+            )
+            for symbol, settings in self.symbols.items()
+            for source in settings.weights
+            if source not in self.sources
+        ]
+        if parts:
+            raise Contradiction(parts)
         return self
+
+    @property
+    def origin(self) -> Origin:
+        """Where the keys stand; empty when the settings were not read from files."""
+        return self._origin
+
+    def with_origin(self, origin: Origin) -> Self:
+        """Give the same settings, knowing where their keys stand."""
+        copy = self.model_copy()
+        copy._origin = origin  # noqa: SLF001 - a copy of this very class
+        return copy
 
     def plugin_enabled(self, plugin: str) -> bool:
         """Tell whether instances of a plugin may run; plugins are on unless switched off."""

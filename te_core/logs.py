@@ -1,0 +1,155 @@
+"""Logging: one readable line per event, or one JSON object; no line leaves without passing the redactor."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from loguru import logger
+
+from te_core.clock import Clock
+from te_core.secrets import Redactor
+from te_core.settings.schema import LogSettings
+
+if TYPE_CHECKING:
+    from loguru import Logger, Record
+
+WHERE = ("source", "account", "symbol")
+ROTATION = "10 MB"
+KEPT_FILES = 5
+
+
+def configure_logs(
+    settings: LogSettings, redactor: Redactor, *, folder: Path, stream: TextIO = sys.stderr
+) -> None:
+    """Send every log line to ``stream`` and to the settings' file (relative to ``folder``), redacted.
+
+    Replaces what was configured before, so it also applies changed settings. Lines of ``logging`` (aiohttp,
+    asyncio, sqlalchemy) and warnings go the same way.
+    """
+    render = _render_json if settings.format == "json" else _render_text
+    line = _formatter(render, redactor)
+    # ``diagnose`` would print the values of variables; ``catch`` keeps a full disk from stopping a trade.
+    common: dict[str, Any] = {"level": settings.level, "format": line, "diagnose": False, "catch": True}
+    logger.remove()
+    logger.add(stream, colorize=False, **common)
+    if settings.file:
+        path = folder / settings.file
+        logger.add(path, rotation=ROTATION, retention=KEPT_FILES, encoding="utf-8", opener=_private, **common)
+    logging.captureWarnings(True)  # noqa: FBT003 - its only parameter
+    logging.basicConfig(handlers=[_Forward()], level=logger.level(settings.level).no, force=True)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _formatter(render: Callable[[Record, str], str], redactor: Redactor) -> Callable[[Record], str]:
+    """Make the whole line here and redact it last; loguru only puts it in place.
+
+    The parts are redacted before, too: rendering may escape a secret beyond recognition.
+    """
+
+    def line(record: Record) -> str:
+        record["message"] = redactor.redact(record["message"])
+        trace = redactor.redact(_traceback(record)) if record["exception"] else ""
+        record["extra"]["_line"] = redactor.redact(render(record, trace))
+        return "{extra[_line]}\n"
+
+    return line
+
+
+def _render_text(record: Record, trace: str) -> str:
+    """``2026-01-01T12:00:00.123Z INFO    source=x symbol=BTCUSDT: message``, and the traceback below it."""
+    time = record["time"].astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00")
+    extra = record["extra"]
+    where = " ".join(f"{name}={extra[name]}" for name in WHERE if name in extra)
+    text = f"{time}Z {record['level'].name:<7} {where}{': ' if where else ''}{_printable(record['message'])}"
+    return f"{text}\n{trace}" if trace else text
+
+
+def _render_json(record: Record, trace: str) -> str:
+    data = {
+        "time": record["time"].astimezone(UTC).isoformat(),
+        "level": record["level"].name,
+        "logger": record["extra"].get("logger") or record["name"],
+        **{key: value for key, value in record["extra"].items() if key not in {"logger", "_line"}},
+        "message": record["message"],
+    }
+    if trace:
+        data["traceback"] = trace
+    return json.dumps(data, default=str, ensure_ascii=False)
+
+
+def _traceback(record: Record) -> str:
+    found = record["exception"]
+    if found is None:
+        return ""
+    return "".join(traceback.format_exception(found.type, found.value, found.traceback)).rstrip()
+
+
+def _printable(message: str) -> str:
+    """Keep an event on one line, whatever was sent to us: control characters are written as escapes."""
+    if message.isprintable():
+        return message
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in message)
+
+
+class _Forward(logging.Handler):
+    """Hands what ``logging`` collects to loguru."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            message = record.getMessage()
+        except (TypeError, ValueError, KeyError) as error:
+            message = f"{record.msg!r} does not fit its arguments: {error}"
+        level: str | int = record.levelname if record.levelname in _LEVELS else record.levelno
+        bound = logger.bind(logger=record.name)
+        bound.opt(exception=record.exc_info).log(level, "{}", message)
+
+
+_LEVELS = {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}
+
+
+@dataclass(slots=True)
+class _Outage:
+    since: float
+    count: int = 1
+
+
+class OutageLog:
+    """Logs an outage once when it starts and once when it ends, with how long it was and how often it failed.
+
+    An outage is known by its scope (an account, a source) and its kind (``"positions"``, ``"login"``).
+    """
+
+    def __init__(self, clock: Clock, log: Logger) -> None:
+        self._clock = clock
+        self._log = log
+        self._open: dict[tuple[str, str], _Outage] = {}
+
+    def failed(self, scope: str, kind: str, reason: str) -> None:
+        """Note a failure; only the first of an outage is logged."""
+        if outage := self._open.get((scope, kind)):
+            outage.count += 1
+            return
+        self._open[scope, kind] = _Outage(self._clock.monotonic())
+        self._log.warning("{}: {} fails: {}", scope, kind, reason)
+
+    def works(self, scope: str, kind: str) -> None:
+        """Note a success; the first after an outage is logged."""
+        if outage := self._open.pop((scope, kind), None):
+            lasted = timedelta(seconds=round(self._clock.monotonic() - outage.since))
+            self._log.info("{}: {} works again after {} ({} failures)", scope, kind, lasted, outage.count)
+
+    def forget(self, scope: str) -> None:
+        """Drop the outages of what was stopped."""
+        self._open = {key: outage for key, outage in self._open.items() if key[0] != scope}

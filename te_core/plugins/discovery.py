@@ -1,0 +1,114 @@
+"""Which plugins are installed: read from the metadata of distributions, importing nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from te_core.errors import PluginIncompatible
+from te_core.hookspecs import ENTRY_POINT_GROUP
+
+CORE = "te-core"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PluginEntry:
+    """An installed plugin. ``requires_core``: its version specifier for te-core, empty if it has none."""
+
+    name: str
+    distribution: str
+    version: str
+    requires_core: str
+    requires: tuple[str, ...]
+    entry_point: metadata.EntryPoint
+
+    def check_requirements(self, core_version: str) -> None:
+        """Raise ``PluginIncompatible`` when te-core has another version, or something needed is missing."""
+        try:
+            needed = list(_applicable(self.requires))
+        except InvalidRequirement as error:
+            raise self._incompatible(f"its metadata has an invalid requirement: {error}") from None
+        for requirement in needed:
+            fits = requirement.specifier.contains(core_version, prereleases=True)
+            if canonicalize_name(requirement.name) == CORE and not fits:
+                raise self._incompatible(
+                    f"needs te-core{requirement.specifier}, and this is te-core {core_version}: "
+                    f"install a version of {self.distribution} that fits"
+                )
+        missing = [str(requirement) for requirement in needed if not _is_installed(requirement.name)]
+        if missing:
+            named = ", ".join(missing)
+            raise self._incompatible(
+                f"needs {named}, not installed: reinstall it with pip install {self.distribution}"
+            )
+
+    def _incompatible(self, reason: str) -> PluginIncompatible:
+        return PluginIncompatible(self.name, reason, distribution=self.distribution)
+
+
+def discover() -> list[PluginEntry]:
+    """List every installed plugin, by name and distribution. Damaged distributions are passed over."""
+    entries = [entry for distribution in _distributions() for entry in _entries(distribution)]
+    return sorted(entries, key=lambda entry: (entry.name, entry.distribution))
+
+
+def _distributions() -> Iterator[metadata.Distribution]:
+    """Give each distribution once: the first of a name on the path is the one that would be imported."""
+    seen: set[str] = set()
+    for distribution in metadata.distributions():
+        name = _name(distribution)
+        if name and name not in seen:
+            seen.add(name)
+            yield distribution
+
+
+def _name(distribution: metadata.Distribution) -> str:
+    try:
+        return canonicalize_name(distribution.metadata["Name"] or "")
+    except (KeyError, TypeError, OSError, UnicodeDecodeError):
+        return ""
+
+
+def _entries(distribution: metadata.Distribution) -> Iterator[PluginEntry]:
+    try:
+        points = [point for point in distribution.entry_points if point.group == ENTRY_POINT_GROUP]
+        requires = tuple(distribution.requires or ())
+        version = distribution.version or "unknown"
+    except (TypeError, ValueError, KeyError, OSError):
+        return
+    for point in points:
+        yield PluginEntry(
+            name=point.name,
+            distribution=distribution.metadata["Name"],
+            version=version,
+            requires_core=_core_specifier(requires),
+            requires=requires,
+            entry_point=point,
+        )
+
+
+def _core_specifier(requires: tuple[str, ...]) -> str:
+    try:
+        found = [r.specifier for r in _applicable(requires) if canonicalize_name(r.name) == CORE]
+    except InvalidRequirement:
+        return ""
+    return ",".join(str(specifier) for specifier in found)
+
+
+def _applicable(requires: tuple[str, ...]) -> Iterator[Requirement]:
+    for text in requires:
+        requirement = Requirement(text)
+        if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+            yield requirement
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        metadata.distribution(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True

@@ -1,0 +1,133 @@
+"""The plugins of this process: what is installed, what was loaded, and what became of each."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from typing import Any, Self
+
+from te_core.contracts.exchange import ExchangeSpec
+from te_core.contracts.source import SignalSourceSpec
+from te_core.errors import PluginConflict, nearest
+from te_core.plugins.discovery import PluginEntry, discover
+from te_core.plugins.loading import Loaded, Spec, load
+from te_core.plugins.report import PluginReport, PluginStatus, report_of
+
+PATIENCE = 10.0
+
+
+class Registry:
+    """Loads plugins when they are asked for, at most once each: modules are never imported again.
+
+    ``patience``: seconds that ``ensure`` waits for one import. One that takes longer is reported as
+    ``loading``; when it finishes it is taken up, and ``on_late`` is called with its name.
+    """
+
+    def __init__(
+        self, *, find: Callable[[], Sequence[PluginEntry]] = discover, patience: float = PATIENCE
+    ) -> None:
+        self.sources: dict[str, SignalSourceSpec[Any]] = {}
+        self.exchanges: dict[str, ExchangeSpec[Any]] = {}
+        self.reports: dict[str, PluginReport] = {}
+        self.on_late: Callable[[str], None] = lambda _: None
+        self._find = find
+        self._patience = patience
+        self._entries: dict[str, list[PluginEntry]] = {}
+        self._tried: set[str] = set()
+        self._lock = asyncio.Lock()
+        self._look()
+
+    @classmethod
+    def of(cls, *specs: Spec) -> Self:
+        """Make a registry of specs that are at hand, for tests and embedding; nothing else is found."""
+        registry = cls(find=list)
+        for spec in specs:
+            registry._tried.add(spec.name)
+            report = PluginReport(name=spec.name, kind=spec.kind, status=PluginStatus.LOADED)
+            registry._take_up(Loaded(report=report, specs=(spec,)))
+        return registry
+
+    async def ensure(self, names: Iterable[str]) -> None:
+        """Load those plugins that were not loaded yet. Never raises for a plugin: see ``reports``."""
+        async with self._lock:
+            wanted = [name for name in dict.fromkeys(names) if name not in self._tried]
+            if any(name not in self._entries for name in wanted):
+                self._look()  # it may have been installed since
+            for name in wanted:
+                await self._load(name)
+
+    def _look(self) -> None:
+        importlib.invalidate_caches()
+        entries: dict[str, list[PluginEntry]] = defaultdict(list)
+        for entry in self._find():
+            entries[entry.name].append(entry)
+        for name, offered in entries.items():
+            if name not in self._tried:
+                self.reports[name] = self._unloaded(offered)
+        self._entries = dict(entries)
+
+    def _unloaded(self, entries: list[PluginEntry]) -> PluginReport:
+        if len(entries) == 1:
+            return report_of(entries, PluginStatus.INSTALLED)
+        rivals = " and ".join(entry.distribution for entry in entries)
+        reason = f"{rivals} both offer it: uninstall all but one"
+        error = PluginConflict(entries[0].name, reason, distribution=rivals)
+        return report_of(entries, PluginStatus.CONFLICT, error.reason)
+
+    async def _load(self, name: str) -> None:
+        entries = self._entries.get(name, [])
+        if not entries:
+            reason = f"no installed package offers a plugin {name!r}{nearest(name, self._entries)}"
+            self.reports[name] = PluginReport(name=name, status=PluginStatus.MISSING, reason=reason)
+        elif len(entries) == 1:
+            self._tried.add(name)
+            await self._import(entries[0])
+
+    async def _import(self, entry: PluginEntry) -> None:
+        """Import in a thread of its own, so that one which hangs holds up neither the loop nor the exit."""
+        loop = asyncio.get_running_loop()
+        outcome: asyncio.Future[Loaded] = loop.create_future()
+
+        def work() -> None:
+            try:
+                loaded: Loaded | KeyboardInterrupt = load(entry)
+            except KeyboardInterrupt as interrupt:
+                loaded = interrupt
+            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(_settle, outcome, loaded)
+
+        outcome.add_done_callback(self._taken)
+        threading.Thread(target=work, name=f"load {entry.name}", daemon=True).start()
+        try:
+            async with asyncio.timeout(self._patience):
+                await asyncio.shield(outcome)
+        except TimeoutError:
+            reason = f"its import takes longer than {self._patience:g} s; it is taken up when it ends"
+            self.reports[entry.name] = report_of([entry], PluginStatus.LOADING, reason)
+
+    def _taken(self, outcome: asyncio.Future[Loaded]) -> None:
+        if outcome.exception() is None:
+            name = outcome.result().report.name
+            late = self.reports[name].status is PluginStatus.LOADING
+            self._take_up(outcome.result())
+            if late:
+                self.on_late(name)
+
+    def _take_up(self, loaded: Loaded) -> None:
+        self.reports[loaded.report.name] = loaded.report
+        for spec in loaded.specs:
+            if isinstance(spec, SignalSourceSpec):
+                self.sources[spec.name] = spec
+            else:
+                self.exchanges[spec.name] = spec
+
+
+def _settle(outcome: asyncio.Future[Loaded], loaded: Loaded | KeyboardInterrupt) -> None:
+    if isinstance(loaded, KeyboardInterrupt):
+        outcome.set_exception(loaded)
+    else:
+        outcome.set_result(loaded)

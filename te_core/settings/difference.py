@@ -1,0 +1,123 @@
+"""What changes between two resolved settings, so that only what an edit touches restarts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from te_core.settings.resolution import Resolved
+from te_core.settings.schema import PluginSection, Settings
+
+Names = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """Names of instances of one kind. ``update``: the instance stays, only what the core does with it changes."""
+
+    start: Names = ()
+    stop: Names = ()
+    rebuild: Names = ()
+    update: Names = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.start or self.stop or self.rebuild or self.update)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """``symbols``: whose weights or leverage changed, that came or went. ``restart``: keys for the next start.
+
+    False when nothing changed.
+    """
+
+    sources: Changes = Changes()
+    accounts: Changes = Changes()
+    symbols: Names = ()
+    limits: bool = False
+    engine: bool = False
+    logs: bool = False
+    restart: Names = ()
+
+    def __bool__(self) -> bool:
+        return any(getattr(self, part.name) for part in fields(self))
+
+    def lines(self) -> Iterator[str]:
+        """Say it for the log."""
+        for kind in ("sources", "accounts"):
+            changes: Changes = getattr(self, kind)
+            for part in fields(changes):
+                for name in getattr(changes, part.name):
+                    yield f"{part.name} {kind}.{name}"
+        yield from (f"update symbols.{name}" for name in self.symbols)
+        yield from (f"update {part}" for part in ("limits", "engine", "logs") if getattr(self, part))
+        yield from (f"{key} has changed: restart the engine to apply it" for key in self.restart)
+
+
+def difference(old: Resolved | None, new: Resolved) -> Difference:
+    """Compare; without ``old`` everything starts, and nothing needs a restart."""
+    before = old.settings if old else Settings()
+    after = new.settings
+    return Difference(
+        sources=_changes(_sources(old) if old else {}, _sources(new)),
+        accounts=_changes(_accounts(old) if old else {}, _accounts(new)),
+        symbols=_different(before.symbols, after.symbols),
+        limits=before.limits != after.limits,
+        engine=before.engine != after.engine,
+        logs=before.logs != after.logs,
+        restart=tuple(_restart(before, after)) if old else (),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Instance:
+    """``built``: what the instance was made of. ``steered``: what the core does with it."""
+
+    built: tuple[Any, ...]
+    steered: dict[str, Any]
+
+
+def _sources(resolved: Resolved) -> dict[str, _Instance]:
+    sections = resolved.settings.sources
+    return {
+        name: _Instance(
+            (sections[name].plugin, options, sections[name].symbols), _core(sections[name], "symbols")
+        )
+        for name, options in resolved.source_options.items()
+    }
+
+
+def _accounts(resolved: Resolved) -> dict[str, _Instance]:
+    sections = resolved.settings.accounts
+    return {
+        name: _Instance((sections[name].plugin, options), _core(sections[name]))
+        for name, options in resolved.account_options.items()
+    }
+
+
+def _core(section: PluginSection, *without: str) -> dict[str, Any]:
+    return {key: value for key, value in section if key not in {"plugin", "options", *without}}
+
+
+def _changes(old: Mapping[str, _Instance], new: Mapping[str, _Instance]) -> Changes:
+    both = sorted(old.keys() & new.keys())
+    rebuild = tuple(name for name in both if old[name].built != new[name].built)
+    return Changes(
+        start=tuple(sorted(new.keys() - old.keys())),
+        stop=tuple(sorted(old.keys() - new.keys())),
+        rebuild=rebuild,
+        update=tuple(n for n in both if n not in rebuild and old[n].steered != new[n].steered),
+    )
+
+
+def _different(old: Mapping[str, Any], new: Mapping[str, Any]) -> Names:
+    return tuple(sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key)))
+
+
+def _restart(old: Settings, new: Settings) -> Iterator[str]:
+    for part in ("public", "private"):
+        if getattr(old.listen, part) != getattr(new.listen, part):
+            yield f"listen.{part}"
+    if old.journal != new.journal:
+        yield "journal"

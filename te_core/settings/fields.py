@@ -1,0 +1,116 @@
+"""What a pydantic model says of the keys below it: which are known, and which hold secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import UnionType
+from typing import Any, NamedTuple, Union, get_args, get_origin
+
+from pydantic import AliasChoices, BaseModel, Secret, SecretBytes, SecretStr
+from pydantic.fields import FieldInfo
+
+from te_core.settings.origin import Path
+
+SECRET_TYPES = (SecretStr, SecretBytes, Secret)
+Shape = tuple[Any, ...]
+ANYTHING: Shape = (Any,)
+
+
+class Node(NamedTuple):
+    """A value somewhere below a model. ``shape``: its possible types; None: the model has no such key."""
+
+    path: Path
+    shape: Shape | None
+    value: Any
+
+
+def names(field: str, info: FieldInfo) -> set[str]:
+    """Give every spelling of a field's key."""
+    aliases = {info.alias, info.validation_alias}
+    if isinstance(info.validation_alias, AliasChoices):
+        aliases |= set(info.validation_alias.choices)
+    return {field, *(alias for alias in aliases if isinstance(alias, str))}
+
+
+def known_keys(shape: Shape) -> set[str]:
+    """Give the keys of the models among the possible types; none if it is no model."""
+    return {
+        key
+        for model in _models(shape)
+        for field, info in model.model_fields.items()
+        for key in names(field, info)
+    }
+
+
+def is_secret(shape: Shape | None) -> bool:
+    """Tell whether a value of this shape, or a part of it, is a secret."""
+    return any(isinstance(kind, type) and issubclass(kind, SECRET_TYPES) for kind in _parts(shape or ()))
+
+
+def below(shape: Shape, key: str | int) -> Shape | None:
+    """Give the shape of a key; None when there is a model which does not know it."""
+    models = _models(shape)
+    if not models:
+        return tuple(arg for kind in _alternatives(shape) for arg in get_args(kind)) or ANYTHING
+    fields = [
+        info.annotation
+        for model in models
+        for field, info in model.model_fields.items()
+        if key in names(field, info)
+    ]
+    if not fields and any(model.model_config.get("extra") == "allow" for model in models):
+        return ANYTHING
+    return tuple(fields) or None
+
+
+def at(model: type[BaseModel], path: Path) -> Shape | None:
+    """Give the shape at a path below a model; None when a key on the way is unknown."""
+    shape: Shape | None = (model,)
+    for step in path:
+        shape = below(shape, step) if shape else None
+    return shape
+
+
+def walk(shape: Shape | None, value: Any, path: Path = ()) -> Iterator[Node]:
+    """Visit a value and everything in it; what stands below an unknown key is not visited."""
+    yield Node(path, shape, value)
+    if shape is None:
+        return
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from walk(below(shape, key), item, (*path, key))
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from walk(below(shape, index), item, (*path, index))
+
+
+def texts(value: Any) -> Iterator[str]:
+    """Give every text in a value of a settings file."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from texts(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from texts(item)
+
+
+def _models(shape: Shape) -> list[type[BaseModel]]:
+    return [kind for kind in _alternatives(shape) if isinstance(kind, type) and issubclass(kind, BaseModel)]
+
+
+def _alternatives(shape: Shape) -> Iterator[Any]:
+    """Look into ``Annotated`` and unions, but not into containers."""
+    for kind in shape:
+        if hasattr(kind, "__metadata__") or get_origin(kind) in {Union, UnionType}:
+            yield from _alternatives(get_args(kind))
+        else:
+            yield kind
+
+
+def _parts(shape: Shape) -> Iterator[Any]:
+    """Look into ``Annotated``, unions and containers."""
+    for kind in shape:
+        yield kind
+        yield from _parts(get_args(kind))

@@ -1,0 +1,243 @@
+"""The layers of the settings: ``settings.toml``, over it ``.secrets.toml``, over it ``TE_`` variables.
+
+dynaconf merges them. Its conveniences would damage values that trade money or open doors, so they are off:
+values are never cast or interpreted, tables merge, everything else replaces.
+"""
+
+from __future__ import annotations
+
+import re
+import stat
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from dynaconf import Dynaconf  # type: ignore[import-untyped]  # dynaconf ships no types
+from pydantic import BaseModel
+
+from te_core.errors import ConfigError
+from te_core.settings import fields, origin
+from te_core.settings.origin import Place
+
+SECRETS_FILE = ".secrets.toml"
+PREFIX = "TE_"
+OWN_VARIABLES = frozenset({"TE_HOME", "TE_SETTINGS"})
+
+_LINE = re.compile(r"\(at line (\d+)")
+
+
+class Given(NamedTuple):
+    """A value with its place.
+
+    Values travel through dynaconf in this wrapping because it leaves named tuples alone: a bare ``"@int 3"``
+    or ``"@format …"`` would be interpreted, and lists would be joined instead of replaced.
+    """
+
+    value: Any
+    place: Place
+
+
+class _Exact(str):
+    """A key below the top level. dynaconf compares keys by ``lower()``; here case tells keys apart."""
+
+    __slots__ = ()
+
+    def lower(self) -> str:
+        return self
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Texts:
+    """What the files held when they were read, at one moment; ``None``: there is no such file."""
+
+    file: Path
+    settings: str | None
+    secrets: str | None
+    problems: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Layers:
+    """The merged tree of ``Given`` values, the places of its keys, and what was wrong with a layer."""
+
+    tree: dict[str, Any] = field(default_factory=dict)
+    places: dict[origin.Path, Place] = field(default_factory=dict)
+    problems: list[ConfigError] = field(default_factory=list)
+
+
+def read(file: Path) -> Texts:
+    """Read both files. What cannot be read is told in ``problems``; a missing ``.secrets.toml`` is fine."""
+    problems: list[str] = []
+    secrets = file.with_name(SECRETS_FILE)
+    return Texts(
+        file=file,
+        settings=_text(file, problems),
+        secrets=_text(secrets, problems),
+        problems=tuple(problems),
+        warnings=tuple(_mode_warning(secrets)),
+    )
+
+
+def _text(file: Path, problems: list[str]) -> str | None:
+    try:
+        return file.read_bytes().decode()
+    except FileNotFoundError:
+        return None
+    except UnicodeDecodeError as error:
+        problems.append(f"{file}: not UTF-8 text (byte {error.start}): save it as UTF-8")
+    except OSError as error:
+        problems.append(f"{file}: cannot be read: {error.strerror}")
+    return None
+
+
+def _mode_warning(secrets: Path) -> Iterator[str]:
+    try:
+        mode = stat.S_IMODE(secrets.stat().st_mode)
+    except OSError:
+        return
+    if mode & 0o077:
+        yield f"{secrets} has mode {mode:04o}: others on this machine may read it; run: chmod 600 {secrets}"
+
+
+def merge(texts: Texts, env: Mapping[str, str], schema: type[BaseModel]) -> Layers:
+    """Merge the layers. Top-level keys that the schema does not know go around dynaconf, to be refused."""
+    layers = Layers()
+    layers.problems += [ConfigError(problem) for problem in texts.problems]
+    store = Dynaconf(
+        # No file, variable or option of dynaconf's own may reach the settings: the layers below are all.
+        dynaconf_skip_loaders=True,
+        dynaconf_skip_validators=True,
+        load_dotenv=False,
+        environments=False,
+        auto_cast=False,
+        merge_enabled=True,
+        # Dots and double underscores inside keys ("BTCUSDT.P") mean nothing.
+        dotted_lookup=False,
+        nested_separator=False,
+        dynaboxify=False,
+    )
+    others: dict[str, Any] = {}
+    for data in _file_layers(texts, layers):
+        _put(data, store, others, schema)
+    for name in sorted(name for name in env if name.startswith(PREFIX) and name not in OWN_VARIABLES):
+        steps = name.removeprefix(PREFIX).split("__")
+        tables = {key.lower(): tree for key, tree in store.to_dict().items() if isinstance(tree, dict)}
+        _put(_variable(name, env[name], _spelled(steps, tables, schema)), store, others, schema)
+    merged = store.to_dict()
+    layers.tree = {key: merged[key.upper()] for key in schema.model_fields if key.upper() in merged} | others
+    layers.places |= _leaf_places(layers.tree)
+    return layers
+
+
+def _put(data: dict[str, Any], store: Any, others: dict[str, Any], schema: type[BaseModel]) -> None:
+    store.update({key: value for key, value in data.items() if key in schema.model_fields})
+    others |= {key: value for key, value in data.items() if key not in schema.model_fields}
+
+
+def _file_layers(texts: Texts, layers: Layers) -> Iterator[dict[str, Any]]:
+    secrets = texts.file.with_name(SECRETS_FILE)
+    for file, text, hidden in ((texts.file, texts.settings, False), (secrets, texts.secrets, True)):
+        if text is None:
+            continue
+        try:
+            data = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            layers.problems.append(_syntax(file, text, error))
+            continue
+        lines = origin.key_lines(text)
+        layers.places |= {path: Place(str(file), line, hidden) for path, line in lines.items()}
+        layers.problems += _magic_keys(lines, str(file))
+        yield _given(data, layers.places, Place(str(file), None, hidden))
+
+
+def _syntax(file: Path, text: str, error: tomllib.TOMLDecodeError) -> ConfigError:
+    found = _LINE.search(str(error))
+    line = int(found[1]) if found else text.count("\n") + 1
+    return ConfigError(f"this is not TOML: {error}", file=str(file), line=line)
+
+
+def _magic_keys(lines: Mapping[origin.Path, int], file: str) -> Iterator[ConfigError]:
+    for path, line in lines.items():
+        if str(path[-1]).startswith("dynaconf_"):
+            reason = "unknown key: tables are always merged and lists always replaced"
+            yield ConfigError(reason, key=origin.dotted(path), file=file, line=line)
+
+
+def _given(
+    table: Mapping[str, Any], places: Mapping[origin.Path, Place], file: Place, at: origin.Path = ()
+) -> dict[str, Any]:
+    given: dict[str, Any] = {}
+    for key, value in table.items():
+        path = (*at, key)
+        if isinstance(value, dict):
+            given[_Exact(key) if at else key] = _given(value, places, file, path)
+        else:
+            given[_Exact(key) if at else key] = Given(value, places.get(path, file))
+    return given
+
+
+def _spelled(steps: Sequence[str], tables: Mapping[str, Any], schema: type[BaseModel]) -> list[str]:
+    """Spell the steps of a variable's name as the settings do.
+
+    Variables are mostly written in capitals, and most shells allow no dash in them. So capitals become
+    lower case wherever keys are lower case (fields, and names of sources, accounts and plugins, not symbols),
+    and ``BYBIT_MAIN`` finds the account ``bybit-main`` when a file has it.
+    """
+    spelled: list[str] = []
+    shape: fields.Shape | None = (schema,)
+    for index, step in enumerate(steps):
+        named = index == 1 and spelled[0] != "symbols"
+        if step.isupper() and (named or (shape and fields.known_keys(shape))):
+            step = step.lower()  # noqa: PLW2901 - the spelled step takes the place of the written one
+        present = tables.get(spelled[0], {}) if named else {}
+        step = next((name for name in present if name.replace("-", "_") == step), step)  # noqa: PLW2901
+        shape = fields.below(shape, step) if shape else None
+        spelled.append(step)
+    return spelled
+
+
+def _variable(name: str, text: str, steps: Sequence[str]) -> dict[str, Any]:
+    """Turn ``TE_A__B__C=text`` into ``{"a": {"b": {"c": text}}}``.
+
+    The text stays a text, so that a token like ``007`` or ``true`` survives; the schema turns it into
+    numbers and switches where it wants those. Only a complete TOML array or inline table is read as one.
+    """
+    place = Place(f"environment variable {name}")
+    value = _wrapped(_structure(text), place)
+    for step in reversed(steps):
+        value = {_Exact(step): value}
+    return {str(key): inner for key, inner in value.items()}
+
+
+def _structure(text: str) -> Any:
+    if text.lstrip()[:1] not in {"[", "{"}:
+        return text
+    try:
+        return tomllib.loads(f"value = {text.strip()}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _wrapped(value: Any, place: Place) -> Any:
+    if isinstance(value, dict):
+        return {_Exact(key): _wrapped(item, place) for key, item in value.items()}
+    return Given(value, place)
+
+
+def _leaf_places(tree: Mapping[str, Any], at: origin.Path = ()) -> Iterator[tuple[origin.Path, Place]]:
+    for key, value in tree.items():
+        path = (*at, str(key))
+        if isinstance(value, Given):
+            yield path, value.place
+        else:
+            yield from _leaf_places(value, path)
+
+
+def plain(tree: Any) -> Any:
+    """Take the values out of their wrapping."""
+    if isinstance(tree, Given):
+        return tree.value
+    return {str(key): plain(value) for key, value in tree.items()}

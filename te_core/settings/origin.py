@@ -1,0 +1,80 @@
+"""Where a setting stands: file and line for messages, and whether its value has to stay hidden."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from pydantic import SecretStr
+
+Path = tuple[str | int, ...]
+
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A file (or an environment variable), the line if known, and whether values from there are hidden."""
+
+    file: str = ""
+    line: int | None = None
+    secret: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where each key of a ``Settings`` came from. Never part of a comparison: a moved line changes nothing.
+
+    ``warnings``: what the operator should know though nothing is refused. ``secrets``: texts that must never
+    be shown, wherever they stood.
+    """
+
+    places: Mapping[Path, Place] = field(default_factory=dict, compare=False, repr=False)
+    warnings: tuple[str, ...] = field(default=(), compare=False)
+    secrets: tuple[SecretStr, ...] = field(default=(), compare=False, repr=False)
+
+    def place(self, path: Path) -> Place:
+        """Find a key's place, or that of the nearest table around it."""
+        for length in range(len(path), 0, -1):
+            if found := self.places.get(path[:length]):
+                return found
+        return Place()
+
+
+def dotted(path: Path) -> str:
+    """Write a path as TOML writes it: ``sources.tradingview.symbols."BTCUSDT.P"``."""
+    steps = (str(step) for step in path)
+    return ".".join(step if _BARE_KEY.fullmatch(step) else json.dumps(step) for step in steps)
+
+
+def key_lines(text: str) -> dict[Path, int]:
+    """Find the line of each key in a valid TOML text.
+
+    Lines are gathered until they parse: that is one statement, whatever strings or arrays it spans.
+    """
+    lines: dict[Path, int] = {}
+    table: Path = ()
+    statement, first = "", 1
+    for number, line in enumerate(text.split("\n"), 1):
+        first = first if statement else number
+        statement += line + "\n"
+        try:
+            parsed = tomllib.loads(statement)
+        except tomllib.TOMLDecodeError:
+            continue
+        header = statement.lstrip().startswith("[")
+        for path in _paths(parsed):
+            lines.setdefault(path if header else (*table, *path), first)
+            table = path if header else table
+        statement = ""
+    return lines
+
+
+def _paths(tree: Mapping[str, object], prefix: Path = ()) -> Iterator[Path]:
+    for key, value in tree.items():
+        yield (*prefix, key)
+        if isinstance(value, Mapping):
+            yield from _paths(value, (*prefix, key))

@@ -1,0 +1,129 @@
+"""Settings with each section's own options checked by its plugin's model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic_core import ErrorDetails
+
+from te_core.errors import ConfigError, PluginLoadError
+from te_core.plugins.loading import Spec, options_of
+from te_core.plugins.registry import Registry
+from te_core.plugins.report import PluginStatus
+from te_core.settings import fields
+from te_core.settings.origin import Path, dotted
+from te_core.settings.problems import Report, SettingsInvalid
+from te_core.settings.schema import PluginSection, Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolved:
+    """Settings that can be applied.
+
+    ``source_options`` has every source that shall run, ``account_options`` every account (a disabled one
+    still closes what the engine opened). ``unavailable``: what shall run and cannot, by its section's key
+    (``accounts.bybit-main``), with the reason. ``secrets``: for the redactor.
+    """
+
+    settings: Settings
+    source_options: Mapping[str, BaseModel] = field(default_factory=dict)
+    account_options: Mapping[str, BaseModel] = field(default_factory=dict)
+    unavailable: Mapping[str, str] = field(default_factory=dict)
+    secrets: tuple[SecretStr, ...] = field(default=(), repr=False, compare=False)
+
+
+def plugins_needed(settings: Settings) -> tuple[str, ...]:
+    """Name the plugins that have to be loaded: of enabled sources and of all accounts, unless switched off."""
+    sections: list[PluginSection] = [section for section in settings.sources.values() if section.enabled]
+    sections += settings.accounts.values()
+    return tuple(dict.fromkeys(s.plugin for s in sections if settings.plugin_enabled(s.plugin)))
+
+
+def resolve(settings: Settings, registry: Registry) -> Resolved:
+    """Check every section's options with its plugin's model. Raises ``SettingsInvalid``.
+
+    A section whose plugin could not be loaded, or that only lacks its secrets, is left out and takes nothing
+    else with it.
+    """
+    resolution = _Resolution(settings, registry)
+    sources = resolution.options("sources", settings.sources, registry.sources)
+    accounts = resolution.options("accounts", settings.accounts, registry.exchanges)
+    if resolution.problems:
+        raise SettingsInvalid(resolution.problems)
+    return Resolved(
+        settings=settings,
+        source_options={name: options for name, options in sources.items() if settings.sources[name].enabled},
+        account_options=accounts,
+        unavailable=resolution.unavailable,
+        secrets=settings.origin.secrets,
+    )
+
+
+class _Resolution:
+    def __init__(self, settings: Settings, registry: Registry) -> None:
+        self.problems: list[ConfigError] = []
+        self.unavailable: dict[str, str] = {}
+        self._settings = settings
+        self._registry = registry
+
+    def options(
+        self, group: str, sections: Mapping[str, PluginSection], specs: Mapping[str, Spec]
+    ) -> dict[str, BaseModel]:
+        found = {}
+        for name, section in sections.items():
+            if not self._settings.plugin_enabled(section.plugin):
+                continue
+            if spec := specs.get(section.plugin):
+                if (options := self._validated((group, name), section, spec)) is not None:
+                    found[name] = options
+            elif section.enabled or group == "accounts":
+                self.unavailable[dotted((group, name))] = self._absent(group, section.plugin)
+        return found
+
+    def _absent(self, group: str, plugin: str) -> str:
+        report = self._registry.reports.get(plugin)
+        if report is None or report.status is PluginStatus.INSTALLED:
+            return f"plugin {plugin} is not loaded"
+        if report.status is PluginStatus.LOADED:
+            return f"plugin {plugin} offers no {group.removesuffix('s')} but: {report.kind}"
+        return f"plugin {plugin}: {report.reason}"
+
+    def _validated(self, key: Path, section: PluginSection, spec: Spec) -> BaseModel | None:
+        """Give the options, or note why there are none. Pydantic's error quotes values: it is never chained."""
+        report = Report(
+            spec.settings,
+            section.options,
+            self._settings.origin,
+            prefix=key,
+            beside=set(type(section).model_fields),
+        )
+        problems, errors, options = list(report.unknown()), [], None
+        try:
+            options = options_of(spec, section.options)
+        except ValidationError as error:
+            errors = error.errors(include_url=False)
+        except PluginLoadError as error:
+            self.unavailable[dotted(key)] = report.problem((), f"plugin {spec.name}: {error.reason}").reason
+        if errors and not problems and (lack := _lack(spec, section, errors)):
+            self.unavailable[dotted(key)] = f"lacks {lack}: set it below [{dotted(key)}] in .secrets.toml"
+            return None
+        told = {problem.key for problem in problems}
+        self.problems += [*problems, *(p for p in report.invalid(errors) if p.key not in told)]
+        return options
+
+
+def _lack(spec: Spec, section: PluginSection, errors: Sequence[ErrorDetails]) -> str:
+    """Name what is missing when a section only waits for its secrets, or is disabled and not finished."""
+    generated = [name for name in getattr(spec, "generated_secrets", ()) if name not in section.options]
+    lacking = dict.fromkeys(generated)
+    for error in errors:
+        secret = fields.is_secret(fields.at(spec.settings, error["loc"]))
+        if error["type"] == "missing" and (secret or not section.enabled):
+            lacking[dotted(error["loc"])] = None
+        elif (
+            error["loc"] or not generated
+        ):  # a rule of the whole model may be about the secret that is missing
+            return ""
+    return ", ".join(lacking)

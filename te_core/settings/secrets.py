@@ -1,0 +1,67 @@
+"""Makes the secrets that a source needs and the operator did not choose: there is no default password."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import cast
+
+import tomlkit
+from tomlkit.items import Table
+
+from te_core.plugins.registry import Registry
+from te_core.settings.layers import SECRETS_FILE
+from te_core.settings.origin import dotted
+from te_core.settings.schema import Settings
+
+MODE = 0o600
+
+
+def random_secret() -> str:
+    """Give 256 random bits in letters, digits, ``-`` and ``_``, fit for a URL."""
+    return secrets.token_urlsafe(32)
+
+
+def missing_secrets(settings: Settings, registry: Registry) -> Iterator[tuple[str, str]]:
+    """Name (source, option) of the secrets that enabled sources lack and the engine may choose."""
+    for name, section in settings.sources.items():
+        spec = registry.sources.get(section.plugin)
+        if spec and section.enabled and settings.plugin_enabled(section.plugin):
+            yield from ((name, option) for option in spec.generated_secrets if option not in section.options)
+
+
+def generate_missing(
+    file: Path, settings: Settings, registry: Registry, *, generate: Callable[[], str] = random_secret
+) -> tuple[str, ...]:
+    """Write what is missing into ``.secrets.toml`` beside ``file``; give the keys that were written.
+
+    The operator's comments and order stay. The file is replaced in one step and can be read by its owner
+    only, whatever its mode was. Raises ``OSError`` when it cannot be written.
+    """
+    missing = list(missing_secrets(settings, registry))
+    if missing:
+        path = file.with_name(SECRETS_FILE).resolve()
+        document = tomlkit.parse(path.read_bytes().decode() if path.exists() else "")
+        for source, option in missing:
+            _table(_table(document, "sources", is_super=True), source)[option] = generate()
+        _replace(path, tomlkit.dumps(document))
+    return tuple(dotted(("sources", source, option)) for source, option in missing)
+
+
+def _table(parent: tomlkit.TOMLDocument | Table, key: str, *, is_super: bool = False) -> Table:
+    if key not in parent:
+        parent[key] = tomlkit.table(is_super)
+    return cast("Table", parent[key])  # the settings were read from it: it is a table, or looks like one
+
+
+def _replace(path: Path, text: str) -> None:
+    fresh = path.with_name(f"{path.name}.{os.getpid()}")
+    fresh.unlink(missing_ok=True)
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, MODE)
+    with open(descriptor, "w", encoding="utf-8", newline="") as stream:  # noqa: PTH123 - it is a descriptor
+        stream.write(text)
+        stream.flush()
+        os.fsync(descriptor)
+    fresh.replace(path)

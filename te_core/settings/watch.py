@@ -1,0 +1,91 @@
+"""Tells of edits to the settings files, however an editor or a deployment writes them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import aclosing, suppress
+from pathlib import Path
+
+from watchfiles import Change, awatch
+
+from te_core.settings.layers import SECRETS_FILE
+
+SETTLE = 100
+"""Milliseconds without a further change after which a file counts as written."""
+LONGEST = 1_000
+"""Milliseconds after which endless changes are looked at anyway."""
+HEARTBEAT = 1_000
+"""Milliseconds after which a quiet watch makes sure that it still watches the right folders."""
+
+
+async def watch(file: Path, changed: Callable[[], Awaitable[object]]) -> None:
+    """Call ``changed`` once at the start and after each edit of ``file`` or its ``.secrets.toml``.
+
+    Runs until cancelled. Folders are watched, not files, so that renaming into place, deleting, re-creating
+    and turning a symbolic link are all seen; every link on the way to the file counts.
+    """
+    while True:
+        places = _places(file)
+        folders = _folders(places)
+        if not folders:
+            await asyncio.sleep(HEARTBEAT / 1000)  # the folder is gone; it may come back
+            continue
+        with suppress(FileNotFoundError):  # a folder went in between
+            await _watch(file, places, folders, changed)
+
+
+async def _watch(
+    file: Path, places: set[Path], folders: dict[Path, int], changed: Callable[[], Awaitable[object]]
+) -> None:
+    """Watch those folders until others have to be watched."""
+
+    def concerns_us(_: Change, path: str) -> bool:
+        return Path(path) in places
+
+    watching = awatch(
+        *folders,
+        watch_filter=concerns_us,
+        debounce=LONGEST,
+        step=SETTLE,
+        rust_timeout=HEARTBEAT,
+        yield_on_timeout=True,
+        recursive=False,
+    )
+    first = True
+    async with aclosing(watching) as batches:
+        async for batch in batches:
+            if first or batch:  # the first time anyhow: an edit may have come before the watch began
+                await changed()
+            first = False
+            if _places(file) != places or _folders(places) != folders:
+                return
+
+
+def _places(file: Path) -> set[Path]:
+    """Give both files with every symbolic link on the way to them, as absolute paths."""
+    return {place for name in (file, file.with_name(SECRETS_FILE)) for place in _steps(name.absolute(), 40)}
+
+
+def _steps(path: Path, links_left: int) -> Iterator[Path]:
+    here = Path(path.anchor)
+    for index, part in enumerate(path.parts[1:], 2):
+        here = here.parent if part == ".." else here / part
+        if here.is_symlink() and links_left:
+            yield here
+            target = here.parent / here.readlink()
+            rest = path.parts[index:]
+            yield from _steps(target.joinpath(*rest), links_left - 1)
+            return
+    yield here
+
+
+def _folders(places: set[Path]) -> dict[Path, int]:
+    """Give the folders to watch, with what tells one from another of the same name made later."""
+    found = {}
+    for folder in sorted({place.parent for place in places}):
+        try:
+            found[folder] = folder.stat().st_ino
+        except OSError:
+            continue
+    return found
