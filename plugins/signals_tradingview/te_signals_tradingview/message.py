@@ -123,7 +123,7 @@ def _amount(text: str | None, name: str, smallest: Decimal, largest: Decimal) ->
         return None
     if not smallest <= value <= largest:
         raise SignalRejected(f"{quoted(text)} is not between {smallest} and {largest}", field=name)
-    return value
+    return +value  # to the precision that is calculated with
 
 
 def _time(payload: Payload, received_at: datetime) -> tuple[datetime | None, str]:
@@ -140,7 +140,12 @@ def _extra(payload: Payload, time_field: str, limit: int) -> tuple[Payload, int]
     extra: Payload = {}
     dropped = 0
     for name, value in payload.items():
-        if name in _READ or name == time_field or value is None or value == "":
+        if (
+            name in _READ
+            or name == time_field
+            or value is None
+            or (isinstance(value, str) and not value.strip())
+        ):
             continue
         limit -= len(name) + _length(value)
         if limit < 0:

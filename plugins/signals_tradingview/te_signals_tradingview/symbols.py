@@ -1,9 +1,9 @@
 """From TradingView's spellings to the engine's, by the mapping in the settings and by nothing else.
 
-A linear perpetual may be charted under several spellings (``BYBIT:BTCUSDT.P``, ``BTCUSDT.P``, ``BTCUSDT``); one
-mapping line may serve them all. Anything else may be another contract on another venue (coin-margined ``BTCUSD.P``,
-futures such as ``BTC1!``, venue spellings such as ``XBTUSDTM``, multiplied ``1000PEPEUSDT.P``, delayed feeds): it needs
-a mapping line with its exact spelling.
+A linear contract is charted under several spellings (``BYBIT:BTCUSDT.P``, ``BTCUSDT.P``, ``BTCUSDT``): one mapping line
+serves them all, with or without ``.P``, and only those of its exchange if it names one. Anything else may be another
+contract on another venue (coin-margined ``BTCUSD.P``, futures such as ``BTC1!``, venue spellings such as ``XBTUSDTM``,
+multiplied ``1000PEPEUSDT.P``, delayed feeds): it needs a mapping line with its exact spelling.
 """
 
 from __future__ import annotations
@@ -66,4 +66,5 @@ def _candidates(spelling: str) -> list[str]:
     if plain is None:
         return [exact]
     exchange, colon, ticker = exact.rpartition(":")
-    return [exact, f"{exchange}{colon}{plain}", ticker, plain]
+    other = plain if ticker != plain else plain + _PERPETUAL
+    return [exact, exchange + colon + other, ticker, other]

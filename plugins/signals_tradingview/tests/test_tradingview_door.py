@@ -1,0 +1,176 @@
+"""Who is let in: tokens, addresses, lock-out."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from te_core.testing.virtual_clock import VirtualClock
+from te_signals_tradingview.addresses import TRADINGVIEW, AllowList
+from te_signals_tradingview.lockout import Lockout
+from te_signals_tradingview.tokens import Tokens
+
+MakeDesk = Callable[..., Any]
+ALERT = {"symbol": "ETHUSDT", "direction": "long", "size": "50%"}
+OTHER = "other-0123456789abcdefghij"
+
+
+async def test_the_token_may_stand_in_the_path_the_query_or_the_body(make_desk: MakeDesk) -> None:
+    desk = make_desk()
+    answers = [
+        await desk.post(ALERT, tail=(desk.token,)),
+        await desk.post({**ALERT, "n": 1}, query={"token": desk.token}),
+        await desk.post({**ALERT, "n": 2, "token": desk.token}, tail=()),
+    ]
+    assert [answer.status for answer in answers] == [200, 200, 200]
+
+
+async def test_a_body_token_allows_for_the_same_errors(make_desk: MakeDesk) -> None:
+    desk = make_desk()
+    body = f'{{"token": "{desk.token}", "price": NaN}}'.encode()
+    assert (await desk.post(body, tail=())).body["error"]["field"] == "price"
+    twice = f'{{"token": "{desk.token}", "size": 1, "size": 1}}'.encode()
+    assert (await desk.post(twice, tail=())).body["error"]["field"] == "size"
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"tail": ()},
+        {"tail": ("wrong",)},
+        {"tail": ("",)},
+        {"tail": ("canary-0123456789abcdefghij", "more")},
+        {"tail": ("CANARY-0123456789ABCDEFGHIJ",)},
+        {"tail": ("canary-0123456789abcdefghi",)},
+        {"tail": ("\udcff",)},
+        {"query": {"token": ""}},
+        {"query": {"token": "wrong"}},
+        {"query": {"Token": "canary-0123456789abcdefghij"}},
+        {"tail": ("wrong",), "query": {"token": "canary-0123456789abcdefghij"}},
+    ],
+)
+async def test_a_bad_or_missing_token_always_gets_the_same_answer(
+    make_desk: MakeDesk, request_: dict[str, Any]
+) -> None:
+    desk = make_desk()
+    for body in (ALERT, b"", b"\xff", b"{}", b"[]", b'{"token": 5}', b'{"token": "wrong"}'):
+        answer = await desk.post(body, **request_)
+        assert answer.status == 401
+        assert dict(answer.body) == {"error": {"field": "token", "reason": "unauthorised", "hint": ""}}
+    assert desk.recorder.published == desk.recorder.quarantined == []
+
+
+async def test_tokens_can_be_replaced_without_a_gap(make_desk: MakeDesk) -> None:
+    desk = make_desk(tokens=[OTHER])
+    assert (await desk.post(ALERT)).status == 200
+    assert (await desk.post({**ALERT, "n": 1}, tail=(OTHER,))).status == 200
+
+
+def test_every_token_is_compared_to_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[bool] = []
+
+    def compare(first: bytes, second: bytes) -> bool:
+        assert len(first) == len(second)
+        compared.append(first == second)
+        return first == second
+
+    monkeypatch.setattr("te_signals_tradingview.tokens.hmac.compare_digest", compare)
+    assert Tokens(["a" * 16, "b" * 20, "c" * 30]).accept("a" * 16)
+    assert compared == [True, False, False]
+    assert not Tokens(["a" * 16, "b" * 20]).accept("d" * 2)
+
+
+async def test_only_listed_addresses_are_heard(make_desk: MakeDesk) -> None:
+    desk = make_desk(allow=["tradingview", "198.51.100.0/24", "2001:db8::/32"])
+    for number, client in enumerate([*TRADINGVIEW, "198.51.100.77", "2001:db8::5", "::ffff:52.89.214.238"]):
+        assert (await desk.post({**ALERT, "n": number}, client=client)).status == 200
+    for client in ("52.89.214.239", "203.0.113.7", "2001:db9::1", "", "unix:", "::ffff:52.89.214.237"):
+        assert (await desk.post(ALERT, client=client)).status == 403
+
+
+async def test_a_stranger_learns_nothing_about_tokens(make_desk: MakeDesk) -> None:
+    desk = make_desk(allow=["198.51.100.1"])
+    right, wrong = await desk.post(ALERT), await desk.post(ALERT, tail=("wrong",))
+    assert right == wrong
+
+
+def test_an_allow_list_names_what_it_does_not_understand() -> None:
+    with pytest.raises(ValueError, match="'tradingwiev' is no IP address"):
+        AllowList(["tradingwiev"])
+
+
+async def test_repeated_bad_tokens_lock_an_address_out(make_desk: MakeDesk) -> None:
+    desk = make_desk(lockout_after=3, lockout_for="1m")
+    for _ in range(3):
+        assert (await desk.post(ALERT, tail=("wrong",))).status == 401
+    await asyncio.sleep(10)
+    for tail in (("wrong",), (desk.token,)):
+        answer = await desk.post(ALERT, tail=tail)
+        assert (answer.status, answer.retry_after) == (429, 50)
+    assert (await desk.post(ALERT, client="198.51.100.1")).status == 200
+    assert desk.count("locked_addresses") == 1
+    await asyncio.sleep(50)
+    assert desk.count("locked_addresses") == 0
+    assert (await desk.post({**ALERT, "n": 1})).status == 200
+
+
+async def test_asking_while_locked_out_does_not_prolong_it(make_desk: MakeDesk) -> None:
+    desk = make_desk(lockout_after=1, lockout_for="1m")
+    await desk.post(ALERT, tail=("wrong",))
+    for _ in range(59):
+        await asyncio.sleep(1)
+        assert (await desk.post(ALERT, tail=("wrong",))).status == 429
+    await asyncio.sleep(1)
+    assert (await desk.post(ALERT)).status == 200
+
+
+async def test_a_right_token_clears_the_record(make_desk: MakeDesk) -> None:
+    desk = make_desk(lockout_after=3)
+    for number in range(5):
+        await desk.post(ALERT, tail=("wrong",))
+        await desk.post(ALERT, tail=("wrong",))
+        assert (await desk.post({**ALERT, "n": number})).status == 200
+
+
+async def test_old_failures_are_forgotten(make_desk: MakeDesk) -> None:
+    desk = make_desk(lockout_after=2, lockout_for="1m")
+    for _ in range(5):
+        assert (await desk.post(ALERT, tail=("wrong",))).status == 401
+        await asyncio.sleep(60)
+
+
+async def test_a_neighbour_in_the_same_ipv6_network_is_the_same_sender(make_desk: MakeDesk) -> None:
+    desk = make_desk(lockout_after=2)
+    await desk.post(ALERT, tail=("wrong",), client="2001:db8::1")
+    await desk.post(ALERT, tail=("wrong",), client="2001:db8::2")
+    assert (await desk.post(ALERT, client="2001:db8::3")).status == 429
+    assert (await desk.post(ALERT, client="2001:db8:0:1::1")).status == 200
+
+
+async def test_nobody_can_lock_tradingview_out(make_desk: MakeDesk) -> None:
+    desk = make_desk(lockout_after=1)
+    for client in (TRADINGVIEW[0], f"::ffff:{TRADINGVIEW[0]}"):
+        for _ in range(5):
+            assert (await desk.post(ALERT, tail=("wrong",), client=client)).status == 401
+    assert (await desk.post(ALERT, client=TRADINGVIEW[0])).status == 200
+
+
+async def test_the_memory_of_bad_tokens_is_bounded() -> None:
+    lockout = Lockout(clock=VirtualClock(), after=1, seconds=60)
+    for number in range(12_000):
+        lockout.failed(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}")
+    assert lockout.locked() == 10_000
+    assert lockout.remaining("10.0.0.0") == 0
+    assert lockout.remaining("10.0.46.223") == 60
+
+
+async def test_a_lock_out_is_said_once(make_desk: MakeDesk, log_lines: list[str]) -> None:
+    desk = make_desk(lockout_after=2)
+    for _ in range(10):
+        await desk.post(json.dumps(ALERT).encode(), tail=("wrong-token-of-somebody",))
+    assert sum("locked out" in line for line in log_lines) == 1
+    assert "wrong-token-of-somebody" not in "".join(log_lines)

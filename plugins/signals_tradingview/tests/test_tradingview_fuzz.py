@@ -1,0 +1,162 @@
+"""Whatever is sent, there is a proper answer, and only a valid alert changes anything."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from te_core.testing import virtual_clock
+
+MakeDesk = Callable[..., Any]
+TOKEN = "canary-0123456789abcdefghij"
+
+scalars = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=20),
+    st.sampled_from(
+        [
+            *(
+                "BTCUSDT.P",
+                "ETHUSDT",
+                "BTCUSD.P",
+                "long",
+                "short",
+                "flat",
+                "buy",
+                "sell",
+                "Exit @ 1",
+                "{{close}}",
+                TOKEN,
+            ),
+            *(
+                "14.08/100",
+                "1/0",
+                "-1/1",
+                "nan/1",
+                "1e999/1e999",
+                "50%",
+                "-0",
+                "1e-99",
+                "9" * 30,
+                "1e99",
+                "\ud800",
+                "\0",
+            ),
+            *(
+                "2026-01-01T00:00:00Z",
+                "9999-12-31T23:59:59-14:00",
+                "1e17",
+                "1767225600000",
+                "0001-01-01",
+                "∞",
+                "\u0661",
+            ),
+        ]
+    ),
+)
+values = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=8,
+)
+names = st.sampled_from(
+    [
+        "symbol",
+        "ticker",
+        "direction",
+        "action",
+        "size",
+        "leverage",
+        "price",
+        "order_price",
+        "signal_seq",
+        "event_id",
+    ]
+    + ["token", "time", "timenow"]
+)
+messages = st.dictionaries(names | st.text(max_size=8), values, max_size=12)
+spelt = messages.map(json.dumps) | messages.map(lambda message: json.dumps(message, ensure_ascii=False))
+bodies = st.one_of(
+    st.binary(max_size=300),
+    st.text(max_size=100).map(lambda text: text.encode("utf-8", "surrogatepass")),
+    spelt.map(lambda text: text.encode("utf-8", "surrogatepass")),
+    st.tuples(spelt, st.integers(0, 200), st.binary(max_size=3)).map(
+        lambda cut: cut[0].encode("utf-8", "surrogatepass")[: cut[1]] + cut[2]
+    ),
+)
+
+
+@settings(deadline=None, max_examples=150)
+@given(sent=st.lists(st.tuples(bodies, st.booleans()), max_size=6))
+def test_every_body_gets_an_answer_and_only_200_changes_something(
+    make_desk: MakeDesk, sent: list[tuple[bytes, bool]]
+) -> None:
+    async def send() -> None:
+        desk = make_desk(lockout_after=10_000)
+        for body, known in sent:
+            before = (list(desk.recorder.published), dict(desk.recorder.current))
+            answer = await desk.post(body, tail=(TOKEN,) if known else ())
+            assert answer.status in ({200, 400, 422} if known else {200, 400, 401, 422})
+            assert answer.status == 200 or before == (desk.recorder.published, desk.recorder.current)
+            assert TOKEN not in json.dumps(dict(answer.body), ensure_ascii=False).encode().decode()
+        for kept in desk.recorder.quarantined:
+            assert "\0" not in (kept.field + kept.reason + kept.body).encode().decode()
+        for signal in desk.recorder.published:
+            assert TOKEN not in json.dumps(signal.detail, ensure_ascii=False).encode().decode()
+
+    virtual_clock.run(send())
+
+
+digits = st.decimals(0, 1000, places=4, allow_nan=False).map(lambda number: f"{number:f}")
+
+
+@st.composite
+def valid_alerts(draw: st.DrawFn) -> tuple[dict[str, Any], Fraction]:
+    """An alert and its depth, worked out in fractions."""
+    over = draw(st.integers(1, 10**6))
+    part = draw(st.integers(0, over))
+    direction = draw(st.sampled_from(["long", "short", "flat", "LONG", "Short", "FLAT", None]))
+    sign = -1 if direction is None and draw(st.booleans()) else 1
+    minus = "-" if sign < 0 or (direction in {"short", "Short"} and draw(st.booleans())) else ""
+    share = Fraction(part, over)
+    size: Any = f"{minus}{part}/{over}"
+    if draw(st.booleans()):
+        cents = int(share * 10_000)
+        share = Fraction(cents, 10_000)
+        plain = Decimal(cents) / 10_000
+        size = draw(
+            st.sampled_from([f"{minus}{plain}", f"{minus}{plain * 100}%", f" {minus}{plain:f} / 1.0 "])
+        )
+    depth = {None: sign, "long": 1, "short": -1, "flat": 0}[direction and direction.lower()] * share
+    fields = {"symbol": "BINANCE:ETHUSDT.P", "direction": direction, "size": size, "price": draw(digits)}
+    if depth == 0 and direction is not None and direction.lower() == "flat":
+        fields["size"] = draw(st.sampled_from([size, "Exit @ 3263.55", "", None, "?"]))
+    return fields, depth
+
+
+@settings(deadline=None, max_examples=300)
+@given(valid_alerts())
+def test_every_valid_alert_asks_for_the_depth_that_was_meant(
+    make_desk: MakeDesk, alert: tuple[dict[str, Any], Fraction]
+) -> None:
+    fields, expected = alert
+
+    async def send() -> Any:
+        desk = make_desk()
+        answer = await desk.post(fields)
+        assert answer.status == 200, answer.body
+        return desk.recorder.published[0]
+
+    signal = virtual_clock.run(send())
+    assert abs(Fraction(signal.depth) - expected) < Fraction(1, 10**27)
+    assert (signal.depth == 0) == (expected == 0)
+    assert signal.price == (Decimal(fields["price"]) or None)

@@ -1,0 +1,72 @@
+"""No token leaves the source, wherever a sender puts it (I12)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from te_core.testing import virtual_clock
+
+TOKEN = "canary-0123456789abcdefghij"
+ESCAPED = "".join(f"\\u{ord(char):04X}" for char in TOKEN)
+MIXED = "\\u0063" + TOKEN[1:]
+ALERT = {"symbol": "ETHUSDT", "direction": "long", "size": "50%"}
+
+
+def bodies() -> list[str]:
+    fields = (*ALERT, "action", "price", "leverage", "signal_seq", "event_id", "timenow", "comment", "token")
+    messages: list[dict[str, Any]] = [
+        {**ALERT, field: value} for field in fields for value in (TOKEN, f"x{TOKEN}y", [{TOKEN: TOKEN}])
+    ]
+    messages += [{**ALERT, TOKEN: 1}, {**ALERT, "a": {"b": TOKEN}}, {TOKEN: TOKEN}]
+    plain = [json.dumps(message) for message in messages]
+    broken = [text[:-1] for text in plain] + [
+        f'{{"{TOKEN}": 1, "{TOKEN}": 2}}',
+        f'{{"{TOKEN}": NaN}}',
+        TOKEN,
+        f'"{TOKEN}"',
+    ]
+    return [body.replace(TOKEN, spelling) for body in plain + broken for spelling in (TOKEN, ESCAPED, MIXED)]
+
+
+def everything_shown(desk: Any, answers: list[Any], log_lines: list[str]) -> str:
+    recorder = desk.recorder
+    return repr((answers, recorder.published, recorder.quarantined, desk.source.status(), log_lines))
+
+
+@pytest.mark.parametrize("where", ["path", "query", "body", "nowhere"])
+async def test_no_token_comes_out_again(
+    make_desk: Callable[..., Any], log_lines: list[str], where: str
+) -> None:
+    desk = make_desk(lockout_after=10_000)
+    places: dict[str, dict[str, Any]] = {"path": {"tail": (TOKEN,)}, "query": {"query": {"token": TOKEN}}}
+    answers = []
+    for body in bodies():
+        told = body.replace("{", f'{{"token": "{TOKEN}", ', 1) if where == "body" else body
+        answers.append(await desk.post(told.encode(), **places.get(where, {"tail": ()})))
+    assert {answer.status for answer in answers} <= {200, 400, 401, 422}
+    assert where == "nowhere" or desk.recorder.quarantined
+    shown = everything_shown(desk, answers, log_lines).lower()
+    for spelling in (TOKEN, ESCAPED, MIXED):
+        assert spelling.lower() not in shown
+        assert repr(spelling)[1:-1].lower() not in shown
+
+
+@settings(deadline=None)
+@given(before=st.text(max_size=30), after=st.text(max_size=30), cut=st.integers(0, 80), broken=st.booleans())
+def test_no_half_of_a_token_is_kept(
+    make_desk: Callable[..., Any], before: str, after: str, cut: int, broken: bool
+) -> None:
+    body = json.dumps({"symbol": before + TOKEN + after}, ensure_ascii=False)
+
+    async def send() -> str:
+        desk = make_desk(quarantine_body_limit=cut)
+        await desk.post((body[:-1] if broken else body).encode("utf-8", "replace"))
+        return repr(desk.recorder.quarantined)
+
+    assert TOKEN[:12] not in virtual_clock.run(send())

@@ -1,0 +1,210 @@
+"""What a sender is answered, and what becomes of what was sent."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from te_core.api import JournalError, NotReady
+from te_core.testing.fakes import SourceRecorder
+
+MakeDesk = Callable[..., Any]
+ALERT = {
+    "symbol": "BYBIT:BTCUSDT.P",
+    "direction": "short",
+    "action": "sell",
+    "size": "-14.08/100",
+    "price": "64000",
+}
+FLAT = {"symbol": "BTCUSDT.P", "direction": "flat", "action": "buy", "size": "Exit @ 3263.55"}
+
+
+async def test_an_alert_becomes_a_signal(make_desk: MakeDesk) -> None:
+    desk = make_desk()
+    alert = {
+        **ALERT,
+        "timenow": "2025-12-31T23:59:58Z",
+        "leverage": "3",
+        "event_id": "e1",
+        "comment": "breakout",
+    }
+    answer = await desk.post(alert)
+    assert (answer.status, dict(answer.body)) == (
+        200,
+        {"status": "accepted", "symbol": "BTCUSDT", "depth": "-0.1408"},
+    )
+    [signal] = desk.recorder.published
+    assert (signal.source, signal.symbol, signal.depth) == ("tradingview", "BTCUSDT", Decimal("-0.1408"))
+    assert (signal.price, signal.leverage, signal.sequence) == (Decimal(64000), Decimal(3), None)
+    assert signal.time == desk.recorder.clock.now() - timedelta(seconds=2)
+    assert signal.received_at == desk.recorder.clock.now()
+    assert signal.detail == {
+        "spelling": "BYBIT:BTCUSDT.P",
+        "event_id": "e1",
+        "extra": {"comment": "breakout"},
+    }
+    assert (signal.current, signal.rule) == (True, "first")
+
+
+async def test_the_answer_waits_until_the_signal_is_durable(make_desk: MakeDesk) -> None:
+    desk = make_desk(recorder=SourceRecorder(durable_after=2))
+    posting = asyncio.create_task(desk.post(ALERT))
+    await asyncio.sleep(1.9)
+    assert not posting.done()
+    assert (await posting).status == 200
+
+
+async def test_without_a_time_of_its_own_an_alert_was_said_when_it_came(make_desk: MakeDesk) -> None:
+    desk = make_desk()
+    await desk.post(ALERT)
+    assert desk.recorder.published[0].time == desk.recorder.published[0].received_at
+
+
+@pytest.mark.parametrize("failure", [NotReady("stopping"), JournalError("disk full at /secret/place")])
+async def test_what_could_not_be_kept_is_asked_for_again(make_desk: MakeDesk, failure: Exception) -> None:
+    desk = make_desk()
+    desk.recorder.failure = failure
+    answer = await desk.post(ALERT)
+    assert answer.status == 503  # TradingView re-sends after any 5xx but 504
+    assert answer.retry_after == 5
+    assert "/secret/place" not in str(answer.body)
+    assert desk.count("not_kept") == 1
+    desk.recorder.failure = None
+    assert (await desk.post(ALERT)).body["status"] == "accepted"
+
+
+async def test_a_byte_identical_redelivery_changes_nothing(make_desk: MakeDesk) -> None:
+    desk = make_desk()
+    assert (await desk.post(ALERT)).body["status"] == "accepted"
+    await desk.post({**ALERT, "direction": "flat"})
+    for _ in range(3):
+        await asyncio.sleep(5)
+        answer = await desk.post(ALERT)
+        assert (answer.status, answer.body["status"]) == (200, "duplicate")
+    assert desk.recorder.depths() == {"BTCUSDT": 0}
+    assert len(desk.recorder.published) == 2
+
+
+async def test_after_the_window_the_same_words_are_a_new_alert(make_desk: MakeDesk) -> None:
+    desk = make_desk(dedupe_window="20s")
+    await desk.post(ALERT)
+    await asyncio.sleep(20.001)
+    assert (await desk.post(ALERT)).body["status"] == "accepted"
+
+
+async def test_distinct_alerts_are_never_merged(make_desk: MakeDesk) -> None:
+    desk = make_desk()
+    for number in range(5):
+        assert (await desk.post({**ALERT, "n": number})).body["status"] == "accepted"
+    assert len({signal.delivery_id for signal in desk.recorder.published}) == 5
+
+
+async def test_a_late_alert_is_kept_and_not_followed(make_desk: MakeDesk) -> None:
+    desk = make_desk()
+    await desk.post({**ALERT, "signal_seq": 10})
+    answer = await desk.post({**FLAT, "signal_seq": "9"})
+    assert (answer.status, answer.body["status"]) == (200, "superseded")
+    late = desk.recorder.published[1]
+    assert (late.current, late.rule) == (False, "sequence")
+    assert desk.recorder.depths() == {"BTCUSDT": Decimal("-0.1408")}
+
+
+async def test_alerts_in_flight_together_count_in_the_order_of_arrival(make_desk: MakeDesk) -> None:
+    desk = make_desk(recorder=SourceRecorder(durable_after=1))
+    answers = await asyncio.gather(
+        desk.post({**ALERT, "signal_seq": 2}),
+        desk.post({**FLAT, "signal_seq": 1}),
+        desk.post({**ALERT, "signal_seq": 3}),
+    )
+    assert [answer.body["status"] for answer in answers] == ["accepted", "superseded", "accepted"]
+
+
+async def test_symbols_are_ordered_apart(make_desk: MakeDesk) -> None:
+    desk = make_desk()
+    await desk.post({**ALERT, "signal_seq": 10})
+    assert (await desk.post({**ALERT, "symbol": "ETHUSDT", "signal_seq": 1})).body["status"] == "accepted"
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe{}", b"", b"buy", b'{"size": NaN}', b"[1]"])
+async def test_a_body_that_is_no_json_object_is_400(make_desk: MakeDesk, content: bytes) -> None:
+    desk = make_desk()
+    answer = await desk.post(content)
+    assert answer.status == 400
+    assert set(answer.body["error"]) == {"field", "reason", "hint"}
+    assert len(desk.recorder.quarantined) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"symbol": None}, "symbol"),
+        ({"symbol": "SOLUSDT.P"}, "symbol"),
+        ({"symbol": "BTCUSD.P"}, "symbol"),
+        ({"direction": "sideways"}, "direction"),
+        ({"action": "hold"}, "action"),
+        ({"size": "nan/100"}, "size"),
+        ({"size": "1/0"}, "size"),
+        ({"size": "150/100"}, "size"),
+        ({"direction": "long"}, "size"),
+        ({"size": None}, "size"),
+        ({"size": "Exit @ 1"}, "size"),
+        ({"leverage": "-1"}, "leverage"),
+        ({"price": "x"}, "price"),
+        ({"timenow": "2030-01-01T00:00:00Z"}, "timenow"),
+    ],
+)
+async def test_a_wrong_field_is_422_and_changes_nothing(
+    make_desk: MakeDesk, change: dict[str, Any], field: str
+) -> None:
+    desk = make_desk()
+    answer = await desk.post({**ALERT, **change})
+    assert answer.status == 422
+    assert answer.body["error"]["field"] == field
+    assert answer.body["error"]["reason"]
+    assert desk.recorder.published == []
+    [kept] = desk.recorder.quarantined
+    assert (kept.source, kept.field, kept.reason) == ("tradingview", field, answer.body["error"]["reason"])
+    assert kept.received_at == desk.recorder.clock.now()
+    assert '"symbol"' in kept.body
+    assert desk.count("refused") == 1
+
+
+async def test_what_is_kept_of_a_refused_body_is_bounded(make_desk: MakeDesk) -> None:
+    desk = make_desk(quarantine_body_limit=10)
+    await desk.post(b"x" * 60_000)
+    assert desk.recorder.quarantined[0].body == "x" * 10 + "…"
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"])
+async def test_only_post_is_taken(make_desk: MakeDesk, method: str) -> None:
+    desk = make_desk()
+    assert (await desk.post(ALERT, method=method)).status == 405
+    assert desk.recorder.published == []
+
+
+async def test_every_answer_is_counted(make_desk: MakeDesk) -> None:
+    desk = make_desk(allow=["203.0.113.0/24"])
+    await desk.post({**ALERT, "signal_seq": 5})
+    await desk.post({**ALERT, "signal_seq": 5})
+    await desk.post({**ALERT, "signal_seq": 4})
+    await desk.post({})
+    await desk.post(ALERT, tail=("wrong",))
+    await desk.post(ALERT, client="198.51.100.1")
+    await desk.post(ALERT, method="GET")
+    assert desk.source.status() == {
+        "accepted": 1,
+        "duplicate": 1,
+        "superseded": 1,
+        "refused": 1,
+        "not_kept": 0,
+        "unauthorised": 1,
+        "locked_out": 0,
+        "forbidden": 1,
+        "wrong_method": 1,
+        "locked_addresses": 0,
+    }
