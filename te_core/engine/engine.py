@@ -13,6 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import BaseModel
+
 from te_core.clock import Clock
 from te_core.contracts.exchange import AccountContext
 from te_core.contracts.source import SourceContext
@@ -32,7 +34,8 @@ from te_core.model.event import Event
 from te_core.model.signal import QuarantinedInput, Signal
 from te_core.model.target import Blend
 from te_core.plugins.registry import Registry
-from te_core.settings.resolve import Resolved
+from te_core.settings.resolution import Resolved
+from te_core.settings.schema import AccountSettings
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
@@ -138,43 +141,35 @@ class Engine:
 
     async def _apply_account(self, name: str) -> None:
         assert self.resolved is not None
-        settings = self.resolved.settings
-        section = settings.accounts.get(name)
+        section = self.resolved.settings.accounts.get(name)
         runner = self.accounts.get(name)
-        if section is None:
+        gone = self._why_gone(section)
+        if gone or section is None:
             if runner is not None:
-                await runner.stop(
-                    Running.DISABLED, "removed from the settings: its positions are left as they are"
-                )
+                await runner.stop(Running.DISABLED, f"{gone}: its positions are left as they are")
                 self._ledger.forget(name)
             return
-        enabled = section.enabled and settings.plugin_enabled(section.plugin)
-        wanted = WorkerSettings(
-            account=section,
-            limits=combine(settings.limits, section.limits),
-            engine=settings.engine,
-            enabled=enabled,
-        )
-        if runner is None:
-            runner = self._new_account(name, wanted)
-        elif runner.worker.settings != wanted:
-            runner.worker.configure(wanted)
+        runner = self._account_runner(name, section)
         options = self.resolved.account_options.get(name)
+        key = (section.plugin, options)
         if options is None:
             await runner.stop(Running.UNAVAILABLE, self.resolved.unavailable.get(f"accounts.{name}", ""))
-            return
-        key = (section.plugin, options)
-        if (
-            not enabled
-            and not runner.running
-            and all(state.at_rest for state in runner.worker.states.values())
-        ):
+        elif not section.enabled and not runner.running and runner.worker.at_rest:
             runner.health.set(Running.DISABLED)
-            return
-        if runner.key == key and runner.running:
-            return
-        await runner.stop(Running.STARTING)
-        context = AccountContext(
+        elif runner.key != key or not runner.running:
+            await runner.stop(Running.STARTING)
+            spec = self.registry.exchanges[section.plugin]
+            runner.start(key, spec, self._account_context(name, options))
+
+    def _why_gone(self, section: AccountSettings | None) -> str:
+        assert self.resolved is not None
+        if section is None:
+            return "removed from the settings"
+        on = self.resolved.settings.plugin_enabled(section.plugin)
+        return "" if on else f"plugin {section.plugin} is switched off"
+
+    def _account_context(self, name: str, options: BaseModel) -> AccountContext[BaseModel]:
+        return AccountContext(
             name=name,
             options=options,
             clock=self._clock,
@@ -183,7 +178,23 @@ class Engine:
             signal_price=self.intake.price,
             http=self._http,
         )
-        runner.start(key, self.registry.exchanges[section.plugin], context)
+
+    def _account_runner(self, name: str, section: AccountSettings) -> AccountRunner:
+        """Give the account's runner with its worker told of the present settings."""
+        assert self.resolved is not None
+        settings = self.resolved.settings
+        wanted = WorkerSettings(
+            account=section,
+            limits=combine(settings.limits, section.limits),
+            engine=settings.engine,
+            enabled=section.enabled,
+        )
+        runner = self.accounts.get(name)
+        if runner is None:
+            return self._new_account(name, wanted)
+        if runner.worker.settings != wanted:
+            runner.worker.configure(wanted)
+        return runner
 
     def _new_account(self, name: str, settings: WorkerSettings) -> AccountRunner:
         log = self._log.bind(account=name)

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from typing import TypeVar
 
 from te_core.clock import Clock
@@ -35,16 +36,20 @@ class Snapshot:
     positions: Reading[Mapping[str, Position]]
     prices: Reading[Mapping[str, Decimal]]
 
+    def readings(self) -> Mapping[str, object]:
+        """Give the readings by name."""
+        return {"equity": self.equity, "positions": self.positions, "prices": self.prices}
+
     def price(self, symbol: str) -> Decimal | None:
         """Price of a symbol, or None when it is not known."""
         return None if isinstance(self.prices, Unknown) else self.prices.value.get(symbol)
 
 
-async def read(what: str, call: Awaitable[Known[T]]) -> Reading[T]:
-    """Await one read; a failure that a plugin reports becomes its reason. ``AuthError`` and defects pass through."""
+async def read(what: str, call: Callable[[], Awaitable[Known[T]]]) -> Reading[T]:
+    """Make one read; a failure that a plugin reports becomes its reason. ``AuthError`` and defects pass through."""
     try:
         async with asyncio.timeout(READ_TIMEOUT.total_seconds()):
-            return await call
+            return await call()
     except TimeoutError:
         return Unknown(reason=f"{what}: no answer within {READ_TIMEOUT.total_seconds():g} s")
     except NotReady as error:
@@ -59,14 +64,14 @@ class AccountReader:
     def __init__(self, account: ExchangeAccount, clock: Clock) -> None:
         self._account = account
         self._clock = clock
-        self._positions = SharedRead(lambda: read("positions", account.positions()))
+        self._positions = SharedRead(lambda: read("positions", account.positions))
         self._instruments: dict[str, Instrument] = {}
         self._asked: dict[str, float] = {}
 
     async def snapshot(self, symbols: Sequence[str]) -> Snapshot:
         """Read equity, positions and the prices of ``symbols`` at the same time."""
         equity, positions, prices = await asyncio.gather(
-            read("equity", self._account.equity()), self.positions(), self._prices(symbols)
+            read("equity", self._account.equity), self.positions(), self._prices(symbols)
         )
         return Snapshot(equity=equity, positions=positions, prices=prices)
 
@@ -77,7 +82,7 @@ class AccountReader:
     async def _prices(self, symbols: Sequence[str]) -> Reading[Mapping[str, Decimal]]:
         if not symbols:
             return Known(value={}, as_of=self._clock.now())
-        return await read("prices", self._account.prices(symbols))
+        return await read("prices", partial(self._account.prices, symbols))
 
     def instrument(self, symbol: str) -> Instrument | None:
         """Give a symbol's instrument as last read."""
@@ -93,7 +98,7 @@ class AccountReader:
         due = [symbol for symbol in symbols if now - self._asked.get(symbol, -1e9) >= self._age(symbol)]
         if not due:
             return None
-        reading = await read("instruments", self._known_instruments(due))
+        reading = await read("instruments", partial(self._known_instruments, due))
         if isinstance(reading, Unknown):
             return reading
         self._instruments.update(reading.value)

@@ -90,6 +90,10 @@ class SymbolState:
         self.drifting = False
         self.succeeded()
 
+    def wait(self, now: float, seconds: float) -> None:
+        """Hold increases back for some seconds from ``now`` (monotonic)."""
+        self.retry_at = now + seconds if seconds > 0 else 0.0
+
     def succeeded(self) -> None:
         """Forget earlier failures."""
         self.failures, self.retry_at, self.retry_reduction = 0, 0.0, False

@@ -23,15 +23,16 @@ from te_core.engine.executor import Execution, Superseded, Surroundings, confirm
 from te_core.engine.exposure import ExposureLedger
 from te_core.engine.limits import Limits
 from te_core.engine.outage import Outages
-from te_core.engine.plan import OrderStep
+from te_core.engine.precedence import first_to_go
 from te_core.engine.reader import AccountReader, Snapshot
+from te_core.engine.resync import Resync
 from te_core.engine.symbol import SymbolState
-from te_core.errors import AuthError, NotReady, OutcomeUnknown, RateLimited
+from te_core.errors import AuthError, NotReady, OutcomeUnknown, RateLimited, TradeEngineError
 from te_core.journal.journal import Journal
 from te_core.journal.memory import Book
 from te_core.model.event import Event
 from te_core.model.order import Intent
-from te_core.model.position import Position
+from te_core.model.position import Equity, Position
 from te_core.model.reading import Known, Reading, Unknown
 from te_core.model.target import Blend, Target
 from te_core.settings.schema import AccountSettings, EngineSettings
@@ -88,7 +89,7 @@ class AccountWorker:
         self._stopping = False
         self._next_resync = 0.0
         self._paused_until = 0.0
-        self._read_failures = 0
+        self._resync = Resync(outages)
         self._fatal: BaseException | None = None
         self._around: Surroundings | None = None
         self._slots = asyncio.Semaphore(settings.account.concurrency)
@@ -107,6 +108,11 @@ class AccountWorker:
         if symbol not in self.states:
             self.states[symbol] = SymbolState(symbol=symbol, log=self._log.bind(symbol=symbol))
         return self.states[symbol]
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing is held, wanted or under way on any symbol."""
+        return all(state.at_rest for state in self.states.values())
 
     # -- targets
 
@@ -238,14 +244,11 @@ class AccountWorker:
         """Seconds until the next pass is due; None: only when woken."""
         now = self._clock.monotonic()
         due = [state.retry_at for state in self.states.values() if state.retry_at and state.task is None]
-        if not self._rests():
+        if self.settings.enabled or not self.at_rest:
             due.append(self._next_resync)
         if self._wanted:
             due.append(now)
         return max(min(due), self._paused_until) - now if due else None
-
-    def _rests(self) -> bool:
-        return not self.settings.enabled and all(state.at_rest for state in self.states.values())
 
     # -- a pass
 
@@ -259,37 +262,17 @@ class AccountWorker:
             return
         self._observe(snapshot, snapshot.positions)
         decisions = [(state, self._decide(around, state, snapshot)) for state in list(self.states.values())]
-        self._carry_out(around, [(state, decision) for state, decision in decisions if decision is not None])
+        work = [(state, decision) for state, decision in decisions if decision is not None]
+        self._carry_out(around, work, snapshot.equity)
 
     async def _read(self, around: Surroundings) -> Snapshot:
         symbols = [state.symbol for state in self.states.values() if state.target and state.target.depth != 0]
         missing = await around.reader.load_instruments(symbols)
         snapshot = await around.reader.snapshot(symbols)
-        self._next_resync = self._clock.monotonic() + self._resync_after(
-            {
-                "instruments": missing,
-                "equity": snapshot.equity,
-                "positions": snapshot.positions,
-                "prices": snapshot.prices,
-            }
-        )
+        pause = self._resync.after({**snapshot.readings(), "instruments": missing}, self.settings.engine)
+        self._next_resync = self._clock.monotonic() + pause.total_seconds()
         self.snapshot = snapshot
         return snapshot
-
-    def _resync_after(self, readings: Mapping[str, object]) -> float:
-        """Note which reads failed; gives the seconds until the next one. Failed reads are repeated sooner."""
-        failed = {what: reading for what, reading in readings.items() if isinstance(reading, Unknown)}
-        for what in readings:
-            if what in failed:
-                self._outages.failing(what, failed[what].reason)
-            else:
-                self._outages.well(what)
-        resync = self.settings.engine.resync
-        self._read_failures = self._read_failures + 1 if failed else 0
-        if not failed:
-            return resync.total_seconds()
-        asked = max(reading.retry_after or 0 for reading in failed.values())
-        return max(min(self._pause(self._read_failures), resync).total_seconds(), asked)
 
     def _pause(self, failures: int) -> timedelta:
         engine = self.settings.engine
@@ -297,19 +280,15 @@ class AccountWorker:
 
     def _observe(self, snapshot: Snapshot, positions: Known[Mapping[str, Position]]) -> None:
         """Take the read into the exposure ledger, except where an own order is under way or newer."""
-        self.foreign = {}
-        for symbol, position in positions.value.items():
-            state = self.states.get(symbol)
-            if position.quantity != 0 and (state is None or state.goal is None):
-                self.foreign[symbol] = position.quantity
-            if state is None:
-                price = snapshot.price(symbol) or position.entry_price or ZERO
-                self._ledger.observe(self.name, symbol, position.quantity * price)
-        for symbol, state in self.states.items():
-            if state.task is None and not (state.touched and state.touched > positions.as_of):
-                held = positions.value.get(symbol)
-                price = snapshot.price(symbol) or (held.entry_price if held else None) or ZERO
-                self._ledger.observe(self.name, symbol, (held.quantity if held else ZERO) * price)
+        held = {symbol: p for symbol, p in positions.value.items() if p.quantity != 0}
+        ours = {symbol for symbol, state in self.states.items() if state.goal is not None}
+        self.foreign = {symbol: p.quantity for symbol, p in held.items() if symbol not in ours}
+        for symbol in dict.fromkeys([*self.states, *held]):
+            state, position = self.states.get(symbol), held.get(symbol)
+            if state is not None and (state.task or (state.touched and state.touched > positions.as_of)):
+                continue
+            price = snapshot.price(symbol) or (position.entry_price if position else None) or ZERO
+            self._ledger.observe(self.name, symbol, (position.quantity if position else ZERO) * price)
 
     def _decide(self, around: Surroundings, state: SymbolState, snapshot: Snapshot) -> Decision | None:
         if state.task is not None or state.target is None or state.open:
@@ -383,26 +362,15 @@ class AccountWorker:
             Event(at=self._clock.now(), kind=kind, text=text, account=self.name, symbol=state.symbol)
         )
 
-    def _carry_out(self, around: Surroundings, work: list[tuple[SymbolState, Decision]]) -> None:
-        """Start what was decided. When free margin does not cover the increases, reductions go first."""
-        reducing = [(state, decision) for state, decision in work if decision.plan.reduces]
-        if 0 < len(reducing) < len(work) and self._margin_is_short(decision for _, decision in work):
-            for state, _ in reducing:
-                state.replan = True
-            work = reducing
-        for state, decision in work:
+    def _carry_out(
+        self, around: Surroundings, work: list[tuple[SymbolState, Decision]], equity: Reading[Equity]
+    ) -> None:
+        """Start what was decided. While free margin does not cover the increases, reductions go first."""
+        beginning = first_to_go([decision for _, decision in work], equity)
+        for index in beginning:
+            state, decision = work[index]
+            state.replan = len(beginning) < len(work)
             self._start(state, Execution(around, state, decision).run)
-
-    def _margin_is_short(self, decisions: Iterable[Decision]) -> bool:
-        equity = self.snapshot.equity if self.snapshot else None
-        if not isinstance(equity, Known) or equity.value.free is None:
-            return False
-        needed = ZERO
-        for decision in decisions:
-            for step in decision.plan.steps:
-                if decision.goal and isinstance(step, OrderStep) and not step.reduce_only:
-                    needed += step.quantity * decision.goal.price / decision.goal.leverage
-        return needed > equity.value.free
 
     # -- one symbol
 
@@ -437,13 +405,13 @@ class AccountWorker:
 
     def _plan_again(self, state: SymbolState) -> None:
         """Plan again after a miss without an error (partial fill, settled intent): first at once, then backing off."""
-        state.retry_at = 0.0
+        pause = timedelta(0)
         if not state.replan and not state.confirmed:
             state.failures += 1
-            pause = self._pause(state.failures - 1).total_seconds()
-            state.retry_at = self._clock.monotonic() + pause if pause else 0.0
+            pause = self._pause(state.failures - 1)
         state.replan = False
-        if not state.retry_at:
+        state.wait(self._clock.monotonic(), pause.total_seconds())
+        if not pause:
             self.wake()
 
     def _failed(self, state: SymbolState, error: BaseException) -> None:
@@ -451,10 +419,11 @@ class AccountWorker:
         state.status, state.reason = Status.WAITING, str(error) or type(error).__name__
         state.retry_reduction = state.reducing
         pause = REDUCTION_RETRY if state.reducing else self._pause(state.failures)
-        asked = error.retry_after or 0.0 if isinstance(error, NotReady) else 0.0
-        state.retry_at = self._clock.monotonic() + max(pause.total_seconds(), asked)
+        asked = (error.retry_after or 0.0) if isinstance(error, NotReady) else 0.0
+        now = self._clock.monotonic()
+        state.wait(now, max(pause.total_seconds(), asked))
         if isinstance(error, RateLimited):
-            self._paused_until = max(self._paused_until, self._clock.monotonic() + (asked or 1.0))
-        if not isinstance(error, NotReady | TimeoutError) and type(error).__module__ != "te_core.errors":
+            self._paused_until = max(self._paused_until, now + (asked or 1.0))
+        if not isinstance(error, TradeEngineError | TimeoutError):
             state.log.opt(exception=error).error("defect: {}", state.reason)
         self._outages.failing(state.symbol, state.reason)
