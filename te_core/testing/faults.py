@@ -24,16 +24,18 @@ T = TypeVar("T")
 class Fault:
     """What happens to one call, in this order.
 
-    ``delay``: seconds until the request arrives. ``refused``: raised, and nothing was executed. ``stale``: a read
-    gives its previous answer again, old time included. ``share``: the part of an order that fills (0 … 1, rounded
-    to the step); the rest is cancelled. ``lost``: raised instead of the answer, after the request was executed.
-    ``late``: the request is executed only this many seconds after ``lost`` (or ``OutcomeUnknown``) was raised.
+    ``delay``: seconds until the request arrives. ``refused``: raised, and nothing was executed. ``stale``: a
+    read gives its previous answer again, old time included. ``share``: the part of an order that fills (0 …
+    1, rounded to the step); the rest is cancelled. ``silence``: seconds between execution and answer.
+    ``lost``: raised instead of the answer, after the request was executed. ``late``: the request is executed
+    only this many seconds after ``lost`` (or ``OutcomeUnknown``) was raised.
     """
 
     delay: float = 0
     refused: TradeEngineError | None = None
     stale: bool = False
     share: Decimal | None = None
+    silence: float = 0
     lost: TradeEngineError | None = None
     late: float = 0
 
@@ -78,8 +80,8 @@ def seeded(chance: Callable[[], float], rates: Mapping[str, Sequence[tuple[float
 class FaultyAccount(ExchangeAccount):
     """Passes every call on to ``inner``, except where a fault stands.
 
-    ``faults`` may be replaced at any time; ``inject`` goes before it. ``calls`` counts by method, ``sent`` has every
-    order that was handed in, executed or not.
+    ``faults`` may be replaced at any time; ``inject`` goes before it. ``calls`` counts by method, ``sent``
+    has every order that was handed in, executed or not.
     """
 
     def __init__(self, inner: ExchangeAccount, faults: Faults = no_faults) -> None:
@@ -169,6 +171,8 @@ class FaultyAccount(ExchangeAccount):
             raise (fault.lost or OutcomeUnknown("no answer in time")).with_traceback(None)
         answer = await request()
         self._answers[method] = answer
+        if fault.silence:
+            await asyncio.sleep(fault.silence)
         if fault.lost:
             raise fault.lost.with_traceback(None)
         return answer

@@ -1,14 +1,27 @@
-"""A paper exchange that tests can move: prices, trades by hand, liquidations, faults, restarts."""
+"""A paper exchange that tests can move: prices, trades by hand, liquidations, troubles, restarts."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from te_core.api import AccountContext, Clock, Known, MarginMode, OrderRequest, Side
-from te_core.testing.faults import FaultyAccount
+from te_core.api import (
+    AccountContext,
+    AuthError,
+    Clock,
+    Known,
+    MarginMode,
+    OrderRequest,
+    OutcomeUnknown,
+    RateLimited,
+    Side,
+)
+from te_core.testing.faults import Fault, FaultyAccount
+from te_core.testing.venue import Ability, Execution, Venue
 from te_exchange_paper.account import PaperAccount
 from te_exchange_paper.options import PaperOptions
 from te_exchange_paper.store import ExecutedOrder
@@ -20,68 +33,114 @@ if TYPE_CHECKING:
 BY_HAND = "by-hand-"
 
 
-class PaperVenue:
-    """The exchange's side of a paper account. ``options`` are those of ``[accounts.<name>]``."""
+class PaperVenue(Venue):
+    """The exchange's side of a paper account. ``options`` are those of ``[accounts.<name>]``.
 
-    def __init__(self, state_dir: Path, *, clock: Clock, log: Logger, **options: Any) -> None:
-        self.signal_prices: dict[str, Decimal] = {}
+    ``account`` is the present connection, wrapped so that faults can be injected. ``market`` has the prices
+    that signals state; they may be changed at any time.
+    """
+
+    abilities = frozenset(Ability)
+
+    def __init__(
+        self, folder: Path, *, clock: Clock, log: Logger, market: Mapping[str, Decimal], **options: Any
+    ) -> None:
+        self.clock = clock
+        self.market = dict(market)
+        self.symbols: Sequence[str] = tuple(market)
         self._context = AccountContext(
             name="paper",
             options=PaperOptions.model_validate(options),
             clock=clock,
             log=log,
-            state_dir=state_dir,
+            state_dir=folder,
             signal_price=self._signal_price,
             http=_no_http,
         )
         self._numbers = count(1)
-        self.account = FaultyAccount(PaperAccount(self._context))
+        self._troubles: Counter[Ability] = Counter()
+        self.account = self.connect()
 
-    def reconnect(self) -> FaultyAccount:
-        """Give a new instance of the same account, as after a restart; the earlier one must be closed."""
-        self.account = FaultyAccount(PaperAccount(self._context))
+    def connect(self) -> FaultyAccount:
+        """Give a new connection to the account; the earlier one must be closed before this one is opened."""
+        self._paper = self.make_paper(self._context)
+        self.account = FaultyAccount(self._paper, self._trouble)
         return self.account
 
-    def set_price(self, symbol: str, price: Decimal) -> None:
-        """Let a signal state a price; fixed ones in ``options`` go before it."""
-        self.signal_prices[symbol] = price
+    def make_paper(self, context: AccountContext[PaperOptions]) -> PaperAccount:
+        """Give the account behind a connection; tests may replace it."""
+        return PaperAccount(context)
 
-    async def trade(self, symbol: str, quantity: Decimal, *, reduce_only: bool = False) -> None:
+    async def trade(self, symbol: str, quantity: Decimal) -> None:
         """Trade a signed quantity by hand, as a user does at the exchange."""
-        await self.account.inner.place_order(
-            OrderRequest(
-                client_order_id=f"{BY_HAND}{next(self._numbers)}",
-                symbol=symbol,
-                side=Side.of(quantity),
-                quantity=abs(quantity),
-                reduce_only=reduce_only,
-                leverage=1,
-                margin_mode=MarginMode.ISOLATED,
-                reference_price=self.signal_prices.get(symbol, Decimal(0)),
-            )
+        order = OrderRequest(
+            client_order_id=f"{BY_HAND}{next(self._numbers)}",
+            symbol=symbol,
+            side=Side.of(quantity),
+            quantity=abs(quantity),
+            reduce_only=False,
+            leverage=1,
+            margin_mode=MarginMode.ISOLATED,
+            reference_price=self.market[symbol],
         )
+        await self._paper.place_order(order)
 
     async def position(self, symbol: str) -> Decimal:
-        """Give the signed quantity that is held, past every fault."""
-        held = (await self.account.inner.positions()).value.get(symbol)
+        """Give the signed quantity that is held."""
+        held = (await self._paper.positions()).value.get(symbol)
         return held.quantity if held else Decimal(0)
 
     async def liquidate(self, symbol: str) -> None:
         """Move the price just past the position's liquidation price."""
-        position = (await self.account.inner.positions()).value[symbol]
+        position = (await self._paper.positions()).value[symbol]
         assert position.liquidation_price is not None, f"no price liquidates {symbol}"
         beyond = Decimal("0.999") if position.quantity > 0 else Decimal("1.001")
-        self.set_price(symbol, position.liquidation_price * beyond)
+        self.market[symbol] = position.liquidation_price * beyond
 
-    def executed(self) -> list[ExecutedOrder]:
-        """Give the engine's orders that were executed, oldest first; those by hand are left out."""
-        assert isinstance(self.account.inner, PaperAccount)
-        orders = self.account.inner.executed_orders()
+    def orders(self) -> list[ExecutedOrder]:
+        """Give the executed orders with their prices and fees, oldest first, without those by hand."""
+        orders = self._paper.executed_orders()
         return [order for order in orders if not order.client_order_id.startswith(BY_HAND)]
 
+    async def executed(self) -> Sequence[Execution]:
+        """Give the executed orders, oldest first, without those by hand."""
+        return [
+            Execution(
+                client_order_id=order.client_order_id,
+                symbol=order.symbol,
+                side=order.side,
+                quantity=order.quantity,
+                reduce_only=order.reduce_only,
+            )
+            for order in self.orders()
+        ]
+
+    async def fail(self, trouble: Ability, times: int = 1) -> None:
+        """Let the next ``times`` orders, or every call when the key is bad, meet that trouble."""
+        self._troubles[trouble] = times
+
+    async def restore(self) -> None:
+        """End every trouble."""
+        self._troubles.clear()
+
+    def _trouble(self, method: str, call: int) -> Fault | None:
+        del call
+        if self._troubles[Ability.BAD_KEY] and method != "close":
+            return Fault(refused=AuthError("the key is not valid"))
+        if method == "place_order" and self._meets(Ability.RATE_LIMIT):
+            return Fault(refused=RateLimited("too many orders", retry_after=1))
+        if method == "place_order" and self._meets(Ability.LOSE_ANSWER):
+            return Fault(lost=OutcomeUnknown("no answer in time"))
+        return None
+
+    def _meets(self, trouble: Ability) -> bool:
+        met = self._troubles[trouble] > 0
+        self._troubles[trouble] -= met
+        return met
+
     def _signal_price(self, symbol: str) -> Known[Decimal] | None:
-        price = self.signal_prices.get(symbol)
-        return None if price is None else Known(value=price, as_of=self._context.clock.now())
+        price = self.market.get(symbol)
+        return None if price is None else Known(value=price, as_of=self.clock.now())
 
 
 def _no_http() -> ClientSession:

@@ -29,10 +29,8 @@ def make_venue(tmp_path: Path, log: list[str]) -> Callable[..., PaperVenue]:
 
     def make(**options: Any) -> PaperVenue:
         options = {"fee": 0, "slippage": 0, **options}
-        venue = PaperVenue(tmp_path / "state", clock=VirtualClock(), log=logger, **options)
-        venue.set_price("BTCUSDT", Decimal(50_000))
-        venue.set_price("ETHUSDT", Decimal(2_000))
-        return venue
+        prices = {"BTCUSDT": Decimal(50_000), "ETHUSDT": Decimal(2_000)}
+        return PaperVenue(tmp_path / "state", clock=VirtualClock(), log=logger, market=prices, **options)
 
     return make
 

@@ -31,9 +31,9 @@ async def test_a_refused_call_executes_nothing_and_the_next_one_passes(
     venue.account.inject("place_order", Fault(refused=RateLimited("slow down", retry_after=3)))
     with pytest.raises(RateLimited, match="slow down"):
         await venue.account.place_order(order("0.1"))
-    assert venue.executed() == []
+    assert venue.orders() == []
     await venue.account.place_order(order("0.1"))
-    assert (len(venue.executed()), len(venue.account.sent), venue.account.calls["place_order"]) == (1, 2, 2)
+    assert (len(venue.orders()), len(venue.account.sent), venue.account.calls["place_order"]) == (1, 2, 2)
 
 
 async def test_a_lost_answer_belongs_to_an_executed_order(open_venue: OpenVenue, order: MakeOrder) -> None:
@@ -64,9 +64,9 @@ async def test_what_is_late_at_closing_never_arrives(open_venue: OpenVenue, orde
     with pytest.raises(OutcomeUnknown):
         await venue.account.place_order(order("0.1"))
     await venue.account.close()
-    await venue.reconnect().open()
+    await venue.connect().open()
     await asyncio.sleep(10)
-    assert venue.executed() == []
+    assert venue.orders() == []
 
 
 async def test_a_delayed_call_takes_its_time(open_venue: OpenVenue) -> None:

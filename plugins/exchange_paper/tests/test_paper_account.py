@@ -60,7 +60,7 @@ async def test_a_position_tells_entry_profit_leverage_and_liquidation_price(
     venue = await open_venue()
     await venue.account.set_leverage("BTCUSDT", 10, ISOLATED)
     await venue.account.place_order(order("-0.2"))
-    venue.set_price("BTCUSDT", Decimal(49_000))
+    venue.market["BTCUSDT"] = Decimal(49_000)
     held = (await venue.account.positions()).value["BTCUSDT"]
     assert (held.quantity, held.entry_price, held.unrealised_pnl) == (
         Decimal("-0.2"),
@@ -105,7 +105,7 @@ async def test_an_order_that_breaks_a_size_rule_is_refused_by_the_rules_name(
         await venue.account.place_order(replace(order("1"), quantity=Decimal(quantity)))
     assert refused.value.code == code
     assert "BTCUSDT" in str(refused.value)
-    assert venue.executed() == []
+    assert venue.orders() == []
 
 
 async def test_reduce_only_is_cut_to_the_position(open_venue: OpenVenue, order: MakeOrder) -> None:
@@ -141,7 +141,7 @@ async def test_a_position_below_every_minimum_can_be_closed(open_venue: OpenVenu
 async def test_an_order_across_zero_flips_the_position(open_venue: OpenVenue, order: MakeOrder) -> None:
     venue = await open_venue()
     await venue.account.place_order(order("0.1"))
-    venue.set_price("BTCUSDT", Decimal(51_000))
+    venue.market["BTCUSDT"] = Decimal(51_000)
     await venue.account.place_order(order("-0.15"))
     held = (await venue.account.positions()).value["BTCUSDT"]
     assert (held.quantity, held.entry_price) == (Decimal("-0.05"), Decimal(51_000))
@@ -222,7 +222,7 @@ async def test_whoever_looks_first_sees_the_liquidation(
     await venue.account.set_leverage("BTCUSDT", 10, ISOLATED)
     await venue.account.place_order(order("0.1"))
     await venue.account.place_order(order("1", "ETHUSDT"))
-    venue.set_price("BTCUSDT", Decimal(45_000))
+    venue.market["BTCUSDT"] = Decimal(45_000)
     look: dict[str, Callable[[], Awaitable[object]]] = {
         "positions": venue.account.positions,
         "equity": venue.account.equity,
@@ -231,7 +231,7 @@ async def test_whoever_looks_first_sees_the_liquidation(
     }
     await look[read]()
     assert any("BTCUSDT position of 0.1 liquidated at 45000" in line for line in log)
-    venue.set_price("BTCUSDT", Decimal(50_000))
+    venue.market["BTCUSDT"] = Decimal(50_000)
     assert await venue.position("BTCUSDT") == 0
     assert (await venue.account.equity()).value.wallet == 10_000 - 500
     assert await venue.position("ETHUSDT") > 0
@@ -244,8 +244,8 @@ async def test_a_liquidation_survives_a_restart(open_venue: OpenVenue, order: Ma
     await venue.liquidate("BTCUSDT")
     assert await venue.position("BTCUSDT") == 0
     await venue.account.close()
-    await venue.reconnect().open()
-    venue.set_price("BTCUSDT", Decimal(50_000))
+    await venue.connect().open()
+    venue.market["BTCUSDT"] = Decimal(50_000)
     assert await venue.position("BTCUSDT") == 0
     assert (await venue.account.equity()).value.wallet == 9_500
 
@@ -270,7 +270,7 @@ async def test_a_fixed_price_goes_before_a_signals(open_venue: OpenVenue) -> Non
 @pytest.mark.parametrize("price", ["1E+30", "1E-30"])
 async def test_a_signal_price_that_cannot_be_one_is_none(open_venue: OpenVenue, price: str) -> None:
     venue = await open_venue()
-    venue.set_price("BTCUSDT", Decimal(price))
+    venue.market["BTCUSDT"] = Decimal(price)
     assert (await venue.account.prices(["BTCUSDT"])).value == {}
 
 
@@ -287,7 +287,7 @@ async def test_a_position_keeps_its_last_price_when_none_is_known(
 ) -> None:
     venue = await open_venue()
     await venue.account.place_order(order("0.1"))
-    del venue.signal_prices["BTCUSDT"]
+    del venue.market["BTCUSDT"]
     assert (await venue.account.equity()).value.total == 10_000
 
 

@@ -31,17 +31,17 @@ async def test_a_restart_changes_nothing(open_venue: OpenVenue, order: MakeOrder
     await venue.account.set_leverage("ETHUSDT", 3, MarginMode.CROSS)
     for quantity, symbol in (("0.1", "BTCUSDT"), ("-0.07", "BTCUSDT"), ("-1.23", "ETHUSDT")):
         await venue.account.place_order(order(quantity, symbol))
-    before = (await venue.account.positions(), await venue.account.equity(), venue.executed())
+    before = (await venue.account.positions(), await venue.account.equity(), venue.orders())
     await venue.account.close()
-    await venue.reconnect().open()
-    assert (await venue.account.positions(), await venue.account.equity(), venue.executed()) == before
+    await venue.connect().open()
+    assert (await venue.account.positions(), await venue.account.equity(), venue.orders()) == before
 
 
 async def test_an_id_stays_taken_over_a_restart(open_venue: OpenVenue, order: MakeOrder) -> None:
     venue = await open_venue()
     report = await venue.account.place_order(order("0.1", client_id="mine"))
     await venue.account.close()
-    await venue.reconnect().open()
+    await venue.connect().open()
     assert await venue.account.find_order("BTCUSDT", "mine") == report
     with pytest.raises(DuplicateClientOrderId):
         await venue.account.place_order(order("0.1", client_id="mine"))
@@ -158,7 +158,7 @@ from te_core.clock import SystemClock
 from te_exchange_paper.testing import PaperVenue
 
 async def main():
-    venue = PaperVenue(Path(sys.argv[1]), clock=SystemClock(), log=logger, prices={"BTCUSDT": 50_000})
+    venue = PaperVenue(Path(sys.argv[1]), clock=SystemClock(), log=logger, market={"BTCUSDT": Decimal(50_000)})
     account = venue.account
     await account.open()
     await account.set_leverage("BTCUSDT", 20, MarginMode.ISOLATED)
@@ -199,8 +199,8 @@ async def test_kill_9_forgets_no_answered_order_and_doubles_none(
         whole = [line.split() for line in said if line.endswith("\n")]
         answered |= {int(words[1]) for words in whole if words[0] == "answered"}
         last_sent = max(int(words[1]) for words in whole if words[0] == "sending")
-        venue = await open_venue(prices={"BTCUSDT": 50_000})
-        orders = venue.executed()
+        venue = await open_venue()
+        orders = venue.orders()
         known = {int(order.client_order_id.removeprefix("order-")) for order in orders}
         assert len(known) == len(orders)
         assert answered <= known <= answered | {last_sent}

@@ -1,0 +1,343 @@
+"""The suite that every exchange plugin passes: an account driven through the engine, against an emulator.
+
+Subclass it, and pytest runs every case that the exchange's capabilities and the emulator's abilities allow::
+
+    class TestAcme(ExchangeConformance):
+        capabilities = CAPABILITIES
+
+        def make_venue(self, folder):
+            return AcmeEmulator()
+
+Emulators with real sockets set ``pytestmark = pytest.mark.real_clock`` on the subclass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
+from itertools import count
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from te_core.contracts.exchange import Capabilities
+from te_core.engine.decision import Status
+from te_core.engine.sizing import smallest_quantity
+from te_core.engine.supervisor import Running
+from te_core.errors import DuplicateClientOrderId, OrderRejected
+from te_core.model.order import IntentState, OrderRequest, OrderStatus, Side
+from te_core.model.position import MarginMode
+from te_core.testing.desk import Desk
+from te_core.testing.faults import Fault
+from te_core.testing.venue import Ability, Execution, Venue
+
+ZERO, FIFTH, HALF = Decimal(0), Decimal("0.2"), Decimal("0.5")
+
+
+class ExchangeConformance:
+    """Cases E01 to E19. ``patience``: seconds in which the account must reach a target, faults included."""
+
+    capabilities: Capabilities = Capabilities()
+    patience: float = 60
+
+    def make_venue(self, folder: Path) -> Venue:
+        """Give a fresh venue with a flat account; ``folder`` is empty and belongs to the case."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def desk(self, tmp_path: Path) -> Desk:
+        """One account at one venue, with the engine that keeps it."""
+        venue = self.make_venue(tmp_path / "venue")
+        return Desk(tmp_path, venue, self.capabilities, patience=self.patience)
+
+    async def test_e01_flat_to_long(self, desk: Desk) -> None:
+        async with desk:
+            symbol = desk.venue.symbols[0]
+            want = await hold(desk, symbol, FIFTH)
+            assert want > 0
+            assert moves(await desk.venue.executed()) == [(want, False)]
+            await desk.quiet()
+            assert len(await desk.venue.executed()) == 1
+
+    async def test_e02_long_to_larger(self, desk: Desk) -> None:
+        async with desk:
+            symbol = desk.venue.symbols[0]
+            first = await hold(desk, symbol, FIFTH)
+            second = await hold(desk, symbol, 2 * FIFTH)
+            assert moves(await desk.venue.executed()) == [(first, False), (second - first, False)]
+
+    async def test_e03_reduce(self, desk: Desk) -> None:
+        async with desk:
+            symbol = desk.venue.symbols[0]
+            first = await hold(desk, symbol, -2 * FIFTH)
+            second = await hold(desk, symbol, -FIFTH)
+            assert moves(await desk.venue.executed()) == [(first, False), (second - first, True)]
+
+    async def test_e04_close(self, desk: Desk) -> None:
+        async with desk:
+            symbol = desk.venue.symbols[0]
+            want = await hold(desk, symbol, FIFTH)
+            await hold(desk, symbol, ZERO)
+            assert moves(await desk.venue.executed()) == [(want, False), (-want, True)]
+
+    async def test_e05_flip(self, desk: Desk) -> None:
+        async with desk:
+            symbol = desk.venue.symbols[0]
+            long = await hold(desk, symbol, FIFTH)
+            short = await hold(desk, symbol, -FIFTH)
+            assert short < 0 < long
+            assert moves(await desk.venue.executed()) == [(long, False), (-long, True), (short, False)]
+
+    async def test_e06_leverage_change(self, desk: Desk) -> None:
+        async with desk:
+            symbol = desk.venue.symbols[0]
+            for leverage in (2, 3, 2):
+                await hold(desk, symbol, FIFTH, leverage)
+                shown = (await desk.account.positions()).value[symbol].leverage
+                assert shown in (None, leverage)
+            sides = [execution.side for execution in await desk.venue.executed()]
+            assert sides == [Side.BUY, Side.BUY, Side.SELL]
+
+    async def test_e07_margin_mode_change(self, desk: Desk) -> None:
+        if len(desk.capabilities.margin_modes) < 2:
+            pytest.skip("the exchange has one margin mode")
+        async with desk:
+            symbol = desk.venue.symbols[0]
+            want = await hold(desk, symbol, FIFTH, 2)
+            desk.configure(margin_mode=MarginMode.CROSS)
+            await desk.settled(symbol)
+            shown = (await desk.account.positions()).value[symbol]
+            assert shown.margin_mode in (None, MarginMode.CROSS)
+            assert shown.quantity > 0
+            executed = moves(await desk.venue.executed())
+            assert executed[:2] == [(want, False), (-want, True)], "the mode changes while flat"
+
+    async def test_e08_below_minimum(self, desk: Desk) -> None:
+        async with desk:
+            symbol = desk.venue.symbols[0]
+            price = (await desk.account.prices([symbol])).value[symbol]
+            smallest = smallest_quantity((await desk.instruments())[symbol], price)
+            equity = (await desk.account.equity()).value.wallet
+            desk.aim(symbol, smallest * price / equity / 2, 1)
+            await desk.settled(symbol)
+            await desk.quiet()
+            assert await desk.venue.executed() == []
+            goal = desk.state(symbol).goal
+            assert goal is not None
+            assert goal.notes, "the operator is told why nothing was ordered"
+
+    async def test_e09_chunks(self, desk: Desk) -> None:
+        async with desk:
+            for symbol, found in (await desk.instruments()).items():
+                largest = found.largest_market_quantity
+                if largest is not None and largest < await desk.expected(symbol, 2 * FIFTH, 1):
+                    break
+            else:
+                pytest.skip("no symbol's largest order is small beside the account")
+            want = await hold(desk, symbol, 2 * FIFTH)
+            executed = moves(await desk.venue.executed())
+            assert sum(quantity for quantity, _ in executed) == want
+            assert len(executed) == ceil(want / largest)
+            assert max(quantity for quantity, _ in executed) <= largest
+            await hold(desk, symbol, ZERO)
+
+    async def test_e10_reduce_only_refused(self, desk: Desk) -> None:
+        """The position is closed by hand while our own closing order is on its way."""
+        self._needs(desk, Ability.TRADE_BY_HAND)
+        async with desk:
+            symbol = desk.venue.symbols[0]
+            want = await hold(desk, symbol, FIFTH)
+            desk.account.inject("place_order", Fault(delay=1))
+            desk.aim(symbol, ZERO, 1)
+            await desk.until(lambda: desk.account.calls["place_order"] == 2, "the closing order")
+            await desk.venue.trade(symbol, -want)
+            await desk.settled(symbol)
+            await desk.quiet()
+            assert await desk.venue.position(symbol) == 0
+            assert moves(await desk.venue.executed()) == [(want, False)]
+
+    async def test_e11_insufficient_margin(self, desk: Desk) -> None:
+        """A position by hand binds the margin; once it is gone the engine goes on by itself."""
+        self._needs(desk, Ability.TRADE_BY_HAND)
+        async with desk:
+            ours, theirs = desk.venue.symbols[:2]
+            by_hand = await desk.expected(theirs, 4 * FIFTH, 1)
+            await desk.venue.trade(theirs, by_hand)
+            desk.aim(ours, HALF, 1)
+            await desk.until(lambda: IntentState.REJECTED in outcomes(desk), "the order to be refused")
+            assert await desk.venue.executed() == []
+            await desk.venue.trade(theirs, -by_hand)
+            await desk.settled(ours)
+            assert await desk.venue.position(ours) > 0
+
+    async def test_e12_rate_limit(self, desk: Desk) -> None:
+        self._needs(desk, Ability.RATE_LIMIT)
+        async with desk:
+            symbol = desk.venue.symbols[0]
+            await desk.venue.fail(Ability.RATE_LIMIT, times=2)
+            want = await hold(desk, symbol, FIFTH)
+            assert moves(await desk.venue.executed()) == [(want, False)]
+            tried = {order.client_order_id for order in desk.account.sent}
+            assert len(desk.account.sent) == 3
+            assert len(tried) == 1, "nothing was executed, so it is the same order"
+
+    async def test_e13_bad_key(self, desk: Desk) -> None:
+        self._needs(desk, Ability.BAD_KEY)
+        await desk.venue.fail(Ability.BAD_KEY)
+        async with desk:
+            symbol = desk.venue.symbols[0]
+            desk.aim(symbol, FIFTH, 1)
+            await desk.until(lambda: desk.runner.health.status is Running.STOPPED, "the account to stop")
+            assert desk.runner.health.reason
+            await desk.quiet()
+            assert desk.account.sent == []
+            await desk.venue.restore()
+            await desk.crash()
+            desk.start()
+            await desk.settled(symbol)
+            assert await desk.venue.position(symbol) > 0
+
+    async def test_e14_accepted_then_timed_out(self, desk: Desk) -> None:
+        self._needs(desk, Ability.LOSE_ANSWER)
+        async with desk:
+            symbol = desk.venue.symbols[0]
+            await desk.venue.fail(Ability.LOSE_ANSWER)
+            want = await hold(desk, symbol, FIFTH)
+            await desk.quiet()
+            assert moves(await desk.venue.executed()) == [(want, False)]
+            assert len(desk.account.sent) == 1
+            assert outcomes(desk) == {IntentState.FILLED}
+
+    async def test_e15_duplicate_client_order_id(self, desk: Desk) -> None:
+        if not desk.capabilities.duplicate_ids_refused:
+            pytest.skip("the exchange does not refuse duplicates")
+        async with desk:
+            symbol = desk.venue.symbols[0]
+            await hold(desk, symbol, FIFTH)
+            again = replace(desk.account.sent[0], reduce_only=False)
+            with pytest.raises(DuplicateClientOrderId):
+                await desk.account.place_order(again)
+            await desk.quiet()
+            assert len(await desk.venue.executed()) == 1
+            if desk.capabilities.order_lookup:
+                found = await desk.account.find_order(symbol, again.client_order_id)
+                assert found is not None
+                assert found.status is OrderStatus.FILLED
+                assert await desk.account.find_order(symbol, "7e" + "0" * 30) is None
+
+    @pytest.mark.parametrize("executed", [True, False], ids=["executed", "never sent"])
+    async def test_e16_restart_with_an_open_intent(self, desk: Desk, executed: bool) -> None:
+        async with desk:
+            symbol = desk.venue.symbols[0]
+            want = await desk.expected(symbol, FIFTH, 1)
+            desk.account.inject("place_order", Fault(silence=12) if executed else Fault(delay=12))
+            desk.aim(symbol, FIFTH, 1)
+            await desk.quiet()
+            assert len(await desk.venue.executed()) == executed
+            await desk.crash()
+            desk.start()
+            assert desk.state(symbol).open, "the journal knows of the order"
+            await desk.settled(symbol)
+            await desk.quiet()
+            assert await desk.venue.position(symbol) == want
+            assert moves(await desk.venue.executed()) == [(want, False)]
+            assert outcomes(desk) == (
+                {IntentState.FILLED} if executed else {IntentState.FILLED, IntentState.LOST}
+            )
+
+    async def test_e17_manual_change(self, desk: Desk) -> None:
+        self._needs(desk, Ability.TRADE_BY_HAND)
+        async with desk:
+            symbol = desk.venue.symbols[0]
+            want = await hold(desk, symbol, FIFTH)
+            by_hand = (await desk.instruments())[symbol].round_quantity(want * HALF)
+            for change in (by_hand, -by_hand, -want - by_hand):
+                await desk.venue.trade(symbol, change)
+                await desk.quiet()
+                await desk.settled(symbol)
+                assert await desk.venue.position(symbol) == want
+            assert [event.kind for event in desk.events] == ["drift"] * 3
+
+    async def test_e18_liquidation(self, desk: Desk) -> None:
+        self._needs(desk, Ability.LIQUIDATE)
+        async with desk:
+            symbol = desk.venue.symbols[0]
+            desk.configure(drift="alert")
+            await hold(desk, symbol, FIFTH, 5)
+            before = (await desk.account.equity()).value
+            await desk.venue.liquidate(symbol)
+            await desk.quiet()
+            assert await desk.venue.position(symbol) == 0
+            after = (await desk.account.equity()).value
+            assert 0 <= after.wallet < before.wallet
+            assert [event.kind for event in desk.events] == ["drift"]
+            assert desk.state(symbol).status is Status.DRIFT
+
+    async def test_e19_precision_and_contract_size(self, desk: Desk) -> None:
+        async with desk:
+            for symbol, found in (await desk.instruments()).items():
+                for depth in (Decimal("0.0876543"), Decimal("-0.0765432")):
+                    held = await hold(desk, symbol, depth)
+                    assert held % found.quantity_step == 0
+                await hold(desk, symbol, ZERO)
+
+    async def test_e19_rules_of_size_are_the_exchanges_own(self, desk: Desk) -> None:
+        """What breaks a rule is refused there too, and the smallest order is taken."""
+        async with desk:
+            symbol = desk.venue.symbols[0]
+            found = (await desk.instruments())[symbol]
+            price = (await desk.account.prices([symbol])).value[symbol]
+            smallest = smallest_quantity(found, price)
+            refused = [found.quantity_step / 2, smallest + found.quantity_step / 2]
+            if smallest > found.quantity_step:
+                refused.append(smallest - found.quantity_step)
+            numbers = count(1)
+            for quantity in refused:
+                order = bare_order(f"7e{next(numbers):030x}", symbol, quantity, price)
+                with pytest.raises(OrderRejected):
+                    await desk.account.place_order(order)
+            with pytest.raises(OrderRejected):
+                await desk.account.place_order(replace(order, quantity=smallest, reduce_only=True))
+            equity = (await desk.account.equity()).value.wallet
+            assert await hold(desk, symbol, smallest * price / equity * Decimal("1.0001")) == smallest
+
+    @staticmethod
+    def _needs(desk: Desk, ability: Ability) -> None:
+        if ability not in desk.venue.abilities:
+            pytest.skip(f"the venue cannot {ability}")
+
+
+async def hold(desk: Desk, symbol: str, depth: Decimal, leverage: int = 1) -> Decimal:
+    """Set a target and wait until it is confirmed; gives the quantity, which is what the target means."""
+    want = await desk.expected(symbol, depth, leverage)
+    desk.aim(symbol, depth, leverage)
+    await desk.settled(symbol)
+    assert await desk.venue.position(symbol) == want
+    return want
+
+
+def moves(executed: Sequence[Execution]) -> list[tuple[Decimal, bool]]:
+    """Give signed quantity and reduce-only of each order."""
+    return [(execution.side.sign * execution.quantity, execution.reduce_only) for execution in executed]
+
+
+def outcomes(desk: Desk) -> set[Any]:
+    """Give the states that the journaled intents ended in."""
+    return {record.state for record in desk.journal.intents(1000)}
+
+
+def bare_order(client_order_id: str, symbol: str, quantity: Decimal, price: Decimal) -> OrderRequest:
+    """Give a buy order that no engine would size."""
+    return OrderRequest(
+        client_order_id=client_order_id,
+        symbol=symbol,
+        side=Side.BUY,
+        quantity=quantity,
+        reduce_only=False,
+        leverage=1,
+        margin_mode=MarginMode.ISOLATED,
+        reference_price=price,
+    )

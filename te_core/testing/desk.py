@@ -1,0 +1,166 @@
+"""The engine's side of a conformance test: one account's worker and runner with a real journal."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, cast
+
+from loguru import logger
+from pydantic import BaseModel
+
+from te_core.contracts.exchange import Capabilities, ExchangeSpec
+from te_core.engine.exposure import ExposureLedger
+from te_core.engine.limits import Limits
+from te_core.engine.outage import Outages
+from te_core.engine.runner import AccountRunner
+from te_core.engine.supervisor import Running
+from te_core.engine.symbol import SymbolState
+from te_core.engine.targets import WorkerSettings
+from te_core.engine.worker import AccountWorker
+from te_core.journal.journal import Journal
+from te_core.model.event import Event
+from te_core.model.instrument import Instrument
+from te_core.model.target import Blend
+from te_core.settings.schema import AccountSettings, EngineSettings
+from te_core.testing.faults import FaultyAccount
+from te_core.testing.venue import Venue
+
+ENGINE = EngineSettings(
+    resync=timedelta(seconds=2), backoff_first=timedelta(seconds=0.5), backoff_last=timedelta(seconds=4)
+)
+
+
+class Desk:
+    """Keeps one account at its targets, as in production; ``crash`` and ``start`` are a restart.
+
+    ``account`` is the present connection, wrapped so that single calls can be held up.
+    """
+
+    def __init__(self, folder: Path, venue: Venue, capabilities: Capabilities, *, patience: float) -> None:
+        self.venue = venue
+        self.capabilities = capabilities
+        self.events: list[Event] = []
+        self.patience = patience
+        self.settings = self._settings()
+        self._journal_file = folder / "journal.sqlite3"
+
+    async def __aenter__(self) -> Self:
+        self.start()
+        await self.until(lambda: self.runner.health.status is not Running.STARTING, "the account to connect")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if error is None:
+                await self.audit()
+        finally:
+            await self.crash()
+
+    def start(self) -> None:
+        """Begin from the journal."""
+        clock = self.venue.clock
+        self.journal = Journal.open(
+            self._journal_file, clock=clock, new_id=lambda: "conformance", inline=True
+        )
+        memory = self.journal.memory()
+        outages = Outages(clock, logger, self.events.append, account="venue")
+        self.worker = AccountWorker(
+            name="venue",
+            settings=self.settings,
+            journal=self.journal,
+            ledger=ExposureLedger(clock.monotonic),
+            clock=clock,
+            log=logger.bind(account="venue"),
+            outages=outages,
+            record=self.events.append,
+            books={symbol: book for (_, symbol), book in memory.books.items()},
+            open_intents=memory.open_intents,
+        )
+        self.runner = AccountRunner(
+            self.worker, clock=clock, log=logger, outages=outages, settings=lambda: ENGINE
+        )
+        spec = ExchangeSpec(
+            name="venue", settings=BaseModel, factory=self._connect, capabilities=self.capabilities
+        )
+        self.runner.start("venue", spec, cast("Any", None))
+
+    def _connect(self, context: object) -> FaultyAccount:
+        del context
+        self.account = FaultyAccount(self.venue.connect())
+        return self.account
+
+    async def crash(self) -> None:
+        """Stop without grace; only the journal and the venue remember."""
+        await self.runner.stop(Running.STOPPED)
+        self.journal.close()
+
+    def _settings(self, **account: Any) -> WorkerSettings:
+        return WorkerSettings(
+            account=AccountSettings(plugin="venue", **account), limits=Limits(), engine=ENGINE, enabled=True
+        )
+
+    def configure(self, **account: Any) -> None:
+        """Change the account's settings while it runs."""
+        self.settings = self._settings(**account)
+        self.worker.configure(self.settings)
+
+    def aim(self, symbol: str, depth: Decimal, leverage: int) -> None:
+        """Set a target."""
+        self.worker.retarget({symbol: Blend(symbol=symbol, depth=depth, leverage=leverage, terms=())})
+
+    def state(self, symbol: str) -> SymbolState:
+        """Give what the worker knows of a symbol."""
+        return self.worker.states[symbol]
+
+    async def settled(self, symbol: str) -> None:
+        """Wait until the newest target is confirmed."""
+        await self.until(
+            lambda: self.state(symbol).confirmed and self.state(symbol).task is None,
+            f"{symbol} to be confirmed",
+        )
+
+    async def until(self, done: Callable[[], bool], what: str) -> None:
+        """Wait for something to become true; fails with the worker's own reasons when it does not."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.patience):
+                while not done():
+                    await asyncio.sleep(0.05)
+                return
+        reasons = {symbol: f"{state.status} {state.reason}" for symbol, state in self.worker.states.items()}
+        raise AssertionError(
+            f"waited {self.patience} s for {what}: {self.runner.health}, {reasons}, {self.worker.trouble()}"
+        )
+
+    async def quiet(self) -> None:
+        """Let several resyncs pass."""
+        await asyncio.sleep(3.5 * ENGINE.resync.total_seconds())
+
+    async def instruments(self) -> Mapping[str, Instrument]:
+        """Give the instruments of the venue's symbols."""
+        return await self.account.instruments(self.venue.symbols)
+
+    async def expected(self, symbol: str, depth: Decimal, leverage: int) -> Decimal:
+        """Give what a target means now: equity x depth x leverage / price, rounded toward zero."""
+        equity = (await self.account.equity()).value.wallet
+        price = (await self.account.prices([symbol])).value[symbol]
+        return (await self.instruments())[symbol].round_quantity(equity * depth * leverage / price)
+
+    async def audit(self) -> None:
+        """Check that every executed order was journaled, none twice, none larger than its intent."""
+        executed = await self.venue.executed()
+        intents = {record.intent.client_order_id: record.intent for record in self.journal.intents(10_000)}
+        ids = [execution.client_order_id for execution in executed]
+        assert len(ids) == len(set(ids)), "an order was executed twice"
+        for execution in executed:
+            intent = intents[execution.client_order_id]
+            assert (execution.symbol, execution.side) == (intent.symbol, intent.side)
+            assert execution.reduce_only or not intent.reduce_only
+            assert execution.quantity <= intent.quantity
