@@ -28,7 +28,8 @@ from te_core.engine.outage import Outages
 from te_core.engine.runner import AccountRunner, Runner, SourceRunner
 from te_core.engine.state import engine_state, plan_state
 from te_core.engine.supervisor import Running
-from te_core.engine.worker import AccountWorker, WorkerSettings
+from te_core.engine.targets import WorkerSettings
+from te_core.engine.worker import AccountWorker
 from te_core.journal.journal import Journal
 from te_core.model.event import Event
 from te_core.model.signal import QuarantinedInput, Signal

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
@@ -16,17 +16,16 @@ from typing import TYPE_CHECKING
 
 from te_core.clock import Clock
 from te_core.contracts.exchange import Capabilities, ExchangeAccount
-from te_core.engine.aim import target_for
 from te_core.engine.backoff import backoff
 from te_core.engine.decision import Decision, Facts, Status, decide, position_of
 from te_core.engine.executor import Execution, Superseded, Surroundings, confirm, keep_goal, settle_open
 from te_core.engine.exposure import ExposureLedger
-from te_core.engine.limits import Limits
 from te_core.engine.outage import Outages
 from te_core.engine.precedence import first_to_go
 from te_core.engine.reader import AccountReader, Snapshot
 from te_core.engine.resync import Resync
 from te_core.engine.symbol import SymbolState
+from te_core.engine.targets import Targets, WorkerSettings
 from te_core.errors import AuthError, NotReady, OutcomeUnknown, RateLimited, TradeEngineError
 from te_core.journal.journal import Journal
 from te_core.journal.memory import Book
@@ -34,8 +33,7 @@ from te_core.model.event import Event
 from te_core.model.order import Intent
 from te_core.model.position import Equity, Position
 from te_core.model.reading import Known, Reading, Unknown
-from te_core.model.target import Blend, Target
-from te_core.settings.schema import AccountSettings, EngineSettings
+from te_core.model.target import Blend
 
 if TYPE_CHECKING:
     from loguru import Logger
@@ -44,16 +42,6 @@ ZERO = Decimal(0)
 REDUCTION_RETRY = timedelta(seconds=1)
 """Risk-reducing orders do not back off; this only keeps a refusing exchange from being asked without pause."""
 Work = Callable[[], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerSettings:
-    """What the operator says of an account. ``enabled``: the account and its plugin are both on."""
-
-    account: AccountSettings
-    limits: Limits
-    engine: EngineSettings
-    enabled: bool
 
 
 class AccountWorker:
@@ -74,90 +62,49 @@ class AccountWorker:
         open_intents: Iterable[Intent],
     ) -> None:
         self.name = name
-        self.settings = settings
         self.snapshot: Snapshot | None = None
-        self.states: dict[str, SymbolState] = {}
         self.foreign: dict[str, Decimal] = {}
+        self._targets = Targets(name, settings, journal=journal, clock=clock, log=log)
+        self._targets.restore(books, open_intents)
+        self.states = self._targets.states
         self._journal = journal
         self._ledger = ledger
         self._clock = clock
-        self._log = log
         self._outages = outages
         self._record = record
+        self._resync = Resync(outages)
         self._bell = asyncio.Event()
         self._wanted = True
         self._stopping = False
         self._next_resync = 0.0
         self._paused_until = 0.0
-        self._resync = Resync(outages)
         self._fatal: BaseException | None = None
         self._around: Surroundings | None = None
         self._slots = asyncio.Semaphore(settings.account.concurrency)
-        for symbol, book in books.items():
-            self._restore(self._state(symbol), book)
-        for intent in open_intents:
-            self._state(intent.symbol).open[intent.client_order_id] = intent
+        for state in self.states.values():
+            if state.goal is not None:
+                ledger.aim(name, state.symbol, state.goal.quantity * state.goal.price)
 
-    def _restore(self, state: SymbolState, book: Book) -> None:
-        state.target, state.goal, state.confirmation = book.target, book.goal, book.confirmation
-        state.last_step = book.last_step
-        if book.goal is not None:
-            self._ledger.aim(self.name, state.symbol, book.goal.quantity * book.goal.price)
-
-    def _state(self, symbol: str) -> SymbolState:
-        if symbol not in self.states:
-            self.states[symbol] = SymbolState(symbol=symbol, log=self._log.bind(symbol=symbol))
-        return self.states[symbol]
+    @property
+    def settings(self) -> WorkerSettings:
+        """What the operator says of the account."""
+        return self._targets.settings
 
     @property
     def at_rest(self) -> bool:
         """Whether nothing is held, wanted or under way on any symbol."""
-        return all(state.at_rest for state in self.states.values())
-
-    # -- targets
+        return self._targets.at_rest
 
     def retarget(self, wishes: Mapping[str, Blend | None]) -> None:
         """Take the newest blends; a newer one of a symbol replaces the older. None: nobody wishes for it any more."""
-        changed = [self._aim(self._state(symbol), wish) for symbol, wish in wishes.items()]
-        if any(changed):
+        if self._targets.retarget(wishes):
             self.wake()
 
     def configure(self, settings: WorkerSettings) -> None:
         """Take changed settings of the account, its limits or the engine, without touching what is under way."""
-        self.settings = settings
+        self._targets.configure(settings)
         self._slots = asyncio.Semaphore(settings.account.concurrency)
-        for state in self.states.values():
-            self._aim(state, state.wish)
         self.wake()
-
-    def _aim(self, state: SymbolState, wish: Blend | None) -> bool:
-        state.wish = wish
-        target = target_for(
-            wish,
-            state.target,
-            account=self.name,
-            symbol=state.symbol,
-            settings=self.settings.account,
-            limits=self.settings.limits,
-            enabled=self.settings.enabled,
-            now=self._clock.now(),
-        )
-        if target is not None:
-            self._set_target(state, target)
-        return target is not None
-
-    def _set_target(self, state: SymbolState, target: Target) -> None:
-        state.aim(target)
-        self._journal.append(target).add_done_callback(
-            lambda future: future.cancelled() or future.exception()
-        )
-        state.log.info(
-            "target {:+f} x{} (revision {}): {}",
-            target.depth,
-            target.leverage,
-            target.revision,
-            target.reason,
-        )
 
     # -- the loop
 
@@ -340,10 +287,8 @@ class AccountWorker:
                 keep_goal(around, state, goal)
             confirm(around, state, goal, position.quantity)
             self._outages.well(state.symbol)
-        if decision.resize and state.target is not None:
-            self._set_target(
-                state, replace(state.target, revision=state.target.revision + 1, reason="rebalance")
-            )
+        if decision.resize:
+            self._targets.rebalance(state)
             self.wake()
 
     def _note(self, state: SymbolState, decision: Decision) -> None:

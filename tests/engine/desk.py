@@ -15,7 +15,8 @@ from te_core.api import Capabilities, ExchangeAccount
 from te_core.engine.exposure import ExposureLedger
 from te_core.engine.limits import Limits, combine
 from te_core.engine.outage import Outages
-from te_core.engine.worker import AccountWorker, WorkerSettings
+from te_core.engine.targets import WorkerSettings
+from te_core.engine.worker import AccountWorker
 from te_core.journal.journal import Journal
 from te_core.model.event import Event
 from te_core.model.order import Intent

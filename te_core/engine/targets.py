@@ -1,0 +1,108 @@
+"""The targets of one account: every change gets the next revision, and is journaled before anything acts on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from te_core.clock import Clock
+from te_core.engine.aim import target_for
+from te_core.engine.limits import Limits
+from te_core.engine.symbol import SymbolState
+from te_core.journal.journal import Journal
+from te_core.journal.memory import Book
+from te_core.model.order import Intent
+from te_core.model.target import Blend, Target
+from te_core.settings.schema import AccountSettings, EngineSettings
+
+if TYPE_CHECKING:
+    from loguru import Logger
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSettings:
+    """What the operator says of an account. A disabled one only reduces."""
+
+    account: AccountSettings
+    limits: Limits
+    engine: EngineSettings
+    enabled: bool
+
+
+class Targets:
+    """Keeps the state of every symbol that has or had a target on the account."""
+
+    def __init__(
+        self, name: str, settings: WorkerSettings, *, journal: Journal, clock: Clock, log: Logger
+    ) -> None:
+        self.settings = settings
+        self.states: dict[str, SymbolState] = {}
+        self._name = name
+        self._journal = journal
+        self._clock = clock
+        self._log = log
+
+    def restore(self, books: Mapping[str, Book], open_intents: Iterable[Intent]) -> None:
+        """Take what the journal remembers."""
+        for symbol, book in books.items():
+            state = self._state(symbol)
+            state.target, state.goal, state.confirmation = book.target, book.goal, book.confirmation
+            state.last_step = book.last_step
+        for intent in open_intents:
+            self._state(intent.symbol).open[intent.client_order_id] = intent
+
+    def _state(self, symbol: str) -> SymbolState:
+        if symbol not in self.states:
+            self.states[symbol] = SymbolState(symbol=symbol, log=self._log.bind(symbol=symbol))
+        return self.states[symbol]
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing is held, wanted or under way on any symbol."""
+        return all(state.at_rest for state in self.states.values())
+
+    def retarget(self, wishes: Mapping[str, Blend | None]) -> bool:
+        """Take the newest blends (None: nobody wishes for the symbol any more). Tells whether a target changed."""
+        changed = [self._aim(self._state(symbol), wish) for symbol, wish in wishes.items()]
+        return any(changed)
+
+    def configure(self, settings: WorkerSettings) -> None:
+        """Take changed settings; targets that they change get their next revision."""
+        self.settings = settings
+        for state in self.states.values():
+            self._aim(state, state.wish)
+
+    def rebalance(self, state: SymbolState) -> None:
+        """Have the present target sized anew."""
+        if state.target is not None:
+            self._set(state, replace(state.target, revision=state.target.revision + 1, reason="rebalance"))
+
+    def _aim(self, state: SymbolState, wish: Blend | None) -> bool:
+        state.wish = wish
+        target = target_for(
+            wish,
+            state.target,
+            account=self._name,
+            symbol=state.symbol,
+            settings=self.settings.account,
+            limits=self.settings.limits,
+            enabled=self.settings.enabled,
+            now=self._clock.now(),
+        )
+        if target is not None:
+            self._set(state, target)
+        return target is not None
+
+    def _set(self, state: SymbolState, target: Target) -> None:
+        state.aim(target)
+        self._journal.append(target).add_done_callback(
+            lambda future: future.cancelled() or future.exception()
+        )
+        state.log.info(
+            "target {:+f} x{} (revision {}): {}",
+            target.depth,
+            target.leverage,
+            target.revision,
+            target.reason,
+        )
