@@ -84,13 +84,15 @@ def _(entry: Event, clerk: Clerk) -> Writes:
 @_writes.register
 def _(entry: Target, clerk: Clerk) -> Writes:
     row = clerk.row(_TARGET, entry)
-    return (statements.ADD_TARGET, row), (statements.BOOK_REVISION, _book(entry, revision=entry.revision))
+    book = _book(entry, target=row["number"], revision=entry.revision)
+    return (statements.ADD_TARGET, row), (statements.BOOK_TARGET, book)
 
 
 @_writes.register
 def _(entry: Goal, clerk: Clerk) -> Writes:
     row = clerk.row(_GOAL, entry)
-    return (statements.ADD_GOAL, row), (statements.BOOK_GOAL, _book(entry, goal=row["number"]))
+    book = _book(entry, goal=row["number"])
+    return (statements.ADD_GOAL, row), (statements.BOOK_GOAL, book)
 
 
 @_writes.register

@@ -74,7 +74,9 @@ class JournalReader:
 
     def targets(self, limit: int, *, account: str, symbol: str) -> Sequence[Target]:
         """Give the newest targets of a symbol of an account."""
-        return self._newest(Target, targets, limit, account=account, symbol=symbol)
+        wanted = _columns(Target, targets).where(*_equal(targets, account=account, symbol=symbol))
+        with self._snapshot() as connection:
+            return _all(connection, Target, wanted.order_by(targets.c.revision.desc()).limit(limit))
 
     def goals(self, limit: int, *, account: str, symbol: str) -> Sequence[Goal]:
         """Give the newest goals of a symbol of an account."""
@@ -134,18 +136,13 @@ _last_step = (
     .limit(1)
     .scalar_subquery()
 )
-_in_force = and_(
-    targets.c.account == books.c.account,
-    targets.c.symbol == books.c.symbol,
-    targets.c.revision == books.c.revision,
-)
 LATEST = (
     _columns(Signal, signals)
     .join_from(latest_signals, signals, latest_signals.c.number == signals.c.number)
     .order_by(latest_signals.c.source, latest_signals.c.symbol)
 )
 OPEN_INTENTS = _columns(Intent, intents).where(tables.is_open).order_by(intents.c.number)
-TARGETS = _columns(Target, targets).join_from(books, targets, _in_force)
+TARGETS = _columns(Target, targets).join_from(books, targets, books.c.target == targets.c.number)
 GOALS = _columns(Goal, goals).join_from(books, goals, books.c.goal == goals.c.number)
 CONFIRMATIONS = _columns(Confirmation, confirmations).join_from(
     books, confirmations, books.c.confirmation == confirmations.c.number

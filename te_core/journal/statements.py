@@ -35,9 +35,11 @@ def _add(table: Table) -> Statement:
     return Statement(sql=insert(table).inline(), lane=table.name)
 
 
-def _book(column: str) -> Statement:
+def _book(*changes: str) -> Statement:
     key = ("account", "symbol")
-    return Statement(sql=upsert(tables.books, key=key, changes=(column,)), lane=f"books.{column}", newest=key)
+    return Statement(
+        sql=upsert(tables.books, key=key, changes=changes), lane=f"books.{changes[0]}", newest=key
+    )
 
 
 def _trim_quarantine() -> Statement:
@@ -86,4 +88,4 @@ SETTLE_INTENT = Statement(
     exact="order_id",
     refusal="no intent of this client order id is recorded",
 )
-BOOK_REVISION, BOOK_GOAL, BOOK_CONFIRMATION = _book("revision"), _book("goal"), _book("confirmation")
+BOOK_TARGET, BOOK_GOAL, BOOK_CONFIRMATION = _book("target", "revision"), _book("goal"), _book("confirmation")

@@ -93,6 +93,7 @@ books = Table(
     _column("account", str, key=True),
     _column("symbol", str, key=True),
     _column("revision", int | None),
+    _column("target", int | None),
     _column("goal", int | None),
     _column("confirmation", int | None),
 )

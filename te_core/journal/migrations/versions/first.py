@@ -39,7 +39,7 @@ def upgrade() -> None:
     """Make every table and index."""
     _table("meta", "w:key! w:value")
     _table("latest_signals", "w:source! w:symbol! n:number")
-    _table("books", "w:account! w:symbol! n:revision? n:goal? n:confirmation?")
+    _table("books", "w:account! w:symbol! n:revision? n:target? n:goal? n:confirmation?")
     _table(
         "signals",
         _NUMBER
