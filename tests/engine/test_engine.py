@@ -1,0 +1,404 @@
+"""The whole engine between a source and accounts: it follows its settings, and only what changed is touched."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from loguru import logger
+from pydantic import BaseModel, SecretStr
+
+from te_core.api import (
+    AccountContext,
+    AuthError,
+    ExchangeAccount,
+    ExchangeSpec,
+    NotReady,
+    Publication,
+    Signal,
+    SignalSource,
+    SignalSourceSpec,
+    SourceContext,
+    WebhookRequest,
+    WebhookResponse,
+)
+from te_core.engine.engine import Engine
+from te_core.errors import JournalError
+from te_core.journal.journal import Journal
+from te_core.plugins.registry import Registry
+from te_core.settings.resolution import Resolved, resolve
+from te_core.settings.schema import Settings
+from te_core.testing.fake_account import FakeAccount
+from te_core.testing.virtual_clock import VirtualClock
+
+D = Decimal
+
+
+class Options(BaseModel):
+    key: SecretStr = SecretStr("none")
+
+
+class Trader:
+    """Everything outside the engine: what sources and accounts were made, and what happens there."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        self.clock = clock
+        self.sources: dict[str, SourceContext[Any]] = {}
+        self.made: list[str] = []
+        self.accounts: dict[str, FakeAccount] = {}
+        self.failing: dict[str, Exception] = {}
+
+    def source(self, context: SourceContext[Any]) -> SignalSource:
+        trader = self
+
+        class Source(SignalSource):
+            async def run(self) -> None:
+                if context.name in trader.failing:
+                    raise trader.failing[context.name]
+                await super().run()
+
+            async def on_webhook(self, request: WebhookRequest) -> WebhookResponse:
+                return WebhookResponse(status=200, body={"to": context.name})
+
+        self.made.append(context.name)
+        self.sources[context.name] = context
+        return Source()
+
+    def account(self, context: AccountContext[Any]) -> ExchangeAccount:
+        self.made.append(context.name)
+        if context.name in self.failing:
+            raise self.failing[context.name]
+        known = self.accounts.get(context.name)
+        if known is None:
+            known = FakeAccount(self.clock, BTCUSDT="50000", ETHUSDT="2500")
+            self.accounts[context.name] = known
+        return known
+
+    def registry(self) -> Registry:
+        return Registry.of(
+            SignalSourceSpec(name="pushed", settings=Options, factory=self.source),
+            ExchangeSpec(name="fake", settings=Options, factory=self.account),
+        )
+
+    async def say(self, source: str, depth: str, symbol: str = "BTCUSDT", **more: Any) -> Publication:
+        now = self.clock.now()
+        dedupe = more.pop("dedupe_for", None)
+        signal = Signal(
+            source=source,
+            symbol=symbol,
+            depth=D(depth),
+            time=more.pop("time", now),
+            received_at=now,
+            **more,
+        )
+        return await self.sources[source].publish(signal, dedupe_for=dedupe)
+
+    def held(self, account: str = "one", symbol: str = "BTCUSDT") -> Decimal:
+        return self.accounts[account].quantity(symbol)
+
+
+BASE: dict[str, Any] = {
+    "sources": {"tv": {"plugin": "pushed"}, "sn": {"plugin": "pushed"}},
+    "accounts": {"one": {"plugin": "fake"}, "two": {"plugin": "fake", "leverage": 2}},
+    "symbols": {
+        "BTCUSDT": {"leverage": 1, "weights": {"tv": 0.5, "sn": 0.25}},
+        "ETHUSDT": {"leverage": 1, "weights": {"tv": 0.25}},
+    },
+}
+
+
+def changed(base: Mapping[str, Any], path: str, value: Any) -> dict[str, Any]:
+    """Copy settings with one key changed; None removes it."""
+    head, _, tail = path.partition(".")
+    copy = dict(base)
+    if tail:
+        copy[head] = changed(copy.get(head, {}), tail, value)
+    elif value is None:
+        copy.pop(head, None)
+    else:
+        copy[head] = value
+    return copy
+
+
+class Running:
+    def __init__(self, engine: Engine, trader: Trader, journal: Journal, registry: Registry) -> None:
+        self.engine = engine
+        self.trader = trader
+        self.journal = journal
+        self.registry = registry
+
+    def resolved(self, settings: Mapping[str, Any]) -> Resolved:
+        return resolve(Settings.model_validate(settings), self.registry)
+
+    async def apply(self, settings: Mapping[str, Any], wait: float = 2) -> None:
+        await self.engine.apply(self.resolved(settings))
+        await asyncio.sleep(wait)
+
+
+@asynccontextmanager
+async def running(folder: Path, trader: Trader, settings: Mapping[str, Any] = BASE) -> AsyncIterator[Running]:
+    journal = Journal.open(folder / "j.sqlite3", clock=trader.clock, new_id=lambda: "j", inline=True)
+    registry = trader.registry()
+    engine = Engine(journal=journal, registry=registry, clock=trader.clock, log=logger, state_dir=folder)
+    run = Running(engine, trader, journal, registry)
+    await engine.start(run.resolved(settings))
+    await asyncio.sleep(1)
+    try:
+        yield run
+    finally:
+        await engine.stop()
+        journal.close()
+
+
+@pytest.fixture
+def trader(clock: VirtualClock) -> Trader:
+    return Trader(clock)
+
+
+async def test_weighted_sources_make_one_position_on_every_account(tmp_path: Path, trader: Trader) -> None:
+    async with running(tmp_path, trader):
+        assert await trader.say("tv", "1") is Publication.ACCEPTED
+        await trader.say("sn", "-0.4")
+        await asyncio.sleep(1)
+        assert trader.held("one") == D("0.08")
+        assert trader.held("two") == D("0.16")
+
+
+async def test_opposite_sources_net_out(tmp_path: Path, trader: Trader) -> None:
+    async with running(tmp_path, trader):
+        await trader.say("tv", "0.5")
+        await trader.say("sn", "-1")
+        await asyncio.sleep(1)
+        assert trader.held() == 0
+
+
+async def test_a_signal_is_in_force_only_when_it_is_durable(
+    tmp_path: Path, trader: Trader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(tmp_path, trader) as run:
+        real = run.journal.append
+
+        def full(*entries: object) -> asyncio.Future[None]:
+            if any(isinstance(entry, Signal) for entry in entries):
+                future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+                future.set_exception(JournalError("disk full"))
+                return future
+            return real(*entries)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(run.journal, "append", full)
+        with pytest.raises(JournalError):
+            await trader.say("tv", "1", delivery_id="x", dedupe_for=timedelta(seconds=30))
+        await asyncio.sleep(60)
+        assert trader.held() == 0
+        assert trader.sources["tv"].latest("BTCUSDT") is None
+        monkeypatch.undo()
+        again = await trader.say("tv", "1", delivery_id="x", dedupe_for=timedelta(seconds=30))
+        assert again is Publication.ACCEPTED
+
+
+async def test_a_delivery_counts_once_within_its_window_also_across_a_restart(
+    tmp_path: Path, trader: Trader
+) -> None:
+    window = timedelta(seconds=30)
+    async with running(tmp_path, trader):
+        await trader.say("tv", "1", delivery_id="x", dedupe_for=window)
+        await trader.say("tv", "0.5", delivery_id="y", dedupe_for=window)
+        assert await trader.say("tv", "1", delivery_id="x", dedupe_for=window) is Publication.DUPLICATE
+    async with running(tmp_path, trader):
+        assert await trader.say("tv", "1", delivery_id="x", dedupe_for=window) is Publication.DUPLICATE
+        await asyncio.sleep(1)
+        assert trader.held() == D("0.05")
+        await asyncio.sleep(31)
+        assert await trader.say("tv", "1", delivery_id="x", dedupe_for=window) is Publication.ACCEPTED
+        await asyncio.sleep(1)
+        assert trader.held() == D("0.1")
+
+
+async def test_a_sender_who_hangs_up_does_not_undo_a_durable_signal(tmp_path: Path, trader: Trader) -> None:
+    async with running(tmp_path, trader):
+        waiting = asyncio.create_task(trader.say("tv", "1"))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.sleep(2)
+        assert trader.held() == D("0.1")
+
+
+async def test_a_superseded_signal_is_recorded_and_changes_nothing(tmp_path: Path, trader: Trader) -> None:
+    async with running(tmp_path, trader) as run:
+        await trader.say("tv", "1")
+        assert await trader.say("tv", "-1", current=False, rule="sequence") is Publication.SUPERSEDED
+        await asyncio.sleep(2)
+        assert trader.held() == D("0.1")
+        assert len(run.journal.signals(10)) == 2
+
+
+async def test_a_restart_goes_on_where_it_was(tmp_path: Path, trader: Trader) -> None:
+    async with running(tmp_path, trader):
+        await trader.say("tv", "1")
+        await asyncio.sleep(1)
+    orders = len(trader.accounts["one"].requests)
+    async with running(tmp_path, trader) as run:
+        await asyncio.sleep(60)
+        assert trader.held() == D("0.1")
+        assert len(trader.accounts["one"].requests) == orders
+        assert run.engine.state()["accounts"]["one"]["targets"]["BTCUSDT"]["confirmed"]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "one", "two"),
+    [
+        ("symbols.BTCUSDT.weights.tv", 0.25, "0.05", "0.1"),
+        ("symbols.BTCUSDT.leverage", 3, "0.3", "0.2"),
+        ("symbols.BTCUSDT", None, "0", "0"),
+        ("accounts.one.leverage", 4, "0.4", "0.2"),
+        ("accounts.one.enabled", False, "0", "0.2"),
+        ("accounts.one", None, "0.1", "0.2"),
+        ("sources.tv.enabled", False, "0", "0"),
+        ("plugins.fake.enabled", False, "0.1", "0.2"),
+        ("limits.symbol_exposure", 1000, "0.1", "0.2"),
+        ("engine.resync", 60, "0.1", "0.2"),
+    ],
+)
+async def test_a_settings_change_applies_at_once(
+    tmp_path: Path, trader: Trader, path: str, value: object, one: str, two: str
+) -> None:
+    async with running(tmp_path, trader) as run:
+        await trader.say("tv", "1")
+        await asyncio.sleep(1)
+        await run.apply(changed(BASE, path, value))
+        assert (trader.held("one"), trader.held("two")) == (D(one), D(two))
+        await run.apply(BASE)
+        assert (trader.held("one"), trader.held("two")) == (D("0.1"), D("0.2"))
+
+
+async def test_what_did_not_change_is_not_touched(tmp_path: Path, trader: Trader) -> None:
+    async with running(tmp_path, trader) as run:
+        trader.made.clear()
+        await run.apply(BASE)
+        assert trader.made == []
+        await run.apply(changed(BASE, "symbols.BTCUSDT.weights.tv", 0.3))
+        await run.apply(changed(BASE, "accounts.one.drift", "alert"))
+        assert trader.made == []
+        await run.apply(changed(BASE, "sources.tv.symbols", {"XBT": "BTCUSDT"}))
+        assert trader.made == ["tv"]
+        await run.apply(changed(BASE, "accounts.two.key", "other"))
+        assert trader.made == ["tv", "tv", "two"]
+
+
+async def test_accounts_and_symbols_are_added_while_it_runs(tmp_path: Path, trader: Trader) -> None:
+    async with running(tmp_path, trader) as run:
+        await trader.say("tv", "1")
+        more = changed(BASE, "accounts.three", {"plugin": "fake"})
+        trader.accounts["three"] = FakeAccount(trader.clock, BTCUSDT="50000", SOLUSDT="100")
+        await run.apply(changed(more, "symbols.SOLUSDT", {"weights": {"tv": 0.1}}))
+        await trader.say("tv", "1", "SOLUSDT")
+        await asyncio.sleep(1)
+        assert trader.held("three") == D("0.1")
+        assert trader.held("three", "SOLUSDT") == 10
+
+
+async def test_a_failing_account_or_source_takes_nobody_with_it(tmp_path: Path, trader: Trader) -> None:
+    trader.failing = {"one": KeyError("defect"), "sn": NotReady("upstream down")}
+    async with running(tmp_path, trader) as run:
+        await trader.say("tv", "1")
+        await asyncio.sleep(1)
+        assert trader.held("two") == D("0.2")
+        state = run.engine.state()
+        assert state["accounts"]["one"]["status"] == "failing"
+        assert "defect" in state["accounts"]["one"]["reason"]
+        assert state["sources"]["sn"]["status"] == "failing"
+        assert not run.engine.readiness()["ready"]
+        trader.failing.clear()
+        await asyncio.sleep(130)
+        assert trader.held("one") == D("0.1")
+        assert run.engine.readiness()["ready"]
+
+
+async def test_wrong_keys_stop_that_account_until_its_settings_change(tmp_path: Path, trader: Trader) -> None:
+    trader.failing = {"one": AuthError("API key is invalid")}
+    async with running(tmp_path, trader) as run:
+        trader.made.clear()
+        await asyncio.sleep(4000)
+        assert trader.made == []
+        assert run.engine.state()["accounts"]["one"]["status"] == "stopped"
+        trader.failing.clear()
+        await run.apply(changed(BASE, "accounts.one.key", "a better one"))
+        assert run.engine.state()["accounts"]["one"]["status"] == "running"
+
+
+async def test_an_expired_signal_follows_the_sources_policy(tmp_path: Path, trader: Trader) -> None:
+    settings = changed(BASE, "sources.tv.max_age", "1h")
+    settings = changed(settings, "sources.tv.on_expiry", "flat")
+    settings = changed(settings, "sources.sn.max_age", "1h")
+    async with running(tmp_path, trader, settings) as run:
+        await trader.say("tv", "1", time=trader.clock.now() - timedelta(minutes=30))
+        await trader.say("sn", "0.4")
+        await asyncio.sleep(1790)
+        assert trader.held() == D("0.12")
+        await asyncio.sleep(20)
+        assert trader.held() == D("0.02")
+        await asyncio.sleep(3600)
+        assert trader.held() == D("0.02")
+        assert run.engine.state()["sources"]["tv"]["signals"]["BTCUSDT"]["expired"]
+        assert [event.kind for event in run.journal.events(10)].count("expired") == 2
+        await trader.say("tv", "1")
+        await asyncio.sleep(1)
+        assert trader.held() == D("0.12")
+
+
+async def test_what_was_said_can_be_explained_and_multiplied_out(tmp_path: Path, trader: Trader) -> None:
+    async with running(tmp_path, trader) as run:
+        await trader.say("tv", "0.777", leverage=D(3))
+        await trader.say("sn", "-0.1", leverage=D(7))
+        await asyncio.sleep(1)
+        found = run.engine.explain("BTCUSDT")["accounts"]["one"]
+        assert sum(D(part["weight"]) * D(part["depth"]) for part in found["terms"]) == D(found["depth"])
+        sizing = found["sizing"]
+        product = D(sizing["equity"]) * D(sizing["depth"]) * D(sizing["leverage"]) / D(sizing["price"])
+        assert product == D(sizing["unrounded"])
+        assert product - D(sizing["quantity"]) < D(sizing["quantity_step"])
+        assert D(found["confirmed"]["quantity"]) == trader.held()
+        with pytest.raises(KeyError):
+            run.engine.explain("DOGEUSDT")
+
+
+async def test_plan_tells_what_would_be_done_and_sends_nothing(tmp_path: Path, trader: Trader) -> None:
+    async with running(tmp_path, trader, changed(BASE, "accounts.one.drift", "alert")) as run:
+        await trader.say("tv", "1")
+        await asyncio.sleep(1)
+        trader.accounts["two"].hold("BTCUSDT", "0.15")
+        sent = len(trader.accounts["two"].requests)
+        found = await run.engine.plan()
+        step = found["accounts"]["two"]["symbols"]["BTCUSDT"]["steps"][0]
+        assert (step["side"], step["quantity"], step["reduce_only"]) == ("buy", "0.05", False)
+        assert found["accounts"]["one"]["symbols"]["BTCUSDT"]["steps"] == []
+        assert len(trader.accounts["two"].requests) == sent
+
+
+async def test_webhooks_reach_their_source(tmp_path: Path, trader: Trader) -> None:
+    def request() -> WebhookRequest:
+        return WebhookRequest(
+            method="POST",
+            tail=(),
+            query={},
+            headers={},
+            body=b"",
+            client="127.0.0.1",
+            received_at=trader.clock.now(),
+        )
+
+    async with running(tmp_path, trader) as run:
+        assert (await run.engine.on_webhook("tv", request())).body == {"to": "tv"}
+        assert (await run.engine.on_webhook("nobody", request())).status == 404
+        trader.failing["tv"] = NotReady("down")
+        await run.apply(changed(BASE, "sources.tv.key", "new"))
+        answer = await run.engine.on_webhook("tv", request())
+        assert (answer.status, answer.retry_after) == (503, 5)
+        await run.apply(changed(BASE, "sources.tv.enabled", False))
+        assert (await run.engine.on_webhook("tv", request())).status == 404
