@@ -87,10 +87,11 @@ def test_an_installed_example_is_listed_by_te_plugins(
             cwd=root,
         )
     te = str(bare_environment.with_name("te"))
-    listed = json.loads(
-        run(te, "--settings", str(settings), "plugins", "--json", cwd=workshop, TE_HOME=str(workshop))
-    )
-    by_name = {plugin["name"]: plugin for plugin in listed}
-    assert by_name["notebook"]["kind"] == "source"
-    assert by_name["pocket"]["kind"] == "exchange"
-    assert by_name["notebook"]["package"] == "te-signals-notebook"
+    command = [te, "--settings", str(settings), "plugins", "--json"]
+    listed = json.loads(run(*command, cwd=workshop, TE_HOME=str(workshop)))["plugins"]
+    plugins = {
+        plugin["name"]: (plugin["kind"], plugin["distribution"], plugin["instances"]) for plugin in listed
+    }
+    assert plugins["notebook"] == ("source", "te-signals-notebook", ["sources.notebook"])
+    assert plugins["pocket"] == ("exchange", "te-exchange-pocket", ["accounts.pocket"])
+    assert not [plugin["reason"] for plugin in listed if plugin["reason"]]
