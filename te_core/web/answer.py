@@ -26,6 +26,6 @@ def answer(status: int, body: Mapping[str, Any], *, retry_after: float | None = 
     return response
 
 
-def refuse(status: int, error: str, *, retry_after: float | None = None) -> web.Response:
+def refuse(status: int, reason: str, *, retry_after: float | None = None) -> web.Response:
     """Build an error answer."""
-    return answer(status, {"error": error}, retry_after=retry_after)
+    return answer(status, {"error": {"reason": reason}}, retry_after=retry_after)

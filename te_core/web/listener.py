@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import ipaddress
 import socket
 import sys
 
@@ -12,6 +11,7 @@ from aiohttp import web
 from loguru import logger
 
 from te_core.errors import ConfigError
+from te_core.web.address import address
 from te_core.web.answer import refuse
 
 _SHUTDOWN = 0.2
@@ -48,11 +48,15 @@ class _Connection(web.RequestHandler):
 
 
 class Listener:
-    """Serves a runner's application on one address. ``name`` is its key below ``listen`` in the settings."""
+    """Serves a site on one address. ``name`` is its key below ``listen`` in the settings."""
 
-    def __init__(self, name: str, runner: web.BaseRunner) -> None:
+    def __init__(self, name: str, site: web.Application | web.Server) -> None:
         self._name = name
-        self._runner = runner
+        self._runner: web.BaseRunner
+        if isinstance(site, web.Application):
+            self._runner = web.AppRunner(site, shutdown_timeout=_SHUTDOWN)
+        else:
+            self._runner = web.ServerRunner(site, shutdown_timeout=_SHUTDOWN)
         self._server: asyncio.Server | None = None
         self._host = ""
         self.port = 0
@@ -105,21 +109,3 @@ class Listener:
         elif isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
             reason = f"{host} is not an address of this machine: use 127.0.0.1, or 0.0.0.0 for all"
         return ConfigError(reason, key=key, value=value)
-
-
-def address(host: str, port: int) -> str:
-    """Spell an HTTP address; one that means "everywhere" becomes this machine's loopback."""
-    try:
-        parsed = ipaddress.ip_address(host)
-    except ValueError:
-        return f"http://{host}:{port}"
-    if parsed.is_unspecified:
-        return f"http://127.0.0.1:{port}" if parsed.version == 4 else f"http://[::1]:{port}"
-    return f"http://{parsed}:{port}" if parsed.version == 4 else f"http://[{parsed}]:{port}"
-
-
-def runner_of(application: web.Application | web.Server) -> web.BaseRunner:
-    """Wrap an application, or a bare handler's server, in the runner that ends it promptly."""
-    if isinstance(application, web.Application):
-        return web.AppRunner(application, shutdown_timeout=_SHUTDOWN)
-    return web.ServerRunner(application, shutdown_timeout=_SHUTDOWN)

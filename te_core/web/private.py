@@ -19,42 +19,42 @@ _SIGNALS = 1000
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class PrivateApi:
-    """Answers questions about one engine. Everything but ``/healthz`` needs the token, where one is set."""
+def private_site(
+    engine: EngineFacade, history: History, settings: PrivateListenerSettings
+) -> web.Application:
+    """Build the site. Everything but ``/healthz`` needs the token, where one is set."""
+    api = _Api(engine, history)
+    site = web.Application(middlewares=[_errors_as_json, _only_this_host(settings), _bearer(settings)])
+    site.router.add_get("/healthz", api.health)
+    site.router.add_get("/readyz", api.ready)
+    site.router.add_get("/api/v1/state", api.state)
+    site.router.add_get("/api/v1/plan", api.plan)
+    site.router.add_get("/api/v1/explain/{symbol}", api.explain)
+    site.router.add_get("/api/v1/signals", api.signals)
+    site.router.add_get("/api/v1/quarantine", api.quarantine)
+    site.router.add_get("/api/v1/plugins", api.plugins)
+    return site
 
+
+class _Api:
     def __init__(self, engine: EngineFacade, history: History) -> None:
         self._engine = engine
         self._history = history
 
-    def application(self, settings: PrivateListenerSettings) -> web.Application:
-        """Build the site, guarded as its settings say."""
-        application = web.Application(
-            middlewares=[_errors_as_json, _only_this_host(settings), _bearer(settings)]
-        )
-        application.router.add_get("/healthz", self._health)
-        application.router.add_get("/readyz", self._ready)
-        application.router.add_get("/api/v1/state", self._state)
-        application.router.add_get("/api/v1/plan", self._plan)
-        application.router.add_get("/api/v1/explain/{symbol}", self._explain)
-        application.router.add_get("/api/v1/signals", self._signals)
-        application.router.add_get("/api/v1/quarantine", self._quarantine)
-        application.router.add_get("/api/v1/plugins", self._plugins)
-        return application
-
-    async def _health(self, _request: web.Request) -> web.Response:
+    async def health(self, _request: web.Request) -> web.Response:
         return answer(200, {"status": "alive"})
 
-    async def _ready(self, _request: web.Request) -> web.Response:
+    async def ready(self, _request: web.Request) -> web.Response:
         readiness = self._engine.readiness()
         return answer(200 if readiness["ready"] else 503, readiness)
 
-    async def _state(self, _request: web.Request) -> web.Response:
+    async def state(self, _request: web.Request) -> web.Response:
         return answer(200, self._engine.state())
 
-    async def _plan(self, _request: web.Request) -> web.Response:
+    async def plan(self, _request: web.Request) -> web.Response:
         return answer(200, await self._engine.plan())
 
-    async def _explain(self, request: web.Request) -> web.Response:
+    async def explain(self, request: web.Request) -> web.Response:
         symbol = request.match_info["symbol"]
         try:
             return answer(200, self._engine.explain(symbol))
@@ -62,10 +62,10 @@ class PrivateApi:
             known = ", ".join(self._engine.state()["symbols"]) or "none"
             return refuse(404, f"no symbol {symbol} (known: {known})")
 
-    async def _signals(self, request: web.Request) -> web.Response:
+    async def signals(self, request: web.Request) -> web.Response:
         return await self._listed("signals", self._history.signals, request)
 
-    async def _quarantine(self, request: web.Request) -> web.Response:
+    async def quarantine(self, request: web.Request) -> web.Response:
         return await self._listed("quarantine", self._history.quarantine, request)
 
     async def _listed(self, name: str, read: Callable[[int], Any], request: web.Request) -> web.Response:
@@ -74,7 +74,7 @@ class PrivateApi:
             return refuse(400, f"limit: a number from 1 to {_SIGNALS}, not {text[:40]!r}")
         return answer(200, {name: await asyncio.to_thread(read, int(text))})
 
-    async def _plugins(self, _request: web.Request) -> web.Response:
+    async def plugins(self, _request: web.Request) -> web.Response:
         return answer(200, {"plugins": self._engine.state()["plugins"]})
 
 

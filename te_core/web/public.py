@@ -36,10 +36,6 @@ class Webhooks:
         self._sender = client_address(trusted_proxies)
         self.closed = "the engine is starting"
 
-    def trust(self, proxies: Iterable[str]) -> None:
-        """Believe the ``X-Forwarded-For`` of these networks from now on."""
-        self._sender = client_address(proxies)
-
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
         try:

@@ -70,11 +70,11 @@ class Running:
 
     @property
     def public(self) -> str:
-        return self.servers.public_url
+        return self.servers.public.url
 
     @property
     def private(self) -> str:
-        return self.servers.private_url
+        return self.servers.private.url
 
     @property
     def request(self) -> WebhookRequest:
@@ -125,10 +125,10 @@ def serve() -> Serve:
         is_open: bool = True,
     ) -> AsyncIterator[Running]:
         engine = FakeEngine()
-        servers = Servers(engine, FakeHistory(), SystemClock())
         settings = {"public": {"port": 0, **(public or {})}, "private": {"port": 0, **(private or {})}}
+        servers = Servers(engine, FakeHistory(), SystemClock(), ListenSettings.model_validate(settings))
+        await servers.start()
         try:
-            await servers.apply(ListenSettings.model_validate(settings))
             if is_open:
                 servers.open()
             async with ClientSession() as http:

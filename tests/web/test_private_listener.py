@@ -41,7 +41,7 @@ async def test_plan_explanation_and_plugins(serve: Any) -> None:
         assert await _get(site, "/api/v1/plugins") == (200, {"plugins": [{"name": "x"}]})
         status, body = await _get(site, "/api/v1/explain/NOPE")
         assert status == 404
-        assert "BTCUSDT" in body["error"]
+        assert "BTCUSDT" in body["error"]["reason"]
 
 
 async def test_history_is_bounded(serve: Any) -> None:
@@ -57,15 +57,15 @@ async def test_history_is_bounded(serve: Any) -> None:
         for limit in ("0", "1001", "-1", "x", "²", "9" * 5000):
             status, body = await _get(site, f"/api/v1/signals?limit={limit}")
             assert status == 400
-            assert "1 to 1000" in body["error"]
+            assert "1 to 1000" in body["error"]["reason"]
 
 
 async def test_errors_are_json(serve: Any) -> None:
     async with serve() as site:
-        assert await _get(site, "/nothing") == (404, {"error": "not found"})
+        assert await _get(site, "/nothing") == (404, {"error": {"reason": "not found"}})
         async with site.http.post(f"{site.private}/healthz") as response:
             assert (response.status, response.headers["Allow"]) == (405, "GET,HEAD")
-            assert await response.json() == {"error": "method not allowed"}
+            assert await response.json() == {"error": {"reason": "method not allowed"}}
 
 
 async def test_a_web_page_cannot_reach_it_by_another_name(serve: Any) -> None:
@@ -96,5 +96,5 @@ async def test_a_listener_beyond_loopback_answers_to_any_name(serve: Any) -> Non
 async def test_a_defect_is_a_500_that_tells_nothing(serve: Any, logged: list[str]) -> None:
     async with serve() as site:
         site.engine.readiness = dict
-        assert await _get(site, "/readyz") == (500, {"error": "internal error"})
+        assert await _get(site, "/readyz") == (500, {"error": {"reason": "internal error"}})
     assert len(logged) == 1

@@ -1,0 +1,70 @@
+"""``te check``: would the engine start with these settings and plugins?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import typer
+
+from te_core.cli.failure import ExitCode
+from te_core.cli.output import note, print_json
+from te_core.cli.place import Place
+
+
+def check(
+    context: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
+) -> None:
+    """Check the settings and the plugins that they name. Starts nothing, writes nothing.
+
+    \b
+    Example: te check
+    Exit code: 0 all is well, 1 something cannot be used (the rest can), 2 the settings are refused
+    """
+    found = _found(Place.of(context))
+    if as_json:
+        print_json(found)
+    else:
+        for problem in (*found["problems"], *found["warnings"]):
+            note(problem)
+        for key, reason in found["unavailable"].items():
+            note(f"{key}: {reason}")
+        for line in _lines(found):
+            typer.echo(line)
+    if found["problems"]:
+        raise typer.Exit(ExitCode.INVALID)
+    if found["unavailable"]:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def _found(place: Place) -> dict[str, Any]:
+    from te_core.cli.instances import load
+    from te_core.settings.problems import SettingsInvalid
+
+    found: dict[str, Any] = {
+        "settings": place.settings,
+        "problems": [],
+        "warnings": [],
+        "unavailable": {},
+        "sources": [],
+        "accounts": [],
+    }
+    try:
+        resolved, _ = load(place)
+    except SettingsInvalid as invalid:
+        return found | {"problems": [str(problem) for problem in invalid.problems]}
+    return found | {
+        "warnings": list(resolved.settings.origin.warnings),
+        "unavailable": dict(resolved.unavailable),
+        "sources": list(resolved.source_options),
+        "accounts": list(resolved.account_options),
+    }
+
+
+def _lines(found: dict[str, Any]) -> Iterator[str]:
+    if found["problems"]:
+        yield f"{found['settings']}: refused; an engine that runs keeps its last good settings"
+        return
+    yield f"{found['settings']}: ok"
+    yield f"sources that can run: {', '.join(found['sources']) or 'none'}"
+    yield f"accounts that can run: {', '.join(found['accounts']) or 'none'}"

@@ -1,0 +1,102 @@
+"""Talks to the running engine. It announces its addresses in the state folder while it runs."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from te_core.cli.failure import ExitCode, Failure
+from te_core.cli.place import Place
+
+ANNOUNCEMENT = "engine.json"
+_PATIENCE = 10.0
+"""Seconds; `te plan` waits for every account to be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """What a running engine says of itself. ``public`` and ``private`` are addresses without trailing slash."""
+
+    pid: int
+    public: str
+    private: str
+
+    def write(self, state: Path) -> None:
+        """Announce; the file is replaced as a whole."""
+        made = state / f".{ANNOUNCEMENT}.new"
+        made.write_text(json.dumps({"pid": self.pid, "public": self.public, "private": self.private}))
+        made.replace(state / ANNOUNCEMENT)
+
+    @staticmethod
+    def withdraw(state: Path) -> None:
+        """Say that the engine has stopped."""
+        (state / ANNOUNCEMENT).unlink(missing_ok=True)
+
+    @classmethod
+    def read(cls, state: Path) -> Announcement | None:
+        """Give what the engine announced; None when none runs. A killed engine leaves its file behind."""
+        try:
+            data = json.loads((state / ANNOUNCEMENT).read_text())
+            os.kill(data["pid"], 0)
+            return cls(data["pid"], data["public"], data["private"])
+        except PermissionError:
+            return cls(data["pid"], data["public"], data["private"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+
+class EngineDown(Failure):
+    """No engine runs in this place."""
+
+    def __init__(self, place: Place) -> None:
+        super().__init__(
+            f"no engine is running in {place.state}",
+            next_step=f"start it: te --settings {place.settings} run",
+            code=ExitCode.ENGINE,
+        )
+
+
+def ask(place: Place, path: str) -> Any:
+    """Ask the running engine. Raises ``EngineDown``, or ``Failure`` with the engine's own words."""
+    announced = Announcement.read(place.state)
+    if announced is None:
+        raise EngineDown(place)
+    try:
+        status, body = request(announced.private + path)
+        if status == 401:
+            status, body = request(
+                announced.private + path, headers={"Authorization": f"Bearer {_token(place)}"}
+            )
+    except OSError:
+        raise EngineDown(place) from None
+    if status != 200:
+        reason = body.get("error", {}).get("reason", "") if isinstance(body, dict) else ""
+        raise Failure(f"the engine answered {status}: {reason or 'nothing that can be read'}")
+    return body
+
+
+def request(url: str, *, body: bytes | None = None, headers: dict[str, str] | None = None) -> tuple[int, Any]:
+    """Send one request to this machine; GET, or POST with a body. Gives the status and the JSON answer."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=_PATIENCE)
+    target = parts.path + (f"?{parts.query}" if parts.query else "")
+    try:
+        connection.request("GET" if body is None else "POST", target, body=body, headers=headers or {})
+        response = connection.getresponse()
+        return response.status, json.loads(response.read() or b"{}")
+    except (http.client.HTTPException, ValueError) as error:
+        raise Failure(f"{parts.netloc} does not answer like an engine: {type(error).__name__}") from None
+    finally:
+        connection.close()
+
+
+def _token(place: Place) -> str:
+    from te_core.settings.loading import load_settings
+
+    token = load_settings(place.settings, os.environ).listen.private.token
+    return token.get_secret_value() if token else ""

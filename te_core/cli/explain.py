@@ -1,0 +1,73 @@
+"""``te explain``: the arithmetic from signals to quantity, in terms that multiply out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from te_core.cli.client import EngineDown, ask
+from te_core.cli.failure import Failure
+from te_core.cli.output import print_json
+from te_core.cli.place import Place
+
+
+def explain(
+    context: typer.Context,
+    symbol: Annotated[str, typer.Argument(help="Symbol, as the engine spells it.", show_default=False)],
+    account: Annotated[str, typer.Option("--account", metavar="NAME", help="Only this account.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Explain why each account should hold what it holds: signals, weights, equity, price, rounding, limits.
+
+    \b
+    Example: te explain BTCUSDT
+             te explain BTCUSDT --account paper
+    """
+    found = _explanation(Place.of(context), symbol.upper())
+    if account:
+        if account not in found["accounts"]:
+            known = ", ".join(found["accounts"])
+            raise Failure(
+                f"account {account} has no target for {found['symbol']}",
+                next_step=f"those that have: {known}",
+            )
+        found["accounts"] = {account: found["accounts"][account]}
+    if as_json:
+        print_json(found)
+        return
+    for name, explanation in found["accounts"].items():
+        typer.echo("\n".join(_lines(name, explanation)) + "\n")
+
+
+def _explanation(place: Place, symbol: str) -> Any:
+    try:
+        return ask(place, f"/api/v1/explain/{quote(symbol, safe='')}")
+    except EngineDown:
+        from te_core.cli.offline import offline_explanation
+
+        return offline_explanation(place, symbol)
+
+
+def _lines(name: str, found: Any) -> Iterator[str]:
+    yield f"{name} {found['symbol']}: revision {found['revision']}, {found['reason']}, {found['created_at']}"
+    for term in found["terms"]:
+        said = f"  signal {term['source']}: weight {term['weight']} x depth {term['depth']} = {term['share']}"
+        if term["leverage"]:
+            said += f", leverage {term['leverage']}"
+        yield said + (f" ({term['note']})" if term["note"] else "")
+    yield f"  depth {found['depth']}, leverage {found['leverage']}, {found['margin_mode']} margin"
+    sizing = found["sizing"]
+    if sizing is None:
+        yield "  not sized yet: the account has not been read since the target changed"
+    else:
+        yield (
+            f"  equity {sizing['equity']} x depth {sizing['depth']} x leverage {sizing['leverage']}"
+            f" / price {sizing['price']} = {sizing['unrounded']}"
+        )
+        yield f"  in steps of {sizing['quantity_step']}: {sizing['quantity']} ({sizing['contracts']} contracts)"
+        yield from (f"  {note}" for note in sizing["notes"])
+    confirmed = found["confirmed"]
+    yield f"  confirmed {confirmed['quantity']} at {confirmed['at']}" if confirmed else "  not confirmed yet"

@@ -1,0 +1,45 @@
+"""Settings with the plugins they name, loaded: for commands that need to know what a plugin says of itself."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING
+
+from te_core.cli.client import Announcement
+from te_core.cli.failure import Failure
+from te_core.cli.place import Place
+
+if TYPE_CHECKING:
+    from te_core.plugins.registry import Registry
+    from te_core.settings.resolution import Resolved
+
+
+def load(place: Place) -> tuple[Resolved, Registry]:
+    """Read the settings and import the plugins that they name. Raises ``SettingsInvalid``."""
+    from te_core.plugins.registry import Registry
+    from te_core.settings.loading import load_settings
+    from te_core.settings.resolution import resolve
+
+    settings = load_settings(place.settings, os.environ)
+    registry = Registry()
+    asyncio.run(registry.ensure(settings.plugins_in_use()))
+    return resolve(settings, registry), registry
+
+
+def webhook_of(place: Place, name: str) -> str:
+    """Give a source's webhook address, token included, at the running engine, else as the settings say."""
+    from te_core.web.address import address
+
+    resolved, registry = load(place)
+    sections = resolved.settings.sources
+    options = resolved.source_options.get(name)
+    spec = registry.sources.get(sections[name].plugin) if name in sections else None
+    if options is None or spec is None or spec.webhook is None:
+        reason = resolved.unavailable.get(f"sources.{name}", "it does not run, or takes no webhooks")
+        known = ", ".join(resolved.source_options) or "none"
+        raise Failure(f"source {name}: {reason}", next_step=f"sources that can run: {known}")
+    announced = Announcement.read(place.state)
+    public = resolved.settings.listen.public
+    base = announced.public if announced else address(public.host, public.port)
+    return f"{base}/hooks/{name}{spec.webhook.path(options)}"

@@ -1,0 +1,125 @@
+"""The console script ``te``."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from pathlib import Path
+from types import TracebackType
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from te_core import __version__
+from te_core.cli import check, explain, plan, plugins, run, signal, signals, source, status
+from te_core.cli.failure import ExitCode, Failure
+from te_core.cli.place import Place
+from te_core.errors import ConfigError, JournalLocked, TradeEngineError
+
+
+class Commands(TyperGroup):
+    """Takes ``--settings`` before or after the command, and turns errors into messages and exit codes."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Move ``--settings FILE`` to the front."""
+        front: list[str] = []
+        rest = list(args)
+        end = rest.index("--") if "--" in rest else len(rest)
+        for index in reversed(range(end)):
+            if rest[index] == "--settings":
+                front += rest[index : index + 2]
+                del rest[index : index + 2]
+            elif rest[index].startswith("--settings="):
+                front.append(rest.pop(index))
+        return super().parse_args(ctx, front + rest)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; what it raises on purpose ends here."""
+        try:
+            return super().invoke(ctx)
+        except Failure as failure:
+            _say(str(failure), failure.next_step)
+            raise typer.Exit(failure.code) from None
+        except JournalLocked as error:
+            _say(str(error))
+            raise typer.Exit(ExitCode.ENGINE) from None
+        except ConfigError as error:
+            _say(str(error), "edit the settings, then: te check")
+            raise typer.Exit(ExitCode.INVALID) from None
+        except TradeEngineError as error:
+            _say(str(error))
+            raise typer.Exit(ExitCode.FAILED) from None
+
+
+app = typer.Typer(
+    cls=Commands,
+    name="te",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"te {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main_options(
+    context: typer.Context,
+    settings: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Settings file (TE_SETTINGS, else settings.toml in TE_HOME or here)."
+        ),
+    ] = None,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Keeps exchange accounts at the positions that weighted trading signals ask for.
+
+    \b
+    Example: te run                      start the engine with ./settings.toml
+             te status                   what it holds
+             te --settings my.toml check
+    """
+    context.obj = Place.find(settings)
+
+
+app.command()(run.run)
+app.command()(check.check)
+app.command()(status.status)
+app.command()(plan.plan)
+app.command()(explain.explain)
+app.command()(signals.signals)
+app.command()(plugins.plugins)
+app.add_typer(signal.app, name="signal")
+app.add_typer(source.app, name="source")
+
+
+def _say(text: str, next_step: str = "") -> None:
+    typer.secho(f"te: {text}", err=True, fg=typer.colors.RED)
+    if next_step:
+        typer.echo(f"    {next_step}", err=True)
+
+
+def _defect(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Report what nobody foresaw in one line: a traceback helps no operator."""
+    last = traceback.extract_tb(trace)[-1:]
+    place = f" at {Path(last[0].filename).name}:{last[0].lineno}" if last else ""
+    _say(
+        f"unexpected {kind.__name__}{place}: {error}",
+        "this is a defect of the engine: please report this line",
+    )
+
+
+def main() -> None:
+    """Run the command line."""
+    sys.excepthook = _defect
+    app()

@@ -1,0 +1,109 @@
+"""What can be said while no engine runs: the settings, and what the journal holds. Changes nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from te_core.cli.failure import ExitCode, Failure
+from te_core.cli.output import note
+from te_core.cli.place import Place
+from te_core.engine.explain import explain, show_signal, text
+from te_core.journal.journal import Journal
+from te_core.journal.memory import Memory
+from te_core.journal.reader import JournalReader
+from te_core.settings.loading import load_settings
+from te_core.settings.schema import Settings
+
+
+@contextmanager
+def opened_journal(place: Place) -> Iterator[tuple[Settings, JournalReader]]:
+    """Read settings and journal, and say so on stderr."""
+    settings = load_settings(place.settings, os.environ)
+    file = place.state / settings.journal.file
+    if not file.exists():
+        raise Failure(
+            f"no engine is running, and none has run yet in {place.state}",
+            next_step=f"start it: te --settings {place.settings} run",
+            code=ExitCode.ENGINE,
+        )
+    note(f"no engine is running: this is what the journal {file} remembers")
+    reader = Journal.open_readonly(file)
+    try:
+        yield settings, reader
+    finally:
+        reader.close()
+
+
+def offline_state(place: Place) -> dict[str, Any]:
+    """Say what was in force when the engine stopped; positions and equity are not known now."""
+    with opened_journal(place) as (settings, journal):
+        memory = journal.memory()
+    return {
+        "engine": {"version": None, "pid": None, "started_at": None, "status": "stopped"},
+        "sources": {name: _source(settings, name, memory) for name in settings.sources},
+        "accounts": {name: _account(settings, name, memory) for name in settings.accounts},
+        "symbols": {
+            symbol: {"leverage": str(section.leverage), "weights": section.weights}
+            for symbol, section in settings.symbols.items()
+        },
+        "plugins": [],
+    }
+
+
+def _source(settings: Settings, name: str, memory: Memory) -> dict[str, Any]:
+    section = settings.sources[name]
+    signals = [signal for signal in memory.signals if signal.source == name]
+    return {
+        "plugin": section.plugin,
+        "enabled": section.enabled and settings.plugin_enabled(section.plugin),
+        "status": "stopped",
+        "reason": "",
+        "last_signal_at": text(max((signal.received_at for signal in signals), default=None)),
+        "signals": {signal.symbol: show_signal(signal) for signal in signals},
+        "counters": {},
+    }
+
+
+def _account(settings: Settings, name: str, memory: Memory) -> dict[str, Any]:
+    section = settings.accounts[name]
+    books = {symbol: book for (account, symbol), book in memory.books.items() if account == name}
+    return {
+        "plugin": section.plugin,
+        "enabled": section.enabled and settings.plugin_enabled(section.plugin),
+        "status": "stopped",
+        "reason": "",
+        "equity": None,
+        "positions": {},
+        "targets": {
+            symbol: {
+                "depth": text(book.target.depth),
+                "leverage": str(book.target.leverage),
+                "quantity": (sizing := explain(book.target, book.goal, None)["sizing"])
+                and sizing["quantity"],
+                "revision": book.target.revision,
+                "confirmed": book.confirmation is not None
+                and book.confirmation.revision == book.target.revision,
+                "status": "stopped",
+                "reason": "",
+            }
+            for symbol, book in books.items()
+        },
+    }
+
+
+def offline_explanation(place: Place, symbol: str) -> dict[str, Any]:
+    """Explain the targets in force from the journal."""
+    with opened_journal(place) as (_, journal):
+        books = journal.memory().books
+    found = {
+        account: explain(book.target, book.goal, book.confirmation)
+        for (account, name), book in books.items()
+        if name == symbol
+    }
+    if not found:
+        known = ", ".join(dict.fromkeys(name for _, name in books)) or "none"
+        raise Failure(f"no account has a target for {symbol} (known: {known})")
+    return {"symbol": symbol, "accounts": found}

@@ -1,0 +1,74 @@
+"""``te plugins``: what is installed, what is used, and what is wrong with it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from te_core.cli.output import note, print_json, show, table
+from te_core.cli.place import Place
+
+if TYPE_CHECKING:
+    from te_core.settings.schema import Settings
+
+_COLUMNS = ("name", "kind", "distribution", "version", "status", "instances", "reason")
+
+
+def plugins(
+    context: typer.Context,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    no_import: Annotated[bool, typer.Option("--no-import", help="Import nothing, only list.")] = False,
+) -> None:
+    """List the installed plugins. Only those that the settings name are imported, to see whether they work.
+
+    \b
+    Example: te plugins
+             te plugins --no-import --json
+    """
+    found = list(_plugins(Place.of(context), no_import=no_import))
+    if as_json:
+        print_json({"plugins": found})
+    else:
+        rows = ([_text(plugin[column]) for column in _COLUMNS] for plugin in found)
+        show(table("Plugins", _COLUMNS, rows))
+
+
+def _text(value: Any) -> str:
+    return ", ".join(value) if isinstance(value, list) else value
+
+
+def _plugins(place: Place, *, no_import: bool) -> Iterator[dict[str, Any]]:
+    import asyncio
+
+    from te_core.plugins.registry import Registry
+
+    settings = _settings(place)
+    registry = Registry()
+    if settings is not None and not no_import:
+        asyncio.run(registry.ensure(settings.plugins_in_use()))
+    for name, report in sorted(registry.reports.items()):
+        yield {**report.as_json(), "instances": list(_instances(settings, name)) if settings else []}
+
+
+def _settings(place: Place) -> Settings | None:
+    """Give the settings; broken ones do not keep anyone from seeing what is installed."""
+    from te_core.settings.loading import load_settings
+    from te_core.settings.problems import SettingsInvalid
+
+    try:
+        return load_settings(place.settings, os.environ)
+    except SettingsInvalid as invalid:
+        note(f"{invalid}\nthe settings are refused: nothing is imported (see te check)")
+        return None
+
+
+def _instances(settings: Settings, plugin: str) -> Iterator[str]:
+    for group in ("sources", "accounts"):
+        yield from (
+            f"{group}.{name}"
+            for name, section in getattr(settings, group).items()
+            if section.plugin == plugin
+        )

@@ -1,0 +1,62 @@
+"""``te signal send``: a signal of one's own, through the listener that the world uses."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from te_core.cli.client import Announcement, EngineDown, request
+from te_core.cli.failure import ExitCode, Failure
+from te_core.cli.instances import webhook_of
+from te_core.cli.output import print_json
+from te_core.cli.place import Place
+
+app = typer.Typer(help="Signals by hand.", no_args_is_help=True)
+
+
+@app.command()
+def send(  # noqa: PLR0917 - typer makes options of parameters
+    context: typer.Context,
+    symbol: Annotated[str, typer.Option(help="Symbol, as the source spells it.")] = "",
+    direction: Annotated[str, typer.Option(help="long, short or flat.")] = "",
+    size: Annotated[str, typer.Option(help="Share of what the source may steer: 50/100, 50%, 0.5.")] = "",
+    leverage: Annotated[str, typer.Option(help="Leverage.")] = "",
+    price: Annotated[str, typer.Option(help="Price in the quote currency.")] = "",
+    body: Annotated[str, typer.Option("--json", metavar="BODY", help="A whole message instead.")] = "",
+    source: Annotated[str, typer.Option(help="The source to send to.")] = "tradingview",
+) -> None:
+    """Send a signal to a source of the running engine, and show its answer.
+
+    \b
+    Example: te signal send --symbol BTCUSDT --direction long --size 50/100 --price 65000
+             te signal send --json '{"symbol": "BTCUSDT", "direction": "flat"}'
+    """
+    place = Place.of(context)
+    if not body:
+        body = _message(symbol=symbol, direction=direction, size=size, leverage=leverage, price=price)
+    if Announcement.read(place.state) is None:
+        raise EngineDown(place)
+    address = webhook_of(place, source)
+    try:
+        status, answer = request(address, body=body.encode(), headers={"Content-Type": "application/json"})
+    except OSError:
+        raise EngineDown(place) from None
+    print_json({"status": status, "answer": answer})
+    if not 200 <= status < 300:
+        raise Failure(
+            f"the signal was not taken: status {status}",
+            next_step="te signals --quarantine shows refused input",
+        )
+
+
+def _message(**fields: str) -> str:
+    from te_core.web.encoding import encode
+
+    if not (fields["symbol"] and fields["direction"]):
+        raise Failure(
+            "--symbol and --direction are needed, or --json",
+            next_step="te signal send --help",
+            code=ExitCode.INVALID,
+        )
+    return encode({name: value for name, value in fields.items() if value})

@@ -1,0 +1,29 @@
+"""``te source``: about one signal source."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from te_core.cli.instances import webhook_of
+from te_core.cli.place import Place
+
+app = typer.Typer(help="About one signal source.", no_args_is_help=True)
+
+
+@app.command()
+def url(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="The source's name in the settings.", show_default=False)],
+    base: Annotated[str, typer.Option(metavar="URL", help="The address that the world sees instead.")] = "",
+) -> None:
+    """Print a source's webhook address. It holds the token: whoever knows it can send signals.
+
+    \b
+    Example: te source url tradingview --base https://alerts.example.org
+    """
+    address = webhook_of(Place.of(context), name)
+    if base:
+        address = base.rstrip("/") + address[address.index("/hooks/") :]
+    typer.echo(address)

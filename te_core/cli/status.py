@@ -1,0 +1,124 @@
+"""``te status``: what runs, what it holds, and what it is working on."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import typer
+
+from te_core.cli.client import EngineDown, ask
+from te_core.cli.output import print_json, show, table
+from te_core.cli.place import Place
+
+_REFRESH = 1.0
+"""Seconds between two looks of ``--watch``."""
+
+_SOURCE = ("source", "plugin", "status", "last signal", "symbol", "depth", "leverage", "price", "note")
+_ACCOUNT = ("account", "plugin", "status", "equity", "reason")
+_POSITION = (
+    "account",
+    "symbol",
+    "position",
+    "entry",
+    "target",
+    "depth",
+    "leverage",
+    "revision",
+    "status",
+    "reason",
+)
+
+
+def status(
+    context: typer.Context,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Look again every second until Ctrl-C.")] = False,
+) -> None:
+    """Show sources, accounts, positions and targets.
+
+    \b
+    Example: te status
+             te status --json | jq .accounts.paper.positions
+    """
+    place = Place.of(context)
+    if watch:
+        _watch(place, as_json)
+    elif as_json:
+        print_json(_state(place))
+    else:
+        show(*_tables(_state(place)))
+
+
+def _state(place: Place) -> Any:
+    try:
+        return ask(place, "/api/v1/state")
+    except EngineDown:
+        from te_core.cli.offline import offline_state
+
+        return offline_state(place)
+
+
+def _watch(place: Place, as_json: bool) -> None:
+    pause = threading.Event()
+    while True:
+        state = ask(place, "/api/v1/state")
+        if as_json:
+            print_json(state)
+        else:
+            typer.echo("\x1b[H\x1b[2J", nl=False)
+            show(*_tables(state))
+        pause.wait(_REFRESH)
+
+
+def _tables(state: Any) -> Iterator[Any]:
+    engine = state["engine"]
+    yield f"engine {engine['status']}" + (
+        f", pid {engine['pid']}, since {engine['started_at']}" if engine["pid"] else ""
+    )
+    for refused in state.get("settings", {}).get("refused", ()):
+        yield f"settings refused, the last good ones are in force: {refused}"
+    yield table("Sources", _SOURCE, _sources(state))
+    yield table("Accounts", _ACCOUNT, _accounts(state))
+    yield table("Positions and targets", _POSITION, _positions(state))
+
+
+def _sources(state: Any) -> Iterator[tuple[object, ...]]:
+    for name, source in state["sources"].items():
+        head = (name, source["plugin"], source["status"])
+        if not source["signals"]:
+            yield (*head, source["last_signal_at"], "", "", "", "", source["reason"])
+        for symbol, signal in source["signals"].items():
+            note = "expired" if signal.get("expired") else source["reason"]
+            yield (
+                *head,
+                signal["received_at"],
+                symbol,
+                *(signal[key] for key in ("depth", "leverage", "price")),
+                note,
+            )
+            head = ("", "", "")
+
+
+def _accounts(state: Any) -> Iterator[tuple[object, ...]]:
+    for name, account in state["accounts"].items():
+        yield (name, account["plugin"], account["status"], account["equity"], account["reason"])
+
+
+def _positions(state: Any) -> Iterator[tuple[object, ...]]:
+    for name, account in state["accounts"].items():
+        for symbol in sorted({*account["positions"], *account["targets"]}):
+            position = account["positions"].get(symbol, {})
+            target = account["targets"].get(symbol, {})
+            doing = "at target" if target.get("confirmed") else target.get("status", "not ours")
+            wanted = (target.get(key) for key in ("quantity", "depth", "leverage", "revision"))
+            yield (
+                name,
+                symbol,
+                position.get("size"),
+                position.get("entry_price"),
+                *wanted,
+                doing,
+                target.get("reason"),
+            )
