@@ -8,19 +8,17 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, timedelta
+from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from loguru import logger
 
-from te_core.clock import Clock
 from te_core.secrets import Redactor
 from te_core.settings.schema import LogSettings
 
 if TYPE_CHECKING:
-    from loguru import Logger, Record
+    from loguru import Record
 
 WHERE = ("source", "account", "symbol")
 ROTATION = "10 MB"
@@ -117,39 +115,3 @@ class _Forward(logging.Handler):
 
 
 _LEVELS = {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}
-
-
-@dataclass(slots=True)
-class _Outage:
-    since: float
-    count: int = 1
-
-
-class OutageLog:
-    """Logs an outage once when it starts and once when it ends, with how long it was and how often it failed.
-
-    An outage is known by its scope (an account, a source) and its kind (``"positions"``, ``"login"``).
-    """
-
-    def __init__(self, clock: Clock, log: Logger) -> None:
-        self._clock = clock
-        self._log = log
-        self._open: dict[tuple[str, str], _Outage] = {}
-
-    def failed(self, scope: str, kind: str, reason: str) -> None:
-        """Note a failure; only the first of an outage is logged."""
-        if outage := self._open.get((scope, kind)):
-            outage.count += 1
-            return
-        self._open[scope, kind] = _Outage(self._clock.monotonic())
-        self._log.warning("{}: {} fails: {}", scope, kind, reason)
-
-    def works(self, scope: str, kind: str) -> None:
-        """Note a success; the first after an outage is logged."""
-        if outage := self._open.pop((scope, kind), None):
-            lasted = timedelta(seconds=round(self._clock.monotonic() - outage.since))
-            self._log.info("{}: {} works again after {} ({} failures)", scope, kind, lasted, outage.count)
-
-    def forget(self, scope: str) -> None:
-        """Drop the outages of what was stopped."""
-        self._open = {key: outage for key, outage in self._open.items() if key[0] != scope}

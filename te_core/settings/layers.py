@@ -40,11 +40,16 @@ class Given(NamedTuple):
 
 
 class _Exact(str):
-    """A key below the top level. dynaconf compares keys by ``lower()``; here case tells keys apart."""
+    """A key below the top level. dynaconf takes keys for one that differ in case, or in space and underscore;
+    comparing them with these two methods, it then only finds what is the same.
+    """
 
     __slots__ = ()
 
     def lower(self) -> str:
+        return self
+
+    def replace(self, *_: Any) -> str:
         return self
 
 
@@ -103,7 +108,7 @@ def _mode_warning(secrets: Path) -> Iterator[str]:
 
 
 def merge(texts: Texts, env: Mapping[str, str], schema: type[BaseModel]) -> Layers:
-    """Merge the layers. Top-level keys that the schema does not know go around dynaconf, to be refused."""
+    """Merge the layers. What is no table of the schema goes around dynaconf, to be refused."""
     layers = Layers()
     layers.problems += [ConfigError(problem) for problem in texts.problems]
     store = Dynaconf(
@@ -133,8 +138,9 @@ def merge(texts: Texts, env: Mapping[str, str], schema: type[BaseModel]) -> Laye
 
 
 def _put(data: dict[str, Any], store: Any, others: dict[str, Any], schema: type[BaseModel]) -> None:
-    store.update({key: value for key, value in data.items() if key in schema.model_fields})
-    others |= {key: value for key, value in data.items() if key not in schema.model_fields}
+    tables = {k: value for k, value in data.items() if k in schema.model_fields and isinstance(value, dict)}
+    store.update(tables)
+    others |= {key: value for key, value in data.items() if key not in tables}
 
 
 def _file_layers(texts: Texts, layers: Layers) -> Iterator[dict[str, Any]]:
@@ -193,7 +199,7 @@ def _spelled(steps: Sequence[str], tables: Mapping[str, Any], schema: type[BaseM
         if step.isupper() and (named or (shape and fields.known_keys(shape))):
             step = step.lower()  # noqa: PLW2901 - the spelled step takes the place of the written one
         present = tables.get(spelled[0], {}) if named else {}
-        step = next((name for name in present if name.replace("-", "_") == step), step)  # noqa: PLW2901
+        step = next((str(name) for name in present if str(name).replace("-", "_") == step), step)  # noqa: PLW2901
         shape = fields.below(shape, step) if shape else None
         spelled.append(step)
     return spelled

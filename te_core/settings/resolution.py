@@ -34,13 +34,6 @@ class Resolved:
     secrets: tuple[SecretStr, ...] = field(default=(), repr=False, compare=False)
 
 
-def plugins_needed(settings: Settings) -> tuple[str, ...]:
-    """Name the plugins that have to be loaded: of enabled sources and of all accounts, unless switched off."""
-    sections: list[PluginSection] = [section for section in settings.sources.values() if section.enabled]
-    sections += settings.accounts.values()
-    return tuple(dict.fromkeys(s.plugin for s in sections if settings.plugin_enabled(s.plugin)))
-
-
 def resolve(settings: Settings, registry: Registry) -> Resolved:
     """Check every section's options with its plugin's model. Raises ``SettingsInvalid``.
 

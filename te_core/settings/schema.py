@@ -247,3 +247,12 @@ class Settings(Section):
         """Tell whether instances of a plugin may run; plugins are on unless switched off."""
         switch = self.plugins.get(plugin)
         return switch is None or switch.enabled
+
+    def plugins_in_use(self) -> tuple[str, ...]:
+        """Name the plugins to load: those of enabled sources and of all accounts, unless switched off.
+
+        A disabled account needs its plugin too: it still closes what the engine opened there.
+        """
+        sections: list[PluginSection] = [source for source in self.sources.values() if source.enabled]
+        sections += self.accounts.values()
+        return tuple(dict.fromkeys(s.plugin for s in sections if self.plugin_enabled(s.plugin)))

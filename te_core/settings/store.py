@@ -12,7 +12,7 @@ from te_core.settings.difference import Difference, difference
 from te_core.settings.layers import Texts
 from te_core.settings.loading import settings_from
 from te_core.settings.problems import SettingsInvalid
-from te_core.settings.resolution import Resolved, plugins_needed, resolve
+from te_core.settings.resolution import Resolved, resolve
 from te_core.settings.schema import Settings
 from te_core.settings.secrets import generate_missing
 
@@ -67,7 +67,7 @@ class SettingsStore:
 
     async def _resolved(self) -> Resolved:
         settings = self._settings()
-        await self._registry.ensure(plugins_needed(settings))
+        await self._registry.ensure(settings.plugins_in_use())
         if self._generate and generate_missing(self._file, settings, self._registry, generate=self._generate):
             self._seen = layers.read(self._file)
             settings = self._settings()

@@ -1,0 +1,115 @@
+"""Each section's options are checked by its plugin; what cannot run is left out and takes nobody with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from te_core.plugins.registry import Registry
+from te_core.settings.problems import SettingsInvalid
+from te_core.settings.resolution import Resolved, resolve
+from te_core.settings.schema import Settings
+from tests.settings.conftest import SETTINGS, AcmeOptions, OracleOptions, acme
+
+Load = Callable[..., Settings]
+TOKEN = '[sources.oracle]\ntoken = "0123456789"\n'
+
+
+def test_options_become_the_plugins_own_models(load: Load, registry: Registry) -> None:
+    resolved = resolve(load(SETTINGS, TOKEN), registry)
+    source, account = resolved.source_options["oracle"], resolved.account_options["paper"]
+    assert isinstance(source, OracleOptions)
+    assert source.token.get_secret_value() == "0123456789"
+    assert account == AcmeOptions(balance=10000)
+    assert resolved.unavailable == {}
+    assert [secret.get_secret_value() for secret in resolved.secrets] == ["0123456789"]
+
+
+def test_an_account_without_its_keys_rests_and_says_what_it_lacks(load: Load, registry: Registry) -> None:
+    resolved = resolve(load(SETTINGS + '[accounts.main]\nplugin = "keyed"\n', TOKEN), registry)
+    assert set(resolved.account_options) == {"paper"}
+    assert resolved.unavailable == {
+        "accounts.main": "lacks api_key, api_secret: set it below [accounts.main] in .secrets.toml"
+    }
+
+
+def test_a_source_without_its_token_waits_for_one(load: Load, registry: Registry) -> None:
+    resolved = resolve(load(), registry)
+    assert resolved.source_options == {}
+    assert resolved.unavailable["sources.oracle"].startswith("lacks token")
+
+
+def test_a_wrong_option_is_refused_though_keys_are_missing_too(load: Load, registry: Registry) -> None:
+    with pytest.raises(SettingsInvalid) as refused:
+        resolve(load('[accounts.main]\nplugin = "keyed"\nregion = 3\n'), registry)
+    assert {p.key for p in refused.value.problems} == {
+        "accounts.main.api_key",
+        "accounts.main.api_secret",
+        "accounts.main.region",
+    }
+
+
+def test_a_plugin_that_is_not_there_takes_nobody_with_it(load: Load) -> None:
+    resolved = resolve(load(SETTINGS, TOKEN), Registry.of(acme()))
+    assert set(resolved.account_options) == {"paper"}
+    assert resolved.unavailable == {"sources.oracle": "plugin oracle is not loaded"}
+
+
+def test_an_exchange_named_as_a_source_is_told_apart(load: Load, registry: Registry) -> None:
+    resolved = resolve(load('[sources.s]\nplugin = "acme"\n[accounts.a]\nplugin = "oracle"\n'), registry)
+    assert resolved.unavailable == {
+        "sources.s": "plugin acme offers no source but: exchange",
+        "accounts.a": "plugin oracle offers no account but: source",
+    }
+
+
+def test_a_defect_in_a_plugins_model_stops_its_section_only(load: Load, registry: Registry) -> None:
+    text = SETTINGS + '[accounts.broken]\nplugin = "acme"\nhosts = ["boom"]\n'
+    resolved = resolve(load(text, TOKEN), registry)
+    assert set(resolved.account_options) == {"paper"}
+    assert "its settings model fails: KeyError" in resolved.unavailable["accounts.broken"]
+
+
+def test_a_disabled_source_does_not_run_and_a_disabled_account_does(load: Load, registry: Registry) -> None:
+    text = SETTINGS.replace('"oracle"\n', '"oracle"\nenabled = false\n').replace(
+        '"acme"\n', '"acme"\nenabled = false\n'
+    )
+    resolved = resolve(load(text, TOKEN), registry)
+    assert resolved.source_options == {}
+    assert set(resolved.account_options) == {"paper"}
+    assert resolved.unavailable == {}
+
+
+def test_a_disabled_section_may_be_unfinished_but_not_wrong(load: Load, registry: Registry) -> None:
+    unfinished = '[accounts.a]\nplugin = "acme"\nenabled = false\nendpoint = {}\n'
+    assert "lacks endpoint.url" in resolve(load(unfinished), registry).unavailable["accounts.a"]
+    with pytest.raises(SettingsInvalid):
+        resolve(load(unfinished.replace("enabled = false\n", "")), registry)
+    with pytest.raises(SettingsInvalid):
+        resolve(load(unfinished + "balanse = 3\n"), registry)
+
+
+def test_a_disabled_plugin_has_no_instances_and_is_not_asked_for(load: Load, registry: Registry) -> None:
+    settings = load(SETTINGS + "[plugins.acme]\nenabled = false\n", TOKEN)
+    assert settings.plugins_in_use() == ("oracle",)
+    assert resolve(settings, registry).account_options == {}
+
+
+def test_plugins_in_use_are_named_once(load: Load) -> None:
+    accounts = '[accounts.a]\nplugin = "x"\n[accounts.b]\nplugin = "x"\nenabled = false\n'
+    text = accounts + '[sources.s]\nplugin = "y"\nenabled = false\n'
+    assert load(text).plugins_in_use() == ("x",)
+
+
+def test_resolved_settings_compare_by_what_they_say(load: Load, registry: Registry) -> None:
+    def resolved(text: str) -> Resolved:
+        return resolve(load(text, TOKEN), registry)
+
+    assert resolved(SETTINGS) == resolved("# a comment\n\n" + SETTINGS)
+    assert resolved(SETTINGS) != resolved(SETTINGS.replace("0.25", "0.26"))
+
+
+def test_resolved_settings_do_not_show_secrets(load: Load, registry: Registry) -> None:
+    resolved = resolve(load(SETTINGS, TOKEN), registry)
+    assert "0123456789" not in repr(resolved)
