@@ -6,7 +6,6 @@ decided, and without equity or price nothing is sized.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -14,10 +13,11 @@ from enum import StrEnum
 
 from te_core.engine.limits import Limits
 from te_core.engine.plan import Plan, at_target, plan
+from te_core.engine.reader import Holdings
 from te_core.engine.sizing import Ceiling, flat, size
 from te_core.model.instrument import Instrument
 from te_core.model.position import Equity, Position
-from te_core.model.reading import Known, Reading, Unknown
+from te_core.model.reading import Reading, Unknown
 from te_core.model.target import Confirmation, Goal, Target
 from te_core.settings.schema import AccountSettings
 
@@ -47,7 +47,7 @@ class Facts:
     target: Target
     goal: Goal | None
     confirmation: Confirmation | None
-    position: Reading[Position]
+    position: Position | Unknown
     equity: Reading[Equity]
     price: Decimal | None
     instrument: Instrument | None
@@ -79,7 +79,7 @@ def decide(facts: Facts) -> Decision:
     """Decide what to do about one symbol."""
     if isinstance(facts.position, Unknown):
         return Decision(status=Status.WAITING, reason=facts.position.reason)
-    position = facts.position.value
+    position = facts.position
     if facts.goal is None and position.quantity != 0 and not facts.settings.adopt:
         return Decision(
             status=Status.BLOCKED,
@@ -168,13 +168,10 @@ def _out_of_band(facts: Facts, goal: Goal) -> bool:
     return abs(fresh.quantity - goal.quantity) > facts.settings.band * abs(goal.quantity)
 
 
-def position_of(
-    reading: Reading[Mapping[str, Position]], symbol: str, *, newer_than: datetime | None
-) -> Reading[Position]:
-    """Pick one symbol out of a read of all positions; absent is flat. A read older than ``newer_than`` is unknown."""
-    if isinstance(reading, Unknown):
-        return reading
-    if newer_than is not None and reading.as_of < newer_than:
+def position_of(holdings: Holdings | Unknown, symbol: str, *, newer_than: float) -> Position | Unknown:
+    """Pick one symbol out of a read of all positions. A read from before ``newer_than`` (monotonic) is unknown."""
+    if isinstance(holdings, Unknown):
+        return holdings
+    if holdings.since < newer_than:
         return Unknown(reason="the position was read before our own last order was answered")
-    position = reading.value.get(symbol) or Position(symbol=symbol, quantity=ZERO)
-    return Known(value=position, as_of=reading.as_of)
+    return holdings.of(symbol)

@@ -176,7 +176,7 @@ class Execution:
     async def _send(self, intent: Intent) -> None:
         state, around = self._state, self._around
         state.reducing = intent.reduce_only
-        state.sent_at[intent.client_order_id] = around.clock.now()
+        state.sent_at[intent.client_order_id] = around.clock.monotonic()
         self._sent.append(intent)
         try:
             async with asyncio.timeout(CALL_TIMEOUT.total_seconds()):
@@ -195,7 +195,7 @@ class Execution:
                 f"no answer to the order within {CALL_TIMEOUT.total_seconds():g} s"
             ) from None
         finally:
-            state.touched = around.clock.now()
+            state.touched = around.clock.monotonic()
             if intent.client_order_id in state.open:
                 state.sent_at[intent.client_order_id] = state.touched
         self._take(intent, report)
@@ -225,10 +225,10 @@ class Execution:
         patience = around.clock.monotonic() + around.capabilities.settle_after.total_seconds()
         pause = LOOK_AGAIN_FIRST
         while True:
-            reading = await around.reader.positions()
+            reading = await around.reader.holdings()
             if not isinstance(reading, Unknown):
-                held = reading.value.get(self._goal.symbol)
-                quantity = held.quantity if held else ZERO
+                held = reading.of(self._goal.symbol)
+                quantity = held.quantity
                 if at_target(quantity, self._goal.quantity, self._goal.quantity_step):
                     state.position = held
                     self._confirmed(quantity)
@@ -342,16 +342,17 @@ async def settle_open(around: Surroundings, state: SymbolState) -> None:
         for intent in list(state.open.values()):
             await _look_up(around, state, intent)
         if not state.open:
-            state.touched = around.clock.now()
+            state.touched = around.clock.monotonic()
             return
         await asyncio.sleep(pause)
         pause = min(pause * 2, LOOK_AGAIN_LAST)
 
 
 async def _look_up(around: Surroundings, state: SymbolState, intent: Intent) -> None:
-    asked_at = around.clock.now()
-    sent_at = state.sent_at.get(intent.client_order_id, intent.created_at)
-    over = asked_at >= sent_at + around.capabilities.settle_after
+    # Measured on the steady clock. One that an earlier process sent counts from now: its wall time proves nothing.
+    asked_at = around.clock.monotonic()
+    sent_at = state.sent_at.setdefault(intent.client_order_id, asked_at)
+    over = asked_at >= sent_at + around.capabilities.settle_after.total_seconds()
     if not around.capabilities.order_lookup:
         if over:
             settle(around, state, intent, IntentState.LOST, reason="no look-up here: the position decides")
@@ -364,5 +365,7 @@ async def _look_up(around: Surroundings, state: SymbolState, intent: Intent) -> 
         return
     if report is not None and report.status is not OrderStatus.OPEN:
         settle_by_report(around, state, intent, report)
-    elif report is None and over:
+    elif report is not None:
+        state.reason = "waiting for an order to be filled"
+    elif over:
         settle(around, state, intent, IntentState.LOST, reason="never reached the exchange")

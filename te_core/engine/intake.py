@@ -71,7 +71,7 @@ class Intake:
             raise SignalRejected(f"longer than {LONGEST_DEDUPE}", field="dedupe_for")
         if key is not None and dedupe_for is not None:
             earlier = self._deliveries.get(key)
-            if earlier is not None and signal.received_at - earlier.received_at <= dedupe_for:
+            if earlier is not None and abs(signal.received_at - earlier.received_at) <= dedupe_for:
                 return self._duplicate(earlier)
         return self._keep(signal, key)
 

@@ -29,16 +29,31 @@ MISSING_INSTRUMENT_AGE = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Holdings:
+    """Every position of an account (a symbol that is absent is flat), true at ``since`` or later.
+
+    ``since`` is in monotonic seconds: comparing a read with our own orders needs a clock that never steps.
+    """
+
+    positions: Mapping[str, Position]
+    since: float
+
+    def of(self, symbol: str) -> Position:
+        """Give one symbol's position."""
+        return self.positions.get(symbol) or Position(symbol=symbol, quantity=Decimal(0))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """Equity, positions and prices of an account, read at the same time and shared by all symbols of a pass."""
 
     equity: Reading[Equity]
-    positions: Reading[Mapping[str, Position]]
+    holdings: Holdings | Unknown
     prices: Reading[Mapping[str, Decimal]]
 
     def readings(self) -> Mapping[str, object]:
         """Give the readings by name."""
-        return {"equity": self.equity, "positions": self.positions, "prices": self.prices}
+        return {"equity": self.equity, "positions": self.holdings, "prices": self.prices}
 
     def price(self, symbol: str) -> Decimal | None:
         """Price of a symbol, or None when it is not known."""
@@ -64,20 +79,28 @@ class AccountReader:
     def __init__(self, account: ExchangeAccount, clock: Clock) -> None:
         self._account = account
         self._clock = clock
-        self._positions = SharedRead(lambda: read("positions", account.positions))
+        self._holdings = SharedRead(self._read_holdings)
         self._instruments: dict[str, Instrument] = {}
         self._asked: dict[str, float] = {}
 
     async def snapshot(self, symbols: Sequence[str]) -> Snapshot:
         """Read equity, positions and the prices of ``symbols`` at the same time."""
-        equity, positions, prices = await asyncio.gather(
-            read("equity", self._account.equity), self.positions(), self._prices(symbols)
+        equity, holdings, prices = await asyncio.gather(
+            read("equity", self._account.equity), self.holdings(), self._prices(symbols)
         )
-        return Snapshot(equity=equity, positions=positions, prices=prices)
+        return Snapshot(equity=equity, holdings=holdings, prices=prices)
 
-    async def positions(self) -> Reading[Mapping[str, Position]]:
+    async def holdings(self) -> Holdings | Unknown:
         """Read all positions with a request that is sent after this call."""
-        return await self._positions.get()
+        return await self._holdings.get()
+
+    async def _read_holdings(self) -> Holdings | Unknown:
+        sent = self._clock.monotonic()
+        reading = await read("positions", self._account.positions)
+        if isinstance(reading, Unknown):
+            return reading
+        age = max((self._clock.now() - reading.as_of).total_seconds(), 0.0)
+        return Holdings(positions=reading.value, since=min(sent, self._clock.monotonic() - age))
 
     async def _prices(self, symbols: Sequence[str]) -> Reading[Mapping[str, Decimal]]:
         if not symbols:
@@ -115,20 +138,18 @@ class AccountReader:
 class SharedRead:
     """Callers that come before the request is sent share it; those that come while it is under way share the next."""
 
-    def __init__(self, start: Callable[[], Awaitable[Reading[Mapping[str, Position]]]]) -> None:
+    def __init__(self, start: Callable[[], Awaitable[Holdings | Unknown]]) -> None:
         self._start = start
-        self._running: asyncio.Task[Reading[Mapping[str, Position]]] | None = None
-        self._next: asyncio.Task[Reading[Mapping[str, Position]]] | None = None
+        self._running: asyncio.Task[Holdings | Unknown] | None = None
+        self._next: asyncio.Task[Holdings | Unknown] | None = None
 
-    async def get(self) -> Reading[Mapping[str, Position]]:
+    async def get(self) -> Holdings | Unknown:
         """Give the result of a request that is sent after this call."""
         if self._next is None:
             self._next = asyncio.create_task(self._after(self._running))
         return await asyncio.shield(self._next)
 
-    async def _after(
-        self, earlier: asyncio.Task[Reading[Mapping[str, Position]]] | None
-    ) -> Reading[Mapping[str, Position]]:
+    async def _after(self, earlier: asyncio.Task[Holdings | Unknown] | None) -> Holdings | Unknown:
         if earlier is not None:
             await asyncio.wait([earlier])
         self._running, self._next = self._next, None

@@ -9,6 +9,7 @@ from te_core import __version__
 from te_core.engine.decision import Decision
 from te_core.engine.explain import show_signal, text
 from te_core.engine.plan import LeverageStep, MarginModeStep, OrderStep, Step
+from te_core.engine.reader import Holdings
 from te_core.engine.runner import AccountRunner, SourceRunner
 from te_core.engine.symbol import SymbolState
 from te_core.engine.worker import AccountWorker
@@ -92,8 +93,8 @@ def _equity(worker: AccountWorker) -> str | None:
 
 def _positions(worker: AccountWorker) -> dict[str, Any]:
     """Show the last read of all positions, and newer ones of single symbols."""
-    reading = worker.snapshot.positions if worker.snapshot else None
-    positions = dict(reading.value) if isinstance(reading, Known) else {}
+    holdings = worker.snapshot.holdings if worker.snapshot else None
+    positions = dict(holdings.positions) if isinstance(holdings, Holdings) else {}
     positions.update({s.symbol: s.position for s in worker.states.values() if s.position is not None})
     return {
         symbol: {"size": text(position.quantity), "entry_price": text(position.entry_price)}

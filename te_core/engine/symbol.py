@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -24,8 +23,8 @@ class SymbolState:
     ``wish``: the newest blend. ``last_step``: largest step number used in the target's revision.
     ``open``: intents without a known outcome, ``sent_at`` when they left; ``acknowledged``: those that the exchange
     took. ``fills``: what the orders of the present execution are known to have filled, unsigned. ``touched``: when
-    the exchange last answered an order of ours. ``retry_at``: monotonic seconds; ``retry_reduction``: what failed
-    was a reduction. ``reducing``: the order under way reduces. ``replan``: other symbols waited for this one.
+    the exchange last answered an order of ours. ``retry_reduction``: what failed was a reduction. ``reducing``: the
+    order under way reduces. ``replan``: other symbols waited for this one. Times are monotonic seconds.
     """
 
     symbol: str
@@ -36,10 +35,10 @@ class SymbolState:
     confirmation: Confirmation | None = None
     last_step: int = 0
     open: dict[str, Intent] = field(default_factory=dict)
-    sent_at: dict[str, datetime] = field(default_factory=dict)
+    sent_at: dict[str, float] = field(default_factory=dict)
     acknowledged: set[str] = field(default_factory=set)
     fills: dict[str, Decimal] = field(default_factory=dict)
-    touched: datetime | None = None
+    touched: float = float("-inf")
     leverage: Decimal | None = None
     margin_mode: MarginMode | None = None
     status: Status = Status.WAITING

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
@@ -22,7 +21,7 @@ from te_core.engine.executor import Execution, Superseded, Surroundings, confirm
 from te_core.engine.exposure import ExposureLedger
 from te_core.engine.outage import Outages
 from te_core.engine.precedence import first_to_go
-from te_core.engine.reader import AccountReader, Snapshot
+from te_core.engine.reader import AccountReader, Holdings, Snapshot
 from te_core.engine.resync import Resync
 from te_core.engine.symbol import SymbolState
 from te_core.engine.targets import Targets, WorkerSettings
@@ -32,7 +31,7 @@ from te_core.journal.memory import Book
 from te_core.model.event import Event
 from te_core.model.order import Intent
 from te_core.model.position import Equity, Position
-from te_core.model.reading import Known, Reading, Unknown
+from te_core.model.reading import Reading, Unknown
 from te_core.model.target import Blend
 
 if TYPE_CHECKING:
@@ -153,15 +152,15 @@ class AccountWorker:
         around = self._around
         symbols = [state.symbol for state in self.states.values() if state.target]
         snapshot = await around.reader.snapshot(symbols)
-        if isinstance(snapshot.positions, Unknown):
-            return snapshot.positions.reason
+        if isinstance(snapshot.holdings, Unknown):
+            return snapshot.holdings.reason
         found = {}
         for state in self.states.values():
             if state.target is not None:
-                reading = position_of(snapshot.positions, state.symbol, newer_than=state.touched)
-                if isinstance(reading, Known):
-                    reading = replace(reading, value=state.with_settings(reading.value))
-                found[state.symbol] = decide(self._facts(around, state, snapshot, reading))
+                position = position_of(snapshot.holdings, state.symbol, newer_than=state.touched)
+                if isinstance(position, Position):
+                    position = state.with_settings(position)
+                found[state.symbol] = decide(self._facts(around, state, snapshot, position))
         return found
 
     def _tasks(self) -> list[asyncio.Task[None]]:
@@ -205,9 +204,9 @@ class AccountWorker:
             if state.open and state.task is None:
                 self._start(state, partial(settle_open, around, state))
         snapshot = await self._read(around)
-        if isinstance(snapshot.positions, Unknown):
+        if isinstance(snapshot.holdings, Unknown):
             return
-        self._observe(snapshot, snapshot.positions)
+        self._observe(snapshot, snapshot.holdings)
         decisions = [(state, self._decide(around, state, snapshot)) for state in list(self.states.values())]
         work = [(state, decision) for state, decision in decisions if decision is not None]
         self._carry_out(around, work, snapshot.equity)
@@ -225,14 +224,14 @@ class AccountWorker:
         engine = self.settings.engine
         return backoff(failures, engine.backoff_first, engine.backoff_last)
 
-    def _observe(self, snapshot: Snapshot, positions: Known[Mapping[str, Position]]) -> None:
+    def _observe(self, snapshot: Snapshot, holdings: Holdings) -> None:
         """Take the read into the exposure ledger, except where an own order is under way or newer."""
-        held = {symbol: p for symbol, p in positions.value.items() if p.quantity != 0}
+        held = {symbol: p for symbol, p in holdings.positions.items() if p.quantity != 0}
         ours = {symbol for symbol, state in self.states.items() if state.goal is not None}
         self.foreign = {symbol: p.quantity for symbol, p in held.items() if symbol not in ours}
         for symbol in dict.fromkeys([*self.states, *held]):
             state, position = self.states.get(symbol), held.get(symbol)
-            if state is not None and (state.task or (state.touched and state.touched > positions.as_of)):
+            if state is not None and (state.task or state.touched > holdings.since):
                 continue
             price = snapshot.price(symbol) or (position.entry_price if position else None) or ZERO
             self._ledger.observe(self.name, symbol, (position.quantity if position else ZERO) * price)
@@ -244,13 +243,12 @@ class AccountWorker:
         may_increase = now >= state.retry_at
         if may_increase:
             state.retry_at = 0.0
-        reading = position_of(snapshot.positions, state.symbol, newer_than=state.touched)
-        if isinstance(reading, Known):
-            state.position = state.with_settings(reading.value)
-            reading = replace(reading, value=state.position)
+        position = position_of(snapshot.holdings, state.symbol, newer_than=state.touched)
+        if isinstance(position, Position):
+            position = state.position = state.with_settings(position)
         else:
             state.retry_at = now + REDUCTION_RETRY.total_seconds()
-        decision = decide(self._facts(around, state, snapshot, reading))
+        decision = decide(self._facts(around, state, snapshot, position))
         self._note(state, decision)
         self._take(around, state, decision)
         if not decision.plan.steps:
@@ -258,7 +256,7 @@ class AccountWorker:
         return decision if may_increase or (decision.plan.reduces and not state.retry_reduction) else None
 
     def _facts(
-        self, around: Surroundings, state: SymbolState, snapshot: Snapshot, position: Reading[Position]
+        self, around: Surroundings, state: SymbolState, snapshot: Snapshot, position: Position | Unknown
     ) -> Facts:
         assert state.target is not None
         return Facts(

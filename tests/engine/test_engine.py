@@ -220,6 +220,14 @@ async def test_a_delivery_counts_once_within_its_window_also_across_a_restart(
         assert trader.held() == D("0.1")
 
 
+async def test_a_wall_clock_that_steps_back_merges_no_distinct_alerts(tmp_path: Path, trader: Trader) -> None:
+    window = timedelta(seconds=30)
+    async with running(tmp_path, trader):
+        await trader.say("tv", "1", delivery_id="x", dedupe_for=window)
+        trader.clock.shift = timedelta(hours=-1)
+        assert await trader.say("tv", "1", delivery_id="x", dedupe_for=window) is Publication.ACCEPTED
+
+
 async def test_a_sender_who_hangs_up_does_not_undo_a_durable_signal(tmp_path: Path, trader: Trader) -> None:
     async with running(tmp_path, trader):
         waiting = asyncio.create_task(trader.say("tv", "1"))

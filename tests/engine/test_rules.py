@@ -15,6 +15,7 @@ from te_core.engine.decision import Facts, Status, decide, position_of
 from te_core.engine.ids import client_order_id
 from te_core.engine.limits import Exposure, Limits, OrderCheck, ceiling, combine, refusal
 from te_core.engine.plan import LeverageStep, MarginModeStep, OrderStep, Plan, at_target, chunks, plan
+from te_core.engine.reader import Holdings
 from te_core.engine.sizing import Ceiling, flat, size, smallest_quantity
 from te_core.model.instrument import Instrument
 from te_core.model.position import Equity, MarginMode, Position
@@ -449,7 +450,7 @@ def facts(**changes: object) -> Facts:
         "target": target(),
         "goal": None,
         "confirmation": None,
-        "position": Known(value=Position(symbol="BTCUSDT", quantity=ZERO), as_of=START),
+        "position": Position(symbol="BTCUSDT", quantity=ZERO),
         "equity": Known(value=Equity(wallet=D(100), total=D(200)), as_of=START),
         "price": D(1),
         "instrument": Instrument(symbol="BTCUSDT", quantity_step=D(1)),
@@ -472,7 +473,7 @@ def test_unknown_never_makes_an_order() -> None:
 
 
 def test_closing_needs_only_the_position() -> None:
-    held = Known(value=Position(symbol="BTCUSDT", quantity=D(3)), as_of=START)
+    held = Position(symbol="BTCUSDT", quantity=D(3))
     gaps = {"equity": Unknown(reason="down"), "price": None, "instrument": None}
     decision = decide(facts(target=target(ZERO, revision=2), goal=goal_of(D(3)), position=held, **gaps))
     assert [type(step) for step in decision.plan.steps] == [OrderStep]
@@ -485,15 +486,15 @@ def test_equity_is_the_wallet_unless_the_account_counts_its_total() -> None:
 
 
 def test_a_read_from_before_our_own_order_is_unknown() -> None:
-    reading = Known(value={"BTCUSDT": Position(symbol="BTCUSDT", quantity=D(1))}, as_of=START)
-    assert isinstance(position_of(reading, "BTCUSDT", newer_than=START + timedelta(seconds=1)), Unknown)
-    assert isinstance(position_of(reading, "BTCUSDT", newer_than=START), Known)
+    holdings = Holdings(positions={"BTCUSDT": Position(symbol="BTCUSDT", quantity=D(1))}, since=7.0)
+    assert isinstance(position_of(holdings, "BTCUSDT", newer_than=7.5), Unknown)
+    assert isinstance(position_of(holdings, "BTCUSDT", newer_than=7.0), Position)
 
 
 def test_a_kept_goal_is_not_resized_when_equity_moves() -> None:
     goal = goal_of(D(50), D(1), D(1))
     confirmed = Confirmation(account="a", symbol="BTCUSDT", revision=1, quantity=D(50), at=START)
-    held = Known(value=Position(symbol="BTCUSDT", quantity=D(50)), as_of=START)
+    held = Position(symbol="BTCUSDT", quantity=D(50))
     rich = Known(value=Equity(wallet=D(900), total=D(900)), as_of=START)
     assert decide(facts(goal=goal, confirmation=confirmed, position=held, equity=rich)).plan.steps == ()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -338,3 +339,37 @@ async def test_order_rejected_is_told_by_its_reason(open_desk: Open, account: Fa
     desk = open_desk(account=FaultyAccount(account, faults=faults))
     await desk.want("BTCUSDT", "0.5", wait=1)
     assert "300011" in desk.worker.states["BTCUSDT"].reason
+
+
+async def test_a_wall_clock_that_steps_back_stops_nobody(open_desk: Open, account: FakeAccount) -> None:
+    desk = open_desk()
+    await desk.want("BTCUSDT", "0.5")
+    desk.clock.shift = timedelta(hours=-1)
+    await desk.want("BTCUSDT", "0.3", wait=5)
+    assert account.quantity("BTCUSDT") == D("0.06")
+    assert desk.worker.states["BTCUSDT"].confirmed
+
+
+async def test_a_wall_clock_that_jumps_ahead_does_not_end_the_wait_for_a_late_order(
+    open_desk: Open, account: FakeAccount
+) -> None:
+    faults = fail(place_order=[Fault(lost=OutcomeUnknown("timeout"), late=6)])
+    desk = open_desk(account=FaultyAccount(account, faults=faults))
+    await desk.want("BTCUSDT", "0.5", wait=1)
+    desk.clock.shift = timedelta(hours=1)
+    await desk.go(30)
+    assert len(account.requests) == 1
+    assert account.quantity("BTCUSDT") == D("0.1")
+
+
+async def test_after_a_restart_the_window_of_an_open_intent_begins_anew(
+    open_desk: Open, account: FakeAccount
+) -> None:
+    faults = fail(place_order=[Fault(lost=OutcomeUnknown("timeout"), late=7)])
+    desk = open_desk(account=FaultyAccount(account, faults=faults))
+    await desk.want("BTCUSDT", "0.5", wait=1)
+    desk.clock.shift = timedelta(hours=1)
+    await desk.restart()
+    await desk.want("BTCUSDT", "0.5", wait=30)
+    assert len(account.requests) == 1
+    assert account.quantity("BTCUSDT") == D("0.1")
