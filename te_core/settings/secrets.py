@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, MutableMapping
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import tomlkit
-from tomlkit.items import Table
+from tomlkit.items import InlineTable
 
 from te_core.plugins.registry import Registry
 from te_core.settings.layers import SECRETS_FILE
 from te_core.settings.origin import dotted
 from te_core.settings.schema import Settings
+
+Tree = MutableMapping[str, Any]
 
 MODE = 0o600
 
@@ -45,15 +47,16 @@ def generate_missing(
         path = file.with_name(SECRETS_FILE).resolve()
         document = tomlkit.parse(path.read_bytes().decode() if path.exists() else "")
         for source, option in missing:
-            _table(_table(document, "sources", is_super=True), source)[option] = generate()
+            _table(_table(document, "sources"), source)[option] = generate()
         _replace(path, tomlkit.dumps(document))
     return tuple(dotted(("sources", source, option)) for source, option in missing)
 
 
-def _table(parent: tomlkit.TOMLDocument | Table, key: str, *, is_super: bool = False) -> Table:
+def _table(parent: Tree, key: str) -> Tree:
     if key not in parent:
-        parent[key] = tomlkit.table(is_super)
-    return cast("Table", parent[key])  # the settings were read from it: it is a table, or looks like one
+        # An inline table can only hold inline ones.
+        parent[key] = tomlkit.inline_table() if isinstance(parent, InlineTable) else tomlkit.table()
+    return cast("Tree", parent[key])  # the settings were read from it: it is a table, or looks like one
 
 
 def _replace(path: Path, text: str) -> None:

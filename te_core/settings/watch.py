@@ -27,12 +27,12 @@ async def watch(file: Path, changed: Callable[[], Awaitable[object]]) -> None:
     """
     while True:
         places = _places(file)
-        folders = _folders(places)
-        if not folders:
+        if folders := _folders(places):
+            with suppress(FileNotFoundError):  # a folder went in between
+                await _watch(file, places, folders, changed)
+        else:
+            await changed()
             await asyncio.sleep(HEARTBEAT / 1000)  # the folder is gone; it may come back
-            continue
-        with suppress(FileNotFoundError):  # a folder went in between
-            await _watch(file, places, folders, changed)
 
 
 async def _watch(
