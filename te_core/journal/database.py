@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sqlalchemy import ColumnElement, Connection, Engine, Table, create_engine, event
 from sqlalchemy.dialects.sqlite import Insert, insert
-from sqlalchemy.exc import DatabaseError, DBAPIError, InternalError, OperationalError
+from sqlalchemy.exc import DatabaseError, InternalError, OperationalError, StatementError
 from sqlalchemy.pool import NullPool
 
 from te_core.errors import JournalError
@@ -96,7 +96,7 @@ def blames_entry(error: Exception) -> bool:
 
 def explained(path: Path, error: Exception) -> JournalError:
     """Say what failed and what to do. Values never appear: they might be secret."""
-    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    cause = error.orig if isinstance(error, StatementError) and error.orig is not None else error
     name = getattr(cause, "sqlite_errorname", "") or errno.errorcode.get(getattr(cause, "errno", 0), "")
     remedy = next((f" ({remedy})" for kind, remedy in _REMEDIES.items() if name.startswith(kind)), "")
     return JournalError(f"journal {path}: {cause}{remedy}")

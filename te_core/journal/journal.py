@@ -107,12 +107,13 @@ class Journal(JournalReader):
 
         What ``memory`` gives never changes. What ``deliveries`` gives from before that age does.
         """
-        before = self._clock.now() - older_than
+        now = self._clock.now()
+        before = now - older_than
         for rule in RULES:
             after = -1
             while True:
                 with self._snapshot() as connection:
-                    last = rule.last_old(connection, after=after, before=before)
+                    last = rule.last_old(connection, after=after, before=before, now=now)
                 if last is None:
                     break
                 await self._submit(((rule.delete, {"after": after, "last": last, "before": before}),))

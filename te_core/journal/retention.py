@@ -46,13 +46,16 @@ class Rule:
     age: Column[Any]
     delete: Statement
 
-    def last_old(self, connection: Connection, *, after: int, before: datetime) -> int | None:
-        """Give the number up to which the rows following ``after`` are old, at most ``CHUNK`` of them."""
+    def last_old(self, connection: Connection, *, after: int, before: datetime, now: datetime) -> int | None:
+        """Give the number up to which the rows following ``after`` are old, at most ``CHUNK`` of them.
+
+        Rows of the future, from when the clock was wrong, do not end the search.
+        """
         following = select(self.table.c.number, self.age).where(self.table.c.number > after)
         rows = connection.execute(following.order_by(self.table.c.number).limit(CHUNK))
         last = None
         for number, at in rows:
-            if at >= before:
+            if before <= at <= now:
                 break
             last = number
         return last

@@ -20,10 +20,15 @@ SCRIPTS = "te_core.journal:migrations"
 
 
 def check_file(path: Path, *, writable: bool) -> None:
-    """Refuse what cannot be a journal, or not be used, before a database opens it. Raises ``JournalError``."""
+    """Refuse what cannot be a journal, or not be used, before a database opens it. Raises ``JournalError``.
+
+    The file is only looked at from outside: closing it here would drop the locks that SQLite holds on it in this
+    process (https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_).
+    """
     wal = path.with_name(path.name + "-wal")
+    right = os.R_OK | os.W_OK if writable else os.R_OK
     try:
-        if not path.exists() and not path.is_symlink():
+        if not path.exists():
             problem = "there is no such file: start the engine once (te run), or set TE_HOME or journal.file"
         elif not path.is_file():
             problem = "this is not a file: choose another path in journal.file"
@@ -31,8 +36,9 @@ def check_file(path: Path, *, writable: bool) -> None:
             problem = (
                 f"the file has lost its content: restore a copy, or delete it and {wal.name} to begin anew"
             )
+        elif not os.access(path, right, effective_ids=os.access in os.supports_effective_ids):
+            problem = f"permission denied: {database.PERMISSION}"
         else:
-            path.open("r+b" if writable else "rb").close()
             return
     except OSError as error:
         problem = f"{error.strerror}: {database.PERMISSION}"

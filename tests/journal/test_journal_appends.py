@@ -18,7 +18,7 @@ import pytest
 from sqlalchemy import event as sqlalchemy_event
 
 from te_core.errors import JournalError
-from te_core.journal import Journal
+from te_core.journal import Journal, database
 from te_core.journal.writer import ThreadWriter
 from te_core.model.order import IntentState
 from tests.journal.journal_samples import (
@@ -262,6 +262,32 @@ async def test_a_full_disk_fails_the_append_and_the_journal_goes_on(tmp_path: Pa
     assert "disk" in str(outcomes[0])
     await journal.append(event("after"))
     assert [read.text for read in journal.events(9)] == ["after", "before"]
+    journal.close()
+
+
+@pytest.mark.real_clock
+async def test_another_program_that_holds_the_file_fails_the_append_and_the_journal_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.01)
+    journal = open_journal(tmp_path, inline=False)
+    other = sqlite3.connect(tmp_path / "journal.sqlite3", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    for _ in range(2):
+        with pytest.raises(JournalError, match="another program holds the file: close it"):
+            await journal.append(event("held up"))
+    other.close()
+    await journal.append(event("after"))
+    assert [read.text for read in journal.events(9)] == ["after"]
+    journal.close()
+
+
+async def test_every_commit_reaches_the_disk(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path)
+    connection = journal._committer.connection
+    with connection.begin():
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2, "2 is FULL"
     journal.close()
 
 

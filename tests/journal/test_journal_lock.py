@@ -74,6 +74,20 @@ async def test_another_name_for_the_same_journal_is_the_same_journal(tmp_path: P
     first.close()
 
 
+async def test_opening_it_again_in_this_process_keeps_the_file_locked_against_others(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path)
+    await journal.append(event("before"))
+    Journal.open_readonly(journal.path).close()
+    # Whoever closes a database last removes its log. Only our locks tell the other program that it is not the last.
+    script = f"import sqlite3; c = sqlite3.connect({str(journal.path)!r}); c.execute('SELECT * FROM meta'); c.close()"
+    log = journal.path.with_name("journal.sqlite3-wal").stat().st_ino
+    subprocess.run([sys.executable, "-c", script], check=True)
+    assert journal.path.with_name("journal.sqlite3-wal").stat().st_ino == log
+    await journal.append(event("after"))
+    assert [read.text for read in journal.events(9)] == ["after", "before"]
+    journal.close()
+
+
 async def test_a_refused_open_lets_the_lock_go(tmp_path: Path) -> None:
     (tmp_path / "journal.sqlite3").write_text("no journal")
     with pytest.raises(JournalError):

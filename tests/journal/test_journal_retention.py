@@ -57,6 +57,18 @@ async def test_old_history_goes_and_what_is_in_force_stays(tmp_path: Path) -> No
     journal.close()
 
 
+async def test_rows_from_when_the_clock_was_wrong_do_not_keep_those_behind_them(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path)
+    ahead = NOW + timedelta(days=4000)
+    await journal.append(
+        *(event(f"ahead {n}", at=ahead) for n in range(3)), event("old", at=OLD), event("young")
+    )
+    with patch.object(retention, "CHUNK", 2):
+        await journal.prune(KEEP)
+    assert [read.text for read in journal.events(9)] == ["young", "ahead 2", "ahead 1", "ahead 0"]
+    journal.close()
+
+
 async def test_the_goal_in_force_stays_though_the_target_has_moved_on(tmp_path: Path) -> None:
     journal = open_journal(tmp_path)
     await journal.append(target(created_at=OLD), goal(sized_at=OLD), confirmation(at=OLD))
