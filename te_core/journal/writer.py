@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Protocol
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
@@ -23,18 +22,6 @@ Work = tuple[Writes, Done]
 Outcome = tuple[Done, JournalError | None]
 UNFIT = (SQLAlchemyError, JournalError, TypeError, ValueError, ArithmeticError, RecursionError)
 """What an entry that cannot be kept, or a database that cannot keep it, raises."""
-
-
-class Writer(Protocol):
-    """Takes work in order and resolves its futures in order, when it is durable."""
-
-    def submit(self, work: Work) -> None:
-        """Take an append; its future fails with ``JournalError`` when it could not be kept."""
-        ...
-
-    def close(self) -> None:
-        """Finish what was submitted; later work is refused."""
-        ...
 
 
 class Committer:
@@ -102,7 +89,7 @@ class ThreadWriter:
         self._thread.start()
 
     def submit(self, work: Work) -> None:
-        """Take an append."""
+        """Take an append; its future resolves in its turn, and fails with ``JournalError`` if it was not kept."""
         self._queue.put(work)
         if self._stopped:
             self._refuse([])
