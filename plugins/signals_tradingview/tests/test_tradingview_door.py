@@ -138,9 +138,12 @@ async def test_a_right_token_clears_the_record(make_desk: MakeDesk) -> None:
 
 async def test_old_failures_are_forgotten(make_desk: MakeDesk) -> None:
     desk = make_desk(lockout_after=2, lockout_for="1m")
-    for _ in range(5):
+    for number in range(3):
         assert (await desk.post(ALERT, tail=("wrong",))).status == 401
         await asyncio.sleep(60)
+        assert (await desk.post(ALERT, tail=("wrong",))).status == 401
+        assert desk.count("locked_addresses") == 0
+        assert (await desk.post({**ALERT, "n": number})).status == 200
 
 
 async def test_a_neighbour_in_the_same_ipv6_network_is_the_same_sender(make_desk: MakeDesk) -> None:

@@ -68,21 +68,10 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
     max_leaves=8,
 )
-names = st.sampled_from(
-    [
-        "symbol",
-        "ticker",
-        "direction",
-        "action",
-        "size",
-        "leverage",
-        "price",
-        "order_price",
-        "signal_seq",
-        "event_id",
-    ]
-    + ["token", "time", "timenow"]
+FIELDS = (
+    "symbol ticker direction action size leverage price order_price signal_seq event_id token time timenow"
 )
+names = st.sampled_from(FIELDS.split())
 messages = st.dictionaries(names | st.text(max_size=8), values, max_size=12)
 spelt = messages.map(json.dumps) | messages.map(lambda message: json.dumps(message, ensure_ascii=False))
 bodies = st.one_of(

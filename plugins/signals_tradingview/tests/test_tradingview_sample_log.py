@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-SHARED = Path(__file__).parents[4] / "shared"
+SHARED = Path(__file__).parents[3].parent / "shared"
 LOG = SHARED / "signals" / "samples" / "tradingview_trade_requests_2024-08-01.log"
 
 pytestmark = pytest.mark.skipif(

@@ -78,6 +78,7 @@ def test_without_a_direction_the_sign_decides(size: str, action: str | None, exp
         ("1/0", LONG, "answered 200, then dropped (T3)"),
         ("1/-100", LONG, "took the denominator without its sign"),
         ("1e3/100", LONG, "accepted a depth of 10"),
+        ("-150/100", SHORT, "accepted a depth of -1.5"),
         ("150%", SHORT, "did not know percent"),
         ("14.08", LONG, "refused as well: a share is at most 1"),
         ("1.0000000001", LONG, "refused as well"),
