@@ -84,15 +84,19 @@ def _spans(text: str, form: str) -> Iterator[tuple[int, int]]:
 
 
 def _forms(secret: str) -> Iterator[str]:
-    yield secret
-    yield repr(secret)[1:-1]
-    yield json.dumps(secret)[1:-1]
-    yield json.dumps(secret, ensure_ascii=False)[1:-1]
+    plain = {secret, repr(secret)[1:-1], *_escaped(secret)}
+    yield from plain
+    for text in plain:  # JSON in JSON, as in a logged request body
+        yield from _escaped(text)
     raw = secret.encode(errors="surrogatepass")
     yield from (quote(raw, safe=""), quote(raw), quote_plus(raw))
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
         for offset in range(3):
             yield _base64_core(encode(b"\0" * offset + raw).decode(), offset, len(raw))
+
+
+def _escaped(text: str) -> tuple[str, str]:
+    return json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]
 
 
 def _base64_core(text: str, offset: int, length: int) -> str:

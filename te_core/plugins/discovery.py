@@ -52,43 +52,38 @@ class PluginEntry:
 
 def discover() -> list[PluginEntry]:
     """List every installed plugin, by name and distribution. Damaged distributions are passed over."""
-    entries = [entry for distribution in _distributions() for entry in _entries(distribution)]
+    entries: list[PluginEntry] = []
+    seen: set[str] = set()
+    for distribution in metadata.distributions():
+        found = _entries(distribution)
+        name = canonicalize_name(found[0].distribution) if found else ""
+        if name not in seen:  # the first of a name on the path is the one that would be imported
+            entries += found
+            seen |= {name} if name else set()
     return sorted(entries, key=lambda entry: (entry.name, entry.distribution))
 
 
-def _distributions() -> Iterator[metadata.Distribution]:
-    """Give each distribution once: the first of a name on the path is the one that would be imported."""
-    seen: set[str] = set()
-    for distribution in metadata.distributions():
-        name = _name(distribution)
-        if name and name not in seen:
-            seen.add(name)
-            yield distribution
-
-
-def _name(distribution: metadata.Distribution) -> str:
-    try:
-        return canonicalize_name(distribution.metadata["Name"] or "")
-    except (KeyError, TypeError, OSError, UnicodeDecodeError):
-        return ""
-
-
-def _entries(distribution: metadata.Distribution) -> Iterator[PluginEntry]:
+def _entries(distribution: metadata.Distribution) -> list[PluginEntry]:
     try:
         points = [point for point in distribution.entry_points if point.group == ENTRY_POINT_GROUP]
+        if not points:  # most have none; parsing all their metadata would take long
+            return []
+        name, version = distribution.metadata["Name"], distribution.version
         requires = tuple(distribution.requires or ())
-        version = distribution.version or "unknown"
     except (TypeError, ValueError, KeyError, OSError):
-        return
-    for point in points:
-        yield PluginEntry(
+        return []
+    return [
+        PluginEntry(
             name=point.name,
-            distribution=distribution.metadata["Name"],
-            version=version,
+            distribution=name,
+            version=version or "unknown",
             requires_core=_core_specifier(requires),
             requires=requires,
             entry_point=point,
         )
+        for point in points
+        if name and point.name
+    ]
 
 
 def _core_specifier(requires: tuple[str, ...]) -> str:
