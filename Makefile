@@ -21,7 +21,7 @@ MAKE_VENV = $(UV) venv --quiet --seed --allow-existing $(if $(PYTHON),--python $
 INSTALL   = $(UV) pip install --quiet --python $(BIN)/python
 else
 MAKE_VENV = $(PYTHON) -m venv $(VENV)
-INSTALL   = $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input
+INSTALL   = $(BIN)/python -m pip install -qq --no-compile --disable-pip-version-check --no-input
 endif
 
 .PHONY: help run install test check bench soak fuzz lock wheels clean
