@@ -16,11 +16,12 @@ from te_core.cli.place import Place
 from te_core.clock import Clock
 from te_core.contracts.webhook import WebhookRequest, WebhookResponse
 from te_core.engine.engine import Engine
-from te_core.errors import ConfigError, JournalError
+from te_core.errors import ConfigError, JournalError, NotReady
 from te_core.journal.journal import Journal
 from te_core.logs import configure_logs
 from te_core.plugins.registry import Registry
 from te_core.secrets import Redactor
+from te_core.settings.loading import load_settings
 from te_core.settings.problems import SettingsInvalid
 from te_core.settings.resolution import Resolved
 from te_core.settings.schema import Settings
@@ -49,36 +50,32 @@ class Application:
         self.place = place
         self.registry = registry
         self.redactor = Redactor()
-        self.engine: Engine
+        self.engine: Engine | None = None
         self.servers: Servers
+        self._env = env
         self._clock = clock
         self._new_id = new_id
         self._store = SettingsStore(place.settings, env=env, registry=registry, generate=new_secret)
         self._reloading = asyncio.Lock()
-        self._running = AsyncExitStack()
+        self._running: AsyncExitStack | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
     # -- life
 
     async def start(self) -> None:
-        """Start everything. Raises ``ConfigError``, ``JournalError``; then nothing is left running."""
+        """Start everything. Raises ``ConfigError``, ``JournalError``; then nothing is left running.
+
+        What only one engine can have, journal and addresses, comes first: meanwhile senders are told to come again.
+        """
         async with AsyncExitStack() as started:
-            resolved = await self._store.load()
-            self._take(resolved)
-            self._refuse_if_strict(resolved)
-            self.place.state.mkdir(parents=True, exist_ok=True, mode=0o700)
-            journal = self._open_journal(resolved)
+            settings = load_settings(self.place.settings, self._env)
+            journal = self._open_journal(settings)
             started.callback(journal.close)
-            self.engine = Engine(
-                journal=journal,
-                registry=self.registry,
-                clock=self._clock,
-                log=logger,
-                state_dir=self.place.state,
-            )
-            self.servers = Servers(self, JournalHistory(journal), self._clock, resolved.settings.listen)
+            self.servers = Servers(self, JournalHistory(journal), self._clock, settings.listen)
             await self.servers.start()
             started.push_async_callback(self.servers.stop)
+            resolved = await self._load()
+            self.engine = self._engine(journal)
             started.push_async_callback(self.engine.stop)
             await self.engine.start(resolved)
             started.push_async_callback(self._stop_tasks)
@@ -90,25 +87,43 @@ class Application:
 
     async def stop(self) -> None:
         """Refuse new alerts, let orders under way be answered, then close everything."""
-        self.servers.drain()
-        await self._running.aclose()
+        if self._running is not None:
+            self.servers.drain()
+            await self._running.aclose()
 
-    def _open_journal(self, resolved: Resolved) -> Journal:
-        settings = resolved.settings.journal
+    def _open_journal(self, settings: Settings) -> Journal:
+        try:
+            self.place.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            reason = f"the state folder cannot be made: {error.strerror}; TE_HOME names another place"
+            raise ConfigError(reason, file=str(self.place.state)) from None
         return Journal.open(
-            self.place.state / settings.file,
+            self.place.state / settings.journal.file,
             clock=self._clock,
             new_id=self._new_id,
-            quarantine_limit=settings.quarantine,
+            quarantine_limit=settings.journal.quarantine,
             redact=self.redactor.redact,
         )
 
-    def _refuse_if_strict(self, resolved: Resolved) -> None:
+    async def _load(self) -> Resolved:
+        try:
+            resolved = await self._store.load()
+        except OSError as error:
+            raise ConfigError(
+                f"secrets cannot be written: {error.strerror}", file=str(error.filename)
+            ) from None
+        self._take(resolved)
         if resolved.settings.engine.strict and resolved.unavailable:
             problems = [ConfigError(reason, key=key) for key, reason in resolved.unavailable.items()]
             raise SettingsInvalid(
                 [*problems, ConfigError("refuses to start without them", key="engine.strict")]
             )
+        return resolved
+
+    def _engine(self, journal: Journal) -> Engine:
+        return Engine(
+            journal=journal, registry=self.registry, clock=self._clock, log=logger, state_dir=self.place.state
+        )
 
     def _announce(self, started: AsyncExitStack) -> None:
         Announcement(os.getpid(), self.servers.public.url, self.servers.private.url).write(self.place.state)
@@ -129,7 +144,11 @@ class Application:
     async def _reload(self, *, again: bool = False) -> None:
         """Apply an edit as a difference, or say why it is refused."""
         async with self._reloading:
-            outcome = await self._store.reload(again=again)
+            try:
+                outcome = await self._store.reload(again=again)
+            except OSError as error:
+                logger.error("settings: secrets cannot be written: {}", error)
+                return
             if isinstance(outcome, SettingsInvalid):
                 for problem in outcome.problems:
                     logger.error("settings refused, the last good ones stay in force: {}", problem)
@@ -137,13 +156,17 @@ class Application:
                 logger.info("settings: {}", "; ".join(outcome.lines()) or "nothing has changed")
                 if outcome:
                     self._take(self._store.current)
-                    await self.engine.apply(self._store.current)
+                    await self._started.apply(self._store.current)
 
     def _take(self, resolved: Resolved) -> None:
         """Learn the secrets before anything can be said about them, and write logs as told."""
-        self.redactor.learn(resolved.secrets, resolved.source_options, resolved.account_options)
-        self.redactor.learn(resolved.settings)
-        configure_logs(resolved.settings.logs, self.redactor, folder=self.place.state)
+        self.redactor.learn(
+            resolved.secrets, resolved.source_options, resolved.account_options, resolved.settings
+        )
+        try:
+            configure_logs(resolved.settings.logs, self.redactor, folder=self.place.state)
+        except OSError as error:
+            logger.error("logs.file: {}", error)
         for warning in resolved.settings.origin.warnings:
             logger.warning("{}", warning)
         for key, reason in resolved.unavailable.items():
@@ -173,15 +196,21 @@ class Application:
 
     # -- what the listeners ask
 
+    @property
+    def _started(self) -> Engine:
+        if self.engine is None or self.engine.resolved is None:
+            raise NotReady("the engine is starting")
+        return self.engine
+
     async def on_webhook(self, source: str, request: WebhookRequest) -> WebhookResponse:
-        """Hand a request to a source."""
-        return await self.engine.on_webhook(source, request)
+        """Hand a request to a source. Raises ``NotReady``, ``JournalError``."""
+        return await self._started.on_webhook(source, request)
 
     def state(self) -> dict[str, Any]:
         """Give the engine's state, with the plugins and what is wrong with the settings as they are now."""
         refused = self._store.refused
         return {
-            **self.engine.state(),
+            **self._started.state(),
             "plugins": [report.as_json() for report in self.registry.reports.values()],
             "settings": {
                 "file": str(self.place.settings),
@@ -191,15 +220,15 @@ class Application:
 
     async def plan(self) -> dict[str, Any]:
         """Say what would be ordered now."""
-        return await self.engine.plan()
+        return await self._started.plan()
 
     def explain(self, symbol: str) -> dict[str, Any]:
         """Give the arithmetic of a symbol. Raises ``KeyError``."""
-        return self.engine.explain(symbol)
+        return self._started.explain(symbol)
 
     def readiness(self) -> dict[str, Any]:
-        """Say whether everything that is wanted runs."""
-        return self.engine.readiness()
+        """Say whether everything that is wanted runs. Raises ``NotReady`` before that can be said."""
+        return self._started.readiness()
 
 
 def _report(task: asyncio.Task[None]) -> None:

@@ -50,11 +50,14 @@ def _found(place: Place) -> dict[str, Any]:
         "accounts": [],
     }
     try:
-        resolved, _ = load(place)
+        resolved, _, pending = load(place, as_at_start=True)
     except SettingsInvalid as invalid:
         return found | {"problems": [str(problem) for problem in invalid.problems]}
     return found | {
-        "warnings": list(resolved.settings.origin.warnings),
+        "warnings": [
+            *resolved.settings.origin.warnings,
+            *(f"{key} is missing: the first `te run` makes one in .secrets.toml" for key in pending),
+        ],
         "unavailable": dict(resolved.unavailable),
         "sources": list(resolved.source_options),
         "accounts": list(resolved.account_options),

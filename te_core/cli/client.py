@@ -75,8 +75,7 @@ def ask(place: Place, path: str) -> Any:
     except OSError:
         raise EngineDown(place) from None
     if status != 200:
-        reason = body.get("error", {}).get("reason", "") if isinstance(body, dict) else ""
-        raise Failure(f"the engine answered {status}: {reason or 'nothing that can be read'}")
+        raise Failure(str(body["error"]["reason"]))
     return body
 
 

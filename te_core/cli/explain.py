@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -58,16 +59,22 @@ def _lines(name: str, found: Any) -> Iterator[str]:
         if term["leverage"]:
             said += f", leverage {term['leverage']}"
         yield said + (f" ({term['note']})" if term["note"] else "")
-    yield f"  depth {found['depth']}, leverage {found['leverage']}, {found['margin_mode']} margin"
-    sizing = found["sizing"]
+    total = sum((Decimal(term["share"]) for term in found["terms"]), Decimal(0))
+    origin = "their sum" if total == Decimal(found["depth"]) else found["reason"]
+    yield f"  depth {found['depth']} ({origin}), leverage {found['leverage']}, {found['margin_mode']} margin"
+    yield from _sizing(found["sizing"])
+    confirmed = found["confirmed"]
+    yield f"  confirmed {confirmed['quantity']} at {confirmed['at']}" if confirmed else "  not confirmed yet"
+
+
+def _sizing(sizing: Any) -> Iterator[str]:
     if sizing is None:
         yield "  not sized yet: the account has not been read since the target changed"
-    else:
+        return
+    if Decimal(sizing["depth"]):
         yield (
             f"  equity {sizing['equity']} x depth {sizing['depth']} x leverage {sizing['leverage']}"
             f" / price {sizing['price']} = {sizing['unrounded']}"
         )
         yield f"  in steps of {sizing['quantity_step']}: {sizing['quantity']} ({sizing['contracts']} contracts)"
-        yield from (f"  {note}" for note in sizing["notes"])
-    confirmed = found["confirmed"]
-    yield f"  confirmed {confirmed['quantity']} at {confirmed['at']}" if confirmed else "  not confirmed yet"
+    yield from (f"  {note}" for note in sizing["notes"])

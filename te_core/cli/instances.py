@@ -15,23 +15,30 @@ if TYPE_CHECKING:
     from te_core.settings.resolution import Resolved
 
 
-def load(place: Place) -> tuple[Resolved, Registry]:
-    """Read the settings and import the plugins that they name. Raises ``SettingsInvalid``."""
+def load(place: Place, *, as_at_start: bool = False) -> tuple[Resolved, Registry, list[str]]:
+    """Read the settings and import the plugins that they name. Raises ``SettingsInvalid``.
+
+    ``as_at_start``: take secrets that ``te run`` would make as made; their keys come third.
+    """
     from te_core.plugins.registry import Registry
     from te_core.settings.loading import load_settings
     from te_core.settings.resolution import resolve
+    from te_core.settings.secrets import missing_secrets, random_secret
 
     settings = load_settings(place.settings, os.environ)
     registry = Registry()
     asyncio.run(registry.ensure(settings.plugins_in_use()))
-    return resolve(settings, registry), registry
+    pending = list(missing_secrets(settings, registry)) if as_at_start else []
+    for source, option in pending:
+        settings.sources[source].options[option] = random_secret()
+    return resolve(settings, registry), registry, [f"sources.{source}.{option}" for source, option in pending]
 
 
 def webhook_of(place: Place, name: str) -> str:
     """Give a source's webhook address, token included, at the running engine, else as the settings say."""
     from te_core.web.address import address
 
-    resolved, registry = load(place)
+    resolved, registry, _ = load(place)
     sections = resolved.settings.sources
     options = resolved.source_options.get(name)
     spec = registry.sources.get(sections[name].plugin) if name in sections else None

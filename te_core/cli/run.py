@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 _GRACE = 1.4
 """Seconds after a signal at which the process ends whatever it is doing; pm2 kills after 1.6."""
 
+_IMPORT = 3.0
+"""Seconds that the start waits for one plugin's import; a slower one is taken up when it is there."""
+
 _LOOK, _LOOKS = 0.02, 50
 """Seconds between two looks whether the accounts have been read, before the summary is printed; and how many."""
 
@@ -33,6 +36,7 @@ def run(context: typer.Context) -> None:
     Example: te run
              te run --settings /srv/te/settings.toml
     """
+    os.umask(0o077)  # what the engine writes is its owner's alone
     asyncio.run(_run(Place.of(context)))
 
 
@@ -44,36 +48,37 @@ async def _run(place: Place) -> None:
     from te_core.plugins.registry import Registry
     from te_core.settings.secrets import random_secret
 
-    stopping = _on_signals()
+    _stop_on_signals()
     application = Application(
         place,
         env=os.environ,
         clock=SystemClock(),
         new_id=lambda: uuid4().hex,
         new_secret=random_secret,
-        registry=Registry(),
+        registry=Registry(patience=_IMPORT),
     )
-    await application.start()
-    summary = asyncio.create_task(_summarise(application))
-    await stopping.wait()
-    summary.cancel()
-    await application.stop()
-    typer.echo("stopped")
+    try:
+        await application.start()
+        await _summarise(application)
+        await asyncio.Event().wait()
+    except asyncio.CancelledError:  # a signal came
+        await application.stop()
+        typer.echo("stopped")
 
 
-def _on_signals() -> asyncio.Event:
-    """Give an event that SIGINT and SIGTERM set. What then takes too long is cut off: the journal allows it."""
-    stopping = asyncio.Event()
+def _stop_on_signals() -> None:
+    """Let SIGINT and SIGTERM end this task. What then takes too long is cut off: the journal allows it."""
+    running = asyncio.current_task()
+    assert running is not None
 
     def stop() -> None:
         deadline = threading.Timer(_GRACE, _give_up)
         deadline.daemon = True
         deadline.start()
-        stopping.set()
+        running.cancel()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop)
-    return stopping
 
 
 def _give_up() -> None:

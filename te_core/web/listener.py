@@ -97,12 +97,13 @@ class Listener:
         )
 
     def _unavailable(self, error: OSError, host: str, port: int) -> ConfigError:
-        key, value, reason = f"listen.{self._name}.host", host, error.strerror or str(error)
+        key, reason = f"listen.{self._name}.host", error.strerror or str(error)
+        value: object = host
         if error.errno == errno.EADDRINUSE:
-            key, value = f"listen.{self._name}.port", str(port)
+            key, value = f"listen.{self._name}.port", port
             reason = f"{host}:{port} is in use by another program: stop that one, or choose another port"
         elif error.errno == errno.EACCES:
-            key, value = f"listen.{self._name}.port", str(port)
+            key, value = f"listen.{self._name}.port", port
             reason = (
                 "ports below 1024 are reserved: choose a higher one and let a reverse proxy pass requests on"
             )

@@ -9,6 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
+from te_core.errors import JournalError, NotReady
 from te_core.settings.schema import PrivateListenerSettings, is_loopback
 from te_core.web.answer import answer, refuse
 from te_core.web.facade import EngineFacade, History
@@ -60,7 +61,7 @@ class _Api:
             return answer(200, self._engine.explain(symbol))
         except KeyError:
             known = ", ".join(self._engine.state()["symbols"]) or "none"
-            return refuse(404, f"no symbol {symbol} (known: {known})")
+            return refuse(404, f"no account has a target for {symbol} (symbols in the settings: {known})")
 
     async def signals(self, request: web.Request) -> web.Response:
         return await self._listed("signals", self._history.signals, request)
@@ -82,6 +83,8 @@ class _Api:
 async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
+    except (NotReady, JournalError) as error:
+        return refuse(503, str(error))
     except web.HTTPException as error:
         response = refuse(error.status, error.reason.lower())
         if "Allow" in error.headers:
