@@ -100,7 +100,9 @@ class _Resolution:
         except PluginLoadError as error:
             self.unavailable[dotted(key)] = report.problem((), f"plugin {spec.name}: {error.reason}").reason
         if errors and not problems and (lack := _lack(spec, section, errors)):
-            self.unavailable[dotted(key)] = f"lacks {lack}: set it below [{dotted(key)}] in .secrets.toml"
+            if section.enabled:
+                reason = f"lacks {lack}: set it below [{dotted(key)}] in .secrets.toml"
+                self.unavailable[dotted(key)] = reason
             return None
         told = {problem.key for problem in problems}
         self.problems += [*problems, *(p for p in report.invalid(errors) if p.key not in told)]

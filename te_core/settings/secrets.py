@@ -45,7 +45,10 @@ def generate_missing(
     missing = list(missing_secrets(settings, registry))
     if missing:
         path = file.with_name(SECRETS_FILE).resolve()
-        document = tomlkit.parse(path.read_bytes().decode() if path.exists() else "")
+        try:
+            document = tomlkit.parse(path.read_bytes().decode() if path.exists() else "")
+        except ValueError:  # it is being edited this moment: once it is whole, it is read again
+            return ()
         for source, option in missing:
             _table(_table(document, "sources"), source)[option] = generate()
         _replace(path, tomlkit.dumps(document))

@@ -79,12 +79,16 @@ class SettingsStore:
 
     def _keep_running(self, new: Resolved) -> None:
         """Refuse an edit that would stop what runs only because its new plugin or secrets are not there."""
-        running = [f"sources.{name}" for name in self.current.source_options] if self.current else []
-        running += [f"accounts.{name}" for name in self.current.account_options] if self.current else []
-        lost = [
-            ConfigError(new.unavailable[key], key=key, file=str(self._file))
-            for key in running
-            if key in new.unavailable
-        ]
+        if self.current is None:
+            return
+        running = [f"sources.{name}" for name in self.current.source_options]
+        running += [f"accounts.{name}" for name in self.current.account_options]
+        lost = {key: new.unavailable[key] for key in running if key in new.unavailable}
+        for name in self.current.account_options:
+            section = new.settings.accounts.get(name)
+            if section and new.settings.plugin_enabled(section.plugin) and name not in new.account_options:
+                lost.setdefault(f"accounts.{name}", "lacks what it takes to close its positions")
         if lost:
-            raise SettingsInvalid(lost)
+            raise SettingsInvalid(
+                ConfigError(reason, key=key, file=str(self._file)) for key, reason in lost.items()
+            )

@@ -111,6 +111,13 @@ def test_what_an_interrupted_write_left_behind_is_no_obstacle(folder: Folder, re
     assert sorted(path.name for path in folder.path.iterdir()) == [".secrets.toml", "settings.toml"]
 
 
+def test_a_file_that_is_being_edited_this_moment_is_left_alone(folder: Folder, registry: Registry) -> None:
+    settings = folder.write().load()
+    folder.write(SETTINGS, '[sources.oracle]\nwindow = "')
+    assert generate_missing(folder.file, settings, registry) == ()
+    assert folder.secrets.read_text() == '[sources.oracle]\nwindow = "'
+
+
 def test_a_failed_write_leaves_the_old_file(
     folder: Folder, registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -110,6 +110,19 @@ async def test_what_runs_is_not_stopped_by_a_plugin_name_that_does_not_exist(
     assert "no installed package offers a plugin 'acmee'" in problem.reason
 
 
+@pytest.mark.parametrize("enabled", ["true", "false"])
+async def test_an_account_is_not_robbed_of_the_keys_it_closes_positions_with(
+    folder: Folder, registry: Registry, enabled: str
+) -> None:
+    folder.write('[accounts.main]\nplugin = "keyed"\n', '[accounts.main]\napi_key = "k"\napi_secret = "s"\n')
+    store = SettingsStore(folder.file, env={}, registry=registry)
+    await store.load()
+    folder.write(f'[accounts.main]\nplugin = "keyed"\nenabled = {enabled}\n', "")
+    (problem,) = (await refusal(store)).problems
+    assert problem.key == "accounts.main"
+    assert "lacks" in problem.reason
+
+
 async def test_a_new_account_of_a_missing_plugin_is_left_out(folder: Folder, registry: Registry) -> None:
     store = await opened(folder, registry)
     folder.write(SETTINGS + '[accounts.new]\nplugin = "elsewhere"\n')
