@@ -1,0 +1,172 @@
+"""The real program: ``te run`` as a process, and the other commands beside it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from urllib.parse import urlsplit
+
+from tests.end_to_end.home import TOKEN, Home
+
+T = TypeVar("T")
+
+TE = Path(sys.executable).with_name("te")
+PATIENCE = 120.0
+"""Seconds until a test gives up waiting. Never how long something takes: only that it comes to an end."""
+PAUSE = 0.02
+"""Seconds between two looks."""
+
+
+def eventually(look: Callable[[], T], *, told: Callable[[], str] = str, within: float = PATIENCE) -> T:
+    """Look again and again until there is something to see; ``told`` says more when there never is."""
+    deadline = time.monotonic() + within
+    while not (seen := look()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {within:g} s in vain; {told()}")
+        time.sleep(PAUSE)
+    return seen
+
+
+def te(home: Home, *arguments: str, within: float = PATIENCE) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    return subprocess.run(
+        [str(TE), "--settings", str(home.settings), *arguments],
+        env=home.environment(),
+        cwd=home.folder,
+        capture_output=True,
+        text=True,
+        timeout=within,
+        check=False,
+    )
+
+
+class EngineProcess:
+    """A running ``te run``. As a context manager it kills what is still running at the end."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+        with home.stdout.open("ab") as stdout, home.stderr.open("ab") as stderr:
+            self.process = subprocess.Popen(
+                [str(TE), "--settings", str(home.settings), "run"],
+                env=home.environment(),
+                cwd=home.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill()
+
+    # -- life
+
+    def kill(self) -> None:
+        """End it as a power cut would, wherever it is."""
+        self.process.kill()
+        self.process.wait(PATIENCE)
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Ask it to stop; gives the exit code."""
+        self.process.send_signal(number)
+        return self.exit_code()
+
+    def exit_code(self) -> int:
+        """Wait until it has ended by itself."""
+        return self.process.wait(PATIENCE)
+
+    def announcement(self) -> dict[str, Any]:
+        """Give what this very process announced, or nothing as yet."""
+        try:
+            found: dict[str, Any] = json.loads((self.home.state / "engine.json").read_text())
+        except (OSError, ValueError):
+            found = {}
+        return found if found.get("pid") == self.process.pid else {}
+
+    def wait(self, look: Callable[[], T], *, within: float = PATIENCE) -> T:
+        """Wait for something while the process lives."""
+
+        def look_while_alive() -> T:
+            assert self.process.poll() is None, f"ended with {self.process.returncode}: {self.home.said()}"
+            return look()
+
+        return eventually(look_while_alive, told=self.home.said, within=within)
+
+    def until_listening(self) -> Self:
+        """Wait until both listeners are there and alerts are let in."""
+        self.wait(self.announcement)
+        return self
+
+    def until_ready(self) -> Self:
+        """Wait until ``/readyz`` says so."""
+        self.until_listening()
+        self.wait(lambda: self.get("/readyz")[0] == 200)
+        return self
+
+    # -- the two listeners
+
+    def get(self, path: str, **headers: str) -> tuple[int, Any]:
+        """Ask the private listener."""
+        return self._send("private", "GET", path, None, headers)
+
+    def post(
+        self, body: dict[str, Any] | bytes, *, source: str = "tradingview", token: str = TOKEN
+    ) -> tuple[int, Any]:
+        """Send an alert."""
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return self._send("public", "POST", f"/hooks/{source}/{token}", raw, {})
+
+    def accept(self, **message: str) -> None:
+        """Send an alert that has to be taken."""
+        status, answer = self.post(message)
+        assert status == 200, answer
+
+    def _send(
+        self, listener: str, method: str, path: str, body: bytes | None, headers: dict[str, str]
+    ) -> tuple[int, Any]:
+        address = urlsplit(self.announcement()[listener])
+        connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=PATIENCE)
+        try:
+            connection.request(method, path, body=body, headers=headers)
+            response = connection.getresponse()
+            return response.status, json.loads(response.read())
+        finally:
+            connection.close()
+
+    # -- what it says of itself
+
+    def state(self) -> Any:
+        """Give ``/api/v1/state``."""
+        status, state = self.get("/api/v1/state")
+        assert status == 200, state
+        return state
+
+    def position(self, symbol: str, account: str = "paper") -> Decimal:
+        """Give the size that an account holds."""
+        held = self.state()["accounts"][account]["positions"].get(symbol)
+        return Decimal(held["size"]) if held else Decimal(0)
+
+    def until_position(self, symbol: str, size: str | Decimal, account: str = "paper") -> None:
+        """Wait until an account holds exactly that much."""
+        self.wait(lambda: self.position(symbol, account) == Decimal(size))
+
+    def at_rest(self) -> bool:
+        """Tell whether every target of every account is confirmed."""
+        return all(
+            target["confirmed"]
+            for account in self.state()["accounts"].values()
+            for target in account["targets"].values()
+        )

@@ -1,0 +1,81 @@
+"""The folder that an engine lives in: its settings, its secrets, its state, and all that it ever said."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import tomlkit
+
+TOKEN = "end-to-end-token-of-tradingview"
+
+PLAIN: dict[str, Any] = {
+    "listen": {"public": {"port": 0}, "private": {"port": 0}},
+    "engine": {"backoff_first": "200ms", "resync": "2s"},
+    "sources": {
+        "tradingview": {
+            "plugin": "tradingview",
+            "symbols": {"BTCUSDT.P": "BTCUSDT", "ETHUSDT.P": "ETHUSDT"},
+        }
+    },
+    "accounts": {"paper": {"plugin": "paper", "balance": 10000, "fee": 0, "slippage": 0}},
+    "symbols": {
+        "BTCUSDT": {"leverage": 3, "weights": {"tradingview": 0.3}},
+        "ETHUSDT": {"leverage": 2, "weights": {"tradingview": 0.2}},
+    },
+}
+"""One source, one account without fees, two symbols; ports that the system chooses."""
+
+
+class Home:
+    """Settings as a tree that tests change and write; the files are what the engine reads."""
+
+    def __init__(self, folder: Path, tree: Mapping[str, Any] = PLAIN, *, token: str = TOKEN) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.settings = folder / "settings.toml"
+        self.secrets = folder / ".secrets.toml"
+        self.state = folder / "state"
+        self.stdout = folder / "stdout.txt"
+        self.stderr = folder / "stderr.txt"
+        self.site = folder / "site"
+        self.tree: dict[str, Any] = copy.deepcopy(dict(tree))
+        self.env: dict[str, str] = {}
+        self.write()
+        if token:
+            sources = {name: {"token": token} for name in self.tree["sources"]}
+            self.write_secrets(tomlkit.dumps({"sources": sources}))
+
+    def write(self) -> None:
+        """Write the tree into ``settings.toml``."""
+        self.settings.write_text(tomlkit.dumps(self.tree))
+
+    def write_secrets(self, text: str) -> None:
+        """Write ``.secrets.toml``, readable by its owner only."""
+        self.secrets.touch(mode=0o600)
+        self.secrets.write_text(text)
+
+    def environment(self) -> dict[str, str]:
+        """Give the variables of a process of this home: none of ours that begin with ``TE_`` but its own."""
+        clean = {name: text for name, text in os.environ.items() if not name.startswith("TE_")}
+        return {**clean, "PYTHONPATH": str(self.site), "COLUMNS": "200", **self.env}
+
+    def log(self) -> str:
+        """Give every log line of every engine that ran here."""
+        return self.stderr.read_text() if self.stderr.exists() else ""
+
+    def said(self) -> str:
+        """Give everything that was printed and logged, for the message of a failed test."""
+        printed = self.stdout.read_text() if self.stdout.exists() else ""
+        return f"{printed}\n{self.log()}"[-6000:]
+
+    def files(self) -> Iterator[Path]:
+        """Give every file but those that may hold secrets: the two that the operator writes."""
+        yield from (
+            path
+            for path in sorted(self.folder.rglob("*"))
+            if path.is_file() and path not in {self.settings, self.secrets}
+        )
