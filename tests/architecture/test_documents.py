@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import subprocess
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -30,8 +31,13 @@ def tracked(root: Path) -> list[Path]:
     if listed.returncode == 0:
         paths = [root / name for name in listed.stdout.split("\0") if name]
     else:
-        hidden = {".venv", "dist", "state", "logs"}
-        paths = [path for path in root.rglob("*") if not hidden & set(path.relative_to(root).parts)]
+        lines = (root / ".gitignore").read_text(encoding="utf-8").split()
+        ignored = {".git", *(line.strip("/") for line in lines)}
+        paths = [
+            path
+            for path in root.rglob("*")
+            if not any(fnmatch(part, name) for part in path.relative_to(root).parts for name in ignored)
+        ]
     return [path for path in paths if path.is_file()]
 
 
