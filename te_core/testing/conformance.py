@@ -8,7 +8,8 @@ Subclass it, and pytest runs every case that the exchange's capabilities and the
         def make_venue(self, folder):
             return AcmeEmulator()
 
-Emulators with real sockets set ``pytestmark = pytest.mark.real_clock`` on the subclass.
+Emulators with real sockets set ``pytestmark = pytest.mark.real_clock`` on the subclass, and an ``engine``
+whose resync and back-off are short.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ from te_core.engine.supervisor import Running
 from te_core.errors import DuplicateClientOrderId, OrderRejected
 from te_core.model.order import IntentState, OrderRequest, OrderStatus, Side
 from te_core.model.position import MarginMode
-from te_core.testing.desk import Desk
+from te_core.settings.schema import EngineSettings
+from te_core.testing.desk import ENGINE, Desk
 from te_core.testing.faults import Fault
 from te_core.testing.venue import Ability, Execution, Venue
 
@@ -38,10 +40,11 @@ ZERO, FIFTH, HALF = Decimal(0), Decimal("0.2"), Decimal("0.5")
 
 
 class ExchangeConformance:
-    """Cases E01 to E19. ``patience``: seconds in which the account must reach a target, faults included."""
+    """Cases E01 to E19. ``patience``: seconds in which the account must reach a target, troubles included."""
 
     capabilities: Capabilities = Capabilities()
     patience: float = 60
+    engine: EngineSettings = ENGINE
 
     def make_venue(self, folder: Path) -> Venue:
         """Give a fresh venue with a flat account; ``folder`` is empty and belongs to the case."""
@@ -51,7 +54,7 @@ class ExchangeConformance:
     def desk(self, tmp_path: Path) -> Desk:
         """One account at one venue, with the engine that keeps it."""
         venue = self.make_venue(tmp_path / "venue")
-        return Desk(tmp_path, venue, self.capabilities, patience=self.patience)
+        return Desk(tmp_path, venue, self.capabilities, patience=self.patience, engine=self.engine)
 
     async def test_e01_flat_to_long(self, desk: Desk) -> None:
         async with desk:
@@ -233,7 +236,9 @@ class ExchangeConformance:
         async with desk:
             symbol = desk.venue.symbols[0]
             want = await desk.expected(symbol, FIFTH, 1)
-            desk.account.inject("place_order", Fault(silence=12) if executed else Fault(delay=12))
+            desk.account.inject(
+                "place_order", Fault(silence=2 * desk.calm) if executed else Fault(delay=2 * desk.calm)
+            )
             desk.aim(symbol, FIFTH, 1)
             await desk.quiet()
             assert len(await desk.venue.executed()) == executed

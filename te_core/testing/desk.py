@@ -39,11 +39,22 @@ ENGINE = EngineSettings(
 class Desk:
     """Keeps one account at its targets, as in production; ``crash`` and ``start`` are a restart.
 
-    ``account`` is the present connection, wrapped so that single calls can be held up.
+    ``account`` is the present connection, wrapped so that single calls can be held up. ``patience``: seconds
+    in which a target must be reached. ``calm``: seconds in which several resyncs pass.
     """
 
-    def __init__(self, folder: Path, venue: Venue, capabilities: Capabilities, *, patience: float) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        venue: Venue,
+        capabilities: Capabilities,
+        *,
+        patience: float,
+        engine: EngineSettings = ENGINE,
+    ) -> None:
         self.venue = venue
+        self.engine = engine
+        self.calm = 3.5 * engine.resync.total_seconds()
         self.capabilities = capabilities
         self.events: list[Event] = []
         self.patience = patience
@@ -85,7 +96,7 @@ class Desk:
             open_intents=memory.open_intents,
         )
         self.runner = AccountRunner(
-            self.worker, clock=clock, log=logger, outages=outages, settings=lambda: ENGINE
+            self.worker, clock=clock, log=logger, outages=outages, settings=lambda: self.engine
         )
         spec = ExchangeSpec(
             name="venue", settings=BaseModel, factory=self._connect, capabilities=self.capabilities
@@ -104,7 +115,10 @@ class Desk:
 
     def _settings(self, **account: Any) -> WorkerSettings:
         return WorkerSettings(
-            account=AccountSettings(plugin="venue", **account), limits=Limits(), engine=ENGINE, enabled=True
+            account=AccountSettings(plugin="venue", **account),
+            limits=Limits(),
+            engine=self.engine,
+            enabled=True,
         )
 
     def configure(self, **account: Any) -> None:
@@ -141,7 +155,7 @@ class Desk:
 
     async def quiet(self) -> None:
         """Let several resyncs pass."""
-        await asyncio.sleep(3.5 * ENGINE.resync.total_seconds())
+        await asyncio.sleep(self.calm)
 
     async def instruments(self) -> Mapping[str, Instrument]:
         """Give the instruments of the venue's symbols."""

@@ -138,6 +138,13 @@ async def test_a_position_below_every_minimum_can_be_closed(open_venue: OpenVenu
     assert await coarser.position("BTCUSDT") == 0
 
 
+async def test_a_reduction_needs_no_minimum_value(open_venue: OpenVenue, order: MakeOrder) -> None:
+    venue = await open_venue(instruments={"BTCUSDT": {"minimum_notional": 1_000}})
+    await venue.account.place_order(order("0.1"))
+    await venue.account.place_order(order("-0.001", reduce_only=True))
+    assert await venue.position("BTCUSDT") == Decimal("0.099")
+
+
 async def test_an_order_across_zero_flips_the_position(open_venue: OpenVenue, order: MakeOrder) -> None:
     venue = await open_venue()
     await venue.account.place_order(order("0.1"))
@@ -274,6 +281,14 @@ async def test_a_signal_price_that_cannot_be_one_is_none(open_venue: OpenVenue, 
     assert (await venue.account.prices(["BTCUSDT"])).value == {}
 
 
+async def test_an_absurd_price_is_still_counted(open_venue: OpenVenue, order: MakeOrder) -> None:
+    venue = await open_venue(balance=10**12, instruments={"FOOUSDT": {"quantity_step": 1}})
+    venue.market["FOOUSDT"] = Decimal("0.000001")
+    await venue.account.place_order(order("1e15", "FOOUSDT"))
+    venue.market["FOOUSDT"] = Decimal("1e12")
+    assert (await venue.account.equity()).value.total == 10**12 - 10**9 + 10**27
+
+
 async def test_without_a_price_an_order_waits_and_says_what_to_do(
     open_venue: OpenVenue, order: MakeOrder
 ) -> None:
@@ -285,10 +300,10 @@ async def test_without_a_price_an_order_waits_and_says_what_to_do(
 async def test_a_position_keeps_its_last_price_when_none_is_known(
     open_venue: OpenVenue, order: MakeOrder
 ) -> None:
-    venue = await open_venue()
+    venue = await open_venue(slippage="0.01")
     await venue.account.place_order(order("0.1"))
     del venue.market["BTCUSDT"]
-    assert (await venue.account.equity()).value.total == 10_000
+    assert (await venue.account.equity()).value.total == 10_000 - 50
 
 
 async def test_a_symbol_that_is_not_offered_is_left_out_and_its_order_refused(

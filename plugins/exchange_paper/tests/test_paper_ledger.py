@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -59,7 +60,11 @@ class Books(RuleBasedStateMachine):
         self.spent += quantity * price
         assert self.ledger.wallet - before.wallet == fill.realised - fill.fee
         unforgiven = total(self.ledger, "cost") - total(before, "cost") - quantity * price
-        self.forgiven += fill.realised - unforgiven
+        forgiven = fill.realised - unforgiven
+        self.forgiven += forgiven
+        assert not forgiven or self.ledger.wallet == total(self.ledger, "margin", MarginMode.ISOLATED)
+        if before.holding(symbol).closing_part(quantity) < abs(quantity):
+            assert self.ledger.free >= 0, "an increase took margin that was not free"
 
     @rule(symbol=symbols, price=prices)
     def reduce_all_but_a_crumb(self, symbol: str, price: Decimal) -> None:
@@ -128,6 +133,7 @@ class Books(RuleBasedStateMachine):
             assert holding.margin >= 0
             assert bool(holding.quantity) == bool(holding.cost) == bool(holding.mark)
             assert holding.quantity * holding.cost >= 0
+            assert abs(holding.margin * holding.leverage - abs(holding.cost)) < Decimal("0.0001")
 
 
 TestBooks = Books.TestCase
@@ -161,7 +167,7 @@ def test_buying_and_selling_again_earns_the_difference_less_two_fees(
         symbol="BTCUSDT", quantity=-held, price=leaving, mark=leaving, fee_rate=fee
     )
     assert closed.wallet == wallet + held * (leaving - entry) - first.fee - second.fee
-    assert abs(first.fee - held * entry * fee) <= Decimal("1E-8")
+    assert abs(first.fee - abs(held) * entry * fee) <= Decimal("1E-8")
 
 
 @given(held=quantities, entry=prices, price=prices, quantity=quantities)
@@ -246,6 +252,20 @@ def test_margin_mode_changes_only_while_flat(mode: MarginMode) -> None:
     assert (
         traded(ledger, "ETHUSDT", -1, 2_000).in_mode("ETHUSDT", other).holding("ETHUSDT").margin_mode is other
     )
+
+
+def test_margin_and_fee_may_take_all_that_is_free_and_no_more() -> None:
+    wallet = Decimal("2001.2")
+    order: dict[str, Any] = {
+        "symbol": "ETHUSDT",
+        "price": Decimal(2_000),
+        "mark": Decimal(2_000),
+        "fee_rate": FEE,
+    }
+    opened, _ = flat_ledger(wallet).traded(quantity=Decimal(1), **order)
+    assert opened.free == 0
+    with pytest.raises(InsufficientMargin, match=r"would take 0\.00000001 more"):
+        flat_ledger(wallet - Decimal("1E-8")).traded(quantity=Decimal(1), **order)
 
 
 def test_less_leverage_takes_margin_that_must_be_free() -> None:
