@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from te_core.cli.failure import ExitCode, Failure
 from te_core.cli.place import Place
@@ -81,6 +79,9 @@ def ask(place: Place, path: str) -> Any:
 
 def request(url: str, *, body: bytes | None = None, headers: dict[str, str] | None = None) -> tuple[int, Any]:
     """Send one request to this machine; GET, or POST with a body. Gives the status and the JSON answer."""
+    import http.client
+    from urllib.parse import urlsplit
+
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=_PATIENCE)
     target = parts.path + (f"?{parts.query}" if parts.query else "")

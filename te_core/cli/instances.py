@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,8 @@ def load(place: Place, *, as_at_start: bool = False) -> tuple[Resolved, Registry
 
     ``as_at_start``: take secrets that ``te run`` would make as made; their keys come third.
     """
+    import asyncio
+
     from te_core.plugins.registry import Registry
     from te_core.settings.loading import load_settings
     from te_core.settings.resolution import resolve

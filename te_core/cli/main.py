@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Any
@@ -112,6 +111,8 @@ def _say(text: str, next_step: str = "") -> None:
 
 def _defect(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """Report what nobody foresaw in one line: a traceback helps no operator."""
+    import traceback
+
     last = traceback.extract_tb(trace)[-1:]
     place = f" at {Path(last[0].filename).name}:{last[0].lineno}" if last else ""
     _say(

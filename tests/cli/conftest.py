@@ -1,0 +1,151 @@
+"""A settings folder of one's own, `te` in this process, and a real engine in another."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from te_core.cli.main import app
+
+TE = Path(sys.executable).with_name("te")
+
+SETTINGS = """
+[listen.public]
+port = 0
+[listen.private]
+port = 0
+[sources.tradingview]
+plugin = "tradingview"
+symbols = { "BTCUSDT.P" = "BTCUSDT", "ETHUSDT.P" = "ETHUSDT" }
+[accounts.paper]
+plugin = "paper"
+balance = 10000
+[symbols.BTCUSDT]
+leverage = 3
+weights = { tradingview = 0.5 }
+[symbols.ETHUSDT]
+weights = { tradingview = 0.5 }
+"""
+
+
+@dataclass
+class Folder:
+    """Where one engine lives."""
+
+    path: Path
+
+    @property
+    def settings(self) -> Path:
+        return self.path / "settings.toml"
+
+    @property
+    def state(self) -> Path:
+        return self.path / "state"
+
+    def edit(self, old: str, new: str) -> None:
+        text = self.settings.read_text()
+        assert old in text
+        self.settings.write_text(text.replace(old, new))
+
+    def te(self, *arguments: str, env: dict[str, str] | None = None) -> Result:
+        """Run a command in this process."""
+        return CliRunner().invoke(app, ["--settings", str(self.settings), *arguments], env=env)
+
+    def json(self, *arguments: str) -> Any:
+        result = self.te(*arguments, "--json")
+        assert result.exit_code == 0, result.stderr
+        return json.loads(result.stdout)
+
+
+@dataclass
+class Process:
+    """A running `te run`. ``said``: what it printed at the start."""
+
+    folder: Folder
+    process: subprocess.Popen[str]
+    said: str
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(timeout=60)
+
+    @property
+    def log(self) -> str:
+        return (self.folder.path / "log").read_text()
+
+    def lines_until(self, *words: str) -> str:
+        return _read_until(self.process.stdout, *words)
+
+
+def _read_until(stream: IO[str] | None, *words: str) -> str:
+    assert stream is not None
+    said = ""
+    for line in stream:
+        said += line
+        if any(word in line for word in words):
+            break
+    return said
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folder:
+    for name in [name for name in os.environ if name.startswith("TE_")]:
+        monkeypatch.delenv(name)
+    (tmp_path / "settings.toml").write_text(SETTINGS)
+    return Folder(tmp_path)
+
+
+def start(folder: Folder) -> Process:
+    """Start a real engine and wait until it has said what runs."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("TE_")}
+    with (folder.path / "log").open("w") as log:
+        process = subprocess.Popen(
+            [TE, "run", "--settings", str(folder.settings)],
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            env=env,
+            cwd=folder.path,
+        )
+    said = _read_until(process.stdout, "curl ", "An alert by hand")
+    return Process(folder, process, said + _read_until(process.stdout, "curl "))
+
+
+@pytest.fixture
+def started() -> Iterator[Callable[[Folder], Process]]:
+    """Start engines that are ended with the test, however it ends."""
+    processes: list[Process] = []
+
+    def begin(folder: Folder) -> Process:
+        processes.append(start(folder))
+        return processes[-1]
+
+    yield begin
+    for process in processes:
+        process.process.kill()
+        process.process.wait()
+        assert process.process.stdout is not None
+        process.process.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    """A real engine that the tests of a module share."""
+    path = tmp_path_factory.mktemp("engine")
+    (path / "settings.toml").write_text(SETTINGS)
+    process = start(Folder(path))
+    yield process
+    assert process.stop() == 0
+    assert process.process.stdout is not None
+    process.process.stdout.close()
+    assert "Traceback" not in process.log

@@ -1,0 +1,164 @@
+"""The commands against a real engine: an alert in, and every question about it answered."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def btc(engine: Any) -> Any:
+    """The engine after an alert on BTCUSDT was carried out."""
+    sent = engine.folder.te(
+        "signal",
+        "send",
+        "--symbol",
+        "BTCUSDT.P",
+        "--direction",
+        "short",
+        "--size",
+        "50/100",
+        "--price",
+        "64000",
+    )
+    assert sent.exit_code == 0, sent.output
+    assert json.loads(sent.stdout)["answer"]["status"] == "accepted"
+    return _confirmed(engine, "BTCUSDT")
+
+
+def _confirmed(engine: Any, symbol: str) -> Any:
+    """Look until the account is at its target. The test's time-out is the only clock."""
+    while True:
+        account = engine.folder.json("status")["accounts"]["paper"]
+        if account["targets"].get(symbol, {}).get("confirmed"):
+            return engine
+
+
+def test_the_start_tells_what_runs_and_no_secret(engine: Any) -> None:
+    assert re.search(
+        r"source tradingview \(tradingview\): running  http://127\.0\.0\.1:\d+/hooks/tradingview", engine.said
+    )
+    assert "account paper (paper): running  equity 10000" in engine.said
+    secret = re.search('token = "(.*)"', (engine.folder.path / ".secrets.toml").read_text())
+    assert secret is not None
+    assert secret[1] not in engine.said
+    assert secret[1] not in engine.log
+    assert (engine.folder.path / ".secrets.toml").stat().st_mode & 0o777 == 0o600
+    assert (engine.folder.state / "engine.json").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
+def test_the_printed_curl_line_works_when_pasted(engine: Any, tmp_path: Any) -> None:
+    line = next(line for line in engine.said.splitlines() if line.startswith("  curl "))
+    pasted = subprocess.run(["sh", "-c", line], capture_output=True, text=True, cwd=tmp_path, check=True)
+    assert json.loads(pasted.stdout)["status"] == "accepted", pasted.stdout + pasted.stderr
+
+
+def test_status_shows_position_and_target_as_decimal_strings(btc: Any) -> None:
+    state = btc.folder.json("status")
+    account = state["accounts"]["paper"]
+    assert state["engine"]["pid"] == btc.process.pid
+    assert state["sources"]["tradingview"]["status"] == "running"
+    assert state["sources"]["tradingview"]["last_signal_at"]
+    assert (account["status"], account["enabled"]) == ("running", True)
+    assert Decimal(account["equity"]) > 0
+    assert account["positions"]["BTCUSDT"]["size"] == "-0.117"
+    assert Decimal(account["positions"]["BTCUSDT"]["entry_price"]) > 0
+    target = account["targets"]["BTCUSDT"]
+    assert {key: target[key] for key in ("depth", "leverage", "quantity", "confirmed")} == {
+        "depth": "-0.25",
+        "leverage": "3",
+        "quantity": "-0.117",
+        "confirmed": True,
+    }
+    assert isinstance(target["revision"], int)
+
+
+def test_status_as_a_table_names_everything(btc: Any) -> None:
+    shown = btc.folder.te("status")
+    assert shown.exit_code == 0
+    for word in ("tradingview", "paper", "BTCUSDT", "-0.117", "at target", "engine ready"):
+        assert word in shown.stdout
+
+
+def test_the_explanation_multiplies_out(btc: Any) -> None:
+    found = btc.folder.json("explain", "btcusdt")["accounts"]["paper"]
+    shares = [Decimal(term["weight"]) * Decimal(term["depth"]) for term in found["terms"]]
+    sizing = {
+        key: value for key, value in found["sizing"].items() if isinstance(value, str) and key != "sized_at"
+    }
+    number = {key: Decimal(value) for key, value in sizing.items()}
+    assert sum(shares) == Decimal(found["depth"]) == number["depth"]
+    unrounded = number["equity"] * number["depth"] * number["leverage"] / number["price"]
+    assert abs(unrounded - number["unrounded"]) < Decimal("1e-20")
+    assert number["quantity"] == int(unrounded / number["quantity_step"]) * number["quantity_step"]
+
+
+def test_the_explanation_in_words_has_the_same_terms(btc: Any) -> None:
+    shown = btc.folder.te("explain", "BTCUSDT", "--account", "paper")
+    assert "weight 0.5 x depth -0.5 = -0.25" in shown.stdout
+    product = re.search(r"equity (\S+) x depth (\S+) x leverage (\S+) / price (\S+) = (\S+)", shown.stdout)
+    assert product is not None
+    equity, depth, leverage, price, unrounded = map(Decimal, product.groups())
+    assert abs(equity * depth * leverage / price - unrounded) < Decimal("1e-20")
+    assert "in steps of 0.001: -0.117" in shown.stdout
+
+
+def test_explaining_what_is_unknown_names_what_is_known(btc: Any) -> None:
+    unknown = btc.folder.te("explain", "DOGEUSDT")
+    assert unknown.exit_code == 1
+    assert "ETHUSDT" in unknown.stderr
+    unknown = btc.folder.te("explain", "BTCUSDT", "--account", "other")
+    assert unknown.exit_code == 1
+    assert "paper" in unknown.stderr
+
+
+def test_the_plan_at_target_is_empty_and_sends_nothing(btc: Any) -> None:
+    before = btc.log
+    plan = btc.folder.json("plan")["accounts"]["paper"]["symbols"]["BTCUSDT"]
+    assert plan["steps"] == []
+    assert "nothing to do" in btc.folder.te("plan").stdout
+    assert btc.log == before
+
+
+def test_signals_and_refused_input_are_listed(btc: Any) -> None:
+    refused = btc.folder.te(
+        "signal", "send", "--json", '{"symbol": "DOGE", "direction": "long", "size": "1"}'
+    )
+    assert refused.exit_code == 1
+    assert json.loads(refused.stdout)["status"] == 422
+    assert "--quarantine" in refused.stderr
+    newest = btc.folder.json("signals", "--quarantine")["quarantine"][0]
+    assert (newest["field"], newest["source"]) == ("symbol", "tradingview")
+    assert "DOGE" in btc.folder.te("signals", "--quarantine").stdout
+    signals = btc.folder.json("signals", "--limit", "1000")["signals"]
+    assert any(signal["symbol"] == "BTCUSDT" and signal["depth"] == "-0.5" for signal in signals)
+    assert "BTCUSDT" in btc.folder.te("signals").stdout
+
+
+def test_the_address_of_a_source_holds_its_token(engine: Any) -> None:
+    url = engine.folder.te("source", "url", "tradingview").stdout.strip()
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/hooks/tradingview/[\w-]{43}", url)
+    outside = engine.folder.te("source", "url", "tradingview", "--base", "https://alerts.example.org/")
+    assert outside.stdout.strip() == "https://alerts.example.org" + url[url.index("/hooks/") :]
+    unknown = engine.folder.te("source", "url", "other")
+    assert unknown.exit_code == 1
+    assert "tradingview" in unknown.stderr
+
+
+def test_a_second_start_is_refused_with_the_holders_pid(engine: Any) -> None:
+    second = engine.folder.te("run")
+    assert second.exit_code == 3
+    assert f"process {engine.process.pid}" in second.stderr
+
+
+def test_a_token_of_the_private_listener_is_found_by_the_commands(folder: Any, started: Any) -> None:
+    (folder.path / ".secrets.toml").write_text('[listen.private]\ntoken = "a-private-token-of-24-chars"\n')
+    started(folder)
+    assert folder.json("status")["engine"]["status"] == "ready"

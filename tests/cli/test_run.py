@@ -1,0 +1,47 @@
+"""Starting, stopping and being killed, as processes."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from te_core.cli.client import Announcement
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_the_engine_before_its_own_deadline(folder: Any, started: Any, number: int) -> None:
+    engine = started(folder)
+    announced = Announcement.read(folder.state)
+    assert announced is not None
+    parts = urlsplit(announced.public)
+    with socket.create_connection((str(parts.hostname), int(parts.port or 0))) as idle:
+        idle.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b"404" in idle.recv(4096)
+        assert engine.stop(number) == 0
+    assert "stopped" in engine.lines_until("stopped")
+    assert "not stopped after" not in engine.log
+    assert "Traceback" not in engine.log
+    assert Announcement.read(folder.state) is None
+
+
+def test_after_a_kill_the_next_start_has_the_same_position_and_sends_nothing(
+    folder: Any, started: Any
+) -> None:
+    engine = started(folder)
+    folder.te(
+        "signal", "send", "--symbol", "ETHUSDT.P", "--direction", "long", "--size", "1", "--price", "2500"
+    )
+    while not folder.json("status")["accounts"]["paper"]["targets"].get("ETHUSDT", {}).get("confirmed"):
+        pass
+    assert engine.stop(signal.SIGKILL) == -signal.SIGKILL
+    assert "this is what the journal" in folder.te("status").stderr
+    again = started(folder)
+    account = folder.json("status")["accounts"]["paper"]
+    assert account["positions"]["ETHUSDT"]["size"] == "2"
+    assert account["targets"]["ETHUSDT"]["revision"] == 1
+    assert "filled" not in again.log
+    assert again.stop() == 0
