@@ -1,16 +1,12 @@
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from desk import Desk
-
 from te_core.testing.fake_account import FakeAccount
 from te_core.testing.virtual_clock import VirtualClock
+from tests.engine.desk import Desk
 
 
 @pytest.fixture

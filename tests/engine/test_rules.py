@@ -274,7 +274,7 @@ def test_a_ceiling_is_never_exceeded(
             price=price,
             instrument=instrument,
             now=START,
-            below_minimum=rule,  # type: ignore[arg-type]
+            below_minimum=rule,
             ceiling=Ceiling(notional=top, limit="symbol_exposure"),
         )
         assert abs(goal.quantity) * price <= top

@@ -12,7 +12,6 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from desk import Desk
 from loguru import logger
 
 from te_core.api import (
@@ -27,6 +26,7 @@ from te_core.testing import virtual_clock
 from te_core.testing.fake_account import FakeAccount
 from te_core.testing.faults import Fault, Faults, FaultyAccount, seeded
 from te_core.testing.virtual_clock import VirtualClock
+from tests.engine.desk import Desk
 
 SEEDS = int(os.environ.get("TE_SEEDS", "40"))
 PRICES = {"BTCUSDT": "50000", "ETHUSDT": "2500", "SOLUSDT": "100"}

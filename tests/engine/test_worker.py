@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 
-from desk import Desk
-
 from te_core.testing.fake_account import FakeAccount
+from tests.engine.desk import Desk
 
 Open = Callable[..., Desk]
 D = Decimal
@@ -167,7 +166,7 @@ async def test_many_symbols_are_worked_on_at_the_same_time_from_one_snapshot(
     desk = open_desk()
     await desk.go(1)
     account.calls.clear()
-    from desk import wish
+    from tests.engine.desk import wish
 
     desk.worker.retarget({name: wish(name, "0.01") for name in names})
     await desk.go(1)

@@ -8,7 +8,6 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from desk import Desk, wish
 
 from te_core.api import (
     AuthError,
@@ -25,6 +24,7 @@ from te_core.api import (
 from te_core.settings.schema import LimitSettings
 from te_core.testing.fake_account import FakeAccount
 from te_core.testing.faults import Fault, FaultyAccount, scripted
+from tests.engine.desk import Desk, wish
 
 Open = Callable[..., Desk]
 D = Decimal
