@@ -358,7 +358,8 @@ class Engine:
 
     def state(self) -> dict[str, Any]:
         """Return what ``te status`` shows; JSON values without secrets."""
-        return engine_state(self, pid=os.getpid())
+        assert self.resolved is not None
+        return engine_state(self, self.resolved.settings, pid=os.getpid())
 
     async def plan(self) -> dict[str, Any]:
         """Read every account afresh and say what would be ordered now, and why. Sends nothing."""

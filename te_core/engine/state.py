@@ -3,26 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import Any, Protocol
 
 from te_core import __version__
 from te_core.engine.decision import Decision
 from te_core.engine.explain import show_signal, text
+from te_core.engine.intake import Intake
 from te_core.engine.plan import LeverageStep, MarginModeStep, OrderStep, Step
 from te_core.engine.reader import Holdings
 from te_core.engine.runner import AccountRunner, SourceRunner
 from te_core.engine.symbol import SymbolState
 from te_core.engine.worker import AccountWorker
 from te_core.model.reading import Known
-
-if TYPE_CHECKING:
-    from te_core.engine.engine import Engine
+from te_core.settings.schema import Settings
 
 
-def engine_state(engine: Engine, *, pid: int) -> dict[str, Any]:
+class Shown(Protocol):
+    """What is shown of an engine."""
+
+    sources: dict[str, SourceRunner]
+    accounts: dict[str, AccountRunner]
+    intake: Intake
+    started_at: datetime
+
+    def now(self) -> datetime:
+        """Tell the engine's time."""
+        ...
+
+    def readiness(self) -> dict[str, Any]:
+        """Tell whether everything that is wanted runs."""
+        ...
+
+
+def engine_state(engine: Shown, settings: Settings, *, pid: int) -> dict[str, Any]:
     """Show everything that runs."""
-    assert engine.resolved is not None
-    settings = engine.resolved.settings
     return {
         "engine": {
             "version": __version__,
@@ -30,9 +45,9 @@ def engine_state(engine: Engine, *, pid: int) -> dict[str, Any]:
             "started_at": text(engine.started_at),
             "status": "ready" if engine.readiness()["ready"] else "degraded",
         },
-        "sources": {name: _source(engine, name, runner) for name, runner in engine.sources.items()},
+        "sources": {name: _source(engine, settings, name, runner) for name, runner in engine.sources.items()},
         "accounts": {
-            name: _account(engine, name, runner)
+            name: _account(settings, name, runner)
             for name, runner in engine.accounts.items()
             if name in settings.accounts
         },
@@ -46,14 +61,13 @@ def engine_state(engine: Engine, *, pid: int) -> dict[str, Any]:
     }
 
 
-def _source(engine: Engine, name: str, runner: SourceRunner) -> dict[str, Any]:
-    assert engine.resolved is not None
-    section = engine.resolved.settings.sources[name]
+def _source(engine: Shown, settings: Settings, name: str, runner: SourceRunner) -> dict[str, Any]:
+    section = settings.sources[name]
     signals = engine.intake.by_source(name)
     newest = max((signal.received_at for signal in signals.values()), default=None)
     return {
         "plugin": section.plugin,
-        "enabled": section.enabled and engine.resolved.settings.plugin_enabled(section.plugin),
+        "enabled": section.enabled and settings.plugin_enabled(section.plugin),
         "status": str(runner.health.status),
         "reason": runner.health.reason,
         "last_signal_at": text(newest),
@@ -68,9 +82,8 @@ def _source(engine: Engine, name: str, runner: SourceRunner) -> dict[str, Any]:
     }
 
 
-def _account(engine: Engine, name: str, runner: AccountRunner) -> dict[str, Any]:
-    assert engine.resolved is not None
-    section = engine.resolved.settings.accounts[name]
+def _account(settings: Settings, name: str, runner: AccountRunner) -> dict[str, Any]:
+    section = settings.accounts[name]
     worker = runner.worker
     return {
         "plugin": section.plugin,
