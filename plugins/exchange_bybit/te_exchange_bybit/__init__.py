@@ -1,0 +1,1 @@
+"""Bybit accounts: unified, linear perpetuals."""
