@@ -20,6 +20,7 @@ from te_core.errors import ConfigError, JournalError, NotReady
 from te_core.journal.journal import Journal
 from te_core.logs import configure_logs
 from te_core.plugins.registry import Registry
+from te_core.plugins.report import PluginReport
 from te_core.secrets import Redactor
 from te_core.settings.loading import load_settings
 from te_core.settings.problems import SettingsInvalid
@@ -211,7 +212,7 @@ class Application:
         refused = self._store.refused
         return {
             **self._started.state(),
-            "plugins": [report.as_json() for report in self.registry.reports.values()],
+            "plugins": [_without_traceback(report) for report in self.registry.reports.values()],
             "settings": {
                 "file": str(self.place.settings),
                 "refused": [str(problem) for problem in refused.problems] if refused else [],
@@ -229,6 +230,10 @@ class Application:
     def readiness(self) -> dict[str, Any]:
         """Say whether everything that is wanted runs. Raises ``NotReady`` before that can be said."""
         return self._started.readiness()
+
+
+def _without_traceback(report: PluginReport) -> dict[str, Any]:
+    return {key: value for key, value in report.as_json().items() if key != "traceback"}
 
 
 def _report(task: asyncio.Task[None]) -> None:

@@ -24,6 +24,18 @@ _LINGER = 1.0
 """Seconds in which the rest of a refused body is read, so that the sender sees the answer."""
 
 
+_CONNECTIONS = 500
+"""Open connections of one listener: a flood must not take the file handles that orders and the journal need."""
+
+
+class _TooMany(asyncio.Protocol):
+    """Hangs up."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Close at once."""
+        transport.close()
+
+
 class _Connection(web.RequestHandler):
     """Answers malformed requests with a 400 that repeats nothing of them: their path may hold a token."""
 
@@ -85,8 +97,10 @@ class Listener:
         """Address for a client on this machine, without trailing slash."""
         return address(self._host, self.port)
 
-    def _connection(self) -> _Connection:
+    def _connection(self) -> asyncio.Protocol:
         assert self._runner.server is not None
+        if len(self._runner.server.connections) >= _CONNECTIONS:
+            return _TooMany()
         return _Connection(
             self._runner.server,
             loop=asyncio.get_running_loop(),

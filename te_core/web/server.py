@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from aiohttp import web
 
 from te_core.clock import Clock
@@ -46,5 +48,4 @@ class Servers:
 
     async def stop(self) -> None:
         """Close both addresses and every connection."""
-        await self.public.stop()
-        await self.private.stop()
+        await asyncio.gather(self.public.stop(), self.private.stop())

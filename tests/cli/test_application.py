@@ -159,3 +159,20 @@ async def test_what_is_asked_before_the_engine_runs_is_told_to_wait(folder: Any)
     await application.stop()
     logger.remove()
     assert asked == [(503, 503, 200)]
+
+
+async def test_a_token_in_a_plugins_error_does_not_reach_the_log(folder: Any, monkeypatch: Any) -> None:
+    folder.settings.write_text('[logs]\nfile = "engine.log"\n' + folder.settings.read_text())
+    async with _running(folder) as application:
+        source = application._started.sources["tradingview"].instance
+        assert source is not None
+
+        async def fail(request: Any) -> Any:
+            raise ValueError(f"cannot cope with {request.tail} and {TOKEN}")
+
+        monkeypatch.setattr(source, "on_webhook", fail)
+        assert await _send(application) == 500
+    log = (folder.state / "engine.log").read_text()
+    assert "cannot cope with" in log
+    assert "Traceback" in log
+    assert TOKEN not in log

@@ -10,7 +10,7 @@ import pytest
 
 from te_core.contracts.webhook import WebhookResponse
 from te_core.errors import ConfigError, JournalError, NotReady
-from te_core.web import public
+from te_core.web import listener, public
 from te_core.web.public import BODY_LIMIT
 
 pytestmark = pytest.mark.real_clock
@@ -225,3 +225,17 @@ async def test_behind_a_trusted_proxy_the_forwarded_address_is_the_client(serve:
         headers = [("X-Forwarded-For", "52.89.214.238"), ("X-Forwarded-For", "203.0.113.7, 127.0.0.2")]
         async with site.http.post(f"{site.public}/hooks/a", data=b"x", headers=headers):
             assert site.request.client == "203.0.113.7"
+
+
+async def test_a_flood_of_connections_is_cut_off_and_passes(serve: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(listener, "_CONNECTIONS", 2)
+    async with serve() as site:
+        port = int(site.public.rpartition(":")[2])
+        idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
+        assert await site.raw(b"GET /hooks/a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n") == b""
+        for _, writer in idle:
+            writer.write(b"GET /hooks/a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        for reader, writer in idle:
+            assert b" 200 " in await reader.read()
+            writer.close()
+        assert b" 200 " in await site.raw(b"GET /hooks/a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
