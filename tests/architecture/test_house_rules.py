@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import io
+import tokenize
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +14,8 @@ import pytest
 from tests.architecture.conftest import Module
 
 CORE_LINES = 5_000
+EDGES = {"settings", "logs", "secrets", "web", "cli", "testing"}
+"""What surrounds the core: docs/adr/0007 says why they are counted apart."""
 FILE_LINES = 400
 FUNCTION_LINES = 50
 
@@ -60,11 +64,33 @@ def is_within(name: str, packages: set[str]) -> bool:
     return any(name == package or name.startswith(f"{package}.") for package in packages)
 
 
+def code_lines(module: Module) -> int:
+    """Count lines that hold code: no blank ones, no comments, no docstrings."""
+    passive = {
+        tokenize.COMMENT,
+        tokenize.NL,
+        tokenize.NEWLINE,
+        tokenize.INDENT,
+        tokenize.DEDENT,
+        tokenize.ENDMARKER,
+    }
+    tokens = tokenize.generate_tokens(io.StringIO(module.text).readline)
+    lines = {line for t in tokens if t.type not in passive for line in range(t.start[0], t.end[0] + 1)}
+    for node in ast.walk(module.tree):
+        if (
+            isinstance(node, ast.Expr)
+            and isinstance(node.value, ast.Constant)
+            and isinstance(node.value.value, str)
+        ):
+            lines -= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    return len(lines)
+
+
 def test_the_core_stays_below_five_thousand_lines(core: list[Module]) -> None:
     rooms: Counter[str] = Counter()
     for module in core:
-        rooms[module.name.split(".")[1] if "." in module.name else "te_core"] += len(module.text.splitlines())
-    total = rooms.total()
+        rooms[module.name.split(".")[1] if "." in module.name else "te_core"] += code_lines(module)
+    total = sum(lines for room, lines in rooms.items() if room not in EDGES)
     assert total < CORE_LINES, f"{total} lines: {rooms.most_common()}"
 
 
