@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Iterator
 from email.message import Message
 from email.parser import Parser
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,14 @@ from te_core import __version__
 
 @pytest.fixture(scope="session")
 def projects(root: Path) -> dict[str, Path]:
-    """Give the folder of each distribution: the core's first."""
+    """Give the folder of each distribution, each one after those of ours that it needs: the core's first."""
     folders = [root, *sorted(path.parent for path in root.glob("plugins/*/pyproject.toml"))]
-    return {project(folder)["name"]: folder for folder in folders}
+    by_name = {project(folder)["name"]: folder for folder in folders}
+    needs = {
+        name: {Requirement(text).name for text in project(folder)["dependencies"]} & set(by_name)
+        for name, folder in by_name.items()
+    }
+    return {name: by_name[name] for name in TopologicalSorter(needs).static_order()}
 
 
 def project(folder: Path) -> dict[str, Any]:
@@ -142,3 +148,10 @@ def test_editable_installs_one_at_a_time_give_the_command_and_the_plugins(
         [str(bare_environment.with_name("te")), "--help"], capture_output=True, text=True, check=False
     )
     assert shown.returncode == 0, shown.stderr
+
+
+def test_every_plugin_is_type_checked_under_its_own_name(projects: dict[str, Path], root: Path) -> None:
+    """mypy finds a plugin's package through its folder in ``mypy_path``."""
+    config = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["mypy"]
+    places = {path.replace("$MYPY_CONFIG_FILE_DIR", str(root)) for path in config["mypy_path"]}
+    assert places >= {str(folder) for folder in projects.values()}
