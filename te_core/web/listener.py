@@ -24,6 +24,9 @@ _LINGER = 1.0
 """Seconds in which the rest of a refused body is read, so that the sender sees the answer."""
 
 
+_QUIET = 60.0
+"""Seconds."""
+
 _CONNECTIONS = 500
 """Open connections of one listener: a flood must not take the file handles that orders and the journal need."""
 
@@ -36,8 +39,30 @@ class _TooMany(asyncio.Protocol):
         transport.close()
 
 
+class _Defects:
+    """Logs a defect with its traceback, and the same one again after a minute at the earliest."""
+
+    def __init__(self) -> None:
+        self._quiet_until: dict[tuple[str, int], float] = {}
+
+    def tell(self, error: BaseException | None) -> None:
+        """Log, unless it was told just now."""
+        frame = error.__traceback__ if error else None
+        while frame is not None and frame.tb_next is not None:
+            frame = frame.tb_next
+        place = (type(error).__name__, frame.tb_lineno if frame else 0)
+        now = asyncio.get_running_loop().time()
+        if now >= self._quiet_until.get(place, now):
+            self._quiet_until[place] = now + _QUIET
+            logger.opt(exception=error).error(
+                "a request failed: {}; not told again for {:g} s", place[0], _QUIET
+            )
+
+
 class _Connection(web.RequestHandler):
     """Answers malformed requests with a 400 that repeats nothing of them: their path may hold a token."""
+
+    defects: _Defects
 
     def handle_error(
         self,
@@ -52,8 +77,7 @@ class _Connection(web.RequestHandler):
         if status < 500:
             response = refuse(status, "malformed HTTP request")
         else:
-            cause = exc or sys.exception()
-            logger.opt(exception=cause).error("a request failed: {}", type(cause).__name__)
+            self.defects.tell(exc or sys.exception())
             response = refuse(500, "internal error")
         response.force_close()
         return response
@@ -70,6 +94,7 @@ class Listener:
         else:
             self._runner = web.ServerRunner(site, shutdown_timeout=_SHUTDOWN)
         self._server: asyncio.Server | None = None
+        self._defects = _Defects()
         self._host = ""
         self.port = 0
 
@@ -101,7 +126,7 @@ class Listener:
         assert self._runner.server is not None
         if len(self._runner.server.connections) >= _CONNECTIONS:
             return _TooMany()
-        return _Connection(
+        connection = _Connection(
             self._runner.server,
             loop=asyncio.get_running_loop(),
             access_log=None,  # type: ignore[arg-type]  # None is documented as "no access log": paths hold tokens
@@ -109,6 +134,8 @@ class Listener:
             lingering_time=_LINGER,
             auto_decompress=False,
         )
+        connection.defects = self._defects
+        return connection
 
     def _unavailable(self, error: OSError, host: str, port: int) -> ConfigError:
         key, reason = f"listen.{self._name}.host", error.strerror or str(error)
