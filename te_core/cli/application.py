@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
@@ -70,6 +71,8 @@ class Application:
         """
         async with AsyncExitStack() as started:
             settings = load_settings(self.place.settings, self._env)
+            self._make_state_folder()
+            self._configure_logs(settings)
             journal = self._open_journal(settings)
             started.callback(journal.close)
             self.servers = Servers(self, JournalHistory(journal), self._clock, settings.listen)
@@ -92,12 +95,14 @@ class Application:
             self.servers.drain()
             await self._running.aclose()
 
-    def _open_journal(self, settings: Settings) -> Journal:
+    def _make_state_folder(self) -> None:
         try:
             self.place.state.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             reason = f"the state folder cannot be made: {error.strerror}; TE_HOME names another place"
             raise ConfigError(reason, file=str(self.place.state)) from None
+
+    def _open_journal(self, settings: Settings) -> Journal:
         return Journal.open(
             self.place.state / settings.journal.file,
             clock=self._clock,
@@ -161,17 +166,21 @@ class Application:
 
     def _take(self, resolved: Resolved) -> None:
         """Learn the secrets before anything can be said about them, and write logs as told."""
-        self.redactor.learn(
-            resolved.secrets, resolved.source_options, resolved.account_options, resolved.settings
-        )
-        try:
-            configure_logs(resolved.settings.logs, self.redactor, folder=self.place.state)
-        except OSError as error:
-            logger.error("logs.file: {}", error)
+        self.redactor.learn(resolved.secrets, resolved.source_options, resolved.account_options)
+        self._configure_logs(resolved.settings)
         for warning in resolved.settings.origin.warnings:
             logger.warning("{}", warning)
         for key, reason in resolved.unavailable.items():
             logger.warning("{}: {}", key, reason)
+
+    def _configure_logs(self, settings: Settings) -> None:
+        for chatty in ("alembic", "watchfiles"):
+            logging.getLogger(chatty).setLevel(logging.WARNING)
+        self.redactor.learn(settings, settings.origin.secrets)
+        try:
+            configure_logs(settings.logs, self.redactor, folder=self.place.state)
+        except OSError as error:
+            logger.error("logs.file: {}", error)
 
     # -- upkeep
 
