@@ -44,7 +44,10 @@ check: $(VENV)/.tested-with
 	@for plugin in $(PLUGINS); do echo "$(BIN)/mypy $$plugin"; $(BIN)/mypy $$plugin || exit 1; done
 	$(BIN)/pytest -q tests/architecture
 
-bench soak fuzz: $(VENV)/.tested-with
+bench fuzz: $(VENV)/.tested-with
+	@$(BIN)/python -m bench.$@ $(FLAGS)
+
+soak: $(VENV)/.tested-with
 	@$(BIN)/python bench/$@.py $(FLAGS)
 
 wheels: $(VENV)/.installed

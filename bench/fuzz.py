@@ -1,0 +1,178 @@
+"""Malformed requests against the real engine: ``python -m bench.fuzz [COUNT] [SEED]``.
+
+None may be taken, none answered with a 5xx, none leave a trace but counters and the bounded quarantine; the memory
+stays where it was, and a good alert is still carried out afterwards.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench.alerts import alert, encode
+from bench.barrage import Barrage
+from bench.engine_process import EngineProcess
+from bench.odd_requests import Case, OddRequests
+
+REQUESTS = 100_000
+SEED = 2
+PARTS = 10
+"""Memory is looked at after each tenth; the first one warms up."""
+
+MARGIN = 16 * 1024 * 1024
+"""Bytes that the resident memory may be larger at the end than after the first tenth."""
+
+QUARANTINE = 500
+"""Refused inputs that are kept per source: the default of ``journal.quarantine``."""
+
+TABLES = ("signals", "latest_signals", "targets", "goals", "books", "intents", "confirmations", "events")
+_PATIENCE = 15.0
+
+
+@dataclass(slots=True)
+class Findings:
+    """``problems`` has to stay empty. ``memory``: resident bytes after each tenth."""
+
+    requests: int
+    seconds: float = 0.0
+    statuses: Counter[tuple[str, int]] = field(default_factory=Counter)
+    memory: list[int] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def growth(self) -> int:
+        """Bytes between the end of the warm-up and the end."""
+        return self.memory[-1] - self.memory[0]
+
+    @property
+    def slope(self) -> float:
+        """Bytes per request after the warm-up: the straight line that fits best."""
+        size = self.requests / PARTS
+        xs = [number * size for number in range(len(self.memory))]
+        middle, mean = sum(xs) / len(xs), sum(self.memory) / len(xs)
+        over = sum((x - middle) * (y - mean) for x, y in zip(xs, self.memory, strict=True))
+        return over / sum((x - middle) ** 2 for x in xs)
+
+
+def fuzz(folder: Path, requests: int = REQUESTS, seed: int = SEED) -> Findings:
+    """Run the campaign against an engine of its own."""
+    found = Findings(requests)
+    with EngineProcess(folder, proxies=("127.0.0.1",)) as engine:
+        trade(engine, "20/100", found)
+        bombard(engine, iter(OddRequests(engine.token, seed)), found)
+        trade(engine, "40/100", found)
+        token = engine.token
+    found.problems += traces(engine.output(), token)
+    if found.growth > MARGIN:
+        found.problems.append(f"memory grew by {found.growth / 1e6:.1f} MB after the warm-up")
+    return found
+
+
+def bombard(engine: EngineProcess, cases: Iterator[Case], found: Findings) -> None:
+    """Send the cases, and compare the engine before and after."""
+    before, files = snapshot(engine), open_files(engine)
+    barrage = Barrage(engine.port, engine.token)
+    started = time.perf_counter()
+    for _ in range(PARTS):
+        barrage.send(cases, found.requests // PARTS)
+        found.memory.append(engine.memory())
+    found.seconds = time.perf_counter() - started
+    found.statuses = barrage.outcome.statuses
+    found.problems += barrage.outcome.wrong
+    found.problems += differences(before, snapshot(engine))
+    if not eventually(lambda: open_files(engine) <= files + 2):
+        found.problems.append(f"open files: {files} before, {open_files(engine)} after")
+
+
+def trade(engine: EngineProcess, size: str, found: Findings) -> None:
+    """Send a good alert and see it carried out."""
+    quantity = position(engine)
+    if engine.post(encode(alert("BTCUSDT", size=size))) != 200:
+        found.problems.append("a good alert was not taken")
+    elif not eventually(lambda: position(engine) not in (None, quantity) and at_rest(engine)):
+        found.problems.append("a good alert was taken and not carried out")
+
+
+def position(engine: EngineProcess) -> str | None:
+    """Give the size that the account holds."""
+    held = engine.state()["accounts"]["paper-1"]["positions"].get("BTCUSDT")
+    return held["size"] if held else None
+
+
+def at_rest(engine: EngineProcess) -> bool:
+    """Tell whether the account has confirmed all its targets."""
+    targets = engine.state()["accounts"]["paper-1"]["targets"].values()
+    return all(target["confirmed"] and target["status"] == "at_target" for target in targets)
+
+
+def eventually(condition: Callable[[], bool]) -> bool:
+    """Wait for a condition; tell whether it came true in time."""
+    end = time.monotonic() + _PATIENCE
+    while not (holds := condition()) and time.monotonic() < end:
+        time.sleep(0.05)
+    return holds
+
+
+def snapshot(engine: EngineProcess) -> dict[str, Any]:
+    """Give all that malformed input must not change: what the engine says, and every row that it trades by."""
+    state = engine.state()
+    for source in state["sources"].values():
+        del source["counters"]
+    with closing(sqlite3.connect(f"{engine.journal.as_uri()}?mode=ro", uri=True)) as journal:
+        rows = {table: journal.execute(f"SELECT * FROM {table} ORDER BY 1").fetchall() for table in TABLES}
+        quarantined = journal.execute("SELECT count(*) FROM quarantine").fetchone()[0]
+    return {"state": state, "rows": rows, "quarantine within its bound": quarantined <= QUARANTINE}
+
+
+def differences(before: Any, after: Any, where: str = "") -> Iterator[str]:
+    """Name what is not equal."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        for key in dict.fromkeys([*before, *after]):
+            yield from differences(before.get(key), after.get(key), f"{where}.{key}")
+    elif before != after:
+        yield f"changed{where}: from {str(before)[:300]} to {str(after)[:300]}"
+
+
+def open_files(engine: EngineProcess) -> int:
+    """Count the process's open files and sockets, where the system tells."""
+    listed = Path(f"/proc/{engine.pid}/fd")
+    return len(list(listed.iterdir())) if listed.exists() else 0
+
+
+def traces(output: str, token: str) -> Iterator[str]:
+    """Find what must not be in the output."""
+    for needle in ("Traceback", " ERROR ", " CRITICAL ", token):
+        if (place := output.find(needle)) >= 0:
+            yield f"the output has {needle.strip()!r}: {output[max(0, place - 200) : place + 1500]}"
+
+
+def report(found: Findings) -> Iterator[str]:
+    """Say what happened, line by line."""
+    yield f"{found.requests} malformed requests in {found.seconds:.0f} s ({found.requests / found.seconds:.0f}/s)"
+    kinds = dict.fromkeys(kind for kind, _ in sorted(found.statuses))
+    for kind in kinds:
+        counts = {status: count for (of, status), count in sorted(found.statuses.items()) if of == kind}
+        told = ", ".join(f"{status or 'closed'}: {count}" for status, count in counts.items())
+        yield f"  {kind:<16} {told}"
+    yield "  resident memory after each tenth, MB: " + " ".join(f"{size / 1e6:.1f}" for size in found.memory)
+    yield (
+        f"  grown by {found.growth / 1e6:+.2f} MB after the first tenth (goal: at most {MARGIN / 1e6:.0f}), "
+        f"slope {found.slope:+.1f} bytes per request"
+    )
+    yield f"  problems: {len(found.problems)} (goal: 0)"
+    yield from (f"    {problem}" for problem in found.problems[:20])
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory(prefix="te-fuzz-") as place:
+        outcome = fuzz(Path(place), *(int(argument) for argument in sys.argv[1:]))
+    print("\n".join(report(outcome)))
+    sys.exit(1 if outcome.problems else 0)
