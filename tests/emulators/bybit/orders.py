@@ -1,0 +1,201 @@
+"""Orders: create, cancel, look up."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from tests.emulators.bybit.market import linear
+from tests.emulators.core import errors
+from tests.emulators.core.account import Account
+from tests.emulators.core.modes import PositionSide, Side
+from tests.emulators.core.order import Order, OrderRequest, OrderStatus, OrderType, TimeInForce
+from tests.emulators.wire.call import Call, Route
+from tests.emulators.wire.figures import number, plain, text
+
+if TYPE_CHECKING:  # the server collects these routes
+    from tests.emulators.bybit.server import BybitServer
+
+SIDES = {"Buy": Side.BUY, "Sell": Side.SELL}
+INDEXES = {0: PositionSide.NET, 1: PositionSide.LONG, 2: PositionSide.SHORT}
+LINK = re.compile(r"[A-Za-z0-9_-]{1,36}")
+
+
+def routes(server: BybitServer) -> list[Route]:
+    """Routes of orders."""
+    exchange = server.exchange
+
+    def create(call: Call) -> object:
+        return place(server, call, call.json)
+
+    def cancel(call: Call) -> object:
+        body = call.json
+        linear(body)
+        order = find(server, call.account, body)
+        exchange.cancel(call.account, order)
+        return {"orderId": order.order_id, "orderLinkId": order.request.client_id or ""}
+
+    def realtime(call: Call) -> object:
+        """Open orders; asked for one by id, it is found for a while after it finished too."""
+        parameters = call.parameters
+        linear(parameters)
+        orders = matching(call.account, parameters)
+        if not (parameters.get("orderId") or parameters.get("orderLinkId")):
+            orders = [order for order in orders if order.status.open]
+        return {"nextPageCursor": "", "category": "linear", "list": [row(order) for order in orders]}
+
+    def history(call: Call) -> object:
+        parameters = call.parameters
+        linear(parameters)
+        rows = [row(order) for order in matching(call.account, parameters) if not order.status.open]
+        if wanted := parameters.get("orderStatus"):
+            rows = [found for found in rows if found["orderStatus"] == wanted]
+        return {
+            "nextPageCursor": "",
+            "category": "linear",
+            "list": rows[: int(parameters.get("limit", "20"))],
+        }
+
+    return [
+        Route(method="POST", path="/v5/order/create", kind="order", handler=create, permission="trade"),
+        Route(method="POST", path="/v5/order/cancel", kind="cancel", handler=cancel, permission="trade"),
+        Route(method="GET", path="/v5/order/realtime", kind="lookup", handler=realtime),
+        Route(method="GET", path="/v5/order/history", kind="lookup", handler=history),
+    ]
+
+
+def place(server: BybitServer, call: Call, arguments: dict[str, Any]) -> dict[str, str]:
+    """The acknowledgement of an order sent over HTTP or the trade stream."""
+    order = server.exchange.place(call.account, order_request(arguments), call.plan)
+    return {"orderId": order.order_id, "orderLinkId": order.request.client_id or ""}
+
+
+def order_request(arguments: dict[str, Any]) -> OrderRequest:
+    """What the client asks for; raises BadParameter."""
+    linear(arguments)
+    side = SIDES.get(text(arguments, "side"))
+    kind = {"Market": OrderType.MARKET, "Limit": OrderType.LIMIT}.get(text(arguments, "orderType"))
+    index = number(arguments.get("positionIdx", 0), "positionIdx")
+    link = arguments.get("orderLinkId") or None
+    if side is None or kind is None or index not in INDEXES:
+        raise errors.BadParameter("params error: side, orderType or positionIdx invalid")
+    if link is not None and not LINK.fullmatch(str(link)):
+        raise errors.BadClientOrderId
+    size = number(arguments.get("qty"), "qty")
+    reduce_only = arguments.get("reduceOnly") is True
+    return OrderRequest(
+        symbol=text(arguments, "symbol"),
+        side=side,
+        size=size,
+        type=kind,
+        price=number(arguments.get("price"), "price") if kind is OrderType.LIMIT else None,
+        time_in_force=TimeInForce(arguments.get("timeInForce") or "GTC"),
+        reduce_only=reduce_only,
+        position_side=INDEXES[int(index)],
+        client_id=link,
+        close_all=size == 0 and reduce_only and arguments.get("closeOnTrigger") is True,
+    )
+
+
+def find(server: BybitServer, account: Account, arguments: dict[str, Any]) -> Order:
+    """By orderId or orderLinkId; raises OrderNotFound."""
+    order = server.exchange.find_order(
+        account, order_id=arguments.get("orderId"), client_id=arguments.get("orderLinkId")
+    )
+    if order.request.symbol != arguments.get("symbol"):
+        raise errors.OrderNotFound
+    return order
+
+
+def matching(account: Account, parameters: dict[str, str]) -> list[Order]:
+    """Orders that fit ids, symbol and coin, newest first."""
+    symbol, coin = parameters.get("symbol"), parameters.get("settleCoin")
+    order_id, link = parameters.get("orderId"), parameters.get("orderLinkId")
+    return [
+        order
+        for order in reversed(account.orders.values())
+        if symbol in {None, order.request.symbol}
+        and coin in {None, "USDT"}
+        and order_id in {None, order.order_id}
+        and link in {None, order.request.client_id}
+    ]
+
+
+def status(order: Order) -> str:
+    """Bybit's name; a cancelled order keeps what was filled."""
+    if order.status is OrderStatus.CANCELLED and order.filled:
+        return "PartiallyFilledCanceled"
+    return {
+        OrderStatus.NEW: "New",
+        OrderStatus.PARTIALLY_FILLED: "PartiallyFilled",
+        OrderStatus.FILLED: "Filled",
+        OrderStatus.CANCELLED: "Cancelled",
+        OrderStatus.REJECTED: "Rejected",
+    }[order.status]
+
+
+def row(order: Order) -> dict[str, Any]:
+    """An order as look-ups and the history give it."""
+    request = order.request
+    market = request.type is OrderType.MARKET
+    average = order.average
+    shown = request.price if request.price is not None else average
+    return {
+        "symbol": request.symbol,
+        "orderType": "Market" if market else "Limit",
+        "orderLinkId": request.client_id or "",
+        "slLimitPrice": "0",
+        "orderId": order.order_id,
+        "cancelType": "CancelByUser" if order.reason == "by the user" else "UNKNOWN",
+        "avgPrice": plain(average, 8) if average is not None else "",
+        "stopOrderType": "",
+        "lastPriceOnCreated": plain(shown, 8) if shown is not None else "",
+        "orderStatus": status(order),
+        "createType": "CreateByLiq" if order.liquidation else "CreateByUser",
+        "takeProfit": "",
+        "cumExecValue": plain(order.value, 8),
+        "tpslMode": "",
+        "smpType": "None",
+        "triggerDirection": 0,
+        "blockTradeId": "",
+        "cumFeeDetail": {"USDT": plain(order.fee, 8)},
+        "rejectReason": _reject_reason(order),
+        "isLeverage": "",
+        "price": plain(shown, 8) if shown is not None else "0",
+        "orderIv": "",
+        "createdTime": str(order.created_ms),
+        "tpTriggerBy": "",
+        "positionIdx": next(index for index, side in INDEXES.items() if side is request.position_side),
+        "timeInForce": "IOC" if market else request.time_in_force.value,
+        "leavesValue": "0",
+        "updatedTime": str(order.updated_ms),
+        "side": "Buy" if request.side is Side.BUY else "Sell",
+        "smpGroup": 0,
+        "triggerPrice": "",
+        "tpLimitPrice": "0",
+        "cumExecFee": plain(order.fee, 8),
+        "slTriggerBy": "",
+        "leavesQty": plain(order.remaining) if order.status.open else "0",
+        "closeOnTrigger": False,
+        "slippageToleranceType": "UNKNOWN",
+        "placeType": "",
+        "cumExecQty": plain(order.filled),
+        "reduceOnly": request.reduce_only,
+        "qty": plain(order.size),
+        "stopLoss": "",
+        "smpOrderId": "",
+        "slippageTolerance": "0",
+        "triggerBy": "",
+        "extraFees": "",
+    }
+
+
+def _reject_reason(order: Order) -> str:
+    if order.status is OrderStatus.REJECTED:
+        return {
+            "InsufficientMargin": "EC_NoEnoughQtyToFill",
+            "ReduceOnlyRejected": "EC_ReduceOnly",
+        }.get(order.reason, "EC_Others")
+    if order.status is OrderStatus.CANCELLED and order.request.type is OrderType.MARKET:
+        return "EC_NoImmediateQtyToFill"
+    return "EC_NoError"

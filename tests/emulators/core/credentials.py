@@ -1,0 +1,21 @@
+"""API keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+TRADING = frozenset({"read", "trade"})
+
+
+@dataclass(kw_only=True, slots=True)
+class ApiKey:
+    """Tests may change any part while the emulator runs."""
+
+    key: str
+    secret: str
+    passphrase: str | None = None
+    permissions: frozenset[str] = TRADING
+    """Of "read", "trade", "withdraw", "transfer"."""
+    allowed_ips: frozenset[str] | None = None
+    """None: from anywhere."""
+    expired: bool = False

@@ -1,0 +1,190 @@
+"""What an exchange refuses. Every wire layer maps these to its own codes and texts."""
+
+from __future__ import annotations
+
+
+class DomainError(Exception):
+    """A request that the exchange answers with an error; the text is for people."""
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__(text or type(self).__name__)
+        self.text = text or type(self).__name__
+
+
+# --- who asks -------------------------------------------------------------------------------------------------
+
+
+class AuthenticationRefused(DomainError):
+    """The request does not prove who sends it."""
+
+
+class BadKey(AuthenticationRefused):
+    """No such key."""
+
+
+class ExpiredKey(AuthenticationRefused):
+    """The key was valid once."""
+
+
+class BadPassphrase(AuthenticationRefused):
+    """The key's passphrase is another one."""
+
+
+class BadSignature(AuthenticationRefused):
+    """The signature does not fit the bytes received."""
+
+
+class BadTimestamp(AuthenticationRefused):
+    """The request's time lies outside the exchange's window."""
+
+
+class RepeatedNonce(AuthenticationRefused):
+    """A nonce was used twice within its window."""
+
+
+class MissingCredentials(AuthenticationRefused):
+    """Headers of the signature are missing."""
+
+
+class IpRefused(DomainError):
+    """The key may not be used from this address."""
+
+
+class PermissionRefused(DomainError):
+    """The key lacks the permission for this request."""
+
+
+# --- what is asked ---------------------------------------------------------------------------------------------
+
+
+class BadParameter(DomainError):
+    """A parameter is missing or makes no sense."""
+
+
+class UnknownRoute(DomainError):
+    """No such path or method."""
+
+
+class UnknownSymbol(DomainError):
+    """No such contract."""
+
+
+class NotTradable(DomainError):
+    """The contract exists and takes no orders now (or not through the API)."""
+
+
+# --- orders --------------------------------------------------------------------------------------------------
+
+
+class OrderRefused(DomainError):
+    """An order that is not accepted."""
+
+
+class BelowMinimum(OrderRefused):
+    """The size is under the contract's minimum."""
+
+
+class BelowNotional(OrderRefused):
+    """The value is under the contract's minimum."""
+
+
+class AboveMaximum(OrderRefused):
+    """The size is above the contract's maximum for this order type."""
+
+
+class WrongStep(OrderRefused):
+    """The size is no multiple of the contract's step."""
+
+
+class PriceOutOfBand(OrderRefused):
+    """The limit price is too far from the mark."""
+
+
+class DuplicateClientOrderId(OrderRefused):
+    """The account has used this client order id already."""
+
+
+class BadClientOrderId(OrderRefused):
+    """The client order id is too long or has characters that are not allowed."""
+
+
+class InsufficientMargin(OrderRefused):
+    """The account lacks the margin for this order."""
+
+
+class ReduceOnlyRejected(OrderRefused):
+    """There is no position that a reduce-only order could reduce."""
+
+
+class PositionModeMismatch(OrderRefused):
+    """The order's position side does not fit the account's position mode."""
+
+
+class MarginModeMismatch(OrderRefused):
+    """The order's margin mode is not that of the contract or of its position."""
+
+
+class LeverageMismatch(OrderRefused):
+    """The order's leverage is not that of the open position, where the exchange wants it equal."""
+
+
+class OrderNotFound(DomainError):
+    """No order has this id."""
+
+
+class OrderFinished(DomainError):
+    """The order is filled or cancelled already."""
+
+
+# --- settings of the account ----------------------------------------------------------------------------------
+
+
+class LeverageTooHigh(DomainError):
+    """Above the contract's maximum."""
+
+
+class LeverageTooLow(DomainError):
+    """Below the contract's minimum."""
+
+
+class NotModified(DomainError):
+    """The setting has this value already. Wire layers of exchanges that do not mind answer success."""
+
+
+class LeverageNotModified(NotModified):
+    """The leverage is that already."""
+
+
+class MarginModeNotModified(NotModified):
+    """The margin mode is that already."""
+
+
+class PositionModeNotModified(NotModified):
+    """The position mode is that already."""
+
+
+class PositionExists(DomainError):
+    """The setting cannot change while a position is open."""
+
+
+class OrdersExist(DomainError):
+    """The setting cannot change while orders are open."""
+
+
+class PositionNotFound(DomainError):
+    """There is no such position."""
+
+
+# --- the service -----------------------------------------------------------------------------------------------
+
+
+class Maintenance(DomainError):
+    """The exchange is closed for maintenance."""
+
+
+class Busy(DomainError):
+    """The exchange could not handle the request now; its fate is unknown."""
+
+
+class RateLimited(DomainError):
+    """Too many requests."""

@@ -1,0 +1,142 @@
+"""Faults by script: what goes wrong, at which kind of request, when and how often."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+
+class FaultKind(StrEnum):
+    """What goes wrong. In brackets: the parts of ``Fault`` that matter."""
+
+    LATENCY = "latency"
+    """Answered ``seconds`` later."""
+    REFUSED = "refused"
+    """This connection breaks and new ones are refused for ``seconds``."""
+    DROPPED = "dropped"
+    """The connection breaks without an answer [accepted]."""
+    TIMED_OUT = "timed out"
+    """No answer until the client gives up [accepted]."""
+    SERVER_ERROR = "server error"
+    """``status`` (500) with the exchange's body for it [accepted]."""
+    HTML = "html"
+    """A page instead of JSON, with ``status`` (502) [accepted]."""
+    TRUNCATED = "truncated"
+    """Half of the answer as if it were the whole [accepted: always]."""
+    RATE_LIMITED = "rate limited"
+    """The exchange's refusal of too many requests."""
+    MAINTENANCE = "maintenance"
+    """The exchange's answer while it is closed."""
+    REJECTED = "rejected"
+    """The domain error named ``error``."""
+    DUPLICATE_ANSWER = "duplicate answer"
+    """The answer is sent twice, one after the other."""
+    REPEATED = "repeated"
+    """The request is carried out twice, as by a proxy that repeats it; the second answer is returned."""
+    PARTIAL_FILL = "partial fill"
+    """Only ``fraction`` of the order is filled, the rest is cancelled, or stays open with ``rest``."""
+    LATE_FILL = "late fill"
+    """``fraction`` at once (0), the rest after ``requests`` more requests or ``seconds``, or by hand."""
+    REJECTED_LATER = "rejected later"
+    """The order is accepted, then rejected for ``error``."""
+    POSITION_CHANGED = "position changed"
+    """Somebody trades ``size`` contracts of ``symbol`` by hand before the request is handled."""
+    LIQUIDATION = "liquidation"
+    """The position in ``symbol`` is liquidated before the request is handled."""
+    CLOCK_SKEW = "clock skew"
+    """From now on the exchange's clock is ``seconds`` ahead (or behind)."""
+    STREAM_GAP = "stream gap"
+    """The message is never sent; sequence numbers show it."""
+    STREAM_REORDER = "stream reorder"
+    """The message is sent after the next one."""
+    STREAM_DUPLICATE = "stream duplicate"
+    """The message is sent twice."""
+    STREAM_CLOSED = "stream closed"
+    """The connection breaks instead of the message."""
+    STREAM_SILENT = "stream silent"
+    """From this message on the connection sends nothing, pongs included."""
+
+
+STREAM_FAULTS = frozenset(kind for kind in FaultKind if kind.name.startswith("STREAM_"))
+FILL_FAULTS = frozenset({FaultKind.PARTIAL_FILL, FaultKind.LATE_FILL, FaultKind.REJECTED_LATER})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fault:
+    """One fault. ``route`` is a route kind, or "stream"; "*" is every HTTP route.
+
+    It lets ``after`` matching requests (or stream messages) pass, then takes effect on ``times`` of them
+    (None: for ever). ``key`` limits it to one API key, ``topic`` to one topic of a stream.
+    """
+
+    kind: FaultKind
+    route: str = "*"
+    after: int = 0
+    times: int | None = 1
+    key: str | None = None
+    topic: str | None = None
+    accepted: bool = False
+    """The request is carried out before it fails."""
+    seconds: float = 0.0
+    status: int | None = None
+    error: str = ""
+    fraction: Decimal = Decimal(0)
+    rest: bool = False
+    requests: int | None = None
+    symbol: str = ""
+    size: Decimal = Decimal(0)
+
+    def concerns(self, route: str, key: str | None, topic: str | None) -> bool:
+        """Whether a request, or a message of a stream, is one that this fault waits for."""
+        streams = self.kind in STREAM_FAULTS
+        if streams != (route == "stream"):
+            return False
+        if not streams and self.route not in {"*", route}:
+            return False
+        return self.key in {None, key} and self.topic in {None, topic}
+
+
+@dataclass(slots=True)
+class _Armed:
+    fault: Fault
+    waiting: int
+    left: int | None
+
+
+class FaultScript:
+    """The faults still to come; more may be added while the emulator runs."""
+
+    def __init__(self, faults: Iterable[Fault] = ()) -> None:
+        self._armed: list[_Armed] = []
+        self.add(*faults)
+
+    def add(self, *faults: Fault) -> None:
+        """Arm more faults."""
+        self._armed += [_Armed(fault, fault.after, fault.times) for fault in faults]
+
+    def clear(self) -> None:
+        """From now on everything works."""
+        self._armed.clear()
+
+    @property
+    def pending(self) -> list[Fault]:
+        """Faults that have not spent themselves."""
+        return [armed.fault for armed in self._armed]
+
+    def take(self, route: str, *, key: str | None = None, topic: str | None = None) -> list[Fault]:
+        """The faults that take effect on this request or message, in the order they were given."""
+        taken = []
+        for armed in list(self._armed):
+            if not armed.fault.concerns(route, key, topic):
+                continue
+            if armed.waiting:
+                armed.waiting -= 1
+                continue
+            taken.append(armed.fault)
+            if armed.left is not None:
+                armed.left -= 1
+                if not armed.left:
+                    self._armed.remove(armed)
+        return taken

@@ -1,0 +1,75 @@
+"""Prices of every contract."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+
+from tests.emulators.core.errors import UnknownSymbol
+from tests.emulators.core.instrument import Instrument
+from tests.emulators.core.modes import Side
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Quote:
+    """Prices in quote coin per base coin; ``sequence`` grows by one with every change of this contract."""
+
+    symbol: str
+    mark: Decimal
+    index: Decimal
+    last: Decimal
+    bid: Decimal
+    ask: Decimal
+    sequence: int = 0
+
+    def price_for(self, side: Side) -> Decimal:
+        """What a market order pays or gets."""
+        return self.ask if side is Side.BUY else self.bid
+
+
+def flat_quote(symbol: str, price: Decimal, *, sequence: int = 0, spread: Decimal = Decimal(0)) -> Quote:
+    """Mark, index and last at ``price``; bid and ask half a ``spread`` around it."""
+    half = spread / 2
+    return Quote(
+        symbol=symbol,
+        mark=price,
+        index=price,
+        last=price,
+        bid=price - half,
+        ask=price + half,
+        sequence=sequence,
+    )
+
+
+class Market:
+    """The contracts, each with its newest quote."""
+
+    def __init__(self, instruments: Iterable[Instrument]) -> None:
+        self.instruments: dict[str, Instrument] = {i.symbol: i for i in instruments}
+        self.quotes: dict[str, Quote] = {
+            i.symbol: flat_quote(i.symbol, i.price) for i in self.instruments.values()
+        }
+
+    def instrument(self, symbol: str) -> Instrument:
+        """The contract with the exchange's own ``symbol``; raises UnknownSymbol."""
+        try:
+            return self.instruments[symbol]
+        except KeyError:
+            raise UnknownSymbol(f"no contract {symbol!r}") from None
+
+    def by_base(self, base: str) -> Instrument:
+        """The contract of a coin, whatever the exchange calls it."""
+        for instrument in self.instruments.values():
+            if instrument.base == base:
+                return instrument
+        raise UnknownSymbol(f"no contract of {base}")
+
+    def add(self, instrument: Instrument) -> None:
+        """List or change a contract; a new one starts at its own price."""
+        self.instruments[instrument.symbol] = instrument
+        self.quotes.setdefault(instrument.symbol, flat_quote(instrument.symbol, instrument.price))
+
+    def mark(self, symbol: str) -> Decimal:
+        """The mark price."""
+        return self.quotes[symbol].mark

@@ -1,0 +1,53 @@
+"""Which exchanges there are, and running one inside a test or from the command line."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from decimal import Decimal
+
+from tests.emulators.core.clock import ExchangeClock
+from tests.emulators.core.faults import FaultScript
+from tests.emulators.core.limits import RateLimits
+from tests.emulators.wire.server import WireServer
+
+VENUES = {
+    "bybit": "tests.emulators.bybit.server:BybitServer",
+    "blofin": "tests.emulators.blofin.server:BlofinServer",
+    "kucoin": "tests.emulators.kucoin.server:KucoinServer",
+    "mexc": "tests.emulators.mexc.server:MexcServer",
+}
+"""Module and class of each wire layer, loaded when it is asked for."""
+
+
+def server(
+    venue: str,
+    *,
+    key: str = "K",
+    secret: str = "S",
+    passphrase: str = "P",
+    balance: Decimal = Decimal(10_000),
+    latency: float = 0.0,
+    faults: FaultScript | None = None,
+    clock: ExchangeClock | None = None,
+    limits: RateLimits | None = None,
+) -> WireServer:
+    """A wire layer on a new exchange with one account "main"; not started. ``latency`` is seconds."""
+    module, _, name = VENUES[venue].partition(":")
+    made: WireServer = getattr(importlib.import_module(module), name)(
+        faults=faults, latency=latency, clock=clock, limits=limits
+    )
+    made.exchange.open_account("main", key=key, secret=secret, passphrase=passphrase, balance=balance)
+    return made
+
+
+@asynccontextmanager
+async def running(venue: str, *, port: int = 0, **options: object) -> AsyncIterator[WireServer]:
+    """Start one and stop it afterwards; ``options`` as for ``server``."""
+    made = server(venue, **options)  # type: ignore[arg-type]  # handed through
+    await made.start(port)
+    try:
+        yield made
+    finally:
+        await made.stop()

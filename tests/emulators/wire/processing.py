@@ -1,0 +1,175 @@
+"""The way of a request through faults, limits, authentication and its handler; HTTP and streams share it."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from decimal import Decimal
+
+from tests.emulators.core import errors
+from tests.emulators.core.account import Account
+from tests.emulators.core.counts import Request
+from tests.emulators.core.credentials import ApiKey
+from tests.emulators.core.exchange import Exchange
+from tests.emulators.core.faults import FILL_FAULTS, Fault, FaultKind, FaultScript
+from tests.emulators.core.limits import RateLimits
+from tests.emulators.core.order import FILL_ALL, FillPlan
+from tests.emulators.wire.call import Call, Handler, Outcome
+
+FAILURES = frozenset(
+    {
+        FaultKind.REFUSED,
+        FaultKind.DROPPED,
+        FaultKind.TIMED_OUT,
+        FaultKind.SERVER_ERROR,
+        FaultKind.HTML,
+        FaultKind.TRUNCATED,
+        FaultKind.RATE_LIMITED,
+        FaultKind.MAINTENANCE,
+    }
+)
+"""Faults of the answer; the first one of a request wins."""
+
+
+class Processing(ABC):
+    """Owned by a wire server; knows nothing of how answers look."""
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        *,
+        limits: RateLimits,
+        faults: FaultScript | None = None,
+        latency: float = 0.0,
+    ) -> None:
+        self.exchange = exchange
+        self.limits = limits
+        self.faults = faults or FaultScript()
+        self.latency = latency
+        """Seconds of a round trip: half of it before a request is handled, half after."""
+
+    @abstractmethod
+    def authenticate(self, call: Call) -> None:
+        """Verify signature, time and key; set ``call.key`` and ``call.owner`` (see ``known_key``)."""
+
+    def known_key(self, call: Call, name: str | None) -> ApiKey:
+        """The key of that name, set on the call; raises MissingCredentials, BadKey, ExpiredKey, IpRefused."""
+        if not name:
+            raise errors.MissingCredentials("no API key")
+        if name not in self.exchange.keys:
+            raise errors.BadKey("no such API key")
+        key, account = self.exchange.keys[name]
+        if key.expired:
+            raise errors.ExpiredKey("the API key has expired")
+        if key.allowed_ips is not None and call.ip not in key.allowed_ips:
+            raise errors.IpRefused(f"{call.ip} is not on the list of this API key")
+        call.key, call.owner = key, account
+        return key
+
+    async def process(
+        self, call: Call, handler: Handler, *, private: bool = True, permission: str = "read"
+    ) -> Outcome:
+        """Carry out a request unless a fault prevents it."""
+        self._count(call)
+        faults = self.faults.take(call.kind, key=call.key_name)
+        for fault in faults:
+            self.exchange.counts.faults[fault.kind] += 1
+        waiting = sum(f.seconds for f in faults if f.kind is FaultKind.LATENCY)
+        if self.latency or waiting:
+            await asyncio.sleep(self.latency / 2 + waiting)
+        failure = next((f for f in faults if f.kind in FAILURES), None)
+        self._happen(call, faults)
+        outcome = Outcome(fault=failure, doubled=any(f.kind is FaultKind.DUPLICATE_ANSWER for f in faults))
+        if failure is None or failure.accepted or failure.kind is FaultKind.TRUNCATED:
+            call.plan = _plan(faults)
+            self._carry_out(call, handler, faults, outcome, private=private, permission=permission)
+            if any(f.kind is FaultKind.REPEATED for f in faults):
+                self._carry_out(call, handler, [], outcome, private=private, permission=permission)
+        self.exchange.request_passed()
+        if self.latency:
+            await asyncio.sleep(self.latency / 2)
+        return outcome
+
+    def _count(self, call: Call) -> None:
+        counts = self.exchange.counts
+        counts.requests[call.kind] += 1
+        counts.log.append(
+            Request(
+                kind=call.kind,
+                method=call.method,
+                path=call.path,
+                key=call.key_name,
+                at=self.exchange.clock.monotonic(),
+            )
+        )
+
+    def _happen(self, call: Call, faults: list[Fault]) -> None:
+        """What others do to the account before the request is handled."""
+        for fault in faults:
+            if fault.kind is FaultKind.CLOCK_SKEW:
+                self.exchange.clock.skew_ms = int(fault.seconds * 1000)
+            for account in self._concerned(call):
+                if fault.kind is FaultKind.POSITION_CHANGED:
+                    self.exchange.trade_by_hand(account, fault.symbol, fault.size)
+                elif fault.kind is FaultKind.LIQUIDATION:
+                    self.exchange.liquidate(account, fault.symbol)
+
+    def _concerned(self, call: Call) -> list[Account]:
+        if call.key_name in self.exchange.keys:
+            return [self.exchange.keys[call.key_name][1]]
+        return list(self.exchange.accounts.values())
+
+    def _carry_out(
+        self,
+        call: Call,
+        handler: Handler,
+        faults: list[Fault],
+        outcome: Outcome,
+        *,
+        private: bool,
+        permission: str,
+    ) -> None:
+        outcome.data = outcome.error = None
+        try:
+            self._admit(call, outcome)
+            if private:
+                self.authenticate(call)
+                if call.key is not None and permission not in call.key.permissions:
+                    raise errors.PermissionRefused(f"the API key lacks the permission {permission!r}")
+            for fault in faults:
+                if fault.kind is FaultKind.REJECTED:
+                    raise named_error(fault.error)
+            outcome.data = handler(call)
+        except errors.DomainError as error:
+            outcome.error = error
+
+    def _admit(self, call: Call, outcome: Outcome) -> None:
+        clock = self.exchange.clock
+        outcome.standings = self.limits.admit(call.kind, key=call.key_name, ip=call.ip, now=clock.monotonic())
+        if outcome.standings and outcome.standings[0].refused:
+            self.exchange.counts.refusals[outcome.standings[0].window.name] += 1
+            raise errors.RateLimited(f"limit {outcome.standings[0].window.name} reached")
+
+
+def named_error(name: str) -> errors.DomainError:
+    """An error of ``core.errors`` by its class name."""
+    found: Callable[[str], errors.DomainError] | None = getattr(errors, name, None)
+    if not (isinstance(found, type) and issubclass(found, errors.DomainError)):
+        raise ValueError(f"tests.emulators.core.errors has no error {name!r}")
+    return found(f"{name} by a fault")
+
+
+def _plan(faults: list[Fault]) -> FillPlan:
+    for fault in faults:
+        if fault.kind not in FILL_FAULTS:
+            continue
+        if fault.kind is FaultKind.REJECTED_LATER:
+            return FillPlan(immediate=Decimal(0), rejected=fault.error or "rejected")
+        return FillPlan(
+            immediate=fault.fraction,
+            rest=fault.rest or fault.kind is FaultKind.LATE_FILL,
+            after_requests=fault.requests,
+            after_seconds=fault.seconds or None,
+        )
+    return FILL_ALL
