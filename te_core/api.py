@@ -1,7 +1,14 @@
 """The only module of the core that plugins import: contracts, models, errors and the hook marker."""
 
 from te_core.clock import Clock
-from te_core.contracts.exchange import AccountContext, Capabilities, ExchangeAccount, ExchangeSpec
+from te_core.contracts.exchange import (
+    AccountContext,
+    Capabilities,
+    ExchangeAccount,
+    ExchangeSpec,
+    Finding,
+    Severity,
+)
 from te_core.contracts.options import Duration, Number, Positive, Share
 from te_core.contracts.source import Publication, SignalSource, SignalSourceSpec, SourceContext, WebhookSpec
 from te_core.contracts.webhook import WebhookRequest, WebhookResponse
@@ -36,6 +43,7 @@ __all__ = [
     "Equity",
     "ExchangeAccount",
     "ExchangeSpec",
+    "Finding",
     "Instrument",
     "InsufficientMargin",
     "JournalError",
@@ -53,6 +61,7 @@ __all__ = [
     "Publication",
     "QuarantinedInput",
     "RateLimited",
+    "Severity",
     "Share",
     "Side",
     "Signal",

@@ -17,6 +17,8 @@ from te_core.cli.place import Place
 from te_core.clock import Clock
 from te_core.contracts.webhook import WebhookRequest, WebhookResponse
 from te_core.engine.engine import Engine
+from te_core.engine.outage import Outages
+from te_core.engine.supervisor import Health, supervise
 from te_core.errors import ConfigError, JournalError, NotReady
 from te_core.journal.journal import Journal
 from te_core.logs import configure_logs
@@ -145,7 +147,17 @@ class Application:
 
     def _follow_settings(self) -> None:
         self.registry.on_late = lambda _: self._spawn(self._reload(again=True))
-        self._spawn(watch(self.place.settings, self._reload))
+        self._spawn(
+            supervise(
+                lambda: watch(self.place.settings, self._reload),
+                health=Health(),
+                outages=Outages(self._clock, logger, self._started.record),
+                clock=self._clock,
+                log=logger,
+                settings=lambda: self.settings.engine,
+                what="following the settings",
+            )
+        )
 
     async def _reload(self, *, again: bool = False) -> None:
         """Apply an edit as a difference, or say why it is refused."""
@@ -231,6 +243,10 @@ class Application:
     async def plan(self) -> dict[str, Any]:
         """Say what would be ordered now."""
         return await self._started.plan()
+
+    async def doctor(self) -> dict[str, Any]:
+        """Look every running account over."""
+        return await self._started.doctor()
 
     def explain(self, symbol: str) -> dict[str, Any]:
         """Give the arithmetic of a symbol. Raises ``KeyError``."""

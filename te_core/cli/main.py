@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from te_core import __version__
-from te_core.cli import check, explain, plan, plugins, run, signal, signals, source, status
+from te_core.cli import check, doctor, explain, plan, plugins, run, signal, signals, source, status
 from te_core.cli.failure import ExitCode, Failure
 from te_core.cli.place import Place
 from te_core.errors import ConfigError, JournalLocked, TradeEngineError
@@ -94,6 +94,7 @@ def main_options(
 
 app.command()(run.run)
 app.command()(check.check)
+app.command()(doctor.doctor)
 app.command()(status.status)
 app.command()(plan.plan)
 app.command()(explain.explain)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -41,6 +42,24 @@ class AccountContext(Generic[Options]):
     state_dir: Path
     signal_price: Callable[[str], Known[Decimal] | None]
     http: Callable[[], ClientSession]
+
+
+class Severity(StrEnum):
+    """How bad a finding is. WARNING: it works, but not as one would wish."""
+
+    OK = "ok"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that ``te doctor`` looked at: what it is, what was found, and what to do about it."""
+
+    severity: Severity
+    check: str
+    text: str
+    remedy: str = ""
 
 
 class ExchangeAccount(ABC):
@@ -93,6 +112,13 @@ class ExchangeAccount(ABC):
 
     async def set_margin_mode(self, symbol: str, margin_mode: MarginMode) -> None:
         """Set the margin mode of a flat symbol. "Unchanged" is a success. The default has nothing to set."""
+
+    async def diagnose(self) -> Sequence[Finding]:
+        """Look at what only this exchange knows: key permissions, account type, position mode, clock. Changes nothing.
+
+        ``te doctor`` itself looks at equity, instruments, sizes and the time that an answer takes.
+        """
+        return ()
 
     async def watch(self, notify: Callable[[], None]) -> None:
         """Call ``notify`` whenever the account's state changed from outside, until cancelled."""

@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from te_core.clock import Clock
-from te_core.contracts.exchange import AccountContext
+from te_core.contracts.exchange import AccountContext, Finding
 from te_core.contracts.source import SourceContext
 from te_core.contracts.webhook import WebhookRequest, WebhookResponse
 from te_core.engine.blend import Opinion, blend
+from te_core.engine.doctor import examine, failed, show
+from te_core.engine.expiry import ExpiryWatch
 from te_core.engine.explain import explain
 from te_core.engine.exposure import ExposureLedger
 from te_core.engine.intake import Intake
@@ -30,6 +32,7 @@ from te_core.engine.state import engine_state, plan_state
 from te_core.engine.supervisor import Running
 from te_core.engine.targets import WorkerSettings
 from te_core.engine.worker import AccountWorker
+from te_core.errors import NotReady
 from te_core.journal.journal import Journal
 from te_core.model.event import Event
 from te_core.model.signal import QuarantinedInput, Signal
@@ -42,8 +45,6 @@ if TYPE_CHECKING:
     from aiohttp import ClientSession
     from loguru import Logger
 
-LONGEST_SLEEP = 60.0
-"""Expiry is looked at this often at least, so that a step of the wall clock is noticed."""
 DRAIN = timedelta(seconds=1)
 
 
@@ -67,8 +68,7 @@ class Engine:
         self._memory = journal.memory()
         self._dirty: dict[str, None] = {}
         self._flush: asyncio.Handle | None = None
-        self._expiry: asyncio.TimerHandle | None = None
-        self._expired: dict[tuple[str, str], None] = {}
+        self._expiry = ExpiryWatch(clock, log, self.record, self._on_expiry)
         self._session: ClientSession | None = None
         self._stopping = False
 
@@ -83,9 +83,9 @@ class Engine:
     async def stop(self) -> None:
         """Take no more signals, let orders under way be answered, then stop everything."""
         self._stopping = True
-        for handle in (self._flush, self._expiry):
-            if handle is not None:
-                handle.cancel()
+        self._expiry.stop()
+        if self._flush is not None:
+            self._flush.cancel()
         await asyncio.gather(*(runner.drain(DRAIN) for runner in self.accounts.values()))
         runners: list[Runner] = [*self.sources.values(), *self.accounts.values()]
         await asyncio.gather(*(runner.stop(Running.STOPPED) for runner in runners))
@@ -208,7 +208,7 @@ class Engine:
             clock=self._clock,
             log=log,
             outages=outages,
-            record=self._record,
+            record=self.record,
             books={symbol: book for (account, symbol), book in self._memory.books.items() if account == name},
             open_intents=[intent for intent in self._memory.open_intents if intent.account == name],
         )
@@ -224,7 +224,7 @@ class Engine:
         return self.resolved.settings.engine
 
     def _outages(self, log: Logger, **where: str) -> Outages:
-        return Outages(self._clock, log, self._record, **where)
+        return Outages(self._clock, log, self.record, **where)
 
     def _folder(self, kind: str, name: str) -> Path:
         folder = self._state_dir / kind / name
@@ -238,7 +238,8 @@ class Engine:
             self._session = ClientSession()
         return self._session
 
-    def _record(self, event: Event) -> None:
+    def record(self, event: Event) -> None:
+        """Keep an event in the journal."""
         self._journal.append(event).add_done_callback(lambda future: future.cancelled() or future.exception())
 
     def _quarantine(self, refused: QuarantinedInput) -> None:
@@ -270,7 +271,7 @@ class Engine:
         for name, runner in self.accounts.items():
             if name in self.resolved.settings.accounts:
                 runner.worker.retarget(wishes)
-        self._watch_expiry()
+        self._expiry.watch(self._opinions())
 
     def _blend(self, symbol: str) -> Blend | None:
         assert self.resolved is not None
@@ -289,6 +290,19 @@ class Engine:
             now=self._clock.now(),
         )
 
+    def _opinions(self) -> list[Opinion]:
+        """Give every opinion that counts somewhere."""
+        assert self.resolved is not None
+        return [
+            opinion
+            for symbol, section in self.resolved.settings.symbols.items()
+            for source, signal in self.intake.in_force(symbol).items()
+            if source in section.weights and (opinion := self._opinion(source, signal)) is not None
+        ]
+
+    def _on_expiry(self) -> None:
+        self._reblend(self._symbols())
+
     def _opinion(self, source: str, signal: Signal) -> Opinion | None:
         assert self.resolved is not None
         settings = self.resolved.settings
@@ -301,44 +315,6 @@ class Engine:
             on_expiry=section.on_expiry,
             enabled=section.enabled and settings.plugin_enabled(section.plugin),
         )
-
-    # -- expiry
-
-    def _watch_expiry(self) -> None:
-        """Wake when the next signal expires; say once that one has."""
-        assert self.resolved is not None
-        if self._expiry is not None:
-            self._expiry.cancel()
-            self._expiry = None
-        now, upcoming = self._clock.now(), []
-        for symbol, settings in self.resolved.settings.symbols.items():
-            for source, signal in self.intake.in_force(symbol).items():
-                opinion = self._opinion(source, signal) if source in settings.weights else None
-                expires_at = opinion.expires_at() if opinion else None
-                if opinion is None or expires_at is None:
-                    continue
-                if now >= expires_at:
-                    self._tell_expired(opinion, symbol)
-                else:
-                    self._expired.pop((source, symbol), None)
-                    upcoming.append((expires_at - now).total_seconds())
-        if upcoming and not self._stopping:
-            delay = min(*upcoming, LONGEST_SLEEP)
-            self._expiry = asyncio.get_running_loop().call_later(delay, self._on_expiry)
-
-    def _on_expiry(self) -> None:
-        self._expiry = None
-        self._reblend(self._symbols())
-
-    def _tell_expired(self, opinion: Opinion, symbol: str) -> None:
-        key = (opinion.signal.source, symbol)
-        if key in self._expired:
-            return
-        self._expired[key] = None
-        said = opinion.signal.time
-        text = f"the signal of {said:%Y-%m-%d %H:%M:%S}Z has expired: on_expiry = {opinion.on_expiry!r}"
-        self._log.bind(source=key[0], symbol=symbol).warning("{}", text)
-        self._record(Event(at=self._clock.now(), kind="expired", text=text, source=key[0], symbol=symbol))
 
     # -- what listeners and the command line ask for
 
@@ -377,6 +353,21 @@ class Engine:
         if not found:
             raise KeyError(symbol)
         return {"symbol": symbol, "accounts": found}
+
+    async def doctor(self) -> dict[str, Any]:
+        """Look every running account over; reads only."""
+        assert self.resolved is not None
+        settings = self.resolved.settings
+        found: dict[str, list[Finding]] = {}
+        for name, section in settings.accounts.items():
+            runner = self.accounts.get(name)
+            if runner is not None and runner.account is not None:
+                found[name] = await examine(runner.account, section, settings.symbols, self._clock)
+            elif runner is not None and runner.health.status is not Running.DISABLED:
+                found[name] = [failed("connection", NotReady(runner.health.reason or runner.health.status))]
+        return {
+            "accounts": {name: [show(finding) for finding in findings] for name, findings in found.items()}
+        }
 
     def readiness(self) -> dict[str, Any]:
         """Return whether every enabled source and account is running, and what is not."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from te_core.clock import Clock
-from te_core.contracts.exchange import AccountContext, ExchangeSpec
+from te_core.contracts.exchange import AccountContext, ExchangeAccount, ExchangeSpec
 from te_core.contracts.source import SignalSource, SignalSourceSpec, SourceContext
 from te_core.engine.outage import Outages
 from te_core.engine.supervisor import Health, Running, supervise
@@ -95,6 +95,8 @@ class AccountRunner(Runner):
     def __init__(self, worker: AccountWorker, **common: Any) -> None:
         super().__init__(**common)
         self.worker = worker
+        self.account: ExchangeAccount | None = None
+        """The present connection; None while there is none."""
 
     def start(self, key: object, spec: ExchangeSpec[Any], context: AccountContext[BaseModel]) -> None:
         """Connect and keep reconciling."""
@@ -105,12 +107,14 @@ class AccountRunner(Runner):
         stream: asyncio.Task[None] | None = None
         try:
             await account.open()
+            self.account = account
             self.health.set(Running.RUNNING)
             self._outages.well("connection")
             if spec.capabilities.private_stream:
                 stream = asyncio.create_task(self._follow(account.watch))
             await self.worker.run(account, spec.capabilities)
         finally:
+            self.account = None
             if stream is not None:
                 stream.cancel()
                 await asyncio.gather(stream, return_exceptions=True)

@@ -13,6 +13,7 @@ from te_core.engine.intake import Intake
 from te_core.engine.plan import LeverageStep, MarginModeStep, OrderStep, Step
 from te_core.engine.reader import Holdings
 from te_core.engine.runner import AccountRunner, SourceRunner
+from te_core.engine.supervisor import Running
 from te_core.engine.symbol import SymbolState
 from te_core.engine.worker import AccountWorker
 from te_core.model.reading import Known
@@ -88,7 +89,9 @@ def _account(settings: Settings, name: str, runner: AccountRunner) -> dict[str, 
     return {
         "plugin": section.plugin,
         "enabled": worker.settings.enabled,
-        "status": str(runner.health.status),
+        "status": str(
+            Running.DISABLED if not worker.settings.enabled and worker.at_rest else runner.health.status
+        ),
         "reason": runner.health.reason or worker.trouble(),
         "equity": _equity(worker),
         "positions": _positions(worker),

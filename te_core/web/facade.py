@@ -23,6 +23,10 @@ class EngineFacade(Protocol):
         """Return what would be ordered now, and why; sends nothing."""
         ...
 
+    async def doctor(self) -> Mapping[str, Any]:
+        """Return what was found by looking every running account over."""
+        ...
+
     def explain(self, symbol: str) -> Mapping[str, Any]:
         """Return the arithmetic from signals to quantity per account. Raises ``KeyError`` when unknown."""
         ...

@@ -30,6 +30,7 @@ def private_site(
     site.router.add_get("/readyz", api.ready)
     site.router.add_get("/api/v1/state", api.state)
     site.router.add_get("/api/v1/plan", api.plan)
+    site.router.add_get("/api/v1/doctor", api.doctor)
     site.router.add_get("/api/v1/explain/{symbol}", api.explain)
     site.router.add_get("/api/v1/signals", api.signals)
     site.router.add_get("/api/v1/quarantine", api.quarantine)
@@ -54,6 +55,9 @@ class _Api:
 
     async def plan(self, _request: web.Request) -> web.Response:
         return answer(200, await self._engine.plan())
+
+    async def doctor(self, _request: web.Request) -> web.Response:
+        return answer(200, await self._engine.doctor())
 
     async def explain(self, request: web.Request) -> web.Response:
         symbol = request.match_info["symbol"]

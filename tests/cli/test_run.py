@@ -43,5 +43,5 @@ def test_after_a_kill_the_next_start_has_the_same_position_and_sends_nothing(
     account = folder.json("status")["accounts"]["paper"]
     assert account["positions"]["ETHUSDT"]["size"] == "2"
     assert account["targets"]["ETHUSDT"]["revision"] == 1
-    assert "filled" not in again.log
+    assert "goal" not in again.log
     assert again.stop() == 0

@@ -389,6 +389,26 @@ async def test_plan_tells_what_would_be_done_and_sends_nothing(tmp_path: Path, t
         assert len(trader.accounts["two"].requests) == sent
 
 
+async def test_the_doctor_tells_what_is_wrong_and_what_to_do(tmp_path: Path, trader: Trader) -> None:
+    settings = changed(BASE, "symbols.SOLUSDT", {"weights": {"tv": 0.1}})
+    settings = changed(settings, "symbols.BTCUSDT.weights", {"tv": 0.001})
+    async with running(tmp_path, trader, settings) as run:
+        found = (await run.engine.doctor())["accounts"]["one"]
+        by_check = {finding["check"]: finding for finding in found}
+        assert by_check["SOLUSDT"]["severity"] == "warning"
+        assert "does not offer" in by_check["SOLUSDT"]["text"]
+        assert by_check["BTCUSDT"]["severity"] == "error"
+        assert "never trade" in by_check["BTCUSDT"]["text"]
+        assert "below_minimum" in by_check["BTCUSDT"]["remedy"]
+        assert by_check["ETHUSDT"]["severity"] == "ok"
+        assert trader.accounts["one"].requests == []
+        trader.failing["two"] = AuthError("API key is invalid")
+        await run.apply(changed(settings, "accounts.two.key", "wrong"))
+        stopped = (await run.engine.doctor())["accounts"]["two"]
+        assert [finding["severity"] for finding in stopped] == ["error"]
+        assert "API key is invalid" in stopped[0]["text"]
+
+
 async def test_webhooks_reach_their_source(tmp_path: Path, trader: Trader) -> None:
     def request() -> WebhookRequest:
         return WebhookRequest(

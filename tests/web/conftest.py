@@ -47,6 +47,9 @@ class FakeEngine:
     async def plan(self) -> Mapping[str, Any]:
         return {"accounts": {"paper": {"BTCUSDT": {"steps": []}}}}
 
+    async def doctor(self) -> Mapping[str, Any]:
+        return {"accounts": {"paper": [{"severity": "ok", "check": "equity"}]}}
+
     def explain(self, symbol: str) -> Mapping[str, Any]:
         return {"BTCUSDT": {"symbol": symbol}}[symbol]
 

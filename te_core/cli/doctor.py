@@ -1,0 +1,102 @@
+"""``te doctor``: do the accounts work, and what is to be done where they do not?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import typer
+
+from te_core.cli.client import Announcement, ask
+from te_core.cli.failure import ExitCode, Failure
+from te_core.cli.output import note, print_json, show, table
+from te_core.cli.place import Place
+
+
+def doctor(
+    context: typer.Context,
+    account: Annotated[str | None, typer.Option(help="Only this account.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Look the accounts over: credentials, modes, instruments, sizes. Changes nothing.
+
+    \b
+    Example: te doctor
+             te doctor --account bybit-main
+    Exit code: 0 all is well or only warned of, 1 something is wrong
+    """
+    place = Place.of(context)
+    answer = ask(place, "/api/v1/doctor") if Announcement.read(place.state) else _alone(place)
+    found = answer["accounts"]
+    if account is not None:
+        if account not in found:
+            raise Failure(f"no account {account} to look at (known: {', '.join(found) or 'none'})")
+        found = {account: found[account]}
+    if as_json:
+        print_json({"accounts": found})
+    else:
+        show(table("Findings", ("account", "severity", "check", "finding", "remedy"), _rows(found)))
+    if any(finding["severity"] == "error" for findings in found.values() for finding in findings):
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def _rows(found: dict[str, Any]) -> Iterator[tuple[object, ...]]:
+    for account, findings in found.items():
+        for finding in findings:
+            yield (account, finding["severity"], finding["check"], finding["text"], finding["remedy"])
+
+
+def _alone(place: Place) -> dict[str, Any]:
+    """Connect to each account without an engine."""
+    import asyncio
+
+    from te_core.cli.instances import load
+    from te_core.engine.doctor import failed
+    from te_core.engine.doctor import show as shown
+    from te_core.errors import NotReady
+
+    note("no engine is running: connecting to the accounts from here")
+    resolved, registry, _ = load(place)
+    found = {
+        name: [failed("plugin", NotReady(resolved.unavailable[f"accounts.{name}"]))]
+        for name in resolved.settings.accounts
+        if f"accounts.{name}" in resolved.unavailable
+    }
+    for name, options in resolved.account_options.items():
+        section = resolved.settings.accounts[name]
+        spec = registry.exchanges[section.plugin]
+        found[name] = asyncio.run(_connected(place, name, options, spec, resolved.settings))
+    return {"accounts": {name: [shown(finding) for finding in findings] for name, findings in found.items()}}
+
+
+async def _connected(place: Place, name: str, options: Any, spec: Any, settings: Any) -> list[Any]:
+    from aiohttp import ClientSession
+    from loguru import logger
+
+    from te_core.clock import SystemClock
+    from te_core.contracts.exchange import AccountContext
+    from te_core.engine.doctor import examine, failed
+    from te_core.errors import TradeEngineError
+
+    clock = SystemClock()
+    folder = place.state / "accounts" / name
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    async with ClientSession() as session:
+        context = AccountContext(
+            name=name,
+            options=options,
+            clock=clock,
+            log=logger.bind(account=name),
+            state_dir=folder,
+            signal_price=lambda _symbol: None,
+            http=lambda: session,
+        )
+        try:
+            account = spec.factory(context)
+            try:
+                await account.open()
+                return await examine(account, settings.accounts[name], settings.symbols, clock)
+            finally:
+                await account.close()
+        except TradeEngineError as error:
+            return [failed("connection", error)]

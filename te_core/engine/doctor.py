@@ -1,0 +1,111 @@
+"""Looks an account over: what works, what does not, and what to do about it. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from decimal import Decimal
+from typing import Any
+
+from te_core.clock import Clock
+from te_core.contracts.exchange import ExchangeAccount, Finding, Severity
+from te_core.engine.reader import AccountReader, Snapshot
+from te_core.engine.sizing import smallest_quantity
+from te_core.errors import TradeEngineError
+from te_core.model.reading import Unknown
+from te_core.settings.schema import AccountSettings, SymbolSettings
+
+OK, WARNING, ERROR = Severity.OK, Severity.WARNING, Severity.ERROR
+SLOW = 1.0
+"""Seconds; an answer that takes longer is worth a warning."""
+
+
+async def examine(
+    account: ExchangeAccount, settings: AccountSettings, symbols: Mapping[str, SymbolSettings], clock: Clock
+) -> list[Finding]:
+    """Look an opened account over. What it reports as failing becomes a finding; nothing is raised for that."""
+    reader = AccountReader(account, clock)
+    names = list(symbols)
+    try:
+        specific = list(await account.diagnose())
+        missing = await reader.load_instruments(names)
+        began = clock.monotonic()
+        snapshot = await reader.snapshot(names)
+        found = [*specific, _round_trip(clock.monotonic() - began), *_reads(snapshot, missing)]
+        for name, section in symbols.items():
+            found += _symbol(name, section, settings, snapshot, reader) if missing is None else ()
+    except TradeEngineError as error:
+        return [failed("account", error)]
+    return found
+
+
+def failed(check: str, error: TradeEngineError) -> Finding:
+    """Turn an error into a finding; its text says what to do."""
+    return Finding(severity=ERROR, check=check, text=str(error), remedy="put that right, then: te doctor")
+
+
+def show(finding: Finding) -> dict[str, Any]:
+    """Give a finding as JSON values."""
+    return {name: str(value) for name, value in asdict(finding).items()}
+
+
+def _round_trip(seconds: float) -> Finding:
+    slow = seconds > SLOW
+    return Finding(
+        severity=WARNING if slow else OK,
+        check="round trip",
+        text=f"equity, positions and prices together take {seconds * 1000:.0f} ms",
+        remedy="run the engine nearer to the exchange" if slow else "",
+    )
+
+
+def _reads(snapshot: Snapshot, missing: Unknown | None) -> Iterator[Finding]:
+    for what, reading in {**snapshot.readings(), "instruments": missing}.items():
+        if isinstance(reading, Unknown):
+            yield Finding(
+                severity=ERROR, check=what, text=reading.reason, remedy="nothing is ordered without it"
+            )
+    if not isinstance(snapshot.equity, Unknown):
+        total = snapshot.equity.value.total
+        yield Finding(
+            severity=OK if total > 0 else WARNING,
+            check="equity",
+            text=f"wallet {snapshot.equity.value.wallet:f}, total {total:f}",
+            remedy="" if total > 0 else "move funds to this account",
+        )
+
+
+def _symbol(
+    name: str, section: SymbolSettings, settings: AccountSettings, snapshot: Snapshot, reader: AccountReader
+) -> Iterator[Finding]:
+    """Tell whether a symbol can be traded here, and from which depth on."""
+    instrument, price = reader.instrument(name), snapshot.price(name)
+    if instrument is None:
+        yield Finding(
+            severity=WARNING,
+            check=name,
+            text="the exchange does not offer it: its signals are not followed here",
+            remedy=f"expect that, or remove [symbols.{name}]",
+        )
+        return
+    if price is None or isinstance(snapshot.equity, Unknown):
+        yield Finding(severity=WARNING, check=name, text="no price is known", remedy="wait for one")
+        return
+    value = snapshot.equity.value
+    equity = value.wallet if settings.equity == "wallet" else value.total
+    smallest = smallest_quantity(instrument, price) * price
+    usable = max(equity, Decimal(0)) * (settings.leverage or section.leverage)
+    largest = sum(section.weights.values(), Decimal(0))
+    if usable * largest < smallest:
+        yield Finding(
+            severity=ERROR if settings.below_minimum == "skip" else WARNING,
+            check=name,
+            text=f"the smallest order is {smallest:.2f}; at this equity even depth {largest:f} will never trade",
+            remedy='raise weight, leverage or equity, or set below_minimum = "raise"',
+        )
+        return
+    yield Finding(
+        severity=OK,
+        check=name,
+        text=f"at this equity a depth below {smallest / usable:.4f} is below the minimum and will never trade",
+    )

@@ -1,0 +1,34 @@
+"""``te doctor`` with and without an engine."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+
+def test_the_doctor_asks_the_running_engine(engine: Any) -> None:
+    result = engine.folder.te("doctor", "--json")
+    assert result.exit_code == 0, result.output
+    checks = [finding["check"] for finding in json.loads(result.stdout)["accounts"]["paper"]]
+    assert checks[:2] == ["round trip", "equity"]
+    assert "no engine is running" not in result.stderr
+
+
+def test_without_an_engine_it_connects_by_itself(folder: Any) -> None:
+    result = folder.te("doctor", "--account", "paper")
+    assert result.exit_code == 0, result.output
+    assert "no engine is running" in result.stderr
+    assert "equity" in result.stdout
+
+
+def test_an_unknown_account_names_the_known_ones(folder: Any) -> None:
+    result = folder.te("doctor", "--account", "nobody")
+    assert result.exit_code == 1
+    assert "paper" in result.stderr
+
+
+def test_an_account_that_cannot_be_used_is_an_error_with_its_reason(folder: Any) -> None:
+    folder.edit('plugin = "paper"', 'plugin = "papyrus"')
+    result = folder.te("doctor")
+    assert result.exit_code == 1
+    assert "papyrus" in result.stdout
