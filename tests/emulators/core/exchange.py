@@ -16,7 +16,7 @@ from tests.emulators.core.credentials import TRADING, ApiKey
 from tests.emulators.core.events import Event, Listener, Topic
 from tests.emulators.core.instrument import Instrument
 from tests.emulators.core.market import Market, Quote, flat_quote
-from tests.emulators.core.modes import Side
+from tests.emulators.core.modes import MarginMode, Side
 from tests.emulators.core.order import (
     FILL_ALL,
     Execution,
@@ -41,6 +41,7 @@ class Rules:
     new_order_id: Callable[[int], str] = str
     """Makes an order id of a running number."""
     default_leverage: Decimal = Decimal(10)
+    default_margin_mode: MarginMode = MarginMode.CROSS
 
 
 class Exchange:
@@ -79,7 +80,12 @@ class Exchange:
         permissions: frozenset[str] = TRADING,
     ) -> Account:
         """A funded account with one key."""
-        account = Account(name=name, uid=next(self._ids), default_leverage=self.rules.default_leverage)
+        account = Account(
+            name=name,
+            uid=next(self._ids),
+            default_leverage=self.rules.default_leverage,
+            default_margin_mode=self.rules.default_margin_mode,
+        )
         account.ledger.deposits = balance
         self.accounts[name] = account
         self.add_key(account, ApiKey(key=key, secret=secret, passphrase=passphrase, permissions=permissions))

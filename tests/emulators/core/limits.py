@@ -13,7 +13,8 @@ class Window:
     """At most ``capacity`` units in ``seconds``, for requests of ``kinds`` (None: all).
 
     ``weights`` is the cost of a request by route kind (default 1). ``ban_seconds``: going over it refuses
-    everything in the scope for so long.
+    everything in the scope for so long. ``fixed``: the window starts with its first request and then ends as a
+    whole, instead of sliding.
     """
 
     name: str
@@ -23,6 +24,7 @@ class Window:
     kinds: frozenset[str] | None = None
     weights: Mapping[str, int] = field(default_factory=dict)
     ban_seconds: float = 0
+    fixed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,7 +71,7 @@ class RateLimits:
     ) -> tuple[Standing, deque[tuple[float, int]]]:
         spent = self._spent.setdefault(place, deque())
         while spent and spent[0][0] <= now - window.seconds:
-            spent.popleft()
+            spent.clear() if window.fixed else spent.popleft()
         banned = self._banned.get(place, now) - now
         remaining = window.capacity - sum(units for _, units in spent) - weight
         reset = spent[0][0] + window.seconds - now if spent else window.seconds

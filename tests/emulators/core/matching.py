@@ -77,4 +77,4 @@ def _open(
     if order.request.leverage is not None:
         key = (position.symbol, position.margin_mode, position.side)
         account.leverages[key] = order.request.leverage
-    position.increase(size, price)
+    position.increase(size, price, order.leverage)

@@ -62,13 +62,13 @@ class Position:
         """Below this it is liquidated."""
         return self.value(mark) * self.instrument.maintenance_rate
 
-    def increase(self, size: Decimal, price: Decimal) -> None:
-        """Add signed ``size`` in the position's direction (or to a flat one)."""
+    def increase(self, size: Decimal, price: Decimal, leverage: Decimal) -> None:
+        """Add signed ``size`` in the position's direction (or to a flat one); its margin is by ``leverage``."""
         old, added = abs(self.size), abs(size)
         self.entry_price = (self.entry_price * old + price * added) / (old + added)
         self.size += size
         if self.margin_mode is MarginMode.ISOLATED:
-            self.margin += self.instrument.notional(size, price) / self.leverage
+            self.margin += self.instrument.notional(size, price) / leverage
 
     def reduce(self, size: Decimal, price: Decimal) -> Decimal:
         """Take signed ``size`` off against the direction, at most to flat; returns the profit."""
