@@ -34,7 +34,12 @@ def free_ports(count: int) -> list[int]:
 
 
 def settings_text(
-    ports: Sequence[int], *, accounts: int = 1, symbols: Sequence[str] = SYMBOLS, proxies: Sequence[str] = ()
+    ports: Sequence[int],
+    *,
+    accounts: int = 1,
+    symbols: Sequence[str] = SYMBOLS,
+    proxies: Sequence[str] = (),
+    resync: str = "30s",
 ) -> str:
     """Write settings with one TradingView source, paper accounts, and no limit on orders per minute to stop at."""
     mapping = ", ".join(f'{symbol} = "{symbol}"' for symbol in symbols)
@@ -47,6 +52,7 @@ def settings_text(
             for number in range(1, accounts + 1)
         ),
         *(f"[symbols.{symbol}]\nleverage = 2\nweights = {{ tradingview = 0.3 }}" for symbol in symbols),
+        f'[engine]\nresync = "{resync}"',
         "[limits]\nleverage = 5\norders_per_minute = 1000000",
         f"[listen.public]\nport = {ports[0]}\ntrusted_proxies = {json.dumps(list(proxies))}",
         f"[listen.private]\nport = {ports[1]}",
@@ -57,20 +63,13 @@ def settings_text(
 class EngineProcess:
     """Starts and stops one engine; what it prints goes to ``output.log`` in its folder."""
 
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        accounts: int = 1,
-        symbols: Sequence[str] = SYMBOLS,
-        proxies: Sequence[str] = (),
-    ) -> None:
+    def __init__(self, folder: Path, **settings: Any) -> None:
+        """``settings``: see ``settings_text``."""
         self.folder = folder
         self.journal = folder / "state" / "journal.sqlite3"
         self.port, self.private_port = ports = free_ports(2)
         folder.mkdir(parents=True, exist_ok=True)
-        text = settings_text(ports, accounts=accounts, symbols=symbols, proxies=proxies)
-        (folder / "settings.toml").write_text(text)
+        (folder / "settings.toml").write_text(settings_text(ports, **settings))
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> float:

@@ -27,7 +27,10 @@ SEED = 2
 PARTS = 10
 """Memory is looked at after each tenth; the first one warms up."""
 
-MARGIN = 16 * 1024 * 1024
+RESYNC = "1s"
+"""The account is read this often without cause, so that what is shown of it is never old."""
+
+MARGIN = 8 * 1024 * 1024
 """Bytes that the resident memory may be larger at the end than after the first tenth."""
 
 QUARANTINE = 500
@@ -65,7 +68,7 @@ class Findings:
 def fuzz(folder: Path, requests: int = REQUESTS, seed: int = SEED) -> Findings:
     """Run the campaign against an engine of its own."""
     found = Findings(requests)
-    with EngineProcess(folder, proxies=("127.0.0.1",)) as engine:
+    with EngineProcess(folder, proxies=("127.0.0.1",), resync=RESYNC) as engine:
         trade(engine, "20/100", found)
         bombard(engine, iter(OddRequests(engine.token, seed)), found)
         trade(engine, "40/100", found)
@@ -93,23 +96,34 @@ def bombard(engine: EngineProcess, cases: Iterator[Case], found: Findings) -> No
 
 
 def trade(engine: EngineProcess, size: str, found: Findings) -> None:
-    """Send a good alert and see it carried out."""
-    quantity = position(engine)
+    """Send a good alert, and see it carried out and its fee paid."""
+    held, equity = position(engine), account(engine)["equity"]
     if engine.post(encode(alert("BTCUSDT", size=size))) != 200:
         found.problems.append("a good alert was not taken")
-    elif not eventually(lambda: position(engine) not in (None, quantity) and at_rest(engine)):
+    elif not eventually(
+        lambda: (
+            position(engine) not in (None, held) and account(engine)["equity"] != equity and at_rest(engine)
+        )
+    ):
         found.problems.append("a good alert was taken and not carried out")
+
+
+def account(engine: EngineProcess) -> dict[str, Any]:
+    """Give what the engine says of its account."""
+    shown = engine.state()["accounts"]["paper-1"]
+    assert isinstance(shown, dict)
+    return shown
 
 
 def position(engine: EngineProcess) -> str | None:
     """Give the size that the account holds."""
-    held = engine.state()["accounts"]["paper-1"]["positions"].get("BTCUSDT")
+    held = account(engine)["positions"].get("BTCUSDT")
     return held["size"] if held else None
 
 
 def at_rest(engine: EngineProcess) -> bool:
     """Tell whether the account has confirmed all its targets."""
-    targets = engine.state()["accounts"]["paper-1"]["targets"].values()
+    targets = account(engine)["targets"].values()
     return all(target["confirmed"] and target["status"] == "at_target" for target in targets)
 
 

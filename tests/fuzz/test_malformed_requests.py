@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bench.engine_process import EngineProcess
-from bench.fuzz import PARTS, REQUESTS, Findings, bombard, fuzz, report, traces, trade
+from bench.fuzz import PARTS, REQUESTS, RESYNC, Findings, bombard, fuzz, report, traces, trade
 from bench.odd_requests import GOOD, Case, OddRequests, request
 
 pytestmark = pytest.mark.real_clock
@@ -22,7 +22,7 @@ def test_nothing_malformed_is_taken_changes_anything_or_costs_memory(tmp_path: P
 
 def test_the_campaign_notices_a_request_that_is_taken(tmp_path: Path) -> None:
     found = Findings(requests=PARTS)
-    with EngineProcess(tmp_path) as engine:
+    with EngineProcess(tmp_path, resync=RESYNC) as engine:
         trade(engine, "20/100", found)
         assert not found.problems
         bombard(engine, repeat(Case("good", request(engine.path, GOOD))), found)
