@@ -23,17 +23,12 @@ LINK = re.compile(r"[A-Za-z0-9_-]{1,36}")
 
 def routes(server: BybitServer) -> list[Route]:
     """Routes of orders."""
-    exchange = server.exchange
 
     def create(call: Call) -> object:
         return place(server, call, call.json)
 
-    def cancel(call: Call) -> object:
-        body = call.json
-        linear(body)
-        order = find(server, call.account, body)
-        exchange.cancel(call.account, order)
-        return {"orderId": order.order_id, "orderLinkId": order.request.client_id or ""}
+    def cancellation(call: Call) -> object:
+        return cancel(server, call, call.json)
 
     def realtime(call: Call) -> object:
         """Open orders; asked for one by id, it is found for a while after it finished too."""
@@ -58,7 +53,9 @@ def routes(server: BybitServer) -> list[Route]:
 
     return [
         Route(method="POST", path="/v5/order/create", kind="order", handler=create, permission="trade"),
-        Route(method="POST", path="/v5/order/cancel", kind="cancel", handler=cancel, permission="trade"),
+        Route(
+            method="POST", path="/v5/order/cancel", kind="cancel", handler=cancellation, permission="trade"
+        ),
         Route(method="GET", path="/v5/order/realtime", kind="lookup", handler=realtime),
         Route(method="GET", path="/v5/order/history", kind="lookup", handler=history),
     ]
@@ -67,6 +64,14 @@ def routes(server: BybitServer) -> list[Route]:
 def place(server: BybitServer, call: Call, arguments: dict[str, Any]) -> dict[str, str]:
     """The acknowledgement of an order sent over HTTP or the trade stream."""
     order = server.exchange.place(call.account, order_request(arguments), call.plan)
+    return {"orderId": order.order_id, "orderLinkId": order.request.client_id or ""}
+
+
+def cancel(server: BybitServer, call: Call, arguments: dict[str, Any]) -> dict[str, str]:
+    """The acknowledgement of a cancellation; raises OrderNotFound, OrderFinished."""
+    linear(arguments)
+    order = find(server, call.account, arguments)
+    server.exchange.cancel(call.account, order)
     return {"orderId": order.order_id, "orderLinkId": order.request.client_id or ""}
 
 

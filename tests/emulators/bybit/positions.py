@@ -101,10 +101,14 @@ def position_page(exchange: Exchange, account: Account, parameters: dict[str, st
 
 
 def row(exchange: Exchange, account: Account, symbol: str, side: PositionSide) -> dict[str, Any]:
-    """A position as look-ups give it; of a flat one the prices and values are empty."""
+    """A position as look-ups give it, also where there never was one."""
+    return row_of(exchange, account, account.position(symbol, side) or _flat(exchange, account, symbol, side))
+
+
+def row_of(exchange: Exchange, account: Account, position: Position) -> dict[str, Any]:
+    """A position as it stood; of a flat one the prices and values are empty."""
+    symbol, side = position.symbol, position.side
     mark = exchange.market.mark(symbol)
-    held = account.position(symbol, side)
-    position = held or _flat(exchange, account, symbol, side)
     size = abs(position.size)
     liquidation = position.liquidation_price()
     return {

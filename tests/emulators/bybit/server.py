@@ -10,6 +10,7 @@ from tests.emulators.bybit import market, orders, positions
 from tests.emulators.bybit.codes import code_of
 from tests.emulators.bybit.instruments import instruments
 from tests.emulators.bybit.signature import sign
+from tests.emulators.bybit.streams import PrivateStream, PublicStream, TradeStream
 from tests.emulators.core import errors
 from tests.emulators.core.clock import ExchangeClock
 from tests.emulators.core.exchange import Exchange, Rules
@@ -17,6 +18,7 @@ from tests.emulators.core.faults import FaultScript
 from tests.emulators.core.limits import RateLimits, Standing, Window
 from tests.emulators.wire.call import Call, Reply, Route, json_reply
 from tests.emulators.wire.server import WireServer
+from tests.emulators.wire.stream import Stream
 
 NAMESPACE = uuid.UUID("0b1e5c1c-93a4-4f2b-9b0c-000000000000")
 WINDOWS = (
@@ -56,6 +58,14 @@ class BybitServer(WireServer):
     def routes(self) -> Sequence[Route]:
         """All HTTP routes."""
         return [*market.routes(self), *positions.routes(self), *orders.routes(self)]
+
+    def streams(self) -> Mapping[str, type[Stream]]:
+        """All WebSocket connections."""
+        return {
+            "/v5/public/linear": PublicStream,
+            "/v5/private": PrivateStream,
+            "/v5/trade": TradeStream,
+        }
 
     def key_name(self, headers: Mapping[str, str]) -> str | None:
         """The key claimed."""

@@ -62,7 +62,7 @@ class Exchange:
         self.keys: dict[str, tuple[ApiKey, Account]] = {}
         self.listeners: list[Listener] = []
         self._ids = count(1_000_001)
-        self._sequence = count(1)
+        self._sequence = 0
         self._late: dict[str, tuple[Account, Order, int]] = {}
         self.later: Callable[[float, Callable[[], None]], object] | None = None
         """Calls back after seconds; the server gives its event loop's."""
@@ -182,11 +182,12 @@ class Exchange:
         request = order.request
         at = price or self.market.quotes[request.symbol].price_for(request.side)
         before = order.filled
+        wanted = order.remaining if size is None else size
         execution, position = matching.fill(
             account,
             self.market.instrument(request.symbol),
             order,
-            order.remaining if size is None else size,
+            wanted,
             at,
             maker=maker,
             now_ms=self.clock.ms(),
@@ -194,12 +195,12 @@ class Exchange:
         )
         if request.client_id is not None and not before and execution.size:
             self.counts.executed[(account.name, request.client_id)] += 1
-        if not execution.size:
-            self._finish(account, order, OrderStatus.CANCELLED, "reduce-only, nothing left to reduce")
-            return
         if not order.remaining:
             account.open_orders.pop(order.order_id, None)
-        self._fill_events(account, order, execution, position)
+        if execution.size:
+            self._fill_events(account, order, execution, position)
+        if execution.size < wanted:
+            self._finish(account, order, OrderStatus.CANCELLED, "reduce-only, nothing left to reduce")
         self._liquidate_due(account)
 
     def cancel(self, account: Account, order: Order) -> None:
@@ -321,12 +322,12 @@ class Exchange:
         self._wallet_event(account)
 
     def _order_event(self, account: Account, order: Order) -> None:
-        order.sequence += 1
+        order.sequence = self._sequence + 1
         self._emit(Topic.ORDER, account=account, order=replace(order))
 
     def position_event(self, account: Account, position: Position) -> None:
         """Tell listeners how a position stands."""
-        position.sequence += 1
+        position.sequence = self._sequence + 1
         self._emit(Topic.POSITION, account=account, position=replace(position))
 
     def _wallet_event(self, account: Account) -> None:
@@ -342,9 +343,10 @@ class Exchange:
         position: Position | None = None,
         quote: Quote | None = None,
     ) -> None:
+        self._sequence += 1
         event = Event(
             topic=topic,
-            sequence=next(self._sequence),
+            sequence=self._sequence,
             at_ms=self.clock.ms(),
             account=account,
             order=order,

@@ -47,7 +47,7 @@ class Processing(ABC):
         self.limits = limits
         self.faults = faults or FaultScript()
         self.latency = latency
-        """Seconds of a round trip: half of it before a request is handled, half after."""
+        """Seconds of a round trip: half of it on the way here, half on the way back."""
 
     @abstractmethod
     def authenticate(self, call: Call) -> None:
@@ -70,14 +70,16 @@ class Processing(ABC):
     async def process(
         self, call: Call, handler: Handler, *, private: bool = True, permission: str = "read"
     ) -> Outcome:
-        """Carry out a request unless a fault prevents it."""
+        """Carry out a request unless a fault prevents it.
+
+        A private one is authenticated first, unless ``call.owner`` is set (a stream logs in once).
+        """
         self._count(call)
         faults = self.faults.take(call.kind, key=call.key_name)
         for fault in faults:
             self.exchange.counts.faults[fault.kind] += 1
-        waiting = sum(f.seconds for f in faults if f.kind is FaultKind.LATENCY)
-        if self.latency or waiting:
-            await asyncio.sleep(self.latency / 2 + waiting)
+        if waiting := sum(f.seconds for f in faults if f.kind is FaultKind.LATENCY):
+            await asyncio.sleep(waiting)
         failure = next((f for f in faults if f.kind in FAILURES), None)
         self._happen(call, faults)
         outcome = Outcome(fault=failure, doubled=any(f.kind is FaultKind.DUPLICATE_ANSWER for f in faults))
@@ -87,8 +89,6 @@ class Processing(ABC):
             if any(f.kind is FaultKind.REPEATED for f in faults):
                 self._carry_out(call, handler, [], outcome, private=private, permission=permission)
         self.exchange.request_passed()
-        if self.latency:
-            await asyncio.sleep(self.latency / 2)
         return outcome
 
     def _count(self, call: Call) -> None:
@@ -133,10 +133,10 @@ class Processing(ABC):
         outcome.data = outcome.error = None
         try:
             self._admit(call, outcome)
-            if private:
+            if private and call.owner is None:
                 self.authenticate(call)
-                if call.key is not None and permission not in call.key.permissions:
-                    raise errors.PermissionRefused(f"the API key lacks the permission {permission!r}")
+            if private and call.key is not None and permission not in call.key.permissions:
+                raise errors.PermissionRefused(f"the API key lacks the permission {permission!r}")
             for fault in faults:
                 if fault.kind is FaultKind.REJECTED:
                     raise named_error(fault.error)

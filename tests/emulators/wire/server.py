@@ -104,8 +104,6 @@ class WireServer(Processing):
         self.exchange.listeners.remove(self._announce)
         if self._refusing is not None:
             self._refusing.cancel()
-        for connection in list(self.connections):
-            await connection.close()
         self.abort_connections()
         await self._runner.cleanup()
 
@@ -148,7 +146,7 @@ class WireServer(Processing):
 
     def _socket(self, stream: type[Stream]):  # type: ignore[no-untyped-def]  # aiohttp's handler type
         async def handle(request: web.Request) -> web.StreamResponse:
-            socket = web.WebSocketResponse()
+            socket = web.WebSocketResponse(compress=False)
             await socket.prepare(request)
             connection = stream(self, socket, request)
             self.connections.add(connection)
@@ -159,6 +157,10 @@ class WireServer(Processing):
             return socket
 
         return handle
+
+    async def _travel(self) -> None:
+        if self.latency:
+            await asyncio.sleep(self.latency / 2)
 
     async def _unknown(self, request: web.Request) -> web.StreamResponse:
         call = await self._call(request, "unknown")

@@ -13,13 +13,14 @@ from aiohttp import WSMsgType, web
 from tests.emulators.core.account import Account
 from tests.emulators.core.events import Event, Topic
 from tests.emulators.core.faults import FaultKind
-from tests.emulators.wire.call import to_json
+from tests.emulators.wire.call import Outcome, to_json
 
 if TYPE_CHECKING:  # the server creates connections and is known to them
     from tests.emulators.wire.server import WireServer
 
 HELD_FOR = 1.0
 """Seconds after which a message held back for reordering is sent although no other came."""
+UNANSWERED = frozenset({FaultKind.REFUSED, FaultKind.DROPPED, FaultKind.TIMED_OUT})
 
 
 class Stream(ABC):
@@ -32,6 +33,7 @@ class Stream(ABC):
         self.server = server
         self.socket = socket
         self.query = request.query
+        self._transport = request.transport
         self.ip = request.remote or "127.0.0.1"
         self.account: Account | None = None
         """Set by a login."""
@@ -103,7 +105,7 @@ class Stream(ABC):
             if wait > 0:
                 await asyncio.sleep(wait)
             if text is None:
-                await self.close()
+                self.abort()
                 return
             with contextlib.suppress(ConnectionError):
                 await self.socket.send_str(text)
@@ -132,7 +134,16 @@ class Stream(ABC):
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def close(self) -> None:
-        """Break the connection."""
-        with contextlib.suppress(ConnectionError):
-            await self.socket.close(code=1006 if self.socket.closed else 1001)
+    def abort(self) -> None:
+        """Break the connection without a word."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def unanswered(self, outcome: Outcome) -> bool:
+        """Whether a fault keeps the answer of a request over this stream back (and perhaps ends the stream)."""
+        fault = outcome.fault
+        if fault is None or fault.kind not in UNANSWERED:
+            return False
+        if fault.kind is not FaultKind.TIMED_OUT:
+            self.abort()
+        return True
