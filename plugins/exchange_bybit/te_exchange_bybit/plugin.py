@@ -1,0 +1,35 @@
+"""Offers Bybit to the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from te_core.api import Capabilities, ExchangeSpec, hookimpl
+from te_exchange_bybit.venue import Bybit
+from te_exchange_ccxt.base import CcxtOptions, account_factory
+
+
+class BybitOptions(CcxtOptions):
+    """What ``[accounts.<name>]`` with ``plugin = "bybit"`` may say."""
+
+    title: ClassVar[str] = "Bybit"
+    tests: ClassVar[tuple[str, ...]] = ("testnet", "demo")
+
+
+# The receive window is 5 s; what is not found after that and the clock's skew was never taken.
+CAPABILITIES = Capabilities(private_stream=True)
+
+BYBIT = ExchangeSpec(
+    name="bybit",
+    settings=BybitOptions,
+    factory=account_factory(Bybit),
+    capabilities=CAPABILITIES,
+    summary="Bybit: unified accounts, linear perpetuals; testnet and demo",
+)
+
+
+@hookimpl
+def te_exchanges() -> Iterable[ExchangeSpec[BybitOptions]]:
+    """Offer the exchange named ``bybit``."""
+    yield BYBIT

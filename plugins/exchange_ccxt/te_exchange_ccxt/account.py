@@ -1,0 +1,183 @@
+"""An account at an exchange, as the engine sees it, over ccxt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from te_core.api import (
+    AccountContext,
+    Equity,
+    ExchangeAccount,
+    Instrument,
+    Known,
+    MarginMode,
+    NotReady,
+    OrderRejected,
+    OrderReport,
+    OrderRequest,
+    Position,
+)
+from te_exchange_ccxt.budget import Priority, priority
+from te_exchange_ccxt.connection import Connection
+from te_exchange_ccxt.symbols import Symbols
+from te_exchange_ccxt.trouble import Trouble
+from te_exchange_ccxt.venue import Venue
+from te_exchange_ccxt.wire import ZERO, Row, number
+
+
+def account_factory(venue: Callable[[Any], Venue]) -> Callable[[AccountContext[Any]], CcxtAccount]:
+    """Give what an ``ExchangeSpec`` needs: makes accounts that speak through that kind of venue."""
+    return lambda context: CcxtAccount(context, venue(context.options))
+
+
+class CcxtAccount(ExchangeAccount):
+    """One account through ccxt. What exchanges do differently is the venue's; streams save reads where they live."""
+
+    def __init__(self, context: AccountContext[Any], venue: Venue) -> None:
+        self._context = context
+        self._venue = venue
+        self._link = Connection(context, venue)
+        self._puzzled: set[str] = set()
+
+    # -- life
+
+    async def open(self) -> None:
+        """Connect, load the markets, check credentials, account type and position mode."""
+        await self._link.open()
+
+    async def close(self) -> None:
+        """Close connections and streams."""
+        await self._link.close()
+
+    # -- reading
+
+    async def instruments(self, symbols: Sequence[str]) -> Mapping[str, Instrument]:
+        """Give the instruments of those symbols that the exchange trades, from the shared list."""
+        known = await self._link.symbols()
+        found = {}
+        for symbol in symbols:
+            market = known.market(symbol)
+            if market is not None and self._venue.tradable(market):
+                found[symbol] = self._venue.instrument(symbol, market)
+        return found
+
+    async def equity(self) -> Known[Equity]:
+        """Give the account's value in the settle coin."""
+        asked_at = self._context.clock.now()
+        value = await self._link.ask("equity", self._venue.fetch_equity)
+        return Known(value=value, as_of=asked_at)
+
+    async def positions(self) -> Known[Mapping[str, Position]]:
+        """Give every position that pays in the settle coin, in one request."""
+        asked_at = self._context.clock.now()
+        symbols = await self._link.symbols()
+        rows = await self._link.ask("positions", self._venue.fetch_positions)
+        return Known(value=self._parsed(rows, symbols), as_of=asked_at)
+
+    async def prices(self, symbols: Sequence[str]) -> Known[Mapping[str, Decimal]]:
+        """Give the price of each symbol that has one, in one request."""
+        asked_at = self._context.clock.now()
+        known = await self._link.symbols()
+        markets = {symbol: known.market(symbol) for symbol in symbols}
+        wanted = {symbol: str(market["symbol"]) for symbol, market in markets.items() if market is not None}
+        if not wanted:
+            return Known(value={}, as_of=asked_at)
+        names = list(wanted.values())
+        tickers = await self._link.ask("prices", lambda: self._venue.fetch_tickers(names))
+        prices = {symbol: self._venue.price(tickers.get(name) or {}) for symbol, name in wanted.items()}
+        value = {symbol: price for symbol, price in prices.items() if price is not None and price > 0}
+        return Known(value=value, as_of=asked_at)
+
+    def _parsed(self, rows: Sequence[Row], symbols: Symbols) -> dict[str, Position]:
+        found: dict[str, Position] = {}
+        for row in rows:
+            name = str(row.get("symbol"))
+            symbol = symbols.engine(name)
+            market = symbols.market(symbol) if symbol else None
+            if symbol is None or market is None:
+                self._refuse_unknown(name, row)
+                continue
+            position = self._venue.position(symbol, row, market)
+            other = found.get(symbol)
+            if self._venue.hedged(row) or (other and other.quantity and position.quantity):
+                self._venue.refuse_hedge_mode()
+            if other is None or position.quantity:
+                found[symbol] = position
+        return found
+
+    def _refuse_unknown(self, name: str, row: Row) -> None:
+        """A position in an instrument that we have not heard of makes the read incomplete, until the list is new."""
+        held = number(row.get("contracts"))
+        if held == ZERO or self._link.knows(name) or name in self._puzzled:
+            return
+        self._puzzled.add(name)
+        self._link.expire_markets()
+        raise NotReady(f"{name} is held but not in the list of instruments yet: reading the list again")
+
+    # -- acting
+
+    async def set_leverage(self, symbol: str, leverage: int, margin_mode: MarginMode) -> None:
+        """Set the leverage; "unchanged" is a success."""
+        market = await self._market(symbol)
+        with priority(Priority.INCREASE):
+            await self._link.ask(
+                f"leverage {leverage} of {symbol}",
+                lambda: self._venue.set_leverage(market, leverage, margin_mode),
+                setting=True,
+            )
+
+    async def set_margin_mode(self, symbol: str, margin_mode: MarginMode) -> None:
+        """Set the margin mode; "unchanged" is a success."""
+        market = await self._market(symbol)
+        with priority(Priority.INCREASE):
+            await self._link.ask(
+                f"margin mode {margin_mode} of {symbol}",
+                lambda: self._venue.set_margin_mode(market, margin_mode),
+                setting=True,
+            )
+
+    async def place_order(self, order: OrderRequest) -> OrderReport:
+        """Send one market order, once."""
+        market = await self._market(order.symbol)
+        contracts = self._contracts(order, market)
+        with priority(Priority.REDUCE if order.reduce_only else Priority.INCREASE):
+            row = await self._link.ask(
+                f"{order.side} {order.quantity:f} {order.symbol}",
+                lambda: self._venue.create_order(order, contracts, market),
+                sending=True,
+            )
+        return self._venue.report(order.client_order_id, row, market)
+
+    def _contracts(self, order: OrderRequest, market: Row) -> Decimal:
+        """Size in contracts. ccxt would cut off what is not a multiple of the step; we refuse it."""
+        contracts = order.quantity / self._venue.contract_size(market)
+        step = self._venue.amount_step(market)
+        if contracts <= 0 or (step and contracts % step):
+            raise OrderRejected(
+                f"{order.quantity:f} {order.symbol} is not a multiple of the step "
+                f"({step} contracts of {self._venue.contract_size(market)})",
+                code="precision",
+            )
+        return contracts
+
+    async def find_order(self, symbol: str, client_order_id: str) -> OrderReport | None:
+        """Look an order up by its client order id."""
+        market = await self._market(symbol)
+        with priority(Priority.INCREASE):
+            row = await self._link.ask(
+                f"order {client_order_id}",
+                lambda: self._venue.find_order(client_order_id, market),
+                absent=Trouble.NOT_FOUND,
+            )
+        return None if row is None else self._venue.report(client_order_id, row, market)
+
+    async def _market(self, symbol: str) -> Row:
+        market = (await self._link.symbols()).market(symbol)
+        if market is None:
+            raise OrderRejected(
+                f"{self._venue.options.title} has no perpetual {symbol} that pays in {self._venue.options.settle}",
+                code="unknown_symbol",
+            )
+        return market

@@ -1,0 +1,24 @@
+"""What the plugins of single exchanges import from here, in one place."""
+
+from te_exchange_ccxt.account import CcxtAccount, account_factory
+from te_exchange_ccxt.budget import Spending, Window
+from te_exchange_ccxt.options import CcxtOptions
+from te_exchange_ccxt.trouble import Fate, Trouble
+from te_exchange_ccxt.venue import Venue
+from te_exchange_ccxt.wire import ZERO, Row, dig, first, number
+
+__all__ = [
+    "ZERO",
+    "CcxtAccount",
+    "CcxtOptions",
+    "Fate",
+    "Row",
+    "Spending",
+    "Trouble",
+    "Venue",
+    "Window",
+    "account_factory",
+    "dig",
+    "first",
+    "number",
+]

@@ -1,0 +1,232 @@
+"""Request budgets: several rolling windows at once, shared by everyone in the process who uses them.
+
+Reductions go before increases, increases before reads, and the last part of each window is kept for them, so that an
+order never waits behind reads. ``Schedule`` is arithmetic on plain seconds; ``Budget`` waits with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import NamedTuple
+
+from te_core.api import Clock, RateLimited
+
+Spending = Mapping[str, int]
+"""What one request costs, by window name."""
+
+PATIENCE = 2.5
+"""Seconds that a request waits for a pause to end before it is given back as ``RateLimited``."""
+SLACK = 0.05
+"""Seconds added to each window: requests that leave evenly may arrive closer together."""
+
+
+class Priority(IntEnum):
+    """Who goes first."""
+
+    REDUCE = 0
+    INCREASE = 1
+    READ = 2
+
+
+SHARE = {Priority.REDUCE: 1.0, Priority.INCREASE: 0.95, Priority.READ: 0.8}
+"""The part of a window that each may fill."""
+
+
+class Window(NamedTuple):
+    """At most ``capacity`` units within any ``period`` seconds.
+
+    ``per_address``: counted for all accounts of the exchange together; else for each key on its own.
+    """
+
+    name: str
+    capacity: int
+    period: float
+    per_address: bool = False
+
+    def room(self, priority: Priority) -> int:
+        """Units that requests of that priority may fill; at least one."""
+        return max(int(self.capacity * SHARE[priority]), 1)
+
+
+Key = tuple[str, str]
+"""A window's name and whose it is: a key's fingerprint, or empty for the address."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What was spent in one window lately."""
+
+    window: Window
+    spent: deque[tuple[float, int]] = field(default_factory=deque)
+    total: int = 0
+
+    def spend(self, now: float, cost: int) -> None:
+        """Count a request that leaves now."""
+        self.spent.append((now, cost))
+        self.total += cost
+
+    def ready_at(self, now: float, cost: int, priority: Priority) -> float:
+        """Give the earliest time at which a request fits; one larger than the room waits for an empty window."""
+        self._forget(now)
+        excess = self.total + cost - max(self.window.room(priority), cost)
+        if excess <= 0:
+            return now
+        for at, units in self.spent:
+            excess -= units
+            if excess <= 0:
+                return at + self.window.period + SLACK
+        return now
+
+    def _forget(self, now: float) -> None:
+        while self.spent and self.spent[0][0] + self.window.period + SLACK <= now:
+            self.total -= self.spent.popleft()[1]
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Ticket:
+    """A request that waits for its turn."""
+
+    priority: Priority
+    costs: tuple[tuple[Key, int], ...]
+    turn: asyncio.Future[None] | None = None
+
+
+class Schedule:
+    """Decides who may go when. Times are seconds of one steady clock."""
+
+    def __init__(self) -> None:
+        self.paused_until = float("-inf")
+        self._tallies: dict[Key, Tally] = {}
+        self._waiting: dict[Priority, dict[Ticket, None]] = {priority: {} for priority in Priority}
+
+    def open(self, key: Key, window: Window) -> None:
+        """Make a window known; a known one stays as it is."""
+        self._tallies.setdefault(key, Tally(window))
+
+    def ask(self, ticket: Ticket) -> None:
+        """Put a request into the queue."""
+        self._waiting[ticket.priority][ticket] = None
+
+    def drop(self, ticket: Ticket) -> None:
+        """Take a request out of the queue."""
+        self._waiting[ticket.priority].pop(ticket, None)
+
+    def pause(self, until: float) -> None:
+        """Let nobody go before that time."""
+        self.paused_until = max(self.paused_until, until)
+
+    def release(self, now: float) -> tuple[list[Ticket], float | None]:
+        """Give those who go now, counted already, and when to look again; None when nobody waits.
+
+        Within the windows that hold someone up, nobody of the same or lower priority overtakes.
+        """
+        if now < self.paused_until:
+            return [], self.paused_until if any(self._waiting.values()) else None
+        granted: list[Ticket] = []
+        held: set[Key] = set()
+        again: float | None = None
+        for ticket in [ticket for queue in self._waiting.values() for ticket in queue]:
+            ready = {
+                key: self._tallies[key].ready_at(now, cost, ticket.priority) for key, cost in ticket.costs
+            }
+            full = [key for key, at in ready.items() if at > now]
+            if full or any(key in held for key in ready):
+                held.update(full)
+                if full:
+                    at = max(ready.values())
+                    again = at if again is None else min(again, at)
+                continue
+            for key, cost in ticket.costs:
+                self._tallies[key].spend(now, cost)
+            self.drop(ticket)
+            granted.append(ticket)
+        return granted, again
+
+
+class Budget:
+    """The budget of one exchange in this process. ``log`` is told once when the exchange asks to slow down."""
+
+    def __init__(self, clock: Clock, log: Callable[[str], None]) -> None:
+        self._clock = clock
+        self._log = log
+        self._schedule = Schedule()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def share(self, windows: Sequence[Window], owner: str) -> Purse:
+        """Give one key's part. ``owner`` is a fingerprint of the key."""
+        keys: dict[str, Key] = {}
+        for window in windows:
+            key = keys[window.name] = (window.name, "" if window.per_address else owner)
+            self._schedule.open(key, window)
+        return Purse(self, keys)
+
+    def back_off(self, seconds: float, reason: str) -> None:
+        """Hold everyone back: the exchange said that it was too much. Told once until it is over."""
+        now = self._clock.monotonic()
+        if now >= self._schedule.paused_until:
+            self._log(f"everyone waits {seconds:g} s: {reason}")
+        self._schedule.pause(now + seconds)
+        self._look()
+
+    async def take(self, costs: tuple[tuple[Key, int], ...], priority: Priority) -> None:
+        """Wait for a turn. Raises ``RateLimited`` at once during a long pause: nothing was sent."""
+        left = self._schedule.paused_until - self._clock.monotonic()
+        if left > PATIENCE:
+            raise RateLimited("the exchange asked to slow down", retry_after=left)
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        ticket = Ticket(priority=priority, costs=costs, turn=turn)
+        self._schedule.ask(ticket)
+        self._look()
+        try:
+            if not turn.done():
+                await turn
+        finally:
+            self._schedule.drop(ticket)
+
+    def _look(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        now = self._clock.monotonic()
+        granted, again = self._schedule.release(now)
+        for ticket in granted:
+            if ticket.turn is not None and not ticket.turn.done():
+                ticket.turn.set_result(None)
+        if again is not None:
+            self._timer = asyncio.get_running_loop().call_later(max(again - now, 0.001), self._look)
+
+
+class Purse:
+    """One key's access to a budget."""
+
+    def __init__(self, budget: Budget, keys: Mapping[str, Key]) -> None:
+        self._budget = budget
+        self._keys = keys
+
+    async def take(self, spending: Spending) -> None:
+        """Wait until a request of the present priority may leave."""
+        costs = tuple((self._keys[name], cost) for name, cost in spending.items() if cost > 0)
+        await self._budget.take(costs, _PRIORITY.get())
+
+    def back_off(self, seconds: float, reason: str) -> None:
+        """Hold everyone back for some seconds."""
+        self._budget.back_off(seconds, reason)
+
+
+_PRIORITY: ContextVar[Priority] = ContextVar("te_exchange_ccxt_priority", default=Priority.READ)
+
+
+@contextmanager
+def priority(level: Priority) -> Iterator[None]:
+    """Give every request made within this block that priority."""
+    token = _PRIORITY.set(level)
+    try:
+        yield
+    finally:
+        _PRIORITY.reset(token)

@@ -1,0 +1,141 @@
+"""The ccxt client of one account: exact numbers, our budget instead of ccxt's limiter, our session, other hosts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import cache
+from json import loads
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from te_exchange_ccxt.budget import Purse
+from te_exchange_ccxt.library import SILENT, BadResponse, BaseError
+from te_exchange_ccxt.venue import Venue
+
+KEEP_ALIVE = 75.0
+"""Seconds that an idle connection is kept: longer than the pause between two pings."""
+PING_STREAM = 5000
+"""Milliseconds between two pings of a stream: the age of a silent stream's state is at most about this."""
+TIMEOUT = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the exchange answered last in this task: HTTP status, headers in lower case, text."""
+
+    status: int
+    headers: Mapping[str, str]
+    text: str
+
+
+last_answer: ContextVar[Answer | None] = ContextVar("te_exchange_ccxt_last_answer", default=None)
+
+
+@cache  # ccxt keeps tables per class: one class per exchange, however many accounts
+def wired(base: Any) -> Any:
+    """Give ccxt's class with our wiring; ``connect`` sets ``purse``, ``spending`` and ``heard``."""
+
+    class Wired(base):  # type: ignore[misc]  # ccxt's classes are only known at run time
+        number = str
+        purse: Purse | None = None
+        spending: Callable[[str, str], Mapping[str, int]]
+        heard: Callable[[str], None]
+
+        def on_json_response(self, text: str) -> Any:
+            """Keep fractions as they stand: a float would round what has more than 15 digits."""
+            return loads(text, parse_float=str)
+
+        async def fetch2(
+            self, path: str, api: Any = "public", method: str = "GET", *args: Any, **kw: Any
+        ) -> Any:
+            """Wait for the budget before the request is signed, so that its time is fresh when it leaves."""
+            last_answer.set(None)
+            if self.purse is not None:
+                await self.purse.take(self.spending(method, path))
+            return await super().fetch2(path, api, method, *args, **kw)
+
+        async def fetch(self, url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
+            """Refuse what is not JSON: ccxt hands HTML and broken JSON on as a text."""
+            found = await super().fetch(url, method, headers, body)
+            if isinstance(found, str | bytes) or found is None:
+                raise BadResponse()(f"not JSON: {str(found)[:80]!r}")
+            return found
+
+        def handle_errors(
+            self, code: int, reason: str, url: str, method: str, headers: Any, body: str, *rest: Any
+        ) -> Any:
+            """Remember the answer for whoever translates the error."""
+            lowered = {str(name).lower(): str(value) for name, value in (headers or {}).items()}
+            last_answer.set(Answer(code, lowered, body or ""))
+            return super().handle_errors(code, reason, url, method, headers, body, *rest)
+
+        def handle_message(self, client: Any, message: Any) -> None:
+            """Let errors inside message handlers reach whoever waits; ccxt loses those of some exchanges."""
+            self.heard(client.url)
+            try:
+                super().handle_message(client, message)
+            except BaseError() as error:
+                client.reject(error)
+
+    Wired.__name__ = base.__name__
+    return Wired
+
+
+def connect(venue: Venue, base: Any, heard: Callable[[str], None]) -> Any:
+    """Make the client and give it to the venue; its ``purse`` is set once its addresses are known."""
+    exchange = wired(base)(
+        {
+            "enableRateLimit": False,
+            "timeout": TIMEOUT,
+            "logger": SILENT,
+            **venue.config(),
+            **{name: value for name, value in venue.credentials().items() if value},
+            "session": aiohttp.ClientSession(connector=aiohttp.TCPConnector(keepalive_timeout=KEEP_ALIVE)),
+        }
+    )
+    exchange.has["fetchCurrencies"] = False
+    exchange.timeout_on_exit = 0
+    exchange.streaming = {**exchange.streaming, "keepAlive": PING_STREAM}
+    exchange.spending, exchange.heard = venue.spending, heard
+    venue.exchange = exchange
+    if venue.options.test is not None:
+        venue.to_test_host()
+    if venue.options.url or venue.options.ws_url:
+        rebase(exchange.urls["api"], venue.options.url, venue.options.ws_url)
+    return exchange
+
+
+async def disconnect(exchange: Any) -> None:
+    """Close streams and connections."""
+    session = exchange.session
+    await exchange.close()
+    if session is not None:
+        await session.close()
+
+
+def rebase(tree: dict[str, Any], url: str | None, ws_url: str | None) -> None:
+    """Point every address in ccxt's table at another server, keeping its path. ``ws_url`` follows from ``url``."""
+    ws_url = ws_url or (url and "ws" + url.removeprefix("http"))
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            rebase(value, url, ws_url)
+        elif isinstance(value, str):
+            base = ws_url if value.startswith("ws") else url
+            if base:
+                tree[key] = base + urlsplit(value.replace("{hostname}", "host")).path
+
+
+def addresses(exchange: Any) -> frozenset[str]:
+    """Give the servers that the client talks to."""
+    return frozenset(_leaves(exchange.urls["api"]))
+
+
+def _leaves(tree: Mapping[str, Any]) -> list[str]:
+    found: list[str] = []
+    for value in tree.values():
+        found += _leaves(value) if isinstance(value, Mapping) else [str(value)]
+    return found

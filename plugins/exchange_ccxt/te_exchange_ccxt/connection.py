@@ -1,0 +1,184 @@
+"""The connection of one account: the client, what it shares with others, and how each request is asked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from decimal import localcontext
+from typing import Any, TypeVar
+
+from te_core.api import AccountContext, NotReady, OrderRejected, TradeEngineError
+from te_exchange_ccxt.client import addresses, connect, disconnect
+from te_exchange_ccxt.errors import diagnose, pause, translate
+from te_exchange_ccxt.library import BaseError, exchange_class
+from te_exchange_ccxt.markets import Market
+from te_exchange_ccxt.shared import Shared, fingerprint, shared
+from te_exchange_ccxt.symbols import Symbols
+from te_exchange_ccxt.trouble import Fate, Trouble
+from te_exchange_ccxt.venue import Venue
+
+T = TypeVar("T")
+
+MARKETS_FILE = "markets.json"
+IDLE = 25.0
+"""Seconds without a request after which a connection is kept alive by a small one."""
+SKEW_ADJUSTED, SKEW_TOLD = 500.0, 2000.0
+"""Milliseconds of clock skew above which requests are dated on the exchange's clock, and the operator is told."""
+
+NONSENSE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What ccxt raises over an answer that is not what it should be (HTML, truncated or foreign JSON)."""
+
+
+def _deaf(url: str) -> None:
+    """Nobody listens yet."""
+    del url
+
+
+class Connection:
+    """Opens, keeps warm and closes; asks, and translates what goes wrong."""
+
+    def __init__(self, context: AccountContext[Any], venue: Venue) -> None:
+        self._context = context
+        self._venue = venue
+        self._exchange: Any = None
+        self._shared: Shared | None = None
+        self._purse: Any = None
+        self._listed: list[Market] = []
+        self._symbols = Symbols((), "")
+        self._asked_at = 0.0
+        self._warmth: asyncio.Task[None] | None = None
+        self.heard: Callable[[str], None] = _deaf
+
+    @property
+    def exchange(self) -> Any:
+        """The ccxt client. Raises ``NotReady`` while the account is not open."""
+        if self._exchange is None:
+            raise NotReady("the account is not open")
+        return self._exchange
+
+    async def open(self) -> None:
+        """Connect; adjust to the exchange's clock; load the markets; let the venue check the account."""
+        venue = self._venue
+        base = await exchange_class(venue.exchange_id)
+        self._exchange = connect(venue, base, self._hear)
+        identity = "|".join((venue.exchange_id, *sorted(addresses(self._exchange))))
+        self._shared = shared(identity, self._context.clock, self._context.log)
+        owner = fingerprint(venue.options.secret_of("api_key"))
+        self._purse = self._exchange.purse = self._shared.budget.share(venue.windows, owner)
+        await self._adjust_clock()
+        await self.symbols()
+        await self.ask("checking the account", venue.check)
+        self._warmth = asyncio.create_task(self._keep_warm())
+
+    def _hear(self, url: str) -> None:
+        self.heard(url)
+
+    async def close(self) -> None:
+        """Let go of everything."""
+        if self._warmth is not None:
+            self._warmth.cancel()
+            await asyncio.gather(self._warmth, return_exceptions=True)
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            await disconnect(exchange)
+
+    # -- markets
+
+    async def symbols(self) -> Symbols:
+        """Give the symbols as last read; reads the list when it is too old."""
+        exchange = self.exchange
+        assert self._shared is not None
+        file = self._context.state_dir / MARKETS_FILE
+        markets = await self._shared.markets.get(self._fetch_markets, file)
+        if markets is not self._listed:
+            self._listed = markets
+            exchange.set_markets(markets)
+            self._symbols = Symbols(markets, self._venue.options.settle)
+            for name in sorted(self._symbols.ambiguous):
+                self._context.log.warning("{} stands for two markets here and can be traded as neither", name)
+        return self._symbols
+
+    async def _fetch_markets(self) -> list[Market]:
+        return await self.ask("instruments", self._venue.fetch_markets)
+
+    def expire_markets(self) -> None:
+        """Have the markets read again before their next use."""
+        if self._shared is not None:
+            self._shared.markets.expire()
+
+    def knows(self, ccxt_symbol: str) -> bool:
+        """Tell whether a market is in the list, whatever coin it pays in."""
+        return ccxt_symbol in self.exchange.markets
+
+    # -- asking
+
+    async def ask(
+        self,
+        what: str,
+        request: Callable[[], Awaitable[T]],
+        *,
+        sending: bool = False,
+        setting: bool = False,
+        absent: Trouble | None = None,
+    ) -> T:
+        """Make one request and translate what goes wrong.
+
+        ``sending``: it is an order; ``setting``: it changes a setting, so a refusal is final; ``absent``: the
+        trouble that means "there is none" and gives None, as "unchanged" does.
+        """
+        self._asked_at = self._context.clock.monotonic()
+        _ = self.exchange
+        try:
+            with localcontext():  # ccxt changes rounding and traps of the context that it finds
+                return await request()
+        except TradeEngineError:
+            raise
+        except (BaseError(), TimeoutError, OSError, *NONSENSE) as error:
+            trouble, code = diagnose(error, self._venue)
+            if trouble is absent:
+                return None  # type: ignore[return-value]  # only asked for where the answer may be None
+            await self._react(trouble, what)
+            translated = translate(error, self._venue, what=what, sending=sending)
+            if translated is None:
+                return None  # type: ignore[return-value]  # settings give nothing
+            if setting and trouble.fate is Fate.REFUSED:
+                raise OrderRejected(str(translated), code=code) from error
+            raise translated from error
+
+    async def _react(self, trouble: Trouble, what: str) -> None:
+        if trouble.fate is Fate.SLOWER:
+            self._purse.back_off(pause(trouble, self._venue), f"{what}: {trouble.remedy}")
+        elif trouble is Trouble.SIZE:
+            self.expire_markets()
+        elif trouble is Trouble.CLOCK:
+            await self._adjust_clock()
+
+    async def _adjust_clock(self) -> None:
+        """Date requests on the exchange's clock where ours is off. A failure is left to the next request."""
+        try:
+            with localcontext():
+                skew = await self._venue.clock_skew()
+        except (BaseError(), TimeoutError, OSError, *NONSENSE, TradeEngineError):
+            return
+        if skew is None:
+            return
+        if abs(skew) > SKEW_TOLD:
+            self._context.log.warning(
+                "this machine's clock is {:.1f} s {} the exchange's: {}",
+                abs(skew) / 1000,
+                "ahead of" if skew > 0 else "behind",
+                Trouble.CLOCK.remedy,
+            )
+        self._venue.adjust_clock(skew if abs(skew) > SKEW_ADJUSTED else 0.0)
+
+    async def _keep_warm(self) -> None:
+        """Ping when idle, so that an order never pays for a new connection. A failing ping is the next read's news."""
+        while True:
+            idle = self._context.clock.monotonic() - self._asked_at
+            if idle < IDLE:
+                await asyncio.sleep(IDLE - idle)
+                continue
+            try:
+                await self.ask("ping", self._venue.ping)
+            except TradeEngineError as error:
+                self._context.log.debug("ping: {}", error)

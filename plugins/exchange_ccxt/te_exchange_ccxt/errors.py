@@ -1,0 +1,109 @@
+"""One table for all: what ccxt raised becomes what the engine understands."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import aiohttp
+
+from te_core.api import (
+    AuthError,
+    DuplicateClientOrderId,
+    InsufficientMargin,
+    NotReady,
+    OrderRejected,
+    OutcomeUnknown,
+    RateLimited,
+    TradeEngineError,
+)
+from te_exchange_ccxt.client import Answer, last_answer
+from te_exchange_ccxt.trouble import BY_CLASS, Fate, Trouble
+from te_exchange_ccxt.venue import Venue
+
+PAUSE = {Trouble.RATE: 1.0, Trouble.BANNED: 60.0, Trouble.MAINTENANCE: 30.0}
+"""Seconds to wait where the exchange does not say how long."""
+LENGTH = 300
+
+KINDS: dict[Trouble, type[OrderRejected]] = {
+    Trouble.MARGIN: InsufficientMargin,
+    Trouble.DUPLICATE: DuplicateClientOrderId,
+}
+
+
+def diagnose(error: BaseException, venue: Venue) -> tuple[Trouble, str]:
+    """Tell what is wrong, and give the exchange's own code (empty when it gave none)."""
+    answer = last_answer.get() if not isinstance(error, TimeoutError) else None
+    code = _code(str(error), answer, venue.code_keys)
+    found = venue.trouble(code, str(error))
+    if found is None and _certainly_unsent(error):
+        found = Trouble.UNREACHABLE
+    if found is None:
+        names = [ancestor.__name__ for ancestor in type(error).__mro__]
+        found = next((BY_CLASS[name] for name in names if name in BY_CLASS), Trouble.BUSY)
+    if found is Trouble.BUSY and answer is not None and answer.status in (403, 451):
+        found = Trouble.REGION if answer.status == 451 else Trouble.BANNED
+    return found, code
+
+
+def translate(
+    error: BaseException, venue: Venue, *, what: str, sending: bool = False
+) -> TradeEngineError | None:
+    """Turn an error of ccxt into the engine's; None when it means that there is nothing left to do.
+
+    ``sending``: the request was an order, so that a silent exchange leaves its fate unknown.
+    """
+    trouble, code = diagnose(error, venue)
+    said = _said(error)
+    text = f"{venue.options.title}: {what}: {trouble.remedy}" + (f" ({said})" if said else "")
+    match trouble.fate:
+        case Fate.DONE:
+            return None
+        case Fate.STOP:
+            return AuthError(text)
+        case Fate.SLOWER:
+            return RateLimited(text, retry_after=pause(trouble, venue))
+        case Fate.LATER:
+            return NotReady(text, retry_after=PAUSE.get(trouble))
+        case Fate.REFUSED if sending:
+            return KINDS.get(trouble, OrderRejected)(text, code=code)
+        case Fate.DOUBTFUL if sending:
+            return OutcomeUnknown(text)
+    return NotReady(text)
+
+
+def pause(trouble: Trouble, venue: Venue) -> float:
+    """Seconds for which everyone shall wait."""
+    answer = last_answer.get()
+    asked = venue.retry_after(answer.headers) if answer is not None else None
+    return asked if asked is not None else PAUSE.get(trouble, 1.0)
+
+
+def _certainly_unsent(error: BaseException) -> bool:
+    return isinstance(error.__cause__, aiohttp.ClientConnectorError | OSError) and not isinstance(
+        error.__cause__, aiohttp.ServerConnectionError | ConnectionResetError | BrokenPipeError
+    )
+
+
+def _code(text: str, answer: Answer | None, keys: Sequence[str]) -> str:
+    """Find the exchange's code: in the message that ccxt made of the answer, else in the answer."""
+    for source in (text[text.find("{") :] if "{" in text else "", answer.text if answer else ""):
+        try:
+            body = json.loads(source)
+        except ValueError:
+            continue
+        if isinstance(body, Mapping) and (code := _first(body, keys)):
+            return code
+    return ""
+
+
+def _first(body: Mapping[str, Any], keys: Sequence[str]) -> str:
+    return next((str(body[key]) for key in keys if body.get(key) not in (None, "")), "")
+
+
+def _said(error: BaseException) -> str:
+    """Give the error's text in one line, without query strings (some exchanges sign there) and not too long."""
+    words = [word.split("?", 1)[0] if "://" in word else word for word in str(error).split()]
+    text = " ".join(words)
+    return text if len(text) <= LENGTH else text[: LENGTH - 1] + "…"

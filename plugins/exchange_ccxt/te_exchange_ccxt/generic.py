@@ -1,0 +1,93 @@
+"""Any perpetual exchange of ccxt, by what ccxt itself says that it can do."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field, SecretStr
+
+from te_core.api import ConfigError, OrderRequest
+from te_exchange_ccxt.options import CcxtOptions
+from te_exchange_ccxt.venue import Venue
+from te_exchange_ccxt.wire import Row
+
+FOLLOWED = {
+    "positions": "watchPositions",
+    "orders": "watchOrders",
+    "balance": "watchBalance",
+    "tickers": "watchTickers",
+}
+
+
+class GenericOptions(CcxtOptions):
+    """What ``[accounts.<name>]`` with ``plugin = "ccxt"`` may say.
+
+    ``exchange``: ccxt's id. ``wallet_address`` and ``private_key``: for exchanges that sign with a wallet.
+    ``config`` is handed to ccxt's constructor and ``order_params`` to every order.
+    """
+
+    credentials: ClassVar[tuple[str, ...]] = ()
+    tests: ClassVar[tuple[str, ...]] = ("testnet", "demo")
+
+    exchange: Annotated[str, Field(pattern=r"^[a-z0-9]+$")]
+    wallet_address: str | None = None
+    private_key: SecretStr | None = None
+    config: dict[str, Any] = Field(default_factory=dict)
+    order_params: dict[str, Any] = Field(default_factory=dict)
+
+
+class GenericVenue(Venue):
+    """An exchange without a plugin of its own: everything is left to ccxt's unified calls."""
+
+    options: GenericOptions
+
+    def __init__(self, options: GenericOptions) -> None:
+        super().__init__(options)
+        self.exchange_id = options.exchange
+
+    def config(self) -> dict[str, Any]:
+        """Take the settings' own configuration over ours."""
+        ours = super().config()
+        theirs = self.options.config
+        return {**ours, **theirs, "options": {**ours["options"], **theirs.get("options", {})}}
+
+    def credentials(self) -> dict[str, str]:
+        """Add what wallets need."""
+        wallet = {
+            "walletAddress": self.options.secret_of("wallet_address"),
+            "privateKey": self.options.secret_of("private_key"),
+        }
+        return {**super().credentials(), **wallet}
+
+    async def check(self) -> None:
+        """Refuse exchanges that lack what the engine needs, and missing credentials, before anything is sent."""
+        has = self.exchange.has
+        lacking = [
+            name
+            for name in ("createOrder", "fetchBalance", "fetchPositions", "fetchTickers")
+            if not has.get(name)
+        ]
+        if lacking:
+            raise ConfigError(
+                f"ccxt cannot {', '.join(lacking)} at {self.exchange_id}: it cannot be kept at targets",
+                key="exchange",
+            )
+        names = {
+            "apiKey": "api_key",
+            "password": "passphrase",
+            "privateKey": "private_key",
+            "walletAddress": "wallet_address",
+        }
+        needed = [name for name, wanted in self.exchange.requiredCredentials.items() if wanted]
+        missing = [names.get(name, name) for name in needed if not getattr(self.exchange, name, None)]
+        if missing:
+            raise ConfigError(f"{self.exchange_id} needs {' and '.join(missing)} in .secrets.toml")
+        await super().check()
+
+    def followed(self) -> frozenset[str]:
+        """What ccxt can follow there."""
+        return frozenset(kind for kind, name in FOLLOWED.items() if self.exchange.has.get(name) is True)
+
+    def order_params(self, order: OrderRequest, market: Row) -> dict[str, Any]:
+        """Add the settings' own parameters."""
+        return {**super().order_params(order, market), **self.options.order_params}

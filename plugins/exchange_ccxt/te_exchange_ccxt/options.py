@@ -1,0 +1,106 @@
+"""Settings of an account at an exchange that is reached through ccxt."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Annotated, ClassVar, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+Test = Literal["testnet", "demo"]
+
+
+class CcxtOptions(BaseModel):
+    """What ``[accounts.<name>]`` may say beside the core's own keys. Exchanges subclass it.
+
+    ``test``: trade at the exchange's test host instead of the real one. ``url`` and ``ws_url`` point the account
+    at another server; one outside this machine gets the keys' signatures, so it needs ``allow_other_hosts``.
+    ``settle``: the coin that profits are paid in. ``streams``: follow the account over WebSocket, which saves the
+    reads before an order.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    credentials: ClassVar[tuple[str, ...]] = ("api_key", "secret")
+    """Keys that must be there; ``password`` is what exchanges call passphrase."""
+    tests: ClassVar[tuple[str, ...]] = ()
+    """Test hosts that the exchange has."""
+    title: ClassVar[str] = "this exchange"
+
+    api_key: SecretStr | None = None
+    secret: SecretStr | None = None
+    password: SecretStr | None = Field(default=None, alias="passphrase")
+    test: Test | None = None
+    url: str | None = None
+    ws_url: str | None = None
+    allow_other_hosts: bool = False
+    settle: Annotated[str, Field(pattern=r"^[A-Z]{3,6}$")] = "USDT"
+    streams: bool = True
+
+    @model_validator(mode="before")
+    @classmethod
+    def _passphrase(cls, values: object) -> object:
+        """Take ``password`` and ``passphrase`` for the same thing."""
+        if isinstance(values, dict) and "password" in values:
+            if "passphrase" in values:
+                raise ValueError("password and passphrase mean the same: give one of them")
+            values = {("passphrase" if key == "password" else key): value for key, value in values.items()}
+        return values
+
+    @field_validator("url")
+    @classmethod
+    def _http(cls, value: str | None) -> str | None:
+        return _address(value, ("http", "https"))
+
+    @field_validator("ws_url")
+    @classmethod
+    def _ws(cls, value: str | None) -> str | None:
+        return _address(value, ("ws", "wss"))
+
+    @model_validator(mode="after")
+    def _usable(self) -> Self:
+        missing = [name for name in self.credentials if not self.secret_of(name)]
+        if missing:
+            names = ["passphrase" if name == "password" else name for name in missing]
+            raise ValueError(
+                f"{self.title} needs {' and '.join(names)}: put them into .secrets.toml under this account, "
+                "or into TE_ACCOUNTS__<NAME>__<KEY> environment variables"
+            )
+        if self.test is not None and self.test not in self.tests:
+            offered = " or ".join(f'test = "{name}"' for name in self.tests)
+            raise ValueError(
+                f'{self.title} has no {self.test} host: remove test = "{self.test}"'
+                + (f", or use {offered}" if offered else "; it can only be traded for real")
+            )
+        for key, address in (("url", self.url), ("ws_url", self.ws_url)):
+            if address and not self.allow_other_hosts and not _is_loopback(address):
+                raise ValueError(
+                    f"{key} leads to another machine, which would receive everything that this account signs: "
+                    "use an address on 127.0.0.1, or set allow_other_hosts = true if you trust it"
+                )
+        return self
+
+    def secret_of(self, name: str) -> str:
+        """Give a credential in clear, empty when it is not set."""
+        value = getattr(self, name)
+        return value.get_secret_value().strip() if isinstance(value, SecretStr) else str(value or "")
+
+
+def _address(value: str | None, schemes: tuple[str, ...]) -> str | None:
+    if value is None:
+        return None
+    parts = urlsplit(value)
+    if parts.scheme not in schemes or not parts.hostname or parts.username or parts.query or parts.fragment:
+        raise ValueError(f"an address such as {schemes[0]}://127.0.0.1:9001 is needed")
+    return value.rstrip("/")
+
+
+def _is_loopback(address: str) -> bool:
+    host = urlsplit(address).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,29 @@
+"""Offers any exchange that ccxt knows, by its id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+from te_core.api import Capabilities, ExchangeSpec, hookimpl
+from te_exchange_ccxt.account import account_factory
+from te_exchange_ccxt.generic import GenericOptions, GenericVenue
+
+# Nothing is known of the exchange: it gets a generous time, and is not relied on to refuse duplicates.
+CAPABILITIES = Capabilities(
+    settle_after=timedelta(seconds=15), private_stream=True, duplicate_ids_refused=False
+)
+
+CCXT = ExchangeSpec(
+    name="ccxt",
+    settings=GenericOptions,
+    factory=account_factory(GenericVenue),
+    capabilities=CAPABILITIES,
+    summary="any perpetual exchange that ccxt knows, by its id",
+)
+
+
+@hookimpl
+def te_exchanges() -> Iterable[ExchangeSpec[GenericOptions]]:
+    """Offer the exchange named ``ccxt``."""
+    yield CCXT

@@ -1,0 +1,333 @@
+"""What one exchange does differently from the others. An exchange plugin is a subclass of ``Venue``.
+
+How to write one: subclass, set the class attributes, and override only the hooks whose default does not fit. The
+hooks that talk use ``self.exchange`` (the ccxt client, in which every number is a ``str`` and every request is
+counted against the budget) and let ccxt's exceptions pass: the account translates them by ``troubles``. The hooks
+that parse are pure. ``market`` is ccxt's market structure; sizes towards ccxt are in contracts, sizes towards the
+engine in base units. ``te_exchange_bybit.venue`` is the example.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any, ClassVar
+
+from te_core.api import (
+    ConfigError,
+    Equity,
+    Instrument,
+    MarginMode,
+    OrderReport,
+    OrderRequest,
+    OrderStatus,
+    Position,
+)
+from te_exchange_ccxt.budget import Spending, Window
+from te_exchange_ccxt.options import CcxtOptions
+from te_exchange_ccxt.trouble import Trouble
+from te_exchange_ccxt.wire import ZERO, Row, dig, first, number
+
+STATUSES = {
+    "open": OrderStatus.OPEN,
+    "closed": OrderStatus.FILLED,
+    "canceled": OrderStatus.CANCELLED,
+    "expired": OrderStatus.CANCELLED,
+    "rejected": OrderStatus.REJECTED,
+}
+
+
+class Venue:
+    """One account's view of its exchange. One instance per connection; ``options`` are the account's settings.
+
+    ``exchange_id``: ccxt's id. ``troubles``: the exchange's own codes; one that is missing goes by ccxt's class.
+    ``code_keys``: where in the answer's JSON the code stands, the first that is found counts. ``windows``: request
+    limits (see ``spending``). ``streamed``: what can be followed, of "positions", "orders", "balance", "tickers".
+    ``poll``: seconds between reads of positions where only they cannot be followed.
+    """
+
+    exchange_id: str = ""
+    troubles: ClassVar[Mapping[str, Trouble]] = {}
+    code_keys: ClassVar[Sequence[str]] = ("retCode", "code", "errorCode", "status")
+    windows: ClassVar[Sequence[Window]] = (Window("requests", 300, 60.0),)
+    streamed: ClassVar[frozenset[str]] = frozenset()
+    poll: ClassVar[float] = 3.0
+
+    def __init__(self, options: CcxtOptions) -> None:
+        self.options = options
+        self.exchange: Any = None
+
+    # -- making the client
+
+    def config(self) -> dict[str, Any]:
+        """Give ccxt's constructor configuration (``options`` and the like); credentials are added to it."""
+        return {"options": {"defaultType": "swap"}}
+
+    def credentials(self) -> dict[str, str]:
+        """Give the credentials under ccxt's names."""
+        names = {"apiKey": "api_key", "secret": "secret", "password": "password"}
+        return {theirs: self.options.secret_of(ours) for theirs, ours in names.items()}
+
+    def to_test_host(self) -> None:
+        """Point the fresh client at the host that ``options.test`` names. The default takes ccxt's sandbox."""
+        if not self.exchange.urls.get("test"):
+            raise ConfigError(f"{self.exchange_id} has no test host: remove test", key="test")
+        self.exchange.set_sandbox_mode(True)
+
+    async def fetch_markets(self) -> list[dict[str, Any]]:
+        """Read the market structures; the base keeps the linear swaps. Shared by all accounts of the exchange."""
+        markets: list[dict[str, Any]] = await self.exchange.fetch_markets()
+        return markets
+
+    # -- checking the account
+
+    async def check(self) -> None:
+        """Check credentials, account type and position mode; called once after the markets are loaded.
+
+        Raises ``AuthError`` (or ccxt's exceptions) and ``ConfigError`` naming the setting and the remedy.
+        """
+        if self.exchange.has.get("fetchPositionMode"):
+            mode = await self.exchange.fetch_position_mode()
+            if mode.get("hedged"):
+                self.refuse_hedge_mode()
+        await self.exchange.fetch_balance(self.balance_params())
+
+    def refuse_hedge_mode(self) -> None:
+        """Say that hedge mode is on. Raises ``ConfigError``."""
+        raise ConfigError(f"{self.options.title}: {Trouble.HEDGE_MODE.remedy}")
+
+    async def ping(self) -> None:
+        """Make the cheapest read there is, to keep the connection warm."""
+        if self.exchange.has.get("fetchTime"):
+            await self.exchange.fetch_time()
+
+    async def clock_skew(self) -> float | None:
+        """Measure how many milliseconds this machine is ahead of the exchange; None where it tells no time."""
+        if not self.exchange.has.get("fetchTime"):
+            return None
+        before = self.exchange.milliseconds()
+        theirs = await self.exchange.fetch_time()
+        return float((before + self.exchange.milliseconds()) / 2 - theirs)
+
+    def adjust_clock(self, skew: float) -> None:
+        """Date requests that many milliseconds earlier. The default is what most of ccxt's classes subtract."""
+        self.exchange.options["timeDifference"] = int(skew)
+
+    # -- instruments
+
+    def tradable(self, market: Row) -> bool:
+        """Tell whether orders can be sent for a market."""
+        return market.get("active") is not False
+
+    def instrument(self, symbol: str, market: Row) -> Instrument:
+        """Turn a market into an instrument, in base units. Raises ``ValueError`` when it lacks the step."""
+        size = self.contract_size(market)
+        limits = market.get("limits") or {}
+        step = self.amount_step(market)
+        if step is None:
+            raise ValueError(f"{symbol}: the exchange states no quantity step")
+        leverage = number(dig(limits, "leverage", "max"))
+        largest = self.largest_market_amount(market)
+        return Instrument(
+            symbol=symbol,
+            quantity_step=step * size,
+            minimum_quantity=(number(dig(limits, "amount", "min")) or ZERO) * size,
+            minimum_notional=number(dig(limits, "cost", "min")) or ZERO,
+            price_tick=number(dig(market, "precision", "price")) or ZERO,
+            contract_size=size,
+            largest_market_quantity=largest * size if largest else None,
+            largest_leverage=int(leverage) if leverage else None,
+        )
+
+    def contract_size(self, market: Row) -> Decimal:
+        """Base units in one contract."""
+        return number(market.get("contractSize")) or Decimal(1)
+
+    def amount_step(self, market: Row) -> Decimal | None:
+        """Smallest difference between two order sizes, in contracts."""
+        return number(dig(market, "precision", "amount"))
+
+    def largest_market_amount(self, market: Row) -> Decimal | None:
+        """Largest market order in contracts; None where there is none. Often only in ``market["info"]``."""
+        return first(dig(market, "limits", "market", "max"), dig(market, "limits", "amount", "max"))
+
+    # -- reading the account
+
+    def balance_params(self) -> dict[str, Any]:
+        """Extra parameters of ``fetch_balance``."""
+        return {}
+
+    async def fetch_equity(self) -> Equity:
+        """Read the account's value in the settle currency."""
+        return self.equity(await self.exchange.fetch_balance(self.balance_params()))
+
+    def equity(self, balance: Row) -> Equity:
+        """Parse ccxt's balance. ``wallet`` is without unrealised profit, ``total`` with it: override to be exact."""
+        coin = balance.get(self.options.settle) or {}
+        total = number(coin.get("total")) or ZERO
+        return Equity(wallet=total, total=total, free=number(coin.get("free")))
+
+    async def fetch_positions(self) -> Sequence[Row]:
+        """Read all positions of the account in one call, as ccxt's structures."""
+        rows: Sequence[Row] = await self.exchange.fetch_positions()
+        return rows
+
+    def position(self, symbol: str, row: Row, market: Row) -> Position:
+        """Parse one of ccxt's positions, from a read or a push."""
+        contracts = number(row.get("contracts")) or ZERO
+        quantity = abs(contracts) * self.contract_size(market)
+        flat = quantity == 0
+        return Position(
+            symbol=symbol,
+            quantity=-quantity if row.get("side") == "short" else quantity,
+            entry_price=None if flat else number(row.get("entryPrice")),
+            leverage=number(row.get("leverage")),
+            margin_mode=self.margin_mode(row),
+            unrealised_pnl=number(row.get("unrealizedPnl")),
+            liquidation_price=number(row.get("liquidationPrice")) or None,
+        )
+
+    def margin_mode(self, row: Row) -> MarginMode | None:
+        """Margin mode of a position, None where the exchange does not say."""
+        mode = row.get("marginMode")
+        return MarginMode(mode) if mode in ("isolated", "cross") else None
+
+    def hedged(self, row: Row) -> bool:
+        """Tell whether a position row can only come from hedge mode."""
+        return row.get("hedged") is True
+
+    async def fetch_tickers(self, symbols: Sequence[str]) -> Mapping[str, Row]:
+        """Read the tickers of several markets (ccxt's symbols) in one call; more may come."""
+        tickers: Mapping[str, Row] = await self.exchange.fetch_tickers(list(symbols))
+        return tickers
+
+    def price(self, ticker: Row) -> Decimal | None:
+        """Pick the price that positions are sized with: mark price, else last, else the middle."""
+        return first(ticker.get("markPrice"), ticker.get("last"), ticker.get("close"), ticker.get("bid"))
+
+    # -- settings of a symbol
+
+    async def set_leverage(self, market: Row, leverage: int, margin_mode: MarginMode) -> None:
+        """Set the leverage. "Unchanged" may be raised: the account takes ``Trouble.UNCHANGED`` for success."""
+        await self.exchange.set_leverage(leverage, market["symbol"], {"marginMode": margin_mode.value})
+
+    async def set_margin_mode(self, market: Row, margin_mode: MarginMode) -> None:
+        """Set the margin mode of a flat symbol."""
+        if self.exchange.has.get("setMarginMode"):
+            await self.exchange.set_margin_mode(margin_mode.value, market["symbol"])
+
+    # -- orders
+
+    def order_params(self, order: OrderRequest, market: Row) -> dict[str, Any]:
+        """Parameters of ``create_order``. The default states client order id and reduce-only."""
+        del market
+        params: dict[str, Any] = {"clientOrderId": order.client_order_id}
+        if order.reduce_only:
+            params["reduceOnly"] = True
+        return params
+
+    async def create_order(self, order: OrderRequest, contracts: Decimal, market: Row) -> Row:
+        """Send one market order of ``contracts``; gives ccxt's order."""
+        price = format(order.reference_price, "f") if self.exchange.has.get("swap") == "price" else None
+        placed: Row = await self.exchange.create_order(
+            market["symbol"], "market", order.side.value, self.amount(contracts), price,
+            self.order_params(order, market),
+        )  # fmt: skip
+        return placed
+
+    def amount(self, contracts: Decimal) -> object:
+        """Give an order size in the type that ccxt's ``create_order`` takes; a plain text is exact."""
+        return format(contracts, "f")
+
+    async def find_order(self, client_order_id: str, market: Row) -> Row | None:
+        """Look an order up by client order id: open ones first, then finished ones. None: not known."""
+        for method in ("fetch_open_orders", "fetch_closed_orders", "fetch_canceled_orders", "fetch_orders"):
+            if not self.exchange.has.get(_camel(method)):
+                continue
+            for row in await getattr(self.exchange, method)(market["symbol"]):
+                if self.client_order_id(row) == client_order_id:
+                    return dict(row)
+        return None
+
+    def client_order_id(self, row: Row) -> str | None:
+        """Client order id of one of ccxt's orders."""
+        found = row.get("clientOrderId")
+        return str(found) if found else None
+
+    def report(self, client_order_id: str, row: Row, market: Row) -> OrderReport:
+        """Parse one of ccxt's orders. Without a status it is only acknowledged: OPEN."""
+        size = self.contract_size(market)
+        filled = number(row.get("filled"))
+        status = STATUSES.get(str(row.get("status")), OrderStatus.OPEN)
+        if status is OrderStatus.CANCELLED and filled and filled == number(row.get("amount")):
+            status = OrderStatus.FILLED
+        return OrderReport(
+            client_order_id=client_order_id,
+            status=status,
+            filled=None if filled is None else filled * size,
+            average_price=number(row.get("average")) or None,
+            fee=number(dig(row, "fee", "cost")),
+            reason="" if status in (OrderStatus.OPEN, OrderStatus.FILLED) else self.order_reason(row),
+        )
+
+    def order_reason(self, row: Row) -> str:
+        """Say why an order ended without being filled, in the exchange's words."""
+        info = row.get("info") or {}
+        found = next((info[key] for key in ("rejectReason", "cancelReason", "reason") if info.get(key)), "")
+        return str(found) or f"the exchange ended it as {row.get('status')}"
+
+    # -- limits
+
+    def spending(self, method: str, path: str) -> Spending:
+        """Say what one request costs, by window name: ``{"requests": 1, "orders": 1}``. Windows that are not
+        named are not touched. ``path`` is ccxt's endpoint (``v5/order/create``).
+        """
+        del method, path
+        return {window.name: 1 for window in self.windows}
+
+    def retry_after(self, headers: Mapping[str, str]) -> float | None:
+        """Read from a refusal's headers (names in lower case) after how many seconds to come again."""
+        seconds = number(headers.get("retry-after"))
+        return float(seconds) if seconds is not None else None
+
+    # -- errors
+
+    def trouble(self, code: str, text: str) -> Trouble | None:
+        """Tell what is wrong by the exchange's code and the answer's text; None leaves it to ccxt's class."""
+        del text
+        return self.troubles.get(code)
+
+    # -- streams: each waits for the next push and gives ccxt's structures
+
+    def followed(self) -> frozenset[str]:
+        """What can be followed."""
+        return self.streamed
+
+    async def watch_positions(self) -> Sequence[Row]:
+        """Wait for pushed positions."""
+        rows: Sequence[Row] = await self.exchange.watch_positions()
+        return rows
+
+    async def watch_orders(self) -> Sequence[Row]:
+        """Wait for pushed orders."""
+        rows: Sequence[Row] = await self.exchange.watch_orders()
+        return rows
+
+    async def watch_balance(self) -> Row:
+        """Wait for a pushed balance."""
+        balance: Row = await self.exchange.watch_balance()
+        return balance
+
+    async def watch_tickers(self, symbols: Sequence[str]) -> Mapping[str, Row]:
+        """Wait for pushed tickers of those markets (ccxt's symbols)."""
+        tickers: Mapping[str, Row] = await self.exchange.watch_tickers(list(symbols))
+        return tickers
+
+    def private_stream(self, url: str) -> bool:
+        """Tell whether a WebSocket address carries the account's own channels."""
+        return "private" in url.lower()
+
+
+def _camel(name: str) -> str:
+    head, *tail = name.split("_")
+    return head + "".join(part.capitalize() for part in tail)
