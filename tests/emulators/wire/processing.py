@@ -67,6 +67,10 @@ class Processing(ABC):
         call.key, call.owner = key, account
         return key
 
+    def counted_as(self, call: Call) -> str | None:
+        """Whom windows per key count; exchanges that count per user name the user."""
+        return call.key_name
+
     async def process(
         self, call: Call, handler: Handler, *, private: bool = True, permission: str = "read"
     ) -> Outcome:
@@ -146,7 +150,8 @@ class Processing(ABC):
 
     def _admit(self, call: Call, outcome: Outcome) -> None:
         clock = self.exchange.clock
-        outcome.standings = self.limits.admit(call.kind, key=call.key_name, ip=call.ip, now=clock.monotonic())
+        owner = self.counted_as(call)
+        outcome.standings = self.limits.admit(call.kind, key=owner, ip=call.ip, now=clock.monotonic())
         if outcome.standings and outcome.standings[0].refused:
             self.exchange.counts.refusals[outcome.standings[0].window.name] += 1
             raise errors.RateLimited(f"limit {outcome.standings[0].window.name} reached")
