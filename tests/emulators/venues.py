@@ -6,6 +6,7 @@ import importlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from typing import TypedDict, Unpack
 
 from tests.emulators.core.clock import ExchangeClock
 from tests.emulators.core.faults import FaultScript
@@ -42,10 +43,23 @@ def server(
     return made
 
 
+class Options(TypedDict, total=False):
+    """What ``server`` takes beside the name."""
+
+    key: str
+    secret: str
+    passphrase: str
+    balance: Decimal
+    latency: float
+    faults: FaultScript | None
+    clock: ExchangeClock | None
+    limits: RateLimits | None
+
+
 @asynccontextmanager
-async def running(venue: str, *, port: int = 0, **options: object) -> AsyncIterator[WireServer]:
+async def running(venue: str, *, port: int = 0, **options: Unpack[Options]) -> AsyncIterator[WireServer]:
     """Start one and stop it afterwards; ``options`` as for ``server``."""
-    made = server(venue, **options)  # type: ignore[arg-type]  # handed through
+    made = server(venue, **options)
     await made.start(port)
     try:
         yield made

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote_plus
 
+from tests.emulators.bybit.paging import page
 from tests.emulators.core.errors import BadParameter
 from tests.emulators.core.instrument import Instrument
 from tests.emulators.core.market import Market, Quote
@@ -22,10 +24,9 @@ def routes(server: BybitServer) -> list[Route]:
         return instrument_page(market, call.parameters)
 
     def tickers(call: Call) -> object:
-        parameters = call.parameters
-        linear(parameters)
-        chosen = chosen_instruments(market, parameters)
-        return {"category": "linear", "list": [ticker(i, market.quotes[i.symbol]) for i in chosen]}
+        chosen = chosen_instruments(market, call.parameters)
+        rows = [ticker(i, market.quotes[i.symbol]) for i in chosen]
+        return {"category": category(call.parameters), "list": rows}
 
     def time(call: Call) -> object:
         ns = server.exchange.clock.ns()
@@ -44,39 +45,36 @@ def routes(server: BybitServer) -> list[Route]:
     ]
 
 
-def linear(arguments: dict[str, Any]) -> None:
-    """Only linear contracts are emulated; raises BadParameter for others."""
-    if arguments.get("category") != "linear":
-        raise BadParameter("params error: category invalid (linear only here)")
+CATEGORIES = {"linear", "inverse", "spot", "option"}
+
+
+def category(arguments: dict[str, Any]) -> str:
+    """Of a request; only linear has contracts here. Raises BadParameter."""
+    found = arguments.get("category")
+    if found not in CATEGORIES:
+        raise BadParameter("params error: category invalid")
+    return str(found)
 
 
 def chosen_instruments(market: Market, parameters: dict[str, str]) -> list[Instrument]:
-    """The one asked for, or all."""
+    """The one asked for, or all of the category."""
+    if category(parameters) != "linear":
+        return []
     if symbol := parameters.get("symbol"):
         return [market.instrument(symbol)]
     return list(market.instruments.values())
 
 
 def instrument_page(market: Market, parameters: dict[str, str]) -> object:
-    """``limit`` rows (500 unless told, at most 1000) from ``cursor`` on."""
-    linear(parameters)
-    chosen = chosen_instruments(market, parameters)
+    """``limit`` rows (500 unless told) from ``cursor`` on; the last page has an empty cursor."""
     status = parameters.get("status")
-    rows = [row for i in chosen if (row := instrument_row(i)) and status in {None, row["status"]}]
-    limit, start = int(parameters.get("limit", "500")), 0
-    if not 1 <= limit <= 1000:
-        raise BadParameter("params error: limit invalid")
-    if cursor := parameters.get("cursor"):
-        names = [row["symbol"] for row in rows]
-        name = cursor.removeprefix("first%3D").removeprefix("first=")
-        if name not in names:
-            raise BadParameter("params error: cursor invalid")
-        start = names.index(name)
-    following = rows[start + limit : start + limit + 1]
+    rows = [instrument_row(i) for i in chosen_instruments(market, parameters)]
+    rows = [row for row in rows if status in {None, row["status"]}]
+    shown, following = page(rows, parameters, usual=500, most=1000, name=lambda row: f"first={row['symbol']}")
     return {
-        "category": "linear",
-        "list": rows[start : start + limit],
-        "nextPageCursor": f"first%3D{following[0]['symbol']}" if following else "",
+        "category": category(parameters),
+        "list": shown,
+        "nextPageCursor": quote_plus(following),
     }
 
 

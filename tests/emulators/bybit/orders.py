@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote_plus
 
-from tests.emulators.bybit.market import linear
+from tests.emulators.bybit.market import category
+from tests.emulators.bybit.paging import page
 from tests.emulators.core import errors
 from tests.emulators.core.account import Account
 from tests.emulators.core.modes import PositionSide, Side
@@ -33,23 +35,17 @@ def routes(server: BybitServer) -> list[Route]:
     def realtime(call: Call) -> object:
         """Open orders; asked for one by id, it is found for a while after it finished too."""
         parameters = call.parameters
-        linear(parameters)
         orders = matching(call.account, parameters)
         if not (parameters.get("orderId") or parameters.get("orderLinkId")):
             orders = [order for order in orders if order.status.open]
-        return {"nextPageCursor": "", "category": "linear", "list": [row(order) for order in orders]}
+        return order_page([row(order) for order in orders], parameters)
 
     def history(call: Call) -> object:
         parameters = call.parameters
-        linear(parameters)
         rows = [row(order) for order in matching(call.account, parameters) if not order.status.open]
         if wanted := parameters.get("orderStatus"):
             rows = [found for found in rows if found["orderStatus"] == wanted]
-        return {
-            "nextPageCursor": "",
-            "category": "linear",
-            "list": rows[: int(parameters.get("limit", "20"))],
-        }
+        return order_page(rows, parameters)
 
     return [
         Route(method="POST", path="/v5/order/create", kind="order", handler=create, permission="trade"),
@@ -69,7 +65,6 @@ def place(server: BybitServer, call: Call, arguments: dict[str, Any]) -> dict[st
 
 def cancel(server: BybitServer, call: Call, arguments: dict[str, Any]) -> dict[str, str]:
     """The acknowledgement of a cancellation; raises OrderNotFound, OrderFinished."""
-    linear(arguments)
     order = find(server, call.account, arguments)
     server.exchange.cancel(call.account, order)
     return {"orderId": order.order_id, "orderLinkId": order.request.client_id or ""}
@@ -77,7 +72,8 @@ def cancel(server: BybitServer, call: Call, arguments: dict[str, Any]) -> dict[s
 
 def order_request(arguments: dict[str, Any]) -> OrderRequest:
     """What the client asks for; raises BadParameter."""
-    linear(arguments)
+    if category(arguments) != "linear":
+        raise errors.BadParameter("params error: only linear contracts can be traded here")
     side = SIDES.get(text(arguments, "side"))
     kind = {"Market": OrderType.MARKET, "Limit": OrderType.LIMIT}.get(text(arguments, "orderType"))
     index = number(arguments.get("positionIdx", 0), "positionIdx")
@@ -102,6 +98,18 @@ def order_request(arguments: dict[str, Any]) -> OrderRequest:
     )
 
 
+def order_page(rows: list[dict[str, Any]], parameters: dict[str, str]) -> dict[str, Any]:
+    """At most 50 orders, 20 unless told."""
+    shown, following = page(
+        rows, parameters, usual=20, most=50, name=lambda row: f"{row['orderId']}:{row['createdTime']}"
+    )
+    return {
+        "nextPageCursor": quote_plus(following),
+        "category": category(parameters),
+        "list": shown,
+    }
+
+
 def find(server: BybitServer, account: Account, arguments: dict[str, Any]) -> Order:
     """By orderId or orderLinkId; raises OrderNotFound."""
     order = server.exchange.find_order(
@@ -113,7 +121,9 @@ def find(server: BybitServer, account: Account, arguments: dict[str, Any]) -> Or
 
 
 def matching(account: Account, parameters: dict[str, str]) -> list[Order]:
-    """Orders that fit ids, symbol and coin, newest first."""
+    """Orders that fit category, ids, symbol and coin, newest first."""
+    if category(parameters) != "linear":
+        return []
     symbol, coin = parameters.get("symbol"), parameters.get("settleCoin")
     order_id, link = parameters.get("orderId"), parameters.get("orderLinkId")
     return [

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote_plus
 
-from tests.emulators.bybit.market import linear
+from tests.emulators.bybit.market import category
+from tests.emulators.bybit.paging import page
 from tests.emulators.bybit.wallet import wallet
 from tests.emulators.core import errors, settings
 from tests.emulators.core.account import Account
@@ -23,6 +25,31 @@ SIDES_OF_MODE = {
     PositionMode.ONE_WAY: [(0, PositionSide.NET)],
     PositionMode.HEDGE: [(1, PositionSide.LONG), (2, PositionSide.SHORT)],
 }
+
+COINS = {
+    "rows": [
+        {
+            "name": "USDT",
+            "coin": "USDT",
+            "remainAmount": "10000000",
+            "chains": [
+                {
+                    "chainType": "ERC20",
+                    "confirmation": "6",
+                    "withdrawFee": "3",
+                    "depositMin": "0",
+                    "withdrawMin": "10",
+                    "chain": "ETH",
+                    "chainDeposit": "1",
+                    "chainWithdraw": "1",
+                    "minAccuracy": "6",
+                    "withdrawPercentageFee": "0",
+                }
+            ],
+        }
+    ]
+}
+"""What clients that load coins before contracts want to see."""
 
 
 def routes(server: BybitServer) -> list[Route]:
@@ -80,13 +107,15 @@ def routes(server: BybitServer) -> list[Route]:
         ),
         Route(method="GET", path="/v5/account/info", kind="account", handler=info),
         Route(method="GET", path="/v5/user/query-api", kind="account", handler=key),
+        Route(method="GET", path="/v5/asset/coin/query-info", kind="other", handler=lambda _: COINS),
     ]
 
 
 def position_page(exchange: Exchange, account: Account, parameters: dict[str, str]) -> object:
     """Of one symbol, zero rows included; or of all with a settle coin, held ones only."""
-    linear(parameters)
     symbol, coin = parameters.get("symbol"), parameters.get("settleCoin")
+    if category(parameters) != "linear":
+        return {"nextPageCursor": "", "category": category(parameters), "list": []}
     if symbol:
         sides = SIDES_OF_MODE[account.position_mode(exchange.market.instrument(symbol).symbol)]
         found = [row(exchange, account, symbol, side) for _, side in sides]
@@ -97,7 +126,14 @@ def position_page(exchange: Exchange, account: Account, parameters: dict[str, st
         raise errors.BadParameter(
             "params error: Missing some parameters that must be filled in, symbol or settleCoin"
         )
-    return {"nextPageCursor": "", "category": "linear", "list": found}
+    shown, following = page(
+        found,
+        parameters,
+        usual=20,
+        most=200,
+        name=lambda row: f"{row['symbol']},{row['createdTime']},{row['positionIdx']}",
+    )
+    return {"nextPageCursor": quote_plus(following), "category": "linear", "list": shown}
 
 
 def row(exchange: Exchange, account: Account, symbol: str, side: PositionSide) -> dict[str, Any]:
@@ -164,7 +200,7 @@ def _flat(exchange: Exchange, account: Account, symbol: str, side: PositionSide)
 
 def set_leverage(exchange: Exchange, account: Account, body: dict[str, object]) -> None:
     """In one-way mode both sides must be equal; the margin mode is the account's."""
-    linear(body)
+    category(body)
     symbol = exchange.market.instrument(text(body, "symbol")).symbol
     buy = number(body.get("buyLeverage"), "buyLeverage")
     sell = number(body.get("sellLeverage"), "sellLeverage")
@@ -211,7 +247,7 @@ def _margin_mode_failed(exchange: Exchange, refused: errors.DomainError) -> Repl
 
 def set_position_mode(exchange: Exchange, account: Account, body: dict[str, object]) -> None:
     """For one symbol or all of a coin."""
-    linear(body)
+    category(body)
     mode = {Decimal(0): PositionMode.ONE_WAY, Decimal(3): PositionMode.HEDGE}.get(
         number(body.get("mode"), "mode")
     )

@@ -13,9 +13,10 @@ from tests.emulators.bybit.signature import sign
 from tests.emulators.bybit.streams import PrivateStream, PublicStream, TradeStream
 from tests.emulators.core import errors
 from tests.emulators.core.clock import ExchangeClock
-from tests.emulators.core.exchange import Exchange, Rules
+from tests.emulators.core.exchange import Exchange
 from tests.emulators.core.faults import FaultScript
 from tests.emulators.core.limits import RateLimits, Standing, Window
+from tests.emulators.core.rules import Rules
 from tests.emulators.wire.call import Call, Reply, Route, json_reply
 from tests.emulators.wire.server import WireServer
 from tests.emulators.wire.stream import Stream
@@ -52,7 +53,9 @@ class BybitServer(WireServer):
         clock: ExchangeClock | None = None,
         limits: RateLimits | None = None,
     ) -> None:
-        exchange = Exchange(instruments(), rules=Rules(new_order_id=new_order_id), clock=clock)
+        exchange = Exchange(
+            instruments(), rules=Rules(new_order_id=new_order_id, splits_reducing=True), clock=clock
+        )
         super().__init__(exchange, limits=limits or RateLimits(WINDOWS), faults=faults, latency=latency)
 
     def routes(self) -> Sequence[Route]:

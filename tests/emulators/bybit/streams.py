@@ -51,7 +51,7 @@ class BybitStream(Stream):
             case "ping":
                 self.reply(self.pong(message))
             case "auth":
-                self._authenticate(message)
+                await self._authenticate(message)
             case "subscribe" | "unsubscribe":
                 self._subscribe(message)
             case _:
@@ -77,24 +77,27 @@ class BybitStream(Stream):
     def on_subscribed(self, topic: str) -> None:
         """After the acknowledgement."""
 
-    def _authenticate(self, message: dict[str, Any]) -> None:
-        try:
-            name, expires, signature = (str(part) for part in message.get("args") or ())
-        except ValueError:
-            self.reply(self._auth_answer(message, errors.BadParameter("Params Error")))
-            return
-        call = Call(kind="login", method="GET", path="/realtime", ip=self.ip, key_name=name)
-        try:
-            key = self.server.known_key(call, name)
+    async def _authenticate(self, message: dict[str, Any]) -> None:
+        arguments = [str(part) for part in message.get("args") or ()]
+        name = arguments[0] if arguments else None
+        call = Call(kind="login", method="WS", path="auth", ip=self.ip, key_name=name, limited=False)
+
+        def verify(call: Call) -> None:
+            if len(arguments) != 3:
+                raise errors.BadParameter("Params Error")
+            _, expires, signature = arguments
+            key = self.server.known_key(call, call.key_name)
             if not expires.isdigit() or int(expires) <= self.exchange.clock.ms():
                 raise errors.BadTimestamp("Request has expired.")
             if not hmac.compare_digest(sign_stream(key.secret, expires=expires), signature):
                 raise errors.BadSignature
-        except errors.DomainError as error:
-            self.reply(self._auth_answer(message, error))
+
+        outcome = await self.server.process(call, verify, private=False)
+        if self.unanswered(outcome):
             return
-        self.account, self.key_name = call.owner, name
-        self.reply(self._auth_answer(message, None))
+        if outcome.error is None:
+            self.account, self.key_name = call.owner, name
+        self.reply(self._auth_answer(message, outcome.error))
 
     def _auth_answer(self, message: dict[str, Any], error: errors.DomainError | None) -> dict[str, Any]:
         request = {"req_id": message["req_id"]} if "req_id" in message else {}

@@ -13,6 +13,7 @@ from tests.emulators.core.market import Market
 from tests.emulators.core.modes import MarginMode, PositionMode, PositionSide, Side
 from tests.emulators.core.order import OrderRequest, OrderType
 from tests.emulators.core.position import Position
+from tests.emulators.core.rules import Rules
 
 ZERO = Decimal(0)
 
@@ -28,7 +29,7 @@ class Admitted:
     leverage: Decimal
 
 
-def admit(account: Account, market: Market, request: OrderRequest) -> Admitted:
+def admit(account: Account, market: Market, request: OrderRequest, rules: Rules) -> Admitted:
     """Check an order against the contract and the account; raises the error of what is wrong."""
     instrument = market.instrument(request.symbol)
     if not instrument.tradable:
@@ -38,7 +39,7 @@ def admit(account: Account, market: Market, request: OrderRequest) -> Admitted:
     closable = _closable(position, request.side)
     size = closable if request.close_all else request.size
     if not request.close_all:
-        _check_size(instrument, request, market)
+        _check_size(instrument, request, market, rules)
     if is_closing_only(request):
         if not closable:
             raise errors.ReduceOnlyRejected(f"no position in {request.symbol} to reduce")
@@ -72,7 +73,7 @@ def _closable(position: Position | None, side: Side) -> Decimal:
     return abs(position.size)
 
 
-def _check_size(instrument: Instrument, request: OrderRequest, market: Market) -> None:
+def _check_size(instrument: Instrument, request: OrderRequest, market: Market, rules: Rules) -> None:
     size = request.size
     if size <= 0 or size < instrument.min_size:
         raise errors.BelowMinimum(f"size {size} is below the minimum {instrument.min_size}")
@@ -80,7 +81,7 @@ def _check_size(instrument: Instrument, request: OrderRequest, market: Market) -
         raise errors.WrongStep(f"size {size} is no multiple of {instrument.size_step}")
     market_order = request.type is OrderType.MARKET
     highest = instrument.max_market_size if market_order else instrument.max_limit_size
-    if size > highest:
+    if size > highest and not (rules.splits_reducing and is_closing_only(request)):
         raise errors.AboveMaximum(f"size {size} is above the maximum {highest}")
     price = request.price or market.quotes[instrument.symbol].price_for(request.side)
     if instrument.min_notional and not is_closing_only(request):

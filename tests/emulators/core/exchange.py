@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from itertools import count
 
@@ -16,7 +16,7 @@ from tests.emulators.core.credentials import TRADING, ApiKey
 from tests.emulators.core.events import Event, Listener, Topic
 from tests.emulators.core.instrument import Instrument
 from tests.emulators.core.market import Market, Quote, flat_quote
-from tests.emulators.core.modes import MarginMode, Side
+from tests.emulators.core.modes import PositionSide, Side
 from tests.emulators.core.order import (
     FILL_ALL,
     Execution,
@@ -28,20 +28,11 @@ from tests.emulators.core.order import (
     TimeInForce,
 )
 from tests.emulators.core.position import Position
+from tests.emulators.core.rules import Rules
+
+__all__ = ["Exchange", "Rules"]
 
 ZERO = Decimal(0)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Rules:
-    """How this exchange differs from others."""
-
-    unique_client_ids: bool = True
-    """A client order id that was used is refused; otherwise the order is executed again."""
-    new_order_id: Callable[[int], str] = str
-    """Makes an order id of a running number."""
-    default_leverage: Decimal = Decimal(10)
-    default_margin_mode: MarginMode = MarginMode.CROSS
 
 
 class Exchange:
@@ -107,7 +98,7 @@ class Exchange:
         """Accept an order and fill it as ``plan`` says; raises the domain error of a refused one."""
         if self.rules.unique_client_ids and request.client_id in account.by_client_id:
             raise errors.DuplicateClientOrderId(f"client order id {request.client_id} was used")
-        admitted = admit(account, self.market, request)
+        admitted = admit(account, self.market, request, self.rules)
         now = self.clock.ms()
         order = Order(
             order_id=self.rules.new_order_id(next(self._ids)),
@@ -245,30 +236,42 @@ class Exchange:
                     self.fill(account, order, price=order.request.price, maker=True)
             self._liquidate_due(account)
 
-    def trade_by_hand(self, account: Account, symbol: str, size: Decimal) -> Order:
-        """Somebody else with access to the account trades signed contracts in one-way mode."""
+    def trade_by_hand(
+        self,
+        account: Account,
+        symbol: str,
+        size: Decimal,
+        position_side: PositionSide = PositionSide.NET,
+    ) -> Order:
+        """Somebody else with access to the account buys (or, with a negative ``size``, sells) contracts."""
         side = Side.BUY if size > 0 else Side.SELL
-        return self.place(account, OrderRequest(symbol=symbol, side=side, size=abs(size)))
+        request = OrderRequest(symbol=symbol, side=side, size=abs(size), position_side=position_side)
+        return self.place(account, request)
 
     def liquidate(self, account: Account, symbol: str) -> None:
         """Take all positions in a contract away at its mark."""
         for position in account.held(symbol):
             self._liquidate(account, position, self.market.mark(symbol))
+        self._insure(account)
 
     def _liquidate_due(self, account: Account) -> None:
         for position in margin.isolated_due(account, self.market):
             self._liquidate(account, position, position.bankruptcy_price())
         for position in margin.cross_due(account, self.market):
             self._liquidate(account, position, self.market.mark(position.symbol))
+        self._insure(account)
+
+    def _insure(self, account: Account) -> None:
+        if account.ledger.wallet < 0:
+            account.ledger.insured -= account.ledger.wallet
+            self._wallet_event(account)
 
     def _liquidate(self, account: Account, position: Position, price: Decimal) -> None:
-        """Close at ``price`` without a fee; what would leave the wallet negative is insured."""
+        """Close at ``price`` without a fee."""
         side = Side.SELL if position.size > 0 else Side.BUY
         size = abs(position.size)
         profit = position.reduce(-position.size, price)
         account.ledger.realised += profit
-        if account.ledger.wallet < 0:
-            account.ledger.insured -= account.ledger.wallet
         now = self.clock.ms()
         position.realised += profit
         position.realised_ever += profit

@@ -9,27 +9,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from tests.emulators.core.faults import Fault, FaultKind
+from tests.emulators.core.faults import FILL_FAULTS, STREAM_FAULTS, Fault, FaultKind
 
-ROUTES = ("order", "positions", "balance", "leverage", "tickers", "lookup")
-RANDOM_KINDS = (
-    FaultKind.LATENCY,
-    FaultKind.DROPPED,
-    FaultKind.SERVER_ERROR,
-    FaultKind.HTML,
-    FaultKind.TRUNCATED,
-    FaultKind.RATE_LIMITED,
-    FaultKind.MAINTENANCE,
-    FaultKind.TIMED_OUT,
-    FaultKind.REPEATED,
-    FaultKind.DUPLICATE_ANSWER,
-    FaultKind.PARTIAL_FILL,
-    FaultKind.LATE_FILL,
-    FaultKind.STREAM_GAP,
-    FaultKind.STREAM_REORDER,
-    FaultKind.STREAM_DUPLICATE,
-    FaultKind.STREAM_CLOSED,
-)
+ROUTES = ("order", "positions", "balance", "leverage", "tickers", "lookup", "connect")
+HAND_KINDS = {FaultKind.POSITION_CHANGED, FaultKind.LIQUIDATION}
 
 
 def fault_of(row: dict[str, Any]) -> Fault:
@@ -50,24 +33,35 @@ def faults_of_file(path: Path) -> list[Fault]:
 
 
 def faults_of_seed(seed: int, *, number: int = 40, spread: int = 20) -> list[Fault]:
-    """``number`` faults of all kinds, each within the first ``spread`` requests of its route; times out soon."""
+    """``number`` faults of all kinds, each within the first ``spread`` requests of its route."""
     chance = random.Random(seed)
     return [_invented(chance, spread) for _ in range(number)]
 
 
 def _invented(chance: random.Random, spread: int) -> Fault:
-    kind = chance.choice(RANDOM_KINDS)
-    streams = kind.name.startswith("STREAM_")
-    fills = kind in {FaultKind.PARTIAL_FILL, FaultKind.LATE_FILL}
-    route = "stream" if streams else "order" if fills else chance.choice(ROUTES)
+    kind = chance.choice(list(FaultKind))
+    fills = kind in FILL_FAULTS
     return Fault(
         kind=kind,
-        route=route,
+        route=_route(chance, kind),
         after=chance.randrange(spread),
-        times=chance.choice((1, 1, 2, 3)),
+        times=1 if kind in {FaultKind.CLOCK_SKEW, *HAND_KINDS} else chance.choice((1, 1, 2, 3)),
         accepted=chance.random() < 0.5,
         seconds=0.0 if fills else chance.choice((0.05, 0.2)),
         status=chance.choice((500, 502, 503)),
+        error={FaultKind.REJECTED: "LeverageTooHigh", FaultKind.REJECTED_LATER: "InsufficientMargin"}.get(
+            kind, ""
+        ),
         fraction=Decimal(chance.randrange(0, 10)) / 10 if fills else Decimal(0),
         requests=chance.randrange(1, 6) if kind is FaultKind.LATE_FILL else None,
+        symbol=chance.choice(("BTC", "ETH")) if kind in HAND_KINDS else "",
+        size=Decimal(chance.choice(("0.01", "-0.01"))) if kind is FaultKind.POSITION_CHANGED else Decimal(0),
     )
+
+
+def _route(chance: random.Random, kind: FaultKind) -> str:
+    if kind in STREAM_FAULTS:
+        return "stream"
+    if kind in FILL_FAULTS:
+        return "order"
+    return "leverage" if kind is FaultKind.REJECTED else chance.choice(ROUTES)

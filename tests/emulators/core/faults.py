@@ -42,7 +42,7 @@ class FaultKind(StrEnum):
     REJECTED_LATER = "rejected later"
     """The order is accepted, then rejected for ``error``."""
     POSITION_CHANGED = "position changed"
-    """Somebody trades ``size`` contracts of ``symbol`` by hand before the request is handled."""
+    """Somebody buys ``size`` coins of ``symbol`` by hand (sells if negative) before the request is handled."""
     LIQUIDATION = "liquidation"
     """The position in ``symbol`` is liquidated before the request is handled."""
     CLOCK_SKEW = "clock skew"
@@ -65,7 +65,9 @@ FILL_FAULTS = frozenset({FaultKind.PARTIAL_FILL, FaultKind.LATE_FILL, FaultKind.
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fault:
-    """One fault. ``route`` is a route kind, or "stream"; "*" is every HTTP route.
+    """One fault. ``route`` is a route kind, "connect" (opening a stream) or "login"; "*" is all of these.
+
+    Faults of streams act upon the data that they push and need no ``route``.
 
     It lets ``after`` matching requests (or stream messages) pass, then takes effect on ``times`` of them
     (None: for ever). ``key`` limits it to one API key, ``topic`` to one topic of a stream.
@@ -86,14 +88,13 @@ class Fault:
     rest: bool = False
     requests: int | None = None
     symbol: str = ""
+    """The exchange's own symbol, or just the coin."""
     size: Decimal = Decimal(0)
+    """In coins, whatever the exchange's contract size."""
 
     def concerns(self, route: str, key: str | None, topic: str | None) -> bool:
         """Whether a request, or a message of a stream, is one that this fault waits for."""
-        streams = self.kind in STREAM_FAULTS
-        if streams != (route == "stream"):
-            return False
-        if not streams and self.route not in {"*", route}:
+        if (self.kind in STREAM_FAULTS) != (route == "stream") or self.route not in {"*", route}:
             return False
         return self.key in {None, key} and self.topic in {None, topic}
 

@@ -65,6 +65,10 @@ class Market:
                 return instrument
         raise UnknownSymbol(f"no contract of {base}")
 
+    def named(self, name: str) -> Instrument:
+        """By the exchange's own symbol or by coin."""
+        return self.instruments.get(name) or self.by_base(name)
+
     def add(self, instrument: Instrument) -> None:
         """List or change a contract; a new one starts at its own price."""
         self.instruments[instrument.symbol] = instrument

@@ -34,6 +34,8 @@ class Call:
     key: ApiKey | None = None
     """Set once the request is authenticated, like ``owner``."""
     owner: Account | None = None
+    limited: bool = True
+    """Whether rate limits count it."""
     plan: FillPlan = FILL_ALL
     """How an order is to be filled; handed on to ``Exchange.place``."""
 

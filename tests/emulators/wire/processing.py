@@ -113,11 +113,18 @@ class Processing(ABC):
         for fault in faults:
             if fault.kind is FaultKind.CLOCK_SKEW:
                 self.exchange.clock.skew_ms = int(fault.seconds * 1000)
+            if fault.kind not in {FaultKind.POSITION_CHANGED, FaultKind.LIQUIDATION}:
+                continue
+            instrument = self.exchange.market.named(fault.symbol)
+            contracts = fault.size / instrument.contract_size // instrument.size_step * instrument.size_step
             for account in self._concerned(call):
-                if fault.kind is FaultKind.POSITION_CHANGED:
-                    self.exchange.trade_by_hand(account, fault.symbol, fault.size)
-                elif fault.kind is FaultKind.LIQUIDATION:
-                    self.exchange.liquidate(account, fault.symbol)
+                if fault.kind is FaultKind.LIQUIDATION:
+                    self.exchange.liquidate(account, instrument.symbol)
+                    continue
+                try:
+                    self.exchange.trade_by_hand(account, instrument.symbol, contracts)
+                except errors.OrderRefused:
+                    self.exchange.counts.faults["impossible"] += 1
 
     def _concerned(self, call: Call) -> list[Account]:
         if call.key_name in self.exchange.keys:
@@ -149,6 +156,8 @@ class Processing(ABC):
             outcome.error = error
 
     def _admit(self, call: Call, outcome: Outcome) -> None:
+        if not call.limited:
+            return
         clock = self.exchange.clock
         owner = self.counted_as(call)
         outcome.standings = self.limits.admit(call.kind, key=owner, ip=call.ip, now=clock.monotonic())

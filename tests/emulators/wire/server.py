@@ -146,6 +146,13 @@ class WireServer(Processing):
 
     def _socket(self, stream: type[Stream]):  # type: ignore[no-untyped-def]  # aiohttp's handler type
         async def handle(request: web.Request) -> web.StreamResponse:
+            call = await self._call(request, "connect")
+            call.limited = False
+            await self._travel()
+            outcome = await self.process(call, lambda _: None, private=False)
+            await self._travel()
+            if outcome.fault is not None or outcome.error is not None:
+                return await self._send(request, call, outcome)
             socket = web.WebSocketResponse(compress=False)
             await socket.prepare(request)
             connection = stream(self, socket, request)
