@@ -1,0 +1,1 @@
+"""BloFin open API v1: futures account, linear USDT perpetuals."""

@@ -1,0 +1,35 @@
+"""What nobody has recorded of BloFin: each switch takes one of the forms that a client has to cope with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(kw_only=True)
+class Unknowns:
+    """Tests may switch while the emulator runs. The defaults are what documents or clients of others suggest."""
+
+    rejections: Literal["outer", "inner", "object", "plain"] = "outer"
+    """Where the code of a refused order stands: in a list under an outer "1" or "0", in an object under "0", or
+    as the outer code itself."""
+    missing_order: Literal["null", "empty", "refused"] = "null"
+    """order-detail of an order that there is not: ``data`` null, an empty object, or 102067."""
+    null_broker: bool = True
+    """Keys without a broker accept ``"brokerId": null``."""
+    leverage_unchanged: str | None = None
+    """Code that refuses to set the leverage that is set already; None accepts it."""
+    position_side_required: bool = False
+    """Orders have to say "positionSide", as documented; a recorded one did without."""
+    margin_mode_must_match: bool = False
+    """An order's margin mode has to be the account's."""
+    cancel_as_list: bool = False
+    """The answer to a cancellation is a list; documented is an object."""
+    ban_page: bool = False
+    """A banned address gets HTTP 403 with a page instead of HTTP 429 with JSON."""
+    snapshots: frozenset[str] = frozenset({"positions"})
+    """Private channels that push their state once they are subscribed."""
+    push_seconds: float | None = None
+    """Positions and account are also pushed at this interval."""
+    closed_pushed: bool = True
+    """A closed position is pushed with size 0; otherwise it is missing from the push."""
