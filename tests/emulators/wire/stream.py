@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Coroutine
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from aiohttp import WSMsgType, web
@@ -23,6 +24,13 @@ HELD_FOR = 1.0
 UNANSWERED = frozenset({FaultKind.REFUSED, FaultKind.DROPPED, FaultKind.TIMED_OUT})
 
 
+class End(StrEnum):
+    """What is queued to end a connection."""
+
+    CLOSE = "\0close"
+    BREAK = "\0break"
+
+
 class Stream(ABC):
     """A subclass reads messages, remembers subscriptions and turns events into messages.
 
@@ -38,7 +46,7 @@ class Stream(ABC):
         self.account: Account | None = None
         """Set by a login."""
         self.key_name: str | None = None
-        self._queue: asyncio.Queue[tuple[float, str | None]] = asyncio.Queue()
+        self._queue: asyncio.Queue[tuple[float, str]] = asyncio.Queue()
         self._held: str | None = None
         self._silent = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -72,7 +80,7 @@ class Stream(ABC):
         if FaultKind.STREAM_SILENT in kinds:
             self._silent = True
         if FaultKind.STREAM_CLOSED in kinds:
-            self._queue.put_nowait((self._due(), None))
+            self.hang_up()
             return
         if FaultKind.STREAM_GAP in kinds:
             return
@@ -85,6 +93,10 @@ class Stream(ABC):
         if FaultKind.STREAM_DUPLICATE in kinds:
             self._enqueue(text)
         self._release()
+
+    def hang_up(self) -> None:
+        """Break the connection once everything before is sent."""
+        self._queue.put_nowait((self._due(), None))
 
     def _release(self) -> None:
         held, self._held = self._held, None
@@ -104,10 +116,13 @@ class Stream(ABC):
             wait = due - asyncio.get_running_loop().time()
             if wait > 0:
                 await asyncio.sleep(wait)
-            if text is None:
+            if text is End.BREAK:
                 self.abort()
                 return
             with contextlib.suppress(ConnectionError):
+                if text is End.CLOSE:
+                    await self.socket.close()
+                    return
                 await self.socket.send_str(text)
 
     # --- receiving -----------------------------------------------------------------------------------------------
@@ -133,6 +148,10 @@ class Stream(ABC):
         task = asyncio.get_running_loop().create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def hang_up(self) -> None:
+        """Close in good order after everything that is to be sent."""
+        self._queue.put_nowait((self._due(), End.CLOSE))
 
     def abort(self) -> None:
         """Break the connection without a word."""
