@@ -94,10 +94,6 @@ class Stream(ABC):
             self._enqueue(text)
         self._release()
 
-    def hang_up(self) -> None:
-        """Break the connection once everything before is sent."""
-        self._queue.put_nowait((self._due(), None))
-
     def _release(self) -> None:
         held, self._held = self._held, None
         if held is not None:
