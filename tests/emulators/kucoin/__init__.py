@@ -1,0 +1,1 @@
+"""KuCoin Futures: classic account, linear USDT perpetuals."""
