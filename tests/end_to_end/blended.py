@@ -18,12 +18,12 @@ class Opinion:
 
 def blended_depth(weights: Mapping[str, Fraction], said: Mapping[str, Opinion]) -> Fraction:
     """Add up weight x depth; a source that said nothing counts as flat."""
-    return sum((weight * said[source].depth for source, weight in weights.items() if source in said), Fraction(0))
+    return sum(
+        (weight * said[source].depth for source, weight in weights.items() if source in said), Fraction(0)
+    )
 
 
-def blended_leverage(
-    weights: Mapping[str, Fraction], said: Mapping[str, Opinion], *, configured: int
-) -> int:
+def blended_leverage(weights: Mapping[str, Fraction], said: Mapping[str, Opinion], *, configured: int) -> int:
     """Average the leverages that were stated by |weight x depth|, rounded half up, at least 1."""
     share = total = Fraction(0)
     for source, weight in weights.items():

@@ -54,6 +54,7 @@ class EngineProcess:
 
     def __init__(self, home: Home) -> None:
         self.home = home
+        self._alerts = 0
         with home.stdout.open("ab") as stdout, home.stderr.open("ab") as stderr:
             self.process = subprocess.Popen(
                 [str(TE), "--settings", str(home.settings), "run"],
@@ -87,6 +88,13 @@ class EngineProcess:
     def exit_code(self) -> int:
         """Wait until it has ended by itself."""
         return self.process.wait(PATIENCE)
+
+    def holds_the_journal(self) -> bool:
+        """Tell whether this very process has locked the journal: it is about to read it."""
+        try:
+            return (self.home.state / "journal.sqlite3.lock").read_text().strip() == str(self.process.pid)
+        except OSError:
+            return False
 
     def announcement(self) -> dict[str, Any]:
         """Give what this very process announced, or nothing as yet."""
@@ -129,10 +137,11 @@ class EngineProcess:
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
         return self._send("public", "POST", f"/hooks/{source}/{token}", raw, {})
 
-    def accept(self, **message: str) -> None:
-        """Send an alert that has to be taken."""
-        status, answer = self.post(message)
-        assert status == 200, answer
+    def accept(self, *, source: str = "tradingview", **message: str) -> None:
+        """Send an alert that has to be taken. It differs from all others: equal ones would be redeliveries."""
+        self._alerts += 1
+        status, answer = self.post({**message, "event_id": f"alert {self._alerts}"}, source=source)
+        assert (status, answer.get("status")) == (200, "accepted"), answer
 
     def _send(
         self, listener: str, method: str, path: str, body: bytes | None, headers: dict[str, str]
@@ -143,6 +152,10 @@ class EngineProcess:
             connection.request(method, path, body=body, headers=headers)
             response = connection.getresponse()
             return response.status, json.loads(response.read())
+        except OSError as error:
+            raise AssertionError(
+                f"{method} {path}: {error!r}; {self.process.poll()}: {self.home.said()}"
+            ) from None
         finally:
             connection.close()
 

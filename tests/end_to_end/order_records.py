@@ -79,7 +79,9 @@ class OrderRecords:
         unsettled = [dict(intent) for intent in self.intents if intent["state"] == "open"]
         assert not unsettled, f"{self.account}: outcomes were never found out: {unsettled}"
         filled = {i["client_order_id"]: i for i in self.intents if i["state"] == "filled"}
-        assert len(filled) == self.count, f"{self.account}: {len(filled)} in the journal, {self.count} executed"
+        assert len(filled) == self.count, (
+            f"{self.account}: {len(filled)} in the journal, {self.count} executed"
+        )
         known = {order["client_order_id"] for order in self.executed}
         assert known <= filled.keys(), f"{self.account}: executed without an intent: {known - filled.keys()}"
         for order in self.executed:

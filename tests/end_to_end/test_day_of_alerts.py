@@ -27,7 +27,9 @@ SEED = 20_240_801
 DAY = datetime(2026, 1, 5, tzinfo=UTC)
 CONNECTIONS = 16
 
-SYMBOLS = [f"{coin}USDT" for coin in "ABE ACE AIR ALP AMP ARC ASH BAY BEE BIT COB DAM DOT ELK ELM EVE FIG FOX GEM ICE".split()]
+COINS = ["ABE", "ACE", "AIR", "ALP", "AMP", "ARC", "ASH", "BAY", "BEE", "BIT"]
+COINS += ["COB", "DAM", "DOT", "ELK", "ELM", "EVE", "FIG", "FOX", "GEM", "ICE"]
+SYMBOLS = [f"{coin}USDT" for coin in COINS]
 WEIGHTS = {"steady": Fraction("0.03"), "hasty": Fraction("0.02")}
 """All symbols together may bind a whole account, and no more. Depths are multiples of 0.1, so that blended targets
 differ by more than the engine's 0.1 % or not at all."""
@@ -84,7 +86,8 @@ def settings() -> dict[str, Any]:
     market = {
         "prices": {symbol: str(float(price_of(symbol))) for symbol in SYMBOLS},
         "instruments": {
-            symbol: {"quantity_step": str(float(step_of(symbol))), "minimum_notional": 5} for symbol in SYMBOLS
+            symbol: {"quantity_step": str(float(step_of(symbol))), "minimum_notional": 5}
+            for symbol in SYMBOLS
         },
     }
     everyone = {"plugin": "paper", "rebalance": "on_change"}
@@ -165,7 +168,9 @@ def streams(alerts: list[Alert], chance: random.Random) -> list[list[Alert]]:
     lanes: list[list[Alert]] = [[] for _ in range(CONNECTIONS)]
     for alert in alerts:
         steady = alert.source == "steady"
-        lanes[SYMBOLS.index(alert.symbol) % CONNECTIONS if steady else chance.randrange(CONNECTIONS)].append(alert)
+        lanes[SYMBOLS.index(alert.symbol) % CONNECTIONS if steady else chance.randrange(CONNECTIONS)].append(
+            alert
+        )
     for lane in lanes:
         lane.sort(key=lambda alert: alert.number + (chance.uniform(0, 40) if alert.source == "hasty" else 0))
     return lanes
@@ -249,7 +254,11 @@ async def test_ten_thousand_alerts_end_at_the_blended_targets_and_no_order_is_se
         held = {symbol: Fraction(engine.position(symbol, name)) for symbol in SYMBOLS}
         wanted = {}
         for symbol in SYMBOLS:
-            equity = sized_with(engine, name, symbol) if account.charges and held[symbol] else Fraction(account.balance)
+            equity = (
+                sized_with(engine, name, symbol)
+                if account.charges and held[symbol]
+                else Fraction(account.balance)
+            )
             assert equity <= account.balance
             wanted[symbol] = expected(account, symbol, said[symbol], equity)
         assert held == wanted, name

@@ -40,7 +40,9 @@ EPOCH = datetime(2026, 1, 5, tzinfo=UTC)
 def settings() -> dict[str, Any]:
     market = {
         "prices": {symbol: str(price) for symbol, price in PRICES.items()},
-        "instruments": {symbol: {"quantity_step": step, "minimum_notional": 5} for symbol, step in STEPS.items()},
+        "instruments": {
+            symbol: {"quantity_step": step, "minimum_notional": 5} for symbol, step in STEPS.items()
+        },
     }
     return {
         "listen": {"public": {"port": 0}, "private": {"port": 0}},
@@ -146,7 +148,9 @@ class Storm:
             while True:
                 alert = stream.next()
                 try:
-                    async with session.post(f"{base}/hooks/{stream.source}/{TOKEN}", data=alert.body) as response:
+                    async with session.post(
+                        f"{base}/hooks/{stream.source}/{TOKEN}", data=alert.body
+                    ) as response:
                         status = response.status
                         await response.read()
                 except aiohttp.ClientError as error:
@@ -172,7 +176,9 @@ class Storm:
         """Deliver what is pending, and nothing new."""
         for stream in self.streams:
             if stream.pending is not None:
-                status, answer = await asyncio.to_thread(engine.post, stream.pending.body, source=stream.source)
+                status, answer = await asyncio.to_thread(
+                    engine.post, stream.pending.body, source=stream.source
+                )
                 assert status == 200, answer
                 stream.was_kept()
 
@@ -190,9 +196,13 @@ def check_nothing_is_lost(engine: EngineProcess, streams: list[Stream]) -> None:
         possible = {*known, *([stream.pending.time] if stream.pending else [])}
         told = sources[stream.source]["signals"].get(stream.symbol)
         if told is None:
-            assert not known, f"{stream.source} {stream.symbol}: {stream.answered} were answered, none is there"
+            assert not known, (
+                f"{stream.source} {stream.symbol}: {stream.answered} were answered, none is there"
+            )
         else:
-            assert datetime.fromisoformat(told["time"]) in possible, f"{stream.source} {stream.symbol}: {told}"
+            assert datetime.fromisoformat(told["time"]) in possible, (
+                f"{stream.source} {stream.symbol}: {told}"
+            )
 
 
 def check_each_alert_was_kept_once(home: Home, streams: list[Stream]) -> None:
@@ -222,9 +232,9 @@ async def kill_at_a_random_moment(
 ) -> None:
     """Kill while it starts, while it settles what the last kill left open, or in the midst of alerts and orders."""
     engine = start(home)
-    if chance.random() < 0.2:
-        sign = chance.choice(["journal.sqlite3.lock", "journal.sqlite3-wal", "engine.json"])
-        engine.wait(lambda: (home.state / sign).exists())
+    if chance.random() < 0.25:
+        begun = [lambda: True, engine.holds_the_journal, engine.announcement]
+        engine.wait(chance.choice(begun))
         engine.kill()
         return
     engine.until_listening()
@@ -259,7 +269,13 @@ async def test_nothing_answered_is_lost_and_no_order_doubles_however_often_it_is
     records = [OrderRecords(home, name) for name in BALANCES]
     for record in records:
         record.check()
-    assert storm.statuses.keys() <= {200, 503, "ServerDisconnectedError", "ClientOSError", "ClientConnectorError"}
+    assert storm.statuses.keys() <= {
+        200,
+        503,
+        "ServerDisconnectedError",
+        "ClientOSError",
+        "ClientConnectorError",
+    }
     print(
         f"seed {seed}: {kills} kills, {sum(s.answered for s in streams)} alerts answered, {left_open} intents left "
         f"open, {sum(record.count for record in records)} orders; {dict(storm.statuses)}"
