@@ -1,0 +1,1 @@
+"""MEXC contract v1: USDT perpetuals."""
