@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from te_core.api import AuthError, Equity, MarginMode
 from te_exchange_bybit.codes import TROUBLES
-from te_exchange_ccxt.base import Row, Spending, Trouble, Venue, Window, dig, number
+from te_exchange_ccxt.base import ZERO, Row, Spending, Trouble, Venue, Window, dig, number
 
 UNIFIED = {"3", "4", "5", "6"}
 """``unifiedMarginStatus`` of unified accounts (1 is the classic one): /v5/account/info."""
@@ -84,14 +84,43 @@ class Bybit(Venue):
 
     def equity(self, balance: Row) -> Equity:
         """Take the coin's own row: ccxt's total is the wallet, without unrealised profit."""
-        coin = balance.get(self.options.settle) or {}
-        wallet = number(coin.get("total")) or number(0)
-        assert wallet is not None
-        rows = dig(balance, "info", "result", "list") or []
-        coins = [row for account in rows for row in account.get("coin", [])]
-        own: Row = next((row for row in coins if row.get("coin") == self.options.settle), {})
-        total = number(own.get("equity"))
-        return Equity(wallet=wallet, total=wallet if total is None else total, free=number(coin.get("free")))
+        found = self._coin(dig(balance, "info", "result", "list") or [])
+        return found or Equity(wallet=ZERO, total=ZERO, free=ZERO)
+
+    def pushed_equity(self, found: Row) -> Equity | None:
+        """A push has the same rows."""
+        return self._coin(found["data"])
+
+    def _coin(self, accounts: Sequence[Row]) -> Equity | None:
+        for coin in (coin for account in accounts for coin in account.get("coin", ())):
+            if coin.get("coin") == self.options.settle:
+                wallet = number(coin.get("walletBalance")) or ZERO
+                total = number(coin.get("equity"))
+                bound = [
+                    number(coin.get(key)) or ZERO for key in ("locked", "totalPositionIM", "totalOrderIM")
+                ]
+                return Equity(
+                    wallet=wallet,
+                    total=wallet if total is None else total,
+                    free=max(wallet - sum(bound), ZERO),
+                )
+        return None
+
+    def pushed(self, message: Row) -> Sequence[tuple[str, Any]]:
+        """Parse the account's topics and tickers."""
+        topic, data = str(message.get("topic", "")), message.get("data") or ()
+        if topic == "position":
+            return [("positions", [self.exchange.parse_position(row) for row in data if _is_linear(row)])]
+        if topic == "order":
+            return [("orders", [self.exchange.parse_order(row) for row in data if _is_linear(row)])]
+        if topic == "wallet":
+            return [("balance", message)]
+        if topic.startswith("tickers."):
+            symbol = self.exchange.safe_symbol(topic.partition(".")[2], None, None, "swap")
+            return [
+                ("tickers", {"symbol": symbol, "markPrice": dig(data, "markPrice")})
+            ]  # a delta: maybe none
+        return ()
 
     async def fetch_tickers(self, symbols: Sequence[str]) -> Mapping[str, Row]:
         """Read the raw list: turning six hundred rows into ccxt's structure takes 40 ms."""
@@ -99,11 +128,7 @@ class Bybit(Venue):
         wanted = {"symbol": next(iter(ids))} if len(ids) == 1 else {}
         answer = await self.exchange.public_get_v5_market_tickers({"category": "linear", **wanted})
         rows = dig(answer, "result", "list") or []
-        return {
-            ids[row["symbol"]]: {"markPrice": row.get("markPrice"), "last": row.get("lastPrice")}
-            for row in rows
-            if row.get("symbol") in ids
-        }
+        return {ids[row["symbol"]]: _prices(row) for row in rows if row.get("symbol") in ids}
 
     async def set_leverage(self, market: Row, leverage: int, margin_mode: MarginMode) -> None:
         """Set it for both sides, which is all there is."""
@@ -145,3 +170,11 @@ class Bybit(Venue):
         if reset is None:
             return super().retry_after(headers)
         return min(max(float(reset - self.exchange.milliseconds()) / 1000, 0.1), 5.0)
+
+
+def _is_linear(row: Row) -> bool:
+    return row.get("category") == "linear"
+
+
+def _prices(row: Row) -> dict[str, Any]:
+    return {"markPrice": row.get("markPrice"), "last": row.get("lastPrice")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -17,10 +18,12 @@ from te_core.api import (
     OrderRejected,
     OrderReport,
     OrderRequest,
+    OrderStatus,
     Position,
 )
 from te_exchange_ccxt.budget import Priority, priority
 from te_exchange_ccxt.connection import Connection
+from te_exchange_ccxt.live import Live
 from te_exchange_ccxt.symbols import Symbols
 from te_exchange_ccxt.trouble import Trouble
 from te_exchange_ccxt.venue import Venue
@@ -39,6 +42,7 @@ class CcxtAccount(ExchangeAccount):
         self._context = context
         self._venue = venue
         self._link = Connection(context, venue)
+        self._live = Live(venue, context.clock, context.log, lambda: self._link.listed, self._reread)
         self._puzzled: set[str] = set()
 
     # -- life
@@ -46,10 +50,18 @@ class CcxtAccount(ExchangeAccount):
     async def open(self) -> None:
         """Connect, load the markets, check credentials, account type and position mode."""
         await self._link.open()
+        if self._context.options.streams:
+            self._link.exchange.ear = self._live
+            self._live.start()
 
     async def close(self) -> None:
         """Close connections and streams."""
+        await self._live.stop()
         await self._link.close()
+
+    async def watch(self, notify: Callable[[], None]) -> None:
+        """Call ``notify`` when positions or orders change that are not of our own doing."""
+        await self._live.watch(notify)
 
     # -- reading
 
@@ -64,17 +76,31 @@ class CcxtAccount(ExchangeAccount):
         return found
 
     async def equity(self) -> Known[Equity]:
-        """Give the account's value in the settle coin."""
-        asked_at = self._context.clock.now()
-        value = await self._link.ask("equity", self._venue.fetch_equity)
-        return Known(value=value, as_of=asked_at)
+        """Give the account's value in the settle coin: as pushed, else read."""
+        return self._live.equity() or await self._read_equity()
 
     async def positions(self) -> Known[Mapping[str, Position]]:
-        """Give every position that pays in the settle coin, in one request."""
-        asked_at = self._context.clock.now()
+        """Give every position that pays in the settle coin: as pushed, else read in one request."""
+        return self._live.positions() or await self._read_positions()
+
+    async def _read_equity(self) -> Known[Equity]:
+        asked_at, sent = self._context.clock.now(), self._context.clock.monotonic()
+        value = await self._link.ask("equity", self._venue.fetch_equity)
+        self._live.memory.equity_read(value, sent)
+        return Known(value=value, as_of=asked_at)
+
+    async def _read_positions(self) -> Known[Mapping[str, Position]]:
+        asked_at, sent = self._context.clock.now(), self._context.clock.monotonic()
         symbols = await self._link.symbols()
         rows = await self._link.ask("positions", self._venue.fetch_positions)
-        return Known(value=self._parsed(rows, symbols), as_of=asked_at)
+        value = self._parsed(rows, symbols)
+        if self._live.memory.positions_read(value, sent, self._context.clock.monotonic()):
+            self._live.missed()
+        return Known(value=value, as_of=asked_at)
+
+    async def _reread(self) -> None:
+        """Read what streams build on."""
+        await asyncio.gather(self._read_positions(), self._read_equity())
 
     async def prices(self, symbols: Sequence[str]) -> Known[Mapping[str, Decimal]]:
         """Give the price of each symbol that has one, in one request."""
@@ -84,6 +110,8 @@ class CcxtAccount(ExchangeAccount):
         wanted = {symbol: str(market["symbol"]) for symbol, market in markets.items() if market is not None}
         if not wanted:
             return Known(value={}, as_of=asked_at)
+        if pushed := self._live.prices(wanted):
+            return pushed
         names = list(wanted.values())
         tickers = await self._link.ask("prices", lambda: self._venue.fetch_tickers(names))
         prices = {symbol: self._venue.price(tickers.get(name) or {}) for symbol, name in wanted.items()}
@@ -142,13 +170,23 @@ class CcxtAccount(ExchangeAccount):
         """Send one market order, once."""
         market = await self._market(order.symbol)
         contracts = self._contracts(order, market)
-        with priority(Priority.REDUCE if order.reduce_only else Priority.INCREASE):
-            row = await self._link.ask(
-                f"{order.side} {order.quantity:f} {order.symbol}",
-                lambda: self._venue.create_order(order, contracts, market),
-                sending=True,
-            )
-        return self._venue.report(order.client_order_id, row, market)
+        name, final = order.client_order_id, False
+        self._live.memory.ordering(name, order.symbol, self._context.clock.monotonic())
+        try:
+            with priority(Priority.REDUCE if order.reduce_only else Priority.INCREASE):
+                row = await self._link.ask(
+                    f"{order.side} {order.quantity:f} {order.symbol}",
+                    lambda: self._venue.create_order(order, contracts, market),
+                    sending=True,
+                )
+            report = self._venue.report(name, row, market)
+            final = report.status is not OrderStatus.OPEN
+        except (OrderRejected, NotReady):
+            final = True
+            raise
+        finally:
+            self._live.answered(order.symbol, name, final=final)
+        return report
 
     def _contracts(self, order: OrderRequest, market: Row) -> Decimal:
         """Size in contracts. ccxt would cut off what is not a multiple of the step; we refuse it."""
@@ -171,7 +209,10 @@ class CcxtAccount(ExchangeAccount):
                 lambda: self._venue.find_order(client_order_id, market),
                 absent=Trouble.NOT_FOUND,
             )
-        return None if row is None else self._venue.report(client_order_id, row, market)
+        report = None if row is None else self._venue.report(client_order_id, row, market)
+        final = report is not None and report.status is not OrderStatus.OPEN
+        self._live.answered(symbol, client_order_id, final=final)
+        return report
 
     async def _market(self, symbol: str) -> Row:
         market = (await self._link.symbols()).market(symbol)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from json import loads
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -32,60 +32,103 @@ class Answer:
     text: str
 
 
+class Ear(Protocol):
+    """Who listens to the streams."""
+
+    def message(self, url: str, message: Any) -> None:
+        """A message came, pongs included."""
+
+    def resolved(self, message_hash: str, result: Any) -> None:
+        """ccxt made a result of a message, under its own name for it."""
+
+    def lose(self, url: str) -> None:
+        """The connection is gone."""
+
+
 last_answer: ContextVar[Answer | None] = ContextVar("te_exchange_ccxt_last_answer", default=None)
+
+
+if TYPE_CHECKING:
+    Base = Any
+else:
+    Base = object
+
+
+class Wiring(Base):  # type: ignore[misc]  # it is mixed into ccxt's classes, which are known at run time only
+    """Our wiring of ccxt's class. Whoever uses a client sets ``purse`` and ``ear``."""
+
+    number = str
+    purse: Purse | None = None
+    spending: Callable[[str, str], Mapping[str, int]]
+    ear: Ear | None = None
+
+    def on_json_response(self, text: str) -> Any:
+        """Keep fractions as they stand: a float would round what has more than 15 digits."""
+        return loads(text, parse_float=str)
+
+    async def fetch2(self, path: str, api: Any = "public", method: str = "GET", *args: Any, **kw: Any) -> Any:
+        """Wait for the budget before the request is signed, so that its time is fresh when it leaves."""
+        last_answer.set(None)
+        if self.purse is not None:
+            await self.purse.take(self.spending(method, path))
+        return await super().fetch2(path, api, method, *args, **kw)
+
+    async def fetch(self, url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
+        """Refuse what is not JSON: ccxt hands HTML and broken JSON on as a text."""
+        found = await super().fetch(url, method, headers, body)
+        if isinstance(found, str | bytes) or found is None:
+            raise BadResponse()(f"not JSON: {str(found)[:80]!r}")
+        return found
+
+    def handle_errors(
+        self, code: int, reason: str, url: str, method: str, headers: Any, body: str, *rest: Any
+    ) -> Any:
+        """Remember the answer for whoever translates the error."""
+        lowered = {str(name).lower(): str(value) for name, value in (headers or {}).items()}
+        last_answer.set(Answer(code, lowered, body or ""))
+        return super().handle_errors(code, reason, url, method, headers, body, *rest)
+
+    def client(self, url: str) -> Any:
+        """Listen in on what ccxt resolves: between two awaits of ``watch_*`` it would drop pushes."""
+        found = super().client(url)
+        if self.ear is not None and "resolve" not in vars(found):
+            found.resolve = partial(_resolve, self.ear, found.resolve)
+        return found
+
+    def handle_message(self, client: Any, message: Any) -> None:
+        """Let errors inside message handlers reach whoever waits; ccxt loses those of some exchanges."""
+        if self.ear is not None:
+            self.ear.message(client.url, message)
+        try:
+            super().handle_message(client, message)
+        except BaseError() as error:
+            client.reject(error)
+
+    def on_close(self, client: Any, code: Any) -> None:
+        """Tell that a stream ended."""
+        if self.ear is not None:
+            self.ear.lose(client.url)
+        super().on_close(client, code)
+
+    def on_error(self, client: Any, error: Any) -> None:
+        """Tell that a stream broke."""
+        if self.ear is not None:
+            self.ear.lose(client.url)
+        super().on_error(client, error)
 
 
 @cache  # ccxt keeps tables per class: one class per exchange, however many accounts
 def wired(base: Any) -> Any:
-    """Give ccxt's class with our wiring; ``connect`` sets ``purse``, ``spending`` and ``heard``."""
-
-    class Wired(base):  # type: ignore[misc]  # ccxt's classes are only known at run time
-        number = str
-        purse: Purse | None = None
-        spending: Callable[[str, str], Mapping[str, int]]
-        heard: Callable[[str], None]
-
-        def on_json_response(self, text: str) -> Any:
-            """Keep fractions as they stand: a float would round what has more than 15 digits."""
-            return loads(text, parse_float=str)
-
-        async def fetch2(
-            self, path: str, api: Any = "public", method: str = "GET", *args: Any, **kw: Any
-        ) -> Any:
-            """Wait for the budget before the request is signed, so that its time is fresh when it leaves."""
-            last_answer.set(None)
-            if self.purse is not None:
-                await self.purse.take(self.spending(method, path))
-            return await super().fetch2(path, api, method, *args, **kw)
-
-        async def fetch(self, url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
-            """Refuse what is not JSON: ccxt hands HTML and broken JSON on as a text."""
-            found = await super().fetch(url, method, headers, body)
-            if isinstance(found, str | bytes) or found is None:
-                raise BadResponse()(f"not JSON: {str(found)[:80]!r}")
-            return found
-
-        def handle_errors(
-            self, code: int, reason: str, url: str, method: str, headers: Any, body: str, *rest: Any
-        ) -> Any:
-            """Remember the answer for whoever translates the error."""
-            lowered = {str(name).lower(): str(value) for name, value in (headers or {}).items()}
-            last_answer.set(Answer(code, lowered, body or ""))
-            return super().handle_errors(code, reason, url, method, headers, body, *rest)
-
-        def handle_message(self, client: Any, message: Any) -> None:
-            """Let errors inside message handlers reach whoever waits; ccxt loses those of some exchanges."""
-            self.heard(client.url)
-            try:
-                super().handle_message(client, message)
-            except BaseError() as error:
-                client.reject(error)
-
-    Wired.__name__ = base.__name__
-    return Wired
+    """Give ccxt's class with our wiring."""
+    return type(base.__name__, (Wiring, base), {})
 
 
-def connect(venue: Venue, base: Any, heard: Callable[[str], None]) -> Any:
+def _resolve(ear: Ear, resolve: Callable[[Any, Any], Any], result: Any, message_hash: Any = None) -> Any:
+    ear.resolved(str(message_hash), result)
+    return resolve(result, message_hash)
+
+
+def connect(venue: Venue, base: Any) -> Any:
     """Make the client and give it to the venue; its ``purse`` is set once its addresses are known."""
     exchange = wired(base)(
         {
@@ -100,7 +143,7 @@ def connect(venue: Venue, base: Any, heard: Callable[[str], None]) -> Any:
     exchange.has["fetchCurrencies"] = False
     exchange.timeout_on_exit = 0
     exchange.streaming = {**exchange.streaming, "keepAlive": PING_STREAM}
-    exchange.spending, exchange.heard = venue.spending, heard
+    exchange.spending = venue.spending
     venue.exchange = exchange
     if venue.options.test is not None:
         venue.to_test_host()

@@ -16,6 +16,7 @@ from te_exchange_ccxt.shared import Shared, fingerprint, shared
 from te_exchange_ccxt.symbols import Symbols
 from te_exchange_ccxt.trouble import Fate, Trouble
 from te_exchange_ccxt.venue import Venue
+from te_exchange_ccxt.wire import NONSENSE
 
 T = TypeVar("T")
 
@@ -24,14 +25,6 @@ IDLE = 25.0
 """Seconds without a request after which a connection is kept alive by a small one."""
 SKEW_ADJUSTED, SKEW_TOLD = 500.0, 2000.0
 """Milliseconds of clock skew above which requests are dated on the exchange's clock, and the operator is told."""
-
-NONSENSE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
-"""What ccxt raises over an answer that is not what it should be (HTML, truncated or foreign JSON)."""
-
-
-def _deaf(url: str) -> None:
-    """Nobody listens yet."""
-    del url
 
 
 class Connection:
@@ -47,7 +40,6 @@ class Connection:
         self._symbols = Symbols((), "")
         self._asked_at = 0.0
         self._warmth: asyncio.Task[None] | None = None
-        self.heard: Callable[[str], None] = _deaf
 
     @property
     def exchange(self) -> Any:
@@ -60,7 +52,7 @@ class Connection:
         """Connect; adjust to the exchange's clock; load the markets; let the venue check the account."""
         venue = self._venue
         base = await exchange_class(venue.exchange_id)
-        self._exchange = connect(venue, base, self._hear)
+        self._exchange = connect(venue, base)
         identity = "|".join((venue.exchange_id, *sorted(addresses(self._exchange))))
         self._shared = shared(identity, self._context.clock, self._context.log)
         owner = fingerprint(venue.options.secret_of("api_key"))
@@ -69,9 +61,6 @@ class Connection:
         await self.symbols()
         await self.ask("checking the account", venue.check)
         self._warmth = asyncio.create_task(self._keep_warm())
-
-    def _hear(self, url: str) -> None:
-        self.heard(url)
 
     async def close(self) -> None:
         """Let go of everything."""
@@ -100,6 +89,11 @@ class Connection:
 
     async def _fetch_markets(self) -> list[Market]:
         return await self.ask("instruments", self._venue.fetch_markets)
+
+    @property
+    def listed(self) -> Symbols:
+        """The symbols as last read."""
+        return self._symbols
 
     def expire_markets(self) -> None:
         """Have the markets read again before their next use."""

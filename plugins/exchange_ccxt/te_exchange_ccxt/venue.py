@@ -323,9 +323,31 @@ class Venue:
         tickers: Mapping[str, Row] = await self.exchange.watch_tickers(list(symbols))
         return tickers
 
-    def private_stream(self, url: str) -> bool:
-        """Tell whether a WebSocket address carries the account's own channels."""
-        return "private" in url.lower()
+    def streams_at(self, url: str) -> tuple[bool, ...]:
+        """Tell what a WebSocket address carries: True the account's own channels, False prices; or both."""
+        return ("private" in url.lower(),)
+
+    def pushed(self, message: Row) -> Sequence[tuple[str, Any]] | None:
+        """Parse one raw message: (kind, ccxt's structures) of what it tells, empty for pongs and the like.
+
+        None, the default, leaves it to what ccxt resolves for ``watch_*``. Parsing it here loses nothing: ccxt
+        keeps only the last of several pushes that arrive together.
+        """
+        del message
+        return None
+
+    def kind_resolved(self, message_hash: str) -> str | None:
+        """Tell what ccxt resolved, by its name for it."""
+        name = message_hash.lower()
+        kinds = {"position": "positions", "orderbook": None, "order": "orders", "balance": "balance"}
+        for part, kind in {**kinds, "ticker": "tickers"}.items():
+            if part in name:
+                return kind
+        return None
+
+    def pushed_equity(self, found: Row) -> Equity | None:
+        """Parse a pushed balance; None when it does not tell the settle coin."""
+        return self.equity(found) if found.get(self.options.settle) else None
 
 
 def _camel(name: str) -> str:

@@ -33,3 +33,7 @@ def dig(row: object, *keys: str) -> Any:
     for key in keys:
         row = row.get(key) if isinstance(row, Mapping) else None
     return row
+
+
+NONSENSE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What ccxt raises over an answer that is not what it should be (HTML, truncated or foreign JSON)."""
