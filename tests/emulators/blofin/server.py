@@ -15,10 +15,11 @@ from tests.emulators.blofin.unknowns import Unknowns
 from tests.emulators.core import errors
 from tests.emulators.core.clock import ExchangeClock
 from tests.emulators.core.credentials import ApiKey
-from tests.emulators.core.exchange import Exchange, Rules
+from tests.emulators.core.exchange import Exchange
 from tests.emulators.core.faults import FaultScript
 from tests.emulators.core.limits import RateLimits, Standing, Window
 from tests.emulators.core.market import Quote
+from tests.emulators.core.rules import Rules
 from tests.emulators.samples import response
 from tests.emulators.wire.call import Call, Reply, Route, json_reply
 from tests.emulators.wire.server import WireServer
