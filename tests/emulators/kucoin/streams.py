@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tests.emulators.core.events import Event, Topic
 from tests.emulators.core.market import Quote
 from tests.emulators.core.order import Execution, Order, OrderStatus
+from tests.emulators.core.position import Position
 from tests.emulators.kucoin import positions
 from tests.emulators.kucoin.market import best_prices, ticker
 from tests.emulators.kucoin.wallet import wallet_change
@@ -95,13 +96,7 @@ class KucoinStream(Stream):
         elif event.order is not None:
             self._on_order(event.order, event.at_ms)
         elif event.position is not None:
-            changed = {
-                **positions.row(self.server.exchange, event.position),
-                "changeReason": "positionChange",
-            }
-            self._data(
-                Topic.POSITION, f"{POSITION}:{event.position.symbol}", "position.change", changed, POSITIONS
-            )
+            self._on_position(event.position)
         elif event.topic is Topic.WALLET:
             change = wallet_change(self.server.exchange, self.account, event.sequence)
             self._data(Topic.WALLET, WALLET, "walletBalance.change", change)
@@ -117,6 +112,14 @@ class KucoinStream(Stream):
             "timestamp": now // 10**6,
         }
         self._data(Topic.TICKER, f"{MARK}:{quote.symbol}", "mark.index.price", figures)
+
+    def _on_position(self, position: Position) -> None:
+        topic = f"{POSITION}:{position.symbol}"
+        if POSITIONS in self.topics and not self.server.topics_by_symbol:
+            topic = POSITIONS
+        changed = {**positions.row(self.server.exchange, position), "changeReason": "positionChange"}
+        if topic in self.topics or POSITIONS in self.topics:
+            self._send(Topic.POSITION, topic, "position.change", changed)
 
     def _on_order(self, order: Order, at_ms: int, execution: Execution | None = None) -> None:
         kind = order_message(order, execution)
@@ -141,8 +144,8 @@ class KucoinStream(Stream):
             Topic.EXECUTION if data["type"] == "match" else Topic.ORDER, topic, "symbolOrderChange", data
         )
 
-    def _data(self, kind: Topic, topic: str, subject: str, data: dict[str, Any], instead: str = "") -> None:
-        if topic in self.topics or instead in self.topics:
+    def _data(self, kind: Topic, topic: str, subject: str, data: dict[str, Any]) -> None:
+        if topic in self.topics:
             self._send(kind, topic, subject, data)
 
     def _send(self, kind: Topic, topic: str, subject: str, data: dict[str, Any]) -> None:

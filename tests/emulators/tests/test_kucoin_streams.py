@@ -83,17 +83,29 @@ async def test_accounts_hear_only_of_themselves() -> None:
             assert (await mine.next())["data"]["clientOid"] == "mine"
 
 
-async def test_positions_of_all_contracts_or_of_one() -> None:
+async def test_positions_of_one_contract() -> None:
     async with client() as kucoin, stream(kucoin) as socket:
         await socket.subscribe("/contract/position:ETHUSDTM", private=True)
         await kucoin.order()
         await kucoin.order(clientOid="c2", symbol="ETHUSDTM")
         pushed = await socket.next()
         assert (pushed["topic"], pushed["data"]["currentQty"]) == ("/contract/position:ETHUSDTM", 1)
+
+
+@pytest.mark.parametrize("by_symbol", [False, True])
+async def test_positions_of_all_contracts(by_symbol: bool) -> None:
+    async with client() as kucoin, stream(kucoin) as socket:
+        kucoin.emulator.topics_by_symbol = by_symbol
         await socket.subscribe("/contract/positionAll", private=True)
+        await kucoin.order()
         await kucoin.order(clientOid="c3", side="sell")
-        pushed = await socket.until(topic="/contract/position:XBTUSDTM")
-        assert (pushed["data"]["currentQty"], pushed["data"]["isOpen"]) == (0, False)
+        pushes = [await socket.next() for _ in range(2)]
+        topic = "/contract/position:XBTUSDTM" if by_symbol else "/contract/positionAll"
+        assert [push["topic"] for push in pushes] == [topic, topic]
+        assert [(push["data"]["currentQty"], push["data"]["isOpen"]) for push in pushes] == [
+            (1, True),
+            (0, False),
+        ]
 
 
 async def test_tickers_come_at_once_and_with_every_change() -> None:
