@@ -1,11 +1,11 @@
-"""Every statement that writes entries. They are made once, so that the database layer compiles them once."""
+"""Every statement that writes entries. They are made once, and compiled once."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Executable, Table, bindparam, delete, insert, select, update
+from sqlalchemy import Table, UpdateBase, bindparam, delete, insert, select, update
 
 from te_core.journal import tables
 from te_core.journal.database import upsert
@@ -24,7 +24,7 @@ class Statement:
     what is wrong otherwise.
     """
 
-    sql: Executable
+    sql: UpdateBase
     lane: str
     newest: tuple[str, ...] = ()
     exact: str = ""

@@ -13,14 +13,23 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from te_core.errors import JournalError
-from te_core.journal.database import blames_entry, explained
+from te_core.journal.database import Prepared, blames_entry, explained
 from te_core.journal.entries import Writes
 from te_core.journal.statements import Row, Statement
 
 Done = asyncio.Future[None]
 Work = tuple[Writes, Done]
 Outcome = tuple[Done, JournalError | None]
-UNFIT = (SQLAlchemyError, JournalError, TypeError, ValueError, ArithmeticError, RecursionError)
+UNFIT = (
+    SQLAlchemyError,
+    JournalError,
+    TypeError,
+    ValueError,
+    ArithmeticError,
+    LookupError,
+    AttributeError,
+    RecursionError,
+)
 """What an entry that cannot be kept, or a database that cannot keep it, raises."""
 
 
@@ -30,6 +39,7 @@ class Committer:
     def __init__(self, connection: Connection, path: Path) -> None:
         self.connection = connection
         self._path = path
+        self._prepared: dict[Statement, Prepared] = {}
 
     def commit(self, batch: Sequence[Work]) -> list[Outcome]:
         """Make a batch durable. Where an entry is unfit, the batch is split until it is alone."""
@@ -45,11 +55,17 @@ class Committer:
     def _execute(self, writes: Iterable[tuple[Statement, Row]]) -> None:
         with self.connection.begin():
             for statement, rows in grouped(writes):
-                result = self.connection.execute(statement.sql, rows)
-                if statement.exact and result.rowcount != len(rows):
+                changed = self._prepare(statement, rows[0]).execute(self.connection, rows)
+                if statement.exact and changed != len(rows):
                     raise JournalError(
                         f"{', '.join(row[statement.exact] for row in rows)}: {statement.refusal}"
                     )
+
+    def _prepare(self, statement: Statement, example: Row) -> Prepared:
+        prepared = self._prepared.get(statement)
+        if prepared is None:
+            prepared = self._prepared[statement] = Prepared(statement.sql, self.connection, example)
+        return prepared
 
 
 def grouped(writes: Iterable[tuple[Statement, Row]]) -> list[tuple[Statement, list[Row]]]:
