@@ -171,6 +171,7 @@ class WireServer(Processing):
 
     async def _unknown(self, request: web.Request) -> web.StreamResponse:
         call = await self._call(request, "unknown")
+        self._count(call)
         error = errors.UnknownRoute(f"{request.method} {request.path}")
         return _response(self.failure(call, error))
 
