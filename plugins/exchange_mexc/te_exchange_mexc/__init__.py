@@ -1,0 +1,1 @@
+"""MEXC accounts: USDT perpetuals."""

@@ -1,0 +1,44 @@
+"""Offers MEXC to the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import ClassVar, Literal
+
+from te_core.api import Capabilities, ExchangeSpec, hookimpl
+from te_exchange_ccxt.base import CcxtOptions, account_factory
+from te_exchange_mexc.venue import Mexc
+
+
+class MexcOptions(CcxtOptions):
+    """What ``[accounts.<name>]`` with ``plugin = "mexc"`` may say."""
+
+    title: ClassVar[str] = "MEXC"
+
+    market_order_type: Literal[5, 6] = 5
+    """By MEXC's documentation 5 is "market" and 6, which other clients send, "convert to the current price"."""
+
+
+CAPABILITIES = Capabilities(
+    # A request is taken until 10 s after its time, by a clock that ours is kept within half a second of.
+    settle_after=timedelta(seconds=12),
+    leverage_in_order=True,
+    private_stream=True,
+    # What becomes of a second order with one externalOid is documented for batches only.
+    duplicate_ids_refused=False,
+)
+
+MEXC = ExchangeSpec(
+    name="mexc",
+    settings=MexcOptions,
+    factory=account_factory(Mexc),
+    capabilities=CAPABILITIES,
+    summary="MEXC: USDT perpetuals",
+)
+
+
+@hookimpl
+def te_exchanges() -> Iterable[ExchangeSpec[MexcOptions]]:
+    """Offer the exchange named ``mexc``."""
+    yield MEXC

@@ -1,0 +1,211 @@
+"""What is special about MEXC: contract v1, where margin mode and leverage travel in each order.
+
+https://www.mexc.com/api-docs/futures/integration-guide
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from te_core.api import Equity, MarginMode, OrderRequest
+from te_exchange_ccxt.base import Row, Spending, Trouble, Venue, Window, dig, number
+from te_exchange_mexc.codes import ENDINGS, TROUBLES
+
+if TYPE_CHECKING:  # the options belong to the plugin, which offers the venue
+    from te_exchange_mexc.plugin import MexcOptions
+
+OPEN_TYPES = {MarginMode.ISOLATED: 1, MarginMode.CROSS: 2}
+ONE_WAY = 2
+INVALID = "5"
+"""State of an order that was accepted and then rejected; ccxt does not translate it."""
+PATHS = (
+    *("order/create", "order/external/{symbol}/{external_oid}", "account/assets", "position/open_positions"),
+    *("position/change_leverage", "position/position_mode", "ticker", "ping"),
+)
+"""Endpoints that we use; each has a limit of its own."""
+
+
+def data(answer: Any, kind: type = object) -> Any:
+    """Unwrap an answer: ccxt takes a failure with code 0, and a missing list, for an empty success."""
+    found = answer.get("data")
+    if answer.get("success") is not True or not isinstance(found, kind):
+        raise ValueError(f"MEXC answered without what was asked for: {str(answer)[:120]}")
+    return found
+
+
+class Mexc(Venue):
+    """A MEXC account. Sizes are in whole contracts; a position's id names it when it is reduced or changed."""
+
+    exchange_id: str = "mexc"
+    options: MexcOptions
+    troubles: ClassVar[Mapping[str, Trouble]] = TROUBLES
+    code_keys: ClassVar[Sequence[str]] = ("code",)
+    streamed: ClassVar[frozenset[str]] = frozenset({"orders", "balance", "tickers"})
+    windows: ClassVar[Sequence[Window]] = (
+        Window("detail", 1, 5.0, per_address=True),
+        *(Window(path, 20, 2.0, per_address="/" not in path) for path in PATHS),
+    )
+
+    held: Mapping[str, Row] = MappingProxyType({})
+    """Open positions as last read, by MEXC's symbol."""
+    logged_in: Any = None
+    """The WebSocket connection whose login was confirmed."""
+
+    async def fetch_markets(self) -> list[dict[str, Any]]:
+        """Read the contracts only: ccxt would read the spot markets too."""
+        markets: list[dict[str, Any]] = await self.exchange.fetch_swap_markets()
+        if not markets:
+            raise ValueError("MEXC answered without contracts")
+        return markets
+
+    def tradable(self, market: Row) -> bool:
+        """Tell whether orders through the API are allowed, which MEXC decides by contract."""
+        return super().tradable(market) and dig(market, "info", "apiAllowed") is not False
+
+    # -- the account
+
+    async def check(self) -> None:
+        """Check credentials and position mode."""
+        if data(await self.exchange.contract_private_get_position_position_mode(), int) != ONE_WAY:
+            self.refuse_hedge_mode()
+        await self.fetch_equity()
+
+    async def fetch_equity(self) -> Equity:
+        """Read the settle coin's row: ccxt's total leaves position margin and profit out."""
+        assets = data(await self.exchange.contract_private_get_account_assets(), list)
+        coin: Row = next((row for row in assets if row.get("currency") == self.options.settle), {})
+        total, profit = number(coin.get("equity")), number(coin.get("unrealized"))
+        if total is None or profit is None:
+            raise ValueError(f"MEXC tells no equity in {self.options.settle}")
+        return Equity(wallet=total - profit, total=total, free=number(coin.get("availableBalance")))
+
+    def pushed_equity(self, found: Row) -> Equity | None:
+        """Find none: a push leaves out what a read tells."""
+        del found
+        return None
+
+    async def fetch_positions(self) -> Sequence[Row]:
+        """Read all positions and remember their ids."""
+        held = data(await self.exchange.contract_private_get_position_open_positions(), list)
+        self.held = {str(row["symbol"]): row for row in held if number(row["holdVol"])}
+        found: Sequence[Row] = self.exchange.parse_positions(held)
+        return found
+
+    async def fetch_tickers(self, symbols: Sequence[str]) -> Mapping[str, Row]:
+        """Read the raw list: turning eight hundred rows into ccxt's structure takes 40 ms."""
+        ids = {str(self.exchange.market(symbol)["id"]): symbol for symbol in symbols}
+        if len(ids) == 1:
+            answer = await self.exchange.contract_public_get_ticker({"symbol": next(iter(ids))})
+            return {symbols[0]: _ticker(data(answer, dict))}
+        listed = data(await self.exchange.contract_public_get_ticker(), list)
+        return {ids[row["symbol"]]: _ticker(row) for row in listed if row["symbol"] in ids}
+
+    async def set_leverage(self, market: Row, leverage: int, margin_mode: MarginMode) -> None:
+        """Change an open position's leverage; a flat symbol gets it, like the margin mode, with its next order."""
+        del margin_mode
+        if market["id"] not in self.held:
+            await self.fetch_positions()
+        if held := self.held.get(market["id"]):
+            change = {"positionId": held["positionId"], "leverage": leverage}
+            data(await self.exchange.contract_private_post_position_change_leverage(change))
+
+    async def set_margin_mode(self, market: Row, margin_mode: MarginMode) -> None:
+        """Leave it to the next order."""
+
+    # -- orders
+
+    def order_params(self, order: OrderRequest, market: Row) -> dict[str, Any]:
+        """State type, margin mode and leverage; and which position is to be reduced."""
+        params = {
+            **super().order_params(order, market),
+            "type": self.options.market_order_type,
+            "openType": OPEN_TYPES[order.margin_mode],
+            "leverage": order.leverage,
+            "positionMode": ONE_WAY,
+        }
+        if order.reduce_only and (held := self.held.get(market["id"])):
+            params |= {"positionId": held["positionId"], "openType": held["openType"]}
+        return params
+
+    async def create_order(self, order: OrderRequest, contracts: Decimal, market: Row) -> Row:
+        """Send one market order. Contracts are whole numbers, which ccxt would send as floats."""
+        params = {**self.order_params(order, market), "vol": int(contracts)}
+        placed: Row = await self.exchange.create_order(
+            market["symbol"], "market", order.side.value, self.amount(contracts), None, params
+        )
+        if not placed.get("id"):
+            raise ValueError("MEXC acknowledged no order")
+        return placed
+
+    async def find_order(self, client_order_id: str, market: Row) -> Row | None:
+        """Ask by ``externalOid``. Unknown ones are answered with 2040, or with a success without data."""
+        which = {"symbol": market["id"], "external_oid": client_order_id}
+        found = data(await self.exchange.contract_private_get_order_external_symbol_external_oid(which))
+        return None if found is None else self._order(found)
+
+    def _order(self, row: Row) -> Row:
+        order: Row = {**self.exchange.parse_order(row), "clientOrderId": row.get("externalOid")}
+        return {**order, "status": "rejected"} if str(row.get("state")) == INVALID else order
+
+    def order_reason(self, row: Row) -> str:
+        """Translate the ``errorCode`` of an order that was accepted first."""
+        code = dig(row, "info", "errorCode")
+        return ENDINGS.get(code, f"errorCode {code}") if code else super().order_reason(row)
+
+    # -- limits and errors
+
+    def spending(self, method: str, path: str) -> Spending:
+        """Count each endpoint on its own: 20 in 2 s, and the list of contracts once in 5 s."""
+        del method
+        return {path: 1} if path in (*PATHS, "detail") else {}
+
+    def trouble(self, code: str, text: str) -> Trouble | None:
+        """Tell maintenance from internal errors, which have the same code."""
+        maintenance = code == "500" and "maintenance" in text.lower()
+        return Trouble.MAINTENANCE if maintenance else super().trouble(code, text)
+
+    # -- streams: one connection for everything; after its login orders and balance are pushed without asking
+
+    async def watch_tickers(self, symbols: Sequence[str]) -> Mapping[str, Row]:
+        """Follow each symbol on its own: the list of all has eight hundred rows a second."""
+        rows = await asyncio.gather(*(self.exchange.watch_ticker(symbol) for symbol in symbols))
+        return dict(zip(symbols, rows, strict=True))
+
+    def streams_at(self, url: str) -> tuple[bool, ...]:
+        """Count the account's channels only once the login was confirmed."""
+        return (
+            (True, False) if self.logged_in and self.logged_in is self.exchange.clients.get(url) else (False,)
+        )
+
+    def pushed(self, message: Row) -> Sequence[tuple[str, Any]] | None:
+        """Parse pushes, and the answers to logins, which ccxt ignores."""
+        found = message.get("data")
+        match message.get("channel"):
+            case "rs.login":
+                self.logged_in = self._stream
+            case "rs.error":
+                self._refused(str(found))
+            case "push.personal.order":
+                return [("orders", self._order(found or {}))]
+            case "push.ticker":
+                symbol = self.exchange.safe_symbol(message.get("symbol"), None, None, "swap")
+                return [("tickers", {"symbol": symbol, **_ticker(found or {})})]
+        return ()
+
+    @property
+    def _stream(self) -> Any:
+        return self.exchange.clients[self.exchange.urls["api"]["ws"]["swap"]]
+
+    def _refused(self, text: str) -> None:
+        """Let whoever waits know: ccxt would wait for ever, and never ask again on this connection."""
+        self.logged_in = None
+        self._stream.subscriptions.clear()
+        self._stream.reject(ValueError(f"MEXC refused a login or subscription: {text}"))
+
+
+def _ticker(row: Row) -> dict[str, Any]:
+    return {"markPrice": row.get("fairPrice"), "last": row.get("lastPrice")}
