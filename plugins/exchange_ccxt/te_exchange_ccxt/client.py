@@ -130,7 +130,7 @@ def _resolve(ear: Ear, resolve: Callable[[Any, Any], Any], result: Any, message_
 
 def connect(venue: Venue, base: Any) -> Any:
     """Make the client and give it to the venue; its ``purse`` is set once its addresses are known."""
-    exchange = wired(base)(
+    exchange = wired(venue.mended(base))(
         {
             "enableRateLimit": False,
             "timeout": TIMEOUT,

@@ -68,6 +68,10 @@ class Venue:
         names = {"apiKey": "api_key", "secret": "secret", "password": "password"}
         return {theirs: self.options.secret_of(ours) for theirs, ours in names.items()}
 
+    def mended(self, base: Any) -> Any:
+        """Give ccxt's class, or a subclass that mends it. Cache that: ccxt keeps tables per class."""
+        return base
+
     def to_test_host(self) -> None:
         """Point the fresh client at the host that ``options.test`` names. The default takes ccxt's sandbox."""
         if not self.exchange.urls.get("test"):
