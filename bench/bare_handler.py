@@ -1,0 +1,99 @@
+"""What a durable answer costs at least: an aiohttp handler that appends each body to a file, and nothing else.
+
+Bodies that arrive while a sync to disk runs share the next one. ``python -m bench.bare_handler PORT FILE``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from queue import Empty, SimpleQueue
+
+from aiohttp import web
+
+from bench.engine_process import ROOT, free_ports
+
+Work = tuple[bytes, asyncio.Future[None]]
+
+
+class DurableFile:
+    """Appends in a thread; a future resolves when its bytes are on the disk."""
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self._queue: SimpleQueue[Work] = SimpleQueue()
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def append(self, body: bytes) -> asyncio.Future[None]:
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[None] = loop.create_future()
+        self._queue.put((body, done))
+        return done
+
+    def _run(self) -> None:
+        while True:
+            batch = [self._queue.get()]
+            try:
+                while True:
+                    batch.append(self._queue.get_nowait())
+            except Empty:
+                pass
+            os.write(self._descriptor, b"".join(body + b"\n" for body, _ in batch))
+            os.fdatasync(self._descriptor)
+            batch[0][1].get_loop().call_soon_threadsafe(_resolve, [done for _, done in batch])
+
+
+def _resolve(waiting: list[asyncio.Future[None]]) -> None:
+    for done in waiting:
+        if not done.done():
+            done.set_result(None)
+
+
+def site(path: Path) -> web.Application:
+    """Build the one-route site."""
+    file = DurableFile(path)
+
+    async def take(request: web.Request) -> web.Response:
+        await file.append(await request.read())
+        return web.Response(text='{"status": "accepted"}', content_type="application/json")
+
+    made = web.Application()
+    made.router.add_post("/hooks/{source}/{token}", take)
+    return made
+
+
+@contextmanager
+def bare_handler(folder: Path) -> Iterator[tuple[int, int]]:
+    """Run it in a process of its own; gives its port and process id."""
+    (port,) = free_ports(1)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bench.bare_handler", str(port), str(folder / "bare.log")], cwd=ROOT
+    )
+    try:
+        _await_listening(port)
+        yield port, process.pid
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _await_listening(port: int) -> None:
+    import socket
+
+    for _ in range(1000):
+        with socket.socket() as looking:
+            if looking.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.01)
+    raise SystemExit("the bare handler did not start")
+
+
+if __name__ == "__main__":
+    web.run_app(site(Path(sys.argv[2])), host="127.0.0.1", port=int(sys.argv[1]), access_log=None, print=None)
