@@ -1,0 +1,36 @@
+"""Bybit passes the suite that every exchange passes, through ccxt and over HTTP, with and without streams."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from te_core.settings.schema import EngineSettings
+from te_core.testing.conformance import ExchangeConformance
+from te_exchange_bybit.plugin import BYBIT, CAPABILITIES
+from tests.emulators.conformance import EmulatedVenue
+
+pytestmark = pytest.mark.real_clock
+
+
+class TestBybit(ExchangeConformance):
+    capabilities = CAPABILITIES
+    engine = EngineSettings(resync=timedelta(seconds=0.5))
+
+    def make_venue(self, folder: Path) -> EmulatedVenue:
+        return venue(folder, streams=False)
+
+
+class TestBybitWithStreams(TestBybit):
+    def make_venue(self, folder: Path) -> EmulatedVenue:
+        return venue(folder, streams=True)
+
+
+def venue(folder: Path, *, streams: bool) -> EmulatedVenue:
+    symbols = ("BTCUSDT", "SOLUSDT", "ETHUSDT", "DOGEUSDT")
+    return EmulatedVenue(
+        "bybit", BYBIT, folder, options={"streams": streams}, symbols=symbols, balance=Decimal(4_600_000)
+    )

@@ -1,0 +1,186 @@
+"""An emulated exchange as the conformance suite's venue: any plugin, through its own client, over loopback."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from loguru import logger
+
+from te_core.api import AccountContext, ExchangeAccount, ExchangeSpec, Instrument, Side
+from te_core.clock import SystemClock
+from te_core.testing.venue import Ability, Execution, Venue
+from tests.emulators.core import errors, settings
+from tests.emulators.core.faults import Fault, FaultKind
+from tests.emulators.core.modes import MarginMode
+from tests.emulators.venues import server
+from tests.emulators.wire.server import WireServer
+
+OURS = "7e"
+"""How the engine's client order ids begin."""
+
+
+class EmulatedVenue(Venue):
+    """One emulated exchange with one account.
+
+    ``name`` as in ``venues.VENUES``; ``options`` are the account's settings beside url and credentials. ``symbols``
+    are the engine's. Choose ``balance`` so that 0.4 of it is above the largest market order of a later symbol (E09),
+    but 0.8 of it below that of the first two.
+    """
+
+    abilities = frozenset(Ability)
+
+    def __init__(
+        self,
+        name: str,
+        spec: ExchangeSpec[Any],
+        folder: Path,
+        *,
+        options: Mapping[str, object] | None = None,
+        symbols: Sequence[str] = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "DOGEUSDT"),
+        balance: Decimal = Decimal(100_000),
+        margin_mode: MarginMode = MarginMode.ISOLATED,
+        prepare: Callable[[WireServer], None] = lambda server: None,
+    ) -> None:
+        self.clock = SystemClock()
+        self.symbols = symbols
+        self.server = server(name, balance=balance)
+        self._spec = spec
+        self._options = dict(options or {})
+        self._folder = folder
+        self._serving: asyncio.Task[None] | None = None
+        self._started = asyncio.Event()
+        self.owner = self.server.exchange.accounts["main"]
+        self.owner.default_margin_mode = margin_mode
+        prepare(self.server)
+
+    # -- the account's side
+
+    def connect(self) -> ExchangeAccount:
+        """Give a new connection; the server starts with the first one and ends with the event loop."""
+        return _Late(self._connect)
+
+    async def _connect(self) -> ExchangeAccount:
+        if self._serving is None:
+            self._serving = asyncio.create_task(self._serve())
+        await self._started.wait()
+        keys = {"api_key": "K", "secret": "S", "password": "P"}
+        given = {"url": self.server.url, "ws_url": self.server.ws_url, **keys, **self._options}
+        return self._spec.factory(
+            AccountContext(
+                name="venue",
+                options=self._spec.settings.model_validate(given),
+                clock=self.clock,
+                log=logger.bind(account="venue"),
+                state_dir=self._folder,
+                signal_price=lambda symbol: None,
+                http=_no_http,
+            )
+        )
+
+    async def _serve(self) -> None:
+        await self.server.start()
+        self._started.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await self.server.stop()
+
+    # -- the exchange's side
+
+    def contract(self, symbol: str) -> Any:
+        """The exchange's contract of an engine symbol."""
+        return self.server.exchange.market.by_base(symbol.removesuffix("USDT"))
+
+    async def position(self, symbol: str) -> Decimal:
+        """Give what is truly held."""
+        found = self.contract(symbol)
+        held = sum((position.size for position in self.owner.held(found.symbol)), Decimal(0))
+        return held * found.contract_size
+
+    async def executed(self) -> Sequence[Execution]:
+        """Give the engine's executed orders, oldest first."""
+        names = {
+            found.symbol: f"{found.base}USDT" for found in self.server.exchange.market.instruments.values()
+        }
+        return [
+            Execution(
+                client_order_id=order.request.client_id or "",
+                symbol=names[order.request.symbol],
+                side=Side(order.request.side.value.lower()),
+                quantity=order.filled * order.contract_size,
+                reduce_only=order.request.reduce_only,
+            )
+            for order in self.owner.orders.values()
+            if order.filled and (order.request.client_id or "").startswith(OURS)
+        ]
+
+    async def trade(self, symbol: str, quantity: Decimal) -> None:
+        """Trade by hand; a new position is not leveraged."""
+        found = self.contract(symbol)
+        if not self.owner.held(found.symbol):
+            with suppress(errors.LeverageNotModified):
+                settings.set_leverage(self.server.exchange, self.owner, found.symbol, Decimal(1))
+        self.server.exchange.trade_by_hand(self.owner, found.symbol, quantity / found.contract_size)
+
+    async def liquidate(self, symbol: str) -> None:
+        """Let the price run past the liquidation price."""
+        found = self.contract(symbol)
+        (held,) = self.owner.held(found.symbol)
+        price = held.liquidation_price()
+        assert price is not None, f"no price liquidates {symbol}"
+        beyond = Decimal("0.999") if held.size > 0 else Decimal("1.001")
+        self.server.exchange.set_price(found.symbol, price * beyond)
+
+    async def fail(self, trouble: Ability, times: int = 1) -> None:
+        """Arm a fault at the orders, or take the key away."""
+        match trouble:
+            case Ability.RATE_LIMIT:
+                self.server.faults.add(Fault(kind=FaultKind.RATE_LIMITED, route="order", times=times))
+            case Ability.LOSE_ANSWER:
+                self.server.faults.add(
+                    Fault(kind=FaultKind.DROPPED, route="order", times=times, accepted=True)
+                )
+            case Ability.BAD_KEY:
+                self.server.exchange.keys.clear()
+            case _:
+                raise NotImplementedError(trouble)
+
+    async def restore(self) -> None:
+        """End every trouble."""
+        self.server.faults.clear()
+        self.server.exchange.keys.update({key.key: (key, self.owner) for key in self.owner.keys})
+
+
+class _Late(ExchangeAccount):
+    """An account that is made when it is opened: only then the server's address is known."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+        self.inner: ExchangeAccount | None = None
+
+    async def open(self) -> None:
+        self.inner = await self._make()
+        await self.inner.open()
+
+    async def close(self) -> None:
+        if self.inner is not None:
+            await self.inner.close()
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in {"open", "close", "inner", "_make", "__class__", "__dict__"}:
+            return object.__getattribute__(self, name)
+        return getattr(object.__getattribute__(self, "inner"), name)
+
+    async def instruments(self, symbols: Sequence[str]) -> Mapping[str, Instrument]:
+        raise NotImplementedError
+
+    equity = positions = prices = set_leverage = place_order = find_order = instruments  # type: ignore[assignment]
+
+
+def _no_http() -> Any:
+    raise RuntimeError("the plugin has its own session")
