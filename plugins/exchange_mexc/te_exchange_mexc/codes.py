@@ -28,11 +28,7 @@ _CODES = {
 TROUBLES = {code: trouble for trouble, codes in _CODES.items() for code in codes.split()}
 
 ENDINGS = {
-    2: "the balance is insufficient",
-    3: "the position does not exist",
-    4: "the position is smaller than the order",
-    9: "it does not fit the position mode",
-    10: "reduce-only, and nothing is left to reduce",
-    21: "what a market order does not find at once is cancelled",
-}
+    2: "balance insufficient", 3: "no such position", 4: "position smaller than the order", 9: "position mode",
+    10: "reduce-only, and nothing left to reduce", 21: "not filled at once at the market",
+}  # fmt: skip
 """Why an accepted order ended without being filled, by its ``errorCode``."""

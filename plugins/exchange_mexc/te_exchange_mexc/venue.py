@@ -20,8 +20,7 @@ if TYPE_CHECKING:  # the options belong to the plugin, which offers the venue
 
 OPEN_TYPES = {MarginMode.ISOLATED: 1, MarginMode.CROSS: 2}
 ONE_WAY = 2
-INVALID = "5"
-"""State of an order that was accepted and then rejected; ccxt does not translate it."""
+INVALID = "5"  # state of an order that was accepted and then rejected; ccxt does not translate it
 PATHS = (
     *("order/create", "order/external/{symbol}/{external_oid}", "account/assets", "position/open_positions"),
     *("position/change_leverage", "position/position_mode", "ticker", "ping"),
@@ -50,10 +49,8 @@ class Mexc(Venue):
         *(Window(path, 20, 2.0, per_address="/" not in path) for path in PATHS),
     )
 
-    held: Mapping[str, Row] = MappingProxyType({})
-    """Open positions as last read, by MEXC's symbol."""
-    logged_in: Any = None
-    """The WebSocket connection whose login was confirmed."""
+    held: Mapping[str, Row] = MappingProxyType({})  # open positions as last read, by MEXC's symbol
+    logged_in: Any = None  # the WebSocket connection whose login was confirmed
 
     async def fetch_markets(self) -> list[dict[str, Any]]:
         """Read the contracts only: ccxt would read the spot markets too."""
@@ -107,8 +104,6 @@ class Mexc(Venue):
     async def set_leverage(self, market: Row, leverage: int, margin_mode: MarginMode) -> None:
         """Change an open position's leverage; a flat symbol gets it, like the margin mode, with its next order."""
         del margin_mode
-        if market["id"] not in self.held:
-            await self.fetch_positions()
         if held := self.held.get(market["id"]):
             change = {"positionId": held["positionId"], "leverage": leverage}
             data(await self.exchange.contract_private_post_position_change_leverage(change))
@@ -128,7 +123,7 @@ class Mexc(Venue):
             "positionMode": ONE_WAY,
         }
         if order.reduce_only and (held := self.held.get(market["id"])):
-            params |= {"positionId": held["positionId"], "openType": held["openType"]}
+            params |= {name: held[name] for name in ("positionId", "openType", "leverage")}
         return params
 
     async def create_order(self, order: OrderRequest, contracts: Decimal, market: Row) -> Row:
@@ -177,34 +172,26 @@ class Mexc(Venue):
 
     def streams_at(self, url: str) -> tuple[bool, ...]:
         """Count the account's channels only once the login was confirmed."""
-        return (
-            (True, False) if self.logged_in and self.logged_in is self.exchange.clients.get(url) else (False,)
-        )
+        ours = self.logged_in is not None and self.logged_in is self.exchange.clients.get(url)
+        return (True, False) if ours else (False,)
 
     def pushed(self, message: Row) -> Sequence[tuple[str, Any]] | None:
-        """Parse pushes, and the answers to logins, which ccxt ignores."""
+        """Parse pushes, and the answers to logins: at a refusal ccxt would wait for ever and never ask again."""
+        stream = self.exchange.clients.get(self.exchange.urls["api"]["ws"]["swap"])
         found = message.get("data")
         match message.get("channel"):
             case "rs.login":
-                self.logged_in = self._stream
+                self.logged_in = stream
             case "rs.error":
-                self._refused(str(found))
+                self.logged_in = None
+                stream.subscriptions.clear()
+                stream.reject(ValueError(f"MEXC refused a login or subscription: {found}"))
             case "push.personal.order":
                 return [("orders", self._order(found or {}))]
             case "push.ticker":
                 symbol = self.exchange.safe_symbol(message.get("symbol"), None, None, "swap")
                 return [("tickers", {"symbol": symbol, **_ticker(found or {})})]
         return ()
-
-    @property
-    def _stream(self) -> Any:
-        return self.exchange.clients[self.exchange.urls["api"]["ws"]["swap"]]
-
-    def _refused(self, text: str) -> None:
-        """Let whoever waits know: ccxt would wait for ever, and never ask again on this connection."""
-        self.logged_in = None
-        self._stream.subscriptions.clear()
-        self._stream.reject(ValueError(f"MEXC refused a login or subscription: {text}"))
 
 
 def _ticker(row: Row) -> dict[str, Any]:
