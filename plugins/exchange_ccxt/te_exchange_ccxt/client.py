@@ -91,6 +91,7 @@ class Wiring(Base):  # type: ignore[misc]  # it is mixed into ccxt's classes, wh
     def client(self, url: str) -> Any:
         """Listen in on what ccxt resolves: between two awaits of ``watch_*`` it would drop pushes."""
         found = super().client(url)
+        found.keepAlive = min(found.keepAlive, PING_STREAM)  # some exchanges name a longer pause
         if self.ear is not None and "resolve" not in vars(found):
             found.resolve = partial(_resolve, self.ear, found.resolve)
         return found

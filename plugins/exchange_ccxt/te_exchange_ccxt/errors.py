@@ -42,6 +42,8 @@ def diagnose(error: BaseException, venue: Venue) -> tuple[Trouble, str]:
     if found is None:
         names = [ancestor.__name__ for ancestor in type(error).__mro__]
         found = next((BY_CLASS[name] for name in names if name in BY_CLASS), Trouble.BUSY)
+        if found.fate is Fate.REFUSED and answer is not None and answer.status >= 500:
+            found = Trouble.BUSY  # a code that nobody knows: the server failed, which refuses nothing
     if found is Trouble.BUSY and answer is not None and answer.status in (403, 451):
         found = Trouble.REGION if answer.status == 451 else Trouble.BANNED
     return found, code

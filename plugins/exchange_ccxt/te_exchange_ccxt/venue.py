@@ -327,6 +327,9 @@ class Venue:
         tickers: Mapping[str, Row] = await self.exchange.watch_tickers(list(symbols))
         return tickers
 
+    def stream_broke(self) -> None:
+        """Forget what was only good for a connection that is gone; one that is refused may have been opened with it."""
+
     def streams_at(self, url: str) -> tuple[bool, ...]:
         """Tell what a WebSocket address carries: True the account's own channels, False prices; or both."""
         return ("private" in url.lower(),)
