@@ -65,6 +65,7 @@ def contract(instrument: Instrument, quote: Quote) -> dict[str, Any]:
     return {
         **instrument.row,
         "status": "Open" if instrument.tradable else "Paused",
+        "marketMaxOrderQty": instrument.max_market_size,
         "markPrice": quote.mark,
         "indexPrice": quote.index,
         "lastTradePrice": quote.last,

@@ -51,9 +51,9 @@ SUCCESS = "200000"
 class KucoinServer(WireServer):
     """Paths, signatures, envelope and codes of KuCoin Futures' classic account.
 
-    What is not established of the exchange can be switched: ``topics_by_symbol``: whether pushes of
-    the topics of all orders and of all positions name the symbol; ``announces_open``: whether a market order's first push says "open";
-    ``unknown_order_is_null``: whether a look-up of an order that does not exist answers ``data: null``;
+    What is not established of the exchange can be switched: ``topics_by_symbol``: whether pushes of the topics of
+    all orders and of all positions name the symbol; ``announces_open``: whether a market order's first push says
+    "open"; ``unknown_order_is_null``: whether a look-up of an order that does not exist answers ``data: null``;
     ``always_ok``: whether refusals come with HTTP 200.
     """
 

@@ -1,0 +1,1 @@
+"""KuCoin Futures accounts: classic, linear perpetuals."""

@@ -1,0 +1,36 @@
+"""Offers KuCoin Futures to the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import ClassVar
+
+from te_core.api import Capabilities, ExchangeSpec, hookimpl
+from te_exchange_ccxt.base import CcxtOptions, account_factory
+from te_exchange_kucoin.venue import Kucoin
+
+
+class KucoinOptions(CcxtOptions):
+    """What ``[accounts.<name>]`` with ``plugin = "kucoin"`` may say."""
+
+    title: ClassVar[str] = "KuCoin Futures"
+    credentials: ClassVar[tuple[str, ...]] = ("api_key", "secret", "password")
+
+
+# A request is taken until 5 s after its time, by a clock that ours is kept within half a second of.
+CAPABILITIES = Capabilities(settle_after=timedelta(seconds=7), private_stream=True)
+
+KUCOIN = ExchangeSpec(
+    name="kucoin",
+    settings=KucoinOptions,
+    factory=account_factory(Kucoin),
+    capabilities=CAPABILITIES,
+    summary="KuCoin Futures: classic accounts, linear perpetuals",
+)
+
+
+@hookimpl
+def te_exchanges() -> Iterable[ExchangeSpec[KucoinOptions]]:
+    """Offer the exchange named ``kucoin``."""
+    yield KUCOIN

@@ -1,0 +1,197 @@
+"""What is special about KuCoin Futures: the classic account, linear perpetuals.
+
+https://www.kucoin.com/docs-new/rest/futures-trading/introduction
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any, ClassVar
+
+from te_core.api import Equity, MarginMode, OrderRequest, Position
+from te_exchange_ccxt.base import Row, Spending, Trouble, Venue, Window, dig, number
+from te_exchange_ccxt.library import BaseError
+from te_exchange_kucoin.codes import TEXTS, TROUBLES
+
+WEIGHTS = {
+    **dict.fromkeys(("orders", "positions", "changeCrossUserLeverage", "position/changeMarginMode"), 2),
+    **dict.fromkeys(("orders/byClientOid", "account-overview"), 5),
+    "bullet-private": 10,
+    "position/getPositionMode": 2,
+}
+PUBLIC = {"contracts/active": 3, "allTickers": 5, "ticker": 2, "timestamp": 2, "bullet-public": 10}
+OTHER_MODE = '"330005"'
+"""The order does not state its contract's margin mode."""
+
+
+def data(answer: Row, kind: type) -> Any:
+    """Unwrap an answer: ccxt takes a missing list for an empty one, which would look like a flat account."""
+    found = answer.get("data")
+    if not isinstance(found, kind):
+        raise ValueError(f"KuCoin answered without what was asked for: {str(answer)[:120]}")
+    return found
+
+
+class Kucoin(Venue):
+    """A KuCoin Futures account. Sizes are whole contracts; the leverage of isolated positions comes with orders."""
+
+    exchange_id: str = "kucoinfutures"
+    troubles: ClassVar[Mapping[str, Trouble]] = TROUBLES
+    code_keys: ClassVar[Sequence[str]] = ("code",)
+    streamed: ClassVar[frozenset[str]] = frozenset({"orders", "balance", "tickers"})
+    windows: ClassVar[Sequence[Window]] = (
+        Window("futures", 2000, 30.0),  # at the lowest VIP level
+        Window("public", 2000, 30.0, per_address=True),
+    )
+
+    modes: dict[str, MarginMode]
+    """Margin modes of contracts as far as they are known, by KuCoin's symbol."""
+
+    def config(self) -> dict[str, Any]:
+        """Say beforehand what ccxt would ask (the account's type), and leave its partner headers out."""
+        self.modes = {}
+        read_no_snapshot = {"fetchBalanceSnapshot": False, "awaitBalanceSnapshot": False}
+        options = {"defaultType": "swap", "uta": False, "hf": False, "partner": None}
+        return {"options": {**options, "watchBalance": read_no_snapshot}}
+
+    async def fetch_markets(self) -> list[dict[str, Any]]:
+        """Read the contracts only: ccxt would ask for spot margin too."""
+        markets: list[dict[str, Any]] = await self.exchange.fetch_contract_markets()
+        if not markets:
+            raise ValueError("KuCoin answered without contracts")
+        return markets
+
+    def largest_market_amount(self, market: Row) -> Decimal | None:
+        """The general limit is that of limit orders."""
+        return number(dig(market, "info", "marketMaxOrderQty")) or super().largest_market_amount(market)
+
+    # -- the account
+
+    async def check(self) -> None:
+        """Check credentials and position mode."""
+        mode = await self.exchange.futuresprivate_get_position_getpositionmode()
+        if str(data(mode, dict).get("positionMode")) == "1":
+            self.refuse_hedge_mode()
+        await self.fetch_equity()
+
+    async def fetch_equity(self) -> Equity:
+        """Read the overview: accountEquity has the unrealised profit in it."""
+        which = {"currency": self.options.settle}
+        found = data(await self.exchange.futuresprivate_get_account_overview(which), dict)
+        total, profit = number(found.get("accountEquity")), number(found.get("unrealisedPNL"))
+        if total is None or profit is None:
+            raise ValueError(f"KuCoin tells no equity in {self.options.settle}")
+        return Equity(wallet=total - profit, total=total, free=number(found.get("availableBalance")))
+
+    def pushed_equity(self, found: Row) -> Equity | None:
+        """Parse topic /contractAccount/wallet, which names wallet and equity."""
+        push: Row = found.get("info") or {}
+        wallet, total = number(push.get("walletBalance")), number(push.get("equity"))
+        if push.get("currency") != self.options.settle or wallet is None or total is None:
+            return None
+        return Equity(wallet=wallet, total=total, free=number(push.get("availableBalance")))
+
+    async def fetch_positions(self) -> Sequence[Row]:
+        """Read all positions and remember their margin modes."""
+        rows = data(await self.exchange.futuresprivate_get_positions(), list)
+        found: Sequence[Row] = self.exchange.parse_positions(rows)
+        modes = {str(row["info"]["symbol"]): self.margin_mode(row) for row in found}
+        self.modes |= {symbol: mode for symbol, mode in modes.items() if mode}
+        return found
+
+    def position(self, symbol: str, row: Row, market: Row) -> Position:
+        """Leave the leverage of isolated positions out: it is what is effective now, which drifts with the price."""
+        found = super().position(symbol, row, market)
+        return replace(found, leverage=None) if found.margin_mode is MarginMode.ISOLATED else found
+
+    def hedged(self, row: Row) -> bool:
+        """Tell a side of hedge mode; one-way positions say BOTH."""
+        return dig(row, "info", "positionSide") in ("LONG", "SHORT")
+
+    async def fetch_tickers(self, symbols: Sequence[str]) -> Mapping[str, Row]:
+        """Read last prices raw, one or all: the list with mark prices is ten times as long."""
+        ids = {str(self.exchange.market(symbol)["id"]): symbol for symbol in symbols}
+        if len(ids) == 1:
+            rows = [data(await self.exchange.futurespublic_get_ticker({"symbol": next(iter(ids))}), dict)]
+        else:
+            rows = data(await self.exchange.futurespublic_get_alltickers(), list)
+        return {ids[row["symbol"]]: {"last": row.get("price")} for row in rows if row.get("symbol") in ids}
+
+    # -- settings
+
+    async def set_leverage(self, market: Row, leverage: int, margin_mode: MarginMode) -> None:
+        """Set it for cross positions; isolated ones get it with each order."""
+        if margin_mode is MarginMode.CROSS:
+            await self.exchange.set_leverage(leverage, market["symbol"])
+
+    async def set_margin_mode(self, market: Row, margin_mode: MarginMode) -> None:
+        """Switch a contract that is known to be in the other mode. Of others the first order tells."""
+        if self.modes.get(market["id"], margin_mode) is not margin_mode:
+            await self._switch(market, margin_mode)
+
+    async def _switch(self, market: Row, margin_mode: MarginMode) -> None:
+        await self.exchange.set_margin_mode(margin_mode.value, market["symbol"])
+        self.modes[market["id"]] = margin_mode
+
+    # -- orders
+
+    def order_params(self, order: OrderRequest, market: Row) -> dict[str, Any]:
+        """State margin mode and leverage, for which ccxt would send 1."""
+        params = super().order_params(order, market)
+        return {**params, "marginMode": order.margin_mode.value, "leverage": order.leverage}
+
+    def amount(self, contracts: Decimal) -> object:
+        """Contracts are whole numbers."""
+        return int(contracts)
+
+    async def create_order(self, order: OrderRequest, contracts: Decimal, market: Row) -> Row:
+        """Send one market order. It must state its contract's margin mode: a reduction that of its position.
+
+        An increase that states the other one is refused unexecuted; the mode is switched and the order sent then.
+        """
+        if order.reduce_only:
+            order = replace(order, margin_mode=self.modes.get(market["id"], order.margin_mode))
+        try:
+            placed = await super().create_order(order, contracts, market)
+        except BaseError() as error:
+            if order.reduce_only or OTHER_MODE not in str(error):
+                raise
+            await self._switch(market, order.margin_mode)
+            placed = await super().create_order(order, contracts, market)
+        self.modes[market["id"]] = order.margin_mode
+        return placed
+
+    async def find_order(self, client_order_id: str, market: Row) -> Row | None:
+        """Ask by ``clientOid``. Unknown ones are answered with 100001, perhaps with a success without data."""
+        which = {"clientOrderId": client_order_id}
+        found: Row = await self.exchange.fetch_order(None, market["symbol"], which)
+        return found if found.get("id") else None
+
+    # -- limits and errors
+
+    def spending(self, method: str, path: str) -> Spending:
+        """Give a request's weight in its pool. https://www.kucoin.com/docs-new/rate-limit"""
+        del method
+        return {"public": PUBLIC[path]} if path in PUBLIC else {"futures": WEIGHTS.get(path, 10)}
+
+    def retry_after(self, headers: Mapping[str, str]) -> float | None:
+        """KuCoin says in how many milliseconds the pool is full again."""
+        reset = number(headers.get("gw-ratelimit-reset"))
+        return super().retry_after(headers) if reset is None else max(float(reset) / 1000, 0.1)
+
+    def trouble(self, code: str, text: str) -> Trouble | None:
+        """Tell apart what has one code."""
+        told = (trouble for (known, part), trouble in TEXTS.items() if code == known and part in text)
+        return next(told, super().trouble(code, text))
+
+    # -- streams
+
+    def stream_broke(self) -> None:
+        """Open the next one with a new token: the old one may have expired, or its server may be gone."""
+        self.exchange.options.pop("urls", None)
+
+    def streams_at(self, url: str) -> tuple[bool, ...]:
+        """Both kinds' addresses have "private" in them; the connection's name tells."""
+        return ("connectId=private" in url,)

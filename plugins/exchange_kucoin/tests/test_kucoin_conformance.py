@@ -1,0 +1,28 @@
+"""KuCoin passes the suite that every exchange passes, through ccxt and over HTTP, with and without streams."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from te_core.settings.schema import EngineSettings
+from te_core.testing.conformance import ExchangeConformance
+from te_exchange_kucoin.plugin import CAPABILITIES, KUCOIN
+from tests.emulators.conformance import EmulatedVenue
+
+pytestmark = pytest.mark.real_clock
+
+
+class TestKucoin(ExchangeConformance):
+    capabilities = CAPABILITIES
+    engine = EngineSettings(resync=timedelta(seconds=0.5))
+
+    def make_venue(self, folder: Path) -> EmulatedVenue:
+        return EmulatedVenue("kucoin", KUCOIN, folder, options={"streams": False})
+
+
+class TestKucoinWithStreams(TestKucoin):
+    def make_venue(self, folder: Path) -> EmulatedVenue:
+        return EmulatedVenue("kucoin", KUCOIN, folder)
