@@ -62,6 +62,11 @@ class SymbolState:
         return flat and confirmed and not self.open and self.task is None
 
     @property
+    def wanted(self) -> bool:
+        """Whether the target is to hold something."""
+        return self.target is not None and self.target.depth != 0
+
+    @property
     def confirmed(self) -> bool:
         """Whether a read has shown the present target's goal."""
         return (

@@ -203,16 +203,18 @@ class AccountWorker:
         for state in self.states.values():
             if state.open and state.task is None:
                 self._start(state, partial(settle_open, around, state))
-        snapshot = await self._read(around)
+        symbols = [state.symbol for state in self.states.values() if state.wanted]
+        snapshot = await self._read(around, symbols)
         if isinstance(snapshot.holdings, Unknown):
             return
         self._observe(snapshot, snapshot.holdings)
-        decisions = [(state, self._decide(around, state, snapshot)) for state in list(self.states.values())]
+        # A target that came while the read was under way was not read for: the next pass decides it.
+        ready = [state for state in self.states.values() if state.symbol in symbols or not state.wanted]
+        decisions = [(state, self._decide(around, state, snapshot)) for state in ready]
         work = [(state, decision) for state, decision in decisions if decision is not None]
         self._carry_out(around, work, snapshot.equity)
 
-    async def _read(self, around: Surroundings) -> Snapshot:
-        symbols = [state.symbol for state in self.states.values() if state.target and state.target.depth != 0]
+    async def _read(self, around: Surroundings, symbols: list[str]) -> Snapshot:
         missing = await around.reader.load_instruments(symbols)
         snapshot = await around.reader.snapshot(symbols)
         pause = self._resync.after({**snapshot.readings(), "instruments": missing}, self.settings.engine)
