@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
+import signal
+import sys
 from decimal import Decimal
 from pathlib import Path
 
@@ -36,7 +37,10 @@ def script(faults: str | None) -> FaultScript:
 
 
 async def serve(options: argparse.Namespace) -> None:
-    """Run until interrupted."""
+    """Run until interrupted or told to end."""
+    ended = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
     started: list[WireServer] = []
     names = list(VENUES) if options.venue == "all" else [options.venue]
     try:
@@ -53,12 +57,14 @@ async def serve(options: argparse.Namespace) -> None:
             await made.start(options.port + place if options.port else 0)
             started.append(made)
             print(f"{name} {made.url} {made.ws_url}", flush=True)
-        await asyncio.Event().wait()
+        await ended.wait()
     finally:
         for made in started:
             await made.stop()
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(KeyboardInterrupt):
+    try:
         asyncio.run(serve(arguments()))
+    except OSError as error:
+        sys.exit(f"cannot start: {error.strerror or error}; choose another --port or --faults file")

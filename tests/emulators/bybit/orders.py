@@ -125,15 +125,18 @@ def matching(account: Account, parameters: dict[str, str]) -> list[Order]:
     if category(parameters) != "linear":
         return []
     symbol, coin = parameters.get("symbol"), parameters.get("settleCoin")
-    order_id, link = parameters.get("orderId"), parameters.get("orderLinkId")
     return [
         order
-        for order in reversed(account.orders.values())
-        if symbol in {None, order.request.symbol}
-        and coin in {None, "USDT"}
-        and order_id in {None, order.order_id}
-        and link in {None, order.request.client_id}
+        for order in _named(account, parameters.get("orderId"), parameters.get("orderLinkId"))
+        if symbol in {None, order.request.symbol} and coin in {None, "USDT"}
     ]
+
+
+def _named(account: Account, order_id: str | None, link: str | None) -> list[Order]:
+    if not (order_id or link):
+        return list(reversed(account.orders.values()))
+    found = account.orders.get(order_id) if order_id else account.by_client_id.get(link or "")
+    return [found] if found is not None else []
 
 
 def status(order: Order) -> str:

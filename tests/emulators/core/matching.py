@@ -69,12 +69,13 @@ def fill(
 def _open(
     account: Account, position: Position, order: Order, size: Decimal, price: Decimal, now_ms: int
 ) -> None:
+    """A late fill takes the leverage in force by then, unless the order named its own."""
+    mode = position.margin_mode if position.size else order.margin_mode
+    leverage = order.request.leverage or account.leverage(position.symbol, position.side, mode)
+    account.leverages[(position.symbol, mode, position.side)] = leverage
     if not position.size:
-        position.margin_mode = order.margin_mode
-        position.leverage = order.leverage
+        position.margin_mode = mode
+        position.leverage = leverage
         position.realised = ZERO
         position.opened_ms = now_ms
-    if order.request.leverage is not None:
-        key = (position.symbol, position.margin_mode, position.side)
-        account.leverages[key] = order.request.leverage
-    position.increase(size, price, order.leverage)
+    position.increase(size, price, leverage)

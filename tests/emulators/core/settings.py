@@ -51,8 +51,11 @@ def _check_margin(exchange: Exchange, account: Account, held: list[Position], le
     more = Decimal(0)
     for position in held:
         mark = exchange.market.mark(position.symbol)
-        basis = position.entry_price if position.margin_mode is MarginMode.ISOLATED else mark
-        more += position.value(basis) / leverage - position.initial_margin(mark)
+        isolated = position.margin_mode is MarginMode.ISOLATED
+        needed = position.value(position.entry_price if isolated else mark) / leverage
+        if isolated and needed + position.unrealised(mark) <= position.maintenance_margin(mark):
+            raise errors.InsufficientMargin(f"leverage {leverage} would liquidate {position.symbol} at once")
+        more += needed - position.initial_margin(mark)
     if more > 0 and more > available(account, exchange.market):
         raise errors.InsufficientMargin(f"leverage {leverage} needs {more} USDT more margin")
 

@@ -130,6 +130,9 @@ class Trading(RuleBasedStateMachine):
         for position in self.account.positions.values():
             isolated = position.margin_mode is MarginMode.ISOLATED
             assert (position.margin > 0) == (isolated and position.size != 0)
+            if isolated and position.size:
+                expected = position.value(position.entry_price) / position.leverage
+                assert abs(position.margin - expected) < TINY
 
     @invariant()
     def nobody_is_left_who_should_be_liquidated(self) -> None:
@@ -141,4 +144,4 @@ class Trading(RuleBasedStateMachine):
 
 
 TestTrading = Trading.TestCase
-TestTrading.settings = hypothesis_settings(max_examples=100, stateful_step_count=40, deadline=None)
+TestTrading.settings = hypothesis_settings(max_examples=60, stateful_step_count=40, deadline=None)

@@ -271,6 +271,36 @@ def test_cross_positions_are_liquidated_together_when_the_wallet_is_used_up() ->
     assert account.ledger.insured > 0
 
 
+def test_the_insurance_pays_again_and_again() -> None:
+    exchange, account = small_exchange(balance="1000")
+    for _ in range(2):
+        exchange.set_price("XBT", D(50_000))
+        exchange.place(account, order(BUY, "150"))
+        exchange.set_price("XBT", D(40_000))
+        assert account.ledger.wallet == 0
+        exchange.deposit(account, D(1000))
+    assert account.ledger.insured == 2 * (D(1500) - 1000) + account.ledger.fees
+
+
+def test_a_leverage_that_would_liquidate_at_once_is_refused() -> None:
+    exchange, account = small_exchange(MarginMode.ISOLATED)
+    exchange.place(account, order(BUY, "100"))
+    settings.set_leverage(exchange, account, "XBT", D(2))
+    exchange.set_price("XBT", D(40_000))
+    with pytest.raises(errors.InsufficientMargin):
+        settings.set_leverage(exchange, account, "XBT", D(5))
+    assert account.size("XBT") == 100
+
+
+def test_reducing_an_isolated_position_frees_its_share_of_the_margin() -> None:
+    exchange, account = small_exchange(MarginMode.ISOLATED)
+    exchange.place(account, order(BUY, "100"))
+    exchange.place(account, order(SELL, "25"))
+    position = account.position("XBT")
+    assert position is not None
+    assert position.margin == 375
+
+
 def test_a_hundred_times_the_margin_is_refused_and_the_last_bit_accepted() -> None:
     exchange, account = small_exchange(balance="1000")
     fee = BTC.taker_fee
