@@ -10,7 +10,14 @@ from te_core.contracts.exchange import (
     Severity,
 )
 from te_core.contracts.options import Duration, Number, Positive, Share
-from te_core.contracts.source import Publication, SignalSource, SignalSourceSpec, SourceContext, WebhookSpec
+from te_core.contracts.source import (
+    LONGEST_DEDUPE,
+    Publication,
+    SignalSource,
+    SignalSourceSpec,
+    SourceContext,
+    WebhookSpec,
+)
 from te_core.contracts.webhook import WebhookRequest, WebhookResponse
 from te_core.errors import (
     AuthError,
@@ -33,6 +40,7 @@ from te_core.model.reading import Known, Unknown
 from te_core.model.signal import QuarantinedInput, Signal
 
 __all__ = [
+    "LONGEST_DEDUPE",
     "AccountContext",
     "AuthError",
     "Capabilities",

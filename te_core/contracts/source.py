@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 Options = TypeVar("Options", bound=BaseModel)
 
 
+LONGEST_DEDUPE = timedelta(minutes=10)
+"""Deliveries older than this are never taken for a repetition; so much is read back at a start."""
+
+
 class Publication(StrEnum):
     """What became of a published signal; in every case it is durable."""
 

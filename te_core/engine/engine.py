@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 from te_core.clock import Clock
 from te_core.contracts.exchange import AccountContext, Finding
-from te_core.contracts.source import SourceContext
+from te_core.contracts.source import LONGEST_DEDUPE, SourceContext
 from te_core.contracts.webhook import WebhookRequest, WebhookResponse
 from te_core.engine.blend import Opinion, blend
 from te_core.engine.doctor import examine, failed, show
@@ -76,7 +76,7 @@ class Engine:
 
     async def start(self, resolved: Resolved) -> None:
         """Take what the journal remembers, then start what the settings ask for."""
-        since = self._clock.now() - timedelta(minutes=10)
+        since = self._clock.now() - LONGEST_DEDUPE
         self.intake.restore(self._memory.signals, self._journal.deliveries(since))
         await self.apply(resolved)
 

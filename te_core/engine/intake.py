@@ -10,14 +10,11 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from te_core.clock import Clock
-from te_core.contracts.source import Publication
+from te_core.contracts.source import LONGEST_DEDUPE, Publication
 from te_core.errors import JournalError, SignalRejected
 from te_core.journal.journal import Journal
 from te_core.model.reading import Known
 from te_core.model.signal import Signal
-
-LONGEST_DEDUPE = timedelta(minutes=10)
-"""Deliveries older than this are never taken for a repetition; so much is read back at a start."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

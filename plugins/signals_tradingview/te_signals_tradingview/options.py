@@ -7,7 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
-from te_core.api import Duration
+from te_core.api import LONGEST_DEDUPE, Duration
 from te_signals_tradingview.addresses import AllowList
 from te_signals_tradingview.tokens import SPELLING_RULE, is_token
 
@@ -28,7 +28,7 @@ class TradingViewOptions(BaseModel):
     token: SecretStr | None = None
     tokens: tuple[SecretStr, ...] = ()
     allow: tuple[str, ...] = ()
-    dedupe_window: Annotated[Duration, Field(le=timedelta(days=1))] = timedelta(seconds=30)
+    dedupe_window: Annotated[Duration, Field(le=LONGEST_DEDUPE)] = timedelta(seconds=30)
     lockout_after: Annotated[int, Field(ge=1, le=10_000)] = 10
     lockout_for: Annotated[Duration, Field(ge=timedelta(seconds=1))] = timedelta(minutes=10)
     quarantine_body_limit: Annotated[int, Field(ge=0, le=65_536)] = 2_048

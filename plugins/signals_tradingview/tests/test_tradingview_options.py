@@ -75,6 +75,7 @@ def test_defaults() -> None:
         ({"token": TOKEN, "allow": ["1.2.3.4/33"]}, "no IP address"),
         ({"token": TOKEN, "lockout_after": 0}, "lockout_after"),
         ({"token": TOKEN, "dedupe_window": "soon"}, "a duration is"),
+        ({"token": TOKEN, "dedupe_window": "11m"}, "less than or equal"),
         ({"token": TOKEN, "dedup_window": 5}, "dedup_window"),
     ],
 )
