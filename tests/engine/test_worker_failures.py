@@ -378,10 +378,12 @@ async def test_after_a_restart_the_window_of_an_open_intent_begins_anew(
 async def test_a_target_that_comes_while_the_account_is_read_waits_for_the_next_read(
     open_desk: Open, account: FakeAccount
 ) -> None:
-    desk = open_desk(faults=fail(positions=[None, Fault(delay=2)]))
+    slow = FaultyAccount(account, faults=fail(positions=[None, Fault(delay=2)]))
+    desk = open_desk(account=slow)
     await desk.go(1)
     desk.worker.wake()
     await desk.go(1)
+    assert slow.calls["positions"] == 2
     await desk.want("BTCUSDT", "0.5", wait=3)
     assert account.quantity("BTCUSDT") == D("0.1")
     assert desk.events == []
