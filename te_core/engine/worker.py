@@ -187,7 +187,9 @@ class AccountWorker:
                 continue
 
     def _delay(self) -> float | None:
-        """Seconds until the next pass is due; None: only when woken."""
+        """Seconds until the next pass is due; None: only when woken. Nothing is due while stopping."""
+        if self._stopping:
+            return None
         now = self._clock.monotonic()
         due = [state.retry_at for state in self.states.values() if state.retry_at and state.task is None]
         if self.settings.enabled or not self.at_rest:

@@ -387,3 +387,22 @@ async def test_a_target_that_comes_while_the_account_is_read_waits_for_the_next_
     await desk.want("BTCUSDT", "0.5", wait=3)
     assert account.quantity("BTCUSDT") == D("0.1")
     assert desk.events == []
+
+
+async def test_stopping_with_an_open_intent_looks_at_nothing_any_more(
+    open_desk: Open, account: FakeAccount
+) -> None:
+    lost: list[Fault | None] = [Fault(lost=OutcomeUnknown("timeout"))]
+    faulty = FaultyAccount(
+        account, faults=fail(place_order=lost, find_order=[Fault(refused=NotReady("down"))] * 99)
+    )
+    desk = open_desk(account=faulty)
+    await desk.want("BTCUSDT", "0.5", wait=2)
+    assert desk.worker.states["BTCUSDT"].open
+    await desk.worker.drain(timedelta(seconds=1))
+    desk.worker.states["BTCUSDT"].task.cancel()  # type: ignore[union-attr]
+    desk.worker.states["BTCUSDT"].retry_at = 0.5
+    desk.worker.wake()
+    reads = faulty.calls["positions"]
+    await desk.go(60)
+    assert faulty.calls["positions"] == reads
