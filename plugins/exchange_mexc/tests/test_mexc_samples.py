@@ -1,0 +1,152 @@
+"""Recorded answers of MEXC, fed to the parsers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from te_core.api import Instrument, MarginMode, OrderStatus
+from te_exchange_ccxt.base import number
+from te_exchange_ccxt.client import connect, disconnect
+from te_exchange_ccxt.library import exchange_class
+from te_exchange_mexc.plugin import MexcOptions
+from te_exchange_mexc.venue import Mexc
+from tests.emulators.samples import response
+
+pytestmark = pytest.mark.real_clock
+
+D = Decimal
+OLDER, NEWER = "contract detail BTC", "contract detail, current"
+
+
+@asynccontextmanager
+async def answering(*names: str) -> AsyncIterator[Mexc]:
+    """A venue to which MEXC answers the samples of those names, one after the other; the contracts are known."""
+    venue = Mexc(MexcOptions.model_validate({"api_key": "K", "secret": "S"}))
+    client = connect(venue, await exchange_class("mexc"))
+    answers = [response("mexc", name) for name in (OLDER, *names)]
+
+    async def fetch(*request: Any, **more: Any) -> Any:
+        return client.on_json_response(json.dumps(answers.pop(0)))
+
+    client.fetch = fetch
+    try:
+        client.set_markets(await venue.fetch_markets())
+        yield venue
+    finally:
+        await disconnect(client)
+
+
+async def test_contracts_become_instruments_in_base_units() -> None:
+    async with answering(NEWER) as venue:
+        newer = {market["id"]: market for market in await venue.fetch_markets()}
+        older = venue.exchange.markets_by_id
+        bitcoin = venue.instrument(
+            "BTCUSDT", newer["BTC_USDT"] | {"precision": {"amount": "1", "price": "0.1"}}
+        )
+        assert bitcoin == Instrument(
+            symbol="BTCUSDT",
+            quantity_step=D("0.0001"),
+            minimum_quantity=D("0.0001"),
+            price_tick=D("0.1"),
+            contract_size=D("0.0001"),
+            largest_market_quantity=D(40),
+            largest_leverage=500,
+        )
+        solana = venue.instrument("SOLUSDT", older["SOL_USDT"][0])
+        assert solana.quantity_step == D("0.1")
+        assert solana.largest_market_quantity == 20_000
+        ether = venue.instrument("ETHUSDT", older["ETH_USDT"][0])
+        assert ether.quantity_step == ether.price_tick == D("0.01")
+        assert ether.largest_leverage == 200
+        allowed = {name: venue.tradable(market) for name, market in newer.items()}
+        assert allowed == {
+            "BTC_USDT": True,
+            "BTC_USD": True,
+            "XRP_USDT": True,
+            "TUT_USDT": True,
+            "BULLCOIN_USDT": False,
+        }
+        assert not venue.tradable(older["BTC_USDT"][0]), "in the older recording no contract takes orders"
+
+
+async def test_equity() -> None:
+    async with answering("account assets") as venue:
+        equity = await venue.fetch_equity()
+        assert equity.wallet == equity.total == equity.free == D("0.03176562")
+
+
+async def test_positions() -> None:
+    async with answering("open positions") as venue:
+        (row,) = await venue.fetch_positions()
+        held = venue.position("ETHUSDT", row, venue.exchange.market("ETH/USDT:USDT"))
+        assert held.quantity == D("0.01")
+        assert (held.entry_price, held.leverage) == (D("1217.3"), D(100))
+        assert held.margin_mode is MarginMode.ISOLATED
+        assert held.liquidation_price == D("1211.2")
+        assert held.unrealised_pnl is None, "MEXC does not tell it"
+        assert venue.held["ETH_USDT"]["positionId"] == 1394650
+
+
+@pytest.mark.parametrize("name", ["order by externalOid", "order detail"])
+async def test_orders(name: str) -> None:
+    async with answering(name) as venue:
+        market = venue.exchange.market("ETH/USDT:USDT")
+        row = await venue.find_order("_m_f95eb99b061d4eef8f64a04e9ac4dad3", market)
+        assert row is not None
+        report = venue.report("_m_f95eb99b061d4eef8f64a04e9ac4dad3", row, market)
+        assert (report.status, report.filled, report.average_price) == (
+            OrderStatus.FILLED,
+            D("0.01"),
+            D("1208.35"),
+        )
+        assert report.fee == D("0.0072501")
+        assert venue.client_order_id(row) == "_m_f95eb99b061d4eef8f64a04e9ac4dad3"
+
+
+async def test_tickers() -> None:
+    async with answering("ticker BTC_USDT (2026", "tickers") as venue:
+        for price in ("77150.1", "31199.5"):
+            two = await venue.fetch_tickers(["BTC/USDT:USDT", "ETH/USDT:USDT"])
+            assert {name: venue.price(row) for name, row in two.items()} == {"BTC/USDT:USDT": D(price)}
+
+
+async def test_the_acknowledgement_of_an_order(make_order: Any) -> None:
+    async with answering("order ack (order/create)") as venue:
+        market = venue.exchange.market("BTC/USDT:USDT")
+        placed = await venue.create_order(make_order("0.01"), D(100), market)
+        assert placed["id"] == "739113577038255616"
+        assert venue.report("7e01", placed, market).status is OrderStatus.OPEN
+
+
+async def test_settings() -> None:
+    async with answering("open positions", "change leverage ok", "position mode", "account assets") as venue:
+        await venue.fetch_positions()
+        await venue.set_leverage(venue.exchange.market("ETH/USDT:USDT"), 3, MarginMode.ISOLATED)
+        with pytest.raises(Exception, match="hedge mode"):
+            await venue.check()
+
+
+async def test_a_pushed_order() -> None:
+    async with answering() as venue:
+        ((kind, row),) = venue.pushed(response("mexc", "ws order push")) or ()
+        assert (kind, row["status"], number(row["filled"])) == ("orders", "closed", D(1))
+        assert venue.client_order_id(row) == "_m_95bc2b72d3784bce8f9efecbdef9fe35"
+
+
+async def test_a_pushed_ticker_belongs_to_the_symbol_of_the_message() -> None:
+    """The sample names another one inside."""
+    async with answering() as venue:
+        ((kind, row),) = venue.pushed(response("mexc", "ws ticker push")) or ()
+        assert (kind, row["symbol"], venue.price(row)) == ("tickers", "BTC/USDT:USDT", D("6867.4"))
+
+
+@pytest.mark.parametrize("name", ["ws position push", "ws asset push", "ws order deal push", "ws filter ok"])
+async def test_pushes_that_tell_nothing_which_is_used(name: str) -> None:
+    async with answering() as venue:
+        assert venue.pushed(response("mexc", name)) == ()
