@@ -36,6 +36,19 @@ TROUBLES = {
     "110072": Trouble.DUPLICATE,
     "110001": Trouble.NOT_FOUND,
     "110074": Trouble.SYMBOL,
+    "110003": Trouble.REJECTED,
     "110090": Trouble.REJECTED,
     "110020": Trouble.REJECTED,
 }
+
+TEXTS = {
+    "10001": {
+        "position idx not match": Trouble.HEDGE_MODE,
+        "symbol invalid": Trouble.SYMBOL,
+        "Not supported symbols": Trouble.SYMBOL,
+        "apiKey": Trouble.CREDENTIALS,
+        "leverage invalid": Trouble.LEVERAGE,
+    },
+    "10016": {"maintenance": Trouble.MAINTENANCE},
+}
+"""Codes that stand for many things, told apart by a part of the text."""

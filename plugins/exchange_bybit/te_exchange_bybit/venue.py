@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from te_core.api import AuthError, Equity, MarginMode
-from te_exchange_bybit.codes import TROUBLES
+from te_core.api import AuthError, Equity, Finding, MarginMode
+from te_exchange_bybit.codes import TEXTS, TROUBLES
+from te_exchange_bybit.looks import look_at_account, look_at_key
 from te_exchange_ccxt.base import ZERO, Row, Spending, Trouble, Venue, Window, dig, number
 
 UNIFIED = {"3", "4", "5", "6"}
 """``unifiedMarginStatus`` of unified accounts (1 is the classic one): /v5/account/info."""
+PAGE = 200
 MODES = {"ISOLATED_MARGIN": MarginMode.ISOLATED, "REGULAR_MARGIN": MarginMode.CROSS}
 
 
@@ -66,10 +68,36 @@ class Bybit(Venue):
 
     account_mode: MarginMode | None = None
 
-    async def _position_rows(self, which: dict[str, str]) -> Sequence[Row]:
-        answer = await self.exchange.private_get_v5_position_list({"category": "linear", **which})
-        rows: Sequence[Row] = dig(answer, "result", "list") or []
-        return rows
+    def trouble(self, code: str, text: str) -> Trouble | None:
+        """Read the text where one code stands for many things."""
+        return next(
+            (found for part, found in TEXTS.get(code, {}).items() if part in text),
+            super().trouble(code, text),
+        )
+
+    async def findings(self) -> Sequence[Finding]:
+        """Look at the key and the account."""
+        info = dig(await self.exchange.private_get_v5_account_info(), "result") or {}
+        key = dig(await self.exchange.private_get_v5_user_query_api(), "result") or {}
+        return [*look_at_account(info), *look_at_key(key)]
+
+    async def _position_rows(self, which: dict[str, str]) -> list[Row]:
+        """Read positions page by page; almost always there is one."""
+        found: list[Row] = []
+        page: dict[str, str] = {}
+        while True:
+            asked = {"category": "linear", "limit": PAGE, **which, **page}
+            result = dig(await self.exchange.private_get_v5_position_list(asked), "result") or {}
+            rows = result.get("list") or []
+            found += rows
+            if len(rows) < PAGE or not result.get("nextPageCursor"):
+                return found
+            page = {"cursor": str(result["nextPageCursor"])}
+
+    async def fetch_positions(self) -> Sequence[Row]:
+        """Read every position that pays in the settle coin; ccxt would stop after the first page."""
+        rows = await self._position_rows({"settleCoin": self.options.settle})
+        return [self.exchange.parse_position(row) for row in rows]
 
     def margin_mode(self, row: Row) -> MarginMode | None:
         """Rows do not say it: it is the account's."""

@@ -11,6 +11,7 @@ from te_core.api import (
     AccountContext,
     Equity,
     ExchangeAccount,
+    Finding,
     Instrument,
     Known,
     MarginMode,
@@ -20,9 +21,10 @@ from te_core.api import (
     OrderRequest,
     OrderStatus,
     Position,
+    Severity,
 )
 from te_exchange_ccxt.budget import Priority, priority
-from te_exchange_ccxt.connection import Connection
+from te_exchange_ccxt.connection import SKEW_ADJUSTED, Connection, tell_skew
 from te_exchange_ccxt.live import Live
 from te_exchange_ccxt.symbols import Symbols
 from te_exchange_ccxt.trouble import Trouble
@@ -62,6 +64,22 @@ class CcxtAccount(ExchangeAccount):
     async def watch(self, notify: Callable[[], None]) -> None:
         """Call ``notify`` when positions or orders change that are not of our own doing."""
         await self._live.watch(notify)
+
+    async def diagnose(self) -> Sequence[Finding]:
+        """Look over the clock, and what only this exchange knows."""
+        skew = await self._link.skew()
+        found = []
+        if skew is not None:
+            bad = abs(skew) > SKEW_ADJUSTED
+            found.append(
+                Finding(
+                    severity=Severity.WARNING if bad else Severity.OK,
+                    check="clock",
+                    text=tell_skew(skew),
+                    remedy=Trouble.CLOCK.remedy if bad else "",
+                )
+            )
+        return [*found, *await self._link.ask("looking the account over", self._venue.findings)]
 
     # -- reading
 

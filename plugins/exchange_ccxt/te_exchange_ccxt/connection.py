@@ -8,7 +8,7 @@ from decimal import localcontext
 from typing import Any, TypeVar
 
 from te_core.api import AccountContext, NotReady, OrderRejected, TradeEngineError
-from te_exchange_ccxt.client import addresses, connect, disconnect
+from te_exchange_ccxt.client import addresses, connect, disconnect, last_answer
 from te_exchange_ccxt.errors import diagnose, pause, translate
 from te_exchange_ccxt.library import BaseError, exchange_class
 from te_exchange_ccxt.markets import Market
@@ -122,6 +122,7 @@ class Connection:
         """
         self._asked_at = self._context.clock.monotonic()
         _ = self.exchange
+        last_answer.set(None)
         try:
             with localcontext():  # ccxt changes rounding and traps of the context that it finds
                 return await request()
@@ -147,22 +148,21 @@ class Connection:
         elif trouble is Trouble.CLOCK:
             await self._adjust_clock()
 
-    async def _adjust_clock(self) -> None:
-        """Date requests on the exchange's clock where ours is off. A failure is left to the next request."""
+    async def skew(self) -> float | None:
+        """Measure by how many milliseconds our clock is ahead; None where that cannot be known."""
         try:
             with localcontext():
-                skew = await self._venue.clock_skew()
+                return await self._venue.clock_skew()
         except (BaseError(), TimeoutError, OSError, *NONSENSE, TradeEngineError):
-            return
+            return None
+
+    async def _adjust_clock(self) -> None:
+        """Date requests on the exchange's clock where ours is off. A failure is left to the next request."""
+        skew = await self.skew()
         if skew is None:
             return
         if abs(skew) > SKEW_TOLD:
-            self._context.log.warning(
-                "this machine's clock is {:.1f} s {} the exchange's: {}",
-                abs(skew) / 1000,
-                "ahead of" if skew > 0 else "behind",
-                Trouble.CLOCK.remedy,
-            )
+            self._context.log.warning("{}: {}", tell_skew(skew), Trouble.CLOCK.remedy)
         self._venue.adjust_clock(skew if abs(skew) > SKEW_ADJUSTED else 0.0)
 
     async def _keep_warm(self) -> None:
@@ -176,3 +176,8 @@ class Connection:
                 await self.ask("ping", self._venue.ping)
             except TradeEngineError as error:
                 self._context.log.debug("ping: {}", error)
+
+
+def tell_skew(skew: float) -> str:
+    """Say how our clock stands."""
+    return f"this machine's clock is {abs(skew) / 1000:.1f} s {'ahead of' if skew > 0 else 'behind'} the exchange's"

@@ -42,8 +42,8 @@ def diagnose(error: BaseException, venue: Venue) -> tuple[Trouble, str]:
     if found is None:
         names = [ancestor.__name__ for ancestor in type(error).__mro__]
         found = next((BY_CLASS[name] for name in names if name in BY_CLASS), Trouble.BUSY)
-        if found.fate is Fate.REFUSED and answer is not None and answer.status >= 500:
-            found = Trouble.BUSY  # a code that nobody knows: the server failed, which refuses nothing
+        if found.fate in (Fate.REFUSED, Fate.STOP) and answer is not None and _is_broken(answer):
+            found = Trouble.BUSY  # a failing server or a page of a proxy refuses nothing
     if found is Trouble.BUSY and answer is not None and answer.status in (403, 451):
         found = Trouble.REGION if answer.status == 451 else Trouble.BANNED
     return found, code
@@ -80,6 +80,10 @@ def pause(trouble: Trouble, venue: Venue) -> float:
     answer = last_answer.get()
     asked = venue.retry_after(answer.headers) if answer is not None else None
     return asked if asked is not None else PAUSE.get(trouble, 1.0)
+
+
+def _is_broken(answer: Answer) -> bool:
+    return answer.status >= 500 or not answer.text.lstrip().startswith(("{", "["))
 
 
 def _certainly_unsent(error: BaseException) -> bool:

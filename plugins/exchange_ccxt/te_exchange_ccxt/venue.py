@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 from te_core.api import (
     ConfigError,
     Equity,
+    Finding,
     Instrument,
     MarginMode,
     OrderReport,
@@ -95,6 +96,10 @@ class Venue:
             if mode.get("hedged"):
                 self.refuse_hedge_mode()
         await self.exchange.fetch_balance(self.balance_params())
+
+    async def findings(self) -> Sequence[Finding]:
+        """Look over for ``te doctor`` what ``check`` does not insist on: the key's permissions and so on."""
+        return ()
 
     def refuse_hedge_mode(self) -> None:
         """Say that hedge mode is on. Raises ``ConfigError``."""

@@ -1,0 +1,159 @@
+"""The request budget: no window is ever overdrawn, orders never wait behind reads, pauses hold for everyone."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from te_core.api import RateLimited
+from te_core.testing import virtual_clock
+from te_core.testing.virtual_clock import VirtualClock
+from te_exchange_ccxt.budget import SLACK, Budget, Priority, Purse, Window, priority
+
+ORDERS = Window("orders", 10, 1.0)
+READS = Window("reads", 20, 2.0)
+ADDRESS = Window("address", 40, 5.0, per_address=True)
+WINDOWS = (ORDERS, READS, ADDRESS)
+
+requests = st.lists(
+    st.tuples(
+        st.floats(0, 8),  # when it is asked for
+        st.sampled_from(list(Priority)),
+        st.sampled_from(["a", "b"]),  # whose key
+        st.dictionaries(st.sampled_from([window.name for window in WINDOWS]), st.integers(1, 4), min_size=1),
+    ),
+    max_size=80,
+)
+
+
+def budget() -> tuple[Budget, list[str]]:
+    told: list[str] = []
+    return Budget(VirtualClock(), told.append), told
+
+
+@given(requests)
+def test_no_window_is_ever_overdrawn_and_nobody_is_forgotten(asked: list[tuple]) -> None:  # type: ignore[type-arg]
+    left: list[tuple[float, str, dict[str, int]]] = []
+
+    async def main() -> None:
+        shared, _ = budget()
+        purses = {owner: shared.share(WINDOWS, owner) for owner in "ab"}
+
+        async def one(at: float, level: Priority, owner: str, costs: dict[str, int]) -> None:
+            await asyncio.sleep(at)
+            with priority(level):
+                await purses[owner].take(costs)
+            left.append((asyncio.get_running_loop().time(), owner, costs))
+
+        await asyncio.gather(*(one(*request) for request in asked))
+
+    virtual_clock.run(main())
+    assert len(left) == len(asked)
+    for window in WINDOWS:
+        for owner in ("ab",) if window.per_address else ("a", "b"):
+            spent = [
+                (at, costs[window.name]) for at, who, costs in left if who in owner and window.name in costs
+            ]
+            for start, _ in spent:
+                within = sum(cost for at, cost in spent if start <= at < start + window.period + SLACK)
+                assert within <= window.capacity
+
+
+async def test_a_reduction_goes_first_then_an_increase_then_reads() -> None:
+    shared, _ = budget()
+    purse = shared.share((ORDERS,), "a")
+    went: list[Priority] = []
+
+    async def one(level: Priority) -> None:
+        with priority(level):
+            await purse.take({"orders": 1})
+        went.append(level)
+
+    await asyncio.gather(*(one(Priority.REDUCE) for _ in range(10)))  # the window is full
+    went.clear()
+    waiting = [Priority.READ] * 3 + [Priority.INCREASE] * 6 + [Priority.REDUCE] * 4
+    await asyncio.gather(*(one(level) for level in waiting))
+    assert went == sorted(waiting)
+
+
+async def test_an_order_does_not_wait_behind_reads() -> None:
+    shared, _ = budget()
+    purse = shared.share((READS,), "a")
+    reads = [asyncio.create_task(purse.take({"reads": 1})) for _ in range(100)]
+    await asyncio.sleep(0)
+    began = asyncio.get_running_loop().time()
+    with priority(Priority.INCREASE):
+        for _ in range(3):
+            await purse.take({"reads": 1})
+    assert asyncio.get_running_loop().time() == began
+    await asyncio.gather(*reads)
+
+
+async def test_a_full_window_holds_up_only_those_who_need_it() -> None:
+    shared, _ = budget()
+    purse = shared.share(WINDOWS, "a")
+    blocked = [asyncio.create_task(purse.take({"orders": 1})) for _ in range(30)]
+    await asyncio.sleep(0)
+    began = asyncio.get_running_loop().time()
+    await purse.take({"reads": 1})
+    assert asyncio.get_running_loop().time() == began
+    await asyncio.gather(*blocked)
+
+
+async def test_keys_have_windows_of_their_own_and_share_those_of_the_address() -> None:
+    shared, _ = budget()
+    one, other = (shared.share((ORDERS, ADDRESS), owner) for owner in "ab")
+    loop = asyncio.get_running_loop()
+    for purse in (one, other):
+        await asyncio.gather(*(purse.take({"orders": 1}) for _ in range(8)))
+    assert loop.time() == 0
+    await asyncio.gather(*(one.take({"address": 1}) for _ in range(32)))
+    assert loop.time() == 0
+    await other.take({"address": 1})
+    assert loop.time() == pytest.approx(5 + SLACK)
+
+
+async def test_a_cancelled_request_costs_nothing() -> None:
+    shared, _ = budget()
+    purse = shared.share((ORDERS,), "a")
+    await asyncio.gather(*(purse.take({"orders": 1}) for _ in range(8)))
+    cancelled = [asyncio.create_task(purse.take({"orders": 1})) for _ in range(20)]
+    await asyncio.sleep(0)
+    for task in cancelled:
+        task.cancel()
+    await asyncio.gather(*cancelled, return_exceptions=True)
+    await purse.take({"orders": 1})
+    assert asyncio.get_running_loop().time() == pytest.approx(1 + SLACK)
+
+
+async def test_a_request_larger_than_a_window_goes_alone() -> None:
+    shared, _ = budget()
+    purse = shared.share((ORDERS,), "a")
+    await purse.take({"orders": 25})
+    await purse.take({"orders": 1})
+    assert asyncio.get_running_loop().time() == pytest.approx(1 + SLACK)
+
+
+async def test_everyone_backs_off_and_it_is_told_once() -> None:
+    shared, told = budget()
+    purses = [shared.share((ORDERS,), owner) for owner in "ab"]
+    for purse in purses:
+        purse.back_off(1.5, "too many requests")
+    assert len(told) == 1
+    await asyncio.gather(*(purse.take({"orders": 1}) for purse in purses))
+    assert asyncio.get_running_loop().time() == pytest.approx(1.5)
+    purses[0].back_off(1.5, "too many requests")
+    assert len(told) == 2
+
+
+async def test_during_a_long_ban_requests_come_back_at_once() -> None:
+    shared, _ = budget()
+    purse: Purse = shared.share((ORDERS,), "a")
+    purse.back_off(60, "banned")
+    with pytest.raises(RateLimited) as caught:
+        await purse.take({"orders": 1})
+    assert caught.value.retry_after == pytest.approx(60)
+    assert asyncio.get_running_loop().time() == 0

@@ -1,0 +1,148 @@
+"""Markets are read once for all accounts, kept on disk, and read again when they are old or wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from te_core.api import NotReady
+from te_exchange_ccxt.markets import Markets
+
+pytestmark = pytest.mark.real_clock
+
+LINEAR = {
+    "symbol": "BTC/USDT:USDT",
+    "base": "BTC",
+    "quote": "USDT",
+    "settle": "USDT",
+    "swap": True,
+    "linear": True,
+}
+SPOT = {"symbol": "BTC/USDT", "base": "BTC", "quote": "USDT", "spot": True, "swap": False}
+
+
+class Hand:
+    """A clock that tests move."""
+
+    def __init__(self) -> None:
+        self.time = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        return self.time
+
+    def monotonic(self) -> float:
+        return self.time.timestamp()
+
+
+class Exchange:
+    """Counts reads; ``gate`` holds them up."""
+
+    def __init__(self) -> None:
+        self.reads = 0
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.failure: Exception | None = None
+
+    async def fetch(self) -> list[dict[str, Any]]:
+        self.reads += 1
+        await self.gate.wait()
+        if self.failure:
+            raise self.failure
+        return [dict(LINEAR), dict(SPOT)]
+
+
+async def test_accounts_that_come_at_the_same_time_share_one_read(tmp_path: Path) -> None:
+    exchange, markets = Exchange(), Markets("x", Hand())
+    exchange.gate.clear()
+    asked = [asyncio.create_task(markets.get(exchange.fetch, tmp_path / f"{name}.json")) for name in "abc"]
+    await asyncio.sleep(0.05)
+    exchange.gate.set()
+    found = await asyncio.gather(*asked)
+    assert exchange.reads == 1
+    assert all(one == [LINEAR] for one in found), "only linear perpetuals are kept"
+    assert {path.name for path in tmp_path.iterdir()} == {"a.json", "b.json", "c.json"}
+
+
+async def test_a_new_start_reads_the_file(tmp_path: Path) -> None:
+    clock, first = Hand(), Exchange()
+    await Markets("x", clock).get(first.fetch, tmp_path / "m.json")
+    clock.time += timedelta(minutes=30)
+    second = Exchange()
+    assert await Markets("x", clock).get(second.fetch, tmp_path / "m.json") == [LINEAR]
+    assert second.reads == 0
+
+
+async def test_after_an_hour_they_are_read_again_without_anyone_waiting(tmp_path: Path) -> None:
+    clock, exchange = Hand(), Exchange()
+    markets = Markets("x", clock)
+    await markets.get(exchange.fetch, tmp_path / "m.json")
+    clock.time += timedelta(hours=1)
+    exchange.gate.clear()
+    assert await markets.get(exchange.fetch, tmp_path / "m.json") == [LINEAR]
+    await asyncio.sleep(0.05)
+    assert exchange.reads == 2
+    exchange.gate.set()
+    await asyncio.sleep(0.05)
+    assert markets.age == timedelta(0)
+
+
+async def test_a_failing_refresh_leaves_the_old_ones_and_is_tried_again(tmp_path: Path) -> None:
+    clock, exchange = Hand(), Exchange()
+    markets = Markets("x", clock)
+    await markets.get(exchange.fetch, tmp_path / "m.json")
+    clock.time += timedelta(hours=1)
+    exchange.failure = NotReady("down")
+    for _ in range(2):
+        assert await markets.get(exchange.fetch, tmp_path / "m.json") == [LINEAR]
+        await asyncio.sleep(0.05)
+    assert exchange.reads == 3
+
+
+async def test_very_old_or_expired_ones_are_waited_for(tmp_path: Path) -> None:
+    clock, exchange = Hand(), Exchange()
+    markets = Markets("x", clock)
+    await markets.get(exchange.fetch, tmp_path / "m.json")
+    markets.expire()
+    await markets.get(exchange.fetch, tmp_path / "m.json")
+    assert exchange.reads == 2
+    clock.time += timedelta(days=2)
+    exchange.failure = NotReady("down")
+    with pytest.raises(NotReady):
+        await markets.get(exchange.fetch, tmp_path / "m.json")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", b"null", b'{"format": 1}', json.dumps({"format": 1, "identity": "y"}).encode()],
+)
+async def test_a_damaged_or_foreign_file_counts_as_absent(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "m.json"
+    file.write_bytes(content)
+    exchange = Exchange()
+    assert await Markets("x", Hand()).get(exchange.fetch, file) == [LINEAR]
+    assert exchange.reads == 1
+    assert json.loads(file.read_bytes())["identity"] == "x"
+
+
+async def test_another_hosts_file_is_not_taken(tmp_path: Path) -> None:
+    await Markets("real", Hand()).get(Exchange().fetch, tmp_path / "m.json")
+    testnet = Exchange()
+    await Markets("testnet", Hand()).get(testnet.fetch, tmp_path / "m.json")
+    assert testnet.reads == 1
+
+
+async def test_one_caller_giving_up_does_not_end_the_read_for_others(tmp_path: Path) -> None:
+    exchange, markets = Exchange(), Markets("x", Hand())
+    exchange.gate.clear()
+    first, second = (asyncio.create_task(markets.get(exchange.fetch, tmp_path / name)) for name in "ab")
+    await asyncio.sleep(0.05)
+    first.cancel()
+    await asyncio.sleep(0)
+    exchange.gate.set()
+    assert await second == [LINEAR]
+    assert exchange.reads == 1

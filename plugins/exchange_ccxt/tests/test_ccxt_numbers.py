@@ -1,0 +1,182 @@
+"""Numbers come from the wire as they stand there: no float in between."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
+
+from te_core.api import MarginMode, OrderRequest, Side
+from te_exchange_ccxt.base import CcxtOptions, Venue
+from te_exchange_ccxt.client import connect, disconnect
+from te_exchange_ccxt.library import exchange_class
+from te_exchange_ccxt.wire import dig, first, number
+
+AWKWARD = [
+    "0.1",
+    "0.30000000000000004",
+    "123456789.123456789123456789",
+    "1e-18",
+    "0.000000000000000001",
+    "5E+3",
+]
+
+
+class Bybit(Venue):
+    exchange_id = "bybit"
+
+
+@asynccontextmanager
+async def answering(body: str, kind: Callable[[CcxtOptions], Venue] = Bybit) -> AsyncIterator[Venue]:
+    """A client of a server that always gives the same answer."""
+
+    async def answer(request: web.Request) -> web.Response:
+        del request
+        return web.Response(text=body, content_type="application/json")
+
+    app = web.Application()
+    app.router.add_route("*", "/{anything:.*}", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    port = runner.addresses[0][1]
+    venue = kind(
+        CcxtOptions.model_validate({"api_key": "K", "secret": "S", "url": f"http://127.0.0.1:{port}"})
+    )
+    base: Any = await exchange_class(venue.exchange_id)
+    exchange = connect(venue, base)
+    try:
+        yield venue
+    finally:
+        await disconnect(exchange)
+        await runner.cleanup()
+
+
+@pytest.mark.real_clock
+@pytest.mark.parametrize("text", AWKWARD)
+async def test_a_number_or_a_text_on_the_wire_keeps_every_digit(text: str) -> None:
+    for written in (text, f'"{text}"'):
+        async with answering(f'{{"retCode":0,"result":{{"list":[{{"value":{written}}}]}}}}') as venue:
+            found = await venue.exchange.private_get_v5_account_info()
+            assert number(found["result"]["list"][0]["value"]) == Decimal(text)
+
+
+@pytest.mark.real_clock
+@pytest.mark.parametrize("text", AWKWARD[:5])
+async def test_a_position_keeps_every_digit(text: str) -> None:
+    row = f'{{"symbol":"BTCUSDT","side":"Sell","size":{text},"avgPrice":"{text}","leverage":"3","positionIdx":0}}'
+    async with answering(f'{{"retCode":0,"result":{{"list":[{row}]}}}}') as venue:
+        market = {
+            "id": "BTCUSDT",
+            "symbol": "BTC/USDT:USDT",
+            "base": "BTC",
+            "quote": "USDT",
+            "swap": True,
+            "spot": False,
+        }
+        listed = {
+            **market,
+            "type": "swap",
+            "linear": True,
+            "contract": True,
+            "contractSize": "1",
+            "settle": "USDT",
+        }
+        venue.exchange.set_markets([listed])
+        answer = await venue.exchange.private_get_v5_position_list()
+        parsed = venue.exchange.parse_position(answer["result"]["list"][0])
+        position = venue.position("BTCUSDT", parsed, listed)
+        assert position.quantity == -Decimal(text)
+        assert position.entry_price == Decimal(text)
+
+
+def venue() -> Venue:
+    return Venue(CcxtOptions.model_validate({"api_key": "K", "secret": "S"}))
+
+
+@given(st.decimals(min_value="0.000000000001", max_value=10**12, places=12))
+def test_a_size_reaches_ccxt_as_it_is(size: Decimal) -> None:
+    text = str(venue().amount(size))
+    assert Decimal(text) == size
+    assert "e" not in text.lower()
+
+
+def test_what_is_not_a_number_is_none() -> None:
+    assert [number(value) for value in (None, "", "abc", "NaN", "Infinity", True, {})] == [None] * 7
+    assert first(None, "", "7", "8") == 7
+    assert dig({"a": {"b": 1}}, "a", "b") == 1
+    assert dig({"a": None}, "a", "b") is None
+
+
+MARKET = {
+    "symbol": "BTC/USDT:USDT",
+    "contractSize": "0.001",
+    "precision": {"amount": "0.1", "price": "0.5"},
+    "limits": {
+        "amount": {"min": "0.1", "max": "100000"},
+        "market": {"max": "5000"},
+        "cost": {"min": None},
+        "leverage": {"max": "125.00"},
+    },
+}
+
+
+def test_an_instrument_counts_in_base_units() -> None:
+    found = venue().instrument("BTCUSDT", MARKET)
+    assert found.quantity_step == Decimal("0.0001")
+    assert found.minimum_quantity == Decimal("0.0001")
+    assert found.largest_market_quantity == 5
+    assert found.contract_size == Decimal("0.001")
+    assert found.price_tick == Decimal("0.5")
+    assert found.minimum_notional == 0
+    assert found.largest_leverage == 125
+
+
+def test_a_short_position_in_contracts_is_negative_in_base_units() -> None:
+    row = {
+        "contracts": "12.3",
+        "side": "short",
+        "entryPrice": "50000",
+        "marginMode": "isolated",
+        "leverage": "4",
+    }
+    position = venue().position("BTCUSDT", row, MARKET)
+    assert position.quantity == Decimal("-0.0123")
+    assert position.margin_mode is MarginMode.ISOLATED
+
+
+def test_an_orders_report_counts_in_base_units() -> None:
+    row = {
+        "status": "closed",
+        "filled": "12.3",
+        "average": "50000.5",
+        "fee": {"cost": "0.25"},
+        "amount": "12.3",
+    }
+    report = venue().report("7e1", row, MARKET)
+    assert (report.filled, report.average_price, report.fee) == (
+        Decimal("0.0123"),
+        Decimal("50000.5"),
+        Decimal("0.25"),
+    )
+
+
+def test_an_order_states_its_id_and_reduces_only_where_asked() -> None:
+    order = OrderRequest(
+        client_order_id="7e1",
+        symbol="BTCUSDT",
+        side=Side.BUY,
+        quantity=Decimal(1),
+        reduce_only=False,
+        leverage=1,
+        margin_mode=MarginMode.ISOLATED,
+        reference_price=Decimal(1),
+    )
+    assert venue().order_params(order, MARKET) == {"clientOrderId": "7e1"}
