@@ -1,4 +1,4 @@
-"""Rate limits: sliding windows per key or per address."""
+"""Rate limits: windows per key (or whoever the key belongs to) and per address."""
 
 from __future__ import annotations
 

@@ -135,11 +135,6 @@ class KucoinServer(WireServer):
         """The key claimed."""
         return headers.get("KC-API-KEY")
 
-    def counted_as(self, call: Call) -> str | None:
-        """Pools are counted per user, whichever key is used."""
-        known = self.exchange.keys.get(call.key_name or "")
-        return str(known[1].uid) if known else call.key_name
-
     def authenticate(self, call: Call) -> None:
         """Headers, time, key, passphrase and signature, in this order."""
         names = ("KC-API-KEY", "KC-API-SIGN", "KC-API-TIMESTAMP", "KC-API-PASSPHRASE")

@@ -398,6 +398,31 @@ async def test_streams_refuse_what_they_do_not_know() -> None:
         assert (await socket.receive_json())["success"] is False
 
 
+async def test_streams_are_for_their_own_account_only() -> None:
+    async with (
+        running("bybit") as server,
+        bybit_client(server) as client,
+        bybit_socket(server, "/v5/private", "order") as socket,
+    ):
+        server.exchange.open_account("second", key="K2", secret="S2")
+        await BybitClient(client.session, server, key="K2", secret="S2").buy("theirs")
+        await client.buy("mine")
+        assert (await socket.receive_json())["data"][0]["orderLinkId"] == "mine"
+
+
+@pytest.mark.parametrize(
+    ("key", "secret", "offset", "code"),
+    [("K", "S", 1_000, None), ("K", "S", -1, 10002), ("K", "no", 1_000, 10004), ("no", "S", 1_000, 10003)],
+)
+async def test_what_a_login_is_refused_for(key: str, secret: str, offset: int, code: int | None) -> None:
+    async with running("bybit") as server, bybit_socket(server, "/v5/private", login=False) as socket:
+        expires = str(server.exchange.clock.ms() + offset)
+        arguments = [key, expires, sign_stream(secret, expires=expires)]
+        await socket.send_json({"op": "auth", "args": arguments, "req_id": "7"})
+        answer = await socket.receive_json()
+        assert (answer["success"], answer.get("retCode"), answer["req_id"]) == (code is None, code, "7")
+
+
 async def test_an_order_over_the_trade_stream() -> None:
     async with (
         running("bybit") as server,

@@ -131,6 +131,16 @@ def test_a_late_fill_comes_after_so_many_requests() -> None:
     assert placed.status is OrderStatus.FILLED
 
 
+def test_an_order_filled_in_parts_is_executed_once() -> None:
+    exchange, account = small_exchange()
+    plan = FillPlan(immediate=D("0.5"), rest=True)
+    placed = exchange.place(account, order(BUY, "10", client_id="a"), plan)
+    exchange.fill(account, placed, D(2))
+    exchange.fill(account, placed)
+    assert (placed.status, placed.filled, account.size("XBT")) == (OrderStatus.FILLED, D(10), D(10))
+    assert exchange.counts.executed == {("main", "a"): 1}
+
+
 def test_a_late_fill_after_a_cancellation_does_nothing() -> None:
     exchange, account = small_exchange()
     placed = exchange.place(account, order(BUY, "10"), FillPlan(immediate=D("0.5"), rest=True))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.emulators.core.clock import ExchangeClock
+from tests.emulators.core.credentials import ApiKey
 from tests.emulators.core.limits import RateLimits, Window
-from tests.emulators.tests.bybit_client import bybit_client
+from tests.emulators.tests.bybit_client import BybitClient, bybit_client
 from tests.emulators.venues import running
 
 
@@ -68,6 +69,21 @@ async def test_bybit_tells_how_the_key_stands_and_refuses_the_eleventh_order_of_
         assert server.exchange.counts.refusals == {"order": 1}
         now[0] += 1
         assert (await client.buy("later", "0.001")).code == 0
+
+
+@pytest.mark.real_clock
+async def test_keys_of_one_user_share_their_windows_and_users_do_not() -> None:
+    clock = ExchangeClock(monotonic=lambda: 0.0)
+    async with running("bybit", clock=clock) as server, bybit_client(server) as client:
+        server.exchange.add_key(server.exchange.accounts["main"], ApiKey(key="K1", secret="S1"))
+        server.exchange.open_account("second", key="K2", secret="S2")
+        other_key = BybitClient(client.session, server, key="K1", secret="S1")
+        other_user = BybitClient(client.session, server, key="K2", secret="S2")
+        for number in range(5):
+            assert (await client.buy(f"a{number}", "0.001")).code == 0
+            assert (await other_key.buy(f"b{number}", "0.001")).code == 0
+        assert (await client.buy("a", "0.001")).code == (await other_key.buy("b", "0.001")).code == 10006
+        assert (await other_user.buy("a", "0.001")).code == 0
 
 
 @pytest.mark.real_clock

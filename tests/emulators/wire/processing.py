@@ -68,8 +68,9 @@ class Processing(ABC):
         return key
 
     def counted_as(self, call: Call) -> str | None:
-        """Whom windows per key count; exchanges that count per user name the user."""
-        return call.key_name
+        """Whom windows per key count: the user, whichever of his keys asks."""
+        known = self.exchange.keys.get(call.key_name or "")
+        return str(known[1].uid) if known else call.key_name
 
     async def process(
         self, call: Call, handler: Handler, *, private: bool = True, permission: str = "read"

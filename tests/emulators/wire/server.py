@@ -109,7 +109,7 @@ class WireServer(Processing):
 
     async def listen(self) -> None:
         """Accept connections (again)."""
-        if self._site is None:
+        if self._site is None and not self._stopping.is_set():
             self._site = web.TCPSite(self._runner, HOST, self.port, reuse_address=True)
             await self._site.start()
             self.port = int(self._runner.addresses[0][1])
