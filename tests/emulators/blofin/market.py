@@ -46,8 +46,9 @@ def chosen(market: Market, parameters: dict[str, str]) -> list[Instrument]:
 
 
 def instrument_row(instrument: Instrument) -> dict[str, Any]:
-    """As recorded; "suspend" if it takes no orders."""
-    return {**instrument.row, "state": "live" if instrument.tradable else "suspend"}
+    """As recorded, but for what may change: the largest market order, and "suspend" if it takes no orders."""
+    state = "live" if instrument.tradable else "suspend"
+    return {**instrument.row, "maxMarketSize": plain(instrument.max_market_size), "state": state}
 
 
 def ticker(exchange: Exchange, instrument: Instrument) -> dict[str, str]:

@@ -1,0 +1,1 @@
+"""BloFin accounts: futures, linear USDT perpetuals."""

@@ -1,0 +1,45 @@
+"""Offers BloFin to the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from te_core.api import Capabilities, ExchangeSpec, hookimpl
+from te_exchange_blofin.venue import Blofin
+from te_exchange_ccxt.base import CcxtOptions, account_factory
+
+
+class BlofinOptions(CcxtOptions):
+    """What ``[accounts.<name>]`` with ``plugin = "blofin"`` may say.
+
+    ``broker_id`` goes into every order; empty sends none. Left out, keys of type "API transaction" send none, as
+    they must, and those of third-party applications that of "CCXT".
+    """
+
+    credentials: ClassVar[tuple[str, ...]] = ("api_key", "secret", "password")
+    tests: ClassVar[tuple[str, ...]] = ("demo",)
+    title: ClassVar[str] = "BloFin"
+
+    broker_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9]{0,16}$")] | None = None
+
+
+# Requests are taken for 60 s after their date, and orders are dated back by 45 s.
+CAPABILITIES = Capabilities(settle_after=timedelta(seconds=17), private_stream=True)
+
+BLOFIN = ExchangeSpec(
+    name="blofin",
+    settings=BlofinOptions,
+    factory=account_factory(Blofin),
+    capabilities=CAPABILITIES,
+    summary="BloFin: futures accounts, USDT perpetuals; demo",
+)
+
+
+@hookimpl
+def te_exchanges() -> Iterable[ExchangeSpec[BlofinOptions]]:
+    """Offer the exchange named ``blofin``."""
+    yield BLOFIN

@@ -1,0 +1,64 @@
+"""BloFin passes the suite that every exchange passes, through ccxt and over HTTP, with and without streams."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from te_core.settings.schema import EngineSettings
+from te_core.testing.conformance import ExchangeConformance
+from te_exchange_blofin.plugin import BLOFIN, CAPABILITIES
+from tests.emulators.blofin.server import BlofinServer
+from tests.emulators.blofin.unknowns import Unknowns
+from tests.emulators.conformance import EmulatedVenue
+from tests.emulators.wire.server import WireServer
+
+pytestmark = pytest.mark.real_clock
+
+SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "LTCUSDT")
+BALANCE = Decimal(1_000_000)
+"""0.4 of it is more than the 3500 LTC of a largest market order."""
+
+
+class TestBlofin(ExchangeConformance):
+    capabilities = CAPABILITIES
+    # An address has 300 requests per minute in the long run, and a pass without streams makes three.
+    engine = EngineSettings(resync=timedelta(seconds=1))
+
+    def make_venue(self, folder: Path) -> EmulatedVenue:
+        return EmulatedVenue(
+            "blofin", BLOFIN, folder, options={"streams": False}, symbols=SYMBOLS, balance=BALANCE
+        )
+
+
+class TestBlofinWithStreams(TestBlofin):
+    def make_venue(self, folder: Path) -> EmulatedVenue:
+        return EmulatedVenue("blofin", BLOFIN, folder, symbols=SYMBOLS, balance=BALANCE)
+
+
+class TestBlofinAsItMayBe(TestBlofin):
+    """What nobody has recorded, each time in the other form than above."""
+
+    def make_venue(self, folder: Path) -> EmulatedVenue:
+        return EmulatedVenue(
+            "blofin", BLOFIN, folder, symbols=SYMBOLS, balance=BALANCE, prepare=self.other_forms
+        )
+
+    @staticmethod
+    def other_forms(server: WireServer) -> None:
+        blofin = cast("BlofinServer", server)
+        blofin.brokers["K"] = "ec6dd3a7dd982d0b"
+        blofin.unknowns = Unknowns(
+            rejections="object",
+            missing_order="refused",
+            leverage_unchanged="110999",
+            position_side_required=True,
+            margin_mode_must_match=True,
+            snapshots=frozenset({"account"}),
+            push_seconds=0.7,
+            closed_pushed=False,
+        )
