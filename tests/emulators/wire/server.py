@@ -154,7 +154,10 @@ class WireServer(Processing):
             if outcome.fault is not None or outcome.error is not None:
                 return await self._send(request, call, outcome)
             socket = web.WebSocketResponse(compress=False)
-            await socket.prepare(request)
+            try:
+                await socket.prepare(request)
+            except ConnectionError:  # the client is gone already
+                return web.Response()
             connection = stream(self, socket, request)
             self.connections.add(connection)
             try:
