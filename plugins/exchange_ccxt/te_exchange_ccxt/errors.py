@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -87,9 +88,9 @@ def _is_broken(answer: Answer) -> bool:
 
 
 def _certainly_unsent(error: BaseException) -> bool:
-    return isinstance(error.__cause__, aiohttp.ClientConnectorError | OSError) and not isinstance(
-        error.__cause__, aiohttp.ServerConnectionError | ConnectionResetError | BrokenPipeError
-    )
+    """Tell whether no connection was made, so that nothing can have arrived. (A timeout is an ``OSError`` too.)"""
+    unconnected = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, socket.gaierror)
+    return isinstance(error.__cause__, unconnected)
 
 
 def _code(text: str, answer: Answer | None, keys: Sequence[str]) -> str:

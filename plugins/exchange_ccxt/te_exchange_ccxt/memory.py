@@ -119,11 +119,14 @@ class Memory:
         if self.pending or self.positions_at < self.touched:
             return False
         if self.followed("positions", now):
-            return self.positions_at >= (self.feeds["positions"].up or NEVER)
+            return self._read_since_up("positions")
         if self.followed("orders", now):
-            up = self.feeds["orders"].up or NEVER
-            return self.positions_at >= up and now - self.positions_at <= 2 * self.poll
+            return self._read_since_up("orders") and now - self.positions_at <= 2 * self.poll
         return False
+
+    def _read_since_up(self, kind: str) -> bool:
+        up = self.feeds[kind].up
+        return up is not None and self.positions_at >= up
 
     def equity_live(self, now: float) -> bool:
         """Tell whether the equity is the present one, but for profit that is not realised."""

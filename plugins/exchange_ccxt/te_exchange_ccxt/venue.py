@@ -266,10 +266,11 @@ class Venue:
     def report(self, client_order_id: str, row: Row, market: Row) -> OrderReport:
         """Parse one of ccxt's orders. Without a status it is only acknowledged: OPEN."""
         size = self.contract_size(market)
-        filled = number(row.get("filled"))
+        filled, wanted = number(row.get("filled")), number(row.get("amount"))
         status = STATUSES.get(str(row.get("status")), OrderStatus.OPEN)
-        if status is OrderStatus.CANCELLED and filled and filled == number(row.get("amount")):
-            status = OrderStatus.FILLED
+        if status in (OrderStatus.FILLED, OrderStatus.CANCELLED) and filled and wanted:
+            # ccxt calls some orders closed whose rest was cancelled, and some cancelled that were filled.
+            status = OrderStatus.FILLED if filled >= wanted else OrderStatus.CANCELLED
         return OrderReport(
             client_order_id=client_order_id,
             status=status,
