@@ -9,9 +9,9 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from tests.emulators.contracts import response
 from tests.emulators.core.catalogue import PRICES
 from tests.emulators.core.instrument import Instrument
-from tests.emulators.samples import response
 
 SOL = {
     "contractValue": "1",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tests.emulators.contracts import response
 from tests.emulators.core.exchange import Exchange
 from tests.emulators.core.instrument import Instrument
 from tests.emulators.core.market import Market
-from tests.emulators.samples import response
 from tests.emulators.wire.call import Call, Route
 from tests.emulators.wire.figures import plain
 

@@ -12,6 +12,7 @@ from tests.emulators.blofin.instruments import instruments
 from tests.emulators.blofin.signature import sign
 from tests.emulators.blofin.streams import PrivateStream, PublicStream
 from tests.emulators.blofin.unknowns import Unknowns
+from tests.emulators.contracts import response
 from tests.emulators.core import errors
 from tests.emulators.core.clock import ExchangeClock
 from tests.emulators.core.credentials import ApiKey
@@ -20,7 +21,6 @@ from tests.emulators.core.faults import FaultScript
 from tests.emulators.core.limits import RateLimits, Standing, Window
 from tests.emulators.core.market import Quote
 from tests.emulators.core.rules import Rules
-from tests.emulators.samples import response
 from tests.emulators.wire.call import Call, Reply, Route, json_reply
 from tests.emulators.wire.server import WireServer
 from tests.emulators.wire.stream import Stream
@@ -49,6 +49,7 @@ class BlofinServer(WireServer):
     """Paths, signatures, envelopes and codes of BloFin's open API.
 
     ``brokers``: the broker that a key is bound to; a key that is missing is of "API transaction" type.
+    ``refusals``: what the next private request of a kind is refused for.
     """
 
     name = "blofin"
@@ -73,6 +74,7 @@ class BlofinServer(WireServer):
         super().__init__(exchange, limits=limits or RateLimits(WINDOWS), faults=faults, latency=latency)
         self.unknowns = Unknowns()
         self.brokers: dict[str, str] = {}
+        self.refusals: dict[str, codes.CodedError] = {}
         self.connected: dict[str, float] = {}
         self._nonces: dict[str, dict[str, int]] = {}
 
@@ -103,6 +105,8 @@ class BlofinServer(WireServer):
             key.secret, path=path, method=call.method, timestamp=timestamp, nonce=nonce, body=call.body
         )
         self.check(key, passphrase, timestamp, nonce, signature, expected)
+        if refused := self.refusals.pop(call.kind, None):
+            raise refused
 
     def check(
         self, key: ApiKey, passphrase: str, timestamp: str, nonce: str, signature: str, expected: str
@@ -136,11 +140,6 @@ class BlofinServer(WireServer):
             raise codes.broker_missing()
         elif given and given != bound:
             raise codes.broker_unmatched()
-
-    def counted_as(self, call: Call) -> str | None:
-        """Trading requests are counted per user, whichever of their keys asks."""
-        known = self.exchange.keys.get(call.key_name or "")
-        return str(known[1].uid) if known else None
 
     # --- answers --------------------------------------------------------------------------------------------------
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from tests.emulators.contracts import response
 from tests.emulators.core.catalogue import PRICES
 from tests.emulators.core.instrument import Instrument
 from tests.emulators.core.market import Quote
-from tests.emulators.samples import response
 
 LIVE = "contracts active (live"
 OLDER = "contracts active (2023-11)"

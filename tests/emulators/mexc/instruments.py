@@ -5,9 +5,9 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from tests.emulators.contracts import response
 from tests.emulators.core.catalogue import PRICES
 from tests.emulators.core.instrument import Instrument
-from tests.emulators.samples import response
 
 RECORDED = ("contract detail BTC/ETH/SOL/XRP", "contract detail, current rows")
 LISTED_ONLY = frozenset({"BTC_USD", "BULLCOIN_USDT"})

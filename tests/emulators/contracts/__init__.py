@@ -1,0 +1,19 @@
+"""Contracts and first prices that the emulated exchanges start with, in each exchange's own form."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+
+@cache
+def _rows(venue: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((Path(__file__).parent / f"{venue}.json").read_text(encoding="utf-8"))
+    return found
+
+
+def response(venue: str, name: str) -> Any:
+    """Give rows by the name that they were found under, inside their envelope."""
+    return _rows(venue)[name]
