@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 import typer
@@ -16,6 +17,7 @@ def run(context: typer.Context) -> None:
     Example: te run
              te run --settings /srv/te/settings.toml
     """
+    gc.disable()  # nothing that the imports and the start make is garbage; ``serve`` enables it again
     import asyncio
     from uuid import uuid4
 
