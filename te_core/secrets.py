@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import json
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import quote, quote_plus
 
@@ -25,6 +26,7 @@ class Redactor:
         self._shortest = shortest
         self._secrets: frozenset[str] = frozenset()
         self._forms: tuple[str, ...] = ()
+        self._least = sys.maxsize
         self.add(secrets)
 
     def add(self, secrets: Iterable[str]) -> None:
@@ -34,6 +36,7 @@ class Redactor:
             forms = {form for secret in known for form in _forms(secret) if len(form) >= self._shortest}
             self._secrets = known
             self._forms = tuple(sorted(forms, key=lambda form: (-len(form), form)))
+            self._least = min(map(len, forms), default=sys.maxsize)
 
     def learn(self, *values: object) -> None:
         """Learn every secret that stands anywhere in models, dataclasses and containers."""
@@ -41,6 +44,8 @@ class Redactor:
 
     def redact(self, text: str) -> str:
         """Give the text without any secret."""
+        if len(text) < self._least:  # most of what is looked at: names, numbers, words
+            return text
         while found := [form for form in self._forms if form in text]:
             # Again until none is left: a replacement may join what stands around it into another secret.
             text = _mask(text, found)

@@ -14,7 +14,7 @@ def redacted(value: Any, redact: Redact) -> Any:
         return redact(value)
     if value is None or isinstance(value, bool | int | float):
         return value
-    if isinstance(value, Mapping):
+    if isinstance(value, dict | Mapping):  # a plain dict is told far quicker than any mapping
         return {redact(str(key)): redacted(item, redact) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [redacted(item, redact) for item in value]

@@ -7,15 +7,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from aiohttp import web
+from multidict import CIMultiDict
 
 from te_core.web.encoding import encode
 
-_HEADERS = {
-    "Content-Type": "application/json; charset=utf-8",
-    "Cache-Control": "no-store",
-    "X-Content-Type-Options": "nosniff",
-    "Server": "trade-engine",
-}
+_HEADERS = CIMultiDict(
+    {
+        "Content-Type": "application/json; charset=utf-8",
+        "Cache-Control": "no-store",
+        "X-Content-Type-Options": "nosniff",
+        "Server": "trade-engine",
+    }
+)
 
 
 def answer(status: int, body: Mapping[str, Any], *, retry_after: float | None = None) -> web.Response:

@@ -20,6 +20,11 @@ def _plain(value: object) -> object:
     return str(value)
 
 
+_compact = json.JSONEncoder(default=_plain, ensure_ascii=False).encode
+
+
 def encode(value: object, *, indent: int | None = None) -> str:
     """Return JSON text; what JSON does not know becomes a string (so a secret stays masked)."""
+    if indent is None:
+        return _compact(value)
     return json.dumps(value, default=_plain, indent=indent, ensure_ascii=False)
