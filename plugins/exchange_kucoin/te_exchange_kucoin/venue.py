@@ -1,7 +1,4 @@
-"""What is special about KuCoin Futures: the classic account, linear perpetuals.
-
-https://www.kucoin.com/docs-new/rest/futures-trading/introduction
-"""
+"""What is special about KuCoin Futures (classic accounts). https://www.kucoin.com/docs-new/introduction"""
 
 from __future__ import annotations
 
@@ -10,20 +7,15 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from te_core.api import Equity, MarginMode, OrderRequest, Position
+from te_core.api import Equity, Finding, MarginMode, OrderRequest, Position
 from te_exchange_ccxt.base import Row, Spending, Trouble, Venue, Window, dig, number
 from te_exchange_ccxt.library import BaseError
 from te_exchange_kucoin.codes import TEXTS, TROUBLES
+from te_exchange_kucoin.looks import look_at_account, look_at_key
 
-WEIGHTS = {
-    **dict.fromkeys(("orders", "positions", "changeCrossUserLeverage", "position/changeMarginMode"), 2),
-    **dict.fromkeys(("orders/byClientOid", "account-overview"), 5),
-    "bullet-private": 10,
-    "position/getPositionMode": 2,
-}
+WEIGHTS = {"orders/byClientOid": 5, "account-overview": 5, "bullet-private": 10}
 PUBLIC = {"contracts/active": 3, "allTickers": 5, "ticker": 2, "timestamp": 2, "bullet-public": 10}
-OTHER_MODE = '"330005"'
-"""The order does not state its contract's margin mode."""
+OTHER_MODE = '"330005"'  # the order does not state its contract's margin mode
 
 
 def data(answer: Row, kind: type) -> Any:
@@ -46,12 +38,9 @@ class Kucoin(Venue):
         Window("public", 2000, 30.0, per_address=True),
     )
 
-    modes: dict[str, MarginMode]
-    """Margin modes of contracts as far as they are known, by KuCoin's symbol."""
-
     def config(self) -> dict[str, Any]:
         """Say beforehand what ccxt would ask (the account's type), and leave its partner headers out."""
-        self.modes = {}
+        self.modes: dict[str, MarginMode] = {}  # of contracts as far as they are known, by KuCoin's symbol
         read_no_snapshot = {"fetchBalanceSnapshot": False, "awaitBalanceSnapshot": False}
         options = {"defaultType": "swap", "uta": False, "hf": False, "partner": None}
         return {"options": {**options, "watchBalance": read_no_snapshot}}
@@ -75,6 +64,15 @@ class Kucoin(Venue):
         if str(data(mode, dict).get("positionMode")) == "1":
             self.refuse_hedge_mode()
         await self.fetch_equity()
+
+    async def findings(self) -> Sequence[Finding]:
+        """Look at the account's type and the key, for ``te doctor``."""
+        key = data(await self.exchange.private_get_user_api_key(), dict)
+        try:
+            mode = dig(await self.exchange.utaprivate_get_account_mode(), "data", "selfAccountMode")
+        except BaseError():
+            mode = None
+        return [look_at_account(mode), *look_at_key(key)]
 
     async def fetch_equity(self) -> Equity:
         """Read the overview: accountEquity has the unrealised profit in it."""
@@ -118,8 +116,6 @@ class Kucoin(Venue):
         else:
             rows = data(await self.exchange.futurespublic_get_alltickers(), list)
         return {ids[row["symbol"]]: {"last": row.get("price")} for row in rows if row.get("symbol") in ids}
-
-    # -- settings
 
     async def set_leverage(self, market: Row, leverage: int, margin_mode: MarginMode) -> None:
         """Set it for cross positions; isolated ones get it with each order."""
@@ -165,8 +161,7 @@ class Kucoin(Venue):
 
     async def find_order(self, client_order_id: str, market: Row) -> Row | None:
         """Ask by ``clientOid``. Unknown ones are answered with 100001, perhaps with a success without data."""
-        which = {"clientOrderId": client_order_id}
-        found: Row = await self.exchange.fetch_order(None, market["symbol"], which)
+        found: Row = await self.exchange.fetch_order(None, market["symbol"], {"clientOid": client_order_id})
         return found if found.get("id") else None
 
     # -- limits and errors
@@ -174,7 +169,9 @@ class Kucoin(Venue):
     def spending(self, method: str, path: str) -> Spending:
         """Give a request's weight in its pool. https://www.kucoin.com/docs-new/rate-limit"""
         del method
-        return {"public": PUBLIC[path]} if path in PUBLIC else {"futures": WEIGHTS.get(path, 10)}
+        if path in ("user/api-key", "account/mode"):  # of pools that nothing else uses
+            return {}
+        return {"public": PUBLIC[path]} if path in PUBLIC else {"futures": WEIGHTS.get(path, 2)}
 
     def retry_after(self, headers: Mapping[str, str]) -> float | None:
         """KuCoin says in how many milliseconds the pool is full again."""
@@ -185,8 +182,6 @@ class Kucoin(Venue):
         """Tell apart what has one code."""
         told = (trouble for (known, part), trouble in TEXTS.items() if code == known and part in text)
         return next(told, super().trouble(code, text))
-
-    # -- streams
 
     def stream_broke(self) -> None:
         """Open the next one with a new token: the old one may have expired, or its server may be gone."""

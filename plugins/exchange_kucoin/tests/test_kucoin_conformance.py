@@ -14,15 +14,18 @@ from tests.emulators.conformance import EmulatedVenue
 
 pytestmark = pytest.mark.real_clock
 
+SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "PROMPTUSDT")
+"""A market order of PROMPT may be 100 000 coins, about 2000 USDT, at most."""
+
 
 class TestKucoin(ExchangeConformance):
     capabilities = CAPABILITIES
     engine = EngineSettings(resync=timedelta(seconds=0.5))
 
     def make_venue(self, folder: Path) -> EmulatedVenue:
-        return EmulatedVenue("kucoin", KUCOIN, folder, options={"streams": False})
+        return EmulatedVenue("kucoin", KUCOIN, folder, symbols=SYMBOLS, options={"streams": False})
 
 
 class TestKucoinWithStreams(TestKucoin):
     def make_venue(self, folder: Path) -> EmulatedVenue:
-        return EmulatedVenue("kucoin", KUCOIN, folder)
+        return EmulatedVenue("kucoin", KUCOIN, folder, symbols=SYMBOLS)

@@ -1,0 +1,79 @@
+"""A KuCoin account on an emulated exchange, for tests of what is special about it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from te_core.api import ExchangeAccount, MarginMode, OrderRequest, Side
+from te_exchange_kucoin.plugin import KUCOIN
+from tests.emulators.conformance import EmulatedVenue
+from tests.emulators.kucoin.server import KucoinServer
+
+
+@dataclass
+class Desk:
+    """``account`` is open; ``kucoin`` is the exchange that it talks to."""
+
+    venue: EmulatedVenue
+    account: ExchangeAccount
+
+    @property
+    def kucoin(self) -> KucoinServer:
+        return cast("KucoinServer", self.venue.server)
+
+    @property
+    def requests(self) -> dict[str, int]:
+        """Requests by kind since the last ``forget``."""
+        return dict(self.kucoin.exchange.counts.requests)
+
+    def forget(self) -> None:
+        self.kucoin.exchange.counts.clear()
+
+    @property
+    def held(self) -> Any:
+        """The position in BTC."""
+        (position,) = self.venue.owner.held("XBTUSDTM")
+        return position
+
+    @staticmethod
+    def order(quantity: str = "0.005", **parts: Any) -> OrderRequest:
+        usual = {
+            "client_order_id": "7e01",
+            "symbol": "BTCUSDT",
+            "side": Side.BUY,
+            "quantity": Decimal(quantity),
+            "reduce_only": False,
+            "leverage": 4,
+            "margin_mode": MarginMode.ISOLATED,
+            "reference_price": Decimal(84_477),
+        }
+        return OrderRequest(**{**usual, **parts})
+
+
+OpenDesk = Callable[..., AbstractAsyncContextManager[Desk]]
+
+
+@pytest.fixture
+def open_desk(tmp_path: Path) -> OpenDesk:
+    """Open an account with those settings, without streams unless told."""
+
+    @asynccontextmanager
+    async def opened(**settings: Any) -> AsyncIterator[Desk]:
+        prepare = settings.pop("prepare", lambda server: None)
+        options = {"streams": False, **settings}
+        venue = EmulatedVenue("kucoin", KUCOIN, tmp_path, options=options, prepare=prepare)
+        account = venue.connect()
+        try:
+            await account.open()
+            yield Desk(venue, account)
+        finally:
+            await account.close()
+
+    return opened

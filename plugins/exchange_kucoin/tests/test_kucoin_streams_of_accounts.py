@@ -1,0 +1,138 @@
+"""KuCoin accounts that follow their streams: no read before an order, and honest when a stream is lost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from te_core.api import Side
+from te_exchange_kucoin.plugin import KUCOIN
+from tests.emulators.conformance import EmulatedVenue
+from tests.emulators.core.faults import Fault, FaultKind
+
+pytestmark = pytest.mark.real_clock
+
+BTC, SYMBOLS = "XBTUSDTM", ["BTCUSDT", "ETHUSDT"]
+
+
+async def until(done: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not done():
+            await asyncio.sleep(0.02)
+
+
+async def reads(desk: Any) -> dict[str, int]:
+    """What it takes to know everything that an order needs."""
+    desk.forget()
+    await asyncio.gather(desk.account.equity(), desk.account.positions(), desk.account.prices(SYMBOLS))
+    return {kind: times for kind, times in desk.requests.items() if kind in {"balance", "tickers"}}
+
+
+async def live(desk: Any) -> None:
+    """Wait until nothing has to be read."""
+    async with asyncio.timeout(20):
+        while await reads(desk):
+            await asyncio.sleep(0.1)
+
+
+async def test_everything_is_known_before_an_order(open_desk: Any) -> None:
+    async with open_desk(streams=True) as desk:
+        await live(desk)
+        equity = (await desk.account.equity()).value
+        assert (equity.wallet, equity.free) == (100_000, 100_000)
+        desk.kucoin.exchange.set_price(BTC, Decimal(85_000))
+        await asyncio.sleep(0.1)
+        assert (await desk.account.prices(SYMBOLS)).value["BTCUSDT"] == 85_000
+
+
+@pytest.mark.parametrize("by_symbol", [False, True], ids=["one topic", "topic by symbol"])
+@pytest.mark.parametrize("opens", [False, True], ids=["match first", "open first"])
+async def test_what_others_trade_is_noticed(open_desk: Any, by_symbol: bool, opens: bool) -> None:
+    async with open_desk(streams=True) as desk:
+        desk.kucoin.topics_by_symbol = by_symbol
+        desk.kucoin.announces_open = opens
+        told: list[None] = []
+        watching = asyncio.create_task(desk.account.watch(lambda: told.append(None)))
+        await live(desk)
+        desk.kucoin.exchange.trade_by_hand(desk.venue.owner, BTC, Decimal(7))
+        await until(lambda: bool(told))
+        assert (await desk.account.positions()).value["BTCUSDT"].quantity == Decimal("0.007")
+        watching.cancel()
+
+
+async def test_after_an_own_order_nothing_older_counts(open_desk: Any) -> None:
+    async with open_desk(streams=True) as desk:
+        await live(desk)
+        await desk.account.place_order(desk.order())
+        assert (await desk.account.positions()).value["BTCUSDT"].quantity == Decimal("0.005")
+        await desk.account.place_order(desk.order(client_order_id="7e02", side=Side.SELL, reduce_only=True))
+        found = (await desk.account.positions()).value.get("BTCUSDT")
+        assert found is None or found.quantity == 0
+
+
+async def test_the_pushed_wallet_is_exact(open_desk: Any) -> None:
+    async with open_desk(streams=True) as desk:
+        await live(desk)
+        desk.kucoin.faults.add(Fault(kind=FaultKind.SERVER_ERROR, route="balance", times=None))
+        desk.kucoin.exchange.deposit(desk.venue.owner, Decimal("0.123456789"))
+        async with asyncio.timeout(5):
+            while (await desk.account.equity()).value.wallet == 100_000:
+                await asyncio.sleep(0.02)
+        assert (await desk.account.equity()).value.wallet == Decimal("100000.123456789")
+
+
+async def test_lost_connections_are_opened_anew_with_new_tokens(open_desk: Any) -> None:
+    async with open_desk(streams=True) as desk:
+        await live(desk)
+        tokens = set(desk.kucoin.tokens)
+        desk.kucoin.tokens.clear()
+        for connection in list(desk.kucoin.connections):
+            connection.abort()
+        await until(lambda: {bool(key) for key in desk.kucoin.tokens.values()} == {True, False})
+        assert not tokens & set(desk.kucoin.tokens)
+        await live(desk)
+        desk.kucoin.exchange.set_price(BTC, Decimal(86_000))
+        await asyncio.sleep(0.1)
+        assert (await desk.account.prices(SYMBOLS)).value["BTCUSDT"] == 86_000
+
+
+async def test_while_a_stream_is_gone_everything_is_read(open_desk: Any) -> None:
+    async with open_desk(streams=True) as desk:
+        await live(desk)
+        desk.kucoin.faults.add(Fault(kind=FaultKind.RATE_LIMITED, route="other", times=None))
+        for connection in list(desk.kucoin.connections):
+            connection.abort()
+        await asyncio.sleep(0.2)
+        assert await reads(desk) == {"balance": 1, "tickers": 1}
+        desk.kucoin.exchange.set_price(BTC, Decimal(87_000))
+        assert (await desk.account.prices(SYMBOLS)).value["BTCUSDT"] == 87_000
+
+
+async def test_streams_are_pinged_as_often_as_silence_is_measured(open_desk: Any) -> None:
+    async with open_desk(streams=True) as desk:
+        await live(desk)
+        exchange = desk.account.inner._link.exchange
+        pauses = {client.keepAlive for client in exchange.clients.values()}
+        assert pauses == {5000}, "KuCoin's tokens name 18 s, more than a silent stream is trusted"
+
+
+async def test_two_accounts_share_markets_and_keep_their_own(open_desk: Any, tmp_path: Any) -> None:
+    async with open_desk() as desk:
+        exchange = desk.kucoin.exchange
+        other = exchange.open_account("second", key="K2", secret="S2", passphrase="P2", balance=Decimal(500))
+        settings = {"streams": False, "api_key": "K2", "secret": "S2", "password": "P2"}
+        second = EmulatedVenue("kucoin", KUCOIN, tmp_path / "second", options=settings)
+        second.server, second._serving = desk.kucoin, asyncio.create_task(asyncio.sleep(60))
+        second._started.set()
+        account = second.connect()
+        desk.forget()
+        await account.open()
+        assert "instruments" not in desk.requests, "the list was read for the first one"
+        await asyncio.gather(desk.account.place_order(desk.order()), account.place_order(desk.order("0.001")))
+        assert (desk.held.size, other.size(BTC)) == (5, 1)
+        assert (await account.equity()).value.total < 501 < (await desk.account.equity()).value.total
+        await account.close()
