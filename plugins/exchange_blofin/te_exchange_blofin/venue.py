@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from te_core.api import AuthError, Equity, MarginMode, NotReady, OrderRequest, Position
+from te_core.api import AuthError, Equity, Finding, MarginMode, NotReady, OrderRequest, Position
 from te_exchange_blofin.client import content, mended
 from te_exchange_blofin.codes import TROUBLES
+from te_exchange_blofin.looks import look_at_account, look_at_key
 from te_exchange_ccxt.base import Fate, Row, Spending, Trouble, Venue, Window, dig, number
 from te_exchange_ccxt.errors import diagnose
 from te_exchange_ccxt.library import BaseError
@@ -35,7 +36,9 @@ class Blofin(Venue):
     windows: ClassVar[Sequence[Window]] = (
         Window("minute", 500, 60.0, per_address=True),
         Window("five minutes", 1500, 300.0, per_address=True),
-        Window("trading", 30, 10.0),
+        Window(
+            "trading", 30, 11.0
+        ),  # in truth 10 s, but new connections may delay the first requests by a second
     )
 
     def __init__(self, options: BlofinOptions) -> None:
@@ -55,7 +58,7 @@ class Blofin(Venue):
     async def check(self) -> None:
         """Check the key and the position mode; learn whether the key is bound to a broker, and the margin mode."""
         self._sent = asyncio.get_running_loop().time()
-        key = content(await self.exchange.private_get_user_query_apikey(), dict)
+        key = await self._key()
         if str(key.get("readOnly")) == "1":
             raise AuthError(f"BloFin: {Trouble.PERMISSION.remedy}: it is read-only")
         if self._broker is None:
@@ -68,6 +71,15 @@ class Blofin(Venue):
         self._account_mode = content(await self.exchange.private_get_account_margin_mode(), dict)[
             "marginMode"
         ]
+
+    async def _key(self) -> Row:
+        key: Row = content(await self.exchange.private_get_user_query_apikey(), dict)
+        return key
+
+    async def findings(self) -> Sequence[Finding]:
+        """Look at the key and the account."""
+        account = content(await self.exchange.private_get_account_config(), dict)
+        return [*look_at_account(account, self._account_mode), *look_at_key(await self._key(), self._broker)]
 
     async def clock_skew(self) -> float | None:
         """Compare with the time of a price: no endpoint tells the time."""
@@ -192,11 +204,6 @@ class Blofin(Venue):
             raise NotReady("BloFin does not know this order yet, but would still take it", retry_after=left)
         return found
 
-    def order_reason(self, row: Row) -> str:
-        """Say what BloFin says."""
-        info = row.get("info") or {}
-        return str(info.get("cancelSourceReason") or info.get("cancelSource") or super().order_reason(row))
-
     # -- limits and errors: https://docs.blofin.com/index.html#rate-limits
 
     def spending(self, method: str, path: str) -> Spending:
@@ -205,8 +212,9 @@ class Blofin(Venue):
         return {"minute": 1, "five minutes": 1, "trading": int(trading)}
 
     def retry_after(self, headers: Mapping[str, str]) -> float | None:
-        """Wait half the trading window where nothing is said."""
-        return super().retry_after(headers) or 5.0
+        """Wait half the trading window where nothing is said; the firewall's page means minutes."""
+        page = "html" in headers.get("content-type", "")
+        return super().retry_after(headers) or (None if page else 5.0)
 
     def trouble(self, code: str, text: str) -> Trouble | None:
         """Read what has no code of its own."""

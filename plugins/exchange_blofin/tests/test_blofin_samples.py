@@ -1,0 +1,227 @@
+"""Recorded answers of BloFin, fed to the parsers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from te_core.api import Instrument, InsufficientMargin, MarginMode, OrderStatus
+from te_exchange_blofin.client import refusal
+from te_exchange_blofin.plugin import BlofinOptions
+from te_exchange_blofin.venue import Blofin
+from te_exchange_ccxt.client import connect, disconnect
+from te_exchange_ccxt.errors import translate
+from te_exchange_ccxt.library import BaseError, exchange_class
+from tests.emulators.accounts import order
+from tests.emulators.samples import entries, response
+
+pytestmark = pytest.mark.real_clock
+
+D = Decimal
+
+
+@asynccontextmanager
+async def answering(*names: str) -> AsyncIterator[Blofin]:
+    """A venue to which BloFin answers the samples of those names, one after the other; the contracts are known."""
+    venue = Blofin(BlofinOptions.model_validate({"api_key": "K", "secret": "S", "passphrase": "P"}))
+    base: Any = await exchange_class("blofin")
+    client = connect(venue, base)
+    answers = [response("blofin", name) for name in ("instruments (BTC", *names)]
+
+    async def fetch(url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
+        text = json.dumps(answers.pop(0))
+        found = client.on_json_response(text)
+        client.handle_errors(200, "OK", url, method, {}, text, found, headers, body)
+        return found
+
+    client.fetch = fetch
+    try:
+        client.set_markets(await venue.fetch_markets())
+        yield venue
+        assert answers == []
+    finally:
+        await disconnect(client)
+
+
+async def test_contracts_become_instruments_in_base_units() -> None:
+    async with answering() as venue:
+        found = {
+            name: venue.instrument(name, venue.exchange.market(f"{name[:3]}/USDT:USDT"))
+            for name in ("BTCUSDT", "ETHUSDT", "LTCUSDT", "ADAUSDT")
+        }
+        assert found["ETHUSDT"] == Instrument(
+            symbol="ETHUSDT",
+            quantity_step=D("0.001"),
+            minimum_quantity=D("0.001"),
+            price_tick=D("0.01"),
+            contract_size=D("0.01"),
+            largest_market_quantity=D(2000),
+            largest_leverage=150,
+        )
+        assert (found["BTCUSDT"].quantity_step, found["BTCUSDT"].largest_market_quantity) == (
+            D("0.001"),
+            D(100),
+        )
+        assert (found["LTCUSDT"].quantity_step, found["LTCUSDT"].largest_market_quantity) == (
+            D("0.01"),
+            D(3500),
+        )
+        assert (found["ADAUSDT"].quantity_step, found["ADAUSDT"].largest_market_quantity) == (
+            D(100),
+            D(450_000),
+        )
+
+
+@pytest.mark.parametrize(
+    ("name", "wallet", "total", "free"),
+    [
+        (
+            "futures account balance",
+            "61.338743775651804468",
+            "61.338743775651804468",
+            "61.338743775651804459",
+        ),
+        (
+            "futures account balance (documented",
+            "10013119.885958415234430699",
+            "10014042.988958415234430699548",
+            "9996399.4708691159703362725",
+        ),
+    ],
+)
+async def test_equity_to_the_last_digit(name: str, wallet: str, total: str, free: str) -> None:
+    async with answering(name) as venue:
+        equity = await venue.fetch_equity()
+        assert (equity.wallet, equity.total, equity.free) == (D(wallet), D(total), D(free))
+
+
+async def test_positions() -> None:
+    async with answering("position LTC", "position BTC", "positions isolated") as venue:
+        found = {}
+        for _ in range(2):
+            (row,) = await venue.fetch_positions()
+            name = row["symbol"].split("/")[0]
+            found[name] = venue.position(f"{name}USDT", row, venue.exchange.market(row["symbol"]))
+        ether, _ = await venue.fetch_positions()
+        isolated = venue.position("ETHUSDT", ether, venue.exchange.market("ETH/USDT:USDT"))
+        litecoin, bitcoin = found["LTC"], found["BTC"]
+        assert (litecoin.quantity, litecoin.entry_price, litecoin.leverage) == (D(1), D("67.85"), 3)
+        assert litecoin.liquidation_price == D("6.588863861975256971")
+        assert litecoin.margin_mode is MarginMode.CROSS
+        assert (bitcoin.quantity, bitcoin.liquidation_price) == (D("0.0001"), None)
+        assert bitcoin.unrealised_pnl == D("-0.00185303507244")
+        assert (isolated.quantity, isolated.margin_mode) == (D("0.01"), MarginMode.ISOLATED)
+
+
+async def test_shorts_are_negative() -> None:
+    async with answering("positions isolated") as venue:
+        _, short = await venue.fetch_positions()
+        market = {**venue.exchange.market("LTC/USDT:USDT"), "contractSize": "0.1"}
+        assert venue.position("BCHUSDT", short, market).quantity == -29
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "filled", "price"),
+    [
+        ("order detail", OrderStatus.OPEN, "0", None),
+        ("filled market", OrderStatus.FILLED, "1", "68.11"),
+        ("open limit order", OrderStatus.OPEN, "0", None),
+        ("orders pending", OrderStatus.OPEN, "0", None),
+        ("orders history", OrderStatus.CANCELLED, "0", None),
+    ],
+)
+async def test_orders(name: str, status: OrderStatus, filled: str, price: str | None) -> None:
+    async with answering() as venue:
+        data = response("blofin", name)["data"]
+        raw = data[0] if isinstance(data, list) else data
+        market = venue.exchange.market(raw["instId"].replace("-", "/") + ":USDT")
+        report = venue.report("x", venue.exchange.parse_order(raw, market), market)
+        assert (report.status, report.filled) == (status, D(filled))
+        assert report.average_price == (D(price) if price else None)
+
+
+@pytest.mark.parametrize("name", ["order ack", "order ack (2)"])
+async def test_acknowledgements(name: str) -> None:
+    async with answering(name) as venue:
+        market = venue.exchange.market("ETH/USDT:USDT")
+        placed = await venue.create_order(order("0.001", "ETHUSDT"), D("0.1"), market)
+        assert placed["id"] == response("blofin", name)["data"][0]["orderId"]
+        assert venue.report("7e01", placed, market).status is OrderStatus.OPEN
+
+
+async def test_a_refusal_inside_of_an_outer_one() -> None:
+    async with answering("order rejected") as venue:
+        with pytest.raises(BaseError()) as caught:
+            await venue.create_order(
+                order("0.001", "ETHUSDT"), D("0.1"), venue.exchange.market("ETH/USDT:USDT")
+            )
+        told = translate(caught.value, venue, what="order", sending=True)
+        assert isinstance(told, InsufficientMargin)
+        assert told.code == "103003"
+
+
+async def test_prices() -> None:
+    async with answering("tickers BTC", "mark price") as venue:
+        row = (await venue.fetch_tickers(["BTC/USDT:USDT"]))["BTC/USDT:USDT"]
+        assert venue.price(row) == D("73355.3")
+        skew = await venue.clock_skew()
+        assert skew is not None
+        assert skew > 0, "it was recorded before now"
+
+
+async def test_settings() -> None:
+    async with answering("set leverage", "margin mode") as venue:
+        market = venue.exchange.market("BTC/USDT:USDT")
+        await venue.set_leverage(market, 100, MarginMode.CROSS)
+        await venue.set_margin_mode(market, MarginMode.ISOLATED)
+        await venue.set_margin_mode(market, MarginMode.ISOLATED)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "shown"),
+    [
+        ("ws positions push (2026", "positions", ("ETH/USDT:USDT", "1", "long")),
+        ("ws orders push", "orders", ("BTC/USDT:USDT", "10", "open")),
+        ("ws tickers push", "tickers", ("BTC/USDT:USDT", "9999.99", None)),
+    ],
+)
+async def test_pushes(name: str, kind: str, shown: tuple[object, ...]) -> None:
+    async with answering() as venue:
+        pushed = venue.pushed(response("blofin", name))
+        assert pushed is not None
+        ((found, rows),) = pushed
+        row = rows[0] if isinstance(rows, list) else rows
+        assert found == kind
+        values = (row["symbol"], row.get("contracts") or row.get("amount") or row.get("last"))
+        assert (*values, row.get("side") if kind == "positions" else row.get("status")) == shown
+
+
+async def test_a_pushed_balance() -> None:
+    async with answering() as venue:
+        pushed = venue.pushed(response("blofin", "ws account push"))
+        assert pushed is not None
+        ((kind, found),) = pushed
+        equity = venue.pushed_equity(found)
+        assert equity is not None
+        assert (kind, equity.wallet, equity.total, equity.free) == ("balance", 1, 1, 0)
+        assert venue.pushed_equity({"details": []}) is None
+
+
+@pytest.mark.parametrize("name", ["ws login ok", "ws subscribe ack", "ws error"])
+async def test_answers_of_streams_push_nothing(name: str) -> None:
+    async with answering() as venue:
+        assert venue.pushed(response("blofin", name)) == ()
+
+
+def test_no_recorded_success_is_taken_for_a_refusal() -> None:
+    for entry in entries("blofin"):
+        expected = (
+            ("103003", "Insufficient margin") if entry["name"].startswith("order rejected") else ("", "")
+        )
+        if entry["name"] != "ws error":
+            assert refusal(entry["response"]) == expected, entry["name"]
