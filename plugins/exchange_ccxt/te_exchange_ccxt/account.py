@@ -46,6 +46,7 @@ class CcxtAccount(ExchangeAccount):
         self._link = Connection(context, venue)
         self._live = Live(venue, context.clock, context.log, lambda: self._link.listed, self._reread)
         self._puzzled: set[str] = set()
+        self._told: set[str] = set()
 
     # -- life
 
@@ -89,8 +90,13 @@ class CcxtAccount(ExchangeAccount):
         found = {}
         for symbol in symbols:
             market = known.market(symbol)
-            if market is not None and self._venue.tradable(market):
+            if market is None:
+                continue
+            if self._venue.tradable(market):
                 found[symbol] = self._venue.instrument(symbol, market)
+            elif symbol not in self._told:
+                self._told.add(symbol)
+                self._context.log.warning("{}: {}", symbol, self._venue.obstacle(market))
         return found
 
     async def equity(self) -> Known[Equity]:

@@ -126,7 +126,11 @@ class Venue:
 
     def tradable(self, market: Row) -> bool:
         """Tell whether orders can be sent for a market."""
-        return market.get("active") is not False
+        return not self.obstacle(market)
+
+    def obstacle(self, market: Row) -> str:
+        """Say why no orders can be sent for a market, which the operator is told once; empty if they can."""
+        return "it is listed, but closed to trading" if market.get("active") is False else ""
 
     def instrument(self, symbol: str, market: Row) -> Instrument:
         """Turn a market into an instrument, in base units. Raises ``ValueError`` when it lacks the step."""
