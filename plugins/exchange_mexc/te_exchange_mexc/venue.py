@@ -59,9 +59,10 @@ class Mexc(Venue):
             raise ValueError("MEXC answered without contracts")
         return markets
 
-    def tradable(self, market: Row) -> bool:
-        """Tell whether orders through the API are allowed, which MEXC decides by contract."""
-        return super().tradable(market) and dig(market, "info", "apiAllowed") is not False
+    def obstacle(self, market: Row) -> str:
+        """MEXC decides by contract whether orders through the API are allowed."""
+        closed = dig(market, "info", "apiAllowed") is False
+        return "MEXC takes no orders for it through the API" if closed else super().obstacle(market)
 
     # -- the account
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from loguru import logger
 
 from te_core.api import (
     AuthError,
@@ -128,12 +129,22 @@ async def test_equity_is_wallet_and_profit(at_mexc: Any, make_order: Any) -> Non
         assert equity.free < equity.wallet - 1500
 
 
-async def test_contracts_that_take_no_orders_through_the_api_are_left_out(at_mexc: Any) -> None:
-    async with at_mexc() as desk:
-        market = desk.emulator.exchange.market
-        market.add(replace(market.by_base("ETH"), tradable=False))
-        async with desk.account() as account:
-            assert set(await account.instruments(["BTCUSDT", "ETHUSDT", "BULLCOINUSDT"])) == {"BTCUSDT"}
+async def test_contracts_that_take_no_orders_through_the_api_are_left_out_and_told_once(at_mexc: Any) -> None:
+    lines: list[str] = []
+    sink = logger.add(lambda line: lines.append(str(line)), level="WARNING", format="{message}")
+    try:
+        async with at_mexc() as desk:
+            market = desk.emulator.exchange.market
+            market.add(replace(market.by_base("ETH"), tradable=False))
+            async with desk.account() as account:
+                for _ in range(2):
+                    found = await account.instruments(["BTCUSDT", "ETHUSDT", "BULLCOINUSDT", "NONEUSDT"])
+                    assert set(found) == {"BTCUSDT"}
+    finally:
+        logger.remove(sink)
+    assert [line.strip() for line in lines] == [
+        f"{symbol}: MEXC takes no orders for it through the API" for symbol in ("ETHUSDT", "BULLCOINUSDT")
+    ]
 
 
 async def test_hedge_mode_is_refused_with_what_to_do(at_mexc: Any) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import cast
 
@@ -18,6 +20,9 @@ from tests.emulators.wire.server import WireServer
 
 pytestmark = pytest.mark.real_clock
 
+SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "TUTUSDT")
+"""The largest market order of TUT is worth about 1 000 USDT, as recorded."""
+
 
 class TestMexc(ExchangeConformance):
     capabilities = CAPABILITIES
@@ -26,12 +31,19 @@ class TestMexc(ExchangeConformance):
     )
 
     def make_venue(self, folder: Path) -> EmulatedVenue:
-        return EmulatedVenue("mexc", MEXC, folder, options={"streams": False})
+        return self.venue(folder, streams=False)
+
+    def venue(
+        self, folder: Path, *, prepare: Callable[[WireServer], None] = lambda server: None, **options: object
+    ) -> EmulatedVenue:
+        return EmulatedVenue(
+            "mexc", MEXC, folder, options=options, symbols=SYMBOLS, balance=Decimal(10_000), prepare=prepare
+        )
 
 
 class TestMexcWithStreams(TestMexc):
     def make_venue(self, folder: Path) -> EmulatedVenue:
-        return EmulatedVenue("mexc", MEXC, folder)
+        return self.venue(folder)
 
 
 class TestMexcAsItMayBeToo(TestMexc):
@@ -47,6 +59,4 @@ class TestMexcAsItMayBeToo(TestMexc):
                 http_status_follows_code=True,
             )
 
-        return EmulatedVenue(
-            "mexc", MEXC, folder, options={"streams": False, "market_order_type": 6}, prepare=otherwise
-        )
+        return self.venue(folder, prepare=otherwise, streams=False, market_order_type=6)
