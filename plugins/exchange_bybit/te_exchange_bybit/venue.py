@@ -179,6 +179,15 @@ class Bybit(Venue):
                 return order
         return None
 
+    def order_reason(self, row: Row) -> str:
+        """Take the reject reason, else how it was cancelled; both have words for "none"."""
+        info = row.get("info") or {}
+        said = (str(info.get(key) or "") for key in ("rejectReason", "cancelType"))
+        return next(
+            (word for word in said if word not in ("", "EC_NoError", "UNKNOWN")),
+            f"Bybit ended it as {info.get('orderStatus')}",
+        )
+
     def spending(self, method: str, path: str) -> Spending:
         """Every request counts for the address; orders, leverage and reads have limits of their own per key.
 

@@ -1,0 +1,183 @@
+"""Recorded answers of Bybit give the values that they should."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from te_core.api import AuthError, MarginMode, OrderStatus, Severity
+from te_exchange_bybit.looks import look_at_key
+from te_exchange_bybit.plugin import BybitOptions
+from te_exchange_bybit.venue import Bybit
+from te_exchange_ccxt.client import connect, disconnect
+from te_exchange_ccxt.library import exchange_class
+from te_exchange_ccxt.symbols import Symbols
+from tests.emulators.samples import response
+
+pytestmark = pytest.mark.real_clock
+
+D = Decimal
+INSTRUMENTS = "instruments.linear (6"
+
+
+def sample(name: str) -> Any:
+    return response("bybit", name)
+
+
+@asynccontextmanager
+async def answered(*names: str) -> AsyncIterator[tuple[Bybit, Symbols]]:
+    """Give a venue whose requests are answered with these samples in turn; the instruments are listed."""
+    venue = Bybit(BybitOptions.model_validate({"api_key": "K", "secret": "S"}))
+    base: Any = await exchange_class("bybit")
+    exchange = connect(venue, base)
+    answers = [sample(INSTRUMENTS), {"retCode": 0, "result": {"list": []}}, *map(sample, names)]
+
+    async def fetch(*request: Any, **more: Any) -> Any:
+        return exchange.on_json_response(json.dumps(answers.pop(0)))
+
+    exchange.fetch = fetch
+    try:
+        markets = await venue.fetch_markets()
+        exchange.set_markets(markets)
+        yield venue, Symbols(markets, "USDT")
+    finally:
+        await disconnect(exchange)
+
+
+async def test_instruments() -> None:
+    async with answered() as (venue, symbols):
+        found = {symbol: venue.instrument(symbol, market) for symbol, market in symbols.items()}
+        assert set(found) == {f"{coin}USDT" for coin in ("BTC", "ETH", "LTC", "ADA", "XRP", "DOGE")}
+        btc, doge = found["BTCUSDT"], found["DOGEUSDT"]
+        assert (btc.quantity_step, btc.minimum_notional, btc.price_tick) == (D("0.001"), D(5), D("0.1"))
+        assert (btc.largest_market_quantity, btc.largest_leverage) == (D("119"), 100)
+        assert doge.quantity_step == 1
+
+
+async def test_equity_is_the_coins_own_row() -> None:
+    async with answered("balance UTA (avail") as (venue, _):
+        equity = await venue.fetch_equity()
+        assert (equity.wallet, equity.total) == (D("3322.25896609"), D("3304.29766609"))
+        assert equity.free == equity.wallet - D("50.61831144") - 42
+
+
+async def test_equity_in_isolated_margin_mode_where_fields_are_empty() -> None:
+    async with answered("balance UTA, account in isolated") as (venue, _):
+        equity = await venue.fetch_equity()
+        assert (equity.wallet, equity.free) == (D("12534.90748258"), D("12534.90748258"))
+
+
+async def test_a_long_position() -> None:
+    async with answered("positions LTC long") as (venue, symbols):
+        (row,) = await venue.fetch_positions()
+        market = symbols.market("LTCUSDT")
+        assert market is not None
+        position = venue.position("LTCUSDT", row, market)
+        assert (position.quantity, position.entry_price) == (D("1.2"), D("64.59947917"))
+        assert (position.leverage, position.unrealised_pnl) == (D(6), D("7.800625"))
+        assert position.liquidation_price is None
+        assert not venue.hedged(row)
+
+
+async def test_a_flat_row_still_tells_the_leverage() -> None:
+    async with answered("position LTC flat") as (venue, symbols):
+        (row,) = await venue.fetch_positions()
+        position = venue.position("LTCUSDT", row, symbols.market("LTCUSDT") or {})
+        assert (position.quantity, position.entry_price, position.leverage) == (D(0), None, D(6))
+
+
+async def test_the_account_is_unified_and_crossed() -> None:
+    async with answered("account info", "position LTC flat") as (venue, _):
+        await venue.check()
+        assert venue.margin_mode({}) is MarginMode.CROSS
+
+
+async def test_a_classic_account_is_refused() -> None:
+    async with answered("server time") as (venue, _):
+        with pytest.raises(AuthError, match="upgrade it to a unified"):
+            await venue.check()
+
+
+async def test_filled_orders() -> None:
+    async with answered("order history: two filled") as (venue, symbols):
+        market = symbols.market("BTCUSDT") or {}
+        row = await venue.find_order("any", market)
+        assert row is not None
+        report = venue.report("any", row, market)
+        assert report.status is OrderStatus.FILLED
+        assert (report.filled, report.average_price, report.fee) == (
+            D("0.001"),
+            D("122529.9"),
+            D("0.06739145"),
+        )
+        assert report.reason == ""
+
+
+async def test_an_order_that_was_filled_in_part_and_then_rejected() -> None:
+    async with answered("order partially filled then") as (venue, symbols):
+        market = symbols.market("BTCUSDT") or {}
+        row = await venue.find_order("any", market)
+        assert row is not None
+        report = venue.report("any", row, market)
+        assert (report.status, report.filled) == (OrderStatus.REJECTED, D("0.005"))
+        assert report.reason == "INSUFFICIENT_MARGIN"
+
+
+async def test_an_acknowledgement_says_nothing_of_the_fill() -> None:
+    async with answered("order ack") as (venue, symbols):
+        market = symbols.market("BTCUSDT") or {}
+        row = await venue.exchange.create_order("BTC/USDT:USDT", "market", "buy", "0.01")
+        report = venue.report("7e1", row, market)
+        assert (report.status, report.filled) == (OrderStatus.OPEN, None)
+
+
+async def test_prices_are_marks() -> None:
+    async with answered("tickers.linear BTCUSDT") as (venue, _):
+        (ticker,) = (await venue.fetch_tickers(["BTC/USDT:USDT"])).values()
+        assert venue.price(ticker) == D("51444.40")
+
+
+async def test_a_pushed_short_position() -> None:
+    async with answered() as (venue, symbols):
+        ((kind, (row,)),) = venue.pushed(sample("ws position push"))
+        position = venue.position("ETHUSDT", row, symbols.market("ETHUSDT") or {})
+        assert (kind, position.quantity, position.leverage) == ("positions", D("-0.01"), D(30))
+        assert position.entry_price == D("3641.075")
+
+
+async def test_a_pushed_hedge_position_is_seen_as_such() -> None:
+    async with answered() as (venue, _):
+        ((_, (row,)),) = venue.pushed(sample("ws position push (closed"))
+        assert venue.hedged(row)
+
+
+async def test_a_pushed_order() -> None:
+    async with answered() as (venue, symbols):
+        ((kind, (row,)),) = venue.pushed(sample("ws order push filled"))
+        report = venue.report("x", row, symbols.market("BTCUSDT") or {})
+        assert (kind, venue.client_order_id(row)) == ("orders", "test-client-order-001")
+        assert (report.status, report.filled) == (OrderStatus.FILLED, D("0.1"))
+
+
+async def test_a_pushed_ticker_and_a_pushed_balance() -> None:
+    async with answered() as (venue, _):
+        ((kind, ticker),) = venue.pushed(sample("ws ticker push"))
+        assert (kind, ticker["symbol"], venue.price(ticker)) == ("tickers", "BTC/USDT:USDT", D("17217.33"))
+        ((kind, balance),) = venue.pushed(sample("ws wallet push"))
+        assert (kind, venue.pushed_equity(balance)) == ("balance", None), "it tells of another coin"
+
+
+async def test_acknowledgements_of_the_stream_are_no_pushes() -> None:
+    async with answered() as (venue, _):
+        for name in ("ws auth success", "ws subscribe ack", "ws subscribe failure"):
+            assert venue.pushed(sample(name)) == ()
+
+
+def test_a_read_only_key_is_an_error() -> None:
+    found = list(look_at_key(sample("api key info")["result"]))
+    assert [finding.severity for finding in found] == [Severity.ERROR]

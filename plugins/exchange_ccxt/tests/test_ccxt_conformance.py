@@ -1,0 +1,41 @@
+"""Any exchange, by ccxt's unified calls alone: the generic plugin at emulated Bybit, with and without streams."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from te_core.settings.schema import EngineSettings
+from te_core.testing.conformance import ExchangeConformance
+from te_exchange_ccxt.plugin import CAPABILITIES, CCXT
+from tests.emulators.conformance import EmulatedVenue
+
+pytestmark = pytest.mark.real_clock
+
+OPTIONS = {
+    "exchange": "bybit",
+    "config": {
+        "options": {"enableUnifiedMargin": False, "enableUnifiedAccount": True, "unifiedMarginStatus": 6}
+    },
+}
+
+
+class TestGeneric(ExchangeConformance):
+    capabilities = replace(CAPABILITIES, settle_after=timedelta(seconds=5))
+    engine = EngineSettings(resync=timedelta(seconds=1))
+    options: ClassVar[dict[str, Any]] = {**OPTIONS, "streams": False}
+
+    def make_venue(self, folder: Path) -> EmulatedVenue:
+        symbols = ("BTCUSDT", "SOLUSDT", "ETHUSDT", "DOGEUSDT")
+        return EmulatedVenue(
+            "bybit", CCXT, folder, options=self.options, symbols=symbols, balance=Decimal(4_600_000)
+        )
+
+
+class TestGenericWithStreams(TestGeneric):
+    options = OPTIONS
