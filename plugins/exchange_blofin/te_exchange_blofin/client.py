@@ -63,7 +63,7 @@ class Mended(Base):  # type: ignore[misc]  # it is mixed into ccxt's class, whic
         if url not in self.clients:
             now, host = monotonic(), urlsplit(url).netloc
             at = max(now + delay, _next_connection.get(host, 0.0))
-            _next_connection[host], delay = at + 1.1, at - now
+            _next_connection[host], delay = at + 1.5, at - now
         return delay
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from tests.emulators.blofin import account, market, order_rows, positions
 from tests.emulators.blofin.signature import LOGIN, sign
 from tests.emulators.core.account import Account
-from tests.emulators.core.errors import DomainError, MissingCredentials
 from tests.emulators.core.events import Event, Topic
 from tests.emulators.core.position import Position
 from tests.emulators.wire.call import Call
@@ -75,7 +75,7 @@ class BlofinStream(Stream):
             return
         for argument in arguments:
             if op == "login":
-                self._login(argument)
+                await self._login(argument)
             elif op in {"subscribe", "unsubscribe"} and argument.get("channel") in self.channels:
                 self._subscribe(op, argument)
             else:
@@ -84,7 +84,7 @@ class BlofinStream(Stream):
     def _refuse(self, code: str, text: str) -> None:
         self.reply({"event": "error", "code": code, "msg": text})
 
-    def _login(self, argument: dict[str, str]) -> None:
+    async def _login(self, argument: dict[str, str]) -> None:
         self._refuse("60012", f"Invalid request: {json.dumps({'op': 'login', 'args': [argument]})}")
 
     def _subscribe(self, op: str, argument: dict[str, str]) -> None:
@@ -147,24 +147,23 @@ class PrivateStream(BlofinStream):
             for subscription in list(self.subscribed):
                 self._push_state(subscription)
 
-    def _login(self, argument: dict[str, str]) -> None:
-        try:
-            self.account = self._verified(argument)
-        except (DomainError, KeyError):
+    async def _login(self, argument: dict[str, str]) -> None:
+        call = Call(kind="login", method="GET", path=LOGIN, ip=self.ip, key_name=argument.get("apiKey"))
+        outcome = await self.server.process(call, partial(self._verify, argument), private=False)
+        if self.unanswered(outcome):
+            return
+        if outcome.error is not None:
             self._refuse("60009", "Login failed.")
             return
-        self.key_name = argument["apiKey"]
+        self.account, self.key_name = call.owner, call.key_name
         self.reply({"event": "login", "code": "0", "msg": ""})
 
-    def _verified(self, argument: dict[str, str]) -> Account:
-        call = Call(kind="login", method="GET", path=LOGIN, ip=self.ip, key_name=argument["apiKey"])
+    def _verify(self, argument: dict[str, str], call: Call) -> None:
         key = self.blofin.known_key(call, call.key_name)
-        timestamp, nonce = argument["timestamp"], argument["nonce"]
+        given = [argument.get(name, "") for name in ("passphrase", "timestamp", "nonce", "sign")]
+        passphrase, timestamp, nonce, signature = given
         expected = sign(key.secret, path=LOGIN, timestamp=timestamp, nonce=nonce)
-        self.blofin.check(key, argument["passphrase"], timestamp, nonce, argument["sign"], expected)
-        if call.owner is None:
-            raise MissingCredentials
-        return call.owner
+        self.blofin.check(key, passphrase, timestamp, nonce, signature, expected)
 
     def _subscribe(self, op: str, argument: dict[str, str]) -> None:
         if self.account is None:
