@@ -10,6 +10,7 @@ from typing import Any
 
 from te_core.api import SignalRejected
 from te_signals_tradingview import moment, tokens
+from te_signals_tradingview.credentials import hide
 from te_signals_tradingview.number import number, quoted
 from te_signals_tradingview.payload import Payload
 from te_signals_tradingview.size import Direction, depth
@@ -151,7 +152,7 @@ def _extra(payload: Payload, time_field: str, limit: int) -> tuple[Payload, int]
         if limit < 0:
             dropped += 1
         else:
-            extra[name] = value
+            extra[name] = hide(name, value)
     return extra, dropped
 
 

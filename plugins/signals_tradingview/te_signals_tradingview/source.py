@@ -21,6 +21,7 @@ from te_core.api import (
 )
 from te_signals_tradingview import answers, tokens
 from te_signals_tradingview.addresses import AllowList
+from te_signals_tradingview.credentials import hide_in_text
 from te_signals_tradingview.interpretation import interpret
 from te_signals_tradingview.lockout import Lockout
 from te_signals_tradingview.message import read_message
@@ -146,8 +147,9 @@ class TradingViewSource(SignalSource):
         )
 
     def _kept(self, body: bytes) -> str:
-        """Make a body fit to be kept. Tokens go before it is cut, so that no half of one stays."""
+        """Make a body fit to be kept. Secrets go before it is cut, so that no half of one stays."""
         text = self._tokens.remove(body.decode(errors="replace").replace("\0", "\ufffd"))
+        text = hide_in_text(text)
         limit = self._options.quarantine_body_limit
         return text if len(text) <= limit else text[:limit] + "…"
 

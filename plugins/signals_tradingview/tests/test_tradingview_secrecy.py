@@ -70,3 +70,35 @@ def test_no_half_of_a_token_is_kept(
         return repr(desk.recorder.quarantined)
 
     assert TOKEN[:12] not in virtual_clock.run(send())
+
+
+FOREIGN = "somebody-elses-secret"
+NAMED = ("secret", "api_key", "apiKey", "API_SECRET", "signalToken", "password", "passphrase", "x-signature")
+
+
+@pytest.mark.parametrize("name", [*NAMED, "token"])
+@pytest.mark.parametrize("broken", ["", '"size": "2/1", ', "oops"])
+async def test_secrets_of_other_receivers_are_neither_kept_nor_shown(
+    make_desk: Callable[..., Any], log_lines: list[str], name: str, broken: str
+) -> None:
+    desk = make_desk()
+    fields = (f'"{name}": "{FOREIGN}"', f'"deep": [{{"{name}" : "a\\"{FOREIGN}"}}]', f'"{name}":"{FOREIGN}')
+    for field in fields:
+        body = f'{{{broken}"symbol": "ETHUSDT", "direction": "flat", "comment": "kept", {field}}}'
+        await desk.post(body.encode(), tail=(TOKEN,))
+    assert desk.recorder.published or desk.recorder.quarantined
+    shown = everything_shown(desk, [], log_lines)
+    assert FOREIGN not in shown
+    assert "kept" in shown
+
+
+async def test_a_number_behind_such_a_name_is_hidden_and_its_neighbours_are_not(
+    make_desk: Callable[..., Any],
+) -> None:
+    desk = make_desk()
+    body = (
+        '{"symbol": "ETHUSDT", "direction": "flat", "pin_token": 123456, "lot": 5, "note": "no secret: here"}'
+    )
+    await desk.post(body.encode(), tail=(TOKEN,))
+    (signal,) = desk.recorder.published
+    assert signal.detail["extra"] == {"pin_token": "***", "lot": "5", "note": "no secret: here"}
