@@ -10,8 +10,11 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 @lru_cache(maxsize=1024)
-def _parse(text: str) -> Address | None:
-    """Read ``1.2.3.4``, ``1.2.3.4:56``, ``2001:db8::1`` or ``[2001:db8::1]:56``; None for anything else."""
+def _parse(text: str) -> tuple[Address, str] | None:
+    """Read ``1.2.3.4``, ``1.2.3.4:56``, ``2001:db8::1`` or ``[2001:db8::1]:56``; None for anything else.
+
+    Gives the address with its usual spelling.
+    """
     bare = text.strip()
     if bare.startswith("["):
         bare = bare[1:].partition("]")[0]
@@ -22,7 +25,8 @@ def _parse(text: str) -> Address | None:
     except ValueError:
         return None
     mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
-    return mapped or parsed
+    address = mapped or parsed
+    return address, str(address)
 
 
 def client_address(proxies: Iterable[str]) -> Callable[[str | None, Sequence[str]], str]:
@@ -41,11 +45,11 @@ def client_address(proxies: Iterable[str]) -> Callable[[str | None, Sequence[str
         if known is None:
             return peer or ""
         hops = [hop for line in forwarded for hop in line.split(",")] if networks else []
-        while hops and trusted(known):
+        while hops and trusted(known[0]):
             previous = _parse(hops.pop())
             if previous is None:
                 break
             known = previous
-        return str(known)
+        return known[1]
 
     return sender

@@ -9,7 +9,7 @@ multiplied ``1000PEPEUSDT.P``, delayed feeds): it needs a mapping line with its 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from te_core.api import ConfigError, SignalRejected
 from te_signals_tradingview.number import quoted
@@ -59,12 +59,13 @@ class SymbolMap:
         return hint if plain else f"{hint}, but only with a symbol of yours that is the same contract"
 
 
-def _candidates(spelling: str) -> list[str]:
-    """List the mapping keys that fit, from the most to the least specific."""
+def _candidates(spelling: str) -> Iterator[str]:
+    """Give the mapping keys that fit, from the most to the least specific."""
     exact = spelling.strip().upper()
+    yield exact
     plain = normalise(exact)
     if plain is None:
-        return [exact]
+        return
     exchange, colon, ticker = exact.rpartition(":")
     other = plain if ticker != plain else plain + _PERPETUAL
-    return [exact, exchange + colon + other, ticker, other]
+    yield from (exchange + colon + other, ticker, other)
