@@ -15,7 +15,7 @@ import pytest
 from tests.emulators.core.fault_files import fault_of, faults_of_file, faults_of_seed
 from tests.emulators.core.faults import Fault, FaultKind, FaultScript
 from tests.emulators.tests.bybit_client import BybitClient, bybit_client, bybit_socket
-from tests.emulators.venues import running
+from tests.emulators.venues import VENUES, running
 from tests.emulators.wire.server import WireServer
 
 pytestmark = pytest.mark.real_clock
@@ -281,6 +281,18 @@ async def test_opening_a_stream_and_its_login_can_fail() -> None:
                 pass
         async with bybit_socket(server, "/v5/private"):
             pass
+
+
+@pytest.mark.parametrize("venue", VENUES)
+async def test_a_request_travels_half_the_latency_each_way(venue: str) -> None:
+    async with running(venue, latency=0.2) as server, aiohttp.ClientSession() as session:
+        path = next(route.path for route in server.routes() if route.kind == "tickers")
+        loop = asyncio.get_running_loop()
+        begin = loop.time()
+        async with session.get(server.url + path):
+            assert loop.time() - begin >= 0.19
+        (arrived,) = server.exchange.counts.log
+        assert 0.09 <= arrived.at - begin <= loop.time() - begin - 0.09
 
 
 async def test_messages_travel_half_the_latency_each_way_and_stay_in_order() -> None:

@@ -137,9 +137,11 @@ class WireServer(Processing):
     def _endpoint(self, route: Route):  # type: ignore[no-untyped-def]  # aiohttp's handler type
         async def handle(request: web.Request) -> web.StreamResponse:
             call = await self._call(request, route.kind)
+            await self._travel()
             outcome = await self.process(
                 call, route.handler, private=route.private, permission=route.permission
             )
+            await self._travel()
             return await self._send(request, call, outcome)
 
         return handle

@@ -1,0 +1,195 @@
+"""Whatever an exchange does, the engine ends at its targets, executes nothing twice, and tells an outage once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from te_core.model.event import Event
+from te_exchange_ccxt import client, errors
+from te_exchange_ccxt.trouble import Trouble as Kind
+from tests.emulators.core.faults import Fault, FaultKind
+from tests.emulators.venues import running
+from tests.emulators.wire.server import WireServer
+from tests.exchanges.trading import PLUGINS, Trading, account, held, quick, spec_of, trading
+
+pytestmark = pytest.mark.real_clock
+
+FIRST = {"BTCUSDT": "0.2", "ETHUSDT": "-0.2"}
+SECOND = {"BTCUSDT": "-0.1", "ETHUSDT": "-0.3"}
+"""BTC is flipped, ETH is increased."""
+
+K = FaultKind
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trouble:
+    """Faults that come while new targets are carried out. ``told``: the operator hears of an outage for certain."""
+
+    faults: Sequence[Fault]
+    told: bool = False
+    streams: bool = False
+
+
+def reading(kind: FaultKind, *, times: int = 3, **parts: object) -> Trouble:
+    """Reads of the positions, in a row."""
+    return Trouble(faults=[Fault(kind=kind, route="positions", times=times, **parts)], told=True)  # type: ignore[arg-type]
+
+
+def ordering(kind: FaultKind, *, told: bool = False, times: int = 2, **parts: object) -> Trouble:
+    """Orders, in a row."""
+    return Trouble(faults=[Fault(kind=kind, route="order", times=times, **parts)], told=told)  # type: ignore[arg-type]
+
+
+def streaming(kind: FaultKind, **parts: object) -> Trouble:
+    """What is pushed from now on."""
+    return Trouble(faults=[Fault(kind=kind, times=3, **parts)], streams=True)  # type: ignore[arg-type]
+
+
+TROUBLES = {
+    "reads": {
+        "latency": Trouble(faults=[Fault(kind=K.LATENCY, times=6, seconds=0.2)]),
+        "refused connections": Trouble(
+            faults=[Fault(kind=K.REFUSED, route="positions", seconds=0.3)], told=True
+        ),
+        "dropped connections": reading(K.DROPPED),
+        "5xx": reading(K.SERVER_ERROR),
+        "HTML": reading(K.HTML),
+        "truncated JSON": reading(K.TRUNCATED),
+        "429": reading(K.RATE_LIMITED, times=1),
+        "maintenance": reading(K.MAINTENANCE),
+    },
+    "orders": {
+        "refused connections": Trouble(faults=[Fault(kind=K.REFUSED, route="order", seconds=0.3)], told=True),
+        "dropped connections": ordering(K.DROPPED),
+        "5xx": ordering(K.SERVER_ERROR, status=503),
+        "HTML": ordering(K.HTML),
+        "truncated JSON": ordering(K.TRUNCATED),
+        "429": ordering(K.RATE_LIMITED, told=True, times=1),
+        "maintenance": ordering(K.MAINTENANCE, told=True),
+        "rejected": ordering(K.REJECTED, told=True, error="LeverageTooHigh"),
+    },
+    "executed orders": {
+        "accepted and then timed out": ordering(K.TIMED_OUT, accepted=True),
+        "accepted and then dropped": ordering(K.DROPPED, accepted=True),
+        "accepted and then 5xx": ordering(K.SERVER_ERROR, accepted=True, status=502),
+        "accepted and then HTML": ordering(K.HTML, accepted=True),
+        "duplicate answer": ordering(K.DUPLICATE_ANSWER),
+        "partial fill": ordering(K.PARTIAL_FILL, fraction=Decimal("0.4")),
+        "late fill": ordering(K.LATE_FILL, seconds=0.5),
+        "rejected later": ordering(K.REJECTED_LATER, error="InsufficientMargin"),
+    },
+    "the account": {
+        "rejected leverage": Trouble(
+            faults=[Fault(kind=K.REJECTED, route="leverage", times=2, error="LeverageTooHigh")]
+        ),
+        "position changed by hand": Trouble(
+            faults=[Fault(kind=K.POSITION_CHANGED, route="positions", symbol="BTC", size=Decimal("0.01"))]
+        ),
+        "liquidation": Trouble(faults=[Fault(kind=K.LIQUIDATION, route="positions", symbol="ETH")]),
+        "clock ahead": Trouble(faults=[Fault(kind=K.CLOCK_SKEW, seconds=90)]),
+        "clock behind": Trouble(faults=[Fault(kind=K.CLOCK_SKEW, seconds=-90)]),
+    },
+    "streams": {
+        "gap": streaming(K.STREAM_GAP),
+        "reordered messages": streaming(K.STREAM_REORDER),
+        "duplicated messages": streaming(K.STREAM_DUPLICATE),
+        "closed": streaming(K.STREAM_CLOSED),
+        "silent": streaming(K.STREAM_SILENT),
+    },
+}
+
+
+@pytest.mark.parametrize("exchange", PLUGINS)
+@pytest.mark.parametrize("where", TROUBLES)
+async def test_every_fault_ends_at_the_targets(
+    exchange: str, where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The troubles of one kind at the same time, each with an exchange and an engine of its own."""
+    monkeypatch.setattr(client, "TIMEOUT", 1500)
+    monkeypatch.setitem(errors.PAUSE, Kind.MAINTENANCE, 0.5)
+    troubles = TROUBLES[where]
+    ended = await asyncio.gather(
+        *(
+            meet(exchange, trouble, tmp_path / str(number))
+            for number, trouble in enumerate(troubles.values())
+        ),
+        return_exceptions=True,
+    )
+    wrong = {name: error for name, error in zip(troubles, ended, strict=True) if error is not None}
+    assert not wrong, "\n".join(f"{name}: {type(error).__name__}: {error}" for name, error in wrong.items())
+
+
+async def meet(exchange: str, trouble: Trouble, folder: Path) -> None:
+    """Change the targets while the trouble lasts; everything must end well, and be told."""
+    folder.mkdir()
+    async with running(exchange) as server:
+        settings = {
+            "accounts": {"main": account(exchange, server, streams=trouble.streams)},
+            "symbols": {symbol: {"weights": {"said": 1}} for symbol in FIRST},
+        }
+        async with trading(folder, settings, quick(spec_of(exchange))) as desk:
+            await desk.say(FIRST)
+            await desk.settled()
+            await followed(trouble)
+            if not acted_upon(server, trouble):
+                return
+            server.faults.add(*trouble.faults)
+            await desk.say(SECOND, leverage=3)
+            await over(desk, server, trouble)
+            assert_at_goals(desk, server)
+            assert server.exchange.counts.doubled == []
+            assert not server.exchange.counts.refusals
+            assert_told_once(desk.events(), told=trouble.told)
+
+
+async def followed(trouble: Trouble) -> None:
+    """Give streams the time after which they are relied on."""
+    if trouble.streams:
+        await asyncio.sleep(1.2)
+
+
+def acted_upon(server: WireServer, trouble: Trouble) -> bool:
+    """Whether the exchange has what the faults act upon: at some, leverage comes with the orders."""
+    counts = server.exchange.counts.requests
+    return all(fault.route != "leverage" or counts["leverage"] for fault in trouble.faults)
+
+
+async def over(desk: Trading, server: WireServer, trouble: Trouble) -> None:
+    """Wait until the faults have spent themselves and all is well again, and stays so."""
+    kinds = {fault.kind for fault in trouble.faults}
+    await desk.until(lambda: kinds <= set(server.exchange.counts.faults), "the fault")
+    await desk.until(lambda: desk.well() and not unspent(server), "all to be well")
+    await asyncio.sleep(0.3)
+    await desk.settled()
+
+
+def unspent(server: WireServer) -> bool:
+    return any(not fault.kind.name.startswith("STREAM_") for fault in server.faults.pending)
+
+
+def assert_at_goals(desk: Trading, server: WireServer) -> None:
+    """What is held is what was wanted, by the exchange's own books."""
+    for state in desk.states():
+        assert state.goal is not None
+        assert state.goal.quantity != 0
+        step = state.goal.quantity_step
+        assert abs(held(server, state.symbol) - state.goal.quantity) <= max(
+            step, abs(state.goal.quantity) / 1000
+        )
+
+
+def assert_told_once(events: Sequence[Event], *, told: bool) -> None:
+    """One line when an outage starts, one when it ends."""
+    lines: dict[str, list[str]] = defaultdict(list)
+    for event in events:
+        if event.kind in ("outage", "recovery"):
+            lines[event.text.partition(":")[0]].append(event.kind)
+    assert all(kinds == ["outage", "recovery"] for kinds in lines.values()), [e.text for e in events]
+    assert lines or not told, "an outage that nobody was told of"

@@ -1,0 +1,176 @@
+"""The real engine in this process, with accounts at emulated exchanges."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from loguru import logger
+from pydantic import BaseModel
+
+from te_core.api import ExchangeSpec, Signal, SignalSource, SignalSourceSpec, SourceContext
+from te_core.clock import SystemClock
+from te_core.engine.engine import Engine
+from te_core.engine.supervisor import Running
+from te_core.engine.symbol import SymbolState
+from te_core.journal.journal import Journal
+from te_core.model.event import Event
+from te_core.plugins.registry import Registry
+from te_core.settings.resolution import resolve
+from te_core.settings.schema import Settings
+from tests.emulators.wire.server import WireServer
+
+PLUGINS = {
+    "bybit": "te_exchange_bybit.plugin:BYBIT",
+    "blofin": "te_exchange_blofin.plugin:BLOFIN",
+    "kucoin": "te_exchange_kucoin.plugin:KUCOIN",
+    "mexc": "te_exchange_mexc.plugin:MEXC",
+}
+"""The exchanges with a plugin of their own, and where its spec is."""
+
+ENGINE = {"resync": "250ms", "backoff_first": "50ms", "backoff_last": "250ms"}
+SETTLED = timedelta(seconds=1)
+"""How long an order may be on its way on loopback, in place of what holds on the internet."""
+
+
+def spec_of(exchange: str) -> ExchangeSpec[Any]:
+    """The plugin's own spec."""
+    module, _, name = PLUGINS[exchange].partition(":")
+    spec: ExchangeSpec[Any] = getattr(importlib.import_module(module), name)
+    return spec
+
+
+def quick(spec: ExchangeSpec[Any]) -> ExchangeSpec[Any]:
+    """The same exchange, near by."""
+    near = min(spec.capabilities.settle_after, SETTLED)
+    return replace(spec, capabilities=replace(spec.capabilities, settle_after=near))
+
+
+class NoOptions(BaseModel):
+    """Nothing to set."""
+
+
+class Said(SignalSource):
+    """Says what the test says."""
+
+    def __init__(self, context: SourceContext[NoOptions]) -> None:
+        self.context = context
+
+
+class Trading:
+    """An engine with one source; ``said`` is what the test lets it say."""
+
+    def __init__(self, folder: Path, settings: Mapping[str, Any], *specs: ExchangeSpec[Any]) -> None:
+        self._said: Said
+        self.clock = SystemClock()
+        self.settings = Settings.model_validate(
+            {"sources": {"said": {"plugin": "said"}}, "engine": ENGINE, **settings}
+        )
+        self.registry = Registry.of(
+            SignalSourceSpec(name="said", settings=NoOptions, factory=self._source), *specs
+        )
+        self.journal = Journal.open(folder / "journal.sqlite3", clock=self.clock, new_id=lambda: "exchanges")
+        self.engine = Engine(
+            journal=self.journal, registry=self.registry, clock=self.clock, log=logger, state_dir=folder
+        )
+
+    def _source(self, context: SourceContext[NoOptions]) -> Said:
+        self._said = Said(context)
+        return self._said
+
+    async def start(self) -> None:
+        """Start, and wait until every account is connected."""
+        await self.engine.start(resolve(self.settings, self.registry))
+        await self.until(lambda: self.engine.readiness()["ready"], "the accounts to connect")
+
+    async def stop(self) -> None:
+        """Stop and close the journal."""
+        await self.engine.stop()
+        self.journal.close()
+
+    async def say(self, depths: Mapping[str, str], leverage: int = 2) -> None:
+        """Publish a signal per symbol."""
+        now = self.clock.now()
+        for symbol, depth in depths.items():
+            signal = Signal(
+                source="said",
+                symbol=symbol,
+                depth=Decimal(depth),
+                leverage=Decimal(leverage),
+                time=now,
+                received_at=now,
+            )
+            await self._said.context.publish(signal)
+
+    def states(self) -> list[SymbolState]:
+        """What the engine knows of each account's symbols."""
+        runners = self.engine.accounts.values()
+        return [state for runner in runners for state in runner.worker.states.values()]
+
+    def well(self) -> bool:
+        """Whether every account runs, is at its targets and nothing is out."""
+        runners = self.engine.accounts.values()
+        return all(state.confirmed and state.task is None for state in self.states()) and all(
+            runner.health.status is Running.RUNNING and not runner.worker.trouble() for runner in runners
+        )
+
+    async def settled(self, patience: float = 20) -> None:
+        """Wait until all is well."""
+        await self.until(self.well, "every target to be confirmed", patience)
+
+    async def until(self, done: Any, what: str, patience: float = 20) -> None:
+        """Wait for something; fails with the engine's own reasons."""
+        try:
+            async with asyncio.timeout(patience):
+                while not done():
+                    await asyncio.sleep(0.01)
+        except TimeoutError:
+            reasons = {state.symbol: f"{state.status} {state.reason}" for state in self.states()}
+            said = [f"{event.kind}: {event.text}" for event in self.events()]
+            raise AssertionError(
+                f"waited {patience} s for {what}: {self.engine.readiness()}, {reasons}, {said}"
+            ) from None
+
+    def events(self) -> list[Event]:
+        """The journal's events, oldest first."""
+        return list(reversed(self.journal.events(1000)))
+
+
+def keys(server: WireServer, account: str = "main") -> dict[str, object]:
+    """An account's settings that lead to an emulator."""
+    (key,) = server.exchange.accounts[account].keys
+    return {"url": server.url, "ws_url": server.ws_url, "api_key": key.key, "secret": key.secret}
+
+
+def account(exchange: str, server: WireServer, **options: object) -> dict[str, object]:
+    """The section of one account at an emulator."""
+    found = {"plugin": exchange, **keys(server), **options}
+    if "password" in spec_of(exchange).settings.credentials:
+        found["passphrase"] = "P"
+    return found
+
+
+def held(server: WireServer, symbol: str, account: str = "main") -> Decimal:
+    """What an account truly holds of an engine symbol, base units."""
+    found = server.exchange.market.by_base(symbol.removesuffix("USDT"))
+    return server.exchange.accounts[account].size(found.symbol) * found.contract_size
+
+
+@asynccontextmanager
+async def trading(
+    folder: Path, settings: Mapping[str, Any], *specs: ExchangeSpec[Any]
+) -> AsyncIterator[Trading]:
+    """Run an engine."""
+    made = Trading(folder, settings, *specs)
+    try:
+        await made.start()
+        yield made
+    finally:
+        await made.stop()
