@@ -5,37 +5,26 @@ from __future__ import annotations
 from te_exchange_ccxt.base import Trouble
 
 EXPIRED = "152405"
-TROUBLES = {
-    "152401": Trouble.CREDENTIALS,
-    "152402": Trouble.CREDENTIALS,
-    "152408": Trouble.PASSPHRASE,
-    "152409": Trouble.SIGNATURE,
-    "401": Trouble.SIGNATURE,
-    EXPIRED: Trouble.CLOCK,
-    "152410": Trouble.CLOCK,
-    # Our nonces differ: something on the way sent a request twice, and the first one may have been executed.
-    "152407": Trouble.BUSY,
-    "152406": Trouble.ADDRESS,
-    "152404": Trouble.PERMISSION,
-    "429": Trouble.RATE,
-    "500": Trouble.BUSY,
-    "103013": Trouble.BUSY,
-    "103003": Trouble.MARGIN,
-    "150004": Trouble.MARGIN,
-    "102002": Trouble.DUPLICATE,
-    "150003": Trouble.DUPLICATE,
-    "102005": Trouble.REDUCE_ONLY,
-    "102022": Trouble.REDUCE_ONLY,
-    "542": Trouble.SIZE,
-    "102014": Trouble.SIZE,
-    "102015": Trouble.SIZE,
-    "152014": Trouble.SYMBOL,
-    "102067": Trouble.NOT_FOUND,
-    "102068": Trouble.NOT_FOUND,
-    "110006": Trouble.MODE_BLOCKED,
-    "110019": Trouble.MODE_BLOCKED,
-    "102089": Trouble.HEDGE_MODE,
+CODES = {
+    Trouble.CREDENTIALS: "152401 152402",
+    Trouble.PASSPHRASE: "152408",
+    Trouble.SIGNATURE: "152409 401",
+    Trouble.ADDRESS: "152406",
+    Trouble.PERMISSION: "152404",
+    Trouble.HEDGE_MODE: "102089",
+    Trouble.CLOCK: f"{EXPIRED} 152410",
+    Trouble.RATE: "429",
+    # 152407 is a repeated nonce. Ours differ: something on the way sent a request twice, and the first may count.
+    Trouble.BUSY: "152407 500 103013",
+    Trouble.MARGIN: "103003 150004",
+    Trouble.DUPLICATE: "102002 150003",
+    Trouble.REDUCE_ONLY: "102005 102022",
+    Trouble.SIZE: "542 102014 102015",
+    Trouble.SYMBOL: "152014",
+    Trouble.NOT_FOUND: "102067 102068",
+    Trouble.MODE_BLOCKED: "110006 110019",
 }
+TROUBLES = {code: trouble for trouble, codes in CODES.items() for code in codes.split()}
 BROKERS = {
     "152011": 'this key takes no broker id: set broker_id = ""',
     "152012": "this key needs a broker id: set broker_id, or use a key of type API transaction",

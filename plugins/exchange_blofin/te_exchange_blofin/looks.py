@@ -1,4 +1,4 @@
-"""What ``te doctor`` says of a BloFin key and account. https://docs.blofin.com/index.html#get-api-key-info"""
+"""What ``te doctor`` says of a BloFin account. https://docs.blofin.com/index.html#get-api-key-info"""
 
 from __future__ import annotations
 
@@ -8,36 +8,28 @@ from te_core.api import Finding, Severity
 from te_exchange_ccxt.base import Row
 
 
-def look_at_account(config: Row, mode: str | None) -> Iterator[Finding]:
-    """Tell account type and margin mode."""
-    level = str(config.get("accountLevel"))
-    usual = level == "0"
-    yield Finding(
-        severity=Severity.OK if usual else Severity.WARNING,
-        check="account",
-        text=f"futures, {mode} margin, one-way"
-        if usual
-        else f"a unified account (level {level}), never tried",
-        remedy="" if usual else "watch its first orders, or use a sub-account that is not unified",
-    )
+def look(config: Row, key: Row, *, mode: str | None, broker: str | None) -> Iterator[Finding]:
+    """Tell account type, permissions and addresses. Whether a key may move funds, BloFin does not tell."""
 
+    def told(check: str, text: str, fine: object, remedy: str, bad: Severity = Severity.WARNING) -> Finding:
+        severity = Severity.OK if fine else bad
+        return Finding(severity=severity, check=check, text=text, remedy="" if fine else remedy)
 
-def look_at_key(key: Row, broker: str | None) -> Iterator[Finding]:
-    """Tell permissions, broker and addresses. Whether it may transfer or withdraw, BloFin does not tell."""
-    trades = str(key.get("readOnly")) == "0"
-    bound = "bound to a third-party application" if str(key.get("type")) == "2" else "of type API transaction"
-    yield Finding(
-        severity=Severity.OK if trades else Severity.ERROR,
-        check="key",
-        text=f"{bound}, orders with {f'broker id {broker}' if broker else 'no broker id'}"
-        if trades
-        else "it is read-only",
-        remedy="" if trades else "make a key with the permission TRADE, without TRANSFER and withdrawals",
+    level, trades = str(config.get("accountLevel")), str(key.get("readOnly")) == "0"
+    text = (
+        f"futures, {mode} margin, one-way"
+        if level == "0"
+        else f"a unified account (level {level}), never tried"
     )
-    if not key.get("ips"):
-        yield Finding(
-            severity=Severity.WARNING,
-            check="key",
-            text="it works from any address, and such keys expire after 90 days",
-            remedy="bind it to this machine's address",
-        )
+    yield told(
+        "account", text, level == "0", "watch its first orders, or use a sub-account that is not unified"
+    )
+    text = f"it may trade, with broker id {broker!r}" if trades else "it is read-only"
+    remedy = "make a key with the permission TRADE, without TRANSFER and withdrawals"
+    yield told("key", text, trades, remedy, Severity.ERROR)
+    text = (
+        "bound to addresses"
+        if key.get("ips")
+        else "it works from any address, and such keys expire after 90 days"
+    )
+    yield told("key", text, key.get("ips"), "bind it to this machine's address")

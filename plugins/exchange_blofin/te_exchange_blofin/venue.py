@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from te_core.api import AuthError, Equity, Finding, MarginMode, NotReady, OrderRequest, Position
 from te_exchange_blofin.client import content, mended
 from te_exchange_blofin.codes import TROUBLES
-from te_exchange_blofin.looks import look_at_account, look_at_key
+from te_exchange_blofin.looks import look
 from te_exchange_ccxt.base import Fate, Row, Spending, Trouble, Venue, Window, dig, number
 from te_exchange_ccxt.errors import diagnose
 from te_exchange_ccxt.library import BaseError
@@ -78,8 +78,8 @@ class Blofin(Venue):
 
     async def findings(self) -> Sequence[Finding]:
         """Look at the key and the account."""
-        account = content(await self.exchange.private_get_account_config(), dict)
-        return [*look_at_account(account, self._account_mode), *look_at_key(await self._key(), self._broker)]
+        config = content(await self.exchange.private_get_account_config(), dict)
+        return [*look(config, await self._key(), mode=self._account_mode, broker=self._broker)]
 
     async def clock_skew(self) -> float | None:
         """Compare with the time of a price: no endpoint tells the time."""

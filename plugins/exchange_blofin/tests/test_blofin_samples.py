@@ -110,7 +110,7 @@ async def test_positions() -> None:
         ether, _ = await venue.fetch_positions()
         isolated = venue.position("ETHUSDT", ether, venue.exchange.market("ETH/USDT:USDT"))
         litecoin, bitcoin = found["LTC"], found["BTC"]
-        assert (litecoin.quantity, litecoin.entry_price, litecoin.leverage) == (D(1), D("67.85"), 3)
+        assert (litecoin.quantity, litecoin.entry_price, litecoin.leverage) == (D(1), D("67.85"), D(3))
         assert litecoin.liquidation_price == D("6.588863861975256971")
         assert litecoin.margin_mode is MarginMode.CROSS
         assert (bitcoin.quantity, bitcoin.liquidation_price) == (D("0.0001"), None)
@@ -208,7 +208,7 @@ async def test_a_pushed_balance() -> None:
         ((kind, found),) = pushed
         equity = venue.pushed_equity(found)
         assert equity is not None
-        assert (kind, equity.wallet, equity.total, equity.free) == ("balance", 1, 1, 0)
+        assert (kind, equity.wallet, equity.total, equity.free) == ("balance", D(1), D(1), D(0))
         assert venue.pushed_equity({"details": []}) is None
 
 

@@ -89,6 +89,23 @@ def pushed_row(order: Order) -> dict[str, Any]:
     }
 
 
+def fill_row(order: Order) -> dict[str, str]:
+    """Everything that an order filled."""
+    return {
+        "instId": order.request.symbol,
+        "tradeId": order.order_id,
+        "orderId": order.order_id,
+        "fillPrice": long(order.average or ZERO),
+        "fillSize": long(order.filled),
+        "fillPnl": long(order.profit),
+        "positionSide": order.request.position_side.value,
+        "side": order.request.side.value,
+        "fee": long(order.fee),
+        "ts": str(order.updated_ms),
+        "brokerId": "",
+    }
+
+
 def source(order: Order) -> str:
     """Who cancelled it."""
     if order.status not in {OrderStatus.CANCELLED, OrderStatus.REJECTED}:

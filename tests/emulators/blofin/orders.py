@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.emulators.blofin import codes
 from tests.emulators.blofin.account import margin_mode_of
-from tests.emulators.blofin.order_rows import pages, row
+from tests.emulators.blofin.order_rows import fill_row, pages, row
 from tests.emulators.core import errors
 from tests.emulators.core.account import Account
 from tests.emulators.core.modes import PositionMode, PositionSide, Side
@@ -45,6 +45,7 @@ def routes(server: BlofinServer) -> list[Route]:
         ("order-detail", order_detail),
         ("orders-pending", pending),
         ("orders-history", history),
+        ("fills-history", fills),
     ]
     return [
         *(
@@ -164,6 +165,13 @@ def client_id(body: dict[str, Any]) -> str | None:
     if found is not None and not CLIENT_ID.fullmatch(str(found)):
         raise errors.BadClientOrderId
     return str(found) if found else None
+
+
+def fills(server: BlofinServer, call: Call) -> object:
+    """Newest first; what an order filled is shown as one fill."""
+    del server
+    filled = [order for order in reversed(call.account.orders.values()) if order.filled]
+    return [fill_row(order) for order in pages(filled, call.parameters)]
 
 
 def cancel_order(server: BlofinServer, account: Account, body: dict[str, Any]) -> dict[str, Any]:
