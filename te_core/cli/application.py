@@ -21,6 +21,7 @@ from te_core.engine.outage import Outages
 from te_core.engine.supervisor import Health, supervise
 from te_core.errors import ConfigError, JournalError, NotReady
 from te_core.journal.journal import Journal
+from te_core.journal.redaction import redacted
 from te_core.logs import configure_logs
 from te_core.plugins.registry import Registry
 from te_core.plugins.report import PluginReport
@@ -231,30 +232,37 @@ class Application:
     def state(self) -> dict[str, Any]:
         """Give the engine's state, with the plugins and what is wrong with the settings as they are now."""
         refused = self._store.refused
-        return {
-            **self._started.state(),
-            "plugins": [_without_traceback(report) for report in self.registry.reports.values()],
-            "settings": {
-                "file": str(self.place.settings),
-                "refused": [str(problem) for problem in refused.problems] if refused else [],
-            },
-        }
+        return self._shown(
+            {
+                **self._started.state(),
+                "plugins": [_without_traceback(report) for report in self.registry.reports.values()],
+                "settings": {
+                    "file": str(self.place.settings),
+                    "refused": [str(problem) for problem in refused.problems] if refused else [],
+                },
+            }
+        )
 
     async def plan(self) -> dict[str, Any]:
         """Say what would be ordered now."""
-        return await self._started.plan()
+        return self._shown(await self._started.plan())
 
     async def doctor(self) -> dict[str, Any]:
         """Look every running account over."""
-        return await self._started.doctor()
+        return self._shown(await self._started.doctor())
 
     def explain(self, symbol: str) -> dict[str, Any]:
         """Give the arithmetic of a symbol. Raises ``KeyError``."""
-        return self._started.explain(symbol)
+        return self._shown(self._started.explain(symbol))
 
     def readiness(self) -> dict[str, Any]:
         """Say whether everything that is wanted runs. Raises ``NotReady`` before that can be said."""
-        return self._started.readiness()
+        return self._shown(self._started.readiness())
+
+    def _shown(self, answer: dict[str, Any]) -> dict[str, Any]:
+        """Take out secrets: a plugin's own words, such as why it stopped, may hold them."""
+        shown: dict[str, Any] = redacted(answer, self.redactor.redact)
+        return shown
 
 
 def _without_traceback(report: PluginReport) -> dict[str, Any]:

@@ -38,7 +38,8 @@ def check(
 
 
 def _found(place: Place) -> dict[str, Any]:
-    from te_core.cli.instances import load
+    from te_core.cli.instances import load, redactor_of
+    from te_core.journal.redaction import redacted
     from te_core.settings.problems import SettingsInvalid
 
     found: dict[str, Any] = {
@@ -50,7 +51,7 @@ def _found(place: Place) -> dict[str, Any]:
         "accounts": [],
     }
     try:
-        resolved, _, pending = load(place, as_at_start=True)
+        resolved, registry, pending = load(place, as_at_start=True)
     except SettingsInvalid as invalid:
         return found | {"problems": [str(problem) for problem in invalid.problems]}
     return found | {
@@ -58,7 +59,7 @@ def _found(place: Place) -> dict[str, Any]:
             *resolved.settings.origin.warnings,
             *(f"{key} is missing: the first `te run` makes one in .secrets.toml" for key in pending),
         ],
-        "unavailable": dict(resolved.unavailable),
+        "unavailable": redacted(resolved.unavailable, redactor_of(resolved.settings, registry).redact),
         "sources": list(resolved.source_options),
         "accounts": list(resolved.account_options),
     }

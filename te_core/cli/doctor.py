@@ -50,10 +50,11 @@ def _alone(place: Place) -> dict[str, Any]:
     """Connect to each account without an engine."""
     import asyncio
 
-    from te_core.cli.instances import load
+    from te_core.cli.instances import load, redactor_of
     from te_core.engine.doctor import failed
     from te_core.engine.doctor import show as shown
     from te_core.errors import NotReady
+    from te_core.journal.redaction import redacted
 
     note("no engine is running: connecting to the accounts from here")
     resolved, registry, _ = load(place)
@@ -66,7 +67,11 @@ def _alone(place: Place) -> dict[str, Any]:
         section = resolved.settings.accounts[name]
         spec = registry.exchanges[section.plugin]
         found[name] = asyncio.run(_connected(place, name, options, spec, resolved.settings))
-    return {"accounts": {name: [shown(finding) for finding in findings] for name, findings in found.items()}}
+    answer = {
+        "accounts": {name: [shown(finding) for finding in findings] for name, findings in found.items()}
+    }
+    safe: dict[str, Any] = redacted(answer, redactor_of(resolved.settings, registry).redact)
+    return safe
 
 
 async def _connected(place: Place, name: str, options: Any, spec: Any, settings: Any) -> list[Any]:

@@ -11,7 +11,9 @@ from te_core.cli.place import Place
 
 if TYPE_CHECKING:
     from te_core.plugins.registry import Registry
+    from te_core.secrets import Redactor
     from te_core.settings.resolution import Resolved
+    from te_core.settings.schema import Settings
 
 
 def load(place: Place, *, as_at_start: bool = False) -> tuple[Resolved, Registry, list[str]]:
@@ -33,6 +35,21 @@ def load(place: Place, *, as_at_start: bool = False) -> tuple[Resolved, Registry
     for source, option in pending:
         settings.sources[source].options[option] = random_secret()
     return resolve(settings, registry), registry, [f"sources.{source}.{option}" for source, option in pending]
+
+
+def redactor_of(settings: Settings, registry: Registry) -> Redactor:
+    """Give a redactor that knows every secret in the settings, whether or not they are valid."""
+    from te_core.secrets import Redactor
+    from te_core.settings import fields
+
+    redactor = Redactor(secret.get_secret_value() for secret in settings.origin.secrets)
+    for sections, specs in ((settings.sources, registry.sources), (settings.accounts, registry.exchanges)):
+        for section in sections.values():
+            if spec := specs.get(section.plugin):
+                for node in fields.walk((spec.settings,), section.options):
+                    if fields.is_secret(node.shape):
+                        redactor.add(fields.texts(node.value))
+    return redactor
 
 
 def webhook_of(place: Place, name: str) -> str:

@@ -43,14 +43,18 @@ def _text(value: Any) -> str:
 def _plugins(place: Place, *, no_import: bool) -> Iterator[dict[str, Any]]:
     import asyncio
 
+    from te_core.cli.instances import redactor_of
+    from te_core.journal.redaction import redacted
     from te_core.plugins.registry import Registry
 
     settings = _settings(place)
     registry = Registry()
     if settings is not None and not no_import:
         asyncio.run(registry.ensure(settings.plugins_in_use()))
+    redact = redactor_of(settings, registry).redact if settings else str
     for name, report in sorted(registry.reports.items()):
-        yield {**report.as_json(), "instances": list(_instances(settings, name)) if settings else []}
+        instances = list(_instances(settings, name)) if settings else []
+        yield {**redacted(report.as_json(), redact), "instances": instances}
 
 
 def _settings(place: Place) -> Settings | None:

@@ -322,7 +322,8 @@ class Engine:
         """Hand a request to a source."""
         runner = self.sources.get(source)
         if runner is None or runner.health.status is Running.DISABLED:
-            return WebhookResponse(status=404, body={"error": {"reason": f"there is no source {source}"}})
+            # Its name is not repeated: a token takes its place when an address was put together wrongly.
+            return WebhookResponse(status=404, body={"error": {"reason": "there is no such source"}})
         if runner.instance is None or self._stopping:
             body = {"error": {"reason": "the source is not running; try again"}}
             return WebhookResponse(status=503, body=body, retry_after=5)

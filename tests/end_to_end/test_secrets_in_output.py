@@ -1,0 +1,322 @@
+"""Secrets put through every door; then everything that the engine ever said or kept is searched for them (I12)."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import signal
+from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.end_to_end.engine_process import EngineProcess, te
+from tests.end_to_end.home import Home
+from tests.end_to_end.packages import install
+
+pytestmark = pytest.mark.real_clock
+
+VAULT = """
+    import os
+    from pydantic import BaseModel, SecretStr, field_validator
+    from te_core.api import AuthError, ExchangeSpec, hookimpl
+    from te_exchange_paper.account import PaperAccount
+    from te_exchange_paper.options import PaperOptions
+    from te_exchange_paper.plugin import CAPABILITIES
+
+    class Login(BaseModel):
+        password: SecretStr
+
+    class VaultOptions(PaperOptions):
+        api_key: SecretStr
+        api_secret: SecretStr
+        login: Login
+        mood: str = "calm"
+
+        @field_validator("api_key")
+        @classmethod
+        def _plausible(cls, value):
+            if "rejected" in value.get_secret_value():
+                raise ValueError(f"this is no key: {value.get_secret_value()}")
+            return value
+
+    class Vault(PaperAccount):
+        def _secrets(self):
+            options = self._context.options
+            return [s.get_secret_value() for s in (options.api_key, options.api_secret, options.login.password)]
+
+        async def open(self):
+            key, secret, password = self._secrets()
+            self._context.log.info("signing in with {} {}", key, secret)
+            self._context.log.bind(headers={"X-Sign": secret, "by": [password]}).debug("bound")
+            try:
+                raise LookupError(f"no session for {password}")
+            except LookupError:
+                self._context.log.exception("trying again with {}", key)
+            self._context.log.info("my mood is {}", self._options.mood)
+            if self._options.mood == "refused":
+                raise AuthError(f"the exchange refused {key}:{secret}")
+            if self._options.mood == "defective":
+                raise RuntimeError(f"https://exchange.example/?sign={secret}&key={key}")
+            await super().open()
+
+        async def place_order(self, order):
+            if self._options.mood == "moody":
+                raise RuntimeError(f"POST {self._secrets()} failed")
+            return await super().place_order(order)
+
+    @hookimpl
+    def te_exchanges():
+        yield ExchangeSpec(name=NAME, settings=VaultOptions, factory=Vault, capabilities=CAPABILITIES)
+"""
+TELLTALE = """
+    import os
+    raise RuntimeError("cannot sign in with " + os.environ["TE_ACCOUNTS__VAULT__API_SECRET"])
+"""
+
+CANARIES = {
+    name: f"canary-{name}-Zq7xW4vT9bN2"
+    for name in (
+        "token",
+        "second-token",
+        "replaced-token",
+        "wrong-in-path",
+        "wrong-in-query",
+        "wrong-in-body",
+        "private-api",
+        "wrong-bearer",
+        "api-key",
+        "api-secret",
+        "password",
+        "new-api-key",
+        "rejected-key",
+        "misspelled-key",
+        "unfinished-key",
+        "number-for-key",
+        "field-api-key",
+        "field-secret",
+        "field-nested",
+    )
+}
+
+
+def secrets_file(**replaced: str) -> str:
+    names = {name.replace("-", "_"): value for name, value in CANARIES.items()} | replaced
+    return (
+        f'[sources.tradingview]\ntoken = "{names["token"]}"\ntokens = ["{names["second_token"]}"]\n'
+        f'[accounts.vault]\napi_key = "{names["api_key"]}"\nlogin = {{ password = "{names["password"]}" }}\n'
+        f'[listen.private]\ntoken = "{names["private_api"]}"\n'
+    )
+
+
+class Doors:
+    """Everything that was sent in and what came back."""
+
+    def __init__(self, home: Home, engine: EngineProcess) -> None:
+        self.home = home
+        self.engine = engine
+        self.answers: list[str] = []
+
+    def send(self, method: str, path: str, body: object = None, **headers: str) -> int:
+        address = urlsplit(self.engine.announcement()["public"])
+        connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=60)
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        connection.request(method, path, body=raw, headers=headers)
+        response = connection.getresponse()
+        self.answers += [str(response.getheaders()), response.read().decode()]
+        connection.close()
+        return response.status
+
+    def ask(self, path: str, bearer: str = CANARIES["private-api"]) -> str:
+        _, body = self.engine.get(path, Authorization=f"Bearer {bearer}")
+        self.answers.append(json.dumps(body))
+        return self.answers[-1]
+
+    def ask_everything(self) -> None:
+        for path in (
+            "state",
+            "plan",
+            "plugins",
+            "signals?limit=1000",
+            "quarantine?limit=1000",
+            "explain/BTCUSDT",
+        ):
+            self.ask(f"/api/v1/{path}")
+        self.ask("/readyz")
+        self.ask("/healthz")
+        self.ask("/api/v1/state", bearer=CANARIES["wrong-bearer"])
+
+    def refused(self) -> str:
+        """Give the engine's words on why the settings, as they are now, are refused."""
+        return "".join(json.loads(self.ask("/api/v1/state"))["settings"]["refused"])
+
+    def until_refused(self, told: str) -> None:
+        self.engine.wait(lambda: told in self.refused())
+
+    def run(self, *command: str) -> None:
+        done = te(self.home, *command)
+        self.answers += [done.stdout, done.stderr]
+
+    def run_everything(self) -> None:
+        for command in ("status", "plan", "plugins", "signals", "check"):
+            self.run(command)
+            self.run(command, "--json")
+        self.run("signals", "--quarantine", "--limit", "1000", "--json")
+        self.run("signals", "--quarantine")
+        self.run("explain", "BTCUSDT", "--json")
+        self.run("explain", "BTCUSDT")
+
+
+def alerts() -> Iterator[tuple[int, str, object, dict[str, str]]]:
+    """Give (expected status, path, body, headers): the right token everywhere, wrong ones everywhere."""
+    token, second = CANARIES["token"], CANARIES["second-token"]
+    wrong = {place: CANARIES[f"wrong-in-{place}"] for place in ("path", "query", "body")}
+    good = {"symbol": "BTCUSDT.P", "direction": "long", "size": "50/100", "price": "50000"}
+    named_like_secrets = {
+        "api_key": CANARIES["field-api-key"],
+        "secret": CANARIES["field-secret"],
+        "auth": {"signalToken": CANARIES["field-nested"], "list": [{"passphrase": CANARIES["field-nested"]}]},
+    }
+    hook = "/hooks/tradingview"
+    yield 200, f"{hook}/{token}", good | {"event_id": "in path"}, {}
+    yield 200, f"{hook}?token={second}", good | {"event_id": "in query"}, {}
+    yield 200, hook, good | {"event_id": "in body", "token": token}, {}
+    yield 200, f"{hook}/{token}", good | {"comment": f"sent with {token}", token: "1"}, {}
+    yield 200, f"{hook}/{token}", good | named_like_secrets, {"Authorization": f"Bearer {second}"}
+    yield 200, f"{hook}/{token}", good | {"event_id": second, "token": wrong["body"]}, {}
+    for bad in (
+        {"symbol": token, "direction": "long"},
+        good | {"size": second},
+        good | {"direction": "up", "comment": token, "token": second},
+        good | {"size": "2/1"} | named_like_secrets,
+        good | {"size": "2/1", "token": wrong["body"]},
+        {token: second},
+    ):
+        yield 422, f"{hook}/{token}", bad, {}
+    yield 400, f"{hook}/{token}", f'{{"symbol": "BTCUSDT", {token}'.encode(), {}
+    yield 400, f"{hook}?token={token}", f"token={token}&secret={second}".encode(), {}
+    yield 400, f"{hook}/{token}", f'{{"api_key": "{CANARIES["field-api-key"]}", '.encode(), {}
+    yield 401, f"{hook}/{wrong['path']}", good, {}
+    yield 401, f"{hook}?token={wrong['query']}", good, {}
+    yield 401, hook, good | {"token": wrong["body"]}, {}
+    yield 401, hook, f'{{"token": "{wrong["body"]}'.encode(), {}
+    yield 404, f"/hooks/{token}", good, {}
+    yield 404, f"/{token}", good, {}
+    yield 413, f"{hook}/{token}", b"x" * 70_000, {}
+
+
+def edits(home: Home) -> Iterator[tuple[str, str, str]]:
+    """Give (settings, secrets, what is told): edits that are refused right beside secrets."""
+    settings, secrets = home.settings.read_text(), secrets_file()
+    misspelled = secrets.replace(
+        "[accounts.vault]\n", f'[accounts.vault]\napi_keyy = "{CANARIES["misspelled-key"]}"\n'
+    )
+    yield settings, misspelled, "accounts.vault.api_keyy"
+    yield settings, secrets_file(api_key=CANARIES["rejected-key"]), "this is no key"
+    unfinished = secrets + f'[accounts.other]\napi_key = "{CANARIES["unfinished-key"]}\n'
+    yield settings, unfinished, "this is not TOML"
+    a_list = secrets.replace(f'"{CANARIES["api-key"]}"', f'["{CANARIES["number-for-key"]}"]')
+    yield settings, a_list, "accounts.vault.api_key"
+    short = secrets.replace(f'"{CANARIES["token"]}"', f'"{CANARIES["replaced-token"]} with spaces"')
+    yield settings, short, "sources.tradingview.token"
+    yield settings.replace("leverage = 3", f'leverage = "{CANARIES["api-key"]}"'), secrets, "leverage"
+    beside = settings.replace(
+        "[accounts.vault]\n", f'[accounts.vault]\napi_key = "{CANARIES["rejected-key"]}"\nbalance = -1\n'
+    )
+    yield beside.replace("\nbalance = 1000\n", "\n"), secrets, "accounts.vault.balance"
+
+
+@pytest.fixture
+def doors(home: Home, start: Callable[[Home], EngineProcess]) -> Doors:
+    install(home, "vault", VAULT)
+    install(home, "telltale", TELLTALE)
+    home.tree["accounts"]["vault"] = {"plugin": "vault", "balance": 1000, "fee": 0, "slippage": 0}
+    home.tree["accounts"]["telltale"] = {"plugin": "telltale"}
+    home.tree["logs"] = {"level": "TRACE", "file": "engine.log"}
+    home.env["TE_ACCOUNTS__VAULT__API_SECRET"] = CANARIES["api-secret"]
+    home.write()
+    home.write_secrets(secrets_file())
+    return Doors(home, start(home).until_listening())
+
+
+def mood(doors: Doors, name: str, told: str = "") -> None:
+    """Change the account's mood, and wait until what it says then can be seen."""
+    seen = doors.home.log().count("my mood is")
+    doors.home.tree["accounts"]["vault"]["mood"] = name
+    doors.home.write()
+    doors.engine.wait(lambda: doors.home.log().count("my mood is") > seen)
+    doors.engine.wait(lambda: told in doors.ask("/api/v1/state"))
+    doors.ask_everything()
+
+
+def found(doors: Doors) -> dict[str, set[str]]:
+    """Search what came back, and every file but the two that the operator writes. Gives what stands around a find."""
+    places = {f"answer {number}": text.encode() for number, text in enumerate(doors.answers)}
+    places |= {str(path.relative_to(doors.home.folder)): path.read_bytes() for path in doors.home.files()}
+    leaks: dict[str, set[str]] = {}
+    for place, content in places.items():
+        for name, canary in CANARIES.items():
+            at = content.find(canary.encode())
+            if at >= 0:
+                leaks.setdefault(name, set()).add(
+                    f"{place.partition(' ')[0]}: …{content[max(0, at - 80) : at + 20]!r}"
+                )
+    return leaks
+
+
+def test_no_secret_is_found_in_anything_that_was_said_or_kept(
+    doors: Doors, start: Callable[[Home], EngineProcess]
+) -> None:
+    home = doors.home
+    for expected, path, body, headers in alerts():
+        assert doors.send("POST", path, body, **headers) == expected, (path, body)
+    doors.send("GET", f"/hooks/tradingview/{CANARIES['token']}")
+    doors.engine.wait(lambda: '"0.09"' in doors.ask("/api/v1/state"))
+    doors.ask_everything()
+    doors.run_everything()
+
+    mood(doors, "refused", "the exchange refused")
+    mood(doors, "defective", "exchange.example")
+    mood(doors, "moody")
+    doors.send(
+        "POST",
+        f"/hooks/tradingview/{CANARIES['token']}",
+        {"symbol": "BTCUSDT.P", "direction": "short", "size": "10/100"},
+    )
+    doors.engine.wait(lambda: "failed" in doors.ask("/api/v1/state"))
+    mood(doors, "calm")
+
+    for settings, secrets, told in edits(home):
+        home.settings.write_text(settings)
+        home.write_secrets(secrets)
+        doors.until_refused(told)
+        doors.run("check")
+        doors.run("check", "--json")
+        doors.run("plugins", "--json")
+    home.write()
+    home.write_secrets(secrets_file(api_key=CANARIES["new-api-key"]))
+    doors.engine.wait(lambda: not doors.refused())
+
+    doors.engine.kill()
+    doors.run_everything()
+    doors.engine = start(home).until_listening()
+    doors.ask_everything()
+    assert doors.engine.stop(signal.SIGINT) == 0
+    doors.run_everything()
+
+    misspelled = {**home.env, "TE_ACCOUNTS__VAULT__API_SECRETT": CANARIES["misspelled-key"]}
+    home.env = misspelled
+    doors.run("check")
+    assert start(home).exit_code() == 2
+
+    leaks = found(doors)
+    assert not leaks, "\n".join(
+        f"{name}: {place}" for name, places in leaks.items() for place in sorted(places)
+    )
+
+
+def test_the_search_finds_what_is_there(doors: Doors) -> None:
+    assert not found(doors)
+    (doors.home.state / "note").write_text(f"it is {CANARIES['token']}")
+    doors.answers.append(CANARIES["password"])
+    assert found(doors).keys() == {"token", "password"}
