@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
@@ -49,8 +50,25 @@ def te(home: Home, *arguments: str, within: float = PATIENCE) -> subprocess.Comp
     )
 
 
+async def until_enough(
+    enough: asyncio.Event, senders: Sequence[asyncio.Task[None]], engine: EngineProcess
+) -> None:
+    """Wait until senders have sent enough. They only end by themselves when the engine is gone."""
+    waiting = asyncio.create_task(enough.wait())
+    done, _ = await asyncio.wait([waiting, *senders], timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+    if waiting not in done:
+        waiting.cancel()
+        state = "goes on" if engine.process.poll() is None else f"ended with {engine.process.returncode}"
+        raise AssertionError(f"senders gave up, the engine {state}: {done}; {engine.home.said()}")
+
+
 class EngineProcess:
-    """A running ``te run``. As a context manager it kills what is still running at the end."""
+    """A running ``te run``. As a context manager it kills what is still running at the end.
+
+    ``before``: called in the new process before the program.
+    """
+
+    before: Callable[[], None] | None = None
 
     def __init__(self, home: Home) -> None:
         self.home = home
@@ -63,6 +81,7 @@ class EngineProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
                 stderr=stderr,
+                preexec_fn=self.before,  # noqa: PLW1509 - no thread of ours holds a lock that it needs
             )
 
     def __enter__(self) -> Self:

@@ -21,7 +21,7 @@ import aiohttp
 import pytest
 
 from tests.end_to_end.blended import Opinion, blended_depth, quantity
-from tests.end_to_end.engine_process import EngineProcess
+from tests.end_to_end.engine_process import EngineProcess, until_enough
 from tests.end_to_end.home import TOKEN, Home
 from tests.end_to_end.order_records import OrderRecords, journal_rows
 
@@ -166,7 +166,7 @@ class Storm:
 
         async with aiohttp.ClientSession() as session:
             senders = [asyncio.create_task(drive(session, stream)) for stream in self.streams]
-            await enough.wait()
+            await until_enough(enough, senders, engine)
             for _ in range(turns):
                 await asyncio.sleep(0)
             engine.kill()
