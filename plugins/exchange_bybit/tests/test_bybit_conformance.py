@@ -18,7 +18,7 @@ pytestmark = pytest.mark.real_clock
 
 class TestBybit(ExchangeConformance):
     capabilities = CAPABILITIES
-    engine = EngineSettings(resync=timedelta(seconds=0.5))
+    engine = EngineSettings(resync=timedelta(seconds=0.5), backoff_first=timedelta(seconds=0.5))
 
     def make_venue(self, folder: Path) -> EmulatedVenue:
         return venue(folder, streams=False)

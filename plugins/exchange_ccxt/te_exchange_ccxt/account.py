@@ -242,7 +242,7 @@ class CcxtAccount(ExchangeAccount):
         market = (await self._link.symbols()).market(symbol)
         if market is None:
             raise OrderRejected(
-                f"{self._venue.options.title} has no perpetual {symbol} that pays in {self._venue.options.settle}",
+                f"{self._venue.title} has no perpetual {symbol} that pays in {self._venue.options.settle}",
                 code="unknown_symbol",
             )
         return market

@@ -7,9 +7,10 @@ order never waits behind reads. ``Schedule`` is arithmetic on plain seconds; ``B
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -22,8 +23,10 @@ Spending = Mapping[str, int]
 
 PATIENCE = 2.5
 """Seconds that a request waits for a pause to end before it is given back as ``RateLimited``."""
-SLACK = 0.05
-"""Seconds added to each window: requests that leave evenly may arrive closer together."""
+
+
+CALM = 60.0
+"""Seconds without a pause after which the next one is told again."""
 
 
 class Priority(IntEnum):
@@ -60,32 +63,41 @@ Key = tuple[str, str]
 
 @dataclass(slots=True)
 class Tally:
-    """What was spent in one window lately."""
+    """What was spent in one window lately.
+
+    A request counts from leaving until one period after its answer: the exchange took it some time in between.
+    """
 
     window: Window
+    flying: int = 0
     spent: deque[tuple[float, int]] = field(default_factory=deque)
     total: int = 0
 
-    def spend(self, now: float, cost: int) -> None:
+    def leave(self, cost: int) -> None:
         """Count a request that leaves now."""
-        self.spent.append((now, cost))
+        self.flying += cost
         self.total += cost
 
+    def land(self, now: float, cost: int) -> None:
+        """Take note that its answer came."""
+        self.flying -= cost
+        self.spent.append((now, cost))
+
     def ready_at(self, now: float, cost: int, priority: Priority) -> float:
-        """Give the earliest time at which a request fits; one larger than the room waits for an empty window."""
-        self._forget(now)
+        """Give the earliest time at which a request fits; one larger than the room waits for an empty window.
+
+        Infinity while that depends on answers that have not come.
+        """
+        while self.spent and self.spent[0][0] + self.window.period <= now:
+            self.total -= self.spent.popleft()[1]
         excess = self.total + cost - max(self.window.room(priority), cost)
         if excess <= 0:
             return now
         for at, units in self.spent:
             excess -= units
             if excess <= 0:
-                return at + self.window.period + SLACK
-        return now
-
-    def _forget(self, now: float) -> None:
-        while self.spent and self.spent[0][0] + self.window.period + SLACK <= now:
-            self.total -= self.spent.popleft()[1]
+                return at + self.window.period
+        return math.inf
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -117,12 +129,17 @@ class Schedule:
         """Take a request out of the queue."""
         self._waiting[ticket.priority].pop(ticket, None)
 
+    def land(self, ticket: Ticket, now: float) -> None:
+        """Take note that the answer of a request came, or that nobody waits for it any more."""
+        for key, cost in ticket.costs:
+            self._tallies[key].land(now, cost)
+
     def pause(self, until: float) -> None:
         """Let nobody go before that time."""
         self.paused_until = max(self.paused_until, until)
 
     def release(self, now: float) -> tuple[list[Ticket], float | None]:
-        """Give those who go now, counted already, and when to look again; None when nobody waits.
+        """Give those who go now, counted already, and when to look again; None: at the next answer.
 
         Within the windows that hold someone up, nobody of the same or lower priority overtakes.
         """
@@ -132,18 +149,20 @@ class Schedule:
         held: set[Key] = set()
         again: float | None = None
         for ticket in [ticket for queue in self._waiting.values() for ticket in queue]:
+            if ticket.turn is not None and ticket.turn.done():  # given up just now
+                continue
             ready = {
                 key: self._tallies[key].ready_at(now, cost, ticket.priority) for key, cost in ticket.costs
             }
             full = [key for key, at in ready.items() if at > now]
             if full or any(key in held for key in ready):
                 held.update(full)
-                if full:
-                    at = max(ready.values())
+                at = max(ready.values())
+                if full and at < math.inf:
                     again = at if again is None else min(again, at)
                 continue
             for key, cost in ticket.costs:
-                self._tallies[key].spend(now, cost)
+                self._tallies[key].leave(cost)
             self.drop(ticket)
             granted.append(ticket)
         return granted, again
@@ -169,13 +188,17 @@ class Budget:
     def back_off(self, seconds: float, reason: str) -> None:
         """Hold everyone back: the exchange said that it was too much. Told once until it is over."""
         now = self._clock.monotonic()
-        if now >= self._schedule.paused_until:
+        if now >= self._schedule.paused_until + CALM:
             self._log(f"everyone waits {seconds:g} s: {reason}")
         self._schedule.pause(now + seconds)
         self._look()
 
-    async def take(self, costs: tuple[tuple[Key, int], ...], priority: Priority) -> None:
-        """Wait for a turn. Raises ``RateLimited`` at once during a long pause: nothing was sent."""
+    @asynccontextmanager
+    async def turn(self, costs: tuple[tuple[Key, int], ...], priority: Priority) -> AsyncIterator[None]:
+        """Wait for a turn, and count until the block is over.
+
+        Raises ``RateLimited`` at once during a long pause: nothing was sent.
+        """
         left = self._schedule.paused_until - self._clock.monotonic()
         if left > PATIENCE:
             raise RateLimited("the exchange asked to slow down", retry_after=left)
@@ -184,10 +207,13 @@ class Budget:
         self._schedule.ask(ticket)
         self._look()
         try:
-            if not turn.done():
-                await turn
+            await turn
+            yield
         finally:
             self._schedule.drop(ticket)
+            if turn.done() and not turn.cancelled():
+                self._schedule.land(ticket, self._clock.monotonic())
+                self._look()
 
     def _look(self) -> None:
         if self._timer is not None:
@@ -196,7 +222,7 @@ class Budget:
         now = self._clock.monotonic()
         granted, again = self._schedule.release(now)
         for ticket in granted:
-            if ticket.turn is not None and not ticket.turn.done():
+            if ticket.turn is not None:
                 ticket.turn.set_result(None)
         if again is not None:
             self._timer = asyncio.get_running_loop().call_later(max(again - now, 0.001), self._look)
@@ -209,10 +235,10 @@ class Purse:
         self._budget = budget
         self._keys = keys
 
-    async def take(self, spending: Spending) -> None:
-        """Wait until a request of the present priority may leave."""
+    def turn(self, spending: Spending) -> AbstractAsyncContextManager[None]:
+        """Make one request of the present priority within this block, which waits for its turn."""
         costs = tuple((self._keys[name], cost) for name, cost in spending.items() if cost > 0)
-        await self._budget.take(costs, _PRIORITY.get())
+        return self._budget.turn(costs, _PRIORITY.get())
 
     def back_off(self, seconds: float, reason: str) -> None:
         """Hold everyone back for some seconds."""

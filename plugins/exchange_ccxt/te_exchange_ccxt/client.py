@@ -69,9 +69,10 @@ class Wiring(Base):  # type: ignore[misc]  # it is mixed into ccxt's classes, wh
     async def fetch2(self, path: str, api: Any = "public", method: str = "GET", *args: Any, **kw: Any) -> Any:
         """Wait for the budget before the request is signed, so that its time is fresh when it leaves."""
         last_answer.set(None)
-        if self.purse is not None:
-            await self.purse.take(self.spending(method, path))
-        return await super().fetch2(path, api, method, *args, **kw)
+        if self.purse is None:
+            return await super().fetch2(path, api, method, *args, **kw)
+        async with self.purse.turn(self.spending(method, path)):
+            return await super().fetch2(path, api, method, *args, **kw)
 
     async def fetch(self, url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
         """Refuse what is not JSON: ccxt hands HTML and broken JSON on as a text."""
@@ -127,6 +128,11 @@ def wired(base: Any) -> Any:
 def _resolve(ear: Ear, resolve: Callable[[Any, Any], Any], result: Any, message_hash: Any = None) -> Any:
     ear.resolved(str(message_hash), result)
     return resolve(result, message_hash)
+
+
+def bare(venue: Venue, base: Any) -> Any:
+    """Make a client that never connects: it only holds tables."""
+    return wired(venue.mended(base))({"enableRateLimit": False, "logger": SILENT, **venue.config()})
 
 
 def connect(venue: Venue, base: Any) -> Any:

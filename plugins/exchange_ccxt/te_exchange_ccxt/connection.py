@@ -8,7 +8,7 @@ from decimal import localcontext
 from typing import Any, TypeVar
 
 from te_core.api import AccountContext, NotReady, OrderRejected, TradeEngineError
-from te_exchange_ccxt.client import addresses, connect, disconnect, last_answer
+from te_exchange_ccxt.client import addresses, bare, connect, disconnect, last_answer
 from te_exchange_ccxt.errors import diagnose, pause, translate
 from te_exchange_ccxt.library import BaseError, exchange_class
 from te_exchange_ccxt.markets import Market
@@ -33,6 +33,7 @@ class Connection:
     def __init__(self, context: AccountContext[Any], venue: Venue) -> None:
         self._context = context
         self._venue = venue
+        self._base: Any = None
         self._exchange: Any = None
         self._shared: Shared | None = None
         self._purse: Any = None
@@ -51,8 +52,8 @@ class Connection:
     async def open(self) -> None:
         """Connect; adjust to the exchange's clock; load the markets; let the venue check the account."""
         venue = self._venue
-        base = await exchange_class(venue.exchange_id)
-        self._exchange = connect(venue, base)
+        self._base = await exchange_class(venue.exchange_id)
+        self._exchange = connect(venue, self._base)
         identity = "|".join((venue.exchange_id, *sorted(addresses(self._exchange))))
         self._shared = shared(identity, self._context.clock, self._context.log)
         owner = fingerprint(venue.options.secret_of("api_key"))
@@ -80,8 +81,9 @@ class Connection:
         file = self._context.state_dir / MARKETS_FILE
         markets = await self._shared.markets.get(self._fetch_markets, file)
         if markets is not self._listed:
+            tables = await self._shared.tables(markets, lambda: bare(self._venue, self._base))
+            exchange.set_markets_from_exchange(tables)
             self._listed = markets
-            exchange.set_markets(markets)
             self._symbols = Symbols(markets, self._venue.options.settle)
             for name in sorted(self._symbols.ambiguous):
                 self._context.log.warning("{} stands for two markets here and can be traded as neither", name)

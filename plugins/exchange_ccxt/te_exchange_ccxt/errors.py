@@ -59,7 +59,7 @@ def translate(
     """
     trouble, code = diagnose(error, venue)
     said = _said(error)
-    text = f"{venue.options.title}: {what}: {trouble.remedy}" + (f" ({said})" if said else "")
+    text = f"{venue.title}: {what}: {trouble.remedy}" + (f" ({said})" if said else "")
     match trouble.fate:
         case Fate.DONE:
             return None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, SecretStr
 
 from te_core.api import ConfigError, OrderRequest
 from te_exchange_ccxt.options import CcxtOptions
+from te_exchange_ccxt.trouble import Trouble
 from te_exchange_ccxt.venue import Venue
 from te_exchange_ccxt.wire import Row
 
@@ -17,6 +19,13 @@ FOLLOWED = {
     "balance": "watchBalance",
     "tickers": "watchTickers",
 }
+
+
+WORDS = (
+    (re.compile(r"not modified|no need to change|not changed", re.IGNORECASE), Trouble.UNCHANGED),
+    (re.compile(r"duplicat", re.IGNORECASE), Trouble.DUPLICATE),
+    (re.compile(r"under maintenance", re.IGNORECASE), Trouble.MAINTENANCE),
+)
 
 
 class GenericOptions(CcxtOptions):
@@ -43,7 +52,7 @@ class GenericVenue(Venue):
 
     def __init__(self, options: GenericOptions) -> None:
         super().__init__(options)
-        self.exchange_id = options.exchange
+        self.exchange_id = self.title = options.exchange
 
     def config(self) -> dict[str, Any]:
         """Take the settings' own configuration over ours."""
@@ -83,6 +92,11 @@ class GenericVenue(Venue):
         if missing:
             raise ConfigError(f"{self.exchange_id} needs {' and '.join(missing)} in .secrets.toml")
         await super().check()
+
+    def trouble(self, code: str, text: str) -> Trouble | None:
+        """Recognise what ccxt has no class for by the words that most exchanges use."""
+        del code
+        return next((found for words, found in WORDS if words.search(text)), None)
 
     def followed(self) -> frozenset[str]:
         """What ccxt can follow there."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from te_core.api import Clock
 from te_exchange_ccxt.budget import Budget
-from te_exchange_ccxt.markets import Markets
+from te_exchange_ccxt.markets import Market, Markets
 
 if TYPE_CHECKING:
     from loguru import Logger
@@ -23,6 +24,26 @@ class Shared:
             clock, lambda text: log.warning("{}: {}", identity.split("|", maxsplit=1)[0], text)
         )
         self.markets = Markets(identity, clock)
+        self._tables: Any = None
+        self._tables_of: list[Market] | None = None
+        self._making = asyncio.Lock()
+
+    async def tables(self, markets: list[Market], make: Callable[[], Any]) -> Any:
+        """Give a client that holds ccxt's tables of these markets, for others to take over.
+
+        Making them costs a fifth of a second of computing, so it is done once, and beside the event loop.
+        """
+        async with self._making:
+            if self._tables_of is not markets:
+                self._tables = await asyncio.to_thread(_filled, make, markets)
+                self._tables_of = markets
+        return self._tables
+
+
+def _filled(make: Callable[[], Any], markets: list[Market]) -> Any:
+    client = make()
+    client.set_markets(markets)
+    return client
 
 
 _LOOPS: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Shared]] = WeakKeyDictionary()

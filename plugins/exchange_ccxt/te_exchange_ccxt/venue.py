@@ -56,6 +56,7 @@ class Venue:
 
     def __init__(self, options: CcxtOptions) -> None:
         self.options = options
+        self.title = options.title
         self.exchange: Any = None
 
     # -- making the client
@@ -103,7 +104,7 @@ class Venue:
 
     def refuse_hedge_mode(self) -> None:
         """Say that hedge mode is on. Raises ``ConfigError``."""
-        raise ConfigError(f"{self.options.title}: {Trouble.HEDGE_MODE.remedy}")
+        raise ConfigError(f"{self.title}: {Trouble.HEDGE_MODE.remedy}")
 
     async def ping(self) -> None:
         """Make the cheapest read there is, to keep the connection warm."""

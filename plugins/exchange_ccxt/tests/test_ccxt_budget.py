@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from te_core.api import RateLimited
 from te_core.testing import virtual_clock
 from te_core.testing.virtual_clock import VirtualClock
-from te_exchange_ccxt.budget import SLACK, Budget, Priority, Purse, Window, priority
+from te_exchange_ccxt.budget import Budget, Priority, Purse, Window, priority
 
 ORDERS = Window("orders", 10, 1.0)
 READS = Window("reads", 20, 2.0)
@@ -24,9 +25,16 @@ requests = st.lists(
         st.sampled_from(list(Priority)),
         st.sampled_from(["a", "b"]),  # whose key
         st.dictionaries(st.sampled_from([window.name for window in WINDOWS]), st.integers(1, 4), min_size=1),
+        st.floats(0, 0.3),  # how long it takes to arrive
     ),
     max_size=80,
 )
+
+
+async def take(purse: Purse, costs: dict[str, int]) -> None:
+    """Make a request that is answered at once."""
+    async with purse.turn(costs):
+        pass
 
 
 def budget() -> tuple[Budget, list[str]]:
@@ -42,13 +50,22 @@ def test_no_window_is_ever_overdrawn_and_nobody_is_forgotten(asked: list[tuple])
         shared, _ = budget()
         purses = {owner: shared.share(WINDOWS, owner) for owner in "ab"}
 
-        async def one(at: float, level: Priority, owner: str, costs: dict[str, int]) -> None:
+        async def one(at: float, level: Priority, owner: str, costs: dict[str, int], lag: float) -> None:
             await asyncio.sleep(at)
             with priority(level):
-                await purses[owner].take(costs)
-            left.append((asyncio.get_running_loop().time(), owner, costs))
+                async with purses[owner].turn(costs):
+                    await asyncio.sleep(lag)  # some time on its way the exchange takes it
+                    left.append((asyncio.get_running_loop().time(), owner, costs))
+                    await asyncio.sleep(0.3 - lag)
 
-        await asyncio.gather(*(one(*request) for request in asked))
+        async def impatient(at: float, patience: float, owner: str, costs: dict[str, int]) -> None:
+            await asyncio.sleep(at)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(patience), purses[owner].turn(costs):
+                    pass
+
+        gone = (impatient(at, lag, owner, costs) for at, _, owner, costs, lag in asked[::3])
+        await asyncio.gather(*(one(*request) for request in asked), *gone)
 
     virtual_clock.run(main())
     assert len(left) == len(asked)
@@ -58,7 +75,7 @@ def test_no_window_is_ever_overdrawn_and_nobody_is_forgotten(asked: list[tuple])
                 (at, costs[window.name]) for at, who, costs in left if who in owner and window.name in costs
             ]
             for start, _ in spent:
-                within = sum(cost for at, cost in spent if start <= at < start + window.period + SLACK)
+                within = sum(cost for at, cost in spent if start <= at < start + window.period)
                 assert within <= window.capacity
 
 
@@ -69,7 +86,7 @@ async def test_a_reduction_goes_first_then_an_increase_then_reads() -> None:
 
     async def one(level: Priority) -> None:
         with priority(level):
-            await purse.take({"orders": 1})
+            await take(purse, {"orders": 1})
         went.append(level)
 
     await asyncio.gather(*(one(Priority.REDUCE) for _ in range(10)))  # the window is full
@@ -82,12 +99,12 @@ async def test_a_reduction_goes_first_then_an_increase_then_reads() -> None:
 async def test_an_order_does_not_wait_behind_reads() -> None:
     shared, _ = budget()
     purse = shared.share((READS,), "a")
-    reads = [asyncio.create_task(purse.take({"reads": 1})) for _ in range(100)]
+    reads = [asyncio.create_task(take(purse, {"reads": 1})) for _ in range(100)]
     await asyncio.sleep(0)
     began = asyncio.get_running_loop().time()
     with priority(Priority.INCREASE):
         for _ in range(3):
-            await purse.take({"reads": 1})
+            await take(purse, {"reads": 1})
     assert asyncio.get_running_loop().time() == began
     await asyncio.gather(*reads)
 
@@ -95,10 +112,10 @@ async def test_an_order_does_not_wait_behind_reads() -> None:
 async def test_a_full_window_holds_up_only_those_who_need_it() -> None:
     shared, _ = budget()
     purse = shared.share(WINDOWS, "a")
-    blocked = [asyncio.create_task(purse.take({"orders": 1})) for _ in range(30)]
+    blocked = [asyncio.create_task(take(purse, {"orders": 1})) for _ in range(30)]
     await asyncio.sleep(0)
     began = asyncio.get_running_loop().time()
-    await purse.take({"reads": 1})
+    await take(purse, {"reads": 1})
     assert asyncio.get_running_loop().time() == began
     await asyncio.gather(*blocked)
 
@@ -108,33 +125,33 @@ async def test_keys_have_windows_of_their_own_and_share_those_of_the_address() -
     one, other = (shared.share((ORDERS, ADDRESS), owner) for owner in "ab")
     loop = asyncio.get_running_loop()
     for purse in (one, other):
-        await asyncio.gather(*(purse.take({"orders": 1}) for _ in range(8)))
+        await asyncio.gather(*(take(purse, {"orders": 1}) for _ in range(8)))
     assert loop.time() == 0
-    await asyncio.gather(*(one.take({"address": 1}) for _ in range(32)))
+    await asyncio.gather(*(take(one, {"address": 1}) for _ in range(32)))
     assert loop.time() == 0
-    await other.take({"address": 1})
-    assert loop.time() == pytest.approx(5 + SLACK)
+    await take(other, {"address": 1})
+    assert loop.time() == pytest.approx(5)
 
 
 async def test_a_cancelled_request_costs_nothing() -> None:
     shared, _ = budget()
     purse = shared.share((ORDERS,), "a")
-    await asyncio.gather(*(purse.take({"orders": 1}) for _ in range(8)))
-    cancelled = [asyncio.create_task(purse.take({"orders": 1})) for _ in range(20)]
+    await asyncio.gather(*(take(purse, {"orders": 1}) for _ in range(8)))
+    cancelled = [asyncio.create_task(take(purse, {"orders": 1})) for _ in range(20)]
     await asyncio.sleep(0)
     for task in cancelled:
         task.cancel()
     await asyncio.gather(*cancelled, return_exceptions=True)
-    await purse.take({"orders": 1})
-    assert asyncio.get_running_loop().time() == pytest.approx(1 + SLACK)
+    await take(purse, {"orders": 1})
+    assert asyncio.get_running_loop().time() == pytest.approx(1)
 
 
 async def test_a_request_larger_than_a_window_goes_alone() -> None:
     shared, _ = budget()
     purse = shared.share((ORDERS,), "a")
-    await purse.take({"orders": 25})
-    await purse.take({"orders": 1})
-    assert asyncio.get_running_loop().time() == pytest.approx(1 + SLACK)
+    await take(purse, {"orders": 25})
+    await take(purse, {"orders": 1})
+    assert asyncio.get_running_loop().time() == pytest.approx(1)
 
 
 async def test_everyone_backs_off_and_it_is_told_once() -> None:
@@ -143,8 +160,11 @@ async def test_everyone_backs_off_and_it_is_told_once() -> None:
     for purse in purses:
         purse.back_off(1.5, "too many requests")
     assert len(told) == 1
-    await asyncio.gather(*(purse.take({"orders": 1}) for purse in purses))
+    await asyncio.gather(*(take(purse, {"orders": 1}) for purse in purses))
     assert asyncio.get_running_loop().time() == pytest.approx(1.5)
+    purses[0].back_off(1.5, "too many requests")
+    assert len(told) == 1, "it is still the same trouble"
+    await asyncio.sleep(65)
     purses[0].back_off(1.5, "too many requests")
     assert len(told) == 2
 
@@ -154,6 +174,6 @@ async def test_during_a_long_ban_requests_come_back_at_once() -> None:
     purse: Purse = shared.share((ORDERS,), "a")
     purse.back_off(60, "banned")
     with pytest.raises(RateLimited) as caught:
-        await purse.take({"orders": 1})
+        await take(purse, {"orders": 1})
     assert caught.value.retry_after == pytest.approx(60)
     assert asyncio.get_running_loop().time() == 0

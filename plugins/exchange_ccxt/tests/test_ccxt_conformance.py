@@ -27,7 +27,7 @@ OPTIONS = {
 
 class TestGeneric(ExchangeConformance):
     capabilities = replace(CAPABILITIES, settle_after=timedelta(seconds=5))
-    engine = EngineSettings(resync=timedelta(seconds=1))
+    engine = EngineSettings(resync=timedelta(seconds=1), backoff_first=timedelta(seconds=0.5))
     options: ClassVar[dict[str, Any]] = {**OPTIONS, "streams": False}
 
     def make_venue(self, folder: Path) -> EmulatedVenue:
