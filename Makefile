@@ -1,6 +1,7 @@
 # make run    start the engine          make check  format, lint, types, layers
 # make test   run all tests             make bench  measure speed and memory
 # make soak   kill -9 and restart, 200 times     make fuzz   100,000 malformed alerts
+# make bench-exchanges  round trips and requests per alert    make exchanges  conformance cases by exchange
 # make wheels build every package       make lock   pin the newest versions that fit
 #
 # Needs Python 3.11 or newer and a package index that pip or uv knows. With uv on the PATH it installs faster.
@@ -24,7 +25,7 @@ MAKE_VENV = $(PYTHON) -m venv $(VENV)
 INSTALL   = $(BIN)/python -m pip install -qq --no-compile --disable-pip-version-check --no-input
 endif
 
-.PHONY: help run install test check bench soak fuzz lock wheels clean
+.PHONY: help run install test check bench bench-exchanges exchanges soak fuzz lock wheels clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -44,8 +45,18 @@ check: $(VENV)/.tested-with
 	@for plugin in $(PLUGINS); do echo "$(BIN)/mypy $$plugin"; $(BIN)/mypy $$plugin || exit 1; done
 	$(BIN)/pytest -q tests/architecture
 
-bench fuzz: $(VENV)/.tested-with
+fuzz: $(VENV)/.tested-with
 	@$(BIN)/python -m bench.$@ $(FLAGS)
+
+bench: $(VENV)/.tested-with
+	@$(BIN)/python -m bench.bench $(FLAGS)
+	@$(BIN)/python -m bench.exchanges
+
+bench-exchanges: $(VENV)/.tested-with
+	@$(BIN)/python -m bench.exchanges $(FLAGS)
+
+exchanges: $(VENV)/.tested-with
+	@$(BIN)/python -m tests.exchanges.table $(FLAGS)
 
 soak: $(VENV)/.tested-with
 	@$(BIN)/python bench/$@.py $(FLAGS)
