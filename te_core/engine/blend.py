@@ -14,6 +14,8 @@ from te_core.model.target import Blend, Target, Term
 SMALLEST_CHANGE = Decimal("0.0001")
 RELATIVE_CHANGE = Decimal("0.001")
 ZERO = Decimal(0)
+DECAY_STEPS = 20
+"""A signal that decays does so in this many equal steps: every one is an order on every account."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,16 +24,25 @@ class Opinion:
 
     signal: Signal
     max_age: timedelta | None = None
-    on_expiry: Literal["hold", "flat"] = "hold"
+    on_expiry: Literal["hold", "decay", "flat"] = "hold"
     enabled: bool = True
 
     def expires_at(self) -> datetime | None:
         """When the signal expires, by the message's own time."""
         return None if self.max_age is None else self.signal.time + self.max_age
 
+    def remaining(self, now: datetime) -> Decimal:
+        """Give the share of the depth that still counts: 1 before it expires, then what ``on_expiry`` leaves."""
+        expires_at = self.expires_at()
+        if expires_at is None or now < expires_at or self.on_expiry == "hold":
+            return Decimal(1)
+        if self.on_expiry == "flat" or not self.max_age:
+            return ZERO
+        return max(ZERO, 1 - Decimal(int(DECAY_STEPS * ((now - expires_at) / self.max_age))) / DECAY_STEPS)
+
 
 def term(source: str, weight: Decimal, opinion: Opinion | None, now: datetime) -> Term:
-    """Give one source's part. No signal, a disabled source and an expired "flat" one count as depth 0."""
+    """Give one source's part. No signal, a disabled source and an expired "flat" one are 0."""
     if opinion is None:
         return Term(source=source, weight=weight, depth=ZERO, note="no signal yet")
     signal = opinion.signal
@@ -41,8 +52,8 @@ def term(source: str, weight: Decimal, opinion: Opinion | None, now: datetime) -
         depth, note = ZERO, f"source is disabled (it said {signal.depth})"
     elif expires_at is not None and now >= expires_at:
         note = f"expired at {expires_at:%Y-%m-%d %H:%M:%S}Z: {opinion.on_expiry}"
-        if opinion.on_expiry == "flat":
-            depth, note = ZERO, f"{note} (it said {signal.depth})"
+        if opinion.on_expiry != "hold":
+            depth, note = signal.depth * opinion.remaining(now), f"{note} (it said {signal.depth})"
     return Term(
         source=source,
         weight=weight,

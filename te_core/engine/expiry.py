@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from te_core.clock import Clock
-from te_core.engine.blend import Opinion
+from te_core.engine.blend import DECAY_STEPS, Opinion
 from te_core.model.event import Event
 
 if TYPE_CHECKING:
@@ -48,6 +48,9 @@ class ExpiryWatch:
                 continue
             if now >= expires_at:
                 self._tell(opinion)
+                if opinion.on_expiry == "decay" and opinion.max_age and opinion.remaining(now):
+                    step = opinion.max_age / DECAY_STEPS
+                    upcoming.append((step - (now - expires_at) % step).total_seconds())
             else:
                 self._told.discard((opinion.signal.source, opinion.signal.symbol))
                 upcoming.append((expires_at - now).total_seconds())

@@ -155,13 +155,13 @@ class PluginSwitch(Section):
 class SourceSettings(PluginSection):
     """A signal source. ``symbols`` maps its spellings to the engine's.
 
-    ``max_age``: a signal older than this has expired (None: never). ``on_expiry``: keep its depth, or take it
-    as flat.
+    ``max_age``: a signal older than this has expired (None: never). ``on_expiry``: keep its depth, let it shrink
+    to nothing over another ``max_age``, or take it as flat.
     """
 
     symbols: dict[str, SymbolName] = Field(default_factory=dict)
     max_age: Duration | None = None
-    on_expiry: Literal["hold", "flat"] = "hold"
+    on_expiry: Literal["hold", "decay", "flat"] = "hold"
 
 
 class AccountSettings(PluginSection):

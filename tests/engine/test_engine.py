@@ -360,6 +360,20 @@ async def test_an_expired_signal_follows_the_sources_policy(tmp_path: Path, trad
         assert trader.held() == D("0.12")
 
 
+async def test_a_source_that_fell_silent_is_left_little_by_little(tmp_path: Path, trader: Trader) -> None:
+    settings = changed(BASE, "sources.tv.max_age", "1h")
+    settings = changed(settings, "sources.tv.on_expiry", "decay")
+    async with running(tmp_path, trader, settings) as run:
+        await trader.say("tv", "1")
+        await asyncio.sleep(3590)
+        whole = trader.held()
+        await asyncio.sleep(10 + 1800)
+        assert whole / 2 * D("0.9") <= trader.held() <= whole / 2 * D("1.1")
+        await asyncio.sleep(1810)
+        assert trader.held() == 0
+        assert [event.kind for event in run.journal.events(10)].count("expired") == 1
+
+
 async def test_what_was_said_can_be_explained_and_multiplied_out(tmp_path: Path, trader: Trader) -> None:
     async with running(tmp_path, trader) as run:
         await trader.say("tv", "0.777", leverage=D(3))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from decimal import ROUND_DOWN, Decimal
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -350,6 +351,20 @@ def test_what_counts_as_no_opinion() -> None:
     }
     assert "expired" in found["hold"].terms[0].note
     assert "disabled" in found["off"].terms[0].note
+
+
+@pytest.mark.parametrize(
+    ("age", "depth"), [(59, "0.5"), (60, "0.5"), (75, "0.375"), (90, "0.25"), (120, "0"), (9000, "0")]
+)
+def test_a_decaying_signal_shrinks_evenly_to_nothing(age: int, depth: str) -> None:
+    opinion = Opinion(signal=signal("s", D("0.5"), age=age), max_age=timedelta(seconds=60), on_expiry="decay")
+    result = blend("BTCUSDT", weights={"s": D(1)}, leverage=1, opinions={"s": opinion}, now=START)
+    assert result.depth == D(depth)
+
+
+def test_a_signal_that_may_not_age_decays_at_once() -> None:
+    opinion = Opinion(signal=signal("s", D(1), age=0), max_age=timedelta(0), on_expiry="decay")
+    assert opinion.remaining(START) == 0
 
 
 @given(depths, depths)
