@@ -1,8 +1,8 @@
 """Round trips and requests from an alert to the orders at emulated exchanges: ``python -m bench.exchanges``.
 
 The engine runs in this process with the real TradingView source and the real plugins through ccxt; the exchanges run in
-another one, with 80 ms of latency. Accounts work on 20 symbols at the same time (``concurrency``). Goals stand beside the figures; one that an
-exchange's own limit forbids says so.
+another one, with 80 ms of latency. Accounts work on 20 symbols at the same time (``concurrency``). Goals stand beside
+the figures; one that an exchange's own limit forbids says so.
 """
 
 from __future__ import annotations
