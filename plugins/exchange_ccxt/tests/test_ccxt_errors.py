@@ -1,0 +1,176 @@
+"""ccxt's exceptions and broken answers become the errors that the engine acts on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp.client_reqrep import ConnectionKey
+
+from te_core.api import (
+    AuthError,
+    DuplicateClientOrderId,
+    InsufficientMargin,
+    NotReady,
+    OrderRejected,
+    OutcomeUnknown,
+    RateLimited,
+)
+from te_exchange_ccxt.base import CcxtOptions, Trouble, Venue
+from te_exchange_ccxt.client import Answer, last_answer
+from te_exchange_ccxt.errors import diagnose, translate
+from te_exchange_ccxt.generic import GenericOptions, GenericVenue
+
+ERRORS: Any = importlib.import_module("ccxt.base.errors")
+
+CASES = [
+    ("AuthenticationError", AuthError, AuthError),
+    ("PermissionDenied", AuthError, AuthError),
+    ("AccountSuspended", AuthError, AuthError),
+    ("AccountNotEnabled", AuthError, AuthError),
+    ("RestrictedLocation", AuthError, AuthError),
+    ("InsufficientFunds", InsufficientMargin, NotReady),
+    ("DuplicateOrderId", DuplicateClientOrderId, NotReady),
+    ("InvalidOrder", OrderRejected, NotReady),
+    ("BadSymbol", OrderRejected, NotReady),
+    ("BadRequest", OrderRejected, NotReady),
+    ("OrderNotFound", OrderRejected, NotReady),
+    ("NotSupported", OrderRejected, NotReady),
+    ("ExchangeError", OrderRejected, NotReady),
+    ("MarginModeAlreadySet", type(None), type(None)),
+    ("NoChange", type(None), type(None)),
+    ("RateLimitExceeded", RateLimited, RateLimited),
+    ("DDoSProtection", RateLimited, RateLimited),
+    ("InvalidNonce", NotReady, NotReady),
+    ("OnMaintenance", NotReady, NotReady),
+    ("RequestTimeout", OutcomeUnknown, NotReady),
+    ("ExchangeNotAvailable", OutcomeUnknown, NotReady),
+    ("NetworkError", OutcomeUnknown, NotReady),
+    ("BadResponse", OutcomeUnknown, NotReady),
+    ("NullResponse", OutcomeUnknown, NotReady),
+    ("OperationFailed", OutcomeUnknown, NotReady),
+    ("ExchangeClosedByUser", NotReady, NotReady),
+]
+
+
+@pytest.fixture(autouse=True)
+def no_answer() -> Iterator[None]:
+    last_answer.set(None)
+    yield
+    last_answer.set(None)
+
+
+@pytest.fixture
+def venue() -> Venue:
+    return Venue(CcxtOptions.model_validate({"api_key": "K", "secret": "S"}))
+
+
+def ccxt_error(name: str, text: str = "acme said no") -> Exception:
+    found: Exception = getattr(ERRORS, name)(text)
+    return found
+
+
+@pytest.mark.parametrize(("name", "order", "read"), CASES)
+def test_each_class_of_ccxt(venue: Venue, name: str, order: type, read: type) -> None:
+    error = ccxt_error(name)
+    assert type(translate(error, venue, what="x", sending=True)) is order
+    assert type(translate(error, venue, what="x")) is read
+
+
+def test_every_class_of_ccxt_becomes_something(venue: Venue) -> None:
+    names = [name for name in ERRORS.__all__ if name != "error_hierarchy"]
+    assert len(names) > 30
+    for name in names:
+        for sending in (True, False):
+            translate(ccxt_error(name), venue, what="x", sending=sending)
+
+
+@pytest.mark.parametrize(
+    "error", [TypeError("string indices"), KeyError("result"), ValueError("x"), TimeoutError()]
+)
+def test_nonsense_is_in_doubt_for_an_order_and_no_fact_for_a_read(venue: Venue, error: Exception) -> None:
+    assert isinstance(translate(error, venue, what="x", sending=True), OutcomeUnknown)
+    assert isinstance(translate(error, venue, what="x"), NotReady)
+
+
+def caused(error: Exception, cause: BaseException) -> Exception:
+    error.__cause__ = cause
+    return error
+
+
+def test_only_without_a_connection_an_order_counts_as_not_sent(venue: Venue) -> None:
+    key: Any = ConnectionKey("127.0.0.1", 1, False, True, None, None, None)
+    refused = aiohttp.ClientConnectorError(key, OSError(111, "refused"))
+    unsent = translate(caused(ccxt_error("ExchangeNotAvailable"), refused), venue, what="x", sending=True)
+    assert isinstance(unsent, NotReady)
+    for cause in (
+        aiohttp.ServerDisconnectedError(),
+        aiohttp.ClientOSError(104, "reset"),
+        TimeoutError(),
+        TimeoutError(),
+        aiohttp.ServerTimeoutError(),
+        ConnectionResetError(),
+        BrokenPipeError(),
+    ):
+        doubtful = translate(caused(ccxt_error("ExchangeNotAvailable"), cause), venue, what="x", sending=True)
+        assert isinstance(doubtful, OutcomeUnknown), cause
+
+
+@pytest.mark.parametrize("status", [401, 407, 500, 502])
+def test_a_page_of_a_proxy_neither_stops_an_account_nor_settles_an_order(venue: Venue, status: int) -> None:
+    last_answer.set(Answer(status, {}, "<html>go away</html>"))
+    error = ccxt_error("AuthenticationError" if status < 500 else "ExchangeError")
+    assert isinstance(translate(error, venue, what="x", sending=True), OutcomeUnknown)
+    assert type(translate(error, venue, what="x")) is NotReady
+
+
+@pytest.mark.parametrize(("status", "expected"), [(403, Trouble.BANNED), (451, Trouble.REGION)])
+def test_a_forbidden_page_is_a_ban_or_a_border(venue: Venue, status: int, expected: Trouble) -> None:
+    last_answer.set(Answer(status, {}, "<html></html>"))
+    assert diagnose(ccxt_error("ExchangeNotAvailable"), venue)[0] is expected
+
+
+def test_the_exchanges_own_time_to_wait_is_passed_on(venue: Venue) -> None:
+    last_answer.set(Answer(429, {"retry-after": "7"}, "{}"))
+    found = translate(ccxt_error("RateLimitExceeded"), venue, what="x")
+    assert isinstance(found, RateLimited)
+    assert found.retry_after == 7
+
+
+def test_the_text_names_exchange_request_and_remedy_but_no_signature(venue: Venue) -> None:
+    error = ccxt_error(
+        "NetworkError", "acme GET https://acme.example/v1/x?apiKey=SECRET&signature=SECRET 502"
+    )
+    text = str(translate(error, venue, what="positions"))
+    assert text.startswith("this exchange: positions: ")
+    assert "https://acme.example/v1/x" in text
+    assert "SECRET" not in text
+
+
+def test_a_long_answer_is_cut(venue: Venue) -> None:
+    assert len(str(translate(ccxt_error("ExchangeError", "x" * 10_000), venue, what="x"))) < 500
+
+
+def test_the_code_is_found_in_the_message_or_in_the_answer(venue: Venue) -> None:
+    assert diagnose(ccxt_error("ExchangeError", 'acme {"code":"42","msg":"no"}'), venue)[1] == "42"
+    last_answer.set(Answer(400, {}, '{"retCode": 43}'))
+    assert diagnose(ccxt_error("ExchangeError", "acme failed"), venue)[1] == "43"
+
+
+@pytest.mark.parametrize(
+    ("text", "order"),
+    [
+        ("Leverage not modified", type(None)),
+        ("No need to change margin type.", type(None)),
+        ("Duplicate clientOrderId", DuplicateClientOrderId),
+        ("System is under maintenance", NotReady),
+        ("Quantity less than zero", OrderRejected),
+    ],
+)
+def test_words_that_most_exchanges_use(text: str, order: type) -> None:
+    generic = GenericVenue(GenericOptions.model_validate({"exchange": "acme", "api_key": "K", "secret": "S"}))
+    assert (
+        type(translate(ccxt_error("ExchangeError", f"acme {text}"), generic, what="x", sending=True)) is order
+    )
