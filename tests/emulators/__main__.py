@@ -65,6 +65,11 @@ async def serve(options: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     try:
-        asyncio.run(serve(arguments()))
+        if sys.argv[1:2] == ["bittensor"]:  # no exchange: it has its own options
+            from tests.emulators.bittensor.command import main
+
+            main(sys.argv[2:])
+        else:
+            asyncio.run(serve(arguments()))
     except OSError as error:
         sys.exit(f"cannot start: {error.strerror or error}; choose another --port or --faults file")

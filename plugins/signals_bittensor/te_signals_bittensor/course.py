@@ -1,0 +1,76 @@
+"""What the orders of one position amount to. Pure; each function walks the orders once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from te_signals_bittensor.network import Holding, Order
+
+DUST = 1e-15
+"""Below this a net leverage is rounding of the additions."""
+
+NOTHING = Holding(0.0, 0.0)
+
+
+def holding(orders: Sequence[Order]) -> Holding:
+    """Give net leverage and average entry price: additions average, reductions keep it, a flip takes the new price."""
+    if any(order.flat for order in orders):
+        return NOTHING
+    net = cost = 0.0
+    for order in sorted(orders, key=lambda order: order.processed_ms):
+        change, price = order.leverage, order.price
+        if change == 0:
+            continue
+        if net * change > 0:
+            cost = (net * cost + change * price) / (net + change)
+            net += change
+        elif abs(change) > abs(net):
+            net += change
+            cost = price
+        else:
+            net += change
+        if abs(net) < DUST:
+            net = cost = 0.0
+    return Holding(net, cost)
+
+
+def parity_drawdown(orders: Sequence[Order]) -> float:
+    """Give the predecessor's drawdown: distance from the average of *signed* orders, either way, x leverage."""
+    total = value = worst = 0.0
+    for order in orders:
+        if order.leverage == 0 or order.price == 0:
+            continue
+        total += order.leverage
+        if total == 0:
+            continue
+        value += order.leverage * order.price
+        average = value / total
+        if average == 0:
+            continue
+        worst = min(worst, -abs((order.price - average) / average) * abs(total))
+    return worst
+
+
+def drawdown(orders: Sequence[Order]) -> float:
+    """Give the worst loss at any order, the closing one included, as a share of the account: -1 … 0.
+
+    Measured from the average entry of what was open before that order; gains do not count.
+    """
+    net = cost = worst = 0.0
+    for order in sorted(orders, key=lambda order: order.processed_ms):
+        if not order.counted or order.price <= 0:
+            continue
+        if net != 0 and cost > 0:
+            worst = min(worst, (order.price - cost) / cost * net)
+        if order.flat:
+            net = cost = 0.0
+            continue
+        change = order.leverage
+        if net * change >= 0 and net + change != 0:
+            cost = (net * cost + change * order.price) / (net + change)
+        elif abs(change) > abs(net):
+            cost = order.price
+        net += change
+        if abs(net) < DUST:
+            net = cost = 0.0
+    return max(-1.0, worst)

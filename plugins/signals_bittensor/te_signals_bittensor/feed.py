@@ -1,0 +1,236 @@
+"""Follows the WebSocket feed. It only ever adds to REST snapshots: one is asked for after each connect and on any gap,
+because the server replays nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, OrderedDict
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from te_core.api import SourceContext
+from te_signals_bittensor.network import Miner, Network, Position
+from te_signals_bittensor.options import BittensorOptions
+from te_signals_bittensor.payload import loads
+from te_signals_bittensor.reading import Malformed, read_position
+from te_signals_bittensor.trouble import Trouble
+
+if TYPE_CHECKING:
+    from aiohttp import ClientWebSocketResponse
+
+_HEARTBEAT = 20.0
+_LARGEST_MESSAGE = 16 << 20
+_REMEMBERED = 20_000
+
+
+class FeedBroken(Exception):
+    """The connection cannot go on."""
+
+
+class Feed:
+    """One connection after the other. ``wake`` is set whenever there is something to do."""
+
+    def __init__(self, context: SourceContext[BittensorOptions], wake: asyncio.Event) -> None:
+        self._context = context
+        self._options = context.options
+        self._wake = wake
+        self._trouble = Trouble(context.clock, context.log, "feed is")
+        self._overlay: dict[tuple[str, str], Position] = {}
+        self._orders: OrderedDict[str, None] = OrderedDict()
+        self._sequence: int | None = None
+        self._asked = False
+        self._said_at: datetime | None = None
+        self._counters: Counter[str] = Counter(
+            feed_connects=0, feed_messages=0, feed_duplicates=0, feed_gaps=0, feed_malformed=0
+        )
+
+    def status(self) -> Mapping[str, Any]:
+        """Return counters since the start."""
+        return {**self._counters, **({"feed_trouble": self._trouble.reason} if self._trouble.kind else {})}
+
+    def take_request(self) -> bool:
+        """Tell once that a snapshot is needed."""
+        asked, self._asked = self._asked, False
+        return asked
+
+    def take_news(self) -> datetime | None:
+        """Give once the time of the newest message that was not used yet."""
+        said_at, self._said_at = self._said_at, None
+        return said_at
+
+    def merged(self, network: Network) -> Network:
+        """Lay the feed's newer positions over a network; what a snapshot has caught up with is forgotten."""
+        if not self._overlay:
+            return network
+        changed: dict[str, dict[str, Position]] = {}
+        for (hotkey, uuid), position in self._overlay.items():
+            changed.setdefault(hotkey, {})[uuid] = position
+        miners = []
+        for miner in network.miners:
+            news = changed.get(miner.hotkey)
+            miners.append(miner if news is None else self._over(miner, news))
+        return replace(network, miners=tuple(miners))
+
+    def _over(self, miner: Miner, news: dict[str, Position]) -> Miner:
+        positions = []
+        for known in miner.positions:
+            newer = news.pop(known.id, None)
+            if newer is not None and is_newer(newer, known):
+                positions.append(newer)
+            else:
+                positions.append(known)
+                if newer is not None:
+                    del self._overlay[miner.hotkey, known.id]
+        return replace(miner, positions=(*positions, *news.values()))
+
+    # -- the connection
+
+    async def follow(self) -> None:
+        """Stay connected; every failure is contained here and tried again after a growing pause."""
+        import aiohttp  # late: listing plugins needs no HTTP client
+
+        failures = 0
+        while True:
+            connects = self._counters["feed_connects"]
+            try:
+                await self._connection()
+            except (aiohttp.ClientError, OSError, TimeoutError, FeedBroken) as error:
+                self._trouble.met("silent", f"{type(error).__name__}: {error}"[:200])
+            failures = 1 if self._counters["feed_connects"] > connects else failures + 1
+            await asyncio.sleep(min(self._options.backoff.total_seconds(), 2.0 ** min(failures, 10)))
+
+    async def _connection(self) -> None:
+        import aiohttp
+
+        assert self._options.feed_url is not None
+        key = self._options.api_key.get_secret_value() if self._options.api_key else ""
+        headers = {"Authorization": f"Bearer {key}"} if self._options.feed_auth == "header" and key else {}
+        async with self._context.http().ws_connect(
+            self._options.feed_url,
+            headers=headers,
+            heartbeat=_HEARTBEAT,
+            max_msg_size=_LARGEST_MESSAGE,
+            timeout=aiohttp.ClientWSTimeout(ws_close=5.0),
+        ) as socket:
+            self._sequence = None
+            if self._options.feed_auth == "message":
+                await socket.send_json({"api_key": key, "last_sequence": -1})
+                async with asyncio.timeout(self._options.timeout.total_seconds()):
+                    self._admitted(await socket.receive())
+            await socket.send_json({"type": "subscribe", "all": True, "sender_timestamp": self._now_ms()})
+            self._counters["feed_connects"] += 1
+            self._ask()
+            await self._read(socket)
+
+    async def _read(self, socket: ClientWebSocketResponse) -> None:
+        import aiohttp
+
+        async for message in socket:
+            if message.type is aiohttp.WSMsgType.TEXT:
+                self.take(message.data)
+        raise FeedBroken(f"the server closed the connection ({socket.close_code})")
+
+    def _admitted(self, message: Any) -> None:
+        answer = _object(message.data) if isinstance(message.data, str) else {}
+        if answer.get("status") != "success":
+            raise FeedBroken(
+                f"the server refused: {answer.get('code') or answer.get('message') or message.type}"
+            )
+        self._sequence = _whole(answer.get("current_sequence"))
+
+    def _now_ms(self) -> int:
+        return int(self._context.clock.now().timestamp() * 1000)
+
+    def _ask(self) -> None:
+        self._asked = True
+        self._wake.set()
+
+    # -- messages
+
+    def take(self, text: str) -> None:
+        """Use one message; one that cannot be read is counted and left out."""
+        message = _object(text)
+        if message.get("type") == "batch" and isinstance(message.get("messages"), list):
+            for part in message["messages"]:
+                self._one(part if isinstance(part, dict) else {})
+            return
+        if message.get("status") == "error":
+            raise FeedBroken(f"the server refused: {message.get('code') or message.get('message')}")
+        if message.get("type") == "subscription_status":
+            self._trouble.over()
+        elif "data" in message:
+            self._one(message)
+        elif not message:
+            self._counters["feed_malformed"] += 1
+
+    def _one(self, message: Mapping[str, Any]) -> None:
+        self._trouble.over()
+        self._counters["feed_messages"] += 1
+        self._check_sequence(_whole(message.get("sequence")))
+        data = message.get("data")
+        entry = data.get("position") if isinstance(data, dict) else None
+        if entry is None:
+            return  # a dashboard, or something newer than this code
+        try:
+            hotkey, order = _identity(entry)
+            position = read_position(entry, self._counters)
+        except Malformed:
+            self._counters["feed_malformed"] += 1
+            return
+        if order in self._orders:
+            self._counters["feed_duplicates"] += 1
+            return
+        self._orders[order] = None
+        if len(self._orders) > _REMEMBERED:
+            self._orders.popitem(last=False)
+        known = self._overlay.get((hotkey, position.id))
+        if known is None or is_newer(position, known):
+            self._overlay[hotkey, position.id] = position
+            self._said_at = _time(message.get("timestamp")) or self._context.clock.now()
+            self._wake.set()
+
+    def _check_sequence(self, sequence: int | None) -> None:
+        if sequence is None:
+            return
+        if self._sequence is not None and sequence not in (self._sequence + 1, self._sequence):
+            self._counters["feed_gaps"] += 1
+            self._ask()
+        self._sequence = sequence
+
+
+def is_newer(one: Position, other: Position) -> bool:
+    """Tell whether one state of a position comes after another: closing is final, then orders count."""
+    if one.closed != other.closed:
+        return one.closed
+    return (one.orders, one.last_ms) > (other.orders, other.last_ms)
+
+
+def _identity(entry: Any) -> tuple[str, str]:
+    """Give the hotkey and the id of the newest order."""
+    if isinstance(entry, dict) and isinstance(entry.get("miner_hotkey"), str):
+        orders = entry.get("orders")
+        newest = orders[-1] if isinstance(orders, list) and orders else None
+        if isinstance(newest, dict) and isinstance(newest.get("order_uuid"), str):
+            return entry["miner_hotkey"], newest["order_uuid"]
+    raise Malformed("the position names no miner or has no orders")
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        value = loads(text.encode())
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _whole(value: Any) -> int | None:
+    return value if type(value) is int else None
+
+
+def _time(value: Any) -> datetime | None:
+    if type(value) is not int or not 0 < value < 1 << 43:
+        return None
+    return datetime.fromtimestamp(value / 1000, UTC)

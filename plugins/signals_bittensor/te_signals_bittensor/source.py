@@ -1,0 +1,290 @@
+"""One Bittensor source: fetches, judges, ranks, and publishes what changed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+from hashlib import blake2b
+from typing import Any, Protocol
+
+from te_core.api import JournalError, NotReady, Signal, SignalSource, SourceContext
+from te_signals_bittensor.evaluation import Evaluation, acted, evaluate
+from te_signals_bittensor.feed import Feed
+from te_signals_bittensor.fetching import Fetcher, FetchFailed, Page
+from te_signals_bittensor.guard import Accepted, Guard
+from te_signals_bittensor.network import Network
+from te_signals_bittensor.options import BittensorOptions
+from te_signals_bittensor.payload import PayloadReader, UnusablePayload
+from te_signals_bittensor.strategy import find_strategy
+from te_signals_bittensor.trouble import Trouble
+from te_signals_bittensor.wording import Moment, depth_of, signal_of
+
+SMALLEST = Decimal("0.000001")
+"""Depths closer than this are the same, whoever moved them."""
+
+REFRESHED = "refreshed"
+
+Offload = Callable[..., Awaitable[Any]]
+
+
+class Fetching(Protocol):
+    """Where payloads come from; ``Fetcher`` is the real one."""
+
+    async def fetch(self) -> Page | None:
+        """Give the page, or None where it did not change. Raises ``FetchFailed``."""
+        ...
+
+    def keep(self, page: Page) -> None:
+        """Remember a page as used."""
+        ...
+
+
+class BittensorSource(SignalSource):
+    """What goes wrong is said once and leaves the last signals in force, as long as ``on_expiry`` lets them."""
+
+    def __init__(
+        self,
+        context: SourceContext[BittensorOptions],
+        *,
+        fetcher: Fetching | None = None,
+        offload: Offload = asyncio.to_thread,
+    ) -> None:
+        """Raise ``ConfigError`` for a strategy that does not exist. ``offload`` runs calculations off the loop."""
+        options = context.options
+        self._context = context
+        self._options = options
+        self._strategy = find_strategy(options.strategy)
+        self._fetcher = fetcher or Fetcher(options, context.http)
+        self._offload = offload
+        self._guard = Guard(tolerance=float(options.guard_tolerance), release=options.guard_release)
+        self._trouble = Trouble(context.clock, context.log, "upstream is")
+        self._reader = PayloadReader()
+        self._wake = asyncio.Event()
+        self._feed = Feed(context, self._wake) if options.feed_url else None
+        self._network: Network | None = None
+        self._evaluation: Evaluation | None = None
+        self._accepted: Accepted | None = None
+        self._moment: Moment | None = None
+        self._acted: dict[str, None] = {}
+        self._failures = 0
+        self._counters: Counter[str] = Counter(
+            fetched=0, unchanged=0, failed=0, unusable=0, rejected=0, empty=0, published=0
+        )
+
+    def status(self) -> Mapping[str, Any]:
+        """Return counters since the start, what upstream's last payload held, and what is wrong now."""
+        shown: dict[str, Any] = {**self._counters}
+        if self._evaluation is not None:
+            shown["miners"] = self._evaluation.miners
+            shown["ranked"] = len(self._evaluation.ranked)
+            shown.update({f"left_out_{kind}": n for kind, n in self._evaluation.left_out.items()})
+        if self._trouble.kind:
+            shown["trouble"] = f"{self._trouble.kind}: {self._trouble.reason}"
+        if self._feed is not None:
+            shown.update(self._feed.status())
+        return shown
+
+    async def run(self) -> None:
+        """Fetch for ever; the feed, where there is one, asks for a fetch or brings news between two."""
+        self._remember()
+        feed = asyncio.create_task(self._feed.follow()) if self._feed is not None else None
+        clock = self._context.clock
+        due = clock.monotonic()
+        try:
+            while True:
+                if feed is not None and feed.done():
+                    feed.result()
+                if clock.monotonic() >= due or (self._feed is not None and self._feed.take_request()):
+                    due = clock.monotonic() + await self.cycle()
+                else:
+                    await self._follow_feed()
+                await self._pause(due - clock.monotonic())
+        finally:
+            if feed is not None:
+                feed.cancel()
+                await asyncio.gather(feed, return_exceptions=True)
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(max(0.0, seconds)):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+        self._wake.clear()
+
+    async def cycle(self) -> float:
+        """Fetch once and use what came; give the seconds to wait before the next time."""
+        try:
+            page = await self._fetcher.fetch()
+        except FetchFailed as error:
+            self._counters["failed"] += 1
+            self._trouble.met("silent", str(error))
+            return self._back_off(error.retry_after)
+        self._failures = 0
+        if page is None:
+            self._counters["unchanged"] += 1
+            await self._say()
+        else:
+            self._counters["fetched"] += 1
+            await self._take(page)
+        return self._options.interval.total_seconds()
+
+    def _back_off(self, retry_after: float | None) -> float:
+        self._failures += 1
+        base = self._options.interval.total_seconds()
+        longest = max(base, self._options.backoff.total_seconds())
+        return max(min(longest, base * 2.0 ** min(self._failures - 1, 16)), retry_after or 0.0)
+
+    # -- one payload
+
+    async def _take(self, page: Page) -> None:
+        fingerprint = await self._offload(_fingerprint, page.body)
+        if self._moment is not None and fingerprint == self._moment.payload and self._network is not None:
+            self._counters["unchanged"] += 1
+            self._fetcher.keep(page)
+            await self._say()
+            return
+        try:
+            network = await self._offload(self._reader.read, page.body)
+        except UnusablePayload as error:
+            self._counters["unusable"] += 1
+            self._trouble.met("unusable", str(error))
+            return
+        now = self._context.clock.now()
+        reason = "it has no miners" if not network.miners else None
+        reason = reason or self._guard.refusal(len(network.miners), self._accepted, now)
+        if reason is not None:
+            kind = "rejected" if network.miners else "empty"
+            self._counters[kind] += 1
+            self._trouble.met(kind, reason)
+            return
+        self._fetcher.keep(page)
+        self._accepted = Accepted(miners=len(network.miners), at=now)
+        self._moment = self._dated(page, fingerprint, now)
+        self._network = network if self._feed is None else self._feed.merged(network)
+        await self._evaluate()
+
+    def _dated(self, page: Page, fingerprint: str, now: datetime) -> Moment:
+        """Date a payload by upstream's clock; one that says the same as before is as old as it was."""
+        said_at = page.modified
+        if said_at is None and self._moment is not None and self._moment.payload == fingerprint:
+            said_at = self._moment.said_at
+        said_at = min(said_at or page.date or now, now)
+        if self._moment is not None:
+            said_at = max(said_at, min(self._moment.said_at, now))
+        return Moment(said_at=said_at, received_at=now, payload=fingerprint)
+
+    async def _follow_feed(self) -> None:
+        """Use what the feed brought since the last snapshot."""
+        if self._feed is None or self._network is None or self._moment is None:
+            return
+        said_at = self._feed.take_news()
+        if said_at is None:
+            return
+        now = self._context.clock.now()
+        self._network = self._feed.merged(self._network)
+        self._moment = Moment(
+            said_at=max(self._moment.said_at, min(said_at, now)),
+            received_at=now,
+            payload=self._moment.payload,
+        )
+        await self._evaluate()
+
+    async def _evaluate(self) -> None:
+        now = self._context.clock.now()
+        found, moved = await self._offload(self._meaning, self._evaluation, now)
+        self._evaluation = found
+        self._acted.update(dict.fromkeys(moved))
+        await self._say()
+
+    def _meaning(self, before: Evaluation | None, now: datetime) -> tuple[Evaluation, list[str]]:
+        assert self._network is not None
+        found = evaluate(
+            self._network,
+            self._strategy,
+            assets=self._context.symbols,
+            parameters=self._options.scoring,
+            now=now,
+        )
+        return found, [symbol for symbol in found.opinions if before is None or acted(before, found, symbol)]
+
+    # -- what is said
+
+    async def _say(self) -> None:
+        """Publish what is worth a signal by the newest evaluation."""
+        evaluation = self._evaluation
+        if evaluation is None:
+            return
+        if not evaluation.ranked:
+            self._counters["empty"] += 1
+            self._trouble.met("empty", f"none of {evaluation.miners} miners qualifies")
+            return
+        self._trouble.over()
+        for symbol, opinion in evaluation.opinions.items():
+            cause = self._cause(symbol, depth_of(opinion))
+            if cause is not None:
+                await self._publish(self._signal(symbol, evaluation, cause))
+
+    def _signal(self, symbol: str, evaluation: Evaluation, cause: str) -> Signal:
+        assert self._moment is not None
+        signal = signal_of(
+            symbol,
+            evaluation,
+            self._moment,
+            source=self._context.name,
+            strategy=self._options.strategy,
+            cause=cause,
+            contributors=self._options.contributors,
+        )
+        last = self._context.latest(symbol)
+        if cause != REFRESHED or last is None:
+            return signal
+        # Saying it again must not let ranks through that hysteresis held back.
+        return replace(signal, depth=last.depth, detail={**signal.detail, "held_back": str(signal.depth)})
+
+    async def _publish(self, signal: Signal) -> None:
+        try:
+            await self._context.publish(signal)
+        except (NotReady, JournalError) as error:
+            self._context.log.warning("a signal could not be kept and is said again: {}", error)
+            return
+        self._counters["published"] += 1
+        self._acted.pop(signal.symbol, None)
+
+    def _cause(self, symbol: str, depth: Decimal) -> str | None:
+        """Say why a symbol is worth a signal; None where it is not."""
+        assert self._moment is not None
+        last = self._context.latest(symbol)
+        if last is None:
+            return "first signal"
+        moved = abs(depth - last.depth)
+        if moved >= SMALLEST and symbol in self._acted:
+            return "miners acted"
+        if (depth == 0) != (last.depth == 0) or depth * last.depth < 0:
+            return "side changed"
+        if moved > self._options.hysteresis:
+            return "ranks moved"
+        if self._moment.said_at - last.time >= self._options.refresh:
+            return REFRESHED
+        return None
+
+    def _remember(self) -> None:
+        """Take from the journal what was believed before the start."""
+        signals = [
+            signal for symbol in self._context.symbols.values() if (signal := self._context.latest(symbol))
+        ]
+        newest = max(signals, key=lambda signal: signal.received_at, default=None)
+        if newest is None or self._accepted is not None:
+            return
+        miners, payload = newest.detail.get("miners"), newest.detail.get("payload")
+        if isinstance(miners, int) and isinstance(payload, str):
+            self._accepted = Accepted(miners=miners, at=newest.received_at)
+            self._moment = Moment(said_at=newest.time, received_at=newest.received_at, payload=payload)
+
+
+def _fingerprint(body: bytes) -> str:
+    return blake2b(body, digest_size=12).hexdigest()

@@ -1,0 +1,137 @@
+"""Every record is validated on its own."""
+
+from __future__ import annotations
+
+import copy
+import gzip
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from te_signals_bittensor.payload import PayloadReader, UnusablePayload
+from tests.emulators.bittensor.records import hotkey, miner, worked_example
+
+values = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.integers(), max_size=2)
+)
+
+
+def read(tree: Any) -> Any:
+    return PayloadReader().read(json.dumps(tree).encode())
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "left_out"),
+    [
+        (("thirty_day_returns",), None, {"miners": 1}),
+        (("positions",), None, {"miners": 1}),
+        (("positions", 0, "close_ms"), None, {"positions": 1}),
+        (("positions", 0, "trade_pair"), [], {"positions": 1}),
+        (("positions", 0, "return_at_close"), "1.0", {"positions": 1}),
+        (("positions", 0, "orders", 0, "leverage"), None, {"orders": 1}),
+        (("positions", 0, "orders", 0, "price"), float("nan"), {"orders": 1}),
+        (("positions", 0, "orders", 0, "processed_ms"), "now", {"orders": 1}),
+        (("positions", 0, "orders", 0), 7, {"orders": 1}),
+    ],
+)
+def test_what_is_malformed_is_counted_and_left_out(
+    path: tuple[Any, ...], value: Any, left_out: dict[str, int]
+) -> None:
+    tree = worked_example()
+    place: Any = tree[hotkey(1)]
+    for step in path[:-1]:
+        place = place[step]
+    place[path[-1]] = value
+    found = read(tree)
+    assert found.left_out == left_out
+    assert len(found.miners) == (2 if "miners" in left_out else 3)
+    assert sum(len(m.positions) for m in found.miners) >= 11 + 13
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_one_bad_miner_never_costs_another(data: st.DataObject) -> None:
+    tree = worked_example()
+    place: Any = tree[hotkey(1)]
+    for _ in range(data.draw(st.integers(1, 5))):
+        keys = list(place) if isinstance(place, dict) else list(range(len(place)))
+        if not keys:
+            break
+        key = data.draw(st.sampled_from(keys))
+        if not isinstance(place[key], dict | list) or data.draw(st.booleans()):
+            place[key] = data.draw(values)
+            break
+        place = place[key]
+    found = read(tree)
+    assert {hotkey(2), hotkey(3)} <= {m.hotkey for m in found.miners}
+    good = {m.hotkey: m for m in read(worked_example()).miners}
+    assert all(m == good[m.hotkey] for m in found.miners if m.hotkey != hotkey(1))
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"null", b'{"5C', b"<html>", gzip.compress(b"{}" * 50)[:-5]])
+def test_a_payload_that_is_wrong_as_a_whole_is_refused(body: bytes) -> None:
+    with pytest.raises(UnusablePayload):
+        PayloadReader().read(body)
+
+
+def test_a_gzipped_payload_cut_anywhere_is_refused() -> None:
+    whole = gzip.compress(json.dumps(worked_example()).encode())
+    for end in range(10, len(whole) - 1, 97):
+        with pytest.raises(UnusablePayload):
+            PayloadReader().read(whole[:end])
+
+
+@pytest.mark.parametrize(
+    "names", [["A", "B", "C"], [hotkey(1), "B", hotkey(3)], [hotkey(1), hotkey(1) + "_3", "x"]]
+)
+def test_the_names_of_miners_may_be_anything(names: list[str]) -> None:
+    tree = dict(zip(names, worked_example().values(), strict=True))
+    assert [m.hotkey for m in read(tree).miners] == names
+
+
+def test_only_what_changed_is_parsed_again() -> None:
+    tree = worked_example()
+    reader = PayloadReader()
+    reader.read(json.dumps(tree).encode())
+    assert reader.parsed == 3
+    tree[hotkey(2)]["positions"][-1]["current_return"] = 1.5
+    found = reader.read(json.dumps(tree).encode())
+    assert reader.parsed == 1
+    assert found == read(tree)
+    assert reader.read(json.dumps(tree).encode()) == found
+    assert reader.parsed == 0
+
+
+def test_a_closed_position_that_was_rewritten_is_read_again() -> None:
+    tree = worked_example()
+    reader = PayloadReader()
+    reader.read(json.dumps(tree).encode())
+    other = copy.deepcopy(tree)
+    other[hotkey(1)]["positions"][0]["return_at_close"] = 0.5
+    assert reader.read(json.dumps(other).encode()).miners[0].positions[0].value == 0.5
+
+
+def test_an_order_that_stands_there_twice_counts_once() -> None:
+    tree = {hotkey(1): worked_example()[hotkey(1)]}
+    orders = tree[hotkey(1)]["positions"][-1]["orders"]
+    orders.append(dict(orders[0]))
+    assert read(tree).miners[0].positions[-1].holding.net == 0.3
+
+
+def test_a_large_payload_is_cut_at_its_miners() -> None:
+    tree = {hotkey(n): worked_example()[hotkey(1 + n % 3)] for n in range(300)}
+    reader = PayloadReader()
+    body = json.dumps(tree, indent=1).encode()
+    assert len(body) > 2_000_000
+    found = reader.read(gzip.compress(body))
+    assert [m.hotkey for m in found.miners] == list(tree)
+    assert all(m.positions for m in found.miners)
+
+
+def test_numbers_that_json_does_not_know_are_left_out() -> None:
+    tree = {hotkey(1): miner([], recent=float("nan")), hotkey(2): miner([])}
+    found = read(tree)
+    assert [m.hotkey for m in found.miners] == [hotkey(2)]
