@@ -59,11 +59,16 @@ def run(results: Path) -> int:
 
 
 def columns(results: Iterable[Path]) -> dict[str, Column]:
-    """Read pytest's results, by test class without its ``Test``."""
+    """Read pytest's results, by test class without its ``Test``. A test that was run again counts as it ended last."""
+    tests = {
+        (test.get("classname", "").rpartition(".Test")[2], test.get("name", "")): test
+        for file in results
+        for test in ElementTree.parse(file).iter("testcase")
+    }
     found: dict[str, Column] = {}
-    for test in (test for file in results for test in ElementTree.parse(file).iter("testcase")):
-        column = found.setdefault(test.get("classname", "").rpartition(".Test")[2], Column())
-        case = test.get("name", "").partition("[")[0].removeprefix("test_")
+    for (name, test_name), test in tests.items():
+        column = found.setdefault(name, Column())
+        case = test_name.partition("[")[0].removeprefix("test_")
         skipped = test.find("skipped")
         if skipped is not None:
             column.take(case, SKIPPED, skipped.get("message", ""))

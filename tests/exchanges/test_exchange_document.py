@@ -1,0 +1,48 @@
+"""docs/exchanges.md tells what the plugins declare and which cases there are."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.exchanges import table
+from tests.exchanges.trading import PLUGINS, spec_of
+
+
+@pytest.fixture(scope="module")
+def document() -> str:
+    return table.DOCUMENT.read_text(encoding="utf-8")
+
+
+def rows(document: str) -> dict[str, dict[str, str]]:
+    """The cells of the table of cases by case and column."""
+    head, _, *body = (line for line in table.block(document, table.CASES).splitlines() if line[:1] == "|")
+    names = [cell.strip() for cell in head.split("|")[2:-1]]
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in body]
+    return {case: dict(zip(names, found, strict=True)) for case, *found in cells}
+
+
+def test_what_plugins_declare_is_in_the_document(document: str) -> None:
+    assert table.block(document, table.CAPABILITIES) == table.capability_table()
+
+
+def test_every_case_is_in_the_document_and_was_run(document: str) -> None:
+    assert list(rows(document)) == [table.title(case) for case in table.cases()]
+    told = {outcome for found in rows(document).values() for outcome in found.values()}
+    assert told <= {table.PASSED, table.SKIPPED}
+
+
+def test_every_exchange_is_in_the_document_with_and_without_streams(document: str) -> None:
+    names = set(next(iter(rows(document).values())))
+    expected = {name.capitalize() for name in (*PLUGINS, "generic")}
+    assert expected | {f"{name}WithStreams" for name in expected} | {"Paper"} <= names
+
+
+def test_skipped_cases_are_those_that_a_plugin_declares_it_cannot_do(document: str) -> None:
+    duplicates = table.title(next(case for case in table.cases() if case.startswith("e15")))
+    for exchange in PLUGINS:
+        column = exchange.capitalize()
+        skipped = [case for case, found in rows(document).items() if found[column] == table.SKIPPED]
+        assert skipped == ([] if spec_of(exchange).capabilities.duplicate_ids_refused else [duplicates])
+        assert all(re.search(rf"^- {column}, {case}: .", document, re.MULTILINE) for case in skipped)
