@@ -280,8 +280,8 @@ class TestOrders:
             answer = await client.order("buy", "1.2", clientOrderId="20241014022135830998")
             recorded = response("blofin", "order ack")
             order_id = answer["data"][0]["orderId"]
-            recorded["data"][0]["orderId"] = order_id
-            assert answer == recorded
+            item = {**recorded["data"][0], "orderId": order_id}
+            assert answer == {**recorded, "data": [item]}
 
     async def test_an_order_is_found_by_both_ids_in_every_state(self, client: BlofinClient) -> None:
         async with client:
