@@ -1,0 +1,33 @@
+"""Prints figures as they come, and all goals with their verdicts at the end."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable
+
+_verdicts: list[str] = []
+
+
+def say(text: str) -> None:
+    """Print one line at once."""
+    print(text, flush=True)
+
+
+def judge(figure: str, goal: str, *, met: bool) -> None:
+    """Keep a verdict for the end."""
+    _verdicts.append(f"  {'met    ' if met else 'NOT MET'}  {figure} (goal: {goal})")
+
+
+def say_verdicts() -> None:
+    """Print every verdict."""
+    say("goals:")
+    for verdict in _verdicts:
+        say(verdict)
+
+
+def three(values: Iterable[float], unit: str = "") -> str:
+    """Show min / median / max."""
+    ordered = sorted(values)
+    digits = 0 if ordered[-1] >= 100 else 2
+    shown = (ordered[0], statistics.median(ordered), ordered[-1])
+    return " / ".join(f"{value:.{digits}f}" for value in shown) + (f" {unit}" if unit else "")
