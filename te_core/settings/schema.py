@@ -180,7 +180,7 @@ class AccountSettings(PluginSection):
     leverage: Annotated[int, Field(ge=1)] | None = None
     rebalance: Literal["on_change", "band"] = "on_change"
     band: Annotated[Share, Field(gt=0)] = Decimal("0.05")
-    concurrency: Annotated[int, Field(ge=1, le=100)] = 20
+    concurrency: Annotated[int, Field(ge=1, le=100)] = 10
     limits: LimitSettings = LimitSettings()
 
 
