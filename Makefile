@@ -59,7 +59,8 @@ exchanges: $(VENV)/.tested-with
 	@$(BIN)/python -m tests.exchanges.table $(FLAGS)
 
 soak: $(VENV)/.tested-with
-	@$(BIN)/python bench/$@.py $(FLAGS)
+	@TE_KILLS=200 TE_SEEDS=2000 $(BIN)/pytest -q -n $(WORKERS) tests/end_to_end/test_kills.py \
+	    tests/engine/test_simulation.py $(FLAGS)
 
 wheels: $(VENV)/.installed
 	$(BIN)/python -m pip wheel -q --no-deps --no-build-isolation -w dist $(addprefix ./,$(PROJECTS))
