@@ -63,7 +63,8 @@ class Desk:
 
     async def __aenter__(self) -> Self:
         self.start()
-        await self.until(lambda: self.runner.health.status is not Running.STARTING, "the account to connect")
+        ended = (Running.RUNNING, Running.STOPPED)
+        await self.until(lambda: self.runner.health.status in ended, "the account to connect")
         return self
 
     async def __aexit__(
