@@ -22,6 +22,7 @@ from te_signals_bittensor.reading import Malformed, read_miner
 HOTKEY = re.compile(rb'"([1-9A-HJ-NP-Za-km-z]{46,48}(?:_\d{1,6})?)"\s*:\s*\{')
 """An SS58 address as a key, also of a subaccount (``<address>_3``); elsewhere addresses stand as values only."""
 
+_LONGEST_KEY = 60
 _PIECE = 1 << 16
 _BUFFER = 1 << 20
 LARGEST = 4 << 30
@@ -148,17 +149,29 @@ def _miners(pieces: Iterator[bytes]) -> Iterator[tuple[str, bytes]]:
         if len(buffer) < _BUFFER and not last:
             continue
         begin = 0  # of the present miner's value
-        for match in HOTKEY.finditer(buffer, 0):
+        for found, start, end in _keys(buffer):
             if hotkey is None:
-                if buffer[: match.start()].strip() != b"{":
+                if buffer[:start].strip() != b"{":
                     raise _Unsplittable
             else:
-                yield hotkey, _value(bytes(buffer[begin : match.start()]), b",")
-            hotkey, begin = match[1].decode(), match.end() - 1
+                yield hotkey, _value(bytes(buffer[begin:start]), b",")
+            hotkey, begin = found, end
         if hotkey is None:
             raise _Unsplittable
         del buffer[:begin]
     yield hotkey or "", _value(bytes(buffer), b"}")
+
+
+def _keys(buffer: bytearray) -> Iterator[tuple[str, int, int]]:
+    """Give every hotkey with where its key begins and its value does. Objects as values are rare: find those first."""
+    for mark in (b'": {', b'":{'):
+        at = buffer.find(mark)
+        while at >= 0:
+            begin = buffer.rfind(b'"', max(0, at - _LONGEST_KEY), at)
+            match = HOTKEY.match(buffer, begin) if begin >= 0 else None
+            if match is not None:
+                yield match[1].decode(), begin, match.end() - 1
+            at = buffer.find(mark, at + 1)
 
 
 def _value(raw: bytes, end: bytes) -> bytes:

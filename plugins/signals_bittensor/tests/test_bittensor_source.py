@@ -1,0 +1,214 @@
+"""A source at work: what it says, what it holds back, and what it does when upstream fails."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from loguru import logger
+
+from te_core.api import JournalError
+from te_core.testing.virtual_clock import START
+from te_signals_bittensor.fetching import FetchFailed, retry_seconds
+from te_signals_bittensor.guard import Accepted, Guard
+from tests.emulators.bittensor.network import MadeNetwork
+from tests.emulators.bittensor.records import NOW_MS, hotkey, miner, worked_example
+
+D = Decimal
+MakeDesk = Callable[..., Any]
+LOOSE = {"min_trades": 3, "min_profitable_rate": 0.3, "max_drawdown_threshold": -1.0}
+
+
+@pytest.fixture
+def lines() -> Any:
+    said: list[str] = []
+    number = logger.add(lambda message: said.append(str(message)), level="INFO", format="{message}")
+    yield said
+    logger.remove(number)
+
+
+def network(miners: int = 60, seed: int = 3) -> MadeNetwork:
+    return MadeNetwork(miners=miners, seed=seed, now_ms=NOW_MS, orders=90)
+
+
+def counting_holder(desk: Any, made: MadeNetwork) -> tuple[str, str]:
+    """Give a miner that the last signal on BTCUSDT names first, and the asset it holds."""
+    first = desk.recorder.current["BTCUSDT"].detail["contributors"][0]
+    assert first["miner"] in made.miners
+    return first["miner"], first["asset"]
+
+
+async def test_the_worked_example_by_parity(desk: MakeDesk) -> None:
+    d = desk(strategy="parity")
+    d.upstream.serve(worked_example())
+    await d.run(1)
+    signal = d.recorder.current["BTCUSDT"]
+    assert round(signal.depth, 5) == D("0.33333")
+    assert d.recorder.current["ETHUSDT"].depth == 0
+    assert [part["miner"] for part in signal.detail["contributors"]] == [hotkey(3), hotkey(1), hotkey(2)]
+    assert signal.price == 100
+
+
+async def test_the_same_bytes_say_nothing_new(desk: MakeDesk) -> None:
+    d = desk(strategy="parity")
+    d.upstream.serve(worked_example())
+    await d.run(3600)
+    assert len(d.recorder.published) == 2
+    assert len(d.upstream.asked_at) == pytest.approx(241, abs=1)
+
+
+async def test_a_miner_that_closes_moves_the_depth_with_the_next_fetch(desk: MakeDesk) -> None:
+    made = network()
+    d = desk(scoring=LOOSE, hysteresis=1)
+    d.upstream.serve(made.payload())
+    await d.run(1)
+    before = d.recorder.depths()["BTCUSDT"]
+    assert before != 0
+    name, asset = counting_holder(d, made)
+    made.close(name, asset)
+    d.upstream.serve(made.payload())
+    await d.source.cycle()
+    signal = d.recorder.current["BTCUSDT"]
+    assert signal.depth != before
+    assert signal.detail["cause"] == "miners acted"
+    assert name not in {part["miner"] for part in signal.detail["contributors"] if part["asset"] == asset}
+
+
+async def test_ranks_that_move_a_little_do_not_trade(desk: MakeDesk) -> None:
+    made = network()
+    d = desk(scoring=LOOSE, hysteresis="0.05", refresh="10m")
+    d.upstream.serve(made.payload())
+    await d.run(1)
+    depth = d.recorder.depths()["BTCUSDT"]
+    for _ in range(120):
+        await asyncio.sleep(15)
+        made.tick(15_000)
+        d.upstream.serve(made.payload())
+        await d.source.cycle()
+    said = [s for s in d.recorder.published if s.symbol == "BTCUSDT"]
+    assert {s.depth for s in said} == {depth}
+    assert [s.detail["cause"] for s in said] == ["first signal"] + ["refreshed"] * 3
+
+
+async def test_silence_is_said_once_and_backed_off_from(desk: MakeDesk, lines: list[str]) -> None:
+    d = desk(strategy="parity", backoff="2m")
+    d.upstream.serve(worked_example())
+    d.upstream.failure = FetchFailed("HTTP 503 busy")
+    await d.run(3600)
+    assert len([line for line in lines if "silent" in line]) == 1
+    assert 30 <= len(d.upstream.asked_at) <= 36
+    assert d.recorder.published == []
+    assert d.source.status()["trouble"] == "silent: HTTP 503 busy"
+    d.upstream.failure = None
+    await d.source.cycle()
+    assert "well again" in lines[-1]
+    assert len(d.recorder.published) == 2
+
+
+async def test_retry_after_is_kept_to(desk: MakeDesk) -> None:
+    d = desk()
+    d.upstream.failure = FetchFailed("HTTP 429", retry_after=700)
+    await d.run(1500)
+    assert d.upstream.asked_at == [0, 700, 1400]
+
+
+def test_retry_after_as_seconds_or_date() -> None:
+    assert retry_seconds("17", None) == 17
+    assert retry_seconds("1e9", None) is None
+    assert retry_seconds("99999999", None) == 3600
+    assert retry_seconds(None, None) is None
+
+
+async def test_half_a_network_is_not_believed_until_time_has_passed(desk: MakeDesk, lines: list[str]) -> None:
+    made = network(60)
+    d = desk(scoring=LOOSE)
+    d.upstream.serve(made.payload())
+    await d.run(1)
+    before = d.recorder.depths()
+    d.upstream.serve(dict(list(made.payload().items())[:30]))
+    await d.source.cycle()
+    assert d.recorder.depths() == before
+    assert "30 miners after 60" in lines[-1]
+    assert "believed from" in lines[-1]
+    kept = len(d.upstream.kept)
+    await asyncio.sleep(600)
+    await d.source.cycle()
+    assert len(d.upstream.kept) == kept
+    await asyncio.sleep(700)
+    await d.source.cycle()
+    assert len(d.upstream.kept) == kept + 1
+    assert d.source.status()["miners"] == 30
+
+
+async def test_the_journals_memory_guards_the_first_payload_after_a_start(desk: MakeDesk) -> None:
+    made = network(60)
+    first = desk(scoring=LOOSE)
+    first.upstream.serve(made.payload())
+    await first.run(1)
+    before = dict(first.recorder.current)
+    second = desk(recorder=first.recorder, scoring=LOOSE)
+    second.upstream.serve(dict(list(made.payload().items())[:20]))
+    await second.run(60)
+    assert second.recorder.current == before
+    assert second.source.status()["rejected"] == 4
+
+
+async def test_a_restart_on_the_same_payload_says_nothing_and_keeps_its_time(desk: MakeDesk) -> None:
+    first = desk(strategy="parity")
+    first.upstream.serve(worked_example())
+    await first.run(1)
+    await asyncio.sleep(3600)
+    second = desk(recorder=first.recorder, strategy="parity")
+    second.upstream.body = first.upstream.body
+    await second.run(30)
+    assert len(first.recorder.published) == 2
+
+
+@pytest.mark.parametrize("tree", [{}, {hotkey(1): miner([])}])
+async def test_an_empty_network_changes_nothing(
+    desk: MakeDesk, lines: list[str], tree: dict[str, Any]
+) -> None:
+    d = desk(strategy="parity")
+    d.upstream.serve(worked_example())
+    await d.run(1)
+    before = dict(d.recorder.current)
+    await asyncio.sleep(7200)
+    d.upstream.serve(tree)
+    await d.source.cycle()
+    assert d.recorder.current == before
+    assert d.source.status()["trouble"].startswith("empty")
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"a"'])
+async def test_nonsense_changes_nothing(desk: MakeDesk, body: bytes) -> None:
+    d = desk(strategy="parity")
+    d.upstream.serve(worked_example())
+    await d.run(1)
+    d.upstream.body = body
+    await d.source.cycle()
+    assert len(d.recorder.published) == 2
+    assert d.source.status()["trouble"].startswith("unusable")
+
+
+async def test_what_could_not_be_kept_is_said_again(desk: MakeDesk) -> None:
+    d = desk(strategy="parity")
+    d.upstream.serve(worked_example())
+    d.recorder.failure = JournalError("disk full")
+    await d.source.cycle()
+    assert d.recorder.published == []
+    d.recorder.failure = None
+    await d.source.cycle()
+    assert len(d.recorder.published) == 2
+
+
+@pytest.mark.parametrize("miners", [1, 3, 50, 120, 5000])
+def test_the_guard_never_locks_for_good(miners: int) -> None:
+    guard = Guard(tolerance=0.2, release=timedelta(minutes=30))
+    last = Accepted(miners=100, at=START)
+    assert (guard.refusal(miners, last, START) is None) == (80 <= miners <= 125)
+    assert guard.refusal(miners, last, START + timedelta(minutes=30)) is None
+    assert guard.refusal(miners, None, START) is None
