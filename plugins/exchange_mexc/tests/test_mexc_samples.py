@@ -124,6 +124,16 @@ async def test_the_acknowledgement_of_an_order(make_order: Any) -> None:
         assert venue.report("7e01", placed, market).status is OrderStatus.OPEN
 
 
+async def test_a_success_without_data_is_no_fact() -> None:
+    bare = "change leverage ok"
+    async with answering(*4 * [bare]) as venue:
+        for read in (venue.fetch_positions, venue.fetch_equity, venue.check):
+            with pytest.raises(ValueError, match="without what was asked for"):
+                await read()
+        with pytest.raises(ValueError, match="without what was asked for"):
+            await venue.fetch_tickers(["BTC/USDT:USDT"])
+
+
 async def test_settings() -> None:
     async with answering("open positions", "change leverage ok", "position mode", "account assets") as venue:
         await venue.fetch_positions()

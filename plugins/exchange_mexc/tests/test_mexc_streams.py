@@ -107,6 +107,25 @@ async def test_a_refused_login_is_told_once_and_everything_is_read(at_mexc: Any)
         logger.remove(sink)
 
 
+async def test_a_login_that_is_never_answered_counts_for_nothing_although_prices_come(at_mexc: Any) -> None:
+    async with at_mexc() as desk, desk.account(streams=True) as account:
+        desk.emulator.faults.add(Fault(kind=FaultKind.TIMED_OUT, route="login", times=None))
+        await account.instruments(WANTED)
+        async with asyncio.timeout(20):
+            while True:
+                desk.counts.clear()
+                await state(account)
+                if not desk.counts.requests["tickers"]:
+                    break
+                await asyncio.sleep(0.1)
+        await asyncio.sleep(2.5)
+        for _ in range(5):
+            desk.counts.clear()
+            await state(account)
+            assert desk.counts.requests == {"positions": 1, "balance": 1}
+            await asyncio.sleep(0.2)
+
+
 @pytest.mark.parametrize("kind", [FaultKind.STREAM_CLOSED, FaultKind.STREAM_SILENT])
 async def test_a_stream_that_ends_is_followed_again(at_mexc: Any, kind: FaultKind) -> None:
     async with at_mexc() as desk, desk.account(streams=True) as account:
