@@ -100,7 +100,8 @@ class EmulatedVenue(Venue):
         """Give what is truly held."""
         found = self.contract(symbol)
         held = sum((position.size for position in self.owner.held(found.symbol)), Decimal(0))
-        return held * found.contract_size
+        size: Decimal = held * found.contract_size
+        return size
 
     async def executed(self) -> Sequence[Execution]:
         """Give the engine's executed orders, oldest first."""
