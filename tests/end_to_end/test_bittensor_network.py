@@ -57,7 +57,7 @@ class World:
     def __init__(self) -> None:
         self.clock = VirtualClock()
         self.network = MadeNetwork(
-            miners=80, seed=7, now_ms=NOW_MS, orders=120, pairs=("BTCUSD", "ETHUSD", "BTCUSDC")
+            miners=30, seed=10, now_ms=NOW_MS, orders=120, pairs=("BTCUSD", "ETHUSD", "BTCUSDC")
         )
         self.down = False
         self.accounts: dict[str, FakeAccount] = {}
@@ -176,7 +176,7 @@ async def test_an_hour_without_upstream_follows_the_policy(
         await world.alert("0.6")
         await asyncio.sleep(10)
         depth = world.signal().depth
-        assert abs(depth) > D("0.05")
+        assert abs(depth) > D("0.1")
         world.down = True
         await asyncio.sleep(19 * 60)
         assert world.off(world.expected("0.6", depth)) <= ONE_STEP

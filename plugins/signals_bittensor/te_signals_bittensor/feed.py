@@ -84,7 +84,7 @@ class Feed:
                 positions.append(known)
                 if newer is not None:
                     del self._overlay[miner.hotkey, known.id]
-        return replace(miner, positions=(*positions, *news.values()))
+        return miner.with_positions((*positions, *news.values()))
 
     # -- the connection
 

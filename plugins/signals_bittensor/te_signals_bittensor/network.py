@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Order(NamedTuple):
@@ -25,15 +25,14 @@ class Holding(NamedTuple):
     price: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Position:
+class Position(NamedTuple):
     """One position of a miner. Returns are factors: 1.0 is break-even.
 
     ``asset``: upstream's id of the pair. ``max_leverage``: the largest that upstream allows on it, None if not stated.
     ``close_ms``: None while open. ``value``: ``return_at_close`` of a closed one, ``current_return`` of an open one.
-    ``stated_net``: upstream's own ``net_leverage``. ``holding``: what the orders add up to by the predecessor's rule.
-    ``parity_drawdown``: as the predecessor calculated it, ≤ 0. ``drawdown``: -1 … 0, the worst loss of the miner's
-    account seen at an order. ``last_ms``: when the newest order was filled.
+    ``stated_net``: upstream's own ``net_leverage``. ``orders_net``, ``orders_price``: what the orders add up to by
+    the predecessor's rule. ``parity_drawdown``: as the predecessor calculated it, ≤ 0. ``drawdown``: -1 … 0, the
+    worst loss of the miner's account seen at an order. ``last_ms``: when the newest order was filled.
     """
 
     id: str
@@ -44,25 +43,45 @@ class Position:
     closed: bool
     value: float
     stated_net: float | None
-    holding: Holding
+    orders_net: float
+    orders_price: float
     parity_drawdown: float
     drawdown: float
     last_ms: int
     orders: int = 0
 
+    @property
+    def holding(self) -> Holding:
+        """Give what the orders add up to."""
+        return Holding(self.orders_net, self.orders_price)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Miner:
-    """One hotkey. ``recent`` and ``ever``: upstream's products of returns (``thirty_day_returns``, ``all_time_…``)."""
+    """One hotkey. ``recent`` and ``ever``: upstream's products of returns (``thirty_day_returns``, ``all_time_…``).
+
+    ``rows`` are the positions as plain tuples: the garbage collector does not look at these again, and looking at
+    hundreds of thousands of objects would hold up the event loop.
+    """
 
     hotkey: str
     recent: float
     ever: float
-    positions: tuple[Position, ...] = ()
+    rows: tuple[tuple[Any, ...], ...] = ()
+
+    @property
+    def positions(self) -> tuple[Position, ...]:
+        """Give all positions, in upstream's order."""
+        return tuple(Position._make(row) for row in self.rows)
+
+    def with_positions(self, positions: Iterable[Position]) -> Miner:
+        """Give the same miner with these positions."""
+        rows = tuple(tuple(position) for position in positions)
+        return Miner(hotkey=self.hotkey, recent=self.recent, ever=self.ever, rows=rows)
 
     def on(self, assets: Mapping[str, str]) -> tuple[Position, ...]:
         """Give the positions on mapped assets, in upstream's order."""
-        return tuple(position for position in self.positions if position.asset in assets)
+        return tuple(Position._make(row) for row in self.rows if row[1] in assets)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

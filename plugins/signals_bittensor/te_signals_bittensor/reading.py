@@ -61,7 +61,7 @@ def read_miner(hotkey: str, record: Any, left_out: Counter[str], cache: Mapping[
             continue
         seen.add(position.id)
         positions.append(position)
-    return Miner(hotkey=hotkey, recent=recent, ever=ever, positions=tuple(positions))
+    return Miner(hotkey=hotkey, recent=recent, ever=ever).with_positions(positions)
 
 
 def _remembered(entry: Any, cache: Mapping[str, Position]) -> Position | None:
@@ -90,6 +90,7 @@ def read_position(entry: Any, left_out: Counter[str]) -> Position:
     asset, largest = _pair(entry.get("trade_pair"))
     orders = _orders(listed, left_out)
     open_ms = moment(entry, "open_ms")
+    net, price = course.holding(orders)
     return Position(
         id=uuid,
         asset=asset,
@@ -99,7 +100,8 @@ def read_position(entry: Any, left_out: Counter[str]) -> Position:
         closed=closed,
         value=_factor(entry, "return_at_close" if closed else "current_return"),
         stated_net=None if entry.get("net_leverage") is None else number(entry, "net_leverage"),
-        holding=course.holding(orders),
+        orders_net=net,
+        orders_price=price,
         parity_drawdown=course.parity_drawdown(orders),
         drawdown=course.drawdown(orders),
         last_ms=max((order.processed_ms for order in orders), default=open_ms),

@@ -169,7 +169,7 @@ moves = st.lists(st.tuples(st.floats(-0.5, 0.5), st.floats(1, 1000)), max_size=2
 def test_drawdown_is_bounded_and_a_rising_long_has_none(orders: list[tuple[float, float]]) -> None:
     assert -1 <= course.drawdown([Order(q, p, t) for t, (q, p) in enumerate(orders)]) <= 0
     rising = sorted(abs(p) for _, p in orders)
-    assert course.drawdown([Order(0.1, p, t) for t, p in enumerate(rising)]) == 0
+    assert course.drawdown([Order(0.1, p, t) for t, p in enumerate(rising)]) == pytest.approx(0, abs=1e-9)
 
 
 def test_drawdown_sees_the_closing_order_and_the_right_direction() -> None:
