@@ -55,9 +55,12 @@ def _alone(place: Place) -> dict[str, Any]:
     from te_core.engine.doctor import show as shown
     from te_core.errors import NotReady
     from te_core.journal.redaction import redacted
+    from te_core.logs import configure_logs
 
     note("no engine is running: connecting to the accounts from here")
     resolved, registry, _ = load(place)
+    redactor = redactor_of(resolved.settings, registry)
+    configure_logs(resolved.settings.logs.model_copy(update={"file": None}), redactor, folder=place.state)
     found = {
         name: [failed("plugin", NotReady(resolved.unavailable[f"accounts.{name}"]))]
         for name in resolved.settings.accounts
@@ -66,11 +69,15 @@ def _alone(place: Place) -> dict[str, Any]:
     for name, options in resolved.account_options.items():
         section = resolved.settings.accounts[name]
         spec = registry.exchanges[section.plugin]
-        found[name] = asyncio.run(_connected(place, name, options, spec, resolved.settings))
+        try:
+            found[name] = asyncio.run(_connected(place, name, options, spec, resolved.settings))
+        except Exception as error:  # noqa: BLE001 - told and raised again, without the secrets in it
+            defect = redactor.redact(f"{type(error).__name__}: {error}")
+            raise Failure(f"account {name}: plugin {section.plugin} has a defect: {defect}") from None
     answer = {
         "accounts": {name: [shown(finding) for finding in findings] for name, findings in found.items()}
     }
-    safe: dict[str, Any] = redacted(answer, redactor_of(resolved.settings, registry).redact)
+    safe: dict[str, Any] = redacted(answer, redactor.redact)
     return safe
 
 

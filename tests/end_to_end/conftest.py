@@ -35,3 +35,11 @@ def start() -> Iterator[Callable[[Home], EngineProcess]]:
 def engine(home: Home, start: Callable[[Home], EngineProcess]) -> EngineProcess:
     """Give an engine that is ready, in the plain home."""
     return start(home).until_ready()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the figures that tests recorded."""
+    for report in terminalreporter.getreports("passed"):
+        for name, text in report.user_properties:
+            if name == "figures":
+                terminalreporter.write_line(str(text))

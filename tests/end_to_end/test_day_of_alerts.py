@@ -233,7 +233,9 @@ def sized_with(engine: EngineProcess, account: str, symbol: str) -> Fraction:
 
 @pytest.mark.real_clock
 async def test_ten_thousand_alerts_end_at_the_blended_targets_and_no_order_is_sent_twice(
-    tmp_path: Path, start: Callable[[Home], EngineProcess]
+    tmp_path: Path,
+    start: Callable[[Home], EngineProcess],
+    record_property: Callable[[str, object], None],
 ) -> None:
     chance = random.Random(SEED)
     home = Home(tmp_path / "home", settings())
@@ -268,9 +270,10 @@ async def test_ten_thousand_alerts_end_at_the_blended_targets_and_no_order_is_se
     orders = {name: OrderRecords(home, name) for name in ACCOUNTS}
     for records in orders.values():
         records.check()
-    print(
-        f"{ALERTS} alerts in {tally.seconds:.1f} s, {ALERTS / tally.seconds:.0f} a second; orders:",
-        {name: records.count for name, records in orders.items()},
+    record_property(
+        "figures",
+        f"{ALERTS} alerts in {tally.seconds:.1f} s, {ALERTS / tally.seconds:.0f} a second; orders: "
+        f"{ {name: records.count for name, records in orders.items()} }",
     )
 
 

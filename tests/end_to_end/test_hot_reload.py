@@ -67,7 +67,8 @@ class Desk:
 
     def accepted(self, source: str) -> int:
         """How many alerts a source's instance took: it counts from its own beginning."""
-        return int(self.engine.state()["sources"][source]["counters"]["accepted"])
+        counters = self.engine.wait(lambda: self.engine.state()["sources"][source]["counters"])
+        return int(counters["accepted"])
 
     def say(self, symbol: str, percent: int, source: str = "tradingview") -> None:
         self.engine.accept(source=source, symbol=symbol, direction="long", size=f"{percent}/100")
@@ -279,7 +280,9 @@ def test_a_new_token_is_in_force_at_once_and_the_old_one_is_not(
     fresh = "another-token-of-tradingview"
     assert desk.engine.post(alert, token=fresh)[0] == 401
     desk.home.write_secrets(f'[sources.tradingview]\ntoken = "{fresh}"\n[sources.other]\ntoken = "{TOKEN}"\n')
-    desk.engine.wait(lambda: desk.engine.state()["sources"]["tradingview"]["counters"]["unauthorised"] == 0)
+    desk.engine.wait(
+        lambda: desk.engine.state()["sources"]["tradingview"]["counters"].get("unauthorised") == 0
+    )
     assert desk.engine.post(alert, token=fresh)[0] == 200
     assert desk.engine.post(alert, token=TOKEN)[0] == 401
     desk.say(BTC, 10, source="other")

@@ -245,7 +245,11 @@ async def kill_at_a_random_moment(
 @pytest.mark.real_clock
 @pytest.mark.parametrize(("seed", "kills"), rounds())
 async def test_nothing_answered_is_lost_and_no_order_doubles_however_often_it_is_killed(
-    seed: int, kills: int, tmp_path: Path, start: Callable[[Home], EngineProcess]
+    seed: int,
+    kills: int,
+    tmp_path: Path,
+    start: Callable[[Home], EngineProcess],
+    record_property: Callable[[str, object], None],
 ) -> None:
     chance = random.Random(seed)
     home = Home(tmp_path / "home", settings())
@@ -276,7 +280,8 @@ async def test_nothing_answered_is_lost_and_no_order_doubles_however_often_it_is
         "ClientOSError",
         "ClientConnectorError",
     }
-    print(
+    record_property(
+        "figures",
         f"seed {seed}: {kills} kills, {sum(s.answered for s in streams)} alerts answered, {left_open} intents left "
-        f"open, {sum(record.count for record in records)} orders; {dict(storm.statuses)}"
+        f"open, {sum(record.count for record in records)} orders; {dict(storm.statuses)}",
     )

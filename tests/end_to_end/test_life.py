@@ -182,6 +182,18 @@ def no_database(journal: Path) -> None:
     journal.write_text("dear diary\n" * 1000)
 
 
+@pytest.fixture(scope="module")
+def used_state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the state folder of an engine that has traded and was stopped."""
+    home = Home(tmp_path_factory.mktemp("used"))
+    with EngineProcess(home) as engine:
+        engine.until_ready()
+        engine.accept(symbol="BTCUSDT.P", direction="long", size="50/100", price="50000")
+        engine.until_position("BTCUSDT", "0.09")
+        assert engine.stop() == 0
+    return home.state
+
+
 @pytest.mark.parametrize(
     ("spoil", "told"),
     [
@@ -194,30 +206,31 @@ def no_database(journal: Path) -> None:
     ],
 )
 def test_a_journal_that_cannot_be_used_is_refused_and_left_as_it_is(
-    spoil: Callable[[Path], None], told: str, home: Home, start: Start
+    spoil: Callable[[Path], None], told: str, used_state: Path, home: Home, start: Start
 ) -> None:
-    engine = start(home).until_ready()
-    engine.accept(symbol="BTCUSDT.P", direction="long", size="50/100", price="50000")
-    engine.until_position("BTCUSDT", "0.09")
-    assert engine.stop() == 0
+    shutil.copytree(used_state, home.state)
     journal = home.state / "journal.sqlite3"
     spoil(journal)
     before = journal.read_bytes()
 
-    said = len(home.log())
-    again = start(home)
-    assert again.exit_code() == 1
-    refusal = home.log()[said:]
-    assert str(journal) in refusal
-    assert told in refusal
-    assert "Traceback" not in refusal
+    assert start(home).exit_code() == 1
+    assert str(journal) in home.log()
+    assert told in home.log()
+    assert "Traceback" not in home.log()
     assert journal.read_bytes() == before
     wal = journal.with_name(journal.name + "-wal")
     assert not wal.exists() or wal.stat().st_size == 0
 
-    # Moved away, as it may well be after a damage, the next start is a first one.
-    shutil.move(journal, home.folder / "damaged")
-    assert start(home).until_ready().stop() == 0
+
+def test_with_the_journal_moved_away_a_start_is_a_first_one_and_touches_no_position(
+    used_state: Path, home: Home, start: Start
+) -> None:
+    shutil.copytree(used_state, home.state)
+    (home.state / "journal.sqlite3").unlink()
+    engine = start(home).until_ready()
+    engine.until_position("BTCUSDT", "0.09")
+    assert engine.state()["accounts"]["paper"]["targets"] == {}
+    assert engine.state()["accounts"]["paper"]["foreign"] == {"BTCUSDT": "0.09"}
 
 
 def without_power() -> None:
