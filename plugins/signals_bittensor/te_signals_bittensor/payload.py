@@ -73,7 +73,9 @@ class PayloadReader:
             known = self._whole(body)
         except (zlib.error, RecursionError) as error:
             raise UnusablePayload(f"{type(error).__name__}: {error}"[:200]) from None
-        self._known = known
+        former, self._known = self._known, known
+        while former:  # one by one: to free everything at once would hold up the event loop
+            former.popitem()
         left_out: Counter[str] = Counter()
         for entry in known.values():
             left_out.update(entry.left_out)
