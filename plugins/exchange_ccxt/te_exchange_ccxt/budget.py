@@ -1,7 +1,7 @@
 """Request budgets: several rolling windows at once, shared by everyone in the process who uses them.
 
-Reductions go before increases, increases before reads, and the last part of each window is kept for them, so that an
-order never waits behind reads. ``Schedule`` is arithmetic on plain seconds; ``Budget`` waits with it.
+Reductions go before increases, increases before reads, and the last part of each window is kept from reads, so that an
+order never waits behind them. ``Schedule`` is arithmetic on plain seconds; ``Budget`` waits with it.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class Priority(IntEnum):
     READ = 2
 
 
-SHARE = {Priority.REDUCE: 1.0, Priority.INCREASE: 0.95, Priority.READ: 0.8}
-"""The part of a window that each may fill."""
+SHARE = {Priority.REDUCE: 1.0, Priority.INCREASE: 1.0, Priority.READ: 0.8}
+"""The part of a window that each may fill. Nothing is kept from increases: a burst of them would wait a whole window."""
 
 
 class Window(NamedTuple):
