@@ -38,7 +38,7 @@ class Priority(IntEnum):
 
 
 SHARE = {Priority.REDUCE: 1.0, Priority.INCREASE: 1.0, Priority.READ: 0.8}
-"""The part of a window that each may fill. Nothing is kept from increases: a burst of them would wait a whole window."""
+"""The part of a window that each may fill. Nothing is kept from increases: a burst of them would have to wait."""
 
 
 class Window(NamedTuple):
