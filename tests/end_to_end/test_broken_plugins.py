@@ -218,12 +218,22 @@ def test_an_import_that_blocks_holds_up_nobody_and_is_taken_up_when_it_ends(
     assert engine.position("BTCUSDT", "paper") == engine.position("BTCUSDT", "slow") / 2
 
 
-def test_the_engine_stops_in_time_though_an_import_hangs(
+def test_the_engine_stops_at_once_though_an_import_hangs(
     home: Home, start: Callable[[Home], EngineProcess]
 ) -> None:
-    install(home, "stuck", "import threading\nthreading.Event().wait()\n")
+    gate = home.folder / "importing"
+    install(
+        home,
+        "stuck",
+        f"import pathlib, threading\npathlib.Path({str(gate)!r}).touch()\nthreading.Event().wait()\n",
+    )
     home.tree["accounts"]["stuck"] = {"plugin": "stuck"}
     home.write()
+    engine = start(home)
+    engine.wait(gate.exists)
+    assert engine.stop() == 0
+    assert home.stdout.read_text() == "stopped\n"
+    assert "Traceback" not in home.log()
+
     engine = start(home).until_listening()
     assert engine.stop() == 0
-    assert home.stdout.read_text().endswith("stopped\n")
