@@ -117,7 +117,9 @@ class Venue:
             return None
         before = self.exchange.milliseconds()
         theirs = await self.exchange.fetch_time()
-        return float((before + self.exchange.milliseconds()) / 2 - theirs)
+        after = self.exchange.milliseconds()
+        skew = (before + after) / 2 - theirs
+        return float(skew) if abs(skew) > (after - before) / 2 else 0.0  # else the way there explains it
 
     def adjust_clock(self, skew: float) -> None:
         """Date requests that many milliseconds earlier. The default is what most of ccxt's classes subtract."""
