@@ -23,6 +23,9 @@ from tests.emulators.wire.server import WireServer
 OURS = "7e"
 """How the engine's client order ids begin."""
 
+SERVING: set[asyncio.Task[None]] = set()
+"""Event loops know their tasks weakly: a server that only its venue knows would be collected with it, half stopped."""
+
 
 class EmulatedVenue(Venue):
     """One emulated exchange with one account.
@@ -67,6 +70,8 @@ class EmulatedVenue(Venue):
     async def _connect(self) -> ExchangeAccount:
         if self._serving is None:
             self._serving = asyncio.create_task(self._serve())
+            SERVING.add(self._serving)
+            self._serving.add_done_callback(SERVING.discard)
         await self._started.wait()
         keys = {"api_key": "K", "secret": "S", "password": "P"}
         given = {"url": self.server.url, "ws_url": self.server.ws_url, **keys, **self._options}

@@ -407,6 +407,22 @@ async def test_a_position_in_a_new_contract_makes_the_list_new(bybit: Bybit) -> 
         assert (await account.positions()).value["SOLUSDT"].quantity == 1
 
 
+async def test_an_idle_connection_is_kept_warm_and_a_busy_one_left_alone(
+    bybit: Bybit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("te_exchange_ccxt.connection.IDLE", 0.5)
+    async with bybit() as (server, account):
+        server.exchange.counts.clear()
+        for _ in range(10):
+            await account.equity()
+            await asyncio.sleep(0.1)
+        assert "time" not in kinds(server)
+        server.exchange.counts.clear()
+        await asyncio.sleep(1.7)
+        assert set(kinds(server)) == {"time"}
+        assert len(kinds(server)) <= 4
+
+
 @pytest.mark.parametrize(
     ("test", "host"), [("testnet", "api-testnet."), ("demo", "api-demo."), (None, "//api.")]
 )
