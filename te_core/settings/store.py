@@ -58,6 +58,7 @@ class SettingsStore:
         self._seen = texts
         try:
             new = await self._resolved()
+            self._refuse_half_a_file(new.settings)
             self._keep_running(new)
         except SettingsInvalid as invalid:
             self.refused = invalid
@@ -76,6 +77,17 @@ class SettingsStore:
     def _settings(self) -> Settings:
         assert self._seen is not None
         return settings_from(self._seen, self._env)
+
+    def _refuse_half_a_file(self, new: Settings) -> None:
+        """Refuse a text that has lost all symbols, accounts or sources: at its word, it would close everything."""
+        old = self.current.settings if self.current else new
+        gone = [
+            key for key in ("sources", "accounts", "symbols") if getattr(old, key) and not getattr(new, key)
+        ]
+        if gone:
+            reason = "none is there any more, as in a file that is half written: "
+            reason += "to stop trading, set enabled = false in each account"
+            raise SettingsInvalid(ConfigError(reason, key=key, file=str(self._file)) for key in gone)
 
     def _keep_running(self, new: Resolved) -> None:
         """Refuse an edit that would stop what runs only because its new plugin or secrets are not there."""

@@ -189,6 +189,16 @@ def test_a_half_written_file_is_refused_until_it_is_whole(desk: Desk) -> None:
     desk.still_trades()
 
 
+@pytest.mark.parametrize("lost", ["symbols", "accounts"])
+def test_half_a_file_is_refused_though_it_is_valid_in_itself(lost: str, desk: Desk) -> None:
+    before = desk.engine.state()["accounts"]["paper"]["targets"]
+    desk.home.settings.write_text(GOOD[: GOOD.index(f"[{lost}.")])
+    assert f"{lost}: none is there any more" in desk.until_refused()
+    assert desk.engine.state()["accounts"]["paper"]["targets"] == before
+    desk.still_trades()
+    desk.put_right()
+
+
 def test_an_emptied_file_is_refused(desk: Desk) -> None:
     desk.home.settings.write_text("")
     assert "the file is empty" in desk.until_refused()

@@ -131,6 +131,21 @@ async def test_a_new_account_of_a_missing_plugin_is_left_out(folder: Folder, reg
     assert "elsewhere" in store.current.unavailable["accounts.new"]
 
 
+@pytest.mark.parametrize("lost", ["symbols", "accounts"])
+async def test_half_a_file_is_refused_though_it_is_valid_in_itself(
+    folder: Folder, registry: Registry, lost: str
+) -> None:
+    store = await opened(folder, registry)
+    in_force = store.current
+    folder.write(SETTINGS[: SETTINGS.index(f"[{lost}.")])
+    refused = await store.reload()
+    assert isinstance(refused, SettingsInvalid)
+    assert f"settings.toml: {lost}: none is there any more" in str(refused)
+    assert store.current is in_force
+    folder.write(SETTINGS)
+    assert await store.reload() == Difference()
+
+
 async def test_the_environment_stays_on_top(folder: Folder, registry: Registry) -> None:
     store = await opened(folder, registry, TE_SYMBOLS__BTCUSDT__LEVERAGE="7")
     folder.write(SETTINGS.replace("leverage = 3", "leverage = 4"))
