@@ -182,7 +182,9 @@ def test_applying_the_difference_gives_the_new_instances_and_leaves_the_others_a
         assert running == after
         touched = {*changes.start, *changes.stop, *changes.rebuild, *changes.update}
         for name in running.keys() - touched:
-            assert getattr(old.settings, kind)[name] == getattr(new.settings, kind)[name]
+            # An option that is written out with its default value makes another text, and the same instance.
+            section, former = (getattr(settings.settings, kind)[name] for settings in (new, old))
+            assert section.model_dump(exclude={"options"}) == former.model_dump(exclude={"options"})
 
 
 @given(resolved(), resolved())
