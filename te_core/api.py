@@ -1,6 +1,7 @@
 """The only module of the core that plugins import: contracts, models, errors and the hook marker."""
 
 from te_core.clock import Clock
+from te_core.contracts.command import CommandContext, CommandSpec, SourceInstance
 from te_core.contracts.exchange import (
     AccountContext,
     Capabilities,
@@ -21,6 +22,7 @@ from te_core.contracts.source import (
 from te_core.contracts.webhook import WebhookRequest, WebhookResponse
 from te_core.errors import (
     AuthError,
+    CommandFailed,
     ConfigError,
     DuplicateClientOrderId,
     InsufficientMargin,
@@ -45,6 +47,9 @@ __all__ = [
     "AuthError",
     "Capabilities",
     "Clock",
+    "CommandContext",
+    "CommandFailed",
+    "CommandSpec",
     "ConfigError",
     "DuplicateClientOrderId",
     "Duration",
@@ -77,6 +82,7 @@ __all__ = [
     "SignalSource",
     "SignalSourceSpec",
     "SourceContext",
+    "SourceInstance",
     "TradeEngineError",
     "Unknown",
     "WebhookRequest",

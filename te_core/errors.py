@@ -97,6 +97,15 @@ class OutcomeUnknown(TradeEngineError):
     """The order may have been executed (timeout, dropped connection, 5xx): look before sending again."""
 
 
+class CommandFailed(TradeEngineError):
+    """A command of the command line cannot do what it was asked for. ``next_step``: what its user does about it."""
+
+    def __init__(self, reason: str, *, next_step: str = "") -> None:
+        self.reason = reason
+        self.next_step = next_step
+        super().__init__(reason)
+
+
 class JournalError(TradeEngineError):
     """The journal cannot be used: unreadable, damaged, or a write failed."""
 

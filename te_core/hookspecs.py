@@ -9,6 +9,7 @@ from typing import Any
 
 import pluggy
 
+from te_core.contracts.command import CommandSpec
 from te_core.contracts.exchange import ExchangeSpec
 from te_core.contracts.source import SignalSourceSpec
 
@@ -45,4 +46,18 @@ def te_exchanges() -> Iterable[ExchangeSpec[Any]]:  # type: ignore[empty-body]  
         @hookimpl
         def te_exchanges():
             yield ExchangeSpec(name="acme", settings=AcmeOptions, factory=AcmeAccount)
+    """
+
+
+@hookspec
+def te_commands() -> Iterable[CommandSpec]:  # type: ignore[empty-body]  # only a description
+    """Offer commands: ``te <plugin> …``. Needs one of the other hooks no more than they need this one.
+
+    Example::
+
+        from te_core.api import CommandSpec, hookimpl
+
+        @hookimpl
+        def te_commands():
+            yield CommandSpec(name="oracle", build=oracle_commands)
     """

@@ -255,6 +255,10 @@ class Application:
         """Give the arithmetic of a symbol. Raises ``KeyError``."""
         return self._shown(self._started.explain(symbol))
 
+    def report(self, source: str) -> dict[str, Any]:
+        """Give what a source reports at length. Raises ``KeyError``."""
+        return self._shown(self._started.report(source))
+
     def readiness(self) -> dict[str, Any]:
         """Say whether everything that is wanted runs. Raises ``NotReady`` before that can be said."""
         return self._shown(self._started.readiness())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from te_core.errors import CommandFailed
+
 
 class ExitCode(IntEnum):
     """The exit codes of every command."""
@@ -16,10 +18,9 @@ class ExitCode(IntEnum):
     """The engine is running already, or it is not running and the command needs it."""
 
 
-class Failure(Exception):
-    """Ends a command with a message and the next step."""
+class Failure(CommandFailed):
+    """Ends a command with a message, the next step, and an exit code."""
 
     def __init__(self, text: str, *, next_step: str = "", code: ExitCode = ExitCode.FAILED) -> None:
-        self.next_step = next_step
         self.code = code
-        super().__init__(text)
+        super().__init__(text, next_step=next_step)

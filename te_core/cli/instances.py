@@ -54,9 +54,14 @@ def redactor_of(settings: Settings, registry: Registry) -> Redactor:
 
 def webhook_of(place: Place, name: str) -> str:
     """Give a source's webhook address, token included, at the running engine, else as the settings say."""
+    resolved, registry, _ = load(place)
+    return webhook_in(resolved, registry, place, name)
+
+
+def webhook_in(resolved: Resolved, registry: Registry, place: Place, name: str) -> str:
+    """Do the same with settings that are loaded already."""
     from te_core.web.address import address
 
-    resolved, registry, _ = load(place)
     sections = resolved.settings.sources
     options = resolved.source_options.get(name)
     spec = registry.sources.get(sections[name].plugin) if name in sections else None

@@ -15,7 +15,8 @@ from te_core import __version__
 from te_core.cli import check, doctor, explain, plan, plugins, run, signal, signals, source, status
 from te_core.cli.failure import ExitCode, Failure
 from te_core.cli.place import Place
-from te_core.errors import ConfigError, JournalLocked, TradeEngineError
+from te_core.cli.plugin_commands import plugin_commands
+from te_core.errors import CommandFailed, ConfigError, JournalLocked, TradeEngineError
 
 
 class Commands(TyperGroup):
@@ -34,6 +35,10 @@ class Commands(TyperGroup):
                 front.append(rest.pop(index))
         return super().parse_args(ctx, front + rest)
 
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Find a command of ours, else the commands of the installed plugin of that name."""
+        return super().get_command(ctx, cmd_name) or plugin_commands(ctx, cmd_name)
+
     def invoke(self, ctx: Any) -> Any:
         """Run the command; what it raises on purpose ends here."""
         try:
@@ -41,6 +46,9 @@ class Commands(TyperGroup):
         except Failure as failure:
             _say(str(failure), failure.next_step)
             raise typer.Exit(failure.code) from None
+        except CommandFailed as error:
+            _say(error.reason, error.next_step)
+            raise typer.Exit(ExitCode.FAILED) from None
         except JournalLocked as error:
             _say(str(error))
             raise typer.Exit(ExitCode.ENGINE) from None
@@ -88,6 +96,7 @@ def main_options(
     Example: te run                      start the engine with ./settings.toml
              te status                   what it holds
              te --settings my.toml check
+             te tradingview --help       commands that a plugin brings
     """
     context.obj = Place.find(settings)
 

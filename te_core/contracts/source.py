@@ -93,6 +93,10 @@ class SignalSource(ABC):  # noqa: B024 - both halves are optional: a source list
         """Return counters and the like for ``te status``; JSON values without secrets."""
         return {}
 
+    def report(self) -> Mapping[str, Any]:
+        """Return what the plugin's own commands show at length; JSON values without secrets."""
+        return {}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookSpec(Generic[Options]):

@@ -355,6 +355,13 @@ class Engine:
             raise KeyError(symbol)
         return {"symbol": symbol, "accounts": found}
 
+    def report(self, source: str) -> dict[str, Any]:
+        """Return what a source reports at length. Raises ``KeyError`` when no such source is running."""
+        runner = self.sources.get(source)
+        if runner is None or runner.instance is None:
+            raise KeyError(source)
+        return dict(runner.instance.report())
+
     async def doctor(self) -> dict[str, Any]:
         """Look every running account over; reads only."""
         assert self.resolved is not None

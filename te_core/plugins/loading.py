@@ -11,14 +11,20 @@ import pluggy
 from pydantic import BaseModel, ValidationError
 
 from te_core import __version__, hookspecs
+from te_core.contracts.command import CommandSpec
 from te_core.contracts.exchange import Capabilities, ExchangeSpec
 from te_core.contracts.source import SignalSourceSpec
 from te_core.errors import PluginIncompatible, PluginLoadError, nearest
 from te_core.plugins.discovery import PluginEntry
 from te_core.plugins.report import PluginReport, PluginStatus, report_of
 
-Spec = SignalSourceSpec[Any] | ExchangeSpec[Any]
-HOOKS: dict[str, type[Spec]] = {"te_signal_sources": SignalSourceSpec, "te_exchanges": ExchangeSpec}
+InstanceSpec = SignalSourceSpec[Any] | ExchangeSpec[Any]
+Spec = InstanceSpec | CommandSpec
+HOOKS: dict[str, type[Spec]] = {
+    "te_signal_sources": SignalSourceSpec,
+    "te_exchanges": ExchangeSpec,
+    "te_commands": CommandSpec,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +55,7 @@ def load(entry: PluginEntry, *, core_version: str = __version__) -> Loaded:
     return Loaded(report=report_of([entry], PluginStatus.LOADED, kind=kinds), specs=specs)
 
 
-def options_of(spec: Spec, data: Mapping[str, Any]) -> BaseModel:
+def options_of(spec: InstanceSpec, data: Mapping[str, Any]) -> BaseModel:
     """Validate a section's options with the plugin's model.
 
     Raises pydantic's ``ValidationError``, or ``PluginLoadError`` when the model itself breaks.
@@ -118,10 +124,18 @@ def _iterated(name: str, hook: str, offered: object) -> Iterable[object]:
 
 def _checked(name: str, hook: str, spec: object) -> Spec:
     kind = HOOKS[hook]
-    if not isinstance(spec, SignalSourceSpec | ExchangeSpec) or not isinstance(spec, kind):
+    if not isinstance(spec, SignalSourceSpec | ExchangeSpec | CommandSpec) or not isinstance(spec, kind):
         raise PluginLoadError(name, f"{hook} gave {type(spec).__name__} instead of {kind.__name__}")
     if spec.name != name:
         raise PluginLoadError(name, f"{hook} gave the name {spec.name!r}: it has to equal the entry point's")
+    if isinstance(spec, CommandSpec):
+        if not callable(spec.build):
+            raise PluginLoadError(name, f"{hook}: build has to be callable, not {spec.build!r}")
+        return spec
+    return _checked_instance(name, hook, spec)
+
+
+def _checked_instance(name: str, hook: str, spec: InstanceSpec) -> InstanceSpec:
     if not _is_model(spec.settings):
         raise PluginLoadError(
             name, f"{hook}: settings has to be a pydantic model class, not {spec.settings!r}"

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Self
 
+from te_core.contracts.command import CommandSpec
 from te_core.contracts.exchange import ExchangeSpec
 from te_core.contracts.source import SignalSourceSpec
 from te_core.errors import PluginConflict, nearest
@@ -32,6 +33,7 @@ class Registry:
     ) -> None:
         self.sources: dict[str, SignalSourceSpec[Any]] = {}
         self.exchanges: dict[str, ExchangeSpec[Any]] = {}
+        self.commands: dict[str, CommandSpec] = {}
         self.reports: dict[str, PluginReport] = {}
         self.on_late: Callable[[str], None] = lambda _: None
         self._find = find
@@ -122,6 +124,8 @@ class Registry:
         for spec in loaded.specs:
             if isinstance(spec, SignalSourceSpec):
                 self.sources[spec.name] = spec
+            elif isinstance(spec, CommandSpec):
+                self.commands[spec.name] = spec
             else:
                 self.exchanges[spec.name] = spec
 

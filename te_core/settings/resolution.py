@@ -9,7 +9,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
 from te_core.errors import ConfigError, PluginLoadError
-from te_core.plugins.loading import Spec, options_of
+from te_core.plugins.loading import InstanceSpec, options_of
 from te_core.plugins.registry import Registry
 from te_core.plugins.report import PluginStatus
 from te_core.settings import fields
@@ -62,7 +62,7 @@ class _Resolution:
         self._registry = registry
 
     def options(
-        self, group: str, sections: Mapping[str, PluginSection], specs: Mapping[str, Spec]
+        self, group: str, sections: Mapping[str, PluginSection], specs: Mapping[str, InstanceSpec]
     ) -> dict[str, BaseModel]:
         found = {}
         for name, section in sections.items():
@@ -83,7 +83,7 @@ class _Resolution:
             return f"plugin {plugin} offers no {group.removesuffix('s')} but: {report.kind}"
         return f"plugin {plugin}: {report.reason}"
 
-    def _validated(self, key: Path, section: PluginSection, spec: Spec) -> BaseModel | None:
+    def _validated(self, key: Path, section: PluginSection, spec: InstanceSpec) -> BaseModel | None:
         """Give the options, or note why there are none. Pydantic's error quotes values: it is never chained."""
         report = Report(
             spec.settings,
@@ -109,7 +109,7 @@ class _Resolution:
         return options
 
 
-def _lack(spec: Spec, section: PluginSection, errors: Sequence[ErrorDetails]) -> str:
+def _lack(spec: InstanceSpec, section: PluginSection, errors: Sequence[ErrorDetails]) -> str:
     """Name what is missing when a section only waits for its secrets, or is disabled and not finished."""
     generated = [name for name in getattr(spec, "generated_secrets", ()) if name not in section.options]
     lacking = dict.fromkeys(generated)

@@ -31,6 +31,10 @@ class EngineFacade(Protocol):
         """Return the arithmetic from signals to quantity per account. Raises ``KeyError`` when unknown."""
         ...
 
+    def report(self, source: str) -> Mapping[str, Any]:
+        """Return what a running source reports at length. Raises ``KeyError``."""
+        ...
+
     def readiness(self) -> Mapping[str, Any]:
         """Return ``ready`` (bool) and ``reasons`` (list of text)."""
         ...

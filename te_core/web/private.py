@@ -32,6 +32,7 @@ def private_site(
     site.router.add_get("/api/v1/plan", api.plan)
     site.router.add_get("/api/v1/doctor", api.doctor)
     site.router.add_get("/api/v1/explain/{symbol}", api.explain)
+    site.router.add_get("/api/v1/sources/{name}", api.source)
     site.router.add_get("/api/v1/signals", api.signals)
     site.router.add_get("/api/v1/quarantine", api.quarantine)
     site.router.add_get("/api/v1/plugins", api.plugins)
@@ -66,6 +67,18 @@ class _Api:
         except KeyError:
             known = ", ".join(self._engine.state()["symbols"]) or "none"
             return refuse(404, f"no account has a target for {symbol} (symbols in the settings: {known})")
+
+    async def source(self, request: web.Request) -> web.Response:
+        name = request.match_info["name"]
+        try:
+            return answer(200, self._engine.report(name))
+        except KeyError:
+            running = [
+                name for name, one in self._engine.state()["sources"].items() if one["status"] == "running"
+            ]
+            return refuse(
+                404, f"no source {name} is running (those that are: {', '.join(running) or 'none'})"
+            )
 
     async def signals(self, request: web.Request) -> web.Response:
         return await self._listed("signals", self._history.signals, request)

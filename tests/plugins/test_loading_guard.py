@@ -76,7 +76,11 @@ DEFECTS = {
         "",
     ),
     "no hook": ("x = 1\n", "offers nothing", ""),
-    "hook not decorated": (GOOD.replace("@hookimpl", ""), "decorate te_signal_sources or te_exchanges", ""),
+    "hook not decorated": (
+        GOOD.replace("@hookimpl", ""),
+        "decorate te_signal_sources or te_exchanges or te_commands",
+        "",
+    ),
     "hook raises at once": (
         GOOD.replace("    yield", "    raise RuntimeError('at once')\n    yield"),
         "RuntimeError: at once",

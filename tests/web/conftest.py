@@ -40,6 +40,7 @@ class FakeEngine:
         equity = Decimal("12345678901234567890.123456789")
         return {
             "accounts": {"paper": {"equity": equity}},
+            "sources": {"tradingview": {"status": "running"}},
             "symbols": {"BTCUSDT": {}},
             "plugins": [{"name": "x"}],
         }
@@ -52,6 +53,9 @@ class FakeEngine:
 
     def explain(self, symbol: str) -> Mapping[str, Any]:
         return {"BTCUSDT": {"symbol": symbol}}[symbol]
+
+    def report(self, source: str) -> Mapping[str, Any]:
+        return {"oracle": {"mood": "calm"}}[source]
 
     def readiness(self) -> Mapping[str, Any]:
         return {"ready": not self.reasons, "reasons": self.reasons}

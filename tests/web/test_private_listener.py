@@ -39,6 +39,10 @@ async def test_plan_explanation_and_plugins(serve: Any) -> None:
         assert await _get(site, "/api/v1/plan") == (200, {"accounts": {"paper": {"BTCUSDT": {"steps": []}}}})
         assert await _get(site, "/api/v1/explain/BTCUSDT") == (200, {"symbol": "BTCUSDT"})
         assert await _get(site, "/api/v1/plugins") == (200, {"plugins": [{"name": "x"}]})
+        assert await _get(site, "/api/v1/sources/oracle") == (200, {"mood": "calm"})
+        status, body = await _get(site, "/api/v1/sources/delphi")
+        assert status == 404
+        assert "tradingview" in body["error"]["reason"]
         status, body = await _get(site, "/api/v1/explain/NOPE")
         assert status == 404
         assert "BTCUSDT" in body["error"]["reason"]

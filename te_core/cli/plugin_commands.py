@@ -1,0 +1,71 @@
+"""Commands that plugins bring: ``te <plugin> …``. Only the plugin whose name is typed is imported."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import typer
+from typer.main import get_group
+
+from te_core.cli.client import ask
+from te_core.cli.failure import Failure
+from te_core.cli.place import Place
+
+if TYPE_CHECKING:
+    from te_core.contracts.command import SourceInstance
+
+
+class PluginCommandContext:
+    """What the commands of one plugin may ask for; ``CommandContext`` says what each means."""
+
+    def __init__(self, plugin: str, context: typer.Context) -> None:
+        self._plugin = plugin
+        self._context = context
+
+    def sources(self) -> Mapping[str, SourceInstance]:
+        """Give this plugin's sources, as the settings have them."""
+        from te_core.cli.instances import load, webhook_in
+        from te_core.contracts.command import SourceInstance
+
+        place = Place.of(self._context)
+        resolved, registry, _ = load(place)
+        spec = registry.sources.get(self._plugin)
+        return {
+            name: SourceInstance(
+                name=name,
+                symbols=resolved.settings.sources[name].symbols,
+                options=options,
+                webhook_url=webhook_in(resolved, registry, place, name) if spec and spec.webhook else "",
+            )
+            for name, options in resolved.source_options.items()
+            if resolved.settings.sources[name].plugin == self._plugin
+        }
+
+    def report(self, source: str) -> Mapping[str, Any]:
+        """Ask the running engine."""
+        from urllib.parse import quote
+
+        found: Mapping[str, Any] = ask(Place.of(self._context), f"/api/v1/sources/{quote(source, safe='')}")
+        return found
+
+
+def plugin_commands(context: typer.Context, name: str) -> Any:
+    """Give the command group of an installed plugin; None where no plugin has that name.
+
+    Raises ``Failure`` for a plugin that cannot be loaded, or has no commands.
+    """
+    import asyncio
+
+    from te_core.plugins.registry import Registry
+
+    registry = Registry()
+    if name not in registry.reports:
+        return None
+    asyncio.run(registry.ensure([name]))
+    spec = registry.commands.get(name)
+    if spec is None:
+        report = registry.reports[name]
+        reason = report.reason or "it brings no commands of its own"
+        raise Failure(f"plugin {name}: {reason}", next_step="commands of te itself: te --help")
+    return get_group(spec.build(PluginCommandContext(name, context)))
