@@ -291,13 +291,16 @@ class Engine:
         )
 
     def _opinions(self) -> list[Opinion]:
-        """Give every opinion that counts somewhere."""
+        """Give every opinion that counts somewhere and can expire: most can not."""
         assert self.resolved is not None
+        settings = self.resolved.settings
+        mortal = {name for name, source in settings.sources.items() if source.max_age is not None}
         return [
             opinion
-            for symbol, section in self.resolved.settings.symbols.items()
+            for symbol, section in (settings.symbols.items() if mortal else ())
             for source, signal in self.intake.in_force(symbol).items()
-            if source in section.weights and (opinion := self._opinion(source, signal)) is not None
+            if source in mortal and source in section.weights
+            if (opinion := self._opinion(source, signal)) is not None
         ]
 
     def _on_expiry(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import parse_qsl, unquote
 
 from aiohttp import HttpVersion11, web
@@ -63,11 +63,33 @@ class Webhooks:
             method=request.method,
             tail=tuple(_text(segment) for segment in (tail if tail and tail[-1] else tail[:-1])),
             query=_query(request.rel_url.raw_query_string),
-            headers={_clean(name).lower(): _clean(value) for name, value in headers.items()},
+            headers=_Headers(headers),
             body=body,
             client=self._sender(request.remote, headers.getall("X-Forwarded-For", ())),
             received_at=self._clock.now(),
         )
+
+
+class _Headers(Mapping[str, str]):
+    """Made fit to be used when somebody looks: most sources never do."""
+
+    __slots__ = ("_received",)
+
+    def __init__(self, received: Mapping[str, str]) -> None:
+        self._received = received
+
+    def __getitem__(self, name: str) -> str:
+        return self._ready[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._ready)
+
+    def __len__(self) -> int:
+        return len(self._ready)
+
+    @property
+    def _ready(self) -> dict[str, str]:
+        return {_clean(name).lower(): _clean(value) for name, value in self._received.items()}
 
 
 class _Refused(Exception):
