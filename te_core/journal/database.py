@@ -10,6 +10,7 @@ import errno
 import re
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import chain
 from operator import itemgetter
 from pathlib import Path
@@ -17,11 +18,14 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, Table, UpdateBase, create_engine, event
 from sqlalchemy.dialects.sqlite import Insert, insert
-from sqlalchemy.exc import DatabaseError, InternalError, OperationalError, StatementError
+from sqlalchemy.exc import StatementError
 from sqlalchemy.pool import NullPool
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from te_core.errors import JournalError
+
+DRIVER_ERROR = sqlite3.Error
+"""What ``transaction`` raises when the database cannot do it, or an entry does not fit."""
 
 BUSY_SECONDS = 5.0
 """How long a statement waits for another program that holds the file's lock."""
@@ -130,15 +134,15 @@ class Prepared:
         self._values = itemgetter(*names)
         self._encoders = [(place, encode) for place, encode in enumerate(encoders) if encode is not None]
 
-    def execute(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> int:
+    def execute(self, cursor: sqlite3.Cursor, rows: Sequence[Mapping[str, Any]]) -> int:
         """Execute for every row; gives how many of the table's rows that changed."""
         parameters = [self._parameters(row) for row in rows]
         if self._several is None:
-            return connection.exec_driver_sql(self._text, parameters).rowcount
+            return cursor.executemany(self._text, parameters).rowcount
         changed = 0
         for size in _sizes(len(parameters)):
             flat = tuple(chain.from_iterable(parameters[:size]))
-            changed += connection.exec_driver_sql(self._text_for(size), flat).rowcount
+            changed += cursor.execute(self._text_for(size), flat).rowcount
             del parameters[:size]
         return changed
 
@@ -156,9 +160,29 @@ class Prepared:
         return tuple(values)
 
 
+@contextmanager
+def transaction(connection: Connection) -> Iterator[sqlite3.Cursor]:
+    """Keep all that is executed, durably, or nothing. Raises ``DRIVER_ERROR``.
+
+    At the driver itself: SQLAlchemy's share of a commit of a few rows was as large as everything else together.
+    """
+    driver: sqlite3.Connection = connection.connection.dbapi_connection  # type: ignore[assignment]  # it is SQLite's
+    cursor = driver.cursor()
+    try:
+        cursor.execute("BEGIN IMMEDIATE")
+        yield cursor
+        cursor.execute("COMMIT")
+    except BaseException:
+        driver.rollback()
+        raise
+    finally:
+        cursor.close()
+
+
 def blames_entry(error: Exception) -> bool:
     """Tell whether an entry was unfit, rather than the database unable: the others may be tried without it."""
-    return not isinstance(error, OperationalError | InternalError) and type(error) is not DatabaseError
+    unable = sqlite3.OperationalError | sqlite3.InternalError
+    return not isinstance(error, unable) and type(error) is not sqlite3.DatabaseError
 
 
 def explained(path: Path, error: Exception) -> JournalError:

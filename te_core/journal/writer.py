@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from te_core.errors import JournalError
-from te_core.journal.database import Prepared, blames_entry, explained
+from te_core.journal.database import DRIVER_ERROR, Prepared, blames_entry, explained, transaction
 from te_core.journal.entries import Writes
 from te_core.journal.statements import Row, Statement
 
@@ -22,6 +22,7 @@ Work = tuple[Writes, Done]
 Outcome = tuple[Done, JournalError | None]
 UNFIT = (
     SQLAlchemyError,
+    DRIVER_ERROR,
     JournalError,
     TypeError,
     ValueError,
@@ -53,9 +54,9 @@ class Committer:
         return [(done, None) for _, done in batch]
 
     def _execute(self, writes: Iterable[tuple[Statement, Row]]) -> None:
-        with self.connection.begin():
+        with transaction(self.connection) as cursor:
             for statement, rows in grouped(writes):
-                changed = self._prepare(statement, rows[0]).execute(self.connection, rows)
+                changed = self._prepare(statement, rows[0]).execute(cursor, rows)
                 if statement.exact and changed != len(rows):
                     raise JournalError(
                         f"{', '.join(row[statement.exact] for row in rows)}: {statement.refusal}"

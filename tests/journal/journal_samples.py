@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from te_core.journal import Journal
 from te_core.model.event import Event
@@ -121,3 +124,13 @@ def confirmation(
 
 def event(text: str = "outage over", **more: Any) -> Event:
     return Event(**{"at": NOW, "kind": "outage", "text": text, "account": "paper", **more})
+
+
+@contextmanager
+def written(journal: Journal) -> Iterator[list[str]]:
+    """Collect the SQL that the journal's writer executes within the block, values in place."""
+    executed: list[str] = []
+    connection = cast("sqlite3.Connection", journal._committer.connection.connection.dbapi_connection)
+    connection.set_trace_callback(executed.append)
+    yield executed
+    connection.set_trace_callback(None)

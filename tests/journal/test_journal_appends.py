@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event as sqlalchemy_event
 
 from te_core.errors import JournalError
 from te_core.journal import Journal, database
@@ -33,6 +32,7 @@ from tests.journal.journal_samples import (
     settlement,
     signal,
     target,
+    written,
 )
 
 
@@ -40,14 +40,9 @@ from tests.journal.journal_samples import (
 def commits(journal: Journal) -> Iterator[list[int]]:
     """Count the transactions that are committed within the block."""
     counted: list[int] = []
-
-    def count(_connection: object) -> None:
-        counted.append(1)
-
-    engine = journal._committer.connection.engine
-    sqlalchemy_event.listen(engine, "commit", count)
-    yield counted
-    sqlalchemy_event.remove(engine, "commit", count)
+    with written(journal) as executed:
+        yield counted
+    counted += [1 for statement in executed if statement == "COMMIT"]
 
 
 def _note(resolved: list[int], number: int, _done: object) -> None:
