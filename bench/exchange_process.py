@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from multiprocessing.connection import Connection
 from types import TracebackType
@@ -19,31 +18,57 @@ BALANCE = Decimal(1_000_000)
 
 
 @dataclass(frozen=True, slots=True)
+class Pace:
+    """A limit per key: ``capacity`` units in ``seconds``. ``units``: what a request of each route kind costs."""
+
+    capacity: int
+    seconds: float
+    units: Mapping[str, int]
+
+    def wait(self, requests: Mapping[str, int]) -> float:
+        """Give the seconds that pass at least between the first and the last of these requests of one key."""
+        units = sum(count * self.units.get(kind, 0) for kind, count in requests.items())
+        return max(-(-units // self.capacity) - 1, 0) * self.seconds
+
+
+@dataclass(frozen=True, slots=True)
 class Address:
-    """Where an emulator listens. ``paces``: route kind to (requests, seconds) that the exchange allows one key."""
+    """Where an emulator listens, and how many requests it takes of one key."""
 
     url: str
     ws_url: str
-    paces: Mapping[str, tuple[int, float]]
+    paces: Sequence[Pace]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, order=True)
+class Seen:
+    """A request. ``came``: when its bytes were there, in seconds of the machine's steady clock."""
+
+    came: float
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
 class Tally:
-    """What an emulator saw. ``orders``: when each order reached it, in seconds of the machine's steady clock."""
+    """What the emulators saw. ``refused``: by a rate limit; ``doubled``: orders that were executed twice."""
 
-    requests: Counter[str] = field(default_factory=Counter)
-    orders: list[float] = field(default_factory=list)
-    refused: int = 0
-    doubled: int = 0
+    seen: list[Seen]
+    refused: int
+    doubled: int
 
 
 class Exchanges:
-    """Starts them with ``accounts`` accounts each (keys K1, K2, …) and stops them."""
+    """Starts them with ``accounts`` accounts each (keys K1, K2, …) and stops them.
 
-    def __init__(self, names: Sequence[str], *, accounts: int, latency: float) -> None:
+    ``latency`` is seconds of a round trip. ``lifted``: they set no limit to what one key may send.
+    """
+
+    def __init__(self, names: Sequence[str], *, accounts: int, latency: float, lifted: bool = False) -> None:
         context = multiprocessing.get_context("spawn")
+        self.latency = latency
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_run, args=(theirs, names, accounts, latency), daemon=True)
+        given = (theirs, names, accounts, latency, lifted)
+        self._process = context.Process(target=_run, args=given, daemon=True)
 
     def __enter__(self) -> Self:
         self._process.start()
@@ -56,10 +81,10 @@ class Exchanges:
         self._pipe.send("stop")
         self._process.join(10)
 
-    def take(self) -> dict[str, Tally]:
-        """Give what was counted since the last time."""
+    def take(self) -> Tally:
+        """Give what was seen since the last time."""
         self._pipe.send("take")
-        found: dict[str, Tally] = self._pipe.recv()
+        found: Tally = self._pipe.recv()
         return found
 
     def held(self) -> dict[tuple[str, str, str], Decimal]:
@@ -69,54 +94,61 @@ class Exchanges:
         return found
 
 
-def _run(pipe: Connection, names: Sequence[str], accounts: int, latency: float) -> None:
-    asyncio.run(_serve(pipe, names, accounts, latency))
+def _run(pipe: Connection, names: Sequence[str], accounts: int, latency: float, lifted: bool) -> None:
+    asyncio.run(_serve(pipe, names, accounts, latency, lifted))
 
 
-async def _serve(pipe: Connection, names: Sequence[str], accounts: int, latency: float) -> None:
-    from tests.emulators.core.modes import MarginMode
-    from tests.emulators.venues import server
-
-    servers = {}
-    for name in names:
-        made = servers[name] = server(name, key="K1", balance=BALANCE, latency=latency)
-        for number in range(2, accounts + 1):
-            made.exchange.open_account(f"account-{number}", key=f"K{number}", balance=BALANCE)
-        for account in made.exchange.accounts.values():
-            account.default_margin_mode = MarginMode.ISOLATED
+async def _serve(pipe: Connection, names: Sequence[str], accounts: int, latency: float, lifted: bool) -> None:
+    servers = {name: _server(name, accounts, latency, lifted) for name in names}
+    for made in servers.values():
         await made.start()
     pipe.send({name: Address(made.url, made.ws_url, _paces(made)) for name, made in servers.items()})
     while (asked := await asyncio.to_thread(pipe.recv)) != "stop":
-        if asked == "held":
-            pipe.send(
-                {
-                    (name, owner, position.instrument.base): position.size * position.instrument.contract_size
-                    for name, made in servers.items()
-                    for owner, account in made.exchange.accounts.items()
-                    for symbol in made.exchange.market.instruments
-                    for position in account.held(symbol)
-                }
-            )
-            continue
-        tallies = {}
-        for name, made in servers.items():
-            counts = made.exchange.counts
-            tallies[name] = Tally(
-                requests=Counter(counts.requests),
-                orders=[request.at for request in counts.log if request.kind == "order"],
-                refused=counts.refusals.total(),
-                doubled=len(counts.doubled),
-            )
-            counts.clear()
-        pipe.send(tallies)
+        pipe.send(_held(servers) if asked == "held" else _take(servers.values()))
     for made in servers.values():
         await made.stop()
 
 
-def _paces(server: WireServer) -> dict[str, tuple[int, float]]:
+def _server(name: str, accounts: int, latency: float, lifted: bool) -> WireServer:
+    from tests.emulators.core.limits import RateLimits
+    from tests.emulators.core.modes import MarginMode
+    from tests.emulators.venues import server
+
+    made = server(name, key="K1", balance=BALANCE, latency=latency)
+    for number in range(2, accounts + 1):
+        made.exchange.open_account(f"account-{number}", key=f"K{number}", balance=BALANCE)
+    for account in made.exchange.accounts.values():
+        account.default_margin_mode = MarginMode.ISOLATED
+    if lifted:
+        made.limits = RateLimits(window for window in made.limits.windows if window.scope == "ip")
+    return made
+
+
+def _held(servers: Mapping[str, WireServer]) -> dict[tuple[str, str, str], Decimal]:
     return {
-        kind: (window.capacity // window.weights.get(kind, 1), window.seconds)
-        for kind in ("order", "leverage")
-        for window in server.limits.windows
-        if window.scope == "key" and window.kinds is not None and kind in window.kinds
+        (name, owner, position.instrument.base): position.size * position.instrument.contract_size
+        for name, made in servers.items()
+        for owner, account in made.exchange.accounts.items()
+        for symbol in made.exchange.market.instruments
+        for position in account.held(symbol)
     }
+
+
+def _take(servers: Iterable[WireServer]) -> Tally:
+    seen: list[Seen] = []
+    refused = doubled = 0
+    for made in servers:
+        counts = made.exchange.counts
+        seen += [Seen(request.came, request.kind) for request in counts.log]
+        refused += counts.refusals.total()
+        doubled += len(counts.doubled)
+        counts.clear()
+    return Tally(sorted(seen), refused, doubled)
+
+
+def _paces(server: WireServer) -> list[Pace]:
+    return [
+        Pace(window.capacity, window.seconds, {kind: window.weights.get(kind, 1) for kind in window.kinds})
+        for window in server.limits.windows
+        if window.scope == "key" and window.kinds is not None
+    ]

@@ -8,13 +8,17 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
-    """One request that arrived; ``kind`` as in ``Route``, ``at`` in monotonic seconds."""
+    """One request that arrived; ``kind`` as in ``Route``.
+
+    ``came``: when it was read off the wire, before any latency; ``at``: when it was counted. Monotonic seconds.
+    """
 
     kind: str
     method: str
     path: str
     key: str | None
     at: float
+    came: float
 
 
 @dataclass(kw_only=True)

@@ -34,6 +34,8 @@ class Call:
     key: ApiKey | None = None
     """Set once the request is authenticated, like ``owner``."""
     owner: Account | None = None
+    came: float | None = None
+    """When it was read off the wire, in monotonic seconds."""
     limited: bool = True
     """Whether rate limits count it."""
     plan: FillPlan = FILL_ALL

@@ -97,7 +97,7 @@ class Processing(ABC):
         return outcome
 
     def _count(self, call: Call) -> None:
-        counts = self.exchange.counts
+        counts, now = self.exchange.counts, self.exchange.clock.monotonic()
         counts.requests[call.kind] += 1
         counts.log.append(
             Request(
@@ -105,7 +105,8 @@ class Processing(ABC):
                 method=call.method,
                 path=call.path,
                 key=call.key_name,
-                at=self.exchange.clock.monotonic(),
+                at=now,
+                came=now if call.came is None else call.came,
             )
         )
 

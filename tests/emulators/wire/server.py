@@ -192,6 +192,7 @@ class WireServer(Processing):
             ip=request.remote or HOST,
             places=request.match_info,
             key_name=self.key_name(request.headers),
+            came=self.exchange.clock.monotonic(),
         )
 
     async def _send(self, request: web.Request, call: Call, outcome: Outcome) -> web.StreamResponse:

@@ -1,0 +1,130 @@
+"""What an order costs without the engine: ccxt's ``create_order`` at the same emulator, one alone and twenty at once.
+
+What the engine's figures exceed their goals by is partly this: the client's and the emulator's computing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import tempfile
+import time
+from dataclasses import dataclass
+from decimal import Decimal, localcontext
+from pathlib import Path
+from statistics import median
+
+from loguru import logger
+
+from bench.exchange_engine import SYMBOLS
+from bench.exchange_process import Address, Exchanges
+from te_core.api import AccountContext, MarginMode, OrderRequest, Side
+from te_core.clock import SystemClock
+from te_exchange_ccxt.connection import Connection
+from te_exchange_ccxt.venue import Venue
+from te_exchange_ccxt.wire import Row
+
+ROUNDS = 10
+NOTIONAL = Decimal(1_000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bare:
+    """Seconds: from the call to the answer of one order; to the last answer of twenty; to one order's arrival."""
+
+    one: float
+    twenty: float
+    arrival: float
+
+
+async def measure(exchange: str, latency: float) -> Bare:
+    """Send some orders."""
+    with (
+        tempfile.TemporaryDirectory(prefix="te-bench-") as folder,
+        Exchanges([exchange], accounts=1, latency=latency, lifted=True) as running,
+    ):
+        buyer = Buyer(exchange, running.addresses[exchange], Path(folder))
+        await buyer.prepare()
+        try:
+            await buyer.buy("BTCUSDT")
+            taken, arrivals = [], []
+            for _ in range(ROUNDS):
+                running.take()
+                began = time.monotonic()
+                await buyer.buy("BTCUSDT")
+                taken.append(time.monotonic() - began)
+                arrivals += [seen.came - began for seen in running.take().seen if seen.kind == "order"]
+            await asyncio.gather(*map(buyer.buy, SYMBOLS))  # connections are warm then
+            began = time.monotonic()
+            await asyncio.gather(*map(buyer.buy, SYMBOLS))
+            twenty = time.monotonic() - began
+        finally:
+            await buyer.close()
+    return Bare(one=median(taken), twenty=twenty, arrival=median(arrivals))
+
+
+class Buyer:
+    """Buys for about 1,000 USDT through the plugin's client, without its budget and without the engine."""
+
+    def __init__(self, exchange: str, address: Address, folder: Path) -> None:
+        (spec,) = importlib.import_module(f"te_exchange_{exchange}.plugin").te_exchanges()
+        keys = {
+            "url": address.url,
+            "ws_url": address.ws_url,
+            "api_key": "K1",
+            "secret": "S",
+            "streams": False,
+        }
+        words = {"passphrase": "P"} if exchange in ("blofin", "kucoin") else {}
+        context = AccountContext(
+            name="bare",
+            options=spec.settings.model_validate({**keys, **words}),
+            clock=SystemClock(),
+            log=logger,
+            state_dir=folder,
+            signal_price=lambda _: None,
+            http=lambda: None,  # type: ignore[arg-type,return-value]  # exchanges on ccxt have sessions of their own
+        )
+        venue: type[Venue] = getattr(
+            importlib.import_module(f"te_exchange_{exchange}.venue"), exchange.capitalize()
+        )
+        self._venue = venue(context.options)
+        self._link = Connection(context, self._venue)
+        self._sent = 0
+
+    async def prepare(self) -> None:
+        """Connect, and read prices."""
+        await self._link.open()
+        self._symbols = await self._link.symbols()
+        names = {symbol: str(self._market(symbol)["symbol"]) for symbol in SYMBOLS}
+        tickers = await self._venue.fetch_tickers(list(names.values()))
+        self._prices = {symbol: self._venue.price(tickers[name]) for symbol, name in names.items()}
+        self._link.exchange.purse = None
+
+    async def close(self) -> None:
+        """Disconnect."""
+        await self._link.close()
+
+    def _market(self, symbol: str) -> Row:
+        found = self._symbols.market(symbol)
+        assert found is not None
+        return found
+
+    async def buy(self, symbol: str) -> None:
+        """Send one order."""
+        self._sent += 1
+        market, price = self._market(symbol), self._prices[symbol]
+        assert price is not None
+        order = OrderRequest(
+            client_order_id=f"bare{self._sent:08d}",
+            symbol=symbol,
+            side=Side.BUY,
+            quantity=self._venue.instrument(symbol, market).round_quantity(NOTIONAL / price),
+            reduce_only=False,
+            leverage=2,
+            margin_mode=MarginMode.ISOLATED,
+            reference_price=price,
+        )
+        contracts = order.quantity / self._venue.contract_size(market)
+        with localcontext():  # ccxt changes it
+            await self._venue.create_order(order, contracts, market)

@@ -1,0 +1,268 @@
+"""The engine in this process, with accounts at emulated exchanges in another one, and rounds of alerts to it."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+import tempfile
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from loguru import logger
+
+from bench.alerts import encode
+from bench.exchange_process import Exchanges, Pace, Seen
+from te_core.api import WebhookRequest
+from te_core.clock import SystemClock
+from te_core.engine.engine import Engine
+from te_core.journal.journal import Journal
+from te_core.plugins.registry import Registry
+from te_core.settings.resolution import resolve
+from te_core.settings.schema import Settings
+
+COINS = (
+    *("BTC", "ETH", "SOL", "XRP", "ADA", "DOGE", "LTC", "BNB", "AVAX", "LINK", "DOT", "TRX", "ATOM", "UNI", "ETC"),
+    *("FIL", "NEAR", "APT", "ARB", "OP"),
+)  # fmt: skip
+SYMBOLS = tuple(f"{coin}USDT" for coin in COINS)
+TOKEN = "bench-Qm3vX8tRk1sZ6pWc9yLd4hNf"
+PATIENCE = 90.0
+WITHOUT_LIMIT = 100_000
+ASIDE = frozenset({"connect", "time", "instruments", "other"})
+"""What is not asked for the sake of an order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """What one round of alerts led to. Times are seconds from just before the first alert was handed in.
+
+    ``first`` and ``last``: until the first and last order were at the exchange. ``answered``: until the answer to the
+    last. ``chain``: how many requests, up to the last order, can have waited for each other's answers.
+    """
+
+    first: float
+    last: float
+    answered: float
+    chain: int
+    requests: Counter[str]
+    accounts: int
+    refused: int
+    at_target: bool
+
+
+class Bench:
+    """An engine with ``accounts`` accounts at each exchange that trades ``symbols``."""
+
+    def __init__(
+        self,
+        folder: Path,
+        exchanges: Exchanges,
+        *,
+        accounts: int,
+        symbols: Sequence[str],
+        streams: bool,
+        lifted: bool,
+    ) -> None:
+        self.title = f"{', '.join(exchanges.addresses)} {'with' if streams else 'without'} streams"
+        self._exchanges = exchanges
+        self._symbols = symbols
+        self._streams = streams
+        self._number = 0
+        self._clock = SystemClock()
+        self._settings = Settings.model_validate(
+            {
+                "sources": {
+                    "tv": {
+                        "plugin": "tradingview",
+                        "token": TOKEN,
+                        "symbols": {name: name for name in symbols},
+                    }
+                },
+                "accounts": {
+                    f"{name}-{number}": {
+                        "plugin": name,
+                        "url": address.url,
+                        "ws_url": address.ws_url,
+                        "api_key": f"K{number}",
+                        "secret": "S",
+                        "streams": streams,
+                        "concurrency": len(SYMBOLS),
+                        **({"passphrase": "P"} if name in ("blofin", "kucoin") else {}),
+                        **({"rate_limits": _lifted(name)} if lifted else {}),
+                    }
+                    for name, address in exchanges.addresses.items()
+                    for number in range(1, accounts + 1)
+                },
+                "symbols": {name: {"leverage": 2, "weights": {"tv": "0.4"}} for name in symbols},
+                "limits": {"orders_per_minute": 1_000_000},
+            }
+        )
+        self._journal = Journal.open(
+            folder / "journal.sqlite3", clock=self._clock, new_id=lambda: folder.name
+        )
+        self.registry = Registry()
+        self.engine = Engine(
+            journal=self._journal, registry=self.registry, clock=self._clock, log=logger, state_dir=folder
+        )
+
+    @property
+    def paces(self) -> list[Pace]:
+        """The limits per key of all exchanges."""
+        return [pace for address in self._exchanges.addresses.values() for pace in address.paces]
+
+    async def start(self) -> None:
+        """Start; with streams, wait until they are relied on."""
+        await self.registry.ensure(self._settings.plugins_in_use())
+        await self.engine.start(resolve(self._settings, self.registry))
+        await self._until(lambda: self.engine.readiness()["ready"], "the accounts")
+        await self.rest()
+
+    async def stop(self) -> None:
+        """Stop everything."""
+        await self.engine.stop()
+        self._journal.close()
+
+    async def rest(self, seconds: float = 0.3) -> None:
+        """Let the background come to rest: what is still read, and what streams still have to tell."""
+        await asyncio.sleep(seconds)
+        if self._streams:
+            await self._until(self._relied_on, "the streams")
+
+    def _relied_on(self) -> bool:
+        """Tell whether every account answers from what it was pushed, as far as it can be."""
+        for runner in self.engine.accounts.values():
+            live = getattr(runner.account, "_live", None)
+            if live is None or live.positions() is None:
+                return False
+            kinds = live.memory.feeds
+            if "tickers" in kinds and not live.memory.prices_live(self._symbols, self._clock.monotonic()):
+                return False
+            if (
+                "balance" in kinds
+                and runner.worker.settings.account.plugin != "mexc"
+                and live.equity() is None
+            ):
+                return False
+        return True
+
+    async def _until(self, done: Any, what: str) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not done():
+            if time.monotonic() > deadline:
+                raise SystemExit(f"waited {PATIENCE:g} s for {what}: {self.engine.readiness()}")
+            await asyncio.sleep(0.02)
+
+    async def alert(self, size: str, leverage: int = 2, *, symbols: Sequence[str] = ()) -> Round:
+        """Send an alert per symbol at once, wait until all is confirmed, and count."""
+        requests = [self._request(symbol, size, leverage) for symbol in symbols or self._symbols]
+        self._exchanges.take()
+        began = time.monotonic()
+        for answer in await asyncio.gather(*(self.engine.on_webhook("tv", one) for one in requests)):
+            if answer.status != 200:
+                raise SystemExit(f"an alert was refused: {json.dumps(dict(answer.body))}")
+        await self._settled(began)
+        found = self._exchanges.take()
+        orders = [seen.came - began for seen in found.seen if seen.kind == "order"]
+        return Round(
+            first=orders[0],
+            last=orders[-1],
+            answered=orders[-1] + self._exchanges.latency,
+            chain=chain([seen for seen in found.seen if seen.kind not in ASIDE], self._exchanges.latency),
+            requests=Counter(seen.kind for seen in found.seen if seen.kind not in ASIDE),
+            accounts=len(self.engine.accounts),
+            refused=found.refused + found.doubled,
+            at_target=self._at_target(),
+        )
+
+    def _request(self, symbol: str, size: str, leverage: int) -> WebhookRequest:
+        self._number += 1
+        direction = "short" if size.startswith("-") else "long"
+        body = {
+            "symbol": symbol,
+            "direction": direction,
+            "action": "sell" if direction == "short" else "buy",
+            "size": f"{size.removeprefix('-')}/100",
+            "leverage": str(leverage),
+            "event_id": f"event-{self._number}",  # the same message again would be a redelivery, and do nothing
+        }
+        return WebhookRequest(
+            method="POST",
+            tail=(TOKEN,),
+            query={},
+            headers={"content-type": "application/json"},
+            body=encode(body),
+            client="127.0.0.1",
+            received_at=self._clock.now(),
+        )
+
+    async def _settled(self, began: float) -> None:
+        while True:
+            await asyncio.sleep(0.01)
+            states = [s for runner in self.engine.accounts.values() for s in runner.worker.states.values()]
+            if all(state.confirmed and state.task is None for state in states):
+                return
+            if time.monotonic() > began + PATIENCE:
+                missing = {state.symbol: state.reason for state in states if not state.confirmed}
+                raise SystemExit(f"not at target after {PATIENCE:g} s: {missing}")
+
+    def _at_target(self) -> bool:
+        """Compare what the exchanges' own books say with the goals."""
+        held = self._exchanges.held()
+        for name, runner in self.engine.accounts.items():
+            exchange, _, number = name.partition("-")
+            owner = "main" if number == "1" else f"account-{number}"
+            for symbol, state in runner.worker.states.items():
+                have = held.get((exchange, owner, symbol.removesuffix("USDT")), 0)
+                if state.goal is None or abs(have - state.goal.quantity) > state.goal.quantity_step:
+                    return False
+        return True
+
+
+def chain(seen: Sequence[Seen], latency: float) -> int:
+    """Count the longest row of requests, up to the last order, of which each can have waited for the one before.
+
+    It is what no load on the machine changes: a request that another one waits for adds one.
+    """
+    last = max((number for number, one in enumerate(seen) if one.kind == "order"), default=-1)
+    length, free = 0, float("-inf")
+    for one in seen[: last + 1]:
+        if one.came >= free:
+            length, free = length + 1, one.came + latency
+    return length
+
+
+def _lifted(exchange: str) -> Mapping[str, int]:
+    plugin = importlib.import_module(f"te_exchange_{exchange}.plugin")
+    (spec,) = plugin.te_exchanges()
+    return {window.name: WITHOUT_LIMIT for window in spec.settings.windows if not window.per_address}
+
+
+@asynccontextmanager
+async def bench(
+    exchanges: Sequence[str],
+    *,
+    latency: float,
+    accounts: int = 1,
+    symbols: Sequence[str] = SYMBOLS[:1],
+    streams: bool,
+    lifted: bool = False,
+) -> AsyncIterator[Bench]:
+    """Run emulators and an engine. ``lifted``: without limits per key, on both sides."""
+    with (
+        tempfile.TemporaryDirectory(prefix="te-bench-") as folder,
+        Exchanges(exchanges, accounts=accounts, latency=latency, lifted=lifted) as running,
+    ):
+        made = Bench(
+            Path(folder), running, accounts=accounts, symbols=symbols, streams=streams, lifted=lifted
+        )
+        try:
+            await made.start()
+            yield made
+        finally:
+            await made.stop()
