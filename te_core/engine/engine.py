@@ -189,6 +189,7 @@ class Engine:
             limits=combine(settings.limits, section.limits),
             engine=settings.engine,
             enabled=section.enabled,
+            symbols=tuple(settings.symbols),
         )
         runner = self.accounts.get(name)
         if runner is None:

@@ -22,12 +22,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerSettings:
-    """What the operator says of an account. A disabled one only reduces."""
+    """What the operator says of an account. A disabled one only reduces. ``symbols``: those that may get a target."""
 
     account: AccountSettings
     limits: Limits
     engine: EngineSettings
     enabled: bool
+    symbols: tuple[str, ...] = ()
 
 
 class Targets:

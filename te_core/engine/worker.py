@@ -74,6 +74,7 @@ class AccountWorker:
         self._resync = Resync(outages)
         self._bell = asyncio.Event()
         self._wanted = True
+        self._acquainted = False
         self._stopping = False
         self._next_resync = 0.0
         self._paused_until = 0.0
@@ -101,6 +102,7 @@ class AccountWorker:
 
     def configure(self, settings: WorkerSettings) -> None:
         """Take changed settings of the account, its limits or the engine, without touching what is under way."""
+        self._acquainted = self._acquainted and settings.symbols == self.settings.symbols
         self._targets.configure(settings)
         self._slots = asyncio.Semaphore(settings.account.concurrency)
         self.wake()
@@ -125,7 +127,7 @@ class AccountWorker:
             enabled=lambda: self.settings.enabled,
             stopping=lambda: self._stopping,
         )
-        self._fatal, self._around = None, around
+        self._fatal, self._around, self._acquainted = None, around, False
         self.wake()
         try:
             while True:
@@ -206,6 +208,11 @@ class AccountWorker:
             if state.open and state.task is None:
                 self._start(state, partial(settle_open, around, state))
         symbols = [state.symbol for state in self.states.values() if state.wanted]
+        if (
+            not self._acquainted
+        ):  # the account gets to know all symbols, so that the first signal of one need not wait
+            self._acquainted = True
+            symbols = list(dict.fromkeys([*symbols, *self.settings.symbols]))
         snapshot = await self._read(around, symbols)
         if isinstance(snapshot.holdings, Unknown):
             return

@@ -52,13 +52,19 @@ class Desk:
         self.start()
 
     def make_settings(
-        self, *, enabled: bool = True, limits: LimitSettings | None = None, **keys: Any
+        self,
+        *,
+        enabled: bool = True,
+        limits: LimitSettings | None = None,
+        symbols: tuple[str, ...] = (),
+        **keys: Any,
     ) -> WorkerSettings:
         return WorkerSettings(
             account=AccountSettings(plugin="fake", **keys),
             limits=combine(GlobalLimitSettings(), limits) if limits else Limits(),
             engine=EngineSettings(),
             enabled=enabled,
+            symbols=symbols,
         )
 
     def start(self) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 
+import pytest
+
+from te_core.api import Known
 from te_core.testing.fake_account import FakeAccount
 from tests.engine.desk import Desk
 
@@ -41,6 +44,33 @@ async def test_a_flat_account_with_one_changed_symbol_needs_few_requests(
     order = account.calls.index("order")
     assert sorted(account.calls[:order]) == ["equity", "positions", "prices"]
     assert account.calls[order + 1 :] == ["positions"]
+
+
+async def test_an_account_gets_to_know_all_symbols_when_it_connects(
+    open_desk: Open, account: FakeAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that streams follow their prices, and the first signal of one is not the first to ask for it."""
+    asked: list[list[str]] = []
+    prices = account.prices
+
+    async def noting(symbols: Sequence[str]) -> Known[Mapping[str, Decimal]]:
+        asked.append(list(symbols))
+        return await prices(symbols)
+
+    monkeypatch.setattr(account, "prices", noting)
+    desk = open_desk(symbols=("BTCUSDT", "ETHUSDT"))
+    await desk.go(1)
+    assert asked == [["BTCUSDT", "ETHUSDT"]]
+    account.calls.clear()
+    await desk.want("ETHUSDT", "0.1")
+    assert asked[1:] == [["ETHUSDT"]], "and later only what is wanted"
+    assert "instruments" not in account.calls
+    desk.configure(symbols=("BTCUSDT", "ETHUSDT", "SOLUSDT"))
+    await desk.go(1)
+    assert asked[2:] == [["ETHUSDT", "BTCUSDT", "SOLUSDT"]]
+    await desk.restart()
+    await desk.go(1)
+    assert asked[3:] == [["ETHUSDT", "BTCUSDT", "SOLUSDT"]], "a new connection knows nothing"
 
 
 async def test_a_flip_closes_with_reduce_only_before_it_opens(open_desk: Open, account: FakeAccount) -> None:
