@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Annotated, ClassVar
 
@@ -10,7 +10,7 @@ from pydantic import Field
 
 from te_core.api import Capabilities, ExchangeSpec, hookimpl
 from te_exchange_blofin.venue import Blofin
-from te_exchange_ccxt.base import CcxtOptions, account_factory
+from te_exchange_ccxt.base import CcxtOptions, Window, account_factory
 
 
 class BlofinOptions(CcxtOptions):
@@ -23,6 +23,7 @@ class BlofinOptions(CcxtOptions):
     credentials: ClassVar[tuple[str, ...]] = ("api_key", "secret", "password")
     tests: ClassVar[tuple[str, ...]] = ("demo",)
     title: ClassVar[str] = "BloFin"
+    windows: ClassVar[Sequence[Window]] = Blofin.windows
 
     broker_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9]{0,16}$")] | None = None
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 from te_core.api import Capabilities, ExchangeSpec, hookimpl
 from te_exchange_bybit.venue import Bybit
-from te_exchange_ccxt.base import CcxtOptions, account_factory
+from te_exchange_ccxt.base import CcxtOptions, Window, account_factory
 
 
 class BybitOptions(CcxtOptions):
     """What ``[accounts.<name>]`` with ``plugin = "bybit"`` may say."""
 
     title: ClassVar[str] = "Bybit"
+    windows: ClassVar[Sequence[Window]] = Bybit.windows
     tests: ClassVar[tuple[str, ...]] = ("testnet", "demo")
 
 

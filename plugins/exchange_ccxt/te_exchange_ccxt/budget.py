@@ -118,8 +118,8 @@ class Schedule:
         self._waiting: dict[Priority, dict[Ticket, None]] = {priority: {} for priority in Priority}
 
     def open(self, key: Key, window: Window) -> None:
-        """Make a window known; a known one stays as it is."""
-        self._tallies.setdefault(key, Tally(window))
+        """Make a window known; of a known one only its size is taken over, not what was spent in it."""
+        self._tallies.setdefault(key, Tally(window)).window = window
 
     def ask(self, ticket: Ticket) -> None:
         """Put a request into the queue."""

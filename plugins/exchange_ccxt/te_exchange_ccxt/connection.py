@@ -57,7 +57,9 @@ class Connection:
         identity = "|".join((venue.exchange_id, *sorted(addresses(self._exchange))))
         self._shared = shared(identity, self._context.clock, self._context.log)
         owner = fingerprint(venue.options.secret_of("api_key"))
-        self._purse = self._exchange.purse = self._shared.budget.share(venue.windows, owner)
+        self._purse = self._exchange.purse = self._shared.budget.share(
+            venue.options.granted(venue.windows), owner
+        )
         await self._adjust_clock()
         await self.symbols()
         await self.ask("checking the account", venue.check)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, SecretStr
 
 from te_core.api import ConfigError, OrderRequest
+from te_exchange_ccxt.budget import Window
 from te_exchange_ccxt.options import CcxtOptions
 from te_exchange_ccxt.trouble import Trouble
 from te_exchange_ccxt.venue import Venue
@@ -37,6 +39,7 @@ class GenericOptions(CcxtOptions):
 
     credentials: ClassVar[tuple[str, ...]] = ()
     tests: ClassVar[tuple[str, ...]] = ("testnet", "demo")
+    windows: ClassVar[Sequence[Window]] = Venue.windows
 
     exchange: Annotated[str, Field(pattern=r"^[a-z0-9]+$")]
     wallet_address: str | None = None

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, SecretStr, field_validator, model_validator
+
+from te_exchange_ccxt.budget import Window
 
 Test = Literal["testnet", "demo"]
 
@@ -17,7 +20,8 @@ class CcxtOptions(BaseModel):
     ``test``: trade at the exchange's test host instead of the real one. ``url`` and ``ws_url`` point the account
     at another server; one outside this machine gets the keys' signatures, so it needs ``allow_other_hosts``.
     ``settle``: the coin that profits are paid in. ``streams``: follow the account over WebSocket, which saves the
-    reads before an order.
+    reads before an order. ``rate_limits``: what the exchange grants this key instead of the ordinary limits, by the
+    name of a window and in requests (or units) per that window's period.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -27,6 +31,8 @@ class CcxtOptions(BaseModel):
     tests: ClassVar[tuple[str, ...]] = ()
     """Test hosts that the exchange has."""
     title: ClassVar[str] = "this exchange"
+    windows: ClassVar[Sequence[Window]] = ()
+    """The exchange's ordinary limits: ``rate_limits`` may set those per key, while an address has what it has."""
 
     api_key: SecretStr | None = None
     secret: SecretStr | None = None
@@ -37,6 +43,7 @@ class CcxtOptions(BaseModel):
     allow_other_hosts: bool = False
     settle: Annotated[str, Field(pattern=r"^[A-Z]{3,6}$")] = "USDT"
     streams: bool = True
+    rate_limits: Mapping[str, PositiveInt] = Field(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod
@@ -57,6 +64,22 @@ class CcxtOptions(BaseModel):
     @classmethod
     def _ws(cls, value: str | None) -> str | None:
         return _address(value, ("ws", "wss"))
+
+    @field_validator("rate_limits")
+    @classmethod
+    def _known_limits(cls, value: Mapping[str, int]) -> Mapping[str, int]:
+        own = {window.name: window for window in cls.windows if not window.per_address}
+        for name in value:
+            if name not in own:
+                told = ", ".join(f"{w.name} ({w.capacity} in {w.period:g} s)" for w in own.values())
+                raise ValueError(
+                    f"{cls.title} grants a key no limit named {name!r}; there is: {told or 'none'}"
+                )
+        return value
+
+    def granted(self, windows: Sequence[Window]) -> Sequence[Window]:
+        """Give the limits that hold for this account's key, where the exchange's ordinary ones are ``windows``."""
+        return [w._replace(capacity=self.rate_limits.get(w.name, w.capacity)) for w in windows]
 
     @model_validator(mode="after")
     def _usable(self) -> Self:

@@ -133,6 +133,19 @@ async def test_keys_have_windows_of_their_own_and_share_those_of_the_address() -
     assert loop.time() == pytest.approx(5)
 
 
+async def test_a_changed_limit_holds_from_then_on_and_forgets_nothing() -> None:
+    shared, _ = budget()
+    loop = asyncio.get_running_loop()
+    with priority(Priority.INCREASE):
+        ordinary = shared.share((ORDERS,), "a")
+        await asyncio.gather(*(take(ordinary, {"orders": 1}) for _ in range(10)))
+        granted = shared.share((ORDERS._replace(capacity=15),), "a")
+        await asyncio.gather(*(take(granted, {"orders": 1}) for _ in range(5)))
+        assert loop.time() == 0
+        await take(granted, {"orders": 1})
+    assert loop.time() == pytest.approx(1)
+
+
 async def test_a_cancelled_request_costs_nothing() -> None:
     shared, _ = budget()
     purse = shared.share((ORDERS,), "a")

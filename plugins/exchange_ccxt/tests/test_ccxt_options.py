@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from te_exchange_ccxt.budget import Window
 from te_exchange_ccxt.generic import GenericOptions
 from te_exchange_ccxt.options import CcxtOptions
 
@@ -15,6 +16,11 @@ class Strict(CcxtOptions):
     credentials = ("api_key", "secret", "password")
     tests = ("demo",)
     title = "Acme"
+    windows = (
+        Window("orders", 10, 1.0),
+        Window("reads", 50, 1.0),
+        Window("address", 600, 5.0, per_address=True),
+    )
 
 
 def refusal(**options: object) -> str:
@@ -83,3 +89,20 @@ def test_any_exchange_is_named_by_ccxts_id() -> None:
         GenericOptions.model_validate({**KEYS, "exchange": "../okx"})
     with pytest.raises(ValidationError):
         GenericOptions.model_validate(KEYS)
+
+
+def test_limits_of_the_key_are_what_the_exchange_grants_it() -> None:
+    options = Strict.model_validate({**KEYS, "passphrase": "p", "rate_limits": {"orders": 40}})
+    assert [window.capacity for window in options.granted(Strict.windows)] == [40, 50, 600]
+
+
+@pytest.mark.parametrize("name", ["order", "address"])
+def test_a_limit_that_a_key_cannot_have_is_refused(name: str) -> None:
+    text = refusal(rate_limits={name: 40})
+    assert f"Acme grants a key no limit named '{name}'" in text
+    assert "there is: orders (10 in 1 s), reads (50 in 1 s)" in text
+
+
+@pytest.mark.parametrize("value", [0, -1, 1.5, "many"])
+def test_a_limit_is_a_whole_number_above_zero(value: object) -> None:
+    assert "rate_limits" in refusal(rate_limits={"orders": value})

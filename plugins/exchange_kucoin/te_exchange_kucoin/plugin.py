@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import ClassVar
 
 from te_core.api import Capabilities, ExchangeSpec, hookimpl
-from te_exchange_ccxt.base import CcxtOptions, account_factory
+from te_exchange_ccxt.base import CcxtOptions, Window, account_factory
 from te_exchange_kucoin.venue import Kucoin
 
 
@@ -15,6 +15,7 @@ class KucoinOptions(CcxtOptions):
     """What ``[accounts.<name>]`` with ``plugin = "kucoin"`` may say."""
 
     title: ClassVar[str] = "KuCoin Futures"
+    windows: ClassVar[Sequence[Window]] = Kucoin.windows
     credentials: ClassVar[tuple[str, ...]] = ("api_key", "secret", "password")
 
 

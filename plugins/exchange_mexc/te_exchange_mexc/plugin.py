@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import ClassVar, Literal
 
 from te_core.api import Capabilities, ExchangeSpec, hookimpl
-from te_exchange_ccxt.base import CcxtOptions, account_factory
+from te_exchange_ccxt.base import CcxtOptions, Window, account_factory
 from te_exchange_mexc.venue import Mexc
 
 
@@ -15,6 +15,7 @@ class MexcOptions(CcxtOptions):
     """What ``[accounts.<name>]`` with ``plugin = "mexc"`` may say."""
 
     title: ClassVar[str] = "MEXC"
+    windows: ClassVar[Sequence[Window]] = Mexc.windows
 
     market_order_type: Literal[5, 6] = 5
     """By MEXC's documentation 5 is "market" and 6, which other clients send, "convert to the current price"."""
