@@ -49,13 +49,23 @@ class Publish(Protocol):
         ...
 
 
+class RecordEvent(Protocol):
+    """Keep an event of this source in the journal: ``kind`` is a word, ``text`` says it to the operator."""
+
+    def __call__(self, kind: str, text: str, *, symbol: str | None = None) -> None:
+        """Keep it; does not wait until it is durable."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceContext(Generic[Options]):
     """Everything a source instance may use.
 
-    ``symbols`` maps the source's spellings to the engine's. ``latest`` gives the newest current signal of an
-    engine symbol, including one that is still being written. ``quarantine`` keeps refused input (bounded).
-    ``http`` gives the engine's shared client session. ``state_dir`` belongs to this instance alone.
+    ``symbols`` maps the source's spellings to the engine's. ``latest`` gives the newest current signal of an engine
+    symbol, including one that is still being written; ``arrived`` the one that came last, current or superseded
+    (after a restart, superseded ones of the last 10 minutes). ``quarantine`` keeps refused input (bounded),
+    ``record`` what else should be findable afterwards. ``http`` gives the engine's shared client session.
+    ``state_dir`` belongs to this instance alone.
     """
 
     name: str
@@ -66,7 +76,9 @@ class SourceContext(Generic[Options]):
     state_dir: Path
     publish: Publish
     latest: Callable[[str], Signal | None]
+    arrived: Callable[[str], Signal | None]
     quarantine: Callable[[QuarantinedInput], None]
+    record: RecordEvent
     http: Callable[[], ClientSession]
 
 

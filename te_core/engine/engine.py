@@ -77,7 +77,8 @@ class Engine:
     async def start(self, resolved: Resolved) -> None:
         """Take what the journal remembers, then start what the settings ask for."""
         since = self._clock.now() - LONGEST_DEDUPE
-        self.intake.restore(self._memory.signals, self._journal.deliveries(since))
+        remembered = (*self._memory.signals, *self._journal.superseded(since))
+        self.intake.restore(remembered, self._journal.deliveries(since))
         await self.apply(resolved)
 
     async def stop(self) -> None:
@@ -135,7 +136,9 @@ class Engine:
             state_dir=self._folder("sources", name),
             publish=self.intake.publish,
             latest=partial(self.intake.latest, name),
+            arrived=partial(self.intake.arrived, name),
             quarantine=self._quarantine,
+            record=partial(self._source_event, name),
             http=self._http,
         )
         runner.start(key, spec, context)
@@ -242,6 +245,9 @@ class Engine:
     def record(self, event: Event) -> None:
         """Keep an event in the journal."""
         self._journal.append(event).add_done_callback(lambda future: future.cancelled() or future.exception())
+
+    def _source_event(self, source: str, kind: str, text: str, *, symbol: str | None = None) -> None:
+        self.record(Event(at=self._clock.now(), kind=kind, text=text, source=source, symbol=symbol))
 
     def _quarantine(self, refused: QuarantinedInput) -> None:
         self._journal.append(refused).add_done_callback(

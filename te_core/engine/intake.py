@@ -31,16 +31,19 @@ class Intake:
         self._clock = clock
         self._on_change = on_change
         self._latest: dict[tuple[str, str], Signal] = {}
+        self._arrived: dict[tuple[str, str], Signal] = {}
         self._in_force: dict[str, dict[str, Signal]] = {}
         self._prices: dict[str, Known[Decimal]] = {}
         self._deliveries: dict[tuple[str, str], _Delivery] = {}
         self._by_age: deque[tuple[datetime, tuple[str, str]]] = deque()
 
     def restore(self, signals: Iterable[Signal], deliveries: Mapping[tuple[str, str], datetime]) -> None:
-        """Take what the journal remembers."""
+        """Take what the journal remembers: the current signals, then those that came after them and were superseded."""
         for signal in signals:
-            self._latest[signal.source, signal.symbol] = signal
-            self._put_in_force(signal)
+            self._arrived[signal.source, signal.symbol] = signal
+            if signal.current:
+                self._latest[signal.source, signal.symbol] = signal
+                self._put_in_force(signal)
         for key, received_at in sorted(deliveries.items(), key=lambda item: item[1]):
             self._deliveries[key] = _Delivery(received_at=received_at, kept=None)
             self._by_age.append((received_at, key))
@@ -56,6 +59,10 @@ class Intake:
     def latest(self, source: str, symbol: str) -> Signal | None:
         """Give the newest current signal, one that is still being written included."""
         return self._latest.get((source, symbol))
+
+    def arrived(self, source: str, symbol: str) -> Signal | None:
+        """Give the signal that came last, superseded or not, one that is still being written included."""
+        return self._arrived.get((source, symbol))
 
     def price(self, symbol: str) -> Known[Decimal] | None:
         """Give the newest price that any signal stated."""
@@ -79,6 +86,7 @@ class Intake:
 
     def _keep(self, signal: Signal, key: tuple[str, str] | None) -> Awaitable[Publication]:
         kept = self._journal.append(signal)
+        self._arrived[signal.source, signal.symbol] = signal
         if signal.current:
             self._latest[signal.source, signal.symbol] = signal
         if key is not None:
@@ -114,12 +122,14 @@ class Intake:
         """What was not kept never happened."""
         if key is not None:
             self._deliveries.pop(key, None)
-        if self._latest.get((signal.source, signal.symbol)) is signal:
-            former = self._in_force.get(signal.symbol, {}).get(signal.source)
+        former = self._in_force.get(signal.symbol, {}).get(signal.source)
+        for known in (self._latest, self._arrived):
+            if known.get((signal.source, signal.symbol)) is not signal:
+                continue
             if former is None:
-                del self._latest[signal.source, signal.symbol]
+                del known[signal.source, signal.symbol]
             else:
-                self._latest[signal.source, signal.symbol] = former
+                known[signal.source, signal.symbol] = former
 
     def _put_in_force(self, signal: Signal) -> None:
         self._in_force.setdefault(signal.symbol, {})[signal.source] = signal

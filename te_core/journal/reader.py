@@ -58,6 +58,17 @@ class JournalReader:
         with self._snapshot() as connection:
             return {(source, delivery): at for source, delivery, at in connection.execute(wanted)}
 
+    def superseded(self, since: datetime) -> Sequence[Signal]:
+        """Give the signals received from ``since`` on that came after the one in force and did not take over."""
+        wanted = (
+            _columns(Signal, signals)
+            .join_from(latest_signals, signals, _after_latest)
+            .where(signals.c.received_at >= since)
+            .order_by(signals.c.number)
+        )
+        with self._snapshot() as connection:
+            return _all(connection, Signal, wanted)
+
     def signals(
         self, limit: int, *, source: str | None = None, symbol: str | None = None
     ) -> Sequence[Signal]:
@@ -135,6 +146,11 @@ _last_step = (
     .order_by(intents.c.step.desc())
     .limit(1)
     .scalar_subquery()
+)
+_after_latest = and_(
+    latest_signals.c.source == signals.c.source,
+    latest_signals.c.symbol == signals.c.symbol,
+    latest_signals.c.number < signals.c.number,
 )
 LATEST = (
     _columns(Signal, signals)

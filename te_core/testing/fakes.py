@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from te_core.clock import Clock
 from te_core.contracts.source import Publication, SourceContext
 from te_core.contracts.webhook import WebhookRequest
+from te_core.model.event import Event
 from te_core.model.signal import QuarantinedInput, Signal
 from te_core.testing.virtual_clock import VirtualClock
 
@@ -39,7 +40,9 @@ class SourceRecorder:
         self.failure: Exception | None = None
         self.published: list[Signal] = []
         self.quarantined: list[QuarantinedInput] = []
+        self.events: list[Event] = []
         self.current: dict[str, Signal] = {}
+        self.arrived: dict[str, Signal] = {}
         self._deliveries: dict[str, datetime] = {}
 
     def context(
@@ -60,7 +63,9 @@ class SourceRecorder:
             state_dir=state_dir or Path(),
             publish=self.publish,
             latest=self.current.get,
+            arrived=self.arrived.get,
             quarantine=self.quarantined.append,
+            record=self._record,
             http=_no_http,
         )
 
@@ -74,6 +79,9 @@ class SourceRecorder:
         """Give the depth of the newest current signal of every symbol."""
         return {symbol: signal.depth for symbol, signal in self.current.items()}
 
+    def _record(self, kind: str, text: str, *, symbol: str | None = None) -> None:
+        self.events.append(Event(at=self.clock.now(), kind=kind, text=text, symbol=symbol))
+
     def _take(self, signal: Signal, dedupe_for: timedelta | None) -> Publication:
         seen = self._deliveries.get(signal.delivery_id or "")
         if seen is not None and dedupe_for is not None and signal.received_at - seen <= dedupe_for:
@@ -81,6 +89,7 @@ class SourceRecorder:
         if signal.delivery_id is not None:
             self._deliveries[signal.delivery_id] = signal.received_at
         self.published.append(signal)
+        self.arrived[signal.symbol] = signal
         if not signal.current:
             return Publication.SUPERSEDED
         self.current[signal.symbol] = signal

@@ -196,7 +196,7 @@ async def test_a_signal_is_in_force_only_when_it_is_durable(
             await trader.say("tv", "1", delivery_id="x", dedupe_for=timedelta(seconds=30))
         await asyncio.sleep(60)
         assert trader.held() == 0
-        assert trader.sources["tv"].latest("BTCUSDT") is None
+        assert trader.sources["tv"].latest("BTCUSDT") is trader.sources["tv"].arrived("BTCUSDT") is None
         monkeypatch.undo()
         again = await trader.say("tv", "1", delivery_id="x", dedupe_for=timedelta(seconds=30))
         assert again is Publication.ACCEPTED
@@ -241,6 +241,8 @@ async def test_a_superseded_signal_is_recorded_and_changes_nothing(tmp_path: Pat
     async with running(tmp_path, trader) as run:
         await trader.say("tv", "1")
         assert await trader.say("tv", "-1", current=False, rule="sequence") is Publication.SUPERSEDED
+        latest, arrived = (getattr(trader.sources["tv"], name)("BTCUSDT") for name in ("latest", "arrived"))
+        assert (latest.depth, arrived.depth) == (D(1), D(-1))
         await asyncio.sleep(2)
         assert trader.held() == D("0.1")
         assert len(run.journal.signals(10)) == 2

@@ -227,6 +227,22 @@ async def test_deliveries_tell_what_was_received_since_a_time(tmp_path: Path) ->
     again.close()
 
 
+async def test_what_came_after_the_signal_in_force_and_was_superseded_is_remembered(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path)
+    second = timedelta(seconds=1)
+    late = signal(received_at=NOW + second, current=False)
+    await journal.append(
+        signal(received_at=NOW - second, current=False),
+        signal(received_at=NOW),
+        late,
+        signal("other", received_at=NOW + second, current=False),
+        signal("other", received_at=NOW + 2 * second),
+    )
+    assert journal.superseded(NOW) == [late]
+    assert journal.superseded(NOW + 2 * second) == []
+    journal.close()
+
+
 async def test_the_journal_id_is_made_once(tmp_path: Path) -> None:
     first = open_journal(tmp_path)
     first.close()

@@ -13,6 +13,7 @@ from te_signals_tradingview import moment, tokens
 from te_signals_tradingview.credentials import hide
 from te_signals_tradingview.number import number, quoted
 from te_signals_tradingview.payload import Payload
+from te_signals_tradingview.position import NAMES, SIDES, Stance
 from te_signals_tradingview.size import Direction, depth
 
 _LONGEST = 200
@@ -22,6 +23,8 @@ _LARGEST_PRICE = Decimal("1e12")
 _READ = frozenset(
     {"symbol", "direction", "action", "size", "leverage", "price", "signal_seq", "event_id", tokens.FIELD}
 )
+_STANCE = {side: Stance(side) for side in NAMES}
+_STANCES = frozenset({"market_position_size", "prev_market_position", "prev_market_position_size"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +32,9 @@ class Message:
     """What an alert says, and when it reached us (our clock).
 
     ``symbol`` in the sender's spelling; ``depth`` -1 … 1; ``time`` None where none is stated that can be read.
+    ``clock``: the field that said when the alert fired; None where nothing did. ``flat``: it says so.
+    ``stance`` and ``came_from``: the strategy's position after and before its order, the latter None where unstated.
+    ``closes``: 1 or -1 for an alert that closes a position of that side only. ``product``: whose format it is in.
     ``extra``: fields that mean nothing here, for the record; ``dropped``: how many of them were too long to keep.
     """
 
@@ -40,19 +46,42 @@ class Message:
     sequence: str | None = None
     event_id: str | None = None
     time: datetime | None = None
+    clock: str | None = None
+    flat: bool = False
+    stance: Stance = Stance(0)  # noqa: RUF009 - frozen
+    came_from: Stance | None = None
+    closes: int = 0
+    product: str = ""
     extra: Payload = field(default_factory=dict)
     dropped: int = 0
 
 
-def read_message(payload: Payload, *, received_at: datetime, extra_limit: int) -> Message:
-    """Read a payload. Raises ``SignalRejected`` naming the first name that is wrong."""
+def read_message(
+    payload: Payload,
+    *,
+    received_at: datetime,
+    extra_limit: int,
+    share: Decimal | None = None,
+    closes: int = 0,
+    product: str = "",
+) -> Message:
+    """Read a payload. Raises ``SignalRejected`` naming the first name that is wrong.
+
+    ``share``: the size of a position that states none. ``closes``, ``product``: what is known of a translated message.
+    """
     symbol = _symbol(payload)
     direction = _direction(payload)
     said_at, time_field = _time(payload, received_at)
-    extra, dropped = _extra(payload, time_field, extra_limit)
+    clock = time_field if time_field in moment.FIRED else None
+    if said_at is not None and clock is not None:
+        _refuse_late(payload, said_at, received_at)
+    wanted = _depth(payload, direction, share)
+    came_from = Stance.read(payload.get("prev_market_position"), payload.get("prev_market_position_size"))
+    read = _READ if came_from is None else _READ | _STANCES
+    extra, dropped = _extra(payload, read, time_field, extra_limit)
     return Message(
         symbol=symbol,
-        depth=depth(_unless_flat(payload, "size", direction), direction, _action(payload)),
+        depth=wanted,
         received_at=received_at,
         leverage=_amount(
             _unless_flat(payload, "leverage", direction), "leverage", Decimal(0), _LARGEST_LEVERAGE
@@ -61,6 +90,12 @@ def read_message(payload: Payload, *, received_at: datetime, extra_limit: int) -
         sequence=_text(payload, "signal_seq"),
         event_id=_text(payload, "event_id"),
         time=said_at,
+        clock=clock,
+        flat=direction is Direction.FLAT if direction is not None else wanted == 0,
+        stance=_stance(payload, direction, wanted) if came_from is not None else _side(direction, wanted),
+        came_from=came_from,
+        closes=closes,
+        product=product,
         extra=extra,
         dropped=dropped,
     )
@@ -106,6 +141,37 @@ def _action(payload: Payload) -> str | None:
     return text.lower() if text is not None else None
 
 
+def _depth(payload: Payload, direction: Direction | None, share: Decimal | None) -> Decimal:
+    size = _unless_flat(payload, "size", direction)
+    if size is None and share is not None and direction is not None:
+        return SIDES[direction] * share
+    return depth(size, direction, _action(payload))
+
+
+def _side(direction: Direction | None, wanted: Decimal) -> Stance:
+    return _STANCE[SIDES[direction] if direction is not None else (wanted > 0) - (wanted < 0)]
+
+
+def _stance(payload: Payload, direction: Direction | None, wanted: Decimal) -> Stance:
+    side = NAMES[_side(direction, wanted).side]
+    return Stance.read(side, payload.get("market_position_size")) or Stance(0)
+
+
+def _refuse_late(payload: Payload, said_at: datetime, received_at: datetime) -> None:
+    """Raise ``SignalRejected`` for a message that came later than it says it may."""
+    name = "max_lag" if "max_lag" in payload else "maxLag"
+    text = _text(payload, name)
+    if text is None:
+        return
+    late = (received_at - said_at).total_seconds()
+    if late > number(text, name):
+        raise SignalRejected(
+            f"it fired {late:.0f} s ago, and says that it may be {quoted(text)} s old",
+            field=name,
+            hint="nothing to do: the sender wants late alerts dropped",
+        )
+
+
 def _unless_flat(payload: Payload, name: str, direction: Direction | None) -> str | None:
     """Do not even look at what an exit does not need: nothing in it shall keep us in a position."""
     return None if direction is Direction.FLAT else _text(payload, name)
@@ -136,13 +202,13 @@ def _time(payload: Payload, received_at: datetime) -> tuple[datetime | None, str
     return None, ""
 
 
-def _extra(payload: Payload, time_field: str, limit: int) -> tuple[Payload, int]:
+def _extra(payload: Payload, read: frozenset[str], time_field: str, limit: int) -> tuple[Payload, int]:
     """Keep the unknown fields, in their order, as long as all of them together are short enough."""
     extra: Payload = {}
     dropped = 0
     for name, value in payload.items():
         if (
-            name in _READ
+            name in read
             or name == time_field
             or value is None
             or (isinstance(value, str) and not value.strip())

@@ -11,6 +11,9 @@ from te_signals_tradingview.number import quoted, to_number
 FIELDS = ("timenow", "timestamp", "time", "order_time")
 """From the best to the worst: ``{{timenow}}`` is when the alert fired, ``{{time}}`` when the bar opened."""
 
+FIRED = frozenset({"timenow", "timestamp", "order_time"})
+"""Those that order alerts. Bars of different intervals open at different times, whichever alert fires first."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _AHEAD = timedelta(minutes=5)
 _EARLIEST = datetime(2001, 9, 9, tzinfo=UTC)

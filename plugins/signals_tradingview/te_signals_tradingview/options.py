@@ -3,13 +3,39 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Self
+from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from te_core.api import LONGEST_DEDUPE, Duration
 from te_signals_tradingview.addresses import AllowList
 from te_signals_tradingview.tokens import SPELLING_RULE, is_token
+
+
+class ParityOptions(BaseModel):
+    """What the predecessor's results depended on beside its alerts.
+
+    ``poll``: alerts that are further apart were seen by two polls. ``zone``: whose midnight began a new log file.
+    ``prior``: "open" or "flat" per symbol, what the accounts held when nothing had been heard of it.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    poll: Duration = timedelta(milliseconds=500)
+    zone: str = "UTC"
+    prior: dict[str, Literal["open", "flat"]] = Field(default_factory=dict)
+
+    @field_validator("zone")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value == "UTC":
+            return value
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError(f"{value!r} is no time zone; write it like 'Europe/Berlin'") from None
+        return value
 
 
 class TradingViewOptions(BaseModel):
@@ -19,6 +45,9 @@ class TradingViewOptions(BaseModel):
     ``allow``: addresses, networks and ``"tradingview"`` (its four addresses); empty lets every address in.
     ``dedupe_window``: a byte-identical message within it is a redelivery. TradingView re-sends up to three times, 5 s
     apart. ``lockout_after`` bad tokens from one address lock it out for ``lockout_for``.
+    ``ordering``: "trust" asks all evidence in turn, "parity" follows the predecessor. ``window``,
+    ``window_from_flat``: how far two alerts may be apart to be a close and a reopening, or from flat an opening and
+    its close.
     ``quarantine_body_limit``: characters of a refused message that are kept. ``extra_limit``: characters of unknown
     fields that are kept with a signal.
     """
@@ -31,6 +60,10 @@ class TradingViewOptions(BaseModel):
     dedupe_window: Annotated[Duration, Field(le=LONGEST_DEDUPE)] = timedelta(seconds=30)
     lockout_after: Annotated[int, Field(ge=1, le=10_000)] = 10
     lockout_for: Annotated[Duration, Field(ge=timedelta(seconds=1))] = timedelta(minutes=10)
+    ordering: Literal["trust", "parity"] = "trust"
+    window: Annotated[Duration, Field(le=LONGEST_DEDUPE)] = timedelta(seconds=5)
+    window_from_flat: Annotated[Duration, Field(le=LONGEST_DEDUPE)] = timedelta(seconds=1)
+    parity: ParityOptions = ParityOptions()
     quarantine_body_limit: Annotated[int, Field(ge=0, le=65_536)] = 2_048
     extra_limit: Annotated[int, Field(ge=0, le=65_536)] = 4_096
 
@@ -49,6 +82,14 @@ class TradingViewOptions(BaseModel):
     def _addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         AllowList(value)
         return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_the_predecessor(cls, values: Any) -> Any:
+        """It knew no redeliveries."""
+        if isinstance(values, dict) and values.get("ordering") == "parity":
+            return {"dedupe_window": 0, **values}
+        return values
 
     @model_validator(mode="after")
     def _guarded(self) -> Self:

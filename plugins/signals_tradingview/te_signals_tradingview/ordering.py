@@ -1,52 +1,114 @@
-"""Whether what arrives is newer than what is in force. All ordering rules stand here and nowhere else."""
+"""Where an alert belongs among those that came before it: the rules of ``ordering = "trust"``.
+
+All evidence is asked in the order in which it can be trusted, and the first that says something decides. Nothing waits:
+the alert in force has acted; the new one takes over, or is placed before it and is only kept (``docs/tradingview.md``
+has the table). Pure: what it needs to know of the past stands in the signals that the journal gives back.
+"""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
 
 from te_core.api import Signal
+from te_signals_tradingview.evidence import by_event_id, by_position, by_sequence, by_time, same_moment
 from te_signals_tradingview.message import Message
-from te_signals_tradingview.number import to_number
+
+RESENDS = timedelta(seconds=30)
+"""TradingView sends a message that got a 5xx again for the last time some 15 to 25 s after the first try."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Windows:
+    """How far two alerts may be apart to be a close and a reopening, or (from flat) an opening and its close."""
+
+    reopening: timedelta = timedelta(seconds=5)
+    from_flat: timedelta = timedelta(seconds=1)
+
+
+_WINDOWS = Windows()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
-    """``current``: the new one takes over. ``rule``: what decided that."""
+    """``current``: the new one takes over. ``rule``: what decided that. ``memory``: for the decisions to come."""
 
     current: bool
     rule: str
+    memory: Mapping[str, Any] = field(default_factory=dict)
 
 
-def place(new: Message, latest: Signal | None) -> Placement:
+def place(
+    new: Message,
+    *,
+    latest: Signal | None,
+    arrived: Signal | None = None,
+    symbol: str = "",
+    windows: Windows = _WINDOWS,
+) -> Placement:
     """Decide whether a message that has just arrived takes over from the latest current signal of its symbol.
 
-    - ``first``: there is none to take over from.
-    - ``sequence``: both carry a sequence, and they differ: the higher one is the newer. Numbers compare as numbers;
-      texts compare piece by piece, runs of digits as numbers (``run-9`` < ``run-10``).
-    - ``arrival``: otherwise, also where a number meets a text: what arrives later is the newer.
+    ``arrived``: what came last of all; if that is not ``latest``, it was placed before it, so that ``latest`` has its
+    counterpart already. The rules, by name:
+
+    - ``first``: there is nothing to take over from.
+    - ``other_side``: it closes a long while a short is in force, or the reverse: that has nothing to close.
+    - ``sequence``, ``event_id`` (of a pair, numbers only), ``previous_position``, ``time``: evidence in the alerts.
+    - ``close_then_open``, ``exit``, ``open_then_close``: a flat and a position within the window, by the state before.
+    - ``arrival``: otherwise what arrives later is the newer.
     """
+    del symbol  # all symbols go by the same rules
     if latest is None:
         return Placement(current=True, rule="first")
-    order = _compare(new.sequence, latest.sequence)
-    if order == 0:
-        return Placement(current=True, rule="arrival")
-    return Placement(current=order > 0, rule="sequence")
+    if new.closes and latest.depth * new.closes < 0:
+        return Placement(current=False, rule="other_side")
+    current, rule = _decide(new, latest, arrived is None or arrived is latest, windows)
+    return Placement(current=current, rule=rule, memory={"before": f"{latest.depth:f}"} if current else {})
 
 
-def _compare(new: str | None, old: str | None) -> int:
-    """Give +1, -1, or 0 where sequences say nothing."""
-    if new is None or old is None:
-        return 0
-    new_number, old_number = to_number(new), to_number(old)
-    if new_number is not None and old_number is not None:
-        return (new_number > old_number) - (new_number < old_number)
-    if new_number is not None or old_number is not None:
-        return 0
-    new_pieces, old_pieces = _pieces(new), _pieces(old)
-    return (new_pieces > old_pieces) - (new_pieces < old_pieces)
+def _decide(new: Message, latest: Signal, single: bool, windows: Windows) -> tuple[bool, str]:
+    order = by_sequence(new.sequence, latest.sequence)
+    if order:
+        return order > 0, "sequence"
+    before = _before(latest)
+    pair = (
+        (new.depth == 0) != (latest.depth == 0)
+        and single
+        and _within(new, latest, windows.from_flat if before == 0 else windows.reopening)
+    )
+    order = by_event_id(new, latest) if pair else 0
+    if order:
+        return order > 0, "event_id"
+    if new.came_from is not None:
+        order = by_position(new, latest, before)
+        if order > 0 or (order < 0 and new.received_at - latest.received_at <= RESENDS):
+            return order > 0, "previous_position"
+    order = by_time(new, latest)
+    if order:
+        return order > 0, "time"
+    return _by_state(latest, before) if pair else (True, "arrival")
 
 
-def _pieces(text: str) -> list[str | int]:
-    """Split into texts and numbers by turns, always beginning with a text, so that like compares with like."""
-    return [int(piece) if index % 2 else piece for index, piece in enumerate(re.split(r"([0-9]+)", text))]
+def _by_state(latest: Signal, before: Decimal | None) -> tuple[bool, str]:
+    """Order a position and a flat by what was held before both."""
+    if before is None:
+        return True, "arrival"
+    if before == 0:
+        return latest.depth != 0, "open_then_close"
+    if before * latest.depth > 0:
+        return True, "exit"
+    return latest.depth == 0, "close_then_open"
+
+
+def _before(latest: Signal) -> Decimal | None:
+    """Give the depth that was in force before the latest signal; None where nobody knows."""
+    kept = latest.detail.get("before")
+    return None if kept is None else Decimal(kept)
+
+
+def _within(new: Message, latest: Signal, window: timedelta) -> bool:
+    apart = abs(new.received_at - latest.received_at)
+    return apart <= window or (apart <= RESENDS and same_moment(new, latest))

@@ -22,7 +22,7 @@ from te_core.api import (
 from te_signals_tradingview import answers, tokens
 from te_signals_tradingview.addresses import AllowList
 from te_signals_tradingview.credentials import hide_in_text
-from te_signals_tradingview.interpretation import interpret
+from te_signals_tradingview.interpretation import interpret, ordering_of
 from te_signals_tradingview.lockout import Lockout
 from te_signals_tradingview.message import read_message
 from te_signals_tradingview.options import TradingViewOptions
@@ -58,6 +58,8 @@ class TradingViewSource(SignalSource):
             clock=context.clock, after=options.lockout_after, seconds=options.lockout_for.total_seconds()
         )
         self._symbols = SymbolMap(context.symbols, source=context.name)
+        self._place = ordering_of(options)
+        self._dedupe_for = options.dedupe_window or None
         self._counters = Counter(dict.fromkeys(_COUNTERS, 0))
 
     def status(self) -> Mapping[str, Any]:
@@ -109,12 +111,14 @@ class TradingViewSource(SignalSource):
             source=self._context.name,
             symbols=self._symbols,
             latest=self._context.latest,
+            arrived=self._context.arrived,
+            place=self._place,
             delivery_id=blake2b(request.body, digest_size=16).hexdigest(),
         )
 
     async def _publish(self, signal: Signal) -> WebhookResponse:
         try:
-            publication = await self._context.publish(signal, dedupe_for=self._options.dedupe_window)
+            publication = await self._context.publish(signal, dedupe_for=self._dedupe_for)
         except (NotReady, JournalError) as error:
             self._log.warning(
                 "an alert could not be kept and was answered 503: {}", self._tokens.remove(str(error))
@@ -122,7 +126,9 @@ class TradingViewSource(SignalSource):
             return self._count("not_kept", answers.not_kept())
         if publication is Publication.SUPERSEDED:
             self._log.info(
-                "an alert on {} came after one with a higher signal_seq: kept, not followed", signal.symbol
+                "an alert on {} belongs before the one in force ({}): kept, not followed",
+                signal.symbol,
+                signal.rule,
             )
         return self._count(publication.value, answers.taken(signal, publication))
 

@@ -32,7 +32,7 @@ def in_force(sequence: str | None) -> Signal:
 
 
 def test_the_first_signal_is_current() -> None:
-    placement = place(arriving("7"), None)
+    placement = place(arriving("7"), latest=None)
     assert (placement.current, placement.rule) == (True, "first")
 
 
@@ -61,7 +61,7 @@ def test_the_first_signal_is_current() -> None:
 def test_sequences_decide_where_both_have_one(
     old: str | None, new: str | None, current: bool, rule: str
 ) -> None:
-    placement = place(arriving(new), in_force(old))
+    placement = place(arriving(new), latest=in_force(old))
     assert (placement.current, placement.rule) == (current, rule)
 
 
@@ -75,7 +75,7 @@ def test_sequences_decide_where_both_have_one(
 )
 def test_numbers_agree_with_arithmetic(numbers: list[Any]) -> None:
     for old, new in permutations(numbers, 2):
-        assert place(arriving(str(new)), in_force(str(old))).current == (new >= old)
+        assert place(arriving(str(new)), latest=in_force(str(old))).current == (new >= old)
 
 
 @given(st.text(max_size=20), st.text(max_size=20), st.text(max_size=20))
@@ -85,11 +85,11 @@ def test_sequences_of_text_are_in_one_order(first: str, second: str, third: str)
     def newest(order: tuple[str, ...]) -> str:
         latest = order[0]
         for text in order[1:]:
-            latest = text if place(arriving(text), in_force(latest)).current else latest
+            latest = text if place(arriving(text), latest=in_force(latest)).current else latest
         return latest
 
     ends = {newest(order) for order in permutations(texts)}
-    assert all(place(arriving(a), in_force(b)).rule == "arrival" for a in ends for b in ends)
+    assert all(place(arriving(a), latest=in_force(b)).rule == "arrival" for a in ends for b in ends)
 
 
 @settings(deadline=None)

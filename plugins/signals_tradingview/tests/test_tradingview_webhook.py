@@ -45,6 +45,7 @@ async def test_an_alert_becomes_a_signal(make_desk: MakeDesk) -> None:
     assert signal.received_at == desk.recorder.clock.now()
     assert signal.detail == {
         "spelling": "BYBIT:BTCUSDT.P",
+        "clock": "timenow",
         "event_id": "e1",
         "extra": {"comment": "breakout"},
     }

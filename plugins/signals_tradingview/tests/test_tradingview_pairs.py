@@ -1,0 +1,289 @@
+"""A close and a reopening that arrive within moments, in either order: the result is what the strategy holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from te_core.testing import virtual_clock
+from te_core.testing.fakes import SourceRecorder
+
+MakeDesk = Callable[..., Any]
+Fields = dict[str, Any]
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+BEFORE_MIDNIGHT = datetime(2026, 3, 2, 23, 59, 59, 999_000, tzinfo=UTC)
+
+LONG: Fields = {"direction": "long", "size": "30/100"}
+SHORT: Fields = {"direction": "short", "size": "50/100"}
+MORE: Fields = {"direction": "long", "size": "80/100"}
+FLAT: Fields = {"direction": "flat"}
+
+
+def stated(position: str, size: str, previous: str, previous_size: str, **more: Any) -> Fields:
+    """An alert that carries the strategy's position before and after its order."""
+    return {
+        "direction": position,
+        "size": f"{10 * float(size):g}/100" if position != "flat" else "",
+        "market_position_size": size,
+        "prev_market_position": previous,
+        "prev_market_position_size": previous_size,
+        **more,
+    }
+
+
+def as_restored(recorder: SourceRecorder) -> SourceRecorder:
+    """Give what the journal gives back: signals whose details went through JSON."""
+    again = SourceRecorder(clock=recorder.clock)
+    for kept in ("current", "arrived"):
+        signals = getattr(recorder, kept)
+        getattr(again, kept).update(
+            {key: replace(s, detail=json.loads(json.dumps(s.detail))) for key, s in signals.items()}
+        )
+    latest, last = again.current.get("ETHUSDT"), again.arrived.get("ETHUSDT")
+    if latest is not None and last is not None and last.current:
+        again.arrived["ETHUSDT"] = latest  # the journal gives one signal once
+    again._deliveries = recorder._deliveries
+    return again
+
+
+class Tape:
+    """Sends alerts at given seconds, perhaps with a restart before one of them."""
+
+    def __init__(self, make_desk: MakeDesk, *, start: datetime = NOON, **options: Any) -> None:
+        self._make, self._options = make_desk, options
+        self._desk = make_desk(recorder=SourceRecorder(), **options)
+        self._start = start
+        self._number = 0
+
+    async def send(self, at: float, fields: Fields, *, restart: bool = False) -> str:
+        """Give the rule that placed it."""
+        if restart:
+            self._desk = self._make(recorder=as_restored(self._desk.recorder), **self._options)
+        self._number += 1
+        message = {"symbol": "ETHUSDT", "n": self._number, **fields}
+        answer = await self._desk.post(message, received_at=self._start + timedelta(seconds=at))
+        assert answer.status == 200, answer.body
+        return str(self._desk.recorder.published[-1].rule)
+
+    @property
+    def depth(self) -> Decimal:
+        depth: Decimal = self._desk.recorder.depths()["ETHUSDT"]
+        return depth
+
+
+@pytest.mark.parametrize("restart", [False, True])
+@pytest.mark.parametrize("start", [NOON, BEFORE_MIDNIGHT])
+@pytest.mark.parametrize("reopened", [SHORT, MORE])
+@pytest.mark.parametrize("order", ["close first", "reopening first"])
+async def test_a_reversal_ends_on_the_new_side_in_either_order(
+    make_desk: MakeDesk, restart: bool, start: datetime, reopened: Fields, order: str
+) -> None:
+    tape = Tape(make_desk, start=start)
+    await tape.send(-3600, SHORT if reopened is MORE else LONG)
+    pair = (FLAT, reopened) if order == "close first" else (reopened, FLAT)
+    await tape.send(0, pair[0])
+    assert await tape.send(0.007, pair[1], restart=restart) == "close_then_open"
+    assert tape.depth == (Decimal("0.8") if reopened is MORE else Decimal("-0.5"))
+
+
+async def test_the_first_of_the_two_acts_at_once(make_desk: MakeDesk) -> None:
+    tape = Tape(make_desk)
+    await tape.send(-3600, LONG)
+    await tape.send(0, SHORT)
+    assert tape.depth == Decimal("-0.5")
+
+
+@pytest.mark.parametrize("seconds", [0.01, 3.0, 5.0])
+async def test_a_position_on_the_side_that_was_held_and_then_flat_is_a_genuine_exit(
+    make_desk: MakeDesk, seconds: float
+) -> None:
+    tape = Tape(make_desk)
+    await tape.send(-3600, LONG)
+    await tape.send(0, MORE)
+    assert await tape.send(seconds, FLAT) == "exit"
+    assert tape.depth == 0
+
+
+async def test_a_second_close_is_the_exit_of_what_was_reopened(make_desk: MakeDesk) -> None:
+    for restart in (False, True):
+        tape = Tape(make_desk)
+        await tape.send(-3600, LONG)
+        await tape.send(0, SHORT)
+        await tape.send(0.01, FLAT)
+        assert tape.depth == Decimal("-0.5")
+        await tape.send(0.5, FLAT, restart=restart)
+        assert tape.depth == 0
+
+
+@pytest.mark.parametrize(("seconds", "depth"), [(0.4, "0"), (1.0, "0"), (1.001, "0.8"), (4.0, "0.8")])
+async def test_from_flat_only_what_comes_within_a_second_was_opened_and_closed(
+    make_desk: MakeDesk, seconds: float, depth: str
+) -> None:
+    tape = Tape(make_desk)
+    await tape.send(-3600, FLAT)
+    await tape.send(0, FLAT)
+    await tape.send(seconds, MORE)
+    assert tape.depth == Decimal(depth)
+
+
+async def test_the_windows_are_settings(make_desk: MakeDesk) -> None:
+    for window, depth in (("10s", "-0.5"), ("8s", "0")):
+        tape = Tape(make_desk, window=window)
+        await tape.send(-3600, LONG)
+        await tape.send(0, SHORT)
+        await tape.send(9, FLAT)
+        assert tape.depth == Decimal(depth)
+    tape = Tape(make_desk, window_from_flat="4s")
+    await tape.send(-3600, FLAT)
+    await tape.send(0, FLAT)
+    await tape.send(4, MORE)
+    assert tape.depth == 0
+
+
+async def test_two_orders_of_one_second_are_a_pair_however_late_one_is_sent_again(
+    make_desk: MakeDesk,
+) -> None:
+    fired = {"timenow": "2026-03-02T12:00:00Z"}
+    for late, depth in ((16.0, "-0.5"), (31.0, "0")):
+        tape = Tape(make_desk)
+        await tape.send(-3600, LONG)
+        await tape.send(0.5, {**SHORT, **fired})
+        await tape.send(late, {**FLAT, **fired})
+        assert tape.depth == Decimal(depth)
+
+
+# -- evidence in the alerts, in the order of trust
+
+
+async def test_the_time_of_firing_decides_before_the_state(make_desk: MakeDesk) -> None:
+    tape = Tape(make_desk)
+    await tape.send(-3600, LONG)
+    await tape.send(2, {**SHORT, "timenow": "2026-03-02T12:00:01Z"})
+    assert await tape.send(3, {**FLAT, "timenow": "2026-03-02T12:00:02Z"}) == "time"
+    assert tape.depth == 0
+    assert await tape.send(60, {**MORE, "timenow": "2026-03-02T12:00:00Z"}) == "time"
+    assert tape.depth == 0, "an alert that is older is not followed, however late it comes"
+
+
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        ({"time": "2026-03-02T12:00:00Z"}, {"time": "2026-03-02T11:00:00Z"}),
+        ({"timenow": "2026-03-02T12:00:00Z"}, {"timestamp": "2026-03-02T11:00:00Z"}),
+        ({"timenow": "2026-03-02T12:00:00Z"}, {}),
+        ({}, {"timenow": "2026-03-02T11:00:00Z"}),
+        ({"timenow": "2026-03-02T12:00:00Z"}, {"timenow": "soon"}),
+    ],
+)
+async def test_times_that_cannot_be_compared_decide_nothing(
+    make_desk: MakeDesk, one: Fields, two: Fields
+) -> None:
+    tape = Tape(make_desk)
+    await tape.send(0, {**LONG, **one})
+    assert await tape.send(60, {**SHORT, **two}) == "arrival"
+
+
+async def test_the_previous_position_decides_before_the_time(make_desk: MakeDesk) -> None:
+    early, late = {"timenow": "2026-03-02T12:00:00Z"}, {"timenow": "2026-03-02T12:00:01Z"}
+    tape = Tape(make_desk)
+    await tape.send(0.1, stated("short", "2", "flat", "0", **early))
+    assert await tape.send(0.2, stated("flat", "0", "long", "2", **late)) == "previous_position"
+    assert tape.depth == Decimal("-0.2")
+    assert await tape.send(9, stated("flat", "0", "short", "2.0", **early)) == "previous_position"
+    assert tape.depth == 0
+
+
+async def test_a_sequence_decides_before_the_previous_position(make_desk: MakeDesk) -> None:
+    tape = Tape(make_desk)
+    await tape.send(0.1, stated("short", "2", "flat", "0", signal_seq=9))
+    assert await tape.send(0.2, stated("flat", "0", "long", "2", signal_seq="10")) == "sequence"
+    assert tape.depth == 0
+
+
+async def test_event_ids_of_a_pair_compare_as_numbers_and_others_do_not(make_desk: MakeDesk) -> None:
+    for ids, rule in ((("10", "9"), "event_id"), (("b10", "b9"), "exit"), (("7f", "9"), "exit")):
+        tape = Tape(make_desk)
+        await tape.send(-3600, LONG)
+        await tape.send(0, {**MORE, "event_id": ids[0]})
+        assert await tape.send(0.1, {**FLAT, "event_id": ids[1]}) == rule
+        assert tape.depth == (Decimal("0.8") if rule == "event_id" else 0)
+
+
+async def test_sizes_tell_the_order_of_additions(make_desk: MakeDesk) -> None:
+    tape = Tape(make_desk)
+    await tape.send(0, stated("long", "1", "flat", "0"))
+    await tape.send(9, stated("long", "3.0", "long", "2"))
+    assert await tape.send(9.1, stated("long", "2.00", "long", "1")) == "previous_position"
+    assert tape.depth == Decimal("0.3")
+
+
+async def test_out_of_flat_and_back_is_told_by_what_was_held_before_both(make_desk: MakeDesk) -> None:
+    """Long to flat and flat to long fit together both ways round."""
+    close, reopen = stated("flat", "0", "long", "1"), stated("long", "1", "flat", "0")
+    for before, pair, depth in ((reopen, (reopen, close), "0.1"), (close, (close, reopen), "0")):
+        tape = Tape(make_desk)
+        await tape.send(-3600, before)
+        await tape.send(0, pair[0])
+        await tape.send(0.1, pair[1])
+        assert tape.depth == Decimal(depth)
+
+
+async def test_a_previous_position_of_long_ago_does_not_put_an_alert_back(make_desk: MakeDesk) -> None:
+    tape = Tape(make_desk)
+    await tape.send(0, stated("short", "1", "flat", "0"))
+    await tape.send(600, stated("flat", "0", "long", "1"))  # the reversal between them was missed
+    assert tape.depth == 0
+
+
+# -- redeliveries
+
+said = st.sampled_from([LONG, SHORT, MORE, FLAT, FLAT])
+more = st.sampled_from(
+    [
+        {},
+        {"signal_seq": 3},
+        {"signal_seq": 7},
+        {"timenow": "2026-03-02T12:00:00Z"},
+        {"timenow": "2026-03-02T12:00:01Z"},
+        {"prev_market_position": "long"},
+        {"prev_market_position": "flat"},
+    ]
+)
+
+
+@settings(deadline=None, max_examples=200)
+@given(data=st.data(), ordering=st.sampled_from(["trust", "parity"]), restart=st.booleans())
+def test_redeliveries_in_any_interleaving_change_nothing(
+    make_desk: MakeDesk, data: st.DataObject, ordering: str, restart: bool
+) -> None:
+    alerts = data.draw(st.lists(st.tuples(st.sampled_from([0.0, 0.3, 2.0, 4.9]), said, more), max_size=6))
+    # Each gap may see any of the earlier alerts again, each at most 30 s after it came.
+    again = [data.draw(st.lists(st.integers(0, number), max_size=3)) for number in range(len(alerts))]
+
+    async def result(*, with_redeliveries: bool) -> Decimal:
+        recorder = SourceRecorder()
+        options = {"ordering": ordering, "dedupe_window": "30s"}
+        desk = make_desk(recorder=recorder, **options)
+        at, bodies = NOON, []
+        for number, (pause, fields, extra) in enumerate(alerts):
+            at += timedelta(seconds=pause)
+            bodies.append(json.dumps({"symbol": "ETHUSDT", "n": number, **fields, **extra}).encode())
+            await desk.post(bodies[-1], received_at=at)
+            for earlier in again[number] if with_redeliveries else []:
+                answer = await desk.post(bodies[earlier], received_at=at + timedelta(milliseconds=1))
+                assert answer.body["status"] == "duplicate"
+            if restart and with_redeliveries:
+                recorder = as_restored(recorder)
+                desk = make_desk(recorder=recorder, **options)
+        return recorder.depths().get("ETHUSDT", Decimal(0))
+
+    plain = virtual_clock.run(result(with_redeliveries=False))
+    assert virtual_clock.run(result(with_redeliveries=True)) == plain
