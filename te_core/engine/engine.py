@@ -19,13 +19,14 @@ from te_core.clock import Clock
 from te_core.contracts.exchange import AccountContext, Finding
 from te_core.contracts.source import LONGEST_DEDUPE, SourceContext
 from te_core.contracts.webhook import WebhookRequest, WebhookResponse
-from te_core.engine.blend import Opinion, blend
+from te_core.engine.blend import blend
 from te_core.engine.doctor import examine, failed, show
 from te_core.engine.expiry import ExpiryWatch
 from te_core.engine.explain import explain
 from te_core.engine.exposure import ExposureLedger
 from te_core.engine.intake import Intake
 from te_core.engine.limits import combine
+from te_core.engine.opinions import mortal_opinions, opinions_on
 from te_core.engine.outage import Outages
 from te_core.engine.runner import AccountRunner, Runner, SourceRunner
 from te_core.engine.state import engine_state, plan_state
@@ -35,7 +36,7 @@ from te_core.engine.worker import AccountWorker
 from te_core.errors import NotReady
 from te_core.journal.journal import Journal
 from te_core.model.event import Event
-from te_core.model.signal import QuarantinedInput, Signal
+from te_core.model.signal import QuarantinedInput
 from te_core.model.target import Blend
 from te_core.plugins.registry import Registry
 from te_core.settings.resolution import Resolved
@@ -278,7 +279,7 @@ class Engine:
         for name, runner in self.accounts.items():
             if name in self.resolved.settings.accounts:
                 runner.worker.retarget(wishes)
-        self._expiry.watch(self._opinions())
+        self._expiry.watch(mortal_opinions(self.resolved.settings, self.intake))
 
     def _blend(self, symbol: str) -> Blend | None:
         assert self.resolved is not None
@@ -289,42 +290,12 @@ class Engine:
             symbol,
             weights=settings.weights,
             leverage=settings.leverage,
-            opinions={
-                name: opinion
-                for name, signal in self.intake.in_force(symbol).items()
-                if (opinion := self._opinion(name, signal)) is not None
-            },
+            opinions=opinions_on(symbol, self.resolved.settings, self.intake),
             now=self._clock.now(),
         )
 
-    def _opinions(self) -> list[Opinion]:
-        """Give every opinion that counts somewhere and can expire: most can not."""
-        assert self.resolved is not None
-        settings = self.resolved.settings
-        mortal = {name for name, source in settings.sources.items() if source.max_age is not None}
-        return [
-            opinion
-            for symbol, section in (settings.symbols.items() if mortal else ())
-            for source, signal in self.intake.in_force(symbol).items()
-            if source in mortal and source in section.weights
-            if (opinion := self._opinion(source, signal)) is not None
-        ]
-
     def _on_expiry(self) -> None:
         self._reblend(self._symbols())
-
-    def _opinion(self, source: str, signal: Signal) -> Opinion | None:
-        assert self.resolved is not None
-        settings = self.resolved.settings
-        section = settings.sources.get(source)
-        if section is None:
-            return None
-        return Opinion(
-            signal=signal,
-            max_age=section.max_age,
-            on_expiry=section.on_expiry,
-            enabled=section.enabled and settings.plugin_enabled(section.plugin),
-        )
 
     # -- what listeners and the command line ask for
 
