@@ -10,6 +10,7 @@ from te_core.contracts.exchange import (
     Finding,
     Severity,
 )
+from te_core.contracts.notifier import Notifier, NotifierContext, NotifierSpec
 from te_core.contracts.options import Duration, Number, Positive, Share
 from te_core.contracts.source import (
     LONGEST_DEDUPE,
@@ -27,6 +28,7 @@ from te_core.errors import (
     DuplicateClientOrderId,
     InsufficientMargin,
     JournalError,
+    NoticeRefused,
     NotReady,
     OrderRejected,
     OutcomeUnknown,
@@ -35,6 +37,7 @@ from te_core.errors import (
     TradeEngineError,
 )
 from te_core.hookspecs import hookimpl
+from te_core.model.event import Event
 from te_core.model.instrument import Instrument
 from te_core.model.order import OrderReport, OrderRequest, OrderStatus, Side
 from te_core.model.position import Equity, MarginMode, Position
@@ -54,6 +57,7 @@ __all__ = [
     "DuplicateClientOrderId",
     "Duration",
     "Equity",
+    "Event",
     "ExchangeAccount",
     "ExchangeSpec",
     "Finding",
@@ -63,6 +67,10 @@ __all__ = [
     "Known",
     "MarginMode",
     "NotReady",
+    "NoticeRefused",
+    "Notifier",
+    "NotifierContext",
+    "NotifierSpec",
     "Number",
     "OrderRejected",
     "OrderReport",

@@ -97,6 +97,10 @@ class OutcomeUnknown(TradeEngineError):
     """The order may have been executed (timeout, dropped connection, 5xx): look before sending again."""
 
 
+class NoticeRefused(TradeEngineError):
+    """A notifier's receiver will never take this event; others may be taken."""
+
+
 class CommandFailed(TradeEngineError):
     """A command of the command line cannot do what it was asked for. ``next_step``: what its user does about it."""
 

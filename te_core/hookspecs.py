@@ -11,6 +11,7 @@ import pluggy
 
 from te_core.contracts.command import CommandSpec
 from te_core.contracts.exchange import ExchangeSpec
+from te_core.contracts.notifier import NotifierSpec
 from te_core.contracts.source import SignalSourceSpec
 
 PROJECT = "trade_engine"
@@ -46,6 +47,20 @@ def te_exchanges() -> Iterable[ExchangeSpec[Any]]:  # type: ignore[empty-body]  
         @hookimpl
         def te_exchanges():
             yield ExchangeSpec(name="acme", settings=AcmeOptions, factory=AcmeAccount)
+    """
+
+
+@hookspec
+def te_notifiers() -> Iterable[NotifierSpec[Any]]:  # type: ignore[empty-body]  # only a description
+    """Offer notifiers.
+
+    Example::
+
+        from te_core.api import NotifierSpec, hookimpl
+
+        @hookimpl
+        def te_notifiers():
+            yield NotifierSpec(name="bell", settings=BellOptions, factory=Bell)
     """
 
 

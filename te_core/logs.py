@@ -20,7 +20,7 @@ from te_core.settings.schema import LogSettings
 if TYPE_CHECKING:
     from loguru import Record
 
-WHERE = ("source", "account", "symbol")
+WHERE = ("source", "account", "symbol", "notifier")
 ROTATION = "10 MB"
 KEPT_FILES = 5
 

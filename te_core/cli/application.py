@@ -131,7 +131,12 @@ class Application:
 
     def _engine(self, journal: Journal) -> Engine:
         return Engine(
-            journal=journal, registry=self.registry, clock=self._clock, log=logger, state_dir=self.place.state
+            journal=journal,
+            registry=self.registry,
+            clock=self._clock,
+            log=logger,
+            state_dir=self.place.state,
+            redact=self.redactor.redact,
         )
 
     def _announce(self, started: AsyncExitStack) -> None:
@@ -179,7 +184,9 @@ class Application:
 
     def _take(self, resolved: Resolved) -> None:
         """Learn the secrets before anything can be said about them, and write logs as told."""
-        self.redactor.learn(resolved.secrets, resolved.source_options, resolved.account_options)
+        self.redactor.learn(
+            resolved.secrets, resolved.source_options, resolved.account_options, resolved.notifier_options
+        )
         self._configure_logs(resolved.settings)
         for warning in resolved.settings.origin.warnings:
             logger.warning("{}", warning)

@@ -49,6 +49,7 @@ def _found(place: Place) -> dict[str, Any]:
         "unavailable": {},
         "sources": [],
         "accounts": [],
+        "notifiers": [],
     }
     try:
         resolved, registry, pending = load(place, as_at_start=True)
@@ -62,6 +63,7 @@ def _found(place: Place) -> dict[str, Any]:
         "unavailable": redacted(resolved.unavailable, redactor_of(resolved.settings, registry).redact),
         "sources": list(resolved.source_options),
         "accounts": list(resolved.account_options),
+        "notifiers": list(resolved.notifier_options),
     }
 
 
@@ -72,3 +74,5 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
     yield f"{found['settings']}: ok"
     yield f"sources that can run: {', '.join(found['sources']) or 'none'}"
     yield f"accounts that can run: {', '.join(found['accounts']) or 'none'}"
+    if found["notifiers"]:
+        yield f"notifiers that can run: {', '.join(found['notifiers'])}"

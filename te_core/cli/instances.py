@@ -10,10 +10,13 @@ from te_core.cli.failure import Failure
 from te_core.cli.place import Place
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from te_core.plugins.loading import InstanceSpec
     from te_core.plugins.registry import Registry
     from te_core.secrets import Redactor
     from te_core.settings.resolution import Resolved
-    from te_core.settings.schema import Settings
+    from te_core.settings.schema import PluginSection, Settings
 
 
 def load(place: Place, *, as_at_start: bool = False) -> tuple[Resolved, Registry, list[str]]:
@@ -23,18 +26,32 @@ def load(place: Place, *, as_at_start: bool = False) -> tuple[Resolved, Registry
     """
     import asyncio
 
-    from te_core.plugins.registry import Registry
-    from te_core.settings.loading import load_settings
     from te_core.settings.resolution import resolve
     from te_core.settings.secrets import missing_secrets, random_secret
 
-    settings = load_settings(place.settings, os.environ)
-    registry = Registry()
-    asyncio.run(registry.ensure(settings.plugins_in_use()))
+    settings, registry = asyncio.run(_imported(place))
     pending = list(missing_secrets(settings, registry)) if as_at_start else []
     for source, option in pending:
         settings.sources[source].options[option] = random_secret()
     return resolve(settings, registry), registry, [f"sources.{source}.{option}" for source, option in pending]
+
+
+async def loaded(place: Place) -> tuple[Resolved, Registry]:
+    """Do the same within an event loop."""
+    from te_core.settings.resolution import resolve
+
+    settings, registry = await _imported(place)
+    return resolve(settings, registry), registry
+
+
+async def _imported(place: Place) -> tuple[Settings, Registry]:
+    from te_core.plugins.registry import Registry
+    from te_core.settings.loading import load_settings
+
+    settings = load_settings(place.settings, os.environ)
+    registry = Registry()
+    await registry.ensure(settings.plugins_in_use())
+    return settings, registry
 
 
 def redactor_of(settings: Settings, registry: Registry) -> Redactor:
@@ -43,7 +60,12 @@ def redactor_of(settings: Settings, registry: Registry) -> Redactor:
     from te_core.settings import fields
 
     redactor = Redactor(secret.get_secret_value() for secret in settings.origin.secrets)
-    for sections, specs in ((settings.sources, registry.sources), (settings.accounts, registry.exchanges)):
+    groups: tuple[tuple[Mapping[str, PluginSection], Mapping[str, InstanceSpec]], ...] = (
+        (settings.sources, registry.sources),
+        (settings.accounts, registry.exchanges),
+        (settings.notifiers, registry.notifiers),
+    )
+    for sections, specs in groups:
         for section in sections.values():
             if spec := specs.get(section.plugin):
                 for node in fields.walk((spec.settings,), section.options):

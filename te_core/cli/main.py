@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from te_core import __version__
-from te_core.cli import check, doctor, explain, plan, plugins, run, signal, signals, source, status
+from te_core.cli import check, doctor, explain, notify, plan, plugins, run, signal, signals, source, status
 from te_core.cli.failure import ExitCode, Failure
 from te_core.cli.place import Place
 from te_core.cli.plugin_commands import plugin_commands
@@ -109,6 +109,7 @@ app.command()(plan.plan)
 app.command()(explain.explain)
 app.command()(signals.signals)
 app.command()(plugins.plugins)
+app.command()(notify.notify)
 app.add_typer(signal.app, name="signal")
 app.add_typer(source.app, name="source")
 

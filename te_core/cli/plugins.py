@@ -70,7 +70,7 @@ def _settings(place: Place) -> Settings | None:
 
 
 def _instances(settings: Settings, plugin: str) -> Iterator[str]:
-    for group in ("sources", "accounts"):
+    for group in ("sources", "accounts", "notifiers"):
         yield from (
             f"{group}.{name}"
             for name, section in getattr(settings, group).items()

@@ -30,6 +30,8 @@ _POSITION = (
     "reason",
 )
 
+_NOTIFIER = ("notifier", "plugin", "status", "sent", "waiting", "dropped", "reason")
+
 
 def status(
     context: typer.Context,
@@ -82,6 +84,8 @@ def _tables(state: Any) -> Iterator[Any]:
     yield table("Sources", _SOURCE, _sources(state))
     yield table("Accounts", _ACCOUNT, _accounts(state))
     yield table("Positions and targets", _POSITION, _positions(state))
+    if state.get("notifiers"):
+        yield table("Notifiers", _NOTIFIER, _notifiers(state))
 
 
 def _sources(state: Any) -> Iterator[tuple[object, ...]]:
@@ -104,6 +108,11 @@ def _sources(state: Any) -> Iterator[tuple[object, ...]]:
 def _accounts(state: Any) -> Iterator[tuple[object, ...]]:
     for name, account in state["accounts"].items():
         yield (name, account["plugin"], account["status"], account["equity"], account["reason"])
+
+
+def _notifiers(state: Any) -> Iterator[tuple[object, ...]]:
+    for name, notifier in state["notifiers"].items():
+        yield (name, *(notifier[key] for key in _NOTIFIER[1:]))
 
 
 def _positions(state: Any) -> Iterator[tuple[object, ...]]:

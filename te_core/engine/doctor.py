@@ -10,10 +10,12 @@ from typing import Any
 from te_core.clock import Clock
 from te_core.contracts.exchange import ExchangeAccount, Finding, Severity
 from te_core.engine.reader import AccountReader, Snapshot
+from te_core.engine.runner import AccountRunner
 from te_core.engine.sizing import smallest_quantity
-from te_core.errors import TradeEngineError
+from te_core.engine.supervisor import Running
+from te_core.errors import NotReady, TradeEngineError
 from te_core.model.reading import Unknown
-from te_core.settings.schema import AccountSettings, SymbolSettings
+from te_core.settings.schema import AccountSettings, Settings, SymbolSettings
 
 OK, WARNING, ERROR = Severity.OK, Severity.WARNING, Severity.ERROR
 SLOW = 1.0
@@ -109,3 +111,17 @@ def _symbol(
         check=name,
         text=f"at this equity a depth below {smallest / usable:.4f} is below the minimum and will never trade",
     )
+
+
+async def examine_all(
+    accounts: Mapping[str, AccountRunner], settings: Settings, clock: Clock
+) -> dict[str, Any]:
+    """Look every account over that runs, or should."""
+    found: dict[str, list[Finding]] = {}
+    for name, section in settings.accounts.items():
+        runner = accounts.get(name)
+        if runner is not None and runner.account is not None:
+            found[name] = await examine(runner.account, section, settings.symbols, clock)
+        elif runner is not None and runner.health.status is not Running.DISABLED:
+            found[name] = [failed("connection", NotReady(runner.health.reason or runner.health.status))]
+    return {"accounts": {name: [show(finding) for finding in findings] for name, findings in found.items()}}

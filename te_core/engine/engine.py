@@ -16,16 +16,17 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from te_core.clock import Clock
-from te_core.contracts.exchange import AccountContext, Finding
+from te_core.contracts.exchange import AccountContext
 from te_core.contracts.source import LONGEST_DEDUPE, SourceContext
 from te_core.contracts.webhook import WebhookRequest, WebhookResponse
 from te_core.engine.blend import blend
-from te_core.engine.doctor import examine, failed, show
+from te_core.engine.doctor import examine_all
 from te_core.engine.expiry import ExpiryWatch
 from te_core.engine.explain import explain
 from te_core.engine.exposure import ExposureLedger
 from te_core.engine.intake import Intake
 from te_core.engine.limits import combine
+from te_core.engine.notifying import Notifiers
 from te_core.engine.opinions import mortal_opinions, opinions_on
 from te_core.engine.outage import Outages
 from te_core.engine.runner import AccountRunner, Runner, SourceRunner
@@ -33,8 +34,8 @@ from te_core.engine.state import engine_state, plan_state
 from te_core.engine.supervisor import Running
 from te_core.engine.targets import WorkerSettings
 from te_core.engine.worker import AccountWorker
-from te_core.errors import NotReady
 from te_core.journal.journal import Journal
+from te_core.journal.redaction import Redact
 from te_core.model.event import Event
 from te_core.model.signal import QuarantinedInput
 from te_core.model.target import Blend
@@ -53,7 +54,14 @@ class Engine:
     """Everything between the sources and the accounts. Made, started, given settings, stopped."""
 
     def __init__(
-        self, *, journal: Journal, registry: Registry, clock: Clock, log: Logger, state_dir: Path
+        self,
+        *,
+        journal: Journal,
+        registry: Registry,
+        clock: Clock,
+        log: Logger,
+        state_dir: Path,
+        redact: Redact = str,
     ) -> None:
         self.sources: dict[str, SourceRunner] = {}
         self.accounts: dict[str, AccountRunner] = {}
@@ -70,6 +78,15 @@ class Engine:
         self._dirty: dict[str, None] = {}
         self._flush: asyncio.Handle | None = None
         self._expiry = ExpiryWatch(clock, log, self.record, self._on_expiry)
+        self.notifiers = Notifiers(
+            registry,
+            clock=clock,
+            log=log,
+            redact=redact,
+            record=self._keep,
+            folder=self._folder,
+            http=self._http,
+        )
         self._session: ClientSession | None = None
         self._stopping = False
 
@@ -90,13 +107,14 @@ class Engine:
             self._flush.cancel()
         await asyncio.gather(*(runner.drain(DRAIN) for runner in self.accounts.values()))
         runners: list[Runner] = [*self.sources.values(), *self.accounts.values()]
-        await asyncio.gather(*(runner.stop(Running.STOPPED) for runner in runners))
+        await asyncio.gather(*(runner.stop(Running.STOPPED) for runner in runners), self.notifiers.stop())
         if self._session is not None:
             await self._session.close()
 
     async def apply(self, resolved: Resolved) -> None:
         """Make reality follow the settings; what did not change is not touched."""
         self.resolved = resolved
+        await self.notifiers.apply(resolved)
         await asyncio.gather(*(self._apply_source(name) for name in self._names(self.sources, "sources")))
         await asyncio.gather(*(self._apply_account(name) for name in self._names(self.accounts, "accounts")))
         self._reblend(self._symbols())
@@ -138,7 +156,7 @@ class Engine:
             publish=self.intake.publish,
             latest=partial(self.intake.latest, name),
             arrived=partial(self.intake.arrived, name),
-            quarantine=self._quarantine,
+            quarantine=self._keep,
             record=partial(self._source_event, name),
             http=self._http,
         )
@@ -244,16 +262,15 @@ class Engine:
         return self._session
 
     def record(self, event: Event) -> None:
-        """Keep an event in the journal."""
-        self._journal.append(event).add_done_callback(lambda future: future.cancelled() or future.exception())
+        """Keep an event in the journal, and have the notifiers tell of it."""
+        self._keep(event)
+        self.notifiers.take(event)
 
     def _source_event(self, source: str, kind: str, text: str, *, symbol: str | None = None) -> None:
         self.record(Event(at=self._clock.now(), kind=kind, text=text, source=source, symbol=symbol))
 
-    def _quarantine(self, refused: QuarantinedInput) -> None:
-        self._journal.append(refused).add_done_callback(
-            lambda future: future.cancelled() or future.exception()
-        )
+    def _keep(self, entry: Event | QuarantinedInput) -> None:
+        self._journal.append(entry).add_done_callback(lambda future: future.cancelled() or future.exception())
 
     # -- signals to targets
 
@@ -346,17 +363,7 @@ class Engine:
     async def doctor(self) -> dict[str, Any]:
         """Look every running account over; reads only."""
         assert self.resolved is not None
-        settings = self.resolved.settings
-        found: dict[str, list[Finding]] = {}
-        for name, section in settings.accounts.items():
-            runner = self.accounts.get(name)
-            if runner is not None and runner.account is not None:
-                found[name] = await examine(runner.account, section, settings.symbols, self._clock)
-            elif runner is not None and runner.health.status is not Running.DISABLED:
-                found[name] = [failed("connection", NotReady(runner.health.reason or runner.health.status))]
-        return {
-            "accounts": {name: [show(finding) for finding in findings] for name, findings in found.items()}
-        }
+        return await examine_all(self.accounts, self.resolved.settings, self._clock)
 
     def readiness(self) -> dict[str, Any]:
         """Return whether every enabled source and account is running, and what is not."""

@@ -45,7 +45,7 @@ class Runner:
         """Whether a task is under way."""
         return self._task is not None and not self._task.done()
 
-    def _launch(self, key: object, run: Callable[[], Any]) -> None:
+    def _launch(self, key: object, run: Callable[[], Any], *, what: str = "connection") -> None:
         self.key = key
         self.health.set(Running.STARTING)
         self._task = asyncio.create_task(
@@ -56,6 +56,7 @@ class Runner:
                 clock=self._clock,
                 log=self._log,
                 settings=self._settings,
+                what=what,
             )
         )
 

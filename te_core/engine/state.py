@@ -10,6 +10,7 @@ from te_core import __version__
 from te_core.engine.decision import Decision
 from te_core.engine.explain import show_signal, text
 from te_core.engine.intake import Intake
+from te_core.engine.notifying import Notifiers
 from te_core.engine.plan import LeverageStep, MarginModeStep, OrderStep, Step
 from te_core.engine.reader import Holdings
 from te_core.engine.runner import AccountRunner, SourceRunner
@@ -26,6 +27,7 @@ class Shown(Protocol):
     sources: dict[str, SourceRunner]
     accounts: dict[str, AccountRunner]
     intake: Intake
+    notifiers: Notifiers
     started_at: datetime
 
     def now(self) -> datetime:
@@ -51,6 +53,17 @@ def engine_state(engine: Shown, settings: Settings, *, pid: int) -> dict[str, An
             name: _account(settings, name, runner)
             for name, runner in engine.accounts.items()
             if name in settings.accounts
+        },
+        "notifiers": {
+            name: {
+                "plugin": runner.section.plugin,
+                "status": str(runner.health.status),
+                "reason": runner.health.reason,
+                "sent": runner.sent,
+                "waiting": runner.waiting,
+                "dropped": runner.dropped,
+            }
+            for name, runner in engine.notifiers.runners.items()
         },
         "symbols": {
             symbol: {

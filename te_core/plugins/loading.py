@@ -13,16 +13,18 @@ from pydantic import BaseModel, ValidationError
 from te_core import __version__, hookspecs
 from te_core.contracts.command import CommandSpec
 from te_core.contracts.exchange import Capabilities, ExchangeSpec
+from te_core.contracts.notifier import NotifierSpec
 from te_core.contracts.source import SignalSourceSpec
 from te_core.errors import PluginIncompatible, PluginLoadError, nearest
 from te_core.plugins.discovery import PluginEntry
 from te_core.plugins.report import PluginReport, PluginStatus, report_of
 
-InstanceSpec = SignalSourceSpec[Any] | ExchangeSpec[Any]
+InstanceSpec = SignalSourceSpec[Any] | ExchangeSpec[Any] | NotifierSpec[Any]
 Spec = InstanceSpec | CommandSpec
 HOOKS: dict[str, type[Spec]] = {
     "te_signal_sources": SignalSourceSpec,
     "te_exchanges": ExchangeSpec,
+    "te_notifiers": NotifierSpec,
     "te_commands": CommandSpec,
 }
 
@@ -124,7 +126,9 @@ def _iterated(name: str, hook: str, offered: object) -> Iterable[object]:
 
 def _checked(name: str, hook: str, spec: object) -> Spec:
     kind = HOOKS[hook]
-    if not isinstance(spec, SignalSourceSpec | ExchangeSpec | CommandSpec) or not isinstance(spec, kind):
+    if not isinstance(spec, SignalSourceSpec | ExchangeSpec | NotifierSpec | CommandSpec) or not isinstance(
+        spec, kind
+    ):
         raise PluginLoadError(name, f"{hook} gave {type(spec).__name__} instead of {kind.__name__}")
     if spec.name != name:
         raise PluginLoadError(name, f"{hook} gave the name {spec.name!r}: it has to equal the entry point's")

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from te_core.contracts.command import CommandSpec
 from te_core.contracts.exchange import ExchangeSpec
+from te_core.contracts.notifier import NotifierSpec
 from te_core.contracts.source import SignalSourceSpec
 from te_core.errors import PluginConflict, nearest
 from te_core.plugins.discovery import PluginEntry, discover
@@ -33,6 +34,7 @@ class Registry:
     ) -> None:
         self.sources: dict[str, SignalSourceSpec[Any]] = {}
         self.exchanges: dict[str, ExchangeSpec[Any]] = {}
+        self.notifiers: dict[str, NotifierSpec[Any]] = {}
         self.commands: dict[str, CommandSpec] = {}
         self.reports: dict[str, PluginReport] = {}
         self.on_late: Callable[[str], None] = lambda _: None
@@ -126,6 +128,8 @@ class Registry:
                 self.sources[spec.name] = spec
             elif isinstance(spec, CommandSpec):
                 self.commands[spec.name] = spec
+            elif isinstance(spec, NotifierSpec):
+                self.notifiers[spec.name] = spec
             else:
                 self.exchanges[spec.name] = spec
 

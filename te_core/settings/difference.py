@@ -34,6 +34,7 @@ class Difference:
 
     sources: Changes = Changes()
     accounts: Changes = Changes()
+    notifiers: Changes = Changes()
     symbols: Names = ()
     limits: bool = False
     engine: bool = False
@@ -45,7 +46,7 @@ class Difference:
 
     def lines(self) -> Iterator[str]:
         """Say it for the log."""
-        for kind in ("sources", "accounts"):
+        for kind in ("sources", "accounts", "notifiers"):
             changes: Changes = getattr(self, kind)
             for part in fields(changes):
                 for name in getattr(changes, part.name):
@@ -62,6 +63,7 @@ def difference(old: Resolved | None, new: Resolved) -> Difference:
     return Difference(
         sources=_changes(_sources(old) if old else {}, _sources(new)),
         accounts=_changes(_accounts(old) if old else {}, _accounts(new)),
+        notifiers=_changes(_notifiers(old) if old else {}, _notifiers(new)),
         symbols=_different(before.symbols, after.symbols),
         limits=before.limits != after.limits,
         engine=before.engine != after.engine,
@@ -93,6 +95,14 @@ def _accounts(resolved: Resolved) -> dict[str, _Instance]:
     return {
         name: _Instance((sections[name].plugin, options), _core(sections[name]))
         for name, options in resolved.account_options.items()
+    }
+
+
+def _notifiers(resolved: Resolved) -> dict[str, _Instance]:
+    sections = resolved.settings.notifiers
+    return {
+        name: _Instance((sections[name].plugin, options), _core(sections[name]))
+        for name, options in resolved.notifier_options.items()
     }
 
 

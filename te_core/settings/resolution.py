@@ -22,14 +22,15 @@ from te_core.settings.schema import PluginSection, Settings
 class Resolved:
     """Settings that can be applied.
 
-    ``source_options`` has every source that shall run, ``account_options`` every account (a disabled one
-    still closes what the engine opened). ``unavailable``: what shall run and cannot, by its section's key
+    ``source_options`` and ``notifier_options`` have every one that shall run, ``account_options`` every account (a
+    disabled one still closes what the engine opened). ``unavailable``: what shall run and cannot, by its section's key
     (``accounts.bybit-main``), with the reason. ``secrets``: for the redactor.
     """
 
     settings: Settings
     source_options: Mapping[str, BaseModel] = field(default_factory=dict)
     account_options: Mapping[str, BaseModel] = field(default_factory=dict)
+    notifier_options: Mapping[str, BaseModel] = field(default_factory=dict)
     unavailable: Mapping[str, str] = field(default_factory=dict)
     secrets: tuple[SecretStr, ...] = field(default=(), repr=False, compare=False)
 
@@ -43,12 +44,14 @@ def resolve(settings: Settings, registry: Registry) -> Resolved:
     resolution = _Resolution(settings, registry)
     sources = resolution.options("sources", settings.sources, registry.sources)
     accounts = resolution.options("accounts", settings.accounts, registry.exchanges)
+    notifiers = resolution.options("notifiers", settings.notifiers, registry.notifiers)
     if resolution.problems:
         raise SettingsInvalid(resolution.problems)
     return Resolved(
         settings=settings,
         source_options={name: options for name, options in sources.items() if settings.sources[name].enabled},
         account_options=accounts,
+        notifier_options={name: made for name, made in notifiers.items() if settings.notifiers[name].enabled},
         unavailable=resolution.unavailable,
         secrets=settings.origin.secrets,
     )

@@ -164,6 +164,12 @@ class SourceSettings(PluginSection):
     on_expiry: Literal["hold", "decay", "flat"] = "hold"
 
 
+class NotifierSettings(PluginSection):
+    """Who is told what happens. ``kinds``: only of events of these kinds (empty: of all)."""
+
+    kinds: tuple[str, ...] = ()
+
+
 class AccountSettings(PluginSection):
     """An exchange account. A disabled one closes what the engine opened there, then rests.
 
@@ -214,6 +220,7 @@ class Settings(Section):
     sources: dict[Name, SourceSettings] = Field(default_factory=dict)
     accounts: dict[Name, AccountSettings] = Field(default_factory=dict)
     symbols: dict[SymbolName, SymbolSettings] = Field(default_factory=dict)
+    notifiers: dict[Name, NotifierSettings] = Field(default_factory=dict)
 
     _origin: Origin = PrivateAttr(default_factory=Origin)
 
@@ -249,10 +256,11 @@ class Settings(Section):
         return switch is None or switch.enabled
 
     def plugins_in_use(self) -> tuple[str, ...]:
-        """Name the plugins to load: those of enabled sources and of all accounts, unless switched off.
+        """Name the plugins to load: those of enabled sources and notifiers and of all accounts, unless switched off.
 
         A disabled account needs its plugin too: it still closes what the engine opened there.
         """
-        sections: list[PluginSection] = [source for source in self.sources.values() if source.enabled]
+        optional: list[PluginSection] = [*self.sources.values(), *self.notifiers.values()]
+        sections = [section for section in optional if section.enabled]
         sections += self.accounts.values()
         return tuple(dict.fromkeys(s.plugin for s in sections if self.plugin_enabled(s.plugin)))

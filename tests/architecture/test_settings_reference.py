@@ -97,7 +97,7 @@ def keys(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str, s
             yield f"{prefix}{name}", kind(field.annotation), default.replace("`none`", "none")
 
 
-SINGULAR = {"plugins": "plugin", "sources": "source", "accounts": "account", "symbols": "symbol"}
+SINGULAR = {kind + "s": kind for kind in ("plugin", "source", "account", "notifier", "symbol")}
 
 
 @pytest.fixture(scope="session")

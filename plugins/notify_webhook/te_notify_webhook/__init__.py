@@ -1,0 +1,1 @@
+"""A notifier of the trade engine that posts events to an address."""

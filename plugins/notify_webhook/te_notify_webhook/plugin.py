@@ -1,0 +1,21 @@
+"""What this package offers to the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from te_core.api import NotifierSpec, hookimpl
+from te_notify_webhook.notifier import WebhookNotifier
+from te_notify_webhook.options import WebhookNotifierOptions
+
+
+@hookimpl
+def te_notifiers() -> Iterable[NotifierSpec[Any]]:
+    """Offer the webhook notifier."""
+    yield NotifierSpec(
+        name="webhook",
+        settings=WebhookNotifierOptions,
+        factory=WebhookNotifier,
+        summary="posts events to an address",
+    )

@@ -1,0 +1,73 @@
+"""``te notify``: does a notifier reach anybody?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from te_core.cli.failure import Failure
+from te_core.cli.place import Place
+
+if TYPE_CHECKING:
+    from te_core.contracts.notifier import Notifier
+
+
+def notify(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="The notifier's name in the settings.", show_default=False)],
+    text: Annotated[str, typer.Option(help="What to say.")] = "a test: this notifier works",
+) -> None:
+    """Send a test through a notifier of the settings, whether an engine runs or not.
+
+    \b
+    Example: te notify phone
+    """
+    import asyncio
+
+    asyncio.run(_send(Place.of(context), name, text))
+    typer.echo(f"{name} took it")
+
+
+async def _send(place: Place, name: str, text: str) -> None:
+    from aiohttp import ClientSession
+
+    from te_core.clock import SystemClock
+    from te_core.errors import TradeEngineError
+    from te_core.model.event import Event
+
+    async with ClientSession() as session:
+        notifier = await _made(place, name, lambda: session)
+        try:
+            await notifier.notify(Event(at=SystemClock().now(), kind="test", text=text))
+        except TradeEngineError as error:
+            raise Failure(f"notifier {name}: {error}", next_step="put that right, then try again") from None
+        finally:
+            await notifier.close()
+
+
+async def _made(place: Place, name: str, http: Any) -> Notifier:
+    from loguru import logger
+
+    from te_core.cli.instances import loaded
+    from te_core.clock import SystemClock
+    from te_core.contracts.notifier import NotifierContext
+
+    resolved, registry = await loaded(place)
+    options = resolved.notifier_options.get(name)
+    if options is None:
+        reason = resolved.unavailable.get(f"notifiers.{name}", "it does not stand in the settings, or is off")
+        known = ", ".join(resolved.notifier_options) or "none"
+        raise Failure(f"notifier {name}: {reason}", next_step=f"notifiers that can run: {known}")
+    spec = registry.notifiers[resolved.settings.notifiers[name].plugin]
+    made: Notifier = spec.factory(
+        NotifierContext(
+            name=name,
+            options=options,
+            clock=SystemClock(),
+            log=logger,
+            state_dir=place.state / "notifiers" / name,
+            http=http,
+        )
+    )
+    return made
