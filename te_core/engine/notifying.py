@@ -51,7 +51,7 @@ class NotifierRunner(Runner):
         if not self.running or (self.section.kinds and event.kind not in self.section.kinds):
             return
         if len(self._waiting) == MOST_WAITING:
-            self._waiting.popleft()
+            del self._waiting[1]  # the first may be on its way
             self.dropped += 1
         self._waiting.append(event)
         self._news.set()
@@ -82,8 +82,7 @@ class NotifierRunner(Runner):
         else:
             self.sent += 1
             self._outages.well(self._what)
-        if self._waiting and self._waiting[0] is event:
-            self._waiting.popleft()
+        self._waiting.popleft()
 
 
 class Notifiers:

@@ -100,7 +100,7 @@ def _specs(name: str, plugin: object) -> tuple[Spec, ...]:
     ]
     if not specs:
         raise PluginLoadError(
-            name, f"offers nothing: decorate {' or '.join(HOOKS)} with te_core.api.hookimpl"
+            name, f"offers nothing: decorate one of {', '.join(HOOKS)} with te_core.api.hookimpl"
         )
     if len({spec.kind for spec in specs}) < len(specs):
         raise PluginLoadError(

@@ -6,8 +6,11 @@ import json
 import re
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
-from typing import Any
+from http.server import BaseHTTPRequestHandler
+from socketserver import TCPServer
+from typing import Any, ClassVar
 
 import pytest
 
@@ -162,3 +165,42 @@ def test_a_token_of_the_private_listener_is_found_by_the_commands(folder: Any, s
     (folder.path / ".secrets.toml").write_text('[listen.private]\ntoken = "a-private-token-of-24-chars"\n')
     started(folder)
     assert folder.json("status")["engine"]["status"] == "ready"
+
+
+def test_a_notifier_is_tried_with_one_command(folder: Any) -> None:
+    folder.settings.write_text(
+        folder.settings.read_text() + '[notifiers.phone]\nplugin = "webhook"\nbody = "text"\n'
+    )
+    lacking = folder.te("notify", "phone")
+    assert lacking.exit_code == 1
+    assert "lacks url: set it below [notifiers.phone] in .secrets.toml" in lacking.stderr
+    with TCPServer(("127.0.0.1", 0), Receiver) as server:
+        secrets = folder.settings.with_name(".secrets.toml")
+        secrets.write_text(
+            f'[notifiers.phone]\nurl = "http://127.0.0.1:{server.server_address[1]}/secret-path"\n'
+        )
+        secrets.chmod(0o600)
+        Receiver.got = []
+        with ThreadPoolExecutor(1) as threads:
+            threads.submit(server.handle_request)
+            took = folder.te("notify", "phone", "--text", "is anybody there")
+            assert (took.exit_code, took.stdout) == (0, "phone took it\n"), took.stderr
+    assert Receiver.got == [("/secret-path", b"test: is anybody there")]
+    nobody = folder.te("notify", "phone")
+    assert nobody.exit_code == 1
+    assert "127.0.0.1 cannot be reached" in nobody.stderr
+    assert "secret-path" not in nobody.stderr
+    unknown = folder.te("notify", "phon")
+    assert "notifiers that can run: phone" in unknown.stderr
+
+
+class Receiver(BaseHTTPRequestHandler):
+    got: ClassVar[list[tuple[str, bytes]]] = []
+
+    def do_POST(self) -> None:
+        self.got.append((self.path, self.rfile.read(int(self.headers["Content-Length"]))))
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""

@@ -78,7 +78,7 @@ DEFECTS = {
     "no hook": ("x = 1\n", "offers nothing", ""),
     "hook not decorated": (
         GOOD.replace("@hookimpl", ""),
-        "decorate te_signal_sources or te_exchanges or te_commands",
+        "decorate one of te_signal_sources, te_exchanges,",
         "",
     ),
     "hook raises at once": (

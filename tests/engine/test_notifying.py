@@ -1,0 +1,200 @@
+"""Notifiers are told of events, one at a time and in order; what they do wrong stays with them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from loguru import logger
+from pydantic import BaseModel, SecretStr
+
+from te_core.api import AuthError, Event, NoticeRefused, Notifier, NotifierContext, NotifierSpec, NotReady
+from te_core.engine.engine import Engine
+from te_core.engine.notifying import MOST_WAITING
+from te_core.journal.journal import Journal
+from te_core.plugins.registry import Registry
+from te_core.secrets import Redactor
+from te_core.settings.resolution import resolve
+from te_core.settings.schema import Settings
+from te_core.testing.virtual_clock import VirtualClock
+
+
+class Options(BaseModel):
+    key: SecretStr = SecretStr("key-of-the-bell")
+
+
+class Room:
+    """Where notices arrive. ``failures``: what the next calls raise. ``slow``: seconds that each takes."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+        self.calls = 0
+        self.failures: list[Exception] = []
+        self.slow = 0.0
+        self.made: list[str] = []
+        self.closed = 0
+
+    def bell(self, context: NotifierContext[Any]) -> Notifier:
+        room = self
+        room.made.append(context.name)
+
+        class Bell(Notifier):
+            async def notify(self, event: Event) -> None:
+                room.calls += 1
+                await asyncio.sleep(room.slow)
+                if room.failures:
+                    raise room.failures.pop(0)
+                room.heard.append(event.text)
+
+            async def close(self) -> None:
+                room.closed += 1
+
+        return Bell()
+
+
+SETTINGS: dict[str, Any] = {"notifiers": {"bell": {"plugin": "bell"}}}
+
+
+@asynccontextmanager
+async def running(path: Path, room: Room, settings: dict[str, Any] = SETTINGS) -> AsyncIterator[Engine]:
+    clock = VirtualClock()
+    journal = Journal.open(path / "j.sqlite3", clock=clock, new_id=lambda: "j", inline=True)
+    registry = Registry.of(NotifierSpec(name="bell", settings=Options, factory=room.bell))
+    redactor = Redactor(["key-of-the-bell"])
+    engine = Engine(
+        journal=journal,
+        registry=registry,
+        clock=clock,
+        log=logger,
+        state_dir=path,
+        redact=redactor.redact,
+    )
+    await engine.start(resolve(Settings.model_validate(settings), registry))
+    await asyncio.sleep(0)
+    yield engine
+    await engine.stop()
+    journal.close()
+
+
+def happens(engine: Engine, text: str, kind: str = "drift") -> None:
+    engine.record(Event(at=engine.now(), kind=kind, text=text, account="one"))
+
+
+async def apply(engine: Engine, **notifier: Any) -> None:
+    settings = Settings.model_validate({"notifiers": {"bell": {"plugin": "bell", **notifier}}})
+    await engine.apply(resolve(settings, engine.registry))
+    await asyncio.sleep(0)
+
+
+async def test_events_are_told_in_their_order_and_without_secrets(tmp_path: Path) -> None:
+    room = Room()
+    async with running(tmp_path, room) as engine:
+        for text in ("one", "two", "key-of-the-bell was wrong"):
+            happens(engine, text)
+        await asyncio.sleep(1)
+        assert room.heard == ["one", "two", "*** was wrong"]
+        assert engine.state()["notifiers"]["bell"] == {
+            "plugin": "bell",
+            "status": "running",
+            "reason": "",
+            "sent": 3,
+            "waiting": 0,
+            "dropped": 0,
+        }
+    assert room.closed == 1
+
+
+async def test_one_that_fails_hears_the_same_event_again_and_its_outage_is_told_once(tmp_path: Path) -> None:
+    room = Room()
+    room.failures = [NotReady("503"), NotReady("503"), ValueError("a defect")]
+    async with running(tmp_path, room) as engine:
+        happens(engine, "one")
+        happens(engine, "two")
+        await asyncio.sleep(1)
+        state = engine.state()["notifiers"]["bell"]
+        assert (room.heard, state["status"], state["waiting"], state["reason"]) == ([], "failing", 2, "503")
+        await asyncio.sleep(300)
+        assert room.heard == ["one", "two"]
+        assert room.calls == 5
+        told = [event.text for event in engine._journal.events(99) if event.kind in {"outage", "recovery"}]
+        assert len(told) == 2
+        assert told[1] == "notifier bell: 503"
+        assert told[0].startswith("notifier bell: well again")
+        assert not any("notifier bell" in text for text in room.heard), "it is not told of its own outage"
+
+
+async def test_nobody_waits_for_a_slow_one_and_what_waits_is_bounded(tmp_path: Path) -> None:
+    room = Room()
+    room.slow = 3600
+    async with running(tmp_path, room) as engine:
+        happens(engine, "0")
+        await asyncio.sleep(1)
+        for number in range(1, MOST_WAITING + 20):
+            happens(engine, str(number))
+        state = engine.state()["notifiers"]["bell"]
+        assert (state["waiting"], state["dropped"]) == (MOST_WAITING, 20)
+        room.slow = 0
+        await asyncio.sleep(7200)
+        assert room.heard[-1] == str(MOST_WAITING + 19)
+        assert room.heard[:2] == ["0", "21"], "the one under way is not counted as dropped"
+        assert len(room.heard) == MOST_WAITING
+
+
+async def test_an_event_that_is_never_taken_does_not_hold_up_the_next(tmp_path: Path) -> None:
+    room = Room()
+    room.failures = [NoticeRefused("400")]
+    async with running(tmp_path, room) as engine:
+        happens(engine, "one")
+        happens(engine, "two")
+        await asyncio.sleep(1)
+        assert room.heard == ["two"]
+        assert engine.state()["notifiers"]["bell"]["dropped"] == 1
+
+
+async def test_one_that_is_refused_stops_until_its_settings_change(tmp_path: Path) -> None:
+    room = Room()
+    room.failures = [AuthError("401")]
+    async with running(tmp_path, room) as engine:
+        happens(engine, "one")
+        await asyncio.sleep(3600)
+        assert room.calls == 1
+        assert engine.state()["notifiers"]["bell"]["status"] == "stopped"
+        assert engine.readiness()["ready"], "a notifier keeps nobody from trading"
+        await apply(engine, key="another-key")
+        happens(engine, "two")
+        await asyncio.sleep(1)
+        assert room.heard == ["one", "two"]
+
+
+async def test_only_the_kinds_that_are_asked_for_are_told(tmp_path: Path) -> None:
+    room = Room()
+    async with running(tmp_path, room) as engine:
+        await apply(engine, kinds=["outage"])
+        happens(engine, "passed over", kind="drift")
+        happens(engine, "told", kind="outage")
+        await asyncio.sleep(1)
+        assert room.heard == ["told"]
+        assert room.made == ["bell"], "the kinds alone need no new instance"
+
+
+@pytest.mark.parametrize(
+    "gone", [{"notifiers": {}}, {"notifiers": {"bell": {"plugin": "bell", "enabled": False}}}]
+)
+async def test_one_that_is_removed_or_switched_off_is_told_nothing(
+    tmp_path: Path, gone: dict[str, Any]
+) -> None:
+    room = Room()
+    async with running(tmp_path, room) as engine:
+        await engine.apply(resolve(Settings.model_validate(gone), engine.registry))
+        happens(engine, "one")
+        await asyncio.sleep(60)
+        assert room.heard == []
+        assert room.closed == 1
+        await apply(engine)
+        happens(engine, "two")
+        await asyncio.sleep(1)
+        assert room.heard == ["two"]
