@@ -1,4 +1,8 @@
-"""``python -m bench.bittensor_payload``: CPU and event-loop stall of reading large payloads."""
+"""``python -m bench.bittensor_payload``: what a payload of a large network costs, from the socket to the signals.
+
+The made-up validator is a process of its own. What is measured is everything that this process does for one payload:
+fetching, unpacking, reading, ranking, publishing. CPU is that of all threads; a stall is how late the event loop is.
+"""
 
 from __future__ import annotations
 
@@ -7,69 +11,164 @@ import asyncio
 import gc
 import gzip
 import json
+import multiprocessing
+import random
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from multiprocessing.connection import Connection
 from typing import Any
 
-from te_core.testing.virtual_clock import START
-from te_signals_bittensor.corrected import Corrected
-from te_signals_bittensor.evaluation import evaluate
-from te_signals_bittensor.parameters import Parameters
-from te_signals_bittensor.payload import PayloadReader
+import aiohttp
+
+from bench.report import judge, say, say_verdicts
+from te_core.clock import SystemClock
+from te_core.testing.fakes import SourceRecorder
+from te_signals_bittensor.options import BittensorOptions
+from te_signals_bittensor.source import BittensorSource
 from tests.emulators.bittensor.network import MadeNetwork
+from tests.emulators.bittensor.server import BittensorServer, Faults
 
 ASSETS = {"BTCUSD": "BTCUSDT", "BTCUSDC": "BTCUSDT", "ETHUSD": "ETHUSDT"}
-
-
-async def measured(what: str, function: Callable[..., Any], *arguments: Any) -> Any:
-    """Run in a thread while the loop watches how late its own timers are."""
-    worst = 0.0
-    task = asyncio.create_task(asyncio.to_thread(function, *arguments))
-    cpu = time.process_time()
-    while not task.done():
-        before = time.perf_counter()
-        await asyncio.sleep(0.005)
-        worst = max(worst, time.perf_counter() - before - 0.005)
-    print(
-        f"{what:32} CPU {time.process_time() - cpu:6.2f} s, longest stall {worst * 1000:6.1f} ms", flush=True
-    )
-    return await task
+GOAL_CPU = 1.0
+GOAL_STALL = 0.05
+_LOOK = 0.002
+"""Seconds between two looks at the event loop."""
 
 
 def packed(network: MadeNetwork) -> bytes:
-    parts = ",".join(f'"{key}": {json.dumps(miner)}' for key, miner in network.payload().items())
-    return gzip.compress(("{" + parts + "}").encode(), compresslevel=1, mtime=0)
+    """Give a payload as the server sends it."""
+    parts = ", ".join(f'"{key}": {json.dumps(miner)}' for key, miner in network.payload().items())
+    return gzip.compress(("{" + parts + "}").encode(), compresslevel=6, mtime=0)
 
 
-async def main() -> None:
-    parser = argparse.ArgumentParser()
+class Validator:
+    """The server's side, in its own process: it changes the network on command."""
+
+    def __init__(self, miners: int, orders: int) -> None:
+        self.network = MadeNetwork(miners=miners, orders=orders, seed=1, now_ms=int(time.time() * 1000))
+        self.random = random.Random(2)
+
+    def change(self, what: str, count: int) -> None:
+        """Let miners act, or time pass."""
+        if what == "tick":
+            self.network.tick()
+        held = [(key, position["trade_pair"][0]) for key, position in self.network.open_positions()]
+        for key, asset in self.random.sample(held, count):
+            self.network.close(key, asset)
+            if count > 1:
+                self.network.open(key, self.random.choice(list(ASSETS)), 0.1)
+
+    async def serve(self, orders: Connection) -> None:
+        """Serve until told to end."""
+        server = BittensorServer(network=self.network)
+        await server.start()
+        orders.send(server.url)
+        while (order := await asyncio.to_thread(orders.recv)) is not None:
+            self.change(*order)
+            server.faults = Faults(body=await asyncio.to_thread(packed, self.network))
+            orders.send(len(server.faults.body or b""))
+        await server.stop()
+
+
+def validator(orders: Connection, miners: int, size: int) -> None:
+    """Run the server's process."""
+    asyncio.run(Validator(miners, size).serve(orders))
+
+
+@contextmanager
+def validating(miners: int, orders: int) -> Iterator[Connection]:
+    """Start the server's process and end it afterwards."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=validator, args=(theirs, miners, orders), daemon=True)
+    process.start()
+    try:
+        yield ours
+        ours.send(None)
+        process.join(20)
+    finally:
+        process.kill()
+
+
+class Lag:
+    """How late the event loop is at worst."""
+
+    def __init__(self) -> None:
+        self.worst = 0.0
+
+    async def watch(self) -> None:
+        """Look again and again."""
+        while True:
+            before = time.perf_counter()
+            await asyncio.sleep(_LOOK)
+            self.worst = max(self.worst, time.perf_counter() - before - _LOOK)
+
+
+async def measured(what: str, source: BittensorSource, *, judged: bool) -> None:
+    """Take one payload."""
+    lag = Lag()
+    watch = asyncio.create_task(lag.watch())
+    await asyncio.sleep(0)
+    parsed = source.status()["positions_parsed"]
+    cpu, began = time.process_time(), time.perf_counter()
+    await source.cycle()
+    cpu, took = time.process_time() - cpu, time.perf_counter() - began
+    watch.cancel()
+    figures = f"{cpu:6.2f} s of CPU in {took:6.2f} s, longest stall {lag.worst * 1000:5.1f} ms"
+    parsed = source.status()["positions_parsed"] - parsed
+    say(f"{what:44} {figures}, {parsed:6} positions parsed")
+    if judged:
+        goal = f"below {GOAL_CPU:g} s of CPU and {GOAL_STALL * 1000:g} ms"
+        judge(
+            f"{what}: {cpu:.2f} s, {lag.worst * 1000:.0f} ms",
+            goal,
+            met=cpu < GOAL_CPU and lag.worst < GOAL_STALL,
+        )
+
+
+CASES: tuple[tuple[str, str, int, bool], ...] = (
+    ("the same payload", "nothing", 0, True),
+    ("one miner closed a position", "nothing", 1, True),
+    ("1 % of the miners closed one and opened one", "nothing", -1, True),
+    ("all open positions revalued", "tick", 0, True),
+    ("all revalued, 1 % closed and opened", "tick", -1, True),
+)
+
+
+async def run(orders: Connection, options: argparse.Namespace) -> None:
+    """Measure every case with one source."""
+    url = await asyncio.to_thread(orders.recv)
+    chosen: dict[str, Any] = {"url": f"{url}/miner-positions", "api_key": "K", "timeout": "5m"}
+    async with aiohttp.ClientSession() as session:
+        recorder = SourceRecorder(clock=SystemClock())
+        settings = BittensorOptions.model_validate({**chosen, "strategy": options.strategy})
+        context = recorder.context(settings, symbols=ASSETS, name="sn8")
+        source = BittensorSource(replace(context, http=lambda: session))
+        gc.freeze()  # as ``te run`` does once it has started
+        gc.set_threshold(10_000)
+        for what, change, count, judged in (("the first payload", "nothing", 0, False), *CASES):
+            orders.send((change, options.miners // 100 if count < 0 else count))
+            size = await asyncio.to_thread(orders.recv)
+            if not judged:
+                say(f"{options.miners} miners, {options.orders} orders each: {size / 1e6:.0f} MB gzipped")
+            await measured(what, source, judged=judged)
+    say(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
+
+
+def main() -> None:
+    """Measure everything."""
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--miners", type=int, default=5000)
     parser.add_argument("--orders", type=int, default=500)
+    parser.add_argument("--strategy", default="corrected")
     options = parser.parse_args()
-    now_ms = int(START.timestamp() * 1000)
-    network = MadeNetwork(miners=options.miners, orders=options.orders, seed=1, now_ms=now_ms)
-    body = packed(network)
-    print(f"{options.miners} miners: {len(body) / 1e6:.0f} MB gzipped")
-    gc.freeze()  # the made-up network is no part of what is measured
-    reader = PayloadReader()
-    await measured("first payload", reader.read, body)
-    await measured("the same payload", reader.read, body)
-    held = next(network.open_positions())
-    network.close(held[0], held[1]["trade_pair"][0])
-    body = packed(network)
-    await measured("one miner closed", reader.read, body)
-    network.tick()
-    body = packed(network)
-    found = await measured("returns of all open positions", reader.read, body)
-    parameters = Parameters.model_validate({})
-
-    def ranking() -> object:
-        return evaluate(found, Corrected(), assets=ASSETS, parameters=parameters, now=START)
-
-    await measured("ranking", ranking)
-    print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
+    with validating(options.miners, options.orders) as orders:
+        asyncio.run(run(orders, options))
+    say_verdicts()
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    main()

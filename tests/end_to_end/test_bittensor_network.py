@@ -69,7 +69,7 @@ class World:
         if self.down:
             raise FetchFailed("HTTP 503")
         body = gzip.compress(json.dumps(self.network.payload()).encode(), compresslevel=1)
-        return Page(body=body, date=self.clock.now())
+        return Page(body=(body,), date=self.clock.now())
 
     def keep(self, page: Page) -> None:
         del page

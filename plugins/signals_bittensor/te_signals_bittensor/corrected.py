@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import pairwise
+from typing import Any, NamedTuple
 
 from te_signals_bittensor import measures
 from te_signals_bittensor.network import Miner, Position
@@ -32,12 +32,13 @@ class Corrected:
         now: datetime,
     ) -> tuple[Ranked, ...]:
         """Rank by score. Weights fall with the rank as in ``parity``; equal scores share theirs."""
-        found = [
-            (miner, figures)
-            for miner in miners
-            if _admitted(miner, assets, parameters, now)
-            and (figures := figures_of(miner.on(assets))).qualify(parameters)
-        ]
+        key = (standing_of, tuple(assets))
+        found = []
+        for miner in miners:
+            standing = Standing._make(miner.once(key, lambda: tuple(standing_of(miner, key[1]))))  # noqa: B023 - called at once
+            figures = Figures._make(standing.figures)
+            if _admitted(miner, standing, assets, parameters, now) and figures.qualify(parameters):
+                found.append((miner, figures))
         percentiles = zip(
             measures.average_percentiles([figures.sharpe for _, figures in found]),
             measures.average_percentiles([figures.trades for _, figures in found]),
@@ -76,35 +77,89 @@ class Corrected:
         return Stake(max(-1.0, min(1.0, net / position.max_leverage)), position.holding.price)
 
 
-def _admitted(miner: Miner, assets: Mapping[str, str], parameters: Parameters, now: datetime) -> bool:
-    if miner.recent <= _BREAK_EVEN or miner.ever <= _BREAK_EVEN:
-        return False
-    positions = miner.on(assets)
-    if not positions:
-        return False
-    if parameters.min_trades_per_asset > 0:
-        counts = Counter(assets[position.asset] for position in positions)
-        if any(counts[symbol] < parameters.min_trades_per_asset for symbol in set(assets.values())):
-            return False
-    newest = max(max(position.last_ms, position.close_ms or 0) for position in positions)
-    age_ms = now.timestamp() * 1000 - newest
-    return math.isinf(parameters.max_trade_age_days) or age_ms <= parameters.max_trade_age_days * _DAY_MS
+class Past(NamedTuple):
+    """What closed positions amount to, which stays as it is until another one closes. ``counts``: by asset."""
+
+    trades: int
+    win: float
+    sharpe: float
+    regularity: float
+    worst: float
+    level: float
+    height: float
+    fall: float
+    newest_ms: int
+    counts: tuple[int, ...]
 
 
-def figures_of(positions: Sequence[Position]) -> Figures:
-    """Measure a miner: trades are closed positions; open ones count for return and drawdown as they stand."""
-    closed = sorted((p for p in positions if p.closed), key=lambda p: (p.close_ms or 0, p.id))
-    still_open = [p for p in positions if not p.closed]
-    factors = [position.value for position in (*closed, *still_open)]
+def past_of(positions: Sequence[Position], assets: Sequence[str]) -> Past:
+    """Measure closed positions."""
+    closed = sorted(positions, key=lambda p: (p.close_ms or 0, p.id))
     returns = [position.value - 1 for position in closed]
     by_opening = sorted(closed, key=lambda p: (p.open_ms, p.id))
     gaps = [float(max(0, after.open_ms - (before.close_ms or 0))) for before, after in pairwise(by_opening)]
-    worst = min((position.drawdown for position in positions), default=0.0)
-    return Figures(
-        drawdown=max(-1.0, min(worst, measures.curve_drawdown(factors))),
-        sharpe=measures.sharpe(returns),
-        total=measures.compounded(factors),
-        win=measures.win_rate(returns),
-        trades=len(closed),
-        regularity=max(0.0, measures.regularity(gaps)),
+    curve = measures.Curve().after(position.value for position in closed)
+    return Past(
+        len(closed),
+        measures.win_rate(returns),
+        measures.sharpe(returns),
+        max(0.0, measures.regularity(gaps)),
+        min((position.drawdown for position in closed), default=0.0),
+        *curve,
+        newest_ms=max((max(p.last_ms, p.close_ms or 0) for p in closed), default=0),
+        counts=measures.counts((position.asset for position in closed), assets),
     )
+
+
+def figures_of(past: Past, still_open: Sequence[Position]) -> Figures:
+    """Measure a miner: trades are closed positions; open ones count for return and drawdown as they stand."""
+    values = (position.value for position in still_open)
+    curve = measures.Curve(past.level, past.height, past.fall).after(values)
+    worst = min((position.drawdown for position in still_open), default=0.0)
+    return Figures(
+        drawdown=max(-1.0, min(worst, past.worst, curve.worst)),
+        sharpe=past.sharpe,
+        total=curve.level - 1.0,
+        win=past.win,
+        trades=past.trades,
+        regularity=past.regularity,
+    )
+
+
+class Standing(NamedTuple):
+    """What decides about a miner. ``newest_ms``: its last activity. ``counts``: its positions, by asset."""
+
+    figures: tuple[Any, ...]
+    newest_ms: int
+    counts: tuple[int, ...]
+
+
+def standing_of(miner: Miner, assets: tuple[str, ...]) -> Standing:
+    """Measure a miner on these assets. What its settled positions amount to is worked out once for all payloads."""
+    later = miner.later(assets)
+    still_open = [position for position in later if not position.closed]
+    if len(still_open) == len(later):
+        key = (past_of, assets)
+        past = Past._make(miner.settled.once(key, lambda: tuple(past_of(miner.settled.on(assets), assets))))
+    else:
+        past = past_of([position for position in miner.on(assets) if position.closed], assets)
+    counts, newest_ms = list(past.counts), past.newest_ms
+    for position in still_open:
+        counts[assets.index(position.asset)] += 1
+        newest_ms = max(newest_ms, position.last_ms)
+    return Standing(tuple(figures_of(past, still_open)), newest_ms, tuple(counts))
+
+
+def _admitted(
+    miner: Miner, standing: Standing, assets: Mapping[str, str], parameters: Parameters, now: datetime
+) -> bool:
+    if miner.recent <= _BREAK_EVEN or miner.ever <= _BREAK_EVEN or not any(standing.counts):
+        return False
+    if parameters.min_trades_per_asset > 0:
+        held = dict.fromkeys(assets.values(), 0)
+        for symbol, count in zip(assets.values(), standing.counts, strict=True):
+            held[symbol] += count
+        if min(held.values()) < parameters.min_trades_per_asset:
+            return False
+    age_ms = now.timestamp() * 1000 - standing.newest_ms
+    return math.isinf(parameters.max_trade_age_days) or age_ms <= parameters.max_trade_age_days * _DAY_MS

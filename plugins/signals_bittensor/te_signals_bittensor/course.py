@@ -1,4 +1,4 @@
-"""What the orders of one position amount to. Pure; each function walks the orders once."""
+"""What the orders of one position amount to. Pure; each function walks the orders once, and takes them by time."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ NOTHING = Holding(0.0, 0.0)
 
 def holding(orders: Sequence[Order]) -> Holding:
     """Give net leverage and average entry price: additions average, reductions keep it, a flip takes the new price."""
-    if any(order.flat for order in orders):
-        return NOTHING
     net = cost = 0.0
-    for order in sorted(orders, key=lambda order: order.processed_ms):
-        change, price = order.leverage, order.price
+    for change, price, _, flat, _ in orders:
+        if flat:
+            return NOTHING
         if change == 0:
             continue
         if net * change > 0:
@@ -35,19 +34,22 @@ def holding(orders: Sequence[Order]) -> Holding:
 
 
 def parity_drawdown(orders: Sequence[Order]) -> float:
-    """Give the predecessor's drawdown: distance from the average of *signed* orders, either way, x leverage."""
+    """Give the predecessor's drawdown: distance from the average of *signed* orders, either way, x leverage.
+
+    It takes the orders as they are listed.
+    """
     total = value = worst = 0.0
-    for order in orders:
-        if order.leverage == 0 or order.price == 0:
+    for change, price, _, _, _ in orders:
+        if change == 0 or price == 0:
             continue
-        total += order.leverage
+        total += change
         if total == 0:
             continue
-        value += order.leverage * order.price
+        value += change * price
         average = value / total
         if average == 0:
             continue
-        worst = min(worst, -abs((order.price - average) / average) * abs(total))
+        worst = min(worst, -abs((price - average) / average) * abs(total))
     return worst
 
 
@@ -57,19 +59,18 @@ def drawdown(orders: Sequence[Order]) -> float:
     Measured from the average entry of what was open before that order; gains do not count.
     """
     net = cost = worst = 0.0
-    for order in sorted(orders, key=lambda order: order.processed_ms):
-        if not order.counted or order.price <= 0:
+    for change, price, _, flat, counted in orders:
+        if not counted or price <= 0:
             continue
         if net != 0 and cost > 0:
-            worst = min(worst, (order.price - cost) / cost * net)
-        if order.flat:
+            worst = min(worst, (price - cost) / cost * net)
+        if flat:
             net = cost = 0.0
             continue
-        change = order.leverage
         if net * change >= 0 and net + change != 0:
-            cost = (net * cost + change * order.price) / (net + change)
+            cost = (net * cost + change * price) / (net + change)
         elif abs(change) > abs(net):
-            cost = order.price
+            cost = price
         net += change
         if abs(net) < DUST:
             net = cost = 0.0

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from te_signals_bittensor.combination import Opinion, combine
+from te_signals_bittensor.combination import Opinion, combine, stakes, stakes_key
 from te_signals_bittensor.network import Network
 from te_signals_bittensor.parameters import Parameters
 from te_signals_bittensor.strategy import Ranked, Strategy
@@ -42,12 +42,11 @@ def evaluate(
 
 def _book(network: Network, strategy: Strategy, assets: Mapping[str, str]) -> Book:
     book: dict[str, dict[str, float]] = {symbol: {} for symbol in assets.values()}
+    key = stakes_key(strategy, assets)
     for miner in network.miners:
-        for position in miner.on(assets):
-            share = strategy.stake(position).share
-            if share != 0:
-                held = book[assets[position.asset]]
-                held[miner.hotkey] = held.get(miner.hotkey, 0.0) + share
+        for asset, share, _ in stakes(miner, strategy, key):
+            held = book[assets[asset]]
+            held[miner.hotkey] = held.get(miner.hotkey, 0.0) + share
     return book
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from te_core.api import SourceContext
 from te_signals_bittensor.network import Miner, Network, Position
 from te_signals_bittensor.options import BittensorOptions
-from te_signals_bittensor.payload import loads
+from te_signals_bittensor.parsing import loads
 from te_signals_bittensor.reading import Malformed, read_position
 from te_signals_bittensor.trouble import Trouble
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from aiohttp import ClientResponse, ClientSession
 
 _LARGEST = 1 << 29
+_BUFFER = 1 << 20
 _LONGEST_REFUSAL = 200
 _LONGEST_RETRY = 3600.0
 
@@ -28,9 +29,12 @@ class FetchFailed(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """A body as it was sent (perhaps gzipped). Times are the server's: of the content, and of the answer."""
+    """A body in the pieces that it came in, perhaps gzipped. Times are the server's: of the content, of the answer.
 
-    body: bytes
+    Pieces are never joined: copying a hundred MB would hold up the event loop.
+    """
+
+    body: tuple[bytes, ...]
     modified: datetime | None = None
     date: datetime | None = None
     etag: str | None = None
@@ -47,7 +51,7 @@ class Fetcher:
 
     def keep(self, page: Page) -> None:
         """Remember a page as used: it need not be sent again. One that was refused has to be."""
-        self._kept = page
+        self._kept = replace(page, body=())
 
     async def fetch(self) -> Page | None:
         """Give the page, or None where it did not change. Raises ``FetchFailed``."""
@@ -60,6 +64,7 @@ class Fetcher:
                 timeout=timeout,
                 allow_redirects=False,  # the key is for this address only
                 auto_decompress=False,
+                read_bufsize=_BUFFER,
                 **self._question(),
             ) as answer:
                 return await self._page(answer)
@@ -104,7 +109,7 @@ class Fetcher:
             pieces.append(piece)
         last_modified = answer.headers.get("Last-Modified")
         return Page(
-            body=b"".join(pieces),
+            body=tuple(pieces),
             modified=_http_time(last_modified),
             date=_http_time(answer.headers.get("Date")),
             etag=answer.headers.get("ETag"),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 FLAT_SPREAD = 1e-12
 """A standard deviation below this is rounding: all values are the same."""
@@ -71,17 +73,24 @@ def average_percentiles(values: Sequence[float]) -> list[float]:
     return [1.0 - (rank - 1) / (len(values) - 1) for rank in average_ranks(values)]
 
 
-def compounded(factors: Iterable[float]) -> float:
-    """Give the return of one position after the other: the product of the factors, less 1."""
-    return math.prod(factors) - 1.0
+def counts(found: Iterable[str], names: Sequence[str]) -> tuple[int, ...]:
+    """Give how often each name was found, in the order of the names."""
+    times = Counter(found)
+    return tuple(times[name] for name in names)
 
 
-def curve_drawdown(factors: Iterable[float]) -> float:
-    """Give the deepest fall of the product of the factors from a height before it: -1 … 0."""
-    height = level = 1.0
-    worst = 0.0
-    for factor in factors:
-        level *= factor
-        height = max(height, level)
-        worst = min(worst, level / height - 1.0)
-    return max(-1.0, worst)
+class Curve(NamedTuple):
+    """The product of factors so far, its greatest height, and its deepest fall from a height: -1 … 0."""
+
+    level: float = 1.0
+    height: float = 1.0
+    worst: float = 0.0
+
+    def after(self, factors: Iterable[float]) -> Curve:
+        """Give the curve with more factors."""
+        level, height, worst = self
+        for factor in factors:
+            level *= factor
+            height = max(height, level)
+            worst = min(worst, level / height - 1.0)
+        return Curve(level, height, max(-1.0, worst))

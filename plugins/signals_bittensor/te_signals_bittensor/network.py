@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Container, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from itertools import takewhile
+from typing import Any, NamedTuple, TypeVar
+
+T = TypeVar("T")
 
 
 class Order(NamedTuple):
@@ -56,32 +59,76 @@ class Position(NamedTuple):
         return Holding(self.orders_net, self.orders_price)
 
 
+_CLOSED = Position._fields.index("closed")
+
+Row = tuple[Any, ...]
+"""A position as a plain tuple: the garbage collector does not look at these again, and looking at hundreds of
+thousands of objects would hold up the event loop.
+"""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Miner:
+class Remembering:
+    """Something that never changes, and so need not be worked out twice."""
+
+    _memo: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Give what ``make`` gave the first time it was asked for under this key: best a plain tuple, see ``Row``."""
+        found: T | None = self._memo.get(key)
+        if found is None:
+            found = self._memo[key] = make()
+        return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled(Remembering):
+    """The closed positions that a miner's list begins with. They outlive the payload that they came with."""
+
+    rows: tuple[Row, ...] = ()
+
+    def on(self, assets: Container[str]) -> list[Position]:
+        """Give the positions on these assets, in upstream's order."""
+        return [Position._make(row) for row in self.rows if row[1] in assets]
+
+
+NOTHING_SETTLED = Settled()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Miner(Remembering):
     """One hotkey. ``recent`` and ``ever``: upstream's products of returns (``thirty_day_returns``, ``all_time_…``).
 
-    ``rows`` are the positions as plain tuples: the garbage collector does not look at these again, and looking at
-    hundreds of thousands of objects would hold up the event loop.
+    ``rows``: the positions after the settled ones, beginning with the first that is open.
     """
 
     hotkey: str
     recent: float
     ever: float
-    rows: tuple[tuple[Any, ...], ...] = ()
+    settled: Settled = NOTHING_SETTLED
+    rows: tuple[Row, ...] = ()
 
     @property
     def positions(self) -> tuple[Position, ...]:
         """Give all positions, in upstream's order."""
-        return tuple(Position._make(row) for row in self.rows)
+        return tuple(Position._make(row) for row in (*self.settled.rows, *self.rows))
 
     def with_positions(self, positions: Iterable[Position]) -> Miner:
         """Give the same miner with these positions."""
         rows = tuple(tuple(position) for position in positions)
-        return Miner(hotkey=self.hotkey, recent=self.recent, ever=self.ever, rows=rows)
+        count = sum(1 for _ in takewhile(lambda row: row[_CLOSED], rows))
+        settled = self.settled if self.settled.rows == rows[:count] else Settled(rows=rows[:count])
+        return Miner(
+            hotkey=self.hotkey, recent=self.recent, ever=self.ever, settled=settled, rows=rows[count:]
+        )
 
-    def on(self, assets: Mapping[str, str]) -> tuple[Position, ...]:
+    def on(self, assets: Container[str]) -> list[Position]:
         """Give the positions on mapped assets, in upstream's order."""
-        return tuple(Position._make(row) for row in self.rows if row[1] in assets)
+        return self.settled.on(assets) + self.later(assets)
+
+    def later(self, assets: Container[str]) -> list[Position]:
+        """Give those of them that are not settled."""
+        return [Position._make(row) for row in self.rows if row[1] in assets]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import pairwise
+from operator import add
+from typing import NamedTuple
 
 from te_signals_bittensor import measures
 from te_signals_bittensor.network import Miner, Position
@@ -41,12 +43,14 @@ class Parity:
         now: datetime,
     ) -> tuple[Ranked, ...]:
         """Rank by score; the n-th best of N has weight (N + 1 - n) / (N(N + 1)/2)."""
-        found = [
-            (miner, figures)
-            for miner in miners
-            if _admitted(miner, assets, parameters, now)
-            and (figures := figures_of(miner.on(assets))).qualify(parameters)
-        ]
+        mapped = tuple(assets)
+        found = []
+        for miner in miners:
+            record = record_of_miner(miner, mapped)
+            if _admitted(miner, record, parameters, now):
+                figures = figures_of(record)
+                if figures.qualify(parameters):
+                    found.append((miner, figures))
         percentiles = zip(
             measures.ordered_percentiles([figures.sharpe for _, figures in found]),
             measures.ordered_percentiles([figures.trades for _, figures in found]),
@@ -74,33 +78,79 @@ class Parity:
         return Stake(*position.holding)
 
 
-def _admitted(miner: Miner, assets: Mapping[str, str], parameters: Parameters, now: datetime) -> bool:
-    if miner.recent <= 0 or miner.ever <= 0:
-        return False
-    positions = miner.on(assets)
-    if parameters.min_trades_per_asset > 0:
-        counts = dict.fromkeys(assets, 0)
-        for position in positions:
-            counts[position.asset] += 1
-        if min(counts.values(), default=0) < parameters.min_trades_per_asset:
-            return False
-    if not math.isinf(parameters.max_trade_age_days):
-        newest = max((position.close_ms or 0 for position in positions if position.closed), default=0)
-        if newest < now.timestamp() * 1000 - parameters.max_trade_age_days * _DAY_MS:
-            return False
-    return bool(positions)
+class Record(NamedTuple):
+    """What positions amount to. ``gaps``: the pauses between them, by opening."""
+
+    returns: tuple[float, ...]
+    drawdown: float
+    gaps: tuple[float, ...]
+    first_open: int
+    last_open: int
+    last_close: int
+    newest_close: int
+    counts: tuple[int, ...]
 
 
-def figures_of(positions: Sequence[Position]) -> Figures:
-    """Measure a miner by its positions, open and closed alike."""
-    returns = [position.value - 1 for position in positions]
+def record_of(positions: Sequence[Position], assets: Sequence[str]) -> Record:
+    """Measure positions, open and closed alike."""
     by_opening = sorted(positions, key=lambda position: position.open_ms)
-    gaps = [float(after.open_ms - (before.close_ms or 0)) for before, after in pairwise(by_opening)]
-    return Figures(
+    return Record(
+        returns=tuple(position.value - 1 for position in positions),
         drawdown=min((position.parity_drawdown for position in positions), default=0.0),
+        gaps=tuple(float(after.open_ms - (before.close_ms or 0)) for before, after in pairwise(by_opening)),
+        first_open=by_opening[0].open_ms if by_opening else 0,
+        last_open=by_opening[-1].open_ms if by_opening else 0,
+        last_close=(by_opening[-1].close_ms or 0) if by_opening else 0,
+        newest_close=max((position.close_ms or 0 for position in positions), default=0),
+        counts=measures.counts((position.asset for position in positions), assets),
+    )
+
+
+def joined(before: Record, after: Record) -> Record | None:
+    """Give the record of both together; None where the second's positions were not all opened after the first's."""
+    if not before.returns or not after.returns:
+        return before if before.returns else after
+    if after.first_open < before.last_open:
+        return None
+    return Record(
+        returns=before.returns + after.returns,
+        drawdown=min(before.drawdown, after.drawdown),
+        gaps=(*before.gaps, float(after.first_open - before.last_close), *after.gaps),
+        first_open=before.first_open,
+        last_open=after.last_open,
+        last_close=after.last_close,
+        newest_close=max(before.newest_close, after.newest_close),
+        counts=tuple(map(add, before.counts, after.counts)),
+    )
+
+
+def record_of_miner(miner: Miner, assets: tuple[str, ...]) -> Record:
+    """Measure a miner on these assets. Its settled positions are measured once for all payloads."""
+    settled = miner.settled.once(
+        (record_of, assets), lambda: tuple(record_of(miner.settled.on(assets), assets))
+    )
+    whole = joined(Record._make(settled), record_of(miner.later(assets), assets))
+    return record_of(miner.on(assets), assets) if whole is None else whole
+
+
+def figures_of(record: Record) -> Figures:
+    """Give what the formula needs."""
+    returns = record.returns
+    return Figures(
+        drawdown=record.drawdown,
         sharpe=measures.sharpe(returns),
         total=sum(returns),
         win=measures.win_rate(returns),
         trades=len(returns),
-        regularity=measures.regularity(gaps),
+        regularity=measures.regularity(record.gaps),
     )
+
+
+def _admitted(miner: Miner, record: Record, parameters: Parameters, now: datetime) -> bool:
+    if miner.recent <= 0 or miner.ever <= 0 or not record.returns:
+        return False
+    if min(record.counts) < parameters.min_trades_per_asset:
+        return False
+    if math.isinf(parameters.max_trade_age_days):
+        return True
+    return record.newest_close >= now.timestamp() * 1000 - parameters.max_trade_age_days * _DAY_MS

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import Any
 
 from te_signals_bittensor import course
@@ -15,6 +16,8 @@ UNFILLED = frozenset({5, 7, 8, 10, 13, 15, 18})
 
 _KINDS = frozenset({"LONG", "SHORT", "FLAT"})
 _LARGEST = 1e15
+_NUMBERS = frozenset({int, float})
+_processed_ms = attrgetter("processed_ms")
 
 
 class Malformed(Exception):
@@ -23,8 +26,8 @@ class Malformed(Exception):
 
 def number(record: Mapping[str, Any], name: str) -> float:
     """Read a finite number."""
-    value = record.get(name)
-    if (type(value) is float or type(value) is int) and -_LARGEST < value < _LARGEST:
+    value: Any = record.get(name)
+    if type(value) in _NUMBERS and -_LARGEST < value < _LARGEST:
         return float(value)
     raise Malformed(f"{name} is no number")
 
@@ -37,47 +40,31 @@ def moment(record: Mapping[str, Any], name: str) -> int:
     return int(value)
 
 
-def read_miner(hotkey: str, record: Any, left_out: Counter[str], cache: Mapping[str, Position]) -> Miner:
-    """Read one miner. Raises ``Malformed`` where nothing of it can be used.
+def read_returns(record: Mapping[str, Any]) -> tuple[float, float]:
+    """Read upstream's two products of returns. Raises ``Malformed``."""
+    return number(record, "thirty_day_returns"), number(record, "all_time_returns")
 
-    ``cache``: its closed positions of the payload before; one that did not change is not read again.
-    """
+
+def read_miner(hotkey: str, record: Any, left_out: Counter[str]) -> Miner:
+    """Read one miner. Raises ``Malformed`` where nothing of it can be used."""
     if not isinstance(record, dict):
         raise Malformed("miner is no object")
     listed = record.get("positions")
     if not isinstance(listed, list):
         raise Malformed("positions is no list")
-    recent, ever = number(record, "thirty_day_returns"), number(record, "all_time_returns")
-    positions = []
-    seen: set[str] = set()
+    recent, ever = read_returns(record)
+    positions: dict[str, Position] = {}
     for entry in listed:
         try:
-            position = _remembered(entry, cache) or read_position(entry, left_out)
+            position = read_position(entry, left_out)
         except Malformed:
             left_out["positions"] += 1
             continue
-        if position.id in seen:
+        if position.id in positions:
             left_out["positions"] += 1
             continue
-        seen.add(position.id)
-        positions.append(position)
-    return Miner(hotkey=hotkey, recent=recent, ever=ever).with_positions(positions)
-
-
-def _remembered(entry: Any, cache: Mapping[str, Position]) -> Position | None:
-    if not cache or not isinstance(entry, dict):
-        return None
-    known = cache.get(str(entry.get("position_uuid")))
-    if known is None or not known.closed or entry.get("is_closed_position") is not True:
-        return None
-    orders = entry.get("orders")
-    same = (
-        entry.get("close_ms") == known.close_ms
-        and entry.get("return_at_close") == known.value
-        and isinstance(orders, list)
-        and len(orders) == known.orders
-    )
-    return known if same else None
+        positions[position.id] = position
+    return Miner(hotkey=hotkey, recent=recent, ever=ever).with_positions(positions.values())
 
 
 def read_position(entry: Any, left_out: Counter[str]) -> Position:
@@ -90,7 +77,8 @@ def read_position(entry: Any, left_out: Counter[str]) -> Position:
     asset, largest = _pair(entry.get("trade_pair"))
     orders = _orders(listed, left_out)
     open_ms = moment(entry, "open_ms")
-    net, price = course.holding(orders)
+    by_time = sorted(orders, key=_processed_ms)
+    net, price = course.holding(by_time)
     return Position(
         id=uuid,
         asset=asset,
@@ -103,8 +91,8 @@ def read_position(entry: Any, left_out: Counter[str]) -> Position:
         orders_net=net,
         orders_price=price,
         parity_drawdown=course.parity_drawdown(orders),
-        drawdown=course.drawdown(orders),
-        last_ms=max((order.processed_ms for order in orders), default=open_ms),
+        drawdown=course.drawdown(by_time),
+        last_ms=by_time[-1].processed_ms if by_time else open_ms,
         orders=len(listed),
     )
 
@@ -143,11 +131,16 @@ def _orders(listed: list[Any], left_out: Counter[str]) -> list[Order]:
 
 
 def _order(entry: Mapping[str, Any]) -> Order:
-    kind = entry["order_type"]
+    kind, leverage, price = entry["order_type"], entry["leverage"], entry["price"]
     if kind not in _KINDS:
         raise Malformed("order_type is none of LONG, SHORT, FLAT")
-    leverage, price = number(entry, "leverage"), number(entry, "price")
-    flat = kind == "FLAT"
-    if price < 0 or (kind == "LONG" and leverage < 0) or (kind == "SHORT" and leverage > 0):
-        raise Malformed("price or leverage has the wrong sign")
-    return Order(leverage, price, moment(entry, "processed_ms"), flat, entry.get("src") not in UNFILLED)
+    if not (type(leverage) in _NUMBERS and -_LARGEST < leverage < _LARGEST):
+        raise Malformed("leverage is no number")
+    if not (type(price) in _NUMBERS and 0 <= price < _LARGEST):
+        raise Malformed("price is no number from 0 on")
+    if (leverage < 0 and kind == "LONG") or (leverage > 0 and kind == "SHORT"):
+        raise Malformed("leverage has the wrong sign")
+    moment = entry["processed_ms"]
+    if not (type(moment) in _NUMBERS and 0 < moment < _LARGEST):
+        raise Malformed("processed_ms is no time")
+    return Order(float(leverage), float(price), int(moment), kind == "FLAT", entry.get("src") not in UNFILLED)

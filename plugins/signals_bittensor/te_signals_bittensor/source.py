@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
-from hashlib import blake2b
 from typing import Any, Protocol
+
+from xxhash import xxh3_128
 
 from te_core.api import JournalError, NotReady, Signal, SignalSource, SourceContext
 from te_signals_bittensor.evaluation import Evaluation, acted, evaluate
@@ -18,9 +19,10 @@ from te_signals_bittensor.fetching import Fetcher, FetchFailed, Page
 from te_signals_bittensor.guard import Accepted, Guard
 from te_signals_bittensor.network import Network
 from te_signals_bittensor.options import BittensorOptions
-from te_signals_bittensor.payload import PayloadReader, UnusablePayload
+from te_signals_bittensor.payload import PayloadReader
 from te_signals_bittensor.strategy import find_strategy
 from te_signals_bittensor.trouble import Trouble
+from te_signals_bittensor.unpacking import UnusablePayload
 from te_signals_bittensor.wording import Moment, depth_of, signal_of
 
 SMALLEST = Decimal("0.000001")
@@ -72,7 +74,7 @@ class BittensorSource(SignalSource):
         self._acted: dict[str, None] = {}
         self._failures = 0
         self._counters: Counter[str] = Counter(
-            fetched=0, unchanged=0, failed=0, unusable=0, rejected=0, empty=0, published=0
+            fetched=0, unchanged=0, failed=0, unusable=0, rejected=0, empty=0, positions_parsed=0, published=0
         )
 
     def status(self) -> Mapping[str, Any]:
@@ -149,11 +151,12 @@ class BittensorSource(SignalSource):
             await self._say()
             return
         try:
-            network = await self._offload(self._reader.read, page.body)
+            network = await self._offload(self._reader.read, *page.body)
         except UnusablePayload as error:
             self._counters["unusable"] += 1
             self._trouble.met("unusable", str(error))
             return
+        self._counters["positions_parsed"] += self._reader.parsed
         now = self._context.clock.now()
         reason = "it has no miners" if not network.miners else None
         reason = reason or self._guard.refusal(len(network.miners), self._accepted, now)
@@ -286,5 +289,8 @@ class BittensorSource(SignalSource):
             self._moment = Moment(said_at=newest.time, received_at=newest.received_at, payload=payload)
 
 
-def _fingerprint(body: bytes) -> str:
-    return blake2b(body, digest_size=12).hexdigest()
+def _fingerprint(body: Sequence[bytes]) -> str:
+    digest = xxh3_128()
+    for piece in body:
+        digest.update(piece)
+    return digest.hexdigest()

@@ -38,7 +38,7 @@ class Upstream:
         self.asked_at.append(self.recorder.clock.monotonic())
         if self.failure is not None:
             raise self.failure
-        return Page(body=self.body, date=self.recorder.clock.now())
+        return Page(body=(self.body,), date=self.recorder.clock.now())
 
     def keep(self, page: Page) -> None:
         self.kept.append(page)

@@ -5,14 +5,18 @@ from __future__ import annotations
 import copy
 import gzip
 import json
+import zlib
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from te_signals_bittensor.payload import PayloadReader, UnusablePayload
-from tests.emulators.bittensor.records import hotkey, miner, worked_example
+from te_signals_bittensor import unpacking
+from te_signals_bittensor.payload import PayloadReader
+from te_signals_bittensor.unpacking import UnusablePayload
+from tests.emulators.bittensor.records import NOW_MS, closed, held, hotkey, miner, worked_example
 
 values = (
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.integers(), max_size=2)
@@ -79,11 +83,40 @@ def test_a_payload_that_is_wrong_as_a_whole_is_refused(body: bytes) -> None:
         PayloadReader().read(body)
 
 
+@pytest.fixture(params=["as installed", "zlib"])
+def inflater(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unpack with what this machine has, and with what every machine has."""
+    if request.param == "zlib":
+        monkeypatch.setattr(unpacking, "inflaters", zlib)
+
+
+@pytest.mark.usefixtures("inflater")
 def test_a_gzipped_payload_cut_anywhere_is_refused() -> None:
     whole = gzip.compress(json.dumps(worked_example()).encode())
     for end in range(10, len(whole) - 1, 97):
         with pytest.raises(UnusablePayload):
             PayloadReader().read(whole[:end])
+
+
+@pytest.mark.usefixtures("inflater")
+def test_a_wrong_bit_in_a_gzipped_payload_never_makes_another_network() -> None:
+    whole = gzip.compress(json.dumps(worked_example()).encode())
+    refused = 0
+    for place in range(10, len(whole), 13):
+        broken = bytearray(whole)
+        broken[place] ^= 0x40
+        try:
+            assert PayloadReader().read(bytes(broken)) == read(worked_example())
+        except UnusablePayload:
+            refused += 1
+    assert refused > 80  # few bits mean nothing
+
+
+@pytest.mark.usefixtures("inflater")
+def test_what_unpacks_to_more_than_is_allowed_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unpacking, "LARGEST", 20 << 20)
+    with pytest.raises(UnusablePayload, match="larger"):
+        PayloadReader().read(gzip.compress(b" " * (64 << 20), compresslevel=9))
 
 
 @pytest.mark.parametrize(
@@ -94,17 +127,110 @@ def test_the_names_of_miners_may_be_anything(names: list[str]) -> None:
     assert [m.hotkey for m in read(tree).miners] == names
 
 
-def test_only_what_changed_is_parsed_again() -> None:
+def test_only_positions_that_changed_are_parsed_again() -> None:
     tree = worked_example()
     reader = PayloadReader()
     reader.read(json.dumps(tree).encode())
-    assert reader.parsed == 3
+    assert reader.parsed == 11 + 13 + 11
     tree[hotkey(2)]["positions"][-1]["current_return"] = 1.5
     found = reader.read(json.dumps(tree).encode())
     assert reader.parsed == 1
     assert found == read(tree)
     assert reader.read(json.dumps(tree).encode()) == found
     assert reader.parsed == 0
+
+
+def everybody_is_revalued(tree: Any) -> int:
+    for record in tree.values():
+        record["positions"][-1]["current_return"] *= 1.001
+        record["positions"][-1]["return_at_close"] *= 1.001
+    return 3
+
+
+def one_closes(tree: Any) -> int:
+    position = tree[hotkey(2)]["positions"][-1]
+    start = position["open_ms"]
+    tree[hotkey(2)]["positions"][-1] = closed(position["position_uuid"], 1.01, open_ms=start)
+    return 1
+
+
+def one_opens(tree: Any) -> int:
+    tree[hotkey(1)]["positions"].append(held("another", 0.2, open_ms=NOW_MS))
+    return 2  # the one that was open stands beside it, in text that changed
+
+
+def old_prices_are_dropped(tree: Any) -> int:
+    tree[hotkey(3)]["positions"][4]["orders"][0]["price_sources"] = []
+    return 1 + 1
+
+
+def the_oldest_are_archived(tree: Any) -> int:
+    for record in tree.values():
+        del record["positions"][:2]
+    return 3  # the open ones; the closed ones are recognised one by one
+
+
+def miners_change_places(tree: Any) -> int:
+    turned = dict(reversed(tree.items()))
+    tree.clear()
+    tree.update(turned)
+    return 0
+
+
+def products_change(tree: Any) -> int:
+    tree[hotkey(1)]["thirty_day_returns"] = 1.75
+    return 1
+
+
+CHANGES = [
+    everybody_is_revalued,
+    one_closes,
+    one_opens,
+    old_prices_are_dropped,
+    the_oldest_are_archived,
+    miners_change_places,
+    products_change,
+]
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_is_parsed_of_a_changed_payload(change: Callable[[Any], int], indent: int | None) -> None:
+    tree = worked_example()
+    reader = PayloadReader()
+    reader.read(json.dumps(tree, indent=indent).encode())
+    parsed = change(tree)
+    found = reader.read(json.dumps(tree, indent=indent).encode())
+    assert reader.parsed == parsed
+    assert found == read(tree)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from(CHANGES), max_size=6), st.data())
+def test_a_reader_with_a_memory_finds_what_one_without_does(
+    changes: list[Callable[[Any], int]], data: st.DataObject
+) -> None:
+    tree = worked_example()
+    reader = PayloadReader()
+    for change in changes:
+        change(tree)
+        garble(tree, data)
+        body = json.dumps(tree).encode()
+        size = data.draw(st.integers(100, 5000))
+        assert reader.read(*(body[i : i + size] for i in range(0, len(body), size))) == read(tree)
+
+
+def garble(tree: Any, data: st.DataObject) -> None:
+    """Put something else in a place."""
+    place: Any = tree[hotkey(1)]["positions"]
+    for _ in range(data.draw(st.integers(0, 4))):
+        keys = list(place) if isinstance(place, dict) else list(range(len(place)))
+        key = data.draw(st.sampled_from(keys)) if keys else None
+        if key is None or key == "position_uuid" or not isinstance(place[key], dict | list):
+            return
+        place = place[key]
+    if isinstance(place, dict) and "price" in place:
+        place["price"] = data.draw(values)
 
 
 def test_a_closed_position_that_was_rewritten_is_read_again() -> None:

@@ -16,8 +16,9 @@ from te_core.clock import SystemClock
 from te_core.testing.fakes import SourceRecorder
 from te_signals_bittensor.fetching import Fetcher, FetchFailed
 from te_signals_bittensor.options import BittensorOptions
-from te_signals_bittensor.payload import PayloadReader, UnusablePayload
+from te_signals_bittensor.payload import PayloadReader
 from te_signals_bittensor.source import BittensorSource
+from te_signals_bittensor.unpacking import UnusablePayload
 from tests.emulators.bittensor.network import MadeNetwork
 from tests.emulators.bittensor.server import BittensorServer, Faults, serving
 
@@ -44,9 +45,9 @@ async def test_a_gzipped_page_with_the_key_in_the_header() -> None:
     async with serving(made()) as server, fetching(server) as fetcher:
         page = await fetcher.fetch()
         assert page is not None
-        assert page.body[:2] == b"\x1f\x8b"
+        assert page.body[0][:2] == b"\x1f\x8b"
         assert page.date is not None
-        assert len(PayloadReader().read(page.body).miners) == 50
+        assert len(PayloadReader().read(*page.body).miners) == 50
 
 
 async def test_the_key_in_the_body_for_servers_of_old() -> None:
@@ -66,7 +67,7 @@ async def test_tiers() -> None:
         async with fetching(server, tier=30) as fetcher:
             page = await fetcher.fetch()
             assert page is not None
-            assert len(PayloadReader().read(page.body).miners) == 50
+            assert len(PayloadReader().read(*page.body).miners) == 50
 
 
 async def test_a_page_that_was_used_is_not_sent_again() -> None:
@@ -108,11 +109,12 @@ async def test_a_body_that_is_cut_before_it_is_sent() -> None:
     async with serving(made()) as server, fetching(server) as fetcher:
         page = await fetcher.fetch()
         assert page is not None
-        server.faults = Faults(body=page.body[: len(page.body) // 2])
+        whole = b"".join(page.body)
+        server.faults = Faults(body=whole[: len(whole) // 2])
         cut = await fetcher.fetch()
         assert cut is not None
         with pytest.raises(UnusablePayload):
-            PayloadReader().read(cut.body)
+            PayloadReader().read(*cut.body)
 
 
 async def test_nobody_listens() -> None:
