@@ -120,3 +120,14 @@ def _blanks(text: bytes, start: int) -> int:
     while start < len(text) and text[start] in _BLANK:
         start += 1
     return start
+
+
+def orders_of(position: bytes) -> tuple[int, int]:
+    """Give where the list of orders of a position surely is: from its key to the last bracket before the pair's list.
+
+    (0, 0) where that cannot be told. Between the two stand numbers and texts only, as far as upstream's shape is known;
+    whatever else does belongs to what has to be the same.
+    """
+    start = position.find(b'"orders"')
+    end = position.rfind(b"]", start, position.rfind(b'"trade_pair"')) + 1 if start >= 0 else 0
+    return (start, end) if end else (0, 0)

@@ -26,14 +26,17 @@ _NEVER = 0
 """Stands for the digest of a position that has to be parsed again: some of its orders were left out."""
 
 _CLOSE_MS = Position._fields.index("close_ms")
+_COURSE = Position._fields.index("orders_net")
+_ORDERS = Position._fields.index("orders")
+_NO_ORDERS = b'"orders":[]'
 
 
 @dataclass(slots=True, kw_only=True)
 class Known:
     """One miner. ``size``: of its text, in bytes. ``length``, ``digest``: of the text of its settled positions.
 
-    ``each``: a digest for every settled position, as 64-bit numbers. ``rest``: digest of all else; None where nothing
-    may be reused. ``parsed``: positions that were parsed for it this time.
+    ``each``: a digest for every settled position, ``orders``: one of the orders of every other; both as 64-bit numbers.
+    ``rest``: digest of all else; None where nothing may be reused. ``parsed``: positions that were parsed this time.
     """
 
     miner: Miner | None = None
@@ -41,6 +44,7 @@ class Known:
     length: int = 0
     digest: int = 0
     each: bytes = b""
+    orders: bytes = b""
     rest: int | None = None
     settled: Settled = NOTHING_SETTLED
     settled_left_out: Mapping[str, int] | None = None
@@ -121,12 +125,16 @@ class _Reading:
         self._open: list[Row] = []
         self._left_out: Counter[str] = Counter()
         self._parsed = 0
+        self._courses = _courses(former)
+        self._orders = array("Q")
+        self._orders_digest = _NEVER
 
     def take(self, text: bytes, span: tuple[int, int]) -> None:
         """Use one position: parse it, or recognise it. Raises ``ValueError`` where that is no JSON."""
         raw = text[span[0] : span[1]]
         digest = digest_of(raw)
         row = self._known.get(digest)
+        self._orders_digest = _NEVER
         if row is None:
             row, digest = self._parse(raw, digest)
         if row is None:
@@ -135,6 +143,7 @@ class _Reading:
             self._left_out["positions"] += 1
         elif self._open or row[_CLOSE_MS] is None:
             self._open.append(row)
+            self._orders.append(self._orders_digest)
         else:
             self._settle(row, digest, span[1])
 
@@ -148,14 +157,19 @@ class _Reading:
 
     def _parse(self, raw: bytes, digest: int) -> tuple[Row | None, int]:
         self._parsed += 1
-        entry = loads(raw)
+        begin, end = cutting.orders_of(raw)
+        self._orders_digest = digest_of(raw[begin:end]) if end else _NEVER
+        course = self._courses.get(self._orders_digest)
+        entry = loads(raw if course is None else raw[:begin] + _NO_ORDERS + raw[end:])
         malformed = self._left_out["orders"]
         try:
-            row = tuple(read_position(entry, self._left_out))
+            row = tuple(read_position(entry, self._left_out, course))
         except Malformed:
             self._left_out["positions"] += 1
             return None, _NEVER
-        return row, digest if self._left_out["orders"] == malformed else _NEVER
+        if self._left_out["orders"] != malformed or not row[_ORDERS]:
+            self._orders_digest = digest = _NEVER
+        return row, digest
 
     def _settle(self, row: Row, digest: int, end: int) -> None:
         self._settled.append(row)
@@ -169,6 +183,7 @@ class _Reading:
         """Give all that was read."""
         known = self._settled_ones()
         known.parsed = self._parsed
+        known.orders = self._orders.tobytes()
         try:
             recent, ever = read_returns(frame)
         except Malformed:
@@ -202,5 +217,17 @@ class _Reading:
 
 def _reusable(former: Known) -> dict[int, Row]:
     known = dict(zip(array("Q", former.each), former.settled.rows, strict=True))
+    known.pop(_NEVER, None)
+    return known
+
+
+def _courses(former: Known) -> dict[int, Row]:
+    """Give what the orders of the other positions amounted to, by the digest of their text."""
+    if former.miner is None or not former.orders:
+        return {}
+    known = {
+        digest: row[_COURSE:]
+        for digest, row in zip(array("Q", former.orders), former.miner.rows, strict=True)
+    }
     known.pop(_NEVER, None)
     return known

@@ -9,7 +9,7 @@ from operator import attrgetter
 from typing import Any
 
 from te_signals_bittensor import course
-from te_signals_bittensor.network import Miner, Order, Position
+from te_signals_bittensor.network import Miner, Order, Position, Row
 
 UNFILLED = frozenset({5, 7, 8, 10, 13, 15, 18})
 """``src`` codes of orders that never changed the position: unfilled or cancelled limit, bracket and stop orders."""
@@ -67,33 +67,42 @@ def read_miner(hotkey: str, record: Any, left_out: Counter[str]) -> Miner:
     return Miner(hotkey=hotkey, recent=recent, ever=ever).with_positions(positions.values())
 
 
-def read_position(entry: Any, left_out: Counter[str]) -> Position:
-    """Read one position. Raises ``Malformed``."""
+def read_position(entry: Any, left_out: Counter[str], course_known: Row | None = None) -> Position:
+    """Read one position. Raises ``Malformed``.
+
+    ``course_known``: what its orders amount to where that is known; they are not looked at then.
+    """
     if not isinstance(entry, dict):
         raise Malformed("position is no object")
     closed, listed, uuid = entry.get("is_closed_position"), entry.get("orders"), entry.get("position_uuid")
     if not isinstance(closed, bool) or not isinstance(listed, list) or not isinstance(uuid, str):
         raise Malformed("position lacks is_closed_position, orders or position_uuid")
     asset, largest = _pair(entry.get("trade_pair"))
-    orders = _orders(listed, left_out)
     open_ms = moment(entry, "open_ms")
-    by_time = sorted(orders, key=_processed_ms)
-    net, price = course.holding(by_time)
+    walked = _walked(listed, open_ms, left_out) if course_known is None else course_known
     return Position(
-        id=uuid,
-        asset=asset,
-        max_leverage=largest,
-        open_ms=open_ms,
-        close_ms=moment(entry, "close_ms") if closed else None,
-        closed=closed,
-        value=_factor(entry, "return_at_close" if closed else "current_return"),
-        stated_net=None if entry.get("net_leverage") is None else number(entry, "net_leverage"),
-        orders_net=net,
-        orders_price=price,
-        parity_drawdown=course.parity_drawdown(orders),
-        drawdown=course.drawdown(by_time),
-        last_ms=by_time[-1].processed_ms if by_time else open_ms,
-        orders=len(listed),
+        uuid,
+        asset,
+        largest,
+        open_ms,
+        moment(entry, "close_ms") if closed else None,
+        closed,
+        _factor(entry, "return_at_close" if closed else "current_return"),
+        None if entry.get("net_leverage") is None else number(entry, "net_leverage"),
+        *walked,
+    )
+
+
+def _walked(listed: list[Any], open_ms: int, left_out: Counter[str]) -> Row:
+    """Give what orders amount to: the fields of a position from ``orders_net`` on."""
+    orders = _orders(listed, left_out)
+    by_time = sorted(orders, key=_processed_ms)
+    return (
+        *course.holding(by_time),
+        course.parity_drawdown(orders),
+        course.drawdown(by_time),
+        by_time[-1].processed_ms if by_time else open_ms,
+        len(listed),
     )
 
 
