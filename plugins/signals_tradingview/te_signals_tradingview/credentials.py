@@ -8,12 +8,29 @@ from typing import Any
 HIDDEN = "***"
 
 _NAMED = re.compile(
-    r"secret|token|passw|passphrase|credential|api_?key|private_?key|signature", re.IGNORECASE
+    r"secret|token|passw|passphrase|credential|api_?key|private_?key|signature|licen[cs]e|bot_uuid|^code$",
+    re.IGNORECASE,
 )
 
 # Possessive (``*+``), so that the time stays proportional to the text, whatever stands in it.
 _STRING = r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)'
 _FIELD = re.compile(rf'({_STRING})(?:(\s*+:\s*+)({_STRING}|[^\s"{{}}\[\],]++))?', re.DOTALL)
+
+
+_MAYBE = re.compile(_NAMED.pattern.replace("^code$", '"code"'), re.IGNORECASE)
+
+_CODE = re.compile(r"((?:ENTER|EXIT)-[A-Z]{1,10}+_[^\s\"]{0,300}_)[^\s\"_]++", re.IGNORECASE)
+"""A code of WunderTrading: its last piece is a secret, wherever it stands."""
+
+_PLAIN = (
+    re.compile(r"()\A\s*+[^\s,(){}]{4,}+(?=\s*+[,(])"),  # PineConnector's licence, Alertatron's key set
+    re.compile(r"(\A|[\s,;=])[0-9]{9,}+"),  # a licence in a wrong place
+    re.compile(r"(_)[^\W_]{8,}(?![^\W])"),  # the end of something like a code
+    re.compile(
+        r"(\b\w{0,40}(?:secret|token|passw|key|licen[cs]e)\w{0,40}\s{0,9}[=:]\s{0,9})[^\s,;]++", re.IGNORECASE
+    ),
+)
+"""What is likely to be a secret in a text that is no JSON, and what stands before it."""
 
 
 def hide(name: str, value: Any) -> Any:
@@ -29,9 +46,14 @@ def hide(name: str, value: Any) -> Any:
 
 def hide_in_text(text: str) -> str:
     """Do the same for single values in a text that may be no valid JSON."""
-    return _FIELD.sub(_hidden, text) if _NAMED.search(text) else text
+    text = _CODE.sub(rf"\1{HIDDEN}", text)
+    if text.lstrip().startswith(("{", "[", '"')):
+        return _FIELD.sub(_hidden, text) if _MAYBE.search(text) else text
+    for pattern in _PLAIN:
+        text = pattern.sub(rf"\1{HIDDEN}", text)
+    return text
 
 
 def _hidden(found: re.Match[str]) -> str:
     name, colon, value = found.groups()
-    return f'{name}{colon}"{HIDDEN}"' if value and _NAMED.search(name) else found[0]
+    return f'{name}{colon}"{HIDDEN}"' if value and _NAMED.search(name.strip('"')) else found[0]

@@ -49,7 +49,7 @@ def interpret(
     delivery_id: str,
 ) -> Signal:
     """Build the signal and place it among those that came before. Raises ``SignalRejected``."""
-    symbol = symbols.resolve(message.symbol)
+    symbol = symbols.resolve(message.symbol, field=message.symbol_field)
     current = latest(symbol)
     placement = place(message, symbol=symbol, latest=current, arrived=arrived(symbol))
     detail = _detail(message)

@@ -34,7 +34,8 @@ class Message:
     ``symbol`` in the sender's spelling; ``depth`` -1 … 1; ``time`` None where none is stated that can be read.
     ``clock``: the field that said when the alert fired; None where nothing did. ``flat``: it says so.
     ``stance`` and ``came_from``: the strategy's position after and before its order, the latter None where unstated.
-    ``closes``: 1 or -1 for an alert that closes a position of that side only. ``product``: whose format it is in.
+    ``closes``: 1 or -1 for an alert that closes a position of that side only. ``product``: whose format it is in;
+    ``symbol_field``: what it calls the symbol.
     ``extra``: fields that mean nothing here, for the record; ``dropped``: how many of them were too long to keep.
     """
 
@@ -52,6 +53,7 @@ class Message:
     came_from: Stance | None = None
     closes: int = 0
     product: str = ""
+    symbol_field: str = "symbol"
     extra: Payload = field(default_factory=dict)
     dropped: int = 0
 
@@ -64,6 +66,7 @@ def read_message(
     share: Decimal | None = None,
     closes: int = 0,
     product: str = "",
+    symbol_field: str = "symbol",
 ) -> Message:
     """Read a payload. Raises ``SignalRejected`` naming the first name that is wrong.
 
@@ -75,7 +78,7 @@ def read_message(
     clock = time_field if time_field in moment.FIRED else None
     if said_at is not None and clock is not None:
         _refuse_late(payload, said_at, received_at)
-    wanted = _depth(payload, direction, share)
+    wanted = _depth(payload, direction, share, product)
     came_from = Stance.read(payload.get("prev_market_position"), payload.get("prev_market_position_size"))
     read = _READ if came_from is None else _READ | _STANCES
     extra, dropped = _extra(payload, read, time_field, extra_limit)
@@ -96,6 +99,7 @@ def read_message(
         came_from=came_from,
         closes=closes,
         product=product,
+        symbol_field=symbol_field,
         extra=extra,
         dropped=dropped,
     )
@@ -131,7 +135,11 @@ def _direction(payload: Payload) -> Direction | None:
     try:
         return Direction(text.lower())
     except ValueError:
-        raise SignalRejected(f"{quoted(text)} is none of long, short, flat", field="direction") from None
+        raise SignalRejected(
+            f"{quoted(text)} is none of long, short, flat",
+            field="direction",
+            hint="it is what {{strategy.market_position}} becomes",
+        ) from None
 
 
 def _action(payload: Payload) -> str | None:
@@ -141,10 +149,17 @@ def _action(payload: Payload) -> str | None:
     return text.lower() if text is not None else None
 
 
-def _depth(payload: Payload, direction: Direction | None, share: Decimal | None) -> Decimal:
+def _depth(payload: Payload, direction: Direction | None, share: Decimal | None, product: str) -> Decimal:
     size = _unless_flat(payload, "size", direction)
-    if size is None and share is not None and direction is not None:
-        return SIDES[direction] * share
+    if size is None and direction is not None and direction is not Direction.FLAT:
+        if share is not None:
+            return SIDES[direction] * share
+        if product:
+            raise SignalRejected(
+                "the side is stated, and not which share of the whole it is; amounts of orders are none",
+                field="size",
+                hint='add "size": "50/100" to the message, or set share for this source',
+            )
     return depth(size, direction, _action(payload))
 
 

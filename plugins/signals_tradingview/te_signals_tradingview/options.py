@@ -8,9 +8,21 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
-from te_core.api import LONGEST_DEDUPE, Duration
+from te_core.api import LONGEST_DEDUPE, Duration, Share
 from te_signals_tradingview.addresses import AllowList
 from te_signals_tradingview.tokens import SPELLING_RULE, is_token
+
+Format = Literal[
+    "auto",
+    "plain",
+    "placeholders",
+    "3commas",
+    "traderspost",
+    "okx",
+    "wundertrading",
+    "alertatron",
+    "pineconnector",
+]
 
 
 class ParityOptions(BaseModel):
@@ -45,9 +57,10 @@ class TradingViewOptions(BaseModel):
     ``allow``: addresses, networks and ``"tradingview"`` (its four addresses); empty lets every address in.
     ``dedupe_window``: a byte-identical message within it is a redelivery. TradingView re-sends up to three times, 5 s
     apart. ``lockout_after`` bad tokens from one address lock it out for ``lockout_for``.
-    ``ordering``: "trust" asks all evidence in turn, "parity" follows the predecessor. ``window``,
-    ``window_from_flat``: how far two alerts may be apart to be a close and a reopening, or from flat an opening and
-    its close.
+    ``format``: whose alerts these are; "auto" tells by their fields. ``share``: the size of a position that states
+    none, as a share of the whole. ``ordering``: "trust" asks all evidence in turn, "parity" follows the predecessor.
+    ``window``, ``window_from_flat``: how far two alerts may be apart to be a close and a reopening, or from flat an
+    opening and its close.
     ``quarantine_body_limit``: characters of a refused message that are kept. ``extra_limit``: characters of unknown
     fields that are kept with a signal.
     """
@@ -64,6 +77,8 @@ class TradingViewOptions(BaseModel):
     window: Annotated[Duration, Field(le=LONGEST_DEDUPE)] = timedelta(seconds=5)
     window_from_flat: Annotated[Duration, Field(le=LONGEST_DEDUPE)] = timedelta(seconds=1)
     parity: ParityOptions = ParityOptions()
+    format: Format = "auto"
+    share: Annotated[Share, Field(gt=0)] | None = None
     quarantine_body_limit: Annotated[int, Field(ge=0, le=65_536)] = 2_048
     extra_limit: Annotated[int, Field(ge=0, le=65_536)] = 4_096
 

@@ -88,7 +88,7 @@ def step(walk: Walk, new: Line, *, result: tuple[datetime, bool] | None, habits:
     if not apart and new.flat != tail.flat and abs(new.at - tail.at) <= WINDOW:
         return _pair(walk, tail, new)
     if not apart and not new.after(tail):
-        return Step(walk=walk, current=False, basis="chronological")
+        return Step(walk=replace(walk, state=new.open, fixed=True), current=False, basis="chronological")
     return _pass(replace(walk, state=tail.open, fixed=True), new)
 
 
@@ -120,6 +120,9 @@ def place(
     new: Message, *, latest: Signal | None, arrived: Signal | None, symbol: str, habits: Habits
 ) -> Placement:
     """Place a message as the predecessor would have."""
+    if latest is not None and new.closes and latest.depth * new.closes < 0:
+        kept = arrived.detail.get("walk") if arrived is not None else None
+        return Placement(current=False, rule="other_side", memory={"walk": kept} if kept else {})
     walk, result = Walk(state=habits.prior.get(symbol)), None
     if latest is not None and arrived is not None:
         kept = arrived.detail.get("walk")

@@ -24,9 +24,9 @@ from te_signals_tradingview.addresses import AllowList
 from te_signals_tradingview.credentials import hide_in_text
 from te_signals_tradingview.interpretation import interpret, ordering_of
 from te_signals_tradingview.lockout import Lockout
-from te_signals_tradingview.message import read_message
 from te_signals_tradingview.options import TradingViewOptions
-from te_signals_tradingview.payload import MalformedBody, decode, parse
+from te_signals_tradingview.payload import MalformedBody, decode
+from te_signals_tradingview.reading import Reader
 from te_signals_tradingview.symbols import SymbolMap
 from te_signals_tradingview.tokens import Tokens
 
@@ -58,6 +58,7 @@ class TradingViewSource(SignalSource):
             clock=context.clock, after=options.lockout_after, seconds=options.lockout_for.total_seconds()
         )
         self._symbols = SymbolMap(context.symbols, source=context.name)
+        self._reader = Reader(options.format, share=options.share, extra_limit=options.extra_limit)
         self._place = ordering_of(options)
         self._dedupe_for = options.dedupe_window or None
         self._counters = Counter(dict.fromkeys(_COUNTERS, 0))
@@ -102,10 +103,7 @@ class TradingViewSource(SignalSource):
         return self._count("unauthorised", answers.unauthorised())
 
     def _signal(self, request: WebhookRequest) -> Signal:
-        payload = parse(self._tokens.remove(_text(request.body)))
-        message = read_message(
-            payload, received_at=request.received_at, extra_limit=self._options.extra_limit
-        )
+        message = self._reader.read(self._tokens.remove(_text(request.body)), request.received_at)
         return interpret(
             message,
             source=self._context.name,

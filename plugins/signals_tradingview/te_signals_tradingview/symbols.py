@@ -42,7 +42,7 @@ class SymbolMap:
                     value=symbol,
                 )
 
-    def resolve(self, spelling: str) -> str:
+    def resolve(self, spelling: str, *, field: str = "symbol") -> str:
         """Give the engine's symbol; of several lines that fit, the one with the most specific spelling decides.
 
         Raises ``SignalRejected`` with the line to add.
@@ -51,7 +51,7 @@ class SymbolMap:
             symbol = self._mapping.get(candidate)
             if symbol is not None:
                 return symbol
-        raise SignalRejected(f"{quoted(spelling)} is not mapped", field="symbol", hint=self._line(spelling))
+        raise SignalRejected(f"{quoted(spelling)} is not mapped", field=field, hint=self._line(spelling))
 
     def _line(self, spelling: str) -> str:
         plain = normalise(spelling)

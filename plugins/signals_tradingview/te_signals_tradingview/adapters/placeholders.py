@@ -1,0 +1,30 @@
+"""TradingView's own words for a strategy: ``market_position`` and what goes with it, named as the placeholders are.
+
+{"ticker": "BTCUSDT.P", "market_position": "long", "prev_market_position": "flat", "size": "50/100"}
+"""
+
+from __future__ import annotations
+
+from te_signals_tradingview.adapters.translation import Translation, exchange_and, present, without
+from te_signals_tradingview.payload import Payload
+
+NAME = "placeholders"
+MARKS = frozenset({"market_position", "strategy.market_position"})
+_DOTTED = "strategy."
+
+
+def translate(payload: Payload) -> Translation:
+    """Take ``market_position`` for the direction. ``contracts`` and ``position_size`` are units, never a share."""
+    plain = {name.removeprefix(_DOTTED): value for name, value in payload.items()}
+    sized = plain.get("market_position_size", plain.get("position_size"))
+    fields = {
+        **without(plain, "market_position", "exchange", "order.action", "order.price", "position_size"),
+        **present(
+            symbol=exchange_and(plain.get("symbol") or plain.get("ticker"), plain.get("exchange")),
+            direction=plain.get("market_position"),
+            action=plain.get("action") or plain.get("order.action"),
+            price=plain.get("price") or plain.get("order.price"),
+            market_position_size=sized,
+        ),
+    }
+    return Translation(product=NAME, fields=fields, names={"direction": "market_position"})
