@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import gc
 import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import typer
 
 from te_core.cli.place import Place
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
 
 
 def run(context: typer.Context) -> None:
@@ -24,4 +29,17 @@ def run(context: typer.Context) -> None:
     from te_core.cli.process import serve
 
     os.umask(0o077)  # what the engine writes is its owner's alone
-    asyncio.run(serve(Place.of(context), new_id=lambda: uuid4().hex))
+    with asyncio.Runner(loop_factory=_event_loop()) as runner:
+        runner.run(serve(Place.of(context), new_id=lambda: uuid4().hex))
+
+
+def _event_loop() -> Callable[[], AbstractEventLoop] | None:
+    """Give what makes the event loop: uvloop where it is installed, and ccxt brings it along; else asyncio's own.
+
+    Everything works alike on both; with uvloop an alert costs about a tenth less.
+    """
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop

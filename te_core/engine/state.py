@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Protocol
@@ -46,6 +47,7 @@ def engine_state(engine: Shown, settings: Settings, *, pid: int) -> dict[str, An
             "version": __version__,
             "pid": pid,
             "started_at": text(engine.started_at),
+            "event_loop": type(asyncio.get_running_loop()).__module__.partition(".")[0],
             "status": "ready" if engine.readiness()["ready"] else "degraded",
         },
         "sources": {name: _source(engine, settings, name, runner) for name, runner in engine.sources.items()},

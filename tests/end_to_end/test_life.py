@@ -15,6 +15,7 @@ import stat
 import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -104,6 +105,22 @@ def test_two_signals_are_no_more_than_one(engine: EngineProcess, home: Home) -> 
     engine.process.send_signal(signal.SIGINT)
     assert engine.stop(signal.SIGTERM) == 0
     assert home.stdout.read_text().endswith("stopped\n")
+
+
+@pytest.mark.parametrize("hidden", [False, True], ids=["uvloop", "asyncio"])
+def test_it_runs_on_uvloop_where_that_is_installed_and_on_asyncio_elsewhere(
+    home: Home, start: Start, hidden: bool
+) -> None:
+    if hidden:
+        home.site.mkdir()
+        (home.site / "uvloop.py").write_text("raise ImportError\n")
+    elif find_spec("uvloop") is None:
+        pytest.skip("uvloop is not installed here")
+    engine = start(home).until_ready()
+    assert engine.state()["engine"]["event_loop"] == ("asyncio" if hidden else "uvloop")
+    engine.accept(symbol="BTCUSDT.P", direction="long", size="50/100", price="50000")
+    engine.until_position("BTCUSDT", "0.09")
+    assert engine.stop() == 0
 
 
 def test_after_a_stop_the_next_start_holds_the_same_and_orders_nothing(home: Home, start: Start) -> None:
