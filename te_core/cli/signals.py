@@ -10,7 +10,18 @@ from te_core.cli.client import EngineDown, ask
 from te_core.cli.output import print_json, show, table
 from te_core.cli.place import Place
 
-_SIGNALS = ("received_at", "source", "symbol", "depth", "leverage", "price", "sequence", "current", "rule")
+_SIGNALS = (
+    "received_at",
+    "source",
+    "symbol",
+    "depth",
+    "leverage",
+    "price",
+    "sequence",
+    "current",
+    "rule",
+    "note",
+)
 _REFUSED = ("received_at", "source", "field", "reason", "body")
 
 

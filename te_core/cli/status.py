@@ -92,9 +92,9 @@ def _sources(state: Any) -> Iterator[tuple[object, ...]]:
     for name, source in state["sources"].items():
         head = (name, source["plugin"], source["status"])
         if not source["signals"]:
-            yield (*head, source["last_signal_at"], "", "", "", "", source["reason"])
+            yield (*head, source["last_signal_at"], "", "", "", "", _note(source))
         for symbol, signal in source["signals"].items():
-            note = "expired" if signal.get("expired") else source["reason"]
+            note = _note(source, "expired" if signal.get("expired") else "")
             yield (
                 *head,
                 signal["received_at"],
@@ -103,6 +103,12 @@ def _sources(state: Any) -> Iterator[tuple[object, ...]]:
                 note,
             )
             head = ("", "", "")
+
+
+def _note(source: Any, more: str = "") -> str:
+    silent = f"silent since {source['silent_since']}" if source.get("silent_since") else ""
+    warning = source.get("counters", {}).get("warning", "")
+    return "; ".join(part for part in (silent, more, source["reason"], warning) if part)
 
 
 def _accounts(state: Any) -> Iterator[tuple[object, ...]]:

@@ -20,25 +20,37 @@ DECAY_STEPS = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opinion:
-    """A source's newest signal, and what to make of it when it is old. ``enabled``: False has no opinion."""
+    """A source's newest signal, and what to make of it when it is old. ``enabled``: False has no opinion.
+
+    ``due``: when the source itself has to be heard again, whatever it says, and ``expect_every`` how often.
+    """
 
     signal: Signal
     max_age: timedelta | None = None
+    due: datetime | None = None
+    expect_every: timedelta | None = None
     on_expiry: Literal["hold", "decay", "flat"] = "hold"
     enabled: bool = True
 
     def expires_at(self) -> datetime | None:
-        """When the signal expires, by the message's own time."""
-        return None if self.max_age is None else self.signal.time + self.max_age
+        """When the signal expires: by the message's own time, or because its source is silent."""
+        expires_at = None if self.max_age is None else self.signal.time + self.max_age
+        return expires_at if self.due is None else min(self.due, expires_at or self.due)
+
+    def fades_over(self) -> timedelta:
+        """How long ``decay`` takes: what it took to expire, once more."""
+        silent = self.expect_every is not None and self.expires_at() == self.due
+        return (self.expect_every if silent else self.max_age) or timedelta(0)
 
     def remaining(self, now: datetime) -> Decimal:
         """Give the share of the depth that still counts: 1 before it expires, then what ``on_expiry`` leaves."""
         expires_at = self.expires_at()
         if expires_at is None or now < expires_at or self.on_expiry == "hold":
             return Decimal(1)
-        if self.on_expiry == "flat" or not self.max_age:
+        span = self.fades_over()
+        if self.on_expiry == "flat" or not span:
             return ZERO
-        return max(ZERO, 1 - Decimal(int(DECAY_STEPS * ((now - expires_at) / self.max_age))) / DECAY_STEPS)
+        return max(ZERO, 1 - Decimal(int(DECAY_STEPS * ((now - expires_at) / span))) / DECAY_STEPS)
 
 
 def term(source: str, weight: Decimal, opinion: Opinion | None, now: datetime) -> Term:

@@ -27,9 +27,10 @@ from te_core.engine.exposure import ExposureLedger
 from te_core.engine.intake import Intake
 from te_core.engine.limits import combine
 from te_core.engine.notifying import Notifiers
-from te_core.engine.opinions import mortal_opinions, opinions_on
+from te_core.engine.opinions import expectations, mortal_opinions, opinions_on
 from te_core.engine.outage import Outages
 from te_core.engine.runner import AccountRunner, Runner, SourceRunner
+from te_core.engine.silence import SilenceWatch
 from te_core.engine.state import engine_state, plan_state
 from te_core.engine.supervisor import Running
 from te_core.engine.targets import WorkerSettings
@@ -68,7 +69,8 @@ class Engine:
         self.started_at = clock.now()
         self.resolved: Resolved | None = None
         self.registry = registry
-        self.intake = Intake(journal, clock, self._on_signal)
+        self.silence = SilenceWatch(clock, log, self.record, self._on_expiry)
+        self.intake = Intake(journal, clock, self._on_signal, self.silence.heard)
         self._journal = journal
         self._clock = clock
         self._log = log
@@ -97,12 +99,16 @@ class Engine:
         since = self._clock.now() - LONGEST_DEDUPE
         remembered = (*self._memory.signals, *self._journal.superseded(since))
         self.intake.restore(remembered, self._journal.deliveries(since))
+        self.silence.restore(
+            {s.source: s.received_at for s in sorted(remembered, key=lambda s: s.received_at)}
+        )
         await self.apply(resolved)
 
     async def stop(self) -> None:
         """Take no more signals, let orders under way be answered, then stop everything."""
         self._stopping = True
         self._expiry.stop()
+        self.silence.stop()
         if self._flush is not None:
             self._flush.cancel()
         await asyncio.gather(*(runner.drain(DRAIN) for runner in self.accounts.values()))
@@ -115,6 +121,7 @@ class Engine:
         """Make reality follow the settings; what did not change is not touched."""
         self.resolved = resolved
         await self.notifiers.apply(resolved)
+        self.silence.expect(expectations(resolved.settings))
         await asyncio.gather(*(self._apply_source(name) for name in self._names(self.sources, "sources")))
         await asyncio.gather(*(self._apply_account(name) for name in self._names(self.accounts, "accounts")))
         self._reblend(self._symbols())
@@ -296,7 +303,7 @@ class Engine:
         for name, runner in self.accounts.items():
             if name in self.resolved.settings.accounts:
                 runner.worker.retarget(wishes)
-        self._expiry.watch(mortal_opinions(self.resolved.settings, self.intake))
+        self._expiry.watch(mortal_opinions(self.resolved.settings, self.intake, self.silence.due))
 
     def _blend(self, symbol: str) -> Blend | None:
         assert self.resolved is not None
@@ -307,7 +314,7 @@ class Engine:
             symbol,
             weights=settings.weights,
             leverage=settings.leverage,
-            opinions=opinions_on(symbol, self.resolved.settings, self.intake),
+            opinions=opinions_on(symbol, self.resolved.settings, self.intake, self.silence.due),
             now=self._clock.now(),
         )
 

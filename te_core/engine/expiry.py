@@ -48,8 +48,8 @@ class ExpiryWatch:
                 continue
             if now >= expires_at:
                 self._tell(opinion)
-                if opinion.on_expiry == "decay" and opinion.max_age and opinion.remaining(now):
-                    step = opinion.max_age / DECAY_STEPS
+                if opinion.on_expiry == "decay" and opinion.fades_over() and opinion.remaining(now):
+                    step = opinion.fades_over() / DECAY_STEPS
                     upcoming.append((step - (now - expires_at) % step).total_seconds())
             else:
                 self._told.discard((opinion.signal.source, opinion.signal.symbol))

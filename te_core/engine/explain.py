@@ -79,4 +79,5 @@ def show_signal(signal: Signal) -> dict[str, Any]:
         "received_at": text(signal.received_at),
         "sequence": signal.sequence,
         "rule": signal.rule,
+        "note": str(signal.detail.get("note", "")),
     }

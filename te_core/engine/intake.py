@@ -24,12 +24,21 @@ class _Delivery:
 
 
 class Intake:
-    """One per engine. ``on_change`` is called with a symbol when its newest signal is durable."""
+    """One per engine. ``on_change`` is called with a symbol when its newest signal is durable, ``on_heard`` with a
+    source whenever it says something.
+    """
 
-    def __init__(self, journal: Journal, clock: Clock, on_change: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        clock: Clock,
+        on_change: Callable[[str], None],
+        on_heard: Callable[[str], None],
+    ) -> None:
         self._journal = journal
         self._clock = clock
         self._on_change = on_change
+        self._on_heard = on_heard
         self._latest: dict[tuple[str, str], Signal] = {}
         self._arrived: dict[tuple[str, str], Signal] = {}
         self._in_force: dict[str, dict[str, Signal]] = {}
@@ -73,6 +82,7 @@ class Intake:
         key = (signal.source, signal.delivery_id) if signal.delivery_id else None
         if dedupe_for is not None and dedupe_for > LONGEST_DEDUPE:
             raise SignalRejected(f"longer than {LONGEST_DEDUPE}", field="dedupe_for")
+        self._on_heard(signal.source)
         if key is not None and dedupe_for is not None:
             earlier = self._deliveries.get(key)
             if earlier is not None and abs(signal.received_at - earlier.received_at) <= dedupe_for:

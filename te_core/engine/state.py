@@ -12,13 +12,16 @@ from te_core.engine.decision import Decision
 from te_core.engine.explain import show_signal, text
 from te_core.engine.intake import Intake
 from te_core.engine.notifying import Notifiers
+from te_core.engine.opinions import opinion_of
 from te_core.engine.plan import LeverageStep, MarginModeStep, OrderStep, Step
 from te_core.engine.reader import Holdings
 from te_core.engine.runner import AccountRunner, SourceRunner
+from te_core.engine.silence import SilenceWatch
 from te_core.engine.supervisor import Running
 from te_core.engine.symbol import SymbolState
 from te_core.engine.worker import AccountWorker
 from te_core.model.reading import Known
+from te_core.model.signal import Signal
 from te_core.settings.schema import Settings
 
 
@@ -28,6 +31,7 @@ class Shown(Protocol):
     sources: dict[str, SourceRunner]
     accounts: dict[str, AccountRunner]
     intake: Intake
+    silence: SilenceWatch
     notifiers: Notifiers
     started_at: datetime
 
@@ -87,15 +91,22 @@ def _source(engine: Shown, settings: Settings, name: str, runner: SourceRunner) 
         "status": str(runner.health.status),
         "reason": runner.health.reason,
         "last_signal_at": text(newest),
+        "silent_since": text(engine.silence.since(name)),
         "signals": {
             symbol: {
                 **show_signal(signal),
-                "expired": section.max_age is not None and engine.now() >= signal.time + section.max_age,
+                "expired": _expired(engine, settings, signal),
             }
             for symbol, signal in signals.items()
         },
         "counters": dict(runner.instance.status()) if runner.instance else {},
     }
+
+
+def _expired(engine: Shown, settings: Settings, signal: Signal) -> bool:
+    opinion = opinion_of(signal, settings, engine.silence.due)
+    expires_at = opinion.expires_at() if opinion is not None else None
+    return expires_at is not None and engine.now() >= expires_at
 
 
 def _account(settings: Settings, name: str, runner: AccountRunner) -> dict[str, Any]:

@@ -156,12 +156,14 @@ class SourceSettings(PluginSection):
     """A signal source. ``symbols`` maps its spellings to the engine's.
 
     ``max_age``: a signal older than this has expired (None: never). ``on_expiry``: keep its depth, let it shrink
-    to nothing over another ``max_age``, or take it as flat.
+    to nothing over another ``max_age``, or take it as flat. ``expect_every``: a source that says nothing for so long is
+    silent, and its signals have expired.
     """
 
     symbols: dict[str, SymbolName] = Field(default_factory=dict)
     max_age: Duration | None = None
     on_expiry: Literal["hold", "decay", "flat"] = "hold"
+    expect_every: Annotated[Duration, Field(gt=timedelta(0))] | None = None
 
 
 class NotifierSettings(PluginSection):

@@ -55,7 +55,7 @@ def interpret(
     detail = _detail(message)
     detail.update(placement.memory)
     if placement.current and (missed := _missed(message, current)):
-        detail["missed"] = missed
+        detail["note"] = missed
     return Signal(
         source=source,
         symbol=symbol,
@@ -78,7 +78,11 @@ def _missed(message: Message, current: Signal | None) -> str:
         return ""
     side = (current.depth > 0) - (current.depth < 0)
     held = Stance.recall(current.detail.get("position")) or Stance(side)
-    return "" if message.came_from.matches(held) else f"it started from {message.came_from}, known was {held}"
+    return (
+        ""
+        if message.came_from.matches(held)
+        else f"its order started from {message.came_from}, the last alert ended {held}"
+    )
 
 
 def _detail(message: Message) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from te_core.api import (
 from te_signals_tradingview import answers, tokens
 from te_signals_tradingview.addresses import AllowList
 from te_signals_tradingview.credentials import hide_in_text
+from te_signals_tradingview.gaps import Gaps
 from te_signals_tradingview.interpretation import interpret, ordering_of
 from te_signals_tradingview.lockout import Lockout
 from te_signals_tradingview.options import TradingViewOptions
@@ -58,14 +59,27 @@ class TradingViewSource(SignalSource):
             clock=context.clock, after=options.lockout_after, seconds=options.lockout_for.total_seconds()
         )
         self._symbols = SymbolMap(context.symbols, source=context.name)
+        self._gaps = Gaps(context.log, context.record)
         self._reader = Reader(options.format, share=options.share, extra_limit=options.extra_limit)
         self._place = ordering_of(options)
         self._dedupe_for = options.dedupe_window or None
         self._counters = Counter(dict.fromkeys(_COUNTERS, 0))
 
     def status(self) -> Mapping[str, Any]:
-        """Return how many requests got which answer since the start, and how many addresses are locked out now."""
-        return {**self._counters, "locked_addresses": self._lockout.locked()}
+        """Return how many requests got which answer since the start, how many addresses are locked out now, and
+        how many alerts seem to be missing.
+        """
+        warning = self._gaps.warning()
+        return {
+            **self._counters,
+            "locked_addresses": self._lockout.locked(),
+            "missed_alerts": self._gaps.count,
+            **({"warning": warning} if warning else {}),
+        }
+
+    async def close(self) -> None:
+        """Tell what would otherwise be told later."""
+        self._gaps.close()
 
     async def on_webhook(self, request: WebhookRequest) -> WebhookResponse:
         """Answer one alert."""
@@ -122,7 +136,10 @@ class TradingViewSource(SignalSource):
                 "an alert could not be kept and was answered 503: {}", self._tokens.remove(str(error))
             )
             return self._count("not_kept", answers.not_kept())
-        if publication is Publication.SUPERSEDED:
+        if publication is Publication.ACCEPTED and "note" in signal.detail:
+            self._gaps.watch(signal)
+        elif publication is Publication.SUPERSEDED:
+            self._gaps.watch(signal)
             self._log.info(
                 "an alert on {} belongs before the one in force ({}): kept, not followed",
                 signal.symbol,

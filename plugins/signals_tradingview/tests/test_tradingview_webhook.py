@@ -208,4 +208,5 @@ async def test_every_answer_is_counted(make_desk: MakeDesk) -> None:
         "forbidden": 1,
         "wrong_method": 1,
         "locked_addresses": 0,
+        "missed_alerts": 0,
     }
