@@ -1,6 +1,6 @@
 """What a durable answer costs at least: an aiohttp handler that appends each body to a file, and nothing else.
 
-Bodies that arrive while a sync to disk runs share the next one. ``python -m bench.bare_handler PORT FILE``.
+Bodies that arrive while a sync to disk runs share the next one. ``python -m bench.bare_handler PORT FILE [uvloop]``.
 """
 
 from __future__ import annotations
@@ -70,12 +70,11 @@ def site(path: Path) -> web.Application:
 
 
 @contextmanager
-def bare_handler(folder: Path) -> Iterator[tuple[int, int]]:
+def bare_handler(file: Path, *, uvloop: bool = False) -> Iterator[tuple[int, int]]:
     """Run it in a process of its own; gives its port and process id."""
     (port,) = free_ports(1)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "bench.bare_handler", str(port), str(folder / "bare.log")], cwd=ROOT
-    )
+    command = [sys.executable, "-m", "bench.bare_handler", str(port), str(file), *(["uvloop"] * uvloop)]
+    process = subprocess.Popen(command, cwd=ROOT)
     try:
         _await_listening(port)
         yield port, process.pid
@@ -95,5 +94,14 @@ def _await_listening(port: int) -> None:
     raise SystemExit("the bare handler did not start")
 
 
+def main(port: str, file: str, loop: str = "asyncio") -> None:
+    made = asyncio.new_event_loop()
+    if loop == "uvloop":
+        import uvloop
+
+        made = uvloop.new_event_loop()
+    web.run_app(site(Path(file)), host="127.0.0.1", port=int(port), access_log=None, print=None, loop=made)
+
+
 if __name__ == "__main__":
-    web.run_app(site(Path(sys.argv[2])), host="127.0.0.1", port=int(sys.argv[1]), access_log=None, print=None)
+    main(*sys.argv[1:])

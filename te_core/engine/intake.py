@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -16,11 +15,8 @@ from te_core.journal.journal import Journal
 from te_core.model.reading import Known
 from te_core.model.signal import Signal
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Delivery:
-    received_at: datetime
-    kept: asyncio.Future[None] | None
+_Delivery = tuple[str, str]
+"""A source and its delivery id."""
 
 
 class Intake:
@@ -43,8 +39,10 @@ class Intake:
         self._arrived: dict[tuple[str, str], Signal] = {}
         self._in_force: dict[str, dict[str, Signal]] = {}
         self._prices: dict[str, Known[Decimal]] = {}
-        self._deliveries: dict[tuple[str, str], _Delivery] = {}
-        self._by_age: deque[tuple[datetime, tuple[str, str]]] = deque()
+        # A flood leaves a million of these behind: plain values, which the garbage collector does not go through.
+        self._deliveries: dict[_Delivery, datetime] = {}
+        self._by_age: deque[tuple[datetime, _Delivery]] = deque()
+        self._being_kept: dict[_Delivery, asyncio.Future[None]] = {}
 
     def restore(self, signals: Iterable[Signal], deliveries: Mapping[tuple[str, str], datetime]) -> None:
         """Take what the journal remembers: the current signals, then those that came after them and were superseded."""
@@ -54,7 +52,7 @@ class Intake:
                 self._latest[signal.source, signal.symbol] = signal
                 self._put_in_force(signal)
         for key, received_at in sorted(deliveries.items(), key=lambda item: item[1]):
-            self._deliveries[key] = _Delivery(received_at=received_at, kept=None)
+            self._deliveries[key] = received_at
             self._by_age.append((received_at, key))
 
     def in_force(self, symbol: str) -> Mapping[str, Signal]:
@@ -85,23 +83,24 @@ class Intake:
         self._on_heard(signal.source)
         if key is not None and dedupe_for is not None:
             earlier = self._deliveries.get(key)
-            if earlier is not None and abs(signal.received_at - earlier.received_at) <= dedupe_for:
-                return self._duplicate(earlier)
+            if earlier is not None and abs(signal.received_at - earlier) <= dedupe_for:
+                return self._duplicate(self._being_kept.get(key))
         return self._keep(signal, key)
 
-    async def _duplicate(self, earlier: _Delivery) -> Publication:
-        if earlier.kept is not None:
-            await asyncio.shield(earlier.kept)
+    async def _duplicate(self, kept: asyncio.Future[None] | None) -> Publication:
+        if kept is not None:
+            await asyncio.shield(kept)
         return Publication.DUPLICATE
 
-    def _keep(self, signal: Signal, key: tuple[str, str] | None) -> Awaitable[Publication]:
+    def _keep(self, signal: Signal, key: _Delivery | None) -> Awaitable[Publication]:
         kept = self._journal.append(signal)
         self._arrived[signal.source, signal.symbol] = signal
         if signal.current:
             self._latest[signal.source, signal.symbol] = signal
         if key is not None:
             self._forget_old(signal.received_at)
-            self._deliveries[key] = _Delivery(received_at=signal.received_at, kept=kept)
+            self._deliveries[key] = signal.received_at
+            self._being_kept[key] = kept
             self._by_age.append((signal.received_at, key))
         # A callback, not an awaiter: a sender who hangs up must not keep a durable signal out of force.
         result: asyncio.Future[Publication] = asyncio.get_running_loop().create_future()
@@ -111,10 +110,12 @@ class Intake:
     def _settled(
         self,
         signal: Signal,
-        key: tuple[str, str] | None,
+        key: _Delivery | None,
         kept: asyncio.Future[None],
         result: asyncio.Future[Publication],
     ) -> None:
+        if key is not None and self._being_kept.get(key) is kept:
+            del self._being_kept[key]
         error = JournalError("the journal was closed") if kept.cancelled() else kept.exception()
         if error is not None:
             self._undo(signal, key)
@@ -128,7 +129,7 @@ class Intake:
         if not result.done():
             result.set_result(Publication.ACCEPTED if signal.current else Publication.SUPERSEDED)
 
-    def _undo(self, signal: Signal, key: tuple[str, str] | None) -> None:
+    def _undo(self, signal: Signal, key: _Delivery | None) -> None:
         """What was not kept never happened."""
         if key is not None:
             self._deliveries.pop(key, None)
@@ -150,6 +151,5 @@ class Intake:
     def _forget_old(self, now: datetime) -> None:
         while self._by_age and now - self._by_age[0][0] > LONGEST_DEDUPE:
             received_at, key = self._by_age.popleft()
-            delivery = self._deliveries.get(key)
-            if delivery is not None and delivery.received_at == received_at:
+            if self._deliveries.get(key) == received_at:
                 del self._deliveries[key]
