@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from te_core.api import SignalSourceSpec, WebhookSpec, hookimpl
+from te_core.api import CommandContext, CommandSpec, SignalSourceSpec, WebhookSpec, hookimpl
 from te_signals_tradingview.example import example_message
 from te_signals_tradingview.options import TradingViewOptions
 from te_signals_tradingview.source import TradingViewSource
+
+if TYPE_CHECKING:
+    from typer import Typer
 
 
 def webhook_path(options: TradingViewOptions) -> str:
@@ -27,3 +30,15 @@ def te_signal_sources() -> Iterable[SignalSourceSpec[Any]]:
         generated_secrets=("token",),
         summary="TradingView alerts, taken by webhook",
     )
+
+
+@hookimpl
+def te_commands() -> Iterable[CommandSpec]:
+    """Offer ``te tradingview``."""
+    yield CommandSpec(name="tradingview", build=_commands, summary="set TradingView alerts up")
+
+
+def _commands(context: CommandContext) -> Typer:
+    from te_signals_tradingview.commands import commands  # late: the running engine needs no command line
+
+    return commands(context)
