@@ -51,11 +51,11 @@ def _alone(place: Place) -> dict[str, Any]:
     import asyncio
 
     from te_core.cli.instances import load, redactor_of
-    from te_core.engine.doctor import failed
-    from te_core.engine.doctor import show as shown
     from te_core.errors import NotReady
     from te_core.journal.redaction import redacted
     from te_core.logs import configure_logs
+    from te_core.reporting.doctor import failed
+    from te_core.reporting.doctor import show as shown
 
     note("no engine is running: connecting to the accounts from here")
     resolved, registry, _ = load(place)
@@ -87,8 +87,8 @@ async def _connected(place: Place, name: str, options: Any, spec: Any, settings:
 
     from te_core.clock import SystemClock
     from te_core.contracts.exchange import AccountContext
-    from te_core.engine.doctor import examine, failed
     from te_core.errors import TradeEngineError
+    from te_core.reporting.doctor import examine, failed
 
     clock = SystemClock()
     folder = place.state / "accounts" / name

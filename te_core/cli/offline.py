@@ -10,10 +10,10 @@ from typing import Any
 from te_core.cli.failure import ExitCode, Failure
 from te_core.cli.output import note
 from te_core.cli.place import Place
-from te_core.engine.explain import explain, show_signal, text
 from te_core.journal.journal import Journal
 from te_core.journal.memory import Memory
 from te_core.journal.reader import JournalReader
+from te_core.reporting.explain import explain, show_signal, text
 from te_core.settings.loading import load_settings
 from te_core.settings.schema import Settings
 

@@ -20,18 +20,14 @@ from te_core.contracts.exchange import AccountContext
 from te_core.contracts.source import LONGEST_DEDUPE, SourceContext
 from te_core.contracts.webhook import WebhookRequest, WebhookResponse
 from te_core.engine.blend import blend
-from te_core.engine.doctor import examine_all
 from te_core.engine.expiry import ExpiryWatch
-from te_core.engine.explain import explain
 from te_core.engine.exposure import ExposureLedger
 from te_core.engine.intake import Intake
 from te_core.engine.limits import combine
-from te_core.engine.notifying import Notifiers
 from te_core.engine.opinions import expectations, mortal_opinions, opinions_on
 from te_core.engine.outage import Outages
 from te_core.engine.runner import AccountRunner, Runner, SourceRunner
 from te_core.engine.silence import SilenceWatch
-from te_core.engine.state import engine_state, plan_state
 from te_core.engine.supervisor import Running
 from te_core.engine.targets import WorkerSettings
 from te_core.engine.worker import AccountWorker
@@ -41,6 +37,10 @@ from te_core.model.event import Event
 from te_core.model.signal import QuarantinedInput
 from te_core.model.target import Blend
 from te_core.plugins.registry import Registry
+from te_core.reporting.doctor import examine_all
+from te_core.reporting.explain import explain
+from te_core.reporting.notifying import Notifiers
+from te_core.reporting.state import engine_state, plan_state
 from te_core.settings.resolution import Resolved
 from te_core.settings.schema import AccountSettings
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from te_core.engine.explain import show_signal, text
 from te_core.journal.reader import JournalReader
+from te_core.reporting.explain import show_signal, text
 
 
 class JournalHistory:

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 LAYERS = (
     {"te_core", "te_core.model", "te_core.errors", "te_core.clock", "te_core.secrets"},
     {"te_core.contracts", "te_core.hookspecs", "te_core.api"},
-    {"te_core.plugins", "te_core.settings", "te_core.logs", "te_core.journal", "te_core.engine"},
+    {
+        *("te_core.plugins", "te_core.settings", "te_core.logs", "te_core.journal"),
+        *("te_core.engine", "te_core.reporting"),
+    },
     {"te_core.web", "te_core.cli", "te_core.__main__"},
     {"te_core.testing"},
 )

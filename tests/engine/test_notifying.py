@@ -14,9 +14,9 @@ from pydantic import BaseModel, SecretStr
 
 from te_core.api import AuthError, Event, NoticeRefused, Notifier, NotifierContext, NotifierSpec, NotReady
 from te_core.engine.engine import Engine
-from te_core.engine.notifying import MOST_WAITING
 from te_core.journal.journal import Journal
 from te_core.plugins.registry import Registry
+from te_core.reporting.notifying import MOST_WAITING
 from te_core.secrets import Redactor
 from te_core.settings.resolution import resolve
 from te_core.settings.schema import Settings

@@ -9,9 +9,7 @@ from typing import Any, Protocol
 
 from te_core import __version__
 from te_core.engine.decision import Decision
-from te_core.engine.explain import show_signal, text
 from te_core.engine.intake import Intake
-from te_core.engine.notifying import Notifiers
 from te_core.engine.opinions import opinion_of
 from te_core.engine.plan import LeverageStep, MarginModeStep, OrderStep, Step
 from te_core.engine.reader import Holdings
@@ -22,6 +20,8 @@ from te_core.engine.symbol import SymbolState
 from te_core.engine.worker import AccountWorker
 from te_core.model.reading import Known
 from te_core.model.signal import Signal
+from te_core.reporting.explain import show_signal, text
+from te_core.reporting.notifying import Notifiers
 from te_core.settings.schema import Settings
 
 
