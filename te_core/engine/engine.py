@@ -277,7 +277,7 @@ class Engine:
         self.record(Event(at=self._clock.now(), kind=kind, text=text, source=source, symbol=symbol))
 
     def _keep(self, entry: Event | QuarantinedInput) -> None:
-        self._journal.append(entry).add_done_callback(lambda future: future.cancelled() or future.exception())
+        self._journal.append(entry, awaited=False)
 
     # -- signals to targets
 

@@ -29,6 +29,8 @@ from te_core.model.target import Confirmation, Goal
 
 ZERO = Decimal(0)
 CALL_TIMEOUT = timedelta(seconds=15)
+TOGETHER = 0.03
+"""Seconds for which a confirming read waits for orders that are answered at about the same time."""
 LOOK_AGAIN_FIRST, LOOK_AGAIN_LAST = 0.5, 5.0
 
 FINAL = {
@@ -191,9 +193,7 @@ class Execution:
             self._settle(intent, IntentState.UNSENT, reason=str(error))
             raise
         except TimeoutError:
-            raise OutcomeUnknown(
-                f"no answer to the order within {CALL_TIMEOUT.total_seconds():g} s"
-            ) from None
+            raise OutcomeUnknown(f"no answer within {CALL_TIMEOUT.total_seconds():g} s") from None
         finally:
             state.touched = around.clock.monotonic()
             if intent.client_order_id in state.open:
@@ -210,10 +210,7 @@ class Execution:
 
     def _drop_unsent(self, intents: list[Intent]) -> None:
         for intent in intents:
-            if (
-                intent.client_order_id in self._state.open
-                and intent.client_order_id not in self._state.sent_at
-            ):
+            if intent.client_order_id in self._state.open.keys() - self._state.sent_at.keys():
                 self._settle(intent, IntentState.UNSENT, reason="not needed any more")
 
     def _settle(self, intent: Intent, outcome: IntentState, *, reason: str) -> None:
@@ -225,7 +222,7 @@ class Execution:
         patience = around.clock.monotonic() + around.capabilities.settle_after.total_seconds()
         pause = LOOK_AGAIN_FIRST
         while True:
-            reading = await around.reader.holdings()
+            reading = await around.reader.holdings(together=TOGETHER)
             if not isinstance(reading, Unknown):
                 held = reading.of(self._goal.symbol)
                 quantity = held.quantity
@@ -253,7 +250,7 @@ def keep_goal(around: Surroundings, state: SymbolState, goal: Goal) -> None:
     """Keep a freshly sized goal: it stays until the target changes."""
     state.goal = goal
     around.ledger.aim(goal.account, goal.symbol, goal.quantity * goal.price)
-    record(around, goal)
+    around.journal.append(goal, awaited=False)
     state.log.info("goal {:f} (revision {}) {}", goal.quantity, goal.revision, "; ".join(goal.notes))
 
 
@@ -266,15 +263,10 @@ def confirm(around: Surroundings, state: SymbolState, goal: Goal, quantity: Deci
         quantity=quantity,
         at=around.clock.now(),
     )
-    record(around, state.confirmation)
+    around.journal.append(state.confirmation, awaited=False)
     state.status, state.reason, state.drifting = Status.AT_TARGET, "", False
     state.succeeded()
     state.log.info("confirmed {:f} (revision {})", quantity, goal.revision)
-
-
-def record(around: Surroundings, entry: Goal | Confirmation | Settlement) -> None:
-    """Append without waiting: what must not be overtaken is appended later and waited for there."""
-    around.journal.append(entry).add_done_callback(lambda future: future.cancelled() or future.exception())
 
 
 def settle(
@@ -294,8 +286,7 @@ def settle(
     if filled is None:
         filled = intent.quantity if outcome is IntentState.FILLED else ZERO
     state.fills[intent.client_order_id] = filled
-    record(
-        around,
+    around.journal.append(
         Settlement(
             client_order_id=intent.client_order_id,
             state=outcome,
@@ -304,6 +295,7 @@ def settle(
             average_price=average_price,
             reason=reason,
         ),
+        awaited=False,
     )
     # Failures are told once, as an outage of the symbol; here they are only detail.
     level = "INFO" if outcome is IntentState.FILLED else "DEBUG"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from te_core.clock import Clock
 from te_core.contracts.exchange import ExchangeAccount
@@ -22,6 +22,7 @@ from te_core.model.position import Equity, Position
 from te_core.model.reading import Known, Reading, Unknown
 
 T = TypeVar("T")
+HoldingsTask: TypeAlias = "asyncio.Task[Holdings | Unknown]"
 
 READ_TIMEOUT = timedelta(seconds=10)
 INSTRUMENT_AGE = timedelta(hours=1)
@@ -90,9 +91,9 @@ class AccountReader:
         )
         return Snapshot(equity=equity, holdings=holdings, prices=prices)
 
-    async def holdings(self) -> Holdings | Unknown:
-        """Read all positions with a request that is sent after this call."""
-        return await self._holdings.get()
+    async def holdings(self, *, together: float = 0.0) -> Holdings | Unknown:
+        """Read all positions with a request that is sent after this call; ``together``: seconds to wait for others."""
+        return await self._holdings.get(together)
 
     async def _read_holdings(self) -> Holdings | Unknown:
         sent = self._clock.monotonic()
@@ -140,16 +141,17 @@ class SharedRead:
 
     def __init__(self, start: Callable[[], Awaitable[Holdings | Unknown]]) -> None:
         self._start = start
-        self._running: asyncio.Task[Holdings | Unknown] | None = None
-        self._next: asyncio.Task[Holdings | Unknown] | None = None
+        self._running: HoldingsTask | None = None
+        self._next: HoldingsTask | None = None
 
-    async def get(self) -> Holdings | Unknown:
-        """Give the result of a request that is sent after this call."""
+    async def get(self, together: float = 0.0) -> Holdings | Unknown:
+        """Give the result of a request that is sent after this call; ``together``: seconds to wait for others."""
         if self._next is None:
-            self._next = asyncio.create_task(self._after(self._running))
+            self._next = asyncio.create_task(self._after(self._running, together))
         return await asyncio.shield(self._next)
 
-    async def _after(self, earlier: asyncio.Task[Holdings | Unknown] | None) -> Holdings | Unknown:
+    async def _after(self, earlier: HoldingsTask | None, together: float) -> Holdings | Unknown:
+        await asyncio.sleep(together)
         if earlier is not None:
             await asyncio.wait([earlier])
         self._running, self._next = self._next, None

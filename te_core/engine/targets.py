@@ -97,9 +97,7 @@ class Targets:
 
     def _set(self, state: SymbolState, target: Target) -> None:
         state.aim(target)
-        self._journal.append(target).add_done_callback(
-            lambda future: future.cancelled() or future.exception()
-        )
+        self._journal.append(target, awaited=False)
         state.log.info(
             "target {:+f} x{} (revision {}): {}",
             target.depth,

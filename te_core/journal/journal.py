@@ -21,7 +21,10 @@ from te_core.journal.lock import JournalLock
 from te_core.journal.reader import JournalReader
 from te_core.journal.redaction import Redact
 from te_core.journal.retention import RULES
-from te_core.journal.writer import UNFIT, Committer, InlineWriter, ThreadWriter
+from te_core.journal.writer import UNFIT, Committer, InlineWriter, ThreadWriter, Work
+
+LINGER = 0.005
+"""Seconds for which an append that nobody has awaited waits for another that takes it along."""
 
 
 class Journal(JournalReader):
@@ -35,6 +38,7 @@ class Journal(JournalReader):
         self._writer = (
             InlineWriter(self._committer.commit) if inline else ThreadWriter(self._committer.commit)
         )
+        self._held: list[Work] = []
         self._clerk = clerk
         self._clock = clock
         self._closing = ExitStack()
@@ -89,18 +93,25 @@ class Journal(JournalReader):
         """Open for reading only, while an engine writes or not. Raises ``JournalError``, ``JournalTooNew``."""
         return JournalReader(path.resolve())
 
-    def append(self, *entries: Entry) -> asyncio.Future[None]:
+    def append(self, *entries: Entry, awaited: bool = True) -> asyncio.Future[None]:
         """Append entries, all of them or none. Appends keep the order of the calls.
 
         The future resolves when they are durable. It fails with ``JournalError`` when they are not kept: the disk
         is full or damaged, an intent's client order id was used before, a settlement's intent is unknown, a
         target's revision was there before.
+
+        One that nobody has ``awaited`` starts no commit of its own at once, for which the next append would have to
+        wait: that takes it along. If it is not kept, nobody hears of it.
         """
         try:
             writes = tuple(write for entry in entries for write in self._clerk.writes(entry))
         except UNFIT as error:
-            return self._refused(database.explained(self.path, error))
-        return self._submit(writes)
+            done = self._refused(database.explained(self.path, error))
+        else:
+            done = self._submit(writes, awaited=awaited)
+        if not awaited:
+            done.add_done_callback(lambda future: future.cancelled() or future.exception())
+        return done
 
     async def prune(self, older_than: timedelta) -> None:
         """Delete history of that age that is no longer in force, in small transactions between the appends.
@@ -123,17 +134,28 @@ class Journal(JournalReader):
         """Make what was appended durable, then let the file and its lock go. May be called again."""
         if self._closed:
             return
+        self._flush()
         self._closed = True
         self._writer.close()
         super().close()
         self._closing.close()
 
-    def _submit(self, writes: Writes) -> asyncio.Future[None]:
+    def _submit(self, writes: Writes, *, awaited: bool = True) -> asyncio.Future[None]:
         if self._closed:
             return self._refused(JournalError(f"journal {self.path} is closed"))
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._writer.submit((writes, done))
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[None] = loop.create_future()
+        self._held.append((writes, done))
+        if awaited:
+            self._flush()
+        elif len(self._held) == 1:
+            loop.call_later(LINGER, self._flush)
         return done
+
+    def _flush(self) -> None:
+        held, self._held = self._held, []
+        for work in held:
+            self._writer.submit(work)
 
     @staticmethod
     def _refused(error: JournalError) -> asyncio.Future[None]:

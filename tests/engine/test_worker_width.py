@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from te_core.testing.fake_account import FakeAccount
 from te_core.testing.faults import Fault, FaultyAccount
 from te_core.testing.virtual_clock import VirtualClock
@@ -22,6 +24,41 @@ async def test_as_many_symbols_as_chosen_take_as_long_as_one(
     desk.worker.retarget({symbol: wish(symbol, "0.04") for symbol in symbols})
     await desk.go(1.5)
     assert all(desk.worker.states[symbol].confirmed for symbol in symbols)
+    await desk.crash()
+
+
+@pytest.mark.parametrize(("spread", "reads"), [(0.001, 1), (0.1, 20)])
+async def test_orders_that_are_answered_together_are_confirmed_by_one_read(
+    clock: VirtualClock, open_desk: Callable[..., Desk], spread: float, reads: int
+) -> None:
+    symbols = [f"C{number}USDT" for number in range(20)]
+    account = FakeAccount(clock, equity="100000", **dict.fromkeys(symbols, "100"))
+    slow = FaultyAccount(
+        account,
+        faults=lambda method, call: Fault(silence=1 + spread * call) if method == "place_order" else None,
+    )
+    desk = open_desk(account=slow, concurrency=20)
+    await desk.go(1)
+    account.calls.clear()
+    desk.worker.retarget({symbol: wish(symbol, "0.04") for symbol in symbols})
+    await desk.go(8)
+    assert all(desk.worker.states[symbol].confirmed for symbol in symbols)
+    assert account.calls.count("positions") == 1 + reads, "one before the orders, then those that confirm"
+    await desk.crash()
+
+
+async def test_an_order_that_is_not_answered_delays_nobodys_confirmation(
+    clock: VirtualClock, open_desk: Callable[..., Desk]
+) -> None:
+    account = FakeAccount(clock, equity="100000", BTCUSDT="50000", ETHUSDT="2500")
+    slow = FaultyAccount(
+        account,
+        faults=lambda method, call: Fault(silence=10) if (method, call) == ("place_order", 1) else None,
+    )
+    desk = open_desk(account=slow)
+    desk.worker.retarget({symbol: wish(symbol, "0.04") for symbol in ("BTCUSDT", "ETHUSDT")})
+    await desk.go(0.1)
+    assert [desk.worker.states[symbol].confirmed for symbol in ("BTCUSDT", "ETHUSDT")] == [False, True]
     await desk.crash()
 
 

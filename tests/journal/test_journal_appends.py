@@ -336,6 +336,43 @@ async def test_a_defect_in_the_writer_leaves_nobody_waiting() -> None:
     writer.close()
 
 
+async def test_what_nobody_awaits_is_committed_with_what_comes_next(tmp_path: Path) -> None:
+    """Else an order's intent would wait for two commits: its target's, begun just before, and its own."""
+    journal = open_journal(tmp_path)
+    with written(journal) as statements:
+        first = journal.append(event("not awaited"), awaited=False)
+        await journal.append(event("awaited"))
+    assert first.done()
+    assert sum(statement.startswith("COMMIT") for statement in statements) == 1
+    assert [read.text for read in journal.events(9)] == ["awaited", "not awaited"]
+    journal.close()
+
+
+async def test_what_nobody_awaits_becomes_durable_all_the_same(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path)
+    await journal.append(event("alone"), awaited=False)
+    assert [read.text for read in journal.events(9)] == ["alone"]
+    journal.close()
+
+
+@pytest.mark.real_clock
+async def test_closing_keeps_what_nobody_awaited(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path, inline=False)
+    journal.append(event("just before"), awaited=False)
+    journal.close()
+    journal = open_journal(tmp_path)
+    assert [read.text for read in journal.events(9)] == ["just before"]
+    journal.close()
+
+
+async def test_what_nobody_awaits_hurts_nobody_if_it_cannot_be_kept(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path)
+    journal.append(event("never"), intent("o1"), intent("o1"), awaited=False)
+    await journal.append(event("next"))
+    assert [read.text for read in journal.events(9)] == ["next"]
+    journal.close()
+
+
 async def test_an_append_of_nothing_waits_for_those_before_it(tmp_path: Path) -> None:
     journal = open_journal(tmp_path)
     before = journal.append(event("first"))
