@@ -17,7 +17,7 @@ from typing import Any
 from loguru import logger
 
 from bench.alerts import encode
-from bench.exchange_process import Exchanges, Pace, Seen
+from bench.exchange_process import Exchanges, Seen
 from te_core.api import WebhookRequest
 from te_core.clock import SystemClock
 from te_core.engine.engine import Engine
@@ -42,14 +42,14 @@ ASIDE = frozenset({"connect", "time", "instruments", "other"})
 class Round:
     """What one round of alerts led to. Times are seconds from just before the first alert was handed in.
 
-    ``first`` and ``last``: until the first and last order were at the exchange. ``answered``: until the answer to the
-    last. ``chain``: how many requests, up to the last order, can have waited for each other's answers.
+    ``last``: until the last order was at the exchange. ``answered``: until its answer. ``chain``: how many requests,
+    up to the last order, can have waited for each other's answers. ``wait``: what the exchanges' limits cost at least.
     """
 
-    first: float
     last: float
     answered: float
     chain: int
+    wait: float
     requests: Counter[str]
     accounts: int
     refused: int
@@ -111,10 +111,21 @@ class Bench:
             journal=self._journal, registry=self.registry, clock=self._clock, log=logger, state_dir=folder
         )
 
+    def _wait(self, seen: Sequence[Seen]) -> float:
+        """Give the seconds that pass at least between the first and last of these, spread evenly over accounts."""
+        waits = [0.0]
+        for name, address in self._exchanges.addresses.items():
+            accounts = sum(account.partition("-")[0] == name for account in self.engine.accounts)
+            counts = Counter(one.kind for one in seen if one.exchange == name)
+            each = {kind: -(-count // accounts) for kind, count in counts.items()}
+            waits += [pace.wait(each) for pace in address.paces]
+        return max(waits)
+
     @property
-    def paces(self) -> list[Pace]:
-        """The limits per key of all exchanges."""
-        return [pace for address in self._exchanges.addresses.values() for pace in address.paces]
+    def longest_window(self) -> float:
+        """Seconds of the longest limit that a round of orders may fill."""
+        paces = [pace for address in self._exchanges.addresses.values() for pace in address.paces]
+        return max((pace.seconds for pace in paces if pace.capacity < 100), default=0.0)
 
     async def start(self) -> None:
         """Start; with streams, wait until they are relied on."""
@@ -170,10 +181,10 @@ class Bench:
         found = self._exchanges.take()
         orders = [seen.came - began for seen in found.seen if seen.kind == "order"]
         return Round(
-            first=orders[0],
             last=orders[-1],
             answered=orders[-1] + self._exchanges.latency,
             chain=chain([seen for seen in found.seen if seen.kind not in ASIDE], self._exchanges.latency),
+            wait=self._wait(found.seen),
             requests=Counter(seen.kind for seen in found.seen if seen.kind not in ASIDE),
             accounts=len(self.engine.accounts),
             refused=found.refused + found.doubled,

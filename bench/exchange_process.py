@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from multiprocessing.connection import Connection
@@ -46,6 +46,7 @@ class Seen:
 
     came: float
     kind: str
+    exchange: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ async def _serve(pipe: Connection, names: Sequence[str], accounts: int, latency:
         await made.start()
     pipe.send({name: Address(made.url, made.ws_url, _paces(made)) for name, made in servers.items()})
     while (asked := await asyncio.to_thread(pipe.recv)) != "stop":
-        pipe.send(_held(servers) if asked == "held" else _take(servers.values()))
+        pipe.send(_held(servers) if asked == "held" else _take(servers))
     for made in servers.values():
         await made.stop()
 
@@ -134,12 +135,12 @@ def _held(servers: Mapping[str, WireServer]) -> dict[tuple[str, str, str], Decim
     }
 
 
-def _take(servers: Iterable[WireServer]) -> Tally:
+def _take(servers: Mapping[str, WireServer]) -> Tally:
     seen: list[Seen] = []
     refused = doubled = 0
-    for made in servers:
+    for name, made in servers.items():
         counts = made.exchange.counts
-        seen += [Seen(request.came, request.kind) for request in counts.log]
+        seen += [Seen(request.came, request.kind, name) for request in counts.log]
         refused += counts.refusals.total()
         doubled += len(counts.doubled)
         counts.clear()

@@ -41,15 +41,14 @@ class Goal:
     requests: int | None = None
 
 
-def floor(made: Bench, found: Round, goal: Goal) -> float:
+def floor(found: Round, goal: Goal) -> float:
     """Give the round trips below which the exchanges' own limits let nobody come."""
-    each = {kind: -(-count // found.accounts) for kind, count in found.requests.items()}
-    return goal.steps + max((pace.wait(each) for pace in made.paces), default=0.0) / LATENCY
+    return goal.steps + found.wait / LATENCY
 
 
 def show(what: str, made: Bench, found: Round, goal: Goal) -> None:
     """Print a figure beside its goal."""
-    trips, least = found.answered / LATENCY, floor(made, found, goal)
+    trips, least = found.answered / LATENCY, floor(found, goal)
     limited = least > goal.trips
     met = trips <= goal.trips + SLACK and found.chain <= goal.trips
     notes = (
@@ -100,8 +99,8 @@ async def twenty_symbols(exchange: str, *, streams: bool, lifted: bool = False) 
             goal = Goal(trips=4, steps=steps, requests=45)
             found = await made.alert(size)
             show(what + (", limits lifted" if lifted else ""), made, found, goal)
-            limited |= floor(made, found, goal) > goal.trips
-            await made.rest(max([pace.seconds for pace in made.paces if pace.seconds <= 10], default=0.0) + 1)
+            limited |= floor(found, goal) > goal.trips
+            await made.rest(made.longest_window + 0.5)
     return limited
 
 
@@ -114,7 +113,7 @@ async def everywhere(exchanges: Sequence[str], *, streams: bool, lifted: bool) -
     ) as made:
         found = await made.alert("4")
         show(f"20 alerts, {names}", made, found, Goal(trips=4, steps=2 + reads, requests=45))
-        await made.rest(11 if not lifted and "blofin" in exchanges else 2)
+        await made.rest(made.longest_window + 0.5)
         found = await made.alert("10", symbols=SYMBOLS[:1])
         show(f"one alert, {names}", made, found, Goal(trips=1 + reads, steps=1 + reads))
 
