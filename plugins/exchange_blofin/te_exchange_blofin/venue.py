@@ -36,9 +36,7 @@ class Blofin(Venue):
     windows: ClassVar[Sequence[Window]] = (
         Window("minute", 500, 60.0, per_address=True),
         Window("five minutes", 1500, 300.0, per_address=True),
-        Window(
-            "trading", 30, 11.0
-        ),  # in truth 10 s, but new connections may delay the first requests by a second
+        Window("trading", 30, 10.0),
     )
 
     def __init__(self, options: BlofinOptions) -> None:
