@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -122,9 +122,10 @@ class CcxtAccount(ExchangeAccount):
             self._live.missed()
         return Known(value=value, as_of=asked_at)
 
-    async def _reread(self) -> None:
-        """Read what streams build on."""
-        await asyncio.gather(self._read_positions(), self._read_equity())
+    async def _reread(self, kinds: Collection[str]) -> None:
+        """Read what streams build on: "positions", "equity" or both."""
+        reads = {"positions": self._read_positions, "equity": self._read_equity}
+        await asyncio.gather(*(reads[kind]() for kind in kinds))
 
     async def prices(self, symbols: Sequence[str]) -> Known[Mapping[str, Decimal]]:
         """Give the price of each symbol that has one, in one request."""

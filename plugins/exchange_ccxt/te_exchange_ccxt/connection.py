@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from copy import copy
 from decimal import localcontext
 from typing import Any, TypeVar
 
 from te_core.api import AccountContext, NotReady, OrderRejected, TradeEngineError
+from te_exchange_ccxt.aside import fetch_markets
 from te_exchange_ccxt.client import addresses, bare, connect, disconnect, last_answer
 from te_exchange_ccxt.errors import diagnose, pause, translate
 from te_exchange_ccxt.library import BaseError, exchange_class
@@ -83,7 +85,7 @@ class Connection:
         file = self._context.state_dir / MARKETS_FILE
         markets = await self._shared.markets.get(self._fetch_markets, file)
         if markets is not self._listed:
-            tables = await self._shared.tables(markets, lambda: bare(self._venue, self._base))
+            tables = await self._shared.tables(markets, lambda: bare(copy(self._venue), self._base))
             exchange.set_markets_from_exchange(tables)
             self._listed = markets
             self._symbols = Symbols(markets, self._venue.options.settle)
@@ -92,7 +94,7 @@ class Connection:
         return self._symbols
 
     async def _fetch_markets(self) -> list[Market]:
-        return await self.ask("instruments", self._venue.fetch_markets)
+        return await self.ask("instruments", lambda: fetch_markets(self._venue, self._base))
 
     @property
     def listed(self) -> Symbols:

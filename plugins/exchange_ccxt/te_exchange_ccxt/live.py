@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -27,7 +27,7 @@ DISTRUST = 600.0
 
 
 class Live:
-    """The streams of one account. ``reread`` reads positions and equity and gives them to ``memory``."""
+    """The streams of one account. ``reread`` reads positions, equity or both and gives them to ``memory``."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class Live:
         clock: Clock,
         log: Logger,
         symbols: Callable[[], Symbols],
-        reread: Callable[[], Awaitable[None]],
+        reread: Callable[[Collection[str]], Awaitable[None]],
     ) -> None:
         self.memory = Memory(poll=venue.poll)
         self._venue = venue
@@ -243,21 +243,24 @@ class Live:
     def _look(self, kind: str, feed: Feed) -> None:
         """Count a feed as up once something was heard and no refusal came; end one that is silent."""
         now, heard = self._now, self.memory.heard[feed.private]
+        if feed.up is None and self._venue.dialling():
+            feed.started = now
         if feed.up is None and heard > feed.started and now >= feed.started + GRACE:
             feed.up = now
             if kind in self._troubled:
                 self._troubled.discard(kind)
                 self._log.info("stream of {} is back", kind)
         if now - max(heard, feed.started) > SILENCE:
+            self._venue.hang_up(private=feed.private)
             raise TimeoutError(f"silent for {SILENCE:g} s")
 
     async def _keep_baseline(self) -> None:
         """Read again in the background whenever memory no longer tells the present."""
         while True:
             await asyncio.sleep(TICK / 2)
-            if self.memory.wants_read(self._now):
+            if kinds := self.memory.wants_read(self._now):
                 try:
-                    await self._reread()
+                    await self._reread(kinds)
                 except TradeEngineError as error:
                     self._log.debug("baseline: {}", error)
                     await asyncio.sleep(5)

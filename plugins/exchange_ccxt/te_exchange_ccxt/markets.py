@@ -17,7 +17,7 @@ from te_exchange_ccxt.symbols import is_linear_perpetual
 Market = dict[str, Any]
 Fetch = Callable[[], Awaitable[list[Market]]]
 
-FORMAT = 1
+FORMAT = 2
 REFRESH_AFTER = timedelta(minutes=55)
 """Older ones are read again in the background; the engine asks every hour."""
 USABLE_FOR = timedelta(hours=24)
@@ -95,19 +95,21 @@ class Markets:
 def _read(file: Path, identity: str) -> tuple[list[Market], datetime] | None:
     """Read the file; one that is missing, damaged or of something else counts as absent."""
     try:
-        kept = json.loads(file.read_bytes())
-        if kept["format"] != FORMAT or kept["identity"] != identity:
+        head, *lines = file.read_bytes().splitlines()
+        kept = json.loads(head)
+        if kept["format"] != FORMAT or kept["identity"] != identity or kept["count"] != len(lines):
             return None
-        return list(kept["markets"]), datetime.fromisoformat(kept["read_at"])
+        return [json.loads(line) for line in lines], datetime.fromisoformat(kept["read_at"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
 def _write(files: list[Path], identity: str, markets: list[Market], read_at: datetime) -> None:
-    kept = {"format": FORMAT, "identity": identity, "read_at": read_at.isoformat(), "markets": markets}
-    text = json.dumps(kept, separators=(",", ":"), default=str)
+    """Write a line per market: one text for all would hold up every other thread while it is made, and read."""
+    kept = {"format": FORMAT, "identity": identity, "read_at": read_at.isoformat(), "count": len(markets)}
+    lines = [json.dumps(one, separators=(",", ":"), default=str) for one in (kept, *markets)]
     for file in files:
         file.parent.mkdir(parents=True, exist_ok=True)
         fresh = file.with_name(f"{file.name}.{os.getpid()}")
-        fresh.write_text(text, encoding="utf-8")
+        fresh.write_text("\n".join(lines), encoding="utf-8")
         fresh.replace(file)

@@ -146,15 +146,19 @@ class Memory:
             return False
         return kind != "positions" or now >= self.distrusted_until
 
-    def wants_read(self, now: float) -> bool:
-        """Tell whether a baseline should be read now, so that the next signal need not wait for one."""
-        if not (self.followed("positions", now) or self.followed("orders", now)):
-            return False
+    def wants_read(self, now: float) -> frozenset[str]:
+        """Tell what should be read now, of "positions" and "equity", so that the next signal need not wait for it."""
         self._expire(now)
-        if self.pending:
-            return False
+        if self.pending or not (self.followed("positions", now) or self.followed("orders", now)):
+            return frozenset()
         age = REREAD if self.followed("positions", now) else self.poll
-        return not self.positions_live(now) or now - self.positions_at >= age
+        if now - self.positions_at >= age:
+            return frozenset({"positions", "equity"})
+        equity = self.equity_live(now) or not self.followed(
+            "balance", now
+        )  # else each signal reads it anyway
+        live = {"positions": self.positions_live(now), "equity": equity}
+        return frozenset(kind for kind, known in live.items() if not known)
 
     def _expire(self, now: float) -> None:
         for name in [name for name, at in self.pending.items() if now - at > SETTLED]:

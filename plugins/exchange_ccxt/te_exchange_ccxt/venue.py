@@ -25,6 +25,7 @@ from te_core.api import (
     Position,
 )
 from te_exchange_ccxt.budget import Spending, Window
+from te_exchange_ccxt.library import BaseError
 from te_exchange_ccxt.options import CcxtOptions
 from te_exchange_ccxt.trouble import Trouble
 from te_exchange_ccxt.wire import ZERO, Row, dig, first, number
@@ -339,6 +340,17 @@ class Venue:
         """Wait for pushed tickers of those markets (ccxt's symbols)."""
         tickers: Mapping[str, Row] = await self.exchange.watch_tickers(list(symbols))
         return tickers
+
+    def dialling(self) -> bool:
+        """Tell whether a connection for streams is waited for; ccxt gives up by itself."""
+        clients = self.exchange.clients.values()
+        return any(client.connecting and client.connection is None for client in clients)
+
+    def hang_up(self, *, private: bool) -> None:
+        """End the connections of streams that are silent: ccxt never asks a second time for what it asked for there."""
+        for url, client in list(self.exchange.clients.items()):
+            if private in (self.streams_at(url) or (True,)):
+                client.on_error(BaseError()("silent"))
 
     def stream_broke(self) -> None:
         """Forget what was only good for a connection that is gone; one that is refused may have been opened with it."""

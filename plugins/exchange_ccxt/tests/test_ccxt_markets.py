@@ -23,6 +23,7 @@ LINEAR = {
     "swap": True,
     "linear": True,
 }
+HEAD = b'{"format": 2, "identity": "%b", "read_at": "2026-01-01T00:00:00+00:00", "count": %d}'
 SPOT = {"symbol": "BTC/USDT", "base": "BTC", "quote": "USDT", "spot": True, "swap": False}
 
 
@@ -118,7 +119,7 @@ async def test_very_old_or_expired_ones_are_waited_for(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"[]", b"null", b'{"format": 1}', json.dumps({"format": 1, "identity": "y"}).encode()],
+    [b"", b"{", b"[]", b"null", b'{"format": 2}', HEAD % (b"y", 0), HEAD % (b"x", 2) + b"\n{}"],
 )
 async def test_a_damaged_or_foreign_file_counts_as_absent(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "m.json"
@@ -126,7 +127,7 @@ async def test_a_damaged_or_foreign_file_counts_as_absent(tmp_path: Path, conten
     exchange = Exchange()
     assert await Markets("x", Hand()).get(exchange.fetch, file) == [LINEAR]
     assert exchange.reads == 1
-    assert json.loads(file.read_bytes())["identity"] == "x"
+    assert json.loads(file.read_bytes().splitlines()[0])["identity"] == "x"
 
 
 async def test_another_hosts_file_is_not_taken(tmp_path: Path) -> None:
@@ -146,3 +147,12 @@ async def test_one_caller_giving_up_does_not_end_the_read_for_others(tmp_path: P
     exchange.gate.set()
     assert await second == [LINEAR]
     assert exchange.reads == 1
+
+
+async def test_the_file_is_written_and_read_market_by_market(tmp_path: Path) -> None:
+    """One text for all of them would hold the interpreter for 50 ms while it is made."""
+    file = tmp_path / "m.json"
+    await Markets("x", Hand()).get(Exchange().fetch, file)
+    head, *lines = file.read_bytes().splitlines()
+    assert json.loads(head)["count"] == len(lines) == 1
+    assert json.loads(lines[0]) == LINEAR

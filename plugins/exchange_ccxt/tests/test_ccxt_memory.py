@@ -126,6 +126,19 @@ def test_a_look_up_counts_as_an_answer(memory: Memory) -> None:
     assert memory.positions_live(13)
 
 
+def test_an_equity_that_no_push_renewed_is_read_again_by_itself(memory: Memory) -> None:
+    """Else the second of two signals would wait for it."""
+    memory.ordering("7e1", "BTCUSDT", now=11)
+    memory.answered("7e1", "BTCUSDT", now=11.1, final=True)
+    memory.positions_read({"BTCUSDT": position("2")}, sent=11.2, now=11.3)
+    assert memory.wants_read(11.3) == {"equity"}
+    memory.equity_read(equity(), sent=11.4)
+    assert not memory.wants_read(11.5)
+    del memory.feeds["balance"]
+    memory.answered("7e1", "BTCUSDT", now=12, final=True)
+    assert memory.wants_read(12) == {"positions"}, "where it is not followed each signal reads it anyway"
+
+
 def test_changes_by_others_are_told_and_our_own_are_not(memory: Memory) -> None:
     assert memory.positions_pushed([position("3", "ETHUSDT")], now=11)
     assert memory.order_pushed("by-hand", "ETHUSDT", now=11)
