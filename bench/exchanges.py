@@ -20,6 +20,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import uvloop
 from loguru import logger
 
 from bench import exchange_bare, exchange_own_time
@@ -150,7 +151,8 @@ async def measure(exchanges: Sequence[str]) -> None:
 def main() -> None:
     logger.remove()
     began = time.monotonic()
-    asyncio.run(measure(sys.argv[1:] or EXCHANGES))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # as the engine does
+        runner.run(measure(sys.argv[1:] or EXCHANGES))
     say_verdicts()
     say(f"took {time.monotonic() - began:.0f} s")
 
