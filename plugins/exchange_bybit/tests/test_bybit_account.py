@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from loguru import logger
 
 from te_core.api import (
     AuthError,
@@ -357,6 +358,39 @@ async def test_a_refusal_for_too_many_requests_holds_everyone_back_once(bybit: B
         began = asyncio.get_running_loop().time()
         await asyncio.gather(*(one.equity() for one in (account, other)))
         assert asyncio.get_running_loop().time() - began >= 0.9 * caught.value.retry_after
+
+
+async def test_requests_that_are_refused_together_are_told_of_once(bybit: Bybit, tmp_path: Path) -> None:
+    told: list[str] = []
+    sink = logger.add(lambda line: told.append(str(line)), level="WARNING", format="{message}")
+    async with bybit() as (server, account), connected(BYBIT, server, tmp_path / "other") as other:
+        server.faults.add(Fault(kind=FaultKind.RATE_LIMITED, route="balance", times=6))
+        reads = [one.equity() for one in (account, other) for _ in range(3)]
+        found = await asyncio.gather(*reads, return_exceptions=True)
+    logger.remove(sink)
+    assert all(isinstance(one, RateLimited) for one in found)
+    assert len([line for line in told if "everyone waits" in line]) == 1
+
+
+async def test_a_raised_limit_is_what_is_sent_by(bybit: Bybit) -> None:
+    """The emulator does not grant it, so it refuses: without the setting nothing would be."""
+    async with bybit(rate_limits={"orders": 100}) as (server, account):
+        orders = (account.place_order(order("0.001", number=number)) for number in range(1, 26))
+        found = await asyncio.gather(*orders, return_exceptions=True)
+    assert any(isinstance(one, RateLimited) for one in found)
+    assert server.exchange.counts.refusals["order"]
+
+
+async def test_as_many_connections_are_kept_warm_as_were_needed_at_once(
+    bybit: Bybit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("te_exchange_ccxt.connection.IDLE", 0.2)
+    async with bybit() as (server, account):
+        await asyncio.gather(*(account.place_order(order("0.001", number=number)) for number in range(1, 6)))
+        server.exchange.counts.clear()
+        while kinds(server).count("time") < 5:
+            await account.equity()  # one request after the other keeps only one connection in use
+            await asyncio.sleep(0.05)
 
 
 async def test_a_ban_of_the_address_is_told_and_nothing_is_sent_meanwhile(bybit: Bybit) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from copy import copy
 from decimal import localcontext
 from typing import Any, TypeVar
@@ -25,6 +26,8 @@ T = TypeVar("T")
 MARKETS_FILE = "markets.json"
 IDLE = 25.0
 """Seconds without a request after which a connection is kept alive by a small one."""
+WIDEST = 10
+"""Connections that are kept alive at most, for each account."""
 SKEW_ADJUSTED, SKEW_TOLD = 500.0, 2000.0
 """Milliseconds of clock skew above which requests are dated on the exchange's clock, and the operator is told."""
 
@@ -41,7 +44,11 @@ class Connection:
         self._purse: Any = None
         self._listed: list[Market] = []
         self._symbols = Symbols((), "")
-        self._asked_at = 0.0
+        self._under_way = 0
+        self._width, self._wide_at = (
+            1,
+            0.0,
+        )  # most requests at the same time so far, and when there last were so many
         self._warmth: asyncio.Task[None] | None = None
 
     @property
@@ -126,11 +133,13 @@ class Connection:
         ``sending``: it is an order; ``setting``: it changes a setting, so a refusal is final; ``absent``: the
         trouble that means "there is none" and gives None, as "unchanged" does.
         """
-        self._asked_at = self._context.clock.monotonic()
         _ = self.exchange
         last_answer.set(None)
         try:
-            with localcontext():  # ccxt changes rounding and traps of the context that it finds
+            with (
+                localcontext(),
+                self._counted(),
+            ):  # ccxt changes rounding and traps of the context that it finds
                 return await request()
         except TradeEngineError:
             raise
@@ -145,6 +154,17 @@ class Connection:
             if setting and trouble.fate is Fate.REFUSED:
                 raise OrderRejected(str(translated), code=code) from error
             raise translated from error
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        self._under_way += 1
+        self._width = max(self._width, min(self._under_way, WIDEST))
+        if self._under_way >= self._width:
+            self._wide_at = self._context.clock.monotonic()
+        try:
+            yield
+        finally:
+            self._under_way -= 1
 
     async def _react(self, trouble: Trouble, what: str) -> None:
         if trouble.fate is Fate.SLOWER:
@@ -172,16 +192,21 @@ class Connection:
         self._venue.adjust_clock(skew if abs(skew) > SKEW_ADJUSTED else 0.0)
 
     async def _keep_warm(self) -> None:
-        """Ping when idle, so that an order never pays for a new connection. A failing ping is the next read's news."""
+        """Ping over as many connections as were needed at once, so that no order of a burst pays for a new one.
+
+        A failing ping is the next read's news.
+        """
         while True:
-            idle = self._context.clock.monotonic() - self._asked_at
+            idle = self._context.clock.monotonic() - self._wide_at
             if idle < IDLE:
                 await asyncio.sleep(IDLE - idle)
                 continue
-            try:
-                await self.ask("ping", self._venue.ping)
-            except TradeEngineError as error:
-                self._context.log.debug("ping: {}", error)
+            pings = (self.ask("ping", self._venue.ping) for _ in range(self._width))
+            for failed in await asyncio.gather(*pings, return_exceptions=True):
+                if isinstance(failed, TradeEngineError):
+                    self._context.log.debug("ping: {}", failed)
+                elif failed is not None:
+                    raise failed
 
 
 def tell_skew(skew: float) -> str:

@@ -13,6 +13,8 @@ from te_core.api import RateLimited
 from te_core.testing import virtual_clock
 from te_core.testing.virtual_clock import VirtualClock
 from te_exchange_ccxt.budget import Budget, Priority, Purse, Window, priority
+from tests.emulators.core.limits import RateLimits
+from tests.emulators.core.limits import Window as Limit
 
 ORDERS = Window("orders", 10, 1.0)
 READS = Window("reads", 20, 2.0)
@@ -94,6 +96,68 @@ async def test_a_reduction_goes_first_then_an_increase_then_reads() -> None:
     waiting = [Priority.READ] * 3 + [Priority.INCREASE] * 6 + [Priority.REDUCE] * 4
     await asyncio.gather(*(one(level) for level in waiting))
     assert went == sorted(waiting)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.floats(0, 4),
+            st.sampled_from(list(Priority)),
+            st.sampled_from([window.name for window in WINDOWS]),
+            st.integers(1, 3),
+        ),
+        max_size=60,
+    )
+)
+def test_while_anyone_waits_for_a_window_nobody_below_him_gets_a_place_in_it(
+    asked: list[tuple[float, Priority, str, int]],
+) -> None:
+    went: list[tuple[float, float, Priority, str]] = []
+
+    async def main() -> None:
+        shared, _ = budget()
+        purse = shared.share(WINDOWS, "a")
+        loop = asyncio.get_running_loop()
+
+        async def one(at: float, level: Priority, window: str, cost: int) -> None:
+            await asyncio.sleep(at)
+            with priority(level):
+                async with purse.turn({window: cost}):
+                    went.append((at, loop.time(), level, window))
+
+        await asyncio.gather(*(one(*request) for request in asked))
+
+    virtual_clock.run(main())
+    for began, left, level, window in went:
+        overtaking = [
+            other for _, at, other, where in went if where == window and began < at < left and other > level
+        ]
+        assert not overtaking
+
+
+@pytest.mark.parametrize(("capacity", "period"), [(10, 1.0), (20, 2.0), (30, 10.0)])
+async def test_a_burst_uses_a_window_in_full_and_the_exchange_refuses_none(
+    capacity: int, period: float
+) -> None:
+    """The first of them at once, the others one window after their answers: the exchange counted them in between."""
+    latency = 0.08
+    limits = RateLimits([Limit(name="order", scope="key", capacity=capacity, seconds=period)])
+    shared, _ = budget()
+    purse = shared.share((Window("orders", capacity, period),), "a")
+    loop = asyncio.get_running_loop()
+    left: list[float] = []
+
+    async def send(on_the_way: float) -> None:
+        with priority(Priority.INCREASE):
+            async with purse.turn({"orders": 1}):
+                left.append(loop.time())
+                await asyncio.sleep(on_the_way)
+                (standing,) = limits.admit("order", key="a", ip="", now=loop.time())
+                assert not standing.refused
+                await asyncio.sleep(latency - on_the_way)
+
+    await asyncio.gather(*(send(latency * number / (2 * capacity)) for number in range(2 * capacity)))
+    assert left == pytest.approx([0.0] * capacity + [latency + period] * capacity)
 
 
 async def test_an_order_does_not_wait_behind_reads() -> None:
