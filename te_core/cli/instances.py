@@ -15,21 +15,25 @@ if TYPE_CHECKING:
     from te_core.plugins.loading import InstanceSpec
     from te_core.plugins.registry import Registry
     from te_core.secrets import Redactor
+    from te_core.settings.layers import Texts
     from te_core.settings.resolution import Resolved
     from te_core.settings.schema import PluginSection, Settings
 
 
-def load(place: Place, *, as_at_start: bool = False) -> tuple[Resolved, Registry, list[str]]:
+def load(
+    place: Place, *, as_at_start: bool = False, texts: Texts | None = None
+) -> tuple[Resolved, Registry, list[str]]:
     """Read the settings and import the plugins that they name. Raises ``SettingsInvalid``.
 
-    ``as_at_start``: take secrets that ``te run`` would make as made; their keys come third.
+    ``as_at_start``: take secrets that ``te run`` would make as made; their keys come third. ``texts``: what the files
+    would hold, instead of what they do.
     """
     import asyncio
 
     from te_core.settings.resolution import resolve
     from te_core.settings.secrets import missing_secrets, random_secret
 
-    settings, registry = asyncio.run(_imported(place))
+    settings, registry = asyncio.run(_imported(place, texts))
     pending = list(missing_secrets(settings, registry)) if as_at_start else []
     for source, option in pending:
         settings.sources[source].options[option] = random_secret()
@@ -44,11 +48,12 @@ async def loaded(place: Place) -> tuple[Resolved, Registry]:
     return resolve(settings, registry), registry
 
 
-async def _imported(place: Place) -> tuple[Settings, Registry]:
+async def _imported(place: Place, texts: Texts | None = None) -> tuple[Settings, Registry]:
     from te_core.plugins.registry import Registry
-    from te_core.settings.loading import load_settings
+    from te_core.settings.layers import read
+    from te_core.settings.loading import settings_from
 
-    settings = load_settings(place.settings, os.environ)
+    settings = settings_from(texts or read(place.settings), os.environ)
     registry = Registry()
     await registry.ensure(settings.plugins_in_use())
     return settings, registry

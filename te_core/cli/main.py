@@ -12,7 +12,20 @@ import typer
 from typer.core import TyperGroup
 
 from te_core import __version__
-from te_core.cli import check, doctor, explain, notify, plan, plugins, run, signal, signals, source, status
+from te_core.cli import (
+    check,
+    configure,
+    doctor,
+    explain,
+    notify,
+    plan,
+    plugins,
+    run,
+    signal,
+    signals,
+    source,
+    status,
+)
 from te_core.cli.failure import ExitCode, Failure
 from te_core.cli.place import Place
 from te_core.cli.plugin_commands import plugin_commands
@@ -103,6 +116,7 @@ def main_options(
 
 app.command()(run.run)
 app.command()(check.check)
+app.command()(configure.configure)
 app.command()(doctor.doctor)
 app.command()(status.status)
 app.command()(plan.plan)

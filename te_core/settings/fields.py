@@ -36,7 +36,7 @@ def known_keys(shape: Shape) -> set[str]:
     """Give the keys of the models among the possible types; none if it is no model."""
     return {
         key
-        for model in _models(shape)
+        for model in models(shape)
         for field, info in model.model_fields.items()
         for key in names(field, info)
     }
@@ -49,16 +49,16 @@ def is_secret(shape: Shape | None) -> bool:
 
 def below(shape: Shape, key: str | int) -> Shape | None:
     """Give the shape of a key; None when there is a model which does not know it."""
-    models = _models(shape)
-    if not models:
+    found = models(shape)
+    if not found:
         return tuple(arg for kind in _alternatives(shape) for arg in get_args(kind)) or ANYTHING
     fields = [
         info.annotation
-        for model in models
+        for model in found
         for field, info in model.model_fields.items()
         if key in names(field, info)
     ]
-    if not fields and any(model.model_config.get("extra") == "allow" for model in models):
+    if not fields and any(model.model_config.get("extra") == "allow" for model in found):
         return ANYTHING
     return tuple(fields) or None
 
@@ -96,7 +96,8 @@ def texts(value: Any) -> Iterator[str]:
             yield from texts(item)
 
 
-def _models(shape: Shape) -> list[type[BaseModel]]:
+def models(shape: Shape) -> list[type[BaseModel]]:
+    """Give the models among the possible types."""
     return [kind for kind in _alternatives(shape) if isinstance(kind, type) and issubclass(kind, BaseModel)]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import Callable, Iterator, MutableMapping
 from pathlib import Path
@@ -12,6 +11,7 @@ import tomlkit
 from tomlkit.items import InlineTable
 
 from te_core.plugins.registry import Registry
+from te_core.settings.files import replace_file
 from te_core.settings.layers import SECRETS_FILE
 from te_core.settings.origin import dotted
 from te_core.settings.schema import Settings
@@ -51,7 +51,7 @@ def generate_missing(
             return ()
         for source, option in missing:
             _table(_table(document, "sources"), source)[option] = generate()
-        _replace(path, tomlkit.dumps(document))
+        replace_file(path, tomlkit.dumps(document), mode=MODE)
     return tuple(dotted(("sources", source, option)) for source, option in missing)
 
 
@@ -60,14 +60,3 @@ def _table(parent: Tree, key: str) -> Tree:
         # An inline table can only hold inline ones.
         parent[key] = tomlkit.inline_table() if isinstance(parent, InlineTable) else tomlkit.table()
     return cast("Tree", parent[key])  # the settings were read from it: it is a table, or looks like one
-
-
-def _replace(path: Path, text: str) -> None:
-    fresh = path.with_name(f"{path.name}.{os.getpid()}")
-    fresh.unlink(missing_ok=True)
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, MODE)
-    with open(descriptor, "w", encoding="utf-8", newline="") as stream:  # noqa: PTH123 - it is a descriptor
-        stream.write(text)
-        stream.flush()
-        os.fsync(descriptor)
-    fresh.replace(path)

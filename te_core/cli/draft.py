@@ -1,0 +1,130 @@
+"""A section of the settings as it would be after some answers, before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ValidationError
+
+from te_core.cli.parameters import UNSET, Keys, Parameter, parameters, readings, value_at, with_value
+from te_core.errors import nearest
+
+if TYPE_CHECKING:
+    from te_core.plugins.loading import InstanceSpec
+    from te_core.settings.schema import PluginSection
+
+_ASKED_OF_THE_CORE: Mapping[str, tuple[str, ...]] = {"sources": ("symbols", "max_age", "on_expiry")}
+"""Keys of the core's own that are asked for beside the plugin's; the others are taken by name."""
+
+_NOT_TO_BE_SET = frozenset({"plugin", "options"})
+
+
+class Refused(Exception):
+    """An answer that does not hold. Never quotes a secret."""
+
+
+class Draft:
+    """``group``: ``sources``, ``accounts`` or ``notifiers``. ``new``: whether the settings have no such section yet."""
+
+    def __init__(
+        self,
+        *,
+        group: str,
+        name: str,
+        section: type[PluginSection],
+        spec: InstanceSpec,
+        data: Mapping[str, Any],
+        new: bool,
+    ) -> None:
+        self.group = group
+        self.name = name
+        self.new = new
+        self.changes: dict[Keys, Any] = {}
+        self._section = section
+        self._spec = spec
+        self._before = dict(data)
+        self._now = dict(data)
+        self.plugin = spec.name
+        self._own = [p for p in parameters(section) if p.path[0] not in _NOT_TO_BE_SET]
+        self.all = {p.path: p for p in (*parameters(spec.settings), *self._own)}
+
+    def asked(self) -> Iterator[Parameter]:
+        """Give what is asked for: all that the plugin takes, and of the core's own keys those that matter most."""
+        yield from parameters(self._spec.settings)
+        wanted = _ASKED_OF_THE_CORE.get(self.group, ())
+        yield from (p for p in self._own if p.path[0] in wanted)
+
+    def find(self, name: str) -> Parameter:
+        """Give the parameter that a name means. Raises ``Refused``."""
+        names = {p.name: p for p in self.all.values()}
+        if name not in names:
+            raise Refused(f"{name}: unknown key{nearest(name, names)}")
+        return names[name]
+
+    def value(self, parameter: Parameter) -> Any:
+        """Give the present value; ``UNSET`` where the default counts."""
+        return value_at(self._now, parameter.path)
+
+    def answer(self, parameter: Parameter, text: str) -> None:
+        """Take an answer. Raises ``Refused`` for one that does not hold, and nothing changed."""
+        reasons: list[str] = []
+        for value in readings(text, secret=parameter.secret):
+            reasons = self._problems_with(parameter, value)
+            if not reasons:
+                self._set(parameter.path, value)
+                return
+        raise Refused("; ".join(reasons))
+
+    def unset(self, parameter: Parameter) -> None:
+        """Go back to the default. Raises ``Refused`` where there is none."""
+        if parameter.required:
+            raise Refused(f"{parameter.name} has no default")
+        reasons = self._problems_with(parameter, UNSET)
+        if reasons:
+            raise Refused("; ".join(reasons))
+        self._set(parameter.path, UNSET)
+
+    def _set(self, path: Keys, value: Any) -> None:
+        self._now = with_value(self._now, path, value)
+        if value_at(self._before, path) == value or value is value_at(self._before, path):
+            self.changes.pop(path, None)
+        else:
+            self.changes[path] = value
+
+    def _problems_with(self, parameter: Parameter, value: Any) -> list[str]:
+        """Say what is wrong with a value here; what was wrong elsewhere before is no matter of this answer."""
+        before = set(self._problems(self._now))
+        after = self._problems(with_value(self._now, parameter.path, value))
+        size = len(parameter.path)
+        return [
+            reason
+            for path, kind, reason in after
+            if path[:size] == parameter.path or ((path, kind, reason) not in before and kind != "missing")
+        ]
+
+    def _problems(self, data: Mapping[str, Any]) -> list[tuple[Keys, str, str]]:
+        own = {p.path[0] for p in self._own} | {"plugin"}
+        core = {key: value for key, value in data.items() if key in own}
+        options = {key: value for key, value in data.items() if key not in own}
+        return [
+            *_errors(self._section, {"plugin": self._spec.name, **core, "options": {}}),
+            *_errors(self._spec.settings, options),
+        ]
+
+
+def _errors(model: type[BaseModel], data: dict[str, Any]) -> list[tuple[Keys, str, str]]:
+    """Validate. Pydantic's errors quote values: only path, kind and a reason without any of them leave here."""
+    from te_core.settings.origin import Origin
+    from te_core.settings.problems import Report
+
+    try:
+        model.model_validate(data)
+    except ValidationError as error:
+        report = Report(model, data, Origin())
+        found = []
+        for each in error.errors(include_url=False):
+            problem = next(iter(report.invalid([each])))
+            found.append((tuple(str(step) for step in each["loc"]), each["type"], problem.reason))
+        return found
+    return []

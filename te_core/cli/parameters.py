@@ -1,0 +1,137 @@
+"""What a plugin's settings model says of each of its keys, in words, and what an answer about one means."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel, SecretBytes, SecretStr
+from pydantic.fields import FieldInfo
+
+from te_core.settings import fields
+
+Keys = tuple[str, ...]
+UNSET = object()
+"""Stands for a key that is not in the settings."""
+
+_UNITS = (("d", 86_400_000_000), ("h", 3_600_000_000), ("m", 60_000_000), ("s", 1_000_000), ("ms", 1_000))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """One key. ``meaning``: its description. ``choices``: its only values, if so few. ``default``: in words."""
+
+    path: Keys
+    meaning: str
+    default: str
+    choices: tuple[str, ...] = ()
+    secret: bool = False
+    required: bool = False
+
+    @property
+    def name(self) -> str:
+        """Give the key as ``--set`` takes it."""
+        return ".".join(self.path)
+
+
+def parameters(model: type[BaseModel], prefix: Keys = ()) -> Iterator[Parameter]:
+    """Name all keys of a model; those of models inside it as ``outer.inner``."""
+    for name, info in model.model_fields.items():
+        path = (*prefix, name)
+        inner = fields.models((info.annotation,))
+        if inner:
+            yield from parameters(inner[0], path)
+            continue
+        yield Parameter(
+            path=path,
+            meaning=info.description or "",
+            default="" if info.is_required() else in_words(_default(info)),
+            choices=tuple(_choices(info.annotation)),
+            secret=fields.is_secret((info.annotation,)),
+            required=info.is_required(),
+        )
+
+
+def _default(info: FieldInfo) -> Any:
+    return info.get_default(call_default_factory=True, validated_data={})
+
+
+def _choices(annotation: Any) -> Iterator[str]:
+    if annotation is bool:
+        yield from ("true", "false")
+    elif get_origin(annotation) is Literal:
+        yield from (str(value) for value in get_args(annotation))
+    else:
+        for kind in get_args(annotation) if get_origin(annotation) not in {dict, list, tuple} else ():
+            yield from _choices(kind)
+
+
+def in_words(value: Any) -> str:
+    """Show a value as the settings would have it."""
+    match value:
+        case SecretStr() | SecretBytes():
+            return "set"
+        case None:
+            return "none"
+        case bool():
+            return str(value).lower()
+        case timedelta():
+            return _duration(value)
+        case Decimal():
+            return f"{value:f}"
+        case Mapping():
+            return ", ".join(f"{key} = {in_words(item)}" for key, item in value.items()) or "empty"
+        case list() | tuple():
+            return ", ".join(in_words(item) for item in value) or "empty"
+    return str(getattr(value, "value", value))
+
+
+def _duration(value: timedelta) -> str:
+    left = value // timedelta(microseconds=1)
+    parts = []
+    for unit, size in _UNITS:
+        count, left = divmod(left, size)
+        if count:
+            parts.append(f"{count}{unit}")
+    return " ".join(parts) or "0s"
+
+
+def readings(answer: str, *, secret: bool) -> Iterator[Any]:
+    """Give what an answer may mean, the likeliest first: a TOML value, or the text as it stands."""
+    found: list[Any] = []
+    try:
+        value = tomllib.loads(f"value = {answer}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = None
+    if isinstance(value, bool | int | float | list | dict):
+        found.append(value)
+    found.append(answer)
+    yield from reversed(found) if secret else found
+
+
+def value_at(tree: Mapping[str, Any], path: Keys) -> Any:
+    """Give what stands at a path, ``UNSET`` where nothing does."""
+    here: Any = tree
+    for key in path:
+        if not isinstance(here, Mapping) or key not in here:
+            return UNSET
+        here = here[key]
+    return here
+
+
+def with_value(tree: Mapping[str, Any], path: Keys, value: Any) -> dict[str, Any]:
+    """Give a tree that has something else at a path; ``UNSET`` takes it away."""
+    changed = dict(tree)
+    key, *below = path
+    if below:
+        inner = changed.get(key)
+        changed[key] = with_value(inner if isinstance(inner, Mapping) else {}, tuple(below), value)
+    elif value is UNSET:
+        changed.pop(key, None)
+    else:
+        changed[key] = value
+    return changed

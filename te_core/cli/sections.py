@@ -1,0 +1,121 @@
+"""Finds the section that a name means: an instance in the settings, or a plugin of which one may be made."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Container, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from te_core.cli.failure import ExitCode, Failure
+from te_core.errors import nearest
+
+if TYPE_CHECKING:
+    from te_core.plugins.loading import InstanceSpec
+    from te_core.plugins.registry import Registry
+    from te_core.settings.schema import PluginSection, Settings
+
+GROUPS = ("sources", "accounts", "notifiers")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """``section``: the core's model of it. ``new``: the settings have none of that name."""
+
+    group: str
+    name: str
+    section: type[PluginSection]
+    spec: InstanceSpec
+    new: bool
+
+
+def find(settings: Settings, name: str, new: str) -> Found:
+    """Find by the name of an instance (``sources.sn8`` where two groups have it), else of a plugin.
+
+    A plugin with one instance means that one, unless ``new`` names another. Raises ``Failure``.
+    """
+    instances = list(_instances(settings))
+    matches = [entry for entry in instances if name in {entry[1], f"{entry[0]}.{entry[1]}"}]
+    if not matches or new:
+        of_plugin = [entry for entry in instances if entry[2] == name]
+        if not new and len(of_plugin) > 1:
+            raise Failure(
+                f"plugin {name} has several instances",
+                next_step=f"name one: {_names(of_plugin)}, or make another: --new NAME",
+                code=ExitCode.INVALID,
+            )
+        matches = [] if new else of_plugin
+    if len(matches) > 1:
+        raise Failure(
+            f"{name} means several", next_step=f"name one: {_names(matches)}", code=ExitCode.INVALID
+        )
+    if matches:
+        group, instance, plugin = matches[0]
+        return _found(group, instance, plugin, _registry(plugin), new=False)
+    plugin = next((entry[2] for entry in instances if name == entry[1]), name)
+    return _new(settings, plugin, new)
+
+
+def named(settings: Settings, group: str, name: str) -> None:
+    """Raise ``Failure`` for a name that a new section may not have."""
+    import re
+
+    if name in getattr(settings, group):
+        raise Failure(f"[{group}.{name}] is there already", code=ExitCode.INVALID)
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,63}", name):
+        raise Failure(f"{name!r}: a name has small letters, digits, - and _ only", code=ExitCode.INVALID)
+
+
+def _new(settings: Settings, plugin: str, new: str) -> Found:
+    registry = _registry(plugin)
+    specs = _specs(registry)
+    group = next((group for group in GROUPS if plugin in specs[group]), None)
+    if group is None:
+        report = registry.reports.get(plugin)
+        known = {*(entry[1] for entry in _instances(settings)), *registry.reports}
+        reason = report.reason if report is not None else f"nothing has that name{nearest(plugin, known)}"
+        raise Failure(f"{plugin}: {reason or 'it has nothing to configure'}", code=ExitCode.INVALID)
+    return _found(group, new or _free(plugin, getattr(settings, group)), plugin, registry, new=True)
+
+
+def _found(group: str, name: str, plugin: str, registry: Registry, *, new: bool) -> Found:
+    from te_core.settings.schema import AccountSettings, NotifierSettings, SourceSettings
+
+    sections: dict[str, type[PluginSection]] = dict(
+        zip(GROUPS, (SourceSettings, AccountSettings, NotifierSettings), strict=True)
+    )
+    specs = _specs(registry)
+    if plugin not in specs[group]:
+        report = registry.reports.get(plugin)
+        reason = (report.reason if report else "") or f"it is not installed, or offers no {group}"
+        raise Failure(f"plugin {plugin}: {reason}", next_step="te plugins")
+    return Found(group=group, name=name, section=sections[group], spec=specs[group][plugin], new=new)
+
+
+def _specs(registry: Registry) -> Mapping[str, Mapping[str, InstanceSpec]]:
+    return {"sources": registry.sources, "accounts": registry.exchanges, "notifiers": registry.notifiers}
+
+
+def _registry(plugin: str) -> Registry:
+    from te_core.plugins.registry import Registry
+
+    registry = Registry()
+    asyncio.run(registry.ensure([plugin]))
+    return registry
+
+
+def _instances(settings: Settings) -> Iterator[tuple[str, str, str]]:
+    for group in GROUPS:
+        yield from ((group, name, section.plugin) for name, section in getattr(settings, group).items())
+
+
+def _names(entries: list[tuple[str, str, str]]) -> str:
+    return ", ".join(f"{group}.{name}" for group, name, _ in entries)
+
+
+def _free(name: str, taken: Container[str]) -> str:
+    number, free = 1, name
+    while free in taken:
+        number += 1
+        free = f"{name}-{number}"
+    return free

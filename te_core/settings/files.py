@@ -1,0 +1,23 @@
+"""Replaces a file in one step, so that whoever reads it sees the old or the new one, never a part."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def replace_file(path: Path, text: str, *, mode: int) -> None:
+    """Write a file anew with this mode, whatever the old one's was. Raises ``OSError``, and nothing changed then."""
+    fresh = path.with_name(f"{path.name}.{os.getpid()}")
+    fresh.unlink(missing_ok=True)
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    try:
+        with open(descriptor, "w", encoding="utf-8", newline="") as stream:  # noqa: PTH123 - it is a descriptor
+            stream.write(text)
+            stream.flush()
+            os.fsync(descriptor)
+        fresh.chmod(mode)
+        fresh.replace(path)
+    except BaseException:
+        fresh.unlink(missing_ok=True)
+        raise
