@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 
-from te_core.cli.parameters import UNSET, Keys, Parameter, parameters, readings, value_at, with_value
+from te_core.cli.parameters import (
+    UNSET,
+    Keys,
+    Parameter,
+    in_words,
+    parameters,
+    readings,
+    value_at,
+    with_value,
+)
 from te_core.errors import nearest
 
 if TYPE_CHECKING:
     from te_core.plugins.loading import InstanceSpec
     from te_core.settings.schema import PluginSection
 
-_ASKED_OF_THE_CORE: Mapping[str, tuple[str, ...]] = {"sources": ("symbols", "max_age", "on_expiry")}
+_ASKED_OF_THE_CORE: Mapping[str, tuple[str, ...]] = {
+    "sources": ("symbols", "max_age", "on_expiry", "expect_every")
+}
 """Keys of the core's own that are asked for beside the plugin's; the others are taken by name."""
 
 _NOT_TO_BE_SET = frozenset({"plugin", "options"})
+
+
+_DURATION = re.compile(r"datetime\.timedelta\((\w+)=(\d+)\)")
+"""How pydantic shows the limit of a duration."""
 
 
 class Refused(Exception):
@@ -47,20 +64,22 @@ class Draft:
         self._now = dict(data)
         self.plugin = spec.name
         self._own = [p for p in parameters(section) if p.path[0] not in _NOT_TO_BE_SET]
-        self.all = {p.path: p for p in (*parameters(spec.settings), *self._own)}
+        self._of_plugin = list(parameters(spec.settings, data))
+        self.all = {p.path: p for p in (*self._of_plugin, *self._own)}
 
     def asked(self) -> Iterator[Parameter]:
         """Give what is asked for: all that the plugin takes, and of the core's own keys those that matter most."""
-        yield from parameters(self._spec.settings)
+        yield from self._of_plugin
         wanted = _ASKED_OF_THE_CORE.get(self.group, ())
         yield from (p for p in self._own if p.path[0] in wanted)
 
     def find(self, name: str) -> Parameter:
         """Give the parameter that a name means. Raises ``Refused``."""
         names = {p.name: p for p in self.all.values()}
-        if name not in names:
-            raise Refused(f"{name}: unknown key{nearest(name, names)}")
-        return names[name]
+        spellings = {spelling: p for p in self.all.values() for spelling in p.spellings}
+        if name not in names and name not in spellings:
+            raise Refused(f"unknown key{nearest(name, names)}")
+        return names.get(name) or spellings[name]
 
     def value(self, parameter: Parameter) -> Any:
         """Give the present value; ``UNSET`` where the default counts."""
@@ -68,13 +87,14 @@ class Draft:
 
     def answer(self, parameter: Parameter, text: str) -> None:
         """Take an answer. Raises ``Refused`` for one that does not hold, and nothing changed."""
-        reasons: list[str] = []
+        refused: list[str] = []
         for value in readings(text, secret=parameter.secret):
             reasons = self._problems_with(parameter, value)
             if not reasons:
                 self._set(parameter.path, value)
                 return
-        raise Refused("; ".join(reasons))
+            refused = refused or reasons
+        raise Refused("; ".join(refused))
 
     def unset(self, parameter: Parameter) -> None:
         """Go back to the default. Raises ``Refused`` where there is none."""
@@ -94,13 +114,13 @@ class Draft:
 
     def _problems_with(self, parameter: Parameter, value: Any) -> list[str]:
         """Say what is wrong with a value here; what was wrong elsewhere before is no matter of this answer."""
-        before = set(self._problems(self._now))
+        before = {path for path, _, _ in self._problems(self._now)}
         after = self._problems(with_value(self._now, parameter.path, value))
         size = len(parameter.path)
         return [
             reason
             for path, kind, reason in after
-            if path[:size] == parameter.path or ((path, kind, reason) not in before and kind != "missing")
+            if path[:size] == parameter.path or (path not in before and kind != "missing")
         ]
 
     def _problems(self, data: Mapping[str, Any]) -> list[tuple[Keys, str, str]]:
@@ -124,7 +144,12 @@ def _errors(model: type[BaseModel], data: dict[str, Any]) -> list[tuple[Keys, st
         report = Report(model, data, Origin())
         found = []
         for each in error.errors(include_url=False):
-            problem = next(iter(report.invalid([each])))
-            found.append((tuple(str(step) for step in each["loc"]), each["type"], problem.reason))
+            reason = next(iter(report.invalid([each]))).reason
+            reason = _DURATION.sub(_plain_duration, reason)
+            found.append((tuple(str(step) for step in each["loc"]), each["type"], reason))
         return found
     return []
+
+
+def _plain_duration(found: re.Match[str]) -> str:
+    return in_words(timedelta(**{found[1]: int(found[2])}))

@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 from te_core.settings import fields
 
 Keys = tuple[str, ...]
+NOTHING: Mapping[str, Any] = {}
 UNSET = object()
 """Stands for a key that is not in the settings."""
 
@@ -23,7 +24,10 @@ _UNITS = (("d", 86_400_000_000), ("h", 3_600_000_000), ("m", 60_000_000), ("s", 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
-    """One key. ``meaning``: its description. ``choices``: its only values, if so few. ``default``: in words."""
+    """One key. ``meaning``: its description. ``choices``: its only values, if so few. ``default``: in words.
+
+    ``spellings``: names that mean the same.
+    """
 
     path: Keys
     meaning: str
@@ -31,6 +35,7 @@ class Parameter:
     choices: tuple[str, ...] = ()
     secret: bool = False
     required: bool = False
+    spellings: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -38,13 +43,20 @@ class Parameter:
         return ".".join(self.path)
 
 
-def parameters(model: type[BaseModel], prefix: Keys = ()) -> Iterator[Parameter]:
-    """Name all keys of a model; those of models inside it as ``outer.inner``."""
-    for name, info in model.model_fields.items():
+def parameters(
+    model: type[BaseModel], present: Mapping[str, Any] = NOTHING, prefix: Keys = ()
+) -> Iterator[Parameter]:
+    """Name all keys of a model; those of models inside it as ``outer.inner``.
+
+    ``present``: what the settings have, which decides between several spellings of a key.
+    """
+    for field, info in model.model_fields.items():
+        name = next((key for key in sorted(fields.names(field, info)) if key in present), field)
         path = (*prefix, name)
         inner = fields.models((info.annotation,))
         if inner:
-            yield from parameters(inner[0], path)
+            below = present.get(name)
+            yield from parameters(inner[0], below if isinstance(below, Mapping) else NOTHING, path)
             continue
         yield Parameter(
             path=path,
@@ -53,6 +65,7 @@ def parameters(model: type[BaseModel], prefix: Keys = ()) -> Iterator[Parameter]
             choices=tuple(_choices(info.annotation)),
             secret=fields.is_secret((info.annotation,)),
             required=info.is_required(),
+            spellings=frozenset(".".join((*prefix, key)) for key in fields.names(field, info)),
         )
 
 
@@ -127,6 +140,8 @@ def with_value(tree: Mapping[str, Any], path: Keys, value: Any) -> dict[str, Any
     """Give a tree that has something else at a path; ``UNSET`` takes it away."""
     changed = dict(tree)
     key, *below = path
+    if value is UNSET and value_at(tree, path) is UNSET:
+        return changed
     if below:
         inner = changed.get(key)
         changed[key] = with_value(inner if isinstance(inner, Mapping) else {}, tuple(below), value)

@@ -71,11 +71,18 @@ def _new(settings: Settings, plugin: str, new: str) -> Found:
     specs = _specs(registry)
     group = next((group for group in GROUPS if plugin in specs[group]), None)
     if group is None:
-        report = registry.reports.get(plugin)
-        known = {*(entry[1] for entry in _instances(settings)), *registry.reports}
-        reason = report.reason if report is not None else f"nothing has that name{nearest(plugin, known)}"
-        raise Failure(f"{plugin}: {reason or 'it has nothing to configure'}", code=ExitCode.INVALID)
+        raise _nothing(settings, plugin, registry)
     return _found(group, new or _free(plugin, getattr(settings, group)), plugin, registry, new=True)
+
+
+def _nothing(settings: Settings, name: str, registry: Registry) -> Failure:
+    from te_core.plugins.report import PluginStatus
+
+    report = registry.reports.get(name)
+    if report is None or report.status is PluginStatus.MISSING:
+        known = {*(entry[1] for entry in _instances(settings)), *registry.reports} - {name}
+        return Failure(f"{name}: nothing has that name{nearest(name, known)}", code=ExitCode.INVALID)
+    return Failure(f"plugin {name}: {report.reason or 'it has nothing to configure'}", next_step="te plugins")
 
 
 def _found(group: str, name: str, plugin: str, registry: Registry, *, new: bool) -> Found:

@@ -7,7 +7,8 @@ from collections.abc import Mapping, MutableMapping
 from typing import Any, cast
 
 import tomlkit
-from tomlkit.items import InlineTable
+from tomlkit.container import Container
+from tomlkit.items import InlineTable, Table
 
 from te_core.cli.failure import Failure
 from te_core.cli.parameters import UNSET, Keys, value_at, with_value
@@ -27,17 +28,20 @@ def changed(text: str, path: Keys, value: Any) -> str:
     """
     document = tomlkit.parse(text)
     parent: Tree = document
+    tail: list[Any] | None = None
     for key in path[:-1]:
         if key not in parent:
             if value is UNSET:
                 return text
-            parent[key] = (
-                tomlkit.inline_table()
-                if isinstance(parent, InlineTable)
-                else tomlkit.table(parent is document)
-            )
+            if isinstance(parent, InlineTable):
+                parent[key] = tomlkit.inline_table()
+            else:
+                tail = tail if tail is not None else _tail(parent)
+                parent[key] = tomlkit.table(parent is document)
         parent = cast("Tree", parent[key])
     _put(parent, path[-1], value)
+    if tail is not None:
+        cast("Table", parent).value.body.extend(tail or [(None, tomlkit.nl())])
     made = tomlkit.dumps(document)
     if tomllib.loads(made) != with_value(tomllib.loads(text), path, value):
         raise Failure(
@@ -55,10 +59,41 @@ def _put(parent: Tree, key: str, value: Any) -> None:
     if isinstance(value, Mapping) and isinstance(present, MutableMapping):
         for name in [name for name in present if name not in value]:
             del present[name]
-        present.update(value)
-    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            _put(present, name, item)
+        return
+    if isinstance(value, Mapping):
         table = tomlkit.inline_table()
         table.update(value)
-        parent[key] = table
-    else:
+        value = table
+    if key in parent:
         parent[key] = value
+    else:
+        _add(parent, key, value)
+
+
+def _add(parent: Tree, key: str, value: Any) -> None:
+    """Add a key after the last one."""
+    tail = _tail(parent, deep=False)
+    parent[key] = value
+    if tail:
+        _body(parent).extend(tail)
+
+
+def _tail(parent: Tree, *, deep: bool = True) -> list[Any]:
+    """Take off the comments and blank lines that end a table, or the last table in it: they belong to what follows."""
+    body = _body(parent)
+    tail: list[Any] = []
+    if all(key is None for key, _ in body):
+        return tail  # what begins a file, or an empty table, is about all of it
+    while body[-1][0] is None:
+        tail.insert(0, body.pop())
+    if deep and isinstance(body[-1][1], Table):
+        return _tail(body[-1][1]) + tail
+    return tail
+
+
+def _body(parent: Tree) -> list[Any]:
+    if isinstance(parent, Table):
+        return parent.value.body
+    return parent.body if isinstance(parent, Container) else []

@@ -160,10 +160,18 @@ class SourceSettings(PluginSection):
     silent, and its signals have expired.
     """
 
-    symbols: dict[str, SymbolName] = Field(default_factory=dict)
-    max_age: Duration | None = None
-    on_expiry: Literal["hold", "decay", "flat"] = "hold"
-    expect_every: Annotated[Duration, Field(gt=timedelta(0))] | None = None
+    symbols: dict[str, SymbolName] = Field(
+        default_factory=dict, description="the source's spellings of symbols, and yours"
+    )
+    max_age: Duration | None = Field(default=None, description="a signal older than this has expired")
+    on_expiry: Literal["hold", "decay", "flat"] = Field(
+        default="hold",
+        description="what becomes of an expired signal: kept, shrinking over another max_age, or flat",
+    )
+    expect_every: Annotated[Duration, Field(gt=timedelta(0))] | None = Field(
+        default=None,
+        description="a source that says nothing for so long is silent, and its signals have expired",
+    )
 
 
 class NotifierSettings(PluginSection):

@@ -25,7 +25,10 @@ class BlofinOptions(CcxtOptions):
     title: ClassVar[str] = "BloFin"
     windows: ClassVar[Sequence[Window]] = Blofin.windows
 
-    broker_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9]{0,16}$")] | None = None
+    broker_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9]{0,16}$")] | None = Field(
+        default=None,
+        description="Broker id in every order; empty sends none, left out the kind of key decides.",
+    )
 
 
 # Requests are taken for 60 s after their date, and orders are dated back by 45 s.

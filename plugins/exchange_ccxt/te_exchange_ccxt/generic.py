@@ -41,11 +41,13 @@ class GenericOptions(CcxtOptions):
     tests: ClassVar[tuple[str, ...]] = ("testnet", "demo")
     windows: ClassVar[Sequence[Window]] = Venue.windows
 
-    exchange: Annotated[str, Field(pattern=r"^[a-z0-9]+$")]
-    wallet_address: str | None = None
-    private_key: SecretStr | None = None
-    config: dict[str, Any] = Field(default_factory=dict)
-    order_params: dict[str, Any] = Field(default_factory=dict)
+    exchange: Annotated[str, Field(pattern=r"^[a-z0-9]+$")] = Field(description="The exchange's id in ccxt.")
+    wallet_address: str | None = Field(default=None, description="The wallet, for exchanges where one signs.")
+    private_key: SecretStr | None = Field(default=None, description="The wallet's private key.")
+    config: dict[str, Any] = Field(
+        default_factory=dict, description="Handed to the constructor in ccxt as it stands."
+    )
+    order_params: dict[str, Any] = Field(default_factory=dict, description="Handed to ccxt with every order.")
 
 
 class GenericVenue(Venue):

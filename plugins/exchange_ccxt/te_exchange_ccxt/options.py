@@ -34,16 +34,30 @@ class CcxtOptions(BaseModel):
     windows: ClassVar[Sequence[Window]] = ()
     """The exchange's ordinary limits: ``rate_limits`` may set those per key, while an address has what it has."""
 
-    api_key: SecretStr | None = None
-    secret: SecretStr | None = None
-    password: SecretStr | None = Field(default=None, alias="passphrase")
-    test: Test | None = None
-    url: str | None = None
-    ws_url: str | None = None
-    allow_other_hosts: bool = False
-    settle: Annotated[str, Field(pattern=r"^[A-Z]{3,6}$")] = "USDT"
-    streams: bool = True
-    rate_limits: Mapping[str, PositiveInt] = Field(default_factory=dict)
+    api_key: SecretStr | None = Field(default=None, description="The key's public part.")
+    secret: SecretStr | None = Field(default=None, description="The key's secret part.")
+    password: SecretStr | None = Field(
+        default=None, alias="passphrase", description="The key's passphrase, where the exchange has one."
+    )
+    test: Test | None = Field(default=None, description="Trade at this test host instead of the real one.")
+    url: str | None = Field(
+        default=None, description="Another server for requests, instead of the exchange's."
+    )
+    ws_url: str | None = Field(default=None, description="Another server for the streams.")
+    allow_other_hosts: bool = Field(
+        default=False,
+        description="Let url and ws_url lead to another machine, which gets all that is signed.",
+    )
+    settle: Annotated[str, Field(pattern=r"^[A-Z]{3,6}$")] = Field(
+        default="USDT", description="The coin that profits are paid in."
+    )
+    streams: bool = Field(
+        default=True, description="Follow the account over WebSocket, which saves the reads before an order."
+    )
+    rate_limits: Mapping[str, PositiveInt] = Field(
+        default_factory=dict,
+        description="Requests that the exchange grants this key instead of the ordinary limits, by the limit's name.",
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import ClassVar, Literal
 
+from pydantic import Field
+
 from te_core.api import Capabilities, ExchangeSpec, hookimpl
 from te_exchange_ccxt.base import CcxtOptions, Window, account_factory
 from te_exchange_mexc.venue import Mexc
@@ -17,7 +19,10 @@ class MexcOptions(CcxtOptions):
     title: ClassVar[str] = "MEXC"
     windows: ClassVar[Sequence[Window]] = Mexc.windows
 
-    market_order_type: Literal[5, 6] = 5
+    market_order_type: Literal[5, 6] = Field(
+        default=5,
+        description="Code of a market order: 5 by MEXC's documentation, 6 as other clients send it.",
+    )
     """By MEXC's documentation 5 is "market" and 6, which other clients send, "convert to the current price"."""
 
 

@@ -24,13 +24,28 @@ class PaperOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    settle: Annotated[str, Field(pattern=r"^[A-Z]{3,6}$")] = "USDT"
-    balance: Annotated[Decimal, Field(gt=0, le=10**12)] = Decimal(10_000)
-    fee: Annotated[Decimal, Field(ge=0, le=Decimal("0.05"))] = Decimal("0.0006")
-    slippage: Annotated[Decimal, Field(ge=0, le=Decimal("0.1"))] = Decimal("0.0002")
-    maintenance_margin: Annotated[Decimal, Field(ge=0, le=Decimal("0.5"))] = Decimal("0.005")
-    prices: dict[_Symbol, _Price] = Field(default_factory=dict)
-    instruments: dict[_Symbol, InstrumentOptions] = Field(default_factory=dict)
+    settle: Annotated[str, Field(pattern=r"^[A-Z]{3,6}$")] = Field(
+        default="USDT", description="The coin that the wallet is in."
+    )
+    balance: Annotated[Decimal, Field(gt=0, le=10**12)] = Field(
+        default=Decimal(10_000), description="Wallet of a new account; one that has traded keeps its own."
+    )
+    fee: Annotated[Decimal, Field(ge=0, le=Decimal("0.05"))] = Field(
+        default=Decimal("0.0006"), description="Taker fee, as a share of the value."
+    )
+    slippage: Annotated[Decimal, Field(ge=0, le=Decimal("0.1"))] = Field(
+        default=Decimal("0.0002"), description="Share by which an order fills worse than the known price."
+    )
+    maintenance_margin: Annotated[Decimal, Field(ge=0, le=Decimal("0.5"))] = Field(
+        default=Decimal("0.005"),
+        description="Share of its value that a position must keep, or it is liquidated.",
+    )
+    prices: dict[_Symbol, _Price] = Field(
+        default_factory=dict, description="Fixed prices by symbol, before those that signals state."
+    )
+    instruments: dict[_Symbol, InstrumentOptions] = Field(
+        default_factory=dict, description="Symbols to add to the built-in table, or to change in it."
+    )
 
     @model_validator(mode="after")
     def _complete_instruments(self) -> Self:

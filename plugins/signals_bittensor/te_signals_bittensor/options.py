@@ -14,35 +14,62 @@ _SECOND = timedelta(seconds=1)
 
 
 class BittensorOptions(BaseModel):
-    """Where the miners' positions come from, and how they become depths.
-
-    ``auth``: the key goes into ``Authorization: Bearer`` (all upstream servers since August 2025), into the JSON body,
-    or both. ``tier``: a key of a lower tier has to ask for it. ``feed_url``: the WebSocket feed (tier 100), which is
-    used beside ``url``; ``feed_auth = "message"`` for servers before 2026. ``hysteresis``: depth by which ranks alone
-    must move a symbol; what a miner did is followed at once. ``refresh``: a signal that still stands is said again
-    this often, so keep the section's ``max_age`` well above it. ``guard_tolerance``: share by which the number of
-    miners may change at once; it grows until after ``guard_release`` any number is believed. ``contributors``: how
-    many miners are kept with each signal for ``te explain``.
-    """
+    """Where the miners' positions come from, and how they become depths."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    url: str
-    api_key: SecretStr | None = None
-    auth: Literal["header", "body", "both"] = "header"
-    tier: Literal[0, 30, 50, 100] | None = None
-    interval: Annotated[Duration, Field(ge=_SECOND)] = timedelta(seconds=15)
-    timeout: Annotated[Duration, Field(ge=_SECOND)] = timedelta(seconds=30)
-    backoff: Annotated[Duration, Field(ge=_SECOND)] = timedelta(minutes=5)
-    feed_url: str | None = None
-    feed_auth: Literal["header", "message"] = "header"
-    strategy: str = "corrected"
+    url: str = Field(description="the endpoint that miners' positions are fetched from")
+    api_key: SecretStr | None = Field(
+        default=None, description="the key that the validator's operator gave you"
+    )
+    auth: Literal["header", "body", "both"] = Field(
+        default="header", description="where the key goes: servers before August 2025 want it in the body"
+    )
+    tier: Literal[0, 30, 50, 100] | None = Field(
+        default=None,
+        description="percentage of positions in real time; a key of a lower tier has to ask for its own",
+    )
+    interval: Annotated[Duration, Field(ge=_SECOND)] = Field(
+        default=timedelta(seconds=15), description="pause between two fetches"
+    )
+    timeout: Annotated[Duration, Field(ge=_SECOND)] = Field(
+        default=timedelta(seconds=30), description="how long a whole answer may take"
+    )
+    backoff: Annotated[Duration, Field(ge=_SECOND)] = Field(
+        default=timedelta(minutes=5),
+        description="longest pause after failures; Retry-After is kept to beside it",
+    )
+    feed_url: str | None = Field(
+        default=None, description="address of the WebSocket feed (tier 100), used beside url"
+    )
+    feed_auth: Literal["header", "message"] = Field(
+        default="header", description="where the feed takes the key: servers before 2026 want it in a message"
+    )
+    strategy: str = Field(
+        default="corrected",
+        description="how miners are scored: corrected, parity, or that of another package",
+    )
     scoring: Parameters = Field(default_factory=lambda: Parameters.model_validate({}))
-    hysteresis: Share = Field(default="0.01", validate_default=True)
-    refresh: Annotated[Duration, Field(ge=_SECOND)] = timedelta(minutes=5)
-    guard_tolerance: Share = Field(default="0.2", validate_default=True)
-    guard_release: Annotated[Duration, Field(ge=_SECOND)] = timedelta(minutes=30)
-    contributors: Annotated[int, Field(ge=0, le=1000)] = 20
+    hysteresis: Share = Field(
+        default="0.01",
+        validate_default=True,
+        description="depth by which ranks alone must move a symbol; what a miner does is followed at once",
+    )
+    refresh: Annotated[Duration, Field(ge=_SECOND)] = Field(
+        default=timedelta(minutes=5),
+        description="a signal that still stands is said again this often; keep max_age well above it",
+    )
+    guard_tolerance: Share = Field(
+        default="0.2",
+        validate_default=True,
+        description="share by which the number of miners may change at once and be believed",
+    )
+    guard_release: Annotated[Duration, Field(ge=_SECOND)] = Field(
+        default=timedelta(minutes=30), description="after this long any number of miners is believed"
+    )
+    contributors: Annotated[int, Field(ge=0, le=1000)] = Field(
+        default=20, description="how many miners are kept with each signal for te explain"
+    )
 
     @field_validator("url", "feed_url")
     @classmethod

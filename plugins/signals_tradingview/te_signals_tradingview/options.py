@@ -34,9 +34,17 @@ class ParityOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    poll: Duration = timedelta(milliseconds=500)
-    zone: str = "UTC"
-    prior: dict[str, Literal["open", "flat"]] = Field(default_factory=dict)
+    poll: Duration = Field(
+        default=timedelta(milliseconds=500),
+        description="alerts further apart than this were seen by two polls of the predecessor",
+    )
+    zone: str = Field(
+        default="UTC", description="time zone whose midnight began a new log file of the predecessor"
+    )
+    prior: dict[str, Literal["open", "flat"]] = Field(
+        default_factory=dict,
+        description="open or flat by symbol: what the accounts held when nothing had been heard of it",
+    )
 
     @field_validator("zone")
     @classmethod
@@ -67,20 +75,51 @@ class TradingViewOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    token: SecretStr | None = None
-    tokens: tuple[SecretStr, ...] = ()
-    allow: tuple[str, ...] = ()
-    dedupe_window: Annotated[Duration, Field(le=LONGEST_DEDUPE)] = timedelta(seconds=30)
-    lockout_after: Annotated[int, Field(ge=1, le=10_000)] = 10
-    lockout_for: Annotated[Duration, Field(ge=timedelta(seconds=1))] = timedelta(minutes=10)
-    ordering: Literal["trust", "parity"] = "trust"
-    window: Annotated[Duration, Field(le=LONGEST_DEDUPE)] = timedelta(seconds=5)
-    window_from_flat: Annotated[Duration, Field(le=LONGEST_DEDUPE)] = timedelta(seconds=1)
+    token: SecretStr | None = Field(
+        default=None, description="secret of the webhook address; it is made at the first start"
+    )
+    tokens: tuple[SecretStr, ...] = Field(
+        default=(),
+        description="further secrets that are taken, so that one can be replaced without losing alerts",
+    )
+    allow: tuple[str, ...] = Field(
+        default=(),
+        description='addresses and networks that may send, or "tradingview" for its own; empty lets every address in',
+    )
+    dedupe_window: Annotated[Duration, Field(le=LONGEST_DEDUPE)] = Field(
+        default=timedelta(seconds=30), description="a byte-identical message within this time is a redelivery"
+    )
+    lockout_after: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        default=10, description="so many wrong tokens from one address lock it out"
+    )
+    lockout_for: Annotated[Duration, Field(ge=timedelta(seconds=1))] = Field(
+        default=timedelta(minutes=10), description="how long an address stays locked out"
+    )
+    ordering: Literal["trust", "parity"] = Field(
+        default="trust",
+        description="order of alerts that come together: trust asks all evidence, parity follows the predecessor",
+    )
+    window: Annotated[Duration, Field(le=LONGEST_DEDUPE)] = Field(
+        default=timedelta(seconds=5),
+        description="how far two alerts may be apart to be a close and a reopening",
+    )
+    window_from_flat: Annotated[Duration, Field(le=LONGEST_DEDUPE)] = Field(
+        default=timedelta(seconds=1),
+        description="how far, from flat, two alerts may be apart to be an opening and its close",
+    )
     parity: ParityOptions = ParityOptions()
-    format: Format = "auto"
-    share: Annotated[Share, Field(gt=0)] | None = None
-    quarantine_body_limit: Annotated[int, Field(ge=0, le=65_536)] = 2_048
-    extra_limit: Annotated[int, Field(ge=0, le=65_536)] = 4_096
+    format: Format = Field(
+        default="auto", description="product whose alerts these are; auto tells by their fields"
+    )
+    share: Annotated[Share, Field(gt=0)] | None = Field(
+        default=None, description="size of a position whose alert states none, as a share of the whole"
+    )
+    quarantine_body_limit: Annotated[int, Field(ge=0, le=65_536)] = Field(
+        default=2_048, description="characters of a refused message that are kept"
+    )
+    extra_limit: Annotated[int, Field(ge=0, le=65_536)] = Field(
+        default=4_096, description="characters of unknown fields that are kept with a signal"
+    )
 
     @field_validator("token", "tokens")
     @classmethod

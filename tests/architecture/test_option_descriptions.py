@@ -1,0 +1,25 @@
+"""``te configure`` shows what every setting of a plugin means: none may come without a word."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from te_core.cli.parameters import parameters
+from te_core.plugins.registry import Registry
+
+NAMES = sorted(Registry().reports)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_option_of_a_plugin_says_what_it_means(name: str) -> None:
+    registry = Registry()
+    asyncio.run(registry.ensure([name]))
+    specs = [
+        found[name] for found in (registry.sources, registry.exchanges, registry.notifiers) if name in found
+    ]
+    assert specs
+    for spec in specs:
+        silent = [parameter.name for parameter in parameters(spec.settings) if len(parameter.meaning) < 15]
+        assert not silent

@@ -1,0 +1,281 @@
+"""``te configure``: what is asked, what is refused, and what ends up in the files."""
+
+from __future__ import annotations
+
+import stat
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from typer.testing import CliRunner, Result
+
+from te_core.cli.failure import Failure
+from te_core.cli.main import app
+from te_core.cli.parameters import UNSET, value_at, with_value
+from te_core.cli.settings_text import changed
+
+SETTINGS = """\
+# mine
+[sources.tradingview]
+plugin = "tradingview"   # alerts
+[sources.sn8]   # miners
+plugin = "bittensor"
+url = "https://v.example.org/miner-positions"
+interval = "20s"   # not too often
+
+[sources.sn8.symbols]
+BTCUSD = "BTCUSDT"  # old id
+
+# an account
+[accounts.paper]
+plugin = "paper"
+
+[symbols.BTCUSDT]
+weights = { tradingview = 0.5, sn8 = 0.1 }
+"""
+
+
+class Desk:
+    def __init__(self, folder: Path) -> None:
+        self.settings = folder / "settings.toml"
+        self.secrets = folder / ".secrets.toml"
+        self.settings.write_text(SETTINGS)
+        self.settings.chmod(0o640)
+
+    def te(self, *arguments: str, answers: str | None = None) -> Result:
+        return CliRunner().invoke(app, ["--settings", str(self.settings), *arguments], input=answers)
+
+    def tree(self) -> Any:
+        return tomllib.loads(self.settings.read_text())
+
+    def answers(self, **given: str) -> str:
+        """Give what is typed when everything else is kept: one line for every key, in the order of asking."""
+        from te_core.cli.parameters import parameters
+        from te_core.settings.schema import SourceSettings
+        from te_signals_bittensor.options import BittensorOptions
+
+        names = [p.name for p in parameters(BittensorOptions)]
+        names += [
+            p.name
+            for p in parameters(SourceSettings)
+            if p.name in {"symbols", "max_age", "on_expiry", "expect_every"}
+        ]
+        unknown = set(given) - {name.replace(".", "__") for name in names}
+        assert not unknown
+        return "".join(given.get(name.replace(".", "__"), "") + "\n" for name in names)
+
+    def untouched(self) -> bool:
+        return self.settings.read_text() == SETTINGS and not self.secrets.exists()
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
+
+
+def test_every_parameter_is_asked_for_with_its_meaning_and_value(desk: Desk) -> None:
+    result = desk.te("configure", "sn8", answers=desk.answers())
+    assert result.exit_code == 0
+    assert "interval: pause between two fetches\n  now 20s" in result.stdout
+    assert "scoring.min_trades: fewest trades of a miner\n  default 10" in result.stdout
+    assert "on_expiry: " in result.stdout
+    assert "one of: hold, decay, flat" in result.stdout
+    assert "nothing changed" in result.stdout
+    assert desk.untouched()
+
+
+def test_answers_are_written_and_everything_else_stays(desk: Desk) -> None:
+    answers = desk.answers(interval="30s", scoring__min_trades="20", on_expiry="decay", max_age="20m")
+    result = desk.te("configure", "bittensor", answers=answers + "y\n")
+    assert result.exit_code == 0, result.output
+    assert desk.settings.read_text() == SETTINGS.replace('"20s"', '"30s"').replace(
+        "often\n", 'often\nmax_age = "20m"\non_expiry = "decay"\n'
+    ).replace("old id\n", "old id\n\n[sources.sn8.scoring]\nmin_trades = 20\n")
+    assert stat.S_IMODE(desk.settings.stat().st_mode) == 0o640
+    assert not desk.secrets.exists()
+
+
+def test_a_wrong_answer_is_explained_and_asked_for_again(desk: Desk) -> None:
+    answers = desk.answers(interval="0s\nsoon\n25s", auth="cookie\nbody", url="v.example.org\n")
+    result = desk.te("configure", "sn8", "--yes", answers=answers)
+    assert result.exit_code == 0, result.output
+    assert "greater than or equal to 1s" in result.stderr
+    assert "a duration is a number of seconds or a text such as" in result.stderr
+    assert "'header', 'body' or 'both'" in result.stderr
+    assert "an address begins with https://" in result.stderr
+    section = desk.tree()["sources"]["sn8"]
+    assert (section["interval"], section["auth"]) == ("25s", "body")
+
+
+def test_secrets_go_into_their_own_file_and_are_never_shown(desk: Desk) -> None:
+    desk.settings.write_text(
+        SETTINGS.replace('plugin = "bittensor"', 'plugin = "bittensor"\napi_key = "oldkey"')
+    )
+    result = desk.te("configure", "sn8", "--yes", answers=desk.answers(api_key="N3wKey"))
+    assert result.exit_code == 0, result.output
+    assert "N3wKey" not in result.output
+    assert "oldkey" not in result.output
+    assert desk.settings.read_text() == SETTINGS
+    assert tomllib.loads(desk.secrets.read_text()) == {"sources": {"sn8": {"api_key": "N3wKey"}}}
+    assert stat.S_IMODE(desk.secrets.stat().st_mode) == 0o600
+
+
+def test_a_secret_that_is_refused_is_not_quoted(desk: Desk) -> None:
+    result = desk.te("configure", "sn8", "--set", "api_key=two words")
+    assert result.exit_code == 2
+    assert "no spaces" in result.stderr
+    assert "two words" not in result.output
+    assert desk.untouched()
+
+
+def test_a_dash_goes_back_to_the_default(desk: Desk) -> None:
+    assert desk.te("configure", "sn8", "--set", "interval=-").exit_code == 0
+    assert "interval" not in desk.tree()["sources"]["sn8"]
+    refused = desk.te("configure", "sn8", "--set", "url=-")
+    assert refused.exit_code == 2
+    assert "url has no default" in refused.stderr
+
+
+@pytest.mark.parametrize("end", ["", "\n\n\n"])
+def test_giving_up_writes_nothing(desk: Desk, end: str) -> None:
+    result = desk.te("configure", "sn8", answers=desk.answers(interval="30s")[:20] + end)
+    assert result.exit_code == 1
+    assert "Aborted" in result.output
+    assert desk.untouched()
+
+
+def test_no_at_the_end_writes_nothing(desk: Desk) -> None:
+    assert desk.te("configure", "sn8", answers=desk.answers(interval="30s") + "n\n").exit_code == 1
+    assert desk.untouched()
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ("intervall=3s", "did you mean 'interval'?"),
+        ("interval", "KEY=VALUE"),
+        ("scoring.min_trades=-3", "greater than or equal to 0"),
+        ("feed_url=https://v.example.org", "WebSocket"),
+        ("symbols={ BTCUSD = 'btc-usdt' }", "should match pattern"),
+        ("tier=40", "0, 30, 50 or 100"),
+    ],
+)
+def test_a_change_that_does_not_hold_writes_nothing(desk: Desk, change: str, reason: str) -> None:
+    result = desk.te("configure", "sn8", "--set", "refresh=2m", "--set", change)
+    assert result.exit_code == 2
+    assert reason in result.stderr
+    assert desk.untouched()
+
+
+def test_values_are_written_as_what_they_are(desk: Desk) -> None:
+    changes = (
+        "hysteresis=0.02",
+        "contributors=5",
+        "strategy=parity",
+        "tier=50",
+        "scoring.max_trade_age_days=inf",
+    )
+    words = [word for change in changes for word in ("--set", change)]
+    result = desk.te(
+        "configure", "sn8", *words, "--set", 'symbols={ BTCUSD = "BTCUSDT", BTCUSDC = "BTCUSDT" }'
+    )
+    assert result.exit_code == 0, result.output
+    section = desk.tree()["sources"]["sn8"]
+    assert section["hysteresis"] == 0.02
+    assert section["contributors"] == 5
+    assert section["strategy"] == "parity"
+    assert section["tier"] == 50
+    assert section["scoring"] == {"max_trade_age_days": float("inf")}
+    assert section["symbols"] == {"BTCUSD": "BTCUSDT", "BTCUSDC": "BTCUSDT"}
+    assert "# old id\nBTCUSDC" in desk.settings.read_text()
+    assert desk.te("check").exit_code == 0
+
+
+def test_a_plugin_gets_a_new_instance_under_a_name_that_is_asked_for(desk: Desk) -> None:
+    desk.settings.write_text(SETTINGS.replace("[sources.sn8]", "[sources.other]").replace("sn8", "other"))
+    result = desk.te(
+        "configure", "bittensor", "--new", "sn9", "--set", "url=https://w.example.org/miner-positions"
+    )
+    assert result.exit_code == 0, result.output
+    added = desk.tree()["sources"]["sn9"]
+    assert added == {"plugin": "bittensor", "url": "https://w.example.org/miner-positions"}
+    several = desk.te("configure", "bittensor")
+    assert several.exit_code == 2
+    assert "sources.other, sources.sn9" in several.stderr
+
+
+def test_the_first_instance_of_a_plugin(desk: Desk) -> None:
+    result = desk.te("configure", "blofin", "--new", "main", "--set", "api_key=a", "--set", "secret=b")
+    assert result.exit_code == 2  # as te check would refuse it
+    assert "BloFin needs passphrase" in result.stderr
+    assert desk.untouched()
+    three = [w for name in ("api_key", "secret", "passphrase") for w in ("--set", f"{name}={name}-of-mine")]
+    result = desk.te(
+        "configure", "blofin", "--new", "main", *three, "--set", "test=demo", "--set", "leverage=3"
+    )
+    assert result.exit_code == 0, result.output
+    assert desk.tree()["accounts"]["main"] == {"plugin": "blofin", "test": "demo", "leverage": 3}
+    assert set(tomllib.loads(desk.secrets.read_text())["accounts"]["main"]) == {
+        "api_key",
+        "secret",
+        "password",
+    }
+    assert "-of-mine" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["nothing-here"], "nothing has that name"),
+        (["sn9"], "did you mean 'sn8'?"),
+        (["bittensor", "--new", "sn8"], "is there already"),
+        (["bittensor", "--new", "SN 8"], "small letters"),
+    ],
+)
+def test_a_name_that_means_nothing(desk: Desk, words: list[str], reason: str) -> None:
+    result = desk.te("configure", *words, "--set", "interval=30s")
+    assert result.exit_code == 2
+    assert reason in result.stderr
+    assert desk.untouched()
+
+
+def test_files_that_were_edited_meanwhile_are_left_alone(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    from te_core.cli import configure
+
+    monkeypatch.setattr(configure, "_check", lambda *_: desk.settings.write_text("# another hand"))
+    result = desk.te("configure", "sn8", "--set", "interval=30s")
+    assert result.exit_code == 1
+    assert "edited meanwhile" in result.stderr
+    assert desk.settings.read_text() == "# another hand"
+
+
+# -- the text
+
+keys = st.sampled_from(["a", "b", "c"])
+leaves = st.integers() | st.booleans() | st.text("xyz\"'# ", max_size=4)
+trees = st.recursive(leaves, lambda inner: st.dictionaries(keys, inner, max_size=3), max_leaves=8)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.dictionaries(keys, trees, max_size=3),
+    st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, max_size=3),
+    leaves | st.just(UNSET) | st.dictionaries(keys, leaves, max_size=2),
+)
+def test_a_change_of_a_text_changes_nothing_else(tree: dict[str, Any], path: list[str], value: Any) -> None:
+    import tomlkit
+
+    before = value_at(tree, tuple(path))
+    if isinstance(before, dict):  # tables stay tables, and lose no tables, as no setting does
+        assume(isinstance(value, dict) and not any(isinstance(inner, dict) for inner in before.values()))
+    text = "# top\n" + tomlkit.dumps(tree) + "\n# bottom\n"
+    try:
+        made = changed(text, tuple(path), value)
+    except (Failure, TypeError, AttributeError):  # a value stands where a table would have to
+        return
+    assert tomllib.loads(made) == with_value(tree, tuple(path), value)
+    assert made.startswith("# top\n")
+    assert made.endswith("# bottom\n") or "# bottom\n" in made

@@ -1,0 +1,149 @@
+"""`te configure` at a terminal, beside a running engine that follows a Bittensor validator."""
+
+from __future__ import annotations
+
+import copy
+import fcntl
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.end_to_end.engine_process import PATIENCE, TE, EngineProcess
+from tests.end_to_end.home import PLAIN, Home
+
+LOOSE = {"min_trades": 3, "min_profitable_rate": 0.2, "max_drawdown_threshold": -1.0}
+
+
+@pytest.fixture
+def validator() -> Iterator[str]:
+    """Serve a made-up network; gives the endpoint."""
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "tests.emulators",
+            "bittensor",
+            "--port",
+            "0",
+            "--miners",
+            "100",
+            "--orders",
+            "300",
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    )
+    assert process.stdout is not None
+    with process.stdout:
+        yield process.stdout.readline().split()[1] + "/miner-positions"
+        process.terminate()
+        process.wait(PATIENCE)
+
+
+class Terminal:
+    """A command at a terminal of its own."""
+
+    def __init__(self, home: Home, *arguments: str) -> None:
+        self.ours, theirs = pty.openpty()
+        self.shown = ""
+        self.process = subprocess.Popen(
+            [str(TE), "--settings", str(home.settings), *arguments],
+            env=home.environment(),
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+            preexec_fn=self._take_terminal,  # noqa: PLW1509 - no thread of ours holds a lock that it needs
+        )
+        os.close(theirs)
+
+    @staticmethod
+    def _take_terminal() -> None:
+        """Make it the terminal that Ctrl-C is heard from."""
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+    def until(self, pattern: str) -> None:
+        """Read until something new is shown that matches."""
+        deadline = time.monotonic() + PATIENCE
+        seen = len(self.shown)
+        while not re.search(pattern, self.shown[seen:]):
+            assert time.monotonic() < deadline, self.shown
+            if select.select([self.ours], [], [], 1)[0]:
+                self.shown += os.read(self.ours, 65536).decode()
+
+    def type(self, text: str) -> None:
+        os.write(self.ours, text.encode())
+
+    def end(self) -> int:
+        """Wait for its end; gives the exit code."""
+        deadline = time.monotonic() + PATIENCE
+        while self.process.poll() is None:
+            assert time.monotonic() < deadline, self.shown
+            if select.select([self.ours], [], [], 0.1)[0]:
+                try:
+                    self.shown += os.read(self.ours, 65536).decode()
+                except OSError:
+                    break
+        os.close(self.ours)
+        return self.process.wait(PATIENCE)
+
+
+def answered(terminal: Terminal, **answers: str) -> None:
+    """Answer every question, most of them by Enter."""
+    asked = ""
+    while "Write this?" not in asked:
+        before = len(terminal.shown)
+        terminal.until(r"(now .*|default .*|is set|needed|\[Y/n\]): $")
+        asked = terminal.shown[before:]
+        name = re.findall(r"(?m)^\W*(?:\x1b\[1m)?([a-z_.]+): ", asked)
+        terminal.type(answers.get((name or [""])[0].replace(".", "__"), "") + "\n")
+
+
+def source(engine: EngineProcess) -> Any:
+    return engine.state()["sources"]["sn8"]
+
+
+def test_a_parameter_that_is_changed_at_a_terminal_is_followed_without_a_restart(
+    tmp_path: Path, validator: str, start: Callable[[Home], EngineProcess]
+) -> None:
+    tree = copy.deepcopy(PLAIN)
+    tree["sources"]["sn8"] = {
+        "plugin": "bittensor",
+        "url": validator,
+        "interval": "1s",
+        "symbols": {"BTCUSD": "BTCUSDT", "BTCUSDC": "BTCUSDT", "ETHUSD": "ETHUSDT"},
+        "scoring": LOOSE,
+    }
+    home = Home(tmp_path / "home", tree)
+    home.write_secrets('[sources.tradingview]\ntoken = "end-to-end-token-of-tradingview"\n')
+    home.secrets.write_text(home.secrets.read_text() + '[sources.sn8]\napi_key = "wrong"\n')
+    engine = start(home).until_ready()
+    engine.wait(lambda: "401" in str(source(engine)))
+    terminal = Terminal(home, "configure", "sn8")
+    answered(terminal, api_key="K")
+    assert terminal.end() == 0, terminal.shown
+    assert "the running engine takes it up" in terminal.shown
+    engine.wait(lambda: source(engine)["counters"].get("ranked", 0) > 0)
+
+    terminal = Terminal(home, "configure", "sn8")
+    answered(terminal, scoring__min_trades="100000")
+    assert terminal.end() == 0, terminal.shown
+    engine.wait(lambda: "none of 100 miners qualifies" in str(source(engine)))
+
+    written = home.settings.read_text(), home.secrets.read_text()
+    terminal = Terminal(home, "configure", "sn8")
+    terminal.until("url: ")
+    terminal.type("\x03")
+    assert terminal.end() != 0
+    assert (home.settings.read_text(), home.secrets.read_text()) == written
