@@ -135,6 +135,7 @@ class Capabilities:
     ``leverage_in_order``: leverage and margin mode travel in the order; they need not be set before.
     ``margin_modes``: those that can be chosen. ``private_stream``: ``watch`` tells of changes.
     ``duplicate_ids_refused``: a second order with one client order id is refused, not executed.
+    ``hedge_mode``: an account there can stand in hedge mode, so ``open`` and orders have to look out for it.
     """
 
     order_lookup: bool = True
@@ -143,6 +144,7 @@ class Capabilities:
     margin_modes: frozenset[MarginMode] = frozenset(MarginMode)
     private_stream: bool = False
     duplicate_ids_refused: bool = True
+    hedge_mode: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

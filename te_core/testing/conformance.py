@@ -14,33 +14,35 @@ whose resync and back-off are short.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 from itertools import count
 from math import ceil
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from te_core.contracts.exchange import Capabilities
 from te_core.engine.decision import Status
 from te_core.engine.sizing import smallest_quantity
-from te_core.engine.supervisor import Running
 from te_core.errors import DuplicateClientOrderId, OrderRejected
-from te_core.model.order import IntentState, OrderRequest, OrderStatus, Side
+from te_core.model.order import IntentState, OrderStatus, Side
 from te_core.model.position import MarginMode
 from te_core.settings.schema import EngineSettings
 from te_core.testing.desk import ENGINE, Desk
 from te_core.testing.faults import Fault
-from te_core.testing.venue import Ability, Execution, Venue
+from te_core.testing.protection import ProtectionCases
+from te_core.testing.steps import bare_order, hold, moves, needs, outcomes, stopped
+from te_core.testing.venue import Ability, Venue
 
 ZERO, FIFTH, HALF = Decimal(0), Decimal("0.2"), Decimal("0.5")
 
 
-class ExchangeConformance:
-    """Cases E01 to E19. ``patience``: seconds in which the account must reach a target, troubles included."""
+class ExchangeConformance(ProtectionCases):
+    """Cases E01 to E19, and those of ``ProtectionCases``.
+
+    ``patience``: seconds in which the account must reach a target, troubles included.
+    """
 
     capabilities: Capabilities = Capabilities()
     patience: float = 60
@@ -122,7 +124,7 @@ class ExchangeConformance:
         async with desk:
             symbol = desk.venue.symbols[0]
             price = (await desk.account.prices([symbol])).value[symbol]
-            smallest = smallest_quantity((await desk.instruments())[symbol], price)
+            smallest = smallest_quantity((await desk.rules())[symbol], price)
             equity = (await desk.account.equity()).value.wallet
             desk.aim(symbol, smallest * price / equity / 2, 1)
             await desk.settled(symbol)
@@ -134,7 +136,7 @@ class ExchangeConformance:
 
     async def test_e09_chunks(self, desk: Desk) -> None:
         async with desk:
-            for symbol, found in (await desk.instruments()).items():
+            for symbol, found in (await desk.rules()).items():
                 largest = found.largest_market_quantity
                 if largest is not None and largest < await desk.expected(symbol, 2 * FIFTH, 1):
                     break
@@ -149,7 +151,7 @@ class ExchangeConformance:
 
     async def test_e10_reduce_only_refused(self, desk: Desk) -> None:
         """The position is closed by hand while our own closing order is on its way."""
-        self._needs(desk, Ability.TRADE_BY_HAND)
+        needs(desk, Ability.TRADE_BY_HAND)
         async with desk:
             symbol = desk.venue.symbols[0]
             want = await hold(desk, symbol, FIFTH)
@@ -164,7 +166,7 @@ class ExchangeConformance:
 
     async def test_e11_insufficient_margin(self, desk: Desk) -> None:
         """A position by hand binds the margin; once it is gone the engine goes on by itself."""
-        self._needs(desk, Ability.TRADE_BY_HAND)
+        needs(desk, Ability.TRADE_BY_HAND)
         async with desk:
             ours, theirs = desk.venue.symbols[:2]
             by_hand = await desk.expected(theirs, 4 * FIFTH, 1)
@@ -177,7 +179,7 @@ class ExchangeConformance:
             assert await desk.venue.position(ours) > 0
 
     async def test_e12_rate_limit(self, desk: Desk) -> None:
-        self._needs(desk, Ability.RATE_LIMIT)
+        needs(desk, Ability.RATE_LIMIT)
         async with desk:
             symbol = desk.venue.symbols[0]
             await desk.venue.fail(Ability.RATE_LIMIT, times=2)
@@ -188,12 +190,12 @@ class ExchangeConformance:
             assert len(tried) == 1, "nothing was executed, so it is the same order"
 
     async def test_e13_bad_key(self, desk: Desk) -> None:
-        self._needs(desk, Ability.BAD_KEY)
+        needs(desk, Ability.BAD_KEY)
         await desk.venue.fail(Ability.BAD_KEY)
         async with desk:
             symbol = desk.venue.symbols[0]
             desk.aim(symbol, FIFTH, 1)
-            await desk.until(lambda: desk.runner.health.status is Running.STOPPED, "the account to stop")
+            await desk.until(lambda: stopped(desk), "the account to stop")
             assert desk.runner.health.reason
             await desk.quiet()
             assert desk.account.sent == []
@@ -204,7 +206,7 @@ class ExchangeConformance:
             assert await desk.venue.position(symbol) > 0
 
     async def test_e14_accepted_then_timed_out(self, desk: Desk) -> None:
-        self._needs(desk, Ability.LOSE_ANSWER)
+        needs(desk, Ability.LOSE_ANSWER)
         async with desk:
             symbol = desk.venue.symbols[0]
             await desk.venue.fail(Ability.LOSE_ANSWER)
@@ -254,7 +256,7 @@ class ExchangeConformance:
             )
 
     async def test_e17_manual_change(self, desk: Desk) -> None:
-        self._needs(desk, Ability.TRADE_BY_HAND)
+        needs(desk, Ability.TRADE_BY_HAND)
         async with desk:
             symbol = desk.venue.symbols[0]
             want = await hold(desk, symbol, FIFTH)
@@ -267,7 +269,7 @@ class ExchangeConformance:
             assert [event.kind for event in desk.events] == ["drift"] * 3
 
     async def test_e18_liquidation(self, desk: Desk) -> None:
-        self._needs(desk, Ability.LIQUIDATE)
+        needs(desk, Ability.LIQUIDATE)
         async with desk:
             symbol = desk.venue.symbols[0]
             desk.configure(drift="alert")
@@ -308,41 +310,3 @@ class ExchangeConformance:
                 await desk.account.place_order(replace(order, quantity=smallest, reduce_only=True))
             equity = (await desk.account.equity()).value.wallet
             assert await hold(desk, symbol, smallest * price / equity * Decimal("1.0001")) == smallest
-
-    @staticmethod
-    def _needs(desk: Desk, ability: Ability) -> None:
-        if ability not in desk.venue.abilities:
-            pytest.skip(f"the venue cannot {ability}")
-
-
-async def hold(desk: Desk, symbol: str, depth: Decimal, leverage: int = 1) -> Decimal:
-    """Set a target and wait until it is confirmed; gives the quantity, which is what the target means."""
-    want = await desk.expected(symbol, depth, leverage)
-    desk.aim(symbol, depth, leverage)
-    await desk.settled(symbol)
-    assert await desk.venue.position(symbol) == want
-    return want
-
-
-def moves(executed: Sequence[Execution]) -> list[tuple[Decimal, bool]]:
-    """Give signed quantity and reduce-only of each order."""
-    return [(execution.side.sign * execution.quantity, execution.reduce_only) for execution in executed]
-
-
-def outcomes(desk: Desk) -> set[Any]:
-    """Give the states that the journaled intents ended in."""
-    return {record.state for record in desk.journal.intents(1000)}
-
-
-def bare_order(client_order_id: str, symbol: str, quantity: Decimal, price: Decimal) -> OrderRequest:
-    """Give a buy order that no engine would size."""
-    return OrderRequest(
-        client_order_id=client_order_id,
-        symbol=symbol,
-        side=Side.BUY,
-        quantity=quantity,
-        reduce_only=False,
-        leverage=1,
-        margin_mode=MarginMode.ISOLATED,
-        reference_price=price,
-    )

@@ -162,14 +162,27 @@ class Desk:
         """Give the instruments of the venue's symbols."""
         return await self.account.instruments(self.venue.symbols)
 
+    async def rules(self) -> Mapping[str, Instrument]:
+        """Give the same as the exchange enforces them, as far as the venue tells."""
+        told = await self.instruments()
+        return {symbol: await self.venue.rules(symbol) or found for symbol, found in told.items()}
+
     async def expected(self, symbol: str, depth: Decimal, leverage: int) -> Decimal:
         """Give what a target means now: equity x depth x leverage / price, rounded toward zero."""
         equity = (await self.account.equity()).value.wallet
         price = (await self.account.prices([symbol])).value[symbol]
         return (await self.instruments())[symbol].round_quantity(equity * depth * leverage / price)
 
+    def filled(self) -> dict[str, Decimal | None]:
+        """Give what each order filled, by client order id, as the journal has it."""
+        return {
+            record.intent.client_order_id: record.settlement.filled
+            for record in self.journal.intents(10_000)
+            if record.settlement is not None
+        }
+
     async def audit(self) -> None:
-        """Check that every executed order was journaled, none twice, none larger than its intent."""
+        """Check that every executed order was journaled with what it filled, none twice, none above its intent."""
         executed = await self.venue.executed()
         intents = {record.intent.client_order_id: record.intent for record in self.journal.intents(10_000)}
         ids = [execution.client_order_id for execution in executed]
@@ -179,3 +192,8 @@ class Desk:
             assert (execution.symbol, execution.side) == (intent.symbol, intent.side)
             assert execution.reduce_only or not intent.reduce_only
             assert execution.quantity <= intent.quantity
+        found = {execution.client_order_id: execution.quantity for execution in executed}
+        for name, filled in self.filled().items():
+            assert filled == found.get(name, 0), (
+                f"{name} filled {found.get(name, 0)}, the journal says {filled}"
+            )

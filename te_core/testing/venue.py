@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from te_core.clock import Clock
 from te_core.contracts.exchange import ExchangeAccount
+from te_core.model.instrument import Instrument
 from te_core.model.order import Side
 
 
@@ -24,6 +25,20 @@ class Ability(StrEnum):
     """Credentials are refused from now on, until ``restore``."""
     LOSE_ANSWER = "lose_answer"
     """The next orders are executed, but their answers never arrive."""
+    SWITCH_TO_HEDGE_MODE = "switch_to_hedge_mode"
+    """The account stands in hedge mode, as somebody set it by hand, until ``restore``."""
+    HALT_TRADING = "halt_trading"
+    """Orders of ``symbol`` are refused, though it is listed and has a price, until ``restore``."""
+    FILL_IN_PART = "fill_in_part"
+    """The next orders fill for a part; the rest is cancelled."""
+    HIDE_PRICE = "hide_price"
+    """``symbol`` is missing where prices are told, until ``restore``."""
+    REFUSE_LEVERAGE = "refuse_leverage"
+    """Every change of leverage is refused, until ``restore``."""
+    LOSE_EQUITY = "lose_equity"
+    """Nothing that can be understood is answered to who asks for the equity, until ``restore``."""
+    LOSE_POSITIONS = "lose_positions"
+    """Nothing that can be understood is answered to who asks for the positions, until ``restore``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +75,11 @@ class Venue(ABC):
     async def executed(self) -> Sequence[Execution]:
         """Give the engine's executed orders, oldest first, without those traded by hand."""
 
+    async def rules(self, symbol: str) -> Instrument | None:
+        """Give a symbol's rules of size as the exchange enforces them; None: what the plugin says is believed."""
+        del symbol
+        return None
+
     async def trade(self, symbol: str, quantity: Decimal) -> None:
         """Trade a signed quantity by hand, as a user does at the exchange."""
         raise NotImplementedError
@@ -68,8 +88,8 @@ class Venue(ABC):
         """Let the price run until the position is taken away."""
         raise NotImplementedError
 
-    async def fail(self, trouble: Ability, times: int = 1) -> None:
-        """Let the next ``times`` orders, or all requests, meet that trouble."""
+    async def fail(self, trouble: Ability, times: int = 1, symbol: str = "") -> None:
+        """Let the next ``times`` orders meet that trouble, or all requests; of ``symbol`` if it is about one."""
         raise NotImplementedError
 
     async def restore(self) -> None:

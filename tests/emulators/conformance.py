@@ -5,26 +5,56 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from loguru import logger
 
-from te_core.api import AccountContext, ExchangeAccount, ExchangeSpec, Instrument, Side
+from te_core.api import AccountContext, Capabilities, ExchangeAccount, ExchangeSpec, Instrument, Side
 from te_core.clock import SystemClock
+from te_core.settings.schema import EngineSettings
 from te_core.testing.venue import Ability, Execution, Venue
 from tests.emulators.core import errors, settings
 from tests.emulators.core.faults import Fault, FaultKind
-from tests.emulators.core.modes import MarginMode
+from tests.emulators.core.modes import MarginMode, PositionMode
 from tests.emulators.venues import server
 from tests.emulators.wire.server import WireServer
+
+NEAR = EngineSettings(
+    resync=timedelta(seconds=0.3), backoff_first=timedelta(seconds=0.3), backoff_last=timedelta(seconds=1)
+)
+"""An engine beside its exchange: nothing that a case waits for takes longer than a second."""
 
 OURS = "7e"
 """How the engine's client order ids begin."""
 
+FAULTS = {
+    Ability.RATE_LIMIT: Fault(kind=FaultKind.RATE_LIMITED, route="order"),
+    Ability.LOSE_ANSWER: Fault(kind=FaultKind.DROPPED, route="order", accepted=True),
+    Ability.FILL_IN_PART: Fault(kind=FaultKind.PARTIAL_FILL, route="order", fraction=Decimal("0.4")),
+}
+"""What the next orders meet."""
+LASTING = {
+    Ability.LOSE_EQUITY: Fault(kind=FaultKind.EMPTY, route="balance"),
+    Ability.LOSE_POSITIONS: Fault(kind=FaultKind.TRUNCATED, route="positions"),
+}
+"""What every request of a kind meets."""
+LEVERAGE_IN_ORDERS = {"kucoin", "mexc"}
+"""Where the leverage of what is opened comes with the order."""
+
 SERVING: set[asyncio.Task[None]] = set()
 """Event loops know their tasks weakly: a server that only its venue knows would be collected with it, half stopped."""
+
+
+def near(capabilities: Capabilities) -> Capabilities:
+    """Declare the same of an exchange on this machine, where an order is lost after a second and not after its window.
+
+    That the plugin's own figure is long enough is shown by ``tests/exchanges/test_lost_orders.py``.
+    """
+    return replace(capabilities, settle_after=min(capabilities.settle_after, timedelta(seconds=1)))
 
 
 class EmulatedVenue(Venue):
@@ -142,24 +172,49 @@ class EmulatedVenue(Venue):
         beyond = Decimal("0.999") if held.size > 0 else Decimal("1.001")
         self.server.exchange.set_price(found.symbol, price * beyond)
 
-    async def fail(self, trouble: Ability, times: int = 1) -> None:
-        """Arm a fault at the orders, or take the key away."""
-        match trouble:
-            case Ability.RATE_LIMIT:
-                self.server.faults.add(Fault(kind=FaultKind.RATE_LIMITED, route="order", times=times))
-            case Ability.LOSE_ANSWER:
-                self.server.faults.add(
-                    Fault(kind=FaultKind.DROPPED, route="order", times=times, accepted=True)
-                )
-            case Ability.BAD_KEY:
-                self.server.exchange.keys.clear()
-            case _:
-                raise NotImplementedError(trouble)
+    async def rules(self, symbol: str) -> Instrument:
+        """Give the contract's rules, in base units."""
+        found = self.contract(symbol)
+        return Instrument(
+            symbol=symbol,
+            quantity_step=found.size_step * found.contract_size,
+            minimum_quantity=found.min_size * found.contract_size,
+            minimum_notional=found.min_notional or Decimal(0),
+            contract_size=found.contract_size,
+            largest_market_quantity=found.max_market_size * found.contract_size,
+        )
+
+    async def fail(self, trouble: Ability, times: int = 1, symbol: str = "") -> None:
+        """Arm faults, or change the account or the contract."""
+        if trouble in FAULTS:
+            self.server.faults.add(replace(FAULTS[trouble], times=times))
+        elif trouble in LASTING:
+            self.server.faults.add(replace(LASTING[trouble], times=None))
+        elif trouble is Ability.REFUSE_LEVERAGE:
+            route = "order" if self.server.name in LEVERAGE_IN_ORDERS else "leverage"
+            self.server.faults.add(
+                Fault(kind=FaultKind.REJECTED, route=route, error="LeverageTooHigh", times=None)
+            )
+        elif trouble is Ability.BAD_KEY:
+            self.server.exchange.keys.clear()
+        elif trouble is Ability.SWITCH_TO_HEDGE_MODE:
+            settings.set_position_mode(self.owner, PositionMode.HEDGE)
+        elif trouble is Ability.HALT_TRADING:
+            self.server.exchange.market.add(replace(self.contract(symbol), tradable=False))
+        elif trouble is Ability.HIDE_PRICE:
+            self.server.exchange.market.untold.add(self.contract(symbol).symbol)
+        else:
+            raise NotImplementedError(trouble)
 
     async def restore(self) -> None:
         """End every trouble."""
+        exchange = self.server.exchange
         self.server.faults.clear()
-        self.server.exchange.keys.update({key.key: (key, self.owner) for key in self.owner.keys})
+        exchange.keys.update({key.key: (key, self.owner) for key in self.owner.keys})
+        self.owner.default_position_mode = PositionMode.ONE_WAY
+        exchange.market.untold.clear()
+        for symbol in self.symbols:
+            exchange.market.add(replace(self.contract(symbol), tradable=True))
 
 
 class _Late(ExchangeAccount):

@@ -1,15 +1,20 @@
-"""Recorded answers of the exchanges. The repo does not hold them: a test that needs one skips where they are absent."""
+"""Recorded answers of the exchanges. The repo does not hold them: a test that needs one skips where they are absent.
+
+They stand beside the checkout, or in the folder that the environment variable ``TE_SAMPLES`` names.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-SAMPLES = Path(__file__).parents[3] / "shared" / "venues" / "samples"
+BESIDE = Path(__file__).parents[3] / "shared" / "venues" / "samples"
+SAMPLES = Path(os.environ.get("TE_SAMPLES", BESIDE))
 
 
 @cache
@@ -22,7 +27,8 @@ def entries(venue: str) -> tuple[dict[str, Any], ...]:
     file = SAMPLES / f"{venue}.json"
     if not file.exists():
         pytest.skip(
-            f"the recorded answers are not here: {venue}.json beside the checkout", allow_module_level=True
+            f"the recorded answers are not here: {file.name} beside the checkout or in TE_SAMPLES",
+            allow_module_level=True,
         )
     return _read(file)
 

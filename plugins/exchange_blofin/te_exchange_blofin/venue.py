@@ -20,6 +20,8 @@ if TYPE_CHECKING:  # the options belong to the plugin, which offers the venue
 
 CCXT_BROKER = "ec6dd3a7dd982d0b"
 """What keys are bound to that were made for the third-party application "CCXT"."""
+PAUSE = 5.0
+"""Seconds to wait after a refusal for too many requests that names none: half the trading window."""
 EXPIRY = 62.0
 """Seconds after which an order is not taken any more that was not dated back."""
 PRIVATE = frozenset({"positions", "orders", "account"})
@@ -210,14 +212,16 @@ class Blofin(Venue):
         return {"minute": 1, "five minutes": 1, "trading": int(trading)}
 
     def retry_after(self, headers: Mapping[str, str]) -> float | None:
-        """Wait half the trading window where nothing is said; the firewall's page means minutes."""
+        """Wait a while where nothing is said; the firewall's page means minutes."""
         page = "html" in headers.get("content-type", "")
-        return super().retry_after(headers) or (None if page else 5.0)
+        return super().retry_after(headers) or (None if page else PAUSE)
 
     def trouble(self, code: str, text: str) -> Trouble | None:
         """Read what has no code of its own."""
         if "maintenance" in text.lower():
             return Trouble.MAINTENANCE
+        if code == "152001" and "positionSide" in text:  # leverage has a side in hedge mode only
+            return Trouble.HEDGE_MODE
         return Trouble.SIZE if "parameter size" in text.lower() else super().trouble(code, text)
 
     # -- streams

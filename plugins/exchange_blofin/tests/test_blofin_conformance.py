@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import cast
 
 import pytest
 
-from te_core.settings.schema import EngineSettings
+import te_exchange_blofin.venue
 from te_core.testing.conformance import ExchangeConformance
 from te_exchange_blofin.plugin import BLOFIN, CAPABILITIES
 from tests.emulators.blofin.server import BlofinServer
 from tests.emulators.blofin.unknowns import Unknowns
-from tests.emulators.conformance import EmulatedVenue
+from tests.emulators.conformance import NEAR, EmulatedVenue, near
 from tests.emulators.wire.server import WireServer
 
 pytestmark = pytest.mark.real_clock
@@ -25,9 +24,12 @@ BALANCE = Decimal(1_000_000)
 
 
 class TestBlofin(ExchangeConformance):
-    capabilities = CAPABILITIES
-    # An address has 300 requests per minute in the long run, and a pass without streams makes three.
-    engine = EngineSettings(resync=timedelta(seconds=1))
+    capabilities = near(CAPABILITIES)
+    engine = NEAR
+
+    @pytest.fixture(autouse=True)
+    def _short_pause(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(te_exchange_blofin.venue, "PAUSE", 0.5)
 
     def make_venue(self, folder: Path) -> EmulatedVenue:
         return EmulatedVenue(

@@ -19,6 +19,14 @@ PAGE = 200
 MODES = {"ISOLATED_MARGIN": MarginMode.ISOLATED, "REGULAR_MARGIN": MarginMode.CROSS}
 
 
+def listed(result: Any) -> list[Row]:
+    """Give the rows of a result: one without a list would look like a flat account, or like an empty wallet."""
+    if not isinstance(dig(result, "list"), list):
+        raise ValueError(f"Bybit answered without what was asked for: {str(result)[:120]}")
+    rows: list[Row] = result["list"]
+    return rows
+
+
 class Bybit(Venue):
     """A Bybit account. The margin mode belongs to the whole account, sizes are in base coin."""
 
@@ -87,8 +95,8 @@ class Bybit(Venue):
         page: dict[str, str] = {}
         while True:
             asked = {"category": "linear", "limit": PAGE, **which, **page}
-            result = dig(await self.exchange.private_get_v5_position_list(asked), "result") or {}
-            rows = result.get("list") or []
+            result = (await self.exchange.private_get_v5_position_list(asked)).get("result")
+            rows = listed(result)
             found += rows
             if len(rows) < PAGE or not result.get("nextPageCursor"):
                 return found
@@ -112,8 +120,10 @@ class Bybit(Venue):
 
     def equity(self, balance: Row) -> Equity:
         """Take the coin's own row: ccxt's total is the wallet, without unrealised profit."""
-        found = self._coin(dig(balance, "info", "result", "list") or [])
-        return found or Equity(wallet=ZERO, total=ZERO, free=ZERO)
+        accounts = listed(dig(balance, "info", "result"))
+        if not accounts:
+            raise ValueError("Bybit tells no account")
+        return self._coin(accounts) or Equity(wallet=ZERO, total=ZERO, free=ZERO)
 
     def pushed_equity(self, found: Row) -> Equity | None:
         """A push has the same rows."""
@@ -155,7 +165,7 @@ class Bybit(Venue):
         ids = {str(self.exchange.market(symbol)["id"]): symbol for symbol in symbols}
         wanted = {"symbol": next(iter(ids))} if len(ids) == 1 else {}
         answer = await self.exchange.public_get_v5_market_tickers({"category": "linear", **wanted})
-        rows = dig(answer, "result", "list") or []
+        rows = listed(answer.get("result"))
         return {ids[row["symbol"]]: _prices(row) for row in rows if row.get("symbol") in ids}
 
     async def set_leverage(self, market: Row, leverage: int, margin_mode: MarginMode) -> None:
@@ -173,7 +183,7 @@ class Bybit(Venue):
         """Ask for open and just finished orders (500 are kept there), then for the history, by ``orderLinkId``."""
         which = {"category": "linear", "symbol": market["id"], "orderLinkId": client_order_id}
         for ask in (self.exchange.private_get_v5_order_realtime, self.exchange.private_get_v5_order_history):
-            rows = dig(await ask(which), "result", "list") or []
+            rows = listed((await ask(which)).get("result"))
             if rows:
                 order: Row = self.exchange.parse_order(rows[0], market)
                 return order

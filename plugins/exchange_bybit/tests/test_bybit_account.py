@@ -33,6 +33,7 @@ from tests.emulators.accounts import connected, order
 from tests.emulators.core.faults import Fault, FaultKind
 from tests.emulators.core.modes import MarginMode as TheirMode
 from tests.emulators.core.modes import PositionMode
+from tests.emulators.wire.call import json_reply
 from tests.emulators.wire.server import WireServer
 
 pytestmark = pytest.mark.real_clock
@@ -404,6 +405,23 @@ async def test_a_ban_of_the_address_is_told_and_nothing_is_sent_meanwhile(bybit:
             await account.place_order(order("0.01"))
         assert caught.value.retry_after == pytest.approx(60, abs=2)
         assert kinds(server) == []
+
+
+@pytest.mark.parametrize(
+    "result", [None, {}, {"list": None}, {"list": {}}], ids=["null", "empty", "null list", "no list"]
+)
+async def test_a_success_without_content_is_no_empty_account(
+    bybit: Bybit, monkeypatch: pytest.MonkeyPatch, result: Any
+) -> None:
+    async with bybit() as (server, account):
+        await account.instruments(["BTCUSDT"])
+        answer = json_reply({"retCode": 0, "retMsg": "OK", "result": result})
+        monkeypatch.setattr(server, "rendered", lambda *_: answer)
+        for read in (account.positions, account.equity, lambda: account.prices(["BTCUSDT"])):
+            with pytest.raises(NotReady, match="nonsense"):
+                await read()
+        with pytest.raises(NotReady):
+            await account.find_order("BTCUSDT", "7e01")
 
 
 async def test_a_burst_of_orders_stays_within_the_limits(bybit: Bybit) -> None:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from te_core.settings.schema import EngineSettings
 from te_core.testing.conformance import ExchangeConformance
 from te_exchange_bybit.plugin import BYBIT, CAPABILITIES
-from tests.emulators.conformance import EmulatedVenue
+from tests.emulators.conformance import NEAR, EmulatedVenue, near
 
 pytestmark = pytest.mark.real_clock
 
 
 class TestBybit(ExchangeConformance):
-    capabilities = CAPABILITIES
-    engine = EngineSettings(resync=timedelta(seconds=0.5), backoff_first=timedelta(seconds=0.5))
+    capabilities = near(CAPABILITIES)
+    engine = NEAR
 
     def make_venue(self, folder: Path) -> EmulatedVenue:
         return venue(folder, streams=False)

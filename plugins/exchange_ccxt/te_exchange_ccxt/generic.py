@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, SecretStr
@@ -13,7 +14,7 @@ from te_exchange_ccxt.budget import Window
 from te_exchange_ccxt.options import CcxtOptions
 from te_exchange_ccxt.trouble import Trouble
 from te_exchange_ccxt.venue import Venue
-from te_exchange_ccxt.wire import Row
+from te_exchange_ccxt.wire import Row, number
 
 FOLLOWED = {
     "positions": "watchPositions",
@@ -24,10 +25,21 @@ FOLLOWED = {
 
 
 WORDS = (
+    (
+        re.compile(r"position.?(idx|side|mode)\b.*\bmatch|posSide error|unilateral", re.IGNORECASE),
+        Trouble.HEDGE_MODE,
+    ),
     (re.compile(r"not modified|no need to change|not changed", re.IGNORECASE), Trouble.UNCHANGED),
     (re.compile(r"duplicat", re.IGNORECASE), Trouble.DUPLICATE),
     (re.compile(r"under maintenance", re.IGNORECASE), Trouble.MAINTENANCE),
 )
+
+
+MARKET_MAXIMUM = re.compile(
+    r"max_?(mkt|market)_?(order_?)?(qty|size|sz|vol)|(mkt|market)_?(max_?order_?(qty|size)|order_?size_?max)",
+    re.IGNORECASE,
+)
+"""What exchanges call the largest market order, in contracts; what ccxt tells is mostly that of limit orders."""
 
 
 class GenericOptions(CcxtOptions):
@@ -97,11 +109,27 @@ class GenericVenue(Venue):
         if missing:
             raise ConfigError(f"{self.exchange_id} needs {' and '.join(missing)} in .secrets.toml")
         await super().check()
+        if not has.get("fetchPositionMode"):
+            await self._look_at_a_position()
+
+    async def _look_at_a_position(self) -> None:
+        """Read one symbol's position: even a flat one often shows hedge mode."""
+        symbols = [name for name, market in self.exchange.markets.items() if market.get("active")]
+        for symbol in symbols[:1]:
+            if any(self.hedged(row) for row in await self.exchange.fetch_positions([symbol])):
+                self.refuse_hedge_mode()
 
     def trouble(self, code: str, text: str) -> Trouble | None:
         """Recognise what ccxt has no class for by the words that most exchanges use."""
         del code
         return next((found for words, found in WORDS if words.search(text)), None)
+
+    def largest_market_amount(self, market: Row) -> Decimal | None:
+        """Take the smallest of ccxt's own figure and what the exchange calls so."""
+        info = list(_leaves(market.get("info")))
+        told = [number(value) for name, value in info if MARKET_MAXIMUM.fullmatch(name)]
+        found = [most for most in (super().largest_market_amount(market), *told) if most]
+        return min(found, default=None)
 
     def followed(self) -> frozenset[str]:
         """What ccxt can follow there."""
@@ -110,3 +138,10 @@ class GenericVenue(Venue):
     def order_params(self, order: OrderRequest, market: Row) -> dict[str, Any]:
         """Add the settings' own parameters."""
         return {**super().order_params(order, market), **self.options.order_params}
+
+
+def _leaves(row: object) -> Iterator[tuple[str, object]]:
+    if isinstance(row, Mapping):
+        for name, value in row.items():
+            yield str(name), value
+            yield from _leaves(value)

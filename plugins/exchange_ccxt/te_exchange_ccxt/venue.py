@@ -181,7 +181,9 @@ class Venue:
     def equity(self, balance: Row) -> Equity:
         """Parse ccxt's balance. ``wallet`` is without unrealised profit, ``total`` with it: override to be exact."""
         coin = balance.get(self.options.settle) or {}
-        total = number(coin.get("total")) or ZERO
+        total = number(coin.get("total"))
+        if total is None:  # it holds none, or the answer was not complete: no fact to size anything by
+            raise ValueError(f"{self.title} tells no balance in {self.options.settle}")
         return Equity(wallet=total, total=total, free=number(coin.get("free")))
 
     async def fetch_positions(self) -> Sequence[Row]:

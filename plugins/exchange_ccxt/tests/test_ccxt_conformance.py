@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
-from te_core.settings.schema import EngineSettings
 from te_core.testing.conformance import ExchangeConformance
 from te_exchange_ccxt.plugin import CAPABILITIES, CCXT
-from tests.emulators.conformance import EmulatedVenue
+from tests.emulators.conformance import NEAR, EmulatedVenue, near
 
 pytestmark = pytest.mark.real_clock
 
@@ -26,8 +23,8 @@ OPTIONS = {
 
 
 class TestGeneric(ExchangeConformance):
-    capabilities = replace(CAPABILITIES, settle_after=timedelta(seconds=5))
-    engine = EngineSettings(resync=timedelta(seconds=1), backoff_first=timedelta(seconds=0.5))
+    capabilities = near(CAPABILITIES)
+    engine = NEAR
     options: ClassVar[dict[str, Any]] = {**OPTIONS, "streams": False}
 
     def make_venue(self, folder: Path) -> EmulatedVenue:

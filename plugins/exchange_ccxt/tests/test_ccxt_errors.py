@@ -167,6 +167,11 @@ def test_the_code_is_found_in_the_message_or_in_the_answer(venue: Venue) -> None
         ("No need to change margin type.", type(None)),
         ("Duplicate clientOrderId", DuplicateClientOrderId),
         ("System is under maintenance", NotReady),
+        ("position idx not match position mode", AuthError),
+        ("Order's position side does not match user's setting.", AuthError),
+        ("The order's position mode does not match your selected position mode", AuthError),
+        ("Parameter posSide error", AuthError),
+        ("Position mode is not modified", type(None)),
         ("Quantity less than zero", OrderRejected),
     ],
 )

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from te_core.settings.schema import EngineSettings
 from te_core.testing.conformance import ExchangeConformance
 from te_exchange_kucoin.plugin import CAPABILITIES, KUCOIN
-from tests.emulators.conformance import EmulatedVenue
+from tests.emulators.conformance import NEAR, EmulatedVenue, near
 
 pytestmark = pytest.mark.real_clock
 
@@ -19,8 +17,8 @@ SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "PROMPTUSDT")
 
 
 class TestKucoin(ExchangeConformance):
-    capabilities = CAPABILITIES
-    engine = EngineSettings(resync=timedelta(seconds=0.5))
+    capabilities = near(CAPABILITIES)
+    engine = NEAR
 
     def make_venue(self, folder: Path) -> EmulatedVenue:
         return EmulatedVenue("kucoin", KUCOIN, folder, symbols=SYMBOLS, options={"streams": False})

@@ -23,12 +23,14 @@ _CODES = {
     Trouble.SIZE: "2011 2015 2028",
     Trouble.MODE_BLOCKED: "2019 2027",
     Trouble.NOT_FOUND: "2040",
-    Trouble.REJECTED: "600 601 2022 2030 2041",
+    Trouble.HEDGE_MODE: "2022",
+    Trouble.REJECTED: "600 601 2030 2041",
 }
 TROUBLES = {code: trouble for trouble, codes in _CODES.items() for code in codes.split()}
 
+OTHER_MODE = 9
 ENDINGS = {
-    2: "balance insufficient", 3: "no such position", 4: "position smaller than the order", 9: "position mode",
+    2: "balance insufficient", 3: "no such position", 4: "position smaller than the order", OTHER_MODE: "position mode",
     10: "reduce-only, and nothing left to reduce", 21: "not filled at once at the market",
 }  # fmt: skip
 """Why an accepted order ended without being filled, by its ``errorCode``."""

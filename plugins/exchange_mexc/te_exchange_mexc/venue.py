@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from te_core.api import Equity, MarginMode, OrderRequest
 from te_exchange_ccxt.base import Row, Spending, Trouble, Venue, Window, dig, number
-from te_exchange_mexc.codes import ENDINGS, TROUBLES
+from te_exchange_mexc.codes import ENDINGS, OTHER_MODE, TROUBLES
 
 if TYPE_CHECKING:  # the options belong to the plugin, which offers the venue
     from te_exchange_mexc.plugin import MexcOptions
@@ -50,6 +50,7 @@ class Mexc(Venue):
     )
 
     held: Mapping[str, Row] = MappingProxyType({})  # open positions as last read, by MEXC's symbol
+    in_doubt = False  # an order ended as if the position mode had been changed
     logged_in: Any = None  # the WebSocket connection whose login was confirmed
 
     async def fetch_markets(self) -> list[dict[str, Any]]:
@@ -88,6 +89,9 @@ class Mexc(Venue):
 
     async def fetch_positions(self) -> Sequence[Row]:
         """Read all positions and remember their ids."""
+        if self.in_doubt:
+            await self.check()
+            self.in_doubt = False
         held = data(await self.exchange.contract_private_get_position_open_positions(), list)
         self.held = {str(row["symbol"]): row for row in held if number(row["holdVol"])}
         found: Sequence[Row] = self.exchange.parse_positions(held)
@@ -150,6 +154,7 @@ class Mexc(Venue):
     def order_reason(self, row: Row) -> str:
         """Translate the ``errorCode`` of an order that was accepted first."""
         code = dig(row, "info", "errorCode")
+        self.in_doubt |= code == OTHER_MODE
         return ENDINGS.get(code, f"errorCode {code}") if code else super().order_reason(row)
 
     # -- limits and errors

@@ -157,6 +157,26 @@ async def test_hedge_mode_is_refused_with_what_to_do(at_mexc: Any) -> None:
                 pass
 
 
+async def test_an_order_that_ends_for_the_position_mode_has_the_mode_looked_at(
+    at_mexc: Any, make_order: Any
+) -> None:
+    """MEXC may take the order first; it must not be sent again and again."""
+    async with at_mexc() as desk, desk.account() as account:
+        desk.emulator.faults.add(
+            Fault(kind=FaultKind.REJECTED_LATER, route="order", error="PositionModeMismatch", times=2)
+        )
+        for name, mode in (("7e01", PositionMode.ONE_WAY), ("7e02", PositionMode.HEDGE)):
+            await account.place_order(make_order("0.01", name=name))
+            desk.owner.default_position_mode = mode
+            found = await account.find_order("BTCUSDT", name)
+            assert found is not None
+            assert (found.status, found.reason) == (OrderStatus.REJECTED, "position mode")
+            if mode is PositionMode.ONE_WAY:
+                assert (await account.positions()).value == {}
+        with pytest.raises(ConfigError, match="switch it to one-way mode"):
+            await account.positions()
+
+
 async def test_a_wrong_key_stops_its_own_account_only(at_mexc: Any, make_order: Any) -> None:
     async with at_mexc() as desk:
         second = desk.emulator.exchange.open_account("second", key="K2", secret="S2")

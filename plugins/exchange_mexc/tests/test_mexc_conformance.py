@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import cast
 
 import pytest
 
-from te_core.settings.schema import EngineSettings
 from te_core.testing.conformance import ExchangeConformance
 from te_exchange_mexc.plugin import CAPABILITIES, MEXC
-from tests.emulators.conformance import EmulatedVenue
+from tests.emulators.conformance import NEAR, EmulatedVenue, near
 from tests.emulators.mexc.server import MexcServer
 from tests.emulators.mexc.unknowns import Duplicates, Unknowns
 from tests.emulators.wire.server import WireServer
@@ -25,10 +23,8 @@ SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "TUTUSDT")
 
 
 class TestMexc(ExchangeConformance):
-    capabilities = CAPABILITIES
-    engine = EngineSettings(
-        resync=timedelta(seconds=0.5), backoff_first=timedelta(seconds=0.5), backoff_last=timedelta(seconds=2)
-    )
+    capabilities = near(CAPABILITIES)
+    engine = NEAR
 
     def make_venue(self, folder: Path) -> EmulatedVenue:
         return self.venue(folder, streams=False)

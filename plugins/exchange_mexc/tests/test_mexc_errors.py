@@ -62,7 +62,7 @@ TABLE: list[tuple[int, type[TradeEngineError], str]] = [
     (2028, OrderRejected, "rule of the exchange"),
     (2019, OrderRejected, "cannot change while"),
     (2027, OrderRejected, "cannot change while"),
-    (2022, OrderRejected, "refused it"),
+    (2022, AuthError, "one-way mode"),
     (2030, OrderRejected, "refused it"),
     (2040, OrderRejected, "does not know"),
     (2041, OrderRejected, "refused it"),

@@ -13,12 +13,19 @@ from te_core.api import (
     AccountContext,
     AuthError,
     Clock,
+    ConfigError,
+    ExchangeAccount,
+    Instrument,
     Known,
     MarginMode,
+    NotReady,
+    OrderRejected,
+    OrderReport,
     OrderRequest,
     OutcomeUnknown,
     RateLimited,
     Side,
+    TradeEngineError,
 )
 from te_core.testing.faults import Fault, FaultyAccount
 from te_core.testing.venue import Ability, Execution, Venue
@@ -31,6 +38,22 @@ if TYPE_CHECKING:
     from loguru import Logger
 
 BY_HAND = "by-hand-"
+HEDGE_MODE = "the account is in hedge mode: switch it to one-way mode"
+REFUSALS: Mapping[tuple[Ability, str], TradeEngineError] = {
+    (Ability.BAD_KEY, "*"): AuthError("the key is not valid"),
+    (Ability.SWITCH_TO_HEDGE_MODE, "open"): ConfigError(HEDGE_MODE),
+    (Ability.SWITCH_TO_HEDGE_MODE, "place_order"): AuthError(HEDGE_MODE),
+    (Ability.REFUSE_LEVERAGE, "set_leverage"): OrderRejected("leverage refused", code="leverage"),
+    (Ability.LOSE_EQUITY, "equity"): NotReady("nothing that can be understood"),
+    (Ability.LOSE_POSITIONS, "positions"): NotReady("nothing that can be understood"),
+}
+"""What lasts until it is over, by trouble and method: paper has none of these itself, so they stand before it."""
+PASSING = {
+    Ability.RATE_LIMIT: Fault(refused=RateLimited("too many orders", retry_after=1)),
+    Ability.LOSE_ANSWER: Fault(lost=OutcomeUnknown("no answer in time")),
+    Ability.FILL_IN_PART: Fault(share=Decimal("0.4")),
+}
+"""What an order meets once."""
 
 
 class PaperVenue(Venue):
@@ -59,12 +82,14 @@ class PaperVenue(Venue):
         )
         self._numbers = count(1)
         self._troubles: Counter[Ability] = Counter()
+        self._hidden: dict[str, Decimal] = {}
+        self.halted: set[str] = set()
         self.account = self.connect()
 
     def connect(self) -> FaultyAccount:
         """Give a new connection to the account; the earlier one must be closed before this one is opened."""
         self._paper = self.make_paper(self._context)
-        self.account = FaultyAccount(self._paper, self._trouble)
+        self.account = Line(self._paper, self)
         return self.account
 
     def make_paper(self, context: AccountContext[PaperOptions]) -> PaperAccount:
@@ -89,6 +114,10 @@ class PaperVenue(Venue):
         """Give the signed quantity that is held."""
         held = (await self._paper.positions()).value.get(symbol)
         return held.quantity if held else Decimal(0)
+
+    async def rules(self, symbol: str) -> Instrument | None:
+        """Give the rules that orders are held to, whatever the account says of them."""
+        return (await PaperAccount.instruments(self._paper, [symbol])).get(symbol)
 
     async def liquidate(self, symbol: str) -> None:
         """Move the price just past the position's liquidation price."""
@@ -115,23 +144,31 @@ class PaperVenue(Venue):
             for order in self.orders()
         ]
 
-    async def fail(self, trouble: Ability, times: int = 1) -> None:
-        """Let the next ``times`` orders, or every call when the key is bad, meet that trouble."""
-        self._troubles[trouble] = times
+    async def fail(self, trouble: Ability, times: int = 1, symbol: str = "") -> None:
+        """Let the next ``times`` orders, or every call that it is about, meet that trouble."""
+        match trouble:
+            case Ability.HALT_TRADING:
+                self.halted.add(symbol)
+            case Ability.HIDE_PRICE:
+                self._hidden[symbol] = self.market.pop(symbol)
+            case _:
+                self._troubles[trouble] = times
 
     async def restore(self) -> None:
         """End every trouble."""
         self._troubles.clear()
+        self.halted.clear()
+        self.market |= self._hidden
+        self._hidden.clear()
 
-    def _trouble(self, method: str, call: int) -> Fault | None:
+    def trouble(self, method: str, call: int) -> Fault | None:
+        """Give the fault that a call meets."""
         del call
-        if self._troubles[Ability.BAD_KEY] and method != "close":
-            return Fault(refused=AuthError("the key is not valid"))
-        if method == "place_order" and self._meets(Ability.RATE_LIMIT):
-            return Fault(refused=RateLimited("too many orders", retry_after=1))
-        if method == "place_order" and self._meets(Ability.LOSE_ANSWER):
-            return Fault(lost=OutcomeUnknown("no answer in time"))
-        return None
+        for (trouble, where), error in REFUSALS.items():
+            if self._troubles[trouble] and where in ("*", method) and method != "close":
+                return Fault(refused=error)
+        met = (trouble for trouble in PASSING if method == "place_order" and self._meets(trouble))
+        return next((PASSING[trouble] for trouble in met), None)
 
     def _meets(self, trouble: Ability) -> bool:
         met = self._troubles[trouble] > 0
@@ -141,6 +178,20 @@ class PaperVenue(Venue):
     def _signal_price(self, symbol: str) -> Known[Decimal] | None:
         price = self.market.get(symbol)
         return None if price is None else Known(value=price, as_of=self.clock.now())
+
+
+class Line(FaultyAccount):
+    """A connection to a paper account, with the venue's troubles."""
+
+    def __init__(self, inner: ExchangeAccount, venue: PaperVenue) -> None:
+        super().__init__(inner, venue.trouble)
+        self.venue = venue
+
+    async def place_order(self, order: OrderRequest) -> OrderReport:
+        """Refuse what is halted, pass the rest on."""
+        if order.symbol in self.venue.halted:
+            self.inject("place_order", Fault(refused=OrderRejected("trading is halted", code="halted")))
+        return await super().place_order(order)
 
 
 def _no_http() -> ClientSession:

@@ -140,9 +140,7 @@ def _named(account: Account, order_id: str | None, link: str | None) -> list[Ord
 
 
 def status(order: Order) -> str:
-    """Bybit's name; a cancelled order keeps what was filled."""
-    if order.status is OrderStatus.CANCELLED and order.filled:
-        return "PartiallyFilledCanceled"
+    """Bybit's name; a cancelled order may have filled in part ("PartiallyFilledCanceled" is for spot only)."""
     return {
         OrderStatus.NEW: "New",
         OrderStatus.PARTIALLY_FILLED: "PartiallyFilled",

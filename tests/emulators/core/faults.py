@@ -25,6 +25,8 @@ class FaultKind(StrEnum):
     """A page instead of JSON, with ``status`` (502) [accepted]."""
     TRUNCATED = "truncated"
     """Half of the answer as if it were the whole [accepted: always]."""
+    EMPTY = "empty"
+    """A success without data [accepted: always]."""
     RATE_LIMITED = "rate limited"
     """The exchange's refusal of too many requests."""
     MAINTENANCE = "maintenance"

@@ -50,6 +50,8 @@ class Market:
         self.quotes: dict[str, Quote] = {
             i.symbol: flat_quote(i.symbol, i.price) for i in self.instruments.values()
         }
+        self.untold: set[str] = set()
+        """Contracts that are left out where prices are told, though they trade."""
 
     def instrument(self, symbol: str) -> Instrument:
         """The contract with the exchange's own ``symbol``; raises UnknownSymbol."""

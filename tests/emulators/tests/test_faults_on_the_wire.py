@@ -131,7 +131,7 @@ async def test_a_fault_may_be_for_one_key_only() -> None:
 @pytest.mark.parametrize(
     ("fault", "status", "filled", "held"),
     [
-        ({"kind": "partial fill", "fraction": "0.4"}, "PartiallyFilledCanceled", "0.004", "0.004"),
+        ({"kind": "partial fill", "fraction": "0.4"}, "Cancelled", "0.004", "0.004"),
         ({"kind": "partial fill", "fraction": "0.4", "rest": True}, "PartiallyFilled", "0.004", "0.004"),
         ({"kind": "partial fill"}, "Cancelled", "0", "0"),
         ({"kind": "late fill"}, "New", "0", "0"),

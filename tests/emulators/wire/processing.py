@@ -93,6 +93,10 @@ class Processing(ABC):
             self._carry_out(call, handler, faults, outcome, private=private, permission=permission)
             if any(f.kind is FaultKind.REPEATED for f in faults):
                 self._carry_out(call, handler, [], outcome, private=private, permission=permission)
+        if call.kind == "tickers":
+            outcome.data = told(outcome.data, self.exchange.market.untold)
+        if any(f.kind is FaultKind.EMPTY for f in faults):
+            outcome.data = None
         self.exchange.request_passed()
         return outcome
 
@@ -166,6 +170,18 @@ class Processing(ABC):
         if outcome.standings and outcome.standings[0].refused:
             self.exchange.counts.refusals[outcome.standings[0].window.name] += 1
             raise errors.RateLimited(f"limit {outcome.standings[0].window.name} reached")
+
+
+def told(data: object, untold: set[str]) -> object:
+    """Rows of prices without those of contracts that are left out."""
+    if not untold:
+        return data
+    if isinstance(data, list):
+        return [row for row in data if told(row, untold) is not None]
+    if isinstance(data, dict) and isinstance(data.get("list"), list):
+        return {**data, "list": told(data["list"], untold)}
+    hidden = isinstance(data, dict) and not untold.isdisjoint((data.get("symbol"), data.get("instId")))
+    return None if hidden else data
 
 
 def named_error(name: str) -> errors.DomainError:

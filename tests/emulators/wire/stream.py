@@ -73,6 +73,8 @@ class Stream(ABC):
     def push(self, topic: Topic, message: object) -> None:
         """Send data of a topic, unless a fault interferes."""
         text = message if isinstance(message, str) else to_json(message)
+        if topic is Topic.TICKER and any(symbol in text for symbol in self.server.exchange.market.untold):
+            return
         faults = self.server.faults.take("stream", key=self.key_name, topic=topic)
         kinds = {fault.kind for fault in faults}
         for kind in kinds:

@@ -1,0 +1,59 @@
+"""Steps that the conformance cases are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from te_core.engine.supervisor import Running
+from te_core.model.order import OrderRequest, Side
+from te_core.model.position import MarginMode
+from te_core.testing.desk import Desk
+from te_core.testing.venue import Ability, Execution
+
+
+def needs(desk: Desk, ability: Ability) -> None:
+    """Skip the case where the venue cannot do that."""
+    if ability not in desk.venue.abilities:
+        pytest.skip(f"the venue cannot {ability.replace('_', ' ')}")
+
+
+def stopped(desk: Desk) -> bool:
+    """Tell whether the account has stopped until somebody acts."""
+    return desk.runner.health.status is Running.STOPPED
+
+
+async def hold(desk: Desk, symbol: str, depth: Decimal, leverage: int = 1) -> Decimal:
+    """Set a target and wait until it is confirmed; gives the quantity, which is what the target means."""
+    want = await desk.expected(symbol, depth, leverage)
+    desk.aim(symbol, depth, leverage)
+    await desk.settled(symbol)
+    assert await desk.venue.position(symbol) == want
+    return want
+
+
+def moves(executed: Sequence[Execution]) -> list[tuple[Decimal, bool]]:
+    """Give signed quantity and reduce-only of each order."""
+    return [(execution.side.sign * execution.quantity, execution.reduce_only) for execution in executed]
+
+
+def outcomes(desk: Desk) -> set[Any]:
+    """Give the states that the journaled intents ended in."""
+    return {record.state for record in desk.journal.intents(1000)}
+
+
+def bare_order(client_order_id: str, symbol: str, quantity: Decimal, price: Decimal) -> OrderRequest:
+    """Give a buy order that no engine would size."""
+    return OrderRequest(
+        client_order_id=client_order_id,
+        symbol=symbol,
+        side=Side.BUY,
+        quantity=quantity,
+        reduce_only=False,
+        leverage=1,
+        margin_mode=MarginMode.ISOLATED,
+        reference_price=price,
+    )

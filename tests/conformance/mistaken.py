@@ -1,0 +1,390 @@
+"""Accounts that are wrong in the ways that exchange plugins are, each built on paper, and a venue for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from loguru import logger
+
+from te_core.api import (
+    AccountContext,
+    AuthError,
+    ConfigError,
+    DuplicateClientOrderId,
+    Equity,
+    Instrument,
+    InsufficientMargin,
+    Known,
+    MarginMode,
+    NotReady,
+    OrderRejected,
+    OrderReport,
+    OrderRequest,
+    OrderStatus,
+    OutcomeUnknown,
+    Position,
+    RateLimited,
+    TradeEngineError,
+)
+from te_core.testing import virtual_clock
+from te_core.testing.faults import FaultyAccount
+from te_exchange_paper.account import PaperAccount
+from te_exchange_paper.testing import Line, PaperVenue
+
+ZERO = Decimal(0)
+Positions = Known[Mapping[str, Position]]
+
+
+class Mistaken(PaperVenue):
+    """A venue whose plugin has a fault: in the account itself, or in what it makes of the exchange's answers."""
+
+    def __init__(self, mistake: type[Any], folder: Path) -> None:
+        self.mistake = mistake
+        prices = {"BTCUSDT": "50000", "ETHUSDT": "2000", "DOGEUSDT": "0.125", "LTCUSDT": "80"}
+        super().__init__(
+            folder,
+            clock=virtual_clock.VirtualClock(),
+            log=logger,
+            market={symbol: Decimal(price) for symbol, price in prices.items()},
+            balance=100_000,
+            fee="0.0006",
+            instruments={
+                "BTCUSDT": {"minimum_notional": 200},
+                "DOGEUSDT": {"quantity_step": 100, "minimum_quantity": 100, "contract_size": 100},
+                "LTCUSDT": {"largest_market_quantity": 300},
+            },
+        )
+
+    def make_paper(self, context: AccountContext[Any]) -> PaperAccount:
+        made = self.mistake(context) if issubclass(self.mistake, PaperAccount) else PaperAccount(context)
+        assert isinstance(made, PaperAccount)
+        return made
+
+    def connect(self) -> FaultyAccount:
+        account = super().connect()
+        if issubclass(self.mistake, Line):
+            self.account = self.mistake(account.inner, self)
+        return self.account
+
+
+# -- what is read
+
+
+class ForgetsWhatItHoldsWhenIdle(PaperAccount):
+    """A cache that runs empty counts as flat."""
+
+    ordered_at = float("-inf")
+
+    async def place_order(self, order: OrderRequest) -> OrderReport:
+        self.ordered_at = self._context.clock.monotonic()
+        return await super().place_order(order)
+
+    async def positions(self) -> Positions:
+        idle = self._context.clock.monotonic() - self.ordered_at > 5
+        return replace(await super().positions(), value={}) if idle else await super().positions()
+
+
+class KeepsWhatIsGone(PaperAccount):
+    """A position that the exchange does not list any more is taken for unchanged."""
+
+    def __init__(self, context: AccountContext[Any]) -> None:
+        super().__init__(context)
+        self.seen: dict[str, Position] = {}
+
+    async def positions(self) -> Positions:
+        known = await super().positions()
+        self.seen |= {symbol: position for symbol, position in known.value.items() if position.quantity}
+        return replace(known, value={**known.value, **self.seen})
+
+
+class KeepsTheFirstSide(PaperAccount):
+    """The side of a position is looked at once."""
+
+    def __init__(self, context: AccountContext[Any]) -> None:
+        super().__init__(context)
+        self.short: dict[str, bool] = {}
+
+    async def positions(self) -> Positions:
+        known = await super().positions()
+        return replace(known, value={s: self._sided(s, p) for s, p in known.value.items()})
+
+    def _sided(self, symbol: str, position: Position) -> Position:
+        if not position.quantity:
+            return position
+        short = self.short.setdefault(symbol, position.quantity < 0)
+        return replace(position, quantity=-abs(position.quantity) if short else abs(position.quantity))
+
+
+class CountsItsOwnOrders(PaperAccount):
+    """Positions are what was ordered, not what the exchange says."""
+
+    async def positions(self) -> Positions:
+        known = await super().positions()
+        ours = [order for order in self.executed_orders() if order.client_order_id.startswith("7e")]
+        sums = {s: sum((o.side.sign * o.quantity for o in ours if o.symbol == s), ZERO) for s in known.value}
+        return replace(known, value={s: replace(p, quantity=sums[s]) for s, p in known.value.items()})
+
+
+class CountsInContracts(PaperAccount):
+    async def positions(self) -> Positions:
+        known = await super().positions()
+        sizes = await self.instruments(list(known.value))
+        value = {s: replace(p, quantity=p.quantity / sizes[s].contract_size) for s, p in known.value.items()}
+        return replace(known, value=value)
+
+
+class NeverLoses(PaperAccount):
+    """The wallet is the highest that was ever read."""
+
+    highest = ZERO
+
+    async def equity(self) -> Known[Equity]:
+        known = await super().equity()
+        self.highest = max(self.highest, known.value.wallet)
+        return replace(known, value=replace(known.value, wallet=self.highest))
+
+
+class TakesOneForAMissingPrice(PaperAccount):
+    async def prices(self, symbols: Sequence[str]) -> Known[Mapping[str, Decimal]]:
+        known = await super().prices(symbols)
+        return replace(known, value={symbol: known.value.get(symbol, Decimal(1)) for symbol in symbols})
+
+
+class TakesUnknownEquityForNone(Line):
+    async def equity(self) -> Known[Equity]:
+        try:
+            return await super().equity()
+        except NotReady:
+            return Known(value=Equity(wallet=ZERO, total=ZERO), as_of=self.venue.clock.now())
+
+
+class TakesUnknownPositionsForNone(Line):
+    async def positions(self) -> Positions:
+        try:
+            return await super().positions()
+        except NotReady:
+            return Known(value={}, as_of=self.venue.clock.now())
+
+
+# -- what is said of instruments
+
+
+class _Misdescribes(PaperAccount):
+    def wrong(self, instrument: Instrument) -> Instrument:
+        raise NotImplementedError
+
+    async def instruments(self, symbols: Sequence[str]) -> Mapping[str, Instrument]:
+        known = await super().instruments(symbols)
+        return {symbol: self.wrong(instrument) for symbol, instrument in known.items()}
+
+
+class OverstatesTheLargestOrder(_Misdescribes):
+    def wrong(self, instrument: Instrument) -> Instrument:
+        largest = instrument.largest_market_quantity
+        return replace(instrument, largest_market_quantity=largest and 3 * largest)
+
+
+class HidesMinimums(_Misdescribes):
+    def wrong(self, instrument: Instrument) -> Instrument:
+        return replace(instrument, minimum_notional=ZERO, minimum_quantity=ZERO)
+
+
+class UnderstatesTheStepOfContracts(_Misdescribes):
+    def wrong(self, instrument: Instrument) -> Instrument:
+        return replace(instrument, quantity_step=instrument.quantity_step / instrument.contract_size)
+
+
+# -- settings
+
+
+class NeverLowersTheLeverage(PaperAccount):
+    async def set_leverage(self, symbol: str, leverage: int, margin_mode: MarginMode) -> None:
+        highest = max(leverage, self._ledger.holding(symbol).leverage)
+        await super().set_leverage(symbol, highest, margin_mode)
+
+
+class KeepsItsMarginMode(PaperAccount):
+    async def set_margin_mode(self, symbol: str, margin_mode: MarginMode) -> None:
+        pass
+
+    async def set_leverage(self, symbol: str, leverage: int, margin_mode: MarginMode) -> None:
+        await super().set_leverage(symbol, leverage, MarginMode.ISOLATED)
+
+
+class OrdersWithoutItsLeverage(Line):
+    async def set_leverage(self, symbol: str, leverage: int, margin_mode: MarginMode) -> None:
+        with suppress(OrderRejected):
+            await super().set_leverage(symbol, leverage, margin_mode)
+
+
+# -- orders
+
+
+class TakesAnOrderForATarget(PaperAccount):
+    """An order is the position that is wished for, not what is added to it."""
+
+    async def place_order(self, order: OrderRequest) -> OrderReport:
+        held = self._ledger.holding(order.symbol).quantity * order.side.sign
+        if not order.reduce_only and held > 0:
+            order = replace(order, quantity=abs(order.quantity - held))
+        return await super().place_order(order)
+
+
+class ClosesShortsInsteadOfReducingThem(PaperAccount):
+    async def place_order(self, order: OrderRequest) -> OrderReport:
+        held = self._ledger.holding(order.symbol).quantity
+        if order.reduce_only and held < 0:
+            order = replace(order, quantity=-held)
+        return await super().place_order(order)
+
+
+class ForgetsReduceOnly(PaperAccount):
+    async def place_order(self, order: OrderRequest) -> OrderReport:
+        return await super().place_order(replace(order, reduce_only=False))
+
+
+class OpensWhatCannotBeReduced(PaperAccount):
+    """What is refused for reduce-only is sent again without it."""
+
+    async def place_order(self, order: OrderRequest) -> OrderReport:
+        try:
+            return await super().place_order(order)
+        except OrderRejected:
+            if not order.reduce_only:
+                raise
+            return await super().place_order(replace(order, reduce_only=False))
+
+
+class ClosesEverything(PaperAccount):
+    """The exchange's command that closes is used, and it closes the whole account."""
+
+    async def place_order(self, order: OrderRequest) -> OrderReport:
+        report = await super().place_order(order)
+        if order.reduce_only and not self._ledger.holding(order.symbol).quantity:
+            for symbol, position in (await self.positions()).value.items():
+                if position.quantity > 0:
+                    other = replace(order, symbol=symbol, quantity=position.quantity, client_order_id=symbol)
+                    await super().place_order(other)
+        return report
+
+
+class CutsOffWhatIsNoMultiple(PaperAccount):
+    async def place_order(self, order: OrderRequest) -> OrderReport:
+        (instrument,) = (await self.instruments([order.symbol])).values()
+        return await super().place_order(
+            replace(order, quantity=max(instrument.round_quantity(order.quantity), instrument.quantity_step))
+        )
+
+
+class ExecutesDuplicates(PaperAccount):
+    async def place_order(self, order: OrderRequest) -> OrderReport:
+        try:
+            return await super().place_order(order)
+        except DuplicateClientOrderId:
+            return await super().place_order(replace(order, client_order_id=order.client_order_id[::-1]))
+
+
+class SaysFilledForFilledInPart(Line):
+    async def place_order(self, order: OrderRequest) -> OrderReport:
+        report = await super().place_order(order)
+        return replace(report, status=OrderStatus.FILLED, filled=order.quantity)
+
+
+# -- looking orders up
+
+
+class FindsNothing(PaperAccount):
+    async def find_order(self, symbol: str, client_order_id: str) -> None:
+        return None
+
+
+class FindsAnything(PaperAccount):
+    async def find_order(self, symbol: str, client_order_id: str) -> OrderReport | None:
+        orders = self.executed_orders()
+        return await super().find_order(symbol, client_order_id) or (orders[-1].report() if orders else None)
+
+
+class KnowsItsOwnOrdersOnly(PaperAccount):
+    """Orders are looked up in what this connection has sent."""
+
+    def __init__(self, context: AccountContext[Any]) -> None:
+        super().__init__(context)
+        self.sent: set[str] = set()
+
+    async def place_order(self, order: OrderRequest) -> OrderReport:
+        self.sent.add(order.client_order_id)
+        return await super().place_order(order)
+
+    async def find_order(self, symbol: str, client_order_id: str) -> OrderReport | None:
+        return await super().find_order(symbol, client_order_id) if client_order_id in self.sent else None
+
+
+class WaitsForWhatWasNeverSent(KnowsItsOwnOrdersOnly):
+    """An order from before the restart that nobody knows is said to be under way."""
+
+    async def find_order(self, symbol: str, client_order_id: str) -> OrderReport | None:
+        found = await PaperAccount.find_order(self, symbol, client_order_id)
+        if found is None and not self.sent:
+            return OrderReport(client_order_id=client_order_id, status=OrderStatus.OPEN)
+        return found
+
+
+# -- errors
+
+
+class _Mistranslates(Line):
+    """Raises another error than the contract asks for, where ``code`` is in the right one's text."""
+
+    right: type[TradeEngineError]
+    code = ""
+    wrong: TradeEngineError
+
+    async def place_order(self, order: OrderRequest) -> OrderReport:
+        report: OrderReport = await self.translated(super().place_order(order))
+        return report
+
+    async def translated(self, call: Any) -> Any:
+        try:
+            return await call
+        except self.right as error:
+            raise (self.wrong if self.code in str(error) else error) from None
+
+
+class StopsForWantOfMargin(_Mistranslates):
+    right, wrong = InsufficientMargin, AuthError("no margin")
+
+
+class TakesALimitForARefusal(_Mistranslates):
+    right, wrong = RateLimited, OrderRejected("429")
+
+
+class TakesSilenceForARefusal(_Mistranslates):
+    right, wrong = OutcomeUnknown, OrderRejected("timeout")
+
+
+class StopsAtAHaltedSymbol(_Mistranslates):
+    right, code, wrong = OrderRejected, "halted", AuthError("halted")
+
+
+class TriesHedgeModeAgain(_Mistranslates):
+    right, code, wrong = AuthError, "hedge", OrderRejected("position side")
+
+
+class TriesABadKeyAgain(_Mistranslates):
+    right, code, wrong = AuthError, "key", NotReady("401")
+
+    async def open(self) -> None:
+        await self.translated(super().open())
+
+
+class DoesNotLookForHedgeMode(Line):
+    async def open(self) -> None:
+        with suppress(ConfigError):
+            await super().open()
+            return
+        await self.inner.open()

@@ -1,0 +1,123 @@
+"""The conformance suite fails accounts that are wrong in the ways that exchange plugins are, each by its own case.
+
+Every mistake meets every case. What fails beside its own case is named here: a mistake in something that other
+cases need on their way cannot leave those alone.
+"""
+
+from __future__ import annotations
+
+import inspect
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from te_core.clock import SystemClock
+from te_core.journal.journal import Journal
+from te_core.testing import virtual_clock
+from te_core.testing.conformance import ExchangeConformance
+from te_core.testing.desk import Desk
+from te_exchange_paper.account import PaperAccount
+from te_exchange_paper.plugin import CAPABILITIES
+from tests.conformance import mistaken as m
+
+LATER = "e14 e15 e16 e17 e21 e23 e26 e27"
+CLOSING = "e09 e10 e18 e19_precision e21 e26"
+MISTAKES: list[tuple[str, type[Any], str]] = [
+    ("e01_flat_to_long", m.ForgetsWhatItHoldsWhenIdle, LATER),  # whoever looks again after a while
+    ("e02_long_to_larger", m.TakesAnOrderForATarget, "e06 e09 e17 e23 e27"),  # whoever adds to a position
+    ("e03_reduce", m.ClosesShortsInsteadOfReducingThem, ""),
+    ("e04_close", m.KeepsWhatIsGone, CLOSING),  # whoever sees a position end
+    ("e05_flip", m.KeepsTheFirstSide, "e19_precision e21 e22"),  # whoever sees a position change its side
+    ("e06_leverage_change", m.NeverLowersTheLeverage, ""),
+    ("e07_margin_mode_change", m.KeepsItsMarginMode, ""),
+    ("e08_below_minimum", m.HidesMinimums, "e19_rules"),  # the exchange still has them
+    ("e09_chunks", m.OverstatesTheLargestOrder, ""),
+    ("e10_reduce_only_refused", m.OpensWhatCannotBeReduced, "e19_rules"),  # one of them is this refusal
+    ("e11_insufficient_margin", m.StopsForWantOfMargin, ""),
+    ("e12_rate_limit", m.TakesALimitForARefusal, ""),
+    ("e13_bad_key", m.TriesABadKeyAgain, ""),
+    ("e14_accepted_then_timed_out", m.TakesSilenceForARefusal, ""),
+    ("e15_duplicate_client_order_id", m.ExecutesDuplicates, ""),
+    ("e15_duplicate_client_order_id", m.FindsAnything, ""),
+    ("e16_restart_with_an_open_intent executed", m.KnowsItsOwnOrdersOnly, ""),
+    ("e16_restart_with_an_open_intent never sent", m.WaitsForWhatWasNeverSent, ""),
+    ("e17_manual_change", m.CountsItsOwnOrders, "e10 e18 e21"),  # whoever lets others change a position
+    ("e18_liquidation", m.NeverLoses, ""),
+    ("e19_precision_and_contract_size", m.CountsInContracts, ""),
+    ("e19_precision_and_contract_size", m.UnderstatesTheStepOfContracts, ""),
+    ("e19_rules_of_size_are_the_exchanges_own", m.CutsOffWhatIsNoMultiple, ""),
+    ("e20_hedge_mode_at_the_start", m.DoesNotLookForHedgeMode, ""),
+    ("e20_hedge_mode_while_it_runs", m.TriesHedgeModeAgain, ""),
+    ("e21_positions_of_others_are_left_alone", m.ClosesEverything, ""),
+    ("e22_a_halted_symbol_holds_up_no_other", m.StopsAtAHaltedSymbol, ""),
+    ("e23_partly_filled", m.SaysFilledForFilledInPart, ""),
+    ("e24_a_symbol_without_a_price_waits", m.TakesOneForAMissingPrice, ""),
+    ("e25_leverage_refused", m.OrdersWithoutItsLeverage, ""),
+    ("e26_unknown_equity_is_not_none", m.TakesUnknownEquityForNone, ""),
+    ("e27_unknown_positions_are_not_flat", m.TakesUnknownPositionsForNone, ""),
+]
+"""A case, a mistake that it is there for, and the cases beside it that cannot be passed with that mistake."""
+
+
+def cases() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Every case: its name here, its method, and its arguments beside the desk."""
+    for method, _ in inspect.getmembers(ExchangeConformance, inspect.iscoroutinefunction):
+        name = method.removeprefix("test_")
+        if name.startswith("e16"):
+            yield f"{name} executed", method, {"executed": True}
+            yield f"{name} never sent", method, {"executed": False}
+        else:
+            yield name, method, {}
+
+
+CASES = {name: (method, arguments) for name, method, arguments in cases()}
+HEDGING = replace(CAPABILITIES, hedge_mode=True)
+
+
+@pytest.fixture(scope="session")
+def blank(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty journal: making it anew is most of what a case costs here."""
+    file = tmp_path_factory.mktemp("blank") / "journal.sqlite3"
+    Journal.open(file, clock=SystemClock(), new_id=lambda: "conformance", inline=True).close()
+    return file
+
+
+def failing(account: type[Any], folder: Path, blank: Path) -> dict[str, str]:
+    """The cases that this account fails, and how."""
+    failed = {}
+    for number, (name, (method, arguments)) in enumerate(CASES.items()):
+        place = folder / str(number)
+        place.mkdir()
+        shutil.copy(blank, place / blank.name)
+        desk = Desk(place, m.Mistaken(account, place / "venue"), HEDGING, patience=15)
+        try:
+            virtual_clock.run(getattr(ExchangeConformance(), method)(desk, **arguments))
+        except (Exception, pytest.fail.Exception) as error:  # noqa: BLE001 - however it fails
+            failed[name] = f"{type(error).__name__}: {error}"
+    return failed
+
+
+def test_without_a_mistake_every_case_passes(tmp_path: Path, blank: Path) -> None:
+    assert failing(PaperAccount, tmp_path, blank) == {}
+
+
+def test_every_case_has_a_mistake() -> None:
+    assert dict.fromkeys(case for case, _, _ in MISTAKES).keys() == CASES.keys()
+
+
+@pytest.mark.parametrize(
+    ("case", "mistake", "also"), MISTAKES, ids=lambda part: getattr(part, "__name__", None)
+)
+def test_a_mistake_fails_its_case_alone(
+    case: str, mistake: type[Any], also: str, tmp_path: Path, blank: Path
+) -> None:
+    found = failing(mistake, tmp_path, blank)
+    others = {name for name in CASES if any(name.startswith(start) for start in also.split())}
+    assert found.keys() == {case} | (found.keys() & others), found
+    assert {name.partition(" ")[0] for name in others} <= {name.partition(" ")[0] for name in found}, (
+        "too many named"
+    )

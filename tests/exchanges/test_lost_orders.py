@@ -1,0 +1,28 @@
+"""An order that is not found after ``settle_after`` was lost for good: no exchange takes it any more by then."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from te_core.api import NotReady
+from te_exchange_ccxt.connection import SKEW_ADJUSTED
+from tests.emulators.accounts import connected, order
+from tests.emulators.venues import running
+from tests.exchanges.trading import PLUGINS, spec_of
+
+pytestmark = pytest.mark.real_clock
+
+
+@pytest.mark.parametrize("exchange", PLUGINS)
+async def test_an_order_as_old_as_that_is_refused(exchange: str, tmp_path: Path) -> None:
+    """Even if our clock is ahead by as much as is not adjusted to."""
+    spec = spec_of(exchange)
+    async with running(exchange) as server, connected(spec, server, tmp_path) as account:
+        age = spec.capabilities.settle_after.total_seconds() * 1000 - SKEW_ADJUSTED
+        account._venue.adjust_clock(age)
+        with pytest.raises(NotReady, match="clock"):
+            await account.place_order(order("0.01"))
+        assert server.exchange.counts.requests["order"] == 1
+        assert server.exchange.accounts["main"].orders == {}
