@@ -72,7 +72,7 @@ def _reads(snapshot: Snapshot, missing: Unknown | None) -> Iterator[Finding]:
         yield Finding(
             severity=OK if total > 0 else WARNING,
             check="equity",
-            text=f"wallet {snapshot.equity.value.wallet:f}, total {total:f}",
+            text=f"wallet {snapshot.equity.value.wallet:.2f}, total {total:.2f}",
             remedy="" if total > 0 else "move funds to this account",
         )
 
