@@ -154,6 +154,15 @@ class Desk:
             f"waited {self.patience} s for {what}: {self.runner.health}, {reasons}, {self.worker.trouble()}"
         )
 
+    async def fallen(self, wallet: Decimal) -> Decimal:
+        """Wait until the wallet is told to be below that; gives what it is then."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.patience):
+                while (now := (await self.account.equity()).value.wallet) >= wallet:
+                    await asyncio.sleep(0.05)
+                return now
+        raise AssertionError(f"waited {self.patience} s for the wallet to fall below {wallet}")
+
     async def quiet(self) -> None:
         """Let several resyncs pass."""
         await asyncio.sleep(self.calm)

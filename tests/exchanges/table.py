@@ -109,6 +109,7 @@ def capability_table() -> str:
     rows: dict[str, Callable[[Capabilities], str]] = {
         "an order is found by its client order id": lambda c: yes(c.order_lookup),
         "a repeated client order id is refused": lambda c: yes(c.duplicate_ids_refused),
+        "has a hedge mode that has to be refused": lambda c: yes(c.hedge_mode),
         "leverage and margin mode travel in the order": lambda c: yes(c.leverage_in_order),
         "tells of changes by itself": lambda c: yes(c.private_stream),
         "margin modes": lambda c: ", ".join(sorted(c.margin_modes)),

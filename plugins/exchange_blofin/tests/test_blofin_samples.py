@@ -28,10 +28,11 @@ D = Decimal
 @asynccontextmanager
 async def answering(*names: str) -> AsyncIterator[Blofin]:
     """A venue to which BloFin answers the samples of those names, one after the other; the contracts are known."""
+    # Read first: it skips where the samples are absent, and nothing is open yet.
+    answers = [response("blofin", name) for name in ("instruments (BTC", *names)]
     venue = Blofin(BlofinOptions.model_validate({"api_key": "K", "secret": "S", "passphrase": "P"}))
     base: Any = await exchange_class("blofin")
     client = connect(venue, base)
-    answers = [response("blofin", name) for name in ("instruments (BTC", *names)]
 
     async def fetch(url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
         text = json.dumps(answers.pop(0))

@@ -17,7 +17,7 @@ from te_exchange_bybit.venue import Bybit
 from te_exchange_ccxt.client import connect, disconnect
 from te_exchange_ccxt.library import exchange_class
 from te_exchange_ccxt.symbols import Symbols
-from tests.emulators.samples import response
+from tests.emulators.samples import entries, response
 
 pytestmark = pytest.mark.real_clock
 
@@ -32,10 +32,11 @@ def sample(name: str) -> Any:
 @asynccontextmanager
 async def answered(*names: str) -> AsyncIterator[tuple[Bybit, Symbols]]:
     """Give a venue whose requests are answered with these samples in turn; the instruments are listed."""
+    # Read first: it skips where the samples are absent, and nothing is open yet.
+    answers = [sample(INSTRUMENTS), {"retCode": 0, "result": {"list": []}}, *map(sample, names)]
     venue = Bybit(BybitOptions.model_validate({"api_key": "K", "secret": "S"}))
     base: Any = await exchange_class("bybit")
     exchange = connect(venue, base)
-    answers = [sample(INSTRUMENTS), {"retCode": 0, "result": {"list": []}}, *map(sample, names)]
 
     async def fetch(*request: Any, **more: Any) -> Any:
         return exchange.on_json_response(json.dumps(answers.pop(0)))
@@ -57,6 +58,73 @@ async def test_instruments() -> None:
         assert (btc.quantity_step, btc.minimum_notional, btc.price_tick) == (D("0.001"), D(5), D("0.1"))
         assert (btc.largest_market_quantity, btc.largest_leverage) == (D("119"), 100)
         assert doge.quantity_step == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "btc"),
+    [
+        ("instruments.linear BTCUSDT (newer", (D("0.001"), D("0.1"), D(500))),
+        ("instruments.linear BTC+ETH", (D("0.001"), D("0.5"), D(50))),
+    ],
+)
+async def test_other_forms_of_the_instruments(name: str, btc: tuple[Decimal, ...]) -> None:
+    async with answered() as (venue, _):
+        row = sample(name)["result"]["list"][0] | {"deliveryTime": "0"}  # one fixture says it is dated
+        venue.exchange.fetch = _answers(
+            venue, {"retCode": 0, "result": {"category": "linear", "list": [row]}}
+        )
+        (found,) = await venue.fetch_markets()
+        instrument = venue.instrument("BTCUSDT", found)
+        assert (instrument.quantity_step, instrument.price_tick, instrument.largest_market_quantity) == btc
+        assert (instrument.minimum_notional, instrument.largest_leverage) == (5, 100)
+
+
+def _answers(venue: Bybit, *answers: Any) -> Any:
+    left = [*answers, {"retCode": 0, "result": {"list": []}}]
+
+    async def fetch(*request: Any, **more: Any) -> Any:
+        return venue.exchange.on_json_response(json.dumps(left.pop(0)))
+
+    return fetch
+
+
+async def test_a_wallet_of_other_coins_is_worth_nothing_here() -> None:
+    (answer,) = (entry["response"] for entry in entries("bybit") if entry["name"] == "balance UTA")
+    async with answered() as (venue, _):
+        venue.exchange.fetch = _answers(venue, answer)
+        equity = await venue.fetch_equity()
+        assert (equity.wallet, equity.total, equity.free) == (0, 0, 0)
+
+
+async def test_several_positions_of_either_side() -> None:
+    async with answered("positions BTC/ETH/SOL") as (venue, symbols):
+        rows = {row["symbol"]: row for row in await venue.fetch_positions()}
+        held = {
+            name: venue.position(name, rows[f"{name[:3]}/USDT:USDT"], symbols.market(name) or {})
+            for name in ("BTCUSDT", "ETHUSDT")
+        }
+        btc, eth = held["BTCUSDT"], held["ETHUSDT"]
+        assert (btc.quantity, btc.leverage, btc.liquidation_price) == (D("0.5"), 10, 45000)
+        assert (eth.quantity, eth.entry_price, eth.unrealised_pnl) == (-5, 3000, 250)
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "reason"),
+    [
+        ("order realtime (documented)", OrderStatus.OPEN, ""),
+        ("order realtime", OrderStatus.OPEN, ""),
+        ("order history (documented)", OrderStatus.CANCELLED, "EC_PostOnlyWillTakeLiquidity"),
+    ],
+)
+async def test_orders_that_were_not_filled(name: str, status: OrderStatus, reason: str) -> None:
+    async with answered() as (venue, symbols):
+        (answer,) = (entry["response"] for entry in entries("bybit") if entry["name"] == name)
+        venue.exchange.fetch = _answers(venue, answer)
+        market = symbols.market("ETHUSDT") or {}
+        row = await venue.find_order("any", market)
+        assert row is not None
+        report = venue.report("any", row, market)
+        assert (report.status, report.filled, report.reason) == (status, 0, reason)
 
 
 async def test_equity_is_the_coins_own_row() -> None:
@@ -164,6 +232,22 @@ async def test_a_pushed_order() -> None:
         assert (report.status, report.filled) == (OrderStatus.FILLED, D("0.1"))
 
 
+async def test_a_pushed_short_position_and_pushed_orders_that_are_not_ours() -> None:
+    async with answered() as (venue, symbols):
+        ((_, (row,)),) = venue.pushed(sample("ws position push short"))
+        position = venue.position("ETHUSDT", row, symbols.market("ETHUSDT") or {})
+        assert (position.quantity, position.leverage, position.unrealised_pnl) == (
+            D("-0.01"),
+            30,
+            D("-0.00255"),
+        )
+        ((_, (row,)),) = venue.pushed(sample("ws order push"))
+        report = venue.report("client-1", row, symbols.market("BTCUSDT") or {})
+        assert (report.status, report.filled, report.reason) == (OrderStatus.CANCELLED, 0, "CancelByUser")
+        option = [entry["response"] for entry in entries("bybit") if entry["name"] == "ws order push"][-1]
+        assert venue.pushed(option) == [("orders", [])], "an option's"
+
+
 async def test_a_pushed_ticker_and_a_pushed_balance() -> None:
     async with answered() as (venue, _):
         ((kind, ticker),) = venue.pushed(sample("ws ticker push"))
@@ -174,7 +258,10 @@ async def test_a_pushed_ticker_and_a_pushed_balance() -> None:
 
 async def test_acknowledgements_of_the_stream_are_no_pushes() -> None:
     async with answered() as (venue, _):
-        for name in ("ws auth success", "ws subscribe ack", "ws subscribe failure"):
+        for name in (
+            *("ws auth success", "ws auth failure", "ws subscribe ack", "ws subscribe failure"),
+            "ws trade order response",
+        ):
             assert venue.pushed(sample(name)) == ()
 
 

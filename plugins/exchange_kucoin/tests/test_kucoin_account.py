@@ -342,6 +342,7 @@ async def test_recorded_contracts_of_2023(open_desk: Any) -> None:
 
 
 RECORDED_ORDERS = {
+    "order by id": (OrderStatus.OPEN, Decimal(0), None),
     "order by clientOid": (OrderStatus.OPEN, Decimal(0), None),
     "filled market reduceOnly order": (OrderStatus.FILLED, Decimal("0.1"), Decimal("74.7")),
 }
@@ -350,7 +351,9 @@ RECORDED_ORDERS = {
 @pytest.mark.parametrize("name", RECORDED_ORDERS)
 async def test_recorded_orders(open_desk: Any, name: str) -> None:
     status, filled, average = RECORDED_ORDERS[name]
-    symbol = {"XRPUSDTM": "XRPUSDT", "LTCUSDTM": "LTCUSDT"}[_recorded(name)["data"]["symbol"]]
+    symbol = {"XBTUSDTM": "BTCUSDT", "XRPUSDTM": "XRPUSDT", "LTCUSDTM": "LTCUSDT"}[
+        _recorded(name)["data"]["symbol"]
+    ]
     async with open_desk() as desk:
         await desk.account.place_order(desk.order())
         serve(desk.kucoin, {"/api/v1/orders/byClientOid": name})

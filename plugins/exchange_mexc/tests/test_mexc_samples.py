@@ -27,9 +27,9 @@ OLDER, NEWER = "contract detail BTC", "contract detail, current"
 @asynccontextmanager
 async def answering(*names: str) -> AsyncIterator[Mexc]:
     """A venue to which MEXC answers the samples of those names, one after the other; the contracts are known."""
+    answers = [response("mexc", name) for name in (OLDER, *names)]  # perhaps skips: nothing is open yet
     venue = Mexc(MexcOptions.model_validate({"api_key": "K", "secret": "S"}))
     client = connect(venue, await exchange_class("mexc"))
-    answers = [response("mexc", name) for name in (OLDER, *names)]
 
     async def fetch(*request: Any, **more: Any) -> Any:
         return client.on_json_response(json.dumps(answers.pop(0)))

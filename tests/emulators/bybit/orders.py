@@ -32,6 +32,15 @@ def routes(server: BybitServer) -> list[Route]:
     def cancellation(call: Call) -> object:
         return cancel(server, call, call.json)
 
+    def cancel_all(call: Call) -> object:
+        """Of one symbol, or of everything that pays in a settle coin."""
+        category(call.json)
+        found = call.account.orders_open(str(call.json["symbol"]) if call.json.get("symbol") else None)
+        for order in found:
+            server.exchange.cancel(call.account, order)
+        ids = [{"orderId": o.order_id, "orderLinkId": o.request.client_id or ""} for o in found]
+        return {"list": ids, "success": "1"}
+
     def realtime(call: Call) -> object:
         """Open orders; asked for one by id, it is found for a while after it finished too."""
         parameters = call.parameters
@@ -51,6 +60,9 @@ def routes(server: BybitServer) -> list[Route]:
         Route(method="POST", path="/v5/order/create", kind="order", handler=create, permission="trade"),
         Route(
             method="POST", path="/v5/order/cancel", kind="cancel", handler=cancellation, permission="trade"
+        ),
+        Route(
+            method="POST", path="/v5/order/cancel-all", kind="cancel", handler=cancel_all, permission="trade"
         ),
         Route(method="GET", path="/v5/order/realtime", kind="lookup", handler=realtime),
         Route(method="GET", path="/v5/order/history", kind="lookup", handler=history),

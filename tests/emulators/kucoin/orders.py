@@ -67,6 +67,7 @@ def routes(server: KucoinServer) -> list[Route]:
         ("GET", "/api/v1/recentDoneOrders", "lookup", recent, "read"),
         ("DELETE", "/api/v1/orders/client-order/{client_oid}", "cancel", cancel_by_client_id, "trade"),
         ("DELETE", "/api/v1/orders/{order_id}", "cancel", cancel, "trade"),
+        ("DELETE", "/api/v1/orders", "cancel", cancel_all, "trade"),
         ("DELETE", "/api/v3/orders", "cancel", cancel_all, "trade"),
     ]
     return [

@@ -235,6 +235,11 @@ async def test_orders_are_found_by_their_client_id_for_a_while_and_in_the_histor
         assert await links("/v5/order/history", orderStatus="Cancelled") == ["open"]
         for link in ("open", "done", "never"):
             assert (await client.post("/v5/order/cancel", **BTC, orderLinkId=link)).code == 110001
+        for link in ("first", "second"):
+            await client.buy(link, orderType="Limit", price="30000")
+        cancelled = await client.post("/v5/order/cancel-all", category="linear", settleCoin="USDT")
+        assert [row["orderLinkId"] for row in cancelled.json["result"]["list"]] == ["first", "second"]
+        assert await links("/v5/order/realtime") == []
 
 
 # --- shapes -----------------------------------------------------------------------------------------------------

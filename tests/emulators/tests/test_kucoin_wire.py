@@ -208,6 +208,12 @@ async def test_resting_orders_are_listed_found_and_cancelled() -> None:
             assert (await kucoin.ask("DELETE", path)).code == "100004"
         done = (await kucoin.ask("GET", "/api/v1/recentDoneOrders")).data
         assert [(row["id"], row["cancelExist"]) for row in done] == [(order_id, True)]
+        for version in (1, 3):
+            order_id = (await kucoin.order(clientOid=f"again{version}", type="limit", price="82000")).data[
+                "orderId"
+            ]
+            gone = await kucoin.ask("DELETE", f"/api/v{version}/orders?symbol={BTC}")
+            assert gone.data == {"cancelledOrderIds": [order_id]}
 
 
 @pytest.mark.parametrize("null", [False, True])
