@@ -1,4 +1,4 @@
-"""ccxt's class for BloFin, mended: nonces, refusals that it does not see, new connections at once."""
+"""ccxt's class for BloFin, mended: nonces, and refusals that it does not see."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ import json
 from collections.abc import Mapping
 from functools import cache
 from hashlib import sha256
-from time import monotonic
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 from uuid import uuid4
 
 from te_core.api import AuthError
@@ -18,9 +16,6 @@ if TYPE_CHECKING:
     Base = Any
 else:
     Base = object
-
-_next_connection: dict[str, float] = {}
-"""By host: an address may open one connection per second, whichever account it is for."""
 
 
 class Mended(Base):  # type: ignore[misc]  # it is mixed into ccxt's class, which is known at run time only
@@ -56,15 +51,6 @@ class Mended(Base):  # type: ignore[misc]  # it is mixed into ccxt's class, whic
     def parse_order_status(self, status: Any) -> Any:
         """Know what a market order ends as that was filled in part."""
         return super().parse_order_status("canceled" if status == "partially_canceled" else status)
-
-    def ws_dial_delay(self, url: str) -> float:
-        """Wait for this address's turn before a new connection."""
-        delay = float(super().ws_dial_delay(url))
-        if url not in self.clients:
-            now, host = monotonic(), urlsplit(url).netloc
-            at = max(now + delay, _next_connection.get(host, 0.0))
-            _next_connection[host], delay = at + 1.5, at - now
-        return delay
 
 
 @cache

@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 
-from te_core.api import Finding, Severity
-from te_exchange_ccxt.base import Row
+from te_core.api import Finding
+from te_exchange_ccxt.base import Row, key_findings, told
 
 
-def look(config: Row, key: Row, *, mode: str | None, broker: str | None) -> Iterator[Finding]:
+def look(config: Row, key: Row, *, mode: str | None, broker: str | None) -> Sequence[Finding]:
     """Tell account type, permissions and addresses. Whether a key may move funds, BloFin does not tell."""
-
-    def told(check: str, text: str, fine: object, remedy: str, bad: Severity = Severity.WARNING) -> Finding:
-        severity = Severity.OK if fine else bad
-        return Finding(severity=severity, check=check, text=text, remedy="" if fine else remedy)
-
-    level, trades = str(config.get("accountLevel")), str(key.get("readOnly")) == "0"
-    text = (
-        f"futures, {mode} margin, one-way"
-        if level == "0"
-        else f"a unified account (level {level}), never tried"
-    )
-    yield told(
-        "account", text, level == "0", "watch its first orders, or use a sub-account that is not unified"
-    )
-    text = f"it may trade, with broker id {broker!r}" if trades else "it is read-only"
-    remedy = "make a key with the permission TRADE, without TRANSFER and withdrawals"
-    yield told("key", text, trades, remedy, Severity.ERROR)
-    text = (
-        "bound to addresses"
-        if key.get("ips")
-        else "it works from any address, and such keys expire after 90 days"
-    )
-    yield told("key", text, key.get("ips"), "bind it to this machine's address")
+    level = str(config.get("accountLevel"))
+    account = f"futures, {mode} margin, one-way, orders with broker id {broker!r}"
+    return [
+        told(
+            "account",
+            account if level == "0" else f"a unified account (level {level}), never tried",
+            fine=level == "0",
+            remedy="watch its first orders, or use a sub-account that is not unified",
+        ),
+        *key_findings(
+            trades=str(key.get("readOnly")) == "0",
+            make="make a key with the permission TRADE, without TRANSFER and withdrawals",
+            withdraws=False,
+            bound=key.get("ips"),
+            free="works from any address, and such keys expire after 90 days",
+            bind="bind it to this machine's address",
+        ),
+    ]

@@ -35,6 +35,7 @@ class Blofin(Venue):
     troubles: ClassVar[Mapping[str, Trouble]] = TROUBLES
     code_keys: ClassVar[Sequence[str]] = ("code",)
     streamed: ClassVar[frozenset[str]] = frozenset({"positions", "orders", "balance", "tickers"})
+    dial_pause: ClassVar[float] = 1.5
     windows: ClassVar[Sequence[Window]] = (
         Window("minute", 500, 60.0, per_address=True),
         Window("five minutes", 1500, 300.0, per_address=True),
@@ -79,7 +80,7 @@ class Blofin(Venue):
     async def findings(self) -> Sequence[Finding]:
         """Look at the key and the account."""
         config = content(await self.exchange.private_get_account_config(), dict)
-        return [*look(config, await self._key(), mode=self._account_mode, broker=self._broker)]
+        return look(config, await self._key(), mode=self._account_mode, broker=self._broker)
 
     async def clock_skew(self) -> float | None:
         """Compare with the time of a price: no endpoint tells the time."""

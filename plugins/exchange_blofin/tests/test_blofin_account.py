@@ -169,13 +169,15 @@ class TestKey:
     async def test_what_the_doctor_is_told(self, at_blofin: Any) -> None:
         async with at_blofin() as desk, desk.account() as account:
             told = {found.text: found.severity for found in await account.diagnose()}
-            assert told["futures, cross margin, one-way"] is Severity.OK
-            assert told["it may trade, with broker id ''"] is Severity.OK
-            assert told["it works from any address, and such keys expire after 90 days"] is Severity.WARNING
+            assert told["futures, cross margin, one-way, orders with broker id ''"] is Severity.OK
+            assert told["may trade contracts"] is Severity.OK
+            assert told["works from any address, and such keys expire after 90 days"] is Severity.WARNING
             key = desk.exchange.keys["K"][0]
             key.allowed_ips, key.permissions = frozenset({"127.0.0.1"}), frozenset({"read"})
             found = [finding for finding in await account.diagnose() if finding.check == "key"]
-            assert [finding.severity for finding in found] == [Severity.ERROR, Severity.OK]
+            assert [finding.severity for finding in found] == [Severity.ERROR], (
+                "bound to an address, and it cannot trade"
+            )
             assert "TRADE" in found[0].remedy
 
 

@@ -2,45 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 
-from te_core.api import Finding, Severity
-from te_exchange_ccxt.base import Row, dig
+from te_core.api import Finding
+from te_exchange_ccxt.base import Row, dig, key_findings, told
 
 
-def look_at_account(info: Row) -> Iterator[Finding]:
+def look_at_account(info: Row) -> Finding:
     """Tell account type and margin mode. https://bybit-exchange.github.io/docs/v5/account/account-info"""
     mode = str(info.get("marginMode"))
-    usable = mode in ("ISOLATED_MARGIN", "REGULAR_MARGIN")
-    yield Finding(
-        severity=Severity.OK if usable else Severity.WARNING,
-        check="account",
-        text=f"unified, {mode.lower().replace('_', ' ')}, one-way",
-        remedy="" if usable else "choose isolated or cross margin at the exchange",
+    return told(
+        "account",
+        f"unified, {mode.lower().replace('_', ' ')}, one-way",
+        fine=mode in ("ISOLATED_MARGIN", "REGULAR_MARGIN"),
+        remedy="choose isolated or cross margin at the exchange",
     )
 
 
-def look_at_key(key: Row) -> Iterator[Finding]:
+def look_at_key(key: Row) -> Sequence[Finding]:
     """Tell permissions, addresses and age. https://bybit-exchange.github.io/docs/v5/user/apikey-info"""
     allowed = dig(key, "permissions") or {}
-    trades = str(key.get("readOnly")) == "0" and "Order" in (allowed.get("ContractTrade") or ())
-    yield Finding(
-        severity=Severity.OK if trades else Severity.ERROR,
-        check="key",
-        text="may trade contracts" if trades else "may not trade contracts",
-        remedy="" if trades else "make a key with read-write access and Contract: Orders and Positions",
+    return key_findings(
+        trades=str(key.get("readOnly")) == "0" and "Order" in (allowed.get("ContractTrade") or ()),
+        make="make a key with read-write access and Contract: Orders and Positions",
+        withdraws="Withdraw" in (allowed.get("Wallet") or ()),
+        bound=list(key.get("ips") or ()) not in ([], ["*"]),
+        free=f"works from any address, and expires in {key.get('deadlineDay', '?')} days",
+        bind="bind it to this machine's address: such keys do not expire",
     )
-    if "Withdraw" in (allowed.get("Wallet") or ()):
-        yield Finding(
-            severity=Severity.WARNING,
-            check="key",
-            text="may withdraw funds, which the engine never needs",
-            remedy="make a key without the Withdrawal permission",
-        )
-    if list(key.get("ips") or ()) in ([], ["*"]):
-        yield Finding(
-            severity=Severity.WARNING,
-            check="key",
-            text=f"works from any address, and expires in {key.get('deadlineDay', '?')} days",
-            remedy="bind it to this machine's address: such keys do not expire",
-        )

@@ -87,7 +87,7 @@ class Bybit(Venue):
         """Look at the key and the account."""
         info = dig(await self.exchange.private_get_v5_account_info(), "result") or {}
         key = dig(await self.exchange.private_get_v5_user_query_api(), "result") or {}
-        return [*look_at_account(info), *look_at_key(key)]
+        return [look_at_account(info), *look_at_key(key)]
 
     async def _position_rows(self, which: dict[str, str]) -> list[Row]:
         """Read positions page by page; almost always there is one."""

@@ -76,7 +76,7 @@ async def test_other_forms_of_the_instruments(name: str, btc: tuple[Decimal, ...
         (found,) = await venue.fetch_markets()
         instrument = venue.instrument("BTCUSDT", found)
         assert (instrument.quantity_step, instrument.price_tick, instrument.largest_market_quantity) == btc
-        assert (instrument.minimum_notional, instrument.largest_leverage) == (5, 100)
+        assert (instrument.minimum_notional, instrument.largest_leverage) == (D(5), 100)
 
 
 def _answers(venue: Bybit, *answers: Any) -> Any:
@@ -93,7 +93,7 @@ async def test_a_wallet_of_other_coins_is_worth_nothing_here() -> None:
     async with answered() as (venue, _):
         venue.exchange.fetch = _answers(venue, answer)
         equity = await venue.fetch_equity()
-        assert (equity.wallet, equity.total, equity.free) == (0, 0, 0)
+        assert {equity.wallet, equity.total, equity.free} == {D(0)}
 
 
 async def test_several_positions_of_either_side() -> None:
@@ -104,8 +104,8 @@ async def test_several_positions_of_either_side() -> None:
             for name in ("BTCUSDT", "ETHUSDT")
         }
         btc, eth = held["BTCUSDT"], held["ETHUSDT"]
-        assert (btc.quantity, btc.leverage, btc.liquidation_price) == (D("0.5"), 10, 45000)
-        assert (eth.quantity, eth.entry_price, eth.unrealised_pnl) == (-5, 3000, 250)
+        assert (btc.quantity, btc.leverage, btc.liquidation_price) == (D("0.5"), D(10), D(45000))
+        assert (eth.quantity, eth.entry_price, eth.unrealised_pnl) == (D(-5), D(3000), D(250))
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ async def test_orders_that_were_not_filled(name: str, status: OrderStatus, reaso
         row = await venue.find_order("any", market)
         assert row is not None
         report = venue.report("any", row, market)
-        assert (report.status, report.filled, report.reason) == (status, 0, reason)
+        assert (report.status, report.filled, report.reason) == (status, D(0), reason)
 
 
 async def test_equity_is_the_coins_own_row() -> None:
@@ -238,12 +238,12 @@ async def test_a_pushed_short_position_and_pushed_orders_that_are_not_ours() -> 
         position = venue.position("ETHUSDT", row, symbols.market("ETHUSDT") or {})
         assert (position.quantity, position.leverage, position.unrealised_pnl) == (
             D("-0.01"),
-            30,
+            D(30),
             D("-0.00255"),
         )
         ((_, (row,)),) = venue.pushed(sample("ws order push"))
         report = venue.report("client-1", row, symbols.market("BTCUSDT") or {})
-        assert (report.status, report.filled, report.reason) == (OrderStatus.CANCELLED, 0, "CancelByUser")
+        assert (report.status, report.filled, report.reason) == (OrderStatus.CANCELLED, D(0), "CancelByUser")
         option = [entry["response"] for entry in entries("bybit") if entry["name"] == "ws order push"][-1]
         assert venue.pushed(option) == [("orders", [])], "an option's"
 

@@ -2,6 +2,7 @@
 
 from te_exchange_ccxt.account import CcxtAccount, account_factory
 from te_exchange_ccxt.budget import Spending, Window
+from te_exchange_ccxt.looks import key_findings, told
 from te_exchange_ccxt.options import CcxtOptions
 from te_exchange_ccxt.trouble import Fate, Trouble
 from te_exchange_ccxt.venue import Venue
@@ -20,5 +21,7 @@ __all__ = [
     "account_factory",
     "dig",
     "first",
+    "key_findings",
     "number",
+    "told",
 ]

@@ -7,6 +7,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache, partial
 from json import loads
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
@@ -21,6 +22,8 @@ KEEP_ALIVE = 75.0
 PING_STREAM = 5000
 """Milliseconds between two pings of a stream: the age of a silent stream's state is at most about this."""
 TIMEOUT = 10_000
+NEXT_CONNECTION: dict[str, float] = {}
+"""By host: when the next connection may be opened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,7 @@ class Wiring(Base):  # type: ignore[misc]  # it is mixed into ccxt's classes, wh
     purse: Purse | None = None
     spending: Callable[[str, str], Mapping[str, int]]
     ear: Ear | None = None
+    dial_pause = 0.0
 
     def on_json_response(self, text: str) -> Any:
         """Keep fractions as they stand: a float would round what has more than 15 digits."""
@@ -88,6 +92,15 @@ class Wiring(Base):  # type: ignore[misc]  # it is mixed into ccxt's classes, wh
         lowered = {str(name).lower(): str(value) for name, value in (headers or {}).items()}
         last_answer.set(Answer(code, lowered, body or ""))
         return super().handle_errors(code, reason, url, method, headers, body, *rest)
+
+    def ws_dial_delay(self, url: str) -> float:
+        """Wait for this machine's turn before a new connection, where the exchange counts them."""
+        delay = float(super().ws_dial_delay(url))
+        if self.dial_pause and url not in self.clients:
+            now, host = monotonic(), urlsplit(url).netloc
+            at = max(now + delay, NEXT_CONNECTION.get(host, 0.0))
+            NEXT_CONNECTION[host], delay = at + self.dial_pause, at - now
+        return delay
 
     def client(self, url: str) -> Any:
         """Listen in on what ccxt resolves: between two awaits of ``watch_*`` it would drop pushes."""
@@ -151,6 +164,7 @@ def connect(venue: Venue, base: Any) -> Any:
     exchange.timeout_on_exit = 0
     exchange.streaming = {**exchange.streaming, "keepAlive": PING_STREAM}
     exchange.spending = venue.spending
+    exchange.dial_pause = venue.dial_pause
     venue.exchange = exchange
     if venue.options.test is not None:
         venue.to_test_host()

@@ -46,7 +46,8 @@ class Venue:
     ``exchange_id``: ccxt's id. ``troubles``: the exchange's own codes; one that is missing goes by ccxt's class.
     ``code_keys``: where in the answer's JSON the code stands, the first that is found counts. ``windows``: request
     limits (see ``spending``). ``streamed``: what can be followed, of "positions", "orders", "balance", "tickers".
-    ``poll``: seconds between reads of positions where only they cannot be followed.
+    ``poll``: seconds between reads of positions where only they cannot be followed. ``dial_pause``: seconds between
+    two new WebSocket connections of this machine, whichever account they are for.
     """
 
     exchange_id: str = ""
@@ -55,6 +56,7 @@ class Venue:
     windows: ClassVar[Sequence[Window]] = (Window("requests", 300, 60.0),)
     streamed: ClassVar[frozenset[str]] = frozenset()
     poll: ClassVar[float] = 3.0
+    dial_pause: ClassVar[float] = 0.0
 
     def __init__(self, options: CcxtOptions) -> None:
         self.options = options
