@@ -57,6 +57,14 @@ class Ledger:
         bound = self._sum(lambda holding: holding.margin)
         return self.wallet - bound + self._sum(lambda holding: holding.unrealised, MarginMode.CROSS)
 
+    @property
+    def unbound(self) -> Decimal:
+        """What an increase may leave below zero neither of: free margin, and what isolated margins leave of the wallet.
+
+        Profit of cross positions is free margin for cross positions only: it is not in the wallet yet.
+        """
+        return min(self.free, self._shared)
+
     def traded(
         self, *, symbol: str, quantity: Decimal, price: Decimal, mark: Decimal, fee_rate: Decimal
     ) -> tuple[Ledger, Fill]:
@@ -74,8 +82,8 @@ class Ledger:
         fee = money(abs(quantity) * price * fee_rate)
         held = self._with(replace(after, mark=mark if after.quantity else ZERO))
         paid = replace(held, wallet=held.wallet + realised - fee)
-        if opening and paid.free < 0:
-            missing = f"{-paid.free:f} more than the {max(self.free, ZERO):f} that are free"
+        if opening and paid.unbound < 0:
+            missing = f"{-paid.unbound:f} more than the {max(self.unbound, ZERO):f} that are free"
             raise InsufficientMargin(
                 f"{symbol}: margin and fee would take {missing}", code="insufficient_margin"
             )
@@ -96,10 +104,10 @@ class Ledger:
             )
         margin = money(abs(before.cost) / leverage)
         after = self._with(replace(before, leverage=leverage, margin_mode=margin_mode, margin=margin))
-        if margin > before.margin and after.free < 0:
+        if margin > before.margin and after.unbound < 0:
             raise InsufficientMargin(
                 f"{symbol}: leverage {leverage} takes {margin - before.margin:f} more margin, "
-                f"{max(self.free, ZERO):f} are free",
+                f"{max(self.unbound, ZERO):f} are free",
                 code="insufficient_margin",
             )
         after.require_safe(symbol, maintenance)

@@ -193,6 +193,21 @@ def traded(ledger: Ledger, symbol: str, quantity: int, price: int) -> Ledger:
     )[0]
 
 
+def test_profit_of_cross_positions_is_no_margin_of_isolated_ones() -> None:
+    """It is not in the wallet yet: whoever took it for margin would be given money when it is gone."""
+    crossed = flat_ledger().levered("BTCUSDT", 10, MarginMode.CROSS, MAINTENANCE)
+    rich = traded(crossed, "BTCUSDT", 1, 5_000).marked({"BTCUSDT": Decimal(50_000)})
+    assert rich.free == 10_000 - 500 + 45_000
+    with pytest.raises(InsufficientMargin):
+        traded(rich, "ETHUSDT", 11, 1_000)
+    isolated = traded(rich.levered("ETHUSDT", 2, MarginMode.ISOLATED, MAINTENANCE), "ETHUSDT", 11, 1_000)
+    with pytest.raises(InsufficientMargin):
+        isolated.levered("ETHUSDT", 1, MarginMode.ISOLATED, MAINTENANCE)
+    assert traded(isolated, "BTCUSDT", 1, 50_000).holding("BTCUSDT").quantity == 2, (
+        "cross positions may use it"
+    )
+
+
 def test_entry_price_is_the_average_of_what_was_bought_and_stays_when_reduced() -> None:
     ledger = traded(traded(flat_ledger(), "ETHUSDT", 1, 1_000), "ETHUSDT", 3, 2_000)
     assert ledger.holding("ETHUSDT").entry_price == 1_750
