@@ -238,12 +238,11 @@ class ExchangeConformance(ProtectionCases):
         async with desk:
             symbol = desk.venue.symbols[0]
             want = await desk.expected(symbol, FIFTH, 1)
-            desk.account.inject(
-                "place_order", Fault(silence=2 * desk.calm) if executed else Fault(delay=2 * desk.calm)
-            )
+            hung = 2 * self.patience
+            desk.account.inject("place_order", Fault(silence=hung) if executed else Fault(delay=hung))
             desk.aim(symbol, FIFTH, 1)
-            await desk.quiet()
-            assert len(await desk.venue.executed()) == executed
+            await desk.until(lambda: desk.account.calls["place_order"] == 1, "the order")
+            await desk.holds(symbol, want * executed)
             await desk.crash()
             desk.start()
             assert desk.state(symbol).open, "the journal knows of the order"
@@ -262,11 +261,15 @@ class ExchangeConformance(ProtectionCases):
             want = await hold(desk, symbol, FIFTH)
             by_hand = (await desk.instruments())[symbol].round_quantity(want * HALF)
             for change in (by_hand, -by_hand, -want - by_hand):
+                desk.events.clear()
                 await desk.venue.trade(symbol, change)
-                await desk.quiet()
+                await desk.until(lambda: bool(desk.events), "the change to be seen")
+                await desk.holds(symbol, want)
                 await desk.settled(symbol)
-                assert await desk.venue.position(symbol) == want
-            assert [event.kind for event in desk.events] == ["drift"] * 3
+                assert [event.kind for event in desk.events] == ["drift"]
+            await desk.quiet()
+            assert await desk.venue.position(symbol) == want
+            assert len(desk.events) == 1
 
     async def test_e18_liquidation(self, desk: Desk) -> None:
         needs(desk, Ability.LIQUIDATE)
@@ -276,6 +279,7 @@ class ExchangeConformance(ProtectionCases):
             await hold(desk, symbol, FIFTH, 5)
             before = (await desk.account.equity()).value
             await desk.venue.liquidate(symbol)
+            await desk.until(lambda: bool(desk.events), "the liquidation to be seen")
             await desk.quiet()
             assert await desk.venue.position(symbol) == 0
             assert await desk.fallen(before.wallet) >= 0

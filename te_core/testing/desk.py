@@ -154,6 +154,16 @@ class Desk:
             f"waited {self.patience} s for {what}: {self.runner.health}, {reasons}, {self.worker.trouble()}"
         )
 
+    async def holds(self, symbol: str, quantity: Decimal) -> None:
+        """Wait until the venue truly holds that."""
+        held = None
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.patience):
+                while (held := await self.venue.position(symbol)) != quantity:
+                    await asyncio.sleep(0.05)
+                return
+        raise AssertionError(f"waited {self.patience} s for {quantity} {symbol}, there is {held}")
+
     async def fallen(self, wallet: Decimal) -> Decimal:
         """Wait until the wallet is told to be below that; gives what it is then."""
         with suppress(TimeoutError):
