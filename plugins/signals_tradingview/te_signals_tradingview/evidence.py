@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from decimal import Decimal
 
 from te_core.api import Signal
 from te_signals_tradingview.message import Message
@@ -39,23 +38,25 @@ def by_event_id(new: Message, old: Signal) -> int:
     return (int(new.event_id) > int(event_id)) - (int(new.event_id) < int(event_id))
 
 
-def by_position(new: Message, old: Signal, before: Decimal | None) -> int:
+def by_position(new: Message, old: Signal, before: Stance | None, *, single: bool) -> int:
     """Compare the position that each started from with the one that the other ended with.
 
-    Where both orders fit (long to flat, flat to long), the new one is first if it starts from the state before both.
+    The new one is the earlier if it leads from the state before both to where the old one started; that takes an old
+    one without a counterpart (``single``). Where it fits behind the old one too, as with long to flat and flat to long,
+    it is the earlier unless the old one starts from the state before both as well.
     """
     came_from, started = new.came_from, Stance.recall(old.detail.get("from"))
     held = Stance.recall(old.detail.get("position"))
     if came_from is None or held is None:
         return 0
     follows = came_from.matches(held)
-    leads = started is not None and started.matches(new.stance)
+    leads = single and started is not None and started.matches(new.stance)
+    leads = leads and (before is None or came_from.matches(before))
     if follows != leads:
         return 1 if follows else -1
     if not follows or started is None:
         return 0
-    side = None if before is None else (before > 0) - (before < 0)
-    return -1 if came_from.side == side != started.side else 1
+    return 1 if before is None or started.matches(before) else -1
 
 
 def by_time(new: Message, old: Signal) -> int:

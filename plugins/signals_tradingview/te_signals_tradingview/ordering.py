@@ -16,6 +16,7 @@ from typing import Any
 from te_core.api import Signal
 from te_signals_tradingview.evidence import by_event_id, by_position, by_sequence, by_time, same_moment
 from te_signals_tradingview.message import Message
+from te_signals_tradingview.position import Stance
 
 RESENDS = timedelta(seconds=30)
 """TradingView sends a message that got a 5xx again for the last time some 15 to 25 s after the first try."""
@@ -66,7 +67,7 @@ def place(
     if new.closes and latest.depth * new.closes < 0:
         return Placement(current=False, rule="other_side")
     current, rule = _decide(new, latest, arrived is None or arrived is latest, windows)
-    return Placement(current=current, rule=rule, memory={"before": f"{latest.depth:f}"} if current else {})
+    return Placement(current=current, rule=rule, memory=_memory(latest) if current else {})
 
 
 def _decide(new: Message, latest: Signal, single: bool, windows: Windows) -> tuple[bool, str]:
@@ -83,13 +84,15 @@ def _decide(new: Message, latest: Signal, single: bool, windows: Windows) -> tup
     if order:
         return order > 0, "event_id"
     if new.came_from is not None:
-        order = by_position(new, latest, before)
+        order = by_position(new, latest, _stance_before(latest, before), single=single)
         if order > 0 or (order < 0 and new.received_at - latest.received_at <= RESENDS):
             return order > 0, "previous_position"
     order = by_time(new, latest)
     if order:
         return order > 0, "time"
-    return _by_state(latest, before) if pair else (True, "arrival")
+    # Two alerts that say where they started, and do not fit together, have others between them: they are no pair.
+    stated = new.came_from is not None and "from" in latest.detail
+    return _by_state(latest, before) if pair and not stated else (True, "arrival")
 
 
 def _by_state(latest: Signal, before: Decimal | None) -> tuple[bool, str]:
@@ -107,6 +110,18 @@ def _before(latest: Signal) -> Decimal | None:
     """Give the depth that was in force before the latest signal; None where nobody knows."""
     kept = latest.detail.get("before")
     return None if kept is None else Decimal(kept)
+
+
+def _stance_before(latest: Signal, before: Decimal | None) -> Stance | None:
+    """Give the strategy's own position before the latest signal, or what the depth says of it."""
+    stated = Stance.recall(latest.detail.get("was"))
+    return stated if stated is not None or before is None else Stance((before > 0) - (before < 0))
+
+
+def _memory(latest: Signal) -> dict[str, Any]:
+    """What the next alert will need to know of the one that is now taken over from."""
+    stated = latest.detail.get("position")
+    return {"before": f"{latest.depth:f}", **({} if stated is None else {"was": stated})}
 
 
 def _within(new: Message, latest: Signal, window: timedelta) -> bool:

@@ -243,6 +243,94 @@ async def test_a_previous_position_of_long_ago_does_not_put_an_alert_back(make_d
     assert tape.depth == 0
 
 
+async def test_what_was_reopened_can_be_closed_by_an_order_like_the_first(make_desk: MakeDesk) -> None:
+    close, reopen = stated("flat", "0", "short", "1"), stated("short", "1", "flat", "0")
+    tape = Tape(make_desk)
+    await tape.send(-3600, reopen)
+    await tape.send(0, reopen)
+    await tape.send(0.1, close)
+    assert tape.depth == Decimal("-0.1")
+    await tape.send(2, close)
+    assert tape.depth == 0
+
+
+steps = st.lists(
+    st.tuples(
+        st.sampled_from([("long", 1), ("long", 2), ("short", 1), ("short", 3), ("flat", 0)]),
+        st.sampled_from([0.01, 0.6, 3.0, 20.0, 60.0]),
+        st.booleans(),
+    ),
+    max_size=10,
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(steps=steps, restart=st.booleans())
+def test_neighbours_that_swap_places_end_where_the_strategy_is(
+    make_desk: MakeDesk, steps: list[Any], restart: bool
+) -> None:
+    """A strategy whose alerts carry its position before and after; any two neighbours may overtake each other."""
+
+    async def play() -> None:
+        held: tuple[str, int] = ("flat", 0)
+        alerts: list[tuple[float, Fields, bool]] = [(0.0, stated("flat", "0", "flat", "0"), False)]
+        for position, pause, overtaken in steps:
+            if position != held:
+                said = stated(position[0], str(position[1]), held[0], f"{held[1]}.0")
+                alerts.append((alerts[-1][0] + pause, said, overtaken))
+                held = position
+        tape = Tape(make_desk)
+        number = 1
+        await tape.send(-3600, alerts[0][1])
+        while number < len(alerts):
+            pair = alerts[number : number + 2]
+            if len(pair) == 2 and pair[0][2] and pair[1][0] - pair[0][0] < 25:
+                pair = [(pair[1][0], pair[1][1], False), (pair[1][0] + 0.005, pair[0][1], False)]
+            else:
+                pair = pair[:1]
+            for at, said, _ in pair:
+                await tape.send(at, said, restart=restart)
+            number += len(pair)
+        sign = {"long": 1, "short": -1, "flat": 0}[held[0]]
+        assert tape.depth == sign * held[1] * Decimal("0.1")
+
+    virtual_clock.run(play())
+
+
+turns = st.lists(
+    st.tuples(
+        st.sampled_from(["turn round", "leave", "enter"]), st.booleans(), st.sampled_from([0.0, 0.007, 4.9])
+    ),
+    max_size=8,
+)
+
+
+@settings(deadline=None, max_examples=150)
+@given(turns=turns, restart=st.booleans())
+def test_alerts_that_say_nothing_but_their_position_end_right_too(
+    make_desk: MakeDesk, turns: list[Any], restart: bool
+) -> None:
+    """A strategy that turns round by two alerts in either order, leaves, and enters; its turns are 6 s apart."""
+
+    async def play() -> None:
+        tape, at, held = Tape(make_desk), 0.0, LONG
+        await tape.send(-3600, held)
+        for what, swapped, apart in turns:
+            at += 6 + apart
+            if what == "leave" or held is FLAT:
+                held = FLAT if what == "leave" else LONG
+                await tape.send(at, held, restart=restart)
+            elif what == "turn round":
+                held = SHORT if held is LONG else LONG
+                pair = (held, FLAT) if swapped else (FLAT, held)
+                await tape.send(at, pair[0])
+                await tape.send(at + apart, pair[1], restart=restart)
+                at += apart
+            assert tape.depth == {id(LONG): Decimal("0.3"), id(SHORT): Decimal("-0.5"), id(FLAT): 0}[id(held)]
+
+    virtual_clock.run(play())
+
+
 # -- redeliveries
 
 said = st.sampled_from([LONG, SHORT, MORE, FLAT, FLAT])
