@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from functools import lru_cache
 
 from te_core.api import SignalRejected
 
 _NUMBER = re.compile(r"[+-]?(?:\d{1,100}(?:\.\d{0,100})?|\.\d{1,100})(?:[eE][+-]?\d{1,2})?", re.ASCII)
 
 
+_SHORT = 64
+
+
 def to_number(text: str) -> Decimal | None:
     """Read a finite decimal number (``-14.08``, ``.5``, ``1e-7``); None for anything else."""
+    return _known(text) if len(text) <= _SHORT else _read(text)
+
+
+def _read(text: str) -> Decimal | None:
     return Decimal(text) if _NUMBER.fullmatch(text) else None
+
+
+_known = lru_cache(maxsize=512)(_read)
+"""Sizes, leverages and the last sequence come again and again."""
 
 
 def number(text: str, field: str) -> Decimal:

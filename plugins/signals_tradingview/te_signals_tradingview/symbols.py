@@ -15,6 +15,9 @@ from te_core.api import ConfigError, SignalRejected
 from te_signals_tradingview.number import quoted
 
 _PERPETUAL = ".P"
+_REMEMBERED = 1_000
+"""Spellings; an alert sends the same one every time."""
+
 _DELAYED = ("_DL", "_DLY")
 _LINEAR = re.compile(r"(?!1M|10{3,})[A-Z0-9]{1,20}(?<!1000)USD[TC]")
 
@@ -33,6 +36,7 @@ class SymbolMap:
         """Raise ``ConfigError`` where two lines differ only in case and say different things."""
         self._source = source
         self._mapping: dict[str, str] = {}
+        self._resolved: dict[str, str] = {}
         for spelling, symbol in mapping.items():
             key = spelling.strip().upper()
             if self._mapping.setdefault(key, symbol) != symbol:
@@ -47,9 +51,14 @@ class SymbolMap:
 
         Raises ``SignalRejected`` with the line to add.
         """
+        symbol = self._resolved.get(spelling)
+        if symbol is not None:
+            return symbol
         for candidate in _candidates(spelling):
             symbol = self._mapping.get(candidate)
             if symbol is not None:
+                if len(self._resolved) < _REMEMBERED:
+                    self._resolved[spelling] = symbol
                 return symbol
         raise SignalRejected(f"{quoted(spelling)} is not mapped", field=field, hint=self._line(spelling))
 
