@@ -10,6 +10,9 @@ from typing import Any, Self
 from te_signals_tradingview.number import to_number
 
 SIDES = {"long": 1, "short": -1, "flat": 0}
+_DUST = Decimal("1e-9")
+"""TradingView adds sizes up as binary fractions: 0.30000000000000004 is 0.3."""
+
 NAMES = {side: name for name, side in SIDES.items()}
 
 
@@ -43,7 +46,9 @@ class Stance:
         """Tell whether both may be one position: one side, and one size where both state it. Numbers are numbers."""
         if self.side != other.side:
             return False
-        return self.side == 0 or self.size is None or other.size is None or self.size == other.size
+        if self.side == 0 or self.size is None or other.size is None:
+            return True
+        return abs(self.size - other.size) <= _DUST * max(self.size, other.size)
 
     def __str__(self) -> str:
         return NAMES[self.side] if self.size is None else f"{NAMES[self.side]} {self.size:f}"

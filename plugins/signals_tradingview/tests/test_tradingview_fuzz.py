@@ -71,6 +71,9 @@ values = st.recursive(
 FIELDS = (
     "symbol ticker direction action size leverage price order_price signal_seq event_id token time timenow"
 )
+FIELDS += (
+    " market_position prev_market_position prev_market_position_size max_lag sentiment code strategy_info"
+)
 names = st.sampled_from(FIELDS.split())
 messages = st.dictionaries(names | st.text(max_size=8), values, max_size=12)
 spelt = messages.map(json.dumps) | messages.map(lambda message: json.dumps(message, ensure_ascii=False))

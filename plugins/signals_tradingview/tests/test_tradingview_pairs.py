@@ -225,6 +225,12 @@ async def test_sizes_tell_the_order_of_additions(make_desk: MakeDesk) -> None:
     assert tape.depth == Decimal("0.3")
 
 
+async def test_sizes_that_differ_by_dust_are_one_size(make_desk: MakeDesk) -> None:
+    tape = Tape(make_desk)
+    await tape.send(0, stated("long", "0.30000000000000004", "long", "0.2"))
+    assert await tape.send(60, stated("flat", "0", "long", "0.3")) == "previous_position"
+
+
 async def test_out_of_flat_and_back_is_told_by_what_was_held_before_both(make_desk: MakeDesk) -> None:
     """Long to flat and flat to long fit together both ways round."""
     close, reopen = stated("flat", "0", "long", "1"), stated("long", "1", "flat", "0")
