@@ -14,6 +14,9 @@ from te_core.cli.failure import Failure
 from te_core.cli.output import print_json
 from te_core.cli.place import Place
 
+_SHOWN = 10
+"""Contributors that are printed; ``--json`` has all."""
+
 
 def explain(
     context: typer.Context,
@@ -40,7 +43,7 @@ def explain(
         print_json(found)
         return
     for name, explanation in found["accounts"].items():
-        typer.echo("\n".join(_lines(name, explanation)) + "\n")
+        typer.echo("\n".join(_lines(name, explanation, found["signals"])) + "\n")
 
 
 def _explanation(place: Place, symbol: str) -> Any:
@@ -52,19 +55,35 @@ def _explanation(place: Place, symbol: str) -> Any:
         return offline_explanation(place, symbol)
 
 
-def _lines(name: str, found: Any) -> Iterator[str]:
+def _lines(name: str, found: Any, signals: Any) -> Iterator[str]:
     yield f"{name} {found['symbol']}: revision {found['revision']}, {found['reason']}, {found['created_at']}"
     for term in found["terms"]:
         said = f"  signal {term['source']}: weight {term['weight']} x depth {term['depth']} = {term['share']}"
         if term["leverage"]:
             said += f", leverage {term['leverage']}"
         yield said + (f" ({term['note']})" if term["note"] else "")
+        yield from _contributors(signals.get(term["source"], {}), term)
     total = sum((Decimal(term["share"]) for term in found["terms"]), Decimal(0))
     origin = "their sum" if total == Decimal(found["depth"]) else found["reason"]
     yield f"  depth {found['depth']} ({origin}), leverage {found['leverage']}, {found['margin_mode']} margin"
     yield from _sizing(found["sizing"])
     confirmed = found["confirmed"]
     yield f"  confirmed {confirmed['quantity']} at {confirmed['at']}" if confirmed else "  not confirmed yet"
+
+
+def _contributors(signal: Any, term: Any) -> Iterator[str]:
+    """Say who made a depth, where the source tells."""
+    parts = signal.get("contributors", [])
+    if not parts:
+        return
+    as_of = "" if signal["time"] == term["time"] else f", as of {signal['time']}"
+    yield f"    made by {len(parts) + signal['further_contributors']}{as_of}:"
+    for part in parts[:_SHOWN]:
+        more = ", ".join(f"{key} {value}" for key, value in part.items() if key not in {"name", "part"})
+        yield f"      {part.get('part', '?'):>12}  {part.get('name', '?')}" + (f"  ({more})" if more else "")
+    further = len(parts) - len(parts[:_SHOWN]) + signal["further_contributors"]
+    if further:
+        yield f"      and {further} more (--json shows what the signal keeps)"
 
 
 def _sizing(sizing: Any) -> Iterator[str]:

@@ -13,7 +13,7 @@ from te_core.cli.place import Place
 from te_core.journal.journal import Journal
 from te_core.journal.memory import Memory
 from te_core.journal.reader import JournalReader
-from te_core.reporting.explain import explain, show_signal, text
+from te_core.reporting.explain import explain, explain_signals, show_signal, text
 from te_core.settings.loading import load_settings
 from te_core.settings.schema import Settings
 
@@ -97,7 +97,8 @@ def _account(settings: Settings, name: str, memory: Memory) -> dict[str, Any]:
 def offline_explanation(place: Place, symbol: str) -> dict[str, Any]:
     """Explain the targets in force from the journal."""
     with opened_journal(place) as (_, journal):
-        books = journal.memory().books
+        memory = journal.memory()
+    books = memory.books
     found = {
         account: explain(book.target, book.goal, book.confirmation)
         for (account, name), book in books.items()
@@ -106,4 +107,5 @@ def offline_explanation(place: Place, symbol: str) -> dict[str, Any]:
     if not found:
         known = ", ".join(dict.fromkeys(name for _, name in books)) or "none"
         raise Failure(f"no account has a target for {symbol} (known: {known})")
-    return {"symbol": symbol, "accounts": found}
+    signals = {signal.source: signal for signal in memory.signals if signal.symbol == symbol}
+    return {"symbol": symbol, "signals": explain_signals(signals), "accounts": found}

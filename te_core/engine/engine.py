@@ -38,7 +38,7 @@ from te_core.model.signal import QuarantinedInput
 from te_core.model.target import Blend
 from te_core.plugins.registry import Registry
 from te_core.reporting.doctor import examine_all
-from te_core.reporting.explain import explain
+from te_core.reporting.explain import explain, explain_signals
 from te_core.reporting.notifying import Notifiers
 from te_core.reporting.state import engine_state, plan_state
 from te_core.settings.resolution import Resolved
@@ -358,7 +358,7 @@ class Engine:
         }
         if not found:
             raise KeyError(symbol)
-        return {"symbol": symbol, "accounts": found}
+        return {"symbol": symbol, "signals": explain_signals(self.intake.in_force(symbol)), "accounts": found}
 
     def report(self, source: str) -> dict[str, Any]:
         """Return what a source reports at length. Raises ``KeyError`` when no such source is running."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -80,4 +81,21 @@ def show_signal(signal: Signal) -> dict[str, Any]:
         "sequence": signal.sequence,
         "rule": signal.rule,
         "note": str(signal.detail.get("note", "")),
+    }
+
+
+def explain_signals(signals: Mapping[str, Signal]) -> dict[str, Any]:
+    """Show what each source says now, and who made it where the source tells (``contributors`` in the detail)."""
+    return {source: {**show_signal(signal), **_made_by(signal)} for source, signal in signals.items()}
+
+
+def _made_by(signal: Signal) -> dict[str, Any]:
+    """Take what a plugin wrote for what it is: anything may stand there."""
+    found = signal.detail.get("contributors")
+    if not isinstance(found, list | tuple):
+        return {}
+    further = signal.detail.get("further_contributors")
+    return {
+        "contributors": [dict(part) for part in found if isinstance(part, Mapping)],
+        "further_contributors": further if isinstance(further, int) else 0,
     }

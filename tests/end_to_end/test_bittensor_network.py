@@ -160,7 +160,7 @@ async def test_a_miner_that_closes_moves_four_accounts_with_the_next_fetch(tmp_p
         assert len(world.accounts) == 4
         assert world.held() == {world.expected("0.6", first.depth)}
         maker = first.detail["contributors"][0]
-        world.network.close(maker["miner"], maker["asset"])
+        world.network.close(maker["name"], maker["asset"])
         await asyncio.sleep(16)
         assert abs(world.signal().depth - first.depth) > D("0.001")
         assert world.signal().detail["cause"] == "miners acted"

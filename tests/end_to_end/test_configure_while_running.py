@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import fcntl
+import json
 import os
 import pty
 import re
@@ -18,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from tests.end_to_end.engine_process import PATIENCE, TE, EngineProcess
+from tests.end_to_end.engine_process import PATIENCE, TE, EngineProcess, te
 from tests.end_to_end.home import PLAIN, Home
 
 LOOSE = {"min_trades": 3, "min_profitable_rate": 0.2, "max_drawdown_threshold": -1.0}
@@ -114,6 +115,38 @@ def source(engine: EngineProcess) -> Any:
     return engine.state()["sources"]["sn8"]
 
 
+def look_at_the_miners(home: Home) -> None:
+    """Ask the running engine who is behind a depth, in both ways that it can be asked."""
+    found = json.loads(te(home, "bittensor", "miners", "--json").stdout)
+    ranking = {entry["miner"]: entry for entry in found["ranking"]}
+    assert len(ranking) == found["ranked"] > 5
+    assert set(found["ranking"][0]["terms"]) == {
+        "drawdown",
+        "sharpe",
+        "total_return",
+        "profitable_rate",
+        "trades",
+        "consistency",
+    }
+    for entry in ranking.values():
+        assert sum(map(float, entry["terms"].values())) == pytest.approx(float(entry["score"]), rel=1e-4)
+    assert sum(float(entry["weight"]) for entry in ranking.values()) == pytest.approx(1, rel=1e-3)
+    printed = te(home, "bittensor", "miners", "--limit", "3").stdout
+    assert found["ranking"][2]["miner"] in printed
+    assert found["ranking"][3]["miner"] not in printed
+    assert f"and {len(ranking) - 3} more" in printed
+
+    signal = json.loads(te(home, "explain", "BTCUSDT", "--json").stdout)["signals"]["sn8"]
+    parts = signal["contributors"]
+    assert parts
+    assert {part["name"] for part in parts} <= set(ranking)
+    if not signal["further_contributors"]:
+        assert sum(float(part["part"]) for part in parts) == pytest.approx(float(signal["depth"]), abs=1e-4)
+    told = te(home, "explain", "BTCUSDT").stdout
+    assert f"made by {len(parts) + signal['further_contributors']}" in told
+    assert parts[0]["name"] in told
+
+
 def test_a_parameter_that_is_changed_at_a_terminal_is_followed_without_a_restart(
     tmp_path: Path, validator: str, start: Callable[[Home], EngineProcess]
 ) -> None:
@@ -125,6 +158,7 @@ def test_a_parameter_that_is_changed_at_a_terminal_is_followed_without_a_restart
         "symbols": {"BTCUSD": "BTCUSDT", "BTCUSDC": "BTCUSDT", "ETHUSD": "ETHUSDT"},
         "scoring": LOOSE,
     }
+    tree["symbols"]["BTCUSDT"]["weights"]["sn8"] = 0.2
     home = Home(tmp_path / "home", tree)
     home.write_secrets('[sources.tradingview]\ntoken = "end-to-end-token-of-tradingview"\n')
     home.secrets.write_text(home.secrets.read_text() + '[sources.sn8]\napi_key = "wrong"\n')
@@ -135,6 +169,8 @@ def test_a_parameter_that_is_changed_at_a_terminal_is_followed_without_a_restart
     assert terminal.end() == 0, terminal.shown
     assert "the running engine takes it up" in terminal.shown
     engine.wait(lambda: source(engine)["counters"].get("ranked", 0) > 0)
+
+    look_at_the_miners(home)
 
     terminal = Terminal(home, "configure", "sn8")
     answered(terminal, scoring__min_trades="100000")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from te_core.api import SignalSourceSpec, hookimpl
+from te_core.api import CommandContext, CommandSpec, SignalSourceSpec, hookimpl
 from te_signals_bittensor.options import BittensorOptions
 from te_signals_bittensor.source import BittensorSource
+
+if TYPE_CHECKING:
+    from typer import Typer
 
 
 @hookimpl
@@ -19,3 +22,15 @@ def te_signal_sources() -> Iterable[SignalSourceSpec[Any]]:
         factory=BittensorSource,
         summary="positions of Bittensor subnet 8 miners, fetched and scored",
     )
+
+
+@hookimpl
+def te_commands() -> Iterable[CommandSpec]:
+    """Offer ``te bittensor``."""
+    yield CommandSpec(name="bittensor", build=_commands, summary="look at the miners behind the depths")
+
+
+def _commands(context: CommandContext) -> Typer:
+    from te_signals_bittensor.commands import commands  # late: the running engine needs no command line
+
+    return commands(context)

@@ -20,6 +20,7 @@ from te_signals_bittensor.guard import Accepted, Guard
 from te_signals_bittensor.network import Network
 from te_signals_bittensor.options import BittensorOptions
 from te_signals_bittensor.payload import PayloadReader
+from te_signals_bittensor.report import report_of
 from te_signals_bittensor.strategy import find_strategy
 from te_signals_bittensor.trouble import Trouble
 from te_signals_bittensor.unpacking import UnusablePayload
@@ -85,10 +86,21 @@ class BittensorSource(SignalSource):
             shown["ranked"] = len(self._evaluation.ranked)
             shown.update({f"left_out_{kind}": n for kind, n in self._evaluation.left_out.items()})
         if self._trouble.kind:
-            shown["trouble"] = f"{self._trouble.kind}: {self._trouble.reason}"
+            shown["warning"] = f"upstream is {self._trouble.kind}: {self._trouble.reason}"
         if self._feed is not None:
             shown.update(self._feed.status())
         return shown
+
+    def report(self) -> Mapping[str, Any]:
+        """Return the ranking at length, and what is wrong now."""
+        wrong = (
+            {"trouble": f"upstream is {self._trouble.kind}: {self._trouble.reason}"}
+            if self._trouble.kind
+            else {}
+        )
+        if self._evaluation is None or self._moment is None:
+            return wrong
+        return {**report_of(self._evaluation, self._moment, self._options.strategy), **wrong}
 
     async def run(self) -> None:
         """Fetch for ever; the feed, where there is one, asks for a fetch or brings news between two."""

@@ -67,10 +67,10 @@ def _contributions(opinion: Opinion, limit: int) -> Mapping[str, Any]:
 
 def _contribution(part: Contribution) -> dict[str, str]:
     return {
-        "miner": part.hotkey,
-        "asset": part.asset,
+        "name": part.hotkey,
+        "part": f"{part.weight * part.share:.6g}",
         "weight": f"{part.weight:.6g}",
         "share": f"{part.share:.6g}",
-        "part": f"{part.weight * part.share:.6g}",
+        "asset": part.asset,
         "price": f"{part.price:.10g}",
     }

@@ -38,8 +38,8 @@ def network(miners: int = 60, seed: int = 3) -> MadeNetwork:
 def counting_holder(desk: Any, made: MadeNetwork) -> tuple[str, str]:
     """Give a miner that the last signal on BTCUSDT names first, and the asset it holds."""
     first = desk.recorder.current["BTCUSDT"].detail["contributors"][0]
-    assert first["miner"] in made.miners
-    return first["miner"], first["asset"]
+    assert first["name"] in made.miners
+    return first["name"], first["asset"]
 
 
 async def test_the_worked_example_by_parity(desk: MakeDesk) -> None:
@@ -49,7 +49,7 @@ async def test_the_worked_example_by_parity(desk: MakeDesk) -> None:
     signal = d.recorder.current["BTCUSDT"]
     assert round(signal.depth, 5) == D("0.33333")
     assert d.recorder.current["ETHUSDT"].depth == 0
-    assert [part["miner"] for part in signal.detail["contributors"]] == [hotkey(3), hotkey(1), hotkey(2)]
+    assert [part["name"] for part in signal.detail["contributors"]] == [hotkey(3), hotkey(1), hotkey(2)]
     assert signal.price == 100
 
 
@@ -75,7 +75,7 @@ async def test_a_miner_that_closes_moves_the_depth_with_the_next_fetch(desk: Mak
     signal = d.recorder.current["BTCUSDT"]
     assert signal.depth != before
     assert signal.detail["cause"] == "miners acted"
-    assert name not in {part["miner"] for part in signal.detail["contributors"] if part["asset"] == asset}
+    assert name not in {part["name"] for part in signal.detail["contributors"] if part["asset"] == asset}
 
 
 async def test_ranks_that_move_a_little_do_not_trade(desk: MakeDesk) -> None:
@@ -102,7 +102,7 @@ async def test_silence_is_said_once_and_backed_off_from(desk: MakeDesk, lines: l
     assert len([line for line in lines if "silent" in line]) == 1
     assert 30 <= len(d.upstream.asked_at) <= 36
     assert d.recorder.published == []
-    assert d.source.status()["trouble"] == "silent: HTTP 503 busy"
+    assert d.source.status()["warning"] == "upstream is silent: HTTP 503 busy"
     d.upstream.failure = None
     await d.source.cycle()
     assert "well again" in lines[-1]
@@ -180,7 +180,7 @@ async def test_an_empty_network_changes_nothing(
     d.upstream.serve(tree)
     await d.source.cycle()
     assert d.recorder.current == before
-    assert d.source.status()["trouble"].startswith("empty")
+    assert d.source.status()["warning"].startswith("upstream is empty")
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"a"'])
@@ -191,7 +191,7 @@ async def test_nonsense_changes_nothing(desk: MakeDesk, body: bytes) -> None:
     d.upstream.body = body
     await d.source.cycle()
     assert len(d.recorder.published) == 2
-    assert d.source.status()["trouble"].startswith("unusable")
+    assert d.source.status()["warning"].startswith("upstream is unusable")
 
 
 async def test_what_could_not_be_kept_is_said_again(desk: MakeDesk) -> None:

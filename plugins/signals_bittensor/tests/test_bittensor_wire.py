@@ -167,7 +167,7 @@ async def running(server: BittensorServer, **options: Any) -> AsyncIterator[Stat
 
 
 def holder(station: Station) -> str:
-    name: str = station.recorder.current["BTCUSDT"].detail["contributors"][0]["miner"]
+    name: str = station.recorder.current["BTCUSDT"].detail["contributors"][0]["name"]
     return name
 
 

@@ -1,0 +1,92 @@
+"""``te bittensor``: who is behind the depths."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
+
+import typer
+
+from te_core.api import CommandContext, CommandFailed, SourceInstance
+
+
+def commands(context: CommandContext) -> typer.Typer:
+    """Make the command group."""
+    app = typer.Typer(help="Look at the miners behind the depths.", no_args_is_help=True)
+    app.callback()(_group)
+
+    @app.command()
+    def miners(
+        source: Annotated[
+            str, typer.Option(metavar="NAME", help="Which source, where there are several.")
+        ] = "",
+        limit: Annotated[int, typer.Option(min=1, help="How many miners, best first.")] = 20,
+        as_json: Annotated[bool, typer.Option("--json", help="Print JSON, of all miners.")] = False,
+    ) -> None:
+        """Show the ranking of the running engine: weight, score with each of its terms, and what is held.
+
+        \b
+        Example: te bittensor miners
+                 te bittensor miners --source sn8 --limit 5
+        """
+        name = _chosen(context.sources(), source)
+        found = context.report(name)
+        if as_json:
+            typer.echo(json.dumps({"source": name, **found}, indent=2))
+        else:
+            typer.echo("\n".join(_page(name, found, limit)))
+
+    return app
+
+
+def _group() -> None:
+    """Look at the miners behind the depths."""
+
+
+def _chosen(sources: Mapping[str, SourceInstance], name: str) -> str:
+    known = ", ".join(sources) or "none"
+    if name and name not in sources:
+        raise CommandFailed(f"there is no Bittensor source {name}", next_step=f"those that can run: {known}")
+    if not name and len(sources) != 1:
+        reason = "no source uses Bittensor" if not sources else "several sources use Bittensor"
+        step = "add one: te configure bittensor" if not sources else f"say which: --source {known}"
+        raise CommandFailed(reason, next_step=step)
+    return name or next(iter(sources))
+
+
+def _page(name: str, found: Mapping[str, Any], limit: int) -> Iterator[str]:
+    if trouble := found.get("trouble"):
+        yield f"source {name}: {trouble}"
+    if "ranking" not in found:
+        yield f"source {name}: no payload was used yet"
+        return
+    counted = f"{found['ranked']} of {found['miners']} miners count, by {found['strategy']}"
+    yield f"source {name}: {counted}, as of {found['said_at']}"
+    yield "depth: " + ", ".join(f"{symbol} {depth}" for symbol, depth in found["depths"].items())
+    ranking = found["ranking"][:limit]
+    if not ranking:
+        return
+    terms = list(ranking[0]["terms"])
+    rows = [["", "miner", "weight", "score", *terms, "holds"]]
+    rows += [
+        [
+            str(entry["rank"]),
+            entry["miner"],
+            entry["weight"],
+            entry["score"],
+            *(entry["terms"].get(term, "-") for term in terms),
+            ", ".join(f"{symbol} {share}" for symbol, share in entry["holds"].items()) or "nothing",
+        ]
+        for entry in ranking
+    ]
+    yield ""
+    yield from _aligned(rows)
+    if found["ranked"] > len(ranking):
+        yield f"and {found['ranked'] - len(ranking)} more: --limit, --json"
+
+
+def _aligned(rows: list[list[str]]) -> Iterator[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

@@ -1,0 +1,37 @@
+"""Who made a depth, as far as a source tells."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from te_core.model.signal import Signal
+from te_core.reporting.explain import explain_signals
+from te_core.testing.virtual_clock import START
+
+
+def signal(**detail: Any) -> Signal:
+    return Signal(
+        source="s", symbol="BTCUSDT", depth=Decimal("0.3"), time=START, received_at=START, detail=detail
+    )
+
+
+def test_contributors_are_shown_with_everything_that_the_source_says_of_them() -> None:
+    parts = [{"name": "a", "part": "0.2", "why": "best"}, {"name": "b", "part": "0.1"}]
+    found = explain_signals({"s": signal(contributors=parts, further_contributors=3)})["s"]
+    assert found["depth"] == "0.3"
+    assert found["contributors"] == parts
+    assert found["further_contributors"] == 3
+
+
+@pytest.mark.parametrize("detail", [{}, {"contributors": None}, {"contributors": "a, b"}])
+def test_a_source_that_tells_nothing_has_none(detail: dict[str, Any]) -> None:
+    assert "contributors" not in explain_signals({"s": signal(**detail)})["s"]
+
+
+def test_what_is_no_contributor_is_left_out() -> None:
+    found = explain_signals({"s": signal(contributors=[1, {"name": "a"}], further_contributors="many")})["s"]
+    assert found["contributors"] == [{"name": "a"}]
+    assert found["further_contributors"] == 0
