@@ -121,10 +121,17 @@ async def _arriving_body(request: web.BaseRequest) -> bytes:
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0
     body = bytearray()
-    while chunk := await request.content.readany():
+    while chunk := await _chunk(request):
         body += chunk
         _check_size(len(body))
     return bytes(body)
+
+
+async def _chunk(request: web.BaseRequest) -> bytes:
+    try:
+        return await request.content.readany()
+    except RuntimeError:  # aiohttp's word for a sender who hung up before anybody began to read
+        raise ConnectionResetError from None
 
 
 def _check_size(size: int) -> None:

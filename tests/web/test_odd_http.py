@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from typing import Any
 
 import pytest
+from aiohttp import StreamReader
+from aiohttp.base_protocol import BaseProtocol
+from aiohttp.test_utils import make_mocked_request
+
+from te_core.clock import SystemClock
+from te_core.web.public import Webhooks
+from tests.web.conftest import FakeEngine
 
 pytestmark = pytest.mark.real_clock
 
@@ -87,6 +95,16 @@ async def test_odd_requests_get_no_5xx_and_no_traceback(
             repr(request).encode()
         assert _statuses(await site.raw(OK)) == [200]
     assert logged == []
+
+
+async def test_a_sender_who_hung_up_before_the_body_was_read_is_no_defect(logged: list[str]) -> None:
+    loop = asyncio.get_running_loop()
+    content = StreamReader(BaseProtocol(loop), 2**16, loop=loop)  # of a connection that is gone
+    request = make_mocked_request("POST", "/hooks/a", headers={"Content-Length": "5"}, payload=content)
+    webhooks = Webhooks(FakeEngine(), SystemClock())
+    webhooks.closed = ""
+    assert (await webhooks(request)).status == 400
+    assert not logged
 
 
 async def test_a_refused_request_is_not_quoted(serve: Any, logged: list[str]) -> None:
