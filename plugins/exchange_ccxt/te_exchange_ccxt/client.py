@@ -38,8 +38,8 @@ class Answer:
 class Ear(Protocol):
     """Who listens to the streams."""
 
-    def message(self, url: str, message: Any) -> None:
-        """A message came, pongs included."""
+    def message(self, url: str, message: Any) -> bool:
+        """A message came, pongs included. Tells whether ccxt need not look at it any more."""
 
     def resolved(self, message_hash: str, result: Any) -> None:
         """ccxt made a result of a message, under its own name for it."""
@@ -112,8 +112,8 @@ class Wiring(Base):  # type: ignore[misc]  # it is mixed into ccxt's classes, wh
 
     def handle_message(self, client: Any, message: Any) -> None:
         """Let errors inside message handlers reach whoever waits; ccxt loses those of some exchanges."""
-        if self.ear is not None:
-            self.ear.message(client.url, message)
+        if self.ear is not None and self.ear.message(client.url, message):
+            return
         try:
             super().handle_message(client, message)
         except BaseError() as error:
