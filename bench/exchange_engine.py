@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
 import json
 import tempfile
@@ -133,11 +134,15 @@ class Bench:
         await self.engine.start(resolve(self._settings, self.registry))
         await self._until(lambda: self.engine.readiness()["ready"], "the accounts")
         await self.rest()
+        gc.collect()
+        gc.freeze()  # as a start does, once its settings and plugins are there
+        gc.set_threshold(10_000)
 
     async def stop(self) -> None:
         """Stop everything."""
         await self.engine.stop()
         self._journal.close()
+        gc.unfreeze()
 
     async def rest(self, seconds: float = 0.3) -> None:
         """Let the background come to rest: what is still read, and what streams still have to tell."""
