@@ -14,7 +14,7 @@ import typer
 
 from te_core.cli.application import Application
 from te_core.cli.place import Place
-from te_core.cli.summary import summarise
+from te_core.cli.summary import settled, summarise
 from te_core.clock import SystemClock
 from te_core.plugins.registry import Registry
 from te_core.settings.secrets import random_secret
@@ -39,8 +39,9 @@ async def serve(place: Place, *, new_id: Callable[[], str]) -> None:
     )
     try:
         await application.start()
-        _collect_what_comes()
         await summarise(application)
+        await settled(application, 30)
+        _collect_what_comes()
         await asyncio.Event().wait()
     except asyncio.CancelledError:  # a signal came
         await application.stop()
@@ -50,9 +51,9 @@ async def serve(place: Place, *, new_id: Callable[[], str]) -> None:
 def _collect_what_comes() -> None:
     """Look for garbage again, but only in what is made from now on.
 
-    The hundred thousands of objects that a start makes are here to stay: going through them stops everything for a
-    tenth of a second. What an alert makes is freed without a search, so that a search in every 700 allocations (the
-    default) finds next to nothing.
+    The hundred thousands of objects that a start makes, exchanges' client and instruments among them, are here to stay:
+    going through them stops everything for a tenth of a second. What an alert makes is freed without a search, so that
+    a search in every 700 allocations (the default) finds next to nothing.
     """
     gc.freeze()
     gc.set_threshold(10_000)

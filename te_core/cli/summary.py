@@ -16,17 +16,22 @@ from te_core.cli.application import Application
 from te_core.cli.place import Place
 from te_core.web.encoding import encode
 
-_LOOK, _LOOKS = 0.02, 50
-"""Seconds between two looks whether the accounts have been read, before the summary is printed; and how many."""
+_LOOK = 0.02
+"""Seconds between two looks whether the accounts have been read."""
 
 
 async def summarise(application: Application) -> None:
     """Print what runs, once the accounts have been read or a second has passed."""
-    for _ in range(_LOOKS):
+    await settled(application, 1)
+    typer.echo("\n".join(_summary(application)))
+
+
+async def settled(application: Application, seconds: float) -> None:
+    """Wait until every account has been read or has failed, for that long at most."""
+    for _ in range(int(seconds / _LOOK)):
         if all(_is_settled(account) for account in application.state()["accounts"].values()):
             break
         await asyncio.sleep(_LOOK)
-    typer.echo("\n".join(_summary(application)))
 
 
 def _is_settled(account: Any) -> bool:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import socket
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import pytest
 
+from te_core.cli.application import Application
 from te_core.cli.client import Announcement
+from te_core.cli.summary import settled
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -45,3 +48,31 @@ def test_after_a_kill_the_next_start_has_the_same_position_and_sends_nothing(
     assert account["targets"]["ETHUSDT"]["revision"] == 1
     assert "goal" not in again.log
     assert again.stop() == 0
+
+
+class Starting:
+    """An application whose account is read after a while; or fails, or never answers."""
+
+    def __init__(self, *, after: float, equity: str | None, status: str) -> None:
+        self._answer = after, {"equity": equity, "status": status}
+
+    def state(self) -> dict[str, Any]:
+        after, account = self._answer
+        waiting = asyncio.get_running_loop().time() < after
+        return {"accounts": {"a": {"equity": None, "status": "starting"} if waiting else account}}
+
+
+@pytest.mark.parametrize(
+    ("application", "takes"),
+    [
+        (Starting(after=5, equity="100", status="running"), 5),
+        (Starting(after=7, equity=None, status="waiting"), 7),
+        (Starting(after=99, equity="100", status="running"), 30),
+    ],
+)
+async def test_garbage_is_collected_once_the_accounts_are_there_or_have_failed(
+    application: Starting, takes: float
+) -> None:
+    """The client library and the instruments of an exchange come with its first account."""
+    await settled(cast("Application", application), 30)
+    assert asyncio.get_running_loop().time() == pytest.approx(takes, abs=0.05)
