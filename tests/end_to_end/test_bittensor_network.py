@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from decimal import Decimal
@@ -17,9 +17,6 @@ from loguru import logger
 from pydantic import BaseModel
 
 from te_core.api import (
-    AccountContext,
-    ExchangeAccount,
-    ExchangeSpec,
     Signal,
     SignalSource,
     SignalSourceSpec,
@@ -30,8 +27,8 @@ from te_core.journal.journal import Journal
 from te_core.plugins.registry import Registry
 from te_core.settings.resolution import resolve
 from te_core.settings.schema import Settings
-from te_core.testing.fake_account import FakeAccount
 from te_core.testing.virtual_clock import VirtualClock
+from te_exchange_paper.plugin import te_exchanges
 from te_signals_bittensor.fetching import FetchFailed, Page
 from te_signals_bittensor.options import BittensorOptions
 from te_signals_bittensor.source import BittensorSource
@@ -60,7 +57,6 @@ class World:
             miners=30, seed=10, now_ms=NOW_MS, orders=120, pairs=("BTCUSD", "ETHUSD", "BTCUSDC")
         )
         self.down = False
-        self.accounts: dict[str, FakeAccount] = {}
         self.alerts: SourceContext[Any] | None = None
         self.engine: Engine
         self.journal: Journal
@@ -81,16 +77,11 @@ class World:
         self.alerts = context
         return SignalSource()
 
-    def account(self, context: AccountContext[Any]) -> ExchangeAccount:
-        return self.accounts.setdefault(
-            context.name, FakeAccount(self.clock, BTCUSDT="50000", ETHUSDT="2500")
-        )
-
     def registry(self) -> Registry:
         return Registry.of(
             SignalSourceSpec(name="bittensor", settings=BittensorOptions, factory=self.miners),
             SignalSourceSpec(name="tradingview", settings=NoOptions, factory=self.tradingview),
-            ExchangeSpec(name="fake", settings=NoOptions, factory=self.account),
+            *te_exchanges(),
         )
 
     async def alert(self, depth: str) -> None:
@@ -104,7 +95,11 @@ class World:
         return self.engine.intake.in_force("BTCUSDT")["sn8"]
 
     def held(self) -> set[Decimal]:
-        return {account.quantity("BTCUSDT") for account in self.accounts.values()}
+        """Give what the four accounts hold: one number when they agree."""
+        accounts = self.engine.state()["accounts"]
+        assert set(accounts) == set(ACCOUNTS)
+        positions = [account["positions"].get("BTCUSDT") for account in accounts.values()]
+        return {D(position["size"]) if position else D(0) for position in positions}
 
     def off(self, quantity: Decimal) -> Decimal:
         """Give how far the accounts are from a quantity; earlier trades cost a little equity."""
@@ -129,9 +124,27 @@ SETTINGS: dict[str, Any] = {
             "symbols": {"BTCUSD": "BTCUSDT", "BTCUSDC": "BTCUSDT", "ETHUSD": "ETHUSDT"},
         },
     },
-    "accounts": {name: {"plugin": "fake"} for name in ACCOUNTS},
+    "accounts": {
+        name: {
+            "plugin": "paper",
+            "balance": 10_000,
+            "fee": 0,
+            "slippage": 0,
+            "prices": {"BTCUSDT": 50_000, "ETHUSDT": 2_500},
+        }
+        for name in ACCOUNTS
+    },
     "symbols": {"BTCUSDT": {"leverage": 1, "weights": {"tv": 0.5, "sn8": 0.4}}},
 }
+
+
+@pytest.fixture
+def lines() -> Iterator[list[str]]:
+    """Gather what is logged from INFO on."""
+    said: list[str] = []
+    number = logger.add(lambda message: said.append(str(message).rstrip()), level="INFO", format="{message}")
+    yield said
+    logger.remove(number)
 
 
 @asynccontextmanager
@@ -157,7 +170,6 @@ async def test_a_miner_that_closes_moves_four_accounts_with_the_next_fetch(tmp_p
         await asyncio.sleep(2)
         first = world.signal()
         assert first.depth != 0
-        assert len(world.accounts) == 4
         assert world.held() == {world.expected("0.6", first.depth)}
         maker = first.detail["contributors"][0]
         world.network.close(maker["name"], maker["asset"])
@@ -170,7 +182,7 @@ async def test_a_miner_that_closes_moves_four_accounts_with_the_next_fetch(tmp_p
 
 @pytest.mark.parametrize(("on_expiry", "half", "end"), [("hold", 1, 1), ("decay", 0.5, 0), ("flat", 0, 0)])
 async def test_an_hour_without_upstream_follows_the_policy(
-    tmp_path: Path, on_expiry: str, half: float, end: float
+    tmp_path: Path, on_expiry: str, half: float, end: float, lines: list[str]
 ) -> None:
     async with running(tmp_path, on_expiry) as world:
         await world.alert("0.6")
@@ -189,3 +201,6 @@ async def test_an_hour_without_upstream_follows_the_policy(
         await asyncio.sleep(320)
         assert world.off(world.expected("0.6", world.signal().depth)) <= ONE_STEP
         assert world.clock.now() - world.signal().time < timedelta(minutes=6)
+    assert [line for line in lines if "upstream is silent" in line] == ["upstream is silent: HTTP 503"]
+    assert len([line for line in lines if line.startswith("upstream is well again after")]) == 1
+    assert len([line for line in lines if f"has expired: on_expiry = '{on_expiry}'" in line]) == 1

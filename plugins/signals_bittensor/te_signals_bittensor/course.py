@@ -28,8 +28,8 @@ def holding(orders: Sequence[Order]) -> Holding:
             cost = price
         else:
             net += change
-        if abs(net) < DUST:
-            net = cost = 0.0
+            if abs(net) < DUST:  # the predecessor looks for dust here only, not after a flip
+                net = cost = 0.0
     return Holding(net, cost)
 
 

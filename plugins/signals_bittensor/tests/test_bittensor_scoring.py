@@ -20,6 +20,7 @@ from te_signals_bittensor.parameters import Parameters
 from te_signals_bittensor.parity import Parity
 from te_signals_bittensor.payload import PayloadReader
 from te_signals_bittensor.strategy import Ranked, Strategy, find_strategy
+from tests.emulators.bittensor.network import MadeNetwork
 from tests.emulators.bittensor.records import (
     ASSETS,
     DAY_MS,
@@ -132,6 +133,17 @@ def made_network(seed: int, miners: int) -> dict[str, Any]:
 )
 def test_parity_equals_the_plain_rules_on_three_hundred_miners(seed: int, changes: dict[str, Any]) -> None:
     tree = made_network(seed, 300)
+    assert_like_the_plain_rules(tree, changes)
+
+
+def test_parity_equals_the_plain_rules_on_the_emulated_network() -> None:
+    made = MadeNetwork(miners=300, seed=7, now_ms=NOW_MS, orders=60)
+    for _ in range(5):
+        made.tick()
+    assert_like_the_plain_rules(made.payload(), {"min_trades": 3, "min_profitable_rate": 0.4})
+
+
+def assert_like_the_plain_rules(tree: dict[str, Any], changes: dict[str, Any]) -> None:
     slow, prices, order_of_miners = depths(tree, ASSETS, NOW_MS, **changes)
     found = ranked(tree, Parity(), **changes)
     assert len(order_of_miners) > 5

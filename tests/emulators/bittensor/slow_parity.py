@@ -110,7 +110,7 @@ def measured(positions: list[Any], cfg: dict[str, Any]) -> dict[str, float] | No
         "n": len(r),
         "win": win,
         "R": sum(r),
-        "sharpe": sum(r) / len(r) / deviation if len(r) > 1 and deviation > 1e-12 else 0.0,
+        "sharpe": sum(r) / len(r) / deviation if len(r) > 1 and deviation else 0.0,
         "cons": consistency,
     }
 
