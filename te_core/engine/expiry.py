@@ -47,7 +47,8 @@ class ExpiryWatch:
             if expires_at is None:
                 continue
             if now >= expires_at:
-                self._tell(opinion)
+                if self._tell(opinion):
+                    upcoming.append(0.0)  # what was blended a moment ago, or not at all, still counted it
                 if opinion.on_expiry == "decay" and opinion.fades_over() and opinion.remaining(now):
                     step = opinion.fades_over() / DECAY_STEPS
                     upcoming.append((step - (now - expires_at) % step).total_seconds())
@@ -58,12 +59,14 @@ class ExpiryWatch:
             delay = min(*upcoming, LONGEST_SLEEP)
             self._timer = asyncio.get_running_loop().call_later(delay, self._wake)
 
-    def _tell(self, opinion: Opinion) -> None:
+    def _tell(self, opinion: Opinion) -> bool:
+        """Say it once; gives whether this was the time."""
         source, symbol = opinion.signal.source, opinion.signal.symbol
         if (source, symbol) in self._told:
-            return
+            return False
         self._told.add((source, symbol))
         said = opinion.signal.time
         text = f"the signal of {said:%Y-%m-%d %H:%M:%S}Z has expired: on_expiry = {opinion.on_expiry!r}"
         self._log.bind(source=source, symbol=symbol).warning("{}", text)
         self._record(Event(at=self._clock.now(), kind="expired", text=text, source=source, symbol=symbol))
+        return True

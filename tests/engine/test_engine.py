@@ -362,6 +362,21 @@ async def test_an_expired_signal_follows_the_sources_policy(tmp_path: Path, trad
         assert trader.held() == D("0.12")
 
 
+async def test_an_expiry_that_is_noticed_on_the_way_is_acted_upon(tmp_path: Path, trader: Trader) -> None:
+    """The wall clock may pass the moment before the timer does: it is another clock, and is set now and then."""
+    settings = changed(BASE, "sources.tv.max_age", "1h")
+    settings = changed(settings, "sources.tv.on_expiry", "flat")
+    async with running(tmp_path, trader, settings) as run:
+        await trader.say("tv", "1")
+        await asyncio.sleep(3590)
+        assert trader.held() == D("0.1")
+        trader.clock.shift = timedelta(seconds=15)
+        await trader.say("sn", "0.4", symbol="ETHUSDT")
+        await asyncio.sleep(1)
+        assert run.engine.state()["sources"]["tv"]["signals"]["BTCUSDT"]["expired"]
+        assert trader.held() == 0
+
+
 async def test_a_source_that_fell_silent_is_left_little_by_little(tmp_path: Path, trader: Trader) -> None:
     settings = changed(BASE, "sources.tv.max_age", "1h")
     settings = changed(settings, "sources.tv.on_expiry", "decay")
