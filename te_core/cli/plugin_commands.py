@@ -68,4 +68,6 @@ def plugin_commands(context: typer.Context, name: str) -> Any:
         report = registry.reports[name]
         reason = report.reason or "it brings no commands of its own"
         raise Failure(f"plugin {name}: {reason}", next_step="commands of te itself: te --help")
-    return get_group(spec.build(PluginCommandContext(name, context)))
+    made = spec.build(PluginCommandContext(name, context))
+    made.rich_markup_mode = None  # its help looks like ours
+    return get_group(made)
