@@ -391,8 +391,9 @@ class Venue:
         return None
 
     def pushed_equity(self, found: Row) -> Equity | None:
-        """Parse a pushed balance; None when it does not tell the settle coin."""
-        return self.equity(found) if found.get(self.options.settle) else None
+        """Parse a pushed balance; None when it does not tell all of the settle coin."""
+        told = number(dig(found, self.options.settle, "total"))
+        return None if told is None else self.equity(found)
 
 
 def _camel(name: str) -> str:

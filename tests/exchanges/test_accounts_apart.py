@@ -1,4 +1,4 @@
-"""An account in hedge mode stops and says what to change; all others trade on, at its own exchange too."""
+"""An account that cannot be used stops and says what to do; all others trade on, at its own exchange too."""
 
 from __future__ import annotations
 
@@ -16,8 +16,16 @@ from tests.exchanges.trading import PLUGINS, Trading, account, held, keys, quick
 
 pytestmark = pytest.mark.real_clock
 
+WRONG = {
+    "hedged": ("hedge mode", "switch it to one-way mode"),
+    "keyless": ("check api_key",),
+}
+"""Accounts of each exchange beside the one that trades, and what the operator is told of them."""
 
-async def test_accounts_in_hedge_mode_stop_alone_and_start_once_put_right(tmp_path: Path) -> None:
+
+async def test_wrong_keys_and_hedge_mode_stop_their_own_account_until_they_are_put_right(
+    tmp_path: Path,
+) -> None:
     async with AsyncExitStack() as stack:
         servers = {exchange: await stack.enter_async_context(running(exchange)) for exchange in PLUGINS}
         accounts = {}
@@ -26,16 +34,19 @@ async def test_accounts_in_hedge_mode_stop_alone_and_start_once_put_right(tmp_pa
             hedged.default_position_mode = PositionMode.HEDGE
             accounts[exchange] = account(exchange, server, streams=False)
             accounts[f"{exchange}-hedged"] = {**accounts[exchange], **keys(server, "hedged")}
+            accounts[f"{exchange}-keyless"] = {**accounts[exchange], "api_key": "none-such"}
         settings = {"accounts": accounts, "symbols": {"BTCUSDT": {"weights": {"said": 1}}}}
         desk = Trading(tmp_path, settings, *(quick(spec_of(exchange)) for exchange in PLUGINS))
         stack.push_async_callback(desk.stop)
         await desk.engine.start(resolve(desk.settings, desk.registry))
         runners = desk.engine.accounts
-        stopped = [runners[f"{exchange}-hedged"] for exchange in PLUGINS]
-        await desk.until(lambda: all(r.health.status is Running.STOPPED for r in stopped), "those to stop")
-        for runner in stopped:
-            assert "hedge mode" in runner.health.reason
-            assert "switch it to one-way mode" in runner.health.reason
+        stopped = {(e, why): runners[f"{e}-{why}"] for e in PLUGINS for why in WRONG}
+        await desk.until(
+            lambda: all(runner.health.status is Running.STOPPED for runner in stopped.values()),
+            "those to stop",
+        )
+        for (_, why), runner in stopped.items():
+            assert all(words in runner.health.reason for words in WRONG[why])
         await desk.until(
             lambda: all(runners[e].health.status is Running.RUNNING for e in PLUGINS), "the others"
         )
@@ -44,11 +55,13 @@ async def test_accounts_in_hedge_mode_stop_alone_and_start_once_put_right(tmp_pa
         for server in servers.values():
             assert server.exchange.accounts["hedged"].orders == {}
             server.exchange.accounts["hedged"].default_position_mode = PositionMode.ONE_WAY
-        noted = {**desk.settings.accounts}
-        changed = noted["bybit-hedged"].model_copy(update={"concurrency": 5})
-        desk.settings = desk.settings.model_copy(update={"accounts": {**noted, "bybit-hedged": changed}})
+        desk.settings = desk.settings.model_copy(
+            update={
+                "accounts": {n: s for n, s in desk.settings.accounts.items() if not n.endswith("keyless")}
+            }
+        )
         await desk.engine.apply(resolve(desk.settings, desk.registry))
-        await desk.settled()
-        for server in servers.values():
-            assert held(server, "BTCUSDT", "hedged") > Decimal(0)
-            assert server.exchange.counts.doubled == []
+        await desk.until(
+            lambda: all(held(servers[e], "BTCUSDT", "hedged") > Decimal(0) for e in PLUGINS), "all to trade"
+        )
+        assert [server.exchange.counts.doubled for server in servers.values()] == [[]] * len(PLUGINS)
