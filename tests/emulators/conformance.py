@@ -24,7 +24,7 @@ from tests.emulators.venues import server
 from tests.emulators.wire.server import WireServer
 
 NEAR = EngineSettings(
-    resync=timedelta(seconds=0.3), backoff_first=timedelta(seconds=0.3), backoff_last=timedelta(seconds=1)
+    resync=timedelta(seconds=0.2), backoff_first=timedelta(seconds=0.2), backoff_last=timedelta(seconds=1)
 )
 """An engine beside its exchange: nothing that a case waits for takes longer than a second."""
 
