@@ -4,6 +4,17 @@ from __future__ import annotations
 
 from te_core.api import Finding, Severity
 
+UNTOLD = (
+    Finding(severity=Severity.OK, check="account", text="in one-way mode, as far as it is told"),
+    Finding(
+        severity=Severity.OK,
+        check="key",
+        text="what it may do is not told here",
+        remedy="see at the exchange that it may trade contracts and cannot withdraw",
+    ),
+)
+"""Of an account at an exchange that tells no more."""
+
 
 def told(
     check: str, text: str, *, fine: object = True, remedy: str = "", bad: Severity = Severity.WARNING

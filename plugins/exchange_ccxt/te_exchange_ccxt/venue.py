@@ -23,10 +23,10 @@ from te_core.api import (
     OrderRequest,
     OrderStatus,
     Position,
-    Severity,
 )
 from te_exchange_ccxt.budget import Spending, Window
 from te_exchange_ccxt.library import BaseError
+from te_exchange_ccxt.looks import UNTOLD
 from te_exchange_ccxt.options import CcxtOptions
 from te_exchange_ccxt.trouble import Trouble
 from te_exchange_ccxt.wire import ZERO, Row, dig, first, number
@@ -104,15 +104,7 @@ class Venue:
 
     async def findings(self) -> Sequence[Finding]:
         """Look over for ``te doctor`` what ``check`` does not insist on: the key's permissions and so on."""
-        return (
-            Finding(severity=Severity.OK, check="account", text="in one-way mode, as far as it is told"),
-            Finding(
-                severity=Severity.OK,
-                check="key",
-                text="what it may do is not told here",
-                remedy="see at the exchange that it may trade contracts and cannot withdraw",
-            ),
-        )
+        return UNTOLD
 
     def refuse_hedge_mode(self) -> None:
         """Say that hedge mode is on. Raises ``ConfigError``."""
