@@ -11,7 +11,7 @@ from te_core.contracts.exchange import (
     Severity,
 )
 from te_core.contracts.notifier import Notifier, NotifierContext, NotifierSpec
-from te_core.contracts.options import Duration, Number, Positive, Share
+from te_core.contracts.options import Duration, MissingSecrets, Number, Positive, Share
 from te_core.contracts.source import (
     LONGEST_DEDUPE,
     Publication,
@@ -66,6 +66,7 @@ __all__ = [
     "JournalError",
     "Known",
     "MarginMode",
+    "MissingSecrets",
     "NotReady",
     "NoticeRefused",
     "Notifier",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated
@@ -14,6 +15,17 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)")
 _SECONDS = re.compile(r"\d+(?:\.\d+)?")
 
 _EXPECTED = "a duration is a number of seconds or a text such as '30s', '5m', '12h', '7d'"
+
+
+class MissingSecrets(ValueError):
+    """Raised by an options model whose section only waits for its secrets: that instance rests until they are there.
+
+    A field that is required needs none of this; it is for secrets that are needed in some cases only.
+    """
+
+    def __init__(self, reason: str, *, names: Sequence[str]) -> None:
+        self.names = tuple(names)
+        super().__init__(reason)
 
 
 def parse_duration(value: object) -> object:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
+from te_core.contracts.options import MissingSecrets
 from te_core.errors import ConfigError, PluginLoadError
 from te_core.plugins.loading import InstanceSpec, options_of
 from te_core.plugins.registry import Registry
@@ -117,6 +118,9 @@ def _lack(spec: InstanceSpec, section: PluginSection, errors: Sequence[ErrorDeta
     generated = [name for name in getattr(spec, "generated_secrets", ()) if name not in section.options]
     lacking = dict.fromkeys(generated)
     for error in errors:
+        if isinstance(cause := error.get("ctx", {}).get("error"), MissingSecrets):
+            lacking.update(dict.fromkeys(cause.names))
+            continue
         secret = fields.is_secret(fields.at(spec.settings, error["loc"]))
         if error["type"] == "missing" and (secret or not section.enabled):
             lacking[dotted(error["loc"])] = None

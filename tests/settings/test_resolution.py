@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Self
 
 import pytest
+from pydantic import BaseModel, SecretStr, model_validator
 
+from te_core.api import ExchangeSpec, MissingSecrets
 from te_core.plugins.registry import Registry
 from te_core.settings.problems import SettingsInvalid
 from te_core.settings.resolution import Resolved, resolve
 from te_core.settings.schema import Settings
-from tests.settings.conftest import SETTINGS, AcmeOptions, OracleOptions, acme
+from tests.settings.conftest import SETTINGS, AcmeOptions, OracleOptions, acme, unused
 
 Load = Callable[..., Settings]
 TOKEN = '[sources.oracle]\ntoken = "0123456789"\n'
@@ -32,6 +35,28 @@ def test_an_account_without_its_keys_rests_and_says_what_it_lacks(load: Load, re
     assert resolved.unavailable == {
         "accounts.main": "lacks api_key, api_secret: set it below [accounts.main] in .secrets.toml"
     }
+
+
+def test_a_model_may_say_itself_which_secrets_it_waits_for(load: Load) -> None:
+    class Cautious(BaseModel):
+        key: SecretStr | None = None
+        host: str = "real"
+
+        @model_validator(mode="after")
+        def _complete(self) -> Self:
+            if self.host == "nowhere":
+                raise ValueError("there is no such host")
+            if self.key is None:
+                raise MissingSecrets("the real host needs a key", names=["key"])
+            return self
+
+    registry = Registry.of(ExchangeSpec(name="cautious", settings=Cautious, factory=unused))
+    resolved = resolve(load('[accounts.main]\nplugin = "cautious"\n'), registry)
+    assert resolved.unavailable == {
+        "accounts.main": "lacks key: set it below [accounts.main] in .secrets.toml"
+    }
+    with pytest.raises(SettingsInvalid, match="there is no such host"):
+        resolve(load('[accounts.main]\nplugin = "cautious"\nhost = "nowhere"\n'), registry)
 
 
 def test_a_source_without_its_token_waits_for_one(load: Load, registry: Registry) -> None:

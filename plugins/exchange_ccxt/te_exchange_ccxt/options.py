@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, SecretStr, field_validator, model_validator
 
+from te_core.api import MissingSecrets
 from te_exchange_ccxt.budget import Window
 
 Test = Literal["testnet", "demo"]
@@ -100,9 +101,10 @@ class CcxtOptions(BaseModel):
         missing = [name for name in self.credentials if not self.secret_of(name)]
         if missing:
             names = ["passphrase" if name == "password" else name for name in missing]
-            raise ValueError(
+            raise MissingSecrets(
                 f"{self.title} needs {' and '.join(names)}: put them into .secrets.toml under this account, "
-                "or into TE_ACCOUNTS__<NAME>__<KEY> environment variables"
+                "or into TE_ACCOUNTS__<NAME>__<KEY> environment variables",
+                names=names,
             )
         if self.test is not None and self.test not in self.tests:
             offered = " or ".join(f'test = "{name}"' for name in self.tests)
