@@ -9,6 +9,7 @@ import asyncio
 import importlib
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from pathlib import Path
@@ -61,6 +62,27 @@ async def measure(exchange: str, latency: float) -> Bare:
         finally:
             await buyer.close()
     return Bare(one=median(taken), twenty=twenty, arrival=median(arrivals))
+
+
+async def together(exchanges: Sequence[str], latency: float) -> tuple[int, float]:
+    """Send two orders per symbol to every exchange at once; gives how many, and the seconds until the last answer."""
+    with (
+        tempfile.TemporaryDirectory(prefix="te-bench-") as folder,
+        Exchanges(exchanges, accounts=1, latency=latency, lifted=True) as running,
+    ):
+        buyers = [Buyer(name, running.addresses[name], Path(folder) / name) for name in exchanges]
+        try:
+            for buyer in buyers:
+                await buyer.prepare()
+            for _ in range(2):  # the second time connections are warm
+                began = time.monotonic()
+                orders = [buyer.buy(symbol) for buyer in buyers for symbol in (*SYMBOLS, *SYMBOLS)]
+                await asyncio.gather(*orders)
+                taken = time.monotonic() - began
+        finally:
+            for buyer in buyers:
+                await buyer.close()
+    return len(orders), taken
 
 
 class Buyer:

@@ -159,11 +159,7 @@ class Bench:
             kinds = live.memory.feeds
             if "tickers" in kinds and not live.memory.prices_live(self._symbols, self._clock.monotonic()):
                 return False
-            if (
-                "balance" in kinds
-                and runner.worker.settings.account.plugin != "mexc"
-                and live.equity() is None
-            ):
+            if "balance" in kinds and live.equity() is None:
                 return False
         return True
 

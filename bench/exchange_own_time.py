@@ -10,7 +10,7 @@ from bench.exchange_engine import Round, bench
 from bench.report import judge, say
 
 LATENCY = 0.02
-ALERTS = {1: 30, 10: 20}
+ALERTS = {1: 25, 10: 15}
 """Alerts by number of accounts."""
 
 
