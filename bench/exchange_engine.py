@@ -70,6 +70,7 @@ class Bench:
         streams: bool,
         lifted: bool,
     ) -> None:
+        self.exchanges = tuple(exchanges.addresses)
         self.title = f"{', '.join(exchanges.addresses)} {'with' if streams else 'without'} streams"
         self._exchanges = exchanges
         self._symbols = symbols
