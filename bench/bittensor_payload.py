@@ -17,7 +17,6 @@ import resource
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -26,8 +25,10 @@ import aiohttp
 from bench.report import judge, say, say_verdicts
 from te_core.clock import SystemClock
 from te_core.testing.fakes import SourceRecorder
+from te_signals_bittensor.fetching import Fetcher, Page
 from te_signals_bittensor.options import BittensorOptions
 from te_signals_bittensor.source import BittensorSource
+from te_signals_bittensor.unpacking import unpacked
 from tests.emulators.bittensor.network import MadeNetwork
 from tests.emulators.bittensor.server import BittensorServer, Faults
 
@@ -107,7 +108,35 @@ class Lag:
             self.worst = max(self.worst, time.perf_counter() - before - _LOOK)
 
 
-async def measured(what: str, source: BittensorSource, *, judged: bool) -> None:
+class Kept:
+    """Fetches as ever, and keeps the last body for ``unpacked_alone``."""
+
+    def __init__(self, fetcher: Fetcher) -> None:
+        self._fetcher = fetcher
+        self.body: tuple[bytes, ...] = ()
+        self.keep = fetcher.keep
+
+    async def fetch(self) -> Page | None:
+        """Give the page."""
+        page = await self._fetcher.fetch()
+        self.body = page.body if page is not None else ()
+        return page
+
+
+async def machine(body: tuple[bytes, ...]) -> str:
+    """Say what the machine takes at this moment: unpacking and nothing else, and an event loop with nothing to do."""
+    lag = Lag()
+    watch = asyncio.create_task(lag.watch())
+    await asyncio.sleep(2)
+    watch.cancel()
+    cpu = time.process_time()
+    for _ in unpacked(body):
+        pass
+    cpu = time.process_time() - cpu
+    return f"unpacking alone {cpu:.2f} s, an idle loop is late by {lag.worst * 1000:.0f} ms"
+
+
+async def measured(what: str, source: BittensorSource, kept: Kept, *, judged: bool) -> None:
     """Take one payload."""
     lag = Lag()
     watch = asyncio.create_task(lag.watch())
@@ -119,7 +148,7 @@ async def measured(what: str, source: BittensorSource, *, judged: bool) -> None:
     watch.cancel()
     figures = f"{cpu:6.2f} s of CPU in {took:6.2f} s, longest stall {lag.worst * 1000:5.1f} ms"
     parsed = source.status()["positions_parsed"] - parsed
-    say(f"{what:44} {figures}, {parsed:6} positions parsed")
+    say(f"{what:44} {figures}, {parsed:6} positions parsed; {await machine(kept.body)}")
     if judged:
         goal = f"below {GOAL_CPU:g} s of CPU and {GOAL_STALL * 1000:g} ms"
         judge(
@@ -146,7 +175,8 @@ async def run(orders: Connection, options: argparse.Namespace) -> None:
         recorder = SourceRecorder(clock=SystemClock())
         settings = BittensorOptions.model_validate({**chosen, "strategy": options.strategy})
         context = recorder.context(settings, symbols=ASSETS, name="sn8")
-        source = BittensorSource(replace(context, http=lambda: session))
+        kept = Kept(Fetcher(settings, lambda: session))
+        source = BittensorSource(context, fetcher=kept)
         gc.freeze()  # as ``te run`` does once it has started
         gc.set_threshold(10_000)
         for what, change, count, judged in (("the first payload", "nothing", 0, False), *CASES):
@@ -154,7 +184,7 @@ async def run(orders: Connection, options: argparse.Namespace) -> None:
             size = await asyncio.to_thread(orders.recv)
             if not judged:
                 say(f"{options.miners} miners, {options.orders} orders each: {size / 1e6:.0f} MB gzipped")
-            await measured(what, source, judged=judged)
+            await measured(what, source, kept, judged=judged)
     say(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
 
 

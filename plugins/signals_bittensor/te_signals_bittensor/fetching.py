@@ -102,7 +102,7 @@ class Fetcher:
             )
         pieces = []
         size = 0
-        async for piece in answer.content.iter_any():
+        async for piece, _ in answer.content.iter_chunks():  # as they come, and not joined
             size += len(piece)
             if size > _LARGEST:
                 raise FetchFailed(f"the body is larger than {_LARGEST >> 20} MiB")

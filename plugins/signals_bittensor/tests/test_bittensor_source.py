@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
@@ -192,6 +193,36 @@ async def test_nonsense_changes_nothing(desk: MakeDesk, body: bytes) -> None:
     await d.source.cycle()
     assert len(d.recorder.published) == 2
     assert d.source.status()["warning"].startswith("upstream is unusable")
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("unusable", b"<html>"),
+        ("empty", b"{}"),
+        ("empty", json.dumps({hotkey(n): miner([]) for n in range(60)}).encode()),
+        ("rejected", json.dumps(dict(list(network(60).payload().items())[:20])).encode()),
+    ],
+)
+async def test_each_kind_of_trouble_is_told_when_it_starts_and_when_it_ends(
+    desk: MakeDesk, lines: list[str], kind: str, body: bytes
+) -> None:
+    d = desk(scoring=LOOSE)
+    good = network(60)
+    d.upstream.serve(good.payload())
+    await d.run(1)
+    before = dict(d.recorder.current)
+    d.upstream.body = body
+    for _ in range(3):
+        await d.source.cycle()
+    assert d.recorder.current == before
+    assert d.source.status()["warning"].startswith(f"upstream is {kind}: ")
+    assert len([line for line in lines if f"upstream is {kind}: " in line]) == 1
+    good.tick()
+    d.upstream.serve(good.payload())
+    await d.source.cycle()
+    assert "warning" not in d.source.status()
+    assert [line for line in lines if "well again after 0 s and 3 failure(s)" in line] == lines[-1:]
 
 
 async def test_what_could_not_be_kept_is_said_again(desk: MakeDesk) -> None:
