@@ -231,5 +231,7 @@ def _tell(place: Place, draft: Draft) -> None:
         found = places.get((draft.group, draft.name, *path))
         if found is not None and found.file.startswith("environment"):
             note(f"{'.'.join(path)}: {found.file} says otherwise, and counts")
+    if draft.new and draft.group == "sources":
+        typer.echo(f"it steers nothing before a symbol gives it weight: weights = {{ {draft.name} = 0.1 }}")
     if Announcement.read(place.state):
         typer.echo("the running engine takes it up: te status shows it")

@@ -200,6 +200,7 @@ def test_a_plugin_gets_a_new_instance_under_a_name_that_is_asked_for(desk: Desk)
         "configure", "bittensor", "--new", "sn9", "--set", "url=https://w.example.org/miner-positions"
     )
     assert result.exit_code == 0, result.output
+    assert "weights = { sn9 = 0.1 }" in result.stdout
     added = desk.tree()["sources"]["sn9"]
     assert added == {"plugin": "bittensor", "url": "https://w.example.org/miner-positions"}
     several = desk.te("configure", "bittensor")

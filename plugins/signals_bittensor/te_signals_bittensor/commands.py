@@ -49,8 +49,10 @@ def _chosen(sources: Mapping[str, SourceInstance], name: str) -> str:
     if name and name not in sources:
         raise CommandFailed(f"there is no Bittensor source {name}", next_step=f"those that can run: {known}")
     if not name and len(sources) != 1:
-        reason = "no source uses Bittensor" if not sources else "several sources use Bittensor"
-        step = "add one: te configure bittensor" if not sources else f"say which: --source {known}"
+        reason = "no Bittensor source can run" if not sources else "several sources use Bittensor"
+        step = (
+            "add or switch one on: te configure bittensor" if not sources else f"say which: --source {known}"
+        )
         raise CommandFailed(reason, next_step=step)
     return name or next(iter(sources))
 

@@ -80,7 +80,7 @@ async def test_the_printed_ranking_is_cut_at_the_limit_and_says_so(desk: Any) ->
 @pytest.mark.parametrize(
     ("names", "words", "reason"),
     [
-        ((), [], "no source uses Bittensor"),
+        ((), [], "no Bittensor source can run"),
         (("a", "b"), [], "several sources"),
         (("a",), ["--source", "b"], "there is no Bittensor source b"),
     ],
