@@ -38,8 +38,11 @@ FAULTS = {
 }
 """What the next orders meet."""
 LASTING = {
-    Ability.LOSE_EQUITY: Fault(kind=FaultKind.EMPTY, route="balance"),
-    Ability.LOSE_POSITIONS: Fault(kind=FaultKind.TRUNCATED, route="positions"),
+    Ability.LOSE_EQUITY: [Fault(kind=FaultKind.EMPTY, route="balance", times=None)],
+    Ability.LOSE_POSITIONS: [
+        Fault(kind=FaultKind.TRUNCATED, route="positions", times=2),
+        Fault(kind=FaultKind.EMPTY, route="positions", after=2, times=None),
+    ],
 }
 """What every request of a kind meets."""
 LEVERAGE_IN_ORDERS = {"kucoin", "mexc"}
@@ -189,7 +192,7 @@ class EmulatedVenue(Venue):
         if trouble in FAULTS:
             self.server.faults.add(replace(FAULTS[trouble], times=times))
         elif trouble in LASTING:
-            self.server.faults.add(replace(LASTING[trouble], times=None))
+            self.server.faults.add(*LASTING[trouble])
         elif trouble is Ability.REFUSE_LEVERAGE:
             route = "order" if self.server.name in LEVERAGE_IN_ORDERS else "leverage"
             self.server.faults.add(

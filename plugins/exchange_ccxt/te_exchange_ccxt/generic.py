@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
@@ -11,6 +12,7 @@ from pydantic import Field, SecretStr
 
 from te_core.api import ConfigError, OrderRequest
 from te_exchange_ccxt.budget import Window
+from te_exchange_ccxt.client import last_answer
 from te_exchange_ccxt.options import CcxtOptions
 from te_exchange_ccxt.trouble import Trouble
 from te_exchange_ccxt.venue import Venue
@@ -42,6 +44,10 @@ MARKET_MAXIMUM = re.compile(
 """What exchanges call the largest market order, in contracts; what ccxt tells is mostly that of limit orders."""
 
 
+BELIEVED_AFTER = 60.0
+"""Seconds of answers without any list of positions after which nothing is held."""
+
+
 class GenericOptions(CcxtOptions):
     """What ``[accounts.<name>]`` with ``plugin = "ccxt"`` may say.
 
@@ -69,6 +75,8 @@ class GenericVenue(Venue):
 
     def __init__(self, options: GenericOptions) -> None:
         super().__init__(options)
+        self._held = False
+        self._bare_since: float | None = None
         self.exchange_id = self.title = options.exchange
 
     def config(self) -> dict[str, Any]:
@@ -118,6 +126,21 @@ class GenericVenue(Venue):
         for symbol in symbols[:1]:
             if any(self.hedged(row) for row in await self.exchange.fetch_positions([symbol])):
                 self.refuse_hedge_mode()
+
+    async def fetch_positions(self) -> Sequence[Row]:
+        """Read all positions. ccxt takes a success without rows for a flat account, which it need not be.
+
+        Raises ``ValueError`` where positions were held and the answer has no list at all, not even an empty one. Some
+        exchanges may answer so when nothing is held: after a minute of it it is believed.
+        """
+        rows = await super().fetch_positions()
+        answer, now = last_answer.get(), asyncio.get_running_loop().time()
+        if self._held and not rows and answer is not None and "[" not in answer.text:
+            self._bare_since = now if self._bare_since is None else self._bare_since
+            if now - self._bare_since < BELIEVED_AFTER:
+                raise ValueError(f"{self.title} answered without a list of positions, where some were held")
+        self._held, self._bare_since = any(number(row.get("contracts")) for row in rows), None
+        return rows
 
     def trouble(self, code: str, text: str) -> Trouble | None:
         """Recognise what ccxt has no class for by the words that most exchanges use."""
