@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
@@ -18,6 +19,8 @@ from tests.emulators.wire.processing import Processing
 from tests.emulators.wire.stream import Stream
 
 HOST = "127.0.0.1"
+ACCEPTING = 4
+"""Turns of the event loop after which a connection that it has just accepted is known to the server."""
 PAGE = b"<!DOCTYPE html><html><head><title>Attention</title></head><body><h1>%d</h1></body></html>"
 
 
@@ -84,7 +87,7 @@ class WireServer(Processing):
         self.connections: set[Stream] = set()
         self._stopping = asyncio.Event()
         self._refusing: asyncio.Task[None] | None = None
-        self._site: web.TCPSite | None = None
+        self._site: web.SockSite | None = None
         application = web.Application(client_max_size=2**20)
         for route in self.routes():
             application.router.add_route(route.method, route.path, self._endpoint(route))
@@ -104,20 +107,25 @@ class WireServer(Processing):
         self.exchange.listeners.remove(self._announce)
         if self._refusing is not None:
             self._refusing.cancel()
-        self.abort_connections()
+        await self.refuse()
         await self._runner.cleanup()
 
     async def listen(self) -> None:
         """Accept connections (again)."""
         if self._site is None and not self._stopping.is_set():
-            self._site = web.TCPSite(self._runner, HOST, self.port, reuse_address=True)
+            self._listening = socket.create_server((HOST, self.port))
+            self.port = int(self._listening.getsockname()[1])
+            self._site = web.SockSite(self._runner, self._listening)
             await self._site.start()
-            self.port = int(self._runner.addresses[0][1])
 
     async def refuse(self) -> None:
         """Break all connections and refuse new ones until ``listen``."""
         site, self._site = self._site, None
         if site is not None:
+            # asyncio forgets what it is just accepting when the server closes: first accept nothing more.
+            asyncio.get_running_loop().remove_reader(self._listening)
+            for _ in range(ACCEPTING):
+                await asyncio.sleep(0)
             await site.stop()
         self.abort_connections()
 
