@@ -209,10 +209,6 @@ def test_a_plugin_gets_a_new_instance_under_a_name_that_is_asked_for(desk: Desk)
 
 
 def test_the_first_instance_of_a_plugin(desk: Desk) -> None:
-    result = desk.te("configure", "blofin", "--new", "main", "--set", "api_key=a", "--set", "secret=b")
-    assert result.exit_code == 2  # as te check would refuse it
-    assert "BloFin needs passphrase" in result.stderr
-    assert desk.untouched()
     three = [w for name in ("api_key", "secret", "passphrase") for w in ("--set", f"{name}={name}-of-mine")]
     result = desk.te(
         "configure", "blofin", "--new", "main", *three, "--set", "test=demo", "--set", "leverage=3"
@@ -225,6 +221,23 @@ def test_the_first_instance_of_a_plugin(desk: Desk) -> None:
         "password",
     }
     assert "-of-mine" not in result.output
+
+
+def test_an_account_that_still_lacks_keys_is_written_and_says_so(desk: Desk) -> None:
+    result = desk.te("configure", "blofin", "--new", "main", "--set", "api_key=a-of-mine")
+    assert result.exit_code == 0, result.output
+    assert "accounts.main" in result.stderr
+    assert "passphrase" in result.stderr
+    assert "-of-mine" not in result.output
+    assert desk.tree()["accounts"]["main"] == {"plugin": "blofin"}
+
+
+def test_what_te_check_would_refuse_is_not_written(desk: Desk) -> None:
+    keys = [w for name in ("api_key", "secret", "passphrase") for w in ("--set", f"{name}={name}-of-mine")]
+    result = desk.te("configure", "blofin", "--new", "main", "--set", "ws_url=wss://example.org", *keys)
+    assert result.exit_code == 2, result.output
+    assert "ws_url leads to another machine" in result.stderr
+    assert desk.untouched()
 
 
 @pytest.mark.parametrize(
