@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from copy import copy
 from decimal import localcontext
+from functools import partial
 from typing import Any
 
 from te_exchange_ccxt.client import bare, last_answer
@@ -53,11 +55,15 @@ class Relay:
 
 async def fetch_markets(venue: Venue, base: Any) -> list[dict[str, Any]]:
     """Read the market structures as ``venue.fetch_markets`` does, and raise what it raises."""
-    relay = Relay(venue.exchange)
+    relay, context = Relay(venue.exchange), copy_context()
+    # A thread of its own: the loop's threads find out the addresses of hosts, and this one waits for that, too.
+    thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="markets")
+    work = partial(context.run, _run, _fetch(copy(venue), base, relay))
     try:
-        return await asyncio.to_thread(_run, _fetch(copy(venue), base, relay))
+        return await asyncio.get_running_loop().run_in_executor(thread, work)
     finally:
         relay.close()
+        thread.shutdown(wait=False)
         last_answer.set(relay.answer)
 
 

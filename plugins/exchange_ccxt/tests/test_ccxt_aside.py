@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -124,5 +125,24 @@ async def test_who_gives_up_leaves_no_thread_waiting(link: Connection, network: 
     for task in asyncio.all_tasks() - {asyncio.current_task()}:
         task.cancel()  # as the end of the event loop does
     await asyncio.gather(opening, return_exceptions=True)
-    await asyncio.get_running_loop().shutdown_default_executor()
+    while any(thread.name.startswith("markets") for thread in threading.enumerate()):
+        await asyncio.sleep(0.01)
+    await link.close()
+
+
+async def test_host_names_are_found_out_while_all_of_the_loops_threads_are_taken(
+    link: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Threads that wait for requests must not be those that the requests wait for."""
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(max_workers=1))
+    pro, _ = _modules()
+    below = pro.bybit.fetch
+
+    async def fetch(self: Any, *args: Any) -> Any:
+        await asyncio.to_thread(int)
+        return await below(self, *args)
+
+    monkeypatch.setattr(pro.bybit, "fetch", fetch)
+    async with asyncio.timeout(20):
+        await link.open()
     await link.close()

@@ -127,6 +127,7 @@ class WireServer(Processing):
             for _ in range(ACCEPTING):
                 await asyncio.sleep(0)
             await site.stop()
+        await asyncio.sleep(0)  # whoever was let in just now is known after that
         self.abort_connections()
 
     def abort_connections(self) -> None:
