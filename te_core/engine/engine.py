@@ -122,8 +122,10 @@ class Engine:
         self.resolved = resolved
         await self.notifiers.apply(resolved)
         self.silence.expect(expectations(resolved.settings))
-        await asyncio.gather(*(self._apply_source(name) for name in self._names(self.sources, "sources")))
-        await asyncio.gather(*(self._apply_account(name) for name in self._names(self.accounts, "accounts")))
+        await asyncio.gather(
+            *(self._apply_source(name) for name in self._names(self.sources, "sources")),
+            *(self._apply_account(name) for name in self._names(self.accounts, "accounts")),
+        )
         self._reblend(self._symbols())
 
     def _names(self, running: Mapping[str, Runner], section: str) -> list[str]:

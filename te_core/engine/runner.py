@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 
 
 class Runner:
-    """Starts and stops one supervised task. ``key`` is what it was started with: unchanged means untouched."""
+    """Starts and stops one supervised task. ``key`` is what it was started with: unchanged means untouched.
+
+    ``patience``: seconds for which a stop waits; a plugin that never lets go holds up nobody else's settings.
+    """
+
+    patience = 15.0
 
     def __init__(
         self,
@@ -61,11 +66,12 @@ class Runner:
         )
 
     async def stop(self, status: Running, reason: str = "") -> None:
-        """Stop and wait until everything is released."""
+        """Stop and wait until everything is released, or patience is at its end."""
         task, self._task, self.key = self._task, None, None
         if task is not None:
             task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            if (await asyncio.wait([task], timeout=self.patience))[1]:
+                self._log.error("not stopped within {:g} s: left behind", self.patience)
         self.health.set(status, reason)
 
 

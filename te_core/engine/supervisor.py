@@ -55,7 +55,7 @@ async def supervise(
     what: str = "connection",
 ) -> None:
     """Run for ever; what fails is tried again. ``AuthError`` and ``ConfigError`` end it until its settings change."""
-    failures = 0
+    failures, task = 0, asyncio.current_task()
     while True:
         began = clock.monotonic()
         try:
@@ -71,6 +71,10 @@ async def supervise(
             reason = f"defect: {type(error).__name__}: {error}"
             if failures == 0:
                 log.opt(exception=error).error("{}", reason)
+        if (
+            task is not None and task.cancelling()
+        ):  # what failed was the release: it is cancelled all the same
+            return
         failures = 1 if clock.monotonic() - began > STEADY else failures + 1
         health.set(Running.FAILING, reason)
         outages.failing(what, reason)

@@ -32,6 +32,8 @@ MOST_WAITING = 500
 class NotifierRunner(Runner):
     """Runs one notifier. ``sent`` and ``dropped`` count events since the start."""
 
+    patience = 0.2  # settings that touch trading, and the end of the process, come after it
+
     def __init__(self, name: str, section: NotifierSettings, **common: Any) -> None:
         super().__init__(**common)
         self.section = section

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from decimal import Decimal
@@ -53,6 +53,7 @@ class Trader:
         self.made: list[str] = []
         self.accounts: dict[str, FakeAccount] = {}
         self.failing: dict[str, Exception] = {}
+        self.closing: Callable[[str], Awaitable[None]] | None = None
 
     def source(self, context: SourceContext[Any]) -> SignalSource:
         trader = self
@@ -65,6 +66,10 @@ class Trader:
 
             async def on_webhook(self, request: WebhookRequest) -> WebhookResponse:
                 return WebhookResponse(status=200, body={"to": context.name})
+
+            async def close(self) -> None:
+                if trader.closing is not None:
+                    await trader.closing(context.name)
 
         self.made.append(context.name)
         self.sources[context.name] = context
@@ -328,6 +333,39 @@ async def test_a_failing_account_or_source_takes_nobody_with_it(tmp_path: Path, 
         await asyncio.sleep(130)
         assert trader.held("one") == D("0.1")
         assert run.engine.readiness()["ready"]
+
+
+async def test_a_source_that_fails_to_close_is_stopped_all_the_same(tmp_path: Path, trader: Trader) -> None:
+    async def fail(_: str) -> None:
+        raise OSError("the socket was gone already")
+
+    async with running(tmp_path, trader) as run:
+        await trader.say("tv", "1")
+        await asyncio.sleep(1)
+        trader.closing = fail
+        trader.made.clear()
+        off = changed(BASE, "sources.sn.enabled", False)
+        async with asyncio.timeout(60):
+            await run.apply(changed(off, "accounts.one.enabled", False))
+        assert trader.held("one") == 0
+        await asyncio.sleep(600)
+        assert trader.made == [], "what was stopped is not started again"
+        trader.closing = None
+
+
+async def test_a_source_that_never_ends_holds_no_settings_up(tmp_path: Path, trader: Trader) -> None:
+    async def hang(_: str) -> None:
+        await asyncio.sleep(1e6)
+
+    async with running(tmp_path, trader) as run:
+        await trader.say("tv", "1")
+        await asyncio.sleep(1)
+        trader.closing = hang
+        off = changed(BASE, "sources.sn.enabled", False)
+        async with asyncio.timeout(60):
+            await run.apply(changed(off, "accounts.one.enabled", False))
+        assert trader.held("one") == 0, "a disabled account reduces, whatever a source does"
+        trader.closing = None
 
 
 async def test_wrong_keys_stop_that_account_until_its_settings_change(tmp_path: Path, trader: Trader) -> None:

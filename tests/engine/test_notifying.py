@@ -28,7 +28,10 @@ class Options(BaseModel):
 
 
 class Room:
-    """Where notices arrive. ``failures``: what the next calls raise. ``slow``: seconds that each takes."""
+    """Where notices arrive. ``failures``: what the next calls raise. ``slow``: seconds that each takes.
+
+    ``closing``: seconds that it takes to close.
+    """
 
     def __init__(self) -> None:
         self.heard: list[str] = []
@@ -37,6 +40,8 @@ class Room:
         self.slow = 0.0
         self.made: list[str] = []
         self.closed = 0
+        self.closing = 0.0
+        self.fails_to_close = False
 
     def bell(self, context: NotifierContext[Any]) -> Notifier:
         room = self
@@ -51,7 +56,10 @@ class Room:
                 room.heard.append(event.text)
 
             async def close(self) -> None:
+                await asyncio.sleep(room.closing)
                 room.closed += 1
+                if room.fails_to_close:
+                    raise OSError("gone already")
 
         return Bell()
 
@@ -198,3 +206,19 @@ async def test_one_that_is_removed_or_switched_off_is_told_nothing(
         happens(engine, "two")
         await asyncio.sleep(1)
         assert room.heard == ["two"]
+
+
+async def test_one_that_hangs_or_fails_when_it_is_closed_holds_up_neither_settings_nor_the_stop(
+    tmp_path: Path,
+) -> None:
+    room = Room()
+    room.closing, room.fails_to_close = 1e6, True
+    async with running(tmp_path, room) as engine:
+        began = engine._clock.monotonic()
+        await apply(engine, key="another-key")
+        await engine.apply(resolve(Settings.model_validate({"notifiers": {}}), engine.registry))
+        await apply(engine)
+        began_to_stop = engine._clock.monotonic()
+        assert began_to_stop - began < 1
+        await engine.stop()
+        assert engine._clock.monotonic() - began_to_stop < 0.4, "what a stop leaves over the drain"
