@@ -79,6 +79,8 @@ class Memory:
         for position in pushed:
             before = self.positions.get(position.symbol)
             changed = position.quantity != (before.quantity if before else 0)
+            if changed and self._ours(position.symbol, now):
+                self.touched = now  # a part of our order, told late: what was read may be newer
             foreign |= changed and not self._ours(position.symbol, now)
             self.positions[position.symbol] = position
         self.pushed_at = now
@@ -119,19 +121,19 @@ class Memory:
         if self.pending or self.positions_at < self.touched:
             return False
         if self.followed("positions", now):
-            return self._read_since_up("positions")
+            return self._since_up("positions", self.positions_at)
         if self.followed("orders", now):
-            return self._read_since_up("orders") and now - self.positions_at <= 2 * self.poll
+            return self._since_up("orders", self.positions_at) and now - self.positions_at <= 2 * self.poll
         return False
 
-    def _read_since_up(self, kind: str) -> bool:
+    def _since_up(self, kind: str, at: float) -> bool:
         up = self.feeds[kind].up
-        return up is not None and self.positions_at >= up
+        return up is not None and at >= up
 
     def equity_live(self, now: float) -> bool:
         """Tell whether the equity is the present one, but for profit that is not realised."""
         self._expire(now)
-        if not self.followed("balance", now) or self.pending:
+        if not self.followed("balance", now) or self.pending or not self._since_up("balance", self.equity_at):
             return False
         return self.equity_at >= self.touched and now - self.equity_at <= UNPUSHED
 

@@ -177,6 +177,32 @@ def test_a_baseline_grows_old_and_is_read_again(memory: Memory) -> None:
     assert memory.wants_read(10 + REREAD)
 
 
+def test_a_push_about_our_own_order_that_comes_late_is_not_the_present_state(memory: Memory) -> None:
+    """A stream that lags still tells of the order's parts when the whole was read."""
+    memory.ordering("7e1", "BTCUSDT", now=11)
+    memory.answered("7e1", "BTCUSDT", now=11.1, final=True)
+    memory.positions_read({"BTCUSDT": position("3")}, sent=11.2, now=11.3)
+    memory.positions_pushed([position("3")], now=11.4)
+    assert memory.positions_live(11.4), "it agrees with what was read"
+    memory.positions_pushed([position("2")], now=11.5)
+    assert not memory.positions_live(11.5)
+    assert "positions" in memory.wants_read(11.5)
+    memory.positions_read({"BTCUSDT": position("3")}, sent=11.6, now=11.7)
+    assert memory.positions["BTCUSDT"].quantity == 3
+    assert memory.positions_live(11.7)
+
+
+def test_an_equity_from_before_a_gap_does_not_count(memory: Memory) -> None:
+    memory.lost(private=True, now=11)
+    for feed in memory.feeds.values():
+        feed.up = 14
+    memory.heard[True] = 14
+    assert not memory.equity_live(14), "what happened in between was never pushed"
+    assert memory.wants_read(14) == {"positions", "equity"}
+    memory.equity_read(equity(), sent=14.1)
+    assert memory.equity_live(14.2)
+
+
 def test_an_equity_grows_old(memory: Memory) -> None:
     memory.heard[True] = 10 + UNPUSHED
     assert memory.equity_live(10 + UNPUSHED)
