@@ -62,7 +62,8 @@ class Facts:
 class Decision:
     """What to do. ``sized``: a goal to keep from now on. ``plan``: steps to take. ``confirm``: the goal is reached.
 
-    ``drift``: the position differs from the confirmed one. ``resize``: the kept size is out of its band.
+    ``drift``: the position differs from the confirmed one. ``resize``: the kept size is out of its band. ``price``: the
+    present one, while that of a kept goal may be days old.
     """
 
     status: Status
@@ -73,6 +74,7 @@ class Decision:
     confirm: bool = False
     drift: bool = False
     resize: bool = False
+    price: Decimal | None = None
 
 
 def decide(facts: Facts) -> Decision:
@@ -141,7 +143,15 @@ def _towards(facts: Facts, position: Position, goal: Goal, *, sized: bool) -> De
         leverage_in_order=facts.leverage_in_order,
     )
     if steps.steps:
-        return Decision(status=Status.WORKING, reason=reason, goal=goal, sized=sized, plan=steps, drift=drift)
+        return Decision(
+            status=Status.WORKING,
+            reason=reason,
+            goal=goal,
+            sized=sized,
+            plan=steps,
+            drift=drift,
+            price=facts.price,
+        )
     return Decision(
         status=Status.AT_TARGET,
         reason="; ".join(steps.notes),

@@ -121,14 +121,18 @@ class Execution:
         state.last_step = number
         await self._around.journal.append(*intents)
         state.open.update((intent.client_order_id, intent) for intent in intents)
+        refused = False
         try:
             for intent in intents:
                 self._stop_if_superseded()
                 self._admit(intent)
                 await self._send(intent)
+        except Refused:
+            refused = True  # its number is used up, as the journal has it
+            raise
         finally:
             self._drop_unsent(intents)
-            if not any(intent in self._sent for intent in intents):
+            if not refused and not any(intent in self._sent for intent in intents):
                 state.last_step = number - 1
 
     def _intents(self, step: OrderStep, number: int) -> list[Intent]:
@@ -164,7 +168,7 @@ class Execution:
             reduce_only=intent.reduce_only,
             enabled=self._around.enabled(),
             leverage=intent.leverage,
-            price=intent.reference_price,
+            price=self._decision.price,
             signal_price=self._state.target.price,
             orders_last_minute=0,
             exposure=Exposure(),

@@ -61,14 +61,17 @@ def ceiling(limits: Limits, exposure: Exposure) -> Ceiling | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderCheck:
-    """What the last check before the wire looks at. Notionals in quote currency, at the order's reference price."""
+    """What the last check before the wire looks at. Notionals in quote currency, at the order's reference price.
+
+    ``price``: the present one, as far as it is known.
+    """
 
     notional: Decimal
     notional_after: Decimal
     reduce_only: bool
     enabled: bool
     leverage: int
-    price: Decimal
+    price: Decimal | None
     signal_price: Decimal | None
     orders_last_minute: int
     exposure: Exposure
@@ -95,6 +98,8 @@ def refusal(check: OrderCheck, limits: Limits) -> str | None:
 def _too_far(check: OrderCheck, limits: Limits) -> str | None:
     if limits.price_distance is None or check.signal_price is None:
         return None
+    if check.price is None:
+        return "no present price is known to hold to limit price_distance"
     distance = abs(check.price - check.signal_price) / check.signal_price
     if distance <= limits.price_distance:
         return None

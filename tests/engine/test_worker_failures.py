@@ -311,6 +311,33 @@ async def test_a_price_far_from_the_signal_holds_an_increase_back(
     assert set(desk.outcomes().values()) == {"refused"}
 
 
+async def test_what_a_limit_holds_back_is_never_called_an_order_that_may_have_been_sent(
+    open_desk: Open, account: FakeAccount
+) -> None:
+    desk = open_desk(limits=LimitSettings(price_distance=D("0.01")))
+    await desk.want("BTCUSDT", "0.5", price="45000")
+    for _ in range(60):
+        await desk.go(2)
+        assert "recorded before" not in desk.worker.states["BTCUSDT"].reason
+    account.price["BTCUSDT"] = D("45100")
+    await desk.go(120)
+    assert list(desk.outcomes().values()).count("filled") == len(account.requests) == 1
+
+
+async def test_the_price_distance_holds_when_the_order_leaves_however_long_that_took(
+    open_desk: Open, account: FakeAccount
+) -> None:
+    faults = fail(place_order=[Fault(refused=NotReady("maintenance"))] * 2)
+    desk = open_desk(
+        account=FaultyAccount(account, faults=faults), limits=LimitSettings(price_distance=D("0.01"))
+    )
+    await desk.want("BTCUSDT", "0.5", price="50000")
+    account.price["BTCUSDT"] = D("60000")
+    await desk.go(600)
+    assert account.requests == []
+    assert "price_distance" in desk.worker.trouble()
+
+
 async def test_a_runaway_is_stopped_by_orders_per_minute(open_desk: Open, account: FakeAccount) -> None:
     desk = open_desk(limits=LimitSettings(orders_per_minute=3))
     for index in range(1, 8):
