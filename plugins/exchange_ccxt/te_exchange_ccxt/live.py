@@ -205,6 +205,8 @@ class Live:
                     self._log.warning("stream of {}: {}; reading instead until it is back", kind, reason)
             self._venue.stream_broke()
             self.memory.feeds[kind].up = None
+            if kind == "tickers":
+                self.memory.prices.clear()
             pause = FIRST_PAUSE if self._now - began > LAST_PAUSE else min(pause * 2, LAST_PAUSE)
             await asyncio.sleep(pause)
 

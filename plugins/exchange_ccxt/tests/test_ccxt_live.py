@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from decimal import Decimal
 from typing import Any
 
 from loguru import logger
 
+from te_core.api import NotReady
 from te_core.testing.virtual_clock import VirtualClock
 from te_exchange_ccxt.generic import GenericOptions, GenericVenue
 from te_exchange_ccxt.live import Live
@@ -63,3 +65,37 @@ async def test_a_silent_stream_is_hung_up_told_once_and_tried_again() -> None:
     told = await follow(venue, 3 * SILENCE)
     assert told == ["stream of orders: silent for 13 s; reading instead until it is back\n"]
     assert [private for _, private in venue.hung_up] == [True, True]
+
+
+class Broken(Quiet):
+    """Follows prices, of which one is pushed; then that ends while the connection stays."""
+
+    def followed(self) -> frozenset[str]:
+        return frozenset({"tickers"})
+
+    async def watch_tickers(self, symbols: Any) -> Any:
+        del symbols
+        await asyncio.sleep(20)
+        raise NotReady("unsubscribed")
+
+
+async def test_prices_from_before_a_gap_are_no_present_prices() -> None:
+    clock = VirtualClock()
+
+    async def reread(_: object) -> None:
+        pass
+
+    live = Live(Broken(dialled=0), clock, logger, lambda: Symbols((), "USDT"), reread)
+    wanted = {"BTCUSDT": "BTC/USDT:USDT"}
+    live.start()
+    assert live.prices(wanted) is None
+    for second in range(25):
+        await asyncio.sleep(1)
+        live.memory.heard[False] = clock.monotonic()  # pongs
+        if second == 2:
+            live.memory.prices["BTCUSDT"] = Decimal(50000)
+        if second == 10:
+            assert live.prices(wanted) is not None
+    assert live.memory.followed("tickers", clock.monotonic())
+    assert live.prices(wanted) is None
+    await live.stop()
