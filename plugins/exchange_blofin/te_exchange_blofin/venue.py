@@ -181,7 +181,10 @@ class Blofin(Venue):
             **({"brokerId": self._broker} if self._broker else {}),
         }
         self._sent = asyncio.get_running_loop().time()
-        found = content(await self.exchange.private_post_trade_order(body), list)
+        try:
+            found = content(await self.exchange.private_post_trade_order(body), list)
+        finally:  # it was dated some time in between, when the limits let it go
+            self._sent = asyncio.get_running_loop().time()
         if not found or not found[0].get("orderId"):
             raise ValueError("BloFin acknowledged no order")
         placed: Row = self.exchange.parse_order(found[0], market)
