@@ -123,6 +123,8 @@ class Bybit(Venue):
         accounts = listed(dig(balance, "info", "result"))
         if not accounts:
             raise ValueError("Bybit tells no account")
+        if any(not isinstance(account.get("coin"), list) for account in accounts):
+            raise ValueError("Bybit tells an account without its coins")
         return self._coin(accounts) or Equity(wallet=ZERO, total=ZERO, free=ZERO)
 
     def pushed_equity(self, found: Row) -> Equity | None:
@@ -132,7 +134,9 @@ class Bybit(Venue):
     def _coin(self, accounts: Sequence[Row]) -> Equity | None:
         for coin in (coin for account in accounts for coin in account.get("coin", ())):
             if coin.get("coin") == self.options.settle:
-                wallet = number(coin.get("walletBalance")) or ZERO
+                wallet = number(coin.get("walletBalance"))
+                if wallet is None:
+                    raise ValueError(f"Bybit tells no balance in {self.options.settle}")
                 total = number(coin.get("equity"))
                 bound = [
                     number(coin.get(key)) or ZERO for key in ("locked", "totalPositionIM", "totalOrderIM")

@@ -424,6 +424,34 @@ async def test_a_success_without_content_is_no_empty_account(
             await account.find_order("BTCUSDT", "7e01")
 
 
+@pytest.mark.parametrize(
+    "account_row",
+    [{}, {"coin": None}, {"coin": [{"coin": "USDT"}]}, {"coin": [{"coin": "USDT", "walletBalance": ""}]}],
+    ids=["no coins", "null coins", "no balance", "empty balance"],
+)
+async def test_a_wallet_without_its_balance_is_no_empty_wallet(
+    bybit: Bybit, monkeypatch: pytest.MonkeyPatch, account_row: dict[str, Any]
+) -> None:
+    async with bybit() as (server, account):
+        answer = json_reply({"retCode": 0, "retMsg": "OK", "result": {"list": [account_row]}})
+        monkeypatch.setattr(server, "rendered", lambda *_: answer)
+        with pytest.raises(NotReady, match="nonsense"):
+            await account.equity()
+
+
+@pytest.mark.parametrize("size", [{}, {"size": ""}], ids=["no size", "empty size"])
+async def test_a_position_without_its_size_is_not_flat(
+    bybit: Bybit, monkeypatch: pytest.MonkeyPatch, size: dict[str, str]
+) -> None:
+    async with bybit() as (server, account):
+        await account.instruments(["BTCUSDT"])
+        row = {"symbol": "BTCUSDT", "side": "Buy", "avgPrice": "50000", "positionIdx": 0, **size}
+        answer = json_reply({"retCode": 0, "retMsg": "OK", "result": {"list": [row]}})
+        monkeypatch.setattr(server, "rendered", lambda *_: answer)
+        with pytest.raises(NotReady, match="nonsense"):
+            await account.positions()
+
+
 async def test_a_burst_of_orders_stays_within_the_limits(bybit: Bybit) -> None:
     async with bybit() as (server, account):
         await asyncio.gather(*(account.place_order(order("0.001", number=number)) for number in range(1, 26)))

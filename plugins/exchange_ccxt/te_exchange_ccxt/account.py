@@ -116,8 +116,11 @@ class CcxtAccount(ExchangeAccount):
     async def _read_positions(self) -> Known[Mapping[str, Position]]:
         asked_at, sent = self._context.clock.now(), self._context.clock.monotonic()
         symbols = await self._link.symbols()
-        rows = await self._link.ask("positions", self._venue.fetch_positions)
-        value = self._parsed(rows, symbols)
+
+        async def parsed() -> dict[str, Position]:
+            return self._parsed(await self._venue.fetch_positions(), symbols)
+
+        value = await self._link.ask("positions", parsed)
         if self._live.memory.positions_read(value, sent, self._context.clock.monotonic()):
             self._live.missed()
         return Known(value=value, as_of=asked_at)

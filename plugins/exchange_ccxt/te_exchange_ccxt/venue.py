@@ -195,8 +195,12 @@ class Venue:
         return rows
 
     def position(self, symbol: str, row: Row, market: Row) -> Position:
-        """Parse one of ccxt's positions, from a read or a push."""
-        contracts = number(row.get("contracts")) or ZERO
+        """Parse one of ccxt's positions, from a read or a push. Raises ``ValueError`` for one without its size."""
+        contracts = number(row.get("contracts"))
+        if contracts is None:
+            if any(number(row.get(name)) for name in ("entryPrice", "notional", "initialMargin")):
+                raise ValueError(f"{self.title} tells a position in {symbol} without its size")
+            contracts = ZERO  # nothing is told of it: some exchanges list flat ones so
         quantity = abs(contracts) * self.contract_size(market)
         flat = quantity == 0
         return Position(
