@@ -91,6 +91,8 @@ $(VENV)/.installed: $(VENV)/.required pyproject.toml $(addsuffix /pyproject.toml
 $(VENV)/.tested-with: $(VENV)/.installed requirements/dev.txt
 	@echo "Installing what the tests need …"
 	@$(INSTALL) --require-hashes -r requirements/dev.txt
+	@# Tests start hundreds of processes; where Python may not write bytecode, each would compile its libraries anew.
+	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib > /dev/null || true
 	@touch $@
 
 # Pins carry hashes and no download addresses. The repo's own packages are resolved from here and left out.

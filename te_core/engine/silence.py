@@ -27,12 +27,16 @@ class SilenceWatch:
         self._wake = wake
         self._expected: dict[str, timedelta] = {}
         self._heard: dict[str, datetime] = {}
+        self._counted: dict[str, datetime] = {}
+        """From when instead: those that were due while no engine ran, so that nobody could hear them."""
+        self._restored = False
         self._silent: set[str] = set()
         self._timer: asyncio.TimerHandle | None = None
 
     def restore(self, heard: Mapping[str, datetime]) -> None:
         """Take when each source was last heard, by the journal."""
         self._heard.update(heard)
+        self._restored = True
 
     def stop(self) -> None:
         """Notice nothing any more."""
@@ -40,18 +44,23 @@ class SilenceWatch:
             self._timer.cancel()
 
     def expect(self, expected: Mapping[str, timedelta]) -> None:
-        """Replace what is expected. A source that was never heard counts from now."""
+        """Replace what is expected. A source that was never heard counts from now.
+
+        At a start so does one that was due before it: what it said meanwhile went unheard.
+        """
         self._expected = dict(expected)
         self._silent &= expected.keys()
         now = self._clock.now()
-        for source in expected:
-            self._heard.setdefault(source, now)
+        for source, every in expected.items():
+            if self._heard.setdefault(source, now) + every <= now and self._restored:
+                self._counted[source] = now
+        self._restored = False
         self._look()
 
     def due(self, source: str) -> datetime | None:
         """Tell when a source is, or was, due to be heard; None where nothing is expected."""
         every = self._expected.get(source)
-        return None if every is None else self._heard[source] + every
+        return None if every is None else self._counted.get(source, self._heard[source]) + every
 
     def since(self, source: str) -> datetime | None:
         """Tell when a silent source was last heard, or first listened to; None for one that is not silent."""
@@ -60,6 +69,7 @@ class SilenceWatch:
     def heard(self, source: str) -> None:
         """Note that a source said something, new or not."""
         before, self._heard[source] = self._heard.get(source), self._clock.now()
+        self._counted.pop(source, None)
         if source in self._silent and before is not None:
             self._silent.discard(source)
             lasted = str(self._heard[source] - before).partition(".")[0]
@@ -71,7 +81,8 @@ class SilenceWatch:
         self.stop()
         now, upcoming, fallen = self._clock.now(), [], False
         for source, every in self._expected.items():
-            due = self._heard[source] + every
+            due = self.due(source)
+            assert due is not None
             if now < due:
                 upcoming.append((due - now).total_seconds())
             elif source not in self._silent:

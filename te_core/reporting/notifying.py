@@ -14,7 +14,7 @@ from te_core.contracts.notifier import Notifier, NotifierContext, NotifierSpec
 from te_core.engine.outage import Outages
 from te_core.engine.runner import Runner
 from te_core.engine.supervisor import Running
-from te_core.errors import NoticeRefused
+from te_core.errors import NoticeRefused, NotReady
 from te_core.journal.redaction import Redact, redacted
 from te_core.model.event import Event
 from te_core.plugins.registry import Registry
@@ -24,6 +24,9 @@ from te_core.settings.schema import EngineSettings, NotifierSettings
 if TYPE_CHECKING:
     from aiohttp import ClientSession
     from loguru import Logger
+
+PATIENCE = 60.0
+"""Seconds that telling of one event may take."""
 
 MOST_WAITING = 500
 """Events that wait for one notifier; the oldest give way to newer ones."""
@@ -77,7 +80,10 @@ class NotifierRunner(Runner):
     async def _tell(self, instance: Notifier, event: Event) -> None:
         """Tell of the oldest event. When that fails it stays the next, unless it will never be taken."""
         try:
-            await instance.notify(event)
+            async with asyncio.timeout(PATIENCE):
+                await instance.notify(event)
+        except TimeoutError:
+            raise NotReady(f"it took longer than {PATIENCE:g} s") from None
         except NoticeRefused as error:
             self._log.warning("an event of kind {} was refused: {}", event.kind, error)
             self.dropped += 1

@@ -132,3 +132,19 @@ async def test_what_comes_first_counts_silence_or_age(tmp_path: Path, trader: Tr
         await asyncio.sleep(HOUR + 10)
         assert trader.held() == 0
         assert told(run) == []
+
+
+async def test_what_nobody_could_hear_because_no_engine_ran_is_waited_for_once_more(
+    tmp_path: Path, trader: Trader
+) -> None:
+    async with running(tmp_path, trader, expecting("1h", "flat")):
+        await trader.say("tv", "1")
+        await asyncio.sleep(HOUR // 2)
+    await asyncio.sleep(HOUR)
+    async with running(tmp_path, trader, expecting("1h", "flat")) as run:
+        await asyncio.sleep(HOUR - 60)
+        assert told(run) == []
+        assert trader.held() == D("0.1")
+        await asyncio.sleep(120)
+        assert told(run) == ["silent"]
+        assert trader.held() == 0
