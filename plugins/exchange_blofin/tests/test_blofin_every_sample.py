@@ -24,7 +24,7 @@ ACCOUNT = {
     "instruments (BTC, ETH, LTC, ADA info objects)": "value: test_contracts_become_instruments_in_base_units",
     "instruments BTC (documented)": "value: test_the_documented_contract",
     "tickers BTC": "value: test_prices",
-    "mark price": "value: test_prices",
+    "mark price": "value: test_the_clock_is_compared_with_the_time_of_a_price",
     "futures account balance": "value: test_equity_to_the_last_digit",
     "futures account balance (documented, with positions)": "value: test_equity_to_the_last_digit",
     "asset balances of one account": "shape: test_balances_of_the_other_accounts",
@@ -98,6 +98,15 @@ async def test_the_account_s_modes_are_learnt_when_it_is_opened(tmp_path: Path) 
         assert counts.requests == {}, "it is isolated already"
         await account.set_margin_mode("BTCUSDT", MarginMode.CROSS)
         assert [request.path for request in counts.log] == ["/api/v1/account/set-margin-mode"]
+
+
+async def test_the_clock_is_compared_with_the_time_of_a_price(tmp_path: Path) -> None:
+    async with served(BLOFIN, tmp_path) as (account, exchange):
+        exchange.answer({"/api/v1/market/mark-price": "mark price"})
+        venue = account._venue
+        before = venue.exchange.milliseconds()
+        skew = await venue.clock_skew()
+        assert before <= skew + 1_695_262_570_838 <= venue.exchange.milliseconds()
 
 
 async def test_a_pushed_short_position(tmp_path: Path) -> None:
