@@ -50,7 +50,7 @@ class Superseded(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What every execution of an account uses."""
+    """What every execution of an account uses. ``busy``: on how many of its symbols one runs now."""
 
     account: ExchangeAccount
     capabilities: Capabilities
@@ -61,6 +61,7 @@ class Surroundings:
     limits: Callable[[], Limits]
     enabled: Callable[[], bool]
     stopping: Callable[[], bool]
+    busy: Callable[[], int]
 
 
 class Execution:
@@ -226,7 +227,7 @@ class Execution:
         patience = around.clock.monotonic() + around.capabilities.settle_after.total_seconds()
         pause = LOOK_AGAIN_FIRST
         while True:
-            reading = await around.reader.holdings(together=TOGETHER)
+            reading = await around.reader.holdings(together=TOGETHER if around.busy() > 1 else 0)
             if not isinstance(reading, Unknown):
                 held = reading.of(self._goal.symbol)
                 quantity = held.quantity

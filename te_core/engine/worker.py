@@ -126,6 +126,7 @@ class AccountWorker:
             limits=lambda: self.settings.limits,
             enabled=lambda: self.settings.enabled,
             stopping=lambda: self._stopping,
+            busy=lambda: len(self._tasks()),
         )
         self._fatal, self._around, self._acquainted = None, around, False
         self.wake()

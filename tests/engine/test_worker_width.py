@@ -47,6 +47,20 @@ async def test_orders_that_are_answered_together_are_confirmed_by_one_read(
     await desk.crash()
 
 
+async def test_an_order_alone_is_confirmed_at_once(
+    clock: VirtualClock, open_desk: Callable[..., Desk]
+) -> None:
+    account = FakeAccount(clock, equity="100000", BTCUSDT="50000")
+    desk = open_desk(account=account)
+    await desk.go(1)
+    began = clock.monotonic()
+    desk.worker.retarget({"BTCUSDT": wish("BTCUSDT", "0.04")})
+    while not desk.worker.states["BTCUSDT"].confirmed:
+        await desk.go(0.001)
+    assert clock.monotonic() - began < 0.01, "it waits for no other order: there is none"
+    await desk.crash()
+
+
 async def test_an_order_that_is_not_answered_delays_nobodys_confirmation(
     clock: VirtualClock, open_desk: Callable[..., Desk]
 ) -> None:
