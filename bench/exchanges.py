@@ -133,7 +133,16 @@ async def without_the_engine(exchange: str) -> None:
     )
 
 
+async def own_time(exchanges: Sequence[str]) -> None:
+    """Measured first: what dozens of engines leave behind in one process, no engine that runs alone has to carry."""
+    say("own time from an alert until the orders are at the exchange, with streams")
+    for exchange in exchanges:
+        for accounts in (1,) if exchange == "blofin" else (1, 10):  # it takes one new connection a second
+            await exchange_own_time.measure(exchange, accounts)
+
+
 async def measure(exchanges: Sequence[str]) -> None:
+    await own_time(exchanges)
     say(
         f"from an alert to the last order's answer, in round trips of {LATENCY * 1000:.0f} ms, and requests by kind"
     )
@@ -152,10 +161,6 @@ async def measure(exchanges: Sequence[str]) -> None:
         say(f"  {', '.join(exchanges)}: two accounts each, {'with' if streams else 'without'} streams")
         for lifted in (False, True):
             await everywhere(exchanges, streams=streams, lifted=lifted)
-    say("own time from an alert until the orders are at the exchange, with streams")
-    for exchange in exchanges:
-        for accounts in (1,) if exchange == "blofin" else (1, 10):  # it takes one new connection a second
-            await exchange_own_time.measure(exchange, accounts)
 
 
 def main() -> None:
