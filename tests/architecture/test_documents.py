@@ -110,3 +110,11 @@ def test_no_file_names_a_package_registry_or_a_place_of_one_machine(tracked: lis
 
 def test_nothing_that_belongs_to_one_machine_is_part_of_the_repo(tracked: list[Path]) -> None:
     assert not [path for path in tracked if path.name == ".secrets.toml" or path.suffix == ".sqlite3"]
+
+
+def test_every_decision_has_a_number_of_its_own(root: Path) -> None:
+    found = sorted(path.name for path in (root / "docs" / "adr").glob("*.md"))
+    assert [name[:4] for name in found] == [f"{number:04d}" for number in range(1, len(found) + 1)]
+    for name in found:
+        first = (root / "docs" / "adr" / name).read_text(encoding="utf-8").partition("\n")[0]
+        assert first.startswith(f"# {int(name[:4])}. ")
