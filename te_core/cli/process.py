@@ -61,11 +61,16 @@ def _collect_what_comes() -> None:
 
 
 def _stop_on_signals() -> None:
-    """Let SIGINT and SIGTERM end this task. What then takes too long is cut off: the journal allows it."""
+    """Let the first SIGINT or SIGTERM end this task. What then takes too long is cut off: the journal allows it."""
     running = asyncio.current_task()
     assert running is not None
+    stopping = False
 
     def stop() -> None:
+        nonlocal stopping
+        if stopping:
+            return  # cancelling once more would break off the stop that is under way
+        stopping = True
         deadline = threading.Timer(_GRACE, _give_up)
         deadline.daemon = True
         deadline.start()

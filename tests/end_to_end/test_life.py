@@ -123,6 +123,18 @@ def test_it_runs_on_uvloop_where_that_is_installed_and_on_asyncio_elsewhere(
     assert engine.stop() == 0
 
 
+def test_a_signal_while_it_is_stopping_changes_nothing(home: Home, start: Start) -> None:
+    slow = 'self._context.log.info("closing"); await __import__("asyncio").sleep(0.5)'
+    install(home, "slow", WITNESS.replace('self._context.log.info("closed")', slow))
+    home.tree["accounts"]["slow"] = {"plugin": "slow"}
+    home.write()
+    engine = start(home).until_ready()
+    engine.process.send_signal(signal.SIGINT)
+    engine.wait(lambda: "closing" in home.log())
+    assert engine.stop(signal.SIGTERM) == 0
+    assert home.stdout.read_text().endswith("stopped\n")
+
+
 def test_after_a_stop_the_next_start_holds_the_same_and_orders_nothing(home: Home, start: Start) -> None:
     engine = start(home).until_ready()
     engine.accept(symbol="BTCUSDT.P", direction="long", size="50/100", price="50000")
