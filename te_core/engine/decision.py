@@ -15,6 +15,7 @@ from te_core.engine.limits import Limits
 from te_core.engine.plan import Plan, at_target, plan
 from te_core.engine.reader import Holdings
 from te_core.engine.sizing import Ceiling, flat, size
+from te_core.engine.trail import Trail
 from te_core.model.instrument import Instrument
 from te_core.model.position import Equity, Position
 from te_core.model.reading import Reading, Unknown
@@ -178,10 +179,19 @@ def _out_of_band(facts: Facts, goal: Goal) -> bool:
     return abs(fresh.quantity - goal.quantity) > facts.settings.band * abs(goal.quantity)
 
 
-def position_of(holdings: Holdings | Unknown, symbol: str, *, newer_than: float) -> Position | Unknown:
-    """Pick one symbol out of a read of all positions. A read from before ``newer_than`` (monotonic) is unknown."""
+def position_of(
+    holdings: Holdings | Unknown, symbol: str, *, newer_than: float, trail: Trail, oldest_trail: float
+) -> Position | Unknown:
+    """Pick one symbol out of a read of all positions. A read not later than ``newer_than`` (monotonic) is unknown.
+
+    One of the very same instant may still show the position from before our order, so it proves nothing either. Nor
+    does a later one that shows a position from before our latest orders (``trail``, ``oldest_trail``).
+    """
     if isinstance(holdings, Unknown):
         return holdings
-    if holdings.since < newer_than:
+    if holdings.since <= newer_than:
         return Unknown(reason="the position was read before our own last order was answered")
-    return holdings.of(symbol)
+    position = holdings.of(symbol)
+    if trail.hides(position.quantity, oldest_trail):
+        return Unknown(reason="the exchange may not show our own last order yet")
+    return position

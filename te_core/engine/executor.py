@@ -63,6 +63,11 @@ class Surroundings:
     stopping: Callable[[], bool]
     busy: Callable[[], int]
 
+    @property
+    def oldest_trail(self) -> float:
+        """Orders whose outcome was learnt later (monotonic seconds) may still be missing in a read."""
+        return self.clock.monotonic() - self.capabilities.settle_after.total_seconds()
+
 
 class Execution:
     """One run of one plan. Raises what stopped it; returns when the goal is confirmed or has to be planned again."""
@@ -76,6 +81,7 @@ class Execution:
         self._start = state.position.quantity if state.position else ZERO
         self._sent: list[Intent] = []
         state.fills.clear()
+        state.trail = state.trail.onwards(self._start, around.oldest_trail)
 
     @property
     def _expected(self) -> Decimal:
@@ -291,6 +297,8 @@ def settle(
     if filled is None:
         filled = intent.quantity if outcome is IntentState.FILLED else ZERO
     state.fills[intent.client_order_id] = filled
+    if filled:
+        state.trail = state.trail.moved(intent.side.sign * filled, around.clock.monotonic())
     around.journal.append(
         Settlement(
             client_order_id=intent.client_order_id,

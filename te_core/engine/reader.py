@@ -96,12 +96,17 @@ class AccountReader:
         return await self._holdings.get(together)
 
     async def _read_holdings(self) -> Holdings | Unknown:
-        sent = self._clock.monotonic()
+        sent, sent_at = self._clock.monotonic(), self._clock.now()
         reading = await read("positions", self._account.positions)
         if isinstance(reading, Unknown):
             return reading
-        age = max((self._clock.now() - reading.as_of).total_seconds(), 0.0)
-        return Holdings(positions=reading.value, since=min(sent, self._clock.monotonic() - age))
+        since = sent
+        if (
+            reading.as_of < sent_at
+        ):  # an older state: rounding must never make it look newer than our own order
+            age = self._clock.now() - reading.as_of + timedelta.resolution
+            since = min(sent, self._clock.monotonic() - age.total_seconds())
+        return Holdings(positions=reading.value, since=since)
 
     async def _prices(self, symbols: Sequence[str]) -> Reading[Mapping[str, Decimal]]:
         if not symbols:

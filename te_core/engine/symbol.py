@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from te_core.engine.decision import Status
+from te_core.engine.trail import NO_TRAIL, Trail
 from te_core.model.order import Intent
 from te_core.model.position import MarginMode, Position
 from te_core.model.target import Blend, Confirmation, Goal, Target
@@ -23,8 +24,9 @@ class SymbolState:
     ``wish``: the newest blend. ``last_step``: largest step number used in the target's revision.
     ``open``: intents without a known outcome, ``sent_at`` when they left; ``acknowledged``: those that the exchange
     took. ``fills``: what the orders of the present execution are known to have filled, unsigned. ``touched``: when
-    the exchange last answered an order of ours. ``retry_reduction``: what failed was a reduction. ``reducing``: the
-    order under way reduces. ``replan``: other symbols waited for this one. Times are monotonic seconds.
+    the exchange last answered an order of ours. ``trail``: where our latest orders led. ``retry_reduction``: what
+    failed was a reduction. ``reducing``: the order under way reduces. ``replan``: other symbols waited for this one.
+    Times are monotonic seconds.
     """
 
     symbol: str
@@ -39,6 +41,7 @@ class SymbolState:
     acknowledged: set[str] = field(default_factory=set)
     fills: dict[str, Decimal] = field(default_factory=dict)
     touched: float = float("-inf")
+    trail: Trail = NO_TRAIL
     leverage: Decimal | None = None
     margin_mode: MarginMode | None = None
     status: Status = Status.WAITING

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from te_core.clock import Clock
 from te_core.engine.aim import target_for
 from te_core.engine.limits import Limits
 from te_core.engine.symbol import SymbolState
+from te_core.engine.trail import Trail
 from te_core.journal.journal import Journal
 from te_core.journal.memory import Book
 from te_core.model.order import Intent
@@ -45,11 +47,16 @@ class Targets:
         self._log = log
 
     def restore(self, books: Mapping[str, Book], open_intents: Iterable[Intent]) -> None:
-        """Take what the journal remembers."""
+        """Take what the journal remembers. Of what was read before this moment no order may follow any more."""
+        restored_at = math.nextafter(self._clock.monotonic(), -math.inf)
         for symbol, book in books.items():
             state = self._state(symbol)
+            state.touched = restored_at
             state.target, state.goal, state.confirmation = book.target, book.goal, book.confirmation
             state.last_step = book.last_step
+            if book.last_outcome_at is not None:
+                age = (self._clock.now() - book.last_outcome_at).total_seconds()
+                state.trail = Trail(at=self._clock.monotonic() - max(age, 0.0))
         for intent in open_intents:
             self._state(intent.symbol).open[intent.client_order_id] = intent
 

@@ -160,9 +160,7 @@ class AccountWorker:
         found = {}
         for state in self.states.values():
             if state.target is not None:
-                position = position_of(snapshot.holdings, state.symbol, newer_than=state.touched)
-                if isinstance(position, Position):
-                    position = state.with_settings(position)
+                position = self._position(around, state, snapshot.holdings)
                 found[state.symbol] = decide(self._facts(around, state, snapshot, position))
         return found
 
@@ -217,7 +215,7 @@ class AccountWorker:
         snapshot = await self._read(around, symbols)
         if isinstance(snapshot.holdings, Unknown):
             return
-        self._observe(snapshot, snapshot.holdings)
+        self._observe(around, snapshot, snapshot.holdings)
         # A target that came while the read was under way was not read for: the next pass decides it.
         ready = [state for state in self.states.values() if state.symbol in symbols or not state.wanted]
         decisions = [(state, self._decide(around, state, snapshot)) for state in ready]
@@ -236,14 +234,28 @@ class AccountWorker:
         engine = self.settings.engine
         return backoff(failures, engine.backoff_first, engine.backoff_last)
 
-    def _observe(self, snapshot: Snapshot, holdings: Holdings) -> None:
+    def _position(
+        self, around: Surroundings, state: SymbolState, holdings: Holdings | Unknown
+    ) -> Position | Unknown:
+        found = position_of(
+            holdings,
+            state.symbol,
+            newer_than=state.touched,
+            trail=state.trail,
+            oldest_trail=around.oldest_trail,
+        )
+        return state.with_settings(found) if isinstance(found, Position) else found
+
+    def _observe(self, around: Surroundings, snapshot: Snapshot, holdings: Holdings) -> None:
         """Take the read into the exposure ledger, except where an own order is under way or newer."""
         held = {symbol: p for symbol, p in holdings.positions.items() if p.quantity != 0}
         ours = {symbol for symbol, state in self.states.items() if state.goal is not None}
         self.foreign = {symbol: p.quantity for symbol, p in held.items() if symbol not in ours}
         for symbol in dict.fromkeys([*self.states, *held]):
             state, position = self.states.get(symbol), held.get(symbol)
-            if state is not None and (state.task or state.touched > holdings.since):
+            if state is not None and (
+                state.task or isinstance(self._position(around, state, holdings), Unknown)
+            ):
                 continue
             price = snapshot.price(symbol) or (position.entry_price if position else None) or ZERO
             self._ledger.observe(self.name, symbol, (position.quantity if position else ZERO) * price)
@@ -255,11 +267,14 @@ class AccountWorker:
         may_increase = now >= state.retry_at
         if may_increase:
             state.retry_at = 0.0
-        position = position_of(snapshot.holdings, state.symbol, newer_than=state.touched)
-        if isinstance(position, Position):
-            position = state.position = state.with_settings(position)
-        else:
+        position = self._position(around, state, snapshot.holdings)
+        if isinstance(
+            position, Unknown
+        ):  # from before our own order: nothing is wrong, the next read is awaited
+            state.status, state.reason = Status.WAITING, position.reason
             state.retry_at = now + REDUCTION_RETRY.total_seconds()
+            return None
+        state.position = position
         decision = decide(self._facts(around, state, snapshot, position))
         self._note(state, decision)
         self._take(around, state, decision)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from te_core.model.order import Intent, IntentState, Settlement
 from te_core.model.signal import Signal
@@ -14,13 +15,15 @@ class Book:
     """What is in force for one account and symbol.
 
     ``goal``: the latest, of any revision. ``confirmation``: the latest. ``last_step``: the largest step among the
-    intents of the target's revision that may have been sent; 0 if there is none.
+    intents of the target's revision that may have been sent; 0 if there is none. ``last_outcome_at``: when the
+    outcome of the latest order of any revision was learnt that may have changed the position.
     """
 
     target: Target
     goal: Goal | None = None
     confirmation: Confirmation | None = None
     last_step: int = 0
+    last_outcome_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -147,6 +147,13 @@ _last_step = (
     .limit(1)
     .scalar_subquery()
 )
+_last_outcome_at = (
+    select(intents.c.settled_at)
+    .where(_same_book, intents.c.state.in_((IntentState.FILLED, IntentState.CANCELLED)))
+    .order_by(intents.c.revision.desc(), intents.c.step.desc(), intents.c.number.desc())
+    .limit(1)
+    .scalar_subquery()
+)
 _after_latest = and_(
     latest_signals.c.source == signals.c.source,
     latest_signals.c.symbol == signals.c.symbol,
@@ -163,18 +170,23 @@ GOALS = _columns(Goal, goals).join_from(books, goals, books.c.goal == goals.c.nu
 CONFIRMATIONS = _columns(Confirmation, confirmations).join_from(
     books, confirmations, books.c.confirmation == confirmations.c.number
 )
-STEPS = select(books.c.account, books.c.symbol, _last_step.label("step"))
+ORDERS = select(books.c.account, books.c.symbol, _last_step.label("step"), _last_outcome_at.label("at"))
 
 
 def _books(connection: Connection) -> dict[tuple[str, str], Book]:
     held = {(goal.account, goal.symbol): goal for goal in _all(connection, Goal, GOALS)}
     seen = {(found.account, found.symbol): found for found in _all(connection, Confirmation, CONFIRMATIONS)}
-    steps = {(account, symbol): step for account, symbol, step in connection.execute(STEPS)}
+    orders = {(account, symbol): (step or 0, at) for account, symbol, step, at in connection.execute(ORDERS)}
     made = {}
     for target in _all(connection, Target, TARGETS):
         key = (target.account, target.symbol)
+        step, at = orders[key]
         made[key] = Book(
-            target=target, goal=held.get(key), confirmation=seen.get(key), last_step=steps[key] or 0
+            target=target,
+            goal=held.get(key),
+            confirmation=seen.get(key),
+            last_step=step,
+            last_outcome_at=at,
         )
     return made
 

@@ -28,7 +28,8 @@ class Fault:
     read gives its previous answer again, old time included. ``share``: the part of an order that fills (0 …
     1, rounded to the step); the rest is cancelled. ``silence``: seconds between execution and answer.
     ``lost``: raised instead of the answer, after the request was executed. ``late``: the request is executed
-    only this many seconds after ``lost`` (or ``OutcomeUnknown``) was raised.
+    only this many seconds after ``lost`` (or ``OutcomeUnknown``) was raised. ``lag``: seconds for which reads of
+    positions do not show an executed order yet, though their time says that they are fresh.
     """
 
     delay: float = 0
@@ -38,6 +39,7 @@ class Fault:
     silence: float = 0
     lost: TradeEngineError | None = None
     late: float = 0
+    lag: float = 0
 
 
 _NOTHING = Fault()
@@ -93,6 +95,7 @@ class FaultyAccount(ExchangeAccount):
         self._answers: dict[str, Any] = {}
         self._partial: dict[str, OrderReport] = {}
         self._late: list[asyncio.Task[None]] = []
+        self._lagging: dict[str, tuple[float, Position | None]] = {}
 
     def inject(self, method: str, *faults: Fault | None) -> None:
         """Give the next calls of a method these faults in turn (None: let one pass)."""
@@ -119,7 +122,7 @@ class FaultyAccount(ExchangeAccount):
 
     async def positions(self) -> Known[Mapping[str, Position]]:
         """Pass on."""
-        return await self._call("positions", self.inner.positions)
+        return await self._call("positions", self._positions)
 
     async def prices(self, symbols: Sequence[str]) -> Known[Mapping[str, Decimal]]:
         """Pass on."""
@@ -137,7 +140,7 @@ class FaultyAccount(ExchangeAccount):
         """Pass on, or a part of it."""
         self.sent.append(order)
         fault = self._next("place_order")
-        return await self._carry_out("place_order", lambda: self._place(order, fault.share), fault)
+        return await self._carry_out("place_order", lambda: self._place(order, fault), fault)
 
     async def find_order(self, symbol: str, client_order_id: str) -> OrderReport | None:
         """Pass on; an order that was filled in part is found as it ended."""
@@ -177,11 +180,20 @@ class FaultyAccount(ExchangeAccount):
             raise fault.lost.with_traceback(None)
         return answer
 
-    async def _place(self, order: OrderRequest, share: Decimal | None) -> OrderReport:
-        if share is None:
+    async def _positions(self) -> Known[Mapping[str, Position]]:
+        known, now = await self.inner.positions(), asyncio.get_running_loop().time()
+        self._lagging = {symbol: old for symbol, old in self._lagging.items() if old[0] > now}
+        shown = {**known.value, **{symbol: old for symbol, (_, old) in self._lagging.items()}}
+        return replace(known, value={symbol: held for symbol, held in shown.items() if held is not None})
+
+    async def _place(self, order: OrderRequest, fault: Fault) -> OrderReport:
+        if fault.lag:
+            shown = (await self._positions()).value.get(order.symbol)
+            self._lagging[order.symbol] = asyncio.get_running_loop().time() + fault.lag, shown
+        if fault.share is None:
             return await self.inner.place_order(order)
         instrument = (await self.inner.instruments([order.symbol]))[order.symbol]
-        part = instrument.round_quantity(order.quantity * share)
+        part = instrument.round_quantity(order.quantity * fault.share)
         ended = OrderReport(
             client_order_id=order.client_order_id,
             status=OrderStatus.CANCELLED,

@@ -91,6 +91,7 @@ class Desk:
         self.task.cancel()
         await asyncio.gather(self.task, return_exceptions=True)
         self.journal.close()
+        await asyncio.sleep(0.001)  # no process starts in the moment in which another one dies
 
     async def restart(self) -> None:
         await self.crash()

@@ -18,6 +18,7 @@ from te_core.engine.limits import Exposure, Limits, OrderCheck, ceiling, combine
 from te_core.engine.plan import LeverageStep, MarginModeStep, OrderStep, Plan, at_target, chunks, plan
 from te_core.engine.reader import Holdings
 from te_core.engine.sizing import Ceiling, flat, size, smallest_quantity
+from te_core.engine.trail import Trail
 from te_core.model.instrument import Instrument
 from te_core.model.position import Equity, MarginMode, Position
 from te_core.model.reading import Known, Unknown
@@ -500,10 +501,15 @@ def test_equity_is_the_wallet_unless_the_account_counts_its_total() -> None:
     assert decide(facts(settings=total)).goal.quantity == 100  # type: ignore[union-attr]
 
 
-def test_a_read_from_before_our_own_order_is_unknown() -> None:
+def test_a_read_that_is_not_later_than_our_own_order_is_unknown() -> None:
     holdings = Holdings(positions={"BTCUSDT": Position(symbol="BTCUSDT", quantity=D(1))}, since=7.0)
-    assert isinstance(position_of(holdings, "BTCUSDT", newer_than=7.5), Unknown)
-    assert isinstance(position_of(holdings, "BTCUSDT", newer_than=7.0), Position)
+
+    def seen(newer_than: float) -> Position | Unknown:
+        return position_of(holdings, "BTCUSDT", newer_than=newer_than, trail=Trail(), oldest_trail=0)
+
+    assert isinstance(seen(newer_than=7.5), Unknown)
+    assert isinstance(seen(newer_than=7.0), Unknown), "a tie proves nothing"
+    assert isinstance(seen(newer_than=6.5), Position)
 
 
 def test_a_kept_goal_is_not_resized_when_equity_moves() -> None:

@@ -28,7 +28,7 @@ from te_core.testing.faults import Fault, Faults, FaultyAccount, seeded
 from te_core.testing.virtual_clock import VirtualClock
 from tests.engine.desk import Desk
 
-SEEDS = int(os.environ.get("TE_SEEDS", "40"))
+SEEDS = int(os.environ.get("TE_SEEDS", "400"))
 PRICES = {"BTCUSDT": "50000", "ETHUSDT": "2500", "SOLUSDT": "100"}
 STEP = Decimal("0.001")
 
@@ -71,6 +71,9 @@ def storm(chance: random.Random, strength: float) -> Faults:
             (0.05, Fault(lost=OutcomeUnknown("timeout"), late=5)),
             (0.05, Fault(share=Decimal("0.5"))),
             (0.10, Fault(delay=1.5)),
+            (0.10, Fault(lag=3)),
+            (0.03, Fault(lag=3, share=Decimal("0.5"))),
+            (0.03, Fault(lag=3, lost=OutcomeUnknown("timeout"))),
         ],
         "positions": [
             (0.10, Fault(refused=NotReady("down"))),

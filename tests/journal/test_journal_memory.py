@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import Coroutine
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,7 @@ class Model:
         self.goals: dict[tuple[str, str], Goal] = {}
         self.confirmations: dict[tuple[str, str], Confirmation] = {}
         self.intents: dict[str, tuple[Intent, IntentState]] = {}
+        self.ended: dict[str, datetime] = {}
         self.revisions: set[tuple[str, str, int]] = set()
 
     def accepts(self, entry: Entry) -> bool:
@@ -71,6 +72,7 @@ class Model:
                 self.intents[entry.client_order_id] = (entry, IntentState.OPEN)
             case Settlement(client_order_id=order):
                 self.intents[order] = (self.intents[order][0], entry.state)
+                self.ended[order] = entry.at
 
     def _last_step(self, target: Target) -> int:
         steps = [
@@ -81,6 +83,15 @@ class Model:
         ]
         return max(steps, default=0)
 
+    def _last_outcome(self, target: Target) -> datetime | None:
+        ended = [
+            (held.revision, held.step, number, self.ended[held.client_order_id])
+            for number, (held, state) in enumerate(self.intents.values())
+            if (held.account, held.symbol) == (target.account, target.symbol)
+            and state in (IntentState.FILLED, IntentState.CANCELLED)
+        ]
+        return max(ended)[-1] if ended else None
+
     def memory(self) -> Memory:
         books = {
             key: Book(
@@ -88,6 +99,7 @@ class Model:
                 goal=self.goals.get(key),
                 confirmation=self.confirmations.get(key),
                 last_step=self._last_step(held),
+                last_outcome_at=self._last_outcome(held),
             )
             for key, held in self.targets.items()
         }

@@ -156,7 +156,7 @@ def test_with_its_insert_every_statement_is_one_that_postgresql_understands(
         reader.TARGETS,
         reader.GOALS,
         reader.CONFIRMATIONS,
-        reader.STEPS,
+        reader.ORDERS,
     ]
     pruned = [rule.delete.sql for rule in retention.RULES]
     made = [CreateTable(table) for table in tables.metadata.sorted_tables]
