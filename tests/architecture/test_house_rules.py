@@ -16,6 +16,8 @@ from tests.architecture.conftest import Module
 CORE_LINES = 5_000
 EDGES = {"settings", "logs", "secrets", "reporting", "web", "cli", "testing"}
 """What surrounds the core: docs/adr/0007 says why they are counted apart."""
+EXCHANGE_LINES = 250
+ON_CCXT = "te_exchange_ccxt"
 FILE_LINES = 400
 FUNCTION_LINES = 50
 
@@ -92,6 +94,16 @@ def test_the_core_stays_below_five_thousand_lines(core: list[Module]) -> None:
         rooms[module.name.split(".")[1] if "." in module.name else "te_core"] += code_lines(module)
     total = sum(lines for room, lines in rooms.items() if room not in EDGES)
     assert total < CORE_LINES, f"{total} lines: {rooms.most_common()}"
+
+
+def test_an_exchange_on_ccxt_states_only_its_differences(plugins: dict[str, list[Module]]) -> None:
+    on_ccxt = {
+        name: sum(code_lines(module) for module in modules)
+        for name, modules in plugins.items()
+        if name != ON_CCXT and any(used.startswith(ON_CCXT) for m in modules for used, _ in m.imports())
+    }
+    assert on_ccxt.keys() >= {f"te_exchange_{name}" for name in ("blofin", "bybit", "kucoin", "mexc")}
+    assert {name: lines for name, lines in on_ccxt.items() if lines > EXCHANGE_LINES} == {}
 
 
 @pytest.mark.parametrize("banned", BANNED)

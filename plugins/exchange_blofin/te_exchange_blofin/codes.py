@@ -10,7 +10,7 @@ CODES = {
     Trouble.PASSPHRASE: "152408",
     Trouble.SIGNATURE: "152409 401",
     Trouble.ADDRESS: "152406",
-    Trouble.PERMISSION: "152404",
+    Trouble.PERMISSION: "152404 152011 152012 152013",
     Trouble.HEDGE_MODE: "102089",
     Trouble.CLOCK: f"{EXPIRED} 152410",
     Trouble.RATE: "429",
@@ -25,9 +25,14 @@ CODES = {
     Trouble.MODE_BLOCKED: "110006 110019",
 }
 TROUBLES = {code: trouble for trouble, codes in CODES.items() for code in codes.split()}
+TEXTS = {
+    ("", "maintenance"): Trouble.MAINTENANCE,
+    ("152001", "positionside"): Trouble.HEDGE_MODE,  # leverage has a side in hedge mode only
+    ("", "parameter size"): Trouble.SIZE,
+}
 BROKERS = {
-    "152011": 'this key takes no broker id: set broker_id = ""',
-    "152012": "this key needs a broker id: set broker_id, or use a key of type API transaction",
-    "152013": "this key is bound to another broker: set broker_id to its id, or use a key of type API transaction",
+    ("152011", ""): 'this key takes no broker id: set broker_id = ""',
+    ("152012", ""): "this key needs a broker id: set broker_id, or use a key of type API transaction",
+    ("152013", ""): "this key is another broker's: set broker_id to its id, or use an API transaction key",
 }
 """Remedies for what is said of the broker id; each stops the account."""

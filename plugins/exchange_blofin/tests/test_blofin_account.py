@@ -99,7 +99,7 @@ async def test_an_order_filled_in_part_is_over(at_blofin: Any) -> None:
         report = await account.place_order(order("0.0020"))
         found = await account.find_order("BTCUSDT", report.client_order_id)
         assert (found.status, found.filled) == (OrderStatus.CANCELLED, D("0.001"))
-        assert found.reason == "the exchange ended it as canceled"
+        assert found.reason == "the exchange ended it as partially_canceled"
 
 
 class TestNonces:

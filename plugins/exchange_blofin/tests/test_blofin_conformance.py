@@ -8,9 +8,9 @@ from typing import cast
 
 import pytest
 
-import te_exchange_blofin.venue
 from te_core.testing.conformance import ExchangeConformance
 from te_exchange_blofin.plugin import BLOFIN, CAPABILITIES
+from te_exchange_blofin.venue import Blofin
 from tests.emulators.blofin.server import BlofinServer
 from tests.emulators.blofin.unknowns import Unknowns
 from tests.emulators.conformance import NEAR, EmulatedVenue, near
@@ -29,7 +29,7 @@ class TestBlofin(ExchangeConformance):
 
     @pytest.fixture(autouse=True)
     def _short_pause(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(te_exchange_blofin.venue, "PAUSE", 0.5)
+        monkeypatch.setattr(Blofin, "rate_pause", 0.5)
 
     def make_venue(self, folder: Path) -> EmulatedVenue:
         return EmulatedVenue(

@@ -11,29 +11,53 @@ import pytest
 from te_core.api import NotReady
 from te_exchange_blofin.plugin import BlofinOptions
 from te_exchange_blofin.venue import EXPIRY, Blofin
+from te_exchange_ccxt.client import bare
 from tests.emulators.accounts import order
+from tests.emulators.clients import ccxt
+
+MARKET = {"id": "BTC-USDT", "symbol": "BTC/USDT:USDT"}
 
 
-class Busy:
-    """A client whose orders are not dated back, and wait for the budget until they leave and get lost."""
+class Turn:
+    """A budget that lets an order leave 14 s after it was asked for."""
 
-    age = 0
-
-    async def private_post_trade_order(self, _: object) -> Any:
+    async def __aenter__(self) -> None:
         await asyncio.sleep(14)
-        raise TimeoutError
 
-    async def private_get_trade_order_detail(self, _: object) -> Any:
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+
+class Purse:
+    def turn(self, _: object) -> Turn:
+        return Turn()
+
+
+def losing_orders() -> Blofin:
+    """BloFin, where orders that are not dated back get lost on the way, and nobody knows them."""
+    made = Blofin(BlofinOptions.model_validate({"api_key": "K", "secret": "S", "passphrase": "P"}))
+    client = made.exchange = bare(made, ccxt().blofin)
+    client.age, client.purse, client.spending = 0, Purse(), made.spending
+    client.apiKey, client.secret, client.password = "K", "S", "P"
+
+    async def fetch(url: str, *_: object) -> Any:
+        if url.endswith("trade/order"):
+            raise TimeoutError
         return {"code": "0", "msg": "", "data": None}
+
+    client.fetch = fetch
+    client.market = lambda _: MARKET
+    client.amount_to_precision = lambda _, amount: amount
+    return made
 
 
 async def test_an_order_that_left_late_may_be_taken_late() -> None:
-    venue = Blofin(BlofinOptions.model_validate({"api_key": "K", "secret": "S", "passphrase": "P"}))
-    venue.exchange = Busy()
+    venue = losing_orders()
     with pytest.raises(TimeoutError):
-        await venue.create_order(order("0.001"), Decimal(1), {"id": "BTC-USDT"})
+        await venue.create_order(order("0.001"), Decimal(1), MARKET)
+    venue.exchange.purse = None
     await asyncio.sleep(EXPIRY - 1)
     with pytest.raises(NotReady, match="would still take it"):
-        await venue.find_order("7e1", {"id": "BTC-USDT"})
+        await venue.find_order("7e1", MARKET)
     await asyncio.sleep(2)
-    assert await venue.find_order("7e1", {"id": "BTC-USDT"}) is None
+    assert await venue.find_order("7e1", MARKET) is None

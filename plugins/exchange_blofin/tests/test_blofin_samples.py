@@ -11,10 +11,9 @@ from typing import Any
 import pytest
 
 from te_core.api import Instrument, InsufficientMargin, MarginMode, OrderStatus
-from te_exchange_blofin.client import refusal
 from te_exchange_blofin.plugin import BlofinOptions
 from te_exchange_blofin.venue import Blofin
-from te_exchange_ccxt.client import connect, disconnect
+from te_exchange_ccxt.client import connect, disconnect, refused_item
 from te_exchange_ccxt.errors import translate
 from te_exchange_ccxt.library import BaseError, exchange_class
 from tests.emulators.accounts import order
@@ -223,8 +222,9 @@ async def test_answers_of_streams_push_nothing(name: str) -> None:
 
 def test_no_recorded_success_is_taken_for_a_refusal() -> None:
     for entry in entries("blofin"):
-        expected = (
-            ("103003", "Insufficient margin") if entry["name"].startswith("order rejected") else ("", "")
-        )
-        if entry["name"] != "ws error":
-            assert refusal(entry["response"]) == expected, entry["name"]
+        found = refused_item(entry["response"], Blofin.item_code)
+        if entry["name"].startswith("order rejected"):
+            assert found is not None
+            assert (found["code"], found["msg"]) == ("103003", "Insufficient margin")
+        else:
+            assert found is None, entry["name"]

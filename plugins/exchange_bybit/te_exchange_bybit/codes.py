@@ -27,13 +27,11 @@ CODES = {
 }
 TROUBLES = {code: trouble for trouble, codes in CODES.items() for code in codes.split()}
 TEXTS = {
-    "10001": {
-        "position idx not match": Trouble.HEDGE_MODE,
-        "symbol invalid": Trouble.SYMBOL,
-        "Not supported symbols": Trouble.SYMBOL,
-        "apiKey": Trouble.CREDENTIALS,
-        "leverage invalid": Trouble.LEVERAGE,
-    },
-    "10016": {"maintenance": Trouble.MAINTENANCE},
+    ("10001", "position idx not match"): Trouble.HEDGE_MODE,
+    ("10001", "symbol invalid"): Trouble.SYMBOL,
+    ("10001", "not supported symbols"): Trouble.SYMBOL,
+    ("10001", "apikey"): Trouble.CREDENTIALS,
+    ("10001", "leverage invalid"): Trouble.LEVERAGE,
+    ("10016", "maintenance"): Trouble.MAINTENANCE,
 }
 """Codes that stand for many things, told apart by a part of the text."""

@@ -19,20 +19,21 @@ PAGE = 200
 MODES = {"ISOLATED_MARGIN": MarginMode.ISOLATED, "REGULAR_MARGIN": MarginMode.CROSS}
 
 
-def listed(result: Any) -> list[Row]:
-    """Give the rows of a result: one without a list would look like a flat account, or like an empty wallet."""
-    if not isinstance(dig(result, "list"), list):
-        raise ValueError(f"Bybit answered without what was asked for: {str(result)[:120]}")
-    rows: list[Row] = result["list"]
-    return rows
-
-
 class Bybit(Venue):
     """A Bybit account. The margin mode belongs to the whole account, sizes are in base coin."""
 
     exchange_id: str = "bybit"
     troubles: ClassVar[Mapping[str, Trouble]] = TROUBLES
+    texts: ClassVar[Mapping[tuple[str, str], Trouble]] = TEXTS
     code_keys: ClassVar[Sequence[str]] = ("retCode",)
+    success: ClassVar[tuple[str, str]] = ("retCode", "0")
+    market_maximum: ClassVar[Sequence[str]] = ("lotSizeFilter", "maxMktOrderQty")
+    ticker_fields: ClassVar[Mapping[str, str]] = {
+        "symbol": "symbol",
+        "markPrice": "markPrice",
+        "last": "lastPrice",
+    }
+    account_wide: ClassVar[bool] = True
     streamed: ClassVar[frozenset[str]] = frozenset({"positions", "orders", "balance", "tickers"})
     windows: ClassVar[Sequence[Window]] = (
         Window("address", 600, 5.0, per_address=True),
@@ -74,15 +75,6 @@ class Bybit(Venue):
         if any(str(row.get("positionIdx", "0")) != "0" for row in rows):
             self.refuse_hedge_mode()
 
-    account_mode: MarginMode | None = None
-
-    def trouble(self, code: str, text: str) -> Trouble | None:
-        """Read the text where one code stands for many things."""
-        return next(
-            (found for part, found in TEXTS.get(code, {}).items() if part in text),
-            super().trouble(code, text),
-        )
-
     async def findings(self) -> Sequence[Finding]:
         """Look at the key and the account."""
         info = dig(await self.exchange.private_get_v5_account_info(), "result") or {}
@@ -95,12 +87,13 @@ class Bybit(Venue):
         page: dict[str, str] = {}
         while True:
             asked = {"category": "linear", "limit": PAGE, **which, **page}
-            result = (await self.exchange.private_get_v5_position_list(asked)).get("result")
-            rows = listed(result)
+            answer = await self.exchange.private_get_v5_position_list(asked)
+            rows = self.content(answer, list, "result", "list")
             found += rows
-            if len(rows) < PAGE or not result.get("nextPageCursor"):
+            cursor = answer["result"].get("nextPageCursor")
+            if len(rows) < PAGE or not cursor:
                 return found
-            page = {"cursor": str(result["nextPageCursor"])}
+            page = {"cursor": str(cursor)}
 
     async def fetch_positions(self) -> Sequence[Row]:
         """Read every position that pays in the settle coin; ccxt would stop after the first page."""
@@ -112,15 +105,9 @@ class Bybit(Venue):
         del row
         return self.account_mode
 
-    def largest_market_amount(self, market: Row) -> Any:
-        """The general limit is that of limit orders."""
-        return number(
-            dig(market, "info", "lotSizeFilter", "maxMktOrderQty")
-        ) or super().largest_market_amount(market)
-
     def equity(self, balance: Row) -> Equity:
         """Take the coin's own row: ccxt's total is the wallet, without unrealised profit."""
-        accounts = listed(dig(balance, "info", "result"))
+        accounts = self.content(balance.get("info"), list, "result", "list")
         if not accounts:
             raise ValueError("Bybit tells no account")
         if any(not isinstance(account.get("coin"), list) for account in accounts):
@@ -151,44 +138,31 @@ class Bybit(Venue):
     def pushed(self, message: Row) -> Sequence[tuple[str, Any]]:
         """Parse the account's topics and tickers."""
         topic, data = str(message.get("topic", "")), message.get("data") or ()
-        if topic == "position":
-            return [("positions", [self.exchange.parse_position(row) for row in data if _is_linear(row)])]
-        if topic == "order":
-            return [("orders", [self.exchange.parse_order(row) for row in data if _is_linear(row)])]
+        if topic in ("position", "order"):
+            return self.parsed(f"{topic}s", [row for row in data if row.get("category") == "linear"])
         if topic == "wallet":
             return [("balance", message)]
-        if topic.startswith("tickers."):
-            symbol = self.exchange.safe_symbol(topic.partition(".")[2], None, None, "swap")
-            return [
-                ("tickers", {"symbol": symbol, "markPrice": dig(data, "markPrice")})
-            ]  # a delta: maybe none
+        if topic.startswith("tickers."):  # a change of the last price alone brings no mark price
+            ticker = {"symbol": topic.partition(".")[2], "markPrice": dig(data, "markPrice")}
+            return self.parsed("tickers", [ticker])
         return ()
 
     async def fetch_tickers(self, symbols: Sequence[str]) -> Mapping[str, Row]:
-        """Read the raw list: turning six hundred rows into ccxt's structure takes 40 ms."""
-        ids = {str(self.exchange.market(symbol)["id"]): symbol for symbol in symbols}
-        wanted = {"symbol": next(iter(ids))} if len(ids) == 1 else {}
-        answer = await self.exchange.public_get_v5_market_tickers({"category": "linear", **wanted})
-        rows = listed(answer.get("result"))
-        return {ids[row["symbol"]]: _prices(row) for row in rows if row.get("symbol") in ids}
+        """Read the raw list, of one or all."""
+        wanted = {"category": "linear", **self.only(symbols)}
+        answer = await self.exchange.public_get_v5_market_tickers(wanted)
+        return self.picked(symbols, self.content(answer, list, "result", "list"))
 
     async def set_leverage(self, market: Row, leverage: int, margin_mode: MarginMode) -> None:
         """Set it for both sides, which is all there is."""
         del margin_mode
         await self.exchange.set_leverage(leverage, market["symbol"])
 
-    async def set_margin_mode(self, market: Row, margin_mode: MarginMode) -> None:
-        """Switch the whole account; it is refused while other positions are open."""
-        if margin_mode is not self.account_mode:
-            await self.exchange.set_margin_mode(margin_mode.value, market["symbol"])
-            self.account_mode = margin_mode
-
     async def find_order(self, client_order_id: str, market: Row) -> Row | None:
         """Ask for open and just finished orders (500 are kept there), then for the history, by ``orderLinkId``."""
         which = {"category": "linear", "symbol": market["id"], "orderLinkId": client_order_id}
         for ask in (self.exchange.private_get_v5_order_realtime, self.exchange.private_get_v5_order_history):
-            rows = listed((await ask(which)).get("result"))
-            if rows:
+            if rows := self.content(await ask(which), list, "result", "list"):
                 order: Row = self.exchange.parse_order(rows[0], market)
                 return order
         return None
@@ -221,11 +195,3 @@ class Bybit(Venue):
         if reset is None:
             return super().retry_after(headers)
         return min(max(float(reset - self.exchange.milliseconds()) / 1000, 0.1), 5.0)
-
-
-def _is_linear(row: Row) -> bool:
-    return row.get("category") == "linear"
-
-
-def _prices(row: Row) -> dict[str, Any]:
-    return {"markPrice": row.get("markPrice"), "last": row.get("lastPrice")}

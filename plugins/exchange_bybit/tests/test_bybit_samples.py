@@ -250,7 +250,7 @@ async def test_a_pushed_short_position_and_pushed_orders_that_are_not_ours() -> 
 
 async def test_a_pushed_ticker_and_a_pushed_balance() -> None:
     async with answered() as (venue, _):
-        ((kind, ticker),) = venue.pushed(sample("ws ticker push"))
+        ((kind, (ticker,)),) = venue.pushed(sample("ws ticker push"))
         assert (kind, ticker["symbol"], venue.price(ticker)) == ("tickers", "BTC/USDT:USDT", D("17217.33"))
         ((kind, balance),) = venue.pushed(sample("ws wallet push"))
         assert (kind, venue.pushed_equity(balance)) == ("balance", None), "it tells of another coin"

@@ -2,6 +2,8 @@
 
 from te_exchange_ccxt.account import CcxtAccount, account_factory
 from te_exchange_ccxt.budget import Spending, Window
+from te_exchange_ccxt.errors import diagnose
+from te_exchange_ccxt.library import Base, BaseError
 from te_exchange_ccxt.looks import key_findings, told
 from te_exchange_ccxt.options import CcxtOptions
 from te_exchange_ccxt.trouble import Fate, Trouble
@@ -10,6 +12,8 @@ from te_exchange_ccxt.wire import ZERO, Row, dig, first, number
 
 __all__ = [
     "ZERO",
+    "Base",
+    "BaseError",
     "CcxtAccount",
     "CcxtOptions",
     "Fate",
@@ -19,6 +23,7 @@ __all__ = [
     "Venue",
     "Window",
     "account_factory",
+    "diagnose",
     "dig",
     "first",
     "key_findings",

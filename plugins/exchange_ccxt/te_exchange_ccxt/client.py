@@ -6,16 +6,17 @@ from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache, partial
-from json import loads
+from json import dumps, loads
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import aiohttp
 
 from te_exchange_ccxt.budget import Purse
-from te_exchange_ccxt.library import SILENT, BadResponse, BaseError
+from te_exchange_ccxt.library import SILENT, BadResponse, Base, BaseError
 from te_exchange_ccxt.venue import Venue
+from te_exchange_ccxt.wire import Row, dig
 
 KEEP_ALIVE = 75.0
 """Seconds that an idle connection is kept: longer than the pause between two pings."""
@@ -51,12 +52,6 @@ class Ear(Protocol):
 last_answer: ContextVar[Answer | None] = ContextVar("te_exchange_ccxt_last_answer", default=None)
 
 
-if TYPE_CHECKING:
-    Base = Any
-else:
-    Base = object
-
-
 class Wiring(Base):  # type: ignore[misc]  # it is mixed into ccxt's classes, which are known at run time only
     """Our wiring of ccxt's class. Whoever uses a client sets ``purse`` and ``ear``."""
 
@@ -65,6 +60,7 @@ class Wiring(Base):  # type: ignore[misc]  # it is mixed into ccxt's classes, wh
     spending: Callable[[str, str], Mapping[str, int]]
     ear: Ear | None = None
     dial_pause = 0.0
+    item_code = ""
 
     def on_json_response(self, text: str) -> Any:
         """Keep fractions as they stand: a float would round what has more than 15 digits."""
@@ -85,13 +81,14 @@ class Wiring(Base):  # type: ignore[misc]  # it is mixed into ccxt's classes, wh
             raise BadResponse()(f"not JSON: {str(found)[:80]!r}")
         return found
 
-    def handle_errors(
-        self, code: int, reason: str, url: str, method: str, headers: Any, body: str, *rest: Any
-    ) -> Any:
-        """Remember the answer for whoever translates the error."""
+    def handle_errors(self, code: int, reason: str, *said: Any) -> Any:
+        """Remember the answer for whoever translates the error; raise for what one of its items says, too."""
+        url, method, headers, body, found, *rest = said
         lowered = {str(name).lower(): str(value) for name, value in (headers or {}).items()}
         last_answer.set(Answer(code, lowered, body or ""))
-        return super().handle_errors(code, reason, url, method, headers, body, *rest)
+        if item := refused_item(found, self.item_code):
+            found, body = item, dumps(item)
+        return super().handle_errors(code, reason, url, method, headers, body, found, *rest)
 
     def ws_dial_delay(self, url: str) -> float:
         """Wait for this machine's turn before a new connection, where the exchange counts them."""
@@ -133,9 +130,16 @@ class Wiring(Base):  # type: ignore[misc]  # it is mixed into ccxt's classes, wh
 
 
 @cache  # ccxt keeps tables per class: one class per exchange, however many accounts
-def wired(base: Any) -> Any:
-    """Give ccxt's class with our wiring."""
-    return type(base.__name__, (Wiring, base), {})
+def wired(base: Any, mends: tuple[type[Any], ...] = ()) -> Any:
+    """Give ccxt's class with our wiring, and what mends it inside of that."""
+    return type(base.__name__, (Wiring, *mends, base), {})
+
+
+def refused_item(answer: Any, key: str) -> Row | None:
+    """Give the first item of an answer, or its only one, whose code (under ``key``) is that of a refusal."""
+    data = dig(answer, "data")
+    items = data if isinstance(data, list) else [data]
+    return next((item for item in items if dig(item, key) not in (None, "", "0", 0)), None)
 
 
 def _resolve(ear: Ear, resolve: Callable[[Any, Any], Any], result: Any, message_hash: Any = None) -> Any:
@@ -145,12 +149,12 @@ def _resolve(ear: Ear, resolve: Callable[[Any, Any], Any], result: Any, message_
 
 def bare(venue: Venue, base: Any) -> Any:
     """Make a client that never connects: it only holds tables."""
-    return wired(venue.mended(base))({"enableRateLimit": False, "logger": SILENT, **venue.config()})
+    return wired(base, venue.mends)({"enableRateLimit": False, "logger": SILENT, **venue.config()})
 
 
 def connect(venue: Venue, base: Any) -> Any:
     """Make the client and give it to the venue; its ``purse`` is set once its addresses are known."""
-    exchange = wired(venue.mended(base))(
+    exchange = wired(base, venue.mends)(
         {
             "enableRateLimit": False,
             "timeout": TIMEOUT,
@@ -164,7 +168,7 @@ def connect(venue: Venue, base: Any) -> Any:
     exchange.timeout_on_exit = 0
     exchange.streaming = {**exchange.streaming, "keepAlive": PING_STREAM}
     exchange.spending = venue.spending
-    exchange.dial_pause = venue.dial_pause
+    exchange.dial_pause, exchange.item_code = venue.dial_pause, venue.item_code
     venue.exchange = exchange
     if venue.options.test is not None:
         venue.to_test_host()

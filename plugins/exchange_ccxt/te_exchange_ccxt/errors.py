@@ -23,7 +23,7 @@ from te_exchange_ccxt.client import Answer, last_answer
 from te_exchange_ccxt.trouble import BY_CLASS, Fate, Trouble
 from te_exchange_ccxt.venue import Venue
 
-PAUSE = {Trouble.RATE: 1.0, Trouble.BANNED: 60.0, Trouble.MAINTENANCE: 30.0}
+PAUSE = {Trouble.BANNED: 60.0, Trouble.MAINTENANCE: 30.0}
 """Seconds to wait where the exchange does not say how long."""
 LENGTH = 300
 
@@ -59,7 +59,8 @@ def translate(
     """
     trouble, code = diagnose(error, venue)
     said = _said(error)
-    text = f"{venue.title}: {what}: {trouble.remedy}" + (f" ({said})" if said else "")
+    remedy = venue.remedy(trouble, code, str(error))
+    text = f"{venue.title}: {what}: {remedy}" + (f" ({said})" if said else "")
     match trouble.fate:
         case Fate.DONE:
             return None
@@ -80,7 +81,7 @@ def pause(trouble: Trouble, venue: Venue) -> float:
     """Seconds for which everyone shall wait."""
     answer = last_answer.get()
     asked = venue.retry_after(answer.headers) if answer is not None else None
-    return asked if asked is not None else PAUSE.get(trouble, 1.0)
+    return asked if asked is not None else PAUSE.get(trouble, venue.rate_pause)
 
 
 def _is_broken(answer: Answer) -> bool:

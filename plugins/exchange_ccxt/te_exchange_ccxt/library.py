@@ -8,9 +8,15 @@ import importlib
 import logging
 from functools import cache
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from te_core.api import ConfigError
+
+if TYPE_CHECKING:
+    Base = Any
+else:
+    Base = object
+"""What is mixed into ccxt's classes builds on them, and they are known at run time only."""
 
 SILENT = logging.getLogger("te_exchange_ccxt.silent")
 """ccxt writes requests with their headers at DEBUG level; this logger has no ears."""

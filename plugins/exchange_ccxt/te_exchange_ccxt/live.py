@@ -139,7 +139,7 @@ class Live:
 
     def _take(self, kind: str, found: Any) -> None:
         """Take ccxt's structures of a kind: one, several, or by symbol."""
-        rows = [found] if isinstance(found, Mapping) and kind != "tickers" else found
+        rows = [found] if isinstance(found, Mapping) else found
         if kind == "positions":
             self._take_positions(rows)
         elif kind == "orders":
@@ -149,7 +149,8 @@ class Live:
             if equity is not None:
                 self.memory.equity_pushed(equity, self._now)
         elif kind == "tickers":
-            self._take_tickers([found] if "symbol" in found else list(found.values()))
+            rows = list(found.values()) if isinstance(found, Mapping) and "symbol" not in found else rows
+            self._take_tickers(rows)
 
     def _take_positions(self, rows: Sequence[Row]) -> None:
         symbols, pushed = self._symbols(), []

@@ -5,7 +5,11 @@ A venue's table maps its own codes to these; ccxt's exception classes are the fa
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 class Fate(Enum):
@@ -72,6 +76,14 @@ class Trouble(Enum):
     def remedy(self) -> str:
         """What to do about it, in one line."""
         return self.value[1]
+
+
+def by_text(table: Mapping[tuple[str, str], T], code: str, text: str) -> T | None:
+    """Give the first entry for a code (empty: for any) and a part, in lower case, of what the exchange said."""
+    said = text.lower()
+    return next(
+        (found for (known, part), found in table.items() if known in ("", code) and part in said), None
+    )
 
 
 BY_CLASS: dict[str, Trouble] = {

@@ -9,7 +9,9 @@ engine in base units. ``te_exchange_bybit.venue`` is the example.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from decimal import Decimal
 from typing import Any, ClassVar
 
@@ -25,43 +27,54 @@ from te_core.api import (
     Position,
 )
 from te_exchange_ccxt.budget import Spending, Window
-from te_exchange_ccxt.library import BaseError
 from te_exchange_ccxt.looks import UNTOLD
 from te_exchange_ccxt.options import CcxtOptions
-from te_exchange_ccxt.trouble import Trouble
+from te_exchange_ccxt.streams import Streams
+from te_exchange_ccxt.trouble import Trouble, by_text
 from te_exchange_ccxt.wire import ZERO, Row, dig, first, number
 
 STATUSES = {
     "open": OrderStatus.OPEN,
     "closed": OrderStatus.FILLED,
     "canceled": OrderStatus.CANCELLED,
+    "partially_canceled": OrderStatus.CANCELLED,
     "expired": OrderStatus.CANCELLED,
     "rejected": OrderStatus.REJECTED,
 }
 
 
-class Venue:
+class Venue(Streams):
     """One account's view of its exchange. One instance per connection; ``options`` are the account's settings.
 
-    ``exchange_id``: ccxt's id. ``troubles``: the exchange's own codes; one that is missing goes by ccxt's class.
-    ``code_keys``: where in the answer's JSON the code stands, the first that is found counts. ``windows``: request
-    limits (see ``spending``). ``streamed``: what can be followed, of "positions", "orders", "balance", "tickers".
-    ``poll``: seconds between reads of positions where only they cannot be followed. ``dial_pause``: seconds between
-    two new WebSocket connections of this machine, whichever account they are for.
+    ``exchange_id``: ccxt's id. ``mends``: classes that are laid over ccxt's. ``troubles``: the exchange's own codes;
+    one that is missing goes by ccxt's class. ``texts``: codes (empty: any) that stand for many things, each with a
+    part of the answer's text in lower case; they go first. ``remedies``: what to do, in such cases, instead of what
+    the trouble says. ``code_keys``: where in the answer's JSON the code stands, the first that is found counts;
+    ``item_code``: where it stands in an item of ``data``, if ccxt does not look there. ``market_maximum``: where
+    ``market["info"]`` has the largest market order in contracts. ``account_wide``: the margin mode is that of the whole
+    account. ``windows``: request limits (see ``spending``). ``rate_pause``: seconds to wait after a refusal for too
+    many requests that names none.
     """
 
     exchange_id: str = ""
+    mends: ClassVar[tuple[type[Any], ...]] = ()
     troubles: ClassVar[Mapping[str, Trouble]] = {}
+    texts: ClassVar[Mapping[tuple[str, str], Trouble]] = {}
+    remedies: ClassVar[Mapping[tuple[str, str], str]] = {}
     code_keys: ClassVar[Sequence[str]] = ("retCode", "code", "errorCode", "status")
+    item_code: ClassVar[str] = ""
+    market_maximum: ClassVar[Sequence[str]] = ()
+    account_wide: ClassVar[bool] = False
     windows: ClassVar[Sequence[Window]] = (Window("requests", 300, 60.0),)
-    streamed: ClassVar[frozenset[str]] = frozenset()
-    poll: ClassVar[float] = 3.0
-    dial_pause: ClassVar[float] = 0.0
+    rate_pause: ClassVar[float] = 1.0
 
     def __init__(self, options: CcxtOptions) -> None:
-        self.options = options
-        self.title = options.title
-        self.exchange: Any = None
+        super().__init__(options)
+        self.account_mode: MarginMode | None = None
+        """Margin mode of the account, as far as known, where it has one for all (``account_wide``)."""
+        self._switching = asyncio.Lock()
+        self.modes: dict[str, MarginMode] = {}
+        """Margin modes of positions as last told, by the exchange's symbol."""
 
     # -- making the client
 
@@ -73,10 +86,6 @@ class Venue:
         """Give the credentials under ccxt's names."""
         names = {"apiKey": "api_key", "secret": "secret", "password": "password"}
         return {theirs: self.options.secret_of(ours) for theirs, ours in names.items()}
-
-    def mended(self, base: Any) -> Any:
-        """Give ccxt's class, or a subclass that mends it. Cache that: ccxt keeps tables per class."""
-        return base
 
     def to_test_host(self) -> None:
         """Point the fresh client at the host that ``options.test`` names. The default takes ccxt's sandbox."""
@@ -112,16 +121,20 @@ class Venue:
 
     async def ping(self) -> None:
         """Make the cheapest read there is, to keep the connection warm."""
-        if self.exchange.has.get("fetchTime"):
-            await self.exchange.fetch_time()
+        await self.time()
+
+    async def time(self) -> int | None:
+        """Read the exchange's clock, in milliseconds since 1970; None where it tells no time."""
+        found: int | None = await self.exchange.fetch_time() if self.exchange.has.get("fetchTime") else None
+        return found
 
     async def clock_skew(self) -> float | None:
         """Measure how many milliseconds this machine is ahead of the exchange; None where it tells no time."""
-        if not self.exchange.has.get("fetchTime"):
-            return None
         before = self.exchange.milliseconds()
-        theirs = await self.exchange.fetch_time()
+        theirs = await self.time()
         after = self.exchange.milliseconds()
+        if theirs is None:
+            return None
         skew = (before + after) / 2 - theirs
         return float(skew) if abs(skew) > (after - before) / 2 else 0.0  # else the way there explains it
 
@@ -168,8 +181,9 @@ class Venue:
         return number(dig(market, "precision", "amount"))
 
     def largest_market_amount(self, market: Row) -> Decimal | None:
-        """Largest market order in contracts; None where there is none. Often only in ``market["info"]``."""
-        return first(dig(market, "limits", "market", "max"), dig(market, "limits", "amount", "max"))
+        """Largest market order in contracts; None where there is none. ccxt's figure is mostly that of limit orders."""
+        own = self.market_maximum and number(dig(market, "info", *self.market_maximum))
+        return own or first(dig(market, "limits", "market", "max"), dig(market, "limits", "amount", "max"))
 
     # -- reading the account
 
@@ -202,13 +216,15 @@ class Venue:
                 raise ValueError(f"{self.title} tells a position in {symbol} without its size")
             contracts = ZERO  # nothing is told of it: some exchanges list flat ones so
         quantity = abs(contracts) * self.contract_size(market)
-        flat = quantity == 0
+        flat, mode = quantity == 0, self.margin_mode(row)
+        if mode is not None:
+            self.modes[str(market.get("id"))] = mode
         return Position(
             symbol=symbol,
             quantity=-quantity if row.get("side") == "short" else quantity,
             entry_price=None if flat else number(row.get("entryPrice")),
             leverage=number(row.get("leverage")),
-            margin_mode=self.margin_mode(row),
+            margin_mode=mode,
             unrealised_pnl=number(row.get("unrealizedPnl")),
             liquidation_price=number(row.get("liquidationPrice")) or None,
         )
@@ -217,6 +233,11 @@ class Venue:
         """Margin mode of a position, None where the exchange does not say."""
         mode = row.get("marginMode")
         return MarginMode(mode) if mode in ("isolated", "cross") else None
+
+    def mode_of(self, order: OrderRequest, market: Row) -> MarginMode:
+        """Margin mode that an order has to state: one that reduces, that of its position."""
+        known = self.modes.get(market["id"]) if order.reduce_only else None
+        return known or order.margin_mode
 
     def hedged(self, row: Row) -> bool:
         """Tell whether a position row can only come from hedge mode."""
@@ -238,9 +259,11 @@ class Venue:
         await self.exchange.set_leverage(leverage, market["symbol"], {"marginMode": margin_mode.value})
 
     async def set_margin_mode(self, market: Row, margin_mode: MarginMode) -> None:
-        """Set the margin mode of a flat symbol."""
-        if self.exchange.has.get("setMarginMode"):
-            await self.exchange.set_margin_mode(margin_mode.value, market["symbol"])
+        """Set the margin mode of a flat symbol; that of a whole account once for all."""
+        async with self._switching if self.account_wide else nullcontext():
+            if self.exchange.has.get("setMarginMode") and margin_mode is not self.account_mode:
+                await self.exchange.set_margin_mode(margin_mode.value, market["symbol"])
+                self.account_mode = margin_mode if self.account_wide else None
 
     # -- orders
 
@@ -259,6 +282,8 @@ class Venue:
             market["symbol"], "market", order.side.value, self.amount(contracts), price,
             self.order_params(order, market),
         )  # fmt: skip
+        if not placed.get("id"):
+            raise ValueError(f"{self.title} acknowledged no order")
         return placed
 
     def amount(self, contracts: Decimal) -> object:
@@ -321,70 +346,13 @@ class Venue:
 
     def trouble(self, code: str, text: str) -> Trouble | None:
         """Tell what is wrong by the exchange's code and the answer's text; None leaves it to ccxt's class."""
-        del text
-        return self.troubles.get(code)
+        return by_text(self.texts, code, text) or self.troubles.get(code)
 
-    # -- streams: each waits for the next push and gives ccxt's structures
+    def remedy(self, trouble: Trouble, code: str, text: str) -> str:
+        """Say what to do about it, in one line."""
+        return by_text(self.remedies, code, text) or trouble.remedy
 
-    def followed(self) -> frozenset[str]:
-        """What can be followed."""
-        return self.streamed
-
-    async def watch_positions(self) -> Sequence[Row]:
-        """Wait for pushed positions."""
-        rows: Sequence[Row] = await self.exchange.watch_positions()
-        return rows
-
-    async def watch_orders(self) -> Sequence[Row]:
-        """Wait for pushed orders."""
-        rows: Sequence[Row] = await self.exchange.watch_orders()
-        return rows
-
-    async def watch_balance(self) -> Row:
-        """Wait for a pushed balance."""
-        balance: Row = await self.exchange.watch_balance()
-        return balance
-
-    async def watch_tickers(self, symbols: Sequence[str]) -> Mapping[str, Row]:
-        """Wait for pushed tickers of those markets (ccxt's symbols)."""
-        tickers: Mapping[str, Row] = await self.exchange.watch_tickers(list(symbols))
-        return tickers
-
-    def dialling(self) -> bool:
-        """Tell whether a connection for streams is waited for; ccxt gives up by itself."""
-        clients = self.exchange.clients.values()
-        return any(client.connecting and client.connection is None for client in clients)
-
-    def hang_up(self, *, private: bool) -> None:
-        """End the connections of streams that are silent: ccxt never asks a second time for what it asked for there."""
-        for url, client in list(self.exchange.clients.items()):
-            if private in (self.streams_at(url) or (True,)):
-                client.on_error(BaseError()("silent"))
-
-    def stream_broke(self) -> None:
-        """Forget what was only good for a connection that is gone; one that is refused may have been opened with it."""
-
-    def streams_at(self, url: str) -> tuple[bool, ...]:
-        """Tell what a WebSocket address carries: True the account's own channels, False prices; or both."""
-        return ("private" in url.lower(),)
-
-    def pushed(self, message: Row) -> Sequence[tuple[str, Any]] | None:
-        """Parse one raw message: (kind, ccxt's structures) of what it tells, empty for pongs and the like.
-
-        None, the default, leaves it to what ccxt resolves for ``watch_*``. Parsing it here loses nothing: ccxt
-        keeps only the last of several pushes that arrive together.
-        """
-        del message
-        return None
-
-    def kind_resolved(self, message_hash: str) -> str | None:
-        """Tell what ccxt resolved, by its name for it."""
-        name = message_hash.lower()
-        kinds = {"position": "positions", "orderbook": None, "order": "orders", "balance": "balance"}
-        for part, kind in {**kinds, "ticker": "tickers"}.items():
-            if part in name:
-                return kind
-        return None
+    # -- streams
 
     def pushed_equity(self, found: Row) -> Equity | None:
         """Parse a pushed balance; None when it does not tell all of the settle coin."""

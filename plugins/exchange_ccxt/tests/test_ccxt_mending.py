@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -14,16 +13,14 @@ from te_exchange_ccxt.library import exchange_class
 pytestmark = pytest.mark.real_clock
 
 
-@cache
-def _mended(base: Any) -> Any:
-    return type("Mended", (base,), {"sign": lambda *_: {"url": "mended"}})
+class Mended:
+    def sign(self, *_: object) -> Any:
+        return {"url": "mended"}
 
 
 class Mending(Venue):
     exchange_id = "blofin"
-
-    def mended(self, base: Any) -> Any:
-        return _mended(base)
+    mends: ClassVar[tuple[type[Any], ...]] = (Mended,)
 
 
 async def test_a_venue_mends_ccxts_class_for_all_its_clients() -> None:
@@ -35,7 +32,7 @@ async def test_a_venue_mends_ccxts_class_for_all_its_clients() -> None:
         assert first.sign("order") == {"url": "mended"}
         assert isinstance(first, Wiring)
         assert type(first) is type(second)
-        assert not isinstance(plain, _mended(base))
+        assert not isinstance(plain, Mended)
     finally:
         for client in clients:
             await disconnect(client)

@@ -8,8 +8,7 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 from te_core.api import Equity, Finding, MarginMode, OrderRequest, Position
-from te_exchange_ccxt.base import Row, Spending, Trouble, Venue, Window, dig, number
-from te_exchange_ccxt.library import BaseError
+from te_exchange_ccxt.base import BaseError, Row, Spending, Trouble, Venue, Window, dig, number
 from te_exchange_kucoin.codes import TEXTS, TROUBLES
 from te_exchange_kucoin.looks import look_at_account, look_at_key
 
@@ -18,20 +17,16 @@ PUBLIC = {"contracts/active": 3, "allTickers": 5, "ticker": 2, "timestamp": 2, "
 OTHER_MODE = '"330005"'  # the order does not state its contract's margin mode
 
 
-def data(answer: Row, kind: type) -> Any:
-    """Unwrap an answer: ccxt takes a missing list for an empty one, which would look like a flat account."""
-    found = answer.get("data")
-    if not isinstance(found, kind):
-        raise ValueError(f"KuCoin answered without what was asked for: {str(answer)[:120]}")
-    return found
-
-
 class Kucoin(Venue):
     """A KuCoin Futures account. Sizes are whole contracts; the leverage of isolated positions comes with orders."""
 
     exchange_id: str = "kucoinfutures"
     troubles: ClassVar[Mapping[str, Trouble]] = TROUBLES
+    texts: ClassVar[Mapping[tuple[str, str], Trouble]] = TEXTS
     code_keys: ClassVar[Sequence[str]] = ("code",)
+    success: ClassVar[tuple[str, str]] = ("code", "200000")
+    market_maximum: ClassVar[Sequence[str]] = ("marketMaxOrderQty",)
+    ticker_fields: ClassVar[Mapping[str, str]] = {"symbol": "symbol", "last": "price"}
     streamed: ClassVar[frozenset[str]] = frozenset({"orders", "balance", "tickers"})
     windows: ClassVar[Sequence[Window]] = (
         Window("futures", 2000, 30.0),  # at the lowest VIP level
@@ -40,7 +35,6 @@ class Kucoin(Venue):
 
     def config(self) -> dict[str, Any]:
         """Say beforehand what ccxt would ask (the account's type), and leave its partner headers out."""
-        self.modes: dict[str, MarginMode] = {}  # of contracts as far as they are known, by KuCoin's symbol
         read_no_snapshot = {"fetchBalanceSnapshot": False, "awaitBalanceSnapshot": False}
         options = {"defaultType": "swap", "uta": False, "hf": False, "partner": None}
         return {"options": {**options, "watchBalance": read_no_snapshot}}
@@ -52,22 +46,18 @@ class Kucoin(Venue):
             raise ValueError("KuCoin answered without contracts")
         return markets
 
-    def largest_market_amount(self, market: Row) -> Decimal | None:
-        """The general limit is that of limit orders."""
-        return number(dig(market, "info", "marketMaxOrderQty")) or super().largest_market_amount(market)
-
     # -- the account
 
     async def check(self) -> None:
         """Check credentials and position mode."""
         mode = await self.exchange.futuresprivate_get_position_getpositionmode()
-        if str(data(mode, dict).get("positionMode")) == "1":
+        if str(self.content(mode, dict).get("positionMode")) == "1":
             self.refuse_hedge_mode()
         await self.fetch_equity()
 
     async def findings(self) -> Sequence[Finding]:
         """Look at the account's type and the key, for ``te doctor``."""
-        key = data(await self.exchange.private_get_user_api_key(), dict)
+        key = self.content(await self.exchange.private_get_user_api_key(), dict)
         try:
             mode = dig(await self.exchange.utaprivate_get_account_mode(), "data", "selfAccountMode")
         except BaseError():
@@ -77,27 +67,21 @@ class Kucoin(Venue):
     async def fetch_equity(self) -> Equity:
         """Read the overview: accountEquity has the unrealised profit in it."""
         which = {"currency": self.options.settle}
-        found = data(await self.exchange.futuresprivate_get_account_overview(which), dict)
-        total, profit = number(found.get("accountEquity")), number(found.get("unrealisedPNL"))
-        if total is None or profit is None:
-            raise ValueError(f"KuCoin tells no equity in {self.options.settle}")
-        return Equity(wallet=total - profit, total=total, free=number(found.get("availableBalance")))
+        row = self.content(await self.exchange.futuresprivate_get_account_overview(which), dict)
+        return self.account_value(row, total="accountEquity", profit="unrealisedPNL", free="availableBalance")
 
     def pushed_equity(self, found: Row) -> Equity | None:
         """Parse topic /contractAccount/wallet, which names wallet and equity."""
         push: Row = found.get("info") or {}
-        wallet, total = number(push.get("walletBalance")), number(push.get("equity"))
-        if push.get("currency") != self.options.settle or wallet is None or total is None:
+        told = push.get("currency") == self.options.settle
+        if not told or None in (number(push.get("walletBalance")), number(push.get("equity"))):
             return None
-        return Equity(wallet=wallet, total=total, free=number(push.get("availableBalance")))
+        return self.account_value(push, wallet="walletBalance", total="equity", free="availableBalance")
 
     async def fetch_positions(self) -> Sequence[Row]:
-        """Read all positions and remember their margin modes."""
-        rows = data(await self.exchange.futuresprivate_get_positions(), list)
-        found: Sequence[Row] = self.exchange.parse_positions(rows)
-        modes = {str(row["info"]["symbol"]): self.margin_mode(row) for row in found}
-        self.modes |= {symbol: mode for symbol, mode in modes.items() if mode}
-        return found
+        """Read all positions."""
+        rows = self.content(await self.exchange.futuresprivate_get_positions(), list)
+        return [self.exchange.parse_position(row) for row in rows]
 
     def position(self, symbol: str, row: Row, market: Row) -> Position:
         """Leave the leverage of isolated positions out: it is what is effective now, which drifts with the price."""
@@ -110,12 +94,11 @@ class Kucoin(Venue):
 
     async def fetch_tickers(self, symbols: Sequence[str]) -> Mapping[str, Row]:
         """Read last prices raw, one or all: the list with mark prices is ten times as long."""
-        ids = {str(self.exchange.market(symbol)["id"]): symbol for symbol in symbols}
-        if len(ids) == 1:
-            rows = [data(await self.exchange.futurespublic_get_ticker({"symbol": next(iter(ids))}), dict)]
+        if wanted := self.only(symbols):
+            rows = [self.content(await self.exchange.futurespublic_get_ticker(wanted), dict)]
         else:
-            rows = data(await self.exchange.futurespublic_get_alltickers(), list)
-        return {ids[row["symbol"]]: {"last": row.get("price")} for row in rows if row.get("symbol") in ids}
+            rows = self.content(await self.exchange.futurespublic_get_alltickers(), list)
+        return self.picked(symbols, rows)
 
     async def set_leverage(self, market: Row, leverage: int, margin_mode: MarginMode) -> None:
         """Set it for cross positions; isolated ones get it with each order."""
@@ -147,8 +130,7 @@ class Kucoin(Venue):
 
         An increase that states the other one is refused unexecuted; the mode is switched and the order sent then.
         """
-        if order.reduce_only:
-            order = replace(order, margin_mode=self.modes.get(market["id"], order.margin_mode))
+        order = replace(order, margin_mode=self.mode_of(order, market))
         try:
             placed = await super().create_order(order, contracts, market)
         except BaseError() as error:
@@ -177,11 +159,6 @@ class Kucoin(Venue):
         """KuCoin says in how many milliseconds the pool is full again."""
         reset = number(headers.get("gw-ratelimit-reset"))
         return super().retry_after(headers) if reset is None else max(float(reset) / 1000, 0.1)
-
-    def trouble(self, code: str, text: str) -> Trouble | None:
-        """Tell apart what has one code."""
-        told = (trouble for (known, part), trouble in TEXTS.items() if code == known and part in text)
-        return next(told, super().trouble(code, text))
 
     def stream_broke(self) -> None:
         """Open the next one with a new token: the old one may have expired, or its server may be gone."""

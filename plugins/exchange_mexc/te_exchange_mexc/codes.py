@@ -27,6 +27,7 @@ _CODES = {
     Trouble.REJECTED: "600 601 2030 2041",
 }
 TROUBLES = {code: trouble for trouble, codes in _CODES.items() for code in codes.split()}
+TEXTS = {("500", "maintenance"): Trouble.MAINTENANCE}  # else an internal error
 
 OTHER_MODE = 9
 ENDINGS = {

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from te_core.api import Equity, MarginMode, OrderRequest
 from te_exchange_ccxt.base import Row, Spending, Trouble, Venue, Window, dig, number
-from te_exchange_mexc.codes import ENDINGS, OTHER_MODE, TROUBLES
+from te_exchange_mexc.codes import ENDINGS, OTHER_MODE, TEXTS, TROUBLES
 
 if TYPE_CHECKING:  # the options belong to the plugin, which offers the venue
     from te_exchange_mexc.plugin import MexcOptions
@@ -28,21 +27,20 @@ PATHS = (
 """Endpoints that we use; each has a limit of its own."""
 
 
-def data(answer: Any, kind: type = object) -> Any:
-    """Unwrap an answer: ccxt takes a failure with code 0, and a missing list, for an empty success."""
-    found = answer.get("data")
-    if answer.get("success") is not True or not isinstance(found, kind):
-        raise ValueError(f"MEXC answered without what was asked for: {str(answer)[:120]}")
-    return found
-
-
 class Mexc(Venue):
     """A MEXC account. Sizes are in whole contracts; a position's id names it when it is reduced or changed."""
 
     exchange_id: str = "mexc"
     options: MexcOptions
     troubles: ClassVar[Mapping[str, Trouble]] = TROUBLES
+    texts: ClassVar[Mapping[tuple[str, str], Trouble]] = TEXTS
     code_keys: ClassVar[Sequence[str]] = ("code",)
+    success: ClassVar[tuple[str, str]] = ("success", "True")  # a failure may have code 0
+    ticker_fields: ClassVar[Mapping[str, str]] = {
+        "symbol": "symbol",
+        "markPrice": "fairPrice",
+        "last": "lastPrice",
+    }
     streamed: ClassVar[frozenset[str]] = frozenset({"orders", "balance", "tickers"})
     windows: ClassVar[Sequence[Window]] = (
         Window("detail", 1, 5.0, per_address=True),
@@ -69,18 +67,15 @@ class Mexc(Venue):
 
     async def check(self) -> None:
         """Check credentials and position mode."""
-        if data(await self.exchange.contract_private_get_position_position_mode(), int) != ONE_WAY:
+        if self.content(await self.exchange.contract_private_get_position_position_mode(), int) != ONE_WAY:
             self.refuse_hedge_mode()
         await self.fetch_equity()
 
     async def fetch_equity(self) -> Equity:
         """Read the settle coin's row: ccxt's total leaves position margin and profit out."""
-        assets = data(await self.exchange.contract_private_get_account_assets(), list)
+        assets = self.content(await self.exchange.contract_private_get_account_assets(), list)
         coin: Row = next((row for row in assets if row.get("currency") == self.options.settle), {})
-        total, profit = number(coin.get("equity")), number(coin.get("unrealized"))
-        if total is None or profit is None:
-            raise ValueError(f"MEXC tells no equity in {self.options.settle}")
-        return Equity(wallet=total - profit, total=total, free=number(coin.get("availableBalance")))
+        return self.account_value(coin, total="equity", profit="unrealized", free="availableBalance")
 
     def pushed_equity(self, found: Row) -> Equity | None:
         """Find none: a push leaves out what a read tells."""
@@ -92,26 +87,24 @@ class Mexc(Venue):
         if self.in_doubt:
             await self.check()
             self.in_doubt = False
-        held = data(await self.exchange.contract_private_get_position_open_positions(), list)
+        held = self.content(await self.exchange.contract_private_get_position_open_positions(), list)
         self.held = {str(row["symbol"]): row for row in held if number(row["holdVol"])}
         found: Sequence[Row] = self.exchange.parse_positions(held)
         return found
 
     async def fetch_tickers(self, symbols: Sequence[str]) -> Mapping[str, Row]:
-        """Read the raw list: turning eight hundred rows into ccxt's structure takes 40 ms."""
-        ids = {str(self.exchange.market(symbol)["id"]): symbol for symbol in symbols}
-        if len(ids) == 1:
-            answer = await self.exchange.contract_public_get_ticker({"symbol": next(iter(ids))})
-            return {symbols[0]: _ticker(data(answer, dict))}
-        listed = data(await self.exchange.contract_public_get_ticker(), list)
-        return {ids[row["symbol"]]: _ticker(row) for row in listed if row["symbol"] in ids}
+        """Read the raw list, or the one that is wanted, which is answered without a list."""
+        wanted = self.only(symbols)
+        answer = await self.exchange.contract_public_get_ticker(wanted)
+        found = self.content(answer, dict if wanted else list)
+        return self.picked(symbols, [found] if wanted else found)
 
     async def set_leverage(self, market: Row, leverage: int, margin_mode: MarginMode) -> None:
         """Change an open position's leverage; a flat symbol gets it, like the margin mode, with its next order."""
         del margin_mode
         if held := self.held.get(market["id"]):
             change = {"positionId": held["positionId"], "leverage": leverage}
-            data(await self.exchange.contract_private_post_position_change_leverage(change))
+            self.content(await self.exchange.contract_private_post_position_change_leverage(change), object)
 
     async def set_margin_mode(self, market: Row, margin_mode: MarginMode) -> None:
         """Leave it to the next order."""
@@ -126,25 +119,17 @@ class Mexc(Venue):
             "openType": OPEN_TYPES[order.margin_mode],
             "leverage": order.leverage,
             "positionMode": ONE_WAY,
+            "vol": int(order.quantity / self.contract_size(market)),  # ccxt would send a float
         }
         if order.reduce_only and (held := self.held.get(market["id"])):
             params |= {name: held[name] for name in ("positionId", "openType", "leverage")}
         return params
 
-    async def create_order(self, order: OrderRequest, contracts: Decimal, market: Row) -> Row:
-        """Send one market order. Contracts are whole numbers, which ccxt would send as floats."""
-        params = {**self.order_params(order, market), "vol": int(contracts)}
-        placed: Row = await self.exchange.create_order(
-            market["symbol"], "market", order.side.value, self.amount(contracts), None, params
-        )
-        if not placed.get("id"):
-            raise ValueError("MEXC acknowledged no order")
-        return placed
-
     async def find_order(self, client_order_id: str, market: Row) -> Row | None:
         """Ask by ``externalOid``. Unknown ones are answered with 2040, or with a success without data."""
         which = {"symbol": market["id"], "external_oid": client_order_id}
-        found = data(await self.exchange.contract_private_get_order_external_symbol_external_oid(which))
+        answer = await self.exchange.contract_private_get_order_external_symbol_external_oid(which)
+        found = self.content(answer, object)
         return None if found is None else self._order(found)
 
     def _order(self, row: Row) -> Row:
@@ -163,11 +148,6 @@ class Mexc(Venue):
         """Count each endpoint on its own: 20 in 2 s, and the list of contracts once in 5 s."""
         del method
         return {path: 1} if path in (*PATHS, "detail") else {}
-
-    def trouble(self, code: str, text: str) -> Trouble | None:
-        """Tell maintenance from internal errors, which have the same code."""
-        maintenance = code == "500" and "maintenance" in text.lower()
-        return Trouble.MAINTENANCE if maintenance else super().trouble(code, text)
 
     # -- streams: one connection for everything; after its login orders and balance are pushed without asking
 
@@ -195,10 +175,5 @@ class Mexc(Venue):
             case "push.personal.order":
                 return [("orders", self._order(found or {}))]
             case "push.ticker":
-                symbol = self.exchange.safe_symbol(message.get("symbol"), None, None, "swap")
-                return [("tickers", {"symbol": symbol, **_ticker(found or {})})]
+                return self.parsed("tickers", [{**(found or {}), "symbol": message.get("symbol")}])
         return ()
-
-
-def _ticker(row: Row) -> dict[str, Any]:
-    return {"markPrice": row.get("fairPrice"), "last": row.get("lastPrice")}

@@ -152,7 +152,7 @@ async def test_a_pushed_order() -> None:
 async def test_a_pushed_ticker_belongs_to_the_symbol_of_the_message() -> None:
     """The sample names another one inside."""
     async with answering() as venue:
-        ((kind, row),) = venue.pushed(response("mexc", "ws ticker push")) or ()
+        ((kind, (row,)),) = venue.pushed(response("mexc", "ws ticker push")) or ()
         assert (kind, row["symbol"], venue.price(row)) == ("tickers", "BTC/USDT:USDT", D("6867.4"))
 
 
