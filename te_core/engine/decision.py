@@ -6,7 +6,7 @@ decided, and without equity or price nothing is sized.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -14,7 +14,7 @@ from enum import StrEnum
 from te_core.engine.limits import Limits
 from te_core.engine.plan import Plan, at_target, plan
 from te_core.engine.reader import Holdings
-from te_core.engine.sizing import Ceiling, flat, size
+from te_core.engine.sizing import Ceiling, flat, size, smallest_quantity
 from te_core.engine.trail import Trail
 from te_core.model.instrument import Instrument
 from te_core.model.position import Equity, Position
@@ -64,7 +64,7 @@ class Decision:
     """What to do. ``sized``: a goal to keep from now on. ``plan``: steps to take. ``confirm``: the goal is reached.
 
     ``drift``: the position differs from the confirmed one. ``resize``: the kept size is out of its band. ``price``: the
-    present one, while that of a kept goal may be days old.
+    present one, while that of a kept goal may be days old; None if unknown.
     """
 
     status: Status
@@ -90,10 +90,22 @@ def decide(facts: Facts) -> Decision:
             f"close it, or set accounts.{facts.target.account}.adopt = true to take it over",
         )
     kept = _kept_goal(facts)
-    goal = kept or _size(facts)
+    if kept is None:
+        return _freshly_sized(facts, position)
+    decision = _towards(facts, position, kept, sized=False)
+    if not _wants_more(decision, position, kept) or _still_fits(facts, kept):
+        return decision
+    fresh = _freshly_sized(facts, position)
+    if fresh.goal is None:
+        return decision  # the last check refuses what no longer fits; what comes before it in the plan may reduce
+    return replace(fresh, drift=decision.drift, reason=decision.reason or fresh.reason)
+
+
+def _freshly_sized(facts: Facts, position: Position) -> Decision:
+    goal = _size(facts)
     if isinstance(goal, Unknown):
         return Decision(status=Status.WAITING, reason=goal.reason)
-    return _towards(facts, position, goal, sized=kept is None)
+    return _towards(facts, position, goal, sized=True)
 
 
 def _kept_goal(facts: Facts) -> Goal | None:
@@ -123,6 +135,30 @@ def _size(facts: Facts) -> Goal | Unknown:
     )
 
 
+def _wants_more(decision: Decision, position: Position, goal: Goal) -> bool:
+    """Whether the way to the goal has an increase, be it one that is too small for the exchange."""
+    left_out = bool(decision.plan.notes) and abs(goal.quantity) > abs(position.quantity)
+    return decision.plan.increases or left_out
+
+
+def _still_fits(facts: Facts, goal: Goal) -> bool:
+    """Whether limits and the exchange's minimum would allow a kept goal at the present price, where it was not reached.
+
+    Otherwise the order would be refused for ever, since the goal stays until the target changes.
+    """
+    if facts.price is None or facts.instrument is None:
+        return True
+    if abs(goal.quantity) < smallest_quantity(facts.instrument, facts.price):
+        return False
+    return facts.ceiling is None or abs(goal.quantity) * facts.price <= facts.ceiling.notional
+
+
+def _price_now(facts: Facts, position: Position, goal: Goal) -> Decimal:
+    """Give the present price, or the best that is known in its place: a close does not wait for one."""
+    known = (facts.price, position.entry_price, goal.price, facts.goal.price if facts.goal else None)
+    return next((price for price in known if price), ZERO)
+
+
 def _towards(facts: Facts, position: Position, goal: Goal, *, sized: bool) -> Decision:
     step = facts.instrument.quantity_step if facts.instrument else ZERO
     confirmed = facts.confirmation
@@ -136,11 +172,13 @@ def _towards(facts: Facts, position: Position, goal: Goal, *, sized: bool) -> De
         reason = f"position is {position.quantity:f}, confirmed was {confirmed.quantity:f}"
         if facts.settings.drift == "alert":
             return Decision(status=Status.DRIFT, reason=reason, goal=goal, drift=True)
+    price = _price_now(facts, position, goal)
     steps = plan(
         position,
         goal,
         facts.instrument,
-        largest_order=largest_order(facts.instrument, facts.limits, goal.price),
+        price=price,
+        largest_order=largest_order(facts.instrument, facts.limits, price),
         leverage_in_order=facts.leverage_in_order,
     )
     if steps.steps:
@@ -158,6 +196,7 @@ def _towards(facts: Facts, position: Position, goal: Goal, *, sized: bool) -> De
         reason="; ".join(steps.notes),
         goal=goal,
         sized=sized,
+        plan=steps,
         confirm=True,
         drift=drift,
     )

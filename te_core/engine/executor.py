@@ -159,7 +159,7 @@ class Execution:
                 reduce_only=step.reduce_only,
                 leverage=goal.leverage,
                 margin_mode=goal.margin_mode,
-                reference_price=goal.price,
+                reference_price=self._decision.price or goal.price,
                 created_at=around.clock.now(),
             )
             for chunk, quantity in enumerate(step.chunks)

@@ -24,6 +24,12 @@ class Limits:
     price_distance: Decimal | None = None
 
     @property
+    def by_notional(self) -> str | None:
+        """Name one of the limits that need a price, if any is set."""
+        names = ("order_notional", "symbol_exposure", "account_exposure", "total_exposure")
+        return next((name for name in names if getattr(self, name) is not None), None)
+
+    @property
     def counts_others(self) -> bool:
         """Whether what other symbols hold matters."""
         return self.account_exposure is not None or self.total_exposure is not None
@@ -61,9 +67,9 @@ def ceiling(limits: Limits, exposure: Exposure) -> Ceiling | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderCheck:
-    """What the last check before the wire looks at. Notionals in quote currency, at the order's reference price.
+    """What the last check before the wire looks at. Notionals in quote currency, at the present price.
 
-    ``price``: the present one, as far as it is known.
+    ``price``: that price, None if it is not known; the notionals are at the goal's own then.
     """
 
     notional: Decimal
@@ -78,13 +84,15 @@ class OrderCheck:
 
 
 def refusal(check: OrderCheck, limits: Limits) -> str | None:
-    """Say why an order must not leave, or None. Reductions are only held to the order size."""
-    if limits.order_notional is not None and check.notional > limits.order_notional and not check.reduce_only:
-        return f"notional {check.notional:f} is above limit order_notional = {limits.order_notional:f}"
+    """Say why an order must not leave, or None. Reductions are never held back."""
     if check.reduce_only:
         return None
     if not check.enabled:
         return "the account is disabled: it only reduces"
+    if check.price is None and limits.by_notional is not None:
+        return f"no present price is known to hold to limit {limits.by_notional}"
+    if limits.order_notional is not None and check.notional > limits.order_notional:
+        return f"notional {check.notional:f} is above limit order_notional = {limits.order_notional:f}"
     if limits.leverage is not None and check.leverage > limits.leverage:
         return f"leverage {check.leverage} is above limit leverage = {limits.leverage}"
     if limits.orders_per_minute is not None and check.orders_last_minute >= limits.orders_per_minute:

@@ -98,17 +98,19 @@ def plan(
     goal: Goal,
     instrument: Instrument | None,
     *,
+    price: Decimal,
     largest_order: Decimal | None = None,
     leverage_in_order: bool = False,
 ) -> Plan:
     """Plan the way from ``position`` to ``goal``.
 
     ``position.leverage`` and ``position.margin_mode`` are what is set now (None: unknown, so it will be set).
-    ``instrument`` may be missing when everything there is to do is to close. ``largest_order`` (base units) is the
-    smaller of the exchange's and our own limit. Changing a non-flat position's margin mode closes it first.
+    ``instrument`` may be missing when everything there is to do is to close. ``price`` is the present one, at which
+    the exchange's smallest order is worked out. ``largest_order`` (base units) is the smaller of the exchange's and our
+    own limit. Changing a non-flat position's margin mode closes it first.
     """
     held, want = position.quantity, goal.quantity
-    planner = _Planner(position, goal, instrument, largest_order, leverage_in_order)
+    planner = _Planner(position, goal, instrument, price, largest_order, leverage_in_order)
     if want == 0:
         return Plan(steps=tuple(planner.close(held)))
     if held * want < 0 or (held != 0 and position.margin_mode not in (None, goal.margin_mode)):
@@ -130,12 +132,14 @@ class _Planner:
         position: Position,
         goal: Goal,
         instrument: Instrument | None,
+        price: Decimal,
         largest: Decimal | None,
         leverage_in_order: bool,
     ) -> None:
         self._position = position
         self._goal = goal
         self._instrument = instrument
+        self._price = price
         self._largest = largest
         self._leverage_in_order = leverage_in_order
         self.notes: list[str] = []
@@ -163,7 +167,7 @@ class _Planner:
         if self._instrument is None:
             return
         quantity = self._instrument.round_quantity(change)
-        smallest = smallest_quantity(self._instrument, self._goal.price)
+        smallest = smallest_quantity(self._instrument, self._price)
         if abs(quantity) < smallest:
             self.notes.append(f"a change of {change:f} is below the exchange's minimum of {smallest:f}")
             return

@@ -14,11 +14,11 @@ ZERO = Decimal(0)
 
 
 def margin_needed(decision: Decision) -> Decimal:
-    """Give the initial margin (quote currency) that a decision's increases take at its goal's price and leverage."""
+    """Give the initial margin (quote currency) that a decision's increases take at the present price."""
     if decision.goal is None:
         return ZERO
     increases = (s.quantity for s in decision.plan.steps if isinstance(s, OrderStep) and not s.reduce_only)
-    return sum(increases, ZERO) * decision.goal.price / decision.goal.leverage
+    return sum(increases, ZERO) * (decision.price or decision.goal.price) / decision.goal.leverage
 
 
 def first_to_go(decisions: Sequence[Decision], equity: Reading[Equity]) -> list[int]:

@@ -70,6 +70,11 @@ class SymbolState:
         return self.target is not None and self.target.depth != 0
 
     @property
+    def closing(self) -> bool:
+        """Whether the target is to hold nothing, and no read has shown that yet: its orders need a price too."""
+        return self.target is not None and self.target.depth == 0 and not self.confirmed
+
+    @property
     def confirmed(self) -> bool:
         """Whether a read has shown the present target's goal."""
         return (

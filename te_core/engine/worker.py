@@ -206,7 +206,7 @@ class AccountWorker:
         for state in self.states.values():
             if state.open and state.task is None:
                 self._start(state, partial(settle_open, around, state))
-        symbols = [state.symbol for state in self.states.values() if state.wanted]
+        symbols = [state.symbol for state in self.states.values() if state.wanted or state.closing]
         if (
             not self._acquainted
         ):  # the account gets to know all symbols, so that the first signal of one need not wait

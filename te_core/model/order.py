@@ -41,7 +41,8 @@ class OrderRequest:
     """One market order. ``quantity`` is unsigned, in base units, a multiple of the instrument's step.
 
     ``leverage`` and ``margin_mode`` are what the position shall have; exchanges that carry them in the order
-    use them, the others have been set before. ``reference_price`` is the price that the order was sized with.
+    use them, the others have been set before. ``reference_price`` is the present price when it was planned, or its
+    goal's where none was known.
     """
 
     client_order_id: str

@@ -144,7 +144,7 @@ def test_applying_the_plan_gives_the_goal_within_one_step_or_one_minimum(
     situation: tuple[Position, Goal, Instrument],
 ) -> None:
     position, goal, instrument = situation
-    end = after(position, goal, plan(position, goal, instrument)).quantity
+    end = after(position, goal, plan(position, goal, instrument, price=goal.price)).quantity
     if goal.quantity == 0:
         assert end == 0
     else:
@@ -155,8 +155,8 @@ def test_applying_the_plan_gives_the_goal_within_one_step_or_one_minimum(
 @given(situations())
 def test_planning_again_gives_nothing(situation: tuple[Position, Goal, Instrument]) -> None:
     position, goal, instrument = situation
-    end = after(position, goal, plan(position, goal, instrument))
-    again = plan(end, goal, instrument)
+    end = after(position, goal, plan(position, goal, instrument, price=goal.price))
+    again = plan(end, goal, instrument, price=goal.price)
     assert not [step for step in again.steps if isinstance(step, OrderStep)]
     if end.quantity != 0:
         assert again.steps == ()
@@ -165,7 +165,7 @@ def test_planning_again_gives_nothing(situation: tuple[Position, Goal, Instrumen
 @given(situations())
 def test_the_position_never_passes_beyond_its_goal(situation: tuple[Position, Goal, Instrument]) -> None:
     position, goal, instrument = situation
-    path = walk(position, plan(position, goal, instrument))
+    path = walk(position, plan(position, goal, instrument, price=goal.price))
     low, _, high = sorted((position.quantity, goal.quantity, ZERO))
     assert all(low <= quantity <= high for quantity in path)
     if position.quantity * goal.quantity >= 0 and position.margin_mode in (None, goal.margin_mode):
@@ -177,7 +177,11 @@ def test_the_position_never_passes_beyond_its_goal(situation: tuple[Position, Go
 def test_a_flip_closes_first_and_reduce_only(situation: tuple[Position, Goal, Instrument]) -> None:
     position, goal, instrument = situation
     assume(position.quantity * goal.quantity < 0)
-    orders = [step for step in plan(position, goal, instrument).steps if isinstance(step, OrderStep)]
+    orders = [
+        step
+        for step in plan(position, goal, instrument, price=goal.price).steps
+        if isinstance(step, OrderStep)
+    ]
     assert orders[0].reduce_only
     assert orders[0].quantity == abs(position.quantity)
     assert all(not order.reduce_only for order in orders[1:])
@@ -189,7 +193,7 @@ def test_every_order_is_reduce_only_exactly_when_it_brings_the_position_nearer_t
 ) -> None:
     position, goal, instrument = situation
     held = position.quantity
-    for step in plan(position, goal, instrument).steps:
+    for step in plan(position, goal, instrument, price=goal.price).steps:
         if isinstance(step, OrderStep):
             moved = held + step.side.sign * step.quantity
             assert step.reduce_only == (abs(moved) < abs(held))
@@ -200,8 +204,8 @@ def test_every_order_is_reduce_only_exactly_when_it_brings_the_position_nearer_t
 def test_closing_is_never_skipped_however_small(situation: tuple[Position, Goal, Instrument]) -> None:
     position, _, instrument = situation
     goal = flat(target(ZERO), now=START)
-    assert walk(position, plan(position, goal, None))[-1] == 0
-    assert walk(position, plan(position, goal, instrument))[-1] == 0
+    assert walk(position, plan(position, goal, None, price=goal.price))[-1] == 0
+    assert walk(position, plan(position, goal, instrument, price=goal.price))[-1] == 0
 
 
 @given(situations(), st.integers(1, 50))
@@ -210,7 +214,7 @@ def test_no_chunk_is_larger_than_allowed_and_none_is_lost(
 ) -> None:
     position, goal, instrument = situation
     largest = largest_steps * instrument.quantity_step
-    for step in plan(position, goal, instrument, largest_order=largest).steps:
+    for step in plan(position, goal, instrument, price=goal.price, largest_order=largest).steps:
         if isinstance(step, OrderStep):
             assert sum(step.chunks) == step.quantity
             assert all(0 < chunk <= largest for chunk in step.chunks)
@@ -224,7 +228,7 @@ def test_chunks_are_nearly_equal_so_that_no_crumb_is_below_the_minimum() -> None
 @given(situations())
 def test_leverage_is_set_only_when_it_differs(situation: tuple[Position, Goal, Instrument]) -> None:
     position, goal, instrument = situation
-    steps = plan(position, goal, instrument).steps
+    steps = plan(position, goal, instrument, price=goal.price).steps
     same = position.leverage == goal.leverage and position.margin_mode == goal.margin_mode
     if same:
         assert not [step for step in steps if not isinstance(step, OrderStep)]
