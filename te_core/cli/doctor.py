@@ -87,12 +87,12 @@ async def _connected(place: Place, name: str, options: Any, spec: Any, settings:
 
     from te_core.clock import SystemClock
     from te_core.contracts.exchange import AccountContext
+    from te_core.engine.runner import make_folder
     from te_core.errors import TradeEngineError
     from te_core.reporting.doctor import examine, failed
 
     clock = SystemClock()
     folder = place.state / "accounts" / name
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     async with ClientSession() as session:
         context = AccountContext(
             name=name,
@@ -104,6 +104,7 @@ async def _connected(place: Place, name: str, options: Any, spec: Any, settings:
             http=lambda: session,
         )
         try:
+            make_folder(folder)
             account = spec.factory(context)
             try:
                 await account.open()

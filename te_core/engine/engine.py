@@ -259,9 +259,8 @@ class Engine:
         return Outages(self._clock, log, self.record, **where)
 
     def _folder(self, kind: str, name: str) -> Path:
-        folder = self._state_dir / kind / name
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return folder
+        """An instance's own folder; its runner makes it, so that a failure stays with the instance."""
+        return self._state_dir / kind / name
 
     def _http(self) -> ClientSession:
         if self._session is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
@@ -15,6 +16,7 @@ from te_core.contracts.source import SignalSource, SignalSourceSpec, SourceConte
 from te_core.engine.outage import Outages
 from te_core.engine.supervisor import Health, Running, supervise
 from te_core.engine.worker import AccountWorker
+from te_core.errors import NotReady
 from te_core.settings.schema import EngineSettings
 
 if TYPE_CHECKING:
@@ -75,6 +77,14 @@ class Runner:
         self.health.set(status, reason)
 
 
+def make_folder(folder: Path) -> None:
+    """Make an instance's own folder. Raises ``NotReady``: it is tried again, as whatever else an instance needs."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise NotReady(f"its folder {folder} cannot be made: {error.strerror or error}") from error
+
+
 class SourceRunner(Runner):
     """Runs one signal source."""
 
@@ -85,6 +95,7 @@ class SourceRunner(Runner):
         self._launch(key, lambda: self._run(spec, context))
 
     async def _run(self, spec: SignalSourceSpec[Any], context: SourceContext[Any]) -> None:
+        make_folder(context.state_dir)
         instance = spec.factory(context)
         self.instance = instance
         self.health.set(Running.RUNNING)
@@ -110,6 +121,7 @@ class AccountRunner(Runner):
         self._launch(key, lambda: self._run(spec, context))
 
     async def _run(self, spec: ExchangeSpec[Any], context: AccountContext[BaseModel]) -> None:
+        make_folder(context.state_dir)
         account = spec.factory(context)
         stream: asyncio.Task[None] | None = None
         try:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from te_core.clock import Clock
 from te_core.contracts.notifier import Notifier, NotifierContext, NotifierSpec
 from te_core.engine.outage import Outages
-from te_core.engine.runner import Runner
+from te_core.engine.runner import Runner, make_folder
 from te_core.engine.supervisor import Running
 from te_core.errors import NoticeRefused, NotReady
 from te_core.journal.redaction import Redact, redacted
@@ -66,6 +66,7 @@ class NotifierRunner(Runner):
         self._launch(key, lambda: self._run(spec, context), what=self._what)
 
     async def _run(self, spec: NotifierSpec[Any], context: NotifierContext[Any]) -> None:
+        make_folder(context.state_dir)
         instance = spec.factory(context)
         self.health.set(Running.RUNNING)
         try:

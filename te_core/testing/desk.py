@@ -14,7 +14,7 @@ from typing import Any, Self, cast
 from loguru import logger
 from pydantic import BaseModel
 
-from te_core.contracts.exchange import Capabilities, ExchangeSpec
+from te_core.contracts.exchange import AccountContext, Capabilities, ExchangeSpec
 from te_core.engine.exposure import ExposureLedger
 from te_core.engine.limits import Limits
 from te_core.engine.outage import Outages
@@ -34,6 +34,10 @@ from te_core.testing.venue import Venue
 ENGINE = EngineSettings(
     resync=timedelta(seconds=2), backoff_first=timedelta(seconds=0.5), backoff_last=timedelta(seconds=4)
 )
+
+
+class NoOptions(BaseModel):
+    """The venue takes none."""
 
 
 class Desk:
@@ -59,7 +63,7 @@ class Desk:
         self.events: list[Event] = []
         self.patience = patience
         self.settings = self._settings()
-        self._journal_file = folder / "journal.sqlite3"
+        self._folder = folder
 
     async def __aenter__(self) -> Self:
         self.start()
@@ -80,7 +84,7 @@ class Desk:
         """Begin from the journal."""
         clock = self.venue.clock
         self.journal = Journal.open(
-            self._journal_file, clock=clock, new_id=lambda: "conformance", inline=True
+            self._folder / "journal.sqlite3", clock=clock, new_id=lambda: "conformance", inline=True
         )
         memory = self.journal.memory()
         outages = Outages(clock, logger, self.events.append, account="venue")
@@ -102,7 +106,16 @@ class Desk:
         spec = ExchangeSpec(
             name="venue", settings=BaseModel, factory=self._connect, capabilities=self.capabilities
         )
-        self.runner.start("venue", spec, cast("Any", None))
+        context: AccountContext[BaseModel] = AccountContext(
+            name="venue",
+            options=NoOptions(),
+            clock=clock,
+            log=logger,
+            state_dir=self._folder,
+            signal_price=lambda _: None,
+            http=cast("Any", None),  # what connects has its own
+        )
+        self.runner.start("venue", spec, context)
 
     def _connect(self, context: object) -> FaultyAccount:
         del context

@@ -32,3 +32,12 @@ def test_an_account_that_cannot_be_used_is_an_error_with_its_reason(folder: Any)
     result = folder.te("doctor")
     assert result.exit_code == 1
     assert "papyrus" in result.stdout
+
+
+def test_a_folder_that_cannot_be_made_is_found_too(folder: Any) -> None:
+    folder.state.mkdir(exist_ok=True)
+    (folder.state / "accounts").write_text("no folder")
+    result = folder.te("doctor", "--account", "paper", "--json")
+    assert result.exit_code == 1
+    [found] = json.loads(result.stdout)["accounts"]["paper"]
+    assert str(folder.state / "accounts" / "paper") in found["text"]

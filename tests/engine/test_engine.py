@@ -335,6 +335,27 @@ async def test_a_failing_account_or_source_takes_nobody_with_it(tmp_path: Path, 
         assert run.engine.readiness()["ready"]
 
 
+async def test_a_folder_that_cannot_be_made_fails_its_own_instance_alone(
+    tmp_path: Path, trader: Trader
+) -> None:
+    for kind, name in (("accounts", "one"), ("sources", "sn")):
+        (tmp_path / kind).mkdir()
+        (tmp_path / kind / name).write_text("a file stands where the folder should be")
+    async with running(tmp_path, trader) as run:
+        await trader.say("tv", "1")
+        await asyncio.sleep(1)
+        assert trader.held("two") == D("0.2")
+        state = run.engine.state()
+        for found in (state["accounts"]["one"], state["sources"]["sn"]):
+            assert found["status"] == "failing"
+            assert "File exists" in found["reason"]
+        assert str(tmp_path / "accounts" / "one") in state["accounts"]["one"]["reason"]
+        assert "defect" not in state["accounts"]["one"]["reason"]
+        (tmp_path / "accounts" / "one").unlink()
+        await asyncio.sleep(130)
+        assert trader.held("one") == D("0.1"), "tried again, as whatever else fails"
+
+
 async def test_a_source_that_fails_to_close_is_stopped_all_the_same(tmp_path: Path, trader: Trader) -> None:
     async def fail(_: str) -> None:
         raise OSError("the socket was gone already")

@@ -116,6 +116,20 @@ async def test_events_are_told_in_their_order_and_without_secrets(tmp_path: Path
     assert room.closed == 1
 
 
+async def test_one_without_a_folder_of_its_own_is_tried_again(tmp_path: Path) -> None:
+    (tmp_path / "notifiers").write_text("no folder")
+    room = Room()
+    async with running(tmp_path, room) as engine:
+        happens(engine, "told later")
+        assert room.made == []
+        shown = engine.state()["notifiers"]["bell"]
+        assert shown["status"] == "failing"
+        assert str(tmp_path / "notifiers" / "bell") in shown["reason"]
+        (tmp_path / "notifiers").unlink()
+        await asyncio.sleep(10)
+        assert "told later" in room.heard
+
+
 async def test_one_that_fails_hears_the_same_event_again_and_its_outage_is_told_once(tmp_path: Path) -> None:
     room = Room()
     room.failures = [NotReady("503"), NotReady("503"), ValueError("a defect")]
