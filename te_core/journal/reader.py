@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, Table, and_, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, Table, and_, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from te_core.errors import JournalError, SignalRejected
@@ -59,13 +59,17 @@ class JournalReader:
             return {(source, delivery): at for source, delivery, at in connection.execute(wanted)}
 
     def superseded(self, since: datetime) -> Sequence[Signal]:
-        """Give the signals received from ``since`` on that came after the one in force and did not take over."""
-        wanted = (
-            _columns(Signal, signals)
+        """Give the last signal of each source and symbol that came after the one in force and did not take over.
+
+        Only those received from ``since`` on are looked at.
+        """
+        lasts = (
+            select(func.max(signals.c.number))
             .join_from(latest_signals, signals, _after_latest)
             .where(signals.c.received_at >= since)
-            .order_by(signals.c.number)
+            .group_by(signals.c.source, signals.c.symbol)
         )
+        wanted = _columns(Signal, signals).where(signals.c.number.in_(lasts)).order_by(signals.c.number)
         with self._snapshot() as connection:
             return _all(connection, Signal, wanted)
 

@@ -255,6 +255,23 @@ async def test_what_came_after_the_signal_in_force_and_was_superseded_is_remembe
     journal.close()
 
 
+async def test_of_those_that_were_superseded_only_the_last_of_each_source_and_symbol_is_read(
+    tmp_path: Path,
+) -> None:
+    """A flood of them costs a start neither minutes nor memory (I10)."""
+    journal = open_journal(tmp_path)
+    keys = [("tradingview", "BTCUSDT"), ("tradingview", "ETHUSDT"), ("other", "BTCUSDT")]
+    await journal.append(*(signal(source, symbol=symbol) for source, symbol in keys))
+    for count in range(20):
+        after = NOW + timedelta(seconds=count + 1)
+        await journal.append(*(signal(s, symbol=n, received_at=after, current=False) for s, n in keys))
+    last = NOW + timedelta(seconds=20)
+    found = journal.superseded(NOW)
+    assert [(s.source, s.symbol) for s in found] == keys
+    assert {s.received_at for s in found} == {last}
+    journal.close()
+
+
 async def test_the_journal_id_is_made_once(tmp_path: Path) -> None:
     first = open_journal(tmp_path)
     first.close()
