@@ -193,7 +193,7 @@ def _towards(facts: Facts, position: Position, goal: Goal, *, sized: bool) -> De
         )
     return Decision(
         status=Status.AT_TARGET,
-        reason="; ".join(steps.notes),
+        reason="; ".join(filter(None, (reason, *steps.notes))),
         goal=goal,
         sized=sized,
         plan=steps,

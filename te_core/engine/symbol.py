@@ -25,8 +25,8 @@ class SymbolState:
     ``open``: intents without a known outcome, ``sent_at`` when they left; ``acknowledged``: those that the exchange
     took. ``fills``: what the orders of the present execution are known to have filled, unsigned. ``touched``: when
     the exchange last answered an order of ours. ``trail``: where our latest orders led. ``retry_reduction``: what
-    failed was a reduction. ``reducing``: the order under way reduces. ``replan``: other symbols waited for this one.
-    Times are monotonic seconds.
+    failed was a reduction. ``trouble``: what failed, while increases are held back for it. ``reducing``: the order
+    under way reduces. ``replan``: other symbols waited for this one. Times are monotonic seconds.
     """
 
     symbol: str
@@ -50,6 +50,7 @@ class SymbolState:
     failures: int = 0
     retry_at: float = 0.0
     retry_reduction: bool = False
+    trouble: str = ""
     reducing: bool = False
     drifting: bool = False
     replan: bool = False
@@ -106,6 +107,10 @@ class SymbolState:
         """Hold increases back for some seconds from ``now`` (monotonic)."""
         self.retry_at = now + seconds if seconds > 0 else 0.0
 
+    def held_back(self, trouble: str) -> None:
+        """Say why increases wait."""
+        self.status, self.reason, self.trouble = Status.WAITING, trouble, trouble
+
     def succeeded(self) -> None:
         """Forget earlier failures."""
-        self.failures, self.retry_at, self.retry_reduction = 0, 0.0, False
+        self.failures, self.retry_at, self.retry_reduction, self.trouble = 0, 0.0, False, ""

@@ -207,9 +207,7 @@ class AccountWorker:
             if state.open and state.task is None:
                 self._start(state, partial(settle_open, around, state))
         symbols = [state.symbol for state in self.states.values() if state.wanted or state.closing]
-        if (
-            not self._acquainted
-        ):  # the account gets to know all symbols, so that the first signal of one need not wait
+        if not self._acquainted:  # it gets to know all symbols, so that the first signal of one need not wait
             self._acquainted = True
             symbols = list(dict.fromkeys([*symbols, *self.settings.symbols]))
         snapshot = await self._read(around, symbols)
@@ -268,11 +266,9 @@ class AccountWorker:
         if may_increase:
             state.retry_at = 0.0
         position = self._position(around, state, snapshot.holdings)
-        if isinstance(
-            position, Unknown
-        ):  # from before our own order: nothing is wrong, the next read is awaited
+        if isinstance(position, Unknown):  # from before our own order: nothing is wrong, it is read again
             state.status, state.reason = Status.WAITING, position.reason
-            state.retry_at = now + REDUCTION_RETRY.total_seconds()
+            self._next_resync = min(self._next_resync, now + REDUCTION_RETRY.total_seconds())
             return None
         state.position = position
         decision = decide(self._facts(around, state, snapshot, position))
@@ -280,7 +276,10 @@ class AccountWorker:
         self._take(around, state, decision)
         if not decision.plan.steps:
             return None
-        return decision if may_increase or (decision.plan.reduces and not state.retry_reduction) else None
+        if may_increase or (decision.plan.reduces and not state.retry_reduction):
+            return decision
+        state.held_back(state.trouble)
+        return None
 
     def _facts(
         self, around: Surroundings, state: SymbolState, snapshot: Snapshot, position: Position | Unknown
@@ -319,7 +318,7 @@ class AccountWorker:
     def _note(self, state: SymbolState, decision: Decision) -> None:
         """Say once what is new: waiting, blocked, drifting."""
         if decision.drift and not state.drifting:
-            how = "putting it right" if decision.plan.steps else 'left as it is (drift = "alert")'
+            how = "putting it right" if decision.plan.steps else "left as it is"
             self._tell(state, "drift", f"drift: {decision.reason}; {how}")
         elif decision.status in (Status.WAITING, Status.BLOCKED) and decision.reason != state.reason:
             self._tell(state, decision.status, f"{decision.status}: {decision.reason}")
@@ -379,6 +378,7 @@ class AccountWorker:
         if not state.replan and not state.confirmed:
             state.failures += 1
             pause = self._pause(state.failures - 1)
+            state.held_back("the last orders did not lead to the goal")
         state.replan = False
         state.wait(self._clock.monotonic(), pause.total_seconds())
         if not pause:
@@ -386,7 +386,7 @@ class AccountWorker:
 
     def _failed(self, state: SymbolState, error: BaseException) -> None:
         state.failures += 1
-        state.status, state.reason = Status.WAITING, str(error) or type(error).__name__
+        state.held_back(str(error) or type(error).__name__)
         state.retry_reduction = state.reducing
         pause = REDUCTION_RETRY if state.reducing else self._pause(state.failures)
         asked = (error.retry_after or 0.0) if isinstance(error, NotReady) else 0.0

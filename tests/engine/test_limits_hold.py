@@ -167,3 +167,19 @@ async def test_short_margin_is_noticed_at_the_present_price(open_desk: Open, acc
     account.hold("BTCUSDT", "0")
     await desk.want("ETHUSDT", "0.1")
     assert [order.symbol for order in account.requests] == ["ETHUSDT", "BTCUSDT"]
+
+
+async def test_drift_that_is_too_small_to_put_right_is_told_as_that(
+    open_desk: Open, account: FakeAccount
+) -> None:
+    account.instrument_of = lambda symbol: Instrument(
+        symbol=symbol, quantity_step=D("0.001"), minimum_quantity=D("0.01")
+    )
+    desk = open_desk()
+    await desk.want("BTCUSDT", "0.5", wait=10)
+    account.hold("BTCUSDT", "0.095")
+    await desk.go(60)
+    [told] = [event.text for event in desk.events]
+    assert "position is 0.095, confirmed was 0.1" in told
+    assert "below the exchange's minimum" in told
+    assert "alert" not in told

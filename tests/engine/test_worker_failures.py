@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -433,3 +434,53 @@ async def test_stopping_with_an_open_intent_looks_at_nothing_any_more(
     reads = faulty.calls["positions"]
     await desk.go(60)
     assert faulty.calls["positions"] == reads
+
+
+async def test_a_symbol_that_waits_says_what_for(open_desk: Open, account: FakeAccount) -> None:
+    faults = fail(place_order=[Fault(refused=InsufficientMargin("no margin left"))] * 9)
+    desk = open_desk(account=FaultyAccount(account, faults=faults))
+    await desk.want("BTCUSDT", "0.5", wait=20)
+    state = desk.worker.states["BTCUSDT"]
+    for _ in range(20):
+        desk.worker.wake()
+        await desk.go(1)
+        assert (state.status, state.reason) == ("waiting", "no margin left")
+    await desk.go(700)
+    assert (state.status, state.reason) == ("at_target", "")
+
+
+async def test_a_symbol_whose_orders_miss_says_so_while_it_waits(
+    open_desk: Open, account: FakeAccount
+) -> None:
+    class Exaggerates(FakeAccount):
+        """Says that all was filled where half of it was."""
+
+        def fill(self, order: OrderRequest, share: Decimal = Decimal(1)) -> OrderReport:
+            half = super().fill(order, share / 2)
+            return replace(half, status=OrderStatus.FILLED, filled=order.quantity)
+
+    desk = open_desk(account=Exaggerates(account.clock, BTCUSDT="50000"))
+    await desk.want("BTCUSDT", "0.5")
+    state, waited = desk.worker.states["BTCUSDT"], 0
+    for _ in range(60):
+        desk.worker.wake()
+        await desk.go(1)
+        if state.task is None and state.retry_at > desk.clock.monotonic() + 2:
+            waited += 1
+            assert state.status == "waiting"
+            assert "did not lead to the goal" in state.reason
+    assert waited
+
+
+async def test_a_read_that_tells_nothing_new_ends_no_back_off(open_desk: Open, account: FakeAccount) -> None:
+    faults = fail(place_order=[Fault(refused=InsufficientMargin("no margin"))] * 9)
+    faulty = FaultyAccount(account, faults=faults)
+    desk = open_desk(account=faulty)
+    await desk.want("BTCUSDT", "0.5", wait=16)
+    assert faulty.calls["place_order"] == 3
+    faulty.inject("positions", Fault(stale=True))
+    desk.worker.wake()
+    await desk.go(15)
+    assert faulty.calls["place_order"] == 3
+    await desk.go(10)
+    assert faulty.calls["place_order"] == 4
