@@ -29,11 +29,14 @@ Texts = Mapping[str, frozenset[str]]
 """Strings that a test names, by the test's name."""
 
 
-def complaints(venue: str, account: Mapping[str, str]) -> list[str]:
-    """What is wrong with the account of an exchange; skips where the samples are absent."""
+def complaints(venue: str, account: Mapping[str, str], *, plugin: str = "") -> list[str]:
+    """What is wrong with the account of an exchange; skips where the samples are absent.
+
+    ``plugin``: whose tests check it, where the exchange has no plugin of its own.
+    """
     names = [entry["name"] for entry in entries(venue)]
     files = [
-        *ROOT.glob(f"plugins/exchange_{venue}/tests/test_*.py"),
+        *ROOT.glob(f"plugins/exchange_{plugin or venue}/tests/test_*.py"),
         *ROOT.glob(f"tests/emulators/tests/test_{venue}_*.py"),
     ]
     return list(differences(names, account, texts(file.read_text(encoding="utf-8") for file in files)))

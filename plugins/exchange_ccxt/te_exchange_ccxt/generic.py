@@ -13,6 +13,7 @@ from pydantic import Field, SecretStr
 from te_core.api import ConfigError, OrderRequest
 from te_exchange_ccxt.budget import Window
 from te_exchange_ccxt.client import last_answer
+from te_exchange_ccxt.library import Base, BaseError
 from te_exchange_ccxt.options import CcxtOptions
 from te_exchange_ccxt.trouble import Trouble
 from te_exchange_ccxt.venue import Venue
@@ -34,6 +35,7 @@ WORDS = (
     (re.compile(r"not modified|no need to change|not changed", re.IGNORECASE), Trouble.UNCHANGED),
     (re.compile(r"duplicat", re.IGNORECASE), Trouble.DUPLICATE),
     (re.compile(r"under maintenance", re.IGNORECASE), Trouble.MAINTENANCE),
+    (re.compile(r"User or API Wallet .* does not exist"), Trouble.CREDENTIALS),
 )
 
 
@@ -46,6 +48,18 @@ MARKET_MAXIMUM = re.compile(
 
 BELIEVED_AFTER = 60.0
 """Seconds of answers without any list of positions after which nothing is held."""
+
+
+ID_PREFIX = {"hyperliquid": "0x"}
+"""What client order ids have to start with there."""
+
+
+class Unasked(Base):  # type: ignore[misc]  # what it is mixed into is known at run time only
+    """ccxt's class, which signs nothing but what the engine asks for."""
+
+    async def initialize_client(self) -> Any:
+        """Approve no fee for ccxt, which later orders would pay, and name no referrer. Elsewhere it is a login."""
+        return self.id != "hyperliquid" and await super().initialize_client()
 
 
 class GenericOptions(CcxtOptions):
@@ -72,16 +86,21 @@ class GenericVenue(Venue):
     """An exchange without a plugin of its own: everything is left to ccxt's unified calls."""
 
     options: GenericOptions
+    mends: ClassVar[tuple[type[Any], ...]] = (Unasked,)
 
     def __init__(self, options: GenericOptions) -> None:
         super().__init__(options)
         self._held = False
         self._bare_since: float | None = None
         self.exchange_id = self.title = options.exchange
+        self._prefix = ID_PREFIX.get(options.exchange, "")
 
     def config(self) -> dict[str, Any]:
-        """Take the settings' own configuration over ours."""
+        """Take the settings' own configuration over ours. What ccxt reads when it is to follow is no push."""
         ours = super().config()
+        for kind in ("Positions", "Balance"):
+            names = (f"fetch{kind}Snapshot", f"await{kind}Snapshot")
+            ours["options"][f"watch{kind}"] = dict.fromkeys(names, False)
         theirs = self.options.config
         return {**ours, **theirs, "options": {**ours["options"], **theirs.get("options", {})}}
 
@@ -160,7 +179,24 @@ class GenericVenue(Venue):
 
     def order_params(self, order: OrderRequest, market: Row) -> dict[str, Any]:
         """Add the settings' own parameters."""
-        return {**super().order_params(order, market), **self.options.order_params}
+        name = {"clientOrderId": f"{self._prefix}{order.client_order_id}"}
+        return {**super().order_params(order, market), **name, **self.options.order_params}
+
+    def client_order_id(self, row: Row) -> str | None:
+        """Give it as the engine knows it."""
+        found = super().client_order_id(row)
+        return found and found.removeprefix(self._prefix)
+
+    async def create_order(self, order: OrderRequest, contracts: Decimal, market: Row) -> Row:
+        """Send one market order; with the price that it was sized with, should ccxt make none without."""
+        try:
+            return await super().create_order(order, contracts, market)
+        except BaseError() as error:
+            lacking = type(error).__name__ == "ArgumentsRequired" and "price" in str(error)
+            if self.priced or not lacking or last_answer.get() is not None:  # else nothing has been sent
+                raise
+        self.priced = True
+        return await super().create_order(order, contracts, market)
 
 
 def _leaves(row: object) -> Iterator[tuple[str, object]]:

@@ -70,6 +70,8 @@ class Venue(Streams):
 
     def __init__(self, options: CcxtOptions) -> None:
         super().__init__(options)
+        self.priced = False
+        """Market orders state a price, from which ccxt derives the worst one that they may be filled at."""
         self.account_mode: MarginMode | None = None
         """Margin mode of the account, as far as known, where it has one for all (``account_wide``)."""
         self._switching = asyncio.Lock()
@@ -277,7 +279,7 @@ class Venue(Streams):
 
     async def create_order(self, order: OrderRequest, contracts: Decimal, market: Row) -> Row:
         """Send one market order of ``contracts``; gives ccxt's order."""
-        price = format(order.reference_price, "f") if self.exchange.has.get("swap") == "price" else None
+        price = format(order.reference_price, "f") if self.priced else None
         placed: Row = await self.exchange.create_order(
             market["symbol"], "market", order.side.value, self.amount(contracts), price,
             self.order_params(order, market),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.emulators.accounting import differences, texts, titles
+from tests.emulators.accounting import ROOT, differences, texts, titles
+from tests.emulators.samples import SAMPLES
 
 TESTS = texts(
     [
@@ -30,6 +31,14 @@ FULL = {
     "ticker BTC (recorded)": "value: test_prices",
     "instruments (all) of 2024": "shape: test_prices",
 }
+
+
+def test_every_file_of_recorded_answers_has_an_account() -> None:
+    tests = "\n".join(file.read_text(encoding="utf-8") for file in ROOT.glob("plugins/*/tests/test_*.py"))
+    files = sorted(SAMPLES.glob("*.json"))
+    if not files:
+        pytest.skip("the recorded answers are not here")
+    assert [file.stem for file in files if f'complaints("{file.stem}", ACCOUNT' not in tests] == []
 
 
 def test_a_full_account_has_nothing_wrong() -> None:
