@@ -19,7 +19,6 @@ CCXT_BROKER = "ec6dd3a7dd982d0b"
 """What keys are bound to that were made for the third-party application "CCXT"."""
 EXPIRY = 62.0
 """Seconds after which an order is not taken any more that was not dated back."""
-PRIVATE = frozenset({"positions", "orders", "account"})
 
 
 class Blofin(Venue):
@@ -37,6 +36,7 @@ class Blofin(Venue):
     ticker_fields: ClassVar[Mapping[str, str]] = {"symbol": "instId", "last": "last"}
     account_wide: ClassVar[bool] = True
     streamed: ClassVar[frozenset[str]] = frozenset({"positions", "orders", "balance", "tickers"})
+    confirms: ClassVar[bool] = True
     dial_pause: ClassVar[float] = 1.5
     windows: ClassVar[Sequence[Window]] = (
         Window("minute", 500, 60.0, per_address=True),
@@ -167,24 +167,17 @@ class Blofin(Venue):
 
     # -- streams
 
-    def _private(self) -> str:
-        return str(self.exchange.urls["api"]["ws"]["swap"]["private"])
-
-    def streams_at(self, url: str) -> tuple[bool, ...]:
-        """Count the account's channels only once the login and all subscriptions are confirmed."""
-        if url != self._private():
-            return (False,)
-        return (True,) if self.confirmed(url) >= PRIVATE else ()
+    def confirmation(self, message: Row) -> str:
+        """Give the channel that was subscribed, which takes the login."""
+        return str(message["arg"]["channel"]) if message.get("event") == "subscribe" else ""
 
     def pushed(self, message: Row) -> Sequence[tuple[str, Any]] | None:
-        """Parse pushes and confirmations. After a refusal all is asked for anew, where ccxt would wait for ever."""
+        """Parse pushes. After a refusal all is asked for anew, where ccxt would wait for ever."""
         channel, rows = (message.get("arg") or {}).get("channel"), message.get("data")
         match message.get("event"), channel:
             case "error", _:
                 for client in self.exchange.clients.values():
                     client.subscriptions.clear()
-            case "subscribe", _:
-                self.confirmed(self._private()).add(str(channel))
             case None, "positions" | "orders" | "tickers":
                 return self.parsed(channel, rows or [])
             case None, "account":

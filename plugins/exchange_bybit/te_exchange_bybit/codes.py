@@ -35,3 +35,12 @@ TEXTS = {
     ("10016", "maintenance"): Trouble.MAINTENANCE,
 }
 """Codes that stand for many things, told apart by a part of the text."""
+REMEDIES = {
+    ("3400045", "equity"): (
+        "the account holds too little for this margin mode: add funds, or set margin_mode to the one that it is in"
+    ),
+    ("3400045", "position"): Trouble.MODE_BLOCKED.remedy,
+    ("3400045", "order"): Trouble.MODE_BLOCKED.remedy,
+    ("3400045", ""): "the exchange refuses this margin mode, for the reason that it gives",
+}
+"""What to do about a code that stands for several reasons, by what it says of them."""

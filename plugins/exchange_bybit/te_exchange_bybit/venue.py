@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from te_core.api import AuthError, Equity, Finding, MarginMode
-from te_exchange_bybit.codes import TEXTS, TROUBLES
+from te_exchange_bybit.codes import REMEDIES, TEXTS, TROUBLES
 from te_exchange_bybit.looks import look_at_account, look_at_key
 from te_exchange_ccxt.base import ZERO, Row, Spending, Trouble, Venue, Window, dig, number
 
@@ -25,6 +25,7 @@ class Bybit(Venue):
     exchange_id: str = "bybit"
     troubles: ClassVar[Mapping[str, Trouble]] = TROUBLES
     texts: ClassVar[Mapping[tuple[str, str], Trouble]] = TEXTS
+    remedies: ClassVar[Mapping[tuple[str, str], str]] = REMEDIES
     code_keys: ClassVar[Sequence[str]] = ("retCode",)
     success: ClassVar[tuple[str, str]] = ("retCode", "0")
     market_maximum: ClassVar[Sequence[str]] = ("lotSizeFilter", "maxMktOrderQty")
@@ -35,6 +36,7 @@ class Bybit(Venue):
     }
     account_wide: ClassVar[bool] = True
     streamed: ClassVar[frozenset[str]] = frozenset({"positions", "orders", "balance", "tickers"})
+    confirms: ClassVar[bool] = True
     windows: ClassVar[Sequence[Window]] = (
         Window("address", 600, 5.0, per_address=True),
         Window("orders", 10, 1.0),
@@ -134,6 +136,11 @@ class Bybit(Venue):
                     free=max(wallet - sum(bound), ZERO),
                 )
         return None
+
+    def confirmation(self, message: Row) -> str:
+        """Give the number of a request that subscribed; each asks for one topic."""
+        confirmed = message.get("op") == "subscribe" and message.get("success") is True
+        return str(message.get("req_id")) if confirmed else ""
 
     def pushed(self, message: Row) -> Sequence[tuple[str, Any]]:
         """Parse the account's topics and tickers."""

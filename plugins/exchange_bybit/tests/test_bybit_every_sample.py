@@ -101,7 +101,7 @@ async def test_a_margin_mode_that_cannot_be_set_is_refused_with_the_exchange_s_r
     async with served(BYBIT, tmp_path) as (account, exchange):
         exchange.answer({"/v5/account/set-margin-mode": "set margin mode failed"})
         for _ in range(2):
-            with pytest.raises(OrderRejected, match=r"Bybit: margin mode isolated.*3400000") as refused:
+            with pytest.raises(OrderRejected, match=r"margin mode isolated.*add funds.*3400000") as refused:
                 await account.set_margin_mode("BTCUSDT", MarginMode.ISOLATED)
             assert refused.value.code == "3400045"
         assert len(exchange.asked) == 2, "it is not taken for done"

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from te_core.api import MarginMode
+from te_core.api import ConfigError, MarginMode
 from tests.emulators.accounts import order
 from tests.emulators.core.faults import Fault, FaultKind
+from tests.emulators.core.modes import PositionMode, PositionSide, Side
+from tests.emulators.core.order import OrderRequest
 from tests.emulators.wire.server import WireServer
 
 pytestmark = pytest.mark.real_clock
@@ -190,3 +193,38 @@ async def test_closing_ends_every_connection(bybit: Bybit) -> None:
         await followed(account)
         assert server.connections
     assert not server.connections
+
+
+async def test_hedge_mode_that_comes_later_is_told_to_the_engine(bybit: Bybit) -> None:
+    """Its first position is pushed; from memory it would be one that could be reduced."""
+    async with bybit(streams=True) as (server, account):
+        await followed(account)
+        woken: list[None] = []
+        watching = asyncio.create_task(account.watch(lambda: woken.append(None)))
+        await asyncio.sleep(0)
+        owner = server.exchange.accounts["main"]
+        owner.default_position_mode = PositionMode.HEDGE
+        theirs = {"symbol": "BTCUSDT", "side": Side.BUY, "size": D("0.05"), "leverage": D(2)}
+        server.exchange.place(owner, OrderRequest(**theirs, position_side=PositionSide.LONG))  # type: ignore[arg-type]  # parts of one kind each
+        await until(lambda: woken, "the engine to be woken")
+        with pytest.raises(ConfigError, match="hedge mode"):
+            await account.positions()
+        watching.cancel()
+
+
+async def test_the_stream_counts_once_each_topic_is_confirmed(bybit: Bybit) -> None:
+    """Until then a change would not be pushed, though something is heard."""
+    private = "wss://stream.bybit.com/v5/private"
+    async with bybit() as (_, account):
+        venue = account._venue
+        venue.exchange.clients[private] = SimpleNamespace()
+        told = []
+        for number in (1, 2, 2, 3):
+            told.append(venue.streams_at(private))
+            ack = {"success": True, "ret_msg": "", "req_id": number, "op": "subscribe"}
+            account._live.message(private, ack)
+        assert told == [(), (), (), ()]
+        assert venue.streams_at(private) == (True,)
+        assert venue.streams_at("wss://stream.bybit.com/v5/public/linear") == (False,)
+        assert venue.confirmation({**ack, "success": False}) == ""
+        venue.exchange.clients.clear()

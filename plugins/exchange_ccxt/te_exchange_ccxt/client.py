@@ -16,7 +16,7 @@ import aiohttp
 from te_exchange_ccxt.budget import Purse
 from te_exchange_ccxt.library import SILENT, BadResponse, Base, BaseError
 from te_exchange_ccxt.venue import Venue
-from te_exchange_ccxt.wire import Row, dig
+from te_exchange_ccxt.wire import NONSENSE, Row, dig
 
 KEEP_ALIVE = 75.0
 """Seconds that an idle connection is kept: longer than the pause between two pings."""
@@ -108,12 +108,17 @@ class Wiring(Base):  # type: ignore[misc]  # it is mixed into ccxt's classes, wh
         return found
 
     def handle_message(self, client: Any, message: Any) -> None:
-        """Let errors inside message handlers reach whoever waits; ccxt loses those of some exchanges."""
+        """Let errors inside message handlers reach whoever waits: ccxt loses some, and listens no more after others.
+
+        What the message told is lost, so that it is read.
+        """
         if self.ear is not None and self.ear.message(client.url, message):
             return
         try:
             super().handle_message(client, message)
-        except BaseError() as error:
+        except (BaseError(), *NONSENSE) as error:
+            if self.ear is not None:
+                self.ear.lose(client.url)
             client.reject(error)
 
     def on_close(self, client: Any, code: Any) -> None:

@@ -194,8 +194,9 @@ class Connection:
     async def _keep_warm(self) -> None:
         """Ping over as many connections as were needed at once, so that no order of a burst pays for a new one.
 
-        A failing ping is the next read's news.
+        A failing ping is the next read's news; a defect is told once, and the next ping is tried all the same.
         """
+        told = False
         while True:
             idle = self._context.clock.monotonic() - self._wide_at
             if idle < IDLE:
@@ -205,8 +206,10 @@ class Connection:
             for failed in await asyncio.gather(*pings, return_exceptions=True):
                 if isinstance(failed, TradeEngineError):
                     self._context.log.debug("ping: {}", failed)
-                elif failed is not None:
-                    raise failed
+                elif failed is not None and not told:
+                    told = True
+                    self._context.log.warning("pings fail by a defect: {!r}", failed)
+            self._wide_at = self._context.clock.monotonic()
 
 
 def tell_skew(skew: float) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from te_core.api import Clock, Equity, Known, OrderStatus, Position, TradeEngineError
+from te_core.api import AuthError, Clock, ConfigError, Equity, Known, OrderStatus, Position, TradeEngineError
 from te_exchange_ccxt.library import BaseError
 from te_exchange_ccxt.memory import SILENCE, Feed, Memory
 from te_exchange_ccxt.symbols import Symbols
@@ -56,8 +57,21 @@ class Live:
         """Begin to follow what the venue can push."""
         for kind in sorted(self._venue.followed()):
             self.memory.feeds[kind] = Feed(private=kind != "tickers")
-            self._tasks.append(asyncio.create_task(self._follow(kind)))
-        self._tasks.append(asyncio.create_task(self._keep_baseline()))
+            self._begin(kind, self._follow(kind))
+        self._begin("what was read", self._keep_baseline())
+
+    def _begin(self, what: str, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        task.add_done_callback(partial(self._ended, what))
+        self._tasks.append(task)
+
+    def _ended(self, what: str, task: asyncio.Task[None]) -> None:
+        """Tell of a defect: nothing waits for these tasks. What is not followed is read."""
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self.memory.feeds.pop(what, None)
+            text = "following {} ended by a defect: {}: {}; reading from now on"
+            self._log.error(text, what, type(error).__name__, error)
 
     async def stop(self) -> None:
         """Stop following."""
@@ -113,9 +127,11 @@ class Live:
 
     def message(self, url: str, message: Any) -> bool:
         """Take a raw message. What the venue parsed needs no parsing by ccxt: half the cost of a burst of pushes."""
-        for private in self._venue.streams_at(url):
-            self.memory.heard[private] = self._now
         try:
+            if isinstance(message, Mapping) and (confirmed := self._venue.confirmation(message)):
+                self._venue.confirmed(url).add(confirmed)
+            for private in self._venue.streams_at(url):
+                self.memory.heard[private] = self._now
             pushed = self._venue.pushed(message) if isinstance(message, Mapping) else ()
             self._raw = pushed is not None
             for kind, found in pushed or ():
@@ -154,6 +170,9 @@ class Live:
 
     def _take_positions(self, rows: Sequence[Row]) -> None:
         symbols, pushed = self._symbols(), []
+        if any(self._venue.hedged(row) for row in rows):
+            self._doubt()
+            return
         for row in rows:
             symbol = symbols.engine(row.get("symbol"))
             market = symbols.market(symbol) if symbol else None
@@ -246,11 +265,16 @@ class Live:
         return calls[kind]()
 
     def _look(self, kind: str, feed: Feed) -> None:
-        """Count a feed as up once something was heard and no refusal came; end one that is silent."""
+        """Count a feed as up once something was heard and no refusal came; end one that is silent.
+
+        What was heard may be of the other feeds of a connection, so that positions, which orders follow from, need a
+        push of their own where the venue cannot tell whether they were subscribed; until then they are polled.
+        """
         now, heard = self._now, self.memory.heard[feed.private]
         if feed.up is None and self._venue.dialling():
             feed.started = now
-        if feed.up is None and heard > feed.started and now >= feed.started + GRACE:
+        sure = kind != "positions" or self._venue.confirms or self.memory.pushed_at > feed.started
+        if feed.up is None and sure and heard > feed.started and now >= feed.started + GRACE:
             feed.up = now
             if kind in self._troubled:
                 self._troubled.discard(kind)
@@ -268,7 +292,14 @@ class Live:
                     await self._reread(kinds)
                 except TradeEngineError as error:
                     self._log.debug("baseline: {}", error)
+                    if isinstance(error, AuthError | ConfigError):
+                        self._doubt()
                     await asyncio.sleep(5)
+
+    def _doubt(self) -> None:
+        """Have the engine read: what is wrong with the account is raised there, which stops it."""
+        self.memory.doubt(self._now)
+        self._notify()
 
     def missed(self) -> None:
         """Note that a read showed a change that the stream had not: it is not trusted for a while."""

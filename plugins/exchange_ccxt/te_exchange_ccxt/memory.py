@@ -18,6 +18,8 @@ SILENCE = 13.0
 """Seconds without any message, pongs included, after which a stream counts as dead: more than two pings."""
 REREAD = 20.0
 """Seconds after which a baseline is read again, whatever the stream says: what it missed shows then."""
+UNREAD = 3 * REREAD
+"""Seconds without a read that succeeded after which pushed positions do not count: nothing has shown what is missed."""
 UNPUSHED = 30.0
 """Seconds for which an equity counts: profit that is not realised is not pushed."""
 SETTLED = 10.0
@@ -47,6 +49,7 @@ class Memory:
     own: dict[str, float] = field(default_factory=dict)
     positions: dict[str, Position] = field(default_factory=dict)
     positions_at: float = NEVER
+    read_at: float = NEVER
     pushed_at: float = NEVER
     equity: Equity | None = None
     equity_at: float = NEVER
@@ -92,6 +95,7 @@ class Memory:
 
     def positions_read(self, positions: Mapping[str, Position], sent: float, now: float) -> bool:
         """Take a baseline that was asked for at ``sent``; tells whether the stream had missed a change."""
+        self.read_at = max(self.read_at, sent)
         if sent < self.positions_at:
             return False
         missed = self.positions_live(now) and self.pushed_at < sent and self._differs(positions)
@@ -104,6 +108,10 @@ class Memory:
         """Take an equity that was asked for at ``sent``."""
         if sent >= self.equity_at:
             self.equity, self.equity_at = equity, sent
+
+    def doubt(self, now: float) -> None:
+        """Have everything read before it counts again."""
+        self.touched = now
 
     def lost(self, *, private: bool, now: float) -> None:
         """Note that a connection broke: its feeds start anew."""
@@ -121,7 +129,7 @@ class Memory:
         if self.pending or self.positions_at < self.touched:
             return False
         if self.followed("positions", now):
-            return self._since_up("positions", self.positions_at)
+            return self._since_up("positions", self.positions_at) and now - self.read_at <= UNREAD
         if self.followed("orders", now):
             return self._since_up("orders", self.positions_at) and now - self.positions_at <= 2 * self.poll
         return False
@@ -154,7 +162,7 @@ class Memory:
         if self.pending or not (self.followed("positions", now) or self.followed("orders", now)):
             return frozenset()
         age = REREAD if self.followed("positions", now) else self.poll
-        if now - self.positions_at >= age:
+        if now - self.read_at >= age:
             return frozenset({"positions", "equity"})
         equity = self.equity_live(now) or not self.followed(
             "balance", now

@@ -14,12 +14,14 @@ class Streams(Answers):
     """What a venue knows of its streams. ``watch_*`` wait for the next push and give ccxt's structures.
 
     ``streamed``: what can be followed, of "positions", "orders", "balance", "tickers". ``poll``: seconds between reads
-    of positions where only they cannot be followed. ``dial_pause``: seconds between two new WebSocket connections of
-    this machine, whichever account they are for.
+    of positions where only they cannot be followed. ``confirms``: subscriptions are confirmed, one by one, as
+    ``confirmation`` tells. ``dial_pause``: seconds between two new WebSocket connections of this machine, whichever
+    account they are for.
     """
 
     streamed: ClassVar[frozenset[str]] = frozenset()
     poll: ClassVar[float] = 3.0
+    confirms: ClassVar[bool] = False
     dial_pause: ClassVar[float] = 0.0
 
     def followed(self) -> frozenset[str]:
@@ -61,8 +63,19 @@ class Streams(Answers):
         """Forget what was only good for a connection that is gone; one that is refused may have been opened with it."""
 
     def streams_at(self, url: str) -> tuple[bool, ...]:
-        """Tell what a WebSocket address carries: True the account's own channels, False prices; or both."""
-        return ("private" in url.lower(),)
+        """Tell what a WebSocket address carries: True the account's own channels, False prices; or both.
+
+        The account's own count only once all are confirmed, where the venue ``confirms``.
+        """
+        if "private" not in url.lower():
+            return (False,)
+        missing = self.confirms and len(self.confirmed(url)) < len(self.streamed - {"tickers"})
+        return () if missing else (True,)
+
+    def confirmation(self, message: Row) -> str:
+        """Give a name of its own for what a message confirms, login or subscription; empty for any other."""
+        del message
+        return ""
 
     def pushed(self, message: Row) -> Sequence[tuple[str, Any]] | None:
         """Parse one raw message: (kind, ccxt's structures) of what it tells, empty for pongs and the like.
@@ -80,7 +93,7 @@ class Streams(Answers):
         return [(kind, [parse[kind](row) for row in rows])]
 
     def confirmed(self, url: str) -> set[str]:
-        """Give what the present connection to an address has confirmed, as far as ``pushed`` noted it here."""
+        """Give what the present connection to an address has confirmed (see ``confirmation``)."""
         client = self.exchange.clients.get(url)
         found: set[str] = vars(client).setdefault("confirmed", set()) if client else set()
         return found

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from te_core.api import Equity, Position
-from te_exchange_ccxt.memory import REREAD, SETTLED, SILENCE, UNPUSHED, Feed, Memory
+from te_exchange_ccxt.memory import REREAD, SETTLED, SILENCE, UNPUSHED, UNREAD, Feed, Memory
 
 D = Decimal
 
@@ -175,6 +175,35 @@ def test_a_baseline_grows_old_and_is_read_again(memory: Memory) -> None:
     memory.heard[True] = 10 + REREAD
     assert memory.positions_live(10 + REREAD), "pushes would have told"
     assert memory.wants_read(10 + REREAD)
+
+
+def test_pushed_positions_do_not_count_when_reads_have_failed_for_long(memory: Memory) -> None:
+    """What a stream missed shows in a read only, and there was none."""
+    memory.heard[True] = 11 + UNREAD
+    assert memory.positions_live(10 + UNREAD)
+    memory.positions_pushed([position("2")], now=10 + UNREAD)
+    assert not memory.positions_live(10.1 + UNREAD)
+    assert "positions" in memory.wants_read(10.1 + UNREAD)
+    memory.positions_read({"BTCUSDT": position("2")}, sent=11 + UNREAD, now=11 + UNREAD)
+    assert memory.positions_live(11 + UNREAD)
+
+
+def test_a_read_that_a_push_overtook_is_one_that_succeeded(memory: Memory) -> None:
+    """An exchange that pushes all the time is not read all the time."""
+    later = 5 + UNREAD
+    memory.heard[True] = 11 + UNREAD
+    memory.positions_pushed([position("1")], now=later)
+    assert not memory.positions_read({"BTCUSDT": position("7")}, sent=later - 1, now=later + 1)
+    assert memory.positions["BTCUSDT"].quantity == 1, "the push may be newer"
+    assert not memory.wants_read(later + 1) - {"equity"}
+    assert memory.positions_live(11 + UNREAD)
+
+
+def test_what_is_in_doubt_is_read_before_it_counts_again(memory: Memory) -> None:
+    memory.doubt(now=11)
+    assert not memory.positions_live(11)
+    memory.positions_read({}, sent=11.1, now=11.2)
+    assert memory.positions_live(11.2)
 
 
 def test_a_push_about_our_own_order_that_comes_late_is_not_the_present_state(memory: Memory) -> None:

@@ -49,7 +49,6 @@ class Mexc(Venue):
 
     held: Mapping[str, Row] = MappingProxyType({})  # open positions as last read, by MEXC's symbol
     in_doubt = False  # an order ended as if the position mode had been changed
-    logged_in: Any = None  # the WebSocket connection whose login was confirmed
 
     async def fetch_markets(self) -> list[dict[str, Any]]:
         """Read the contracts only: ccxt would read the spot markets too."""
@@ -158,18 +157,19 @@ class Mexc(Venue):
 
     def streams_at(self, url: str) -> tuple[bool, ...]:
         """Count the account's channels only once the login was confirmed."""
-        ours = self.logged_in is not None and self.logged_in is self.exchange.clients.get(url)
-        return (True, False) if ours else (False,)
+        return (True, False) if self.confirmed(url) else (False,)
+
+    def confirmation(self, message: Row) -> str:
+        """Tell of the login."""
+        return "login" if message.get("channel") == "rs.login" else ""
 
     def pushed(self, message: Row) -> Sequence[tuple[str, Any]] | None:
-        """Parse pushes, and the answers to logins: at a refusal ccxt would wait for ever and never ask again."""
+        """Parse pushes, and refused logins: ccxt would wait for ever and never ask again."""
         stream = self.exchange.clients.get(self.exchange.urls["api"]["ws"]["swap"])
         found = message.get("data")
         match message.get("channel"):
-            case "rs.login":
-                self.logged_in = stream
             case "rs.error":
-                self.logged_in = None
+                self.confirmed(stream.url).clear()
                 stream.subscriptions.clear()
                 stream.reject(ValueError(f"MEXC refused a login or subscription: {found}"))
             case "push.personal.order":

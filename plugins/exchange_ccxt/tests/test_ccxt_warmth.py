@@ -1,0 +1,69 @@
+"""Connections are kept warm whatever becomes of a ping."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from loguru import logger
+
+from te_core.api import NotReady
+from te_core.testing.virtual_clock import VirtualClock
+from te_exchange_ccxt.connection import IDLE, Connection
+from te_exchange_ccxt.generic import GenericOptions, GenericVenue
+
+
+class Pinged(GenericVenue):
+    """Fails each ping in another way."""
+
+    def __init__(self, failures: list[BaseException | None]) -> None:
+        super().__init__(GenericOptions(exchange="bybit"))
+        self.failures = failures
+        self.pinged: list[float] = []
+
+    async def ping(self) -> None:
+        self.pinged.append(asyncio.get_running_loop().time())
+        if self.failures and (failure := self.failures.pop(0)):
+            raise failure
+
+
+@pytest.fixture
+def told() -> Iterator[list[str]]:
+    lines: list[str] = []
+    sink = logger.add(lambda line: lines.append(str(line)), level="WARNING", format="{message}")
+    yield lines
+    logger.remove(sink)
+
+
+async def pinged(venue: Pinged, *, connected: bool = True) -> list[float]:
+    context: Any = SimpleNamespace(clock=VirtualClock(), log=logger)
+    link = Connection(context, venue)
+    link._exchange = object() if connected else None
+    warmth = asyncio.create_task(link._keep_warm())
+    await asyncio.sleep(4.5 * IDLE)
+    assert not warmth.done()
+    warmth.cancel()
+    return venue.pinged
+
+
+@pytest.mark.parametrize("failure", [RuntimeError("a defect"), asyncio.CancelledError(), AssertionError()])
+async def test_a_ping_that_fails_as_nobody_expected_is_told_and_not_the_last(
+    failure: BaseException, told: list[str]
+) -> None:
+    assert len(await pinged(Pinged([failure, type(failure)("again")]))) == 4
+    assert len(told) == 1, "once"
+    assert type(failure).__name__ in told[0]
+
+
+async def test_a_ping_that_fails_as_reads_do_is_the_next_reads_news(told: list[str]) -> None:
+    assert len(await pinged(Pinged([NotReady("down"), TimeoutError(), ValueError("nonsense")]))) == 4
+    assert told == []
+
+
+async def test_a_ping_that_is_not_even_sent_is_tried_no_more_often(told: list[str]) -> None:
+    """A loop that never waits would hold up everything."""
+    assert await pinged(Pinged([]), connected=False) == []
+    assert told == []
