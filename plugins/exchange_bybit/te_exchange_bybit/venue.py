@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
+from uuid import uuid4
 
 from te_core.api import AuthError, Equity, Finding, MarginMode
 from te_exchange_bybit.codes import REMEDIES, TEXTS, TROUBLES
@@ -138,9 +139,9 @@ class Bybit(Venue):
         return None
 
     def confirmation(self, message: Row) -> str:
-        """Give the number of a request that subscribed; each asks for one topic."""
+        """Give the number of a request that subscribed, or any name: each asks for one topic."""
         confirmed = message.get("op") == "subscribe" and message.get("success") is True
-        return str(message.get("req_id")) if confirmed else ""
+        return str(message.get("req_id") or uuid4()) if confirmed else ""
 
     def pushed(self, message: Row) -> Sequence[tuple[str, Any]]:
         """Parse the account's topics and tickers."""
