@@ -98,6 +98,8 @@ class Execution:
         if self._decision.sized:
             keep_goal(self._around, self._state, self._goal)
         for step in self._decision.plan.steps:
+            # An order that was only acknowledged does not hold up the next: all orders of a plan have one side and add
+            # up to the goal, so that in whatever order they fill, none passes beyond it (I5).
             self._stop_if_superseded()
             match step:
                 case OrderStep():

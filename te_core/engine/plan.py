@@ -107,13 +107,14 @@ def plan(
     ``position.leverage`` and ``position.margin_mode`` are what is set now (None: unknown, so it will be set).
     ``instrument`` may be missing when everything there is to do is to close. ``price`` is the present one, at which
     the exchange's smallest order is worked out. ``largest_order`` (base units) is the smaller of the exchange's and our
-    own limit. Changing a non-flat position's margin mode closes it first.
+    own limit. Changing a non-flat position's margin mode closes it, and no more: the mode changes flat, and a close
+    that was acknowledged is not yet filled. All orders of a plan have one side, so that none passes beyond the goal.
     """
     held, want = position.quantity, goal.quantity
     planner = _Planner(position, goal, instrument, price, largest_order, leverage_in_order)
-    if want == 0:
+    if want == 0 or (held != 0 and position.margin_mode not in (None, goal.margin_mode)):
         return Plan(steps=tuple(planner.close(held)))
-    if held * want < 0 or (held != 0 and position.margin_mode not in (None, goal.margin_mode)):
+    if held * want < 0:
         return Plan(steps=(*planner.close(held), *planner.settings(flat=True), *planner.increase(want)))
     step = instrument.quantity_step if instrument else ZERO
     if at_target(held, want, step):

@@ -25,7 +25,7 @@ from te_exchange_paper.plugin import CAPABILITIES
 from tests.conformance import mistaken as m
 
 LATER = "e14 e15 e16 e17 e21 e23 e26 e27"
-CLOSING = "e09 e10 e18 e19_precision e21 e26"
+CLOSING = "e07 e09 e10 e18 e19_precision e21 e26"
 MISTAKES: list[tuple[str, type[Any], str]] = [
     ("e01_flat_to_long", m.ForgetsWhatItHoldsWhenIdle, LATER),  # whoever looks again after a while
     ("e02_long_to_larger", m.TakesAnOrderForATarget, "e06 e09 e17 e23 e27"),  # whoever adds to a position

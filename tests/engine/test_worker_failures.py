@@ -484,3 +484,55 @@ async def test_a_read_that_tells_nothing_new_ends_no_back_off(open_desk: Open, a
     assert faulty.calls["place_order"] == 3
     await desk.go(10)
     assert faulty.calls["place_order"] == 4
+
+
+class Acknowledges(FakeAccount):
+    """Takes orders at once and fills them later: the ``first`` kind after one second, the other after three."""
+
+    def __init__(self, account: FakeAccount, first: str) -> None:
+        super().__init__(account.clock, BTCUSDT="50000")
+        self.shown = [D(0)]
+        self.first = first
+
+    async def place_order(self, order: OrderRequest) -> OrderReport:
+        early = order.reduce_only == (self.first == "close")
+        asyncio.get_running_loop().call_later(1 if early else 3, self.fill, order)
+        return OrderReport(client_order_id=order.client_order_id, status=OrderStatus.OPEN)
+
+    def fill(self, order: OrderRequest, share: Decimal = Decimal(1)) -> OrderReport:
+        report = super().fill(order, share)
+        self.shown.append(self.quantity("BTCUSDT"))
+        return report
+
+    async def find_order(self, symbol: str, client_order_id: str) -> OrderReport | None:
+        return self.orders.get(client_order_id) or OrderReport(
+            client_order_id=client_order_id, status=OrderStatus.OPEN
+        )
+
+
+@pytest.mark.parametrize("first", ["close", "opening"])
+async def test_a_flip_passes_through_no_position_beyond_its_goal_in_whatever_order_it_is_filled(
+    open_desk: Open, account: FakeAccount, first: str
+) -> None:
+    slow = Acknowledges(account, first)
+    desk = open_desk(account=slow)
+    await desk.want("BTCUSDT", "0.5", wait=60)
+    await desk.want("BTCUSDT", "-0.25", wait=60)
+    assert slow.shown[-1] == D("-0.05")
+    assert slow.shown[1:] == sorted(slow.shown[1:], reverse=True), "always nearer, never beyond"
+    assert desk.worker.states["BTCUSDT"].confirmed
+
+
+@pytest.mark.parametrize("first", ["close", "opening"])
+async def test_nothing_is_opened_in_another_margin_mode_before_a_read_shows_flat(
+    open_desk: Open, account: FakeAccount, first: str
+) -> None:
+    """Its two orders have opposite sides: were the second one filled first, the position would be doubled."""
+    slow = Acknowledges(account, first)
+    desk = open_desk(account=slow)
+    await desk.want("BTCUSDT", "0.5", wait=60)
+    desk.configure(margin_mode="cross")
+    await desk.go(60)
+    assert slow.shown == [D(0), D("0.1"), D(0), D("0.1")]
+    assert desk.worker.states["BTCUSDT"].confirmed
+    assert slow.held["BTCUSDT"].margin_mode == "cross"
