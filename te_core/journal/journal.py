@@ -116,7 +116,8 @@ class Journal(JournalReader):
     async def prune(self, older_than: timedelta) -> None:
         """Delete history of that age that is no longer in force, in small transactions between the appends.
 
-        What ``memory`` gives never changes. What ``deliveries`` gives from before that age does.
+        What ``memory`` gives never changes, except for a ``last_outcome_at`` of that age. What ``deliveries`` gives
+        from before that age does.
         """
         now = self._clock.now()
         before = now - older_than

@@ -89,8 +89,16 @@ class Model:
             for number, (held, state) in enumerate(self.intents.values())
             if (held.account, held.symbol) == (target.account, target.symbol)
             and state in (IntentState.FILLED, IntentState.CANCELLED)
+            and held.client_order_id in self.ended
         ]
         return max(ended)[-1] if ended else None
+
+    def prune(self) -> None:
+        """Forget when orders of former revisions ended."""
+        for order, (held, _) in self.intents.items():
+            target = self.targets.get((held.account, held.symbol))
+            if target is None or held.revision != target.revision:
+                self.ended.pop(order, None)
 
     def memory(self) -> Memory:
         books = {
@@ -180,6 +188,7 @@ def test_memory_after_a_restart_is_what_was_appended(
                     await journal.append(entry)
         if prune:
             await journal.prune(timedelta(days=-1))
+            model.prune()
         journal.close()
         again = open_journal(folder)
         assert again.memory() == model.memory()
