@@ -247,9 +247,10 @@ class Execution:
                     await settle_open(around, state)
                 if quantity == self._expected or around.clock.monotonic() >= patience:
                     return
-            elif around.clock.monotonic() >= patience:
+            asked = (reading.retry_after or 0.0) if isinstance(reading, Unknown) else 0.0
+            if isinstance(reading, Unknown) and around.clock.monotonic() + asked >= patience:
                 raise NotReady(reading.reason, retry_after=reading.retry_after)
-            await asyncio.sleep(pause)
+            await asyncio.sleep(max(pause, asked))
             pause = min(pause * 2, LOOK_AGAIN_LAST)
 
     def _confirmed(self, quantity: Decimal) -> None:

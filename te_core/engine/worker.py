@@ -212,6 +212,8 @@ class AccountWorker:
             symbols = list(dict.fromkeys([*symbols, *self.settings.symbols]))
         snapshot = await self._read(around, symbols)
         if isinstance(snapshot.holdings, Unknown):
+            asked_for = self._clock.monotonic() + (snapshot.holdings.retry_after or 0.0)
+            self._paused_until = max(self._paused_until, asked_for)
             return
         self._observe(around, snapshot, snapshot.holdings)
         # A target that came while the read was under way was not read for: the next pass decides it.
@@ -327,9 +329,8 @@ class AccountWorker:
 
     def _tell(self, state: SymbolState, kind: str, text: str) -> None:
         state.log.warning("{}", text)
-        self._record(
-            Event(at=self._clock.now(), kind=kind, text=text, account=self.name, symbol=state.symbol)
-        )
+        now = self._clock.now()
+        self._record(Event(at=now, kind=kind, text=text, account=self.name, symbol=state.symbol))
 
     def _carry_out(
         self, around: Surroundings, work: list[tuple[SymbolState, Decision]], equity: Reading[Equity]

@@ -536,3 +536,31 @@ async def test_nothing_is_opened_in_another_margin_mode_before_a_read_shows_flat
     assert slow.shown == [D(0), D("0.1"), D(0), D("0.1")]
     assert desk.worker.states["BTCUSDT"].confirmed
     assert slow.held["BTCUSDT"].margin_mode == "cross"
+
+
+async def test_an_account_that_asks_for_patience_is_not_read_for_every_signal(
+    open_desk: Open, account: FakeAccount
+) -> None:
+    faulty = FaultyAccount(account)
+    desk = open_desk(account=faulty)
+    await desk.go(1)
+    faulty.inject("positions", *[Fault(refused=RateLimited("slow down", retry_after=20))] * 9)
+    for depth in ("0.1", "0.2", "0.3", "0.4", "0.5"):
+        await desk.want("BTCUSDT", depth, wait=2)
+    assert faulty.calls["positions"] == 2
+    await desk.go(12)
+    assert faulty.calls["positions"] == 3, "and again when that time is over"
+
+
+async def test_a_confirming_read_keeps_to_the_patience_that_is_asked_for(
+    open_desk: Open, account: FakeAccount
+) -> None:
+    faulty = FaultyAccount(account)
+    desk = open_desk(account=faulty)
+    await desk.go(1)
+    faulty.inject("positions", None, Fault(refused=RateLimited("slow down", retry_after=6)))
+    await desk.want("BTCUSDT", "0.5", wait=5)
+    assert faulty.calls["positions"] == 3
+    await desk.go(5)
+    assert faulty.calls["positions"] == 4
+    assert desk.worker.states["BTCUSDT"].confirmed
