@@ -182,6 +182,8 @@ class Engine:
                 self._ledger.forget(name)
             return
         runner = self._account_runner(name, section)
+        # Now, as others may be slow to stop: meanwhile it would go after the targets of when it last ran.
+        runner.worker.retarget(self._wishes(self._symbols()))
         options = self.resolved.account_options.get(name)
         key = (section.plugin, options)
         if options is None:
@@ -300,11 +302,14 @@ class Engine:
 
     def _reblend(self, symbols: Iterable[str]) -> None:
         assert self.resolved is not None
-        wishes = {symbol: self._blend(symbol) for symbol in symbols}
+        wishes = self._wishes(symbols)
         for name, runner in self.accounts.items():
             if name in self.resolved.settings.accounts:
                 runner.worker.retarget(wishes)
         self._expiry.watch(mortal_opinions(self.resolved.settings, self.intake, self.silence.due))
+
+    def _wishes(self, symbols: Iterable[str]) -> dict[str, Blend | None]:
+        return {symbol: self._blend(symbol) for symbol in symbols}
 
     def _blend(self, symbol: str) -> Blend | None:
         assert self.resolved is not None

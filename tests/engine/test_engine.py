@@ -389,6 +389,26 @@ async def test_a_source_that_never_ends_holds_no_settings_up(tmp_path: Path, tra
         trader.closing = None
 
 
+async def test_an_account_that_returns_follows_no_target_from_before(tmp_path: Path, trader: Trader) -> None:
+    """Also while the settings are still being applied, for which something else may be slow to stop."""
+
+    async def hang(_: str) -> None:
+        await asyncio.sleep(1e6)
+
+    async with running(tmp_path, trader) as run:
+        await trader.say("tv", "1")
+        await asyncio.sleep(1)
+        await run.apply(changed(BASE, "accounts.one", None))
+        await trader.say("tv", "0")
+        trader.accounts["one"].hold("BTCUSDT", "0")
+        sent = len(trader.accounts["one"].requests)
+        trader.closing = hang
+        await run.apply(changed(BASE, "sources.sn.enabled", False), wait=60)
+        assert len(trader.accounts["one"].requests) == sent
+        assert trader.held("one") == 0
+        trader.closing = None
+
+
 async def test_wrong_keys_stop_that_account_until_its_settings_change(tmp_path: Path, trader: Trader) -> None:
     trader.failing = {"one": AuthError("API key is invalid")}
     async with running(tmp_path, trader) as run:
