@@ -250,8 +250,8 @@ class AccountWorker:
         """Take the read into the exposure ledger, except where an own order is under way or newer."""
         held = {symbol: p for symbol, p in holdings.positions.items() if p.quantity != 0}
         ours = {symbol for symbol, state in self.states.items() if state.goal is not None}
-        self.foreign = {symbol: p.quantity for symbol, p in held.items() if symbol not in ours}
-        for symbol in dict.fromkeys([*self.states, *held]):
+        before, self.foreign = self.foreign, {s: p.quantity for s, p in held.items() if s not in ours}
+        for symbol in dict.fromkeys([*self.states, *before, *held]):
             state, position = self.states.get(symbol), held.get(symbol)
             if state is not None and (
                 state.task or isinstance(self._position(around, state, holdings), Unknown)

@@ -183,3 +183,14 @@ async def test_drift_that_is_too_small_to_put_right_is_told_as_that(
     assert "position is 0.095, confirmed was 0.1" in told
     assert "below the exchange's minimum" in told
     assert "alert" not in told
+
+
+async def test_what_its_owner_closed_takes_no_room_any_more(open_desk: Open, account: FakeAccount) -> None:
+    account.hold("ETHUSDT", "3.2")
+    desk = open_desk(limits=LimitSettings(account_exposure=D(10000)))
+    await desk.want("BTCUSDT", "0.1", wait=5)
+    assert desk.worker.foreign == {"ETHUSDT": D("3.2")}
+    del account.held["ETHUSDT"]
+    await desk.go(60)
+    await desk.want("BTCUSDT", "0.9")
+    assert worth(account) == 9000
