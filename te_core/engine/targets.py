@@ -56,7 +56,11 @@ class Targets:
             state.last_step = book.last_step
             if book.last_outcome_at is not None:
                 age = (self._clock.now() - book.last_outcome_at).total_seconds()
-                state.trail = Trail(at=self._clock.monotonic() - max(age, 0.0))
+                shown = book.confirmation is not None and book.confirmation.at >= book.last_outcome_at
+                state.trail = Trail(
+                    end=book.confirmation.quantity if book.confirmation and shown else None,
+                    at=self._clock.monotonic() - max(age, 0.0),
+                )
         for intent in open_intents:
             self._state(intent.symbol).open[intent.client_order_id] = intent
 

@@ -25,9 +25,9 @@ class Trail:
 
     def moved(self, change: Decimal, at: float) -> Trail:
         """Add an order that is known to have changed the position by ``change``."""
-        if self.low is None or self.high is None or self.end is None:
-            return replace(self, at=at)
-        end = self.end + change
+        end = None if self.end is None else self.end + change
+        if self.low is None or self.high is None or end is None:
+            return replace(self, end=end, at=at)
         return Trail(low=min(self.low, end), high=max(self.high, end), end=end, at=at)
 
     def onwards(self, quantity: Decimal, oldest: float) -> Trail:
@@ -46,11 +46,9 @@ class Trail:
 
         One outside of what we passed through is a change that somebody else made.
         """
-        if self.at <= oldest:
+        if self.at <= oldest or quantity == self.end:
             return False
-        if self.low is None or self.high is None or self.end is None:
-            return True
-        return quantity != self.end and self.low <= quantity <= self.high
+        return self.low is None or self.high is None or self.low <= quantity <= self.high
 
 
 NO_TRAIL = Trail()

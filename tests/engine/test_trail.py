@@ -41,6 +41,16 @@ def test_a_trail_goes_on_only_from_its_end_and_while_it_counts(start: D, first: 
     assert one.onwards(start + first + 1, 4).end == start + first + 1
 
 
+def test_of_an_earlier_process_only_where_its_orders_ended_may_be_known() -> None:
+    ended = Trail(end=D(2), at=5)
+    assert not ended.hides(D(2), 4)
+    assert ended.hides(D(1), 4)
+    assert not ended.hides(D(1), 5)
+    onwards = ended.onwards(D(2), 4).moved(D(1), 6)
+    assert not onwards.hides(D(3), 4)
+    assert onwards.hides(D(2), 4)
+
+
 def test_without_a_known_position_everything_is_hidden_for_a_while() -> None:
     other_process = Trail(at=5).moved(D(1), 7)
     assert other_process.hides(D(1), 6)
@@ -78,6 +88,14 @@ async def test_a_restart_does_not_make_an_order_again_that_does_not_show_yet(
     await desk.want("BTCUSDT", "0.5", wait=30)
     assert len(account.requests) == 1
     assert desk.worker.states["BTCUSDT"].confirmed
+
+
+async def test_a_restart_after_a_confirmation_waits_for_nothing(open_desk: Any, account: FakeAccount) -> None:
+    desk = open_desk()
+    await desk.want("BTCUSDT", "0.5", wait=1)
+    await desk.restart()
+    await desk.want("BTCUSDT", "0.2", wait=0.1)
+    assert account.quantity("BTCUSDT") == D("0.04")
 
 
 async def test_a_restart_long_after_the_last_order_waits_for_nothing(
