@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import Any
@@ -232,9 +232,9 @@ class Application:
             raise NotReady("the engine is starting")
         return self.engine
 
-    async def on_webhook(self, source: str, request: WebhookRequest) -> WebhookResponse:
+    def on_webhook(self, source: str, request: WebhookRequest) -> Awaitable[WebhookResponse]:
         """Hand a request to a source. Raises ``NotReady``, ``JournalError``."""
-        return await self._started.on_webhook(source, request)
+        return self._started.on_webhook(source, request)
 
     def state(self) -> dict[str, Any]:
         """Give the engine's state, with the plugins and what is wrong with the settings as they are now."""

@@ -37,17 +37,18 @@ class Intake:
         self._on_heard = on_heard
         self._latest: dict[tuple[str, str], Signal] = {}
         self._arrived: dict[tuple[str, str], Signal] = {}
+        self._durable: dict[tuple[str, str], Signal] = {}
         self._in_force: dict[str, dict[str, Signal]] = {}
         self._prices: dict[str, Known[Decimal]] = {}
         # A flood leaves a million of these behind: plain values, which the garbage collector does not go through.
         self._deliveries: dict[_Delivery, datetime] = {}
         self._by_age: deque[tuple[datetime, _Delivery]] = deque()
-        self._being_kept: dict[_Delivery, asyncio.Future[None]] = {}
+        self._being_kept: dict[_Delivery, _Keeping] = {}
 
     def restore(self, signals: Iterable[Signal], deliveries: Mapping[tuple[str, str], datetime]) -> None:
         """Take what the journal remembers: the current signals, then those that came after them and were superseded."""
         for signal in signals:
-            self._arrived[signal.source, signal.symbol] = signal
+            self._arrived[signal.source, signal.symbol] = self._durable[signal.source, signal.symbol] = signal
             if signal.current:
                 self._latest[signal.source, signal.symbol] = signal
                 self._put_in_force(signal)
@@ -87,60 +88,57 @@ class Intake:
                 return self._duplicate(self._being_kept.get(key))
         return self._keep(signal, key)
 
-    async def _duplicate(self, kept: asyncio.Future[None] | None) -> Publication:
-        if kept is not None:
-            await asyncio.shield(kept)
-        return Publication.DUPLICATE
+    def _duplicate(self, first: _Keeping | None) -> Awaitable[Publication]:
+        """Answer a second delivery: only once the first one is durable, and not before the first one is answered."""
+        known: asyncio.Future[Publication] = asyncio.get_running_loop().create_future()
+        if first is None:
+            known.set_result(Publication.DUPLICATE)
+        else:
+            first.again.append(known)
+        return known
 
     def _keep(self, signal: Signal, key: _Delivery | None) -> Awaitable[Publication]:
-        kept = self._journal.append(signal)
+        keeping = _Keeping(self, signal, key)
+        self._journal.stream(keeping, signal)
         self._arrived[signal.source, signal.symbol] = signal
         if signal.current:
             self._latest[signal.source, signal.symbol] = signal
         if key is not None:
             self._forget_old(signal.received_at)
             self._deliveries[key] = signal.received_at
-            self._being_kept[key] = kept
+            self._being_kept[key] = keeping
             self._by_age.append((signal.received_at, key))
-        # A callback, not an awaiter: a sender who hangs up must not keep a durable signal out of force.
-        result: asyncio.Future[Publication] = asyncio.get_running_loop().create_future()
-        kept.add_done_callback(lambda _: self._settled(signal, key, kept, result))
-        return result
+        return keeping.answer
 
-    def _settled(
-        self,
-        signal: Signal,
-        key: _Delivery | None,
-        kept: asyncio.Future[None],
-        result: asyncio.Future[Publication],
-    ) -> None:
-        if key is not None and self._being_kept.get(key) is kept:
+    def settle(self, keeping: _Keeping, error: JournalError | None) -> None:
+        """Put a signal in force now that it is durable, or forget it; then answer."""
+        signal, key = keeping.signal, keeping.key
+        if key is not None and self._being_kept.get(key) is keeping:
             del self._being_kept[key]
-        error = JournalError("the journal was closed") if kept.cancelled() else kept.exception()
         if error is not None:
             self._undo(signal, key)
-            if not result.done():
-                result.set_exception(error)
-                result.exception()
-            return
-        if signal.current:
-            self._put_in_force(signal)
-            self._on_change(signal.symbol)
-        if not result.done():
-            result.set_result(Publication.ACCEPTED if signal.current else Publication.SUPERSEDED)
+        else:
+            self._durable[signal.source, signal.symbol] = signal
+            if signal.current:
+                self._put_in_force(signal)
+                self._on_change(signal.symbol)
+        _answer(keeping.answer, Publication.ACCEPTED if signal.current else Publication.SUPERSEDED, error)
+        for known in keeping.again:
+            _answer(known, Publication.DUPLICATE, error)
 
     def _undo(self, signal: Signal, key: _Delivery | None) -> None:
-        """What was not kept never happened."""
+        """What was not kept never happened. Those before it had their turn: the journal keeps the order."""
         if key is not None:
             self._deliveries.pop(key, None)
-        former = self._in_force.get(signal.symbol, {}).get(signal.source)
-        for known in (self._latest, self._arrived):
-            if known.get((signal.source, signal.symbol)) is not signal:
+        place = signal.source, signal.symbol
+        in_force = self._in_force.get(signal.symbol, {}).get(signal.source)
+        for known, former in ((self._latest, in_force), (self._arrived, self._durable.get(place))):
+            if known.get(place) is not signal:
                 continue
             if former is None:
-                del known[signal.source, signal.symbol]
+                del known[place]
             else:
-                known[signal.source, signal.symbol] = former
+                known[place] = former
 
     def _put_in_force(self, signal: Signal) -> None:
         self._in_force.setdefault(signal.symbol, {})[signal.source] = signal
@@ -153,3 +151,43 @@ class Intake:
             received_at, key = self._by_age.popleft()
             if self._deliveries.get(key) == received_at:
                 del self._deliveries[key]
+
+
+class _Keeping:
+    """A signal on its way into the journal, which tells it the outcome.
+
+    Apart from ``answer``: a sender who hangs up cancels that, and must not keep a durable signal out of force.
+    ``again``: for those who delivered the same once more.
+    """
+
+    __slots__ = ("_intake", "_loop", "again", "answer", "key", "signal")
+
+    def __init__(self, intake: Intake, signal: Signal, key: _Delivery | None) -> None:
+        self._intake, self.signal, self.key = intake, signal, key
+        self._loop = asyncio.get_running_loop()
+        self.answer: asyncio.Future[Publication] = self._loop.create_future()
+        self.again: list[asyncio.Future[Publication]] = []
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        return self._loop
+
+    def done(self) -> bool:
+        return False
+
+    def set_result(self, result: None, /) -> None:
+        self._intake.settle(self, result)
+
+    def set_exception(self, exception: JournalError, /) -> None:
+        self._intake.settle(self, exception)
+
+
+def _answer(
+    waiting: asyncio.Future[Publication], publication: Publication, error: JournalError | None
+) -> None:
+    if waiting.done():
+        return
+    if error is None:
+        waiting.set_result(publication)
+    else:
+        waiting.set_exception(error)
+        waiting.exception()  # nobody may be waiting any more

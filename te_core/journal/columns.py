@@ -32,6 +32,10 @@ class Coded(TypeDecorator[Any]):
     def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any]:  # noqa: ARG002 - inherited
         """Give the function for parameters; this way takes a third of the time of ``process_bind_param``."""
         encode = self.encode
+        if encode is _storable:  # most columns: what needs no change costs no further call
+            return lambda value: (
+                value if value is None or (value.isascii() and "\0" not in value) else _storable(value)
+            )
         return lambda value: None if value is None else encode(value)
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:  # noqa: ARG002 - inherited
@@ -49,8 +53,6 @@ class CodedNumber(Coded):
 
 def _storable(value: str) -> str:
     """Replace what a database cannot keep: lone surrogates, NUL."""
-    if value.isascii() and "\0" not in value:
-        return value
     return value.encode("utf-8", "replace").decode("utf-8").replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 

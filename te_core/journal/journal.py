@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import timedelta
 from itertools import count
@@ -21,10 +21,17 @@ from te_core.journal.lock import JournalLock
 from te_core.journal.reader import JournalReader
 from te_core.journal.redaction import Redact
 from te_core.journal.retention import RULES
-from te_core.journal.writer import UNFIT, Committer, InlineWriter, ThreadWriter, Work
+from te_core.journal.writer import UNFIT, Committer, Done, InlineWriter, ThreadWriter, Work, resolve
 
 LINGER = 0.005
 """Seconds for which an append that nobody has awaited waits for another that takes it along."""
+
+QUIET = 3
+"""Turns of the loop without a new append of a stream until it is committed: what was read off the network by then has
+got here."""
+
+ENOUGH = 64
+"""Appends of a stream that wait for no more."""
 
 
 class Journal(JournalReader):
@@ -39,6 +46,9 @@ class Journal(JournalReader):
             InlineWriter(self._committer.commit) if inline else ThreadWriter(self._committer.commit)
         )
         self._held: list[Work] = []
+        self._streamed = 0
+        self._gathering = False
+        self._enough = 1 if inline else ENOUGH
         self._clerk = clerk
         self._clock = clock
         self._closing = ExitStack()
@@ -103,15 +113,37 @@ class Journal(JournalReader):
         One that nobody has ``awaited`` starts no commit of its own at once, for which the next append would have to
         wait: that takes it along. If it is not kept, nobody hears of it.
         """
-        try:
-            writes = tuple(write for entry in entries for write in self._clerk.writes(entry))
-        except UNFIT as error:
-            done = self._refused(database.explained(self.path, error))
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._append(done, entries)
+        if awaited:
+            self._flush()
         else:
-            done = self._submit(writes, awaited=awaited)
-        if not awaited:
+            if len(self._held) == 1:
+                done.get_loop().call_later(LINGER, self._flush)
             done.add_done_callback(lambda future: future.cancelled() or future.exception())
         return done
+
+    def stream(self, done: Done, entry: Entry) -> None:
+        """Append one of many that come at about the same time: it is committed with all that are being handled now.
+
+        A commit costs as much as several alerts, whatever is in it. Begun with the first, it would leave the others to
+        the next one. ``done`` is told on the loop, and not before this returns. Order and errors are ``append``'s.
+        """
+        self._append(done, (entry,))
+        self._streamed += 1
+        if self._streamed >= self._enough:
+            self._flush()
+        elif not self._gathering:
+            self._gathering = True
+            self._gather(done.get_loop(), self._streamed, 0)
+
+    def _gather(self, loop: asyncio.AbstractEventLoop, seen: int, quiet: int) -> None:
+        quiet = quiet + 1 if self._streamed == seen else 0
+        self._gathering = self._streamed > 0 and quiet <= QUIET
+        if self._gathering:
+            loop.call_soon(self._gather, loop, self._streamed, quiet)
+        else:
+            self._flush()
 
     async def prune(self, older_than: timedelta) -> None:
         """Delete history of that age that is no longer in force, in small transactions between the appends.
@@ -128,7 +160,10 @@ class Journal(JournalReader):
                     last = rule.last_old(connection, after=after, before=before, now=now)
                 if last is None:
                     break
-                await self._submit(((rule.delete, {"after": after, "last": last, "before": before}),))
+                deleted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+                self._hold(deleted, ((rule.delete, {"after": after, "last": last, "before": before}),))
+                self._flush()
+                await deleted
                 after = last
 
     def close(self) -> None:
@@ -141,28 +176,28 @@ class Journal(JournalReader):
         super().close()
         self._closing.close()
 
-    def _submit(self, writes: Writes, *, awaited: bool = True) -> asyncio.Future[None]:
+    def _append(self, done: Done, entries: Sequence[Entry]) -> None:
+        try:
+            writes = tuple([write for entry in entries for write in self._clerk.writes(entry)])
+        except UNFIT as error:
+            _refuse(done, database.explained(self.path, error))
+        else:
+            self._hold(done, writes)
+
+    def _hold(self, done: Done, writes: Writes) -> None:
         if self._closed:
-            return self._refused(JournalError(f"journal {self.path} is closed"))
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[None] = loop.create_future()
-        self._held.append((writes, done))
-        if awaited:
-            self._flush()
-        elif len(self._held) == 1:
-            loop.call_later(LINGER, self._flush)
-        return done
+            _refuse(done, JournalError(f"journal {self.path} is closed"))
+        else:
+            self._held.append((writes, done))
 
     def _flush(self) -> None:
-        held, self._held = self._held, []
-        for work in held:
-            self._writer.submit(work)
+        held, self._held, self._streamed = self._held, [], 0
+        if held:
+            self._writer.submit(held)
 
-    @staticmethod
-    def _refused(error: JournalError) -> asyncio.Future[None]:
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        done.set_exception(error)
-        return done
+
+def _refuse(done: Done, error: JournalError) -> None:
+    done.get_loop().call_soon(resolve, [(done, error)])
 
 
 def _last_number(connection: Connection) -> int:

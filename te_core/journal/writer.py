@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from typing import Protocol
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
@@ -17,7 +18,27 @@ from te_core.journal.database import DRIVER_ERROR, Prepared, blames_entry, expla
 from te_core.journal.entries import Writes
 from te_core.journal.statements import Row, Statement
 
-Done = asyncio.Future[None]
+
+class Done(Protocol):
+    """Whoever waits for an append: an ``asyncio.Future``, or what does without a future's turns of the loop."""
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        """Give the loop on which to tell it."""
+        ...
+
+    def done(self) -> bool:
+        """Tell whether it no longer waits."""
+        ...
+
+    def set_result(self, result: None, /) -> None:
+        """Tell it that the append is durable."""
+        ...
+
+    def set_exception(self, exception: JournalError, /) -> None:
+        """Tell it that the append was not kept."""
+        ...
+
+
 Work = tuple[Writes, Done]
 Outcome = tuple[Done, JournalError | None]
 UNFIT = (
@@ -100,14 +121,14 @@ class ThreadWriter:
 
     def __init__(self, commit: Callable[[Sequence[Work]], list[Outcome]]) -> None:
         self._commit = commit
-        self._queue: SimpleQueue[Work | None] = SimpleQueue()
+        self._queue: SimpleQueue[Sequence[Work] | None] = SimpleQueue()
         self._stopped = False
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
 
-    def submit(self, work: Work) -> None:
-        """Take an append; its future resolves in its turn, and fails with ``JournalError`` if it was not kept."""
-        self._queue.put(work)
+    def submit(self, works: Sequence[Work]) -> None:
+        """Take appends; each future resolves in its turn, and fails with ``JournalError`` if it was not kept."""
+        self._queue.put(works)
         if self._stopped:
             self._refuse([])
 
@@ -121,7 +142,7 @@ class ThreadWriter:
         while more:
             taken = [self._queue.get(), *self._waiting()]
             more = None not in taken
-            batch = [work for work in taken if work is not None]
+            batch = [work for works in taken if works is not None for work in works]
             try:
                 outcomes = self._commit(batch)
             except BaseException:
@@ -131,7 +152,7 @@ class ThreadWriter:
                 raise
             self._deliver(outcomes)
 
-    def _waiting(self) -> Iterator[Work | None]:
+    def _waiting(self) -> Iterator[Sequence[Work] | None]:
         while True:
             try:
                 yield self._queue.get_nowait()
@@ -139,7 +160,7 @@ class ThreadWriter:
                 return
 
     def _refuse(self, batch: list[Work]) -> None:
-        batch = batch + [work for work in self._waiting() if work is not None]
+        batch = batch + [work for works in self._waiting() if works is not None for work in works]
         reason = "the journal's writer has stopped: restart the engine"
         self._deliver([(done, JournalError(reason)) for _, done in batch])
 
@@ -157,11 +178,11 @@ class InlineWriter:
         self._commit = commit
         self._batch: list[Work] = []
 
-    def submit(self, work: Work) -> None:
-        """Take an append."""
+    def submit(self, works: Sequence[Work]) -> None:
+        """Take appends."""
         if not self._batch:
-            work[1].get_loop().call_soon(self.close)
-        self._batch.append(work)
+            works[0][1].get_loop().call_soon(self.close)
+        self._batch.extend(works)
 
     def close(self) -> None:
         """Commit what was submitted."""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from datetime import datetime
+from email.utils import format_datetime
+from functools import lru_cache
 from typing import Any
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 from multidict import CIMultiDict
 
 from te_core.web.encoding import encode
@@ -23,7 +26,7 @@ _HEADERS = CIMultiDict(
 
 def answer(status: int, body: Mapping[str, Any], *, retry_after: float | None = None) -> web.Response:
     """Build a JSON answer. ``retry_after`` in seconds."""
-    response = web.Response(status=status, body=encode(body).encode("utf-8", "replace"), headers=_HEADERS)
+    response = web.Response(status=status, body=_encoded(body), headers=_HEADERS)
     if retry_after is not None:
         response.headers["Retry-After"] = str(max(1, math.ceil(retry_after)))
     return response
@@ -32,3 +35,39 @@ def answer(status: int, body: Mapping[str, Any], *, retry_after: float | None = 
 def refuse(status: int, reason: str, *, retry_after: float | None = None) -> web.Response:
     """Build an error answer."""
     return answer(status, {"error": {"reason": reason}}, retry_after=retry_after)
+
+
+def accept(request: web.BaseRequest, body: Mapping[str, Any], now: datetime) -> web.StreamResponse:
+    """Build the answer 200, for the usual connection in one piece."""
+    if request.version == HttpVersion11 and request.keep_alive and request.method != "HEAD":
+        return _Whole(_head(now.replace(microsecond=0)), _encoded(body))
+    return answer(200, body)
+
+
+class _Whole(web.StreamResponse):
+    """Head and body together: every alert gets one, and the parts took an eighth of all the time that it needs."""
+
+    def __init__(self, head: bytes, body: bytes) -> None:  # the base's would make headers that nobody reads
+        self._text = b"%b%d\r\n\r\n%b" % (head, len(body), body)
+
+    keep_alive = True
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        """Write it. Raises ``ConnectionResetError``."""
+        if request.transport is None or request.transport.is_closing():
+            raise ConnectionResetError("the sender hung up")
+        request.transport.write(self._text)
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Do nothing: all is written."""
+
+
+@lru_cache(maxsize=2)
+def _head(now: datetime) -> bytes:
+    fields = {"Date": format_datetime(now, usegmt=True), **_HEADERS}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    return f"HTTP/1.1 200 OK\r\n{lines}Content-Length: ".encode()
+
+
+def _encoded(body: Mapping[str, Any]) -> bytes:
+    return encode(body).encode("utf-8", "replace")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, Protocol
 
 from te_core.contracts.webhook import WebhookRequest, WebhookResponse
@@ -11,7 +11,7 @@ from te_core.contracts.webhook import WebhookRequest, WebhookResponse
 class EngineFacade(Protocol):
     """The engine as the listeners see it; everything it gives is a JSON value without secrets."""
 
-    async def on_webhook(self, source: str, request: WebhookRequest) -> WebhookResponse:
+    def on_webhook(self, source: str, request: WebhookRequest) -> Awaitable[WebhookResponse]:
         """Hand a request to a source. Raises ``NotReady`` or ``JournalError`` when nothing was kept."""
         ...
 

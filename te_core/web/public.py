@@ -11,7 +11,7 @@ from aiohttp import HttpVersion11, web
 from te_core.clock import Clock
 from te_core.contracts.webhook import WebhookRequest
 from te_core.errors import JournalError, NotReady
-from te_core.web.answer import answer, refuse
+from te_core.web.answer import accept, answer, refuse
 from te_core.web.client_address import client_address
 from te_core.web.facade import EngineFacade
 
@@ -55,6 +55,8 @@ class Webhooks:
             raise NotReady(self.closed)
         webhook = self._webhook(request, path[2:], await _body(request))
         response = await self._engine.on_webhook(_text(path[1]), webhook)
+        if response.status == 200:
+            return accept(request, response.body, webhook.received_at)
         return answer(response.status, response.body, retry_after=response.retry_after)
 
     def _webhook(self, request: web.BaseRequest, tail: list[str], body: bytes) -> WebhookRequest:

@@ -31,6 +31,7 @@ from te_core.api import (
 from te_core.engine.engine import Engine
 from te_core.errors import JournalError
 from te_core.journal.journal import Journal
+from te_core.journal.writer import Done
 from te_core.plugins.registry import Registry
 from te_core.settings.resolution import Resolved, resolve
 from te_core.settings.schema import Settings
@@ -183,20 +184,16 @@ async def test_opposite_sources_net_out(tmp_path: Path, trader: Trader) -> None:
         assert trader.held() == 0
 
 
+def full_disk(done: Done, entry: object) -> None:
+    assert isinstance(entry, Signal)
+    done.get_loop().call_soon(done.set_exception, JournalError("disk full"))
+
+
 async def test_a_signal_is_in_force_only_when_it_is_durable(
     tmp_path: Path, trader: Trader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with running(tmp_path, trader) as run:
-        real = run.journal.append
-
-        def full(*entries: object) -> asyncio.Future[None]:
-            if any(isinstance(entry, Signal) for entry in entries):
-                future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-                future.set_exception(JournalError("disk full"))
-                return future
-            return real(*entries)  # type: ignore[arg-type]
-
-        monkeypatch.setattr(run.journal, "append", full)
+        monkeypatch.setattr(run.journal, "stream", full_disk)
         with pytest.raises(JournalError):
             await trader.say("tv", "1", delivery_id="x", dedupe_for=timedelta(seconds=30))
         await asyncio.sleep(60)
@@ -205,6 +202,20 @@ async def test_a_signal_is_in_force_only_when_it_is_durable(
         monkeypatch.undo()
         again = await trader.say("tv", "1", delivery_id="x", dedupe_for=timedelta(seconds=30))
         assert again is Publication.ACCEPTED
+
+
+async def test_what_was_not_kept_leaves_the_last_arrival_as_it_was(
+    tmp_path: Path, trader: Trader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(tmp_path, trader) as run:
+        await trader.say("tv", "1")
+        await trader.say("tv", "0.5", current=False, rule="sequence")
+        before = trader.sources["tv"].arrived("BTCUSDT")
+        monkeypatch.setattr(run.journal, "stream", full_disk)
+        with pytest.raises(JournalError):
+            await trader.say("tv", "-1")
+        assert trader.sources["tv"].arrived("BTCUSDT") is before is not None
+        assert before.depth == D("0.5")
 
 
 async def test_a_delivery_counts_once_within_its_window_also_across_a_restart(

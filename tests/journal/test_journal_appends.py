@@ -6,7 +6,7 @@ import asyncio
 import json
 import resource
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from decimal import Decimal
@@ -18,7 +18,8 @@ import pytest
 
 from te_core.errors import JournalError
 from te_core.journal import Journal, database
-from te_core.journal.writer import ThreadWriter
+from te_core.journal.journal import ENOUGH
+from te_core.journal.writer import ThreadWriter, Work
 from te_core.model.order import IntentState
 from tests.journal.journal_samples import (
     NOW,
@@ -330,7 +331,7 @@ async def test_a_defect_in_the_writer_leaves_nobody_waiting() -> None:
     writer = ThreadWriter(broken)
     for _ in range(3):
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        writer.submit(((), done))
+        writer.submit([((), done)])
         with pytest.raises(JournalError, match="restart the engine"):
             await done
     writer.close()
@@ -379,3 +380,71 @@ async def test_an_append_of_nothing_waits_for_those_before_it(tmp_path: Path) ->
     await journal.append()
     assert before.done()
     journal.close()
+
+
+def streamed(journal: Journal, text: str) -> asyncio.Future[None]:
+    done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    journal.stream(done, event(text))
+    return done
+
+
+@pytest.mark.real_clock
+async def test_a_stream_shares_a_commit_although_its_appends_come_in_different_turns(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path, inline=False)
+    with commits(journal) as counted:
+        waiting = []
+        for number in range(30):
+            waiting.append(streamed(journal, f"line {number}"))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        await asyncio.gather(*waiting)
+        await streamed(journal, "alone")
+    assert len(counted) == 2
+    assert [read.text for read in journal.events(99)] == [
+        "alone",
+        *(f"line {n}" for n in reversed(range(30))),
+    ]
+    journal.close()
+
+
+@pytest.mark.real_clock
+async def test_an_awaited_append_waits_for_no_stream_and_takes_along_what_came_before(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path, inline=False)
+    with commits(journal) as counted:
+        first = streamed(journal, "of a stream")
+        await journal.append(event("an order's"))
+        assert first.done()
+    assert len(counted) == 1
+    journal.close()
+
+
+@pytest.mark.real_clock
+async def test_a_long_stream_is_committed_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = open_journal(tmp_path, inline=False)
+    real, sizes = journal._writer.submit, []
+
+    def submit(works: Sequence[Work]) -> None:
+        sizes.append(len(works))
+        real(works)
+
+    monkeypatch.setattr(journal._writer, "submit", submit)
+    await asyncio.gather(*(streamed(journal, f"line {number}") for number in range(2 * ENOUGH + 3)))
+    assert sizes == [ENOUGH, ENOUGH, 3]
+    journal.close()
+
+
+@pytest.mark.real_clock
+async def test_what_a_stream_may_not_append_is_told_after_the_call(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path, inline=False)
+    unfit: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    journal.stream(unfit, object())  # type: ignore[arg-type]
+    kept = streamed(journal, "kept")
+    assert not unfit.done()
+    with pytest.raises(JournalError, match="not a journal entry"):
+        await unfit
+    await kept
+    journal.close()
+    late = streamed(journal, "late")
+    assert not late.done()
+    with pytest.raises(JournalError, match="closed"):
+        await late

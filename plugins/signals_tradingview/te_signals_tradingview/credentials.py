@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 
 HIDDEN = "***"
@@ -33,10 +34,18 @@ _PLAIN = (
 """What is likely to be a secret in a text that is no JSON, and what stands before it."""
 
 
+@lru_cache(maxsize=512)
+def _is_secret(name: str) -> bool:
+    """Alerts have the same fields every time."""
+    return _NAMED.search(name) is not None
+
+
 def hide(name: str, value: Any) -> Any:
     """Give a field's value as it may be kept, fields within it included."""
-    if _NAMED.search(name):
+    if _is_secret(name):
         return HIDDEN
+    if isinstance(value, str):
+        return value
     if isinstance(value, dict):
         return {key: hide(key, inner) for key, inner in value.items()}
     if isinstance(value, list):

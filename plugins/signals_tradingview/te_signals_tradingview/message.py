@@ -23,6 +23,7 @@ _LARGEST_PRICE = Decimal("1e12")
 _READ = frozenset(
     {"symbol", "direction", "action", "size", "leverage", "price", "signal_seq", "event_id", tokens.FIELD}
 )
+_DIRECTIONS = {direction.value: direction for direction in Direction}
 _STANCE = {side: Stance(side) for side in NAMES}
 _STANCES = frozenset({"market_position_size", "prev_market_position", "prev_market_position_size"})
 
@@ -132,14 +133,14 @@ def _direction(payload: Payload) -> Direction | None:
     text = _text(payload, "direction")
     if text is None:
         return None
-    try:
-        return Direction(text.lower())
-    except ValueError:
+    direction = _DIRECTIONS.get(text.lower())
+    if direction is None:
         raise SignalRejected(
             f"{quoted(text)} is none of long, short, flat",
             field="direction",
             hint="it is what {{strategy.market_position}} becomes",
-        ) from None
+        )
+    return direction
 
 
 def _action(payload: Payload) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 
 from te_core.api import SignalRejected
 from te_signals_tradingview.number import quoted, to_number
@@ -42,6 +43,7 @@ def depth(size: str | None, direction: Direction | None, action: str | None = No
     return -abs(share) if direction is Direction.SHORT and share else abs(share)
 
 
+@lru_cache(maxsize=512)
 def parse_share(size: str) -> Decimal:
     """Read ``14.08/100``, ``-50%`` or ``0.5`` as a signed share, -1 … 1. Raises ``SignalRejected``."""
     numerator, slash, denominator = size.partition("/")
