@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -329,16 +329,15 @@ class Engine:
 
     # -- what listeners and the command line ask for
 
-    async def on_webhook(self, source: str, request: WebhookRequest) -> WebhookResponse:
+    def on_webhook(self, source: str, request: WebhookRequest) -> Awaitable[WebhookResponse]:
         """Hand a request to a source."""
         runner = self.sources.get(source)
         if runner is None or runner.health.status is Running.DISABLED:
             # Its name is not repeated: a token takes its place when an address was put together wrongly.
-            return WebhookResponse(status=404, body={"error": {"reason": "there is no such source"}})
+            return _nobody(404, "there is no such source")
         if runner.instance is None or self._stopping:
-            body = {"error": {"reason": "the source is not running; try again"}}
-            return WebhookResponse(status=503, body=body, retry_after=5)
-        return await runner.instance.on_webhook(request)
+            return _nobody(503, "the source is not running; try again", retry_after=5)
+        return runner.instance.on_webhook(request)
 
     def now(self) -> datetime:
         """Tell the engine's time."""
@@ -394,3 +393,7 @@ class Engine:
         if self._stopping:
             reasons.append("stopping")
         return {"ready": not reasons, "reasons": reasons}
+
+
+async def _nobody(status: int, reason: str, *, retry_after: int | None = None) -> WebhookResponse:
+    return WebhookResponse(status=status, body={"error": {"reason": reason}}, retry_after=retry_after)

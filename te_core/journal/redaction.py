@@ -15,7 +15,10 @@ def redacted(value: Any, redact: Redact) -> Any:
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, dict | Mapping):  # a plain dict is told far quicker than any mapping
-        return {redact(str(key)): redacted(item, redact) for key, item in value.items()}
+        return {
+            redact(str(key)): redact(item) if type(item) is str else redacted(item, redact)
+            for key, item in value.items()
+        }
     if isinstance(value, list | tuple):
         return [redacted(item, redact) for item in value]
     return redact(str(value))

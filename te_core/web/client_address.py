@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from functools import lru_cache
+
+from multidict import MultiMapping
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -29,8 +31,8 @@ def _parse(text: str) -> tuple[Address, str] | None:
     return address, str(address)
 
 
-def client_address(proxies: Iterable[str]) -> Callable[[str | None, Sequence[str]], str]:
-    """Return a function of the peer and its ``X-Forwarded-For`` lines that gives the sender's address.
+def client_address(proxies: Iterable[str]) -> Callable[[str | None, MultiMapping[str]], str]:
+    """Return a function of the peer and the request's headers (``X-Forwarded-For``) that gives the sender's address.
 
     The right-most forwarded address that is not itself a trusted proxy is the sender: everything to the left
     of it was written by strangers. An unreadable one ends the search at the proxy that reported it.
@@ -40,11 +42,12 @@ def client_address(proxies: Iterable[str]) -> Callable[[str | None, Sequence[str
     def trusted(address: Address) -> bool:
         return any(address in network for network in networks)
 
-    def sender(peer: str | None, forwarded: Sequence[str]) -> str:
+    def sender(peer: str | None, headers: MultiMapping[str]) -> str:
         known = _parse(peer or "")
         if known is None:
             return peer or ""
-        hops = [hop for line in forwarded for hop in line.split(",")] if networks else []
+        lines = headers.getall("X-Forwarded-For", ()) if networks else ()
+        hops = [hop for line in lines for hop in line.split(",")]
         while hops and trusted(known[0]):
             previous = _parse(hops.pop())
             if previous is None:

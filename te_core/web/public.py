@@ -39,7 +39,16 @@ class Webhooks:
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
         try:
-            return await self._answer(request)
+            _, *path = request.rel_url.raw_path.split("/")
+            if len(path) < 2 or path[0] != "hooks" or not path[1]:
+                return refuse(404, "not found")
+            if self.closed:
+                raise NotReady(self.closed)
+            webhook = self._webhook(request, path[2:], await _body(request))
+            response = await self._engine.on_webhook(_text(path[1]), webhook)
+            if response.status == 200:
+                return accept(request, response.body, webhook.received_at)
+            return answer(response.status, response.body, retry_after=response.retry_after)
         except _Refused as refused:
             return refused.response
         except NotReady as error:
@@ -47,27 +56,15 @@ class Webhooks:
         except JournalError:
             return refuse(503, "the signal could not be kept", retry_after=_RETRY_AFTER)
 
-    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        _, *path = request.rel_url.raw_path.split("/")
-        if len(path) < 2 or path[0] != "hooks" or not path[1]:
-            raise _Refused(404, "not found", close=False)
-        if self.closed:
-            raise NotReady(self.closed)
-        webhook = self._webhook(request, path[2:], await _body(request))
-        response = await self._engine.on_webhook(_text(path[1]), webhook)
-        if response.status == 200:
-            return accept(request, response.body, webhook.received_at)
-        return answer(response.status, response.body, retry_after=response.retry_after)
-
     def _webhook(self, request: web.BaseRequest, tail: list[str], body: bytes) -> WebhookRequest:
         headers = request.headers
         return WebhookRequest(
             method=request.method,
-            tail=tuple(_text(segment) for segment in (tail if tail and tail[-1] else tail[:-1])),
+            tail=tuple([_text(segment) for segment in (tail if tail and tail[-1] else tail[:-1])]),
             query=_query(request.rel_url.raw_query_string),
             headers=_Headers(headers),
             body=body,
-            client=self._sender(request.remote, headers.getall("X-Forwarded-For", ())),
+            client=self._sender(request.remote, headers),
             received_at=self._clock.now(),
         )
 
@@ -97,10 +94,9 @@ class _Headers(Mapping[str, str]):
 class _Refused(Exception):
     """The request ends here. A sender that may still be sending a body is cut off."""
 
-    def __init__(self, status: int, error: str, *, close: bool = True) -> None:
+    def __init__(self, status: int, error: str) -> None:
         self.response = refuse(status, error)
-        if close:
-            self.response.force_close()
+        self.response.force_close()
 
 
 async def _body(request: web.BaseRequest) -> bytes:
