@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from te_core.api import SignalRejected
 from te_signals_tradingview import moment, tokens
@@ -28,8 +29,7 @@ _STANCE = {side: Stance(side) for side in NAMES}
 _STANCES = frozenset({"market_position_size", "prev_market_position", "prev_market_position_size"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
+class Message(NamedTuple):
     """What an alert says, and when it reached us (our clock).
 
     ``symbol`` in the sender's spelling; ``depth`` -1 … 1; ``time`` None where none is stated that can be read.
@@ -50,12 +50,12 @@ class Message:
     time: datetime | None = None
     clock: str | None = None
     flat: bool = False
-    stance: Stance = Stance(0)  # noqa: RUF009 - frozen
+    stance: Stance = Stance(0)
     came_from: Stance | None = None
     closes: int = 0
     product: str = ""
     symbol_field: str = "symbol"
-    extra: Payload = field(default_factory=dict)
+    extra: Mapping[str, Any] = MappingProxyType({})
     dropped: int = 0
 
 
@@ -109,7 +109,7 @@ def read_message(
 def _text(payload: Payload, name: str) -> str | None:
     """Give a field's text; None where it is absent, null or blank."""
     value = payload.get(name)
-    if value is None:
+    if not value and (value is None or value == ""):
         return None
     if not isinstance(value, str):
         raise SignalRejected("a text or a number is expected", field=name)

@@ -8,10 +8,11 @@ has the table). Pure: what it needs to know of the past stands in the signals th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from te_core.api import Signal
 from te_signals_tradingview.evidence import by_event_id, by_position, by_sequence, by_time, same_moment
@@ -33,13 +34,12 @@ class Windows:
 _WINDOWS = Windows()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Placement:
+class Placement(NamedTuple):
     """``current``: the new one takes over. ``rule``: what decided that. ``memory``: for the decisions to come."""
 
     current: bool
     rule: str
-    memory: Mapping[str, Any] = field(default_factory=dict)
+    memory: Mapping[str, Any] = MappingProxyType({})
 
 
 def place(
