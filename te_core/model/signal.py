@@ -44,13 +44,18 @@ class Signal:
     def __post_init__(self) -> None:
         if not self.depth.is_finite() or abs(self.depth) > 1:
             raise SignalRejected(f"{self.depth} is outside -1 … 1", field="depth")
-        for name in ("leverage", "price"):
-            value: Decimal | None = getattr(self, name)
-            if value is not None and (not value.is_finite() or value <= 0):
-                raise SignalRejected(f"{value} is not above zero", field=name)
-        for name in ("time", "received_at"):
-            if getattr(self, name).tzinfo is None:
-                raise SignalRejected("a time without zone", field=name, hint="use aware UTC times")
+        if self.leverage is not None:
+            _check_positive(self.leverage, "leverage")
+        if self.price is not None:
+            _check_positive(self.price, "price")
+        if self.time.tzinfo is None or self.received_at.tzinfo is None:
+            field = "time" if self.time.tzinfo is None else "received_at"
+            raise SignalRejected("a time without zone", field=field, hint="use aware UTC times")
+
+
+def _check_positive(value: Decimal, name: str) -> None:
+    if not value.is_finite() or value <= 0:
+        raise SignalRejected(f"{value} is not above zero", field=name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from typing import Any
 from aiohttp import HttpVersion11, web
 from multidict import CIMultiDict
 
-from te_core.web.encoding import encode
+from te_core.web.encoding import encode_body
 
 _HEADERS = CIMultiDict(
     {
@@ -26,7 +26,7 @@ _HEADERS = CIMultiDict(
 
 def answer(status: int, body: Mapping[str, Any], *, retry_after: float | None = None) -> web.Response:
     """Build a JSON answer. ``retry_after`` in seconds."""
-    response = web.Response(status=status, body=_encoded(body), headers=_HEADERS)
+    response = web.Response(status=status, body=encode_body(body), headers=_HEADERS)
     if retry_after is not None:
         response.headers["Retry-After"] = str(max(1, math.ceil(retry_after)))
     return response
@@ -40,7 +40,7 @@ def refuse(status: int, reason: str, *, retry_after: float | None = None) -> web
 def accept(request: web.BaseRequest, body: Mapping[str, Any], now: datetime) -> web.StreamResponse:
     """Build the answer 200, for the usual connection in one piece."""
     if request.version == HttpVersion11 and request.keep_alive and request.method != "HEAD":
-        return _Whole(_head(now.replace(microsecond=0)), _encoded(body))
+        return _Whole(_head(now.replace(microsecond=0)), encode_body(body))
     return answer(200, body)
 
 
@@ -67,7 +67,3 @@ def _head(now: datetime) -> bytes:
     fields = {"Date": format_datetime(now, usegmt=True), **_HEADERS}
     lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
     return f"HTTP/1.1 200 OK\r\n{lines}Content-Length: ".encode()
-
-
-def _encoded(body: Mapping[str, Any]) -> bytes:
-    return encode(body).encode("utf-8", "replace")

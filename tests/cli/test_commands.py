@@ -137,7 +137,10 @@ def test_signals_and_refused_input_are_listed(btc: Any) -> None:
     assert refused.exit_code == 1
     assert json.loads(refused.stdout)["status"] == 422
     assert "--quarantine" in refused.stderr
-    newest = btc.folder.json("signals", "--quarantine")["quarantine"][0]
+    # Its sender waits for an answer, not for the record, which is written a moment later.
+    while not (kept := btc.folder.json("signals", "--quarantine")["quarantine"]):
+        continue
+    newest = kept[0]
     assert (newest["field"], newest["source"]) == ("symbol", "tradingview")
     assert "DOGE" in btc.folder.te("signals", "--quarantine").stdout
     signals = btc.folder.json("signals", "--limit", "1000")["signals"]

@@ -111,7 +111,7 @@ async def test_a_refused_request_is_not_quoted(serve: Any, logged: list[str]) ->
     async with serve() as site:
         answer = await site.raw(b"POST /hooks/a/t0ken-in-path NONSENSE\r\nX: t0ken\r\n\r\n")
     assert _statuses(answer) == [400]
-    assert b'{"error": {"reason": "malformed HTTP request"}}' in answer
+    assert b'{"error":{"reason":"malformed HTTP request"}}' in answer
     assert b"t0ken" not in answer
     assert logged == []
 
