@@ -60,7 +60,7 @@ exchanges: $(VENV)/.tested-with
 	@$(BIN)/python -m tests.exchanges.table $(FLAGS)
 
 soak: $(VENV)/.tested-with
-	@TE_KILLS=200 TE_SEEDS=2000 $(BIN)/pytest -q -n $(WORKERS) tests/end_to_end/test_kills.py \
+	@TE_KILLS=200 TE_SEEDS=10000 $(BIN)/pytest -q -n $(WORKERS) tests/end_to_end/test_kills.py \
 	    tests/engine/test_simulation.py $(FLAGS)
 
 wheels: $(VENV)/.installed

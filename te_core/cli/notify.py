@@ -41,9 +41,13 @@ async def _send(place: Place, name: str, text: str) -> None:
         try:
             await notifier.notify(Event(at=SystemClock().now(), kind="test", text=text))
         except TradeEngineError as error:
-            raise Failure(f"notifier {name}: {error}", next_step="put that right, then try again") from None
+            raise _failed(name, error) from None
         finally:
             await notifier.close()
+
+
+def _failed(name: str, error: Exception) -> Failure:
+    return Failure(f"notifier {name}: {error}", next_step="put that right, then try again")
 
 
 async def _made(place: Place, name: str, http: Any) -> Notifier:
@@ -52,6 +56,8 @@ async def _made(place: Place, name: str, http: Any) -> Notifier:
     from te_core.cli.instances import loaded
     from te_core.clock import SystemClock
     from te_core.contracts.notifier import NotifierContext
+    from te_core.engine.runner import make_folder
+    from te_core.errors import NotReady
 
     resolved, registry = await loaded(place)
     options = resolved.notifier_options.get(name)
@@ -60,13 +66,18 @@ async def _made(place: Place, name: str, http: Any) -> Notifier:
         known = ", ".join(resolved.notifier_options) or "none"
         raise Failure(f"notifier {name}: {reason}", next_step=f"notifiers that can run: {known}")
     spec = registry.notifiers[resolved.settings.notifiers[name].plugin]
+    folder = place.state / "notifiers" / name
+    try:
+        make_folder(folder)
+    except NotReady as error:
+        raise _failed(name, error) from None
     made: Notifier = spec.factory(
         NotifierContext(
             name=name,
             options=options,
             clock=SystemClock(),
             log=logger,
-            state_dir=place.state / "notifiers" / name,
+            state_dir=folder,
             http=http,
         )
     )

@@ -189,6 +189,14 @@ def test_a_notifier_is_tried_with_one_command(folder: Any) -> None:
             took = folder.te("notify", "phone", "--text", "is anybody there")
             assert (took.exit_code, took.stdout) == (0, "phone took it\n"), took.stderr
     assert Receiver.got == [("/secret-path", b"test: is anybody there")]
+    own = folder.state / "notifiers" / "phone"
+    assert own.is_dir(), "a notifier may keep files there"
+    own.rmdir()
+    own.write_text("something else")
+    nowhere = folder.te("notify", "phone")
+    assert nowhere.exit_code == 1
+    assert f"its folder {own} cannot be made" in nowhere.stderr
+    own.unlink()
     nobody = folder.te("notify", "phone")
     assert nobody.exit_code == 1
     assert "127.0.0.1 cannot be reached" in nobody.stderr
