@@ -219,18 +219,18 @@ def _out_of_band(facts: Facts, goal: Goal) -> bool:
 
 
 def position_of(
-    holdings: Holdings | Unknown, symbol: str, *, newer_than: float, trail: Trail, oldest_trail: float
+    holdings: Holdings | Unknown, symbol: str, *, newer_than: float, trail: Trail, patience: float
 ) -> Position | Unknown:
     """Pick one symbol out of a read of all positions. A read not later than ``newer_than`` (monotonic) is unknown.
 
     One of the very same instant may still show the position from before our order, so it proves nothing either. Nor
-    does a later one that shows a position from before our latest orders (``trail``, ``oldest_trail``).
+    does a read from within ``patience`` (seconds) after our latest orders that shows a position on their ``trail``.
     """
     if isinstance(holdings, Unknown):
         return holdings
     if holdings.since <= newer_than:
         return Unknown(reason="the position was read before our own last order was answered")
     position = holdings.of(symbol)
-    if trail.hides(position.quantity, oldest_trail):
+    if trail.hides(position.quantity, holdings.since - patience):
         return Unknown(reason="the exchange may not show our own last order yet")
     return position

@@ -63,11 +63,6 @@ class Surroundings:
     stopping: Callable[[], bool]
     busy: Callable[[], int]
 
-    @property
-    def oldest_trail(self) -> float:
-        """Orders whose outcome was learnt later (monotonic seconds) may still be missing in a read."""
-        return self.clock.monotonic() - self.capabilities.settle_after.total_seconds()
-
 
 class Execution:
     """One run of one plan. Raises what stopped it; returns when the goal is confirmed or has to be planned again."""
@@ -81,7 +76,8 @@ class Execution:
         self._start = state.position.quantity if state.position else ZERO
         self._sent: list[Intent] = []
         state.fills.clear()
-        state.trail = state.trail.onwards(self._start, around.oldest_trail)
+        patience = around.capabilities.settle_after.total_seconds()
+        state.trail = state.trail.onwards(self._start, around.clock.monotonic() - patience)
 
     @property
     def _expected(self) -> Decimal:

@@ -42,9 +42,10 @@ class Trail:
         )
 
     def hides(self, quantity: Decimal, oldest: float) -> bool:
-        """Tell whether ``quantity`` may be a position from before the last order, whose outcome is recent.
+        """Tell whether ``quantity`` may be a position from before the last order.
 
-        One outside of what we passed through is a change that somebody else made.
+        ``oldest``: outcomes learnt later (monotonic) may be missing in the read that shows it. A quantity outside of
+        what we passed through is a change that somebody else made.
         """
         if self.at <= oldest or quantity == self.end:
             return False

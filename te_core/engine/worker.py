@@ -242,7 +242,7 @@ class AccountWorker:
             state.symbol,
             newer_than=state.touched,
             trail=state.trail,
-            oldest_trail=around.oldest_trail,
+            patience=around.capabilities.settle_after.total_seconds(),
         )
         return state.with_settings(found) if isinstance(found, Position) else found
 

@@ -524,7 +524,7 @@ def test_a_read_that_is_not_later_than_our_own_order_is_unknown() -> None:
     holdings = Holdings(positions={"BTCUSDT": Position(symbol="BTCUSDT", quantity=D(1))}, since=7.0)
 
     def seen(newer_than: float) -> Position | Unknown:
-        return position_of(holdings, "BTCUSDT", newer_than=newer_than, trail=Trail(), oldest_trail=0)
+        return position_of(holdings, "BTCUSDT", newer_than=newer_than, trail=Trail(), patience=8)
 
     assert isinstance(seen(newer_than=7.5), Unknown)
     assert isinstance(seen(newer_than=7.0), Unknown), "a tie proves nothing"

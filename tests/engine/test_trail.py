@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from te_core.api import OutcomeUnknown
+from te_core.api import NotReady, OutcomeUnknown
 from te_core.engine.trail import NO_TRAIL, Trail
 from te_core.testing.fake_account import FakeAccount
 from te_core.testing.faults import Fault, FaultyAccount
@@ -67,6 +67,21 @@ async def test_an_order_found_after_a_timeout_is_not_made_again_before_it_shows(
     assert [order.quantity for order in account.requests] == [D("0.1")]
     assert desk.worker.states["BTCUSDT"].confirmed
     assert {event.kind for event in desk.events} <= {"outage", "recovery"}
+
+
+async def test_a_read_from_just_after_an_order_proves_no_more_when_it_is_shown_again_later(
+    open_desk: Any, account: FakeAccount
+) -> None:
+    faults = fail(
+        place_order=[Fault(lost=OutcomeUnknown("timeout"), lag=3)],
+        positions=[None, None, None, None, *[Fault(refused=NotReady("down"))] * 2, *[Fault(stale=True)] * 3],
+    )
+    faulty = FaultyAccount(account, faults=faults)
+    desk = open_desk(account=faulty)
+    await desk.want("BTCUSDT", "0.5", wait=90)
+    assert faulty.calls["positions"] > 9
+    assert [order.quantity for order in account.requests] == [D("0.1")]
+    assert desk.worker.states["BTCUSDT"].confirmed
 
 
 async def test_a_newer_target_is_not_reached_from_a_position_of_the_past(
