@@ -107,13 +107,19 @@ def grouped(writes: Iterable[tuple[Statement, Row]]) -> list[tuple[Statement, li
 
 def resolve(outcomes: Iterable[Outcome]) -> None:
     """Tell those who wait; called on their loop. One who was cancelled no longer waits: the entry stays."""
-    for done, error in outcomes:
-        if done.done():
-            continue
-        if error is None:
-            done.set_result(None)
-        else:
-            done.set_exception(error)
+    waiting = iter(outcomes)
+    try:
+        for done, error in waiting:
+            if done.done():
+                continue
+            if error is None:
+                done.set_result(None)
+            else:
+                done.set_exception(error)
+    finally:
+        # Whoever is told may have a defect, which the loop reports; it must not leave the others waiting.
+        if left := list(waiting):
+            left[0][0].get_loop().call_soon(resolve, left)
 
 
 class ThreadWriter:

@@ -448,3 +448,34 @@ async def test_what_a_stream_may_not_append_is_told_after_the_call(tmp_path: Pat
     assert not late.done()
     with pytest.raises(JournalError, match="closed"):
         await late
+
+
+class Failing:
+    """A receiver with a defect."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        return self._loop
+
+    def done(self) -> bool:
+        return False
+
+    def set_result(self, result: None, /) -> None:
+        raise ArithmeticError("a defect")
+
+    def set_exception(self, exception: JournalError, /) -> None:
+        raise AssertionError from exception
+
+
+@pytest.mark.real_clock
+async def test_a_receiver_with_a_defect_keeps_no_other_from_being_told(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path, inline=False)
+    told: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context["exception"]))
+    journal.stream(Failing(), event("first"))
+    await streamed(journal, "second")
+    assert [type(error) for error in told] == [ArithmeticError]
+    assert [read.text for read in journal.events(9)] == ["second", "first"]
+    journal.close()
