@@ -101,9 +101,8 @@ class AccountReader:
         if isinstance(reading, Unknown):
             return reading
         since = sent
-        if (
-            reading.as_of < sent_at
-        ):  # an older state: rounding must never make it look newer than our own order
+        if reading.as_of < sent_at:
+            # An older state. Rounding must never make it look newer than our own order.
             age = self._clock.now() - reading.as_of + timedelta.resolution
             since = min(sent, self._clock.monotonic() - age.total_seconds())
         return Holdings(positions=reading.value, since=since)

@@ -66,6 +66,14 @@ class Serving:
         return reply
 
 
+async def tells_time(account: Any, milliseconds: int) -> bool:
+    """Whether the measured clock skew is that to an exchange whose clock says so (since 1970)."""
+    venue = account._venue
+    before = venue.exchange.milliseconds()
+    skew = await venue.clock_skew()
+    return bool(before <= skew + milliseconds <= venue.exchange.milliseconds())
+
+
 def differences(answered: Any, expected: Any, path: str = "") -> Iterator[str]:
     """Where two JSON values differ in keys or types, all the way down; of lists by their first elements.
 

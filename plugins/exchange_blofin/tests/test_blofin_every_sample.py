@@ -13,7 +13,7 @@ from te_exchange_blofin.plugin import BLOFIN
 from tests.emulators.accounting import complaints
 from tests.emulators.blofin.client import BlofinClient
 from tests.emulators.blofin.server import BlofinServer
-from tests.emulators.recorded import differences, recorded, served
+from tests.emulators.recorded import differences, recorded, served, tells_time
 from tests.emulators.venues import server
 
 pytestmark = pytest.mark.real_clock
@@ -103,10 +103,7 @@ async def test_the_account_s_modes_are_learnt_when_it_is_opened(tmp_path: Path) 
 async def test_the_clock_is_compared_with_the_time_of_a_price(tmp_path: Path) -> None:
     async with served(BLOFIN, tmp_path) as (account, exchange):
         exchange.answer({"/api/v1/market/mark-price": "mark price"})
-        venue = account._venue
-        before = venue.exchange.milliseconds()
-        skew = await venue.clock_skew()
-        assert before <= skew + 1_695_262_570_838 <= venue.exchange.milliseconds()
+        assert await tells_time(account, 1_695_262_570_838)
 
 
 async def test_a_pushed_short_position(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from te_core.api import MarginMode, NotReady, OrderRejected, OrderStatus
 from te_exchange_bybit.plugin import BYBIT
 from tests.emulators.accounting import complaints
 from tests.emulators.accounts import order
-from tests.emulators.recorded import differences, recorded, served
+from tests.emulators.recorded import differences, recorded, served, tells_time
 from tests.emulators.tests.bybit_client import bybit_client
 from tests.emulators.venues import running
 
@@ -110,10 +110,7 @@ async def test_a_margin_mode_that_cannot_be_set_is_refused_with_the_exchange_s_r
 async def test_the_clock_is_compared_with_theirs(tmp_path: Path) -> None:
     async with served(BYBIT, tmp_path) as (account, exchange):
         exchange.answer({"/v5/market/time": "server time"})
-        venue = account._venue
-        before = venue.exchange.milliseconds()
-        skew = await venue.clock_skew()
-        assert before <= skew + 1_688_639_403_423 <= venue.exchange.milliseconds()
+        assert await tells_time(account, 1_688_639_403_423)
 
 
 async def test_an_inverse_contract_s_price_is_nobody_s(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -35,6 +36,19 @@ class Desk:
 
     def forget(self) -> None:
         self.kucoin.exchange.counts.clear()
+
+    async def reads(self) -> dict[str, int]:
+        """What it takes to know everything that an order needs."""
+        self.forget()
+        account = self.account
+        await asyncio.gather(account.equity(), account.positions(), account.prices(["BTCUSDT", "ETHUSDT"]))
+        return {kind: times for kind, times in self.requests.items() if kind in {"balance", "tickers"}}
+
+    async def live(self) -> None:
+        """Wait until the streams tell all of it: real sockets, so that it is looked at now and then."""
+        async with asyncio.timeout(20):
+            while await self.reads():
+                await asyncio.sleep(0.1)
 
     @property
     def held(self) -> Any:

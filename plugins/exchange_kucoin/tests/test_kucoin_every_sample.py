@@ -13,7 +13,7 @@ import pytest
 from te_core.api import AuthError, Instrument, MarginMode, Severity
 from te_exchange_kucoin.plugin import KUCOIN
 from tests.emulators.accounting import complaints
-from tests.emulators.recorded import differences, recorded, served
+from tests.emulators.recorded import differences, recorded, served, tells_time
 from tests.emulators.tests.kucoin_client import client
 
 pytestmark = pytest.mark.real_clock
@@ -139,10 +139,7 @@ async def test_an_order_is_sent_in_the_documented_form(open_desk: Any, tmp_path:
 async def test_the_clock_is_compared_with_theirs(tmp_path: Path) -> None:
     async with served(KUCOIN, tmp_path) as (account, exchange):
         exchange.answer({"/api/v1/timestamp": "server time"})
-        venue = account._venue
-        before = venue.exchange.milliseconds()
-        skew = await venue.clock_skew()
-        assert before <= skew + 1_729_260_030_774 <= venue.exchange.milliseconds()
+        assert await tells_time(account, 1_729_260_030_774)
 
 
 async def test_the_doctor_reads_the_recorded_key(tmp_path: Path) -> None:
@@ -198,17 +195,6 @@ async def test_finished_orders_have_the_recorded_form() -> None:
 # --- pushes: sent on the connections of an account that follows its streams ------------------------------------------
 
 
-async def followed(desk: Any) -> None:
-    """Wait until nothing has to be read."""
-    async with asyncio.timeout(20):
-        while True:
-            desk.forget()
-            await asyncio.gather(desk.account.equity(), desk.account.prices(["BTCUSDT"]))
-            if not {"balance", "tickers"} & set(desk.requests):
-                return
-            await asyncio.sleep(0.1)
-
-
 def push(desk: Any, name: str, *, private: bool = True) -> None:
     message = recorded("kucoin", name)
     connections = [each for each in desk.kucoin.connections if (each.account is not None) is private]
@@ -218,6 +204,7 @@ def push(desk: Any, name: str, *, private: bool = True) -> None:
 
 
 async def becomes(read: Any, value: object) -> None:
+    """Wait until a push has come through real sockets."""
     async with asyncio.timeout(20):
         while await read() != value:
             await asyncio.sleep(0.02)
@@ -225,7 +212,7 @@ async def becomes(read: Any, value: object) -> None:
 
 async def test_a_pushed_wallet(open_desk: Any) -> None:
     async with open_desk(streams=True) as desk:
-        await followed(desk)
+        await desk.live()
         push(desk, "ws wallet push")
 
         async def told() -> tuple[Decimal, ...]:
@@ -237,7 +224,7 @@ async def test_a_pushed_wallet(open_desk: Any) -> None:
 
 async def test_a_pushed_price(open_desk: Any) -> None:
     async with open_desk(streams=True) as desk:
-        await followed(desk)
+        await desk.live()
         push(desk, "ws ticker push", private=False)
 
         async def told() -> Any:
@@ -251,7 +238,7 @@ async def test_a_pushed_order_is_told_of_once_something_of_it_is_filled(open_des
     async with open_desk(streams=True) as desk:
         told = asyncio.Event()
         watching = asyncio.create_task(desk.account.watch(told.set))
-        await followed(desk)
+        await desk.live()
         told.clear()
         push(desk, "ws order push")
         orders = desk.account._live._orders
@@ -271,7 +258,7 @@ async def test_a_pushed_order_is_told_of_once_something_of_it_is_filled(open_des
 async def test_pushed_settings_change_nothing(open_desk: Any, name: str) -> None:
     """Nobody subscribes to them; what comes after them on the connection is heard all the same."""
     async with open_desk(streams=True) as desk:
-        await followed(desk)
+        await desk.live()
         before = dict(desk.account._venue.modes)
         push(desk, name)
         push(desk, "ws wallet push")

@@ -25,23 +25,9 @@ async def until(done: Callable[[], bool]) -> None:
             await asyncio.sleep(0.02)
 
 
-async def reads(desk: Any) -> dict[str, int]:
-    """What it takes to know everything that an order needs."""
-    desk.forget()
-    await asyncio.gather(desk.account.equity(), desk.account.positions(), desk.account.prices(SYMBOLS))
-    return {kind: times for kind, times in desk.requests.items() if kind in {"balance", "tickers"}}
-
-
-async def live(desk: Any) -> None:
-    """Wait until nothing has to be read."""
-    async with asyncio.timeout(20):
-        while await reads(desk):
-            await asyncio.sleep(0.1)
-
-
 async def test_everything_is_known_before_an_order(open_desk: Any) -> None:
     async with open_desk(streams=True) as desk:
-        await live(desk)
+        await desk.live()
         equity = (await desk.account.equity()).value
         assert (equity.wallet, equity.free) == (100_000, 100_000)
         desk.kucoin.exchange.set_price(BTC, Decimal(85_000))
@@ -57,7 +43,7 @@ async def test_what_others_trade_is_noticed(open_desk: Any, by_symbol: bool, ope
         desk.kucoin.announces_open = opens
         told: list[None] = []
         watching = asyncio.create_task(desk.account.watch(lambda: told.append(None)))
-        await live(desk)
+        await desk.live()
         desk.kucoin.exchange.trade_by_hand(desk.venue.owner, BTC, Decimal(7))
         await until(lambda: bool(told))
         assert (await desk.account.positions()).value["BTCUSDT"].quantity == Decimal("0.007")
@@ -66,7 +52,7 @@ async def test_what_others_trade_is_noticed(open_desk: Any, by_symbol: bool, ope
 
 async def test_after_an_own_order_nothing_older_counts(open_desk: Any) -> None:
     async with open_desk(streams=True) as desk:
-        await live(desk)
+        await desk.live()
         await desk.account.place_order(desk.order())
         assert (await desk.account.positions()).value["BTCUSDT"].quantity == Decimal("0.005")
         await desk.account.place_order(desk.order(client_order_id="7e02", side=Side.SELL, reduce_only=True))
@@ -76,7 +62,7 @@ async def test_after_an_own_order_nothing_older_counts(open_desk: Any) -> None:
 
 async def test_the_pushed_wallet_is_exact(open_desk: Any) -> None:
     async with open_desk(streams=True) as desk:
-        await live(desk)
+        await desk.live()
         desk.kucoin.faults.add(Fault(kind=FaultKind.SERVER_ERROR, route="balance", times=None))
         desk.kucoin.exchange.deposit(desk.venue.owner, Decimal("0.123456789"))
         async with asyncio.timeout(5):
@@ -87,14 +73,14 @@ async def test_the_pushed_wallet_is_exact(open_desk: Any) -> None:
 
 async def test_lost_connections_are_opened_anew_with_new_tokens(open_desk: Any) -> None:
     async with open_desk(streams=True) as desk:
-        await live(desk)
+        await desk.live()
         tokens = set(desk.kucoin.tokens)
         desk.kucoin.tokens.clear()
         for connection in list(desk.kucoin.connections):
             connection.abort()
         await until(lambda: {bool(key) for key in desk.kucoin.tokens.values()} == {True, False})
         assert not tokens & set(desk.kucoin.tokens)
-        await live(desk)
+        await desk.live()
         desk.kucoin.exchange.set_price(BTC, Decimal(86_000))
         await asyncio.sleep(0.1)
         assert (await desk.account.prices(SYMBOLS)).value["BTCUSDT"] == 86_000
@@ -102,19 +88,19 @@ async def test_lost_connections_are_opened_anew_with_new_tokens(open_desk: Any) 
 
 async def test_while_a_stream_is_gone_everything_is_read(open_desk: Any) -> None:
     async with open_desk(streams=True) as desk:
-        await live(desk)
+        await desk.live()
         desk.kucoin.faults.add(Fault(kind=FaultKind.RATE_LIMITED, route="other", times=None))
         for connection in list(desk.kucoin.connections):
             connection.abort()
         await asyncio.sleep(0.2)
-        assert await reads(desk) == {"balance": 1, "tickers": 1}
+        assert await desk.reads() == {"balance": 1, "tickers": 1}
         desk.kucoin.exchange.set_price(BTC, Decimal(87_000))
         assert (await desk.account.prices(SYMBOLS)).value["BTCUSDT"] == 87_000
 
 
 async def test_streams_are_pinged_as_often_as_silence_is_measured(open_desk: Any) -> None:
     async with open_desk(streams=True) as desk:
-        await live(desk)
+        await desk.live()
         exchange = desk.account.inner._link.exchange
         pauses = {client.keepAlive for client in exchange.clients.values()}
         assert pauses == {5000}, "KuCoin's tokens name 18 s, more than a silent stream is trusted"

@@ -109,7 +109,7 @@ def read_message(
 def _text(payload: Payload, name: str) -> str | None:
     """Give a field's text; None where it is absent, null or blank."""
     value = payload.get(name)
-    if not value and (value is None or value == ""):
+    if value is None or value == "":
         return None
     if not isinstance(value, str):
         raise SignalRejected("a text or a number is expected", field=name)
