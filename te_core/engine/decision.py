@@ -118,7 +118,7 @@ def _size(facts: Facts) -> Goal | Unknown:
     if target.depth == 0:
         return flat(target, now=facts.now, price=facts.price)
     if facts.instrument is None:
-        return Unknown(reason=f"{target.account} does not offer {target.symbol}")
+        return _not_offered(target)
     if isinstance(facts.equity, Unknown):
         return facts.equity
     if facts.price is None or facts.price <= 0:
@@ -132,6 +132,12 @@ def _size(facts: Facts) -> Goal | Unknown:
         now=facts.now,
         below_minimum=facts.settings.below_minimum,
         ceiling=facts.ceiling,
+    )
+
+
+def _not_offered(target: Target) -> Unknown:
+    return Unknown(
+        reason=f"{target.account} does not offer {target.symbol}, or could not yet be asked what it takes of it"
     )
 
 
@@ -160,7 +166,7 @@ def _price_now(facts: Facts, position: Position, goal: Goal) -> Decimal:
 
 
 def _towards(facts: Facts, position: Position, goal: Goal, *, sized: bool) -> Decision:
-    step = facts.instrument.quantity_step if facts.instrument else ZERO
+    step = facts.instrument.quantity_step if facts.instrument else goal.quantity_step
     confirmed = facts.confirmation
     if sized or confirmed is None or confirmed.revision != goal.revision:
         confirmed = None
@@ -190,6 +196,11 @@ def _towards(facts: Facts, position: Position, goal: Goal, *, sized: bool) -> De
             plan=steps,
             drift=drift,
             price=facts.price,
+        )
+    if facts.instrument is None and not at_target(position.quantity, goal.quantity, step):
+        # A change may be needed, and nobody can tell how large it has to be: that is not the same as none.
+        return Decision(
+            status=Status.WAITING, reason=_not_offered(facts.target).reason, goal=goal, drift=drift
         )
     return Decision(
         status=Status.AT_TARGET,

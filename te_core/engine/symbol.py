@@ -84,6 +84,13 @@ class SymbolState:
             and self.confirmation.revision == self.target.revision
         )
 
+    @property
+    def may_reduce(self) -> bool:
+        """Whether the next step may be a reduction: what is held, as far as known, is not what is wanted by now."""
+        known = self.position or self.goal
+        unreached = self.target is not None and not self.confirmed
+        return self.retry_reduction or (unreached and known is not None and known.quantity != 0)
+
     def with_settings(self, position: Position) -> Position:
         """Add the leverage and margin mode that we set ourselves where the exchange does not say."""
         return Position(

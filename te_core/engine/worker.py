@@ -22,9 +22,9 @@ from te_core.engine.exposure import ExposureLedger
 from te_core.engine.outage import Outages
 from te_core.engine.precedence import first_to_go
 from te_core.engine.reader import AccountReader, Holdings, Snapshot
-from te_core.engine.resync import Resync
 from te_core.engine.symbol import SymbolState
 from te_core.engine.targets import Targets, WorkerSettings
+from te_core.engine.timetable import REDUCTION_RETRY, Timetable
 from te_core.errors import AuthError, NotReady, OutcomeUnknown, RateLimited, TradeEngineError
 from te_core.journal.journal import Journal
 from te_core.journal.memory import Book
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from loguru import Logger
 
 ZERO = Decimal(0)
-REDUCTION_RETRY = timedelta(seconds=1)
-"""Risk-reducing orders do not back off; this only keeps a refusing exchange from being asked without pause."""
 Work = Callable[[], Awaitable[None]]
 
 
@@ -71,13 +69,10 @@ class AccountWorker:
         self._clock = clock
         self._outages = outages
         self._record = record
-        self._resync = Resync(outages)
+        self._timetable = Timetable(outages)
         self._bell = asyncio.Event()
-        self._wanted = True
         self._acquainted = False
         self._stopping = False
-        self._next_resync = 0.0
-        self._paused_until = 0.0
         self._fatal: BaseException | None = None
         self._around: Surroundings | None = None
         self._slots = asyncio.Semaphore(settings.account.concurrency)
@@ -111,7 +106,7 @@ class AccountWorker:
 
     def wake(self) -> None:
         """Ask for a pass."""
-        self._wanted = True
+        self._timetable.wanted = True
         self._bell.set()
 
     async def run(self, account: ExchangeAccount, capabilities: Capabilities) -> None:
@@ -192,17 +187,14 @@ class AccountWorker:
         if self._stopping:
             return None
         now = self._clock.monotonic()
-        due = [state.retry_at for state in self.states.values() if state.retry_at and state.task is None]
-        if self.settings.enabled or not self.at_rest:
-            due.append(self._next_resync)
-        if self._wanted:
-            due.append(now)
-        return max(min(due), self._paused_until) - now if due else None
+        retries = [state.retry_at for state in self.states.values() if state.task is None]
+        due = self._timetable.due(now, retries, reads=self.settings.enabled or not self.at_rest)
+        return None if due is None else due - now
 
     # -- a pass
 
     async def _pass(self, around: Surroundings) -> None:
-        self._wanted = False
+        self._timetable.begin(self._clock.monotonic())
         for state in self.states.values():
             if state.open and state.task is None:
                 self._start(state, partial(settle_open, around, state))
@@ -212,8 +204,7 @@ class AccountWorker:
             symbols = list(dict.fromkeys([*symbols, *self.settings.symbols]))
         snapshot = await self._read(around, symbols)
         if isinstance(snapshot.holdings, Unknown):
-            asked_for = self._clock.monotonic() + (snapshot.holdings.retry_after or 0.0)
-            self._paused_until = max(self._paused_until, asked_for)
+            self._timetable.pause(self._clock.monotonic() + (snapshot.holdings.retry_after or 0.0))
             return
         self._observe(around, snapshot, snapshot.holdings)
         # A target that came while the read was under way was not read for: the next pass decides it.
@@ -225,8 +216,9 @@ class AccountWorker:
     async def _read(self, around: Surroundings, symbols: list[str]) -> Snapshot:
         missing = await around.reader.load_instruments(symbols)
         snapshot = await around.reader.snapshot(symbols)
-        pause = self._resync.after({**snapshot.readings(), "instruments": missing}, self.settings.engine)
-        self._next_resync = self._clock.monotonic() + pause.total_seconds()
+        readings = {**snapshot.readings(), "instruments": missing}
+        urgent = any(state.may_reduce for state in self.states.values())
+        self._timetable.read(self._clock.monotonic(), readings, self.settings.engine, urgent=urgent)
         self.snapshot = snapshot
         return snapshot
 
@@ -270,7 +262,7 @@ class AccountWorker:
         position = self._position(around, state, snapshot.holdings)
         if isinstance(position, Unknown):  # from before our own order: nothing is wrong, it is read again
             state.status, state.reason = Status.WAITING, position.reason
-            self._next_resync = min(self._next_resync, now + REDUCTION_RETRY.total_seconds())
+            self._timetable.read_by(now + REDUCTION_RETRY.total_seconds())
             return None
         state.position = position
         decision = decide(self._facts(around, state, snapshot, position))
@@ -394,7 +386,7 @@ class AccountWorker:
         now = self._clock.monotonic()
         state.wait(now, max(pause.total_seconds(), asked))
         if isinstance(error, RateLimited):
-            self._paused_until = max(self._paused_until, now + (asked or 1.0))
+            self._timetable.pause(now + (asked or 1.0))
         if not isinstance(error, TradeEngineError | TimeoutError):
             state.log.opt(exception=error).error("defect: {}", state.reason)
         self._outages.failing(state.symbol, state.reason)

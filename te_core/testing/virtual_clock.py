@@ -15,8 +15,16 @@ Ts = TypeVarTuple("Ts")
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
+TURNS = 50_000
+"""Turns of the loop within one instant after which something must be going round in circles."""
+
+
 class VirtualDeadlock(RuntimeError):
     """Every task waits and no timer is left: in real time this would hang for ever."""
+
+
+class VirtualLivelock(RuntimeError):
+    """Something goes round without ever waiting: in real time this would burn a core, and an exchange's patience."""
 
 
 class _JumpingSelector(selectors.BaseSelector):
@@ -25,6 +33,7 @@ class _JumpingSelector(selectors.BaseSelector):
     def __init__(self) -> None:
         self.loop: VirtualLoop | None = None
         self._keys: dict[Any, selectors.SelectorKey] = {}
+        self._turns = 0
 
     def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
         number = fileobj if isinstance(fileobj, int) else fileobj.fileno()
@@ -39,8 +48,12 @@ class _JumpingSelector(selectors.BaseSelector):
         assert self.loop is not None
         if timeout is None:
             raise VirtualDeadlock("every task waits and no timer is set")
-        if timeout > 0:
-            self.loop.jump()
+        self._turns += 1
+        if timeout > 0 and self.loop.jump():
+            self._turns = 0
+        if self._turns > TURNS:
+            self._turns = 0  # so that what is left can be cancelled
+            raise VirtualLivelock(f"{TURNS} turns of the loop, and no time has passed")
         return []
 
     def get_map(self) -> Any:
@@ -60,10 +73,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Virtual seconds since the loop was made."""
         return self._now
 
-    def jump(self) -> None:
-        """Move to the earliest timer."""
+    def jump(self) -> bool:
+        """Move to the earliest timer; tells whether time has passed."""
         scheduled = self._scheduled  # type: ignore[attr-defined]  # BaseEventLoop keeps its timers there
-        self._now = max(self._now, scheduled[0].when())
+        before, self._now = self._now, max(self._now, scheduled[0].when())
+        return self._now > before
 
     def run_in_executor(
         self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import ROUND_DOWN, Decimal
+from typing import Literal
 
 import pytest
 from hypothesis import assume, given
@@ -512,6 +513,35 @@ def test_closing_needs_only_the_position() -> None:
     gaps = {"equity": Unknown(reason="down"), "price": None, "instrument": None}
     decision = decide(facts(target=target(ZERO, revision=2), goal=goal_of(D(3)), position=held, **gaps))
     assert [type(step) for step in decision.plan.steps] == [OrderStep]
+
+
+@given(situations(), st.booleans(), st.booleans(), st.sampled_from(["heal", "alert"]), st.booleans())
+def test_a_goal_counts_as_reached_only_where_a_read_shows_it(
+    situation: tuple[Position, Goal, Instrument],
+    offered: bool,
+    priced: bool,
+    drift: Literal["heal", "alert"],
+    seen: bool,
+) -> None:
+    """Short of it by less than the exchange takes, too; but never for want of knowing what it takes."""
+    position, goal, instrument = situation
+    confirmation = Confirmation(account="a", symbol="BTCUSDT", revision=1, quantity=goal.quantity, at=START)
+    decision = decide(
+        facts(
+            target=target(leverage=goal.leverage) if goal.quantity else target(ZERO),
+            goal=goal,
+            confirmation=confirmation if seen else None,
+            position=position,
+            price=goal.price if priced else None,
+            instrument=instrument if offered else None,
+            settings=AccountSettings(plugin="fake", drift=drift),
+        )
+    )
+    if decision.confirm or decision.status is Status.AT_TARGET:
+        assert decision.goal is not None
+        missing = abs(decision.goal.quantity - position.quantity)
+        reached = at_target(position.quantity, decision.goal.quantity, instrument.quantity_step)
+        assert reached or (offered and missing < smallest_quantity(instrument, goal.price))
 
 
 def test_equity_is_the_wallet_unless_the_account_counts_its_total() -> None:

@@ -84,10 +84,21 @@ def storm(chance: random.Random, strength: float) -> Faults:
         "prices": [(0.05, Fault(refused=NotReady("down")))],
         "find_order": [(0.15, Fault(refused=NotReady("down")))],
         "set_leverage": [(0.05, Fault(refused=NotReady("down")))],
+        "instruments": [(0.2, Fault(refused=NotReady("down")))],
     }
     return seeded(
         chance.random, {name: [(rate * strength, f) for rate, f in row] for name, row in rates.items()}
     )
+
+
+METHODS = ("place_order", "positions", "equity", "prices", "find_order", "set_leverage", "instruments")
+
+
+def outage(chance: random.Random) -> frozenset[str]:
+    """What cannot be reached until the next signal: mostly nothing, else everything or a part of it."""
+    if chance.random() < 0.8:
+        return frozenset()
+    return frozenset(METHODS if chance.random() < 0.5 else chance.sample(METHODS, chance.randint(1, 4)))
 
 
 async def simulate(folder: Path, seed: int) -> tuple[int, int]:
@@ -96,7 +107,14 @@ async def simulate(folder: Path, seed: int) -> tuple[int, int]:
     venue = Venue(clock)
     faults = storm(chance, chance.choice([0.3, 1, 2]))
     calm = False
-    account = FaultyAccount(venue, faults=lambda method, call: None if calm else faults(method, call))
+    down: frozenset[str] = frozenset()
+
+    def fault(method: str, call: int) -> Fault | None:
+        if method in down:
+            return Fault(refused=NotReady("cannot be reached"))
+        return None if calm else faults(method, call)
+
+    account = FaultyAccount(venue, faults=fault)
     desk = Desk(folder, account, clock)
     goals = dict.fromkeys(PRICES, Decimal(0))
     wishes: dict[str, str] = {}
@@ -105,6 +123,7 @@ async def simulate(folder: Path, seed: int) -> tuple[int, int]:
         symbol = chance.choice(list(PRICES))
         depth = chance.choice(["0", "0.2", "-0.2", "0.5", "-0.35", "0.9", "0.21"])
         goals[symbol], wishes[symbol] = venue.want(symbol, Decimal(depth)), depth
+        down = outage(chance)
         await desk.want(symbol, depth, chance.choice([1, 1, 1]), wait=chance.choice([0, 0.3, 2, 9, 40]))
         if chance.random() < 0.15:
             crashes += 1
@@ -112,12 +131,13 @@ async def simulate(folder: Path, seed: int) -> tuple[int, int]:
             desk.start()
             for name, said in wishes.items():
                 await desk.want(name, said, wait=0)
-    calm = True
+    calm, down = True, frozenset()
     await desk.go(260)
     held = {symbol: venue.quantity(symbol) for symbol in PRICES}
     assert held == goals, (
         f"seed {seed}: {[(s.symbol, s.status, s.reason) for s in desk.worker.states.values()]}"
     )
+    assert account.calls["positions"] < clock.monotonic() / 2, f"seed {seed}: asked without pause"
     sent = len(venue.requests)
     await desk.go(600)
     assert len(venue.requests) == sent, f"seed {seed}: orders were sent at target"

@@ -24,7 +24,7 @@ from te_core.api import (
 )
 from te_core.settings.schema import LimitSettings
 from te_core.testing.fake_account import FakeAccount
-from te_core.testing.faults import Fault, FaultyAccount, scripted
+from te_core.testing.faults import Fault, FaultyAccount, no_faults, scripted
 from tests.engine.desk import Desk, wish
 
 Open = Callable[..., Desk]
@@ -116,6 +116,27 @@ async def test_a_restart_settles_the_open_intent_first(open_desk: Open, account:
     assert "order" not in hanging.calls
     assert len(hanging.requests) == 1
     assert hanging.quantity("BTCUSDT") == D("0.1") == hanging.requests[0].quantity
+
+
+@pytest.mark.parametrize("held", ["0", "0.04"])
+async def test_after_a_restart_nothing_is_confirmed_before_the_instruments_are_known(
+    open_desk: Open, account: FakeAccount, held: str
+) -> None:
+    """Positions answer, instruments do not: a kept goal that is not reached stays one that is not reached."""
+    faulty = FaultyAccount(account, fail(place_order=[Fault(share=D(held) / D("0.1"))]))
+    desk = open_desk(account=faulty)
+    await desk.want("BTCUSDT", "0.5", wait=0.5)
+    assert account.quantity("BTCUSDT") == D(held)
+    await desk.crash()
+    closed = Fault(refused=NotReady("maintenance"))
+    faulty.faults = lambda method, call: closed if method == "instruments" else None
+    desk.start()
+    await desk.want("BTCUSDT", "0.5", wait=40)
+    state = desk.worker.states["BTCUSDT"]
+    assert (state.confirmed, account.quantity("BTCUSDT")) == (False, D(held))
+    faulty.faults = no_faults
+    await desk.go(60)
+    assert (state.confirmed, account.quantity("BTCUSDT")) == (True, D("0.1"))
 
 
 async def test_an_outcome_that_cannot_be_looked_up_is_judged_by_the_position(
@@ -223,6 +244,29 @@ async def test_reductions_do_not_back_off(open_desk: Open, account: FakeAccount)
     await desk.want("BTCUSDT", "0.5")
     await desk.want("BTCUSDT", "0", wait=7)
     assert account.quantity("BTCUSDT") == 0
+
+
+@pytest.mark.parametrize("depth", ["0", "0.4"])
+async def test_an_unreachable_exchange_is_asked_at_intervals(
+    open_desk: Open, account: FakeAccount, depth: str
+) -> None:
+    """An order that waits to be tried again does not have the reads repeated without pause."""
+    faulty = FaultyAccount(account)
+    desk = open_desk(account=faulty)
+    await desk.want("BTCUSDT", "0.5")
+    await desk.want("ETHUSDT", "0.1")
+    reads = faulty.calls["positions"]
+    faulty.faults = lambda method, call: Fault(refused=NotReady("cannot be reached"))
+    desk.worker.retarget({"ETHUSDT": wish("ETHUSDT", depth), "BTCUSDT": wish("BTCUSDT", depth)})
+    faulty.inject("positions", None)
+    faulty.inject("equity", None)
+    faulty.inject("prices", None)
+    await desk.go(120)
+    assert faulty.calls["place_order"] > 2
+    assert faulty.calls["positions"] - reads < 40
+    faulty.faults = no_faults
+    await desk.go(5.1 if depth == "0" else 30)
+    assert account.quantity("BTCUSDT") == D(depth) * 10000 / 50000
 
 
 async def test_one_symbol_that_hangs_delays_no_other(open_desk: Open, account: FakeAccount) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import socket
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,15 @@ async def test_refused_connections_are_accepted_again_after_their_time() -> None
         async with asyncio.timeout(30):
             while await attempt(client) == "connection":
                 await asyncio.sleep(0.05)
+
+
+async def test_the_port_stays_the_emulators_while_it_refuses_connections() -> None:
+    async with running("bybit") as server, bybit_client(server) as client:
+        await server.refuse()
+        with socket.socket() as other, pytest.raises(OSError, match="in use"):
+            other.bind(("127.0.0.1", server.port))
+        await server.listen()
+        assert (await client.get("/v5/market/time")).code == 0
 
 
 async def test_a_duplicate_answer_does_not_reach_the_next_request() -> None:

@@ -83,7 +83,11 @@ class WireServer(Processing):
 
     async def start(self, port: int = 0) -> None:
         """Listen; port 0 takes a free one."""
-        self.port = port
+        # Bound as long as the emulator runs: while it refuses connections, its port must not become somebody else's.
+        self._held = socket.socket()
+        self._held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._held.bind((HOST, port))
+        self.port = int(self._held.getsockname()[1])
         self.connections: set[Stream] = set()
         self._stopping = asyncio.Event()
         self._refusing: asyncio.Task[None] | None = None
@@ -109,12 +113,12 @@ class WireServer(Processing):
             self._refusing.cancel()
         await self.refuse()
         await self._runner.cleanup()
+        self._held.close()
 
     async def listen(self) -> None:
         """Accept connections (again)."""
         if self._site is None and not self._stopping.is_set():
             self._listening = socket.create_server((HOST, self.port))
-            self.port = int(self._listening.getsockname()[1])
             self._site = web.SockSite(self._runner, self._listening)
             await self._site.start()
 
