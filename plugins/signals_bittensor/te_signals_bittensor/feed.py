@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from aiohttp import ClientWebSocketResponse
 
 _HEARTBEAT = 20.0
+_STEADY = 60.0
+"""Seconds after which a connection counts as working: one that is made and closed at once is no recovery."""
 _LARGEST_MESSAGE = 16 << 20
 _REMEMBERED = 20_000
 
@@ -41,6 +43,7 @@ class Feed:
         self._overlay: dict[tuple[str, str], Position] = {}
         self._orders: OrderedDict[str, None] = OrderedDict()
         self._sequence: int | None = None
+        self._failures = 0
         self._asked = False
         self._said_at: datetime | None = None
         self._counters: Counter[str] = Counter(
@@ -51,10 +54,14 @@ class Feed:
         """Return counters since the start."""
         return {**self._counters, **({"feed_trouble": self._trouble.reason} if self._trouble.kind else {})}
 
-    def take_request(self) -> bool:
-        """Tell once that a snapshot is needed."""
-        asked, self._asked = self._asked, False
-        return asked
+    @property
+    def asks(self) -> bool:
+        """Whether a snapshot is needed."""
+        return self._asked
+
+    def answered(self) -> None:
+        """Note that a snapshot is being fetched: what happens from now on is not in it."""
+        self._asked = False
 
     def take_news(self) -> datetime | None:
         """Give once the time of the newest message that was not used yet."""
@@ -92,15 +99,18 @@ class Feed:
         """Stay connected; every failure is contained here and tried again after a growing pause."""
         import aiohttp  # late: listing plugins needs no HTTP client
 
-        failures = 0
         while True:
-            connects = self._counters["feed_connects"]
             try:
                 await self._connection()
             except (aiohttp.ClientError, OSError, TimeoutError, FeedBroken) as error:
                 self._trouble.met("silent", f"{type(error).__name__}: {error}"[:200])
-            failures = 1 if self._counters["feed_connects"] > connects else failures + 1
-            await asyncio.sleep(min(self._options.backoff.total_seconds(), 2.0 ** min(failures, 10)))
+            self._failures += 1
+            await asyncio.sleep(min(self._options.backoff.total_seconds(), 2.0 ** min(self._failures, 10)))
+
+    def _steady(self) -> None:
+        """Note that the present connection works."""
+        self._failures = 0
+        self._trouble.over()
 
     async def _connection(self) -> None:
         import aiohttp
@@ -123,7 +133,11 @@ class Feed:
             await socket.send_json({"type": "subscribe", "all": True, "sender_timestamp": self._now_ms()})
             self._counters["feed_connects"] += 1
             self._ask()
-            await self._read(socket)
+            proof = asyncio.get_running_loop().call_later(_STEADY, self._steady)
+            try:
+                await self._read(socket)
+            finally:
+                proof.cancel()
 
     async def _read(self, socket: ClientWebSocketResponse) -> None:
         import aiohttp
@@ -159,15 +173,12 @@ class Feed:
             return
         if message.get("status") == "error":
             raise FeedBroken(f"the server refused: {message.get('code') or message.get('message')}")
-        if message.get("type") == "subscription_status":
-            self._trouble.over()
-        elif "data" in message:
+        if "data" in message:
             self._one(message)
         elif not message:
             self._counters["feed_malformed"] += 1
 
     def _one(self, message: Mapping[str, Any]) -> None:
-        self._trouble.over()
         self._counters["feed_messages"] += 1
         self._check_sequence(_whole(message.get("sequence")))
         data = message.get("data")

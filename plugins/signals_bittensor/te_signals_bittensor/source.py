@@ -21,6 +21,7 @@ from te_signals_bittensor.network import Network
 from te_signals_bittensor.options import BittensorOptions
 from te_signals_bittensor.payload import PayloadReader
 from te_signals_bittensor.report import report_of
+from te_signals_bittensor.schedule import Schedule
 from te_signals_bittensor.strategy import find_strategy
 from te_signals_bittensor.trouble import Trouble
 from te_signals_bittensor.unpacking import UnusablePayload
@@ -65,6 +66,7 @@ class BittensorSource(SignalSource):
         self._offload = offload
         self._guard = Guard(tolerance=float(options.guard_tolerance), release=options.guard_release)
         self._trouble = Trouble(context.clock, context.log, "upstream is")
+        self._unkept = Trouble(context.clock, context.log, "keeping signals is")
         self._reader = PayloadReader()
         self._wake = asyncio.Event()
         self._feed = Feed(context, self._wake) if options.feed_url else None
@@ -107,20 +109,31 @@ class BittensorSource(SignalSource):
         self._remember()
         feed = asyncio.create_task(self._feed.follow()) if self._feed is not None else None
         clock = self._context.clock
-        due = clock.monotonic()
+        schedule = Schedule(clock.monotonic(), interval=self._options.interval.total_seconds())
         try:
             while True:
                 if feed is not None and feed.done():
                     feed.result()
-                if clock.monotonic() >= due or (self._feed is not None and self._feed.take_request()):
-                    due = clock.monotonic() + await self.cycle()
+                if clock.monotonic() >= schedule.next(asked=self._asked):
+                    await self._fetch(schedule)
                 else:
                     await self._follow_feed()
-                await self._pause(due - clock.monotonic())
+                await self._pause(schedule.next(asked=self._asked) - clock.monotonic())
         finally:
             if feed is not None:
                 feed.cancel()
                 await asyncio.gather(feed, return_exceptions=True)
+
+    @property
+    def _asked(self) -> bool:
+        return self._feed is not None and self._feed.asks
+
+    async def _fetch(self, schedule: Schedule) -> None:
+        began, asked = self._context.clock.monotonic(), self._asked
+        if self._feed is not None:
+            self._feed.answered()
+        pause = await self.cycle()
+        schedule.fetched(began, pause, asked=asked, failed=self._failures > 0)
 
     async def _pause(self, seconds: float) -> None:
         try:
@@ -265,8 +278,9 @@ class BittensorSource(SignalSource):
         try:
             await self._context.publish(signal)
         except (NotReady, JournalError) as error:
-            self._context.log.warning("a signal could not be kept and is said again: {}", error)
+            self._unkept.met("failing", str(error))  # it is said again
             return
+        self._unkept.over()
         self._counters["published"] += 1
         self._acted.pop(signal.symbol, None)
 

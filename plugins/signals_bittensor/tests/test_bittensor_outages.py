@@ -1,0 +1,174 @@
+"""Hours of failure: how often upstream is asked, what is logged, and how soon all is well again."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from itertools import count
+from typing import Any
+
+import aiohttp
+import pytest
+from loguru import logger
+
+from te_core.api import JournalError
+from te_signals_bittensor.fetching import FetchFailed
+from te_signals_bittensor.source import BittensorSource
+from tests.emulators.bittensor.records import worked_example
+
+HOUR = 3600.0
+STEADY = 60.0
+"""Seconds after which a connection of the feed counts as working."""
+
+
+class Socket:
+    """A connection that brings a message every ``every`` seconds until ``lasts`` seconds are over."""
+
+    close_code = 1008
+
+    def __init__(self, lasts: float, every: float, say: Callable[[], Any]) -> None:
+        self._until = asyncio.get_running_loop().time() + lasts
+        self._every = every
+        self._say = say
+
+    async def send_json(self, message: Any) -> None:
+        pass
+
+    async def __aiter__(self) -> AsyncIterator[aiohttp.WSMessage]:
+        while asyncio.get_running_loop().time() < self._until:
+            await asyncio.sleep(self._every)
+            yield aiohttp.WSMessage(aiohttp.WSMsgType.TEXT, json.dumps(self._say()), None)
+
+
+class Line:
+    """Takes the place of the HTTP session."""
+
+    def __init__(self) -> None:
+        self.dialled = 0
+        self.reachable = True
+        self.lasts, self.every = 0.0, 1.0
+        self.say: Callable[[], Any] = lambda: {"type": "subscription_status"}
+
+    @asynccontextmanager
+    async def ws_connect(self, *_: Any, **__: Any) -> AsyncIterator[Socket]:
+        self.dialled += 1
+        if not self.reachable:
+            raise aiohttp.ClientConnectionError("refused")
+        yield Socket(self.lasts, self.every, self.say)
+
+
+@pytest.fixture
+def line() -> Line:
+    return Line()
+
+
+@pytest.fixture
+def fed(desk: Callable[..., Any], line: Line) -> Any:
+    """A desk whose source has a feed."""
+    made = desk(feed_url="ws://127.0.0.1:1/feed", strategy="parity")
+    made.upstream.serve(worked_example())
+    context = replace(made.source._context, http=lambda: line)
+    made.source = BittensorSource(context, fetcher=made.upstream, offload=made.source._offload)
+    return made
+
+
+@pytest.fixture
+def lines() -> Iterator[list[str]]:
+    """What is logged."""
+    said: list[str] = []
+    sink = logger.add(lambda line: said.append(str(line)), level="INFO", format="{message}")
+    yield said
+    logger.remove(sink)
+
+
+@pytest.mark.parametrize("lasts", [0.0, 3.0])
+async def test_a_feed_that_is_closed_again_and_again_is_asked_ever_less_often(
+    fed: Any, line: Line, lines: list[str], lasts: float
+) -> None:
+    """A key of a lower tier is let in and then shown the door, for ever; each connection asks for a snapshot."""
+    line.lasts = lasts
+    await fed.run(HOUR)
+    assert line.dialled <= 20
+    assert len(fed.upstream.asked_at) <= HOUR / 15 + line.dialled
+    assert len(lines) == 1
+    assert lines[0].startswith("feed is silent: FeedBroken: the server closed the connection")
+
+
+async def test_a_feed_that_cannot_be_reached_is_told_once_and_is_back_within_the_back_off(
+    fed: Any, line: Line, lines: list[str]
+) -> None:
+    line.reachable, line.lasts = False, 10 * HOUR
+    task = asyncio.create_task(fed.source.run())
+    await asyncio.sleep(HOUR)
+    assert line.dialled <= 20
+    assert len(lines) == 1
+    line.reachable = True
+    await asyncio.sleep(300 + STEADY + 1)
+    assert fed.source.status()["feed_connects"] == 1
+    assert "feed_trouble" not in fed.source.status()
+    assert len(lines) == 2
+    assert "feed is well again" in lines[1]
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_feed_that_skips_numbers_without_end_costs_no_fetch_per_message(fed: Any, line: Line) -> None:
+    numbers = count(0, 2)
+    line.lasts = 10 * HOUR
+    line.say = lambda: {"sequence": next(numbers), "data": {}}
+    await fed.run(HOUR)
+    assert fed.source.status()["feed_gaps"] > 3500
+    assert len(fed.upstream.asked_at) <= HOUR / 15 + 10
+
+
+async def test_a_gap_now_and_then_is_fetched_at_once(fed: Any, line: Line) -> None:
+    numbers = iter([0, 1, 5, 6, 7])
+    line.lasts, line.every = 10 * HOUR, 100.0
+    line.say = lambda: {"sequence": next(numbers), "data": {}}
+    await fed.run(450)
+    assert 300.0 in fed.upstream.asked_at
+
+
+async def test_what_the_feed_asks_for_waits_for_the_end_of_the_back_off(fed: Any, line: Line) -> None:
+    """A server that asks for an hour's patience gets it, however often its feed connects."""
+    fed.upstream.failure = FetchFailed("HTTP 429", retry_after=HOUR)
+    await fed.run(HOUR - 1)
+    assert line.dialled > 10
+    assert len(fed.upstream.asked_at) == 1
+
+
+async def test_an_endpoint_that_is_out_for_hours(desk: Any, lines: list[str]) -> None:
+    """``backoff`` is the longest pause: some fifteen questions an hour, one line, and signals within it afterwards."""
+    d = desk(strategy="parity")
+    d.upstream.serve(worked_example())
+    d.upstream.failure = FetchFailed("HTTP 503")
+    task = asyncio.create_task(d.source.run())
+    await asyncio.sleep(6 * HOUR)
+    assert len(d.upstream.asked_at) <= 6 * 12 + 6
+    assert lines == ["upstream is silent: HTTP 503\n"]
+    d.upstream.failure = None
+    await asyncio.sleep(300)
+    assert len(d.recorder.published) == 2
+    assert len(lines) == 2
+    assert "upstream is well again" in lines[1]
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_journal_that_keeps_nothing_for_an_hour_is_told_once(desk: Any, lines: list[str]) -> None:
+    d = desk(strategy="parity")
+    d.upstream.serve(worked_example())
+    d.recorder.failure = JournalError("disk full")
+    task = asyncio.create_task(d.source.run())
+    await asyncio.sleep(HOUR)
+    assert lines == ["keeping signals is failing: disk full\n"]
+    d.recorder.failure = None
+    await asyncio.sleep(15)
+    assert len(d.recorder.published) == 2
+    assert len(lines) == 2
+    assert "keeping signals is well again" in lines[1]
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
