@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -17,7 +16,16 @@ from te_exchange_ccxt.trouble import Trouble as Kind
 from tests.emulators.core.faults import Fault, FaultKind
 from tests.emulators.venues import running
 from tests.emulators.wire.server import WireServer
-from tests.exchanges.trading import PLUGINS, Trading, account, held, quick, spec_of, trading
+from tests.exchanges.trading import (
+    PLUGINS,
+    Trading,
+    account,
+    assert_at_goals,
+    outages,
+    quick,
+    spec_of,
+    trading,
+)
 
 pytestmark = pytest.mark.real_clock
 
@@ -144,6 +152,7 @@ async def meet(exchange: str, trouble: Trouble, folder: Path) -> None:
             await desk.say(SECOND, leverage=3)
             await over(desk, server, trouble)
             assert_at_goals(desk, server)
+            assert all(state.goal and state.goal.quantity for state in desk.states())
             assert server.exchange.counts.doubled == []
             assert not server.exchange.counts.refusals
             assert_told_once(desk.events(), told=trouble.told)
@@ -174,22 +183,8 @@ def unspent(server: WireServer) -> bool:
     return any(not fault.kind.name.startswith("STREAM_") for fault in server.faults.pending)
 
 
-def assert_at_goals(desk: Trading, server: WireServer) -> None:
-    """What is held is what was wanted, by the exchange's own books."""
-    for state in desk.states():
-        assert state.goal is not None
-        assert state.goal.quantity != 0
-        step = state.goal.quantity_step
-        assert abs(held(server, state.symbol) - state.goal.quantity) <= max(
-            step, abs(state.goal.quantity) / 1000
-        )
-
-
 def assert_told_once(events: Sequence[Event], *, told: bool) -> None:
     """One line when an outage starts, one when it ends."""
-    lines: dict[str, list[str]] = defaultdict(list)
-    for event in events:
-        if event.kind in ("outage", "recovery"):
-            lines[event.text.partition(":")[0]].append(event.kind)
+    lines = outages(events)
     assert all(kinds == ["outage", "recovery"] for kinds in lines.values()), [e.text for e in events]
     assert lines or not told, "an outage that nobody was told of"

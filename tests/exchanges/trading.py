@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from collections.abc import AsyncIterator, Mapping
+from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -161,6 +162,25 @@ def held(server: WireServer, symbol: str, account: str = "main") -> Decimal:
     """What an account truly holds of an engine symbol, base units."""
     found = server.exchange.market.by_base(symbol.removesuffix("USDT"))
     return server.exchange.accounts[account].size(found.symbol) * found.contract_size
+
+
+def assert_at_goals(desk: Trading, server: WireServer) -> None:
+    """What is held is what was wanted, by the exchange's own books."""
+    for state in desk.states():
+        assert state.goal is not None
+        step = state.goal.quantity_step
+        assert abs(held(server, state.symbol) - state.goal.quantity) <= max(
+            step, abs(state.goal.quantity) / 1000
+        )
+
+
+def outages(events: Sequence[Event]) -> Mapping[str, list[str]]:
+    """Starts and ends of outages by what was out; ``events`` oldest first."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for event in events:
+        if event.kind in ("outage", "recovery"):
+            found[event.text.partition(":")[0]].append(event.kind)
+    return found
 
 
 @asynccontextmanager
