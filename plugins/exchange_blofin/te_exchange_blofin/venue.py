@@ -37,11 +37,12 @@ class Blofin(Venue):
     account_wide: ClassVar[bool] = True
     streamed: ClassVar[frozenset[str]] = frozenset({"positions", "orders", "balance", "tickers"})
     confirms: ClassVar[bool] = True
-    dial_pause: ClassVar[float] = 1.5
+    dials: ClassVar[Spending] = {"connections": 1}
     windows: ClassVar[Sequence[Window]] = (
         Window("minute", 500, 60.0, per_address=True),
         Window("five minutes", 1500, 300.0, per_address=True),
         Window("trading", 30, 10.0),
+        Window("connections", 1, 1.0, per_address=True),
     )
     rate_pause: ClassVar[float] = 5.0  # half the trading window
 

@@ -152,6 +152,16 @@ async def test_accounts_open_their_connections_one_after_the_other(at_blofin: An
         assert desk.counts.refusals == {}
 
 
+async def test_the_next_connection_waits_until_the_one_before_was_taken(at_blofin: Any) -> None:
+    """BloFin counts when it takes a connection, which may be long after it was asked for."""
+    async with at_blofin() as desk:
+        desk.emulator.faults.add(Fault(kind=FaultKind.LATENCY, route="connect", seconds=1.2))
+        async with desk.account(streams=True) as account:
+            await account.prices(WANTED)
+            await until(lambda: len(desk.emulator.connections) == 2, "both to be connected")
+            assert desk.counts.refusals == {}
+
+
 async def test_without_streams_there_is_no_connection(at_blofin: Any) -> None:
     async with at_blofin() as desk, desk.account() as account:
         await state(account)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache, partial
 from json import dumps, loads
-from time import monotonic
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import aiohttp
 
+from te_core.api import RateLimited
 from te_exchange_ccxt.budget import Purse
 from te_exchange_ccxt.library import SILENT, BadResponse, Base, BaseError
 from te_exchange_ccxt.venue import Venue
@@ -23,8 +23,6 @@ KEEP_ALIVE = 75.0
 PING_STREAM = 5000
 """Milliseconds between two pings of a stream: the age of a silent stream's state is at most about this."""
 TIMEOUT = 10_000
-NEXT_CONNECTION: dict[str, float] = {}
-"""By host: when the next connection may be opened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +57,7 @@ class Wiring(Base):  # type: ignore[misc]  # it is mixed into ccxt's classes, wh
     purse: Purse | None = None
     spending: Callable[[str, str], Mapping[str, int]]
     ear: Ear | None = None
-    dial_pause = 0.0
+    dials: Mapping[str, int]
     item_code = ""
 
     def on_json_response(self, text: str) -> Any:
@@ -90,22 +88,24 @@ class Wiring(Base):  # type: ignore[misc]  # it is mixed into ccxt's classes, wh
             found, body = item, dumps(item)
         return super().handle_errors(code, reason, url, method, headers, body, found, *rest)
 
-    def ws_dial_delay(self, url: str) -> float:
-        """Wait for this machine's turn before a new connection, where the exchange counts them."""
-        delay = float(super().ws_dial_delay(url))
-        if self.dial_pause and url not in self.clients:
-            now, host = monotonic(), urlsplit(url).netloc
-            at = max(now + delay, NEXT_CONNECTION.get(host, 0.0))
-            NEXT_CONNECTION[host], delay = at + self.dial_pause, at - now
-        return delay
-
     def client(self, url: str) -> Any:
         """Listen in on what ccxt resolves: between two awaits of ``watch_*`` it would drop pushes."""
         found = super().client(url)
         found.keepAlive = min(found.keepAlive, PING_STREAM)  # some exchanges name a longer pause
         if self.ear is not None and "resolve" not in vars(found):
             found.resolve = partial(_resolve, self.ear, found.resolve)
+        if self.dials and "open" not in vars(found):
+            found.open = partial(self._dial, found, found.open)
         return found
+
+    async def _dial(self, client: Any, connect: Callable[..., Awaitable[None]], *args: Any) -> None:
+        """Wait for the budget before a new connection, where the exchange counts them."""
+        assert self.purse is not None
+        try:
+            async with self.purse.turn(self.dials):
+                await connect(*args)
+        except RateLimited as error:
+            client.on_error(error)
 
     def handle_message(self, client: Any, message: Any) -> None:
         """Let errors inside message handlers reach whoever waits: ccxt loses some, and listens no more after others.
@@ -173,7 +173,7 @@ def connect(venue: Venue, base: Any) -> Any:
     exchange.timeout_on_exit = 0
     exchange.streaming = {**exchange.streaming, "keepAlive": PING_STREAM}
     exchange.spending = venue.spending
-    exchange.dial_pause, exchange.item_code = venue.dial_pause, venue.item_code
+    exchange.dials, exchange.item_code = venue.dials, venue.item_code
     venue.exchange = exchange
     if venue.options.test is not None:
         venue.to_test_host()

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from te_exchange_ccxt.answers import Answers
+from te_exchange_ccxt.budget import Spending
 from te_exchange_ccxt.library import BaseError
 from te_exchange_ccxt.wire import Row
 
@@ -15,14 +16,13 @@ class Streams(Answers):
 
     ``streamed``: what can be followed, of "positions", "orders", "balance", "tickers". ``poll``: seconds between reads
     of positions where only they cannot be followed. ``confirms``: subscriptions are confirmed, one by one, as
-    ``confirmation`` tells. ``dial_pause``: seconds between two new WebSocket connections of this machine, whichever
-    account they are for.
+    ``confirmation`` tells. ``dials``: what a new WebSocket connection costs, by window name.
     """
 
     streamed: ClassVar[frozenset[str]] = frozenset()
     poll: ClassVar[float] = 3.0
     confirms: ClassVar[bool] = False
-    dial_pause: ClassVar[float] = 0.0
+    dials: ClassVar[Spending] = {}
 
     def followed(self) -> frozenset[str]:
         """What can be followed."""
