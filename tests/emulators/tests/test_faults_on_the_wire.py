@@ -27,10 +27,20 @@ def size(server: WireServer) -> Decimal:
     return server.exchange.accounts["main"].size("BTCUSDT")
 
 
-async def attempt(client: BybitClient) -> str:
-    """Send one order and say how it ended for the client."""
+LONG = 30
+"""Seconds after which a test gives up; none of them waits that long."""
+
+
+async def attempt(client: BybitClient, patience: float = LONG) -> str:
+    """Send one order and say how it ended for the client, whose patience begins once the exchange has it."""
+    requests = client.server.exchange.counts.requests
+    before = requests["order"]
+    sent = asyncio.create_task(client.buy("a"))
+    while requests["order"] == before and not sent.done():
+        await asyncio.sleep(0.001)
     try:
-        answer = await client.buy("a")
+        async with asyncio.timeout(patience):
+            answer = await sent
     except TimeoutError:
         return "timeout"
     except aiohttp.ClientError:
@@ -65,8 +75,8 @@ async def attempt(client: BybitClient) -> str:
 async def test_a_fault_of_an_answer(fault: dict[str, Any], seen: str, executed: bool) -> None:
     script = FaultScript([fault_of({"route": "order", **fault})])
     async with running("bybit", faults=script) as server, bybit_client(server) as client:
-        client.session._timeout = aiohttp.ClientTimeout(total=0.5 if seen == "timeout" else 30)
-        assert await attempt(client) == seen
+        client.session._timeout = aiohttp.ClientTimeout(total=LONG)
+        assert await attempt(client, 0.3 if seen == "timeout" else LONG) == seen
         assert size(server) == (D("0.01") if executed else 0)
         assert sum(server.exchange.counts.executed.values()) == int(executed)
         assert server.exchange.counts.faults == {fault["kind"]: 1}
@@ -75,14 +85,20 @@ async def test_a_fault_of_an_answer(fault: dict[str, Any], seen: str, executed: 
         assert await attempt(client) == ("200 110072" if executed else "200 0")
 
 
-async def test_refused_connections_are_accepted_again_after_their_time() -> None:
-    fault = Fault(kind=FaultKind.REFUSED, seconds=0.3)
+async def test_connections_are_refused_until_their_time_is_over() -> None:
+    fault = Fault(kind=FaultKind.REFUSED, seconds=3600)
     async with running("bybit", faults=FaultScript([fault])) as server, bybit_client(server) as client:
         assert await attempt(client) == "connection"
         with pytest.raises(aiohttp.ClientConnectorError):
             await client.get("/v5/market/time")
         assert not server.exchange.counts.requests["time"]
-        async with asyncio.timeout(30):
+
+
+async def test_refused_connections_are_accepted_again_after_their_time() -> None:
+    fault = Fault(kind=FaultKind.REFUSED, seconds=0.2)
+    async with running("bybit", faults=FaultScript([fault])) as server, bybit_client(server) as client:
+        assert await attempt(client) == "connection"
+        async with asyncio.timeout(LONG):
             while await attempt(client) == "connection":
                 await asyncio.sleep(0.05)
 
@@ -112,8 +128,8 @@ async def test_a_duplicate_answer_does_not_reach_the_next_request() -> None:
 async def test_latency_is_added_on_the_route_it_is_for() -> None:
     fault = Fault(kind=FaultKind.LATENCY, route="tickers", seconds=60, times=None)
     async with running("bybit", faults=FaultScript([fault])) as server, bybit_client(server) as client:
-        client.session._timeout = aiohttp.ClientTimeout(total=0.3)
         assert (await client.get("/v5/market/time")).code == 0
+        client.session._timeout = aiohttp.ClientTimeout(total=0.3)
         with pytest.raises(TimeoutError):
             await client.get("/v5/market/tickers", category="linear")
 
@@ -169,7 +185,7 @@ async def test_a_late_fill_comes_after_seconds_or_requests() -> None:
         script.add(Fault(kind=FaultKind.LATE_FILL, seconds=0.2))
         await client.buy("b")
         assert size(server) == D("0.01")
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(LONG):
             while size(server) == D("0.01"):
                 await asyncio.sleep(0.05)
         assert size(server) == D("0.02")
@@ -209,14 +225,14 @@ async def test_a_skewed_clock_refuses_times_that_were_right() -> None:
 # --- streams ---------------------------------------------------------------------------------------------------
 
 
-async def pushes(socket: aiohttp.ClientWebSocketResponse) -> list[str]:
+async def pushes(socket: aiohttp.ClientWebSocketResponse, patience: float = LONG) -> list[str]:
     """Sizes of the position messages up to now; how the connection ended is told as such."""
     seen: list[str] = []
     with contextlib.suppress(ConnectionError):
         await socket.send_json({"op": "ping"})
     while True:
         try:
-            async with asyncio.timeout(0.5):
+            async with asyncio.timeout(patience):
                 message = await socket.receive()
         except TimeoutError:
             return [*seen, "silence"]
@@ -247,7 +263,7 @@ async def test_a_fault_of_a_stream(kind: FaultKind, seen: list[str]) -> None:
     ):
         for link in "abcd":
             await client.buy(link)
-        assert await pushes(socket) == seen
+        assert await pushes(socket, 0.5 if "silence" in seen else LONG) == seen
         assert server.exchange.counts.faults == {kind: 1}
 
 
@@ -260,7 +276,7 @@ async def test_a_silent_stream_does_not_even_answer_pings() -> None:
     ):
         assert await pushes(socket) == []
         await client.buy("a")
-        assert await pushes(socket) == ["silence"]
+        assert await pushes(socket, 0.5) == ["silence"]
 
 
 async def test_a_message_held_back_is_sent_when_no_other_comes() -> None:
@@ -271,7 +287,7 @@ async def test_a_message_held_back_is_sent_when_no_other_comes() -> None:
         bybit_socket(server, "/v5/private", "position") as socket,
     ):
         await client.buy("a")
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(LONG):
             assert (await socket.receive_json())["data"][0]["size"] == "0.01"
 
 

@@ -27,7 +27,7 @@ async def test_a_connection_that_is_just_being_accepted_is_closed(steps: int, re
                 await asyncio.sleep(0)
             if refusing:
                 await server.refuse()
-                async with asyncio.timeout(2):
+                async with asyncio.timeout(20):
                     assert await ended(client)
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
