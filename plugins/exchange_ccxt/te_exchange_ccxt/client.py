@@ -121,6 +121,12 @@ class Wiring(Base):  # type: ignore[misc]  # it is mixed into ccxt's classes, wh
                 self.ear.lose(client.url)
             client.reject(error)
 
+    def on_connected(self, client: Any, message: Any = None) -> None:
+        """Close one that was given up while it was being made: nobody would ever listen to it, or close it."""
+        super().on_connected(client, message)
+        if self.clients.get(client.url) is not client:
+            client.asyncio_loop.create_task(client.close())
+
     def on_close(self, client: Any, code: Any) -> None:
         """Tell that a stream ended."""
         if self.ear is not None:

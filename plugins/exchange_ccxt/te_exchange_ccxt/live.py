@@ -223,8 +223,9 @@ class Live:
                     self._troubled.add(kind)
                     reason = str(error).split("?", 1)[0][:200] or type(error).__name__
                     self._log.warning("stream of {}: {}; reading instead until it is back", kind, reason)
-            self._venue.stream_broke()
-            self.memory.feeds[kind].up = None
+            feed = self.memory.feeds[kind]
+            self._venue.stream_broke(private=feed.private)
+            feed.up = None
             if kind == "tickers":
                 self.memory.prices.clear()
             pause = FIRST_PAUSE if self._now - began > LAST_PAUSE else min(pause * 2, LAST_PAUSE)

@@ -54,13 +54,13 @@ class Streams(Answers):
         return any(client.connecting and client.connection is None for client in clients)
 
     def hang_up(self, *, private: bool) -> None:
-        """End the connections of streams that are silent: ccxt never asks a second time for what it asked for there."""
+        """Give up the connections of streams: ccxt never asks a second time for what it asked for there."""
         for url, client in list(self.exchange.clients.items()):
             if private in (self.streams_at(url) or (True,)):
-                client.on_error(BaseError()("silent"))
+                client.on_error(BaseError()("its connection was given up"))
 
-    def stream_broke(self) -> None:
-        """Forget what was only good for a connection that is gone; one that is refused may have been opened with it."""
+    def stream_broke(self, *, private: bool) -> None:
+        """Forget what was only good for the connections so far; one that is refused may have been opened with it."""
 
     def streams_at(self, url: str) -> tuple[bool, ...]:
         """Tell what a WebSocket address carries: True the account's own channels, False prices; or both.

@@ -160,9 +160,16 @@ class Kucoin(Venue):
         reset = number(headers.get("gw-ratelimit-reset"))
         return super().retry_after(headers) if reset is None else max(float(reset) / 1000, 0.1)
 
-    def stream_broke(self) -> None:
-        """Open the next one with a new token: the old one may have expired, or its server may be gone."""
-        self.exchange.options.pop("urls", None)
+    def stream_broke(self, *, private: bool) -> None:
+        """Open the next connection with a new token: the old one may have expired, or its server may be gone.
+
+        It has an address of its own, so that the one before would stay open beside it, and ccxt would remember for
+        each when it may be tried again.
+        """
+        self.hang_up(private=private)
+        self.exchange.ws_dial_backoff = {}
+        addresses = self.exchange.options.get("urls") or {}
+        addresses.pop("privateFutures" if private else "publicFutures", None)
 
     def streams_at(self, url: str) -> tuple[bool, ...]:
         """Both kinds' addresses have "private" in them; the connection's name tells."""

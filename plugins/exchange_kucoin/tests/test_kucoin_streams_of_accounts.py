@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from te_core.api import Side
+from te_exchange_ccxt import live
 from te_exchange_kucoin.plugin import KUCOIN
 from tests.emulators.conformance import EmulatedVenue
 from tests.emulators.core.faults import Fault, FaultKind
+from tests.emulators.kucoin.streams import KucoinStream
 
 pytestmark = pytest.mark.real_clock
 
@@ -122,3 +124,64 @@ async def test_two_accounts_share_markets_and_keep_their_own(open_desk: Any, tmp
         assert (desk.held.size, other.size(BTC)) == (5, 1)
         assert (await account.equity()).value.total < 501 < (await desk.account.equity()).value.total
         await account.close()
+
+
+@pytest.mark.parametrize("refused", ["tradeOrders", "ticker"])
+async def test_a_subscription_that_is_refused_for_hours_leaves_no_connections_behind(
+    open_desk: Any, monkeypatch: pytest.MonkeyPatch, refused: str
+) -> None:
+    """Each attempt has a token, and so an address, of its own: ccxt would keep the connection before it, too."""
+    monkeypatch.setattr(live, "FIRST_PAUSE", 0.005)
+    monkeypatch.setattr(live, "LAST_PAUSE", 0.02)
+    change = KucoinStream._change
+
+    def refusing(stream: KucoinStream, answer_id: str, wish: str, topic: str, answered: bool) -> None:
+        change(stream, answer_id, wish, "nothing" if refused in topic else topic, answered)
+
+    async with open_desk(streams=True) as desk:
+        await desk.live()
+        before = set(desk.kucoin.tokens)
+        monkeypatch.setattr(KucoinStream, "_change", refusing)
+        desk.kucoin.abort_connections()
+        await until(lambda: len(desk.kucoin.tokens) > len(before) + 20)
+        assert len(desk.kucoin.connections) <= 4, "of each kind one, and perhaps one that is being closed"
+        assert len(desk.account.inner._link.exchange.clients) <= 2
+        monkeypatch.undo()
+        await desk.live()
+
+
+async def test_a_connection_that_is_given_up_while_it_is_made_is_closed(
+    open_desk: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "FIRST_PAUSE", 0.005)
+    monkeypatch.setattr(live, "LAST_PAUSE", 0.02)
+    async with open_desk(streams=True) as desk:
+        await desk.live()
+        venue = desk.account.inner._venue
+        desk.kucoin.latency = 0.02
+        desk.kucoin.abort_connections()
+        for _ in range(10):
+            await until(venue.dialling)
+            venue.hang_up(private=True)
+            venue.hang_up(private=False)
+        desk.kucoin.latency = 0.0
+        await desk.live()
+        await until(lambda: len(desk.kucoin.connections) == 2)
+
+
+async def test_connections_that_cannot_be_made_for_hours_leave_nothing_behind(
+    open_desk: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "FIRST_PAUSE", 0.005)
+    monkeypatch.setattr(live, "LAST_PAUSE", 0.02)
+    async with open_desk(streams=True) as desk:
+        await desk.live()
+        before = set(desk.kucoin.tokens)
+        desk.kucoin.faults.add(Fault(kind=FaultKind.SERVER_ERROR, route="connect", times=None))
+        desk.kucoin.abort_connections()
+        await until(lambda: len(desk.kucoin.tokens) > len(before) + 20)
+        exchange = desk.account.inner._link.exchange
+        assert len(exchange.clients) <= 2
+        assert len(exchange.ws_dial_backoff) <= 2
+        desk.kucoin.faults.clear()
+        await desk.live()
