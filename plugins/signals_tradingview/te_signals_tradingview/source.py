@@ -64,6 +64,7 @@ class TradingViewSource(SignalSource):
         self._place = ordering_of(options)
         self._dedupe_for = options.dedupe_window or None
         self._counters = Counter(dict.fromkeys(_COUNTERS, 0))
+        self._unkept = 0
 
     def status(self) -> Mapping[str, Any]:
         """Return how many requests got which answer since the start, how many addresses are locked out now, and
@@ -132,10 +133,14 @@ class TradingViewSource(SignalSource):
         try:
             publication = await self._context.publish(signal, dedupe_for=self._dedupe_for)
         except (NotReady, JournalError) as error:
-            self._log.warning(
-                "an alert could not be kept and was answered 503: {}", self._tokens.remove(str(error))
-            )
+            if not self._unkept:
+                reason = self._tokens.remove(str(error))
+                self._log.warning("alerts cannot be kept and are answered 503: {}", reason)
+            self._unkept += 1
             return self._count("not_kept", answers.not_kept())
+        if self._unkept:
+            self._log.info("alerts are kept again, after {} were answered 503", self._unkept)
+            self._unkept = 0
         if publication is Publication.ACCEPTED and "note" in signal.detail:
             self._gaps.watch(signal)
         elif publication is Publication.SUPERSEDED:

@@ -79,6 +79,26 @@ async def test_what_could_not_be_kept_is_asked_for_again(make_desk: MakeDesk, fa
     assert (await desk.post(ALERT)).body["status"] == "accepted"
 
 
+async def test_hours_in_which_nothing_can_be_kept_are_told_once(
+    make_desk: MakeDesk, log_lines: list[str]
+) -> None:
+    """A full disk and a log line for each alert would make matters worse. Every alert is answered 503 all the same."""
+    desk = make_desk()
+    desk.recorder.failure = JournalError("disk full")
+    for _ in range(500):
+        await asyncio.sleep(7)
+        assert (await desk.post(ALERT)).status == 503
+    assert desk.recorder.published == []
+    desk.recorder.failure = None
+    assert (await desk.post(ALERT)).status == 200
+    assert (await desk.post(FLAT)).status == 200
+    told = [line.partition(" - ")[2].strip() for line in log_lines if "503" in line]
+    assert told == [
+        "alerts cannot be kept and are answered 503: disk full",
+        "alerts are kept again, after 500 were answered 503",
+    ]
+
+
 async def test_a_byte_identical_redelivery_changes_nothing(make_desk: MakeDesk) -> None:
     desk = make_desk()
     assert (await desk.post(ALERT)).body["status"] == "accepted"
