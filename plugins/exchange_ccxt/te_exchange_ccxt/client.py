@@ -23,6 +23,8 @@ KEEP_ALIVE = 75.0
 PING_STREAM = 5000
 """Milliseconds between two pings of a stream: the age of a silent stream's state is at most about this."""
 TIMEOUT = 10_000
+LONGEST_DIAL = 300.0
+"""Seconds that a new connection of streams waits at most, whatever the exchange says."""
 
 
 @dataclass(frozen=True, slots=True)

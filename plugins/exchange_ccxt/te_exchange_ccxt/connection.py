@@ -50,6 +50,7 @@ class Connection:
             0.0,
         )  # most requests at the same time so far, and when there last were so many
         self._warmth: asyncio.Task[None] | None = None
+        self._skew_told = False
 
     @property
     def exchange(self) -> Any:
@@ -187,8 +188,12 @@ class Connection:
         skew = await self.skew()
         if skew is None:
             return
-        if abs(skew) > SKEW_TOLD:
+        wrong = abs(skew) > SKEW_TOLD
+        if wrong and not self._skew_told:
             self._context.log.warning("{}: {}", tell_skew(skew), Trouble.CLOCK.remedy)
+        elif self._skew_told and not wrong:
+            self._context.log.info("this machine's clock is right again")
+        self._skew_told = wrong
         self._venue.adjust_clock(skew if abs(skew) > SKEW_ADJUSTED else 0.0)
 
     async def _keep_warm(self) -> None:

@@ -25,6 +25,8 @@ from te_exchange_ccxt.venue import Venue
 
 PAUSE = {Trouble.BANNED: 60.0, Trouble.MAINTENANCE: 30.0}
 """Seconds to wait where the exchange does not say how long."""
+LONGEST_PAUSE = 3600.0
+"""Seconds that are waited at most, whatever the exchange says: it may be nonsense, and a look an hour harms nobody."""
 LENGTH = 300
 
 KINDS: dict[Trouble, type[OrderRejected]] = {
@@ -81,7 +83,7 @@ def pause(trouble: Trouble, venue: Venue) -> float:
     """Seconds for which everyone shall wait."""
     answer = last_answer.get()
     asked = venue.retry_after(answer.headers) if answer is not None else None
-    return asked if asked is not None else PAUSE.get(trouble, venue.rate_pause)
+    return min(asked, LONGEST_PAUSE) if asked is not None else PAUSE.get(trouble, venue.rate_pause)
 
 
 def _is_broken(answer: Answer) -> bool:

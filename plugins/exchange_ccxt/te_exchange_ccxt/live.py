@@ -23,8 +23,12 @@ GRACE = 1.0
 """Seconds after subscribing in which a refusal would have come: some exchanges confirm nothing."""
 TICK = 0.5
 FIRST_PAUSE, LAST_PAUSE = 0.5, 30.0
+BASELINE_PAUSE = 5.0
+"""Seconds after a background read that failed; doubled up to ``LAST_PAUSE``."""
 DISTRUST = 600.0
-"""Seconds for which positions are read although they are pushed, after a push was missed."""
+"""Seconds for which positions are read although they are pushed, after a push was missed; also those without a push
+that makes no sense after which the next one is told again.
+"""
 
 
 class Live:
@@ -48,6 +52,7 @@ class Live:
         self._tasks: list[asyncio.Task[None]] = []
         self._wanted: dict[str, str] = {}
         self._troubled: set[str] = set()
+        self._puzzled_at: float | None = None
         self._raw = False
         self._orders: dict[str, object] = {}
 
@@ -137,10 +142,19 @@ class Live:
             for kind, found in pushed or ():
                 self._take(kind, found)
         except NONSENSE as error:
-            self._log.warning("a push could not be understood ({}): reading instead", type(error).__name__)
+            self._puzzled(error)
             self.lose(url)
             return False
+        if self._puzzled_at is not None and self._now - self._puzzled_at > DISTRUST:
+            self._puzzled_at = None
+            self._log.info("pushes are understood again")
         return bool(pushed)
+
+    def _puzzled(self, error: Exception) -> None:
+        """Tell of a push that makes no sense: once, as there may be hundreds a second."""
+        if self._puzzled_at is None:
+            self._log.warning("a push could not be understood ({}): reading instead", type(error).__name__)
+        self._puzzled_at = self._now
 
     def resolved(self, message_hash: str, result: Any) -> None:
         """Take what ccxt made of a message, unless the venue parsed it itself."""
@@ -277,25 +291,30 @@ class Live:
         sure = kind != "positions" or self._venue.confirms or self.memory.pushed_at > feed.started
         if feed.up is None and sure and heard > feed.started and now >= feed.started + GRACE:
             feed.up = now
-            if kind in self._troubled:
-                self._troubled.discard(kind)
-                self._log.info("stream of {} is back", kind)
+        if kind in self._troubled and feed.up is not None and now >= feed.up + LAST_PAUSE:
+            self._troubled.discard(kind)  # not at once: it may be made and closed again for hours
+            self._log.info("stream of {} is back", kind)
         if now - max(heard, feed.started) > SILENCE:
             self._venue.hang_up(private=feed.private)
             raise TimeoutError(f"silent for {SILENCE:g} s")
 
     async def _keep_baseline(self) -> None:
-        """Read again in the background whenever memory no longer tells the present."""
+        """Read again in the background whenever memory no longer tells the present; ever less often in vain."""
+        pause = TICK / 2
         while True:
-            await asyncio.sleep(TICK / 2)
-            if kinds := self.memory.wants_read(self._now):
-                try:
+            await asyncio.sleep(pause)
+            kinds = self.memory.wants_read(self._now)
+            try:
+                if kinds:
                     await self._reread(kinds)
-                except TradeEngineError as error:
-                    self._log.debug("baseline: {}", error)
-                    if isinstance(error, AuthError | ConfigError):
-                        self._doubt()
-                    await asyncio.sleep(5)
+            except TradeEngineError as error:
+                self._log.debug("baseline: {}", error)
+                if isinstance(error, AuthError | ConfigError):
+                    self._doubt()
+                pause = min(max(2 * pause, BASELINE_PAUSE), LAST_PAUSE)
+            else:
+                vain = kinds and self.memory.wants_read(self._now)
+                pause = min(2 * pause, self.memory.poll) if vain else TICK / 2
 
     def _doubt(self) -> None:
         """Have the engine read: what is wrong with the account is raised there, which stops it."""

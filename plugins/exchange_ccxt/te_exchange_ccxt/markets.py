@@ -9,10 +9,13 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from te_core.api import Clock
 from te_exchange_ccxt.symbols import is_linear_perpetual
+
+if TYPE_CHECKING:
+    from loguru import Logger
 
 Market = dict[str, Any]
 Fetch = Callable[[], Awaitable[list[Market]]]
@@ -20,6 +23,8 @@ Fetch = Callable[[], Awaitable[list[Market]]]
 FORMAT = 2
 REFRESH_AFTER = timedelta(minutes=55)
 """Older ones are read again in the background; the engine asks every hour."""
+RETRY_AFTER = timedelta(minutes=5)
+"""Pause after a background read that failed: what is there can be used meanwhile."""
 USABLE_FOR = timedelta(hours=24)
 """Older ones are not used before they were read again."""
 
@@ -27,9 +32,11 @@ USABLE_FOR = timedelta(hours=24)
 class Markets:
     """The markets of one exchange host. Whoever needs them while they are being read waits for the same read."""
 
-    def __init__(self, identity: str, clock: Clock) -> None:
+    def __init__(self, identity: str, clock: Clock, log: Logger) -> None:
         self._identity = identity
         self._clock = clock
+        self._log = log
+        self._failed_at: datetime | None = None
         self._files: dict[Path, None] = {}
         self._loading: asyncio.Task[None] | None = None
         self._background: set[asyncio.Task[None]] = set()
@@ -53,18 +60,26 @@ class Markets:
                 self._take(await asyncio.to_thread(_read, file, self._identity))
         if self.age > USABLE_FOR:
             await self._load(fetch)
-        elif self.age > REFRESH_AFTER and self._loading is None:
+        elif self.age > REFRESH_AFTER and self._loading is None and self._may_refresh:
             task = asyncio.create_task(self._refresh(fetch))
             self._background.add(task)
             task.add_done_callback(self._background.discard)
         return self.markets
 
+    @property
+    def _may_refresh(self) -> bool:
+        return self._failed_at is None or abs(self._clock.now() - self._failed_at) >= RETRY_AFTER
+
     async def _refresh(self, fetch: Fetch) -> None:
-        """Read again without anyone waiting; when it fails the next caller tries again."""
+        """Read again without anyone waiting; when it fails, whoever comes after a pause has it tried again."""
         task = self._start(fetch)
         await asyncio.wait([task])
-        if not task.cancelled():
-            task.exception()
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        if self._failed_at is None:
+            text = "the list of instruments cannot be read again, the one of {:%H:%M} UTC stays in use: {}"
+            self._log.warning(text, self.read_at, error)
+        self._failed_at = self._clock.now()
 
     async def _load(self, fetch: Fetch) -> None:
         await asyncio.shield(self._start(fetch))
@@ -84,6 +99,9 @@ class Markets:
         asked_at = self._clock.now()
         markets = [market for market in await fetch() if is_linear_perpetual(market)]
         self._take((markets, asked_at))
+        if self._failed_at is not None:
+            self._failed_at = None
+            self._log.info("the list of instruments could be read again")
         with suppress(OSError):  # without the file the next start takes a moment longer
             await asyncio.to_thread(_write, list(self._files), self._identity, markets, asked_at)
 

@@ -23,7 +23,7 @@ class Shared:
         self.budget = Budget(
             clock, lambda text: log.warning("{}: {}", identity.split("|", maxsplit=1)[0], text)
         )
-        self.markets = Markets(identity, clock)
+        self.markets = Markets(identity, clock, log)
         self._tables: Any = None
         self._tables_of: list[Market] | None = None
         self._making = asyncio.Lock()

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from loguru import logger
 
 from te_core.api import NotReady
-from te_exchange_ccxt.markets import Markets
+from te_exchange_ccxt.markets import RETRY_AFTER, Markets
 
 pytestmark = pytest.mark.real_clock
 
@@ -58,7 +59,7 @@ class Exchange:
 
 
 async def test_accounts_that_come_at_the_same_time_share_one_read(tmp_path: Path) -> None:
-    exchange, markets = Exchange(), Markets("x", Hand())
+    exchange, markets = Exchange(), Markets("x", Hand(), logger)
     exchange.gate.clear()
     asked = [asyncio.create_task(markets.get(exchange.fetch, tmp_path / f"{name}.json")) for name in "abc"]
     await asyncio.sleep(0.05)
@@ -71,16 +72,16 @@ async def test_accounts_that_come_at_the_same_time_share_one_read(tmp_path: Path
 
 async def test_a_new_start_reads_the_file(tmp_path: Path) -> None:
     clock, first = Hand(), Exchange()
-    await Markets("x", clock).get(first.fetch, tmp_path / "m.json")
+    await Markets("x", clock, logger).get(first.fetch, tmp_path / "m.json")
     clock.time += timedelta(minutes=30)
     second = Exchange()
-    assert await Markets("x", clock).get(second.fetch, tmp_path / "m.json") == [LINEAR]
+    assert await Markets("x", clock, logger).get(second.fetch, tmp_path / "m.json") == [LINEAR]
     assert second.reads == 0
 
 
 async def test_after_an_hour_they_are_read_again_without_anyone_waiting(tmp_path: Path) -> None:
     clock, exchange = Hand(), Exchange()
-    markets = Markets("x", clock)
+    markets = Markets("x", clock, logger)
     await markets.get(exchange.fetch, tmp_path / "m.json")
     clock.time += timedelta(hours=1)
     exchange.gate.clear()
@@ -94,19 +95,51 @@ async def test_after_an_hour_they_are_read_again_without_anyone_waiting(tmp_path
 
 async def test_a_failing_refresh_leaves_the_old_ones_and_is_tried_again(tmp_path: Path) -> None:
     clock, exchange = Hand(), Exchange()
-    markets = Markets("x", clock)
+    markets = Markets("x", clock, logger)
     await markets.get(exchange.fetch, tmp_path / "m.json")
     clock.time += timedelta(hours=1)
     exchange.failure = NotReady("down")
     for _ in range(2):
         assert await markets.get(exchange.fetch, tmp_path / "m.json") == [LINEAR]
         await asyncio.sleep(0.05)
+        clock.time += RETRY_AFTER
     assert exchange.reads == 3
+
+
+async def test_a_list_that_cannot_be_read_for_hours_is_asked_for_now_and_then_and_told_once(
+    tmp_path: Path,
+) -> None:
+    """Every read of positions or prices asks for the list: one every 3 s and more, where streams are polled beside."""
+    lines: list[str] = []
+    sink = logger.add(lambda line: lines.append(str(line)), level="INFO", format="{message}")
+    clock, exchange = Hand(), Exchange()
+    markets = Markets("x", clock, logger)
+    await markets.get(exchange.fetch, tmp_path / "m.json")
+    clock.time += timedelta(hours=1)
+    exchange.failure = NotReady("down")
+
+    async def half_an_hour() -> None:
+        for _ in range(600):
+            assert await markets.get(exchange.fetch, tmp_path / "m.json") == [LINEAR]
+            clock.time += timedelta(seconds=3)
+            for _ in range(5):
+                await asyncio.sleep(0)
+
+    for _ in range(6):
+        await half_an_hour()
+    assert exchange.reads <= 1 + 3 * 12 + 1
+    told = "the list of instruments cannot be read again, the one of 00:00 UTC stays in use: down\n"
+    assert lines == [told]
+    exchange.failure, before = None, exchange.reads
+    await half_an_hour()
+    assert exchange.reads == before + 1
+    assert lines == [told, "the list of instruments could be read again\n"]
+    logger.remove(sink)
 
 
 async def test_very_old_or_expired_ones_are_waited_for(tmp_path: Path) -> None:
     clock, exchange = Hand(), Exchange()
-    markets = Markets("x", clock)
+    markets = Markets("x", clock, logger)
     await markets.get(exchange.fetch, tmp_path / "m.json")
     markets.expire()
     await markets.get(exchange.fetch, tmp_path / "m.json")
@@ -125,20 +158,20 @@ async def test_a_damaged_or_foreign_file_counts_as_absent(tmp_path: Path, conten
     file = tmp_path / "m.json"
     file.write_bytes(content)
     exchange = Exchange()
-    assert await Markets("x", Hand()).get(exchange.fetch, file) == [LINEAR]
+    assert await Markets("x", Hand(), logger).get(exchange.fetch, file) == [LINEAR]
     assert exchange.reads == 1
     assert json.loads(file.read_bytes().splitlines()[0])["identity"] == "x"
 
 
 async def test_another_hosts_file_is_not_taken(tmp_path: Path) -> None:
-    await Markets("real", Hand()).get(Exchange().fetch, tmp_path / "m.json")
+    await Markets("real", Hand(), logger).get(Exchange().fetch, tmp_path / "m.json")
     testnet = Exchange()
-    await Markets("testnet", Hand()).get(testnet.fetch, tmp_path / "m.json")
+    await Markets("testnet", Hand(), logger).get(testnet.fetch, tmp_path / "m.json")
     assert testnet.reads == 1
 
 
 async def test_one_caller_giving_up_does_not_end_the_read_for_others(tmp_path: Path) -> None:
-    exchange, markets = Exchange(), Markets("x", Hand())
+    exchange, markets = Exchange(), Markets("x", Hand(), logger)
     exchange.gate.clear()
     first, second = (asyncio.create_task(markets.get(exchange.fetch, tmp_path / name)) for name in "ab")
     await asyncio.sleep(0.05)
@@ -152,7 +185,7 @@ async def test_one_caller_giving_up_does_not_end_the_read_for_others(tmp_path: P
 async def test_the_file_is_written_and_read_market_by_market(tmp_path: Path) -> None:
     """One text for all of them would hold the interpreter for 50 ms while it is made."""
     file = tmp_path / "m.json"
-    await Markets("x", Hand()).get(Exchange().fetch, file)
+    await Markets("x", Hand(), logger).get(Exchange().fetch, file)
     head, *lines = file.read_bytes().splitlines()
     assert json.loads(head)["count"] == len(lines) == 1
     assert json.loads(lines[0]) == LINEAR
