@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from te_core.model.event import Event
-from te_exchange_ccxt import client, errors
+from te_exchange_ccxt import errors
 from te_exchange_ccxt.trouble import Trouble as Kind
 from tests.emulators.core.faults import Fault, FaultKind
 from tests.emulators.venues import running
@@ -38,11 +39,15 @@ K = FaultKind
 
 @dataclass(frozen=True, kw_only=True)
 class Trouble:
-    """Faults that come while new targets are carried out. ``told``: the operator hears of an outage for certain."""
+    """Faults that come while new targets are carried out. ``told``: the operator hears of an outage for certain.
+
+    ``patience``: seconds that the account waits for an answer, in place of its own.
+    """
 
     faults: Sequence[Fault]
     told: bool = False
     streams: bool = False
+    patience: float | None = None
 
 
 def reading(kind: FaultKind, *, times: int = 3, **parts: object) -> Trouble:
@@ -50,9 +55,12 @@ def reading(kind: FaultKind, *, times: int = 3, **parts: object) -> Trouble:
     return Trouble(faults=[Fault(kind=kind, route="positions", times=times, **parts)], told=True)  # type: ignore[arg-type]
 
 
-def ordering(kind: FaultKind, *, told: bool = False, times: int = 2, **parts: object) -> Trouble:
+def ordering(
+    kind: FaultKind, *, told: bool = False, patience: float | None = None, times: int = 2, **parts: object
+) -> Trouble:
     """Orders, in a row."""
-    return Trouble(faults=[Fault(kind=kind, route="order", times=times, **parts)], told=told)  # type: ignore[arg-type]
+    faults = [Fault(kind=kind, route="order", times=times, **parts)]  # type: ignore[arg-type]
+    return Trouble(faults=faults, told=told, patience=patience)
 
 
 def streaming(kind: FaultKind, **parts: object) -> Trouble:
@@ -84,7 +92,7 @@ TROUBLES = {
         "rejected": ordering(K.REJECTED, told=True, error="LeverageTooHigh"),
     },
     "executed orders": {
-        "accepted and then timed out": ordering(K.TIMED_OUT, accepted=True),
+        "accepted and then timed out": ordering(K.TIMED_OUT, accepted=True, patience=3),
         "accepted and then dropped": ordering(K.DROPPED, accepted=True),
         "accepted and then 5xx": ordering(K.SERVER_ERROR, accepted=True, status=502),
         "accepted and then HTML": ordering(K.HTML, accepted=True),
@@ -120,7 +128,6 @@ async def test_every_fault_ends_at_the_targets(
     exchange: str, where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The troubles of one kind at the same time, each with an exchange and an engine of its own."""
-    monkeypatch.setattr(client, "TIMEOUT", 1500)
     monkeypatch.setitem(errors.PAUSE, Kind.MAINTENANCE, 0.5)
     troubles = TROUBLES[where]
     ended = await asyncio.gather(
@@ -145,7 +152,7 @@ async def meet(exchange: str, trouble: Trouble, folder: Path) -> None:
         async with trading(folder, settings, quick(spec_of(exchange))) as desk:
             await desk.say(FIRST)
             await desk.settled()
-            await followed(trouble)
+            await followed(desk, trouble)
             if not acted_upon(server, trouble):
                 return
             server.faults.add(*trouble.faults)
@@ -158,10 +165,13 @@ async def meet(exchange: str, trouble: Trouble, folder: Path) -> None:
             assert_told_once(desk.events(), told=trouble.told)
 
 
-async def followed(trouble: Trouble) -> None:
-    """Give streams the time after which they are relied on."""
+async def followed(desk: Trading, trouble: Trouble) -> None:
+    """Wait until streams are relied on, and let the account be as patient as the trouble wants it."""
+    connected: Any = desk.engine.accounts["main"].account
     if trouble.streams:
-        await asyncio.sleep(1.2)
+        await desk.until(lambda: connected._live.positions() is not None, "the streams to be relied on")
+    if trouble.patience is not None:
+        connected._link.exchange.timeout = 1000 * trouble.patience
 
 
 def acted_upon(server: WireServer, trouble: Trouble) -> bool:
