@@ -97,9 +97,15 @@ async def test_a_closed_position_is_flat(bybit: Bybit) -> None:
     async with bybit(streams=True) as (server, account):
         await followed(account)
         owner = server.exchange.accounts["main"]
-        for size in (D("0.5"), D("-0.5")):
-            server.exchange.trade_by_hand(owner, "BTCUSDT", size)
-            await asyncio.sleep(0.05)
+
+        def told() -> Any:
+            held = account._live.memory.positions.get("BTCUSDT")
+            return held and held.quantity
+
+        server.exchange.trade_by_hand(owner, "BTCUSDT", D("0.5"))
+        await until(lambda: told() == D("0.5"), "the position to be pushed")
+        server.exchange.trade_by_hand(owner, "BTCUSDT", D("-0.5"))
+        await until(lambda: told() == 0, "its end to be pushed")
         held = (await account.positions()).value.get("BTCUSDT")
         assert held is None or held.quantity == 0
 
@@ -109,7 +115,9 @@ async def test_prices_and_wallet_follow(bybit: Bybit) -> None:
         await followed(account)
         server.exchange.set_price("BTCUSDT", D(60000))
         server.exchange.deposit(server.exchange.accounts["main"], D(500))
-        await asyncio.sleep(0.1)
+        memory = account._live.memory
+        await until(lambda: memory.prices["BTCUSDT"] == D(60000), "the price to be pushed")
+        await until(lambda: memory.equity.wallet == D(10500), "the wallet to be pushed")
         server.exchange.counts.clear()
         equity, _, prices = await read_all(account)
         assert prices.value["BTCUSDT"] == D(60000)
@@ -141,8 +149,7 @@ async def test_a_broken_connection_falls_back_to_reading_and_recovers(bybit: Byb
     async with bybit(streams=True) as (server, account):
         await followed(account)
         server.abort_connections()
-        await asyncio.sleep(0.05)
-        assert account._live.positions() is None
+        await until(lambda: account._live.positions() is None, "the loss to be noticed")
         server.exchange.trade_by_hand(server.exchange.accounts["main"], "BTCUSDT", D("0.5"))
         assert (await account.positions()).value["BTCUSDT"].quantity == D("0.5")
         await followed(account)
@@ -150,13 +157,14 @@ async def test_a_broken_connection_falls_back_to_reading_and_recovers(bybit: Byb
 
 
 async def test_a_silent_stream_falls_back_to_reading(bybit: Bybit, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("te_exchange_ccxt.memory.SILENCE", 0.5)
-    monkeypatch.setattr("te_exchange_ccxt.live.SILENCE", 0.5)  # shorter than the pause between two pings
-    async with bybit(streams=True) as (_, account):
-        await account.prices(["BTCUSDT"])
-        await asyncio.sleep(2)
-        assert account._live.positions() is None
+    async with bybit(streams=True) as (server, account):
+        await followed(account)
+        server.exchange.counts.clear()
+        monkeypatch.setattr("te_exchange_ccxt.memory.SILENCE", 0.5)
+        monkeypatch.setattr("te_exchange_ccxt.live.SILENCE", 0.5)  # shorter than the pause between two pings
+        await until(lambda: account._live.positions() is None, "the silence to be noticed")
         assert (await account.positions()).value == {}
+        assert "positions" in reads(server)
 
 
 async def test_a_push_that_never_came_shows_at_the_next_baseline(

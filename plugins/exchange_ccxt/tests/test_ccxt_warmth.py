@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -38,15 +39,31 @@ def told() -> Iterator[list[str]]:
     logger.remove(sink)
 
 
-async def pinged(venue: Pinged, *, connected: bool = True) -> list[float]:
+@asynccontextmanager
+async def kept_warm(venue: Pinged, *, connected: bool = True) -> AsyncIterator[Connection]:
     context: Any = SimpleNamespace(clock=VirtualClock(), log=logger)
     link = Connection(context, venue)
     link._exchange = object() if connected else None
     warmth = asyncio.create_task(link._keep_warm())
-    await asyncio.sleep(4.5 * IDLE)
+    yield link
     assert not warmth.done()
     warmth.cancel()
+
+
+async def pinged(venue: Pinged, *, connected: bool = True) -> list[float]:
+    async with kept_warm(venue, connected=connected):
+        await asyncio.sleep(4.5 * IDLE)
     return venue.pinged
+
+
+async def test_a_busy_connection_is_left_alone() -> None:
+    venue = Pinged([])
+    async with kept_warm(venue) as link:
+        for _ in range(20):
+            await link.ask("anything", lambda: asyncio.sleep(IDLE / 5))
+        assert venue.pinged == []
+        await asyncio.sleep(1.5 * IDLE)
+        assert len(venue.pinged) == 1
 
 
 @pytest.mark.parametrize("failure", [RuntimeError("a defect"), asyncio.CancelledError(), AssertionError()])
