@@ -196,9 +196,9 @@ class EngineProcess:
         self.wait(lambda: self.position(symbol, account) == Decimal(size))
 
     def at_rest(self) -> bool:
-        """Tell whether every target of every account is confirmed."""
+        """Tell whether every target of every account is confirmed, and nothing is under way any more."""
         return all(
-            target["confirmed"]
+            target["confirmed"] and target["status"] != "working"
             for account in self.state()["accounts"].values()
             for target in account["targets"].values()
         )

@@ -85,6 +85,7 @@ def desk(tmp_path: Path, start: Callable[[Home], EngineProcess]) -> Desk:
     for account in ("left", "right"):
         made.engine.until_position(BTC, "0.06", account)
         made.engine.until_position(ETH, "0.6", account)
+    made.engine.wait(made.engine.at_rest)
     assert (made.openings("left"), made.openings("right")) == (1, 1)
     return made
 

@@ -102,8 +102,10 @@ async def test_a_signal_ends_it_under_load_with_connections_open_and_loses_nothi
 
 
 def test_two_signals_are_no_more_than_one(engine: EngineProcess, home: Home) -> None:
+    engine.process.send_signal(signal.SIGSTOP)  # so that both are there when it looks
     engine.process.send_signal(signal.SIGINT)
-    assert engine.stop(signal.SIGTERM) == 0
+    engine.process.send_signal(signal.SIGTERM)
+    assert engine.stop(signal.SIGCONT) == 0
     assert home.stdout.read_text().endswith("stopped\n")
 
 
@@ -124,14 +126,21 @@ def test_it_runs_on_uvloop_where_that_is_installed_and_on_asyncio_elsewhere(
 
 
 def test_a_signal_while_it_is_stopping_changes_nothing(home: Home, start: Start) -> None:
-    slow = 'self._context.log.info("closing"); await __import__("asyncio").sleep(0.5)'
-    install(home, "slow", WITNESS.replace('self._context.log.info("closed")', slow))
+    again = home.folder / "again"
+    slow = f"""
+            import asyncio, pathlib
+            self._context.log.info("closing")
+            while not pathlib.Path({str(again)!r}).exists():
+                await asyncio.sleep(0.01)"""
+    install(home, "slow", WITNESS.replace('self._context.log.info("closed")', slow.strip()))
     home.tree["accounts"]["slow"] = {"plugin": "slow"}
     home.write()
     engine = start(home).until_ready()
     engine.process.send_signal(signal.SIGINT)
     engine.wait(lambda: "closing" in home.log())
-    assert engine.stop(signal.SIGTERM) == 0
+    engine.process.send_signal(signal.SIGTERM)
+    again.touch()
+    assert engine.exit_code() == 0
     assert home.stdout.read_text().endswith("stopped\n")
 
 
