@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import aclosing, suppress
+import os
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import ExitStack, aclosing, contextmanager, suppress
 from pathlib import Path
 
 from watchfiles import Change, awatch
@@ -28,7 +29,7 @@ async def watch(file: Path, changed: Callable[[], Awaitable[object]]) -> None:
     while True:
         places = _places(file)
         if folders := _folders(places):
-            with suppress(FileNotFoundError):  # a folder went in between
+            with suppress(FileNotFoundError), _held(folders):  # a folder went in between
                 await _watch(file, places, folders, changed)
         else:
             await changed()
@@ -78,6 +79,15 @@ def _steps(path: Path, links_left: int) -> Iterator[Path]:
             yield from _steps(target.joinpath(*rest), links_left - 1)
             return
     yield here
+
+
+@contextmanager
+def _held(folders: Mapping[Path, int]) -> Iterator[None]:
+    """Keep folders open: the number of one that was deleted goes to the next that is made, most likely in its place."""
+    with ExitStack() as held:
+        for folder in folders:
+            held.callback(os.close, os.open(folder, os.O_RDONLY))
+        yield
 
 
 def _folders(places: set[Path]) -> dict[Path, int]:

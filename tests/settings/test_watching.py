@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -126,6 +127,22 @@ async def test_the_folder_may_go_and_come_back(tmp_path: Path) -> None:
         folder.mkdir()
         file.write_text("back")
         await until("back")
+        file.write_text("edited")
+        await until("edited")
+
+
+async def test_a_folder_that_is_made_anew_at_once_is_not_taken_for_the_one_before(tmp_path: Path) -> None:
+    """As deployments do it: most file systems give the new one the number of the old."""
+    file = tmp_path / "conf" / "settings.toml"
+    file.parent.mkdir()
+    file.write_text("0")
+    async with watching(file) as until:
+        await until("0")
+        for number in range(1, 4):
+            shutil.rmtree(file.parent)
+            file.parent.mkdir()
+            file.write_text(f"deployed {number}")
+            await until(f"deployed {number}")
         file.write_text("edited")
         await until("edited")
 
