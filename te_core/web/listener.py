@@ -64,6 +64,11 @@ class _Connection(web.RequestHandler):
 
     defects: _Defects
 
+    @property
+    def idle(self) -> bool:
+        """Whether no request of it is being handled: nothing is lost when it gives way to another."""
+        return self.transport is not None and self._current_request is None and not self._messages
+
     def handle_error(
         self,
         request: web.BaseRequest,
@@ -124,8 +129,13 @@ class Listener:
 
     def _connection(self) -> asyncio.Protocol:
         assert self._runner.server is not None
-        if len(self._runner.server.connections) >= _CONNECTIONS:
-            return _TooMany()
+        open_ones = self._runner.server.connections
+        if len(open_ones) >= _CONNECTIONS:
+            # Whoever only holds connections open must not keep alerts out: those are sent as soon as one stands.
+            idle = next((one for one in open_ones if isinstance(one, _Connection) and one.idle), None)
+            if idle is None:
+                return _TooMany()
+            idle.force_close()
         connection = _Connection(
             self._runner.server,
             loop=asyncio.get_running_loop(),

@@ -228,15 +228,41 @@ async def test_behind_a_trusted_proxy_the_forwarded_address_is_the_client(serve:
             assert site.request.client == "203.0.113.7"
 
 
+ONE = b"GET /hooks/a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+
+
 async def test_a_flood_of_connections_is_cut_off_and_passes(serve: Any, monkeypatch: Any) -> None:
     monkeypatch.setattr(listener, "_CONNECTIONS", 2)
     async with serve() as site:
         port = int(site.public.rpartition(":")[2])
-        idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
-        assert await site.raw(b"GET /hooks/a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n") == b""
-        for _, writer in idle:
-            writer.write(b"GET /hooks/a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        for reader, writer in idle:
+        site.engine.hold = asyncio.Event()
+        busy = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
+        for _, writer in busy:
+            writer.write(ONE)
+        while len(site.engine.requests) < 2:
+            await asyncio.sleep(0)
+        assert await site.raw(ONE) == b""
+        site.engine.hold.set()
+        for reader, writer in busy:
             assert b" 200 " in await reader.read()
             writer.close()
-        assert b" 200 " in await site.raw(b"GET /hooks/a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert b" 200 " in await site.raw(ONE)
+
+
+async def test_connections_that_are_only_held_open_keep_no_alert_out(serve: Any, monkeypatch: Any) -> None:
+    """Hundreds of them cost their owner nothing: the oldest without a request gives way."""
+    monkeypatch.setattr(listener, "_CONNECTIONS", 20)
+    async with serve() as site:
+        port = int(site.public.rpartition(":")[2])
+        idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(20)]
+        for _, writer in idle[10:]:
+            writer.write(b"POST /hooks/a HTTP/1.1\r\nHost: ")
+        for _ in range(30):
+            assert b" 200 " in await site.raw(ONE)
+        flood = [await asyncio.open_connection("127.0.0.1", port) for _ in range(100)]
+        assert b" 200 " in await site.raw(ONE)
+        server = site.servers.public._runner.server
+        assert len(server.connections) <= 20
+        assert await idle[0][0].read() == b""
+        for _, writer in idle + flood:
+            writer.close()
