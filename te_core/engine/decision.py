@@ -26,6 +26,8 @@ ZERO = Decimal(0)
 
 
 NOTHING = Plan()
+LEVERAGE_TRIES = 2
+"""How often the leverage of one revision is set where no read ever shows it: exchanges differ in what they show."""
 
 
 class Status(StrEnum):
@@ -43,6 +45,7 @@ class Facts:
     """Everything a decision rests on. ``goal``: the latest of any revision, None if the engine never acted here.
 
     ``position``: this symbol's, or why it is not known. ``price``: None if unknown. ``ceiling``: what limits leave.
+    ``leverage_tries``: how often the leverage was set since a read last showed it.
     """
 
     target: Target
@@ -57,6 +60,7 @@ class Facts:
     leverage_in_order: bool
     ceiling: Ceiling | None
     now: datetime
+    leverage_tries: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,18 +170,25 @@ def _price_now(facts: Facts, position: Position, goal: Goal) -> Decimal:
 
 
 def _towards(facts: Facts, position: Position, goal: Goal, *, sized: bool) -> Decision:
-    step = facts.instrument.quantity_step if facts.instrument else goal.quantity_step
     confirmed = facts.confirmation
     if sized or confirmed is None or confirmed.revision != goal.revision:
-        confirmed = None
-    elif at_target(position.quantity, confirmed.quantity, step):
-        return Decision(status=Status.AT_TARGET, goal=goal, resize=_out_of_band(facts, goal))
-    drift = confirmed is not None
-    reason = ""
-    if confirmed is not None:
-        reason = f"position is {position.quantity:f}, confirmed was {confirmed.quantity:f}"
-        if facts.settings.drift == "alert":
-            return Decision(status=Status.DRIFT, reason=reason, goal=goal, drift=True)
+        return _planned(facts, position, goal, sized=sized)
+    if not at_target(position.quantity, confirmed.quantity, _step(facts, goal)):
+        drift = f"position is {position.quantity:f}, confirmed was {confirmed.quantity:f}"
+    else:
+        drift = _leverage_drift(position, goal)
+        if not drift or facts.leverage_tries >= LEVERAGE_TRIES:
+            reason = f"{drift}: it was set, and does not show" if drift else ""
+            resize = _out_of_band(facts, goal)
+            return Decision(status=Status.AT_TARGET, reason=reason, goal=goal, resize=resize)
+    if facts.settings.drift == "alert":
+        return Decision(status=Status.DRIFT, reason=drift, goal=goal, drift=True)
+    return _planned(facts, position, goal, drift=drift)
+
+
+def _planned(
+    facts: Facts, position: Position, goal: Goal, *, sized: bool = False, drift: str = ""
+) -> Decision:
     price = _price_now(facts, position, goal)
     steps = plan(
         position,
@@ -187,30 +198,33 @@ def _towards(facts: Facts, position: Position, goal: Goal, *, sized: bool) -> De
         largest_order=largest_order(facts.instrument, facts.limits, price),
         leverage_in_order=facts.leverage_in_order,
     )
+    status, reason, confirm = Status.AT_TARGET, "; ".join(filter(None, (drift, *steps.notes))), True
     if steps.steps:
-        return Decision(
-            status=Status.WORKING,
-            reason=reason,
-            goal=goal,
-            sized=sized,
-            plan=steps,
-            drift=drift,
-            price=facts.price,
-        )
-    if facts.instrument is None and not at_target(position.quantity, goal.quantity, step):
+        status, reason, confirm = Status.WORKING, drift, False
+    elif facts.instrument is None and not at_target(position.quantity, goal.quantity, _step(facts, goal)):
         # A change may be needed, and nobody can tell how large it has to be: that is not the same as none.
-        return Decision(
-            status=Status.WAITING, reason=_not_offered(facts.target).reason, goal=goal, drift=drift
-        )
+        status, reason, confirm = Status.WAITING, _not_offered(facts.target).reason, False
     return Decision(
-        status=Status.AT_TARGET,
-        reason="; ".join(filter(None, (reason, *steps.notes))),
+        status=status,
+        reason=reason,
         goal=goal,
         sized=sized,
         plan=steps,
-        confirm=True,
-        drift=drift,
+        confirm=confirm,
+        drift=bool(drift),
+        price=facts.price,
     )
+
+
+def _step(facts: Facts, goal: Goal) -> Decimal:
+    return facts.instrument.quantity_step if facts.instrument else goal.quantity_step
+
+
+def _leverage_drift(position: Position, goal: Goal) -> str:
+    shown = position.leverage
+    if position.quantity == 0 or shown in (None, goal.leverage):
+        return ""
+    return f"leverage is {shown:f}, wanted is {goal.leverage}"
 
 
 def largest_order(instrument: Instrument | None, limits: Limits, price: Decimal) -> Decimal | None:

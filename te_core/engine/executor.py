@@ -117,6 +117,7 @@ class Execution:
         async with asyncio.timeout(CALL_TIMEOUT.total_seconds()):
             await self._around.account.set_leverage(self._goal.symbol, step.leverage, step.margin_mode)
         self._state.leverage = Decimal(step.leverage)
+        self._state.leverage_tries += 1
         self._state.margin_mode = step.margin_mode
         self._state.log.info("leverage set to {}", step.leverage)
 
@@ -236,7 +237,7 @@ class Execution:
                 held = reading.of(self._goal.symbol)
                 quantity = held.quantity
                 if at_target(quantity, self._goal.quantity, self._goal.quantity_step):
-                    state.position = held
+                    state.seen(held)
                     self._confirmed(quantity)
                     return
                 if state.open:

@@ -26,7 +26,8 @@ class SymbolState:
     took. ``fills``: what the orders of the present execution are known to have filled, unsigned. ``touched``: when
     the exchange last answered an order of ours. ``trail``: where our latest orders led. ``retry_reduction``: what
     failed was a reduction. ``trouble``: what failed, while increases are held back for it. ``reducing``: the order
-    under way reduces. ``replan``: other symbols waited for this one. Times are monotonic seconds.
+    under way reduces. ``replan``: other symbols waited for this one. ``leverage_tries``: how often the leverage was set
+    since a read last showed it. Times are monotonic seconds.
     """
 
     symbol: str
@@ -43,6 +44,7 @@ class SymbolState:
     touched: float = float("-inf")
     trail: Trail = NO_TRAIL
     leverage: Decimal | None = None
+    leverage_tries: int = 0
     margin_mode: MarginMode | None = None
     status: Status = Status.WAITING
     reason: str = "not looked at yet"
@@ -103,10 +105,16 @@ class SymbolState:
             liquidation_price=position.liquidation_price,
         )
 
+    def seen(self, position: Position) -> None:
+        """Take a read of the position."""
+        self.position = position
+        if self.goal is not None and position.leverage == self.goal.leverage:
+            self.leverage_tries = 0
+
     def aim(self, target: Target) -> None:
         """Take a new target: earlier failures no longer hold it back."""
         self.target = target
-        self.last_step = 0
+        self.last_step = self.leverage_tries = 0
         self.drifting = False
         self.succeeded()
 

@@ -264,7 +264,7 @@ class AccountWorker:
             state.status, state.reason = Status.WAITING, position.reason
             self._timetable.read_by(now + REDUCTION_RETRY.total_seconds())
             return None
-        state.position = position
+        state.seen(position)
         decision = decide(self._facts(around, state, snapshot, position))
         self._note(state, decision)
         self._take(around, state, decision)
@@ -291,6 +291,7 @@ class AccountWorker:
             limits=self.settings.limits,
             leverage_in_order=around.capabilities.leverage_in_order,
             ceiling=self._ledger.ceiling(self.name, state.symbol, self.settings.limits),
+            leverage_tries=state.leverage_tries,
             now=self._clock.now(),
         )
 

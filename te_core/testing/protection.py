@@ -18,7 +18,7 @@ TRIES = 8
 
 
 class ProtectionCases:
-    """Cases E20 to E27."""
+    """Cases E20 to E28."""
 
     async def test_e20_hedge_mode_at_the_start(self, desk: Desk) -> None:
         """The account refuses it and says what to change, or trades in it as if nothing were."""
@@ -160,6 +160,23 @@ class ProtectionCases:
             await desk.venue.restore()
             await desk.settled(symbol)
             assert moves(await desk.venue.executed()) == [(first, False), (second - first, False)]
+
+    async def test_e28_leverage_changed_by_hand(self, desk: Desk) -> None:
+        """It is put right where the exchange tells a position's leverage; no order is needed for that."""
+        needs(desk, Ability.LEVERAGE_BY_HAND)
+        async with desk:
+            symbol = desk.venue.symbols[0]
+            await hold(desk, symbol, FIFTH, 2)
+            await desk.venue.set_leverage(symbol, 5)
+            shown = (await desk.account.positions()).value[symbol].leverage
+            assert shown in (None, 5)
+            if shown is not None:
+                await desk.until(lambda: bool(desk.events), "the leverage to be seen")
+                await desk.settled(symbol)
+            await desk.quiet()
+            assert (await desk.account.positions()).value[symbol].leverage in (None, 2)
+            assert [event.kind for event in desk.events] == ([] if shown is None else ["drift"])
+            assert len(await desk.venue.executed()) == 1
 
 
 def needs_hedge_mode(desk: Desk) -> None:

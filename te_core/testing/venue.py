@@ -18,6 +18,7 @@ class Ability(StrEnum):
     """What a venue can do for the suite; cases that need more than it has are skipped."""
 
     TRADE_BY_HAND = "trade_by_hand"
+    LEVERAGE_BY_HAND = "leverage_by_hand"
     LIQUIDATE = "liquidate"
     RATE_LIMIT = "rate_limit"
     """The next orders are refused for their number; nothing is executed."""
@@ -82,6 +83,10 @@ class Venue(ABC):
 
     async def trade(self, symbol: str, quantity: Decimal) -> None:
         """Trade a signed quantity by hand, as a user does at the exchange."""
+        raise NotImplementedError
+
+    async def set_leverage(self, symbol: str, leverage: int) -> None:
+        """Change the leverage of a position by hand, as a user does at the exchange."""
         raise NotImplementedError
 
     async def liquidate(self, symbol: str) -> None:

@@ -208,6 +208,18 @@ class NeverLowersTheLeverage(PaperAccount):
         await super().set_leverage(symbol, highest, margin_mode)
 
 
+class ShowsTheLeverageThatItSet(PaperAccount):
+    async def set_leverage(self, symbol: str, leverage: int, margin_mode: MarginMode) -> None:
+        self.leverage = {**getattr(self, "leverage", {}), symbol: Decimal(leverage)}
+        await super().set_leverage(symbol, leverage, margin_mode)
+
+    async def positions(self) -> Positions:
+        known = await super().positions()
+        leverage = getattr(self, "leverage", {})
+        shown = {s: replace(p, leverage=leverage.get(s, p.leverage)) for s, p in known.value.items()}
+        return replace(known, value=shown)
+
+
 class KeepsItsMarginMode(PaperAccount):
     async def set_margin_mode(self, symbol: str, margin_mode: MarginMode) -> None:
         pass

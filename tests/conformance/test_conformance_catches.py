@@ -24,7 +24,7 @@ from te_exchange_paper.account import PaperAccount
 from te_exchange_paper.plugin import CAPABILITIES
 from tests.conformance import mistaken as m
 
-LATER = "e14 e15 e16 e17 e21 e23 e26 e27"
+LATER = "e14 e15 e16 e17 e21 e23 e26 e27 e28"
 CLOSING = "e07 e09 e10 e18 e19_precision e21 e26"
 MISTAKES: list[tuple[str, type[Any], str]] = [
     ("e01_flat_to_long", m.ForgetsWhatItHoldsWhenIdle, LATER),  # whoever looks again after a while
@@ -32,7 +32,7 @@ MISTAKES: list[tuple[str, type[Any], str]] = [
     ("e03_reduce", m.ClosesShortsInsteadOfReducingThem, ""),
     ("e04_close", m.KeepsWhatIsGone, CLOSING),  # whoever sees a position end
     ("e05_flip", m.KeepsTheFirstSide, "e19_precision e21 e22"),  # whoever sees a position change its side
-    ("e06_leverage_change", m.NeverLowersTheLeverage, ""),
+    ("e06_leverage_change", m.NeverLowersTheLeverage, "e28"),
     ("e07_margin_mode_change", m.KeepsItsMarginMode, ""),
     ("e08_below_minimum", m.HidesMinimums, "e19_rules"),  # the exchange still has them
     ("e09_chunks", m.OverstatesTheLargestOrder, ""),
@@ -59,6 +59,7 @@ MISTAKES: list[tuple[str, type[Any], str]] = [
     ("e25_leverage_refused", m.OrdersWithoutItsLeverage, ""),
     ("e26_unknown_equity_is_not_none", m.TakesUnknownEquityForNone, ""),
     ("e27_unknown_positions_are_not_flat", m.TakesUnknownPositionsForNone, ""),
+    ("e28_leverage_changed_by_hand", m.ShowsTheLeverageThatItSet, ""),
 ]
 """A case, a mistake that it is there for, and the cases beside it that cannot be passed with that mistake."""
 

@@ -166,6 +166,12 @@ class EmulatedVenue(Venue):
                 settings.set_leverage(self.server.exchange, self.owner, found.symbol, Decimal(1))
         self.server.exchange.trade_by_hand(self.owner, found.symbol, quantity / found.contract_size)
 
+    async def set_leverage(self, symbol: str, leverage: int) -> None:
+        """Change a leverage by hand."""
+        settings.set_leverage(
+            self.server.exchange, self.owner, self.contract(symbol).symbol, Decimal(leverage)
+        )
+
     async def liquidate(self, symbol: str) -> None:
         """Let the price run past the liquidation price."""
         found = self.contract(symbol)

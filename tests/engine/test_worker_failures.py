@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -14,14 +14,17 @@ from te_core.api import (
     AuthError,
     Capabilities,
     InsufficientMargin,
+    Known,
     NotReady,
     OrderRejected,
     OrderReport,
     OrderRequest,
     OrderStatus,
     OutcomeUnknown,
+    Position,
     RateLimited,
 )
+from te_core.engine.decision import Status
 from te_core.settings.schema import LimitSettings
 from te_core.testing.fake_account import FakeAccount
 from te_core.testing.faults import Fault, FaultyAccount, no_faults, scripted
@@ -267,6 +270,43 @@ async def test_an_unreachable_exchange_is_asked_at_intervals(
     faulty.faults = no_faults
     await desk.go(5.1 if depth == "0" else 30)
     assert account.quantity("BTCUSDT") == D(depth) * 10000 / 50000
+
+
+async def test_a_leverage_changed_by_hand_is_put_right(open_desk: Open, account: FakeAccount) -> None:
+    desk = open_desk()
+    await desk.want("BTCUSDT", "0.5", leverage=3)
+    for leverage in (D(20), D(1)):
+        account.held["BTCUSDT"] = replace(account.held["BTCUSDT"], leverage=leverage)
+        await desk.go(35)
+        assert account.held["BTCUSDT"].leverage == 3
+    assert [event.kind for event in desk.events] == ["drift", "drift"]
+    assert f"leverage is {leverage}, wanted is 3" in desk.events[-1].text
+    assert len(account.requests) == 1
+    desk.configure(drift="alert")
+    account.held["BTCUSDT"] = replace(account.held["BTCUSDT"], leverage=D(7))
+    await desk.go(90)
+    assert account.held["BTCUSDT"].leverage == 7
+    assert len(desk.events) == 3
+    assert desk.worker.states["BTCUSDT"].status is Status.DRIFT
+
+
+async def test_a_leverage_that_never_shows_is_not_set_without_end(
+    open_desk: Open, account: FakeAccount
+) -> None:
+    class ShowsAnother(FakeAccount):
+        async def positions(self) -> Known[Mapping[str, Position]]:
+            shown = await super().positions()
+            return replace(shown, value={s: replace(p, leverage=D("2.9")) for s, p in shown.value.items()})
+
+    other = ShowsAnother(account.clock, BTCUSDT="50000")
+    desk = open_desk(account=other)
+    await desk.want("BTCUSDT", "0.5", leverage=3, wait=3600)
+    state = desk.worker.states["BTCUSDT"]
+    assert other.calls.count("leverage 3") == 2
+    assert (state.status, state.confirmed) == (Status.AT_TARGET, True)
+    assert state.reason == "leverage is 2.9, wanted is 3: it was set, and does not show"
+    await desk.want("BTCUSDT", "0.5", leverage=4, wait=3600)
+    assert other.calls.count("leverage 4") == 2
 
 
 async def test_one_symbol_that_hangs_delays_no_other(open_desk: Open, account: FakeAccount) -> None:

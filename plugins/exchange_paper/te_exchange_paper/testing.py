@@ -110,6 +110,10 @@ class PaperVenue(Venue):
         )
         await self._paper.place_order(order)
 
+    async def set_leverage(self, symbol: str, leverage: int) -> None:
+        """Change a leverage by hand, as a user does at the exchange."""
+        await PaperAccount.set_leverage(self._paper, symbol, leverage, MarginMode.ISOLATED)
+
     async def position(self, symbol: str) -> Decimal:
         """Give the signed quantity that is held."""
         held = (await self._paper.positions()).value.get(symbol)
