@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from te_core.clock import Clock
 from te_core.contracts.notifier import Notifier, NotifierContext, NotifierSpec
+from te_core.engine.backoff import backoff
 from te_core.engine.outage import Outages
 from te_core.engine.runner import Runner, make_folder
 from te_core.engine.supervisor import Running
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 PATIENCE = 60.0
 """Seconds that telling of one event may take."""
 
+LONGEST_WAIT = 3600.0
+"""Seconds for which one that asks for patience is left alone at most, whatever it says."""
+
 MOST_WAITING = 500
 """Events that wait for one notifier; the oldest give way to newer ones."""
 
@@ -43,6 +47,7 @@ class NotifierRunner(Runner):
         self.sent = 0
         self.dropped = 0
         self._what = f"notifier {name}"
+        self._asked = 0
         self._waiting: deque[Event] = deque()
         self._news = asyncio.Event()
 
@@ -85,13 +90,30 @@ class NotifierRunner(Runner):
                 await instance.notify(event)
         except TimeoutError:
             raise NotReady(f"it took longer than {PATIENCE:g} s") from None
+        except NotReady as error:
+            if error.retry_after is None:
+                raise
+            await self._be_patient(error, error.retry_after)
+            return
         except NoticeRefused as error:
             self._log.warning("an event of kind {} was refused: {}", event.kind, error)
             self.dropped += 1
         else:
             self.sent += 1
+            self.health.set(Running.RUNNING)
             self._outages.well(self._what)
+        self._asked = 0
         self._waiting.popleft()
+
+    async def _be_patient(self, error: NotReady, seconds: float) -> None:
+        """Wait as one asks that takes so many events at a time: no outage, unless it then asks again."""
+        self._asked += 1
+        if self._asked > 1:
+            self.health.set(Running.FAILING, str(error))
+            self._outages.failing(self._what, str(error))
+        settings = self._settings()
+        own = backoff(self._asked, settings.backoff_first, settings.backoff_last)
+        await asyncio.sleep(max(min(seconds, LONGEST_WAIT), own.total_seconds()))
 
 
 class Notifiers:

@@ -169,6 +169,78 @@ async def test_nobody_waits_for_a_slow_one_and_what_waits_is_bounded(tmp_path: P
         assert len(room.heard) == MOST_WAITING
 
 
+class Limited(Room):
+    """``down``: it answers nothing. Otherwise it takes five events in two seconds, and then asks for patience."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.down = True
+        self.patience = 2.0
+        self.taken: list[float] = []
+
+    def bell(self, context: NotifierContext[Any]) -> Notifier:
+        del context
+        room = self
+
+        class Bell(Notifier):
+            async def notify(self, event: Event) -> None:
+                room.calls += 1
+                now = asyncio.get_running_loop().time()
+                if room.down:
+                    raise NotReady("503")
+                if len([at for at in room.taken if now - at < 2]) >= 5:
+                    raise NotReady("429", retry_after=room.patience)
+                room.taken.append(now)
+                room.heard.append(event.text)
+
+        return Bell()
+
+
+async def test_hours_without_an_answer_are_told_once_and_what_waited_is_told_within_minutes(
+    tmp_path: Path,
+) -> None:
+    """Chat rooms take a few messages at a time: that is no outage, for which pauses would grow to two minutes."""
+    lines: list[str] = []
+    sink = logger.add(lambda line: lines.append(str(line)), level="INFO", format="{message}")
+    room = Limited()
+    async with running(tmp_path, room) as engine:
+        for number in range(2 * MOST_WAITING):
+            happens(engine, str(number))
+            await asyncio.sleep(4)
+        assert room.calls <= 2 * MOST_WAITING * 4 / 120 + 6, "engine.backoff_last is 2 min"
+        assert lines == ["notifier bell: 503\n"]
+        room.down, room.calls = False, 0
+        await asyncio.sleep(120)
+        assert room.heard, "after the longest pause at the latest"
+        await asyncio.sleep(MOST_WAITING)
+        assert len(room.heard) == MOST_WAITING
+        assert room.heard[-1] == str(2 * MOST_WAITING - 1)
+        assert room.calls < 1.25 * MOST_WAITING
+        assert len(lines) == 2
+        assert lines[1].startswith("notifier bell: well again")
+    logger.remove(sink)
+
+
+@pytest.mark.parametrize(("patience", "calls"), [(0.0, 40), (30.0, 40), (86_400.0, 2)])
+async def test_one_that_asks_for_patience_for_ever_is_asked_ever_less_often(
+    tmp_path: Path, patience: float, calls: int
+) -> None:
+    room = Room()
+    room.failures = [NotReady("429", retry_after=patience)] * 1000
+    async with running(tmp_path, room) as engine:
+        happens(engine, "one")
+        await asyncio.sleep(3700)
+        assert room.calls <= calls
+        state = engine.state()["notifiers"]["bell"]
+        assert (state["status"], state["reason"]) == ("failing", "429")
+        told = [event.text for event in engine._journal.events(99) if event.kind == "outage"]
+        assert told == ["notifier bell: 429"]
+        room.failures = []
+        await asyncio.sleep(3700)
+        assert room.heard == ["one"]
+        assert engine.state()["notifiers"]["bell"]["status"] == "running"
+
+
 async def test_an_event_that_is_never_taken_does_not_hold_up_the_next(tmp_path: Path) -> None:
     room = Room()
     room.failures = [NoticeRefused("400")]

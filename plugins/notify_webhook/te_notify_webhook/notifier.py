@@ -45,7 +45,8 @@ class WebhookNotifier(Notifier):
     def _refused(self, status: int, retry_after: str) -> NoReturn:
         said = f"{self._options.host} answered {status}"
         if status >= 500 or status in _LATER:
-            raise NotReady(said, retry_after=float(retry_after) if retry_after.isdecimal() else None)
+            seconds = retry_after if retry_after.replace(".", "", 1).isdecimal() else None  # or it is a date
+            raise NotReady(said, retry_after=float(seconds) if seconds else None)
         if status in _WRONG_ADDRESS or 300 <= status < 400:
             raise AuthError(f"{said}: check url and headers of this notifier in the settings")
         raise NoticeRefused(f"{said}: check body, text_key and fields of this notifier in the settings")

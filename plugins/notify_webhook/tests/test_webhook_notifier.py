@@ -121,6 +121,20 @@ async def test_the_answer_decides(status: int, error: type[Exception]) -> None:
 
 
 @pytest.mark.real_clock
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [("0.65", 0.65), ("86400", 86_400), ("Wed, 21 Oct 2026 07:28:00 GMT", None), (".", None)],
+)
+async def test_for_how_long_to_be_patient(said: str, seconds: float | None) -> None:
+    receiver = Receiver()
+    receiver.status, receiver.headers = 429, {"Retry-After": said}
+    async with posting(receiver) as notifier:
+        with pytest.raises(NotReady) as raised:
+            await notifier.notify(EVENT)
+    assert raised.value.retry_after == seconds
+
+
+@pytest.mark.real_clock
 async def test_nobody_there_is_no_reason_to_give_up_and_the_address_stays_secret() -> None:
     async with ClientSession() as session:
         made = options(url=f"http://127.0.0.1:9/{SECRET}")
