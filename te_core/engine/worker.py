@@ -17,11 +17,13 @@ from te_core.clock import Clock
 from te_core.contracts.exchange import Capabilities, ExchangeAccount
 from te_core.engine.backoff import backoff
 from te_core.engine.decision import Decision, Facts, Status, decide, position_of
-from te_core.engine.executor import Execution, Superseded, Surroundings, confirm, keep_goal, settle_open
+from te_core.engine.executor import Execution, Superseded
 from te_core.engine.exposure import ExposureLedger
 from te_core.engine.outage import Outages
 from te_core.engine.precedence import first_to_go
 from te_core.engine.reader import AccountReader, Holdings, Snapshot
+from te_core.engine.settling import confirm, keep_goal, settle_open
+from te_core.engine.surroundings import Surroundings
 from te_core.engine.symbol import SymbolState
 from te_core.engine.targets import Targets, WorkerSettings
 from te_core.engine.timetable import REDUCTION_RETRY, Timetable
