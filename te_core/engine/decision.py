@@ -97,7 +97,8 @@ def decide(facts: Facts) -> Decision:
     if kept is None:
         return _freshly_sized(facts, position)
     decision = _towards(facts, position, kept, sized=False)
-    if not _wants_more(decision, position, kept) or _still_fits(facts, kept):
+    unreachable = bool(decision.plan.steps) and _too_much_leverage(facts, kept)
+    if not unreachable and (not _wants_more(decision, position, kept) or _still_fits(facts, kept)):
         return decision
     fresh = _freshly_sized(facts, position)
     if fresh.goal is None:
@@ -149,6 +150,12 @@ def _wants_more(decision: Decision, position: Position, goal: Goal) -> bool:
     """Whether the way to the goal has an increase, be it one that is too small for the exchange."""
     left_out = bool(decision.plan.notes) and abs(goal.quantity) > abs(position.quantity)
     return decision.plan.increases or left_out
+
+
+def _too_much_leverage(facts: Facts, goal: Goal) -> bool:
+    """Whether the exchange allows less leverage by now than a kept goal was sized with."""
+    largest = facts.instrument.largest_leverage if facts.instrument else None
+    return largest is not None and goal.leverage > largest
 
 
 def _still_fits(facts: Facts, goal: Goal) -> bool:

@@ -7,12 +7,14 @@ up before anything else is sent for the symbol (I3).
 from __future__ import annotations
 
 import asyncio
+import math
 from decimal import Decimal
 
-from te_core.engine.decision import Decision
+from te_core.engine.decision import Decision, position_of
 from te_core.engine.ids import client_order_id
 from te_core.engine.limits import Exposure, OrderCheck
 from te_core.engine.plan import LeverageStep, MarginModeStep, OrderStep, at_target
+from te_core.engine.reader import Holdings
 from te_core.engine.settling import (
     CALL_TIMEOUT,
     LOOK_AGAIN_FIRST,
@@ -25,8 +27,16 @@ from te_core.engine.settling import (
 )
 from te_core.engine.surroundings import Surroundings
 from te_core.engine.symbol import SymbolState
-from te_core.errors import AuthError, DuplicateClientOrderId, NotReady, OrderRejected, OutcomeUnknown
+from te_core.errors import (
+    AuthError,
+    DuplicateClientOrderId,
+    InsufficientMargin,
+    NotReady,
+    OrderRejected,
+    OutcomeUnknown,
+)
 from te_core.model.order import Intent, IntentState, OrderReport, OrderStatus
+from te_core.model.position import Position
 from te_core.model.reading import Unknown
 from te_core.model.target import Goal
 
@@ -69,6 +79,15 @@ class Execution:
 
     async def run(self) -> None:
         """Take the steps, then confirm. Raises ``Superseded``, ``OrderRejected``, ``OutcomeUnknown``, ``NotReady``."""
+        try:
+            await self._take_steps()
+        except OrderRejected as error:
+            if not isinstance(error, Refused | InsufficientMargin):
+                self._around.reader.refresh_instrument(self._goal.symbol)
+            raise
+        await self._confirm()
+
+    async def _take_steps(self) -> None:
         self._state.reducing = self._decision.plan.reduces
         if self._decision.sized:
             keep_goal(self._around, self._state, self._goal)
@@ -85,7 +104,6 @@ class Execution:
                     async with asyncio.timeout(CALL_TIMEOUT.total_seconds()):
                         await self._around.account.set_margin_mode(self._goal.symbol, step.margin_mode)
                     self._state.margin_mode = step.margin_mode
-        await self._confirm()
 
     def _stop_if_superseded(self) -> None:
         target = self._state.target
@@ -104,7 +122,12 @@ class Execution:
         state, number = self._state, self._state.last_step + 1
         intents = self._intents(step, number)
         state.last_step = number
-        await self._around.journal.append(*intents)
+        try:
+            await self._around.journal.append(*intents)
+        except asyncio.CancelledError:
+            for intent in intents:  # they are in the journal all the same
+                self._settle(intent, IntentState.UNSENT, reason="stopped before it was sent")
+            raise
         state.open.update((intent.client_order_id, intent) for intent in intents)
         refused = False
         try:
@@ -167,6 +190,8 @@ class Execution:
     async def _send(self, intent: Intent) -> None:
         state, around = self._state, self._around
         state.reducing = intent.reduce_only
+        if around.capabilities.leverage_in_order and not intent.reduce_only:
+            state.leverage, state.margin_mode = Decimal(intent.leverage), intent.margin_mode
         state.sent_at[intent.client_order_id] = around.clock.monotonic()
         self._sent.append(intent)
         try:
@@ -213,15 +238,13 @@ class Execution:
         while True:
             reading = await around.reader.holdings(together=TOGETHER if around.busy() > 1 else 0)
             if not isinstance(reading, Unknown):
-                held = reading.of(self._goal.symbol)
-                quantity = held.quantity
-                if at_target(quantity, self._goal.quantity, self._goal.quantity_step):
-                    state.seen(held)
-                    self._confirmed(quantity)
+                if self._shows_goal(reading):
+                    self._confirmed(reading.of(self._goal.symbol))
                     return
                 if state.open:
                     await settle_open(around, state)
-                if quantity == self._expected or around.clock.monotonic() >= patience:
+                shown = reading.of(self._goal.symbol).quantity
+                if shown == self._expected or around.clock.monotonic() >= patience:
                     return
             asked = (reading.retry_after or 0.0) if isinstance(reading, Unknown) else 0.0
             if isinstance(reading, Unknown) and around.clock.monotonic() + asked >= patience:
@@ -229,8 +252,28 @@ class Execution:
             await asyncio.sleep(max(pause, asked))
             pause = min(pause * 2, LOOK_AGAIN_LAST)
 
-    def _confirmed(self, quantity: Decimal) -> None:
+    def _shows_goal(self, holdings: Holdings) -> bool:
+        """Whether a read shows the goal because our orders led there, not because it was so before them.
+
+        The position may be at the goal while the way leads away from it first: a changed margin mode closes it. The
+        read was asked for when our order had been answered, so one from that very instant counts.
+        """
+        goal, state = self._goal, self._state
+        found = position_of(
+            holdings,
+            goal.symbol,
+            newer_than=math.nextafter(state.touched, -math.inf),
+            trail=state.trail,
+            patience=self._around.capabilities.settle_after.total_seconds(),
+        )
+        return isinstance(found, Position) and all(
+            at_target(quantity, goal.quantity, goal.quantity_step)
+            for quantity in (self._expected, found.quantity)
+        )
+
+    def _confirmed(self, position: Position) -> None:
+        self._state.seen(position)
         for intent in list(self._state.open.values()):
             if intent.client_order_id in self._state.acknowledged:
                 self._settle(intent, IntentState.FILLED, reason="shown by the position")
-        confirm(self._around, self._state, self._goal, quantity)
+        confirm(self._around, self._state, self._goal, position.quantity)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -74,8 +74,12 @@ class SymbolState:
 
     @property
     def closing(self) -> bool:
-        """Whether the target is to hold nothing, and no read has shown that yet: its orders need a price too."""
-        return self.target is not None and self.target.depth == 0 and not self.confirmed
+        """Whether the target is to hold nothing, and no read has shown that yet, or not any more.
+
+        Its orders need a price too, and what the exchange takes.
+        """
+        flat = self.confirmed and (self.position is None or self.position.quantity == 0)
+        return self.target is not None and self.target.depth == 0 and not flat
 
     @property
     def confirmed(self) -> bool:
@@ -94,20 +98,23 @@ class SymbolState:
         return self.retry_reduction or (unreached and known is not None and known.quantity != 0)
 
     def with_settings(self, position: Position) -> Position:
-        """Add the leverage and margin mode that we set ourselves where the exchange does not say."""
-        return Position(
-            symbol=position.symbol,
-            quantity=position.quantity,
-            entry_price=position.entry_price,
-            leverage=position.leverage if position.leverage is not None else self.leverage,
-            margin_mode=position.margin_mode or self.margin_mode,
-            unrealised_pnl=position.unrealised_pnl,
-            liquidation_price=position.liquidation_price,
+        """Add the latest leverage and margin mode that are known where the exchange does not say.
+
+        Who changed the position may have changed them too: the leverage at any time, the mode while flat.
+        """
+        theirs = self.trail.end is not None and position.quantity != self.trail.end
+        leverage = None if theirs else self.leverage
+        margin_mode = None if theirs and position.quantity == 0 else self.margin_mode
+        return replace(
+            position,
+            leverage=position.leverage if position.leverage is not None else leverage,
+            margin_mode=position.margin_mode or margin_mode,
         )
 
     def seen(self, position: Position) -> None:
-        """Take a read of the position."""
-        self.position = position
+        """Take a read of the position, and keep its leverage and margin mode: not every exchange tells them while flat."""
+        self.position = self.with_settings(position)
+        self.leverage, self.margin_mode = self.position.leverage, self.position.margin_mode
         if self.goal is not None and position.leverage == self.goal.leverage:
             self.leverage_tries = 0
 

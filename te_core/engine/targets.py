@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from te_core.clock import Clock
@@ -54,6 +55,7 @@ class Targets:
             state.touched = restored_at
             state.target, state.goal, state.confirmation = book.target, book.goal, book.confirmation
             state.last_step = book.last_step
+            self._restore_settings(state)
             if book.last_outcome_at is not None:
                 age = (self._clock.now() - book.last_outcome_at).total_seconds()
                 shown = book.confirmation is not None and book.confirmation.at >= book.last_outcome_at
@@ -63,6 +65,13 @@ class Targets:
                 )
         for intent in open_intents:
             self._state(intent.symbol).open[intent.client_order_id] = intent
+
+    @staticmethod
+    def _restore_settings(state: SymbolState) -> None:
+        """Where the exchange does not say leverage and margin mode, a position that was confirmed has its goal's."""
+        goal, shown = state.goal, state.confirmation
+        if goal is not None and shown is not None and shown.revision == goal.revision and shown.quantity != 0:
+            state.leverage, state.margin_mode = Decimal(goal.leverage), goal.margin_mode
 
     def _state(self, symbol: str) -> SymbolState:
         if symbol not in self.states:

@@ -263,7 +263,8 @@ class AccountWorker:
             state.retry_at = 0.0
         position = self._position(around, state, snapshot.holdings)
         if isinstance(position, Unknown):  # from before our own order: nothing is wrong, it is read again
-            state.status, state.reason = Status.WAITING, position.reason
+            if not state.confirmed:
+                state.status, state.reason = Status.WAITING, position.reason
             self._timetable.read_by(now + REDUCTION_RETRY.total_seconds())
             return None
         state.seen(position)
@@ -373,7 +374,10 @@ class AccountWorker:
         pause = timedelta(0)
         if not state.replan and not state.confirmed:
             state.failures += 1
+            state.retry_reduction = state.reducing
             pause = self._pause(state.failures - 1)
+            if state.reducing:
+                pause = min(pause, REDUCTION_RETRY)
             state.held_back("the last orders did not lead to the goal")
         state.replan = False
         state.wait(self._clock.monotonic(), pause.total_seconds())

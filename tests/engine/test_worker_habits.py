@@ -1,0 +1,283 @@
+"""Exchanges differ in what they show, when they fill and what they take, and change it while the engine runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from te_core.api import (
+    Capabilities,
+    Known,
+    MarginMode,
+    NotReady,
+    OrderRejected,
+    OrderReport,
+    OrderRequest,
+    OrderStatus,
+    Position,
+)
+from te_core.testing.fake_account import FakeAccount
+from te_core.testing.faults import Fault, FaultyAccount
+from tests.engine.desk import Desk, wish
+
+Open = Callable[..., Desk]
+D = Decimal
+
+
+class Particular(FakeAccount):
+    """Refuses what exchanges refuse, and shows as little of leverage and margin mode as it is told to."""
+
+    shows_mode = shows_leverage = shows_flat = True
+    leverage_in_order = False
+
+    async def positions(self) -> Known[Mapping[str, Position]]:
+        known = await super().positions()
+        shown = {s: p for s, p in known.value.items() if p.quantity or self.shows_flat}
+        if not self.shows_leverage:
+            shown = {s: replace(p, leverage=None) for s, p in shown.items()}
+        if not self.shows_mode:
+            shown = {s: replace(p, margin_mode=None) for s, p in shown.items()}
+        return replace(known, value=shown)
+
+    async def set_leverage(self, symbol: str, leverage: int, margin_mode: MarginMode) -> None:
+        held = self.held.get(symbol)
+        if held and held.quantity and held.margin_mode != margin_mode:
+            raise OrderRejected("the margin mode changes only while flat")
+        if leverage > (self.instrument_of(symbol).largest_leverage or 100):
+            raise OrderRejected("too much leverage")
+        await super().set_leverage(symbol, leverage, margin_mode)
+
+    def fill(self, order: OrderRequest, share: Decimal = Decimal(1)) -> OrderReport:
+        instrument, flat = self.instrument_of(order.symbol), not self.quantity(order.symbol)
+        if order.quantity % instrument.quantity_step:
+            raise OrderRejected("no multiple of the step")
+        if order.quantity > (instrument.largest_market_quantity or 100):
+            raise OrderRejected("too large")
+        report = super().fill(order, share)
+        if flat and self.leverage_in_order:
+            held = self.held[order.symbol]
+            levered = replace(held, leverage=Decimal(order.leverage), margin_mode=order.margin_mode)
+            self.held[order.symbol] = levered
+        return report
+
+
+@pytest.fixture
+def account(account: FakeAccount) -> Particular:
+    return Particular(account.clock, BTCUSDT="50000")
+
+
+def lists(account: FakeAccount, **changed: object) -> None:
+    """From now on the exchange takes something else of a symbol."""
+    now = replace(account.instrument_of("BTCUSDT"), **changed)  # type: ignore[arg-type]
+    account.instrument_of = lambda symbol: now
+
+
+@pytest.mark.parametrize("changed", [{"quantity_step": D("0.01")}, {"largest_market_quantity": D("0.05")}])
+async def test_what_an_exchange_takes_by_now_is_asked_for_when_it_refuses_an_order(
+    open_desk: Open, account: Particular, changed: dict[str, object]
+) -> None:
+    desk = open_desk()
+    await desk.want("BTCUSDT", "0.01")
+    lists(account, **changed)
+    await desk.want("BTCUSDT", "0.535", wait=20)
+    assert account.quantity("BTCUSDT") in (D("0.1"), D("0.102"), D("0.107"))
+    assert desk.worker.states["BTCUSDT"].confirmed
+
+
+async def test_a_position_that_others_opened_is_closed_by_what_the_exchange_takes_by_now(
+    open_desk: Open, account: Particular
+) -> None:
+    desk = open_desk()
+    await desk.want("BTCUSDT", "0.01")
+    await desk.want("BTCUSDT", "0")
+    lists(account, largest_market_quantity=D("0.05"))
+    account.hold("BTCUSDT", "0.12")
+    await desk.go(40)
+    assert account.quantity("BTCUSDT") == 0
+    assert max(order.quantity for order in account.requests) <= D("0.05")
+
+
+async def test_a_goal_is_sized_anew_when_its_leverage_is_not_to_be_had_any_more(
+    open_desk: Open, account: Particular
+) -> None:
+    desk = open_desk()
+    await desk.want("BTCUSDT", "0.01", leverage=1)
+    lists(account, largest_leverage=3)
+    await desk.want("BTCUSDT", "0.1", leverage=5, wait=20)
+    assert account.quantity("BTCUSDT") == D("0.06")
+    assert account.held["BTCUSDT"].leverage == 3
+    assert desk.worker.states["BTCUSDT"].confirmed
+
+
+class Acknowledges(Particular):
+    """Takes orders at once and fills them three seconds later."""
+
+    async def place_order(self, order: OrderRequest) -> OrderReport:
+        asyncio.get_running_loop().call_later(3, self.fill, order)
+        return OrderReport(client_order_id=order.client_order_id, status=OrderStatus.OPEN)
+
+    async def find_order(self, symbol: str, client_order_id: str) -> OrderReport | None:
+        return self.orders.get(client_order_id) or OrderReport(
+            client_order_id=client_order_id, status=OrderStatus.OPEN
+        )
+
+
+@pytest.mark.parametrize("drift", ["heal", "alert"])
+async def test_a_close_that_a_new_margin_mode_needs_is_not_taken_for_done_while_the_old_position_shows(
+    open_desk: Open, account: Particular, drift: str
+) -> None:
+    """The position is at its goal before the close, and shall be there after the opening."""
+    slow = Acknowledges(account.clock, BTCUSDT="50000")
+    desk = open_desk(account=slow, drift=drift)
+    await desk.want("BTCUSDT", "0.5", wait=30)
+    desk.configure(margin_mode="cross", drift=drift)
+    await desk.go(60)
+    assert slow.quantity("BTCUSDT") == D("0.1")
+    assert slow.held["BTCUSDT"].margin_mode == "cross"
+    assert desk.worker.states["BTCUSDT"].confirmed
+    assert [event.kind for event in desk.events] == []
+
+
+@pytest.mark.parametrize("fault", [Fault(stale=True), None], ids=["stale", "lagging"])
+async def test_a_read_from_before_our_orders_confirms_nothing(
+    open_desk: Open, account: Particular, fault: Fault | None
+) -> None:
+    faulty = FaultyAccount(account)
+    desk = open_desk(account=faulty, drift="alert")
+    await desk.want("BTCUSDT", "0.5")
+    if fault is None:
+        faulty.inject("place_order", Fault(lag=3))
+    faulty.inject("positions", None, fault)
+    desk.configure(margin_mode="cross", drift="alert")
+    await desk.go(60)
+    assert account.quantity("BTCUSDT") == D("0.1")
+    assert [event.kind for event in desk.events] == []
+
+
+async def test_a_close_that_the_exchange_cancels_is_tried_again_soon(
+    open_desk: Open, account: Particular
+) -> None:
+    """Also when failures of other kinds went before: reductions do not back off."""
+
+    class Cancels(Acknowledges):
+        cancels = 0
+
+        def fill(self, order: OrderRequest, share: Decimal = Decimal(1)) -> OrderReport:
+            if order.reduce_only and self.cancels:
+                self.cancels -= 1
+                self.orders[order.client_order_id] = OrderReport(
+                    client_order_id=order.client_order_id, status=OrderStatus.CANCELLED, filled=D(0)
+                )
+                return self.orders[order.client_order_id]
+            return super().fill(order, share)
+
+    slow = Cancels(account.clock, BTCUSDT="50000")
+    faulty = FaultyAccount(slow)
+    desk = open_desk(account=faulty)
+    await desk.want("BTCUSDT", "0.5", wait=30)
+    slow.cancels = 6
+    faulty.inject("set_leverage", *[Fault(refused=NotReady("busy"))] * 6)
+    await desk.want("BTCUSDT", "-0.5", leverage=2, wait=80)
+    assert slow.quantity("BTCUSDT") <= 0
+
+
+async def test_leverage_that_the_owner_changed_is_set_again_though_it_is_not_shown_while_flat(
+    open_desk: Open, account: Particular
+) -> None:
+    account.shows_flat = False
+    desk = open_desk()
+    await desk.want("BTCUSDT", "0.5", leverage=3, wait=10)
+    account.hold("BTCUSDT", "0.004")
+    account.held["BTCUSDT"] = replace(account.held["BTCUSDT"], leverage=D(1))
+    desk.worker.retarget({"BTCUSDT": wish("BTCUSDT", "0", 3)})
+    await desk.go(5)
+    await desk.want("BTCUSDT", "0.5", leverage=3)
+    assert account.held["BTCUSDT"].leverage == 3
+
+
+@pytest.mark.parametrize("restart", [False, True])
+async def test_leverage_that_was_changed_with_a_close_by_hand_is_set_again(
+    open_desk: Open, account: Particular, restart: bool
+) -> None:
+    account.shows_flat = False
+    desk = open_desk()
+    await desk.want("BTCUSDT", "0.5", leverage=3, wait=10)
+    account.hold("BTCUSDT", "0")
+    account.held["BTCUSDT"] = replace(account.held["BTCUSDT"], leverage=D(1))
+    if restart:
+        await desk.restart()
+    await desk.want("BTCUSDT", "0.5", leverage=3, wait=60)
+    assert account.quantity("BTCUSDT") == D("0.3")
+    assert account.held["BTCUSDT"].leverage == 3
+
+
+async def test_after_a_restart_a_margin_mode_that_is_not_shown_is_still_known(
+    open_desk: Open, account: Particular
+) -> None:
+    account.shows_mode = False
+    desk = open_desk()
+    await desk.want("BTCUSDT", "0.5")
+    await desk.restart()
+    await desk.want("BTCUSDT", "0.5", wait=10)
+    desk.configure(margin_mode="cross")
+    await desk.go(60)
+    assert account.held["BTCUSDT"].margin_mode == "cross"
+    assert account.quantity("BTCUSDT") == D("0.1")
+
+
+async def test_leverage_that_went_with_an_order_is_remembered_where_it_is_not_shown(
+    open_desk: Open, account: Particular
+) -> None:
+    account.shows_leverage, account.leverage_in_order = False, True
+    desk = open_desk()
+    desk.capabilities = Capabilities(leverage_in_order=True)
+    await desk.restart()
+    await desk.want("BTCUSDT", "0.5", leverage=2)
+    await desk.want("BTCUSDT", "0.1", leverage=1)
+    await desk.want("BTCUSDT", "0", leverage=1)
+    await desk.want("BTCUSDT", "0.2", leverage=3)
+    await desk.want("BTCUSDT", "0.9", leverage=1)
+    assert account.held["BTCUSDT"].leverage == 1
+
+
+async def test_a_symbol_at_rest_says_so_though_a_read_from_before_its_order_comes_last(
+    open_desk: Open, account: Particular
+) -> None:
+    faulty = FaultyAccount(account)
+    desk = open_desk(account=faulty)
+    await desk.want("BTCUSDT", "0.5")
+    desk.configure(enabled=False)
+    faulty.inject("positions", None, None, Fault(stale=True))
+    await desk.go(0.001)
+    desk.worker.wake()
+    await desk.go(300)
+    assert account.quantity("BTCUSDT") == 0
+    assert desk.worker.states["BTCUSDT"].status == "at_target"
+
+
+async def test_an_order_that_a_stop_overtook_is_not_left_open_in_the_journal(
+    open_desk: Open, account: Particular
+) -> None:
+    """A refused key stops the account in the moment in which another symbol's order is being journaled."""
+    account.price["ETHUSDT"] = D(2500)
+    faulty = FaultyAccount(account)
+    desk = open_desk(account=faulty)
+    await desk.go(1)
+    append = desk.journal.append
+
+    def stopping(*entries: object, **how: bool) -> object:
+        done = append(*entries, **how)  # type: ignore[arg-type]
+        if how.get("awaited", True):
+            desk.task.cancel()
+        return done
+
+    desk.journal.append = stopping  # type: ignore[assignment]
+    desk.worker.retarget({"BTCUSDT": wish("BTCUSDT", "0.5")})
+    await asyncio.wait([desk.task])
+    await asyncio.sleep(1)
+    assert faulty.sent == []
+    assert set(desk.outcomes().values()) == {"unsent"}
