@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -58,9 +59,8 @@ class Targets:
             self._restore_settings(state)
             if book.last_outcome_at is not None:
                 age = (self._clock.now() - book.last_outcome_at).total_seconds()
-                shown = book.confirmation is not None and book.confirmation.at >= book.last_outcome_at
                 state.trail = Trail(
-                    end=book.confirmation.quantity if book.confirmation and shown else None,
+                    end=_shown_since(book, book.last_outcome_at),
                     at=self._clock.monotonic() - max(age, 0.0),
                 )
         for intent in open_intents:
@@ -125,3 +125,14 @@ class Targets:
             target.revision,
             target.reason,
         )
+
+
+def _shown_since(book: Book, last_outcome_at: datetime) -> Decimal | None:
+    """Give the position that a read showed after the latest order, None if there was no read yet.
+
+    A confirmation of an earlier goal is older than the order, be it by less than the clock tells.
+    """
+    shown = book.confirmation
+    if shown is None or shown.at < last_outcome_at or book.goal is None:
+        return None
+    return shown.quantity if shown.revision == book.goal.revision else None

@@ -281,3 +281,20 @@ async def test_an_order_that_a_stop_overtook_is_not_left_open_in_the_journal(
     await asyncio.sleep(1)
     assert faulty.sent == []
     assert set(desk.outcomes().values()) == {"unsent"}
+
+
+async def test_after_a_restart_a_confirmation_from_the_moment_of_the_next_order_proves_nothing(
+    open_desk: Open, account: Particular
+) -> None:
+    faulty = FaultyAccount(account)
+    desk = open_desk(account=faulty)
+    await desk.go(1)
+    faulty.inject("positions", None, Fault(refused=NotReady("down")))
+    faulty.inject("place_order", None, Fault(lag=3))
+    await desk.want("BTCUSDT", "0.2", wait=0.3)
+    await desk.want("BTCUSDT", "0.5", wait=0.3)
+    assert len(account.requests) == 2
+    await desk.restart()
+    await desk.want("BTCUSDT", "0.5", wait=30)
+    assert account.quantity("BTCUSDT") == D("0.1")
+    assert len(account.requests) == 2
