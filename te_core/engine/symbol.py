@@ -112,7 +112,7 @@ class SymbolState:
         )
 
     def seen(self, position: Position) -> None:
-        """Take a read of the position. Its leverage and margin mode are kept: not every exchange tells them while flat."""
+        """Take a read of the position. Leverage and margin mode are kept: not all exchanges tell them while flat."""
         self.position = self.with_settings(position)
         self.leverage, self.margin_mode = self.position.leverage, self.position.margin_mode
         if self.goal is not None and position.leverage == self.goal.leverage:
