@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from itertools import count
 from types import TracebackType
 from typing import Any, Self
@@ -30,14 +31,15 @@ class BlofinClient:
 
     async def __aenter__(self) -> Self:
         await self.emulator.start()
-        self._session = aiohttp.ClientSession()
+        self._open = AsyncExitStack()
+        self._open.push_async_callback(self.emulator.stop)
+        self._session = await self._open.enter_async_context(aiohttp.ClientSession())
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._session.close()
-        await self.emulator.stop()
+        await self._open.aclose()
 
     async def get(self, path: str, **changed: str) -> Any:
         """A signed GET of ``/api/v1/{path}``; ``changed`` replaces headers, an empty value takes one away."""
@@ -97,8 +99,9 @@ class BlofinClient:
         return await self.post("trade/order", body)
 
     async def stream(self, kind: str = "private") -> BlofinSocket:
-        """A connection, not logged in."""
-        return BlofinSocket(self, await self._session.ws_connect(f"{self.emulator.ws_url}/ws/{kind}"))
+        """A connection, not logged in; closed with the client."""
+        connecting = self._session.ws_connect(f"{self.emulator.ws_url}/ws/{kind}")
+        return BlofinSocket(self, await self._open.enter_async_context(connecting))
 
 
 class BlofinSocket:
