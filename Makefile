@@ -42,7 +42,7 @@ test: $(VENV)/.tested-with
 check: $(VENV)/.tested-with
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy te_core tests $(wildcard bench)
+	$(BIN)/mypy te_core tests conftest.py $(wildcard bench)
 	@for plugin in $(PLUGINS); do echo "$(BIN)/mypy $$plugin"; $(BIN)/mypy $$plugin || exit 1; done
 	$(BIN)/pytest -q tests/architecture
 
