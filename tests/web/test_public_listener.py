@@ -173,18 +173,16 @@ async def test_a_defect_of_a_source_is_a_500_that_tells_nothing_and_is_logged_on
 
 
 async def test_stopping_does_not_wait_for_idle_connections_or_a_hanging_source(serve: Any) -> None:
+    """An idle connection would be kept for longer than we wait here, and the source hangs for ever."""
     async with serve() as site:
-        loop = asyncio.get_running_loop()
         async with site.http.get(f"{site.public}/hooks/idle"):
             pass
         site.engine.hold = asyncio.Event()
         hanging = asyncio.create_task(site.http.post(f"{site.public}/hooks/a", data=b"x"))
         while len(site.engine.requests) < 2:
             await asyncio.sleep(0)
-        before = loop.time()
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(20):
             await site.servers.stop()
-        assert loop.time() - before < 1
         with pytest.raises(Exception, match="disconnected"):
             await hanging
 
@@ -211,14 +209,15 @@ async def test_an_address_of_another_machine_is_named(serve: Any) -> None:
 async def test_when_one_address_cannot_be_had_the_other_is_let_go(serve: Any) -> None:
     async with serve() as other:
         taken = int(other.private.rpartition(":")[2])
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            free = probe.getsockname()[1]
-        with pytest.raises(ConfigError, match=r"listen\.private\.port"):
-            async with serve(public={"port": free}, private={"port": taken}):
+        with socket.socket() as ours:  # held, but not listened to: nobody else is given the port meanwhile
+            ours.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            ours.bind(("127.0.0.1", 0))
+            free = ours.getsockname()[1]
+            with pytest.raises(ConfigError, match=r"listen\.private\.port"):
+                async with serve(public={"port": free}, private={"port": taken}):
+                    pass
+            async with serve(public={"port": free}):
                 pass
-        async with serve(public={"port": free}):
-            pass
 
 
 async def test_behind_a_trusted_proxy_the_forwarded_address_is_the_client(serve: Any) -> None:
