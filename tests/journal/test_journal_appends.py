@@ -6,6 +6,7 @@ import asyncio
 import json
 import resource
 import sqlite3
+import tracemalloc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -258,6 +259,43 @@ async def test_a_full_disk_fails_the_append_and_the_journal_goes_on(tmp_path: Pa
     assert "disk" in str(outcomes[0])
     await journal.append(event("after"))
     assert [read.text for read in journal.events(9)] == ["after", "before"]
+    journal.close()
+
+
+@contextmanager
+def full(journal: Journal) -> Iterator[None]:
+    """Let the file grow no further within the block."""
+    connection = journal._committer.connection
+    pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
+    connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
+    connection.rollback()
+    yield
+    connection.exec_driver_sql("PRAGMA max_page_count=1000000000")
+    connection.rollback()
+
+
+async def test_hours_on_a_full_disk_cost_one_attempt_per_append_and_leave_nothing_behind(
+    tmp_path: Path,
+) -> None:
+    journal = open_journal(tmp_path)
+    long = "x" * 20_000
+    attempts, grown = 0, [0]
+    with full(journal), written(journal) as executed:
+        tracemalloc.start()
+        for number in range(1200):
+            with pytest.raises(JournalError, match="free disk space"):
+                await journal.append(signal(delivery_id=f"{number}", detail={"text": long}))
+            journal.append(event(long), awaited=False)
+            await asyncio.sleep(6)
+            if number % 400 == 399:
+                attempts = sum(statement.startswith("BEGIN") for statement in executed)
+                executed.clear()
+                grown.append(tracemalloc.get_traced_memory()[0])
+        tracemalloc.stop()
+    assert attempts <= 2 * 400
+    assert grown[-1] - grown[-2] < 100_000, "400 alerts and as many events of 20 kB each"
+    await journal.append(signal(delivery_id="after"))
+    assert [read.delivery_id for read in journal.signals(9)] == ["after"]
     journal.close()
 
 
