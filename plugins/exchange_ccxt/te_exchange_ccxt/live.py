@@ -49,6 +49,8 @@ class Live:
         self._symbols = symbols
         self._reread = reread
         self._notify: Callable[[], None] = lambda: None
+        self._resting: asyncio.TimerHandle | None = None
+        self._unsaid = False
         self._tasks: list[asyncio.Task[None]] = []
         self._wanted: dict[str, str] = {}
         self._troubled: set[str] = set()
@@ -80,6 +82,8 @@ class Live:
 
     async def stop(self) -> None:
         """Stop following."""
+        if self._resting is not None:
+            self._resting.cancel()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -88,6 +92,18 @@ class Live:
         """Call ``notify`` on changes that are not of our own doing, until cancelled."""
         self._notify = notify
         await asyncio.Event().wait()
+
+    def _wake(self) -> None:
+        """Notify at once, then not again for as long as between two polls: whoever else trades there may never rest."""
+        self._unsaid = self._resting is not None
+        if not self._unsaid:
+            self._notify()
+            self._resting = asyncio.get_running_loop().call_later(self.memory.poll, self._rested)
+
+    def _rested(self) -> None:
+        self._resting = None
+        if self._unsaid:
+            self._wake()
 
     # -- answers from memory
 
@@ -193,7 +209,7 @@ class Live:
             if symbol and market:
                 pushed.append(self._venue.position(symbol, row, market))
         if self.memory.positions_pushed(pushed, self._now):
-            self._notify()
+            self._wake()
 
     def _take_orders(self, rows: Sequence[Row]) -> None:
         foreign = False
@@ -206,7 +222,7 @@ class Live:
                 name = self._venue.client_order_id(row) if over else None
                 foreign |= self.memory.order_pushed(name, symbol, self._now)
         if foreign:
-            self._notify()
+            self._wake()
 
     def _is_news(self, row: Row) -> bool:
         """Tell orders that changed from those that ccxt repeats out of its cache."""
@@ -319,7 +335,7 @@ class Live:
     def _doubt(self) -> None:
         """Have the engine read: what is wrong with the account is raised there, which stops it."""
         self.memory.doubt(self._now)
-        self._notify()
+        self._wake()
 
     def missed(self) -> None:
         """Note that a read showed a change that the stream had not: it is not trusted for a while."""
@@ -327,4 +343,4 @@ class Live:
         self._log.warning(
             "the stream of positions missed a change: positions are read for {:g} min", DISTRUST / 60
         )
-        self._notify()
+        self._wake()

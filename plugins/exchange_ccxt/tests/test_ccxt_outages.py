@@ -152,6 +152,28 @@ async def test_reads_that_lead_to_nothing_are_tried_ever_less_often() -> None:
     await following.live.stop()
 
 
+async def test_somebody_who_trades_without_rest_has_the_account_read_no_more_than_polled() -> None:
+    """Each fill of another program has the engine read; ten a second would use up what an exchange grants."""
+    venue = Closing()
+    venue.lasts = 10 * HOUR
+    following = Following(venue)
+    told: list[float] = []
+    watching = asyncio.create_task(following.live.watch(lambda: told.append(following.clock.monotonic())))
+    following.live.start()
+    await asyncio.sleep(10)
+    for number in range(int(HOUR) * 10):
+        fill = {"id": str(number), "status": "closed", "filled": "1", "symbol": MARKET["symbol"]}
+        following.live.resolved("orders", [fill])
+        await asyncio.sleep(0.1)
+    assert told[0] == 10.0, "the first at once"
+    assert len(told) <= HOUR / venue.poll + 1
+    await asyncio.sleep(venue.poll)
+    assert told[-1] >= HOUR + 9.9, "and the last is not forgotten"
+    assert len(following.read) <= HOUR / venue.poll + 10
+    watching.cancel()
+    await following.live.stop()
+
+
 class Garbled(Closing):
     """Pushes what nobody understands."""
 
