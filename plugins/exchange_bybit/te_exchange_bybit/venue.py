@@ -17,6 +17,7 @@ from te_exchange_ccxt.base import ZERO, Row, Spending, Trouble, Venue, Window, d
 UNIFIED = {"3", "4", "5", "6"}
 """``unifiedMarginStatus`` of unified accounts (1 is the classic one): /v5/account/info."""
 PAGE = 200
+MOST_PAGES = 20
 MODES = {"ISOLATED_MARGIN": MarginMode.ISOLATED, "REGULAR_MARGIN": MarginMode.CROSS}
 
 
@@ -85,10 +86,10 @@ class Bybit(Venue):
         return [look_at_account(info), *look_at_key(key)]
 
     async def _position_rows(self, which: dict[str, str]) -> list[Row]:
-        """Read positions page by page; almost always there is one."""
+        """Read positions page by page; almost always there is one. Raises ``ValueError`` for pages without an end."""
         found: list[Row] = []
         page: dict[str, str] = {}
-        while True:
+        for _ in range(MOST_PAGES):
             asked = {"category": "linear", "limit": PAGE, **which, **page}
             answer = await self.exchange.private_get_v5_position_list(asked)
             rows = self.content(answer, list, "result", "list")
@@ -97,6 +98,7 @@ class Bybit(Venue):
             if len(rows) < PAGE or not cursor:
                 return found
             page = {"cursor": str(cursor)}
+        raise ValueError(f"Bybit's positions do not end after {MOST_PAGES} pages")
 
     async def fetch_positions(self) -> Sequence[Row]:
         """Read every position that pays in the settle coin; ccxt would stop after the first page."""

@@ -25,6 +25,7 @@ from te_core.api import (
     Severity,
 )
 from te_exchange_bybit.plugin import BYBIT, BybitOptions
+from te_exchange_bybit.venue import MOST_PAGES
 from te_exchange_bybit.venue import Bybit as BybitVenue
 from te_exchange_ccxt.client import addresses, connect, disconnect
 from te_exchange_ccxt.library import exchange_class
@@ -181,6 +182,24 @@ async def test_more_positions_than_a_page_are_all_read(bybit: Bybit, monkeypatch
             server.exchange.trade_by_hand(server.exchange.accounts["main"], contract.symbol, smallest)
         found = (await account.positions()).value
         assert set(found) == {f"{coin}USDT" for coin in coins}
+
+
+async def test_pages_without_an_end_are_not_read_for_ever(
+    bybit: Bybit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when an exchange forgets what a cursor stands for and gives the first page again."""
+    monkeypatch.setattr("te_exchange_bybit.venue.PAGE", 1)
+    asked: list[object] = []
+
+    async def same_page(which: object) -> dict[str, object]:
+        asked.append(which)
+        return {"retCode": 0, "result": {"list": [{"symbol": "BTCUSDT"}], "nextPageCursor": "first"}}
+
+    async with bybit(streams=False) as (_, account):
+        monkeypatch.setattr(account._link.exchange, "private_get_v5_position_list", same_page)
+        with pytest.raises(NotReady, match="do not end"):
+            await account.positions()
+    assert len(asked) == MOST_PAGES
 
 
 async def test_one_price_or_many_are_one_request(bybit: Bybit) -> None:

@@ -18,6 +18,9 @@ from typing import Any
 from te_exchange_ccxt.client import bare, last_answer
 from te_exchange_ccxt.venue import Venue
 
+MOST_REQUESTS = 100
+"""For one list: an exchange that gives the same page for ever would be asked for ever, and fill the memory."""
+
 
 class Relay:
     """Carries requests from the thread to the event loop, until it is closed."""
@@ -27,6 +30,7 @@ class Relay:
         self._loop = asyncio.get_running_loop()
         self._asked: set[Future[Any]] = set()
         self._closed = False
+        self._made = 0
         self.answer = last_answer.get()
 
     def close(self) -> None:
@@ -39,6 +43,9 @@ class Relay:
         """Take the place of ccxt's ``fetch2`` in the thread."""
         if self._closed:
             raise asyncio.CancelledError
+        self._made += 1
+        if self._made > MOST_REQUESTS:
+            raise ValueError(f"the list of instruments does not end after {MOST_REQUESTS} requests")
         asked = asyncio.run_coroutine_threadsafe(self._fetch(*args, **kw), self._loop)
         self._asked.add(asked)
         try:

@@ -12,8 +12,9 @@ from typing import Any, ClassVar
 import pytest
 from loguru import logger
 
-from te_core.api import AccountContext, RateLimited
+from te_core.api import AccountContext, NotReady, RateLimited
 from te_core.clock import SystemClock
+from te_exchange_ccxt.aside import MOST_REQUESTS
 from te_exchange_ccxt.budget import Window
 from te_exchange_ccxt.client import Answer, last_answer
 from te_exchange_ccxt.connection import Connection
@@ -114,6 +115,22 @@ async def test_a_refusal_says_there_what_it_says_everywhere(link: Connection, ne
     with pytest.raises(RateLimited) as caught:
         await link.open()
     assert caught.value.retry_after == pytest.approx(7, abs=0.5)
+    await link.close()
+
+
+async def test_a_list_without_an_end_is_not_read_for_ever(
+    link: Connection, network: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As from a proxy that gives the same page whatever is asked for."""
+
+    async def fetch_markets(venue: Venue) -> list[dict[str, Any]]:
+        while True:
+            await venue.exchange.public_get_v5_market_instruments_info({"cursor": "next"})
+
+    monkeypatch.setattr(Venue, "fetch_markets", fetch_markets)
+    with pytest.raises(NotReady, match="does not end"):
+        await link.open()
+    assert len(network.asked) == MOST_REQUESTS
     await link.close()
 
 
