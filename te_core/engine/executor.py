@@ -170,6 +170,7 @@ class Execution:
         """Check the limits and reserve; from here to the exchange's own code nothing is awaited (I14)."""
         after = abs(self._expected + intent.side.sign * intent.quantity)
         assert self._state.target is not None
+        newest = self._state.wish or self._state.target  # one that repeats the target states a later price
         check = OrderCheck(
             notional=intent.quantity * intent.reference_price,
             notional_after=after * intent.reference_price,
@@ -177,7 +178,7 @@ class Execution:
             enabled=self._around.enabled(),
             leverage=intent.leverage,
             price=self._decision.price,
-            signal_price=self._state.target.price,
+            signal_price=newest.price,
             orders_last_minute=0,
             exposure=Exposure(),
         )

@@ -396,6 +396,15 @@ async def test_a_price_far_from_the_signal_holds_an_increase_back(
     assert set(desk.outcomes().values()) == {"refused"}
 
 
+async def test_the_newest_signal_counts_for_the_price_distance_though_it_wants_what_is_wanted_already(
+    open_desk: Open, account: FakeAccount
+) -> None:
+    desk = open_desk(limits=LimitSettings(price_distance=D("0.01")))
+    await desk.want("BTCUSDT", "0.5", price="45000")
+    await desk.want("BTCUSDT", "0.5", price="50000", wait=30)
+    assert account.quantity("BTCUSDT") == D("0.1")
+
+
 async def test_what_a_limit_holds_back_is_never_called_an_order_that_may_have_been_sent(
     open_desk: Open, account: FakeAccount
 ) -> None:
