@@ -72,8 +72,8 @@ class SourceRecorder:
     def publish(self, signal: Signal, *, dedupe_for: timedelta | None = None) -> Awaitable[Publication]:
         """Take a signal as the engine does."""
         if self.failure is not None:
-            return self._fail(self.failure)
-        return self._durable(self._take(signal, dedupe_for))
+            return asyncio.ensure_future(self._fail(self.failure))
+        return asyncio.ensure_future(self._durable(self._take(signal, dedupe_for)))
 
     def depths(self) -> dict[str, Decimal]:
         """Give the depth of the newest current signal of every symbol."""

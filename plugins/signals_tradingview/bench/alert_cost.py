@@ -29,8 +29,11 @@ class _Instant(SourceRecorder):
         return _accepted()
 
 
-async def _accepted() -> Publication:
-    return Publication.ACCEPTED
+def _accepted() -> asyncio.Future[Publication]:
+    """Give a future, as the engine does."""
+    done = asyncio.get_running_loop().create_future()
+    done.set_result(Publication.ACCEPTED)
+    return done
 
 
 def _request(number: int) -> WebhookRequest:

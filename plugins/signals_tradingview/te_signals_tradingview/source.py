@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Mapping
 from hashlib import blake2b
@@ -26,10 +27,16 @@ from te_signals_tradingview.gaps import Gaps
 from te_signals_tradingview.interpretation import interpret, ordering_of
 from te_signals_tradingview.lockout import Lockout
 from te_signals_tradingview.options import TradingViewOptions
+from te_signals_tradingview.patience import TOO_LATE, Patience
 from te_signals_tradingview.payload import MalformedBody, decode
 from te_signals_tradingview.reading import Reader
 from te_signals_tradingview.symbols import SymbolMap
 from te_signals_tradingview.tokens import Tokens
+
+_PATIENCE = 2.5
+"""Seconds after which an alert is answered 503 if it is not durable yet: TradingView gives up after 3, and sends again
+only what was answered so. What is durable later is in force all the same, and the second one is a duplicate.
+"""
 
 _COUNTERS = (
     "accepted",
@@ -65,6 +72,7 @@ class TradingViewSource(SignalSource):
         self._dedupe_for = options.dedupe_window or None
         self._counters = Counter(dict.fromkeys(_COUNTERS, 0))
         self._unkept = 0
+        self._patience = Patience(_PATIENCE)
 
     def status(self) -> Mapping[str, Any]:
         """Return how many requests got which answer since the start, how many addresses are locked out now, and
@@ -81,6 +89,7 @@ class TradingViewSource(SignalSource):
     async def close(self) -> None:
         """Tell what would otherwise be told later."""
         self._gaps.close()
+        self._patience.close()
 
     async def on_webhook(self, request: WebhookRequest) -> WebhookResponse:
         """Answer one alert."""
@@ -131,13 +140,16 @@ class TradingViewSource(SignalSource):
 
     async def _publish(self, signal: Signal) -> WebhookResponse:
         try:
-            publication = await self._context.publish(signal, dedupe_for=self._dedupe_for)
+            kept = self._context.publish(signal, dedupe_for=self._dedupe_for)
+            if isinstance(kept, asyncio.Future):  # as the engine gives
+                self._patience.watch(kept)
+            publication = await kept
+        except asyncio.CancelledError as error:
+            if error.args != (TOO_LATE,):  # the sender has hung up
+                raise
+            return self._not_kept(f"keeping takes longer than {_PATIENCE:g} s")
         except (NotReady, JournalError) as error:
-            if not self._unkept:
-                reason = self._tokens.remove(str(error))
-                self._log.warning("alerts cannot be kept and are answered 503: {}", reason)
-            self._unkept += 1
-            return self._count("not_kept", answers.not_kept())
+            return self._not_kept(self._tokens.remove(str(error)))
         if self._unkept:
             self._log.info("alerts are kept again, after {} were answered 503", self._unkept)
             self._unkept = 0
@@ -151,6 +163,13 @@ class TradingViewSource(SignalSource):
                 signal.rule,
             )
         return self._count(publication.value, answers.taken(signal, publication))
+
+    def _not_kept(self, reason: str) -> WebhookResponse:
+        """Have it sent again. Told once: a line for each alert of a full disk makes matters worse."""
+        if not self._unkept:
+            self._log.warning("alerts cannot be kept and are answered 503: {}", reason)
+        self._unkept += 1
+        return self._count("not_kept", answers.not_kept())
 
     def _refuse(self, request: WebhookRequest, error: SignalRejected) -> WebhookResponse:
         shown = type(error)(

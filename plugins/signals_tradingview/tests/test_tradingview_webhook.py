@@ -79,6 +79,45 @@ async def test_what_could_not_be_kept_is_asked_for_again(make_desk: MakeDesk, fa
     assert (await desk.post(ALERT)).body["status"] == "accepted"
 
 
+async def test_a_disk_that_hangs_is_answered_while_tradingview_still_listens(make_desk: MakeDesk) -> None:
+    """It gives up after 3 s and sends an alert again only after a 5xx."""
+    desk = make_desk(recorder=SourceRecorder(durable_after=8))
+    began = desk.recorder.clock.monotonic()
+    assert (await desk.post(ALERT)).status == 503
+    assert desk.recorder.clock.monotonic() - began < 3
+    desk.recorder.durable_after = 0
+    await asyncio.sleep(5)
+    again = await desk.post(ALERT)
+    assert (again.status, again.body["status"]) == (200, "duplicate"), "it was kept in the end"
+    assert len(desk.recorder.published) == 1
+
+
+async def test_alerts_that_wait_one_behind_the_other_are_each_answered_in_time(make_desk: MakeDesk) -> None:
+    desk = make_desk(recorder=SourceRecorder(durable_after=8))
+    clock = desk.recorder.clock
+
+    async def send(number: int) -> float:
+        await asyncio.sleep(number / 10)
+        began = clock.monotonic()
+        assert (await desk.post({**ALERT, "event_id": str(number)})).status == 503
+        return float(clock.monotonic() - began)
+
+    took = await asyncio.gather(*(send(number) for number in range(100)))
+    assert max(took) <= 2.51
+    desk.recorder.durable_after = 2
+    assert (await desk.post(FLAT)).status == 200
+
+
+async def test_a_sender_who_hangs_up_is_not_answered(make_desk: MakeDesk) -> None:
+    desk = make_desk(recorder=SourceRecorder(durable_after=2))
+    posting = asyncio.create_task(desk.post(ALERT))
+    await asyncio.sleep(1)
+    posting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await posting
+    assert desk.count("not_kept") == 0
+
+
 async def test_hours_in_which_nothing_can_be_kept_are_told_once(
     make_desk: MakeDesk, log_lines: list[str]
 ) -> None:

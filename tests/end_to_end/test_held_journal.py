@@ -1,0 +1,36 @@
+"""Another program holds the journal's file: nothing is kept meanwhile, and nothing that is sent again is lost."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from tests.end_to_end.engine_process import EngineProcess
+from tests.end_to_end.home import Home
+
+pytestmark = pytest.mark.real_clock
+
+ALERT = {
+    "symbol": "BTCUSDT.P",
+    "direction": "long",
+    "action": "buy",
+    "size": "50/100",
+    "price": "50000",
+}
+
+
+def test_what_cannot_be_kept_is_answered_503_and_taken_when_it_is_sent_again(
+    home: Home, engine: EngineProcess
+) -> None:
+    with closing(sqlite3.connect(home.state / "journal.sqlite3", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        for _ in range(4):  # once, and three times again, as TradingView does
+            status, answer = engine.post(ALERT)
+            assert (status, answer["error"]["reason"]) == (503, "the signal could not be made durable")
+    status, answer = engine.post(ALERT)
+    assert status == 200, answer
+    engine.until_position("BTCUSDT", "0.09")
+    assert home.log().count("answered 503") == 2, "when it began, and when it was over"
+    assert engine.stop() == 0
