@@ -72,7 +72,7 @@ TROUBLES = {
     "reads": {
         "latency": Trouble(faults=[Fault(kind=K.LATENCY, times=6, seconds=0.2)]),
         "refused connections": Trouble(
-            faults=[Fault(kind=K.REFUSED, route="positions", seconds=0.3)], told=True
+            faults=[Fault(kind=K.REFUSED, route="positions", seconds=3600)], told=True
         ),
         "dropped connections": reading(K.DROPPED),
         "5xx": reading(K.SERVER_ERROR),
@@ -82,7 +82,9 @@ TROUBLES = {
         "maintenance": reading(K.MAINTENANCE),
     },
     "orders": {
-        "refused connections": Trouble(faults=[Fault(kind=K.REFUSED, route="order", seconds=0.3)], told=True),
+        "refused connections": Trouble(
+            faults=[Fault(kind=K.REFUSED, route="order", seconds=3600)], told=True
+        ),
         "dropped connections": ordering(K.DROPPED),
         "5xx": ordering(K.SERVER_ERROR, status=503),
         "HTML": ordering(K.HTML),
@@ -184,6 +186,9 @@ async def over(desk: Trading, server: WireServer, trouble: Trouble) -> None:
     """Wait until the faults have spent themselves and all is well again, and stays so."""
     kinds = {fault.kind for fault in trouble.faults}
     await desk.until(lambda: kinds <= set(server.exchange.counts.faults), "the fault")
+    if K.REFUSED in kinds:
+        await desk.until(lambda: outages(desk.events()), "the outage to be told")
+        await server.listen()
     await desk.until(lambda: desk.well() and not unspent(server), "all to be well")
     await asyncio.sleep(0.3)
     await desk.settled()

@@ -58,6 +58,11 @@ class Exchange:
         return [dict(LINEAR), dict(SPOT)]
 
 
+async def refreshed(markets: Markets) -> None:
+    """Wait until nothing is read in the background any more."""
+    await asyncio.gather(*markets._background)
+
+
 async def test_accounts_that_come_at_the_same_time_share_one_read(tmp_path: Path) -> None:
     exchange, markets = Exchange(), Markets("x", Hand(), logger)
     exchange.gate.clear()
@@ -86,10 +91,10 @@ async def test_after_an_hour_they_are_read_again_without_anyone_waiting(tmp_path
     clock.time += timedelta(hours=1)
     exchange.gate.clear()
     assert await markets.get(exchange.fetch, tmp_path / "m.json") == [LINEAR]
-    await asyncio.sleep(0.05)
-    assert exchange.reads == 2
+    while exchange.reads < 2:
+        await asyncio.sleep(0)
     exchange.gate.set()
-    await asyncio.sleep(0.05)
+    await refreshed(markets)
     assert markets.age == timedelta(0)
 
 
@@ -101,7 +106,7 @@ async def test_a_failing_refresh_leaves_the_old_ones_and_is_tried_again(tmp_path
     exchange.failure = NotReady("down")
     for _ in range(2):
         assert await markets.get(exchange.fetch, tmp_path / "m.json") == [LINEAR]
-        await asyncio.sleep(0.05)
+        await refreshed(markets)
         clock.time += RETRY_AFTER
     assert exchange.reads == 3
 
