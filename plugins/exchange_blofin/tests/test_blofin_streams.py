@@ -57,9 +57,7 @@ async def lives(desk: Any, account: ExchangeAccount) -> None:
 
 
 @asynccontextmanager
-async def followed(
-    at_blofin: Any, unknowns: Unknowns | None = None
-) -> AsyncIterator[tuple[Any, ExchangeAccount]]:
+async def followed(at_blofin: Any, unknowns: Unknowns | None = None) -> AsyncIterator[tuple[Any, Any]]:
     """An account whose streams live."""
     async with at_blofin() as desk:
         desk.emulator.unknowns = unknowns or Unknowns()
@@ -80,7 +78,7 @@ def warnings() -> Any:
 async def test_no_read_stands_before_an_order(at_blofin: Any, form: str) -> None:
     async with followed(at_blofin, OTHER_FORMS[form]) as (desk, account):
         desk.exchange.set_price("ETH-USDT", D(1700))
-        await asyncio.sleep(0.1)
+        await until(lambda: account._live.memory.prices["ETHUSDT"] == 1700, "the price to be pushed")
         desk.counts.clear()
         assert await state(account) == (D(10_000), {}, {"BTCUSDT": D("73355.3"), "ETHUSDT": D(1700)})
         await account.place_order(order("0.001"))
@@ -136,7 +134,7 @@ async def test_whatever_a_stream_loses_is_read(at_blofin: Any, kind: FaultKind, 
         report = await account.place_order(order("0.002"))
         assert (await state(account))[1] == {"BTCUSDT": D("0.002")}
         assert (await account.find_order("BTCUSDT", report.client_order_id)) is not None
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             while (await state(account))[0] != desk.owner.ledger.wallet:
                 await asyncio.sleep(0.1)
 

@@ -44,6 +44,11 @@ class Desk:
         await asyncio.gather(account.equity(), account.positions(), account.prices(["BTCUSDT", "ETHUSDT"]))
         return {kind: times for kind, times in self.requests.items() if kind in {"balance", "tickers"}}
 
+    def told_price(self, symbol: str) -> Decimal | None:
+        """A price as its stream has told it; None while that is gone."""
+        found: Decimal | None = cast("Any", self.account)._live.memory.prices.get(symbol)
+        return found
+
     async def live(self) -> None:
         """Wait until the streams tell all of it: real sockets, so that it is looked at now and then."""
         async with asyncio.timeout(20):

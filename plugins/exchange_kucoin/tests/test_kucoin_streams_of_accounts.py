@@ -33,7 +33,7 @@ async def test_everything_is_known_before_an_order(open_desk: Any) -> None:
         equity = (await desk.account.equity()).value
         assert (equity.wallet, equity.free) == (100_000, 100_000)
         desk.kucoin.exchange.set_price(BTC, Decimal(85_000))
-        await asyncio.sleep(0.1)
+        await until(lambda: desk.told_price("BTCUSDT") == 85_000)
         assert (await desk.account.prices(SYMBOLS)).value["BTCUSDT"] == 85_000
 
 
@@ -67,7 +67,7 @@ async def test_the_pushed_wallet_is_exact(open_desk: Any) -> None:
         await desk.live()
         desk.kucoin.faults.add(Fault(kind=FaultKind.SERVER_ERROR, route="balance", times=None))
         desk.kucoin.exchange.deposit(desk.venue.owner, Decimal("0.123456789"))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while (await desk.account.equity()).value.wallet == 100_000:
                 await asyncio.sleep(0.02)
         assert (await desk.account.equity()).value.wallet == Decimal("100000.123456789")
@@ -84,7 +84,7 @@ async def test_lost_connections_are_opened_anew_with_new_tokens(open_desk: Any) 
         assert not tokens & set(desk.kucoin.tokens)
         await desk.live()
         desk.kucoin.exchange.set_price(BTC, Decimal(86_000))
-        await asyncio.sleep(0.1)
+        await until(lambda: desk.told_price("BTCUSDT") == 86_000)
         assert (await desk.account.prices(SYMBOLS)).value["BTCUSDT"] == 86_000
 
 
@@ -94,7 +94,8 @@ async def test_while_a_stream_is_gone_everything_is_read(open_desk: Any) -> None
         desk.kucoin.faults.add(Fault(kind=FaultKind.RATE_LIMITED, route="other", times=None))
         for connection in list(desk.kucoin.connections):
             connection.abort()
-        await asyncio.sleep(0.2)
+        live = desk.account._live
+        await until(lambda: desk.told_price("BTCUSDT") is None and live.equity() is None)
         assert await desk.reads() == {"balance": 1, "tickers": 1}
         desk.kucoin.exchange.set_price(BTC, Decimal(87_000))
         assert (await desk.account.prices(SYMBOLS)).value["BTCUSDT"] == 87_000

@@ -53,7 +53,7 @@ async def test_no_read_stands_before_an_order(at_mexc: Any, make_order: Any) -> 
         await account.instruments(WANTED)
         await lives(desk, account)
         desk.emulator.exchange.set_price("ETH_USDT", D(3100))
-        await asyncio.sleep(0.1)
+        await until(lambda: account._live.memory.prices["ETHUSDT"] == 3100, "the price to be pushed")
         desk.counts.clear()
         assert await state(account) == (D(10_000), {}, {"BTCUSDT": D("77150.1"), "ETHUSDT": D(3100)})
         await account.place_order(make_order("0.01"))
@@ -137,7 +137,7 @@ async def test_a_stream_that_ends_is_followed_again(at_mexc: Any, kind: FaultKin
         async def held() -> dict[str, Decimal]:
             return (await state(account))[1]
 
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             while await held() != {"BTCUSDT": D("0.005")}:
                 await asyncio.sleep(0.1)
 

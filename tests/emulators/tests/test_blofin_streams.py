@@ -206,12 +206,14 @@ async def test_an_address_opens_one_connection_in_a_second(
 
 
 async def test_silent_connections_break(client: BlofinClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streams, "IDLE", 0.3)
+    monkeypatch.setattr(streams, "IDLE", 1.0)
+    loop = asyncio.get_running_loop()
     async with client:
         socket = await client.stream("public")
-        for _ in range(3):
-            await asyncio.sleep(0.15)
-            await socket.socket.send_str("ping")
-            assert await socket.next() == "pong"
-        ended = await socket.socket.receive(timeout=5)
+        await asyncio.sleep(0.3)
+        spoke_at = loop.time()
+        await socket.socket.send_str("ping")
+        assert await socket.next() == "pong"
+        ended = await socket.socket.receive(timeout=20)
+        assert loop.time() - spoke_at >= 0.99, "a ping keeps the connection"
         assert ended.type in {aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR}
