@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -118,10 +119,11 @@ async def test_a_body_that_is_cut_before_it_is_sent() -> None:
 
 
 async def test_nobody_listens() -> None:
-    async with serving(made()) as server, fetching(server) as fetcher:
-        await server.stop()
-        with pytest.raises(FetchFailed, match="ClientConnectorError"):
-            await fetcher.fetch()
+    with socket.socket() as held:  # bound, so that nobody else is given the port
+        held.bind(("127.0.0.1", 0))
+        async with fetching(BittensorServer(network=made(), port=held.getsockname()[1])) as fetcher:
+            with pytest.raises(FetchFailed, match="ClientConnectorError"):
+                await fetcher.fetch()
 
 
 # -- the feed

@@ -133,5 +133,5 @@ class BlofinSocket:
 
     async def next(self) -> Any:
         """The next message; text that is no JSON as it is."""
-        text = await self.socket.receive_str(timeout=5)
+        text = await self.socket.receive_str(timeout=20)
         return json.loads(text) if text.startswith("{") else text

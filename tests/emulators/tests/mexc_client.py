@@ -101,7 +101,7 @@ class Socket:
         self.socket = socket
 
     async def next(self) -> dict[str, Any]:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             return dict(await self.socket.receive_json())
 
     async def until(self, channel: str) -> dict[str, Any]:

@@ -196,7 +196,7 @@ async def test_an_address_opens_one_connection_in_a_second(
     async with client:
         first = await client.stream("public")
         second = await client.stream("private")
-        assert (await second.socket.receive(timeout=5)).type in {
+        assert (await second.socket.receive(timeout=20)).type in {
             aiohttp.WSMsgType.CLOSED,
             aiohttp.WSMsgType.ERROR,
         }

@@ -142,7 +142,7 @@ async def test_streams_tell_what_happened() -> None:
     async with running("bybit") as server, client(server, pro=True) as bybit:
 
         async def soon(call: Awaitable[Any]) -> Any:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 return await call
 
         first = await soon(bybit.watch_tickers([BTC]))
@@ -151,7 +151,7 @@ async def test_streams_tell_what_happened() -> None:
             asyncio.create_task(soon(call()))
             for call in (bybit.watch_positions, bybit.watch_orders, bybit.watch_balance)
         ]
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while sum(len(getattr(stream, "topics", ())) for stream in server.connections) < 4:
                 await asyncio.sleep(0.02)
         await bybit.create_order(BTC, "market", "buy", 0.01, None, {"clientOrderId": "a"})
@@ -169,5 +169,5 @@ async def test_streams_tell_what_happened() -> None:
 async def test_a_stream_with_a_wrong_secret_is_refused() -> None:
     async with running("bybit") as server, client(server, pro=True, secret="wrong") as bybit:
         with pytest.raises(ccxt().AuthenticationError):
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 await bybit.watch_orders()
