@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -100,12 +101,22 @@ class Wiring(Base):  # type: ignore[misc]  # it is mixed into ccxt's classes, wh
             found.open = partial(self._dial, found, found.open)
         return found
 
-    async def _dial(self, client: Any, connect: Callable[..., Awaitable[None]], *args: Any) -> None:
-        """Wait for the budget before a new connection, where the exchange counts them."""
+    def ws_dial_delay(self, url: str) -> float:
+        """Give ccxt's pause before a connection that could not be made is tried again."""
+        return min(float(super().ws_dial_delay(url)), LONGEST_DIAL)
+
+    async def _dial(
+        self, client: Any, connect: Callable[..., Awaitable[None]], session: Any, delay: float = 0.0
+    ) -> None:
+        """Wait for the budget before a new connection, where the exchange counts them.
+
+        What ccxt waits for besides comes first: meanwhile it is the others' turn.
+        """
         assert self.purse is not None
+        await asyncio.sleep(delay)
         try:
             async with self.purse.turn(self.dials):
-                await connect(*args)
+                await connect(session)
         except RateLimited as error:
             client.on_error(error)
 

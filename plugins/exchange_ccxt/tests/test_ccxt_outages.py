@@ -15,7 +15,7 @@ from loguru import logger
 from te_core.api import Equity, NotReady, RateLimited, TradeEngineError
 from te_core.testing.virtual_clock import VirtualClock
 from te_exchange_ccxt.budget import Budget, Window
-from te_exchange_ccxt.client import Answer, last_answer
+from te_exchange_ccxt.client import LONGEST_DIAL, Answer, Wiring, last_answer
 from te_exchange_ccxt.connection import Connection
 from te_exchange_ccxt.errors import LONGEST_PAUSE, pause
 from te_exchange_ccxt.generic import GenericOptions, GenericVenue
@@ -172,6 +172,32 @@ async def test_somebody_who_trades_without_rest_has_the_account_read_no_more_tha
     assert len(following.read) <= HOUR / venue.poll + 10
     watching.cancel()
     await following.live.stop()
+
+
+async def test_one_that_waits_before_it_dials_again_holds_up_no_other() -> None:
+    """Where connections are counted, ten accounts would come back one after the other, half a minute each."""
+    clock = VirtualClock()
+    wiring: Any = object.__new__(Wiring)
+    wiring.dials = {"connections": 1}
+    wiring.purse = Budget(clock, logger.warning).share([Window("connections", 1, 1.0)], "key")
+    made: list[float] = []
+
+    async def connect(session: object) -> None:
+        del session
+        made.append(clock.monotonic())
+
+    await asyncio.gather(*(wiring._dial(None, connect, None, delay) for delay in (30.0, 30.0, 0.0, 0.0)))
+    assert made == [0.0, 1.0, 30.0, 31.0]
+
+
+async def test_a_stream_is_dialled_again_within_minutes_whatever_the_exchange_says() -> None:
+    class Refused:
+        def ws_dial_delay(self, url: str) -> float:
+            del url
+            return 86_400.0
+
+    client: Any = object.__new__(type("Client", (Wiring, Refused), {}))
+    assert client.ws_dial_delay("wss://x") == LONGEST_DIAL
 
 
 class Garbled(Closing):
