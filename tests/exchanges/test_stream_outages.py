@@ -1,0 +1,120 @@
+"""Streams that stay broken for hours, with the pauses made short: nothing is left behind, and it is told once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from loguru import logger
+
+from te_exchange_ccxt import live
+from tests.emulators.blofin import streams as blofin
+from tests.emulators.conformance import EmulatedVenue
+from tests.emulators.core.faults import Fault, FaultKind
+from tests.emulators.wire.server import WireServer
+from tests.emulators.wire.stream import Stream
+from tests.exchanges.trading import PLUGINS, spec_of
+
+pytestmark = pytest.mark.real_clock
+
+ATTEMPTS = 30
+
+
+class Following:
+    """An account at an emulator that follows its streams."""
+
+    def __init__(self, venue: EmulatedVenue, account: Any) -> None:
+        self.venue = venue
+        self.account = account
+
+    @property
+    def server(self) -> WireServer:
+        return self.venue.server
+
+    @property
+    def client(self) -> Any:
+        return self.account.inner._link.exchange
+
+    def live(self) -> bool:
+        """Tell whether every kind is followed."""
+        return all(feed.up is not None for feed in self.account.inner._live.memory.feeds.values())
+
+    async def until(self, done: Callable[[], bool]) -> None:
+        async with asyncio.timeout(60):
+            while not done():
+                await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+def told() -> Iterator[list[str]]:
+    lines: list[str] = []
+    sink = logger.add(lambda line: lines.append(str(line)), level="INFO", format="{message}")
+    yield lines
+    logger.remove(sink)
+
+
+@pytest.fixture
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What takes seconds takes milliseconds."""
+    monkeypatch.setattr(live, "FIRST_PAUSE", 0.005)
+    monkeypatch.setattr(live, "LAST_PAUSE", 0.03)
+    monkeypatch.setattr(live, "TICK", 0.02)
+    monkeypatch.setattr(live, "GRACE", 0.05)
+    monkeypatch.setattr(blofin, "BETWEEN_CONNECTIONS", 0.0)
+
+
+@asynccontextmanager
+async def following(exchange: str, folder: Path) -> AsyncIterator[Following]:
+    venue = EmulatedVenue(exchange, spec_of(exchange), folder, options={"streams": True})
+    account = venue.connect()
+    try:
+        await account.open()
+        found = Following(venue, account)
+        found.client.dials = {}  # as many connections as there are
+        await account.prices(["BTCUSDT"])
+        await found.until(found.live)
+        yield found
+    finally:
+        await account.close()
+
+
+async def closed_at_once(stream: Stream) -> None:
+    await asyncio.sleep(0.01)  # else the client may count it as one that was never made
+    stream.abort()
+
+
+@pytest.mark.usefixtures("short_pauses")
+@pytest.mark.parametrize("outage", ["not let in", "closed at once", "login refused"])
+@pytest.mark.parametrize("exchange", sorted(PLUGINS))
+async def test_streams_that_break_for_hours(
+    exchange: str, outage: str, tmp_path: Path, told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if (exchange, outage) == ("kucoin", "login refused"):
+        pytest.skip("its streams need no login")
+    async with following(exchange, tmp_path) as found:
+        counts, faults = found.server.exchange.counts, found.server.faults
+        told.clear()
+        counts.clear()
+        asked, attempts = "connect", ATTEMPTS
+        if outage == "not let in":
+            faults.add(Fault(kind=FaultKind.SERVER_ERROR, route="connect", times=None))
+            attempts = 4  # ccxt has pauses of its own between these, which double up to half a minute
+        elif outage == "closed at once":
+            monkeypatch.setattr(Stream, "run", closed_at_once)
+        else:
+            faults.add(Fault(kind=FaultKind.REJECTED, route="login", error="BadKey", times=None))
+            asked = "login"
+        found.server.abort_connections()
+        await found.until(lambda: counts.requests[asked] >= attempts)
+        assert len(found.client.clients) <= 2
+        assert len(found.server.connections) <= 4, "of each kind one, and perhaps one that is being closed"
+        broken = [line for line in told if "reading instead until it is back" in line]
+        kinds = len(found.account.inner._live.memory.feeds)
+        assert len(broken) <= kinds, broken
+        faults.clear()
+        monkeypatch.undo()
+        await found.until(found.live)
