@@ -101,16 +101,21 @@ class Execution:
                 case LeverageStep():
                     await self._set_leverage(step)
                 case MarginModeStep():
-                    async with asyncio.timeout(CALL_TIMEOUT.total_seconds()):
-                        await self._around.account.set_margin_mode(self._goal.symbol, step.margin_mode)
-                    self._state.margin_mode = step.margin_mode
+                    await self._set_margin_mode(step)
 
     def _stop_if_superseded(self) -> None:
         target = self._state.target
         if target is None or target.revision != self._goal.revision or self._around.stopping():
             raise Superseded
 
+    async def _set_margin_mode(self, step: MarginModeStep) -> None:
+        self._state.margin_mode = None  # not known until it is answered
+        async with asyncio.timeout(CALL_TIMEOUT.total_seconds()):
+            await self._around.account.set_margin_mode(self._goal.symbol, step.margin_mode)
+        self._state.margin_mode = step.margin_mode
+
     async def _set_leverage(self, step: LeverageStep) -> None:
+        self._state.leverage = None  # not known until it is answered
         async with asyncio.timeout(CALL_TIMEOUT.total_seconds()):
             await self._around.account.set_leverage(self._goal.symbol, step.leverage, step.margin_mode)
         self._state.leverage = Decimal(step.leverage)

@@ -244,6 +244,20 @@ async def test_leverage_that_went_with_an_order_is_remembered_where_it_is_not_sh
     assert account.held["BTCUSDT"].leverage == 1
 
 
+async def test_leverage_is_not_known_while_the_request_for_it_was_not_answered(
+    open_desk: Open, account: Particular
+) -> None:
+    account.shows_leverage = False
+    faulty = FaultyAccount(account)
+    desk = open_desk(account=faulty)
+    await desk.want("BTCUSDT", "0.5", leverage=1)
+    faulty.inject("set_leverage", Fault(silence=60))
+    await desk.want("BTCUSDT", "0.6", leverage=3, wait=20)
+    assert account.held["BTCUSDT"].leverage == 3
+    await desk.want("BTCUSDT", "0.7", leverage=1)
+    assert account.held["BTCUSDT"].leverage == 1
+
+
 async def test_a_symbol_at_rest_says_so_though_a_read_from_before_its_order_comes_last(
     open_desk: Open, account: Particular
 ) -> None:
