@@ -351,7 +351,8 @@ class Engine:
     async def plan(self) -> dict[str, Any]:
         """Read every account afresh and say what would be ordered now, and why. Sends nothing."""
         names = [name for name, runner in self.accounts.items() if runner.running]
-        decisions = await asyncio.gather(*(self.accounts[name].worker.preview() for name in names))
+        previews = (self.accounts[name].worker.preview() for name in names)
+        decisions = await asyncio.gather(*previews, return_exceptions=True)
         return {"accounts": {name: plan_state(found) for name, found in zip(names, decisions, strict=True)}}
 
     def explain(self, symbol: str) -> dict[str, Any]:

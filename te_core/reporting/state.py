@@ -159,8 +159,10 @@ def _target(state: SymbolState) -> dict[str, Any]:
     }
 
 
-def plan_state(decisions: Mapping[str, Decision] | str) -> dict[str, Any]:
+def plan_state(decisions: Mapping[str, Decision] | str | BaseException) -> dict[str, Any]:
     """Show what would be done per symbol, or why nothing can be said."""
+    if isinstance(decisions, BaseException):
+        return {"error": f"{type(decisions).__name__}: {decisions}"}
     if isinstance(decisions, str):
         return {"error": decisions}
     return {

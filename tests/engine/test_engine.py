@@ -551,3 +551,17 @@ async def test_webhooks_reach_their_source(tmp_path: Path, trader: Trader) -> No
         assert (answer.status, answer.retry_after) == (503, 5)
         await run.apply(changed(BASE, "sources.tv.enabled", False))
         assert (await run.engine.on_webhook("tv", request())).status == 404
+
+
+async def test_an_account_that_fails_keeps_no_other_out_of_the_plan(tmp_path: Path, trader: Trader) -> None:
+    async with running(tmp_path, trader) as run:
+        await trader.say("tv", "1")
+        await asyncio.sleep(1)
+
+        async def refused() -> Any:
+            raise AuthError("key revoked")
+
+        trader.accounts["one"].positions = refused  # type: ignore[method-assign]
+        plan = (await run.engine.plan())["accounts"]
+        assert "key revoked" in plan["one"]["error"]
+        assert plan["two"]["symbols"]["BTCUSDT"]["status"] == "at_target"
