@@ -61,7 +61,8 @@ exchanges: $(VENV)/.tested-with
 
 soak: $(VENV)/.tested-with
 	@TE_KILLS=200 TE_SEEDS=10000 $(BIN)/pytest -q -n $(WORKERS) tests/end_to_end/test_kills.py \
-	    tests/engine/test_simulation.py tests/engine/test_market_simulation.py $(FLAGS)
+	    tests/engine/test_simulation.py tests/engine/test_market_simulation.py \
+	    tests/engine/test_engine_simulation.py $(FLAGS)
 
 wheels: $(VENV)/.installed
 	$(BIN)/python -m pip wheel -q --no-deps --no-build-isolation -w dist $(addprefix ./,$(PROJECTS))
