@@ -155,7 +155,7 @@ class Application:
         self.registry.on_late = lambda _: self._spawn(self._reload(again=True))
         self._spawn(
             supervise(
-                lambda: watch(self.place.settings, self._reload),
+                lambda _: watch(self.place.settings, self._reload),
                 health=Health(),
                 outages=Outages(self._clock, logger, self._started.record),
                 clock=self._clock,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from te_core.clock import Clock
 from te_core.contracts.exchange import AccountContext, ExchangeAccount, ExchangeSpec
 from te_core.contracts.source import SignalSource, SignalSourceSpec, SourceContext
 from te_core.engine.outage import Outages
-from te_core.engine.supervisor import Health, Running, supervise
+from te_core.engine.supervisor import Health, Running, Up, supervise
 from te_core.engine.worker import AccountWorker
 from te_core.errors import NotReady
 from te_core.settings.schema import EngineSettings
@@ -52,7 +53,7 @@ class Runner:
         """Whether a task is under way."""
         return self._task is not None and not self._task.done()
 
-    def _launch(self, key: object, run: Callable[[], Any], *, what: str = "connection") -> None:
+    def _launch(self, key: object, run: Callable[[Up], Any], *, what: str = "connection") -> None:
         self.key = key
         self.health.set(Running.STARTING)
         self._task = asyncio.create_task(
@@ -92,14 +93,14 @@ class SourceRunner(Runner):
 
     def start(self, key: object, spec: SignalSourceSpec[Any], context: SourceContext[Any]) -> None:
         """Make the instance and keep it running."""
-        self._launch(key, lambda: self._run(spec, context))
+        self._launch(key, partial(self._run, spec, context))
 
-    async def _run(self, spec: SignalSourceSpec[Any], context: SourceContext[Any]) -> None:
+    async def _run(self, spec: SignalSourceSpec[Any], context: SourceContext[Any], up: Up) -> None:
         make_folder(context.state_dir)
         instance = spec.factory(context)
         self.instance = instance
         self.health.set(Running.RUNNING)
-        self._outages.well("connection")
+        up()
         try:
             await instance.run()
         finally:
@@ -118,9 +119,9 @@ class AccountRunner(Runner):
 
     def start(self, key: object, spec: ExchangeSpec[Any], context: AccountContext[BaseModel]) -> None:
         """Connect and keep reconciling."""
-        self._launch(key, lambda: self._run(spec, context))
+        self._launch(key, partial(self._run, spec, context))
 
-    async def _run(self, spec: ExchangeSpec[Any], context: AccountContext[BaseModel]) -> None:
+    async def _run(self, spec: ExchangeSpec[Any], context: AccountContext[BaseModel], up: Up) -> None:
         make_folder(context.state_dir)
         account = spec.factory(context)
         stream: asyncio.Task[None] | None = None
@@ -128,7 +129,7 @@ class AccountRunner(Runner):
             await account.open()
             self.account = account
             self.health.set(Running.RUNNING)
-            self._outages.well("connection")
+            up()
             if spec.capabilities.private_stream:
                 stream = asyncio.create_task(self._follow(account.watch))
             await self.worker.run(account, spec.capabilities)
@@ -141,8 +142,13 @@ class AccountRunner(Runner):
 
     async def _follow(self, watch: Callable[[Callable[[], None]], Any]) -> None:
         """Follow the private stream; when it fails the periodic resync still finds everything."""
+
+        async def following(up: Up) -> None:
+            up()
+            await watch(self.worker.wake)
+
         await supervise(
-            lambda: watch(self.worker.wake),
+            following,
             health=Health(),
             outages=self._outages,
             clock=self._clock,

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 STEADY = 60.0
 """Seconds after which a run counts as having worked: the next failure starts from the first pause again."""
+Up = Callable[[], None]
+"""Called by a run when it has begun to work."""
 
 
 class Running(StrEnum):
@@ -45,7 +47,7 @@ class Health:
 
 
 async def supervise(
-    run: Callable[[], Awaitable[None]],
+    run: Callable[[Up], Awaitable[None]],
     *,
     health: Health,
     outages: Outages,
@@ -54,12 +56,25 @@ async def supervise(
     settings: Callable[[], EngineSettings],
     what: str = "connection",
 ) -> None:
-    """Run for ever; what fails is tried again. ``AuthError`` and ``ConfigError`` end it until its settings change."""
+    """Run for ever; what fails is tried again. ``AuthError`` and ``ConfigError`` end it until its settings change.
+
+    What begins to work and fails again and again is told well only when it has worked for a while: an outage that comes
+    and goes for hours would otherwise be two lines and two notices each time.
+    """
     failures, task = 0, asyncio.current_task()
+    proven: asyncio.TimerHandle | None = None
+
+    def up() -> None:
+        nonlocal proven
+        if failures > 1:
+            proven = asyncio.get_running_loop().call_later(STEADY, outages.well, what)
+        else:
+            outages.well(what)
+
     while True:
         began = clock.monotonic()
         try:
-            await run()
+            await run(up)
             reason = "ended by itself"
         except (AuthError, ConfigError) as error:
             health.set(Running.STOPPED, f"{error}; it starts again when its settings change")
@@ -71,6 +86,9 @@ async def supervise(
             reason = f"defect: {type(error).__name__}: {error}"
             if failures == 0:
                 log.opt(exception=error).error("{}", reason)
+        finally:
+            if proven is not None:
+                proven.cancel()
         if (
             task is not None and task.cancelling()
         ):  # what failed was the release: it is cancelled all the same

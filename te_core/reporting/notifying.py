@@ -68,7 +68,7 @@ class NotifierRunner(Runner):
 
     def start(self, key: object, spec: NotifierSpec[Any], context: NotifierContext[Any]) -> None:
         """Make the instance and keep it running; what waits goes to the new instance."""
-        self._launch(key, lambda: self._run(spec, context), what=self._what)
+        self._launch(key, lambda _: self._run(spec, context), what=self._what)
 
     async def _run(self, spec: NotifierSpec[Any], context: NotifierContext[Any]) -> None:
         make_folder(context.state_dir)

@@ -17,6 +17,7 @@ from pydantic import BaseModel, SecretStr
 from te_core.api import (
     AccountContext,
     AuthError,
+    Capabilities,
     ExchangeAccount,
     ExchangeSpec,
     NotReady,
@@ -55,6 +56,7 @@ class Trader:
         self.accounts: dict[str, FakeAccount] = {}
         self.failing: dict[str, Exception] = {}
         self.closing: Callable[[str], Awaitable[None]] | None = None
+        self.capabilities = Capabilities()
 
     def source(self, context: SourceContext[Any]) -> SignalSource:
         trader = self
@@ -89,7 +91,7 @@ class Trader:
     def registry(self) -> Registry:
         return Registry.of(
             SignalSourceSpec(name="pushed", settings=Options, factory=self.source),
-            ExchangeSpec(name="fake", settings=Options, factory=self.account),
+            ExchangeSpec(name="fake", settings=Options, factory=self.account, capabilities=self.capabilities),
         )
 
     async def say(self, source: str, depth: str, symbol: str = "BTCUSDT", **more: Any) -> Publication:
@@ -174,6 +176,28 @@ async def test_weighted_sources_make_one_position_on_every_account(tmp_path: Pat
         await asyncio.sleep(1)
         assert trader.held("one") == D("0.08")
         assert trader.held("two") == D("0.16")
+
+
+async def test_a_stream_that_fails_for_a_while_is_told_and_ends(
+    tmp_path: Path, trader: Trader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def watch(account: FakeAccount, notify: Callable[[], None]) -> None:
+        del account, notify
+        await asyncio.sleep(0 if trader.clock.monotonic() < 1000 else 9999)
+        raise NotReady("hung up")
+
+    monkeypatch.setattr(FakeAccount, "watch", watch)
+    trader.capabilities = Capabilities(private_stream=True)
+    one = changed(BASE, "accounts.two", None)
+    async with running(tmp_path, trader, one) as run:
+        await trader.say("tv", "1")
+        await asyncio.sleep(900)
+        assert trader.held() == D("0.1")
+        assert run.engine.accounts["one"].worker.trouble().startswith("stream: hung up")
+        await asyncio.sleep(600)
+        assert run.engine.accounts["one"].worker.trouble() == ""
+        kinds = [event.kind for event in run.journal.events(99) if event.text.startswith("stream")]
+        assert kinds == ["recovery", "outage"] * 2
 
 
 async def test_opposite_sources_net_out(tmp_path: Path, trader: Trader) -> None:

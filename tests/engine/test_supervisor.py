@@ -1,0 +1,69 @@
+"""What fails is tried again after a pause, and told of once, also where it comes and goes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+from loguru import logger
+
+from te_core.api import NotReady
+from te_core.engine.outage import Outages
+from te_core.engine.supervisor import STEADY, Health, Up, supervise
+from te_core.model.event import Event
+from te_core.settings.schema import EngineSettings
+from te_core.testing.virtual_clock import VirtualClock
+
+HOUR = 3600.0
+
+
+async def told(clock: VirtualClock, run: Callable[[Up], Awaitable[None]], seconds: float) -> list[Event]:
+    """Supervise a run for some seconds; gives the events."""
+    events: list[Event] = []
+    outages = Outages(clock, logger, events.append)
+    settings = EngineSettings()
+    task = asyncio.create_task(
+        supervise(run, health=Health(), outages=outages, clock=clock, log=logger, settings=lambda: settings)
+    )
+    await asyncio.sleep(seconds)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    return events
+
+
+@pytest.mark.parametrize("works_for", [0.0, 20.0])
+async def test_what_begins_to_work_and_fails_for_hours_is_not_told_each_time(
+    clock: VirtualClock, works_for: float
+) -> None:
+    async def comes_and_goes(up: Up) -> None:
+        up()
+        await asyncio.sleep(works_for if clock.monotonic() < 3 * HOUR else 9 * HOUR)
+        raise NotReady("closed")
+
+    events = await told(clock, comes_and_goes, 6 * HOUR)
+    assert [event.kind for event in events] == ["outage", "recovery", "outage", "recovery"]
+    last = events[-1].at - events[0].at
+    assert last.total_seconds() == pytest.approx(3 * HOUR + STEADY, abs=200)
+
+
+async def test_a_single_failure_is_over_as_soon_as_it_works_again(clock: VirtualClock) -> None:
+    async def fails_once(up: Up) -> None:
+        up()
+        await asyncio.sleep(10 if clock.monotonic() < 5 else HOUR)
+        raise NotReady("closed")
+
+    outage, recovery = await told(clock, fails_once, 600)
+    assert (recovery.at - outage.at).total_seconds() == 5
+
+
+async def test_what_fails_before_it_was_steady_is_not_told_as_well(clock: VirtualClock) -> None:
+    """The timer of a run that is over tells nothing."""
+
+    async def fails_more(up: Up) -> None:
+        up()
+        await asyncio.sleep(STEADY - 1)
+        raise NotReady("closed")
+
+    kinds = [event.kind for event in await told(clock, fails_more, HOUR)]
+    assert kinds == ["outage", "recovery", "outage"]
