@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING
 
 from te_core.clock import Clock
@@ -46,6 +47,27 @@ class Health:
         self.status, self.reason = status, reason
 
 
+class _Proof:
+    """Tells that a run works: at once, or if that is ``doubted`` when it has worked for a while."""
+
+    def __init__(self, well: Callable[[], None], *, doubted: bool) -> None:
+        self._well = well
+        self._doubted = doubted
+        self._timer: asyncio.TimerHandle | None = None
+
+    def begin(self) -> None:
+        """Take note that it has begun to work."""
+        if self._doubted:
+            self._timer = asyncio.get_running_loop().call_later(STEADY, self._well)
+        else:
+            self._well()
+
+    def end(self) -> None:
+        """Tell nothing any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+
 async def supervise(
     run: Callable[[Up], Awaitable[None]],
     *,
@@ -62,19 +84,10 @@ async def supervise(
     and goes for hours would otherwise be two lines and two notices each time.
     """
     failures, task = 0, asyncio.current_task()
-    proven: asyncio.TimerHandle | None = None
-
-    def up() -> None:
-        nonlocal proven
-        if failures > 1:
-            proven = asyncio.get_running_loop().call_later(STEADY, outages.well, what)
-        else:
-            outages.well(what)
-
     while True:
-        began = clock.monotonic()
+        began, proof = clock.monotonic(), _Proof(partial(outages.well, what), doubted=failures > 1)
         try:
-            await run(up)
+            await run(proof.begin)
             reason = "ended by itself"
         except (AuthError, ConfigError) as error:
             health.set(Running.STOPPED, f"{error}; it starts again when its settings change")
@@ -87,8 +100,7 @@ async def supervise(
             if failures == 0:
                 log.opt(exception=error).error("{}", reason)
         finally:
-            if proven is not None:
-                proven.cancel()
+            proof.end()
         if (
             task is not None and task.cancelling()
         ):  # what failed was the release: it is cancelled all the same
