@@ -12,6 +12,7 @@ import pytest
 from tests.emulators.blofin import streams
 from tests.emulators.blofin.client import BlofinClient, BlofinSocket
 from tests.emulators.blofin.server import BlofinServer
+from tests.emulators.core.clock import ExchangeClock
 from tests.emulators.core.faults import Fault, FaultKind
 from tests.emulators.samples import response
 from tests.emulators.venues import server
@@ -189,19 +190,21 @@ async def test_stream_faults(client: BlofinClient) -> None:
         assert [(await socket.next())["data"][0]["clientOrderId"] for _ in range(2)] == ["twice"] * 2
 
 
-async def test_an_address_opens_one_connection_in_a_second(
-    client: BlofinClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(streams, "BETWEEN_CONNECTIONS", 1.0)
-    async with client:
+async def test_an_address_opens_one_connection_in_a_second() -> None:
+    now = [100.0]
+    emulator = server("blofin", clock=ExchangeClock(monotonic=lambda: now[0]))
+    async with BlofinClient(cast("BlofinServer", emulator)) as client:
         first = await client.stream("public")
         second = await client.stream("private")
         assert (await second.socket.receive(timeout=20)).type in {
             aiohttp.WSMsgType.CLOSED,
             aiohttp.WSMsgType.ERROR,
         }
-        await first.socket.send_str("ping")
-        assert await first.next() == "pong"
+        now[0] += 1
+        third = await client.stream("private")
+        for admitted in (first, third):
+            await admitted.socket.send_str("ping")
+            assert await admitted.next() == "pong"
         assert client.emulator.exchange.counts.refusals == {"connections": 1}
 
 
