@@ -114,6 +114,10 @@ class JournalError(TradeEngineError):
     """The journal cannot be used: unreadable, damaged, or a write failed."""
 
 
+class EntryRefused(JournalError):
+    """The journal works, and does not take this entry, however often it is tried."""
+
+
 class JournalTooNew(JournalError):
     """A newer version of the engine wrote this journal; this one refuses to touch it."""
 

@@ -12,6 +12,7 @@ from decimal import Decimal
 
 from te_core.engine.decision import Decision, position_of
 from te_core.engine.ids import client_order_id
+from te_core.engine.keeping import catch_up
 from te_core.engine.limits import Exposure, OrderCheck
 from te_core.engine.plan import LeverageStep, MarginModeStep, OrderStep, at_target
 from te_core.engine.reader import Holdings
@@ -124,9 +125,10 @@ class Execution:
         self._state.log.info("leverage set to {}", step.leverage)
 
     async def _order(self, step: OrderStep) -> None:
-        state, number = self._state, self._state.last_step + 1
+        state = self._state
+        await catch_up(self._around.journal, state)
+        state.last_step = number = state.last_step + 1
         intents = self._intents(step, number)
-        state.last_step = number
         try:
             await self._around.journal.append(*intents)
         except asyncio.CancelledError:
@@ -136,6 +138,9 @@ class Execution:
         state.open.update((intent.client_order_id, intent) for intent in intents)
         refused = False
         try:
+            await catch_up(
+                self._around.journal, state
+            )  # what failed in the commit before that of the intents
             for intent in intents:
                 self._stop_if_superseded()
                 self._admit(intent)

@@ -7,6 +7,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from te_core.engine.decision import Status
+from te_core.engine.keeping import keep
 from te_core.engine.surroundings import Surroundings
 from te_core.engine.symbol import SymbolState
 from te_core.errors import NotReady, OrderRejected, OutcomeUnknown
@@ -28,7 +29,7 @@ def keep_goal(around: Surroundings, state: SymbolState, goal: Goal) -> None:
     """Keep a freshly sized goal: it stays until the target changes."""
     state.goal = goal
     around.ledger.aim(goal.account, goal.symbol, goal.quantity * goal.price)
-    around.journal.append(goal, awaited=False)
+    keep(around.journal, state, goal)
     state.log.info("goal {:f} (revision {}) {}", goal.quantity, goal.revision, "; ".join(goal.notes))
 
 
@@ -41,7 +42,7 @@ def confirm(around: Surroundings, state: SymbolState, goal: Goal, quantity: Deci
         quantity=quantity,
         at=around.clock.now(),
     )
-    around.journal.append(state.confirmation, awaited=False)
+    keep(around.journal, state, state.confirmation)
     state.status, state.reason, state.drifting = Status.AT_TARGET, "", False
     state.succeeded()
     state.log.info("confirmed {:f} (revision {})", quantity, goal.revision)
@@ -66,7 +67,9 @@ def settle(
     state.fills[intent.client_order_id] = filled
     if filled:
         state.trail = state.trail.moved(intent.side.sign * filled, around.clock.monotonic())
-    around.journal.append(
+    keep(
+        around.journal,
+        state,
         Settlement(
             client_order_id=intent.client_order_id,
             state=outcome,
@@ -75,7 +78,6 @@ def settle(
             average_price=average_price,
             reason=reason,
         ),
-        awaited=False,
     )
     # Failures are told once, as an outage of the symbol; here they are only detail.
     level = "INFO" if outcome is IntentState.FILLED else "DEBUG"

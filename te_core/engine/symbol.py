@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from te_core.engine.decision import Status
 from te_core.engine.trail import NO_TRAIL, Trail
-from te_core.model.order import Intent
+from te_core.model.order import Intent, Settlement
 from te_core.model.position import MarginMode, Position
 from te_core.model.target import Blend, Confirmation, Goal, Target
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 class SymbolState:
     """One symbol of one account.
 
-    ``wish``: the newest blend. ``last_step``: largest step number used in the target's revision.
-    ``open``: intents without a known outcome, ``sent_at`` when they left; ``acknowledged``: those that the exchange
-    took. ``fills``: what the orders of the present execution are known to have filled, unsigned. ``touched``: when
-    the exchange last answered an order of ours. ``trail``: where our latest orders led. ``retry_reduction``: what
-    failed was a reduction. ``trouble``: what failed, while increases are held back for it. ``reducing``: the order
-    under way reduces. ``replan``: other symbols waited for this one. ``leverage_tries``: how often the leverage was set
-    since a read last showed it. Times are monotonic seconds.
+    ``wish``: the newest blend. ``last_step``: largest step number used in the target's revision. ``unkept``: what the
+    journal failed to keep. ``open``: intents without a known outcome, ``sent_at`` when they left; ``acknowledged``:
+    those that the exchange took. ``fills``: what the orders of the present execution are known to have filled,
+    unsigned. ``touched``: when the exchange last answered an order of ours. ``trail``: where our latest orders led.
+    ``retry_reduction``: what failed was a reduction. ``trouble``: what failed, while increases are held back for it.
+    ``reducing``: the order under way reduces. ``replan``: other symbols waited for this one. ``leverage_tries``: how
+    often the leverage was set since a read last showed it. Times are monotonic seconds.
     """
 
     symbol: str
@@ -37,6 +37,7 @@ class SymbolState:
     goal: Goal | None = None
     confirmation: Confirmation | None = None
     last_step: int = 0
+    unkept: list[Target | Goal | Confirmation | Settlement] = field(default_factory=list)
     open: dict[str, Intent] = field(default_factory=dict)
     sent_at: dict[str, float] = field(default_factory=dict)
     acknowledged: set[str] = field(default_factory=set)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from te_core.clock import Clock
 from te_core.engine.aim import target_for
+from te_core.engine.keeping import keep
 from te_core.engine.limits import Limits
 from te_core.engine.symbol import SymbolState
 from te_core.engine.trail import Trail
@@ -117,7 +118,7 @@ class Targets:
 
     def _set(self, state: SymbolState, target: Target) -> None:
         state.aim(target)
-        self._journal.append(target, awaited=False)
+        keep(self._journal, state, target)
         state.log.info(
             "target {:+f} x{} (revision {}): {}",
             target.depth,

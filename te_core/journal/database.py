@@ -185,9 +185,9 @@ def blames_entry(error: Exception) -> bool:
     return not isinstance(error, unable) and type(error) is not sqlite3.DatabaseError
 
 
-def explained(path: Path, error: Exception) -> JournalError:
+def explained(path: Path, error: Exception, kind: type[JournalError] = JournalError) -> JournalError:
     """Say what failed and what to do. Values never appear: they might be secret."""
     cause = error.orig if isinstance(error, StatementError) and error.orig is not None else error
     name = getattr(cause, "sqlite_errorname", "") or errno.errorcode.get(getattr(cause, "errno", 0), "")
     remedy = next((f" ({remedy})" for kind, remedy in _REMEDIES.items() if name.startswith(kind)), "")
-    return JournalError(f"journal {path}: {cause}{remedy}")
+    return kind(f"journal {path}: {cause}{remedy}")

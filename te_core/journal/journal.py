@@ -14,7 +14,7 @@ from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from te_core.clock import Clock
-from te_core.errors import JournalError
+from te_core.errors import EntryRefused, JournalError
 from te_core.journal import database, schema, tables
 from te_core.journal.entries import Clerk, Entry, Writes
 from te_core.journal.lock import JournalLock
@@ -180,7 +180,7 @@ class Journal(JournalReader):
         try:
             writes = tuple([write for entry in entries for write in self._clerk.writes(entry)])
         except UNFIT as error:
-            _refuse(done, database.explained(self.path, error))
+            _refuse(done, database.explained(self.path, error, EntryRefused))
         else:
             self._hold(done, writes)
 

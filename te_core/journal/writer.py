@@ -13,7 +13,7 @@ from typing import Protocol
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from te_core.errors import JournalError
+from te_core.errors import EntryRefused, JournalError
 from te_core.journal.database import DRIVER_ERROR, Prepared, blames_entry, explained, transaction
 from te_core.journal.entries import Writes
 from te_core.journal.statements import Row, Statement
@@ -68,10 +68,12 @@ class Committer:
         try:
             self._execute(write for writes, _ in batch for write in writes)
         except UNFIT as error:
-            if len(batch) > 1 and blames_entry(error):
+            unfit = blames_entry(error)
+            if len(batch) > 1 and unfit:
                 half = len(batch) // 2
                 return self.commit(batch[:half]) + self.commit(batch[half:])
-            return [(done, explained(self._path, error)) for _, done in batch]
+            reason = explained(self._path, error, EntryRefused if unfit else JournalError)
+            return [(done, reason) for _, done in batch]
         return [(done, None) for _, done in batch]
 
     def _execute(self, writes: Iterable[tuple[Statement, Row]]) -> None:
