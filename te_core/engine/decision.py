@@ -242,7 +242,7 @@ def largest_order(instrument: Instrument | None, limits: Limits, price: Decimal)
 
 
 def _out_of_band(facts: Facts, goal: Goal) -> bool:
-    if facts.settings.rebalance != "band" or goal.quantity == 0:
+    if facts.settings.rebalance != "band":
         return False
     fresh = _size(facts)
     if isinstance(fresh, Unknown):

@@ -227,6 +227,20 @@ async def test_sizes_follow_the_market_only_within_a_band_when_asked(
     assert account.quantity("BTCUSDT") == D("0.12")
 
 
+async def test_what_was_below_the_minimum_is_opened_when_it_no_longer_is(
+    open_desk: Open, account: FakeAccount
+) -> None:
+    account.equity_value = D(10)
+    desk = open_desk(rebalance="band", band=D("0.1"))
+    await desk.want("BTCUSDT", "0.5", wait=60)
+    assert (account.requests, desk.worker.states["BTCUSDT"].confirmed) == ([], True)
+    account.equity_value = D(10000)
+    await desk.go(60)
+    assert account.quantity("BTCUSDT") == D("0.1")
+    await desk.want("BTCUSDT", "0", wait=3600)
+    assert desk.worker.states["BTCUSDT"].target.revision == 3  # type: ignore[union-attr]
+
+
 async def test_a_settings_change_of_the_leverage_override_acts(open_desk: Open, account: FakeAccount) -> None:
     desk = open_desk()
     await desk.want("BTCUSDT", "0.1", leverage=3)
