@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from hashlib import blake2b
 from typing import Any
 
@@ -139,10 +139,10 @@ class TradingViewSource(SignalSource):
         )
 
     async def _publish(self, signal: Signal) -> WebhookResponse:
+        kept: Awaitable[Publication] | None = None
         try:
             kept = self._context.publish(signal, dedupe_for=self._dedupe_for)
-            if isinstance(kept, asyncio.Future):  # as the engine gives
-                self._patience.watch(kept)
+            self._patience.watch(kept)
             publication = await kept
         except asyncio.CancelledError as error:
             if error.args != (TOO_LATE,):  # the sender has hung up
@@ -150,6 +150,8 @@ class TradingViewSource(SignalSource):
             return self._not_kept(f"keeping takes longer than {_PATIENCE:g} s")
         except (NotReady, JournalError) as error:
             return self._not_kept(self._tokens.remove(str(error)))
+        finally:
+            self._patience.forget(kept)
         if self._unkept:
             self._log.info("alerts are kept again, after {} were answered 503", self._unkept)
             self._unkept = 0
