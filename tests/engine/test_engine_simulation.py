@@ -288,6 +288,7 @@ async def simulate(folder: Path, seed: int) -> None:
         await world.happen()
         await asyncio.sleep(chance.choice([0, 0.3, 2, 9, 40, 100]))
     world.calm = True
+    await asyncio.sleep(60)  # what was under way may still fail, and stop an account
     for name in world.settings["accounts"]:
         runner = world.engine.accounts.get(name)
         if runner is not None and runner.health.status is Running.STOPPED:  # until its settings change
