@@ -95,6 +95,7 @@ class Market(FakeAccount):
         self.notify: Callable[[], None] = lambda: None
         self.sent: dict[str, Sent] = {}
         self.by_hand: dict[str, float] = {}
+        self.shown_at = 0.0
         self.executed: Counter[str] = Counter()
         self.violations: list[str] = []
         """Collected, not raised: the engine contains what an account raises."""
@@ -126,6 +127,7 @@ class Market(FakeAccount):
         shown = {s: p for s, p in self.held.items() if p.quantity or self.habits.shows_flat}
         if not self.habits.shows_leverage:
             shown = {s: replace(p, leverage=None) for s, p in shown.items()}
+        self.shown_at = self.clock.monotonic()
         return Known(value=shown, as_of=self.clock.now())
 
     async def prices(self, symbols: Sequence[str]) -> Known[Mapping[str, Decimal]]:
@@ -274,8 +276,9 @@ class Market(FakeAccount):
         self.sent[order.client_order_id] = Sent(at=self.clock.monotonic(), goal=goal)
 
     def touched(self, symbol: str) -> bool:
-        """Tell whether the owner changed a symbol just now."""
-        return self.clock.monotonic() - self.by_hand.get(symbol, -1e9) < JUST_NOW
+        """Tell whether the owner changed a symbol just now, or since positions were last shown."""
+        changed_at = self.by_hand.get(symbol, -1e9)
+        return self.clock.monotonic() - changed_at < JUST_NOW or self.shown_at < changed_at
 
     def move(self) -> None:
         """Prices move."""
