@@ -50,9 +50,15 @@ class Desk:
         return found
 
     async def live(self) -> None:
-        """Wait until the streams tell all of it: real sockets, so that it is looked at now and then."""
+        """Wait until the streams tell all of it: real sockets, so that it is looked at now and then.
+
+        Meanwhile the market goes on: prices that were told before a break are forgotten with it.
+        """
+        exchange = self.kucoin.exchange
         async with asyncio.timeout(20):
             while await self.reads():
+                for base in ("BTC", "ETH"):
+                    exchange.set_quote(exchange.market.quotes[exchange.market.by_base(base).symbol])
                 await asyncio.sleep(0.1)
 
     @property
