@@ -1,4 +1,4 @@
-"""When to fetch: regularly, sooner when the feed asks for it, but never before the back-off ends. Pure."""
+"""When to fetch: regularly, sooner when the feed asks for it, but never before the back-off ends."""
 
 from __future__ import annotations
 
