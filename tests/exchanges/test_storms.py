@@ -62,9 +62,8 @@ async def test_a_storm_ends_at_the_targets(
                 await asyncio.sleep(chance.choice((0, 0.1, 0.4, 0.8)))
             server.faults.clear()
             await desk.settled(60)
-            await asyncio.sleep(
-                1
-            )  # what is late, a fill or a push, may still undo it: then it has to settle again
+            # What is late, a fill or a push, may still undo it: then it has to settle again.
+            await asyncio.sleep(1)
             await desk.settled(60)
             assert_at_goals(desk, server)
             assert server.exchange.counts.faults
