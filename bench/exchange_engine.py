@@ -21,9 +21,10 @@ from bench.alerts import encode
 from bench.exchange_process import Exchanges, Seen
 from te_core.api import WebhookRequest
 from te_core.clock import SystemClock
-from te_core.engine.engine import Engine
 from te_core.journal.journal import Journal
 from te_core.plugins.registry import Registry
+from te_core.reporting.queries import Queries
+from te_core.runtime.engine import Engine
 from te_core.settings.resolution import resolve
 from te_core.settings.schema import Settings
 
@@ -133,7 +134,7 @@ class Bench:
         """Start; with streams, wait until they are relied on."""
         await self.registry.ensure(self._settings.plugins_in_use())
         await self.engine.start(resolve(self._settings, self.registry))
-        await self._until(lambda: self.engine.readiness()["ready"], "the accounts")
+        await self._until(lambda: Queries(self.engine).readiness()["ready"], "the accounts")
         await self.rest()
         gc.collect()
         gc.freeze()  # as a start does, once its settings and plugins are there
@@ -168,7 +169,7 @@ class Bench:
         deadline = time.monotonic() + PATIENCE
         while not done():
             if time.monotonic() > deadline:
-                raise SystemExit(f"waited {PATIENCE:g} s for {what}: {self.engine.readiness()}")
+                raise SystemExit(f"waited {PATIENCE:g} s for {what}: {Queries(self.engine).readiness()}")
             await asyncio.sleep(0.02)
 
     async def alert(self, size: str, leverage: int = 2, *, symbols: Sequence[str] = ()) -> Round:

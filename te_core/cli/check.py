@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
+from te_core.app.paths import Place
 from te_core.cli.failure import ExitCode
 from te_core.cli.output import note, print_json
-from te_core.cli.place import Place
 
 
 def check(

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from te_core.app.paths import Place
 from te_core.cli.failure import ExitCode, Failure
 from te_core.cli.output import note
-from te_core.cli.place import Place
 
 if TYPE_CHECKING:
     from te_core.cli.draft import Draft
@@ -220,7 +220,7 @@ def _write(place: Place, before: Texts, edited: Texts) -> None:
 
 
 def _tell(place: Place, draft: Draft) -> None:
-    from te_core.cli.client import Announcement
+    from te_core.app.announcement import Announcement
     from te_core.settings.layers import SECRETS_FILE, merge, read
     from te_core.settings.schema import Settings
 

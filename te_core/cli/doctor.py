@@ -7,10 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
-from te_core.cli.client import Announcement, ask
+from te_core.app.announcement import Announcement
+from te_core.app.paths import Place
+from te_core.cli.client import ask
 from te_core.cli.failure import ExitCode, Failure
 from te_core.cli.output import note, print_json, show, table
-from te_core.cli.place import Place
 
 
 def doctor(
@@ -87,9 +88,9 @@ async def _connected(place: Place, name: str, options: Any, spec: Any, settings:
 
     from te_core.clock import SystemClock
     from te_core.contracts.exchange import AccountContext
-    from te_core.engine.runner import make_folder
     from te_core.errors import TradeEngineError
     from te_core.reporting.doctor import examine, failed
+    from te_core.runtime.instances import make_folder
 
     clock = SystemClock()
     folder = place.state / "accounts" / name

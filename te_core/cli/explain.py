@@ -9,10 +9,10 @@ from urllib.parse import quote
 
 import typer
 
+from te_core.app.paths import Place
 from te_core.cli.client import EngineDown, ask
 from te_core.cli.failure import Failure
 from te_core.cli.output import print_json
-from te_core.cli.place import Place
 
 _SHOWN = 10
 """Contributors that are printed; ``--json`` has all."""

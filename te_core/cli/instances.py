@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from te_core.cli.client import Announcement
+from te_core.app.announcement import Announcement
+from te_core.app.paths import Place
 from te_core.cli.failure import Failure
-from te_core.cli.place import Place
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

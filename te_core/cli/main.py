@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from te_core import __version__
+from te_core.app.paths import Place
 from te_core.cli import (
     check,
     configure,
@@ -27,7 +28,6 @@ from te_core.cli import (
     status,
 )
 from te_core.cli.failure import ExitCode, Failure
-from te_core.cli.place import Place
 from te_core.cli.plugin_commands import plugin_commands
 from te_core.errors import CommandFailed, ConfigError, JournalLocked, TradeEngineError
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from te_core.app.paths import Place
 from te_core.cli.failure import Failure
-from te_core.cli.place import Place
 
 if TYPE_CHECKING:
     from te_core.contracts.notifier import Notifier
@@ -56,8 +56,8 @@ async def _made(place: Place, name: str, http: Any) -> Notifier:
     from te_core.cli.instances import loaded
     from te_core.clock import SystemClock
     from te_core.contracts.notifier import NotifierContext
-    from te_core.engine.runner import make_folder
     from te_core.errors import NotReady
+    from te_core.runtime.instances import make_folder
 
     resolved, registry = await loaded(place)
     options = resolved.notifier_options.get(name)

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from te_core.app.paths import Place
 from te_core.cli.failure import ExitCode, Failure
 from te_core.cli.output import note
-from te_core.cli.place import Place
 from te_core.journal.journal import Journal
 from te_core.journal.memory import Memory
 from te_core.journal.reader import JournalReader

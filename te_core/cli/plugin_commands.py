@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import typer
 from typer.main import get_group
 
+from te_core.app.paths import Place
 from te_core.cli.client import ask
 from te_core.cli.failure import Failure
-from te_core.cli.place import Place
 
 if TYPE_CHECKING:
     from te_core.contracts.command import SourceInstance

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from te_core.app.paths import Place
 from te_core.cli.output import note, print_json, show, table
-from te_core.cli.place import Place
 
 if TYPE_CHECKING:
     from te_core.settings.schema import Settings

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from te_core.cli.place import Place
+from te_core.app.paths import Place
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -26,7 +26,7 @@ def run(context: typer.Context) -> None:
     import asyncio
     from uuid import uuid4
 
-    from te_core.cli.process import serve
+    from te_core.app.process import serve
 
     os.umask(0o077)  # what the engine writes is its owner's alone
     with asyncio.Runner(loop_factory=_event_loop()) as runner:

@@ -6,11 +6,12 @@ from typing import Annotated
 
 import typer
 
-from te_core.cli.client import Announcement, EngineDown, request
+from te_core.app.announcement import Announcement
+from te_core.app.paths import Place
+from te_core.cli.client import EngineDown, request
 from te_core.cli.failure import ExitCode, Failure
 from te_core.cli.instances import webhook_of
 from te_core.cli.output import print_json
-from te_core.cli.place import Place
 
 app = typer.Typer(help="Signals by hand.", no_args_is_help=True)
 

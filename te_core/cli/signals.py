@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
+from te_core.app.paths import Place
 from te_core.cli.client import EngineDown, ask
 from te_core.cli.output import print_json, show, table
-from te_core.cli.place import Place
 
 _SIGNALS = (
     "received_at",

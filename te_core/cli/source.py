@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
+from te_core.app.paths import Place
 from te_core.cli.instances import webhook_of
-from te_core.cli.place import Place
 
 app = typer.Typer(help="About one signal source.", no_args_is_help=True)
 

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
+from te_core.app.paths import Place
 from te_core.cli.client import EngineDown, ask
 from te_core.cli.output import print_json, show, table
-from te_core.cli.place import Place
 
 _REFRESH = 1.0
 """Seconds between two looks of ``--watch``."""

@@ -7,14 +7,15 @@ from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
 
+from te_core.accounts.reader import AccountReader
 from te_core.clock import Clock
 from te_core.contracts.exchange import ExchangeAccount, Finding, Severity
-from te_core.engine.reader import AccountReader, Snapshot
-from te_core.engine.runner import AccountRunner
-from te_core.engine.sizing import smallest_quantity
-from te_core.engine.supervisor import Running
 from te_core.errors import NotReady, TradeEngineError
 from te_core.model.reading import Unknown
+from te_core.model.snapshot import Snapshot
+from te_core.rules.sizing import smallest_quantity
+from te_core.runtime.instances import AccountRunner
+from te_core.runtime.supervisor import Running
 from te_core.settings.schema import AccountSettings, Settings, SymbolSettings
 
 OK, WARNING, ERROR = Severity.OK, Severity.WARNING, Severity.ERROR

@@ -5,46 +5,25 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 from te_core import __version__
-from te_core.engine.decision import Decision
-from te_core.engine.intake import Intake
-from te_core.engine.opinions import opinion_of
-from te_core.engine.plan import LeverageStep, MarginModeStep, OrderStep, Step
-from te_core.engine.reader import Holdings
-from te_core.engine.runner import AccountRunner, SourceRunner
-from te_core.engine.silence import SilenceWatch
-from te_core.engine.supervisor import Running
-from te_core.engine.symbol import SymbolState
-from te_core.engine.worker import AccountWorker
+from te_core.accounts.keeper import SymbolState
+from te_core.accounts.worker import AccountWorker
 from te_core.model.reading import Known
-from te_core.model.signal import Signal
+from te_core.model.snapshot import Holdings
 from te_core.reporting.explain import show_signal, text
-from te_core.reporting.notifying import Notifiers
+from te_core.rules.decision import Decision
+from te_core.rules.plan import LeverageStep, MarginModeStep, OrderStep, Step
+from te_core.runtime.engine import Engine
+from te_core.runtime.instances import AccountRunner, SourceRunner
+from te_core.runtime.supervisor import Running
 from te_core.settings.schema import Settings
 
 
-class Shown(Protocol):
-    """What is shown of an engine."""
-
-    sources: dict[str, SourceRunner]
-    accounts: dict[str, AccountRunner]
-    intake: Intake
-    silence: SilenceWatch
-    notifiers: Notifiers
-    started_at: datetime
-
-    def now(self) -> datetime:
-        """Tell the engine's time."""
-        ...
-
-    def readiness(self) -> dict[str, Any]:
-        """Tell whether everything that is wanted runs."""
-        ...
-
-
-def engine_state(engine: Shown, settings: Settings, *, pid: int) -> dict[str, Any]:
+def engine_state(
+    engine: Engine, settings: Settings, *, now: datetime, pid: int, ready: bool
+) -> dict[str, Any]:
     """Show everything that runs."""
     return {
         "engine": {
@@ -52,9 +31,11 @@ def engine_state(engine: Shown, settings: Settings, *, pid: int) -> dict[str, An
             "pid": pid,
             "started_at": text(engine.started_at),
             "event_loop": type(asyncio.get_running_loop()).__module__.partition(".")[0],
-            "status": "ready" if engine.readiness()["ready"] else "degraded",
+            "status": "ready" if ready else "degraded",
         },
-        "sources": {name: _source(engine, settings, name, runner) for name, runner in engine.sources.items()},
+        "sources": {
+            name: _source(engine, settings, now, name, runner) for name, runner in engine.sources.items()
+        },
         "accounts": {
             name: _account(settings, name, runner)
             for name, runner in engine.accounts.items()
@@ -81,9 +62,11 @@ def engine_state(engine: Shown, settings: Settings, *, pid: int) -> dict[str, An
     }
 
 
-def _source(engine: Shown, settings: Settings, name: str, runner: SourceRunner) -> dict[str, Any]:
+def _source(
+    engine: Engine, settings: Settings, now: datetime, name: str, runner: SourceRunner
+) -> dict[str, Any]:
     section = settings.sources[name]
-    signals = engine.intake.by_source(name)
+    signals = engine.netting.intake.by_source(name)
     newest = max((signal.received_at for signal in signals.values()), default=None)
     return {
         "plugin": section.plugin,
@@ -91,22 +74,17 @@ def _source(engine: Shown, settings: Settings, name: str, runner: SourceRunner) 
         "status": str(runner.health.status),
         "reason": runner.health.reason,
         "last_signal_at": text(newest),
-        "silent_since": text(engine.silence.since(name)),
+        "silent_since": text(engine.netting.heartbeat.since(name)),
         "signals": {
             symbol: {
                 **show_signal(signal),
-                "expired": _expired(engine, settings, signal),
+                "expired": expires_at is not None and now >= expires_at,
             }
             for symbol, signal in signals.items()
+            for expires_at in (engine.netting.expires_at(signal),)
         },
         "counters": dict(runner.instance.status()) if runner.instance else {},
     }
-
-
-def _expired(engine: Shown, settings: Settings, signal: Signal) -> bool:
-    opinion = opinion_of(signal, settings, engine.silence.due)
-    expires_at = opinion.expires_at() if opinion is not None else None
-    return expires_at is not None and engine.now() >= expires_at
 
 
 def _account(settings: Settings, name: str, runner: AccountRunner) -> dict[str, Any]:
@@ -130,7 +108,7 @@ def _equity(worker: AccountWorker) -> str | None:
     reading = worker.snapshot.equity if worker.snapshot else None
     if not isinstance(reading, Known):
         return None
-    return text(reading.value.wallet if worker.settings.account.equity == "wallet" else reading.value.total)
+    return text(reading.value.wallet if worker.settings.policy.equity == "wallet" else reading.value.total)
 
 
 def _positions(worker: AccountWorker) -> dict[str, Any]:

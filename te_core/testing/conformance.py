@@ -23,11 +23,11 @@ from pathlib import Path
 import pytest
 
 from te_core.contracts.exchange import Capabilities
-from te_core.engine.decision import Status
-from te_core.engine.sizing import smallest_quantity
 from te_core.errors import DuplicateClientOrderId, OrderRejected
 from te_core.model.order import IntentState, OrderStatus, Side
 from te_core.model.position import MarginMode
+from te_core.rules.decision import Status
+from te_core.rules.sizing import smallest_quantity
 from te_core.settings.schema import EngineSettings
 from te_core.testing.desk import ENGINE, Desk
 from te_core.testing.faults import Fault

@@ -14,19 +14,20 @@ from typing import Any, Self, cast
 from loguru import logger
 from pydantic import BaseModel
 
+from te_core.accounts.exposure import ExposureLedger
+from te_core.accounts.keeper import SymbolState
+from te_core.accounts.targets import WorkerSettings
+from te_core.accounts.worker import AccountWorker
 from te_core.contracts.exchange import AccountContext, Capabilities, ExchangeSpec
-from te_core.engine.exposure import ExposureLedger
-from te_core.engine.limits import Limits
-from te_core.engine.outage import Outages
-from te_core.engine.runner import AccountRunner
-from te_core.engine.supervisor import Running
-from te_core.engine.symbol import SymbolState
-from te_core.engine.targets import WorkerSettings
-from te_core.engine.worker import AccountWorker
 from te_core.journal.journal import Journal
 from te_core.model.event import Event
 from te_core.model.instrument import Instrument
+from te_core.model.policy import Limits
 from te_core.model.target import Blend
+from te_core.outage import Outages
+from te_core.runtime.instances import AccountRunner
+from te_core.runtime.supervisor import Running
+from te_core.settings.policies import account_policy
 from te_core.settings.schema import AccountSettings, EngineSettings
 from te_core.testing.faults import FaultyAccount
 from te_core.testing.venue import Venue
@@ -129,7 +130,7 @@ class Desk:
 
     def _settings(self, **account: Any) -> WorkerSettings:
         return WorkerSettings(
-            account=AccountSettings(plugin="venue", **account),
+            policy=account_policy(AccountSettings(plugin="venue", **account)),
             limits=Limits(),
             engine=self.engine,
             enabled=True,

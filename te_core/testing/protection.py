@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from te_core.engine.decision import Status
 from te_core.model.order import IntentState
+from te_core.rules.decision import Status
 from te_core.testing.desk import Desk
 from te_core.testing.steps import hold, moves, needs, outcomes, stopped
 from te_core.testing.venue import Ability

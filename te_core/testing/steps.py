@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from te_core.engine.supervisor import Running
 from te_core.model.order import OrderRequest, Side
 from te_core.model.position import MarginMode
+from te_core.runtime.supervisor import Running
 from te_core.testing.desk import Desk
 from te_core.testing.venue import Ability, Execution
 

@@ -1,10 +1,13 @@
-"""Dependencies point one way: model, errors ← contracts, api ← plugins, settings, journal, engine ← web, cli."""
+"""The rules of movement between rooms, by the table in docs/architecture.md."""
 
 from __future__ import annotations
 
+import ast
+import re
 import subprocess
 import sys
 from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,24 +15,29 @@ import pytest
 if TYPE_CHECKING:
     from tests.architecture.conftest import Module
 
-LAYERS = (
-    {"te_core", "te_core.model", "te_core.errors", "te_core.clock", "te_core.secrets"},
-    {"te_core.contracts", "te_core.hookspecs", "te_core.api"},
-    {
-        *("te_core.plugins", "te_core.settings", "te_core.logs", "te_core.journal"),
-        *("te_core.engine", "te_core.reporting"),
-    },
-    {"te_core.web", "te_core.cli", "te_core.__main__"},
-    {"te_core.testing"},
-)
+ROW = re.compile(r"^\| (?P<rooms>`[^|]*`) \|", re.M)
+NEUTRAL = {"te_core", "te_core.__main__"}
+"""The package itself, which imports nothing, and its entry point, which may import anything."""
 EXCHANGE_LIBRARIES = {"ccxt", "pybit", "binance", "kucoin"}
 
 
-def layer(module: str) -> int:
-    room = module if module == "te_core" else ".".join(module.split(".")[:2])
-    ranks = [rank for rank, rooms in enumerate(LAYERS) if room in rooms]
-    assert ranks, f"{module} stands in no layer: give {room} its place in LAYERS"
-    return ranks[0]
+def ranks_in(guide: str) -> dict[str, int]:
+    """Read the table of rooms: each room's rank is the number of its row."""
+    section = guide.partition("## The rooms")[2].partition("\n## ")[0]
+    ranks = {}
+    for rank, row in enumerate(ROW.finditer(section)):
+        for room in re.findall(r"`([^`]+)`", row["rooms"]):
+            ranks[room.rstrip("/").removesuffix(".py").replace("/", ".")] = rank
+    return ranks
+
+
+@pytest.fixture(scope="session")
+def ranks(root: Path) -> dict[str, int]:
+    return ranks_in((root / "docs" / "architecture.md").read_text(encoding="utf-8"))
+
+
+def room_of(module: str) -> str:
+    return module if module == "te_core" else ".".join(module.split(".")[:2])
 
 
 def imported_core_modules(module: Module, known: set[str]) -> set[str]:
@@ -49,14 +57,66 @@ def graph(core: list[Module]) -> dict[str, set[str]]:
     return {module.name: imported_core_modules(module, known) for module in core}
 
 
-def test_every_core_import_points_to_its_own_layer_or_below(graph: dict[str, set[str]]) -> None:
-    upward = [
+def upward(graph: dict[str, set[str]], ranks: dict[str, int]) -> list[str]:
+    """List the imports that point from a room to one of a higher rank, or to another room of the same row."""
+    return [
         f"{module} imports {target}"
         for module, targets in graph.items()
         for target in sorted(targets)
-        if layer(target) > layer(module)
+        if room_of(module) not in NEUTRAL and room_of(target) not in NEUTRAL
+        if ranks[room_of(target)] > ranks[room_of(module)]
     ]
-    assert not upward
+
+
+def test_every_room_has_one_row_in_the_table(graph: dict[str, set[str]], ranks: dict[str, int]) -> None:
+    rooms = {room_of(module) for module in graph} - NEUTRAL
+    assert rooms == ranks.keys() - {"plugins"}
+    assert len(set(ranks.values())) >= 15
+
+
+def test_no_import_points_upward(graph: dict[str, set[str]], ranks: dict[str, int]) -> None:
+    assert upward(graph, ranks) == []
+
+
+def test_a_planted_upward_import_is_found(graph: dict[str, set[str]], ranks: dict[str, int]) -> None:
+    for low, high in (("journal.journal", "accounts.worker"), ("settings.schema", "reporting.state")):
+        planted = {**graph, f"te_core.{low}": {f"te_core.{high}"}}
+        assert upward(planted, ranks) == [f"te_core.{low} imports te_core.{high}"]
+
+
+def test_accounts_and_signals_never_import_each_other(graph: dict[str, set[str]]) -> None:
+    rooms = ("te_core.accounts", "te_core.signals")
+    crossing = [
+        f"{module} imports {target}"
+        for module, targets in graph.items()
+        for target in targets
+        if {room_of(module), room_of(target)} == set(rooms)
+    ]
+    assert not crossing
+
+
+def test_rules_are_pure(core: list[Module], graph: dict[str, set[str]]) -> None:
+    impure = []
+    for module in (module for module in core if room_of(module.name) == "te_core.rules"):
+        outside = {room_of(target) for target in graph[module.name]} - {"te_core.rules", "te_core.model"}
+        impure += [f"{module.where} imports {room}" for room in outside]
+        impure += [
+            f"{module.where}:{node.lineno} is async"
+            for node in ast.walk(module.tree)
+            if isinstance(node, ast.AsyncFunctionDef | ast.Await | ast.AsyncWith | ast.AsyncFor)
+        ]
+        foreign = {base.partition(".")[0] for base, _ in module.imports()} & {"asyncio", "pydantic", "loguru"}
+        impure += [f"{module.where} imports {name}" for name in foreign]
+    assert not impure
+
+
+def test_nothing_but_the_kit_and_plugins_imports_the_kit(graph: dict[str, set[str]]) -> None:
+    found = [
+        module
+        for module, targets in graph.items()
+        if room_of(module) != "te_core.testing" and any(room_of(t) == "te_core.testing" for t in targets)
+    ]
+    assert not found
 
 
 def test_the_core_modules_import_each_other_without_a_cycle(graph: dict[str, set[str]]) -> None:

@@ -12,9 +12,9 @@ import pytest
 from aiohttp import ClientSession
 from loguru import logger
 
-from te_core.cli.application import Application
-from te_core.cli.client import Announcement
-from te_core.cli.place import Place
+from te_core.app.announcement import Announcement
+from te_core.app.application import Application
+from te_core.app.paths import Place
 from te_core.clock import SystemClock
 from te_core.errors import ConfigError, JournalLocked
 from te_core.plugins.registry import Registry

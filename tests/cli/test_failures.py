@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
+from te_core.app.paths import Place
 from te_core.cli import main
 from te_core.cli.client import ask
 from te_core.cli.failure import Failure
-from te_core.cli.place import Place
 
 
 def test_every_problem_of_the_settings_is_told(folder: Any) -> None:

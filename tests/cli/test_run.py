@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from te_core.cli.application import Application
-from te_core.cli.client import Announcement
-from te_core.cli.summary import settled
+from te_core.app.announcement import Announcement
+from te_core.app.application import Application
+from te_core.app.summary import settled
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -22,9 +22,10 @@ from te_core.api import (
     SignalSourceSpec,
     SourceContext,
 )
-from te_core.engine.engine import Engine
 from te_core.journal.journal import Journal
 from te_core.plugins.registry import Registry
+from te_core.reporting.queries import Queries
+from te_core.runtime.engine import Engine
 from te_core.settings.resolution import resolve
 from te_core.settings.schema import Settings
 from te_core.testing.virtual_clock import VirtualClock
@@ -92,11 +93,11 @@ class World:
         )
 
     def signal(self) -> Signal:
-        return self.engine.intake.in_force("BTCUSDT")["sn8"]
+        return self.engine.netting.intake.in_force("BTCUSDT")["sn8"]
 
     def held(self) -> set[Decimal]:
         """Give what the four accounts hold: one number when they agree."""
-        accounts = self.engine.state()["accounts"]
+        accounts = Queries(self.engine).state()["accounts"]
         assert set(accounts) == set(ACCOUNTS)
         positions = [account["positions"].get("BTCUSDT") for account in accounts.values()]
         return {D(position["size"]) if position else D(0) for position in positions}

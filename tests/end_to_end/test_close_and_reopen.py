@@ -15,9 +15,9 @@ from loguru import logger
 from pydantic import BaseModel
 
 from te_core.api import AccountContext, ExchangeAccount, ExchangeSpec, WebhookRequest
-from te_core.engine.engine import Engine
 from te_core.journal.journal import Journal
 from te_core.plugins.registry import Registry
+from te_core.runtime.engine import Engine
 from te_core.settings.resolution import resolve
 from te_core.settings.schema import Settings
 from te_core.testing.fake_account import FakeAccount

@@ -11,16 +11,17 @@ from typing import Any
 
 from loguru import logger
 
+from te_core.accounts.exposure import ExposureLedger
+from te_core.accounts.targets import WorkerSettings
+from te_core.accounts.worker import AccountWorker
 from te_core.api import Capabilities, ExchangeAccount
-from te_core.engine.exposure import ExposureLedger
-from te_core.engine.limits import Limits, combine
-from te_core.engine.outage import Outages
-from te_core.engine.targets import WorkerSettings
-from te_core.engine.worker import AccountWorker
 from te_core.journal.journal import Journal
 from te_core.model.event import Event
 from te_core.model.order import Intent
+from te_core.model.policy import Limits
 from te_core.model.target import Blend, Term
+from te_core.outage import Outages
+from te_core.settings.policies import account_policy, effective_limits
 from te_core.settings.schema import AccountSettings, EngineSettings, GlobalLimitSettings, LimitSettings
 from te_core.testing.virtual_clock import START, VirtualClock
 
@@ -59,9 +60,11 @@ class Desk:
         symbols: tuple[str, ...] = (),
         **keys: Any,
     ) -> WorkerSettings:
+        section = AccountSettings(plugin="fake", **keys)
         return WorkerSettings(
-            account=AccountSettings(plugin="fake", **keys),
-            limits=combine(GlobalLimitSettings(), limits) if limits else Limits(),
+            policy=account_policy(section),
+            concurrency=section.concurrency,
+            limits=effective_limits(GlobalLimitSettings(), limits) if limits else Limits(),
             engine=EngineSettings(),
             enabled=enabled,
             symbols=symbols,

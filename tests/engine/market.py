@@ -26,7 +26,7 @@ from te_core.api import (
     OrderStatus,
     Position,
 )
-from te_core.engine.sizing import smallest_quantity
+from te_core.rules.sizing import smallest_quantity
 from te_core.testing.fake_account import FakeAccount
 from te_core.testing.virtual_clock import VirtualClock
 

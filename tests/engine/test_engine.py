@@ -29,11 +29,12 @@ from te_core.api import (
     WebhookRequest,
     WebhookResponse,
 )
-from te_core.engine.engine import Engine
 from te_core.errors import JournalError
 from te_core.journal.journal import Journal
 from te_core.journal.writer import Done
 from te_core.plugins.registry import Registry
+from te_core.reporting.queries import Queries
+from te_core.runtime.engine import Engine
 from te_core.settings.resolution import Resolved, resolve
 from te_core.settings.schema import Settings
 from te_core.testing.fake_account import FakeAccount
@@ -297,7 +298,7 @@ async def test_a_restart_goes_on_where_it_was(tmp_path: Path, trader: Trader) ->
         await asyncio.sleep(60)
         assert trader.held() == D("0.1")
         assert len(trader.accounts["one"].requests) == orders
-        assert run.engine.state()["accounts"]["one"]["targets"]["BTCUSDT"]["confirmed"]
+        assert Queries(run.engine).state()["accounts"]["one"]["targets"]["BTCUSDT"]["confirmed"]
 
 
 @pytest.mark.parametrize(
@@ -359,15 +360,15 @@ async def test_a_failing_account_or_source_takes_nobody_with_it(tmp_path: Path, 
         await trader.say("tv", "1")
         await asyncio.sleep(1)
         assert trader.held("two") == D("0.2")
-        state = run.engine.state()
+        state = Queries(run.engine).state()
         assert state["accounts"]["one"]["status"] == "failing"
         assert "defect" in state["accounts"]["one"]["reason"]
         assert state["sources"]["sn"]["status"] == "failing"
-        assert not run.engine.readiness()["ready"]
+        assert not Queries(run.engine).readiness()["ready"]
         trader.failing.clear()
         await asyncio.sleep(130)
         assert trader.held("one") == D("0.1")
-        assert run.engine.readiness()["ready"]
+        assert Queries(run.engine).readiness()["ready"]
 
 
 async def test_a_folder_that_cannot_be_made_fails_its_own_instance_alone(
@@ -380,7 +381,7 @@ async def test_a_folder_that_cannot_be_made_fails_its_own_instance_alone(
         await trader.say("tv", "1")
         await asyncio.sleep(1)
         assert trader.held("two") == D("0.2")
-        state = run.engine.state()
+        state = Queries(run.engine).state()
         for found in (state["accounts"]["one"], state["sources"]["sn"]):
             assert found["status"] == "failing"
             assert "File exists" in found["reason"]
@@ -450,10 +451,10 @@ async def test_wrong_keys_stop_that_account_until_its_settings_change(tmp_path: 
         trader.made.clear()
         await asyncio.sleep(4000)
         assert trader.made == []
-        assert run.engine.state()["accounts"]["one"]["status"] == "stopped"
+        assert Queries(run.engine).state()["accounts"]["one"]["status"] == "stopped"
         trader.failing.clear()
         await run.apply(changed(BASE, "accounts.one.key", "a better one"))
-        assert run.engine.state()["accounts"]["one"]["status"] == "running"
+        assert Queries(run.engine).state()["accounts"]["one"]["status"] == "running"
 
 
 async def test_an_expired_signal_follows_the_sources_policy(tmp_path: Path, trader: Trader) -> None:
@@ -469,7 +470,7 @@ async def test_an_expired_signal_follows_the_sources_policy(tmp_path: Path, trad
         assert trader.held() == D("0.02")
         await asyncio.sleep(3600)
         assert trader.held() == D("0.02")
-        assert run.engine.state()["sources"]["tv"]["signals"]["BTCUSDT"]["expired"]
+        assert Queries(run.engine).state()["sources"]["tv"]["signals"]["BTCUSDT"]["expired"]
         assert [event.kind for event in run.journal.events(10)].count("expired") == 2
         await trader.say("tv", "1")
         await asyncio.sleep(1)
@@ -487,7 +488,7 @@ async def test_an_expiry_that_is_noticed_on_the_way_is_acted_upon(tmp_path: Path
         trader.clock.shift = timedelta(seconds=15)
         await trader.say("sn", "0.4", symbol="ETHUSDT")
         await asyncio.sleep(1)
-        assert run.engine.state()["sources"]["tv"]["signals"]["BTCUSDT"]["expired"]
+        assert Queries(run.engine).state()["sources"]["tv"]["signals"]["BTCUSDT"]["expired"]
         assert trader.held() == 0
 
 
@@ -510,7 +511,7 @@ async def test_what_was_said_can_be_explained_and_multiplied_out(tmp_path: Path,
         await trader.say("tv", "0.777", leverage=D(3))
         await trader.say("sn", "-0.1", leverage=D(7))
         await asyncio.sleep(1)
-        found = run.engine.explain("BTCUSDT")["accounts"]["one"]
+        found = Queries(run.engine).explain("BTCUSDT")["accounts"]["one"]
         assert sum(D(part["weight"]) * D(part["depth"]) for part in found["terms"]) == D(found["depth"])
         sizing = found["sizing"]
         product = D(sizing["equity"]) * D(sizing["depth"]) * D(sizing["leverage"]) / D(sizing["price"])
@@ -518,7 +519,7 @@ async def test_what_was_said_can_be_explained_and_multiplied_out(tmp_path: Path,
         assert product - D(sizing["quantity"]) < D(sizing["quantity_step"])
         assert D(found["confirmed"]["quantity"]) == trader.held()
         with pytest.raises(KeyError):
-            run.engine.explain("DOGEUSDT")
+            Queries(run.engine).explain("DOGEUSDT")
 
 
 async def test_plan_tells_what_would_be_done_and_sends_nothing(tmp_path: Path, trader: Trader) -> None:
@@ -527,7 +528,7 @@ async def test_plan_tells_what_would_be_done_and_sends_nothing(tmp_path: Path, t
         await asyncio.sleep(10)
         trader.accounts["two"].hold("BTCUSDT", "0.15")
         sent = len(trader.accounts["two"].requests)
-        found = await run.engine.plan()
+        found = await Queries(run.engine).plan()
         step = found["accounts"]["two"]["symbols"]["BTCUSDT"]["steps"][0]
         assert (step["side"], step["quantity"], step["reduce_only"]) == ("buy", "0.05", False)
         assert found["accounts"]["one"]["symbols"]["BTCUSDT"]["steps"] == []
@@ -538,7 +539,7 @@ async def test_the_doctor_tells_what_is_wrong_and_what_to_do(tmp_path: Path, tra
     settings = changed(BASE, "symbols.SOLUSDT", {"weights": {"tv": 0.1}})
     settings = changed(settings, "symbols.BTCUSDT.weights", {"tv": 0.001})
     async with running(tmp_path, trader, settings) as run:
-        found = (await run.engine.doctor())["accounts"]["one"]
+        found = (await Queries(run.engine).doctor())["accounts"]["one"]
         by_check = {finding["check"]: finding for finding in found}
         assert by_check["SOLUSDT"]["severity"] == "warning"
         assert "does not offer" in by_check["SOLUSDT"]["text"]
@@ -549,7 +550,7 @@ async def test_the_doctor_tells_what_is_wrong_and_what_to_do(tmp_path: Path, tra
         assert trader.accounts["one"].requests == []
         trader.failing["two"] = AuthError("API key is invalid")
         await run.apply(changed(settings, "accounts.two.key", "wrong"))
-        stopped = (await run.engine.doctor())["accounts"]["two"]
+        stopped = (await Queries(run.engine).doctor())["accounts"]["two"]
         assert [finding["severity"] for finding in stopped] == ["error"]
         assert "API key is invalid" in stopped[0]["text"]
 
@@ -586,6 +587,6 @@ async def test_an_account_that_fails_keeps_no_other_out_of_the_plan(tmp_path: Pa
             raise AuthError("key revoked")
 
         trader.accounts["one"].positions = refused  # type: ignore[method-assign]
-        plan = (await run.engine.plan())["accounts"]
+        plan = (await Queries(run.engine).plan())["accounts"]
         assert "key revoked" in plan["one"]["error"]
         assert plan["two"]["symbols"]["BTCUSDT"]["status"] == "at_target"

@@ -29,11 +29,12 @@ from te_core.api import (
     Publication,
     SignalSourceSpec,
 )
-from te_core.engine.engine import Engine
-from te_core.engine.plan import at_target
-from te_core.engine.supervisor import Running
 from te_core.journal.journal import Journal
 from te_core.plugins.registry import Registry
+from te_core.reporting.queries import Queries
+from te_core.rules.plan import at_target
+from te_core.runtime.engine import Engine
+from te_core.runtime.supervisor import Running
 from te_core.settings.resolution import Resolved, resolve
 from te_core.settings.schema import Settings
 from te_core.testing import virtual_clock
@@ -160,8 +161,8 @@ class World(Trader):
 
     async def kill(self) -> None:
         """End everything that the engine runs where it stands."""
-        self.engine.silence.stop()
-        self.engine._expiry.stop()
+        self.engine.netting.heartbeat.stop()
+        self.engine.netting._expiry.stop()
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         for task in tasks:
             task.cancel()
@@ -207,9 +208,9 @@ class World(Trader):
 
     async def look(self) -> None:
         """Whoever looks at the engine gets an answer."""
-        self.engine.state()
-        self.engine.readiness()
-        await self.engine.plan()
+        Queries(self.engine).state()
+        Queries(self.engine).readiness()
+        await Queries(self.engine).plan()
 
     async def happen(self) -> None:
         draw = self.chance.random()

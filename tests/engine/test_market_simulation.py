@@ -20,11 +20,11 @@ from typing import Any
 import pytest
 from loguru import logger
 
+from te_core.accounts.exposure import ExposureLedger
+from te_core.accounts.keeper import SymbolState
 from te_core.api import AuthError, Known, NotReady, OrderReport, OrderRequest, Position, RateLimited
-from te_core.engine.exposure import ExposureLedger
-from te_core.engine.plan import at_target
-from te_core.engine.symbol import SymbolState
 from te_core.model.target import Blend, Confirmation
+from te_core.rules.plan import at_target
 from te_core.settings.schema import LimitSettings
 from te_core.testing import virtual_clock
 from te_core.testing.faults import Fault, FaultyAccount
@@ -247,7 +247,7 @@ class Sea(Desk):
         if how is None or not self.settings.enabled or D(how[0]) == 0:
             return D(0), None
         caps = [
-            self.settings.account.leverage or how[1],
+            self.settings.policy.leverage or how[1],
             self.settings.limits.leverage,
         ]
         return D(how[0]), min(cap for cap in caps if cap is not None)
@@ -310,7 +310,7 @@ async def simulate(folder: Path, seed: int) -> None:
     assert busiest_minute(wire.read_at) < 90, f"seed {seed}: asked without pause"
     sent, held = len(wire.sent), dict(market.held)
     keeps_sizes = (
-        desk.settings.account.rebalance == "on_change" and desk.settings.limits.price_distance is None
+        desk.settings.policy.rebalance == "on_change" and desk.settings.limits.price_distance is None
     )
     for _ in range(5):
         await desk.go(120)

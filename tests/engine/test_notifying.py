@@ -13,10 +13,11 @@ from loguru import logger
 from pydantic import BaseModel, SecretStr
 
 from te_core.api import AuthError, Event, NoticeRefused, Notifier, NotifierContext, NotifierSpec, NotReady
-from te_core.engine.engine import Engine
 from te_core.journal.journal import Journal
 from te_core.plugins.registry import Registry
-from te_core.reporting.notifying import MOST_WAITING
+from te_core.reporting.queries import Queries
+from te_core.runtime.engine import Engine
+from te_core.runtime.notifiers import MOST_WAITING
 from te_core.secrets import Redactor
 from te_core.settings.resolution import resolve
 from te_core.settings.schema import Settings
@@ -89,7 +90,7 @@ async def running(path: Path, room: Room, settings: dict[str, Any] = SETTINGS) -
 
 
 def happens(engine: Engine, text: str, kind: str = "drift") -> None:
-    engine.record(Event(at=engine.now(), kind=kind, text=text, account="one"))
+    engine.record(Event(at=engine.clock.now(), kind=kind, text=text, account="one"))
 
 
 async def apply(engine: Engine, **notifier: Any) -> None:
@@ -105,7 +106,7 @@ async def test_events_are_told_in_their_order_and_without_secrets(tmp_path: Path
             happens(engine, text)
         await asyncio.sleep(1)
         assert room.heard == ["one", "two", "*** was wrong"]
-        assert engine.state()["notifiers"]["bell"] == {
+        assert Queries(engine).state()["notifiers"]["bell"] == {
             "plugin": "bell",
             "status": "running",
             "reason": "",
@@ -122,7 +123,7 @@ async def test_one_without_a_folder_of_its_own_is_tried_again(tmp_path: Path) ->
     async with running(tmp_path, room) as engine:
         happens(engine, "told later")
         assert room.made == []
-        shown = engine.state()["notifiers"]["bell"]
+        shown = Queries(engine).state()["notifiers"]["bell"]
         assert shown["status"] == "failing"
         assert str(tmp_path / "notifiers" / "bell") in shown["reason"]
         (tmp_path / "notifiers").unlink()
@@ -137,7 +138,7 @@ async def test_one_that_fails_hears_the_same_event_again_and_its_outage_is_told_
         happens(engine, "one")
         happens(engine, "two")
         await asyncio.sleep(1)
-        state = engine.state()["notifiers"]["bell"]
+        state = Queries(engine).state()["notifiers"]["bell"]
         assert (room.heard, state["status"], state["waiting"], state["reason"]) == ([], "failing", 2, "503")
         await asyncio.sleep(300)
         assert room.heard == ["one", "two"]
@@ -157,10 +158,10 @@ async def test_nobody_waits_for_a_slow_one_and_what_waits_is_bounded(tmp_path: P
         await asyncio.sleep(1)
         for number in range(1, MOST_WAITING + 20):
             happens(engine, str(number))
-        state = engine.state()["notifiers"]["bell"]
+        state = Queries(engine).state()["notifiers"]["bell"]
         assert (state["waiting"], state["dropped"]) == (MOST_WAITING, 20)
         await asyncio.sleep(60)
-        state = engine.state()["notifiers"]["bell"]
+        state = Queries(engine).state()["notifiers"]["bell"]
         assert (state["status"], state["reason"]) == ("failing", "it took longer than 60 s")
         room.slow = 0
         await asyncio.sleep(7200)
@@ -231,14 +232,14 @@ async def test_one_that_asks_for_patience_for_ever_is_asked_ever_less_often(
         happens(engine, "one")
         await asyncio.sleep(3700)
         assert room.calls <= calls
-        state = engine.state()["notifiers"]["bell"]
+        state = Queries(engine).state()["notifiers"]["bell"]
         assert (state["status"], state["reason"]) == ("failing", "429")
         told = [event.text for event in engine._journal.events(99) if event.kind == "outage"]
         assert told == ["notifier bell: 429"]
         room.failures = []
         await asyncio.sleep(3700)
         assert room.heard == ["one"]
-        assert engine.state()["notifiers"]["bell"]["status"] == "running"
+        assert Queries(engine).state()["notifiers"]["bell"]["status"] == "running"
 
 
 async def test_an_event_that_is_never_taken_does_not_hold_up_the_next(tmp_path: Path) -> None:
@@ -249,7 +250,7 @@ async def test_an_event_that_is_never_taken_does_not_hold_up_the_next(tmp_path: 
         happens(engine, "two")
         await asyncio.sleep(1)
         assert room.heard == ["two"]
-        assert engine.state()["notifiers"]["bell"]["dropped"] == 1
+        assert Queries(engine).state()["notifiers"]["bell"]["dropped"] == 1
 
 
 async def test_one_that_is_refused_stops_until_its_settings_change(tmp_path: Path) -> None:
@@ -259,8 +260,8 @@ async def test_one_that_is_refused_stops_until_its_settings_change(tmp_path: Pat
         happens(engine, "one")
         await asyncio.sleep(3600)
         assert room.calls == 1
-        assert engine.state()["notifiers"]["bell"]["status"] == "stopped"
-        assert engine.readiness()["ready"], "a notifier keeps nobody from trading"
+        assert Queries(engine).state()["notifiers"]["bell"]["status"] == "stopped"
+        assert Queries(engine).readiness()["ready"], "a notifier keeps nobody from trading"
         await apply(engine, key="another-key")
         happens(engine, "two")
         await asyncio.sleep(1)
@@ -303,11 +304,11 @@ async def test_one_that_hangs_or_fails_when_it_is_closed_holds_up_neither_settin
     room = Room()
     room.closing, room.fails_to_close = 1e6, True
     async with running(tmp_path, room) as engine:
-        began = engine._clock.monotonic()
+        began = engine.clock.monotonic()
         await apply(engine, key="another-key")
         await engine.apply(resolve(Settings.model_validate({"notifiers": {}}), engine.registry))
         await apply(engine)
-        began_to_stop = engine._clock.monotonic()
+        began_to_stop = engine.clock.monotonic()
         assert began_to_stop - began < 1
         await engine.stop()
-        assert engine._clock.monotonic() - began_to_stop < 0.4, "what a stop leaves over the drain"
+        assert engine.clock.monotonic() - began_to_stop < 0.4, "what a stop leaves over the drain"

@@ -10,22 +10,24 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from te_core.engine.aim import target_for
-from te_core.engine.backoff import backoff
-from te_core.engine.blend import Opinion, blend, depth_changed, target_changed
-from te_core.engine.decision import Facts, Status, decide, position_of
-from te_core.engine.ids import client_order_id
-from te_core.engine.limits import Exposure, Limits, OrderCheck, ceiling, combine, refusal
-from te_core.engine.plan import LeverageStep, MarginModeStep, OrderStep, Plan, at_target, chunks, plan
-from te_core.engine.reader import Holdings
-from te_core.engine.sizing import Ceiling, flat, size, smallest_quantity
-from te_core.engine.trail import Trail
 from te_core.model.instrument import Instrument
+from te_core.model.policy import AccountPolicy, Limits
 from te_core.model.position import Equity, MarginMode, Position
 from te_core.model.reading import Known, Unknown
 from te_core.model.signal import Signal
+from te_core.model.snapshot import Holdings
 from te_core.model.target import Confirmation, Goal, Target
-from te_core.settings.schema import AccountSettings, GlobalLimitSettings, LimitSettings
+from te_core.rules.backoff import backoff
+from te_core.rules.blend import Opinion, blend, depth_changed, target_changed
+from te_core.rules.client_order_ids import client_order_id
+from te_core.rules.decision import Facts, Status, decide, position_of
+from te_core.rules.limits import Exposure, OrderCheck, ceiling, refusal
+from te_core.rules.plan import LeverageStep, MarginModeStep, OrderStep, Plan, at_target, chunks, plan
+from te_core.rules.sizing import Ceiling, flat, size, smallest_quantity
+from te_core.rules.targeting import target_for
+from te_core.rules.trail import Trail
+from te_core.settings.policies import effective_limits
+from te_core.settings.schema import GlobalLimitSettings, LimitSettings
 from te_core.testing.virtual_clock import START
 
 D = Decimal
@@ -424,7 +426,7 @@ def test_an_accounts_target_keeps_to_its_override_its_cap_and_its_switch(
         old,
         account="a",
         symbol="BTCUSDT",
-        settings=AccountSettings(plugin="fake", leverage=override),
+        policy=AccountPolicy(leverage=override),
         limits=Limits(leverage=cap),
         enabled=enabled,
         now=START,
@@ -474,7 +476,9 @@ def test_an_admitted_increase_keeps_every_exposure_limit(
 
 
 def test_the_stricter_limit_wins() -> None:
-    limits = combine(GlobalLimitSettings(leverage=10, order_notional=D(5)), LimitSettings(leverage=20))
+    limits = effective_limits(
+        GlobalLimitSettings(leverage=10, order_notional=D(5)), LimitSettings(leverage=20)
+    )
     assert (limits.leverage, limits.order_notional, limits.orders_per_minute) == (10, D(5), 600)
 
 
@@ -490,7 +494,7 @@ def facts(**changes: object) -> Facts:
         "equity": Known(value=Equity(wallet=D(100), total=D(200)), as_of=START),
         "price": D(1),
         "instrument": Instrument(symbol="BTCUSDT", quantity_step=D(1)),
-        "settings": AccountSettings(plugin="fake"),
+        "policy": AccountPolicy(),
         "limits": Limits(),
         "leverage_in_order": False,
         "ceiling": None,
@@ -534,7 +538,7 @@ def test_a_goal_counts_as_reached_only_where_a_read_shows_it(
             position=position,
             price=goal.price if priced else None,
             instrument=instrument if offered else None,
-            settings=AccountSettings(plugin="fake", drift=drift),
+            policy=AccountPolicy(drift=drift),
         )
     )
     if decision.confirm or decision.status is Status.AT_TARGET:
@@ -546,8 +550,8 @@ def test_a_goal_counts_as_reached_only_where_a_read_shows_it(
 
 def test_equity_is_the_wallet_unless_the_account_counts_its_total() -> None:
     assert decide(facts()).goal.quantity == 50  # type: ignore[union-attr]
-    total = AccountSettings(plugin="fake", equity="total")
-    assert decide(facts(settings=total)).goal.quantity == 100  # type: ignore[union-attr]
+    total = AccountPolicy(equity="total")
+    assert decide(facts(policy=total)).goal.quantity == 100  # type: ignore[union-attr]
 
 
 def test_a_read_that_is_not_later_than_our_own_order_is_unknown() -> None:

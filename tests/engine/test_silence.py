@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from te_core.api import Publication
+from te_core.reporting.queries import Queries
 from te_core.testing.virtual_clock import VirtualClock
 from tests.engine.test_engine import BASE, Trader, changed, running
 
@@ -41,7 +42,7 @@ async def test_silence_is_told_once_and_its_end_once(tmp_path: Path, trader: Tra
         assert trader.held() == D("0.12")
         await asyncio.sleep(20)
         assert trader.held() == D("0.02"), "of the other source, which nobody expects"
-        state = run.engine.state()["sources"]["tv"]
+        state = Queries(run.engine).state()["sources"]["tv"]
         assert state["silent_since"] is not None
         assert state["signals"]["BTCUSDT"]["expired"]
         await asyncio.sleep(5 * HOUR)
@@ -55,7 +56,7 @@ async def test_silence_is_told_once_and_its_end_once(tmp_path: Path, trader: Tra
         assert trader.held() == D("0.07")
         assert trader.held(symbol="ETHUSDT") != 0, "the source is heard, so its other signals count again"
         assert told(run) == ["silent", "heard"]
-        assert run.engine.state()["sources"]["tv"]["silent_since"] is None
+        assert Queries(run.engine).state()["sources"]["tv"]["silent_since"] is None
 
 
 @pytest.mark.parametrize("sign_of_life", ["superseded", "duplicate"])
@@ -110,7 +111,7 @@ async def test_a_source_that_never_said_anything_is_silent_too(tmp_path: Path, t
         await asyncio.sleep(HOUR + 10)
         assert told(run) == ["silent"]
         await run.apply(BASE)
-        assert run.engine.state()["sources"]["tv"]["silent_since"] is None
+        assert Queries(run.engine).state()["sources"]["tv"]["silent_since"] is None
 
 
 async def test_a_restart_does_not_begin_to_count_anew(tmp_path: Path, trader: Trader) -> None:

@@ -9,9 +9,9 @@ import pytest
 from loguru import logger
 
 from te_core.api import NotReady
-from te_core.engine.outage import Outages
-from te_core.engine.supervisor import STEADY, Health, Up, supervise
 from te_core.model.event import Event
+from te_core.outage import Outages
+from te_core.runtime.supervisor import STEADY, Health, Up, supervise
 from te_core.settings.schema import EngineSettings
 from te_core.testing.virtual_clock import VirtualClock
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from te_core.api import NotReady, OutcomeUnknown
-from te_core.engine.trail import NO_TRAIL, Trail
+from te_core.rules.trail import NO_TRAIL, Trail
 from te_core.testing.fake_account import FakeAccount
 from te_core.testing.faults import Fault, FaultyAccount
 from tests.engine.test_worker_failures import fail

@@ -24,7 +24,7 @@ from te_core.api import (
     Position,
     RateLimited,
 )
-from te_core.engine.decision import Status
+from te_core.rules.decision import Status
 from te_core.settings.schema import LimitSettings
 from te_core.testing.fake_account import FakeAccount
 from te_core.testing.faults import Fault, FaultyAccount, no_faults, scripted

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from te_core.engine.supervisor import Running
+from te_core.runtime.supervisor import Running
 from te_core.settings.resolution import resolve
 from tests.emulators.core.modes import PositionMode
 from tests.emulators.venues import running

@@ -30,7 +30,7 @@ def test_the_core_the_paper_exchange_and_tradingview_load_no_ccxt(tmp_path: Path
     code = """
         import asyncio, json, sys
         from te_core.cli.main import app
-        from te_core.engine.engine import Engine
+        from te_core.runtime.engine import Engine
         from te_core.plugins.registry import Registry
         registry = Registry()
         asyncio.run(registry.ensure(["paper", "tradingview"]))
@@ -60,7 +60,7 @@ def test_alerts_are_answered_while_two_accounts_import_ccxt_once_in_a_thread(tmp
         from loguru import logger
         from te_core.api import WebhookRequest
         from te_core.clock import SystemClock
-        from te_core.engine.engine import Engine
+        from te_core.runtime.engine import Engine
         from te_core.journal.journal import Journal
         from te_core.plugins.registry import Registry
         from te_core.settings.resolution import resolve

@@ -16,14 +16,15 @@ from typing import Any
 from loguru import logger
 from pydantic import BaseModel
 
+from te_core.accounts.keeper import SymbolState
 from te_core.api import ExchangeSpec, Signal, SignalSource, SignalSourceSpec, SourceContext
 from te_core.clock import SystemClock
-from te_core.engine.engine import Engine
-from te_core.engine.supervisor import Running
-from te_core.engine.symbol import SymbolState
 from te_core.journal.journal import Journal
 from te_core.model.event import Event
 from te_core.plugins.registry import Registry
+from te_core.reporting.queries import Queries
+from te_core.runtime.engine import Engine
+from te_core.runtime.supervisor import Running
 from te_core.settings.resolution import resolve
 from te_core.settings.schema import Settings
 from tests.emulators.wire.server import WireServer
@@ -89,7 +90,7 @@ class Trading:
     async def start(self) -> None:
         """Start, and wait until every account is connected."""
         await self.engine.start(resolve(self.settings, self.registry))
-        await self.until(lambda: self.engine.readiness()["ready"], "the accounts to connect")
+        await self.until(lambda: Queries(self.engine).readiness()["ready"], "the accounts to connect")
 
     async def stop(self) -> None:
         """Stop and close the journal."""
@@ -136,7 +137,7 @@ class Trading:
             reasons = {state.symbol: f"{state.status} {state.reason}" for state in self.states()}
             said = [f"{event.kind}: {event.text}" for event in self.events()]
             raise AssertionError(
-                f"waited {patience} s for {what}: {self.engine.readiness()}, {reasons}, {said}"
+                f"waited {patience} s for {what}: {Queries(self.engine).readiness()}, {reasons}, {said}"
             ) from None
 
     def events(self) -> list[Event]:

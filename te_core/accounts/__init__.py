@@ -1,0 +1,1 @@
+"""One account kept at its targets."""

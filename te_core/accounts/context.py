@@ -1,0 +1,29 @@
+"""What everything that is carried out on an account uses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from te_core.accounts.exposure import ExposureLedger
+from te_core.accounts.reader import AccountReader
+from te_core.clock import Clock
+from te_core.contracts.exchange import Capabilities, ExchangeAccount
+from te_core.journal.journal import Journal
+from te_core.model.policy import Limits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What every execution of an account uses. ``busy``: on how many of its symbols one runs now."""
+
+    account: ExchangeAccount
+    capabilities: Capabilities
+    reader: AccountReader
+    journal: Journal
+    ledger: ExposureLedger
+    clock: Clock
+    limits: Callable[[], Limits]
+    enabled: Callable[[], bool]
+    stopping: Callable[[], bool]
+    busy: Callable[[], int]

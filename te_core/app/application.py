@@ -1,0 +1,290 @@
+"""Everything that makes up a running engine, put together, kept at its settings, and taken apart in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from typing import Any
+
+from loguru import logger
+
+from te_core.app.announcement import Announcement
+from te_core.app.paths import Place
+from te_core.clock import Clock
+from te_core.contracts.webhook import WebhookRequest, WebhookResponse
+from te_core.errors import ConfigError, JournalError, NotReady
+from te_core.journal.journal import Journal
+from te_core.journal.redaction import redacted
+from te_core.logs import configure_logs
+from te_core.outage import Outages
+from te_core.plugins.registry import Registry
+from te_core.plugins.report import PluginReport
+from te_core.reporting.queries import Queries
+from te_core.runtime.engine import Engine
+from te_core.runtime.supervisor import Health, supervise
+from te_core.secrets import Redactor
+from te_core.settings.loading import load_settings
+from te_core.settings.problems import SettingsInvalid
+from te_core.settings.resolution import Resolved
+from te_core.settings.schema import Settings
+from te_core.settings.store import SettingsStore
+from te_core.settings.watch import watch
+from te_core.web.history import JournalHistory
+from te_core.web.server import Servers
+
+PRUNING = timedelta(hours=1)
+"""How often history that is older than ``journal.keep`` is deleted."""
+
+
+class Application:
+    """One engine with its settings, plugins, journal and listeners. Is what the listeners ask."""
+
+    def __init__(
+        self,
+        place: Place,
+        *,
+        env: Mapping[str, str],
+        clock: Clock,
+        new_id: Callable[[], str],
+        new_secret: Callable[[], str],
+        registry: Registry,
+    ) -> None:
+        self.place = place
+        self.registry = registry
+        self.redactor = Redactor()
+        self.engine: Engine | None = None
+        self.servers: Servers
+        self._env = env
+        self._clock = clock
+        self._new_id = new_id
+        self._store = SettingsStore(place.settings, env=env, registry=registry, generate=new_secret)
+        self._reloading = asyncio.Lock()
+        self._running: AsyncExitStack | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    # -- life
+
+    async def start(self) -> None:
+        """Start everything. Raises ``ConfigError``, ``JournalError``; then nothing is left running.
+
+        What only one engine can have, journal and addresses, comes first: meanwhile senders are told to come again.
+        """
+        async with AsyncExitStack() as started:
+            settings = load_settings(self.place.settings, self._env)
+            self._make_state_folder()
+            self._configure_logs(settings)
+            journal = self._open_journal(settings)
+            started.callback(journal.close)
+            self.servers = Servers(self, JournalHistory(journal), self._clock, settings.listen)
+            await self.servers.start()
+            started.push_async_callback(self.servers.stop)
+            resolved = await self._load()
+            self.engine = self._engine(journal)
+            started.push_async_callback(self.engine.stop)
+            await self.engine.start(resolved)
+            started.push_async_callback(self._stop_tasks)
+            self._follow_settings()
+            self._spawn(self._prune(journal))
+            self._announce(started)
+            self.servers.open()
+            self._running = started.pop_all()
+
+    async def stop(self) -> None:
+        """Refuse new alerts, let orders under way be answered, then close everything."""
+        if self._running is not None:
+            self.servers.drain()
+            await self._running.aclose()
+
+    def _make_state_folder(self) -> None:
+        try:
+            self.place.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            reason = f"the state folder cannot be made: {error.strerror}; TE_HOME names another place"
+            raise ConfigError(reason, file=str(self.place.state)) from None
+
+    def _open_journal(self, settings: Settings) -> Journal:
+        return Journal.open(
+            self.place.state / settings.journal.file,
+            clock=self._clock,
+            new_id=self._new_id,
+            quarantine_limit=settings.journal.quarantine,
+            redact=self.redactor.redact,
+        )
+
+    async def _load(self) -> Resolved:
+        try:
+            resolved = await self._store.load()
+        except OSError as error:
+            raise ConfigError(
+                f"secrets cannot be written: {error.strerror}", file=str(error.filename)
+            ) from None
+        self._take(resolved)
+        if resolved.settings.engine.strict and resolved.unavailable:
+            problems = [ConfigError(reason, key=key) for key, reason in resolved.unavailable.items()]
+            raise SettingsInvalid(
+                [*problems, ConfigError("refuses to start without them", key="engine.strict")]
+            )
+        return resolved
+
+    def _engine(self, journal: Journal) -> Engine:
+        return Engine(
+            journal=journal,
+            registry=self.registry,
+            clock=self._clock,
+            log=logger,
+            state_dir=self.place.state,
+            redact=self.redactor.redact,
+        )
+
+    def _announce(self, started: AsyncExitStack) -> None:
+        Announcement(os.getpid(), self.servers.public.url, self.servers.private.url).write(self.place.state)
+        started.callback(Announcement.withdraw, self.place.state)
+
+    # -- settings
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        assert self._store.current is not None
+        return self._store.current.settings
+
+    def _follow_settings(self) -> None:
+        self.registry.on_late = lambda _: self._spawn(self._reload(again=True))
+        self._spawn(
+            supervise(
+                lambda _: watch(self.place.settings, self._reload),
+                health=Health(),
+                outages=Outages(self._clock, logger, self._started.record),
+                clock=self._clock,
+                log=logger,
+                settings=lambda: self.settings.engine,
+                what="following the settings",
+            )
+        )
+
+    async def _reload(self, *, again: bool = False) -> None:
+        """Apply an edit as a difference, or say why it is refused."""
+        async with self._reloading:
+            try:
+                outcome = await self._store.reload(again=again)
+            except OSError as error:
+                logger.error("settings: secrets cannot be written: {}", error)
+                return
+            if isinstance(outcome, SettingsInvalid):
+                for problem in outcome.problems:
+                    logger.error("settings refused, the last good ones stay in force: {}", problem)
+            elif outcome is not None and self._store.current is not None:
+                logger.info("settings: {}", "; ".join(outcome.lines()) or "nothing has changed")
+                if outcome:
+                    self._take(self._store.current)
+                    await self._started.apply(self._store.current)
+
+    def _take(self, resolved: Resolved) -> None:
+        """Learn the secrets before anything can be said about them, and write logs as told."""
+        self.redactor.learn(
+            resolved.secrets, resolved.source_options, resolved.account_options, resolved.notifier_options
+        )
+        self._configure_logs(resolved.settings)
+        for warning in resolved.settings.origin.warnings:
+            logger.warning("{}", warning)
+        for key, reason in resolved.unavailable.items():
+            logger.warning("{}: {}", key, reason)
+
+    def _configure_logs(self, settings: Settings) -> None:
+        for chatty in ("alembic", "watchfiles"):
+            logging.getLogger(chatty).setLevel(logging.WARNING)
+        self.redactor.learn(settings, settings.origin.secrets)
+        try:
+            configure_logs(settings.logs, self.redactor, folder=self.place.state)
+        except OSError as error:
+            logger.error("logs.file: {}", error)
+
+    # -- upkeep
+
+    async def _prune(self, journal: Journal) -> None:
+        while True:
+            await asyncio.sleep(PRUNING.total_seconds())
+            try:
+                await journal.prune(self.settings.journal.keep)
+            except JournalError as error:
+                logger.error("old history could not be deleted: {}", error)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        self._tasks = [task for task in self._tasks if not task.done()]
+        task = asyncio.create_task(work)
+        task.add_done_callback(_report)
+        self._tasks.append(task)
+
+    async def _stop_tasks(self) -> None:
+        self.registry.on_late = lambda _: None
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # -- what the listeners ask
+
+    @property
+    def _started(self) -> Engine:
+        if self.engine is None or self.engine.resolved is None:
+            raise NotReady("the engine is starting")
+        return self.engine
+
+    @property
+    def _queries(self) -> Queries:
+        return Queries(self._started)
+
+    def on_webhook(self, source: str, request: WebhookRequest) -> Awaitable[WebhookResponse]:
+        """Hand a request to a source. Raises ``NotReady``, ``JournalError``."""
+        return self._started.on_webhook(source, request)
+
+    def state(self) -> dict[str, Any]:
+        """Give the engine's state, with the plugins and what is wrong with the settings as they are now."""
+        refused = self._store.refused
+        return self._shown(
+            {
+                **self._queries.state(),
+                "plugins": [_without_traceback(report) for report in self.registry.reports.values()],
+                "settings": {
+                    "file": str(self.place.settings),
+                    "refused": [str(problem) for problem in refused.problems] if refused else [],
+                },
+            }
+        )
+
+    async def plan(self) -> dict[str, Any]:
+        """Say what would be ordered now."""
+        return self._shown(await self._queries.plan())
+
+    async def doctor(self) -> dict[str, Any]:
+        """Look every running account over."""
+        return self._shown(await self._queries.doctor())
+
+    def explain(self, symbol: str) -> dict[str, Any]:
+        """Give the arithmetic of a symbol. Raises ``KeyError``."""
+        return self._shown(self._queries.explain(symbol))
+
+    def report(self, source: str) -> dict[str, Any]:
+        """Give what a source reports at length. Raises ``KeyError``."""
+        return self._shown(self._queries.report(source))
+
+    def readiness(self) -> dict[str, Any]:
+        """Say whether everything that is wanted runs. Raises ``NotReady`` before that can be said."""
+        return self._shown(self._queries.readiness())
+
+    def _shown(self, answer: dict[str, Any]) -> dict[str, Any]:
+        """Take out secrets: a plugin's own words, such as why it stopped, may hold them."""
+        shown: dict[str, Any] = redacted(answer, self.redactor.redact)
+        return shown
+
+
+def _without_traceback(report: PluginReport) -> dict[str, Any]:
+    return {key: value for key, value in report.as_json().items() if key != "traceback"}
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        logger.opt(exception=error).error("a task of the engine ended: {}", type(error).__name__)

@@ -1,0 +1,91 @@
+"""What ``te run`` prints at the start: what is running, and how to send it a first alert."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from te_core.app.application import Application
+from te_core.app.paths import Place
+from te_core.web.encoding import encode
+
+_LOOK = 0.02
+"""Seconds between two looks whether the accounts have been read."""
+
+
+async def summarise(application: Application) -> None:
+    """Print what runs, once the accounts have been read or a second has passed."""
+    await settled(application, 1)
+    typer.echo("\n".join(_summary(application)))
+
+
+async def settled(application: Application, seconds: float) -> None:
+    """Wait until every account has been read or has failed, for that long at most."""
+    for _ in range(int(seconds / _LOOK)):
+        if all(_is_settled(account) for account in application.state()["accounts"].values()):
+            break
+        await asyncio.sleep(_LOOK)
+
+
+def _is_settled(account: Any) -> bool:
+    return account["equity"] is not None or account["status"] not in {"starting", "running"}
+
+
+def _summary(application: Application) -> Iterator[str]:
+    state = application.state()
+    yield f"trade-engine {state['engine']['version']} is running, pid {os.getpid()}"
+    yield f"  settings {application.place.settings}, state in {application.place.state}"
+    for name, source in state["sources"].items():
+        listens = _webhook(application, name) is not None
+        where = f"  {application.servers.public.url}/hooks/{name}/…" if listens else ""
+        yield _line("source", name, source, where)
+    for name, account in state["accounts"].items():
+        yield _line("account", name, account, f"  equity {account['equity']}" if account["equity"] else "")
+    for plugin in state["plugins"]:
+        if plugin["reason"]:
+            yield f"  plugin {plugin['name']} ({plugin['distribution'] or 'not installed'}): {plugin['reason']}"
+    yield f"  API at {application.servers.private.url}/api/v1/state"
+    yield from _first_alert(application, state)
+
+
+def _line(kind: str, name: str, instance: Any, more: str) -> str:
+    reason = f" ({instance['reason']})" if instance["reason"] else ""
+    return f"  {kind} {name} ({instance['plugin']}): {instance['status']}{reason}{more}"
+
+
+def _webhook(application: Application, name: str) -> Any:
+    settings = application.settings
+    spec = application.registry.sources.get(settings.sources[name].plugin)
+    return spec.webhook if spec is not None else None
+
+
+def _first_alert(application: Application, state: Any) -> Iterator[str]:
+    """Give a complete command for the first source that listens. It asks for the token when it is pasted."""
+    for name, section in application.settings.sources.items():
+        webhook = _webhook(application, name)
+        if webhook is None or state["sources"][name]["status"] != "running" or not section.symbols:
+            continue
+        example = encode(webhook.example(next(iter(section.symbols))))
+        yield "An alert by hand:"
+        yield (
+            f'  curl -sS -X POST "$({_this_command(application.place)} source url {name})"'
+            f" -H 'content-type: application/json' -d {shlex.quote(example)}"
+        )
+        return
+
+
+def _this_command(place: Place) -> str:
+    """Spell this very ``te`` with this very place, so that it works in another shell."""
+    program = Path(sys.argv[0]).absolute()
+    if program.name != "te":
+        program = Path(sys.executable).with_name("te")
+    home = os.environ.get("TE_HOME")
+    prefix = f"TE_HOME={shlex.quote(str(Path(home).absolute()))} " if home else ""
+    return f"{prefix}{shlex.quote(str(program))} --settings {shlex.quote(str(place.settings))}"

@@ -1,1 +1,0 @@
-"""The engine: pure rules (blend, sizing, plan, limits) and the thin async shell that moves values between them."""

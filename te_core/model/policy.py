@@ -1,0 +1,68 @@
+"""What the operator decided, as the pure rules need it; the settings schema is the only place that parses it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from typing import Literal
+
+from te_core.model.position import MarginMode
+
+OnExpiry = Literal["hold", "decay", "flat"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountPolicy:
+    """How one account turns targets into positions. The settings schema documents each field."""
+
+    equity: Literal["wallet", "total"] = "wallet"
+    drift: Literal["heal", "alert"] = "heal"
+    adopt: bool = False
+    below_minimum: Literal["skip", "raise"] = "skip"
+    margin_mode: MarginMode = MarginMode.ISOLATED
+    leverage: int | None = None
+    rebalance: Literal["on_change", "band"] = "on_change"
+    band: Decimal = Decimal("0.05")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourcePolicy:
+    """How long a source's signals count, and for what once they have expired. ``enabled``: False has no opinion."""
+
+    max_age: timedelta | None = None
+    on_expiry: OnExpiry = "hold"
+    expect_every: timedelta | None = None
+    enabled: bool = True
+
+    @property
+    def can_expire(self) -> bool:
+        """Whether a signal of the source can ever expire."""
+        return self.max_age is not None or self.expect_every is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """An account's effective limits: the stricter of its own and the global one. None: no limit.
+
+    Notionals are in quote currency; ``price_distance`` is a share of the signal's price.
+    """
+
+    leverage: int | None = None
+    order_notional: Decimal | None = None
+    symbol_exposure: Decimal | None = None
+    account_exposure: Decimal | None = None
+    total_exposure: Decimal | None = None
+    orders_per_minute: int | None = None
+    price_distance: Decimal | None = None
+
+    @property
+    def by_notional(self) -> str | None:
+        """Name one of the limits that need a price, if any is set."""
+        names = ("order_notional", "symbol_exposure", "account_exposure", "total_exposure")
+        return next((name for name in names if getattr(self, name) is not None), None)
+
+    @property
+    def counts_others(self) -> bool:
+        """Whether what other symbols hold matters."""
+        return self.account_exposure is not None or self.total_exposure is not None

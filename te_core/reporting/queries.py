@@ -1,0 +1,82 @@
+"""Everything that can be asked of a running engine. Each question is answered here and nowhere else."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from te_core.reporting.doctor import examine_all
+from te_core.reporting.explain import explain, explain_signals
+from te_core.reporting.state import engine_state, plan_state
+from te_core.runtime.engine import Engine
+from te_core.runtime.instances import Runner
+from te_core.runtime.supervisor import Running
+from te_core.settings.schema import Settings
+
+
+class Queries:
+    """Questions to one engine; answers are JSON values without secrets. Nothing here changes anything."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @property
+    def _settings(self) -> Settings:
+        assert self._engine.resolved is not None
+        return self._engine.resolved.settings
+
+    def state(self) -> dict[str, Any]:
+        """Return what ``te status`` shows."""
+        ready = bool(self.readiness()["ready"])
+        return engine_state(
+            self._engine, self._settings, now=self._engine.clock.now(), pid=os.getpid(), ready=ready
+        )
+
+    async def plan(self) -> dict[str, Any]:
+        """Read every account and return what would be ordered now, and why. Sends nothing."""
+        running = {name: runner for name, runner in self._engine.accounts.items() if runner.running}
+        previews = (runner.worker.preview() for runner in running.values())
+        decisions = await asyncio.gather(*previews, return_exceptions=True)
+        return {"accounts": {name: plan_state(one) for name, one in zip(running, decisions, strict=True)}}
+
+    def explain(self, symbol: str) -> dict[str, Any]:
+        """Return the arithmetic from signals to quantity per account. Raises ``KeyError`` for an unknown symbol."""
+        found = {
+            name: explain(state.target, state.goal, state.confirmation)
+            for name, runner in self._engine.accounts.items()
+            if (state := runner.worker.states.get(symbol)) is not None and state.target is not None
+        }
+        if not found:
+            raise KeyError(symbol)
+        signals = self._engine.netting.intake.in_force(symbol)
+        return {"symbol": symbol, "signals": explain_signals(signals), "accounts": found}
+
+    def report(self, source: str) -> dict[str, Any]:
+        """Return what a source reports at length. Raises ``KeyError`` when no such source is running."""
+        runner = self._engine.sources.get(source)
+        if runner is None or runner.instance is None:
+            raise KeyError(source)
+        return dict(runner.instance.report())
+
+    async def doctor(self) -> dict[str, Any]:
+        """Check every running account; reads only."""
+        return await examine_all(self._engine.accounts, self._settings, self._engine.clock)
+
+    def readiness(self) -> dict[str, Any]:
+        """Return whether every enabled source and account is running, and what is not."""
+        groups: tuple[tuple[str, Mapping[str, Runner]], ...] = (
+            ("source", self._engine.sources),
+            ("account", self._engine.accounts),
+        )
+        reasons = [
+            f"{kind} {name}: {runner.health.status}"
+            + (f": {runner.health.reason}" if runner.health.reason else "")
+            for kind, runners in groups
+            for name, runner in runners.items()
+            if runner.health.status not in (Running.RUNNING, Running.DISABLED)
+        ]
+        if self._engine.stopping:
+            reasons.append("stopping")
+        return {"ready": not reasons, "reasons": reasons}

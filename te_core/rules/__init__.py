@@ -1,0 +1,1 @@
+"""Pure rules: values in, values out. Imports only the model."""

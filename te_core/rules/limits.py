@@ -1,0 +1,86 @@
+"""What the operator's limits leave open (I6); the exposure ledger holds the present sums and asks here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from te_core.model.policy import Limits
+from te_core.rules.sizing import Ceiling
+
+ZERO = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exposure:
+    """Absolute notionals in quote currency beside the symbol in question: its account's other symbols, and all."""
+
+    account_others: Decimal = ZERO
+    total_others: Decimal = ZERO
+
+
+def ceiling(limits: Limits, exposure: Exposure) -> Ceiling | None:
+    """Give the largest notional that a symbol may have now; None when nothing limits it."""
+    candidates = []
+    if limits.symbol_exposure is not None:
+        candidates.append((limits.symbol_exposure, "symbol_exposure"))
+    if limits.account_exposure is not None:
+        candidates.append((limits.account_exposure - exposure.account_others, "account_exposure"))
+    if limits.total_exposure is not None:
+        candidates.append((limits.total_exposure - exposure.total_others, "total_exposure"))
+    if not candidates:
+        return None
+    notional, limit = min(candidates)
+    return Ceiling(notional=max(notional, ZERO), limit=limit)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderCheck:
+    """What the last check before the wire looks at. Notionals in quote currency, at the present price.
+
+    ``price``: that price, None if it is not known; the notionals are at the goal's own then.
+    """
+
+    notional: Decimal
+    notional_after: Decimal
+    reduce_only: bool
+    enabled: bool
+    leverage: int
+    price: Decimal | None
+    signal_price: Decimal | None
+    orders_last_minute: int
+    exposure: Exposure
+
+
+def refusal(check: OrderCheck, limits: Limits) -> str | None:
+    """Say why an order must not leave, or None. Reductions are never held back."""
+    if check.reduce_only:
+        return None
+    if not check.enabled:
+        return "the account is disabled: it only reduces"
+    if check.price is None and limits.by_notional is not None:
+        return f"no present price is known to hold to limit {limits.by_notional}"
+    if limits.order_notional is not None and check.notional > limits.order_notional:
+        return f"notional {check.notional:f} is above limit order_notional = {limits.order_notional:f}"
+    if limits.leverage is not None and check.leverage > limits.leverage:
+        return f"leverage {check.leverage} is above limit leverage = {limits.leverage}"
+    if limits.orders_per_minute is not None and check.orders_last_minute >= limits.orders_per_minute:
+        return f"{check.orders_last_minute} orders in the last minute: limit orders_per_minute"
+    top = ceiling(limits, check.exposure)
+    if top is not None and check.notional_after > top.notional:
+        return f"notional would be {check.notional_after:f}: limit {top.limit} leaves {top.notional:f}"
+    return _too_far(check, limits)
+
+
+def _too_far(check: OrderCheck, limits: Limits) -> str | None:
+    if limits.price_distance is None or check.signal_price is None:
+        return None
+    if check.price is None:
+        return "no present price is known to hold to limit price_distance"
+    distance = abs(check.price - check.signal_price) / check.signal_price
+    if distance <= limits.price_distance:
+        return None
+    return (
+        f"price {check.price:f} is {distance:.2%} away from the signal's {check.signal_price:f}: "
+        f"limit price_distance = {limits.price_distance:f}"
+    )

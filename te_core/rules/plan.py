@@ -1,0 +1,184 @@
+"""The ordered steps from the present position to the goal. Pure.
+
+Reductions come first, then margin mode (only while flat), then leverage, then increases. A flip closes with a
+reduce-only order before it opens: a close that arrives twice does no harm then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import ROUND_UP, Decimal
+
+from te_core.model.instrument import Instrument
+from te_core.model.order import Side
+from te_core.model.position import MarginMode, Position
+from te_core.model.target import Goal
+from te_core.rules.sizing import smallest_quantity
+
+ZERO = Decimal(0)
+TOLERANCE = Decimal("0.001")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderStep:
+    """A market order of ``quantity`` base units, in chunks that the exchange takes. Increases are not reduce-only."""
+
+    side: Side
+    quantity: Decimal
+    reduce_only: bool
+    chunks: tuple[Decimal, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeverageStep:
+    """Set the symbol's leverage."""
+
+    leverage: int
+    margin_mode: MarginMode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarginModeStep:
+    """Set the symbol's margin mode; only ever while flat."""
+
+    margin_mode: MarginMode
+
+
+Step = OrderStep | LeverageStep | MarginModeStep
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Steps in order; none when the account is at its goal. ``notes`` say what was left out and why."""
+
+    steps: tuple[Step, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def reduces(self) -> bool:
+        """Whether the first order lowers risk."""
+        first = next((step for step in self.steps if isinstance(step, OrderStep)), None)
+        return first is not None and first.reduce_only
+
+    @property
+    def increases(self) -> bool:
+        """Whether any order raises risk."""
+        return any(isinstance(step, OrderStep) and not step.reduce_only for step in self.steps)
+
+
+def at_target(held: Decimal, want: Decimal, step: Decimal) -> bool:
+    """Tell whether a position counts as being at its goal: both sides non-zero and closer than max(step, 0.1 %)."""
+    if held == want:
+        return True
+    if held == 0 or want == 0 or held * want < 0:
+        return False
+    return abs(held - want) < max(step, TOLERANCE * min(abs(held), abs(want)))
+
+
+def chunks(quantity: Decimal, largest: Decimal | None, step: Decimal) -> tuple[Decimal, ...]:
+    """Cut a quantity into nearly equal multiples of the step, none above ``largest``; they add up to the quantity.
+
+    Equal parts, so that no last crumb falls below the exchange's minimum.
+    """
+    if largest is None or quantity <= largest:
+        return (quantity,)
+    step = step if step > 0 else quantity
+    largest = max(largest // step * step, step)
+    count = int((quantity / largest).to_integral_value(rounding=ROUND_UP))
+    steps, crumb = divmod(quantity, step)
+    base, extra = divmod(int(steps), count)
+    parts = [(base + (index < extra)) * step for index in range(count)]
+    parts[-1] += crumb
+    return tuple(part for part in parts if part > 0)
+
+
+def plan(
+    position: Position,
+    goal: Goal,
+    instrument: Instrument | None,
+    *,
+    price: Decimal,
+    largest_order: Decimal | None = None,
+    leverage_in_order: bool = False,
+) -> Plan:
+    """Plan the way from ``position`` to ``goal``.
+
+    ``position.leverage`` and ``position.margin_mode`` are what is set now (None: unknown, so it will be set).
+    ``instrument`` may be missing when everything there is to do is to close. ``price`` is the present one, at which
+    the exchange's smallest order is worked out. ``largest_order`` (base units) is the smaller of the exchange's and our
+    own limit. Changing a non-flat position's margin mode closes it, and no more: the mode changes flat, and a close
+    that was acknowledged is not yet filled. All orders of a plan have one side, so that none passes beyond the goal.
+    """
+    held, want = position.quantity, goal.quantity
+    planner = _Planner(position, goal, instrument, price, largest_order, leverage_in_order)
+    if want == 0 or (held != 0 and position.margin_mode not in (None, goal.margin_mode)):
+        return Plan(steps=tuple(planner.close(held)))
+    if held * want < 0:
+        return Plan(steps=(*planner.close(held), *planner.settings(flat=True), *planner.increase(want)))
+    step = instrument.quantity_step if instrument else ZERO
+    if at_target(held, want, step):
+        return Plan(steps=tuple(planner.settings(flat=False)))
+    if abs(want) < abs(held):
+        orders = list(planner.reduce(held - want))
+        return Plan(steps=(*orders, *planner.settings(flat=False)), notes=tuple(planner.notes))
+    orders = list(planner.increase(want - held))
+    settings = planner.settings(flat=held == 0) if orders or held else ()
+    return Plan(steps=(*settings, *orders), notes=tuple(planner.notes))
+
+
+class _Planner:
+    def __init__(
+        self,
+        position: Position,
+        goal: Goal,
+        instrument: Instrument | None,
+        price: Decimal,
+        largest: Decimal | None,
+        leverage_in_order: bool,
+    ) -> None:
+        self._position = position
+        self._goal = goal
+        self._instrument = instrument
+        self._price = price
+        self._largest = largest
+        self._leverage_in_order = leverage_in_order
+        self.notes: list[str] = []
+
+    def _order(self, change: Decimal, *, reduce_only: bool) -> OrderStep:
+        step = self._instrument.quantity_step if self._instrument else ZERO
+        return OrderStep(
+            side=Side.of(change),
+            quantity=abs(change),
+            reduce_only=reduce_only,
+            chunks=chunks(abs(change), self._largest, step),
+        )
+
+    def close(self, held: Decimal) -> Iterator[OrderStep]:
+        if held != 0:
+            yield self._order(-held, reduce_only=True)
+
+    def reduce(self, excess: Decimal) -> Iterator[OrderStep]:
+        yield from self._partial(-excess, reduce_only=True)
+
+    def increase(self, missing: Decimal) -> Iterator[OrderStep]:
+        yield from self._partial(missing, reduce_only=False)
+
+    def _partial(self, change: Decimal, *, reduce_only: bool) -> Iterator[OrderStep]:
+        if self._instrument is None:
+            return
+        quantity = self._instrument.round_quantity(change)
+        smallest = smallest_quantity(self._instrument, self._price)
+        if abs(quantity) < smallest:
+            self.notes.append(f"a change of {change:f} is below the exchange's minimum of {smallest:f}")
+            return
+        yield self._order(quantity, reduce_only=reduce_only)
+
+    def settings(self, *, flat: bool) -> Iterator[Step]:
+        mode = self._goal.margin_mode
+        if flat and self._position.margin_mode != mode:
+            yield MarginModeStep(margin_mode=mode)
+        if flat and self._leverage_in_order:
+            return
+        if self._position.leverage != self._goal.leverage or (flat and self._position.margin_mode != mode):
+            yield LeverageStep(leverage=self._goal.leverage, margin_mode=mode)

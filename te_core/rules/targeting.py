@@ -1,0 +1,64 @@
+"""A blend becomes one account's target: overrides, caps, and what a disabled account may still want. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+
+from te_core.model.policy import AccountPolicy, Limits
+from te_core.model.target import Blend, Target
+from te_core.rules.blend import target_changed
+
+ZERO = Decimal(0)
+
+
+def target_for(
+    wish: Blend | None,
+    old: Target | None,
+    *,
+    account: str,
+    symbol: str,
+    policy: AccountPolicy,
+    limits: Limits,
+    enabled: bool,
+    now: datetime,
+) -> Target | None:
+    """Give the target that replaces ``old``, or None when nothing changes.
+
+    A disabled account, and a symbol that nobody wishes for any more, only ever get flat; where there never was a
+    target there is nothing to make flat.
+    """
+    depth = wish.depth if wish is not None and enabled else ZERO
+    if depth == 0 and old is None and (wish is None or not enabled or not _heard(wish)):
+        return None
+    leverage = policy.leverage or (wish.leverage if wish else 1)
+    if limits.leverage is not None:
+        leverage = min(leverage, limits.leverage)
+    new = Target(
+        account=account,
+        symbol=symbol,
+        revision=old.revision + 1 if old else 1,
+        depth=depth,
+        leverage=leverage,
+        margin_mode=policy.margin_mode,
+        reason=_reason(wish, enabled=enabled),
+        created_at=now,
+        price=wish.price if wish else None,
+        terms=wish.terms if wish else (),
+    )
+    return new if old is None or target_changed(old, new) else None
+
+
+def _heard(wish: Blend) -> bool:
+    """Whether any source has said anything: without that, depth 0 is no wish to be flat."""
+    return any(part.time is not None for part in wish.terms)
+
+
+def _reason(wish: Blend | None, *, enabled: bool) -> str:
+    if not enabled:
+        return "account disabled"
+    if wish is None:
+        return "symbol no longer in the settings"
+    heard = [part for part in wish.terms if part.time is not None]
+    newest = max(heard, key=lambda part: str(part.time), default=None)
+    return f"signals, newest from {newest.source}" if newest else "no source has an opinion"

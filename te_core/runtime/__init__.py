@@ -1,0 +1,1 @@
+"""Instances of plugins: made, identified, supervised, stopped."""

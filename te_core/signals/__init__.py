@@ -1,0 +1,1 @@
+"""From a durable signal to the opinions that are blended."""

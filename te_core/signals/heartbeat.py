@@ -1,0 +1,101 @@
+"""Detects a source that falls silent: logged once when it does, and once when it is heard from again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from te_core.clock import Clock
+from te_core.model.event import Event
+from te_core.signals.expiry import LONGEST_SLEEP
+
+if TYPE_CHECKING:
+    from loguru import Logger
+
+
+class Heartbeat:
+    """Keeps one timer: for the source that is due next. ``wake`` is called when one falls silent or is heard again."""
+
+    def __init__(
+        self, clock: Clock, log: Logger, record: Callable[[Event], None], wake: Callable[[], None]
+    ) -> None:
+        self._clock = clock
+        self._log = log
+        self._record = record
+        self._wake = wake
+        self._expected: dict[str, timedelta] = {}
+        self._heard: dict[str, datetime] = {}
+        self._counted: dict[str, datetime] = {}
+        """From when instead: those that were due while no engine ran, so that nobody could hear them."""
+        self._restored = False
+        self._silent: set[str] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def restore(self, heard: Mapping[str, datetime]) -> None:
+        """Take when each source was last heard, by the journal."""
+        self._heard.update(heard)
+        self._restored = True
+
+    def stop(self) -> None:
+        """Notice nothing any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def expect(self, expected: Mapping[str, timedelta]) -> None:
+        """Replace what is expected. A source that was never heard counts from now.
+
+        At a start so does one that was due before it: what it said meanwhile went unheard.
+        """
+        self._expected = dict(expected)
+        self._silent &= expected.keys()
+        now = self._clock.now()
+        for source, every in expected.items():
+            if self._heard.setdefault(source, now) + every <= now and self._restored:
+                self._counted[source] = now
+        self._restored = False
+        self._look()
+
+    def due(self, source: str) -> datetime | None:
+        """Tell when a source is, or was, due to be heard; None where nothing is expected."""
+        every = self._expected.get(source)
+        return None if every is None else self._counted.get(source, self._heard[source]) + every
+
+    def since(self, source: str) -> datetime | None:
+        """Tell when a silent source was last heard, or first listened to; None for one that is not silent."""
+        return self._heard[source] if source in self._silent else None
+
+    def seen(self, source: str) -> None:
+        """Note that a source said something, new or not."""
+        before, self._heard[source] = self._heard.get(source), self._clock.now()
+        self._counted.pop(source, None)
+        if source in self._silent and before is not None:
+            self._silent.discard(source)
+            lasted = str(self._heard[source] - before).partition(".")[0]
+            self._tell("heard", source, f"heard again after {lasted}")
+            self._look()
+            asyncio.get_running_loop().call_soon(self._wake)
+
+    def _look(self) -> None:
+        self.stop()
+        now, upcoming, fallen = self._clock.now(), [], False
+        for source, every in self._expected.items():
+            due = self.due(source)
+            assert due is not None
+            if now < due:
+                upcoming.append((due - now).total_seconds())
+            elif source not in self._silent:
+                self._silent.add(source)
+                fallen = True
+                text = f"not heard since {self._heard[source]:%Y-%m-%d %H:%M:%S}Z: expect_every = {every}"
+                self._tell("silent", source, text)
+        if upcoming:
+            delay = min(*upcoming, LONGEST_SLEEP)
+            self._timer = asyncio.get_running_loop().call_later(delay, self._look)
+        if fallen:
+            self._wake()
+
+    def _tell(self, kind: str, source: str, text: str) -> None:
+        self._log.bind(source=source).log("WARNING" if kind == "silent" else "INFO", "{}", text)
+        self._record(Event(at=self._clock.now(), kind=kind, text=text, source=source))

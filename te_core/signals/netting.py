@@ -1,0 +1,118 @@
+"""Nets the sources: every durable signal, expiry and edit leads to fresh blends of the symbols it concerns."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from te_core.clock import Clock
+from te_core.contracts.source import LONGEST_DEDUPE
+from te_core.journal.journal import Journal
+from te_core.model.event import Event
+from te_core.model.policy import SourcePolicy
+from te_core.model.signal import Signal
+from te_core.model.target import Blend
+from te_core.rules.blend import blend
+from te_core.rules.opinions import expectations, expiring_opinions, opinion_of, opinions_on
+from te_core.settings.policies import source_policies
+from te_core.settings.schema import Settings, SymbolSettings
+from te_core.signals.expiry import ExpiryWatch
+from te_core.signals.heartbeat import Heartbeat
+from te_core.signals.intake import Intake
+
+if TYPE_CHECKING:
+    from loguru import Logger
+
+
+class Netting:
+    """All signals of the engine and what they add up to.
+
+    ``on_change`` is called with the symbols whose blend may have changed, or with None when any may have. It is called
+    once per round of the event loop, however many signals became durable together.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        *,
+        clock: Clock,
+        log: Logger,
+        record: Callable[[Event], None],
+        on_change: Callable[[Sequence[str] | None], None],
+    ) -> None:
+        self.policies: Mapping[str, SourcePolicy] = {}
+        self.heartbeat = Heartbeat(clock, log, record, lambda: on_change(None))
+        self.intake = Intake(journal, clock, self._on_signal, self.heartbeat.seen)
+        self._journal = journal
+        self._clock = clock
+        self._on_change = on_change
+        self._expiry = ExpiryWatch(clock, log, record, lambda: on_change(None))
+        self._weights: Mapping[str, SymbolSettings] = {}
+        self._dirty: dict[str, None] = {}
+        self._flush: asyncio.Handle | None = None
+        self._stopping = False
+
+    def restore(self, signals: Sequence[Signal]) -> None:
+        """Load the newest signals and the recent deliveries from the journal."""
+        since = self._clock.now() - LONGEST_DEDUPE
+        remembered = (*signals, *self._journal.superseded(since))
+        self.intake.restore(remembered, self._journal.deliveries(since))
+        self.heartbeat.restore(
+            {s.source: s.received_at for s in sorted(remembered, key=lambda s: s.received_at)}
+        )
+
+    def configure(self, settings: Settings) -> None:
+        """Apply the operator's weights and policies; the caller asks for fresh blends."""
+        self.policies = source_policies(settings)
+        self._weights = settings.symbols
+        self.heartbeat.expect(expectations(self.policies))
+
+    def close_intake(self) -> None:
+        """Pass on no further signal; publishing still persists them."""
+        self._stopping = True
+        self._expiry.stop()
+        self.heartbeat.stop()
+        if self._flush is not None:
+            self._flush.cancel()
+
+    @property
+    def symbols(self) -> Iterable[str]:
+        """Every symbol that has weights."""
+        return self._weights.keys()
+
+    def blends(self, symbols: Iterable[str]) -> dict[str, Blend | None]:
+        """Return the blend of each symbol; None for one that no longer has weights."""
+        return {symbol: self._blend(symbol) for symbol in symbols}
+
+    def watch_expiry(self) -> None:
+        """Wake up when the next opinion that counts expires."""
+        weighted = ((s.weights, self.intake.in_force(symbol)) for symbol, s in self._weights.items())
+        self._expiry.watch(expiring_opinions(weighted, self.policies, self.heartbeat.due))
+
+    def expires_at(self, signal: Signal) -> datetime | None:
+        """Return when a signal expires under the present policies; None for never."""
+        opinion = opinion_of(signal, self.policies, self.heartbeat.due)
+        return opinion.expires_at() if opinion is not None else None
+
+    def _blend(self, symbol: str) -> Blend | None:
+        section = self._weights.get(symbol)
+        if section is None:
+            return None
+        return blend(
+            symbol,
+            weights=section.weights,
+            leverage=section.leverage,
+            opinions=opinions_on(self.intake.in_force(symbol), self.policies, self.heartbeat.due),
+            now=self._clock.now(),
+        )
+
+    def _on_signal(self, symbol: str) -> None:
+        self._dirty[symbol] = None
+        if self._flush is None and not self._stopping:
+            self._flush = asyncio.get_running_loop().call_soon(self._flush_dirty)
+
+    def _flush_dirty(self) -> None:
+        symbols, self._dirty, self._flush = list(self._dirty), {}, None
+        self._on_change(symbols)
