@@ -19,8 +19,9 @@ from loguru import logger
 
 from bench.exchange_engine import SYMBOLS
 from bench.exchange_process import Address, Exchanges
-from te_core.api import AccountContext, MarginMode, OrderRequest, Side
+from te_core.api import MarginMode, OrderRequest, Side
 from te_core.clock import SystemClock
+from te_core.testing.fakes import account_context
 from te_exchange_ccxt.connection import Connection
 from te_exchange_ccxt.venue import Venue
 from te_exchange_ccxt.wire import Row
@@ -98,7 +99,7 @@ class Buyer:
             "streams": False,
         }
         words = {"passphrase": "P"} if exchange in ("blofin", "kucoin") else {}
-        context = AccountContext(
+        context = account_context(
             name="bare",
             options=spec.settings.model_validate({**keys, **words}),
             clock=SystemClock(),

@@ -4,9 +4,12 @@ from te_core.clock import Clock
 from te_core.contracts.command import CommandContext, CommandSpec, SourceInstance
 from te_core.contracts.exchange import (
     AccountContext,
+    AccountIdentity,
+    AccountStream,
     Capabilities,
     ExchangeAccount,
     ExchangeSpec,
+    Feed,
     Finding,
     Severity,
 )
@@ -43,10 +46,13 @@ from te_core.model.order import OrderReport, OrderRequest, OrderStatus, Side
 from te_core.model.position import Equity, MarginMode, Position
 from te_core.model.reading import Known, Unknown
 from te_core.model.signal import QuarantinedInput, Signal
+from te_core.outage import Outages
 
 __all__ = [
     "LONGEST_DEDUPE",
     "AccountContext",
+    "AccountIdentity",
+    "AccountStream",
     "AuthError",
     "Capabilities",
     "Clock",
@@ -60,6 +66,7 @@ __all__ = [
     "Event",
     "ExchangeAccount",
     "ExchangeSpec",
+    "Feed",
     "Finding",
     "Instrument",
     "InsufficientMargin",
@@ -77,6 +84,7 @@ __all__ = [
     "OrderReport",
     "OrderRequest",
     "OrderStatus",
+    "Outages",
     "OutcomeUnknown",
     "Position",
     "Positive",

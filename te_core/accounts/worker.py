@@ -22,7 +22,7 @@ from te_core.accounts.reader import AccountReader
 from te_core.accounts.schedule import REDUCTION_RETRY, Timetable
 from te_core.accounts.targets import Targets, WorkerSettings
 from te_core.clock import Clock
-from te_core.contracts.exchange import Capabilities, ExchangeAccount
+from te_core.contracts.exchange import AccountStream, Capabilities, ExchangeAccount, Feed
 from te_core.errors import AuthError, NotReady, OutcomeUnknown, RateLimited, TradeEngineError
 from te_core.journal.journal import Journal
 from te_core.journal.memory import Book
@@ -42,6 +42,40 @@ if TYPE_CHECKING:
 
 ZERO = Decimal(0)
 Work = Callable[[], Awaitable[None]]
+
+
+class Wake(AccountStream):
+    """Wakes the worker for any pushed change."""
+
+    def __init__(self, wake: Callable[[], None]) -> None:
+        self._wake = wake
+
+    def up(self, *feeds: Feed) -> None:
+        """Ignored."""
+
+    def heard(self, *feeds: Feed) -> None:
+        """Ignored."""
+
+    def down(self, *feeds: Feed) -> None:
+        """Ignored."""
+
+    def position(self, position: Position) -> None:  # noqa: ARG002 - the contract
+        """Read the account."""
+        self._wake()
+
+    def equity(self, equity: Equity) -> None:
+        """Ignored."""
+
+    def price(self, symbol: str, price: Decimal) -> None:
+        """Ignored."""
+
+    def order(self, client_order_id: str, symbol: str) -> None:  # noqa: ARG002 - the contract
+        """Read the account."""
+        self._wake()
+
+    def changed(self) -> None:
+        """Read the account."""
+        self._wake()
 
 
 class AccountWorker:
@@ -104,6 +138,13 @@ class AccountWorker:
         self._targets.configure(settings)
         self._slots = asyncio.Semaphore(settings.concurrency)
         self.wake()
+
+    # -- what the exchange pushes
+
+    @property
+    def stream(self) -> AccountStream:
+        """Where the account's connection passes on what is pushed."""
+        return Wake(self.wake)
 
     # -- the loop
 

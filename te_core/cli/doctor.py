@@ -89,6 +89,7 @@ async def _connected(place: Place, name: str, options: Any, spec: Any, settings:
     from te_core.clock import SystemClock
     from te_core.contracts.exchange import AccountContext
     from te_core.errors import TradeEngineError
+    from te_core.outage import Outages
     from te_core.reporting.doctor import examine, failed
     from te_core.runtime.instances import make_folder
 
@@ -103,6 +104,8 @@ async def _connected(place: Place, name: str, options: Any, spec: Any, settings:
             state_dir=folder,
             signal_price=lambda _symbol: None,
             http=lambda: session,
+            outages=Outages(clock, logger, lambda _event: None, account=name),
+            date=clock.now,
         )
         try:
             make_folder(folder)

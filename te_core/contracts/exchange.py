@@ -6,11 +6,11 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel
 
@@ -19,6 +19,7 @@ from te_core.model.instrument import Instrument
 from te_core.model.order import OrderReport, OrderRequest
 from te_core.model.position import Equity, MarginMode, Position
 from te_core.model.reading import Known
+from te_core.outage import Outages
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
@@ -31,8 +32,9 @@ Options = TypeVar("Options", bound=BaseModel)
 class AccountContext(Generic[Options]):
     """Everything an account instance may use.
 
-    ``signal_price`` gives the newest price that a signal stated for a symbol, with the time it was received.
-    ``state_dir`` belongs to this instance alone and survives restarts.
+    ``signal_price`` returns the newest price that a signal stated for a symbol, with the time it was received.
+    ``state_dir`` belongs to this instance alone and survives restarts. ``outages`` logs each outage once at its start
+    and once at its end: report yours there instead of logging every failure.
     """
 
     name: str
@@ -42,6 +44,14 @@ class AccountContext(Generic[Options]):
     state_dir: Path
     signal_price: Callable[[str], Known[Decimal] | None]
     http: Callable[[], ClientSession]
+    outages: Outages
+    date: Callable[[], datetime]
+    """Return the UTC time to sign a request with that changes something: an order, a leverage, a margin mode.
+
+    Call it after every wait, last before signing, once per request that is sent (a second sending included). Raises
+    ``NotReady`` when the engine decided too long ago or no longer holds its lock: then nothing may be sent. The time
+    is taken before that check, so a process that is stopped in between signs a date that the exchange refuses.
+    """
 
 
 class Severity(StrEnum):
@@ -62,10 +72,69 @@ class Finding:
     remedy: str = ""
 
 
+class Feed(StrEnum):
+    """What an exchange can push of an account."""
+
+    POSITIONS = "positions"
+    EQUITY = "equity"
+    PRICES = "prices"
+    ORDERS = "orders"
+
+
+class AccountStream(Protocol):
+    """Takes what an exchange pushes, as facts: whether they are fresh and what they mean is the engine's to judge.
+
+    Everything here is synchronous and may be called as often as messages arrive. The engine dates each call by its own
+    steady clock. Pass on every push, also one that your own order caused.
+    """
+
+    def up(self, *feeds: Feed) -> None:
+        """Report that these are pushed from now on: subscribed, and confirmed where the exchange confirms."""
+        ...
+
+    def heard(self, *feeds: Feed) -> None:
+        """Report that the connection which carries these is alive: any message arrived on it, pongs included."""
+        ...
+
+    def down(self, *feeds: Feed) -> None:
+        """Report that these are no longer pushed: connection lost, subscription refused, messages unreadable."""
+        ...
+
+    def position(self, position: Position) -> None:
+        """Pass on a pushed position; quantity 0 when it was closed."""
+        ...
+
+    def equity(self, equity: Equity) -> None:
+        """Pass on a pushed account value."""
+        ...
+
+    def price(self, symbol: str, price: Decimal) -> None:
+        """Pass on a pushed price, in quote currency."""
+        ...
+
+    def order(self, client_order_id: str, symbol: str) -> None:
+        """Report that an order was filled, in part or whole, or ended; ``client_order_id`` is empty for one without."""
+        ...
+
+    def changed(self) -> None:
+        """Report a change that only a read will show."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountIdentity:
+    """Who an account is at its exchange, whatever the settings call it. ``uid``: the exchange's number of it."""
+
+    host: str
+    uid: str
+
+
 class ExchangeAccount(ABC):
     """One account at one exchange, with its own credentials, in one-way position mode.
 
-    Symbols are the engine's (``BTCUSDT``). A method either gives a complete answer or raises: ``NotReady`` or
+    Symbols are the engine's (``BTCUSDT``). Read methods ask the exchange each time they are called; what is pushed goes
+    to ``watch``'s stream. ``Known.as_of`` is when the request was sent, or earlier where the exchange dates its state.
+    A method either returns a complete answer or raises: ``NotReady`` or
     ``RateLimited`` (nothing was executed), ``AuthError``, ``OrderRejected`` and its kinds, or
     ``OutcomeUnknown`` when an order may have been executed. A partial answer is never returned.
 
@@ -77,6 +146,14 @@ class ExchangeAccount(ABC):
 
     async def close(self) -> None:
         """Release connections. Called once."""
+
+    async def identity(self) -> AccountIdentity | None:
+        """Return who this account is; called once after ``open``.
+
+        The engine keeps targets, goals and exposure by it, and trades one account from one section of the settings
+        only. None, the default, where the exchange does not tell: then a fingerprint of the credentials serves.
+        """
+        return None
 
     @abstractmethod
     async def instruments(self, symbols: Sequence[str]) -> Mapping[str, Instrument]:
@@ -120,9 +197,12 @@ class ExchangeAccount(ABC):
         """
         return ()
 
-    async def watch(self, notify: Callable[[], None]) -> None:
-        """Call ``notify`` whenever the account's state changed from outside, until cancelled."""
-        del notify
+    async def watch(self, stream: AccountStream) -> None:
+        """Pass on what the exchange pushes, until cancelled. Called when ``private_stream`` is a capability.
+
+        ``prices`` tells which symbols the engine is interested in: push those, and read in every read method.
+        """
+        del stream
         await asyncio.Event().wait()
 
 
@@ -131,9 +211,10 @@ class Capabilities:
     """What an exchange can do; the engine and the conformance suite go by it.
 
     ``order_lookup``: ``find_order`` works by client order id; without it the position judges an outcome.
-    ``settle_after``: time after sending until "not found" is final: the receive window plus clock skew.
+    ``settle_after``: time after sending until "not found" is final, and until every read shows the order: the receive
+    window, plus the clock skew that the exchange allows, plus the longest delay until an order shows.
     ``leverage_in_order``: leverage and margin mode travel in the order; they need not be set before.
-    ``margin_modes``: those that can be chosen. ``private_stream``: ``watch`` tells of changes.
+    ``margin_modes``: those that can be chosen. ``private_stream``: ``watch`` passes on what is pushed.
     ``duplicate_ids_refused``: a second order with one client order id is refused, not executed.
     ``hedge_mode``: an account there can stand in hedge mode, so ``open`` and orders have to look out for it.
     """

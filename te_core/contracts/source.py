@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from te_core.clock import Clock
 from te_core.contracts.webhook import WebhookRequest, WebhookResponse
 from te_core.model.signal import QuarantinedInput, Signal
+from te_core.outage import Outages
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
@@ -65,6 +66,7 @@ class SourceContext(Generic[Options]):
     symbol, including one that is still being written; ``arrived`` the one that came last, current or superseded
     (after a restart, superseded ones of the last 10 minutes). ``quarantine`` keeps refused input (bounded),
     ``record`` what else should be findable afterwards. ``http`` gives the engine's shared client session.
+    ``outages`` logs each outage once at its start and once at its end.
     ``state_dir`` belongs to this instance alone.
     """
 
@@ -80,6 +82,7 @@ class SourceContext(Generic[Options]):
     quarantine: Callable[[QuarantinedInput], None]
     record: RecordEvent
     http: Callable[[], ClientSession]
+    outages: Outages
 
 
 class SignalSource(ABC):  # noqa: B024 - both halves are optional: a source listens, or fetches, or both

@@ -147,6 +147,7 @@ class Engine:
             quarantine=self._keep,
             record=partial(self._source_event, name),
             http=self._http,
+            outages=runner.outages,
         )
         runner.start(key, spec, context)
 
@@ -190,6 +191,8 @@ class Engine:
             state_dir=self._folder("accounts", name),
             signal_price=self.netting.intake.price,
             http=self._http,
+            outages=self.accounts[name].outages,
+            date=self.clock.now,
         )
 
     def _account_runner(self, name: str, section: AccountSettings) -> AccountRunner:

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from te_core.accounts.worker import AccountWorker
 from te_core.clock import Clock
-from te_core.contracts.exchange import AccountContext, ExchangeAccount, ExchangeSpec
+from te_core.contracts.exchange import AccountContext, AccountStream, ExchangeAccount, ExchangeSpec
 from te_core.contracts.source import SignalSource, SignalSourceSpec, SourceContext
 from te_core.errors import NotReady
 from te_core.outage import Outages
@@ -44,7 +44,7 @@ class Runner:
         self.key: object = None
         self._clock = clock
         self._log = log
-        self._outages = outages
+        self.outages = outages
         self._settings = settings
         self._task: asyncio.Task[None] | None = None
 
@@ -60,7 +60,7 @@ class Runner:
             supervise(
                 run,
                 health=self.health,
-                outages=self._outages,
+                outages=self.outages,
                 clock=self._clock,
                 log=self._log,
                 settings=self._settings,
@@ -140,17 +140,17 @@ class AccountRunner(Runner):
                 await asyncio.gather(stream, return_exceptions=True)
             await account.close()
 
-    async def _follow(self, watch: Callable[[Callable[[], None]], Any]) -> None:
+    async def _follow(self, watch: Callable[[AccountStream], Any]) -> None:
         """Follow the private stream; when it fails the periodic resync still finds everything."""
 
         async def following(up: Up) -> None:
             up()
-            await watch(self.worker.wake)
+            await watch(self.worker.stream)
 
         await supervise(
             following,
             health=Health(),
-            outages=self._outages,
+            outages=self.outages,
             clock=self._clock,
             log=self._log,
             settings=self._settings,

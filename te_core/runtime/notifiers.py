@@ -101,7 +101,7 @@ class NotifierRunner(Runner):
         else:
             self.sent += 1
             self.health.set(Running.RUNNING)
-            self._outages.well(self._what)
+            self.outages.well(self._what)
         self._asked = 0
         self._waiting.popleft()
 
@@ -110,7 +110,7 @@ class NotifierRunner(Runner):
         self._asked += 1
         if self._asked > 1:
             self.health.set(Running.FAILING, str(error))
-            self._outages.failing(self._what, str(error))
+            self.outages.failing(self._what, str(error))
         settings = self._settings()
         own = backoff(self._asked, settings.backoff_first, settings.backoff_last)
         await asyncio.sleep(max(min(seconds, LONGEST_WAIT), own.total_seconds()))

@@ -29,6 +29,7 @@ from te_core.runtime.instances import AccountRunner
 from te_core.runtime.supervisor import Running
 from te_core.settings.policies import account_policy
 from te_core.settings.schema import AccountSettings, EngineSettings
+from te_core.testing.fakes import account_context
 from te_core.testing.faults import FaultyAccount
 from te_core.testing.venue import Venue
 
@@ -107,7 +108,7 @@ class Desk:
         spec = ExchangeSpec(
             name="venue", settings=BaseModel, factory=self._connect, capabilities=self.capabilities
         )
-        context: AccountContext[BaseModel] = AccountContext(
+        context: AccountContext[BaseModel] = account_context(
             name="venue",
             options=NoOptions(),
             clock=clock,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -13,16 +13,21 @@ from loguru import logger
 from pydantic import BaseModel
 
 from te_core.clock import Clock
+from te_core.contracts.exchange import AccountContext
 from te_core.contracts.source import Publication, SourceContext
 from te_core.contracts.webhook import WebhookRequest
 from te_core.model.event import Event
+from te_core.model.reading import Known
 from te_core.model.signal import QuarantinedInput, Signal
+from te_core.outage import Outages
 from te_core.testing.virtual_clock import VirtualClock
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
+    from loguru import Logger
 
 Options = TypeVar("Options", bound=BaseModel)
+AccountOptions = TypeVar("AccountOptions", bound=BaseModel)
 
 
 class SourceRecorder:
@@ -67,6 +72,7 @@ class SourceRecorder:
             quarantine=self.quarantined.append,
             record=self._record,
             http=_no_http,
+            outages=Outages(self.clock, logger, self.events.append, source=name),
         )
 
     def publish(self, signal: Signal, *, dedupe_for: timedelta | None = None) -> Awaitable[Publication]:
@@ -106,6 +112,33 @@ class SourceRecorder:
 
 def _no_http() -> ClientSession:
     raise RuntimeError("this context has no HTTP session; give the source one that answers from memory")
+
+
+def account_context(
+    *,
+    options: AccountOptions,
+    clock: Clock,
+    state_dir: Path,
+    name: str = "test",
+    log: Logger | None = None,
+    signal_price: Callable[[str], Known[Decimal] | None] = lambda _symbol: None,
+    http: Callable[[], ClientSession] = _no_http,
+    record: Callable[[Event], None] = lambda _event: None,
+    date: Callable[[], datetime] | None = None,
+) -> AccountContext[AccountOptions]:
+    """Build the context that an account's factory takes. ``date``: None lets every request be dated and sent."""
+    log = log or logger.bind(account=name)
+    return AccountContext(
+        name=name,
+        options=options,
+        clock=clock,
+        log=log,
+        state_dir=state_dir,
+        signal_price=signal_price,
+        http=http,
+        outages=Outages(clock, log, record, account=name),
+        date=date or clock.now,
+    )
 
 
 def webhook_request(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, TypeVar, cast
 
-from te_core.contracts.exchange import ExchangeAccount
+from te_core.contracts.exchange import AccountStream, ExchangeAccount
 from te_core.errors import OutcomeUnknown, TradeEngineError
 from te_core.model.instrument import Instrument
 from te_core.model.order import OrderReport, OrderRequest, OrderStatus
@@ -150,9 +150,9 @@ class FaultyAccount(ExchangeAccount):
 
         return await self._call("find_order", find)
 
-    async def watch(self, notify: Callable[[], None]) -> None:
+    async def watch(self, stream: AccountStream) -> None:
         """Pass on."""
-        await self._call("watch", lambda: self.inner.watch(notify))
+        await self._call("watch", lambda: self.inner.watch(stream))
 
     def _next(self, method: str) -> Fault:
         self.calls[method] += 1

@@ -12,6 +12,7 @@ from loguru import logger
 
 from te_core.api import AccountContext, ExchangeSpec, MarginMode, OrderRequest, Side
 from te_core.clock import SystemClock
+from te_core.testing.fakes import account_context
 from tests.emulators.wire.server import WireServer
 
 
@@ -19,7 +20,7 @@ def context(spec: ExchangeSpec[Any], server: WireServer, folder: Path, **options
     """What an account's factory takes; ``options`` go over credentials that fit."""
     keys = {"api_key": "K", "secret": "S", "passphrase": "P"}
     given = {"url": server.url, "ws_url": server.ws_url, "streams": False, **keys, **options}
-    return AccountContext(
+    return account_context(
         name="test",
         options=spec.settings.model_validate(given),
         clock=SystemClock(),

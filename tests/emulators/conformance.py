@@ -13,9 +13,10 @@ from typing import Any
 
 from loguru import logger
 
-from te_core.api import AccountContext, Capabilities, ExchangeAccount, ExchangeSpec, Instrument, Side
+from te_core.api import Capabilities, ExchangeAccount, ExchangeSpec, Instrument, Side
 from te_core.clock import SystemClock
 from te_core.settings.schema import EngineSettings
+from te_core.testing.fakes import account_context
 from te_core.testing.venue import Ability, Execution, Venue
 from tests.emulators.core import errors, settings
 from tests.emulators.core.faults import Fault, FaultKind
@@ -109,7 +110,7 @@ class EmulatedVenue(Venue):
         keys = {"api_key": "K", "secret": "S", "password": "P"}
         given = {"url": self.server.url, "ws_url": self.server.ws_url, **keys, **self._options}
         return self._spec.factory(
-            AccountContext(
+            account_context(
                 name="venue",
                 options=self._spec.settings.model_validate(given),
                 clock=self.clock,

@@ -16,6 +16,7 @@ from pydantic import BaseModel, SecretStr
 
 from te_core.api import (
     AccountContext,
+    AccountStream,
     AuthError,
     Capabilities,
     ExchangeAccount,
@@ -182,8 +183,8 @@ async def test_weighted_sources_make_one_position_on_every_account(tmp_path: Pat
 async def test_a_stream_that_fails_for_a_while_is_told_and_ends(
     tmp_path: Path, trader: Trader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def watch(account: FakeAccount, notify: Callable[[], None]) -> None:
-        del account, notify
+    async def watch(account: FakeAccount, stream: AccountStream) -> None:
+        del account, stream
         await asyncio.sleep(0 if trader.clock.monotonic() < 1000 else 9999)
         raise NotReady("hung up")
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from te_core.api import (
     AccountContext,
+    AccountStream,
     Equity,
     ExchangeAccount,
     Finding,
@@ -62,9 +63,9 @@ class CcxtAccount(ExchangeAccount):
         await self._live.stop()
         await self._link.close()
 
-    async def watch(self, notify: Callable[[], None]) -> None:
-        """Call ``notify`` when positions or orders change that are not of our own doing."""
-        await self._live.watch(notify)
+    async def watch(self, stream: AccountStream) -> None:
+        """Report changes of positions and orders that are not of our own doing."""
+        await self._live.watch(stream.changed)
 
     async def diagnose(self) -> Sequence[Finding]:
         """Look over the clock, and what only this exchange knows."""

@@ -12,8 +12,9 @@ from typing import Any, ClassVar
 import pytest
 from loguru import logger
 
-from te_core.api import AccountContext, NotReady, RateLimited
+from te_core.api import NotReady, RateLimited
 from te_core.clock import SystemClock
+from te_core.testing.fakes import account_context
 from te_exchange_ccxt.aside import MOST_REQUESTS
 from te_exchange_ccxt.budget import Window
 from te_exchange_ccxt.client import Answer, last_answer
@@ -84,7 +85,7 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Exchange:
 def link(tmp_path: Path, network: Exchange) -> Connection:
     del network
     options = GenericOptions.model_validate({"exchange": "bybit", "api_key": "k", "secret": "s"})
-    context = AccountContext(
+    context = account_context(
         name="a",
         options=options,
         clock=SystemClock(),

@@ -11,8 +11,9 @@ from typing import Any, cast
 import pytest
 from loguru import logger
 
-from te_core.api import AccountContext, ExchangeAccount, MarginMode, OrderRequest, Side
+from te_core.api import ExchangeAccount, MarginMode, OrderRequest, Side
 from te_core.clock import SystemClock
+from te_core.testing.fakes import account_context
 from te_exchange_mexc.plugin import MEXC
 from tests.emulators.core.account import Account
 from tests.emulators.core.limits import RateLimits
@@ -39,7 +40,7 @@ class Desk:
         """An open account; options as in its settings."""
         given = {"url": self.emulator.url, "api_key": "K", "secret": "S", "streams": False, **options}
         account = MEXC.factory(
-            AccountContext(
+            account_context(
                 name=name,
                 options=MEXC.settings.model_validate(given),
                 clock=SystemClock(),

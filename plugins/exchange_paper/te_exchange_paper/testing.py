@@ -27,6 +27,7 @@ from te_core.api import (
     Side,
     TradeEngineError,
 )
+from te_core.testing.fakes import account_context
 from te_core.testing.faults import Fault, FaultyAccount
 from te_core.testing.venue import Ability, Execution, Venue
 from te_exchange_paper.account import PaperAccount
@@ -71,7 +72,7 @@ class PaperVenue(Venue):
         self.clock = clock
         self.market = dict(market)
         self.symbols: Sequence[str] = tuple(market)
-        self._context = AccountContext(
+        self._context = account_context(
             name="paper",
             options=PaperOptions.model_validate(options),
             clock=clock,
