@@ -218,7 +218,7 @@ class Bench:
     async def _settled(self, began: float) -> None:
         while True:
             await asyncio.sleep(0.01)
-            states = [s for runner in self.engine.accounts.values() for s in runner.worker.states.values()]
+            states = [s for runner in self.engine.accounts.values() for s in runner.worker.keepers.values()]
             if all(state.confirmed and state.task is None for state in states):
                 return
             if time.monotonic() > began + PATIENCE:
@@ -231,7 +231,7 @@ class Bench:
         for name, runner in self.engine.accounts.items():
             exchange, _, number = name.partition("-")
             owner = "main" if number == "1" else f"account-{number}"
-            for symbol, state in runner.worker.states.items():
+            for symbol, state in runner.worker.keepers.items():
                 have = held.get((exchange, owner, symbol.removesuffix("USDT")), 0)
                 if state.goal is None or abs(have - state.goal.quantity) > state.goal.quantity_step:
                     return False

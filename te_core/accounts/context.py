@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from te_core.accounts.beliefs import Beliefs
 from te_core.accounts.exposure import ExposureLedger
 from te_core.accounts.reader import AccountReader
 from te_core.clock import Clock
@@ -14,12 +15,13 @@ from te_core.model.policy import Limits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
-    """What every execution of an account uses. ``busy``: on how many of its symbols one runs now."""
+class ExecutionContext:
+    """What every execution on a connected account uses. ``busy``: on how many of its symbols one runs now."""
 
     account: ExchangeAccount
     capabilities: Capabilities
     reader: AccountReader
+    beliefs: Beliefs
     journal: Journal
     ledger: ExposureLedger
     clock: Clock
@@ -27,3 +29,8 @@ class Surroundings:
     enabled: Callable[[], bool]
     stopping: Callable[[], bool]
     busy: Callable[[], int]
+
+    @property
+    def window(self) -> float:
+        """Seconds after an order until every read shows it."""
+        return self.capabilities.settle_after.total_seconds()

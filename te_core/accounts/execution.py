@@ -1,28 +1,30 @@
-"""Takes the steps of one symbol's plan: journals each intent before it is sent, settles it, confirms the goal.
+"""Carries out the steps of one symbol's plan: journals each intent before it is sent, resolves it, confirms the goal.
 
-Only one execution runs per symbol. Whatever interrupts it leaves the intents open; they are settled by looking them
+Only one execution runs per symbol. Whatever interrupts it leaves the intents open; they are resolved by looking them
 up before anything else is sent for the symbol (I3).
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
 from decimal import Decimal
 
-from te_core.accounts.context import Surroundings
-from te_core.accounts.keeper import SymbolState
+from te_core.accounts import checked
+from te_core.accounts.context import ExecutionContext
+from te_core.accounts.dispatch import StaleDecision, dispatching, too_old
+from te_core.accounts.keeper import Keeper
 from te_core.accounts.outcomes import (
     CALL_TIMEOUT,
     LOOK_AGAIN_FIRST,
     LOOK_AGAIN_LAST,
+    adopt_goal,
     confirm,
-    keep_goal,
-    settle,
-    settle_by_report,
-    settle_open,
+    resolve,
+    resolve_by_report,
+    resolve_open,
 )
-from te_core.accounts.pending_writes import catch_up
+from te_core.accounts.pending_writes import persist_pending
+from te_core.accounts.reader import Positions
 from te_core.errors import (
     AuthError,
     DuplicateClientOrderId,
@@ -31,19 +33,22 @@ from te_core.errors import (
     OrderRejected,
     OutcomeUnknown,
 )
+from te_core.model.observation import Observation
 from te_core.model.order import Intent, IntentState, OrderReport, OrderStatus
 from te_core.model.position import Position
 from te_core.model.reading import Unknown
-from te_core.model.snapshot import Holdings
 from te_core.model.target import Goal
+from te_core.plugins.calls import guarded
 from te_core.rules.client_order_ids import client_order_id
-from te_core.rules.decision import Decision, position_of
+from te_core.rules.decision import Decision
 from te_core.rules.limits import Exposure, OrderCheck
 from te_core.rules.plan import LeverageStep, MarginModeStep, OrderStep, at_target
 
 ZERO = Decimal(0)
-TOGETHER = 0.03
+BATCH_WINDOW = 0.03
 """Seconds for which a confirming read waits for orders that are answered at about the same time."""
+PUSH_GRACE = 0.25
+"""Seconds for which a pushed position is waited for before it is read."""
 
 
 class Refused(OrderRejected):
@@ -51,47 +56,55 @@ class Refused(OrderRejected):
 
 
 class Superseded(Exception):
-    """A newer target came while the plan was being carried out; the worker plans again."""
+    """A newer target came, or the decision grew too old, while the plan was being carried out: it is made again."""
 
 
 class Execution:
-    """One run of one plan. Raises what stopped it; returns when the goal is confirmed or has to be planned again."""
+    """One run of one plan. Raises what stopped it; returns when the goal is confirmed or has to be planned again.
 
-    def __init__(self, around: Surroundings, state: SymbolState, decision: Decision) -> None:
+    ``decided_at``: steady-clock seconds.
+    """
+
+    def __init__(
+        self, ctx: ExecutionContext, keeper: Keeper, decision: Decision, position: Position, decided_at: float
+    ) -> None:
         assert decision.goal is not None
-        self._around = around
-        self._state = state
+        assert decision.quantity is not None
+        self._ctx = ctx
+        self._keeper = keeper
         self._decision = decision
+        self._decided_at = decided_at
         self._goal: Goal = decision.goal
-        self._start = state.position.quantity if state.position else ZERO
+        self._quantity = decision.quantity
+        self._start = position.quantity
         self._sent: list[Intent] = []
-        state.fills.clear()
-        patience = around.capabilities.settle_after.total_seconds()
-        state.trail = state.trail.onwards(self._start, around.clock.monotonic() - patience)
+        self._answered_at = decided_at
+        self.reducing = decision.plan.reduces
+        self.confirms = not decision.drift or decision.sized
+        """A correction of drift confirms nothing: what was confirmed stays what drift is measured against."""
+        keeper.orders.begin_execution()
 
     @property
     def _expected(self) -> Decimal:
         """The position if every order sent so far does what its outcome says, or fills if that is not known."""
-        fills = self._state.fills
-        return self._start + sum(
-            (intent.side.sign * fills.get(intent.client_order_id, intent.quantity) for intent in self._sent),
-            ZERO,
-        )
+        return self._start + sum((self._keeper.orders.effect(intent) for intent in self._sent), ZERO)
 
     async def run(self) -> None:
         """Take the steps, then confirm. Raises ``Superseded``, ``OrderRejected``, ``OutcomeUnknown``, ``NotReady``."""
         try:
             await self._take_steps()
+        except StaleDecision as error:
+            raise Superseded(error.reason) from error
         except OrderRejected as error:
             if not isinstance(error, Refused | InsufficientMargin):
-                self._around.reader.refresh_instrument(self._goal.symbol)
+                self._ctx.reader.refresh_instrument(self._goal.symbol)
             raise
         await self._confirm()
 
     async def _take_steps(self) -> None:
-        self._state.reducing = self._decision.plan.reduces
+        self._stop_if_superseded()
         if self._decision.sized:
-            keep_goal(self._around, self._state, self._goal)
+            adopt_goal(self._ctx, self._keeper, self._goal)
         for step in self._decision.plan.steps:
             # An order that was only acknowledged does not hold up the next: all orders of a plan have one side and add
             # up to the goal, so that in whatever order they fill, none passes beyond it (I5).
@@ -104,61 +117,69 @@ class Execution:
                 case MarginModeStep():
                     await self._set_margin_mode(step)
 
+    def _refusal(self) -> str:
+        """Return why nothing of this plan may be sent any more; empty when it may."""
+        target = self._keeper.target
+        if target is None or target.revision != self._goal.revision:
+            return "the target has changed"
+        if self._ctx.stopping():
+            return "the engine is stopping"
+        return too_old(self._decided_at, self._ctx.clock)
+
     def _stop_if_superseded(self) -> None:
-        target = self._state.target
-        if target is None or target.revision != self._goal.revision or self._around.stopping():
-            raise Superseded
+        if reason := self._refusal():
+            raise Superseded(reason)
 
     async def _set_margin_mode(self, step: MarginModeStep) -> None:
-        self._state.margin_mode = None  # not known until it is answered
-        async with asyncio.timeout(CALL_TIMEOUT.total_seconds()):
-            await self._around.account.set_margin_mode(self._goal.symbol, step.margin_mode)
-        self._state.margin_mode = step.margin_mode
+        self._keeper.mode_requested(leverage=False, margin_mode=True)
+        with dispatching(self._refusal):
+            async with asyncio.timeout(CALL_TIMEOUT.total_seconds()):
+                await guarded(
+                    "set_margin_mode",
+                    lambda: self._ctx.account.set_margin_mode(self._goal.symbol, step.margin_mode),
+                )
+        self._keeper.mode_set(margin_mode=step.margin_mode)
 
     async def _set_leverage(self, step: LeverageStep) -> None:
-        self._state.leverage = None  # not known until it is answered
-        async with asyncio.timeout(CALL_TIMEOUT.total_seconds()):
-            await self._around.account.set_leverage(self._goal.symbol, step.leverage, step.margin_mode)
-        self._state.leverage = Decimal(step.leverage)
-        self._state.leverage_tries += 1
-        self._state.margin_mode = step.margin_mode
-        self._state.log.info("leverage set to {}", step.leverage)
+        self._keeper.mode_requested(leverage=True, margin_mode=False)
+        with dispatching(self._refusal):
+            async with asyncio.timeout(CALL_TIMEOUT.total_seconds()):
+                await guarded(
+                    "set_leverage",
+                    lambda: self._ctx.account.set_leverage(
+                        self._goal.symbol, step.leverage, step.margin_mode
+                    ),
+                )
+        self._keeper.mode_set(leverage=step.leverage, margin_mode=step.margin_mode)
+        self._keeper.log.info("leverage set to {}", step.leverage)
 
     async def _order(self, step: OrderStep) -> None:
-        state = self._state
-        await catch_up(self._around.journal, state)
-        state.last_step = number = state.last_step + 1
-        intents = self._intents(step, number)
+        keeper, journal = self._keeper, self._ctx.journal
+        await persist_pending(journal, keeper)
+        intents = self._intents(step, keeper.orders.next_step())
         try:
-            await self._around.journal.append(*intents)
+            await journal.append(*intents)
         except asyncio.CancelledError:
-            for intent in intents:  # they are in the journal all the same
-                self._settle(intent, IntentState.UNSENT, reason="stopped before it was sent")
+            for intent in intents:  # they may be in the journal all the same
+                self._resolve(intent, IntentState.UNSENT, reason="stopped before it was sent")
             raise
-        state.open.update((intent.client_order_id, intent) for intent in intents)
-        refused = False
+        for intent in intents:
+            keeper.orders.journaled(intent)
         try:
-            await catch_up(
-                self._around.journal, state
-            )  # what failed in the commit before that of the intents
+            await persist_pending(journal, keeper)  # what failed in the commit before that of the intents
             for intent in intents:
                 self._stop_if_superseded()
                 self._admit(intent)
                 await self._send(intent)
-        except Refused:
-            refused = True  # its number is used up, as the journal has it
-            raise
         finally:
             self._drop_unsent(intents)
-            if not refused and not any(intent in self._sent for intent in intents):
-                state.last_step = number - 1
 
     def _intents(self, step: OrderStep, number: int) -> list[Intent]:
-        around, goal = self._around, self._goal
+        ctx, goal = self._ctx, self._goal
         return [
             Intent(
                 client_order_id=client_order_id(
-                    around.journal.journal_id, goal.account, goal.symbol, goal.revision, number, chunk
+                    ctx.journal.journal_id, goal.account, goal.symbol, goal.revision, number, chunk
                 ),
                 account=goal.account,
                 symbol=goal.symbol,
@@ -171,120 +192,147 @@ class Execution:
                 leverage=goal.leverage,
                 margin_mode=goal.margin_mode,
                 reference_price=self._decision.price or goal.price,
-                created_at=around.clock.now(),
+                created_at=ctx.clock.now(),
             )
             for chunk, quantity in enumerate(step.chunks)
         ]
 
     def _admit(self, intent: Intent) -> None:
-        """Check the limits and reserve; from here to the exchange's own code nothing is awaited (I14)."""
+        """Check the limits at the newest price and reserve; from here to the plugin's code nothing is awaited (I14)."""
+        keeper, ctx = self._keeper, self._ctx
+        price = ctx.beliefs.price(intent.symbol)
+        if price is None and self._decision.price is not None and not intent.reduce_only:
+            raise StaleDecision(f"the price of {intent.symbol} is not recent any more")
+        worth = price or intent.reference_price
         after = abs(self._expected + intent.side.sign * intent.quantity)
-        assert self._state.target is not None
-        newest = self._state.wish or self._state.target  # one that repeats the target states a later price
+        assert keeper.target is not None
+        newest = keeper.blend or keeper.target  # one that repeats the target states a later price
         check = OrderCheck(
-            notional=intent.quantity * intent.reference_price,
-            notional_after=after * intent.reference_price,
+            notional=intent.quantity * worth,
+            notional_after=after * worth,
             reduce_only=intent.reduce_only,
-            enabled=self._around.enabled(),
+            enabled=ctx.enabled(),
             leverage=intent.leverage,
-            price=self._decision.price,
+            price=price,
             signal_price=newest.price,
             orders_last_minute=0,
             exposure=Exposure(),
         )
-        around = self._around
-        reason = around.ledger.admit(intent.account, intent.symbol, check, around.limits())
+        reason = ctx.ledger.admit(intent.account, intent.symbol, check, ctx.limits())
         if reason is not None:
-            self._settle(intent, IntentState.REFUSED, reason=reason)
+            self._resolve(intent, IntentState.REFUSED, reason=reason)
             raise Refused(reason)
 
     async def _send(self, intent: Intent) -> None:
-        state, around = self._state, self._around
-        state.reducing = intent.reduce_only
-        if around.capabilities.leverage_in_order and not intent.reduce_only:
-            state.leverage, state.margin_mode = Decimal(intent.leverage), intent.margin_mode
-        state.sent_at[intent.client_order_id] = around.clock.monotonic()
+        keeper, ctx = self._keeper, self._ctx
+        self.reducing = intent.reduce_only
+        if ctx.capabilities.leverage_in_order and not intent.reduce_only:
+            keeper.mode_in_order(intent.leverage, intent.margin_mode)
+        keeper.orders.sent(intent, ctx.clock.monotonic())
+        ctx.beliefs.sent(intent.symbol)
         self._sent.append(intent)
         try:
-            async with asyncio.timeout(CALL_TIMEOUT.total_seconds()):
-                report = await around.account.place_order(intent.request())
+            report = await self._placed(intent)
         except DuplicateClientOrderId:
             raise OutcomeUnknown("the exchange knows this client order id already") from None
         except OrderRejected as error:
-            self._settle(intent, IntentState.REJECTED, reason=str(error))
+            self._resolve(intent, IntentState.REJECTED, reason=str(error))
             raise
         except (NotReady, AuthError) as error:
             self._sent.remove(intent)
-            self._settle(intent, IntentState.UNSENT, reason=str(error))
+            self._resolve(intent, IntentState.UNSENT, reason=str(error))
             raise
         except TimeoutError:
             raise OutcomeUnknown(f"no answer within {CALL_TIMEOUT.total_seconds():g} s") from None
         finally:
-            state.touched = around.clock.monotonic()
-            if intent.client_order_id in state.open:
-                state.sent_at[intent.client_order_id] = state.touched
-        self._take(intent, report)
+            ctx.beliefs.answered(intent.symbol)
+            self._answered_at = ctx.clock.monotonic()
+            if intent.client_order_id in keeper.orders.open:
+                keeper.orders.sent(intent, ctx.clock.monotonic())
+        self._accept(intent, report)
 
-    def _take(self, intent: Intent, report: OrderReport) -> None:
+    async def _placed(self, intent: Intent) -> OrderReport:
+        with dispatching(self._refusal):
+            async with asyncio.timeout(CALL_TIMEOUT.total_seconds()):
+                answer = await guarded("place_order", lambda: self._ctx.account.place_order(intent.request()))
+        return checked.report("place_order", answer)
+
+    def _accept(self, intent: Intent, report: OrderReport) -> None:
         if report.status is OrderStatus.OPEN:
-            self._state.acknowledged.add(intent.client_order_id)
+            self._keeper.orders.acknowledge(intent)
             return
-        settle_by_report(self._around, self._state, intent, report)
+        resolve_by_report(self._ctx, self._keeper, intent, report)
         if report.status is not OrderStatus.FILLED:
             raise OrderRejected(report.reason or f"the exchange ended the order as {report.status}")
 
     def _drop_unsent(self, intents: list[Intent]) -> None:
         for intent in intents:
-            if intent.client_order_id in self._state.open.keys() - self._state.sent_at.keys():
-                self._settle(intent, IntentState.UNSENT, reason="not needed any more")
+            if intent.client_order_id in self._keeper.orders.open and not self._keeper.orders.was_sent(
+                intent
+            ):
+                self._resolve(intent, IntentState.UNSENT, reason="no longer needed")
 
-    def _settle(self, intent: Intent, outcome: IntentState, *, reason: str) -> None:
-        settle(self._around, self._state, intent, outcome, reason=reason)
+    def _resolve(self, intent: Intent, outcome: IntentState, *, reason: str) -> None:
+        resolve(self._ctx, self._keeper, intent, outcome, reason=reason)
+
+    # -- confirming
 
     async def _confirm(self) -> None:
-        """Read until the goal shows, or until it is sure that it was missed: then the worker plans again."""
-        around, state = self._around, self._state
-        patience = around.clock.monotonic() + around.capabilities.settle_after.total_seconds()
+        """Wait until an observation shows where the orders led, or proves that they missed: then plan again."""
+        ctx, keeper = self._ctx, self._keeper
+        deadline = ctx.clock.monotonic() + ctx.window
         pause = LOOK_AGAIN_FIRST
-        while True:
-            reading = await around.reader.holdings(together=TOGETHER if around.busy() > 1 else 0)
-            if not isinstance(reading, Unknown):
-                if self._shows_goal(reading):
-                    self._confirmed(reading.of(self._goal.symbol))
-                    return
-                if state.open:
-                    await settle_open(around, state)
-                shown = reading.of(self._goal.symbol).quantity
-                if shown == self._expected or around.clock.monotonic() >= patience:
-                    return
-            asked = (reading.retry_after or 0.0) if isinstance(reading, Unknown) else 0.0
-            if isinstance(reading, Unknown) and around.clock.monotonic() + asked >= patience:
-                raise NotReady(reading.reason, retry_after=reading.retry_after)
-            await asyncio.sleep(max(pause, asked))
-            pause = min(pause * 2, LOOK_AGAIN_LAST)
+        if not await self._push_shows():
+            while True:
+                batch_window = BATCH_WINDOW if ctx.busy() > 1 else 0
+                reading = await ctx.reader.positions(batch_window=batch_window)
+                if not isinstance(reading, Unknown):
+                    self._settle_acknowledged(reading)
+                    if keeper.orders.open:
+                        await resolve_open(ctx, keeper)
+                    self._match(reading)
+                    if self._conclusive() or ctx.clock.monotonic() >= deadline:
+                        break
+                asked = (reading.retry_after or 0.0) if isinstance(reading, Unknown) else 0.0
+                if isinstance(reading, Unknown) and ctx.clock.monotonic() + asked >= deadline:
+                    raise NotReady(reading.reason, retry_after=reading.retry_after)
+                await asyncio.sleep(max(pause, asked))
+                pause = min(pause * 2, LOOK_AGAIN_LAST)
+        self._conclude()
 
-    def _shows_goal(self, holdings: Holdings) -> bool:
-        """Whether a read shows the goal because our orders led there, not because it was so before them.
+    async def _push_shows(self) -> bool:
+        """Return whether a push shows where the orders led; it mostly comes at about the same time as the answer."""
+        if self._keeper.orders.open or not self._ctx.beliefs.follows_positions:
+            return False
+        if not self._conclusive():
+            await asyncio.sleep(PUSH_GRACE)
+        return self._conclusive()
 
-        The position may be at the goal while the way leads away from it first: a changed margin mode closes it. The
-        read was asked for when our order had been answered, so one from that very instant counts.
-        """
-        goal, state = self._goal, self._state
-        found = position_of(
-            holdings,
-            goal.symbol,
-            newer_than=math.nextafter(state.touched, -math.inf),
-            trail=state.trail,
-            patience=self._around.capabilities.settle_after.total_seconds(),
-        )
-        return isinstance(found, Position) and all(
-            at_target(quantity, goal.quantity, goal.quantity_step)
-            for quantity in (self._expected, found.quantity)
-        )
+    def _conclusive(self) -> bool:
+        return not isinstance(self._ctx.beliefs.position(self._goal.symbol), Unknown)
 
-    def _confirmed(self, position: Position) -> None:
-        self._state.seen(position)
-        for intent in list(self._state.open.values()):
-            if intent.client_order_id in self._state.acknowledged:
-                self._settle(intent, IntentState.FILLED, reason="shown by the position")
-        confirm(self._around, self._state, self._goal, position.quantity)
+    def _settle_acknowledged(self, reading: Observation[Positions]) -> None:
+        """Take acknowledged orders for filled once a read that was sent after them shows where they lead."""
+        shown = reading.value.get(self._goal.symbol)
+        quantity = shown.quantity if shown is not None else ZERO
+        if quantity == self._expected != self._start and self._ctx.beliefs.counts(self._goal.symbol, reading):
+            for intent in self._keeper.orders.acknowledged():
+                self._resolve(intent, IntentState.FILLED, reason="shown by the position")
+
+    def _match(self, reading: Observation[Positions]) -> None:
+        """Let a read count that was requested after the last order left, though outcomes were learnt after it."""
+        if self._sent and reading.asked_at >= self._answered_at and not self._keeper.orders.open:
+            self._ctx.beliefs.agrees(self._goal.symbol, reading)
+
+    def _conclude(self) -> None:
+        """Confirm the goal when the orders led there; what others did since is drift from it."""
+        if not self.confirms:
+            return
+        position = self._ctx.beliefs.position(self._goal.symbol)
+        step = self._goal.quantity_step
+        if isinstance(position, Unknown) or not at_target(self._expected, self._quantity, step):
+            return
+        self._keeper.observe_mode(position)
+        shown = position.quantity
+        reached = shown if at_target(shown, self._quantity, step) else self._expected
+        confirm(self._ctx, self._keeper, self._goal, reached)

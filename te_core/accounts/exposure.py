@@ -11,8 +11,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from te_core.model.policy import Limits
-from te_core.rules.limits import Exposure, OrderCheck, ceiling, refusal
-from te_core.rules.sizing import Ceiling
+from te_core.rules.limits import Ceiling, Exposure, OrderCheck, ceiling, refusal
 
 ZERO = Decimal(0)
 Key = tuple[str, str]

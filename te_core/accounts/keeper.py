@@ -1,72 +1,119 @@
-"""What a worker remembers of one symbol while it runs; the journal has what must survive."""
+"""Everything that the engine remembers of one symbol of one account, and the only code that changes it."""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
 
-from te_core.model.order import Intent, Settlement
+from te_core.accounts.beliefs import Beliefs
+from te_core.accounts.own_orders import OwnOrders
+from te_core.accounts.pauses import Hold, hold_after
+from te_core.model.order import Settlement
 from te_core.model.position import MarginMode, Position
+from te_core.model.reading import Unknown
 from te_core.model.target import Blend, Confirmation, Goal, Target
-from te_core.rules.decision import Status
-from te_core.rules.trail import NO_TRAIL, Trail
+from te_core.rules.decision import NOTHING, Decision, Status
+from te_core.rules.drift import CORRECTION_SPAN, looks_liquidated, may_correct
 
 if TYPE_CHECKING:
     from loguru import Logger
 
+Persisted = Target | Goal | Confirmation | Settlement
 
-@dataclass(slots=True, kw_only=True)
-class SymbolState:
-    """One symbol of one account.
 
-    ``wish``: the newest blend. ``last_step``: largest step number used in the target's revision. ``unkept``: what the
-    journal failed to keep. ``open``: intents without a known outcome, ``sent_at`` when they left; ``acknowledged``:
-    those that the exchange took. ``fills``: what the orders of the present execution are known to have filled,
-    unsigned. ``touched``: when the exchange last answered an order of ours. ``trail``: where our latest orders led.
-    ``retry_reduction``: what failed was a reduction. ``trouble``: what failed, while increases are held back for it.
-    ``reducing``: the order under way reduces. ``replan``: other symbols waited for this one. ``leverage_tries``: how
-    often the leverage was set since a read last showed it. Times are monotonic seconds.
+class PhaseKind(StrEnum):
+    """What a symbol is doing."""
+
+    RESTING = "resting"
+    DECIDING = "deciding"
+    EXECUTING = "executing"
+    RESOLVING = "resolving"
+    HELD = "held"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Phase:
+    """What a symbol is doing now: ``since`` when, why, until when it is held back, and how it is tried again.
+
+    Times are seconds of the steady clock. ``reason``, ``until`` and ``retry`` belong to ``HELD``.
     """
 
-    symbol: str
-    log: Logger
-    wish: Blend | None = None
-    target: Target | None = None
-    goal: Goal | None = None
-    confirmation: Confirmation | None = None
-    last_step: int = 0
-    unkept: list[Target | Goal | Confirmation | Settlement] = field(default_factory=list)
-    open: dict[str, Intent] = field(default_factory=dict)
-    sent_at: dict[str, float] = field(default_factory=dict)
-    acknowledged: set[str] = field(default_factory=set)
-    fills: dict[str, Decimal] = field(default_factory=dict)
-    touched: float = float("-inf")
-    trail: Trail = NO_TRAIL
+    kind: PhaseKind
+    since: float
+    reason: str = ""
+    until: float | None = None
+    retry: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SymbolMode:
+    """Leverage and margin mode as last known; None: not known. ``tries``: settings of the leverage no read showed."""
+
     leverage: Decimal | None = None
-    leverage_tries: int = 0
     margin_mode: MarginMode | None = None
-    status: Status = Status.WAITING
-    reason: str = "not looked at yet"
-    position: Position | None = None
-    failures: int = 0
-    retry_at: float = 0.0
-    retry_reduction: bool = False
-    trouble: str = ""
-    reducing: bool = False
-    drifting: bool = False
-    replan: bool = False
-    task: asyncio.Task[None] | None = None
+    tries: int = 0
+
+
+UNKNOWN_MODE = SymbolMode()
+
+
+class Keeper:
+    """One symbol of one account. Others read its attributes; only its methods assign them."""
+
+    def __init__(self, symbol: str, *, log: Logger, beliefs: Beliefs, monotonic: Callable[[], float]) -> None:
+        self.symbol = symbol
+        self.log = log
+        self.blend: Blend | None = None
+        self.target: Target | None = None
+        self.goal: Goal | None = None
+        self.confirmation: Confirmation | None = None
+        self.orders = OwnOrders()
+        self.mode = UNKNOWN_MODE
+        self.decision: Decision | None = None
+        self.phase = Phase(kind=PhaseKind.DECIDING, since=monotonic())
+        self.hold: Hold | None = None
+        self.liquidated = False
+        self.unpersisted: tuple[Persisted, ...] = ()
+        self.replan = False
+        self.task: asyncio.Task[None] | None = None
+        self._beliefs = beliefs
+        self._monotonic = monotonic
+        self._corrections: tuple[float, ...] = ()
+        self._gave_up = False
+        self._foreign_changes = 0
+        self._calm_wallet: Decimal | None = None
+
+    # -- what follows from it
 
     @property
-    def at_rest(self) -> bool:
-        """Whether nothing is held, wanted or under way."""
-        flat = self.target is None or self.target.depth == 0
-        confirmed = self.target is None or (
-            self.confirmation is not None and self.confirmation.revision == self.target.revision
-        )
-        return flat and confirmed and not self.open and self.task is None
+    def status(self) -> Status:
+        """Where the symbol stands: as last decided; what is held back does not work on it."""
+        if self.decision is None:
+            return Status.WAITING
+        held = self.phase.kind is PhaseKind.HELD and self.decision.status is Status.WORKING
+        return Status.WAITING if held else self.decision.status
+
+    @property
+    def reason(self) -> str:
+        """Why it stands there, or why it waits."""
+        if self.phase.reason:
+            return self.phase.reason
+        return self.decision.reason if self.decision is not None else "not decided yet"
+
+    @property
+    def limited(self) -> str:
+        """What a limit holds back now; empty for nothing."""
+        return self.decision.limited if self.decision is not None else ""
+
+    @property
+    def position(self) -> Position | None:
+        """The last accepted position, of any age: to show, never to act on."""
+        return self._beliefs.evidence(self.symbol).position
 
     @property
     def wanted(self) -> bool:
@@ -74,17 +121,8 @@ class SymbolState:
         return self.target is not None and self.target.depth != 0
 
     @property
-    def closing(self) -> bool:
-        """Whether the target is to hold nothing, and no read has shown that yet, or not any more.
-
-        Its orders need a price too, and what the exchange takes.
-        """
-        flat = self.confirmed and (self.position is None or self.position.quantity == 0)
-        return self.target is not None and self.target.depth == 0 and not flat
-
-    @property
     def confirmed(self) -> bool:
-        """Whether a read has shown the present target's goal."""
+        """Whether an observation has shown the present target's goal."""
         return (
             self.target is not None
             and self.confirmation is not None
@@ -92,48 +130,266 @@ class SymbolState:
         )
 
     @property
+    def closing(self) -> bool:
+        """Whether the target is to hold nothing, and no observation shows that, or no longer does.
+
+        Its orders need a price too, and the symbol's trading rules.
+        """
+        position = self.position
+        flat = self.confirmed and (position is None or position.quantity == 0)
+        return self.target is not None and self.target.depth == 0 and not flat
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing is held, wanted or under way."""
+        return not self.wanted and not self.closing and not self.orders.open and self.task is None
+
+    @property
     def may_reduce(self) -> bool:
-        """Whether the next step may be a reduction: what is held, as far as known, is not what is wanted by now."""
+        """Whether the next step may be a reduction: as far as known, what is held is not what is wanted by now."""
+        if self.hold is not None and self.hold.reduction:
+            return True
         known = self.position or self.goal
         unreached = self.target is not None and not self.confirmed
-        return self.retry_reduction or (unreached and known is not None and known.quantity != 0)
+        return unreached and known is not None and known.quantity != 0
 
-    def with_settings(self, position: Position) -> Position:
-        """Add the latest leverage and margin mode that are known where the exchange does not say.
+    @property
+    def may_correct(self) -> bool:
+        """Whether drift may be corrected once more."""
+        return not self._gave_up and may_correct(self._corrections, self._monotonic())
 
-        Who changed the position may have changed them too: the leverage at any time, the mode while flat.
-        """
-        theirs = self.trail.end is not None and position.quantity != self.trail.end
-        leverage = None if theirs else self.leverage
-        margin_mode = None if theirs and position.quantity == 0 else self.margin_mode
+    def known_position(self) -> Position | Unknown:
+        """Return the position as believed, with leverage and margin mode where the exchange does not show them."""
+        position = self._beliefs.position(self.symbol)
+        if isinstance(position, Unknown):
+            return position
         return replace(
             position,
-            leverage=position.leverage if position.leverage is not None else leverage,
-            margin_mode=position.margin_mode or margin_mode,
+            leverage=position.leverage if position.leverage is not None else self.mode.leverage,
+            margin_mode=position.margin_mode or self.mode.margin_mode,
         )
 
-    def seen(self, position: Position) -> None:
-        """Take a read of the position. Leverage and margin mode are kept: not all exchanges tell them while flat."""
-        self.position = self.with_settings(position)
-        self.leverage, self.margin_mode = self.position.leverage, self.position.margin_mode
-        if self.goal is not None and position.leverage == self.goal.leverage:
-            self.leverage_tries = 0
+    # -- targets
 
-    def aim(self, target: Target) -> None:
-        """Take a new target: earlier failures no longer hold it back."""
+    def restore(
+        self,
+        *,
+        target: Target,
+        goal: Goal | None,
+        confirmation: Confirmation | None,
+        last_step: int,
+        end: Decimal | None,
+        settled_before: float,
+    ) -> None:
+        """Load what the journal has. ``settled_before``: seconds since the latest order's outcome, inf for none.
+
+        Where the exchange hides leverage and margin mode, a position that was confirmed has those of its goal.
+        """
+        self.target, self.goal, self.confirmation = target, goal, confirmation
+        self.orders.continue_from(last_step)
+        shown = confirmation is not None and goal is not None and confirmation.revision == goal.revision
+        if shown and goal is not None and confirmation is not None and confirmation.quantity != 0:
+            self.mode = SymbolMode(leverage=Decimal(goal.leverage), margin_mode=goal.margin_mode)
+        self._beliefs.restore(self.symbol, end=end, changed_at=self._monotonic() - settled_before)
+
+    def set_blend(self, blend: Blend | None) -> None:
+        """Note the newest blend; None: the symbol has no weights any more."""
+        self.blend = blend
+
+    def set_target(self, target: Target) -> None:
+        """Replace the target: earlier failures and corrections no longer hold it back."""
         self.target = target
-        self.last_step = self.leverage_tries = 0
-        self.drifting = False
-        self.succeeded()
+        self.orders.continue_from(0)
+        self.mode = replace(self.mode, tries=0)
+        self.decision = None
+        self.liquidated = False
+        self.resume()
 
-    def wait(self, now: float, seconds: float) -> None:
-        """Hold increases back for some seconds from ``now`` (monotonic)."""
-        self.retry_at = now + seconds if seconds > 0 else 0.0
+    def resume(self) -> None:
+        """Forget failures and given-up corrections: the next pass decides afresh."""
+        self.hold = None
+        self._gave_up, self._corrections = False, ()
+        if self.phase.kind is not PhaseKind.EXECUTING and self.phase.kind is not PhaseKind.RESOLVING:
+            self._enter(PhaseKind.DECIDING)
 
-    def held_back(self, trouble: str) -> None:
-        """Say why increases wait."""
-        self.status, self.reason, self.trouble = Status.WAITING, trouble, trouble
+    def resume_orders(self) -> None:
+        """Forget failures: the last orders led where they should."""
+        self.hold = None
 
-    def succeeded(self) -> None:
-        """Forget earlier failures."""
-        self.failures, self.retry_at, self.retry_reduction, self.trouble = 0, 0.0, False, ""
+    def set_goal(self, goal: Goal) -> None:
+        """Adopt a freshly sized goal: it stays until the target changes."""
+        self.goal = goal
+        self._beliefs.sized(self.symbol)
+
+    def confirm(self, confirmation: Confirmation) -> None:
+        """Note that the goal was reached: from now on drift is measured against it."""
+        self.confirmation = confirmation
+        self.hold = None
+        if self.decision is not None and self.decision.plan.steps:
+            cut = self.decision.limited
+            status = Status.LIMITED if cut else Status.AT_TARGET
+            self.decision = replace(self.decision, status=status, reason=cut, plan=NOTHING, drift=False)
+
+    # -- deciding
+
+    def observe_mode(self, position: Position) -> None:
+        """Note leverage and margin mode as shown; others who changed the position may have changed them too."""
+        changes = self._beliefs.evidence(self.symbol).foreign_changes
+        disturbed, self._foreign_changes = changes != self._foreign_changes, changes
+        hidden = None if disturbed else self.mode.leverage
+        mode = None if disturbed and position.quantity == 0 else self.mode.margin_mode
+        leverage = position.leverage if position.leverage is not None else hidden
+        shown = self.goal is not None and position.leverage == self.goal.leverage
+        self.mode = SymbolMode(
+            leverage=leverage,
+            margin_mode=position.margin_mode or mode,
+            tries=0 if shown else self.mode.tries,
+        )
+
+    def watch_for_liquidation(self, position: Position, wallet: Decimal | None) -> None:
+        """Compare a position that shrank without an order of ours with what the account lost meanwhile."""
+        goal, confirmation = self.goal, self.confirmation
+        if goal is None or confirmation is None or not self.confirmed:
+            self._calm_wallet = wallet
+            return
+        vanished = abs(confirmation.quantity) - abs(position.quantity)
+        if vanished <= 0 or confirmation.quantity * position.quantity < 0:
+            self._calm_wallet = wallet if wallet is not None else self._calm_wallet
+            return
+        if wallet is not None and self._calm_wallet is not None:
+            self.liquidated |= looks_liquidated(
+                vanished=vanished,
+                price=goal.price,
+                leverage=goal.leverage,
+                equity_before=self._calm_wallet,
+                equity_now=wallet,
+            )
+
+    def decided(self, decision: Decision) -> None:
+        """Note what the last pass decided."""
+        self.decision = decision
+        if self.task is not None or self.orders.open:
+            return
+        if self.hold is not None and decision.plan.steps and not self.may_begin(decision):
+            hold = self.hold
+            self._enter(PhaseKind.HELD, reason=hold.reason, until=hold.until, retry=hold.retry)
+        elif decision.status is Status.AT_TARGET:
+            self._enter(PhaseKind.RESTING)
+        elif decision.plan.steps:
+            self._enter(PhaseKind.DECIDING)
+        else:
+            retry = "decided again with each read"
+            self._enter(PhaseKind.HELD, reason=decision.reason, retry=retry)
+
+    def undecidable(self, reason: str) -> None:
+        """Note that nothing can be decided: what is needed is not known. What was decided before is out of date."""
+        self.decision = Decision(status=Status.WAITING, reason=reason)
+        if self.task is None:
+            self._enter(PhaseKind.DECIDING, reason=reason)
+
+    def gives_up_correcting(self) -> bool:
+        """Stop correcting drift until the target changes. Returns whether that is news."""
+        news, self._gave_up = not self._gave_up, True
+        return news
+
+    # -- carrying out
+
+    def begin(self, work: Coroutine[Any, Any, None], *, resolving: bool = False) -> asyncio.Task[None]:
+        """Start the symbol's one task: an execution, or resolving the outcome of earlier orders."""
+        self._enter(PhaseKind.RESOLVING if resolving else PhaseKind.EXECUTING)
+        self.task = asyncio.create_task(work)
+        return self.task
+
+    def ended(self) -> None:
+        """Note that the task has ended."""
+        self.task = None
+        at_target = self.decision is not None and self.decision.status is Status.AT_TARGET
+        self._enter(PhaseKind.RESTING if at_target else PhaseKind.DECIDING)
+
+    def resolving(self, reason: str) -> None:
+        """Note why the outcome of an order is not known yet."""
+        self._enter(PhaseKind.RESOLVING, reason=reason)
+
+    def corrects(self) -> None:
+        """Count one correction of drift."""
+        now = self._monotonic()
+        self._corrections = (*(at for at in self._corrections if at > now - CORRECTION_SPAN), now)
+
+    def waits_for_others(self, *, waiting: bool) -> None:
+        """Note whether other symbols wait until this one has reduced: then all are decided again."""
+        self.replan = waiting
+
+    def mode_requested(self, *, leverage: bool, margin_mode: bool) -> None:
+        """Note that a setting was requested: until it is answered nobody knows it."""
+        self.mode = replace(
+            self.mode,
+            leverage=None if leverage else self.mode.leverage,
+            margin_mode=None if margin_mode else self.mode.margin_mode,
+        )
+
+    def mode_set(self, *, leverage: int | None = None, margin_mode: MarginMode | None = None) -> None:
+        """Note that the exchange accepted a leverage or a margin mode."""
+        tries = self.mode.tries + (leverage is not None)
+        self.mode = SymbolMode(
+            leverage=self.mode.leverage if leverage is None else Decimal(leverage),
+            margin_mode=margin_mode or self.mode.margin_mode,
+            tries=tries,
+        )
+
+    def mode_in_order(self, leverage: int, margin_mode: MarginMode) -> None:
+        """Note leverage and margin mode that travelled in an order."""
+        self.mode = replace(self.mode, leverage=Decimal(leverage), margin_mode=margin_mode)
+
+    # -- failing
+
+    def failed(self, error: BaseException, *, reducing: bool, first: timedelta, last: timedelta) -> Hold:
+        """Hold the symbol back after an error, for as long as the table of pauses says."""
+        self.hold = hold_after(
+            error, self.hold, reducing=reducing, now=self._monotonic(), first=first, last=last
+        )
+        self._enter(PhaseKind.HELD, reason=self.hold.reason, until=self.hold.until, retry=self.hold.retry)
+        return self.hold
+
+    def missed(self, *, reducing: bool, first: timedelta, last: timedelta) -> Hold:
+        """Hold the symbol back after orders that did not lead to the goal: not at all the first time."""
+        failures = self.hold.failures if self.hold is not None else -1
+        error = RuntimeError("the last orders did not lead to the goal")
+        earlier = None if failures < 0 else self.hold
+        hold = hold_after(error, earlier, reducing=reducing, now=self._monotonic(), first=first, last=last)
+        if failures < 0:
+            hold = replace(hold, until=self._monotonic(), failures=0, retry="at once")
+        self.hold = hold
+        return hold
+
+    def held_until(self) -> float | None:
+        """Return when a held-back symbol is to be decided again (steady clock); None when nothing holds it."""
+        return self.hold.until if self.hold is not None else None
+
+    def may_begin(self, decision: Decision) -> bool:
+        """Return whether a decision may be carried out now, or must wait for a pause to end."""
+        if self.hold is None or self._monotonic() >= self.hold.until:
+            return True
+        return decision.plan.reduces and not self.hold.reduction
+
+    # -- persisting
+
+    def persist_failed(self, entry: Persisted) -> None:
+        """Remember an entry that the journal did not accept: it goes before the symbol's next order."""
+        self.unpersisted = (*(one for one in self.unpersisted if self.still_counts(one)), entry)
+
+    def take_unpersisted(self) -> tuple[Persisted, ...]:
+        """Return what still has to be persisted, and forget it."""
+        entries, self.unpersisted = self.unpersisted, ()
+        return tuple(entry for entry in entries if self.still_counts(entry))
+
+    def still_counts(self, entry: Persisted) -> bool:
+        """Return whether an entry still counts: a newer one of its kind takes its place."""
+        return isinstance(entry, Settlement) or any(
+            entry is one for one in (self.target, self.goal, self.confirmation)
+        )
+
+    def _enter(
+        self, kind: PhaseKind, *, reason: str = "", until: float | None = None, retry: str = ""
+    ) -> None:
+        since = self.phase.since if self.phase.kind is kind else self._monotonic()
+        self.phase = Phase(kind=kind, since=since, reason=reason, until=until, retry=retry)

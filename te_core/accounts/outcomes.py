@@ -1,22 +1,26 @@
-"""What becomes of a symbol's goals and orders: kept, looked up, settled, confirmed; each of it is journaled."""
+"""What becomes of a symbol's goals and orders: adopted, looked up, resolved, confirmed; each of it is journaled."""
 
 from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 
-from te_core.accounts.context import Surroundings
-from te_core.accounts.keeper import SymbolState
-from te_core.accounts.pending_writes import keep
-from te_core.errors import NotReady, OrderRejected, OutcomeUnknown
+from te_core.accounts import checked
+from te_core.accounts.context import ExecutionContext
+from te_core.accounts.keeper import Keeper
+from te_core.accounts.pending_writes import persist
+from te_core.errors import AuthError, NotReady, OrderRejected, OutcomeUnknown
 from te_core.model.order import Intent, IntentState, OrderReport, OrderStatus, Settlement
 from te_core.model.target import Confirmation, Goal
-from te_core.rules.decision import Status
+from te_core.plugins.calls import guarded
 
 ZERO = Decimal(0)
 CALL_TIMEOUT = timedelta(seconds=15)
 LOOK_AGAIN_FIRST, LOOK_AGAIN_LAST = 0.5, 5.0
+REFUSED_LOOK_UP = 60.0
+"""Seconds after which an order is looked up again where the exchange refuses the key."""
 
 FINAL = {
     OrderStatus.FILLED: IntentState.FILLED,
@@ -25,32 +29,30 @@ FINAL = {
 }
 
 
-def keep_goal(around: Surroundings, state: SymbolState, goal: Goal) -> None:
-    """Keep a freshly sized goal: it stays until the target changes."""
-    state.goal = goal
-    around.ledger.aim(goal.account, goal.symbol, goal.quantity * goal.price)
-    keep(around.journal, state, goal)
-    state.log.info("goal {:f} (revision {}) {}", goal.quantity, goal.revision, "; ".join(goal.notes))
+def adopt_goal(ctx: ExecutionContext, keeper: Keeper, goal: Goal) -> None:
+    """Adopt a freshly sized goal: it stays until the target changes."""
+    keeper.set_goal(goal)
+    persist(ctx.journal, keeper, goal)
+    keeper.log.info("goal {:f} (revision {}) {}", goal.quantity, goal.revision, "; ".join(goal.notes))
 
 
-def confirm(around: Surroundings, state: SymbolState, goal: Goal, quantity: Decimal) -> None:
-    """Record that a read showed the goal: from now on drift is measured against ``quantity``."""
-    state.confirmation = Confirmation(
+def confirm(ctx: ExecutionContext, keeper: Keeper, goal: Goal, quantity: Decimal) -> None:
+    """Record that the goal was reached: from now on drift is measured against ``quantity``."""
+    confirmation = Confirmation(
         account=goal.account,
         symbol=goal.symbol,
         revision=goal.revision,
         quantity=quantity,
-        at=around.clock.now(),
+        at=ctx.clock.now(),
     )
-    keep(around.journal, state, state.confirmation)
-    state.status, state.reason, state.drifting = Status.AT_TARGET, "", False
-    state.succeeded()
-    state.log.info("confirmed {:f} (revision {})", quantity, goal.revision)
+    keeper.confirm(confirmation)
+    persist(ctx.journal, keeper, confirmation)
+    keeper.log.info("confirmed {:f} (revision {})", quantity, goal.revision)
 
 
-def settle(
-    around: Surroundings,
-    state: SymbolState,
+def resolve(
+    ctx: ExecutionContext,
+    keeper: Keeper,
     intent: Intent,
     outcome: IntentState,
     *,
@@ -59,29 +61,22 @@ def settle(
     reason: str = "",
 ) -> None:
     """Record an intent's known outcome."""
-    state.open.pop(intent.client_order_id, None)
-    state.sent_at.pop(intent.client_order_id, None)
-    state.acknowledged.discard(intent.client_order_id)
     if filled is None:
         filled = intent.quantity if outcome is IntentState.FILLED else ZERO
-    state.fills[intent.client_order_id] = filled
-    if filled:
-        state.trail = state.trail.moved(intent.side.sign * filled, around.clock.monotonic())
-    keep(
-        around.journal,
-        state,
-        Settlement(
-            client_order_id=intent.client_order_id,
-            state=outcome,
-            at=around.clock.now(),
-            filled=filled,
-            average_price=average_price,
-            reason=reason,
-        ),
+    keeper.orders.settle(intent, filled)
+    ctx.beliefs.filled(keeper.symbol, intent.side.sign * filled)
+    settlement = Settlement(
+        client_order_id=intent.client_order_id,
+        state=outcome,
+        at=ctx.clock.now(),
+        filled=filled,
+        average_price=average_price,
+        reason=reason,
     )
-    # Failures are told once, as an outage of the symbol; here they are only detail.
+    persist(ctx.journal, keeper, settlement)
+    # Failures are logged once, as an outage of the symbol; here they are only detail.
     level = "INFO" if outcome is IntentState.FILLED else "DEBUG"
-    state.log.log(
+    keeper.log.log(
         level,
         "{} {:f} {}: {}{}{}",
         intent.side,
@@ -93,11 +88,11 @@ def settle(
     )
 
 
-def settle_by_report(around: Surroundings, state: SymbolState, intent: Intent, report: OrderReport) -> None:
+def resolve_by_report(ctx: ExecutionContext, keeper: Keeper, intent: Intent, report: OrderReport) -> None:
     """Record an outcome as the exchange reports it."""
-    settle(
-        around,
-        state,
+    resolve(
+        ctx,
+        keeper,
         intent,
         FINAL[report.status],
         filled=report.filled,
@@ -106,40 +101,47 @@ def settle_by_report(around: Surroundings, state: SymbolState, intent: Intent, r
     )
 
 
-async def settle_open(around: Surroundings, state: SymbolState) -> None:
+async def resolve_open(ctx: ExecutionContext, keeper: Keeper) -> None:
     """Look up every open intent of a symbol until each outcome is known. "Not found" counts only after the window.
 
-    Failing look-ups are repeated; ``AuthError`` passes through.
+    Failing look-ups are repeated; where the key is refused, every minute.
     """
     pause = LOOK_AGAIN_FIRST
     while True:
-        for intent in list(state.open.values()):
-            await _look_up(around, state, intent)
-        if not state.open:
-            state.touched = around.clock.monotonic()
+        refused = False
+        for intent in list(keeper.orders.open.values()):
+            try:
+                await _look_up(ctx, keeper, intent)
+            except AuthError as error:
+                refused = True
+                keeper.resolving(f"an order's outcome is not known yet: {error}")
+        if not keeper.orders.open:
+            ctx.beliefs.answered(keeper.symbol)
             return
-        await asyncio.sleep(pause)
+        await asyncio.sleep(REFUSED_LOOK_UP if refused else pause)
         pause = min(pause * 2, LOOK_AGAIN_LAST)
 
 
-async def _look_up(around: Surroundings, state: SymbolState, intent: Intent) -> None:
+async def _look_up(ctx: ExecutionContext, keeper: Keeper, intent: Intent) -> None:
     # Measured on the steady clock. One that an earlier process sent counts from now: its wall time proves nothing.
-    asked_at = around.clock.monotonic()
-    sent_at = state.sent_at.setdefault(intent.client_order_id, asked_at)
-    over = asked_at >= sent_at + around.capabilities.settle_after.total_seconds()
-    if not around.capabilities.order_lookup:
+    asked_at = ctx.clock.monotonic()
+    over = asked_at >= keeper.orders.sent_at(intent, asked_at) + ctx.window
+    if not ctx.capabilities.order_lookup:
         if over:
-            settle(around, state, intent, IntentState.LOST, reason="no look-up here: the position decides")
+            resolve(ctx, keeper, intent, IntentState.LOST, reason="no look-up here: the position decides")
+            ctx.beliefs.unresolved(keeper.symbol)
         return
+    find = partial(ctx.account.find_order, intent.symbol, intent.client_order_id)
     try:
         async with asyncio.timeout(CALL_TIMEOUT.total_seconds()):
-            report = await around.account.find_order(intent.symbol, intent.client_order_id)
+            answer = await guarded("find_order", find)
+        report = None if answer is None else checked.report("find_order", answer)
     except (NotReady, OutcomeUnknown, OrderRejected, TimeoutError) as error:
-        state.reason = f"an order's outcome is not known yet: {error}"
+        keeper.resolving(f"an order's outcome is not known yet: {error}")
         return
     if report is not None and report.status is not OrderStatus.OPEN:
-        settle_by_report(around, state, intent, report)
+        resolve_by_report(ctx, keeper, intent, report)
     elif report is not None:
-        state.reason = "waiting for an order to be filled"
+        keeper.resolving("waiting for an order to be filled")
     elif over:
-        settle(around, state, intent, IntentState.LOST, reason="never reached the exchange")
+        resolve(ctx, keeper, intent, IntentState.LOST, reason="never reached the exchange")

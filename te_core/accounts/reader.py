@@ -1,4 +1,4 @@
-"""Reads of one account. A read gives a value with its time, or the reason why there is none.
+"""Reads of one account. A read gives a dated observation, or the reason why there is none.
 
 Reads of positions that are wanted at the same time share one request; one that is under way serves only those who
 asked before it was sent, so that nobody gets a state from before their own order.
@@ -8,121 +8,208 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import timedelta
-from decimal import Decimal
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import partial
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
+from te_core.accounts import checked
+from te_core.accounts.beliefs import Beliefs
 from te_core.clock import Clock
 from te_core.contracts.exchange import ExchangeAccount
-from te_core.errors import NotReady, OrderRejected, OutcomeUnknown
+from te_core.errors import AuthError, ConfigError, NotReady, OrderRejected, OutcomeUnknown
 from te_core.model.instrument import Instrument
-from te_core.model.reading import Known, Reading, Unknown
-from te_core.model.snapshot import Holdings, Snapshot
+from te_core.model.observation import Observation
+from te_core.model.position import Position
+from te_core.model.reading import Unknown
+from te_core.plugins.calls import guarded
 
 T = TypeVar("T")
-HoldingsTask: TypeAlias = "asyncio.Task[Holdings | Unknown]"
+Positions: TypeAlias = Mapping[str, Position]
+PositionsTask: TypeAlias = "asyncio.Task[Observation[Positions] | Unknown]"
 
 READ_TIMEOUT = timedelta(seconds=10)
 INSTRUMENT_AGE = timedelta(hours=1)
 MISSING_INSTRUMENT_AGE = timedelta(minutes=5)
+RENEWAL_PAUSE = timedelta(minutes=5)
 
 
-async def read(what: str, call: Callable[[], Awaitable[Known[T]]]) -> Reading[T]:
-    """Make one read; a failure that a plugin reports becomes its reason. ``AuthError`` and defects pass through."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a pass has to read, since it is not known."""
+
+    positions: bool = False
+    equity: bool = False
+    prices: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return self.positions or self.equity or bool(self.prices)
+
+
+async def read(what: str, call: Callable[[], Awaitable[T]]) -> T | Unknown:
+    """Make one read; a failure becomes its reason. ``AuthError`` and ``ConfigError`` pass through."""
     try:
         async with asyncio.timeout(READ_TIMEOUT.total_seconds()):
-            return await call()
+            return await guarded(what, call)
     except TimeoutError:
         return Unknown(reason=f"{what}: no answer within {READ_TIMEOUT.total_seconds():g} s")
     except NotReady as error:
         return Unknown(reason=f"{what}: {error.reason}", retry_after=error.retry_after)
     except (OrderRejected, OutcomeUnknown) as error:
-        return Unknown(reason=f"{what}: {error}")
+        reason = str(error)
+        return Unknown(reason=reason if reason.startswith(what) else f"{what}: {reason}")
 
 
 class AccountReader:
-    """Reads one account, with as few requests as the answers allow."""
+    """Reads one account into its beliefs, with as few requests as the answers allow."""
 
-    def __init__(self, account: ExchangeAccount, clock: Clock) -> None:
+    def __init__(self, account: ExchangeAccount, clock: Clock, beliefs: Beliefs) -> None:
         self._account = account
         self._clock = clock
-        self._holdings = SharedRead(self._read_holdings)
+        self._beliefs = beliefs
+        self._positions = SharedRead(self._read_positions)
         self._instruments: dict[str, Instrument] = {}
         self._asked: dict[str, float] = {}
+        self._renewing: asyncio.Task[None] | None = None
+        self._renewed_at = float("-inf")
 
-    async def snapshot(self, symbols: Sequence[str]) -> Snapshot:
-        """Read equity, positions and the prices of ``symbols`` at the same time."""
-        equity, holdings, prices = await asyncio.gather(
-            read("equity", self._account.equity), self.holdings(), self._prices(symbols)
-        )
-        return Snapshot(equity=equity, holdings=holdings, prices=prices)
+    async def read(self, wanted: Wanted) -> Mapping[str, Unknown | None]:
+        """Read what is wanted at the same time and fold it in. Returns what failed, by name; None for a success."""
+        reads: dict[str, Awaitable[Unknown | None]] = {}
+        if wanted.equity:
+            reads["equity"] = self._read_equity()
+        if wanted.positions:
+            reads["positions"] = self._positions_failure()
+        if wanted.prices:
+            reads["prices"] = self._read_prices(wanted.prices)
+        return dict(zip(reads, await asyncio.gather(*reads.values()), strict=True))
 
-    async def holdings(self, *, together: float = 0.0) -> Holdings | Unknown:
-        """Read all positions with a request that is sent after this call; ``together``: seconds to wait for others."""
-        return await self._holdings.get(together)
+    async def positions(self, *, batch_window: float = 0.0) -> Observation[Positions] | Unknown:
+        """Read all positions with a request sent after this call; ``batch_window``: seconds to wait for others."""
+        return await self._positions.get(batch_window)
 
-    async def _read_holdings(self) -> Holdings | Unknown:
-        sent, sent_at = self._clock.monotonic(), self._clock.now()
-        reading = await read("positions", self._account.positions)
-        if isinstance(reading, Unknown):
-            return reading
-        since = sent
-        if reading.as_of < sent_at:
+    async def _positions_failure(self) -> Unknown | None:
+        found = await self.positions()
+        return found if isinstance(found, Unknown) else None
+
+    async def _read_positions(self) -> Observation[Positions] | Unknown:
+        seen = await self._observed("positions", self._account.positions, checked.positions)
+        if not isinstance(seen, Unknown):
+            self._beliefs.positions_read(seen)
+        return seen
+
+    async def _read_equity(self) -> Unknown | None:
+        seen = await self._observed("equity", self._account.equity, checked.equity)
+        if isinstance(seen, Unknown):
+            return seen
+        self._beliefs.equity_observed(seen)
+        return None
+
+    async def _read_prices(self, symbols: Sequence[str]) -> Unknown | None:
+        seen = await self._observed("prices", partial(self._account.prices, symbols), checked.prices)
+        if isinstance(seen, Unknown):
+            return seen
+        self._beliefs.prices_read(seen)
+        return None
+
+    async def _observed(
+        self, what: str, call: Callable[[], Awaitable[Any]], check: Callable[[Any], T]
+    ) -> Observation[T] | Unknown:
+        asked_at, sent_at, number = self._clock.monotonic(), self._clock.now(), self._beliefs.number()
+
+        async def ask() -> tuple[T, datetime]:
+            answer = checked.known(what, await call())
+            return check(answer.value), answer.as_of
+
+        answer = await read(what, ask)
+        if isinstance(answer, Unknown):
+            return answer
+        value, as_of = answer
+        arrived_at = self._clock.monotonic()
+        if as_of < sent_at:
             # An older state. Rounding must never make it look newer than our own order.
-            age = self._clock.now() - reading.as_of + timedelta.resolution
-            since = min(sent, self._clock.monotonic() - age.total_seconds())
-        return Holdings(positions=reading.value, since=since)
+            age = (self._clock.now() - as_of + timedelta.resolution).total_seconds()
+            asked_at = min(asked_at, arrived_at - age)
+        return Observation(value=value, asked_at=asked_at, arrived_at=arrived_at, number=number)
 
-    async def _prices(self, symbols: Sequence[str]) -> Reading[Mapping[str, Decimal]]:
-        if not symbols:
-            return Known(value={}, as_of=self._clock.now())
-        return await read("prices", partial(self._account.prices, symbols))
+    # -- instruments
 
     def instrument(self, symbol: str) -> Instrument | None:
-        """Give a symbol's instrument as last read."""
+        """Return a symbol's instrument as last read."""
         return self._instruments.get(symbol)
 
     def refresh_instrument(self, symbol: str) -> None:
-        """Ask again before the next use: an order was refused for its size or precision."""
-        self._asked.pop(symbol, None)
+        """Renew it in the background: an order was refused for its size or precision. Not again for five minutes."""
+        now = self._clock.monotonic()
+        if now - self._renewed_at >= RENEWAL_PAUSE.total_seconds():
+            self._renew([symbol], now)
 
     async def load_instruments(self, symbols: Sequence[str]) -> Unknown | None:
-        """Read instruments that are missing or older than an hour. Gives the reason when that failed."""
+        """Read instruments that are missing; renew those older than an hour in the background, the old ones serve on.
+
+        Returns the reason when reading missing ones failed.
+        """
         now = self._clock.monotonic()
         due = [symbol for symbol in symbols if now - self._asked.get(symbol, -1e9) >= self._age(symbol)]
-        if not due:
-            return None
-        reading = await read("instruments", partial(self._known_instruments, due))
-        if isinstance(reading, Unknown):
-            return reading
-        self._instruments.update(reading.value)
-        self._asked.update(dict.fromkeys(due, now))
+        if any(symbol not in self._instruments for symbol in due):
+            return await self._load(due)
+        if due:
+            self._renew(due, now)
+        return None
+
+    def _renew(self, symbols: Sequence[str], now: float) -> None:
+        if self._renewing is not None and not self._renewing.done():
+            return
+        self._renewed_at = now
+        self._asked.update(dict.fromkeys(symbols, now))  # also a failure is not repeated before its time
+        self._renewing = asyncio.create_task(self._load_quietly(symbols))
+
+    async def close(self) -> None:
+        """Stop what runs in the background."""
+        if self._renewing is not None:
+            self._renewing.cancel()
+            await asyncio.gather(self._renewing, return_exceptions=True)
+
+    async def _load_quietly(self, symbols: Sequence[str]) -> None:
+        with suppress(AuthError, ConfigError):  # the next read of the account meets them too
+            await self._load(symbols)
+
+    async def _load(self, symbols: Sequence[str]) -> Unknown | None:
+        now = self._clock.monotonic()
+
+        async def ask() -> Mapping[str, Instrument]:
+            return checked.instruments(await self._account.instruments(symbols))
+
+        found = await read("instruments", ask)
+        if isinstance(found, Unknown):
+            return found
+        self._instruments.update(found)
+        self._asked.update(dict.fromkeys(symbols, now))
         return None
 
     def _age(self, symbol: str) -> float:
         return (INSTRUMENT_AGE if symbol in self._instruments else MISSING_INSTRUMENT_AGE).total_seconds()
 
-    async def _known_instruments(self, symbols: Sequence[str]) -> Known[Mapping[str, Instrument]]:
-        return Known(value=await self._account.instruments(symbols), as_of=self._clock.now())
-
 
 class SharedRead:
     """Callers that come before the request is sent share it; those that come while it is under way share the next."""
 
-    def __init__(self, start: Callable[[], Awaitable[Holdings | Unknown]]) -> None:
+    def __init__(self, start: Callable[[], Awaitable[Observation[Positions] | Unknown]]) -> None:
         self._start = start
-        self._running: HoldingsTask | None = None
-        self._next: HoldingsTask | None = None
+        self._running: PositionsTask | None = None
+        self._next: PositionsTask | None = None
 
-    async def get(self, together: float = 0.0) -> Holdings | Unknown:
-        """Give the result of a request that is sent after this call; ``together``: seconds to wait for others."""
+    async def get(self, batch_window: float = 0.0) -> Observation[Positions] | Unknown:
+        """Return the result of a request that is sent after this call; ``batch_window``: seconds to wait for others."""
         if self._next is None:
-            self._next = asyncio.create_task(self._after(self._running, together))
+            self._next = asyncio.create_task(self._after(self._running, batch_window))
         return await asyncio.shield(self._next)
 
-    async def _after(self, earlier: HoldingsTask | None, together: float) -> Holdings | Unknown:
-        await asyncio.sleep(together)
+    async def _after(
+        self, earlier: PositionsTask | None, batch_window: float
+    ) -> Observation[Positions] | Unknown:
+        await asyncio.sleep(batch_window)
         if earlier is not None:
             await asyncio.wait([earlier])
         self._running, self._next = self._next, None

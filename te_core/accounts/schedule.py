@@ -10,14 +10,14 @@ from te_core.outage import Outages
 from te_core.rules.backoff import backoff
 from te_core.settings.schema import EngineSettings
 
-REDUCTION_RETRY = timedelta(seconds=1)
-"""Risk-reducing orders do not back off; this only keeps a refusing exchange from being asked without pause."""
+URGENT_RETRY = timedelta(seconds=1)
+"""Pause before a failed read is repeated that a reduction waits for; doubled from there."""
 
 
-class Timetable:
-    """Counts failing reads of one account, tells their outages, and knows when the next pass is due.
+class Schedule:
+    """Counts failing reads of one account, logs their outages, and knows when the next pass is due.
 
-    Times are monotonic seconds. ``wanted``: somebody asked for a pass.
+    Times are steady-clock seconds. ``wanted``: somebody asked for a pass.
     """
 
     def __init__(self, outages: Outages) -> None:
@@ -29,7 +29,7 @@ class Timetable:
         self._paused_until = 0.0
 
     def due(self, now: float, retries: Iterable[float], *, reads: bool) -> float | None:
-        """Give when the next pass is due; None: only when woken. ``reads``: the account is read regularly.
+        """Return when the next pass is due; None: only when woken. ``reads``: the account is read regularly.
 
         One pass takes up a retry that came due. Should its reads fail, the next read decides when it goes on: otherwise
         an exchange that cannot be reached would be asked without pause.
@@ -41,30 +41,43 @@ class Timetable:
             due.append(now)
         return max(min(due), self._paused_until) if due else None
 
-    def begin(self, now: float) -> None:
-        """Take note that a pass begins."""
+    def begin(self, now: float) -> bool:
+        """Note that a pass begins. Returns whether a regular read is due in it."""
         self.wanted = False
         self._begun = now
+        return now >= self._next_read
 
     def read(
-        self, now: float, readings: Mapping[str, object], engine: EngineSettings, *, urgent: bool
+        self,
+        now: float,
+        results: Mapping[str, Unknown | None],
+        engine: EngineSettings,
+        *,
+        urgent: bool,
+        regular: bool,
     ) -> None:
-        """Take the readings of a pass by name. ``urgent``: a reduction may wait for them."""
-        failed = {what: reading for what, reading in readings.items() if isinstance(reading, Unknown)}
-        for what in readings:
+        """Take the results of a pass's reads by name. ``urgent``: a reduction may wait for them.
+
+        ``regular``: everything was read, so that the next regular read is a whole resync away.
+        """
+        failed = {what: result for what, result in results.items() if result is not None}
+        for what in results:
             if what in failed:
                 self._outages.failing(what, failed[what].reason)
             else:
                 self._outages.well(what)
-        self._failures = self._failures + 1 if failed else 0
-        pause = engine.resync
         if failed:
+            self._failures += 1
             first, last = engine.backoff_first, engine.backoff_last
             if urgent:
-                first, last = REDUCTION_RETRY, engine.backoff_first
-            asked = max(reading.retry_after or 0.0 for reading in failed.values())
-            pause = max(min(backoff(self._failures, first, last), pause), timedelta(seconds=asked))
-        self._next_read = now + pause.total_seconds()
+                first, last = URGENT_RETRY, engine.backoff_first
+            asked = max(result.retry_after or 0.0 for result in failed.values())
+            pause = max(min(backoff(self._failures, first, last), engine.resync), timedelta(seconds=asked))
+            self._next_read = now + pause.total_seconds()
+            return
+        self._failures = 0
+        if regular:
+            self._next_read = now + engine.resync.total_seconds()
 
     def read_by(self, at: float) -> None:
         """Have the account read at that time at the latest."""

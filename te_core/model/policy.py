@@ -17,7 +17,7 @@ class AccountPolicy:
     """How one account turns targets into positions. The settings schema documents each field."""
 
     equity: Literal["wallet", "total"] = "wallet"
-    drift: Literal["heal", "alert"] = "heal"
+    drift: Literal["reduce", "heal", "alert"] = "reduce"
     adopt: bool = False
     below_minimum: Literal["skip", "raise"] = "skip"
     margin_mode: MarginMode = MarginMode.ISOLATED
@@ -61,6 +61,11 @@ class Limits:
         """Name one of the limits that need a price, if any is set."""
         names = ("order_notional", "symbol_exposure", "account_exposure", "total_exposure")
         return next((name for name in names if getattr(self, name) is not None), None)
+
+    @property
+    def needs_price(self) -> bool:
+        """Whether any limit needs a recent price to be applied."""
+        return self.by_notional is not None or self.price_distance is not None
 
     @property
     def counts_others(self) -> bool:

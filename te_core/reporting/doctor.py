@@ -7,12 +7,12 @@ from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
 
-from te_core.accounts.reader import AccountReader
+from te_core.accounts.beliefs import Beliefs
+from te_core.accounts.reader import AccountReader, Wanted
 from te_core.clock import Clock
 from te_core.contracts.exchange import ExchangeAccount, Finding, Severity
 from te_core.errors import NotReady, TradeEngineError
 from te_core.model.reading import Unknown
-from te_core.model.snapshot import Snapshot
 from te_core.rules.sizing import smallest_quantity
 from te_core.runtime.instances import AccountRunner
 from te_core.runtime.supervisor import Running
@@ -27,16 +27,18 @@ async def examine(
     account: ExchangeAccount, settings: AccountSettings, symbols: Mapping[str, SymbolSettings], clock: Clock
 ) -> list[Finding]:
     """Look an opened account over. What it reports as failing becomes a finding; nothing is raised for that."""
-    reader = AccountReader(account, clock)
+    beliefs = Beliefs(clock, lambda _symbol: False)
+    reader = AccountReader(account, clock, beliefs)
     names = list(symbols)
     try:
         specific = list(await account.diagnose())
         missing = await reader.load_instruments(names)
         began = clock.monotonic()
-        snapshot = await reader.snapshot(names)
-        found = [*specific, _round_trip(clock.monotonic() - began), *_reads(snapshot, missing)]
+        results = await reader.read(Wanted(positions=True, equity=True, prices=tuple(names)))
+        found = [*specific, _round_trip(clock.monotonic() - began)]
+        found += _reads({**results, "instruments": missing}, beliefs)
         for name, section in symbols.items():
-            found += _symbol(name, section, settings, snapshot, reader) if missing is None else ()
+            found += _symbol(name, section, settings, beliefs, reader) if missing is None else ()
     except TradeEngineError as error:
         return [failed("account", error)]
     return found
@@ -62,27 +64,28 @@ def _round_trip(seconds: float) -> Finding:
     )
 
 
-def _reads(snapshot: Snapshot, missing: Unknown | None) -> Iterator[Finding]:
-    for what, reading in {**snapshot.readings(), "instruments": missing}.items():
-        if isinstance(reading, Unknown):
+def _reads(results: Mapping[str, Unknown | None], beliefs: Beliefs) -> Iterator[Finding]:
+    for what, failed in results.items():
+        if failed is not None:
             yield Finding(
-                severity=ERROR, check=what, text=reading.reason, remedy="nothing is ordered without it"
+                severity=ERROR, check=what, text=failed.reason, remedy="nothing is ordered without it"
             )
-    if not isinstance(snapshot.equity, Unknown):
-        total = snapshot.equity.value.total
+    equity = beliefs.equity()
+    if not isinstance(equity, Unknown):
+        total = equity.total
         yield Finding(
             severity=OK if total > 0 else WARNING,
             check="equity",
-            text=f"wallet {snapshot.equity.value.wallet:.2f}, total {total:.2f}",
+            text=f"wallet {equity.wallet:.2f}, total {total:.2f}",
             remedy="" if total > 0 else "move funds to this account",
         )
 
 
 def _symbol(
-    name: str, section: SymbolSettings, settings: AccountSettings, snapshot: Snapshot, reader: AccountReader
+    name: str, section: SymbolSettings, settings: AccountSettings, beliefs: Beliefs, reader: AccountReader
 ) -> Iterator[Finding]:
     """Tell whether a symbol can be traded here, and from which depth on."""
-    instrument, price = reader.instrument(name), snapshot.price(name)
+    instrument, price = reader.instrument(name), beliefs.price(name)
     if instrument is None:
         yield Finding(
             severity=WARNING,
@@ -91,10 +94,10 @@ def _symbol(
             remedy=f"expect that, or remove [symbols.{name}]",
         )
         return
-    if price is None or isinstance(snapshot.equity, Unknown):
+    value = beliefs.equity()
+    if price is None or isinstance(value, Unknown):
         yield Finding(severity=WARNING, check=name, text="no price is known", remedy="wait for one")
         return
-    value = snapshot.equity.value
     equity = value.wallet if settings.equity == "wallet" else value.total
     smallest = smallest_quantity(instrument, price) * price
     usable = max(equity, Decimal(0)) * (settings.leverage or section.leverage)

@@ -46,7 +46,7 @@ class Queries:
         found = {
             name: explain(state.target, state.goal, state.confirmation)
             for name, runner in self._engine.accounts.items()
-            if (state := runner.worker.states.get(symbol)) is not None and state.target is not None
+            if (state := runner.worker.keepers.get(symbol)) is not None and state.target is not None
         }
         if not found:
             raise KeyError(symbol)

@@ -8,10 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from te_core import __version__
-from te_core.accounts.keeper import SymbolState
+from te_core.accounts.keeper import Keeper
 from te_core.accounts.worker import AccountWorker
-from te_core.model.reading import Known
-from te_core.model.snapshot import Holdings
+from te_core.model.reading import Unknown
 from te_core.reporting.explain import show_signal, text
 from te_core.rules.decision import Decision
 from te_core.rules.plan import LeverageStep, MarginModeStep, OrderStep, Step
@@ -99,31 +98,27 @@ def _account(settings: Settings, name: str, runner: AccountRunner) -> dict[str, 
         "reason": runner.health.reason or worker.trouble(),
         "equity": _equity(worker),
         "positions": _positions(worker),
-        "targets": {symbol: _target(state) for symbol, state in worker.states.items() if state.target},
+        "targets": {symbol: _target(state) for symbol, state in worker.keepers.items() if state.target},
         "foreign": {symbol: text(quantity) for symbol, quantity in worker.foreign.items()},
     }
 
 
 def _equity(worker: AccountWorker) -> str | None:
-    reading = worker.snapshot.equity if worker.snapshot else None
-    if not isinstance(reading, Known):
+    equity = worker.beliefs.equity()
+    if isinstance(equity, Unknown):
         return None
-    return text(reading.value.wallet if worker.settings.policy.equity == "wallet" else reading.value.total)
+    return text(equity.wallet if worker.settings.policy.equity == "wallet" else equity.total)
 
 
 def _positions(worker: AccountWorker) -> dict[str, Any]:
-    """Show the last read of all positions, and newer ones of single symbols."""
-    holdings = worker.snapshot.holdings if worker.snapshot else None
-    positions = dict(holdings.positions) if isinstance(holdings, Holdings) else {}
-    positions.update({s.symbol: s.position for s in worker.states.values() if s.position is not None})
+    """Show the last accepted position of every symbol that is not flat."""
     return {
         symbol: {"size": text(position.quantity), "entry_price": text(position.entry_price)}
-        for symbol, position in positions.items()
-        if position.quantity != 0
+        for symbol, position in worker.beliefs.held().items()
     }
 
 
-def _target(state: SymbolState) -> dict[str, Any]:
+def _target(state: Keeper) -> dict[str, Any]:
     assert state.target is not None
     current = state.goal is not None and state.goal.revision == state.target.revision
     return {

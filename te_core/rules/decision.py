@@ -1,7 +1,7 @@
-"""What one pass does about one symbol, decided from values alone. Pure.
+"""What one pass does about one symbol, decided from values alone.
 
-Unknown is never taken for flat (I13): without a position read that is newer than our own last order nothing is
-decided, and without equity or price nothing is sized.
+Unknown is never taken for flat (I13): without a known position nothing is decided, and without equity or price nothing
+is sized.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from enum import StrEnum
 from te_core.model.instrument import Instrument
 from te_core.model.policy import AccountPolicy, Limits
 from te_core.model.position import Equity, Position
-from te_core.model.reading import Reading, Unknown
-from te_core.model.snapshot import Holdings
+from te_core.model.reading import Unknown
 from te_core.model.target import Confirmation, Goal, Target
+from te_core.rules.drift import corrected
+from te_core.rules.limits import Ceiling, hold_back
 from te_core.rules.plan import Plan, at_target, plan
-from te_core.rules.sizing import Ceiling, flat, size, smallest_quantity
-from te_core.rules.trail import Trail
+from te_core.rules.sizing import flat, size, smallest_quantity
 
 ZERO = Decimal(0)
-
-
 NOTHING = Plan()
 LEVERAGE_TRIES = 2
 """How often the leverage of one revision is set where no read ever shows it: exchanges differ in what they show."""
+WORTHWHILE = Decimal("0.1")
+"""Share of a goal that must have become possible before a symbol that a limit held back is increased again."""
 
 
 class Status(StrEnum):
@@ -37,48 +37,61 @@ class Status(StrEnum):
     WAITING = "waiting"
     BLOCKED = "blocked"
     DRIFT = "drift"
+    LIMITED = "limited"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """Everything a decision rests on. ``goal``: the latest of any revision, None if the engine never acted here.
-
-    ``position``: this symbol's, or why it is not known. ``price``: None if unknown. ``ceiling``: what limits leave.
-    ``leverage_tries``: how often the leverage was set since a read last showed it.
-    """
+    """Everything a decision rests on."""
 
     target: Target
     goal: Goal | None
+    """The latest of any revision; None if the engine never acted here."""
     confirmation: Confirmation | None
     position: Position | Unknown
-    equity: Reading[Equity]
+    equity: Equity | Unknown
     price: Decimal | None
+    """In quote currency; None where none is recent enough."""
     instrument: Instrument | None
     policy: AccountPolicy
     limits: Limits
     leverage_in_order: bool
     ceiling: Ceiling | None
+    """What limits leave for the symbol now; None when nothing limits it."""
     now: datetime
     leverage_tries: int = 0
+    """How often the leverage was set since a read last showed it."""
+    disturbed: bool = False
+    """Somebody else changed the position since the goal was sized."""
+    liquidated: bool = False
+    """The exchange closed the position because its margin was used up, since the goal was confirmed."""
+    may_correct: bool = True
+    """False after too many corrections of drift: somebody else trades here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What to do. ``sized``: a goal to keep from now on. ``plan``: steps to take. ``confirm``: the goal is reached.
-
-    ``drift``: the position differs from the confirmed one. ``resize``: the kept size is out of its band. ``price``: the
-    present one, while that of a kept goal may be days old; None if unknown.
-    """
+    """What to do about one symbol."""
 
     status: Status
     reason: str = ""
     goal: Goal | None = None
+    """What the target means here, as kept or freshly sized."""
+    quantity: Decimal | None = None
+    """Where the plan leads (signed base units): the goal, less what limits and the drift policy hold back."""
     sized: bool = False
+    """The goal is new and is to be persisted."""
     plan: Plan = NOTHING
     confirm: bool = False
+    """The position is where it should be now."""
     drift: bool = False
+    """The position differs from the confirmed one."""
     resize: bool = False
+    """The kept size is out of its band."""
     price: Decimal | None = None
+    """The recent price, while that of a kept goal may be days old; None if unknown."""
+    limited: str = ""
+    """What a limit cut, and which; empty when none did."""
 
 
 def decide(facts: Facts) -> Decision:
@@ -89,20 +102,20 @@ def decide(facts: Facts) -> Decision:
     if facts.goal is None and position.quantity != 0 and not facts.policy.adopt:
         return Decision(
             status=Status.BLOCKED,
-            reason=f"the account holds {position.quantity:f} that the engine never opened: "
-            f"close it, or set accounts.{facts.target.account}.adopt = true to take it over",
+            reason=f"the account holds {position.quantity:f} that the engine never opened: close it, "
+            "or set adopt = true for this account to take it over",
         )
-    kept = _kept_goal(facts)
+    kept = facts.goal if facts.goal is not None and facts.goal.revision == facts.target.revision else None
     if kept is None:
         return _freshly_sized(facts, position)
-    decision = _towards(facts, position, kept, sized=False)
-    unreachable = bool(decision.plan.steps) and _too_much_leverage(facts, kept)
-    if not unreachable and (not _wants_more(decision, position, kept) or _still_fits(facts, kept)):
-        return decision
-    fresh = _freshly_sized(facts, position)
-    if fresh.goal is None:
-        return decision  # the last check refuses what no longer fits; what comes before it in the plan may reduce
-    return replace(fresh, drift=decision.drift, reason=decision.reason or fresh.reason)
+    if kept.quantity == 0 and facts.target.depth != 0:
+        fresh = _size(facts)
+        if isinstance(fresh, Goal) and fresh.quantity != 0:
+            return _towards(facts, position, fresh, sized=True)
+    confirmed = facts.confirmation
+    if confirmed is None or confirmed.revision != kept.revision:
+        return _unreached(facts, position, kept)
+    return _reached(facts, position, kept, confirmed)
 
 
 def _freshly_sized(facts: Facts, position: Position) -> Decision:
@@ -110,11 +123,6 @@ def _freshly_sized(facts: Facts, position: Position) -> Decision:
     if isinstance(goal, Unknown):
         return Decision(status=Status.WAITING, reason=goal.reason)
     return _towards(facts, position, goal, sized=True)
-
-
-def _kept_goal(facts: Facts) -> Goal | None:
-    goal = facts.goal
-    return goal if goal is not None and goal.revision == facts.target.revision else None
 
 
 def _size(facts: Facts) -> Goal | Unknown:
@@ -126,104 +134,143 @@ def _size(facts: Facts) -> Goal | Unknown:
     if isinstance(facts.equity, Unknown):
         return facts.equity
     if facts.price is None or facts.price <= 0:
-        return Unknown(reason=f"no price of {target.symbol} is known")
-    equity = facts.equity.value
+        return Unknown(reason=f"no recent price of {target.symbol} is known")
+    equity = facts.equity.wallet if facts.policy.equity == "wallet" else facts.equity.total
+    if equity <= 0:
+        return Unknown(reason=f"the equity is {equity:f}: nothing can be opened until funds arrive")
     return size(
         target,
-        equity=equity.wallet if facts.policy.equity == "wallet" else equity.total,
+        equity=equity,
         price=facts.price,
         instrument=facts.instrument,
         now=facts.now,
         below_minimum=facts.policy.below_minimum,
-        ceiling=facts.ceiling,
     )
 
 
 def _not_offered(target: Target) -> Unknown:
     return Unknown(
-        reason=f"{target.account} does not offer {target.symbol}, or could not yet be asked what it takes of it"
+        reason=f"{target.account} does not offer {target.symbol}, or its trading rules could not be read yet"
     )
 
 
+# -- goals that no read has shown yet
+
+
+def _unreached(facts: Facts, position: Position, kept: Goal) -> Decision:
+    decision = _towards(facts, position, kept)
+    if not _wants_more(decision, position, kept):
+        return decision
+    fresh = _size(facts)
+    if isinstance(fresh, Unknown):
+        # What no longer fits is refused by the last check; what comes before it in the plan may reduce.
+        return decision
+    smaller = facts.disturbed and abs(fresh.quantity) < abs(kept.quantity)
+    if smaller or _too_much_leverage(facts, kept) or not _above_minimum(facts, kept):
+        return _towards(facts, position, fresh, sized=True)
+    return decision
+
+
 def _wants_more(decision: Decision, position: Position, goal: Goal) -> bool:
-    """Whether the way to the goal has an increase, be it one that is too small for the exchange."""
+    """Return whether the way to the goal has an increase, be it one that is too small for the exchange."""
     left_out = bool(decision.plan.notes) and abs(goal.quantity) > abs(position.quantity)
     return decision.plan.increases or left_out
 
 
 def _too_much_leverage(facts: Facts, goal: Goal) -> bool:
-    """Whether the exchange allows less leverage by now than a kept goal was sized with."""
+    """Return whether the exchange allows less leverage by now than a kept goal was sized with."""
     largest = facts.instrument.largest_leverage if facts.instrument else None
     return largest is not None and goal.leverage > largest
 
 
-def _still_fits(facts: Facts, goal: Goal) -> bool:
-    """Whether limits and the exchange's minimum would allow a kept goal at the present price, where it was not reached.
-
-    Otherwise the order would be refused for ever, since the goal stays until the target changes.
-    """
+def _above_minimum(facts: Facts, goal: Goal) -> bool:
+    """Return whether the exchange still accepts the size of a kept goal at the present price."""
     if facts.price is None or facts.instrument is None:
         return True
-    if abs(goal.quantity) < smallest_quantity(facts.instrument, facts.price):
-        return False
-    return facts.ceiling is None or abs(goal.quantity) * facts.price <= facts.ceiling.notional
+    return abs(goal.quantity) >= smallest_quantity(facts.instrument, facts.price)
 
 
-def _price_now(facts: Facts, position: Position, goal: Goal) -> Decimal:
-    """Give the present price, or the best that is known in its place: a close does not wait for one."""
-    known = (facts.price, position.entry_price, goal.price, facts.goal.price if facts.goal else None)
-    return next((price for price in known if price), ZERO)
+# -- goals that a read has shown
 
 
-def _towards(facts: Facts, position: Position, goal: Goal, *, sized: bool) -> Decision:
-    confirmed = facts.confirmation
-    if sized or confirmed is None or confirmed.revision != goal.revision:
-        return _planned(facts, position, goal, sized=sized)
+def _reached(facts: Facts, position: Position, goal: Goal, confirmed: Confirmation) -> Decision:
     if not at_target(position.quantity, confirmed.quantity, _step(facts, goal)):
-        drift = f"position is {position.quantity:f}, confirmed was {confirmed.quantity:f}"
-    else:
-        drift = _leverage_drift(position, goal)
-        if not drift or facts.leverage_tries >= LEVERAGE_TRIES:
-            reason = f"{drift}: it was set, and does not show" if drift else ""
-            resize = _out_of_band(facts, goal)
-            return Decision(status=Status.AT_TARGET, reason=reason, goal=goal, resize=resize)
+        return _drifted(facts, position, goal, confirmed)
+    if position.quantity and position.margin_mode not in (None, goal.margin_mode):
+        # Closing a position that is where it should be, only to open it again, is not the engine's to start.
+        mode = (
+            f"margin mode is {position.margin_mode}, wanted is {goal.margin_mode}: "
+            "it changes when the symbol is next flat"
+        )
+        return Decision(status=Status.DRIFT, reason=mode, goal=goal, quantity=position.quantity, drift=True)
+    if leverage := _leverage_drift(position, goal):
+        return _leverage_again(facts, position, goal, leverage)
+    decision = Decision(status=Status.AT_TARGET, goal=goal, quantity=position.quantity, price=facts.price)
+    if not at_target(confirmed.quantity, goal.quantity, _step(facts, goal)):
+        decision = replace(_towards(facts, position, goal), confirm=False)  # something held it back so far
+        if decision.plan.increases and _worthwhile(decision, position, goal):
+            return decision
+        decision = replace(decision, plan=NOTHING, quantity=position.quantity)
+        if decision.status is Status.WORKING:
+            decision = replace(decision, status=Status.LIMITED, reason=decision.limited)
+    return replace(decision, resize=_out_of_band(facts, goal))
+
+
+def _leverage_again(facts: Facts, position: Position, goal: Goal, drift: str) -> Decision:
+    """Set a leverage again that others changed, as long as there is hope that it shows."""
+    left = Decision(status=Status.AT_TARGET, goal=goal, quantity=position.quantity, price=facts.price)
+    if facts.leverage_tries >= LEVERAGE_TRIES:
+        return replace(left, reason=f"{drift}: it was set, and does not show")
     if facts.policy.drift == "alert":
-        return Decision(status=Status.DRIFT, reason=drift, goal=goal, drift=True)
-    return _planned(facts, position, goal, drift=drift)
+        return replace(left, status=Status.DRIFT, reason=drift, drift=True)
+    decision = _towards(facts, position, goal, to=position.quantity)
+    return replace(decision, reason=drift, drift=True, confirm=False)
 
 
-def _planned(
-    facts: Facts, position: Position, goal: Goal, *, sized: bool = False, drift: str = ""
-) -> Decision:
-    price = _price_now(facts, position, goal)
-    steps = plan(
-        position,
-        goal,
-        facts.instrument,
-        price=price,
-        largest_order=largest_order(facts.instrument, facts.limits, price),
-        leverage_in_order=facts.leverage_in_order,
+def _worthwhile(decision: Decision, position: Position, goal: Goal) -> bool:
+    """Return whether an increase that a limit held back is large enough to order: prices must not churn orders."""
+    assert decision.quantity is not None
+    more = abs(decision.quantity) - abs(position.quantity)
+    return decision.quantity == goal.quantity or more >= WORTHWHILE * abs(goal.quantity)
+
+
+def _drifted(facts: Facts, position: Position, goal: Goal, confirmed: Confirmation) -> Decision:
+    drift = f"position is {position.quantity:f}, confirmed was {confirmed.quantity:f}"
+    left = Decision(status=Status.DRIFT, reason=drift, goal=goal, quantity=position.quantity, drift=True)
+    if facts.policy.drift == "alert":
+        return left
+    if not facts.may_correct:
+        why = "corrected too often: somebody else may be trading here (a person, another engine)"
+        return replace(left, reason=f"{drift}; {why}; left until the target changes or te resume")
+    fresh = _size(facts) if facts.policy.drift == "heal" else None
+    restored = fresh.quantity if isinstance(fresh, Goal) else None
+    to = corrected(
+        position.quantity,
+        confirmed.quantity,
+        policy=facts.policy.drift,
+        fresh=restored,
+        liquidated=facts.liquidated,
     )
-    status, reason, confirm = Status.AT_TARGET, "; ".join(filter(None, (drift, *steps.notes))), True
-    if steps.steps:
-        status, reason, confirm = Status.WORKING, drift, False
-    elif facts.instrument is None and not at_target(position.quantity, goal.quantity, _step(facts, goal)):
-        # A change may be needed, and nobody can tell how large it has to be: that is not the same as none.
-        status, reason, confirm = Status.WAITING, _not_offered(facts.target).reason, False
-    return Decision(
-        status=status,
-        reason=reason,
-        goal=goal,
-        sized=sized,
-        plan=steps,
-        confirm=confirm,
-        drift=bool(drift),
-        price=facts.price,
+    if to == position.quantity:
+        return replace(left, reason=f"{drift}; {_why_left(facts, fresh)}")
+    smaller = (
+        isinstance(fresh, Goal) and abs(to) > abs(position.quantity) and abs(to) < abs(confirmed.quantity)
     )
+    aim = replace(fresh, quantity=to) if smaller and isinstance(fresh, Goal) else goal
+    decision = _towards(facts, position, aim, sized=smaller, to=to)
+    if not decision.plan.steps:
+        return replace(left, reason="; ".join(filter(None, (drift, decision.limited, *decision.plan.notes))))
+    return replace(decision, reason=drift, drift=True, confirm=False)
 
 
-def _step(facts: Facts, goal: Goal) -> Decimal:
-    return facts.instrument.quantity_step if facts.instrument else goal.quantity_step
+def _why_left(facts: Facts, fresh: Goal | Unknown | None) -> str:
+    if isinstance(fresh, Unknown):
+        return f"it is restored once it can be sized: {fresh.reason}"
+    if facts.liquidated:
+        return "after a liquidation nothing is restored: left until the target changes or te resume"
+    if fresh is not None:
+        return f"present equity and price allow {fresh.quantity:f}"
+    return f"drift = {facts.policy.drift}: left until the target changes or te resume"
 
 
 def _leverage_drift(position: Position, goal: Goal) -> str:
@@ -231,13 +278,6 @@ def _leverage_drift(position: Position, goal: Goal) -> str:
     if position.quantity == 0 or shown in (None, goal.leverage):
         return ""
     return f"leverage is {shown:f}, wanted is {goal.leverage}"
-
-
-def largest_order(instrument: Instrument | None, limits: Limits, price: Decimal) -> Decimal | None:
-    """Give the largest order in base units: the smaller of the exchange's and the limit ``order_notional``."""
-    ours = limits.order_notional / price if limits.order_notional is not None and price > 0 else None
-    theirs = instrument.largest_market_quantity if instrument else None
-    return min((value for value in (ours, theirs) if value is not None), default=None)
 
 
 def _out_of_band(facts: Facts, goal: Goal) -> bool:
@@ -249,19 +289,78 @@ def _out_of_band(facts: Facts, goal: Goal) -> bool:
     return abs(fresh.quantity - goal.quantity) > facts.policy.band * abs(goal.quantity)
 
 
-def position_of(
-    holdings: Holdings | Unknown, symbol: str, *, newer_than: float, trail: Trail, patience: float
-) -> Position | Unknown:
-    """Pick one symbol out of a read of all positions. A read not later than ``newer_than`` (monotonic) is unknown.
+# -- the way there
 
-    One of the very same instant may still show the position from before our order, so it proves nothing either. Nor
-    does a read from within ``patience`` (seconds) after our latest orders that shows a position on their ``trail``.
-    """
-    if isinstance(holdings, Unknown):
-        return holdings
-    if holdings.since <= newer_than:
-        return Unknown(reason="the position was read before our own last order was answered")
-    position = holdings.of(symbol)
-    if trail.hides(position.quantity, holdings.since - patience):
-        return Unknown(reason="the exchange may not show our own last order yet")
-    return position
+
+def _towards(
+    facts: Facts, position: Position, goal: Goal, *, sized: bool = False, to: Decimal | None = None
+) -> Decision:
+    """Plan the way to a goal as far as the limits allow. ``to``: where it leads instead of all the way to the goal."""
+    want = goal.quantity if to is None else to
+    allowed = hold_back(
+        want,
+        held=position.quantity,
+        ceiling=facts.ceiling,
+        price=facts.price,
+        instrument=facts.instrument,
+    )
+    stays = _keeps_margin_mode(facts, position, goal, want)
+    price = _price_now(facts, position, goal)
+    steps = (
+        NOTHING
+        if stays
+        else plan(
+            position,
+            replace(goal, quantity=allowed.quantity),
+            facts.instrument,
+            price=price,
+            largest_order=_largest_order(facts.limits, price),
+            leverage_in_order=facts.leverage_in_order,
+        )
+    )
+    cut = stays or allowed.cut
+    status, reason, confirm = Status.AT_TARGET, "; ".join(filter(None, (cut, *steps.notes))), True
+    if steps.steps:
+        status, reason, confirm = Status.WORKING, "", False
+    elif facts.instrument is None and not at_target(position.quantity, want, _step(facts, goal)):
+        # A change may be needed, and nobody can tell how large it has to be: that is not the same as none.
+        status, reason, confirm = Status.WAITING, _not_offered(facts.target).reason, False
+    elif cut:
+        status, confirm = Status.LIMITED, facts.price is not None and not stays
+    return Decision(
+        status=status,
+        reason=reason,
+        goal=goal,
+        quantity=allowed.quantity,
+        sized=sized,
+        plan=steps,
+        confirm=confirm,
+        price=facts.price,
+        limited=cut,
+    )
+
+
+def _keeps_margin_mode(facts: Facts, position: Position, goal: Goal, want: Decimal) -> str:
+    """Return why the margin mode must not be changed now: what is closed for it could not be opened again (I17)."""
+    held = position.quantity
+    if held * want <= 0 or position.margin_mode in (None, goal.margin_mode):
+        return ""
+    again = hold_back(want, held=ZERO, ceiling=facts.ceiling, price=facts.price, instrument=facts.instrument)
+    if abs(again.quantity) >= min(abs(held), abs(want)):
+        return ""
+    return f"margin mode stays {position.margin_mode}: {again.cut}, so the position could not be opened again"
+
+
+def _price_now(facts: Facts, position: Position, goal: Goal) -> Decimal:
+    """Return the present price, or the best that is known in its place: a close does not wait for one."""
+    known = (facts.price, position.entry_price, goal.price, facts.goal.price if facts.goal else None)
+    return next((price for price in known if price), ZERO)
+
+
+def _step(facts: Facts, goal: Goal) -> Decimal:
+    return facts.instrument.quantity_step if facts.instrument else goal.quantity_step
+
+
+def _largest_order(limits: Limits, price: Decimal) -> Decimal | None:
+    """Return the largest order in base units that the limit ``order_notional`` allows at a price."""
+    return limits.order_notional / price if limits.order_notional is not None and price > 0 else None

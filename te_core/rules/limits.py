@@ -1,26 +1,77 @@
-"""What the operator's limits leave open (I6); the exposure ledger holds the present sums and asks here."""
+"""What the operator's limits leave open (I6); the exposure ledger holds the present sums and asks here.
+
+A limit only holds back increases: on the side that is held it never leaves less than what is held and wanted (I17).
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
 
+from te_core.model.instrument import Instrument
 from te_core.model.policy import Limits
-from te_core.rules.sizing import Ceiling
 
 ZERO = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ceiling:
+    """The largest notional that the limits leave for a symbol, and which limit that is."""
+
+    notional: Decimal
+    limit: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """What limits leave of a wanted quantity. ``cut``: which limit cut it and to what; empty when none did."""
+
+    quantity: Decimal
+    cut: str = ""
+
+
+def hold_back(
+    want: Decimal,
+    *,
+    held: Decimal,
+    ceiling: Ceiling | None,
+    price: Decimal | None,
+    instrument: Instrument | None,
+) -> Held:
+    """Return how much of ``want`` (signed base units) the limits leave now, where ``held`` is held.
+
+    On the side that is held the result is never below the smaller of both. Room is rounded toward zero to the step.
+    """
+    same_side = min(abs(held), abs(want)) if held * want > 0 else ZERO
+    if ceiling is None or abs(want) <= same_side:
+        return Held(quantity=want)
+    if price is None or price <= 0:
+        return Held(
+            quantity=same_side.copy_sign(want) + ZERO,
+            cut=f"no recent price is known to apply limit {ceiling.limit}",
+        )
+    if abs(want) * price <= ceiling.notional:
+        return Held(quantity=want)
+    room = ceiling.notional / price
+    if instrument is not None:
+        room = instrument.round_quantity(room)
+    left = max(room, same_side)
+    return Held(
+        quantity=left.copy_sign(want) + ZERO,
+        cut=f"limit {ceiling.limit} leaves {ceiling.notional:f} ({left:f} of {abs(want):f})",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Exposure:
-    """Absolute notionals in quote currency beside the symbol in question: its account's other symbols, and all."""
+    """Absolute notionals in quote currency next to the symbol in question: its account's other symbols, and all."""
 
     account_others: Decimal = ZERO
     total_others: Decimal = ZERO
 
 
 def ceiling(limits: Limits, exposure: Exposure) -> Ceiling | None:
-    """Give the largest notional that a symbol may have now; None when nothing limits it."""
+    """Return the largest notional that a symbol may have now; None when nothing limits it."""
     candidates = []
     if limits.symbol_exposure is not None:
         candidates.append((limits.symbol_exposure, "symbol_exposure"))
@@ -53,7 +104,7 @@ class OrderCheck:
 
 
 def refusal(check: OrderCheck, limits: Limits) -> str | None:
-    """Say why an order must not leave, or None. Reductions are never held back."""
+    """Return why an order must not leave, or None. Reductions are never held back."""
     if check.reduce_only:
         return None
     if not check.enabled:

@@ -1,4 +1,4 @@
-"""Which of the symbols that have something to do may begin. Pure."""
+"""Which of the symbols that have something to do may begin."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from te_core.model.position import Equity
-from te_core.model.reading import Reading, Unknown
+from te_core.model.reading import Unknown
 from te_core.rules.decision import Decision
 from te_core.rules.plan import OrderStep
 
@@ -14,19 +14,19 @@ ZERO = Decimal(0)
 
 
 def margin_needed(decision: Decision) -> Decimal:
-    """Give the initial margin (quote currency) that a decision's increases take at the present price."""
+    """Return the initial margin (quote currency) that a decision's increases take at the present price."""
     if decision.goal is None:
         return ZERO
     increases = (s.quantity for s in decision.plan.steps if isinstance(s, OrderStep) and not s.reduce_only)
     return sum(increases, ZERO) * (decision.price or decision.goal.price) / decision.goal.leverage
 
 
-def first_to_go(decisions: Sequence[Decision], equity: Reading[Equity]) -> list[int]:
-    """Give the places of those that begin now: all, or the reductions alone while free margin is short."""
+def runnable(decisions: Sequence[Decision], equity: Equity | Unknown) -> list[int]:
+    """Return the places of those that begin now: all, or the reductions alone while free margin is short."""
     everything = list(range(len(decisions)))
     reducing = [index for index in everything if decisions[index].plan.reduces]
     if not reducing or len(reducing) == len(decisions) or isinstance(equity, Unknown):
         return everything
-    free = equity.value.free
+    free = equity.free
     short = free is not None and sum(map(margin_needed, decisions), ZERO) > free
     return reducing if short else everything

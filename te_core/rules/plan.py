@@ -1,4 +1,4 @@
-"""The ordered steps from the present position to the goal. Pure.
+"""The ordered steps from the present position to the goal.
 
 Reductions come first, then margin mode (only while flat), then leverage, then increases. A flip closes with a
 reduce-only order before it opens: a close that arrives twice does no harm then.
@@ -68,7 +68,7 @@ class Plan:
 
 
 def at_target(held: Decimal, want: Decimal, step: Decimal) -> bool:
-    """Tell whether a position counts as being at its goal: both sides non-zero and closer than max(step, 0.1 %)."""
+    """Return whether a position counts as being at its goal: both sides non-zero and closer than max(step, 0.1 %)."""
     if held == want:
         return True
     if held == 0 or want == 0 or held * want < 0:
@@ -76,16 +76,22 @@ def at_target(held: Decimal, want: Decimal, step: Decimal) -> bool:
     return abs(held - want) < max(step, TOLERANCE * min(abs(held), abs(want)))
 
 
-def chunks(quantity: Decimal, largest: Decimal | None, step: Decimal) -> tuple[Decimal, ...]:
-    """Cut a quantity into nearly equal multiples of the step, none above ``largest``; they add up to the quantity.
+def chunks(
+    quantity: Decimal, largest: Decimal | None, step: Decimal, smallest: Decimal = ZERO
+) -> tuple[Decimal, ...]:
+    """Cut a quantity into nearly equal multiples of the step, none above ``largest`` and none below ``smallest``.
 
-    Equal parts, so that no last crumb falls below the exchange's minimum.
+    They add up to the quantity, or to less where parts between both bounds cannot; empty where none fits.
     """
     if largest is None or quantity <= largest:
         return (quantity,)
     step = step if step > 0 else quantity
-    largest = max(largest // step * step, step)
+    largest = largest // step * step
+    if largest <= 0 or largest < smallest:
+        return ()
     count = int((quantity / largest).to_integral_value(rounding=ROUND_UP))
+    if smallest > 0 and quantity / count // step * step < smallest:
+        return (largest,) * (count - 1)
     steps, crumb = divmod(quantity, step)
     base, extra = divmod(int(steps), count)
     parts = [(base + (index < extra)) * step for index in range(count)]
@@ -106,16 +112,19 @@ def plan(
 
     ``position.leverage`` and ``position.margin_mode`` are what is set now (None: unknown, so it will be set).
     ``instrument`` may be missing when everything there is to do is to close. ``price`` is the present one, at which
-    the exchange's smallest order is worked out. ``largest_order`` (base units) is the smaller of the exchange's and our
-    own limit. Changing a non-flat position's margin mode closes it, and no more: the mode changes flat, and a close
-    that was acknowledged is not yet filled. All orders of a plan have one side, so that none passes beyond the goal.
+    the exchange's smallest order is worked out. ``largest_order`` (base units): our own limit of one order, which never
+    keeps a reduction from being made. Changing a non-flat position's margin mode closes it, and no more: the mode
+    changes flat, and a close that was acknowledged is not yet filled. All orders of a plan have one side, so that none
+    passes beyond the goal.
     """
     held, want = position.quantity, goal.quantity
     planner = _Planner(position, goal, instrument, price, largest_order, leverage_in_order)
     if want == 0 or (held != 0 and position.margin_mode not in (None, goal.margin_mode)):
-        return Plan(steps=tuple(planner.close(held)))
+        orders = list(planner.close(held))
+        return Plan(steps=tuple(orders), notes=tuple(planner.notes))
     if held * want < 0:
-        return Plan(steps=(*planner.close(held), *planner.settings(flat=True), *planner.increase(want)))
+        steps = (*planner.close(held), *planner.settings(flat=True), *planner.increase(want))
+        return Plan(steps=steps, notes=tuple(planner.notes))
     step = instrument.quantity_step if instrument else ZERO
     if at_target(held, want, step):
         return Plan(steps=tuple(planner.settings(flat=False)))
@@ -145,18 +154,36 @@ class _Planner:
         self._leverage_in_order = leverage_in_order
         self.notes: list[str] = []
 
-    def _order(self, change: Decimal, *, reduce_only: bool) -> OrderStep:
-        step = self._instrument.quantity_step if self._instrument else ZERO
-        return OrderStep(
-            side=Side.of(change),
-            quantity=abs(change),
-            reduce_only=reduce_only,
-            chunks=chunks(abs(change), self._largest, step),
-        )
+    def _order(self, change: Decimal, *, reduce_only: bool, smallest: Decimal = ZERO) -> Iterator[OrderStep]:
+        instrument = self._instrument
+        step = instrument.quantity_step if instrument else ZERO
+        theirs = instrument.largest_market_quantity if instrument else None
+        largest = min((bound for bound in (theirs, self._largest) if bound is not None), default=None)
+        ours = largest is not None and largest != theirs
+        parts = chunks(abs(change), largest, step, smallest if ours else ZERO)
+        if reduce_only and sum(parts, ZERO) != abs(change):
+            # Our own limit never keeps a reduction from being made: parts below the exchange's minimum are refused.
+            parts = chunks(abs(change), theirs, step)
+        left = abs(change) - sum(parts, ZERO)
+        if left:
+            self.notes.append(
+                f"{left:f} does not fit between the smallest order, {smallest:f}, and {largest:f}"
+            )
+        if parts:
+            yield OrderStep(
+                side=Side.of(change), quantity=abs(change) - left, reduce_only=reduce_only, chunks=parts
+            )
 
     def close(self, held: Decimal) -> Iterator[OrderStep]:
-        if held != 0:
-            yield self._order(-held, reduce_only=True)
+        """Close everything that orders can close: what is left below the step, no order can take away."""
+        part = held if self._instrument is None else self._instrument.round_quantity(held)
+        if part != held:
+            self.notes.append(
+                f"{held - part:f} is less than the exchange's step and cannot be closed by an order"
+            )
+        if part != 0:
+            smallest = smallest_quantity(self._instrument, self._price) if self._instrument else ZERO
+            yield from self._order(-part, reduce_only=True, smallest=min(smallest, abs(part)))
 
     def reduce(self, excess: Decimal) -> Iterator[OrderStep]:
         yield from self._partial(-excess, reduce_only=True)
@@ -172,7 +199,7 @@ class _Planner:
         if abs(quantity) < smallest:
             self.notes.append(f"a change of {change:f} is below the exchange's minimum of {smallest:f}")
             return
-        yield self._order(quantity, reduce_only=reduce_only)
+        yield from self._order(quantity, reduce_only=reduce_only, smallest=smallest)
 
     def settings(self, *, flat: bool) -> Iterator[Step]:
         mode = self._goal.margin_mode

@@ -1,8 +1,7 @@
-"""A target becomes a signed quantity with one snapshot's equity and one price. Pure."""
+"""A target becomes a signed quantity with one snapshot's equity and one price."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Literal
@@ -13,16 +12,8 @@ from te_core.model.target import Goal, Target
 ZERO = Decimal(0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ceiling:
-    """The largest notional that the limits leave for a symbol, and which limit that is."""
-
-    notional: Decimal
-    limit: str
-
-
 def smallest_quantity(instrument: Instrument, price: Decimal) -> Decimal:
-    """Give the smallest order that the exchange takes at a price, a multiple of the step."""
+    """Return the smallest order that the exchange accepts at a price, a multiple of the step."""
     by_notional = instrument.minimum_notional / price if price > 0 else ZERO
     needed = max(instrument.quantity_step, instrument.minimum_quantity, by_notional)
     rounded = instrument.round_quantity(needed)
@@ -37,27 +28,21 @@ def size(
     instrument: Instrument,
     now: datetime,
     below_minimum: Literal["skip", "raise"] = "skip",
-    ceiling: Ceiling | None = None,
 ) -> Goal:
     """Size a target: equity x depth x leverage / price, rounded toward zero to the step.
 
-    ``equity`` in quote currency; not above zero gives flat. ``price`` > 0. ``ceiling`` clips the notional. A size below
-    the exchange's minimum becomes flat ("skip") or the minimum ("raise", unless a ceiling forbids it).
+    ``equity`` and ``price`` in quote currency, both > 0. A size below the exchange's minimum becomes flat ("skip") or
+    the minimum ("raise"). Limits do not clip a goal: they hold back the way there (``te_core.rules.limits.hold_back``).
     """
     notes: list[str] = []
     leverage = target.leverage
     if instrument.largest_leverage is not None and leverage > instrument.largest_leverage:
         notes.append(f"leverage {leverage} lowered to the exchange's largest, {instrument.largest_leverage}")
         leverage = instrument.largest_leverage
-    usable = max(equity, ZERO)
-    unrounded = usable * target.depth * leverage / price
-    allowed = abs(unrounded)
-    if ceiling is not None and allowed * price > ceiling.notional:
-        allowed = max(ceiling.notional, ZERO) / price
-        notes.append(f"clipped to a notional of {ceiling.notional:f} by limit {ceiling.limit}")
-    quantity = instrument.round_quantity(allowed)
+    unrounded = equity * target.depth * leverage / price
+    quantity = instrument.round_quantity(abs(unrounded))
     if target.depth != 0:
-        quantity = _above_minimum(quantity, price, instrument, below_minimum, ceiling, notes)
+        quantity = _above_minimum(quantity, price, instrument, below_minimum, notes)
     return Goal(
         account=target.account,
         symbol=target.symbol,
@@ -81,22 +66,21 @@ def _above_minimum(
     price: Decimal,
     instrument: Instrument,
     below_minimum: Literal["skip", "raise"],
-    ceiling: Ceiling | None,
     notes: list[str],
 ) -> Decimal:
     smallest = smallest_quantity(instrument, price)
     if quantity >= smallest:
         return quantity
-    takes = f"the exchange takes {smallest:f} or more ({smallest * price:f} in quote currency)"
-    if below_minimum == "raise" and (ceiling is None or smallest * price <= ceiling.notional):
-        notes.append(f"{quantity:f} raised to the minimum: {takes}")
+    minimum = f"the exchange's smallest order is {smallest:f} ({smallest * price:f} in quote currency)"
+    if below_minimum == "raise":
+        notes.append(f"{quantity:f} raised to the minimum: {minimum}")
         return smallest
-    notes.append(f"{quantity:f} is below the minimum, so flat: {takes}")
+    notes.append(f"{quantity:f} is below the minimum, so flat: {minimum}")
     return ZERO
 
 
 def flat(target: Target, *, now: datetime, price: Decimal | None = None) -> Goal:
-    """Give the goal of a target of depth 0: it needs neither equity nor price."""
+    """Return the goal of a target of depth 0: it needs neither equity nor price."""
     return Goal(
         account=target.account,
         symbol=target.symbol,

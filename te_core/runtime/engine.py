@@ -269,7 +269,7 @@ class Engine:
 
     def _symbols(self) -> list[str]:
         """Every symbol that has weights or that some account still has a target for."""
-        held = [symbol for runner in self.accounts.values() for symbol in runner.worker.states]
+        held = [symbol for runner in self.accounts.values() for symbol in runner.worker.keepers]
         return list(dict.fromkeys([*self.netting.symbols, *held]))
 
     def _reblend(self, symbols: Iterable[str] | None) -> None:

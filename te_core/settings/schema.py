@@ -183,13 +183,14 @@ class NotifierSettings(PluginSection):
 class AccountSettings(PluginSection):
     """An exchange account. A disabled one closes what the engine opened there, then rests.
 
-    ``equity``: wallet balance, or with unrealised profit. ``drift``: put right what others changed, or
-    say so. ``adopt``: take over positions that the engine never opened. ``leverage``: instead of the
-    symbol's. ``rebalance = "band"`` resizes when the size would differ by more than the share ``band``.
+    ``equity``: wallet balance, or with unrealised profit. ``drift``: what to do about a position that others changed:
+    cut what is too much, also restore what is missing, or only report it. ``adopt``: take over positions that the
+    engine never opened. ``leverage``: instead of the symbol's. ``rebalance = "band"`` resizes when the size would
+    differ by more than the share ``band``.
     """
 
     equity: Literal["wallet", "total"] = "wallet"
-    drift: Literal["heal", "alert"] = "heal"
+    drift: Literal["reduce", "heal", "alert"] = "reduce"
     adopt: bool = False
     below_minimum: Literal["skip", "raise"] = "skip"
     margin_mode: MarginMode = MarginMode.ISOLATED

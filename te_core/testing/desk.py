@@ -15,7 +15,7 @@ from loguru import logger
 from pydantic import BaseModel
 
 from te_core.accounts.exposure import ExposureLedger
-from te_core.accounts.keeper import SymbolState
+from te_core.accounts.keeper import Keeper
 from te_core.accounts.targets import WorkerSettings
 from te_core.accounts.worker import AccountWorker
 from te_core.contracts.exchange import AccountContext, Capabilities, ExchangeSpec
@@ -146,9 +146,9 @@ class Desk:
         """Set a target."""
         self.worker.retarget({symbol: Blend(symbol=symbol, depth=depth, leverage=leverage, terms=())})
 
-    def state(self, symbol: str) -> SymbolState:
+    def state(self, symbol: str) -> Keeper:
         """Give what the worker knows of a symbol."""
-        return self.worker.states[symbol]
+        return self.worker.keepers[symbol]
 
     async def settled(self, symbol: str) -> None:
         """Wait until the newest target is confirmed."""
@@ -164,7 +164,7 @@ class Desk:
                 while not done():
                     await asyncio.sleep(0.05)
                 return
-        reasons = {symbol: f"{state.status} {state.reason}" for symbol, state in self.worker.states.items()}
+        reasons = {symbol: f"{state.status} {state.reason}" for symbol, state in self.worker.keepers.items()}
         raise AssertionError(
             f"waited {self.patience} s for {what}: {self.runner.health}, {reasons}, {self.worker.trouble()}"
         )

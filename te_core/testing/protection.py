@@ -120,7 +120,7 @@ class ProtectionCases:
             symbol = desk.venue.symbols[0]
             await desk.venue.fail(Ability.REFUSE_LEVERAGE)
             desk.aim(symbol, FIFTH, 4)
-            await desk.until(lambda: desk.state(symbol).failures > 0, "the leverage to be refused")
+            await desk.until(lambda: desk.state(symbol).hold is not None, "the leverage to be refused")
             assert await desk.venue.executed() == []
             await desk.venue.restore()
             await desk.settled(symbol)
@@ -187,13 +187,15 @@ def needs_hedge_mode(desk: Desk) -> None:
 
 
 async def refuses_hedge_mode(desk: Desk, symbol: str) -> bool:
-    """Wait until the account has stopped, with what is to be done about it, or is at its target."""
-    await desk.until(
-        lambda: stopped(desk) or desk.state(symbol).confirmed, "hedge mode to be refused or used"
-    )
-    if not stopped(desk):
+    """Wait until the account or the symbol is held back, with what is to be done about it, or is at its target."""
+
+    def refused() -> bool:
+        return stopped(desk) or desk.state(symbol).hold is not None
+
+    await desk.until(lambda: refused() or desk.state(symbol).confirmed, "hedge mode to be refused or used")
+    if not refused():
         return False
-    reason = desk.runner.health.reason
+    reason = desk.runner.health.reason or desk.state(symbol).reason
     assert "hedge mode" in reason, reason
     assert "one-way" in reason, reason
     sent = len(desk.account.sent)

@@ -524,7 +524,8 @@ async def test_what_was_said_can_be_explained_and_multiplied_out(tmp_path: Path,
 
 
 async def test_plan_tells_what_would_be_done_and_sends_nothing(tmp_path: Path, trader: Trader) -> None:
-    async with running(tmp_path, trader, changed(BASE, "accounts.one.drift", "alert")) as run:
+    settings = changed(changed(BASE, "accounts.one.drift", "alert"), "accounts.two.drift", "heal")
+    async with running(tmp_path, trader, settings) as run:
         await trader.say("tv", "1")
         await asyncio.sleep(10)
         trader.accounts["two"].hold("BTCUSDT", "0.15")

@@ -266,7 +266,7 @@ class World(Trader):
             for symbol, goal in self.goals(account).items():
                 held = self.venue(account).quantity(symbol)
                 if not at_target(held, goal, D("0.001")):
-                    state = self.engine.accounts[account].worker.states.get(symbol)
+                    state = self.engine.accounts[account].worker.keepers.get(symbol)
                     found.append(f"{account} holds {held} {symbol}, not {goal}: {state and state.reason}")
         for account in self.wires:
             twice = [order for order, times in self.venue(account).executed.items() if times > 1]

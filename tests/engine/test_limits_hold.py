@@ -24,11 +24,11 @@ def worth(account: FakeAccount, symbol: str = "BTCUSDT") -> Decimal:
 async def test_an_order_that_heals_keeps_to_order_notional_at_the_present_price(
     open_desk: Open, account: FakeAccount
 ) -> None:
-    desk = open_desk(limits=LimitSettings(order_notional=D(500)))
+    desk = open_desk(drift="heal", limits=LimitSettings(order_notional=D(500)))
     await desk.want("BTCUSDT", "0.5", wait=10)
     assert account.quantity("BTCUSDT") == D("0.1")
     account.requests.clear()
-    account.price["BTCUSDT"] = D(100000)
+    account.price["BTCUSDT"], account.equity_value = D(100000), D(20000)
     account.hold("BTCUSDT", "0.05")
     await desk.go(60)
     assert account.quantity("BTCUSDT") == D("0.1")
@@ -44,7 +44,7 @@ async def test_what_closes_keeps_to_order_notional_too(open_desk: Open, account:
     assert max(order.quantity * 50000 for order in account.requests) <= 500
 
 
-async def test_what_was_sized_at_another_price_is_sized_anew_when_it_would_pass_a_limit(
+async def test_what_was_sized_at_another_price_goes_as_far_as_a_limit_allows_now(
     open_desk: Open, account: FakeAccount
 ) -> None:
     """An order that failed is not refused for ever because the price has risen a little since."""
@@ -56,22 +56,23 @@ async def test_what_was_sized_at_another_price_is_sized_anew_when_it_would_pass_
     account.price["BTCUSDT"] = D(51000)
     await desk.go(60)
     assert account.quantity("BTCUSDT") == D("0.039")
-    assert desk.worker.states["BTCUSDT"].confirmed
-    assert "symbol_exposure" in str(desk.worker.states["BTCUSDT"].goal)
-    assert desk.worker.states["BTCUSDT"].target.revision == 1  # type: ignore[union-attr]
+    assert desk.worker.keepers["BTCUSDT"].confirmed
+    assert desk.worker.keepers["BTCUSDT"].status == "limited"
+    assert "symbol_exposure" in desk.worker.keepers["BTCUSDT"].limited
+    assert desk.worker.keepers["BTCUSDT"].target.revision == 1  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("price", ["80000", "100000", "400000"])
 async def test_drift_is_healed_only_as_far_as_limits_leave_room_now(
     open_desk: Open, account: FakeAccount, price: str
 ) -> None:
-    desk = open_desk(limits=LimitSettings(symbol_exposure=D(6000)))
+    desk = open_desk(drift="heal", limits=LimitSettings(symbol_exposure=D(6000)))
     await desk.want("BTCUSDT", "0.5")
     account.price["BTCUSDT"] = D(price)
     account.hold("BTCUSDT", "0")
     await desk.go(120)
     assert 0 < worth(account) <= 6000
-    assert desk.worker.states["BTCUSDT"].confirmed
+    assert desk.worker.keepers["BTCUSDT"].confirmed
     assert [event.kind for event in desk.events] == ["drift"]
 
 
@@ -88,19 +89,19 @@ async def test_two_symbols_never_share_one_room_though_a_price_rose(
     assert worth(account) + worth(account, "ETHUSDT") <= 10000
     assert worth(account) > 0
     assert worth(account, "ETHUSDT") > 0
-    assert all(state.confirmed for state in desk.worker.states.values())
+    assert all(state.confirmed for state in desk.worker.keepers.values())
 
 
 async def test_without_a_present_price_nothing_is_known_to_keep_to_a_limit(
     open_desk: Open, account: FakeAccount
 ) -> None:
-    desk = open_desk(limits=LimitSettings(order_notional=D(6000)))
+    desk = open_desk(drift="heal", limits=LimitSettings(order_notional=D(6000)))
     await desk.want("BTCUSDT", "0.5")
     price = account.price.pop("BTCUSDT")
     account.hold("BTCUSDT", "0.03")
     await desk.go(60)
     assert account.quantity("BTCUSDT") == D("0.03")
-    assert "no present price" in desk.worker.trouble()
+    assert "no recent price" in desk.worker.keepers["BTCUSDT"].reason
     account.price["BTCUSDT"] = price
     await desk.go(240)
     assert account.quantity("BTCUSDT") == D("0.1")
@@ -124,14 +125,14 @@ async def test_the_exchanges_smallest_order_is_worked_out_at_the_present_price(
     account.instrument_of = lambda symbol: Instrument(
         symbol=symbol, quantity_step=D("0.001"), minimum_notional=D(100)
     )
-    desk = open_desk()
+    desk = open_desk(drift="heal")
     await desk.want("BTCUSDT", "0.5")
     account.price["BTCUSDT"] = D(25000)
     account.hold("BTCUSDT", "0.097")
     account.requests.clear()
     await desk.go(300)
     assert account.requests == [], "3 steps of it are worth 75 now: the exchange would refuse that for ever"
-    assert desk.worker.states["BTCUSDT"].status == "at_target"
+    assert desk.worker.keepers["BTCUSDT"].status == "drift"
     account.hold("BTCUSDT", "0.09")
     await desk.go(60)
     assert account.quantity("BTCUSDT") == D("0.1")
@@ -149,16 +150,16 @@ async def test_a_size_that_fell_below_the_exchanges_smallest_before_it_was_reach
     account.price["BTCUSDT"] = D(40000)
     await desk.go(60)
     assert account.quantity("BTCUSDT") == D("0.003")
-    assert desk.worker.states["BTCUSDT"].confirmed
+    assert desk.worker.keepers["BTCUSDT"].confirmed
 
 
 async def test_short_margin_is_noticed_at_the_present_price(open_desk: Open, account: FakeAccount) -> None:
     """Reductions go first when margin is short: what an increase takes follows from the price of now."""
 
     async def equity() -> Known[Equity]:
-        return Known(value=Equity(wallet=D(10000), total=D(10000), free=D(4000)), as_of=account.clock.now())
+        return Known(value=Equity(wallet=D(10000), total=D(10000), free=D(2000)), as_of=account.clock.now())
 
-    desk = open_desk()
+    desk = open_desk(drift="heal")
     desk.worker.retarget({s: wish(s, "0.3") for s in ("BTCUSDT", "ETHUSDT")})
     await desk.go(10)
     account.requests.clear()
@@ -175,7 +176,7 @@ async def test_drift_that_is_too_small_to_put_right_is_told_as_that(
     account.instrument_of = lambda symbol: Instrument(
         symbol=symbol, quantity_step=D("0.001"), minimum_quantity=D("0.01")
     )
-    desk = open_desk()
+    desk = open_desk(drift="heal")
     await desk.want("BTCUSDT", "0.5", wait=10)
     account.hold("BTCUSDT", "0.095")
     await desk.go(60)

@@ -86,7 +86,7 @@ async def simulate(folder: Path, seed: int) -> None:
     assert market.violations == [], f"seed {seed}"
     assert market.increases > 3
     assert len(market.requests) == sent, f"seed {seed}: orders were sent at target"
-    assert all(state.confirmed for state in desk.worker.states.values()), f"seed {seed}"
+    assert all(state.confirmed for state in desk.worker.keepers.values()), f"seed {seed}"
     await desk.crash()
 
 

@@ -21,7 +21,7 @@ import pytest
 from loguru import logger
 
 from te_core.accounts.exposure import ExposureLedger
-from te_core.accounts.keeper import SymbolState
+from te_core.accounts.keeper import Keeper
 from te_core.api import AuthError, Known, NotReady, OrderReport, OrderRequest, Position, RateLimited
 from te_core.model.target import Blend, Confirmation
 from te_core.rules.plan import at_target
@@ -203,7 +203,7 @@ class Sea(Desk):
     # -- what must hold
 
     def check(self, order: OrderRequest) -> None:
-        state, settings, limits = self.worker.states[order.symbol], self.settings, self.settings.limits
+        state, settings, limits = self.worker.keepers[order.symbol], self.settings, self.settings.limits
         assert state.goal is not None
         self.market.take(order, state.goal.quantity)
         found, now = self.market.violations, self.clock.monotonic()
@@ -226,13 +226,13 @@ class Sea(Desk):
             found.append(f"{order} is one too many a minute: {len(self.admitted)}")
 
     def check_confirmation(self, confirmation: Confirmation) -> None:
-        state = self.worker.states[confirmation.symbol]
+        state = self.worker.keepers[confirmation.symbol]
         if not self.market.touched(confirmation.symbol) and not self.arrived(state):
             self.market.violations.append(
                 f"{confirmation} of {state.goal} at {self.market.quantity(state.symbol)}"
             )
 
-    def arrived(self, state: SymbolState) -> bool:
+    def arrived(self, state: Keeper) -> bool:
         """Whether the true position is the goal, or nearer than the exchange's smallest order."""
         assert state.goal is not None
         held, want = self.market.quantity(state.symbol), state.goal.quantity
@@ -257,7 +257,7 @@ class Sea(Desk):
         limit, said = self.settings.limits.price_distance, D(self.said_at[symbol])
         return limit is not None and abs(self.market.price[symbol] - said) / said > limit
 
-    def left_alone(self, state: SymbolState) -> bool:
+    def left_alone(self, state: Keeper) -> bool:
         """Whether the owner changed it after the engine was done with it: a disabled account rests then."""
         if self.settings.enabled or state.confirmation is None:
             return False
@@ -268,7 +268,7 @@ class Sea(Desk):
         """What is not as wishes and settings ask for, once there was time enough."""
         found = []
         for symbol in self.wishes:
-            state, (depth, leverage) = self.worker.states[symbol], self.wanted(symbol)
+            state, (depth, leverage) = self.worker.keepers[symbol], self.wanted(symbol)
             target, goal, position = state.target, state.goal, self.market.held.get(symbol)
             if target is None:
                 found += [f"{symbol} {state.status} {state.reason!r}: no target"] * (depth != 0)

@@ -13,19 +13,17 @@ from hypothesis import strategies as st
 from te_core.model.instrument import Instrument
 from te_core.model.policy import AccountPolicy, Limits
 from te_core.model.position import Equity, MarginMode, Position
-from te_core.model.reading import Known, Unknown
+from te_core.model.reading import Unknown
 from te_core.model.signal import Signal
-from te_core.model.snapshot import Holdings
 from te_core.model.target import Confirmation, Goal, Target
 from te_core.rules.backoff import backoff
 from te_core.rules.blend import Opinion, blend, depth_changed, target_changed
 from te_core.rules.client_order_ids import client_order_id
-from te_core.rules.decision import Facts, Status, decide, position_of
-from te_core.rules.limits import Exposure, OrderCheck, ceiling, refusal
+from te_core.rules.decision import Facts, Status, decide
+from te_core.rules.limits import Ceiling, Exposure, OrderCheck, ceiling, hold_back, refusal
 from te_core.rules.plan import LeverageStep, MarginModeStep, OrderStep, Plan, at_target, chunks, plan
-from te_core.rules.sizing import Ceiling, flat, size, smallest_quantity
+from te_core.rules.sizing import flat, size, smallest_quantity
 from te_core.rules.targeting import target_for
-from te_core.rules.trail import Trail
 from te_core.settings.policies import effective_limits
 from te_core.settings.schema import GlobalLimitSettings, LimitSettings
 from te_core.testing.virtual_clock import START
@@ -232,10 +230,15 @@ def test_no_chunk_is_larger_than_allowed_and_none_is_lost(
 ) -> None:
     position, goal, instrument = situation
     largest = largest_steps * instrument.quantity_step
+    smallest = smallest_quantity(instrument, goal.price)
     for step in plan(position, goal, instrument, price=goal.price, largest_order=largest).steps:
         if isinstance(step, OrderStep):
             assert sum(step.chunks) == step.quantity
-            assert all(0 < chunk <= largest for chunk in step.chunks)
+            whole = step.reduce_only and step.chunks == (step.quantity,)
+            small = largest < 2 * smallest
+            assert all(0 < chunk <= largest for chunk in step.chunks) or (step.reduce_only and small)
+            if instrument.largest_market_quantity is None and not whole:
+                assert all(smallest <= chunk for chunk in step.chunks)
 
 
 def test_chunks_are_nearly_equal_so_that_no_crumb_is_below_the_minimum() -> None:
@@ -286,22 +289,21 @@ def test_the_explanation_multiplies_to_the_quantity(
 
 
 @given(
-    depths, st.integers(1, 100), decimals("0", "1000000", 2), prices, instruments(), decimals("0", "10000", 2)
+    decimals("-100", "100", 3), decimals("-100", "100", 3), prices, instruments(), decimals("0", "10000", 2)
 )
-def test_a_ceiling_is_never_exceeded(
-    depth: Decimal, leverage: int, equity: Decimal, price: Decimal, instrument: Instrument, top: Decimal
+def test_a_limit_holds_back_increases_and_nothing_else(
+    want: Decimal, held: Decimal, price: Decimal, instrument: Instrument, top: Decimal
 ) -> None:
-    for rule in ("skip", "raise"):
-        goal = size(
-            target(depth, leverage),
-            equity=equity,
-            price=price,
-            instrument=instrument,
-            now=START,
-            below_minimum=rule,
-            ceiling=Ceiling(notional=top, limit="symbol_exposure"),
-        )
-        assert abs(goal.quantity) * price <= top
+    ceiling_now = Ceiling(notional=top, limit="symbol_exposure")
+    for known in (price, None):
+        left = hold_back(want, held=held, ceiling=ceiling_now, price=known, instrument=instrument)
+        kept = min(abs(held), abs(want)) if held * want > 0 else ZERO
+        assert kept <= abs(left.quantity) <= abs(want)
+        assert left.quantity * want >= 0
+        assert abs(left.quantity) <= kept or abs(left.quantity) * price <= top
+        assert bool(left.cut) == (left.quantity != want)
+        assert known is not None or abs(left.quantity) == kept
+    assert hold_back(want, held=held, ceiling=None, price=None, instrument=None).quantity == want
 
 
 def test_below_minimum_is_flat_or_raised_as_chosen() -> None:
@@ -312,9 +314,11 @@ def test_below_minimum_is_flat_or_raised_as_chosen() -> None:
     assert raised.quantity == D("-0.01")
 
 
-def test_an_account_without_value_is_flat() -> None:
-    instrument = Instrument(symbol="X", quantity_step=D(1))
-    assert size(target(), equity=D(-5), price=D(1), instrument=instrument, now=START).quantity == 0
+def test_an_account_without_value_opens_nothing_until_funds_arrive() -> None:
+    for value in (D(-5), ZERO):
+        decision = decide(facts(equity=Equity(wallet=value, total=value)))
+        assert (decision.status, decision.goal) == (Status.WAITING, None)
+        assert "funds" in decision.reason
 
 
 # -- blend
@@ -491,7 +495,7 @@ def facts(**changes: object) -> Facts:
         "goal": None,
         "confirmation": None,
         "position": Position(symbol="BTCUSDT", quantity=ZERO),
-        "equity": Known(value=Equity(wallet=D(100), total=D(200)), as_of=START),
+        "equity": Equity(wallet=D(100), total=D(200)),
         "price": D(1),
         "instrument": Instrument(symbol="BTCUSDT", quantity_step=D(1)),
         "policy": AccountPolicy(),
@@ -554,22 +558,11 @@ def test_equity_is_the_wallet_unless_the_account_counts_its_total() -> None:
     assert decide(facts(policy=total)).goal.quantity == 100  # type: ignore[union-attr]
 
 
-def test_a_read_that_is_not_later_than_our_own_order_is_unknown() -> None:
-    holdings = Holdings(positions={"BTCUSDT": Position(symbol="BTCUSDT", quantity=D(1))}, since=7.0)
-
-    def seen(newer_than: float) -> Position | Unknown:
-        return position_of(holdings, "BTCUSDT", newer_than=newer_than, trail=Trail(), patience=8)
-
-    assert isinstance(seen(newer_than=7.5), Unknown)
-    assert isinstance(seen(newer_than=7.0), Unknown), "a tie proves nothing"
-    assert isinstance(seen(newer_than=6.5), Position)
-
-
 def test_a_kept_goal_is_not_resized_when_equity_moves() -> None:
     goal = goal_of(D(50), D(1), D(1))
     confirmed = Confirmation(account="a", symbol="BTCUSDT", revision=1, quantity=D(50), at=START)
     held = Position(symbol="BTCUSDT", quantity=D(50))
-    rich = Known(value=Equity(wallet=D(900), total=D(900)), as_of=START)
+    rich = Equity(wallet=D(900), total=D(900))
     assert decide(facts(goal=goal, confirmation=confirmed, position=held, equity=rich)).plan.steps == ()
 
 

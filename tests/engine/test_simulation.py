@@ -135,7 +135,7 @@ async def simulate(folder: Path, seed: int) -> tuple[int, int]:
     await desk.go(260)
     held = {symbol: venue.quantity(symbol) for symbol in PRICES}
     assert held == goals, (
-        f"seed {seed}: {[(s.symbol, s.status, s.reason) for s in desk.worker.states.values()]}"
+        f"seed {seed}: {[(s.symbol, s.status, s.reason) for s in desk.worker.keepers.values()]}"
     )
     assert account.calls["positions"] < clock.monotonic() / 2, f"seed {seed}: asked without pause"
     sent = len(venue.requests)

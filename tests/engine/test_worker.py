@@ -19,7 +19,7 @@ async def test_a_target_becomes_a_confirmed_position(open_desk: Open, account: F
     desk = open_desk()
     await desk.want("BTCUSDT", "0.5", leverage=2)
     assert account.quantity("BTCUSDT") == D("0.2")
-    assert desk.worker.states["BTCUSDT"].confirmed
+    assert desk.worker.keepers["BTCUSDT"].confirmed
     assert [call for call in account.calls if call == "order"] == ["order"]
 
 
@@ -96,7 +96,7 @@ async def test_growing_and_shrinking_send_only_the_difference(open_desk: Open, a
 
 
 async def test_drift_is_healed_with_new_order_ids(open_desk: Open, account: FakeAccount) -> None:
-    desk = open_desk()
+    desk = open_desk(drift="heal")
     await desk.want("BTCUSDT", "0.5")
     account.hold("BTCUSDT", "0.03")
     await desk.go(31)
@@ -128,8 +128,8 @@ async def test_positions_the_engine_never_opened_are_left_alone(
     await desk.want("BTCUSDT", "0.5")
     await desk.go(100)
     assert account.quantity("BTCUSDT") == D(1)
-    assert desk.worker.states["BTCUSDT"].status == "blocked"
-    assert "adopt" in desk.worker.states["BTCUSDT"].reason
+    assert desk.worker.keepers["BTCUSDT"].status == "blocked"
+    assert "adopt" in desk.worker.keepers["BTCUSDT"].reason
     assert desk.worker.foreign == {"BTCUSDT": D(1), "ETHUSDT": D(3)}
     assert account.requests == []
 
@@ -185,7 +185,7 @@ async def test_a_restart_finds_everything_in_the_journal_and_sends_nothing(
     await desk.restart()
     await desk.want("BTCUSDT", "0.5", wait=120)
     assert len(account.requests) == 1
-    assert desk.worker.states["BTCUSDT"].confirmed
+    assert desk.worker.keepers["BTCUSDT"].confirmed
 
 
 async def test_many_symbols_are_worked_on_at_the_same_time_from_one_snapshot(
@@ -233,12 +233,12 @@ async def test_what_was_below_the_minimum_is_opened_when_it_no_longer_is(
     account.equity_value = D(10)
     desk = open_desk(rebalance="band", band=D("0.1"))
     await desk.want("BTCUSDT", "0.5", wait=60)
-    assert (account.requests, desk.worker.states["BTCUSDT"].confirmed) == ([], True)
+    assert (account.requests, desk.worker.keepers["BTCUSDT"].confirmed) == ([], True)
     account.equity_value = D(10000)
     await desk.go(60)
     assert account.quantity("BTCUSDT") == D("0.1")
     await desk.want("BTCUSDT", "0", wait=3600)
-    assert desk.worker.states["BTCUSDT"].target.revision == 3  # type: ignore[union-attr]
+    assert desk.worker.keepers["BTCUSDT"].target.revision == 2  # type: ignore[union-attr]
 
 
 async def test_a_settings_change_of_the_leverage_override_acts(open_desk: Open, account: FakeAccount) -> None:

@@ -23,7 +23,7 @@ async def test_as_many_symbols_as_chosen_take_as_long_as_one(
     desk = open_desk(account=slow, concurrency=20)
     desk.worker.retarget({symbol: wish(symbol, "0.04") for symbol in symbols})
     await desk.go(1.5)
-    assert all(desk.worker.states[symbol].confirmed for symbol in symbols)
+    assert all(desk.worker.keepers[symbol].confirmed for symbol in symbols)
     await desk.crash()
 
 
@@ -42,7 +42,7 @@ async def test_orders_that_are_answered_together_are_confirmed_by_one_read(
     account.calls.clear()
     desk.worker.retarget({symbol: wish(symbol, "0.04") for symbol in symbols})
     await desk.go(8)
-    assert all(desk.worker.states[symbol].confirmed for symbol in symbols)
+    assert all(desk.worker.keepers[symbol].confirmed for symbol in symbols)
     assert account.calls.count("positions") == 1 + reads, "one before the orders, then those that confirm"
     await desk.crash()
 
@@ -55,7 +55,7 @@ async def test_an_order_alone_is_confirmed_at_once(
     await desk.go(1)
     began = clock.monotonic()
     desk.worker.retarget({"BTCUSDT": wish("BTCUSDT", "0.04")})
-    while not desk.worker.states["BTCUSDT"].confirmed:
+    while not desk.worker.keepers["BTCUSDT"].confirmed:
         await desk.go(0.001)
     assert clock.monotonic() - began < 0.01, "it waits for no other order: there is none"
     await desk.crash()
@@ -72,7 +72,7 @@ async def test_an_order_that_is_not_answered_delays_nobodys_confirmation(
     desk = open_desk(account=slow)
     desk.worker.retarget({symbol: wish(symbol, "0.04") for symbol in ("BTCUSDT", "ETHUSDT")})
     await desk.go(0.1)
-    assert [desk.worker.states[symbol].confirmed for symbol in ("BTCUSDT", "ETHUSDT")] == [False, True]
+    assert [desk.worker.keepers[symbol].confirmed for symbol in ("BTCUSDT", "ETHUSDT")] == [False, True]
     await desk.crash()
 
 
@@ -87,7 +87,7 @@ async def test_ten_are_worked_on_at_the_same_time_unless_told_otherwise(
     desk = open_desk(account=slow)
     desk.worker.retarget({symbol: wish(symbol, "0.04") for symbol in symbols})
     await desk.go(1.5)
-    assert sum(desk.worker.states[symbol].confirmed for symbol in symbols) == 10
+    assert sum(desk.worker.keepers[symbol].confirmed for symbol in symbols) == 10
     await desk.go(1)
-    assert all(desk.worker.states[symbol].confirmed for symbol in symbols)
+    assert all(desk.worker.keepers[symbol].confirmed for symbol in symbols)
     await desk.crash()

@@ -114,7 +114,7 @@ class Trading:
     def states(self) -> list[SymbolState]:
         """What the engine knows of each account's symbols."""
         runners = self.engine.accounts.values()
-        return [state for runner in runners for state in runner.worker.states.values()]
+        return [state for runner in runners for state in runner.worker.keepers.values()]
 
     def well(self) -> bool:
         """Whether every account runs, is at its targets and nothing is out."""

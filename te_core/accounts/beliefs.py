@@ -1,0 +1,281 @@
+"""Collects what is observed of one account; ``te_core.rules.belief`` concludes what of it counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from decimal import Decimal
+from itertools import count
+from typing import Any, TypeAlias, TypeVar
+
+from te_core.clock import Clock
+from te_core.contracts.exchange import Feed
+from te_core.model.observation import Observation, Origin
+from te_core.model.position import Equity, Position
+from te_core.model.reading import Unknown
+from te_core.rules.belief import (
+    DISTRUST,
+    NEVER,
+    NO_EVIDENCE,
+    FeedState,
+    PositionEvidence,
+    believed_equity,
+    believed_position,
+    believed_price,
+    observe,
+    order_answered,
+    order_filled,
+    order_sent,
+    outcome_unresolved,
+    shows_end,
+    undisturbed,
+)
+
+T = TypeVar("T")
+Positions: TypeAlias = Mapping[str, Position]
+
+ZERO = Decimal(0)
+DEAD = FeedState()
+
+
+class Beliefs:
+    """Evidence about one account, from reads, pushes and the account's own orders. Nothing else writes it.
+
+    ``pending``: whether an order of ours on a symbol has no known outcome yet. ``window``: seconds, see
+    ``te_core.rules.belief``; set when the account connects.
+    """
+
+    def __init__(self, clock: Clock, pending: Callable[[str], bool]) -> None:
+        self.window = 0.0
+        self._clock = clock
+        self._pending = pending
+        self._numbers = count()
+        self._positions: dict[str, PositionEvidence] = {}
+        self._last_read: Observation[Positions] | None = None
+        self._equity: Observation[Equity] | None = None
+        self._own_number = -1
+        self._prices: dict[str, Observation[Decimal]] = {}
+        self._feeds: dict[Feed, FeedState] = {}
+
+    def number(self) -> int:
+        """Return the number of the next event."""
+        return next(self._numbers)
+
+    # -- what is observed
+
+    def connected(self, window: float) -> None:
+        """Start a new connection: nothing is pushed on it yet."""
+        self.window = window
+        self._feeds.clear()
+
+    def positions_read(self, read: Observation[Positions]) -> None:
+        """Take a read of every position; a symbol that is absent is flat."""
+        self._last_read = read
+        for symbol in dict.fromkeys([*self._positions, *read.value]):
+            self._observe(symbol, _about(read, symbol))
+
+    def position_pushed(self, position: Position) -> bool:
+        """Take a pushed position. Returns whether it shows a change that our own orders do not explain."""
+        now = self._clock.monotonic()
+        pushed = Observation(
+            value=position, asked_at=now, arrived_at=now, number=self.number(), origin=Origin.PUSHED
+        )
+        before = self.evidence(position.symbol)
+        self._observe(position.symbol, pushed)
+        after = self._positions[position.symbol]
+        feed = self._feeds.get(Feed.POSITIONS, DEAD)
+        late = now - (feed.distrusted_until - DISTRUST) <= self.window
+        if feed.distrusted_until > now and late and after.end == position.quantity and not after.doubt:
+            # What a read showed first was pushed after all: the stream lags, and misses nothing.
+            self._feeds[Feed.POSITIONS] = replace(feed, distrusted_until=NEVER)
+        return after.end != before.end or bool(after.doubt)
+
+    def equity_observed(self, seen: Observation[Equity]) -> None:
+        """Take an equity, unless a newer one is known."""
+        if self._equity is None or seen.asked_at >= self._equity.asked_at:
+            self._equity = seen
+
+    def equity_pushed(self, equity: Equity) -> None:
+        """Take a pushed equity."""
+        now = self._clock.monotonic()
+        self._equity = Observation(
+            value=equity, asked_at=now, arrived_at=now, number=self.number(), origin=Origin.PUSHED
+        )
+
+    def prices_read(self, read: Observation[Mapping[str, Decimal]]) -> None:
+        """Take a read of prices; a newer pushed one stays."""
+        for symbol, price in read.value.items():
+            known = self._prices.get(symbol)
+            if known is None or read.asked_at >= known.asked_at:
+                self._prices[symbol] = _valued(read, price)
+
+    def price_pushed(self, symbol: str, price: Decimal) -> None:
+        """Take a pushed price."""
+        now = self._clock.monotonic()
+        self._prices[symbol] = Observation(
+            value=price, asked_at=now, arrived_at=now, number=0, origin=Origin.PUSHED
+        )
+
+    def feeds_up(self, feeds: Iterable[Feed]) -> None:
+        """Note that these are pushed from now on."""
+        now = self._clock.monotonic()
+        for feed in feeds:
+            known = self._feeds.get(feed, DEAD)
+            self._feeds[feed] = replace(known, up_at=now, heard_at=now)
+
+    def feeds_heard(self, feeds: Iterable[Feed]) -> None:
+        """Note that the connection that carries these is alive."""
+        now = self._clock.monotonic()
+        for feed in feeds:
+            known = self._feeds.get(feed)
+            if known is not None:
+                self._feeds[feed] = replace(known, heard_at=now)
+
+    def feeds_down(self, feeds: Iterable[Feed]) -> None:
+        """Note that these are no longer pushed."""
+        for feed in feeds:
+            known = self._feeds.get(feed)
+            if known is not None:
+                self._feeds[feed] = replace(known, up_at=None)
+
+    # -- our own orders
+
+    def restore(self, symbol: str, *, end: Decimal | None, changed_at: float) -> None:
+        """Start from what the journal knows: where the latest order led, and when its outcome was learnt."""
+        now = self._clock.monotonic()
+        self._positions[symbol] = PositionEvidence(
+            end=end, changed_at=changed_at, own_at=now, own_number=self.number()
+        )
+
+    def sent(self, symbol: str) -> None:
+        """Note that an order of ours leaves."""
+        self._own(symbol, order_sent)
+
+    def answered(self, symbol: str) -> None:
+        """Note that the exchange answered for an order of ours."""
+        self._own(symbol, order_answered)
+        self._own_number = self.number()
+
+    def filled(self, symbol: str, change: Decimal) -> None:
+        """Note the known outcome of an order of ours: ``change`` in signed base units, zero for none."""
+        self.answered(symbol)
+        if change:
+            self._positions[symbol] = order_filled(
+                self.evidence(symbol),
+                change,
+                at=self._clock.monotonic(),
+                number=self.number(),
+                window=self.window,
+            )
+
+    def unresolved(self, symbol: str) -> None:
+        """Note that what an order of ours did can no longer be found out: a read decides."""
+        self.answered(symbol)
+        self._positions[symbol] = outcome_unresolved(self.evidence(symbol), at=self._clock.monotonic())
+
+    def sized(self, symbol: str) -> None:
+        """Note that a goal was sized: earlier changes by others are taken into account."""
+        self._positions[symbol] = undisturbed(self.evidence(symbol))
+
+    def _own(self, symbol: str, fold: Callable[..., PositionEvidence]) -> None:
+        self._positions[symbol] = fold(
+            self.evidence(symbol), at=self._clock.monotonic(), number=self.number()
+        )
+
+    def counts(self, symbol: str, read: Observation[Positions]) -> bool:
+        """Return whether a read was requested after our last order of a symbol was answered."""
+        evidence = self.evidence(symbol)
+        return read.number > evidence.own_number and read.asked_at >= evidence.own_at
+
+    def agrees(self, symbol: str, read: Observation[Positions]) -> None:
+        """Let a read count that shows where our own orders led, though their outcome was learnt only after it."""
+        self._positions[symbol] = shows_end(self.evidence(symbol), _about(read, symbol))
+
+    # -- what is believed
+
+    def evidence(self, symbol: str) -> PositionEvidence:
+        """Return the evidence about one symbol's position."""
+        known = self._positions.get(symbol)
+        if known is None:
+            known = NO_EVIDENCE
+            if self._last_read is not None:  # the read of all positions covered this symbol too
+                seen = _about(self._last_read, symbol)
+                known = observe(known, seen, window=self.window, pending=False)
+            self._positions[symbol] = known
+        return known
+
+    def position(self, symbol: str) -> Position | Unknown:
+        """Return one symbol's position, or why it is not known."""
+        return believed_position(
+            self.evidence(symbol),
+            now=self._clock.monotonic(),
+            feed=self._feeds.get(Feed.POSITIONS, DEAD),
+            pending=self._pending(symbol),
+        )
+
+    def equity(self) -> Equity | Unknown:
+        """Return the account's equity, or why it is not known."""
+        return believed_equity(
+            self._equity,
+            now=self._clock.monotonic(),
+            own_number=self._own_number,
+            held=next((symbol for symbol, held in self.held().items() if held.quantity), ""),
+        )
+
+    def price(self, symbol: str) -> Decimal | None:
+        """Return a symbol's price; None when none is recent enough."""
+        return believed_price(self._prices.get(symbol), now=self._clock.monotonic())
+
+    def last_price(self, symbol: str) -> Decimal | None:
+        """Return a symbol's last price of any age: to show, and to count exposure with; never to size an order."""
+        seen = self._prices.get(symbol)
+        return seen.value if seen is not None else None
+
+    def held(self) -> Mapping[str, Position]:
+        """Return the last accepted position of every symbol that is not flat, whatever its age."""
+        return {
+            symbol: evidence.position
+            for symbol, evidence in self._positions.items()
+            if evidence.position is not None and evidence.position.quantity
+        }
+
+    @property
+    def follows_positions(self) -> bool:
+        """Whether pushed positions can be counted on now."""
+        return self.follows(Feed.POSITIONS)
+
+    @property
+    def read_at(self) -> float | None:
+        """When the positions were last read; None for never."""
+        return None if self._last_read is None else self._last_read.asked_at
+
+    def follows(self, feed: Feed) -> bool:
+        """Whether what a feed pushes can be counted on now."""
+        return self._feeds.get(feed, DEAD).alive(self._clock.monotonic())
+
+    # -- folding
+
+    def _observe(self, symbol: str, seen: Observation[Position]) -> None:
+        before = self.evidence(symbol)
+        after = observe(before, seen, window=self.window, pending=self._pending(symbol))
+        self._positions[symbol] = after
+        missed = not seen.pushed and before.seen and after.changed_at > before.changed_at
+        if missed and self.follows(Feed.POSITIONS):
+            feed = self._feeds[Feed.POSITIONS]
+            self._feeds[Feed.POSITIONS] = replace(feed, distrusted_until=seen.arrived_at + DISTRUST)
+
+
+def _about(read: Observation[Positions], symbol: str) -> Observation[Position]:
+    """Return what a read of all positions says of one symbol; one that is absent is flat."""
+    return _valued(read, read.value.get(symbol) or Position(symbol=symbol, quantity=ZERO))
+
+
+def _valued(read: Observation[Any], value: T) -> Observation[T]:
+    """Return a part of an observation, with its times."""
+    return Observation(
+        value=value,
+        asked_at=read.asked_at,
+        arrived_at=read.arrived_at,
+        number=read.number,
+        origin=read.origin,
+    )

@@ -1,0 +1,77 @@
+"""The orders of one symbol: those without a known outcome, and what those of the present execution filled."""
+
+from __future__ import annotations
+
+from collections import deque
+from decimal import Decimal
+
+from te_core.model.order import Intent
+
+ZERO = Decimal(0)
+REMEMBERED = 200
+"""Client order ids of one symbol by which later messages about its orders are recognised."""
+
+
+class OwnOrders:
+    """Intents of one symbol. ``open``: without a known outcome, by client order id. Times are steady-clock seconds."""
+
+    def __init__(self) -> None:
+        self.open: dict[str, Intent] = {}
+        self._sent_at: dict[str, float] = {}
+        self._acknowledged: set[str] = set()
+        self._fills: dict[str, Decimal] = {}
+        self._last_step = 0
+        self._recent: deque[str] = deque(maxlen=REMEMBERED)
+
+    def next_step(self) -> int:
+        """Return a step number that no order of the target's revision ever had; each is used once."""
+        self._last_step += 1
+        return self._last_step
+
+    def continue_from(self, last_step: int) -> None:
+        """Number the next steps after ``last_step``; 0 for a new revision."""
+        self._last_step = last_step
+
+    def begin_execution(self) -> None:
+        """Forget what earlier executions filled."""
+        self._fills.clear()
+
+    def journaled(self, intent: Intent) -> None:
+        """Note an intent that is in the journal and has no outcome yet."""
+        self.open[intent.client_order_id] = intent
+        self._recent.append(intent.client_order_id)
+
+    def sent(self, intent: Intent, at: float) -> None:
+        """Note when an intent left, or when it was answered without an outcome."""
+        self._sent_at[intent.client_order_id] = at
+
+    def acknowledge(self, intent: Intent) -> None:
+        """Note that the exchange accepted an order and did not say what it filled."""
+        self._acknowledged.add(intent.client_order_id)
+
+    def settle(self, intent: Intent, filled: Decimal) -> None:
+        """Note an intent's known outcome; ``filled`` in base units, unsigned."""
+        self.open.pop(intent.client_order_id, None)
+        self._sent_at.pop(intent.client_order_id, None)
+        self._acknowledged.discard(intent.client_order_id)
+        self._fills[intent.client_order_id] = filled
+
+    def sent_at(self, intent: Intent, otherwise: float) -> float:
+        """Return when an intent left; one that an earlier process sent counts from ``otherwise``."""
+        return self._sent_at.setdefault(intent.client_order_id, otherwise)
+
+    def was_sent(self, intent: Intent) -> bool:
+        """Return whether an open intent may have left."""
+        return intent.client_order_id in self._sent_at
+
+    def acknowledged(self) -> list[Intent]:
+        """Return the open intents that the exchange accepted."""
+        return [intent for name, intent in self.open.items() if name in self._acknowledged]
+
+    def effect(self, intent: Intent) -> Decimal:
+        """Return what an intent did to the position, signed; all of it while its outcome is not known."""
+        return intent.side.sign * self._fills.get(intent.client_order_id, intent.quantity)
+
+    def knows(self, client_order_id: str) -> bool:
+        """Return whether a client order id is one of the symbol's recent orders."""
+        return client_order_id in self.open or client_order_id in self._recent

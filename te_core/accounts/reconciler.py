@@ -1,0 +1,258 @@
+"""One pass over one account: read what is not known, decide about every symbol, say what may begin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from te_core.accounts.context import ExecutionContext
+from te_core.accounts.keeper import Keeper
+from te_core.accounts.outcomes import adopt_goal, confirm
+from te_core.accounts.reader import Wanted
+from te_core.accounts.schedule import Schedule
+from te_core.accounts.targets import Targets
+from te_core.contracts.exchange import Feed
+from te_core.model.event import Event
+from te_core.model.position import Equity, Position
+from te_core.model.reading import Unknown
+from te_core.outage import Outages
+from te_core.rules.decision import NOTHING, Decision, Facts, Status, decide
+from te_core.rules.margin_priority import runnable
+
+ZERO = Decimal(0)
+LOOK_AGAIN = 1.0
+"""Seconds until the next read where an observation was not conclusive."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """A decision that may be carried out now, and what it rests on. ``decided_at``: steady clock."""
+
+    keeper: Keeper
+    decision: Decision
+    position: Position
+    decided_at: float
+
+
+class Reconciler:
+    """Makes the passes of one account. ``record`` keeps events; ``wake`` asks for another pass."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        book: str,
+        targets: Targets,
+        schedule: Schedule,
+        outages: Outages,
+        record: Callable[[Event], None],
+        wake: Callable[[], None],
+    ) -> None:
+        self.foreign: Mapping[str, Decimal] = {}
+        self.failing: Mapping[str, Unknown | None] = {}
+        self.increases_blocked = ""
+        """Why no symbol of the account is increased now; empty when it may be."""
+        self._name = name
+        self._book = book
+        self._targets = targets
+        self._schedule = schedule
+        self._outages = outages
+        self._record = record
+        self._wake = wake
+        self._instruments_loaded = False
+
+    def connected(self) -> None:
+        """Start over on a new connection: trading rules are read again."""
+        self._instruments_loaded = False
+
+    def settings_changed(self, *, symbols: bool) -> None:
+        """Have the trading rules of new symbols read."""
+        self._instruments_loaded = self._instruments_loaded and not symbols
+
+    async def make_pass(self, ctx: ExecutionContext) -> list[Work]:
+        """Read, observe, decide. Returns what may begin; nothing where positions cannot be read."""
+        now = ctx.clock.monotonic()
+        regular = self._schedule.begin(now)
+        keepers = self._targets.keepers
+        symbols = [keeper.symbol for keeper in keepers.values() if keeper.wanted or keeper.closing]
+        if (
+            not self._instruments_loaded
+        ):  # of all symbols, so that the first signal of one need not wait for them
+            self._instruments_loaded = True
+            symbols = list(dict.fromkeys([*symbols, *self._targets.settings.symbols]))
+        await self._read(ctx, symbols, everything=regular)
+        positions = self.failing.get("positions")
+        if positions is not None:
+            self._schedule.pause(ctx.clock.monotonic() + (positions.retry_after or 0.0))
+            self._undecidable(positions.reason)
+            return []
+        self._count_exposure(ctx)
+        # A target that came while the read was under way was not read for: the next pass decides it.
+        ready = [k for k in keepers.values() if k.symbol in symbols or not k.wanted]
+        work = [one for keeper in ready if (one := self._decide(ctx, keeper)) is not None]
+        beginning = runnable([one.decision for one in work], self._equity(ctx))
+        for index in beginning:
+            work[index].keeper.waits_for_others(waiting=len(beginning) < len(work))
+        return [work[index] for index in beginning]
+
+    async def preview(self, ctx: ExecutionContext) -> Mapping[str, Decision] | str:
+        """Read everything and return each symbol's next decision, or why there is none. Sends and keeps nothing."""
+        keepers = [keeper for keeper in self._targets.keepers.values() if keeper.target is not None]
+        symbols = tuple(keeper.symbol for keeper in keepers)
+        failures = await ctx.reader.read(Wanted(positions=True, equity=True, prices=symbols))
+        positions = failures.get("positions")
+        if positions is not None:
+            return positions.reason
+        return {
+            keeper.symbol: decide(self._facts(ctx, keeper, keeper.known_position())) for keeper in keepers
+        }
+
+    # -- reading
+
+    async def _read(self, ctx: ExecutionContext, symbols: Sequence[str], *, everything: bool) -> None:
+        missing = await ctx.reader.load_instruments(symbols)
+        wanted = self._wanted(ctx, symbols, everything=everything)
+        results = dict(await ctx.reader.read(wanted))
+        results["instruments"] = missing
+        urgent = any(keeper.may_reduce for keeper in self._targets.keepers.values())
+        self._schedule.read(
+            ctx.clock.monotonic(),
+            results,
+            self._targets.settings.engine,
+            urgent=urgent,
+            regular=wanted.positions and wanted.equity,
+        )
+        self.failing = {**self.failing, **results}
+
+    @staticmethod
+    def _wanted(ctx: ExecutionContext, symbols: Sequence[str], *, everything: bool) -> Wanted:
+        """Return what has to be read: what is not followed by a stream, and what is not known all the same."""
+        beliefs = ctx.beliefs
+        positions = everything or not beliefs.follows(Feed.POSITIONS)
+        equity = everything or not beliefs.follows(Feed.EQUITY) or isinstance(beliefs.equity(), Unknown)
+        followed = beliefs.follows(Feed.PRICES)
+        return Wanted(
+            positions=positions or any(isinstance(beliefs.position(symbol), Unknown) for symbol in symbols),
+            equity=equity,
+            prices=tuple(s for s in symbols if not followed or beliefs.price(s) is None),
+        )
+
+    def _count_exposure(self, ctx: ExecutionContext) -> None:
+        """Count what is held in the exposure ledger, except where an own order is under way or newer."""
+        held, keepers = ctx.beliefs.held(), self._targets.keepers
+        ours = {symbol for symbol, keeper in keepers.items() if keeper.goal is not None}
+        before = self.foreign
+        self.foreign = {symbol: p.quantity for symbol, p in held.items() if symbol not in ours}
+        for symbol in dict.fromkeys([*keepers, *before, *held]):
+            keeper = keepers.get(symbol)
+            if keeper is not None and (
+                keeper.task is not None or isinstance(ctx.beliefs.position(symbol), Unknown)
+            ):
+                continue
+            position = held.get(symbol)
+            price = ctx.beliefs.last_price(symbol) or (position.entry_price if position else None) or ZERO
+            ctx.ledger.observe(self._book, symbol, (position.quantity if position else ZERO) * price)
+
+    # -- deciding
+
+    def _undecidable(self, reason: str) -> None:
+        for keeper in self._targets.keepers.values():
+            if keeper.target is not None:
+                keeper.undecidable(reason)
+
+    def _equity(self, ctx: ExecutionContext) -> Equity | Unknown:
+        """Return the equity as believed; one that is not pushed is not known while reading it fails."""
+        equity, failed = ctx.beliefs.equity(), self.failing.get("equity")
+        unknown = isinstance(equity, Unknown) or not ctx.beliefs.follows(Feed.EQUITY)
+        return failed if failed is not None and unknown else equity
+
+    def _price(self, ctx: ExecutionContext, symbol: str) -> Decimal | None:
+        """Return a price as believed; one that is not pushed is not known while reading prices fails."""
+        if self.failing.get("prices") is not None and not ctx.beliefs.follows(Feed.PRICES):
+            return None
+        return ctx.beliefs.price(symbol)
+
+    def _decide(self, ctx: ExecutionContext, keeper: Keeper) -> Work | None:
+        if keeper.task is not None or keeper.target is None or keeper.orders.open:
+            return None
+        now, position = ctx.clock.monotonic(), keeper.known_position()
+        if isinstance(position, Unknown):
+            keeper.undecidable(position.reason)
+            self._schedule.read_by(now + LOOK_AGAIN)
+            return None
+        keeper.observe_mode(position)
+        position, equity = keeper.known_position(), self._equity(ctx)
+        assert isinstance(position, Position)
+        keeper.watch_for_liquidation(position, None if isinstance(equity, Unknown) else equity.wallet)
+        decision = self._unblocked(decide(self._facts(ctx, keeper, position)))
+        self._report(keeper, decision)
+        self._apply(ctx, keeper, decision, position)
+        if not decision.plan.steps or not keeper.may_begin(decision):
+            return None
+        return Work(keeper=keeper, decision=decision, position=position, decided_at=now)
+
+    def _unblocked(self, decision: Decision) -> Decision:
+        if not self.increases_blocked or not decision.plan.increases or decision.plan.reduces:
+            return decision
+        return replace(decision, status=Status.WAITING, reason=self.increases_blocked, plan=NOTHING)
+
+    def _facts(self, ctx: ExecutionContext, keeper: Keeper, position: Position | Unknown) -> Facts:
+        assert keeper.target is not None
+        settings = self._targets.settings
+        return Facts(
+            target=keeper.target,
+            goal=keeper.goal,
+            confirmation=keeper.confirmation,
+            position=position,
+            equity=self._equity(ctx),
+            price=self._price(ctx, keeper.symbol),
+            instrument=ctx.reader.instrument(keeper.symbol),
+            policy=settings.policy,
+            limits=settings.limits,
+            leverage_in_order=ctx.capabilities.leverage_in_order,
+            ceiling=ctx.ledger.ceiling(self._book, keeper.symbol, settings.limits),
+            leverage_tries=keeper.mode.tries,
+            disturbed=ctx.beliefs.evidence(keeper.symbol).disturbed,
+            liquidated=keeper.liquidated,
+            may_correct=keeper.may_correct,
+            now=ctx.clock.now(),
+        )
+
+    def _apply(self, ctx: ExecutionContext, keeper: Keeper, decision: Decision, position: Position) -> None:
+        """Keep what a decision found out."""
+        goal = decision.goal
+        if goal is not None and decision.quantity is not None:
+            # Counted before the next symbol is decided, so that two symbols never share one room of a limit.
+            worth = decision.quantity * (goal.price if not decision.sized else decision.price or goal.price)
+            ctx.ledger.aim(self._book, keeper.symbol, worth)
+        if goal is not None and decision.confirm:
+            if decision.sized:
+                adopt_goal(ctx, keeper, goal)
+            confirm(ctx, keeper, goal, position.quantity)
+            self._outages.well(keeper.symbol)
+        keeper.decided(decision)
+        if decision.resize:
+            self._targets.size_again(keeper, "rebalance")
+            self._wake()
+
+    def _report(self, keeper: Keeper, decision: Decision) -> None:
+        """Record once what is new: waiting, blocked, limited, drifting, given up."""
+        before = keeper.decision
+        if decision.drift:
+            if not keeper.may_correct and keeper.gives_up_correcting():
+                self._tell(keeper, "drift", f"drift: {decision.reason}")
+            elif before is None or not before.drift:
+                how = "correcting it" if decision.plan.steps else "not corrected"
+                self._tell(keeper, "drift", f"drift: {decision.reason}; {how}")
+        elif decision.limited:
+            if before is None or not before.limited:
+                self._tell(keeper, "limited", f"limited: {decision.limited}")
+        elif decision.status in (Status.WAITING, Status.BLOCKED) and decision.reason != keeper.reason:
+            self._tell(keeper, decision.status, f"{decision.status}: {decision.reason}")
+
+    def _tell(self, keeper: Keeper, kind: str, text: str) -> None:
+        keeper.log.warning("{}", text)
+        self._record(
+            Event(at=self._targets.now(), kind=kind, text=text, account=self._name, symbol=keeper.symbol)
+        )

@@ -1,0 +1,192 @@
+"""What observations and our own orders are taken for: known, or unknown with a reason (I13)."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from te_core.model.observation import Observation, Origin
+from te_core.model.position import Equity, Position
+from te_core.model.reading import Unknown
+from te_core.rules.belief import (
+    EQUITY_AGE,
+    FOLLOWED_AGE,
+    NO_EVIDENCE,
+    POSITION_AGE,
+    PRICE_AGE,
+    SILENCE,
+    FeedState,
+    PositionEvidence,
+    believed_equity,
+    believed_position,
+    believed_price,
+    may_be_stale,
+    observe,
+    order_answered,
+    order_filled,
+    order_sent,
+    shows_end,
+)
+
+D = Decimal
+WINDOW = 8.0
+amounts = st.decimals(-1000, 1000, places=3)
+DEAD = FeedState()
+
+
+def seen(quantity: Decimal, at: float, number: int, *, pushed: bool = False) -> Observation[Position]:
+    return Observation(
+        value=Position(symbol="BTCUSDT", quantity=quantity),
+        asked_at=at,
+        arrived_at=at,
+        number=number,
+        origin=Origin.PUSHED if pushed else Origin.READ,
+    )
+
+
+def fold(evidence: PositionEvidence, *observations: Observation[Position]) -> PositionEvidence:
+    for one in observations:
+        evidence = observe(evidence, one, window=WINDOW, pending=False)
+    return evidence
+
+
+def bought(quantity: Decimal, change: Decimal, at: float = 10.0) -> PositionEvidence:
+    """What is known right after an order of ours changed a position that was read before it."""
+    evidence = fold(NO_EVIDENCE, seen(quantity, at - 1, 1))
+    evidence = order_answered(order_sent(evidence, at=at, number=2), at=at, number=3)
+    return order_filled(evidence, change, at=at, number=4, window=WINDOW)
+
+
+def believed(evidence: PositionEvidence, now: float, feed: FeedState = DEAD) -> Decimal | None:
+    position = believed_position(evidence, now=now, feed=feed, pending=False)
+    return None if isinstance(position, Unknown) else position.quantity
+
+
+def test_what_was_never_read_is_unknown() -> None:
+    assert believed(NO_EVIDENCE, 0) is None
+
+
+def test_a_fill_is_never_added_to_a_snapshot() -> None:
+    evidence = bought(D(1), D(2))
+    assert believed(evidence, 10) is None
+    assert believed(fold(evidence, seen(D(3), 10, 5)), 10) == 3
+
+
+@given(start=amounts, changes=st.lists(amounts.filter(bool), min_size=1, max_size=6))
+def test_every_position_on_the_way_is_doubted_and_the_last_one_believed(start: D, changes: list[D]) -> None:
+    evidence, passed, at, number = fold(NO_EVIDENCE, seen(start, 0, 0)), [start], 1.0, 1
+    for change in changes:
+        evidence = order_sent(evidence, at=at, number=number)
+        evidence = order_filled(evidence, change, at=at, number=number + 1, window=WINDOW)
+        passed.append(passed[-1] + change)
+        at, number = at + 0.5, number + 2
+    for quantity in passed:
+        found = fold(evidence, seen(quantity, at, number))
+        assert believed(found, at) == (quantity if quantity == passed[-1] else None)
+        assert believed(fold(evidence, seen(quantity, at + WINDOW, number)), at + WINDOW) == quantity
+    for outside in (min(passed) - 1, max(passed) + 1):
+        assert believed(fold(evidence, seen(outside, at, number)), at) == outside, "somebody else's change"
+
+
+def test_a_read_requested_before_our_order_was_answered_never_counts() -> None:
+    evidence = bought(D(0), D(1))
+    assert believed(fold(evidence, seen(D(1), 9.9, 5)), 10) is None
+    assert believed(fold(evidence, seen(D(1), 10, 3)), 10) is None, "a tie is decided by the order of events"
+
+
+def test_a_push_that_overtook_the_answer_of_its_order_counts() -> None:
+    evidence = order_sent(fold(NO_EVIDENCE, seen(D(0), 9, 1)), at=10, number=2)
+    evidence = observe(evidence, seen(D(1), 10.1, 3, pushed=True), window=WINDOW, pending=True)
+    evidence = order_answered(evidence, at=10.2, number=4)
+    assert believed(order_filled(evidence, D(1), at=10.2, number=5, window=WINDOW), 10.2) == 1
+    assert believed(order_filled(evidence, D(2), at=10.2, number=5, window=WINDOW), 10.2) is None
+
+
+def test_while_an_order_has_no_outcome_nothing_is_known() -> None:
+    evidence = fold(NO_EVIDENCE, seen(D(1), 0, 1))
+    assert isinstance(believed_position(evidence, now=0, feed=DEAD, pending=True), Unknown)
+
+
+@pytest.mark.parametrize("first_pushed", [True, False], ids=["reads behind pushes", "pushes behind reads"])
+def test_what_is_behind_makes_the_position_unknown_until_both_agree(first_pushed: bool) -> None:
+    evidence = fold(bought(D(0), D(1)), seen(D(1), 10.1, 5, pushed=first_pushed))
+    assert believed(evidence, 10.1) == 1
+    behind = fold(evidence, seen(D(0), 13, 6, pushed=not first_pushed))
+    assert believed(behind, 13) is None
+    assert believed(fold(behind, seen(D(1), 14, 7, pushed=not first_pushed)), 14) == 1
+    assert believed(fold(behind, seen(D(0), 10 + WINDOW, 7)), 18) == 0, "after the window it is a change"
+
+
+def test_a_change_by_others_is_believed_and_what_is_behind_it_is_doubted() -> None:
+    evidence = fold(NO_EVIDENCE, seen(D(1), 0, 1), seen(D(5), 100, 2, pushed=True))
+    assert (believed(evidence, 100), evidence.disturbed, evidence.foreign_changes) == (5, True, 1)
+    assert believed(fold(evidence, seen(D(1), 101, 3)), 101) is None
+    assert believed(fold(evidence, seen(D(7), 101, 3)), 101) == 7
+
+
+def test_a_read_that_a_push_overtook_disproves_nothing() -> None:
+    evidence = fold(bought(D(0), D(1)), seen(D(1), 11, 6, pushed=True))
+    late = Observation(
+        value=Position(symbol="BTCUSDT", quantity=D(0)), asked_at=10.5, arrived_at=11.5, number=5
+    )
+    assert believed(observe(evidence, late, window=WINDOW, pending=False), 11.5) == 1
+
+
+def test_a_read_counts_for_as_long_as_its_age_allows() -> None:
+    evidence = fold(NO_EVIDENCE, seen(D(1), 100, 1))
+    assert believed(evidence, 100 + POSITION_AGE) == 1
+    assert believed(evidence, 100.1 + POSITION_AGE) is None
+    followed = FeedState(up_at=99, heard_at=160)
+    assert believed(evidence, 100 + FOLLOWED_AGE, followed) == 1
+    assert believed(evidence, 100.1 + FOLLOWED_AGE, followed) is None, "nothing shows what the stream missed"
+    assert believed(evidence, 112, FeedState(up_at=101, heard_at=112)) is None, "read before it was followed"
+    assert believed(evidence, 120, FeedState(up_at=99, heard_at=120 - SILENCE - 1)) is None
+    assert believed(evidence, 120, FeedState(up_at=99, heard_at=120, distrusted_until=121)) is None
+
+
+def test_after_a_restart_only_where_the_last_order_led_is_believed_for_a_while() -> None:
+    evidence = PositionEvidence(end=D(2), changed_at=5, own_at=9, own_number=0)
+    assert believed(fold(evidence, seen(D(2), 10, 1)), 10) == 2
+    assert believed(fold(evidence, seen(D(1), 10, 1)), 10) is None
+    assert believed(fold(evidence, seen(D(1), 5 + WINDOW, 1)), 13) == 1
+    unknown = PositionEvidence(changed_at=5, own_at=9, own_number=0)
+    assert may_be_stale(unknown, D(0), 10, WINDOW)
+    assert not may_be_stale(unknown, D(0), 5 + WINDOW, WINDOW)
+
+
+def test_a_read_may_confirm_what_is_said_of_an_order_after_it() -> None:
+    evidence = bought(D(0), D(1))
+    assert believed(shows_end(evidence, seen(D(1), 10, 3)), 10) == 1
+    assert believed(shows_end(evidence, seen(D(0), 10, 3)), 10) is None
+
+
+def equity(value: str, at: float = 0, number: int = 5) -> Observation[Equity]:
+    wallet = D(value)
+    return Observation(
+        value=Equity(wallet=wallet, total=wallet, free=wallet), asked_at=at, arrived_at=at, number=number
+    )
+
+
+def test_no_equity_while_something_is_held_contradicts_itself() -> None:
+    assert isinstance(believed_equity(equity("0"), now=0, own_number=0, held="BTCUSDT"), Unknown)
+    empty = believed_equity(equity("0"), now=0, own_number=0, held="")
+    assert isinstance(empty, Equity)
+
+
+def test_equity_grows_old_and_free_margin_is_not_known_after_an_order() -> None:
+    assert isinstance(believed_equity(equity("5"), now=EQUITY_AGE + 1, own_number=0, held=""), Unknown)
+    assert isinstance(believed_equity(None, now=0, own_number=0, held=""), Unknown)
+    after = believed_equity(equity("5"), now=1, own_number=6, held="")
+    assert isinstance(after, Equity)
+    assert (after.wallet, after.free) == (5, None)
+
+
+def test_a_price_counts_for_seconds_whatever_its_connection_says() -> None:
+    price = Observation(value=D(100), asked_at=50, arrived_at=50, number=0, origin=Origin.PUSHED)
+    assert believed_price(price, now=50 + PRICE_AGE) == 100
+    assert believed_price(price, now=51 + PRICE_AGE) is None
+    zero = Observation(value=D(0), asked_at=50, arrived_at=50, number=0)
+    assert believed_price(zero, now=50) is None
