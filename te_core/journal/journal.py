@@ -17,6 +17,7 @@ from te_core.clock import Clock
 from te_core.errors import EntryRefused, JournalError
 from te_core.journal import database, schema, tables
 from te_core.journal.entries import Clerk, Entry, Writes
+from te_core.journal.files import OpenFiles
 from te_core.journal.identities import book_of
 from te_core.journal.lock import JournalLock
 from te_core.journal.memory import AccountRecord
@@ -32,6 +33,9 @@ QUIET = 3
 """Turns of the loop without a new append of a stream until it is committed: what was read off the network by then has
 got here."""
 
+PROBE = 10.0
+"""Seconds after which a journal that could not be written is tried again although nothing is appended."""
+
 ENOUGH = 64
 """Appends of a stream that wait for no more."""
 
@@ -40,10 +44,22 @@ class Journal(JournalReader):
     """Appends entries durably, and reads them. Made by ``open``."""
 
     def __init__(
-        self, path: Path, *, connection: Connection, clerk: Clerk, clock: Clock, inline: bool
+        self,
+        path: Path,
+        *,
+        connection: Connection,
+        files: OpenFiles,
+        clerk: Clerk,
+        clock: Clock,
+        inline: bool,
+        on_trouble: Callable[[str], None],
     ) -> None:
         super().__init__(path)
-        self._committer = Committer(connection, path)
+        self._files = files
+        self._on_trouble = on_trouble
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._flushes = 0
+        self._committer = Committer(connection, path, files=files, on_trouble=self._trouble_changed)
         self._writer = (
             InlineWriter(self._committer.commit) if inline else ThreadWriter(self._committer.commit)
         )
@@ -69,11 +85,13 @@ class Journal(JournalReader):
         inline: bool = False,
         quarantine_limit: int = 500,
         redact: Redact = str,
+        on_trouble: Callable[[str], None] | None = None,
     ) -> Self:
         """Open for writing; a journal that is not there yet is made, an older one upgraded.
 
         ``quarantine_limit``: refused inputs kept per source. ``redact`` takes secrets out of a text. ``inline``
-        commits on the event loop instead of in a thread.
+        commits on the event loop instead of in a thread. ``on_trouble`` is called on the event loop with the reason
+        when appends begin to fail, and with "" when they are kept again.
 
         Raises ``JournalLocked`` while another process writes it, ``JournalTooNew`` when a later version wrote it,
         ``JournalError`` when it is damaged, not a journal, or not permitted. No existing file is ever replaced.
@@ -82,7 +100,8 @@ class Journal(JournalReader):
         with ExitStack() as opened:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                opened.callback(JournalLock(path).release)
+                lock = JournalLock(path)
+                opened.callback(lock.release)
                 if not path.exists():
                     schema.create(path, journal_id=new_id(), at=clock.now())
                 schema.check_file(path, writable=True)
@@ -93,10 +112,19 @@ class Journal(JournalReader):
                 with connection.begin():
                     journal_id = schema.prepare(connection, path)
                     numbers = count(_last_number(connection) + 1)
+                files = OpenFiles(path, lock_path=lock.path, lock=lock.fileno())
             except (SQLAlchemyError, OSError) as error:
                 raise database.explained(path, error) from error
             clerk = Clerk(numbers=numbers, quarantine_limit=quarantine_limit, redact=redact)
-            journal = cls(path, connection=connection, clerk=clerk, clock=clock, inline=inline)
+            journal = cls(
+                path,
+                connection=connection,
+                files=files,
+                clerk=clerk,
+                clock=clock,
+                inline=inline,
+                on_trouble=on_trouble or _nobody_listens,
+            )
             journal.journal_id = journal_id
             journal._closing = opened.pop_all()
             return journal
@@ -105,6 +133,17 @@ class Journal(JournalReader):
     def open_readonly(path: Path) -> JournalReader:
         """Open for reading only, while an engine writes or not. Raises ``JournalError``, ``JournalTooNew``."""
         return JournalReader(path.resolve())
+
+    def holds_lock(self) -> bool:
+        """Whether this is still the one engine of its journal (I15): ask immediately before a request is signed.
+
+        False once it is closed, and while its files or its lock are not in their place: moved, deleted, replaced.
+        """
+        return not self._closed and not self._files.problem()
+
+    def trouble(self) -> str:
+        """Return why appends are not kept at present; "" while they are."""
+        return self._files.problem() or self._committer.trouble
 
     def append(self, *entries: Entry, awaited: bool = True) -> asyncio.Future[None]:
         """Append entries, all of them or none. Appends keep the order of the calls.
@@ -123,7 +162,7 @@ class Journal(JournalReader):
         else:
             if len(self._held) == 1:
                 done.get_loop().call_later(LINGER, self._flush)
-            done.add_done_callback(lambda future: future.cancelled() or future.exception())
+            _ignore(done)
         return done
 
     def stream(self, done: Done, entry: Entry) -> None:
@@ -209,11 +248,44 @@ class Journal(JournalReader):
             _refuse(done, JournalError(f"journal {self.path} is closed"))
         else:
             self._held.append((writes, done))
+            self._loop = done.get_loop()
 
     def _flush(self) -> None:
         held, self._held, self._streamed = self._held, [], 0
         if held:
+            self._flushes += 1
             self._writer.submit(held)
+
+    def _trouble_changed(self, text: str) -> None:
+        """Pass it on to the loop; the writer calls this, perhaps from its thread."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._report_trouble, text)
+
+    def _report_trouble(self, text: str) -> None:
+        self._on_trouble(text)
+        if text:
+            self._probe_later()
+
+    def _probe_later(self) -> None:
+        assert self._loop is not None
+        self._loop.call_later(PROBE, self._probe, self._flushes)
+
+    def _probe(self, flushes: int) -> None:
+        """Find out whether the journal can be written again, unless an append has tried meanwhile."""
+        if self._closed or not self._committer.trouble:
+            return
+        if flushes == self._flushes:
+            _ignore(self.append())
+        self._probe_later()
+
+
+def _nobody_listens(trouble: str) -> None:
+    del trouble
+
+
+def _ignore(done: asyncio.Future[None]) -> None:
+    """Let nobody hear of its failure."""
+    done.add_done_callback(lambda future: future.cancelled() or future.exception())
 
 
 def _refuse(done: Done, error: JournalError) -> None:

@@ -14,7 +14,7 @@ class JournalLock:
 
     def __init__(self, journal: Path) -> None:
         """Take the lock. Raises ``JournalLocked`` with the holder's pid, ``JournalError`` without permission."""
-        path = journal.with_name(journal.name + ".lock")
+        self.path = path = journal.with_name(journal.name + ".lock")
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
@@ -30,6 +30,10 @@ class JournalLock:
             raise JournalLocked(str(journal), int(holder) if holder.isdecimal() else None) from None
         os.ftruncate(self._file, 0)
         os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+
+    def fileno(self) -> int:
+        """Return the descriptor of the lock's file."""
+        return self._file
 
     def release(self) -> None:
         """Let others have it. May be called again."""

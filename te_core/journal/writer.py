@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from te_core.errors import EntryRefused, JournalError
 from te_core.journal.database import DRIVER_ERROR, Prepared, blames_entry, explained, transaction
 from te_core.journal.entries import Writes
+from te_core.journal.files import OpenFiles
 from te_core.journal.statements import Row, Statement
 
 
@@ -58,23 +59,45 @@ UNFIT = (
 class Committer:
     """Executes a batch of appends in one transaction."""
 
-    def __init__(self, connection: Connection, path: Path) -> None:
+    def __init__(
+        self, connection: Connection, path: Path, *, files: OpenFiles, on_trouble: Callable[[str], None]
+    ) -> None:
         self.connection = connection
+        self.trouble = ""
+        """Why the last batch was not kept; "" if it was."""
         self._path = path
+        self._files = files
+        self._on_trouble = on_trouble
         self._prepared: dict[Statement, Prepared] = {}
 
     def commit(self, batch: Sequence[Work]) -> list[Outcome]:
-        """Make a batch durable. Where an entry is unfit, the batch is split until it is alone."""
+        """Make a batch durable."""
+        if problem := self._files.problem():
+            return self._failed(batch, JournalError(problem))
+        return self._commit(batch)
+
+    def _commit(self, batch: Sequence[Work]) -> list[Outcome]:
+        """Where an entry is unfit, the batch is split until it is alone."""
         try:
             self._execute(write for writes, _ in batch for write in writes)
         except UNFIT as error:
             unfit = blames_entry(error)
             if len(batch) > 1 and unfit:
                 half = len(batch) // 2
-                return self.commit(batch[:half]) + self.commit(batch[half:])
+                return self._commit(batch[:half]) + self._commit(batch[half:])
             reason = explained(self._path, error, EntryRefused if unfit else JournalError)
-            return [(done, reason) for _, done in batch]
+            return [(done, reason) for _, done in batch] if unfit else self._failed(batch, reason)
+        self._set_trouble("")
         return [(done, None) for _, done in batch]
+
+    def _failed(self, batch: Sequence[Work], error: JournalError) -> list[Outcome]:
+        self._set_trouble(str(error))
+        return [(done, error) for _, done in batch]
+
+    def _set_trouble(self, text: str) -> None:
+        before, self.trouble = self.trouble, text
+        if bool(before) != bool(text):
+            self._on_trouble(text)
 
     def _execute(self, writes: Iterable[tuple[Statement, Row]]) -> None:
         with transaction(self.connection) as cursor:
