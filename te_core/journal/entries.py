@@ -34,6 +34,21 @@ _GOAL, _CONFIRMATION, _INTENT, _ACCOUNT = map(_columns, (Goal, Confirmation, Int
 _OPEN = {"state": IntentState.OPEN, "settled_at": None, "filled": None, "average_price": None, "reason": ""}
 
 
+def reduces(entry: Entry) -> bool:
+    """Whether an entry belongs to what only reduces positions, so that it is recorded on a full disk too.
+
+    Outcomes do, whatever their order was: they add no risk, and what follows depends on them.
+    """
+    match entry:
+        case Intent():
+            return entry.reduce_only
+        case Target() | Signal():
+            return entry.depth == 0
+        case Goal():
+            return entry.quantity == 0
+    return isinstance(entry, Settlement | Confirmation | AccountRecord)
+
+
 class Clerk:
     """Turns entries into rows: numbers them, and takes secrets out of texts that came from outside."""
 

@@ -16,15 +16,17 @@ from sqlalchemy.exc import SQLAlchemyError
 from te_core.clock import Clock
 from te_core.errors import EntryRefused, JournalError
 from te_core.journal import database, schema, tables
-from te_core.journal.entries import Clerk, Entry, Writes
+from te_core.journal.committer import UNFIT, Committer, Done, Work
+from te_core.journal.entries import Clerk, Entry, reduces
 from te_core.journal.files import OpenFiles
 from te_core.journal.identities import book_of
 from te_core.journal.lock import JournalLock
 from te_core.journal.memory import AccountRecord
 from te_core.journal.reader import JournalReader
 from te_core.journal.redaction import Redact
+from te_core.journal.reserve import Reserve
 from te_core.journal.retention import RULES
-from te_core.journal.writer import UNFIT, Committer, Done, InlineWriter, ThreadWriter, Work, resolve
+from te_core.journal.writer import InlineWriter, ThreadWriter, resolve
 
 LINGER = 0.005
 """Seconds for which an append that nobody has awaited waits for another that takes it along."""
@@ -49,6 +51,7 @@ class Journal(JournalReader):
         *,
         connection: Connection,
         files: OpenFiles,
+        reserve: Reserve,
         clerk: Clerk,
         clock: Clock,
         inline: bool,
@@ -56,10 +59,13 @@ class Journal(JournalReader):
     ) -> None:
         super().__init__(path)
         self._files = files
+        self._reserve = reserve
         self._on_trouble = on_trouble
         self._loop: asyncio.AbstractEventLoop | None = None
         self._flushes = 0
-        self._committer = Committer(connection, path, files=files, on_trouble=self._trouble_changed)
+        self._committer = Committer(
+            connection, path, files=files, reserve=reserve, on_trouble=self._trouble_changed
+        )
         self._writer = (
             InlineWriter(self._committer.commit) if inline else ThreadWriter(self._committer.commit)
         )
@@ -102,25 +108,22 @@ class Journal(JournalReader):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 lock = JournalLock(path)
                 opened.callback(lock.release)
+                reserve = Reserve(path, clock)
                 if not path.exists():
                     schema.create(path, journal_id=new_id(), at=clock.now())
-                schema.check_file(path, writable=True)
-                # Looking first without the right to write: another program's database stays as it is.
-                with database.connect(path, readonly=True).begin() as looking:
-                    schema.check_content(looking, path)
-                connection = opened.enter_context(database.connect(path, readonly=False).connect())
+                connection = opened.enter_context(_connected(path))
                 with connection.begin():
                     journal_id = schema.prepare(connection, path)
                     numbers = count(_last_number(connection) + 1)
                 files = OpenFiles(path, lock_path=lock.path, lock=lock.fileno())
             except (SQLAlchemyError, OSError) as error:
                 raise database.explained(path, error) from error
-            clerk = Clerk(numbers=numbers, quarantine_limit=quarantine_limit, redact=redact)
             journal = cls(
                 path,
                 connection=connection,
                 files=files,
-                clerk=clerk,
+                reserve=reserve,
+                clerk=Clerk(numbers=numbers, quarantine_limit=quarantine_limit, redact=redact),
                 clock=clock,
                 inline=inline,
                 on_trouble=on_trouble or _nobody_listens,
@@ -143,20 +146,23 @@ class Journal(JournalReader):
 
     def trouble(self) -> str:
         """Return why appends are not kept at present; "" while they are."""
-        return self._files.problem() or self._committer.trouble
+        return self._files.problem() or self._committer.trouble or self._reserve.problem()
 
-    def append(self, *entries: Entry, awaited: bool = True) -> asyncio.Future[None]:
+    def append(self, *entries: Entry, awaited: bool = True, reduction: bool = False) -> asyncio.Future[None]:
         """Append entries, all of them or none. Appends keep the order of the calls.
 
-        The future resolves when they are durable. It fails with ``JournalError`` when they are not kept: the disk
-        is full or damaged, an intent's client order id was used before, a settlement's intent is unknown, a
-        target's revision was there before.
+        The future resolves when they are durable. It fails with ``JournalError`` when they are not kept and never will
+        be: the disk is full or damaged, a file is not in its place, an intent's client order id was used before, a
+        settlement's intent is unknown, a target's revision was there before. As long as neither is sure, it waits.
+
+        On a full disk only what reduces positions is kept: entries of that kind, and those that are said to be part of
+        a ``reduction``.
 
         One that nobody has ``awaited`` starts no commit of its own at once, for which the next append would have to
         wait: that takes it along. If it is not kept, nobody hears of it.
         """
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._append(done, entries)
+        self._append(done, entries, reduction=reduction)
         if awaited:
             self._flush()
         else:
@@ -220,7 +226,7 @@ class Journal(JournalReader):
                 if last is None:
                     break
                 deleted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-                self._hold(deleted, ((rule.delete, {"after": after, "last": last, "before": before}),))
+                self._hold(Work(((rule.delete, {"after": after, "last": last, "before": before}),), deleted))
                 self._flush()
                 await deleted
                 after = last
@@ -232,23 +238,24 @@ class Journal(JournalReader):
         self._flush()
         self._closed = True
         self._writer.close()
+        resolve(self._committer.give_up())
         super().close()
         self._closing.close()
 
-    def _append(self, done: Done, entries: Sequence[Entry]) -> None:
+    def _append(self, done: Done, entries: Sequence[Entry], *, reduction: bool = False) -> None:
         try:
             writes = tuple([write for entry in entries for write in self._clerk.writes(entry)])
         except UNFIT as error:
             _refuse(done, database.explained(self.path, error, EntryRefused))
         else:
-            self._hold(done, writes)
+            self._hold(Work(writes, done, reduction or all(map(reduces, entries))))
 
-    def _hold(self, done: Done, writes: Writes) -> None:
+    def _hold(self, work: Work) -> None:
         if self._closed:
-            _refuse(done, JournalError(f"journal {self.path} is closed"))
+            _refuse(work.done, JournalError(f"journal {self.path} is closed"))
         else:
-            self._held.append((writes, done))
-            self._loop = done.get_loop()
+            self._held.append(work)
+            self._loop = work.done.get_loop()
 
     def _flush(self) -> None:
         held, self._held, self._streamed = self._held, [], 0
@@ -277,6 +284,14 @@ class Journal(JournalReader):
         if flushes == self._flushes:
             _ignore(self.append())
         self._probe_later()
+
+
+def _connected(path: Path) -> Connection:
+    schema.check_file(path, writable=True)
+    # Looking first without the right to write: another program's database stays as it is.
+    with database.connect(path, readonly=True).begin() as looking:
+        schema.check_content(looking, path)
+    return database.connect(path, readonly=False).connect()
 
 
 def _nobody_listens(trouble: str) -> None:

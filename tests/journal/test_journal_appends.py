@@ -19,8 +19,9 @@ import pytest
 
 from te_core.errors import EntryRefused, JournalError
 from te_core.journal import Journal, database
+from te_core.journal.committer import Work
 from te_core.journal.journal import ENOUGH
-from te_core.journal.writer import ThreadWriter, Work
+from te_core.journal.writer import ThreadWriter
 from te_core.model.order import IntentState
 from tests.journal.journal_samples import (
     NOW,
@@ -360,7 +361,7 @@ async def test_a_defect_in_the_writer_leaves_nobody_waiting() -> None:
     writer = ThreadWriter(broken)
     for _ in range(3):
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        writer.submit([((), done)])
+        writer.submit([Work((), done)])
         with pytest.raises(JournalError, match="restart the engine"):
             await done
     writer.close()

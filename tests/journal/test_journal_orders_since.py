@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from te_core.journal import reader as reader_module
+from te_core.journal.reader import MOST_ORDERS
 from te_core.model.order import IntentState
 from tests.journal.journal_samples import NOW, intent, open_journal, settlement
 
@@ -40,12 +40,11 @@ async def test_only_orders_that_certainly_never_left_are_not_counted(
     journal.close()
 
 
-async def test_however_many_there_are_the_newest_are_returned(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(reader_module, "MOST_ORDERS", 3)
-    monkeypatch.setattr(reader_module, "ORDERS_SINCE", reader_module.ORDERS_SINCE.limit(3))
+async def test_only_the_newest_are_looked_at_however_long_the_history(tmp_path: Path) -> None:
     journal = open_journal(tmp_path)
-    await journal.append(*(intent(f"o{n}", step=n, created_at=NOW + n * SECOND) for n in range(9)))
-    assert journal.orders_since(NOW) == {"paper": [NOW + n * SECOND for n in (6, 7, 8)]}
+    spare = 5
+    for first in range(0, MOST_ORDERS + spare, 1000):
+        count = min(1000, MOST_ORDERS + spare - first)
+        await journal.append(*(intent(f"o{first + n}", step=first + n) for n in range(count)))
+    assert len(journal.orders_since(NOW)["paper"]) == MOST_ORDERS
     journal.close()
