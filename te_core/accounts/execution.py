@@ -158,7 +158,7 @@ class Execution:
         await persist_pending(journal, keeper)
         intents = self._intents(step, keeper.orders.next_step())
         try:
-            await journal.append(*intents)
+            await journal.append(*intents, reduction=step.reduce_only)
         except asyncio.CancelledError:
             for intent in intents:  # they may be in the journal all the same
                 self._resolve(intent, IntentState.UNSENT, reason="stopped before it was sent")

@@ -8,11 +8,12 @@ from functools import partial
 from te_core.accounts.keeper import Keeper, Persisted
 from te_core.errors import EntryRefused
 from te_core.journal.journal import Journal
+from te_core.model.target import Goal, Target
 
 
 def persist(journal: Journal, keeper: Keeper, entry: Persisted) -> None:
     """Append without waiting: it shares the commit of the order that follows; what fails is appended again then."""
-    appended = journal.append(entry, awaited=False)
+    appended = journal.append(entry, awaited=False, reduction=_reduces(entry))
     appended.add_done_callback(partial(_appended, keeper, entry))
 
 
@@ -21,7 +22,17 @@ async def persist_pending(journal: Journal, keeper: Keeper) -> None:
     if keeper.unpersisted:
         for entry in keeper.take_unpersisted():
             persist(journal, keeper, entry)
-        await journal.append()
+        await journal.append(reduction=True)
+
+
+def _reduces(entry: Persisted) -> bool:
+    """Return whether an entry belongs to taking risk back: those are persisted on a full disk too, for a while."""
+    match entry:
+        case Target():
+            return entry.depth == 0
+        case Goal():
+            return entry.quantity == 0
+    return True
 
 
 def _appended(keeper: Keeper, entry: Persisted, appended: asyncio.Future[None]) -> None:

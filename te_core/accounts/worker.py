@@ -289,10 +289,8 @@ class AccountWorker:
             return
         error = task.exception()
         reducing = execution is not None and execution.reducing
-        if error is None and execution is None:
-            self.wake()  # the outcomes of earlier orders are known now
-        elif error is None and execution is not None:
-            self._succeeded(keeper, reducing=reducing, confirms=execution.confirms)
+        if error is None:
+            self._succeeded(keeper, execution)
         elif isinstance(error, Superseded):
             self.wake()
         elif isinstance(error, OutcomeUnknown) and keeper.orders.open:
@@ -301,16 +299,21 @@ class AccountWorker:
             self._failed(keeper, error, reducing=reducing)
         self._wake_event.set()
 
-    def _succeeded(self, keeper: Keeper, *, reducing: bool, confirms: bool) -> None:
+    def _succeeded(self, keeper: Keeper, execution: Execution | None) -> None:
         """Decide again after a task without an error: at once or, if orders keep missing the goal, backing off."""
+        if execution is None:  # the outcomes of earlier orders are known now
+            self.wake()
+            return
         self._outages.well(keeper.symbol)
         if keeper.confirmed or keeper.replan:
             keeper.resume_orders()
-            if keeper.replan or not confirms:
+            if keeper.replan or not execution.confirms:
                 self.wake()
             return
         engine = self.settings.engine
-        hold = keeper.missed(reducing=reducing, first=engine.backoff_first, last=engine.backoff_last)
+        hold = keeper.missed(
+            reducing=execution.reducing, first=engine.backoff_first, last=engine.backoff_last
+        )
         if hold.until <= self._clock.monotonic():
             self.wake()
 

@@ -10,7 +10,7 @@ import errno
 import re
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import chain
 from operator import itemgetter
 from pathlib import Path
@@ -25,7 +25,19 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from te_core.errors import JournalError
 
 DRIVER_ERROR = sqlite3.Error
-"""What ``transaction`` raises when the database cannot do it, or an entry does not fit."""
+"""What ``transaction`` raises when the database cannot do it, or an entry does not fit: nothing was kept."""
+
+Unable = sqlite3.OperationalError
+"""The database cannot write, whatever the entry is."""
+
+
+class CommitUnanswered(Exception):
+    """The database did not confirm a commit: all of it was kept, or nothing."""
+
+    def __init__(self, reason: sqlite3.Error) -> None:
+        self.reason = reason
+        super().__init__(str(reason))
+
 
 BUSY_SECONDS = 5.0
 """How long a statement waits for another program that holds the file's lock."""
@@ -41,7 +53,7 @@ _REMEDIES = {
     "SQLITE_NOTADB": "this is no journal: choose another path in journal.file, or restore a copy",
     "SQLITE_BUSY": "another program holds the file: close it",
     "SQLITE_FULL": _SPACE,
-    "SQLITE_IOERR": "check the disk: space, quota, health; this was not kept",
+    "SQLITE_IOERR": "check the disk: space, quota, health",
     "SQLITE_READONLY": PERMISSION,
     "SQLITE_CANTOPEN": PERMISSION,
     "EACCES": PERMISSION,
@@ -97,6 +109,11 @@ def upsert(
     statement = insert(table)
     values = {name: statement.excluded[name] for name in changes}
     return statement.on_conflict_do_update(index_elements=key, set_=values, where=where)
+
+
+def insert_new(table: Table, *, key: Sequence[str]) -> Insert:
+    """Insert a row unless there is one with that key."""
+    return insert(table).on_conflict_do_nothing(index_elements=key)
 
 
 _SEVERAL = re.compile(r"(INSERT .* VALUES )(\([?, ]+\))([^?]*)", re.DOTALL)
@@ -162,21 +179,63 @@ class Prepared:
 
 @contextmanager
 def transaction(connection: Connection) -> Iterator[sqlite3.Cursor]:
-    """Keep all that is executed, durably, or nothing. Raises ``DRIVER_ERROR``.
+    """Keep all that is executed, durably, or nothing. Raises ``DRIVER_ERROR``, ``CommitUnanswered``.
 
     At the driver itself: SQLAlchemy's share of a commit of a few rows was as large as everything else together.
     """
-    driver: sqlite3.Connection = connection.connection.dbapi_connection  # type: ignore[assignment]  # it is SQLite's
+    driver = _driver(connection)
+    if driver.in_transaction:  # an earlier rollback failed
+        driver.rollback()
     cursor = driver.cursor()
     try:
         cursor.execute("BEGIN IMMEDIATE")
         yield cursor
-        cursor.execute("COMMIT")
+        try:
+            cursor.execute("COMMIT")
+        except sqlite3.Error as error:
+            if not is_full(error):
+                raise CommitUnanswered(error) from error
+            # A frame that did not fit is no frame: SQLite cannot take this commit for one, not after a crash either.
+            raise
     except BaseException:
-        driver.rollback()
+        with suppress(sqlite3.Error):
+            driver.rollback()
         raise
     finally:
         cursor.close()
+
+
+def _driver(connection: Connection) -> sqlite3.Connection:
+    return connection.connection.dbapi_connection  # type: ignore[return-value]  # it is SQLite's
+
+
+def read_number(cursor: sqlite3.Cursor) -> int:
+    """Return the number of the last commit."""
+    return int(cursor.execute("SELECT value FROM meta WHERE key = 'writer_sequence'").fetchone()[0])
+
+
+def write_number(cursor: sqlite3.Cursor, *, after: int, number: int) -> None:
+    """Number this commit. Raises ``Unable`` if the last one is not the one with the number ``after``."""
+    text = "UPDATE meta SET value = ? WHERE key = 'writer_sequence' AND value = ?"
+    if cursor.execute(text, (str(number), str(after))).rowcount != 1:
+        raise Unable("another program has written it meanwhile: stop that one, then restart the engine")
+
+
+def recycle_log(connection: Connection) -> bool:
+    """Copy the log's pages into the file, so that the log is written from its start again and needs no more space.
+
+    Return False where there is no space to do that.
+    """
+    try:
+        _driver(connection).execute("PRAGMA wal_checkpoint(PASSIVE)")
+    except sqlite3.Error as error:
+        return not is_full(error)
+    return True
+
+
+def is_full(error: Exception) -> bool:
+    """Whether there is no space for it: on the disk, or in what this user may use of it."""
+    return getattr(error, "sqlite_errorname", "") == "SQLITE_FULL"
 
 
 def blames_entry(error: Exception) -> bool:

@@ -16,12 +16,17 @@ from sqlalchemy.exc import SQLAlchemyError
 from te_core.clock import Clock
 from te_core.errors import EntryRefused, JournalError
 from te_core.journal import database, schema, tables
-from te_core.journal.entries import Clerk, Entry, Writes
+from te_core.journal.committer import UNFIT, Committer, Done, Work
+from te_core.journal.entries import Clerk, Entry, reduces
+from te_core.journal.files import OpenFiles
+from te_core.journal.identities import book_of
 from te_core.journal.lock import JournalLock
+from te_core.journal.memory import AccountRecord
 from te_core.journal.reader import JournalReader
 from te_core.journal.redaction import Redact
+from te_core.journal.reserve import Reserve
 from te_core.journal.retention import RULES
-from te_core.journal.writer import UNFIT, Committer, Done, InlineWriter, ThreadWriter, Work, resolve
+from te_core.journal.writer import InlineWriter, ThreadWriter, resolve
 
 LINGER = 0.005
 """Seconds for which an append that nobody has awaited waits for another that takes it along."""
@@ -29,6 +34,9 @@ LINGER = 0.005
 QUIET = 3
 """Turns of the loop without a new append of a stream until it is committed: what was read off the network by then has
 got here."""
+
+PROBE = 10.0
+"""Seconds after which a journal that could not be written is tried again although nothing is appended."""
 
 ENOUGH = 64
 """Appends of a stream that wait for no more."""
@@ -38,10 +46,26 @@ class Journal(JournalReader):
     """Appends entries durably, and reads them. Made by ``open``."""
 
     def __init__(
-        self, path: Path, *, connection: Connection, clerk: Clerk, clock: Clock, inline: bool
+        self,
+        path: Path,
+        *,
+        connection: Connection,
+        files: OpenFiles,
+        reserve: Reserve,
+        clerk: Clerk,
+        clock: Clock,
+        inline: bool,
+        on_trouble: Callable[[str], None],
     ) -> None:
         super().__init__(path)
-        self._committer = Committer(connection, path)
+        self._files = files
+        self._reserve = reserve
+        self._on_trouble = on_trouble
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._flushes = 0
+        self._committer = Committer(
+            connection, path, files=files, reserve=reserve, on_trouble=self._trouble_changed
+        )
         self._writer = (
             InlineWriter(self._committer.commit) if inline else ThreadWriter(self._committer.commit)
         )
@@ -53,6 +77,7 @@ class Journal(JournalReader):
         self._clock = clock
         self._closing = ExitStack()
         self._closed = False
+        self._identifying = asyncio.Lock()
         self.journal_id = ""
         """Made with the file, and the same for the file's life."""
 
@@ -66,11 +91,13 @@ class Journal(JournalReader):
         inline: bool = False,
         quarantine_limit: int = 500,
         redact: Redact = str,
+        on_trouble: Callable[[str], None] | None = None,
     ) -> Self:
         """Open for writing; a journal that is not there yet is made, an older one upgraded.
 
         ``quarantine_limit``: refused inputs kept per source. ``redact`` takes secrets out of a text. ``inline``
-        commits on the event loop instead of in a thread.
+        commits on the event loop instead of in a thread. ``on_trouble`` is called on the event loop with the reason
+        when appends begin to fail, and with "" when they are kept again.
 
         Raises ``JournalLocked`` while another process writes it, ``JournalTooNew`` when a later version wrote it,
         ``JournalError`` when it is damaged, not a journal, or not permitted. No existing file is ever replaced.
@@ -79,21 +106,28 @@ class Journal(JournalReader):
         with ExitStack() as opened:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                opened.callback(JournalLock(path).release)
+                lock = JournalLock(path)
+                opened.callback(lock.release)
+                reserve = Reserve(path, clock)
                 if not path.exists():
                     schema.create(path, journal_id=new_id(), at=clock.now())
-                schema.check_file(path, writable=True)
-                # Looking first without the right to write: another program's database stays as it is.
-                with database.connect(path, readonly=True).begin() as looking:
-                    schema.check_content(looking, path)
-                connection = opened.enter_context(database.connect(path, readonly=False).connect())
+                connection = opened.enter_context(_connected(path))
                 with connection.begin():
                     journal_id = schema.prepare(connection, path)
                     numbers = count(_last_number(connection) + 1)
+                files = OpenFiles(path, lock_path=lock.path, lock=lock.fileno())
             except (SQLAlchemyError, OSError) as error:
                 raise database.explained(path, error) from error
-            clerk = Clerk(numbers=numbers, quarantine_limit=quarantine_limit, redact=redact)
-            journal = cls(path, connection=connection, clerk=clerk, clock=clock, inline=inline)
+            journal = cls(
+                path,
+                connection=connection,
+                files=files,
+                reserve=reserve,
+                clerk=Clerk(numbers=numbers, quarantine_limit=quarantine_limit, redact=redact),
+                clock=clock,
+                inline=inline,
+                on_trouble=on_trouble or _nobody_listens,
+            )
             journal.journal_id = journal_id
             journal._closing = opened.pop_all()
             return journal
@@ -103,24 +137,38 @@ class Journal(JournalReader):
         """Open for reading only, while an engine writes or not. Raises ``JournalError``, ``JournalTooNew``."""
         return JournalReader(path.resolve())
 
-    def append(self, *entries: Entry, awaited: bool = True) -> asyncio.Future[None]:
+    def holds_lock(self) -> bool:
+        """Whether this is still the one engine of its journal (I15): ask immediately before a request is signed.
+
+        False once it is closed, and while its files or its lock are not in their place: moved, deleted, replaced.
+        """
+        return not self._closed and not self._files.problem()
+
+    def trouble(self) -> str:
+        """Return why appends are not kept at present; "" while they are."""
+        return self._files.problem() or self._committer.trouble or self._reserve.problem()
+
+    def append(self, *entries: Entry, awaited: bool = True, reduction: bool = False) -> asyncio.Future[None]:
         """Append entries, all of them or none. Appends keep the order of the calls.
 
-        The future resolves when they are durable. It fails with ``JournalError`` when they are not kept: the disk
-        is full or damaged, an intent's client order id was used before, a settlement's intent is unknown, a
-        target's revision was there before.
+        The future resolves when they are durable. It fails with ``JournalError`` when they are not kept and never will
+        be: the disk is full or damaged, a file is not in its place, an intent's client order id was used before, a
+        settlement's intent is unknown, a target's revision was there before. As long as neither is sure, it waits.
+
+        On a full disk only what reduces positions is kept: entries of that kind, and those that are said to be part of
+        a ``reduction``.
 
         One that nobody has ``awaited`` starts no commit of its own at once, for which the next append would have to
         wait: that takes it along. If it is not kept, nobody hears of it.
         """
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._append(done, entries)
+        self._append(done, entries, reduction=reduction)
         if awaited:
             self._flush()
         else:
             if len(self._held) == 1:
                 done.get_loop().call_later(LINGER, self._flush)
-            done.add_done_callback(lambda future: future.cancelled() or future.exception())
+            _ignore(done)
         return done
 
     def stream(self, done: Done, entry: Entry) -> None:
@@ -145,6 +193,23 @@ class Journal(JournalReader):
         else:
             self._flush()
 
+    async def identify(self, *, name: str, plugin: str, host: str, uid: str) -> str:
+        """Return the book of an account: the key of its targets, goals and orders, as ``account``, in the journal.
+
+        It follows from ``plugin``, ``host`` and ``uid``; ``name`` is what the settings call the account now. Durable
+        when it returns. Raises ``JournalError`` if an account that was never met cannot be recorded.
+        """
+        async with self._identifying:
+            known = {record.book: record for record in self.accounts()}
+            book = book_of(tuple(known.values()), name=name, plugin=plugin, host=host, uid=uid)
+            seen = AccountRecord(
+                book=book, name=name, plugin=plugin, host=host, uid=uid, seen_at=self._clock.now()
+            )
+            recorded = self.append(seen, awaited=book not in known)
+            if book not in known:
+                await recorded
+        return book
+
     async def prune(self, older_than: timedelta) -> None:
         """Delete history of that age that is no longer in force, in small transactions between the appends.
 
@@ -161,7 +226,7 @@ class Journal(JournalReader):
                 if last is None:
                     break
                 deleted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-                self._hold(deleted, ((rule.delete, {"after": after, "last": last, "before": before}),))
+                self._hold(Work(((rule.delete, {"after": after, "last": last, "before": before}),), deleted))
                 self._flush()
                 await deleted
                 after = last
@@ -173,27 +238,69 @@ class Journal(JournalReader):
         self._flush()
         self._closed = True
         self._writer.close()
+        resolve(self._committer.give_up())
         super().close()
         self._closing.close()
 
-    def _append(self, done: Done, entries: Sequence[Entry]) -> None:
+    def _append(self, done: Done, entries: Sequence[Entry], *, reduction: bool = False) -> None:
         try:
             writes = tuple([write for entry in entries for write in self._clerk.writes(entry)])
         except UNFIT as error:
             _refuse(done, database.explained(self.path, error, EntryRefused))
         else:
-            self._hold(done, writes)
+            self._hold(Work(writes, done, reduction or all(map(reduces, entries))))
 
-    def _hold(self, done: Done, writes: Writes) -> None:
+    def _hold(self, work: Work) -> None:
         if self._closed:
-            _refuse(done, JournalError(f"journal {self.path} is closed"))
+            _refuse(work.done, JournalError(f"journal {self.path} is closed"))
         else:
-            self._held.append((writes, done))
+            self._held.append(work)
+            self._loop = work.done.get_loop()
 
     def _flush(self) -> None:
         held, self._held, self._streamed = self._held, [], 0
         if held:
+            self._flushes += 1
             self._writer.submit(held)
+
+    def _trouble_changed(self, text: str) -> None:
+        """Pass it on to the loop; the writer calls this, perhaps from its thread."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._report_trouble, text)
+
+    def _report_trouble(self, text: str) -> None:
+        self._on_trouble(text)
+        if text:
+            self._probe_later()
+
+    def _probe_later(self) -> None:
+        assert self._loop is not None
+        self._loop.call_later(PROBE, self._probe, self._flushes)
+
+    def _probe(self, flushes: int) -> None:
+        """Find out whether the journal can be written again, unless an append has tried meanwhile."""
+        if self._closed or not self._committer.trouble:
+            return
+        if flushes == self._flushes:
+            _ignore(self.append())
+        self._probe_later()
+
+
+def _connected(path: Path) -> Connection:
+    schema.check_file(path, writable=True)
+    # Looking first without the right to write: another program's database stays as it is.
+    with database.connect(path, readonly=True).begin() as looking:
+        schema.check_content(looking, path)
+    return database.connect(path, readonly=False).connect()
+
+
+def _nobody_listens(trouble: str) -> None:
+    del trouble
+
+
+def _ignore(done: asyncio.Future[None]) -> None:
+    """Let nobody hear of its failure."""
+    done.add_done_callback(lambda future: future.cancelled() or future.exception())
 
 
 def _refuse(done: Done, error: JournalError) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from te_core.errors import JournalError, JournalLocked
@@ -14,7 +15,7 @@ class JournalLock:
 
     def __init__(self, journal: Path) -> None:
         """Take the lock. Raises ``JournalLocked`` with the holder's pid, ``JournalError`` without permission."""
-        path = journal.with_name(journal.name + ".lock")
+        self.path = path = journal.with_name(journal.name + ".lock")
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
@@ -25,11 +26,16 @@ class JournalLock:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = os.pread(self._file, 20, 0).decode("ascii", "replace").strip()
+            found = os.pread(self._file, 20, 0).decode("ascii", "replace").strip()
             os.close(self._file)
-            raise JournalLocked(str(journal), int(holder) if holder.isdecimal() else None) from None
-        os.ftruncate(self._file, 0)
-        os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+            raise JournalLocked(str(journal), int(found) if found.isdecimal() else None) from None
+        holder = f"{os.getpid()}\n".encode()
+        with suppress(OSError):  # a full disk; the lock holds all the same
+            os.ftruncate(self._file, os.pwrite(self._file, holder, 0))
+
+    def fileno(self) -> int:
+        """Return the descriptor of the lock's file."""
+        return self._file
 
     def release(self) -> None:
         """Let others have it. May be called again."""

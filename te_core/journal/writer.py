@@ -2,109 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
-from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Protocol
 
-from sqlalchemy import Connection
-from sqlalchemy.exc import SQLAlchemyError
-
-from te_core.errors import EntryRefused, JournalError
-from te_core.journal.database import DRIVER_ERROR, Prepared, blames_entry, explained, transaction
-from te_core.journal.entries import Writes
-from te_core.journal.statements import Row, Statement
-
-
-class Done(Protocol):
-    """Whoever waits for an append: an ``asyncio.Future``, or what does without a future's turns of the loop."""
-
-    def get_loop(self) -> asyncio.AbstractEventLoop:
-        """Give the loop on which to tell it."""
-        ...
-
-    def done(self) -> bool:
-        """Tell whether it no longer waits."""
-        ...
-
-    def set_result(self, result: None, /) -> None:
-        """Tell it that the append is durable."""
-        ...
-
-    def set_exception(self, exception: JournalError, /) -> None:
-        """Tell it that the append was not kept."""
-        ...
-
-
-Work = tuple[Writes, Done]
-Outcome = tuple[Done, JournalError | None]
-UNFIT = (
-    SQLAlchemyError,
-    DRIVER_ERROR,
-    JournalError,
-    TypeError,
-    ValueError,
-    ArithmeticError,
-    LookupError,
-    AttributeError,
-    RecursionError,
-)
-"""What an entry that cannot be kept, or a database that cannot keep it, raises."""
-
-
-class Committer:
-    """Executes a batch of appends in one transaction."""
-
-    def __init__(self, connection: Connection, path: Path) -> None:
-        self.connection = connection
-        self._path = path
-        self._prepared: dict[Statement, Prepared] = {}
-
-    def commit(self, batch: Sequence[Work]) -> list[Outcome]:
-        """Make a batch durable. Where an entry is unfit, the batch is split until it is alone."""
-        try:
-            self._execute(write for writes, _ in batch for write in writes)
-        except UNFIT as error:
-            unfit = blames_entry(error)
-            if len(batch) > 1 and unfit:
-                half = len(batch) // 2
-                return self.commit(batch[:half]) + self.commit(batch[half:])
-            reason = explained(self._path, error, EntryRefused if unfit else JournalError)
-            return [(done, reason) for _, done in batch]
-        return [(done, None) for _, done in batch]
-
-    def _execute(self, writes: Iterable[tuple[Statement, Row]]) -> None:
-        with transaction(self.connection) as cursor:
-            for statement, rows in grouped(writes):
-                changed = self._prepare(statement, rows[0]).execute(cursor, rows)
-                if statement.exact and changed != len(rows):
-                    raise JournalError(
-                        f"{', '.join(row[statement.exact] for row in rows)}: {statement.refusal}"
-                    )
-
-    def _prepare(self, statement: Statement, example: Row) -> Prepared:
-        prepared = self._prepared.get(statement)
-        if prepared is None:
-            prepared = self._prepared[statement] = Prepared(statement.sql, self.connection, example)
-        return prepared
-
-
-def grouped(writes: Iterable[tuple[Statement, Row]]) -> list[tuple[Statement, list[Row]]]:
-    """Collect rows by statement, keeping the order within each lane."""
-    groups: list[tuple[Statement, dict[object, Row]]] = []
-    newest: dict[str, tuple[Statement, dict[object, Row]]] = {}
-    for statement, row in writes:
-        group = newest.get(statement.lane)
-        if group is None or group[0] is not statement:
-            group = newest[statement.lane] = (statement, {})
-            groups.append(group)
-        rows = group[1]
-        key = tuple([row[name] for name in statement.newest]) if statement.newest else len(rows)
-        rows[key] = row
-    return [(statement, list(rows.values())) for statement, rows in groups]
+from te_core.errors import JournalError
+from te_core.journal.committer import STOPPED, Outcome, Work
 
 
 def resolve(outcomes: Iterable[Outcome]) -> None:
@@ -169,8 +73,7 @@ class ThreadWriter:
 
     def _refuse(self, batch: list[Work]) -> None:
         batch = batch + [work for works in self._waiting() if works is not None for work in works]
-        reason = "the journal's writer has stopped: restart the engine"
-        self._deliver([(done, JournalError(reason)) for _, done in batch])
+        self._deliver([(work.done, JournalError(STOPPED)) for work in batch])
 
     @staticmethod
     def _deliver(outcomes: list[Outcome]) -> None:
@@ -189,7 +92,7 @@ class InlineWriter:
     def submit(self, works: Sequence[Work]) -> None:
         """Take appends."""
         if not self._batch:
-            works[0][1].get_loop().call_soon(self.close)
+            works[0].done.get_loop().call_soon(self.close)
         self._batch.extend(works)
 
     def close(self) -> None:

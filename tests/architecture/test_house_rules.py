@@ -19,7 +19,7 @@ ROOM_LINES = {
     "contracts": 400,
     "plugins": 500,
     "settings": 1_200,
-    "journal": 1_500,
+    "journal": 1_700,
     "accounts": 1_600,
     "signals": 600,
     "runtime": 1_000,

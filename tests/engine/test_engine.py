@@ -31,8 +31,8 @@ from te_core.api import (
     WebhookResponse,
 )
 from te_core.errors import JournalError
+from te_core.journal.committer import Done
 from te_core.journal.journal import Journal
-from te_core.journal.writer import Done
 from te_core.plugins.registry import Registry
 from te_core.reporting.queries import Queries
 from te_core.runtime.engine import Engine

@@ -9,7 +9,7 @@ import pytest
 
 from te_core.api import NotReady
 from te_core.errors import JournalError
-from te_core.journal.writer import Outcome, Work
+from te_core.journal.committer import Outcome, Work
 from te_core.testing.fake_account import FakeAccount
 from te_core.testing.faults import Fault, FaultyAccount, scripted
 from tests.engine.desk import Desk
@@ -28,7 +28,7 @@ class FullDisk:
 
     def commit(self, batch: Sequence[Work]) -> list[Outcome]:
         if self.full:
-            return [(done, JournalError("disk full")) for _, done in batch]
+            return [(work.done, JournalError("disk full")) for work in batch]
         return self._commit(batch)
 
 

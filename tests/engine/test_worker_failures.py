@@ -155,7 +155,7 @@ async def test_an_outcome_that_cannot_be_looked_up_is_judged_by_the_position(
     assert "find" not in account.calls
 
 
-async def test_no_order_id_is_ever_used_twice_not_even_that_of_a_request_that_was_not_taken(
+async def test_no_order_id_is_used_twice_not_even_that_of_an_unsent_order(
     open_desk: Open, account: FakeAccount
 ) -> None:
     tries: list[str] = []

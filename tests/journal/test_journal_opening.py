@@ -138,7 +138,11 @@ async def test_a_start_that_died_while_making_the_journal_is_repeated(tmp_path: 
     journal = open_journal(tmp_path)
     await journal.append(event())
     journal.close()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["journal.sqlite3", "journal.sqlite3.lock"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "journal.sqlite3",
+        "journal.sqlite3.lock",
+        "journal.sqlite3.reserve",
+    ]
 
 
 async def test_the_journal_is_for_its_owner_only(tmp_path: Path) -> None:
