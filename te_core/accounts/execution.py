@@ -136,7 +136,6 @@ class Execution:
                 self._settle(intent, IntentState.UNSENT, reason="stopped before it was sent")
             raise
         state.open.update((intent.client_order_id, intent) for intent in intents)
-        refused = False
         try:
             await catch_up(
                 self._around.journal, state
@@ -145,13 +144,8 @@ class Execution:
                 self._stop_if_superseded()
                 self._admit(intent)
                 await self._send(intent)
-        except Refused:
-            refused = True  # its number is used up, as the journal has it
-            raise
         finally:
             self._drop_unsent(intents)
-            if not refused and not any(intent in self._sent for intent in intents):
-                state.last_step = number - 1
 
     def _intents(self, step: OrderStep, number: int) -> list[Intent]:
         around, goal = self._around, self._goal

@@ -99,6 +99,11 @@ def upsert(
     return statement.on_conflict_do_update(index_elements=key, set_=values, where=where)
 
 
+def insert_new(table: Table, *, key: Sequence[str]) -> Insert:
+    """Insert a row unless there is one with that key."""
+    return insert(table).on_conflict_do_nothing(index_elements=key)
+
+
 _SEVERAL = re.compile(r"(INSERT .* VALUES )(\([?, ]+\))([^?]*)", re.DOTALL)
 _MOST_ROWS = 64
 """Of one statement: with 15 columns below the 999 parameters that every SQLite takes."""

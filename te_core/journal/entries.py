@@ -9,6 +9,7 @@ from operator import attrgetter
 from typing import Any
 
 from te_core.journal import statements
+from te_core.journal.memory import AccountRecord
 from te_core.journal.redaction import Redact, redacted
 from te_core.journal.statements import Row, Statement
 from te_core.model.event import Event
@@ -16,7 +17,7 @@ from te_core.model.order import Intent, IntentState, Settlement
 from te_core.model.signal import QuarantinedInput, Signal
 from te_core.model.target import Confirmation, Goal, Target
 
-Entry = Signal | QuarantinedInput | Target | Goal | Intent | Settlement | Confirmation | Event
+Entry = Signal | QuarantinedInput | Target | Goal | Intent | Settlement | Confirmation | Event | AccountRecord
 Writes = tuple[tuple[Statement, Row], ...]
 Columns = Callable[[Any], Row]
 
@@ -29,7 +30,7 @@ def _columns(entry: type) -> Columns:
 
 
 _SIGNAL, _QUARANTINED, _EVENT, _TARGET = map(_columns, (Signal, QuarantinedInput, Event, Target))
-_GOAL, _CONFIRMATION, _INTENT = map(_columns, (Goal, Confirmation, Intent))
+_GOAL, _CONFIRMATION, _INTENT, _ACCOUNT = map(_columns, (Goal, Confirmation, Intent, AccountRecord))
 _OPEN = {"state": IntentState.OPEN, "settled_at": None, "filled": None, "average_price": None, "reason": ""}
 
 
@@ -118,6 +119,12 @@ def _(entry: Settlement, clerk: Clerk) -> Writes:
         "reason": clerk.redact(entry.reason),
     }
     return ((statements.SETTLE_INTENT, row),)
+
+
+@_writes.register
+def _(entry: AccountRecord, clerk: Clerk) -> Writes:
+    del clerk
+    return ((statements.IDENTIFY_ACCOUNT, _ACCOUNT(entry)),)
 
 
 def _book(entry: Target | Goal | Confirmation, **value: int) -> Row:

@@ -17,7 +17,9 @@ from te_core.clock import Clock
 from te_core.errors import EntryRefused, JournalError
 from te_core.journal import database, schema, tables
 from te_core.journal.entries import Clerk, Entry, Writes
+from te_core.journal.identities import book_of
 from te_core.journal.lock import JournalLock
+from te_core.journal.memory import AccountRecord
 from te_core.journal.reader import JournalReader
 from te_core.journal.redaction import Redact
 from te_core.journal.retention import RULES
@@ -53,6 +55,7 @@ class Journal(JournalReader):
         self._clock = clock
         self._closing = ExitStack()
         self._closed = False
+        self._identifying = asyncio.Lock()
         self.journal_id = ""
         """Made with the file, and the same for the file's life."""
 
@@ -144,6 +147,23 @@ class Journal(JournalReader):
             loop.call_soon(self._gather, loop, self._streamed, quiet)
         else:
             self._flush()
+
+    async def identify(self, *, name: str, plugin: str, host: str, uid: str) -> str:
+        """Return the book of an account: the key of its targets, goals and orders, as ``account``, in the journal.
+
+        It follows from ``plugin``, ``host`` and ``uid``; ``name`` is what the settings call the account now. Durable
+        when it returns. Raises ``JournalError`` if an account that was never met cannot be recorded.
+        """
+        async with self._identifying:
+            known = {record.book: record for record in self.accounts()}
+            book = book_of(tuple(known.values()), name=name, plugin=plugin, host=host, uid=uid)
+            seen = AccountRecord(
+                book=book, name=name, plugin=plugin, host=host, uid=uid, seen_at=self._clock.now()
+            )
+            recorded = self.append(seen, awaited=book not in known)
+            if book not in known:
+                await recorded
+        return book
 
     async def prune(self, older_than: timedelta) -> None:
         """Delete history of that age that is no longer in force, in small transactions between the appends.

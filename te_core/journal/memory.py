@@ -15,7 +15,7 @@ class Book:
     """What is in force for one account and symbol.
 
     ``goal``: the latest, of any revision. ``confirmation``: the latest. ``last_step``: the largest step among the
-    intents of the target's revision that may have been sent; 0 if there is none. ``last_outcome_at``: when the
+    intents of the target's revision, whatever became of them; 0 if there is none. ``last_outcome_at``: when the
     outcome of the latest order of any revision was learnt that may have changed the position.
     """
 
@@ -27,12 +27,27 @@ class Book:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AccountRecord:
+    """An account that the engine has met: who it is, and the key of everything that the journal has about it."""
+
+    book: str
+    """What stands as ``account`` in targets, goals, intents and confirmations."""
+    name: str
+    """What the settings called it last."""
+    plugin: str
+    host: str
+    uid: str
+    seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
     """Everything in force: ``signals`` are the newest current ones per source and symbol."""
 
     signals: tuple[Signal, ...]
     books: dict[tuple[str, str], Book]
     open_intents: tuple[Intent, ...]
+    accounts: tuple[AccountRecord, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

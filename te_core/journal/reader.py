@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, Table, and_, func, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, Table, and_, bindparam, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from te_core.errors import JournalError, SignalRejected
 from te_core.journal import database, schema, tables
-from te_core.journal.memory import Book, IntentRecord, Memory
+from te_core.journal.memory import AccountRecord, Book, IntentRecord, Memory
 from te_core.journal.tables import books, confirmations, goals, intents, latest_signals, signals, targets
 from te_core.model.event import Event
 from te_core.model.order import Intent, IntentState, Settlement
@@ -22,6 +23,9 @@ from te_core.model.signal import QuarantinedInput, Signal
 from te_core.model.target import Confirmation, Goal, Target
 
 T = TypeVar("T")
+
+MOST_ORDERS = 10_000
+"""Orders that ``orders_since`` returns at most: the newest, far more than exchanges take in a minute."""
 
 
 class JournalReader:
@@ -46,7 +50,25 @@ class JournalReader:
                 signals=tuple(_all(connection, Signal, LATEST)),
                 books=_books(connection),
                 open_intents=tuple(_all(connection, Intent, OPEN_INTENTS)),
+                accounts=tuple(_all(connection, AccountRecord, ACCOUNTS)),
             )
+
+    def accounts(self) -> Sequence[AccountRecord]:
+        """Return every account that the engine has met, by book."""
+        with self._snapshot() as connection:
+            return _all(connection, AccountRecord, ACCOUNTS)
+
+    def orders_since(self, at: datetime) -> Mapping[str, Sequence[datetime]]:
+        """Return when each account's orders were made from ``at`` on, oldest first; the keys are books.
+
+        Orders that certainly never left are not counted; those whose outcome is open are. Orders from when the wall
+        clock was ahead have times of the future.
+        """
+        found: defaultdict[str, list[datetime]] = defaultdict(list)
+        with self._snapshot() as connection:
+            for account, created in connection.execute(ORDERS_SINCE, {"since": at}):
+                found[account].append(created)
+        return {account: times[::-1] for account, times in found.items()}
 
     def deliveries(self, since: datetime) -> dict[tuple[str, str], datetime]:
         """Give when each delivery id of a source was last received, from ``since`` on."""
@@ -146,7 +168,7 @@ def _all(connection: Connection, entry: type[T], wanted: Select[Any]) -> list[T]
 _same_book = and_(books.c.account == intents.c.account, books.c.symbol == intents.c.symbol)
 _last_step = (
     select(intents.c.step)
-    .where(_same_book, intents.c.revision == books.c.revision, intents.c.state != IntentState.UNSENT)
+    .where(_same_book, intents.c.revision == books.c.revision)
     .order_by(intents.c.step.desc())
     .limit(1)
     .scalar_subquery()
@@ -175,6 +197,18 @@ CONFIRMATIONS = _columns(Confirmation, confirmations).join_from(
     books, confirmations, books.c.confirmation == confirmations.c.number
 )
 ORDERS = select(books.c.account, books.c.symbol, _last_step.label("step"), _last_outcome_at.label("at"))
+
+
+ACCOUNTS = _columns(AccountRecord, tables.accounts).order_by(tables.accounts.c.book)
+ORDERS_SINCE = (
+    select(intents.c.account, intents.c.created_at)
+    .where(
+        intents.c.created_at >= bindparam("since"),
+        intents.c.state.not_in((IntentState.UNSENT, IntentState.REFUSED)),
+    )
+    .order_by(intents.c.created_at.desc(), intents.c.number.desc())
+    .limit(MOST_ORDERS)
+)
 
 
 def _books(connection: Connection) -> dict[tuple[str, str], Book]:

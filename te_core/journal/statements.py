@@ -8,8 +8,7 @@ from typing import Any
 from sqlalchemy import Table, UpdateBase, bindparam, delete, insert, select, update
 
 from te_core.journal import tables
-from te_core.journal.database import upsert
-from te_core.model.order import IntentState
+from te_core.journal.database import insert_new, upsert
 
 Row = dict[str, Any]
 
@@ -59,13 +58,11 @@ def _trim_quarantine() -> Statement:
 
 
 def _record_intent() -> Statement:
-    changes = [column.name for column in tables.intents.c if column.name not in ("number", "client_order_id")]
-    unsent = tables.intents.c.state == IntentState.UNSENT
     return Statement(
-        sql=upsert(tables.intents, key=("client_order_id",), changes=changes, where=unsent),
+        sql=insert_new(tables.intents, key=("client_order_id",)),
         lane="intents",
         exact="client_order_id",
-        refusal="an intent of this client order id was recorded before, and it may have been sent",
+        refusal="an intent of this client order id was recorded before; an id is used once, sent or not",
     )
 
 
@@ -75,6 +72,13 @@ ADD_TARGET = _add(tables.targets)
 ADD_GOAL = _add(tables.goals)
 ADD_CONFIRMATION = _add(tables.confirmations)
 ADD_EVENT = _add(tables.events)
+IDENTIFY_ACCOUNT = Statement(
+    sql=upsert(
+        tables.accounts, key=("book",), changes=[c.name for c in tables.accounts.c if c.name != "book"]
+    ),
+    lane="accounts",
+    newest=("book",),
+)
 LATEST_SIGNAL = Statement(
     sql=upsert(tables.latest_signals, key=("source", "symbol"), changes=("number",)),
     lane="latest_signals",

@@ -1,7 +1,8 @@
 """The tables. Those that keep a model value have a column per field; what a field may be decides its type.
 
 ``number`` counts all entries of the journal, so it also tells what came before what. Everything is history that
-grows until retention, except ``latest_signals`` and ``books``: they point at what is in force and stay small.
+grows until retention, except ``latest_signals`` and ``books``, which point at what is in force, and ``accounts``: they
+stay small.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from sqlalchemy.schema import SchemaItem
 from sqlalchemy.types import TypeEngine
 
 from te_core.journal.columns import Amount, Json, Moment, Notes, Terms, Whole, Words, choice
+from te_core.journal.memory import AccountRecord
 from te_core.model.event import Event
 from te_core.model.order import Intent, IntentState
 from te_core.model.signal import QuarantinedInput, Signal
@@ -69,6 +71,7 @@ intents = _history(
     _column("reason", str),
     Index("intents_client_order_id", "client_order_id", unique=True),
     Index("intents_step", "account", "symbol", "revision", "step"),
+    Index("intents_created", "created_at"),
 )
 confirmations = _history("confirmations", Confirmation)
 events = _history("events", Event)
@@ -96,4 +99,9 @@ books = Table(
     _column("target", int | None),
     _column("goal", int | None),
     _column("confirmation", int | None),
+)
+
+_IDENTITY = get_type_hints(AccountRecord)
+accounts = Table(
+    "accounts", metadata, *(_column(name, hint, key=name == "book") for name, hint in _IDENTITY.items())
 )

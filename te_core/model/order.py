@@ -77,7 +77,7 @@ class IntentState(StrEnum):
     REFUSED = "refused"
     """Our own limits refused it; it never left."""
     UNSENT = "unsent"
-    """It certainly did not reach the exchange; its id may be used again."""
+    """It certainly did not reach the exchange; its id is used up all the same."""
     LOST = "lost"
     """Not found after the exchange's receive window: it was never executed."""
 

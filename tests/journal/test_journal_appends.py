@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from te_core.errors import JournalError
+from te_core.errors import EntryRefused, JournalError
 from te_core.journal import Journal, database
 from te_core.journal.journal import ENOUGH
 from te_core.journal.writer import ThreadWriter, Work
@@ -169,36 +169,27 @@ async def test_text_that_no_database_keeps_is_made_storable(tmp_path: Path) -> N
     journal.close()
 
 
-async def test_an_intent_is_recorded_once_unless_it_was_certainly_not_sent(tmp_path: Path) -> None:
+@pytest.mark.parametrize("state", list(IntentState))
+async def test_an_intent_is_recorded_once_whatever_became_of_it(tmp_path: Path, state: IntentState) -> None:
     journal = open_journal(tmp_path)
     await journal.append(intent("o1"))
-    for state in IntentState:
-        await journal.append(settlement("o1", state))
-        if state is IntentState.UNSENT:
-            await journal.append(intent("o1", quantity=Decimal("0.02")))
-            (record,) = journal.intents(9)
-            assert (record.intent.quantity, record.state, record.settlement) == (
-                Decimal("0.02"),
-                "open",
-                None,
-            )
-        else:
-            with pytest.raises(JournalError, match="recorded before"):
-                await journal.append(intent("o1"))
-    assert len(journal.intents(9)) == 1
+    await journal.append(settlement("o1", state))
+    with pytest.raises(EntryRefused, match="o1: an intent of this client order id was recorded before"):
+        await journal.append(intent("o1", quantity=Decimal("0.02")))
+    (record,) = journal.intents(9)
+    assert (record.intent, record.state) == (intent("o1"), state)
     journal.close()
 
 
-async def test_sent_settled_and_sent_again_in_one_batch_keeps_the_order(tmp_path: Path) -> None:
+async def test_sent_and_settled_twice_in_one_batch_keeps_the_order(tmp_path: Path) -> None:
     journal = open_journal(tmp_path)
     unsent = settlement("o1", IntentState.UNSENT, filled=None, average_price=None)
+    entries = (intent("o1"), unsent, intent("o2", step=2), settlement("o1"))
     with commits(journal) as counted:
-        await asyncio.gather(
-            *(journal.append(entry) for entry in (intent("o1"), unsent, intent("o1"), settlement("o1")))
-        )
+        await asyncio.gather(*(journal.append(entry) for entry in entries))
     assert len(counted) == 1
-    (record,) = journal.intents(9)
-    assert record.settlement == settlement("o1")
+    later, earlier = journal.intents(9)
+    assert (later.settlement, earlier.settlement) == (None, settlement("o1"))
     journal.close()
 
 

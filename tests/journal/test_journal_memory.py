@@ -52,7 +52,7 @@ class Model:
             case Target():
                 return (entry.account, entry.symbol, entry.revision) not in self.revisions
             case Intent(client_order_id=order):
-                return order not in self.intents or self.intents[order][1] is IntentState.UNSENT
+                return order not in self.intents
             case Settlement(client_order_id=order):
                 return order in self.intents
         return True
@@ -77,9 +77,8 @@ class Model:
     def _last_step(self, target: Target) -> int:
         steps = [
             held.step
-            for held, state in self.intents.values()
+            for held, _ in self.intents.values()
             if (held.account, held.symbol, held.revision) == (target.account, target.symbol, target.revision)
-            and state is not IntentState.UNSENT
         ]
         return max(steps, default=0)
 
@@ -228,9 +227,22 @@ async def test_a_signal_that_is_not_current_is_recorded_but_never_becomes_the_la
 
 async def test_a_book_without_anything_but_a_target_starts_at_step_zero(tmp_path: Path) -> None:
     journal = open_journal(tmp_path)
-    await journal.append(target(), intent("o1"), settlement("o1", IntentState.UNSENT))
+    await journal.append(target(), intent("o1", "bybit"), intent("o2", symbol="ETHUSDT", step=7))
     assert journal.memory().books == {("paper", "BTCUSDT"): Book(target=target(), last_step=0)}
     journal.close()
+
+
+@pytest.mark.parametrize("outcome", list(IntentState))
+async def test_a_step_number_is_used_up_whatever_became_of_its_order(
+    tmp_path: Path, outcome: IntentState
+) -> None:
+    """Of an order that was never sent too: nobody can send an id twice that is never made twice (I3)."""
+    journal = open_journal(tmp_path)
+    await journal.append(target(), intent("o1", step=4), settlement("o1", outcome))
+    journal.close()
+    again = open_journal(tmp_path)
+    assert again.memory().books["paper", "BTCUSDT"].last_step == 4
+    again.close()
 
 
 async def test_deliveries_tell_what_was_received_since_a_time(tmp_path: Path) -> None:

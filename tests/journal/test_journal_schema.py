@@ -67,17 +67,18 @@ def next_schema(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     scripts = tmp_path / "migrations"
     shutil.copytree(Path(str(files("te_core.journal"))) / "migrations", scripts)
     monkeypatch.setattr(schema, "SCRIPTS", str(scripts))
-    monkeypatch.setattr(schema, "REVISIONS", ("0001", "0002"))
-    return scripts / "versions" / "second.py"
+    monkeypatch.setattr(schema, "REVISIONS", (*schema.REVISIONS, "0099"))
+    return scripts / "versions" / "next.py"
 
 
-SECOND = """
+PRESENT = schema.REVISIONS
+NEXT = f"""
 from alembic import op
-revision = "0002"
-down_revision = "0001"
+revision = "0099"
+down_revision = "{PRESENT[-1]}"
 def upgrade():
     op.execute("CREATE TABLE extra (x INTEGER)")
-    op.execute("{}")
+    op.execute("{{}}")
 """
 
 
@@ -85,15 +86,15 @@ async def test_an_older_journal_is_upgraded_with_everything_in_it(
     tmp_path: Path, next_schema: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as before:
-        before.setattr(schema, "REVISIONS", ("0001",))
+        before.setattr(schema, "REVISIONS", PRESENT)
         journal = open_journal(tmp_path)
         await journal.append(signal(), target())
         memory = journal.memory()
         journal.close()
 
-    next_schema.write_text(SECOND.format("INSERT INTO extra VALUES (1)"))
+    next_schema.write_text(NEXT.format("INSERT INTO extra VALUES (1)"))
     with pytest.raises(
-        JournalError, match=r"older schema 0001, this version reads 0002: start the engine once"
+        JournalError, match=rf"older schema {PRESENT[-1]}, this version reads 0099: start the engine once"
     ):
         Journal.open_readonly(tmp_path / "journal.sqlite3")
     journal = open_journal(tmp_path)
@@ -108,14 +109,14 @@ async def test_an_upgrade_that_fails_leaves_the_older_journal(
     tmp_path: Path, next_schema: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as before:
-        before.setattr(schema, "REVISIONS", ("0001",))
+        before.setattr(schema, "REVISIONS", PRESENT)
         open_journal(tmp_path).close()
-    next_schema.write_text(SECOND.format("INSERT INTO nowhere VALUES (1)"))
+    next_schema.write_text(NEXT.format("INSERT INTO nowhere VALUES (1)"))
     for _ in range(2):
         with pytest.raises(JournalError, match="nowhere"):
             open_journal(tmp_path)
     connection = sqlite3.connect(tmp_path / "journal.sqlite3")
-    assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0001",)]
+    assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [(PRESENT[-1],)]
     assert connection.execute("SELECT name FROM sqlite_master WHERE name = 'extra'").fetchall() == []
     connection.close()
 
@@ -157,13 +158,15 @@ def test_with_its_insert_every_statement_is_one_that_postgresql_understands(
         reader.GOALS,
         reader.CONFIRMATIONS,
         reader.ORDERS,
+        reader.ORDERS_SINCE,
+        reader.ACCOUNTS,
     ]
     pruned = [rule.delete.sql for rule in retention.RULES]
     made = [CreateTable(table) for table in tables.metadata.sorted_tables]
     indexed = [CreateIndex(index) for table in tables.metadata.sorted_tables for index in table.indexes]
-    assert len(written) == 13
+    assert len(written) == 14
     dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy has no types there
     compiled = [str(statement.compile(dialect=dialect)) for statement in (*written, *pruned)]
     compiled += [str(statement.compile(dialect=dialect)) for statement in (*read, *made, *indexed)]
-    assert sum("ON CONFLICT" in text for text in compiled) == 5
+    assert sum("ON CONFLICT" in text for text in compiled) == 6
     assert any("WHERE state = 'open'" in text for text in compiled)

@@ -1,0 +1,29 @@
+"""Which key an account has in the journal: by who it is at its exchange, not by its name in the settings (I20)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import blake2b
+
+from te_core.journal.memory import AccountRecord
+
+DIGITS = 8
+"""Hexadecimal digits that tell two accounts of one name apart; more where these are taken already."""
+
+
+def book_of(known: Sequence[AccountRecord], *, name: str, plugin: str, host: str, uid: str) -> str:
+    """Return the book of an account: the one it had before, whatever its name was, else one that is nobody's.
+
+    A name's own book comes first, so that a journal from before identities goes on. New credentials under an old name
+    are another account and get a book of their own.
+    """
+    identity = (plugin, host, uid)
+    for record in known:
+        if (record.plugin, record.host, record.uid) == identity:
+            return record.book
+    taken = {record.book for record in known}
+    if name not in taken:
+        return name
+    digest = blake2b("\0".join(identity).encode()).hexdigest()
+    books = (f"{name}~{digest[:digits]}" for digits in range(DIGITS, len(digest) + 1))
+    return next(book for book in books if book not in taken)

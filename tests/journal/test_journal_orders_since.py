@@ -1,0 +1,51 @@
+"""How many orders an account sent in the last minute is known after a restart too."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from te_core.journal import reader as reader_module
+from te_core.model.order import IntentState
+from tests.journal.journal_samples import NOW, intent, open_journal, settlement
+
+SECOND = timedelta(seconds=1)
+
+
+async def test_orders_are_counted_from_a_time_on_by_account_across_a_restart(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path)
+    await journal.append(
+        intent("o1", created_at=NOW - SECOND),
+        intent("o3", created_at=NOW + 2 * SECOND),
+        intent("o2", created_at=NOW),
+        intent("o4", "bybit", "ETHUSDT", created_at=NOW + SECOND),
+    )
+    journal.close()
+    again = open_journal(tmp_path)
+    assert again.orders_since(NOW) == {"paper": [NOW, NOW + 2 * SECOND], "bybit": [NOW + SECOND]}
+    assert again.orders_since(NOW + 3 * SECOND) == {}
+    again.close()
+
+
+@pytest.mark.parametrize("state", list(IntentState))
+async def test_only_orders_that_certainly_never_left_are_not_counted(
+    tmp_path: Path, state: IntentState
+) -> None:
+    journal = open_journal(tmp_path)
+    await journal.append(intent("o1"), settlement("o1", state))
+    never_left = state in (IntentState.UNSENT, IntentState.REFUSED)
+    assert journal.orders_since(NOW) == ({} if never_left else {"paper": [NOW]})
+    journal.close()
+
+
+async def test_however_many_there_are_the_newest_are_returned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader_module, "MOST_ORDERS", 3)
+    monkeypatch.setattr(reader_module, "ORDERS_SINCE", reader_module.ORDERS_SINCE.limit(3))
+    journal = open_journal(tmp_path)
+    await journal.append(*(intent(f"o{n}", step=n, created_at=NOW + n * SECOND) for n in range(9)))
+    assert journal.orders_since(NOW) == {"paper": [NOW + n * SECOND for n in (6, 7, 8)]}
+    journal.close()
