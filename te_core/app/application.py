@@ -25,7 +25,7 @@ from te_core.plugins.registry import Registry
 from te_core.plugins.report import PluginReport
 from te_core.reporting.queries import Queries
 from te_core.runtime.engine import Engine
-from te_core.runtime.supervisor import Health, supervise
+from te_core.runtime.supervisor import Health, Supervisor
 from te_core.secrets import Redactor
 from te_core.settings.loading import load_settings
 from te_core.settings.problems import SettingsInvalid
@@ -154,17 +154,15 @@ class Application:
 
     def _follow_settings(self) -> None:
         self.registry.on_late = lambda _: self._spawn(self._reload(again=True))
-        self._spawn(
-            supervise(
-                lambda _: watch(self.place.settings, self._reload),
-                health=Health(),
-                outages=Outages(self._clock, logger, self._started.record),
-                clock=self._clock,
-                log=logger,
-                settings=lambda: self.settings.engine,
-                what="following the settings",
-            )
+        supervisor = Supervisor(
+            health=Health(self._clock),
+            outages=Outages(self._clock, logger, self._started.record),
+            clock=self._clock,
+            log=logger,
+            settings=lambda: self.settings.engine,
+            what="following the settings",
         )
+        self._spawn(supervisor.keep_running(lambda _: watch(self.place.settings, self._reload)))
 
     async def _reload(self, *, again: bool = False) -> None:
         """Apply an edit as a difference, or say why it is refused."""
@@ -181,7 +179,7 @@ class Application:
                 logger.info("settings: {}", "; ".join(outcome.lines()) or "nothing has changed")
                 if outcome:
                     self._take(self._store.current)
-                    await self._started.apply(self._store.current)
+                await self._started.apply(self._store.current)
 
     def _take(self, resolved: Resolved) -> None:
         """Learn the secrets before anything can be said about them, and write logs as told."""
