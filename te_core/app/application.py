@@ -8,7 +8,7 @@ import os
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 from loguru import logger
 
@@ -29,7 +29,7 @@ from te_core.runtime.supervisor import Health, Supervisor
 from te_core.secrets import Redactor
 from te_core.settings.loading import load_settings
 from te_core.settings.problems import SettingsInvalid
-from te_core.settings.resolution import Resolved
+from te_core.settings.resolution import Kind, Resolved
 from te_core.settings.schema import Settings
 from te_core.settings.store import SettingsStore
 from te_core.settings.watch import watch
@@ -268,6 +268,15 @@ class Application:
     def report(self, source: str) -> dict[str, Any]:
         """Give what a source reports at length. Raises ``KeyError``."""
         return self._shown(self._queries.report(source))
+
+    def resume(self, kind: str, name: str) -> dict[str, Any]:
+        """Try an instance at once that waits for its next try. Raises ``KeyError``."""
+        runner = self._started.resume(cast("Kind", kind), name)
+        logger.info("{}.{}: asked to try again now", kind, name)
+        health = runner.health
+        return self._shown(
+            {"name": name, "resumed": runner.running, "status": str(health.status), "reason": health.reason}
+        )
 
     def readiness(self) -> dict[str, Any]:
         """Say whether everything that is wanted runs. Raises ``NotReady`` before that can be said."""

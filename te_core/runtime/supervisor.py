@@ -109,6 +109,7 @@ class Supervisor:
         self._what = what
         self._failures = 0
         self._refusals = 0
+        self._unproven = False
         self._resumed = asyncio.Event()
 
     def try_now(self) -> None:
@@ -127,11 +128,12 @@ class Supervisor:
                 proof.end()
             if self._clock.monotonic() - began > STEADY:
                 self._failures = self._refusals = 0
+                self._unproven = False
             await self._pause(error)
 
     @property
     def _doubted(self) -> bool:
-        return self._failures > 1 or self._refusals > 0
+        return self._failures > 1 or self._unproven
 
     async def _attempt(self, run: Callable[[Up], Awaitable[None]], up: Up) -> BaseException | None:
         """Run once, in a task of its own: a run that cancels its task, or the loop's, does not reach this one."""
@@ -152,6 +154,7 @@ class Supervisor:
         reason = self._reason(error)
         if isinstance(error, AuthError | ConfigError):
             self._refusals += 1
+            self._unproven = True
             pause = backoff(self._refusals, REFUSED_FIRST, REFUSED_LAST)
         else:
             self._failures += 1
@@ -163,9 +166,9 @@ class Supervisor:
         try:
             async with asyncio.timeout(pause.total_seconds()):
                 await self._resumed.wait()
-            self._failures = 0
         except TimeoutError:
             return
+        self._failures = self._refusals = 0
 
     def _reason(self, error: BaseException | None) -> str:
         if error is None:

@@ -36,7 +36,7 @@ from te_core.journal.writer import Done
 from te_core.plugins.registry import Registry
 from te_core.reporting.queries import Queries
 from te_core.runtime.engine import Engine
-from te_core.settings.resolution import Resolved, resolve
+from te_core.settings.resolution import Kind, Resolved, resolve
 from te_core.settings.schema import Settings
 from te_core.testing.fake_account import FakeAccount
 from te_core.testing.virtual_clock import VirtualClock
@@ -472,6 +472,38 @@ async def test_new_keys_are_tried_at_once(tmp_path: Path, trader: Trader) -> Non
         trader.failing.clear()
         await run.apply(changed(BASE, "accounts.one.key", "a better one"))
         assert Queries(run.engine).state()["accounts"]["one"]["status"] == "running"
+
+
+@pytest.mark.parametrize(("kind", "name"), [("accounts", "one"), ("sources", "sn")])
+async def test_what_waits_for_its_next_try_is_resumed_at_once(
+    tmp_path: Path, trader: Trader, kind: Kind, name: str
+) -> None:
+    trader.failing = {name: AuthError("not allowed here")}
+    async with running(tmp_path, trader) as run:
+        await asyncio.sleep(4 * 3600)
+        trader.failing.clear()
+        assert Queries(run.engine).state()[kind][name]["status"] == "failing"
+        run.engine.resume(kind, name)
+        await asyncio.sleep(1)
+        assert Queries(run.engine).state()[kind][name]["status"] == "running"
+        with pytest.raises(KeyError):
+            run.engine.resume(kind, "nobody")
+
+
+async def test_who_is_resumed_in_vain_is_tried_after_a_minute_again(tmp_path: Path, trader: Trader) -> None:
+    trader.failing = {"one": AuthError("not allowed here")}
+    async with running(tmp_path, trader) as run:
+        await asyncio.sleep(4 * 3600)
+        trader.made.clear()
+        run.engine.resume("accounts", "one")
+        await asyncio.sleep(70)
+        assert trader.made == ["one", "one"]
+
+
+async def test_what_is_switched_off_is_not_resumed(tmp_path: Path, trader: Trader) -> None:
+    async with running(tmp_path, trader, changed(BASE, "sources.sn.enabled", False)) as run:
+        assert not run.engine.resume("sources", "sn").running
+        assert run.engine.resume("sources", "tv").running
 
 
 async def test_an_expired_signal_follows_the_sources_policy(tmp_path: Path, trader: Trader) -> None:
