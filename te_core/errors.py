@@ -73,7 +73,7 @@ class RateLimited(NotReady):
 
 
 class AuthError(TradeEngineError):
-    """Credentials, permissions or an address list refuse us: the instance stops until its settings change."""
+    """Credentials, permissions or an address list refuse us: the instance rests, and asks again ever less often."""
 
 
 class OrderRejected(TradeEngineError):

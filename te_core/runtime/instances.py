@@ -107,6 +107,7 @@ class SourceRunner(Runner):
 
     instance: SignalSource | None = None
     enabled = True
+    _answers = True
 
     def configure(self, *, enabled: bool) -> None:
         """Apply what changes without a restart."""
@@ -124,19 +125,29 @@ class SourceRunner(Runner):
         if instance is None:
             raise NotReady("the source is not running; try again")
         try:
-            response: object = await guard.call("on_webhook()", instance.on_webhook(request))
+            response = await self._answer(instance, request)
         except (NotReady, JournalError):
             raise
         except Exception as error:
+            if self._answers:
+                self._log.opt(exception=error).error(
+                    "on_webhook() failed: {}: {}", type(error).__name__, error
+                )
+            self._answers = False
             self.outages.failing("webhook", f"defect: {type(error).__name__}: {error}")
             raise NotReady("the source failed to answer; try again") from error
-        if not isinstance(response, WebhookResponse):
-            self.outages.failing("webhook", f"defect: on_webhook() returned a {type(response).__name__}")
-            raise NotReady("the source failed to answer; try again")
+        self._answers = True
         self.outages.well("webhook")
         if self.enabled or response.status != 200:
             return response
         return replace(response, body={**response.body, "note": "no say at present: the source is disabled"})
+
+    @staticmethod
+    async def _answer(instance: SignalSource, request: WebhookRequest) -> WebhookResponse:
+        response: object = await guard.call("on_webhook()", instance.on_webhook(request))
+        if not isinstance(response, WebhookResponse):
+            raise guard.PluginDefect(f"on_webhook() returned a {type(response).__name__}")
+        return response
 
     def counters(self) -> dict[str, Any]:
         """Return what the source counts, for ``te status``."""
