@@ -73,7 +73,7 @@ class RateLimited(NotReady):
 
 
 class AuthError(TradeEngineError):
-    """Credentials, permissions or an address list refuse us: the instance stops until its settings change."""
+    """Credentials, permissions or an address list refuse us: the instance rests, and asks again ever less often."""
 
 
 class OrderRejected(TradeEngineError):
@@ -95,6 +95,10 @@ class DuplicateClientOrderId(OrderRejected):
 
 class OutcomeUnknown(TradeEngineError):
     """The order may have been executed (timeout, dropped connection, 5xx): look before sending again."""
+
+
+class PluginDefect(OutcomeUnknown):
+    """A plugin did what its contract forbids: the text names the call. Whether a request had left, nobody knows."""
 
 
 class NoticeRefused(TradeEngineError):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from decimal import Decimal
 
-from te_core.accounts import checked
 from te_core.accounts.context import ExecutionContext
 from te_core.accounts.dispatch import StaleDecision, dispatching, too_old
 from te_core.accounts.keeper import Keeper
@@ -38,7 +37,6 @@ from te_core.model.order import Intent, IntentState, OrderReport, OrderStatus
 from te_core.model.position import Position
 from te_core.model.reading import Unknown
 from te_core.model.target import Goal
-from te_core.plugins.calls import guarded
 from te_core.rules.client_order_ids import client_order_id
 from te_core.rules.decision import Decision
 from te_core.rules.limits import Exposure, OrderCheck
@@ -134,28 +132,20 @@ class Execution:
         self._keeper.mode_requested(leverage=False, margin_mode=True)
         with dispatching(self._refusal):
             async with asyncio.timeout(CALL_TIMEOUT.total_seconds()):
-                await guarded(
-                    "set_margin_mode",
-                    lambda: self._ctx.account.set_margin_mode(self._goal.symbol, step.margin_mode),
-                )
+                await self._ctx.account.set_margin_mode(self._goal.symbol, step.margin_mode)
         self._keeper.mode_set(margin_mode=step.margin_mode)
 
     async def _set_leverage(self, step: LeverageStep) -> None:
         self._keeper.mode_requested(leverage=True, margin_mode=False)
         with dispatching(self._refusal):
             async with asyncio.timeout(CALL_TIMEOUT.total_seconds()):
-                await guarded(
-                    "set_leverage",
-                    lambda: self._ctx.account.set_leverage(
-                        self._goal.symbol, step.leverage, step.margin_mode
-                    ),
-                )
+                await self._ctx.account.set_leverage(self._goal.symbol, step.leverage, step.margin_mode)
         self._keeper.mode_set(leverage=step.leverage, margin_mode=step.margin_mode)
         self._keeper.log.info("leverage set to {}", step.leverage)
 
     async def _order(self, step: OrderStep) -> None:
         keeper, journal = self._keeper, self._ctx.journal
-        await persist_pending(journal, keeper)
+        await persist_pending(journal, keeper, reduction=step.reduce_only)
         intents = self._intents(step, keeper.orders.next_step())
         try:
             await journal.append(*intents, reduction=step.reduce_only)
@@ -166,7 +156,9 @@ class Execution:
         for intent in intents:
             keeper.orders.journaled(intent)
         try:
-            await persist_pending(journal, keeper)  # what failed in the commit before that of the intents
+            await persist_pending(
+                journal, keeper, reduction=step.reduce_only
+            )  # what failed in the commit before that of the intents
             for intent in intents:
                 self._stop_if_superseded()
                 self._admit(intent)
@@ -254,8 +246,7 @@ class Execution:
     async def _placed(self, intent: Intent) -> OrderReport:
         with dispatching(self._refusal):
             async with asyncio.timeout(CALL_TIMEOUT.total_seconds()):
-                answer = await guarded("place_order", lambda: self._ctx.account.place_order(intent.request()))
-        return checked.report("place_order", answer)
+                return await self._ctx.account.place_order(intent.request())
 
     def _accept(self, intent: Intent, report: OrderReport) -> None:
         if report.status is OrderStatus.OPEN:

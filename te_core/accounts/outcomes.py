@@ -5,16 +5,13 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 from decimal import Decimal
-from functools import partial
 
-from te_core.accounts import checked
 from te_core.accounts.context import ExecutionContext
 from te_core.accounts.keeper import Keeper
 from te_core.accounts.pending_writes import persist
 from te_core.errors import AuthError, NotReady, OrderRejected, OutcomeUnknown
 from te_core.model.order import Intent, IntentState, OrderReport, OrderStatus, Settlement
 from te_core.model.target import Confirmation, Goal
-from te_core.plugins.calls import guarded
 
 ZERO = Decimal(0)
 CALL_TIMEOUT = timedelta(seconds=15)
@@ -131,11 +128,9 @@ async def _look_up(ctx: ExecutionContext, keeper: Keeper, intent: Intent) -> Non
             resolve(ctx, keeper, intent, IntentState.LOST, reason="no look-up here: the position decides")
             ctx.beliefs.unresolved(keeper.symbol)
         return
-    find = partial(ctx.account.find_order, intent.symbol, intent.client_order_id)
     try:
         async with asyncio.timeout(CALL_TIMEOUT.total_seconds()):
-            answer = await guarded("find_order", find)
-        report = None if answer is None else checked.report("find_order", answer)
+            report = await ctx.account.find_order(intent.symbol, intent.client_order_id)
     except (NotReady, OutcomeUnknown, OrderRejected, TimeoutError) as error:
         keeper.resolving(f"an order's outcome is not known yet: {error}")
         return

@@ -8,31 +8,23 @@ from functools import partial
 from te_core.accounts.keeper import Keeper, Persisted
 from te_core.errors import EntryRefused
 from te_core.journal.journal import Journal
-from te_core.model.target import Goal, Target
 
 
-def persist(journal: Journal, keeper: Keeper, entry: Persisted) -> None:
-    """Append without waiting: it shares the commit of the order that follows; what fails is appended again then."""
-    appended = journal.append(entry, awaited=False, reduction=_reduces(entry))
+def persist(journal: Journal, keeper: Keeper, entry: Persisted, *, reduction: bool = False) -> None:
+    """Append without waiting: it shares the commit of the order that follows; what fails is appended again then.
+
+    ``reduction``: a reduction waits for it, so it is persisted on a full disk too.
+    """
+    appended = journal.append(entry, awaited=False, reduction=reduction)
     appended.add_done_callback(partial(_appended, keeper, entry))
 
 
-async def persist_pending(journal: Journal, keeper: Keeper) -> None:
+async def persist_pending(journal: Journal, keeper: Keeper, *, reduction: bool) -> None:
     """Append again what was not persisted. Raises ``JournalError``: then no order may leave."""
     if keeper.unpersisted:
         for entry in keeper.take_unpersisted():
-            persist(journal, keeper, entry)
-        await journal.append(reduction=True)
-
-
-def _reduces(entry: Persisted) -> bool:
-    """Return whether an entry belongs to taking risk back: those are persisted on a full disk too, for a while."""
-    match entry:
-        case Target():
-            return entry.depth == 0
-        case Goal():
-            return entry.quantity == 0
-    return True
+            persist(journal, keeper, entry, reduction=reduction)
+        await journal.append(reduction=reduction)
 
 
 def _appended(keeper: Keeper, entry: Persisted, appended: asyncio.Future[None]) -> None:

@@ -6,7 +6,6 @@ import re
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from te_core.accounts import checked
 from te_core.contracts.exchange import AccountStream, Feed
 from te_core.model.position import Equity, Position
 
@@ -22,7 +21,7 @@ FOREIGN_ENGINE = 600.0
 
 
 class Pushes(AccountStream):
-    """The stream of one account. Raises ``BadAnswer`` for values that the contract does not allow."""
+    """The stream of one account."""
 
     def __init__(self, worker: AccountWorker) -> None:
         self._worker = worker
@@ -45,17 +44,16 @@ class Pushes(AccountStream):
 
     def position(self, position: Position) -> None:
         """Take a pushed position, and look at once if our own orders do not explain it."""
-        checked.position("watch", getattr(position, "symbol", ""), position)
         if self._beliefs.position_pushed(position):
             self._look()
 
     def equity(self, equity: Equity) -> None:
         """Take a pushed account value."""
-        self._beliefs.equity_pushed(checked.equity(equity))
+        self._beliefs.equity_pushed(equity)
 
     def price(self, symbol: str, price: Decimal) -> None:
         """Take a pushed price."""
-        self._beliefs.price_pushed(symbol, checked.number("watch", f"price of {symbol}", price))
+        self._beliefs.price_pushed(symbol, price)
 
     def order(self, client_order_id: str, symbol: str) -> None:
         """Look at once at an order that is not ours; one of another engine on this account stops increases."""

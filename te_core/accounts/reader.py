@@ -10,11 +10,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
-from typing import Any, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
-from te_core.accounts import checked
 from te_core.accounts.beliefs import Beliefs
 from te_core.clock import Clock
 from te_core.contracts.exchange import ExchangeAccount
@@ -22,8 +21,7 @@ from te_core.errors import AuthError, ConfigError, NotReady, OrderRejected, Outc
 from te_core.model.instrument import Instrument
 from te_core.model.observation import Observation
 from te_core.model.position import Position
-from te_core.model.reading import Unknown
-from te_core.plugins.calls import guarded
+from te_core.model.reading import Known, Unknown
 
 T = TypeVar("T")
 Positions: TypeAlias = Mapping[str, Position]
@@ -51,14 +49,13 @@ async def read(what: str, call: Callable[[], Awaitable[T]]) -> T | Unknown:
     """Make one read; a failure becomes its reason. ``AuthError`` and ``ConfigError`` pass through."""
     try:
         async with asyncio.timeout(READ_TIMEOUT.total_seconds()):
-            return await guarded(what, call)
+            return await call()
     except TimeoutError:
         return Unknown(reason=f"{what}: no answer within {READ_TIMEOUT.total_seconds():g} s")
     except NotReady as error:
         return Unknown(reason=f"{what}: {error.reason}", retry_after=error.retry_after)
     except (OrderRejected, OutcomeUnknown) as error:
-        reason = str(error)
-        return Unknown(reason=reason if reason.startswith(what) else f"{what}: {reason}")
+        return Unknown(reason=f"{what}: {error}")
 
 
 class AccountReader:
@@ -94,44 +91,36 @@ class AccountReader:
         return found if isinstance(found, Unknown) else None
 
     async def _read_positions(self) -> Observation[Positions] | Unknown:
-        seen = await self._observed("positions", self._account.positions, checked.positions)
+        seen = await self._observed("positions", self._account.positions)
         if not isinstance(seen, Unknown):
             self._beliefs.positions_read(seen)
         return seen
 
     async def _read_equity(self) -> Unknown | None:
-        seen = await self._observed("equity", self._account.equity, checked.equity)
+        seen = await self._observed("equity", self._account.equity)
         if isinstance(seen, Unknown):
             return seen
         self._beliefs.equity_observed(seen)
         return None
 
     async def _read_prices(self, symbols: Sequence[str]) -> Unknown | None:
-        seen = await self._observed("prices", partial(self._account.prices, symbols), checked.prices)
+        seen = await self._observed("prices", partial(self._account.prices, symbols))
         if isinstance(seen, Unknown):
             return seen
         self._beliefs.prices_read(seen)
         return None
 
-    async def _observed(
-        self, what: str, call: Callable[[], Awaitable[Any]], check: Callable[[Any], T]
-    ) -> Observation[T] | Unknown:
+    async def _observed(self, what: str, call: Callable[[], Awaitable[Known[T]]]) -> Observation[T] | Unknown:
         asked_at, sent_at, number = self._clock.monotonic(), self._clock.now(), self._beliefs.number()
-
-        async def ask() -> tuple[T, datetime]:
-            answer = checked.known(what, await call())
-            return check(answer.value), answer.as_of
-
-        answer = await read(what, ask)
+        answer = await read(what, call)
         if isinstance(answer, Unknown):
             return answer
-        value, as_of = answer
         arrived_at = self._clock.monotonic()
-        if as_of < sent_at:
+        if answer.as_of < sent_at:
             # An older state. Rounding must never make it look newer than our own order.
-            age = (self._clock.now() - as_of + timedelta.resolution).total_seconds()
+            age = (self._clock.now() - answer.as_of + timedelta.resolution).total_seconds()
             asked_at = min(asked_at, arrived_at - age)
-        return Observation(value=value, asked_at=asked_at, arrived_at=arrived_at, number=number)
+        return Observation(value=answer.value, asked_at=asked_at, arrived_at=arrived_at, number=number)
 
     # -- instruments
 
@@ -178,10 +167,7 @@ class AccountReader:
     async def _load(self, symbols: Sequence[str]) -> Unknown | None:
         now = self._clock.monotonic()
 
-        async def ask() -> Mapping[str, Instrument]:
-            return checked.instruments(await self._account.instruments(symbols))
-
-        found = await read("instruments", ask)
+        found = await read("instruments", partial(self._account.instruments, symbols))
         if isinstance(found, Unknown):
             return found
         self._instruments.update(found)

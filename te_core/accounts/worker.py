@@ -26,14 +26,13 @@ from te_core.accounts.schedule import Schedule
 from te_core.accounts.targets import Targets, WorkerSettings
 from te_core.clock import Clock
 from te_core.contracts.exchange import AccountStream, Capabilities, ExchangeAccount
-from te_core.errors import OutcomeUnknown, RateLimited, TradeEngineError
+from te_core.errors import OutcomeUnknown, PluginDefect, RateLimited, TradeEngineError
 from te_core.journal.journal import Journal
 from te_core.journal.memory import Book
 from te_core.model.event import Event
 from te_core.model.order import Intent
 from te_core.model.target import Blend
 from te_core.outage import Outages
-from te_core.plugins.calls import PluginDefect
 from te_core.rules.decision import Decision
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 from loguru import logger
 
@@ -25,11 +25,11 @@ from te_core.plugins.registry import Registry
 from te_core.plugins.report import PluginReport
 from te_core.reporting.queries import Queries
 from te_core.runtime.engine import Engine
-from te_core.runtime.supervisor import Health, supervise
+from te_core.runtime.supervisor import Health, Supervisor
 from te_core.secrets import Redactor
 from te_core.settings.loading import load_settings
 from te_core.settings.problems import SettingsInvalid
-from te_core.settings.resolution import Resolved
+from te_core.settings.resolution import Kind, Resolved
 from te_core.settings.schema import Settings
 from te_core.settings.store import SettingsStore
 from te_core.settings.watch import watch
@@ -154,17 +154,15 @@ class Application:
 
     def _follow_settings(self) -> None:
         self.registry.on_late = lambda _: self._spawn(self._reload(again=True))
-        self._spawn(
-            supervise(
-                lambda _: watch(self.place.settings, self._reload),
-                health=Health(),
-                outages=Outages(self._clock, logger, self._started.record),
-                clock=self._clock,
-                log=logger,
-                settings=lambda: self.settings.engine,
-                what="following the settings",
-            )
+        supervisor = Supervisor(
+            health=Health(self._clock),
+            outages=Outages(self._clock, logger, self._started.record),
+            clock=self._clock,
+            log=logger,
+            settings=lambda: self.settings.engine,
+            what="following the settings",
         )
+        self._spawn(supervisor.keep_running(lambda _: watch(self.place.settings, self._reload)))
 
     async def _reload(self, *, again: bool = False) -> None:
         """Apply an edit as a difference, or say why it is refused."""
@@ -181,7 +179,7 @@ class Application:
                 logger.info("settings: {}", "; ".join(outcome.lines()) or "nothing has changed")
                 if outcome:
                     self._take(self._store.current)
-                    await self._started.apply(self._store.current)
+                await self._started.apply(self._store.current)
 
     def _take(self, resolved: Resolved) -> None:
         """Learn the secrets before anything can be said about them, and write logs as told."""
@@ -270,6 +268,15 @@ class Application:
     def report(self, source: str) -> dict[str, Any]:
         """Give what a source reports at length. Raises ``KeyError``."""
         return self._shown(self._queries.report(source))
+
+    def resume(self, kind: str, name: str) -> dict[str, Any]:
+        """Try an instance at once that waits for its next try. Raises ``KeyError``."""
+        runner = self._started.resume(cast("Kind", kind), name)
+        logger.info("{}.{}: asked to try again now", kind, name)
+        health = runner.health
+        return self._shown(
+            {"name": name, "resumed": runner.running, "status": str(health.status), "reason": health.reason}
+        )
 
     def readiness(self) -> dict[str, Any]:
         """Say whether everything that is wanted runs. Raises ``NotReady`` before that can be said."""

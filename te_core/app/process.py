@@ -8,9 +8,12 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import typer
+from loguru import logger
 
 from te_core.app.application import Application
 from te_core.app.paths import Place
@@ -24,6 +27,29 @@ _GRACE = 1.4
 
 _IMPORT = 3.0
 """Seconds that the start waits for one plugin's import; a slower one is taken up when it is there."""
+
+
+def run_to_the_end(loop: asyncio.AbstractEventLoop, main: Coroutine[Any, Any, None]) -> None:
+    """Run the engine until it ends by itself.
+
+    A plugin's own task or callback that raises ``SystemExit`` or ``KeyboardInterrupt`` would end the loop, and with it
+    everybody's trading. Once signals are handled neither means that somebody wants to stop the engine.
+    """
+    task = loop.create_task(main)
+    while True:
+        try:
+            return loop.run_until_complete(task)
+        except (SystemExit, KeyboardInterrupt) as error:
+            if task.done() or signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+                raise
+            last = traceback.extract_tb(error.__traceback__)[-1]
+            logger.error(
+                "{} raised in {}:{} ({}): a plugin's task ended; the engine goes on, only a signal stops it",
+                type(error).__name__,
+                last.filename,
+                last.lineno,
+                last.name,
+            )
 
 
 async def serve(place: Place, *, new_id: Callable[[], str]) -> None:

@@ -27,20 +27,33 @@ class EngineDown(Failure):
 
 def ask(place: Place, path: str) -> Any:
     """Ask the running engine. Raises ``EngineDown``, or ``Failure`` with the engine's own words."""
-    announced = Announcement.read(place.state)
-    if announced is None:
-        raise EngineDown(place)
-    try:
-        status, body = request(announced.private + path)
-        if status == 401:
-            status, body = request(
-                announced.private + path, headers={"Authorization": f"Bearer {_token(place)}"}
-            )
-    except OSError:
-        raise EngineDown(place) from None
+    status, body = _exchange(place, path)
     if status != 200:
         raise Failure(str(body["error"]["reason"]))
     return body
+
+
+def post(place: Place, path: str) -> Any | None:
+    """Have the running engine do something; None when it knows nothing of that name. Raises as ``ask`` does."""
+    status, body = _exchange(place, path, body=b"{}")
+    if status not in {200, 404}:
+        raise Failure(str(body["error"]["reason"]))
+    return body if status == 200 else None
+
+
+def _exchange(place: Place, path: str, *, body: bytes | None = None) -> tuple[int, Any]:
+    announced = Announcement.read(place.state)
+    if announced is None:
+        raise EngineDown(place)
+    headers = {"Content-Type": "application/json"} if body is not None else {}
+    try:
+        status, answer = request(announced.private + path, body=body, headers=headers)
+        if status == 401:
+            headers["Authorization"] = f"Bearer {_token(place)}"
+            status, answer = request(announced.private + path, body=body, headers=headers)
+    except OSError:
+        raise EngineDown(place) from None
+    return status, answer
 
 
 def request(url: str, *, body: bytes | None = None, headers: dict[str, str] | None = None) -> tuple[int, Any]:

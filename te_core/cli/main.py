@@ -21,6 +21,7 @@ from te_core.cli import (
     notify,
     plan,
     plugins,
+    resume,
     run,
     signal,
     signals,
@@ -120,6 +121,7 @@ app.command()(configure.configure)
 app.command()(doctor.doctor)
 app.command()(status.status)
 app.command()(plan.plan)
+app.command()(resume.resume)
 app.command()(explain.explain)
 app.command()(signals.signals)
 app.command()(plugins.plugins)

@@ -26,11 +26,11 @@ def run(context: typer.Context) -> None:
     import asyncio
     from uuid import uuid4
 
-    from te_core.app.process import serve
+    from te_core.app.process import run_to_the_end, serve
 
     os.umask(0o077)  # what the engine writes is its owner's alone
     with asyncio.Runner(loop_factory=_event_loop()) as runner:
-        runner.run(serve(Place.of(context), new_id=lambda: uuid4().hex))
+        run_to_the_end(runner.get_loop(), serve(Place.of(context), new_id=lambda: uuid4().hex))
 
 
 def _event_loop() -> Callable[[], AbstractEventLoop] | None:

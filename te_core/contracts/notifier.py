@@ -39,8 +39,8 @@ class Notifier(ABC):
     async def notify(self, event: Event) -> None:
         """Tell of one event; called for one at a time, in their order. Its texts hold no secrets.
 
-        Raises ``NotReady`` to be asked again later with the same event, ``AuthError`` to be stopped until the
-        settings change, ``NoticeRefused`` when this event will never be taken.
+        Raises ``NotReady`` to be asked again later with the same event, ``AuthError`` likewise but ever less often
+        (after 1 min up to 1 h), ``NoticeRefused`` when this event will never be accepted.
         """
 
     async def close(self) -> None:

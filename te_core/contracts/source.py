@@ -91,8 +91,8 @@ class SignalSource(ABC):  # noqa: B024 - both halves are optional: a source list
     async def run(self) -> None:
         """Run until cancelled. The default only waits, for sources that are called.
 
-        An error ends this run; the engine reports it and starts it again with a growing pause. ``AuthError``
-        stops the instance until its settings change.
+        An error ends this run; the engine reports it and starts it again with a growing pause, after
+        ``AuthError`` a long one (1 min up to 1 h).
         """
         await asyncio.Event().wait()
 

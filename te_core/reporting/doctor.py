@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from decimal import Decimal
@@ -14,6 +15,8 @@ from te_core.contracts.exchange import ExchangeAccount, Finding, Severity
 from te_core.errors import NotReady, TradeEngineError
 from te_core.model.reading import Unknown
 from te_core.rules.sizing import smallest_quantity
+from te_core.runtime.answer_checks import findings
+from te_core.runtime.guard import within
 from te_core.runtime.instances import AccountRunner
 from te_core.runtime.supervisor import Running
 from te_core.settings.schema import AccountSettings, Settings, SymbolSettings
@@ -21,6 +24,9 @@ from te_core.settings.schema import AccountSettings, Settings, SymbolSettings
 OK, WARNING, ERROR = Severity.OK, Severity.WARNING, Severity.ERROR
 SLOW = 1.0
 """Seconds; an answer that takes longer is worth a warning."""
+
+DIAGNOSE_TIMEOUT = 4.0
+"""Seconds for a plugin's own checks; ``te doctor`` waits 10 for everything."""
 
 
 async def examine(
@@ -30,8 +36,8 @@ async def examine(
     beliefs = Beliefs(clock, lambda _symbol: False)
     reader = AccountReader(account, clock, beliefs)
     names = list(symbols)
+    specific = await _diagnose(account)
     try:
-        specific = list(await account.diagnose())
         missing = await reader.load_instruments(names)
         began = clock.monotonic()
         results = await reader.read(Wanted(positions=True, equity=True, prices=tuple(names)))
@@ -42,6 +48,14 @@ async def examine(
     except TradeEngineError as error:
         return [failed("account", error)]
     return found
+
+
+async def _diagnose(account: ExchangeAccount) -> list[Finding]:
+    """Return what the plugin itself finds. Whatever it raises or returns instead is one finding."""
+    try:
+        return list(findings(await within(DIAGNOSE_TIMEOUT, "diagnose()", account.diagnose())))
+    except TradeEngineError as error:
+        return [failed("diagnose", error)]
 
 
 def failed(check: str, error: TradeEngineError) -> Finding:
@@ -121,11 +135,26 @@ async def examine_all(
     accounts: Mapping[str, AccountRunner], settings: Settings, clock: Clock
 ) -> dict[str, Any]:
     """Look every account over that runs, or should."""
-    found: dict[str, list[Finding]] = {}
-    for name, section in settings.accounts.items():
-        runner = accounts.get(name)
-        if runner is not None and runner.account is not None:
-            found[name] = await examine(runner.account, section, settings.symbols, clock)
-        elif runner is not None and runner.health.status is not Running.DISABLED:
-            found[name] = [failed("connection", NotReady(runner.health.reason or runner.health.status))]
-    return {"accounts": {name: [show(finding) for finding in findings] for name, findings in found.items()}}
+    checks = {
+        name: _examined(accounts.get(name), section, settings, clock)
+        for name, section in settings.accounts.items()
+    }
+    found = dict(zip(checks, await asyncio.gather(*checks.values()), strict=True))
+    return {
+        "accounts": {
+            name: [show(finding) for finding in checked]
+            for name, checked in found.items()
+            if checked is not None
+        }
+    }
+
+
+async def _examined(
+    runner: AccountRunner | None, section: AccountSettings, settings: Settings, clock: Clock
+) -> list[Finding] | None:
+    """Check one account of a running engine; None where it is to be left alone."""
+    if runner is None or (runner.account is None and runner.health.status is Running.DISABLED):
+        return None
+    if runner.account is None:
+        return [failed("connection", NotReady(runner.health.reason or runner.health.status))]
+    return await examine(runner.account, section, settings.symbols, clock)

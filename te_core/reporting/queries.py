@@ -56,9 +56,10 @@ class Queries:
     def report(self, source: str) -> dict[str, Any]:
         """Return what a source reports at length. Raises ``KeyError`` when no such source is running."""
         runner = self._engine.sources.get(source)
-        if runner is None or runner.instance is None:
+        report = runner.report() if runner is not None else None
+        if report is None:
             raise KeyError(source)
-        return dict(runner.instance.report())
+        return report
 
     async def doctor(self) -> dict[str, Any]:
         """Check every running account; reads only."""

@@ -45,6 +45,7 @@ def engine_state(
                 "plugin": runner.section.plugin,
                 "status": str(runner.health.status),
                 "reason": runner.health.reason,
+                "retry_at": text(runner.health.retry_at),
                 "sent": runner.sent,
                 "waiting": runner.waiting,
                 "dropped": runner.dropped,
@@ -72,6 +73,7 @@ def _source(
         "enabled": section.enabled and settings.plugin_enabled(section.plugin),
         "status": str(runner.health.status),
         "reason": runner.health.reason,
+        "retry_at": text(runner.health.retry_at),
         "last_signal_at": text(newest),
         "silent_since": text(engine.netting.heartbeat.since(name)),
         "signals": {
@@ -82,7 +84,7 @@ def _source(
             for symbol, signal in signals.items()
             for expires_at in (engine.netting.expires_at(signal),)
         },
-        "counters": dict(runner.instance.status()) if runner.instance else {},
+        "counters": runner.counters(),
     }
 
 
@@ -96,6 +98,7 @@ def _account(settings: Settings, name: str, runner: AccountRunner) -> dict[str, 
             Running.DISABLED if not worker.settings.enabled and worker.at_rest else runner.health.status
         ),
         "reason": runner.health.reason or worker.trouble(),
+        "retry_at": text(runner.health.retry_at),
         "equity": _equity(worker),
         "positions": _positions(worker),
         "targets": {symbol: _target(state) for symbol, state in worker.keepers.items() if state.target},

@@ -1,9 +1,10 @@
-"""Runs the instances that settings ask for: one runner per source and per account."""
+"""Runs one instance of a plugin: a source, an account."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -15,22 +16,30 @@ from te_core.accounts.worker import AccountWorker
 from te_core.clock import Clock
 from te_core.contracts.exchange import AccountContext, AccountStream, ExchangeAccount, ExchangeSpec
 from te_core.contracts.source import SignalSource, SignalSourceSpec, SourceContext
-from te_core.errors import NotReady
+from te_core.contracts.webhook import WebhookRequest, WebhookResponse
+from te_core.errors import JournalError, NotReady, PluginDefect
 from te_core.outage import Outages
-from te_core.runtime.supervisor import Health, Running, Up, supervise
+from te_core.runtime import guard
+from te_core.runtime.guarded_account import GuardedAccount
+from te_core.runtime.supervisor import Health, Running, Supervisor, Up
 from te_core.settings.schema import EngineSettings
 
 if TYPE_CHECKING:
     from loguru import Logger
 
+LISTENING = "listening: alerts are persisted, and have no say until the source is enabled"
+
+Admit = Callable[[ExchangeAccount], Awaitable[AccountWorker]]
+"""Returns the worker of the account that was connected to. Raises ``ConfigError`` when it may not be traded."""
+
 
 class Runner:
-    """Starts and stops one supervised task. ``key`` is what it was started with: unchanged means untouched.
+    """Starts, stops and resumes one supervised instance.
 
-    ``patience``: seconds for which a stop waits; a plugin that never lets go holds up nobody else's settings.
+    ``stop_timeout``: seconds that a stop waits; a plugin that never ends delays nobody else's settings.
     """
 
-    patience = 15.0
+    stop_timeout = 15.0
 
     def __init__(
         self,
@@ -39,43 +48,50 @@ class Runner:
         log: Logger,
         outages: Outages,
         settings: Callable[[], EngineSettings],
+        what: str = "connection",
     ) -> None:
-        self.health = Health()
-        self.key: object = None
-        self._clock = clock
-        self._log = log
         self.outages = outages
-        self._settings = settings
+        self._health = Health(clock)
+        self._log = log
+        self._supervisor = Supervisor(
+            health=self._health, outages=outages, log=log, clock=clock, settings=settings, what=what
+        )
+        self._run_once: Callable[[Up], Awaitable[None]] | None = None
         self._task: asyncio.Task[None] | None = None
 
     @property
+    def health(self) -> Health:
+        """Where the instance stands; follows from its task."""
+        if self._task is not None and self._task.done():
+            self._health.set(Running.FAILING, "its task was cancelled from outside; te resume starts it")
+        return self._health
+
+    @property
     def running(self) -> bool:
-        """Whether a task is under way."""
+        """Whether it is kept running, be it between two tries."""
         return self._task is not None and not self._task.done()
 
-    def _launch(self, key: object, run: Callable[[Up], Any], *, what: str = "connection") -> None:
-        self.key = key
-        self.health.set(Running.STARTING)
-        self._task = asyncio.create_task(
-            supervise(
-                run,
-                health=self.health,
-                outages=self.outages,
-                clock=self._clock,
-                log=self._log,
-                settings=self._settings,
-                what=what,
-            )
-        )
+    def resume(self) -> bool:
+        """Try at once what is waiting for its next try. Returns whether the instance is kept running at all."""
+        if self._task is not None and self._task.done() and self._run_once is not None:
+            self._launch(self._run_once)
+        if self._health.status is not Running.RUNNING:
+            self._supervisor.try_now()
+        return self.running
 
     async def stop(self, status: Running, reason: str = "") -> None:
-        """Stop and wait until everything is released, or patience is at its end."""
-        task, self._task, self.key = self._task, None, None
+        """Stop and wait until everything is released, or the timeout is over."""
+        task, self._task = self._task, None
         if task is not None:
             task.cancel()
-            if (await asyncio.wait([task], timeout=self.patience))[1]:
-                self._log.error("not stopped within {:g} s: left behind", self.patience)
-        self.health.set(status, reason)
+            if (await asyncio.wait([task], timeout=self.stop_timeout))[1]:
+                self._log.error("did not stop within {:g} s; abandoned", self.stop_timeout)
+        self._health.set(status, reason)
+
+    def _launch(self, run: Callable[[Up], Awaitable[None]]) -> None:
+        self._run_once = run
+        self._health.set(Running.STARTING)
+        self._task = asyncio.create_task(self._supervisor.keep_running(run))
 
 
 def make_folder(folder: Path) -> None:
@@ -87,48 +103,121 @@ def make_folder(folder: Path) -> None:
 
 
 class SourceRunner(Runner):
-    """Runs one signal source."""
+    """Runs one signal source. One that is not ``enabled`` may listen all the same: its alerts have no say."""
 
     instance: SignalSource | None = None
+    enabled = True
+    _answers = True
 
-    def start(self, key: object, spec: SignalSourceSpec[Any], context: SourceContext[Any]) -> None:
+    def configure(self, *, enabled: bool) -> None:
+        """Apply what changes without a restart."""
+        self.enabled = enabled
+        if self.instance is not None:
+            self._show_working()
+
+    def start(self, spec: SignalSourceSpec[Any], context: SourceContext[Any]) -> None:
         """Make the instance and keep it running."""
-        self._launch(key, partial(self._run, spec, context))
+        self._launch(partial(self._run, spec, context))
+
+    async def on_webhook(self, request: WebhookRequest) -> WebhookResponse:
+        """Let the source answer. Raises ``NotReady``, ``JournalError``."""
+        instance = self.instance
+        if instance is None:
+            raise NotReady("the source is not running; try again")
+        try:
+            response = await self._answer(instance, request)
+        except (NotReady, JournalError):
+            raise
+        except Exception as error:
+            if self._answers:
+                self._log.opt(exception=error).error(
+                    "on_webhook() failed: {}: {}", type(error).__name__, error
+                )
+            self._answers = False
+            self.outages.failing("webhook", f"defect: {type(error).__name__}: {error}")
+            raise NotReady("the source failed to answer; try again") from error
+        self._answers = True
+        self.outages.well("webhook")
+        if self.enabled or response.status != 200:
+            return response
+        return replace(response, body={**response.body, "note": "no say at present: the source is disabled"})
+
+    @staticmethod
+    async def _answer(instance: SignalSource, request: WebhookRequest) -> WebhookResponse:
+        response: object = await guard.call("on_webhook()", instance.on_webhook(request))
+        if not isinstance(response, WebhookResponse):
+            raise PluginDefect(f"on_webhook() returned a {type(response).__name__}")
+        return response
+
+    def counters(self) -> dict[str, Any]:
+        """Return what the source counts, for ``te status``."""
+        return {} if self.instance is None else guard.ask("status()", self.instance.status)
+
+    def report(self) -> dict[str, Any] | None:
+        """Return what the source reports at length; None when it does not run."""
+        return None if self.instance is None else guard.ask("report()", self.instance.report)
 
     async def _run(self, spec: SignalSourceSpec[Any], context: SourceContext[Any], up: Up) -> None:
         make_folder(context.state_dir)
         instance = spec.factory(context)
         self.instance = instance
-        self.health.set(Running.RUNNING)
+        self._show_working()
         up()
         try:
-            await instance.run()
+            await guard.call("run()", instance.run())
         finally:
             self.instance = None
-            await instance.close()
+            await guard.close("close()", instance.close, self._log)
+
+    def _show_working(self) -> None:
+        if self.enabled:
+            self._health.set(Running.RUNNING)
+        else:
+            self._health.set(Running.DISABLED, LISTENING)
 
 
 class AccountRunner(Runner):
-    """Connects one account and lets its worker reconcile it. The worker outlives the connection."""
+    """Connects one account and lets its worker reconcile it. The worker outlives the connection.
+
+    ``worker`` is that of the account which was there last, until it is known which one is there now.
+    """
 
     def __init__(self, worker: AccountWorker, **common: Any) -> None:
         super().__init__(**common)
         self.worker = worker
         self.account: ExchangeAccount | None = None
         """The present connection; None while there is none."""
+        self.identified = False
+        """Whether ``worker`` is known to be that of the account which the settings name."""
+        self._common = common
 
-    def start(self, key: object, spec: ExchangeSpec[Any], context: AccountContext[BaseModel]) -> None:
-        """Connect and keep reconciling."""
-        self._launch(key, partial(self._run, spec, context))
+    def start(
+        self, spec: ExchangeSpec[Any], context: AccountContext[BaseModel], admit: Admit | None = None
+    ) -> None:
+        """Connect and keep reconciling. ``admit`` chooses the worker; without it the present one is right."""
+        self._launch(partial(self._run, spec, context, admit))
 
-    async def _run(self, spec: ExchangeSpec[Any], context: AccountContext[BaseModel], up: Up) -> None:
+    async def stop(self, status: Running, reason: str = "") -> None:
+        """Stop; the next connection may be to another account."""
+        self.identified = False
+        await super().stop(status, reason)
+
+    async def _run(
+        self,
+        spec: ExchangeSpec[Any],
+        context: AccountContext[BaseModel],
+        admit: Admit | None,
+        up: Up,
+    ) -> None:
         make_folder(context.state_dir)
-        account = spec.factory(context)
+        account = GuardedAccount(spec.factory(context))
         stream: asyncio.Task[None] | None = None
         try:
             await account.open()
-            self.account = account
-            self.health.set(Running.RUNNING)
+            if admit is not None:
+                self.worker = await admit(account)
+            self.identified, self.account = True, account
+            self._health.set(Running.RUNNING)
             up()
             if spec.capabilities.private_stream:
                 stream = asyncio.create_task(self._follow(account.watch))
@@ -138,24 +227,17 @@ class AccountRunner(Runner):
             if stream is not None:
                 stream.cancel()
                 await asyncio.gather(stream, return_exceptions=True)
-            await account.close()
+            await guard.close("close()", account.close, self._log)
 
-    async def _follow(self, watch: Callable[[AccountStream], Any]) -> None:
+    async def _follow(self, watch: Callable[[AccountStream], Awaitable[None]]) -> None:
         """Follow the private stream; when it fails the periodic resync still finds everything."""
 
         async def following(up: Up) -> None:
             up()
             await watch(self.worker.stream)
 
-        await supervise(
-            following,
-            health=Health(),
-            outages=self.outages,
-            clock=self._clock,
-            log=self._log,
-            settings=self._settings,
-            what="stream",
-        )
+        common = {**self._common, "what": "stream"}
+        await Supervisor(health=Health(self._common["clock"]), **common).keep_running(following)
 
     async def drain(self, patience: timedelta) -> None:
         """Let orders under way be answered."""

@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from datetime import timedelta
+from functools import partial
+from typing import Any, ClassVar
 
-from te_core.clock import Clock
+from pydantic import BaseModel
+
 from te_core.contracts.notifier import Notifier, NotifierContext, NotifierSpec
 from te_core.errors import NoticeRefused, NotReady
 from te_core.journal.redaction import Redact, redacted
 from te_core.model.event import Event
 from te_core.outage import Outages
-from te_core.plugins.registry import Registry
 from te_core.rules.backoff import backoff
+from te_core.runtime import guard
+from te_core.runtime.facilities import Facilities
 from te_core.runtime.instances import Runner, make_folder
-from te_core.runtime.supervisor import Running
-from te_core.settings.resolution import Resolved
-from te_core.settings.schema import EngineSettings, NotifierSettings
-
-if TYPE_CHECKING:
-    from aiohttp import ClientSession
-    from loguru import Logger
+from te_core.runtime.reconciler import Instances
+from te_core.runtime.supervisor import Running, Up
+from te_core.settings.resolution import Kind, Resolved
+from te_core.settings.schema import NotifierSettings
 
 PATIENCE = 60.0
 """Seconds that telling of one event may take."""
@@ -39,14 +38,15 @@ MOST_WAITING = 500
 class NotifierRunner(Runner):
     """Runs one notifier. ``sent`` and ``dropped`` count events since the start."""
 
-    patience = 0.2  # settings that touch trading, and the end of the process, come after it
+    stop_timeout = 0.2  # settings that touch trading, and the end of the process, come after it
 
     def __init__(self, name: str, section: NotifierSettings, **common: Any) -> None:
-        super().__init__(**common)
+        self._what = f"notifier {name}"
+        super().__init__(what=self._what, **common)
         self.section = section
+        self._engine = common["settings"]
         self.sent = 0
         self.dropped = 0
-        self._what = f"notifier {name}"
         self._asked = 0
         self._waiting: deque[Event] = deque()
         self._news = asyncio.Event()
@@ -66,14 +66,14 @@ class NotifierRunner(Runner):
         self._waiting.append(event)
         self._news.set()
 
-    def start(self, key: object, spec: NotifierSpec[Any], context: NotifierContext[Any]) -> None:
+    def start(self, spec: NotifierSpec[Any], context: NotifierContext[Any]) -> None:
         """Make the instance and keep it running; what waits goes to the new instance."""
-        self._launch(key, lambda _: self._run(spec, context), what=self._what)
+        self._launch(partial(self._run, spec, context))
 
-    async def _run(self, spec: NotifierSpec[Any], context: NotifierContext[Any]) -> None:
+    async def _run(self, spec: NotifierSpec[Any], context: NotifierContext[Any], _up: Up) -> None:
         make_folder(context.state_dir)
         instance = spec.factory(context)
-        self.health.set(Running.RUNNING)
+        self._health.set(Running.RUNNING)
         try:
             while True:
                 while self._waiting:
@@ -81,13 +81,13 @@ class NotifierRunner(Runner):
                 self._news.clear()
                 await self._news.wait()
         finally:
-            await instance.close()
+            await guard.close("close()", instance.close, self._log)
 
     async def _tell(self, instance: Notifier, event: Event) -> None:
         """Tell of the oldest event. When that fails it stays the next, unless it will never be taken."""
         try:
             async with asyncio.timeout(PATIENCE):
-                await instance.notify(event)
+                await guard.call("notify()", instance.notify(event))
         except TimeoutError:
             raise NotReady(f"it took longer than {PATIENCE:g} s") from None
         except NotReady as error:
@@ -100,7 +100,7 @@ class NotifierRunner(Runner):
             self.dropped += 1
         else:
             self.sent += 1
-            self.health.set(Running.RUNNING)
+            self._health.set(Running.RUNNING)
             self.outages.well(self._what)
         self._asked = 0
         self._waiting.popleft()
@@ -109,35 +109,25 @@ class NotifierRunner(Runner):
         """Wait as one asks that takes so many events at a time: no outage, unless it then asks again."""
         self._asked += 1
         if self._asked > 1:
-            self.health.set(Running.FAILING, str(error))
+            self._health.set(Running.FAILING, str(error), retry_in=self._wait_for(seconds))
             self.outages.failing(self._what, str(error))
-        settings = self._settings()
-        own = backoff(self._asked, settings.backoff_first, settings.backoff_last)
-        await asyncio.sleep(max(min(seconds, LONGEST_WAIT), own.total_seconds()))
+        await asyncio.sleep(self._wait_for(seconds).total_seconds())
+
+    def _wait_for(self, seconds: float) -> timedelta:
+        engine = self._engine()
+        own = backoff(self._asked, engine.backoff_first, engine.backoff_last)
+        return max(timedelta(seconds=min(seconds, LONGEST_WAIT)), own)
 
 
-class Notifiers:
-    """All notifiers. ``record`` keeps an event in the journal; ``folder`` gives an instance's own."""
+class Notifiers(Instances[NotifierRunner]):
+    """All notifiers."""
 
-    def __init__(
-        self,
-        registry: Registry,
-        *,
-        clock: Clock,
-        log: Logger,
-        redact: Redact,
-        record: Callable[[Event], None],
-        folder: Callable[[str, str], Path],
-        http: Callable[[], ClientSession],
-    ) -> None:
-        self.runners: dict[str, NotifierRunner] = {}
-        self._registry = registry
-        self._clock = clock
-        self._log = log
+    kind: ClassVar[Kind] = "notifiers"
+
+    def __init__(self, facilities: Facilities, redact: Redact) -> None:
+        super().__init__()
+        self._facilities = facilities
         self._redact = redact
-        self._record = record
-        self._folder = folder
-        self._http = http
 
     def take(self, event: Event) -> None:
         """Take an event that happened; its texts go out without secrets."""
@@ -147,48 +137,24 @@ class Notifiers:
             for runner in self.runners.values():
                 runner.take(event)
 
-    async def apply(self, resolved: Resolved) -> None:
-        """Make reality follow the settings; what did not change is not touched."""
-        names = dict.fromkeys([*self.runners, *resolved.settings.notifiers])
-        await asyncio.gather(*(self._apply(name, resolved) for name in names))
+    def _make(self, name: str, resolved: Resolved) -> NotifierRunner:
+        log = self._facilities.log.bind(notifier=name)
+        # Its own outages are not passed to notifiers: they would go to itself.
+        outages = Outages(self._facilities.clock, log, self._facilities.persist)
+        common = self._facilities.runner(log, outages)
+        return NotifierRunner(name, resolved.settings.notifiers[name], **common)
 
-    async def stop(self) -> None:
-        """Stop them all. What was not taken yet stands in the journal."""
-        await asyncio.gather(*(runner.stop(Running.STOPPED) for runner in self.runners.values()))
+    def _update(self, runner: NotifierRunner, name: str, resolved: Resolved) -> None:
+        runner.section = resolved.settings.notifiers[name]
 
-    async def _apply(self, name: str, resolved: Resolved) -> None:
-        section = resolved.settings.notifiers.get(name)
-        if section is None:
-            await self.runners.pop(name).stop(Running.DISABLED)
-            return
-        runner = self._runner(name, section, lambda: resolved.settings.engine)
-        options = resolved.notifier_options.get(name)
-        key = (section.plugin, options)
-        if not (section.enabled and resolved.settings.plugin_enabled(section.plugin)):
-            await runner.stop(Running.DISABLED)
-        elif options is None:
-            await runner.stop(Running.UNAVAILABLE, resolved.unavailable.get(f"notifiers.{name}", ""))
-        elif runner.key != key or not runner.running:
-            await runner.stop(Running.STARTING)
-            context = NotifierContext(
-                name=name,
-                options=options,
-                clock=self._clock,
-                log=self._log.bind(notifier=name),
-                state_dir=self._folder("notifiers", name),
-                http=self._http,
-            )
-            runner.start(key, self._registry.notifiers[section.plugin], context)
-
-    def _runner(
-        self, name: str, section: NotifierSettings, settings: Callable[[], EngineSettings]
-    ) -> NotifierRunner:
-        runner = self.runners.get(name)
-        if runner is None:
-            log = self._log.bind(notifier=name)
-            # Its own outages are not told to notifiers: they would be told to itself.
-            outages = Outages(self._clock, log, self._record)
-            common: dict[str, Any] = {"clock": self._clock, "log": log, "settings": settings}
-            runner = self.runners[name] = NotifierRunner(name, section, outages=outages, **common)
-        runner.section = section
-        return runner
+    def _launch(self, runner: NotifierRunner, name: str, options: BaseModel, resolved: Resolved) -> None:
+        plugin = resolved.settings.notifiers[name].plugin
+        context = NotifierContext(
+            name=name,
+            options=options,
+            clock=self._facilities.clock,
+            log=self._facilities.log.bind(notifier=name),
+            state_dir=self._facilities.folder("notifiers", name),
+            http=self._facilities.http,
+        )
+        runner.start(self._facilities.registry.notifiers[plugin], context)

@@ -1,18 +1,19 @@
-"""Keeps one thing running: whatever it raises is contained here, told once, and tried again after a pause."""
+"""Keeps one thing running: whatever it raises is contained here, logged once, and tried again after a pause."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from te_core.clock import Clock
-from te_core.errors import AuthError, ConfigError, TradeEngineError
+from te_core.errors import AuthError, ConfigError, NotReady, PluginDefect, TradeEngineError
 from te_core.outage import Outages
 from te_core.rules.backoff import backoff
+from te_core.runtime.guard import call
 from te_core.settings.schema import EngineSettings
 
 if TYPE_CHECKING:
@@ -20,12 +21,16 @@ if TYPE_CHECKING:
 
 STEADY = 60.0
 """Seconds after which a run counts as having worked: the next failure starts from the first pause again."""
+
+REFUSED_FIRST, REFUSED_LAST = timedelta(minutes=1), timedelta(hours=1)
+"""Pauses after a refusal that only somebody can end: a wrong key, a wrong setting, an account that is taken."""
+
 Up = Callable[[], None]
 """Called by a run when it has begun to work."""
 
 
 class Running(StrEnum):
-    """Where a supervised instance stands."""
+    """Status of a supervised instance. ``FAILING``: it is tried again, at ``Health.retry_at``."""
 
     STARTING = "starting"
     RUNNING = "running"
@@ -35,20 +40,30 @@ class Running(StrEnum):
     UNAVAILABLE = "unavailable"
 
 
-@dataclass(slots=True)
 class Health:
-    """Status and reason of an instance, for ``te status``."""
+    """Status of an instance: since when, why, and when it is tried again (UTC; None when nothing is due)."""
 
-    status: Running = Running.STARTING
-    reason: str = ""
+    def __init__(self, clock: Clock) -> None:
+        self.status = Running.STARTING
+        self.reason = ""
+        self.since = clock.now()
+        self.retry_at: datetime | None = None
+        self._clock = clock
 
-    def set(self, status: Running, reason: str = "") -> None:
-        """Change both."""
+    def set(self, status: Running, reason: str = "", *, retry_in: timedelta | None = None) -> None:
+        """Change all of it; ``since`` changes with the status."""
+        now = self._clock.now()
+        if status is not self.status:
+            self.since = now
         self.status, self.reason = status, reason
+        self.retry_at = None if retry_in is None else now + retry_in
+
+    def __repr__(self) -> str:
+        return f"Health({self.status}, {self.reason!r}, since={self.since}, retry_at={self.retry_at})"
 
 
 class _Proof:
-    """Tells that a run works: at once, or if that is ``doubted`` when it has worked for a while."""
+    """Reports that a run works: at once, or if that is ``doubted`` when it has worked for a while."""
 
     def __init__(self, well: Callable[[], None], *, doubted: bool) -> None:
         self._well = well
@@ -56,57 +71,116 @@ class _Proof:
         self._timer: asyncio.TimerHandle | None = None
 
     def begin(self) -> None:
-        """Take note that it has begun to work."""
+        """Note that it has begun to work."""
         if self._doubted:
             self._timer = asyncio.get_running_loop().call_later(STEADY, self._well)
         else:
             self._well()
 
     def end(self) -> None:
-        """Tell nothing any more."""
+        """Report nothing any more."""
         if self._timer is not None:
             self._timer.cancel()
 
 
-async def supervise(
-    run: Callable[[Up], Awaitable[None]],
-    *,
-    health: Health,
-    outages: Outages,
-    clock: Clock,
-    log: Logger,
-    settings: Callable[[], EngineSettings],
-    what: str = "connection",
-) -> None:
-    """Run for ever; what fails is tried again. ``AuthError`` and ``ConfigError`` end it until its settings change.
+class Supervisor:
+    """Runs one thing for ever; what fails is tried again.
 
-    What begins to work and fails again and again is told well only when it has worked for a while: an outage that comes
-    and goes for hours would otherwise be two lines and two notices each time.
+    ``AuthError`` and ``ConfigError`` are tried again slowly, as only somebody can put those right: after a minute,
+    doubled up to an hour. What begins to work and fails again and again is reported as recovered only when it has
+    worked for a while: an outage that comes and goes for hours would otherwise be two lines and two notices each time.
     """
-    failures, task = 0, asyncio.current_task()
-    while True:
-        began, proof = clock.monotonic(), _Proof(partial(outages.well, what), doubted=failures > 1)
+
+    def __init__(
+        self,
+        *,
+        health: Health,
+        outages: Outages,
+        log: Logger,
+        clock: Clock,
+        settings: Callable[[], EngineSettings],
+        what: str = "connection",
+    ) -> None:
+        self._health = health
+        self._outages = outages
+        self._log = log
+        self._clock = clock
+        self._settings = settings
+        self._what = what
+        self._failures = 0
+        self._refusals = 0
+        self._unproven = False
+        self._resumed = asyncio.Event()
+
+    def try_now(self) -> None:
+        """End the pause, or skip the next one."""
+        self._resumed.set()
+
+    async def keep_running(self, run: Callable[[Up], Awaitable[None]]) -> NoReturn:
+        """Run until cancelled."""
+        while True:
+            began = self._clock.monotonic()
+            proof = _Proof(partial(self._outages.well, self._what), doubted=self._doubted)
+            self._resumed.clear()
+            try:
+                error = await self._attempt(run, proof.begin)
+            finally:
+                proof.end()
+            if self._clock.monotonic() - began > STEADY:
+                self._failures = self._refusals = 0
+                self._unproven = False
+            await self._pause(error)
+
+    @property
+    def _doubted(self) -> bool:
+        return self._failures > 1 or self._unproven
+
+    async def _attempt(self, run: Callable[[Up], Awaitable[None]], up: Up) -> BaseException | None:
+        """Run once, in a task of its own: a run that cancels its task, or the loop's, does not reach this one."""
+        attempt = asyncio.create_task(_contained(self._what, run, up))
         try:
-            await run(proof.begin)
-            reason = "ended by itself"
-        except (AuthError, ConfigError) as error:
-            health.set(Running.STOPPED, f"{error}; it starts again when its settings change")
-            outages.failing(what, health.reason)
-            return
-        except TradeEngineError as error:
-            reason = str(error)
-        except Exception as error:  # noqa: BLE001 - the supervisor: a plugin's defect ends here
-            reason = f"defect: {type(error).__name__}: {error}"
-            if failures == 0:
-                log.opt(exception=error).error("{}", reason)
+            await asyncio.wait([attempt])
         finally:
-            proof.end()
-        if (
-            task is not None and task.cancelling()
-        ):  # what failed was the release: it is cancelled all the same
+            if not attempt.done():
+                attempt.cancel()
+                await asyncio.wait([attempt])
+        if attempt.cancelled():
+            return asyncio.CancelledError("it cancelled itself")
+        return attempt.exception()
+
+    async def _pause(self, error: BaseException | None) -> None:
+        """Report the failure, then wait until it is due or asked for."""
+        engine = self._settings()
+        reason = self._reason(error)
+        if isinstance(error, AuthError | ConfigError):
+            self._refusals += 1
+            self._unproven = True
+            pause = backoff(self._refusals, REFUSED_FIRST, REFUSED_LAST)
+        else:
+            self._failures += 1
+            asked = error.retry_after if isinstance(error, NotReady) else None
+            pause = backoff(self._failures, engine.backoff_first, engine.backoff_last)
+            pause = max(pause, min(timedelta(seconds=asked or 0.0), REFUSED_LAST))
+        self._health.set(Running.FAILING, reason, retry_in=pause)
+        self._outages.failing(self._what, reason)
+        try:
+            async with asyncio.timeout(pause.total_seconds()):
+                await self._resumed.wait()
+        except TimeoutError:
             return
-        failures = 1 if clock.monotonic() - began > STEADY else failures + 1
-        health.set(Running.FAILING, reason)
-        outages.failing(what, reason)
-        pause = backoff(failures, settings().backoff_first, settings().backoff_last)
-        await asyncio.sleep(pause.total_seconds())
+        self._failures = self._refusals = 0
+
+    def _reason(self, error: BaseException | None) -> str:
+        if error is None:
+            return "ended by itself"
+        if isinstance(error, TradeEngineError) and not isinstance(error, PluginDefect):
+            return str(error)
+        kind = "" if isinstance(error, PluginDefect) else f"{type(error).__name__}: "
+        reason = f"defect: {kind}{error}"
+        if self._failures == 0:
+            self._log.opt(exception=error).error("{}", reason)
+        return reason
+
+
+async def _contained(what: str, run: Callable[[Up], Awaitable[None]], up: Up) -> None:
+    await call(what, run(up))

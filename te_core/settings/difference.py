@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, get_args
 
-from te_core.settings.resolution import Resolved
-from te_core.settings.schema import PluginSection, Settings
+from pydantic import BaseModel
+
+from te_core.settings.resolution import Kind, Resolved
+from te_core.settings.schema import PluginSection, Settings, SourceSettings
 
 Names = tuple[str, ...]
 
@@ -44,10 +46,15 @@ class Difference:
     def __bool__(self) -> bool:
         return any(getattr(self, part.name) for part in fields(self))
 
+    def of(self, kind: Kind) -> Changes:
+        """Return the changes of one kind."""
+        changes: Changes = getattr(self, kind)
+        return changes
+
     def lines(self) -> Iterator[str]:
         """Say it for the log."""
-        for kind in ("sources", "accounts", "notifiers"):
-            changes: Changes = getattr(self, kind)
+        for kind in get_args(Kind):
+            changes = self.of(kind)
             for part in fields(changes):
                 for name in getattr(changes, part.name):
                     yield f"{part.name} {kind}.{name}"
@@ -61,9 +68,9 @@ def difference(old: Resolved | None, new: Resolved) -> Difference:
     before = old.settings if old else Settings()
     after = new.settings
     return Difference(
-        sources=_changes(_sources(old) if old else {}, _sources(new)),
-        accounts=_changes(_accounts(old) if old else {}, _accounts(new)),
-        notifiers=_changes(_notifiers(old) if old else {}, _notifiers(new)),
+        sources=_changes(_instances(old, "sources"), _instances(new, "sources")),
+        accounts=_changes(_instances(old, "accounts"), _instances(new, "accounts")),
+        notifiers=_changes(_instances(old, "notifiers"), _instances(new, "notifiers")),
         symbols=_different(before.symbols, after.symbols),
         limits=before.limits != after.limits,
         engine=before.engine != after.engine,
@@ -80,34 +87,20 @@ class _Instance:
     steered: dict[str, Any]
 
 
-def _sources(resolved: Resolved) -> dict[str, _Instance]:
-    sections = resolved.settings.sources
+def _instances(resolved: Resolved | None, kind: Kind) -> dict[str, _Instance]:
+    """Return what runs of a kind. A source's mapping of symbols is part of what it is made of."""
+    if resolved is None:
+        return {}
     return {
-        name: _Instance(
-            (sections[name].plugin, options, sections[name].symbols), _core(sections[name], "symbols")
-        )
-        for name, options in resolved.source_options.items()
+        name: _instance(resolved.sections(kind)[name], options)
+        for name, options in resolved.options(kind).items()
     }
 
 
-def _accounts(resolved: Resolved) -> dict[str, _Instance]:
-    sections = resolved.settings.accounts
-    return {
-        name: _Instance((sections[name].plugin, options), _core(sections[name]))
-        for name, options in resolved.account_options.items()
-    }
-
-
-def _notifiers(resolved: Resolved) -> dict[str, _Instance]:
-    sections = resolved.settings.notifiers
-    return {
-        name: _Instance((sections[name].plugin, options), _core(sections[name]))
-        for name, options in resolved.notifier_options.items()
-    }
-
-
-def _core(section: PluginSection, *without: str) -> dict[str, Any]:
-    return {key: value for key, value in section if key not in {"plugin", "options", *without}}
+def _instance(section: PluginSection, options: BaseModel) -> _Instance:
+    symbols = section.symbols if isinstance(section, SourceSettings) else None
+    steered = {key: value for key, value in section if key not in {"plugin", "options", "symbols"}}
+    return _Instance((section.plugin, options, symbols), steered)
 
 
 def _changes(old: Mapping[str, _Instance], new: Mapping[str, _Instance]) -> Changes:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
@@ -14,18 +15,23 @@ from te_core.plugins.loading import InstanceSpec, options_of
 from te_core.plugins.registry import Registry
 from te_core.plugins.report import PluginStatus
 from te_core.settings import fields
+from te_core.settings.credentials import credentials
 from te_core.settings.origin import Path, dotted
 from te_core.settings.problems import Report, SettingsInvalid
 from te_core.settings.schema import PluginSection, Settings
+
+Kind = Literal["sources", "accounts", "notifiers"]
+"""The groups of sections that plugins make instances of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resolved:
     """Settings that can be applied.
 
-    ``source_options`` and ``notifier_options`` have every one that shall run, ``account_options`` every account (a
-    disabled one still closes what the engine opened). ``unavailable``: what shall run and cannot, by its section's key
-    (``accounts.bybit-main``), with the reason. ``secrets``: for the redactor.
+    ``source_options`` and ``notifier_options`` have every one that must run (a disabled source with a webhook still
+    listens), ``account_options`` every account (a disabled one still closes what the engine opened). ``unavailable``:
+    what must run and cannot, by its section's key (``accounts.bybit-main``), with the reason. ``secrets``: for the
+    redactor.
     """
 
     settings: Settings
@@ -34,6 +40,19 @@ class Resolved:
     notifier_options: Mapping[str, BaseModel] = field(default_factory=dict)
     unavailable: Mapping[str, str] = field(default_factory=dict)
     secrets: tuple[SecretStr, ...] = field(default=(), repr=False, compare=False)
+
+    def sections(self, kind: Kind) -> Mapping[str, PluginSection]:
+        """Return all sections of a kind, by name."""
+        found: Mapping[str, PluginSection] = getattr(self.settings, kind)
+        return found
+
+    def options(self, kind: Kind) -> Mapping[str, BaseModel]:
+        """Return the options of those sections of a kind that must run and can."""
+        return {
+            "sources": self.source_options,
+            "accounts": self.account_options,
+            "notifiers": self.notifier_options,
+        }[kind]
 
 
 def resolve(settings: Settings, registry: Registry) -> Resolved:
@@ -46,16 +65,23 @@ def resolve(settings: Settings, registry: Registry) -> Resolved:
     sources = resolution.options("sources", settings.sources, registry.sources)
     accounts = resolution.options("accounts", settings.accounts, registry.exchanges)
     notifiers = resolution.options("notifiers", settings.notifiers, registry.notifiers)
-    if resolution.problems:
-        raise SettingsInvalid(resolution.problems)
+    problems = [*resolution.problems, *resolution.shared_credentials(accounts)]
+    if problems:
+        raise SettingsInvalid(problems)
     return Resolved(
         settings=settings,
-        source_options={name: options for name, options in sources.items() if settings.sources[name].enabled},
+        source_options={name: made for name, made in sources.items() if _listens(settings, registry, name)},
         account_options=accounts,
         notifier_options={name: made for name, made in notifiers.items() if settings.notifiers[name].enabled},
         unavailable=resolution.unavailable,
         secrets=settings.origin.secrets,
     )
+
+
+def _listens(settings: Settings, registry: Registry, name: str) -> bool:
+    """Whether a source runs: a disabled one with a webhook does, so that no alert is refused or lost (I19)."""
+    section = settings.sources[name]
+    return section.enabled or registry.sources[section.plugin].webhook is not None
 
 
 class _Resolution:
@@ -78,6 +104,21 @@ class _Resolution:
             elif section.enabled or group == "accounts":
                 self.unavailable[dotted((group, name))] = self._absent(group, section.plugin)
         return found
+
+    def shared_credentials(self, accounts: Mapping[str, BaseModel]) -> Iterator[ConfigError]:
+        """Refuse a second section for the same key: each would trade against the other (I20)."""
+        first: dict[tuple[str, ...], str] = {}
+        for name, options in accounts.items():
+            plugin = self._settings.accounts[name].plugin
+            if not (secrets := credentials(options)):
+                continue
+            other = first.setdefault((plugin, *secrets), name)
+            if other != name:
+                reason = (
+                    f"has the same credentials as accounts.{other}: one account is traded by one section only"
+                )
+                place = self._settings.origin.place(("accounts", name))
+                yield ConfigError(reason, key=f"accounts.{name}", file=place.file, line=place.line)
 
     def _absent(self, group: str, plugin: str) -> str:
         report = self._registry.reports.get(plugin)

@@ -267,11 +267,11 @@ class Settings(Section):
         return switch is None or switch.enabled
 
     def plugins_in_use(self) -> tuple[str, ...]:
-        """Name the plugins to load: those of enabled sources and notifiers and of all accounts, unless switched off.
+        """Name the plugins to load: those of enabled notifiers and of all sources and accounts, unless switched off.
 
-        A disabled account needs its plugin too: it still closes what the engine opened there.
+        A disabled account still closes what the engine opened there, and a disabled source still listens.
         """
-        optional: list[PluginSection] = [*self.sources.values(), *self.notifiers.values()]
-        sections = [section for section in optional if section.enabled]
+        sections: list[PluginSection] = [*self.sources.values()]
+        sections += [section for section in self.notifiers.values() if section.enabled]
         sections += self.accounts.values()
         return tuple(dict.fromkeys(s.plugin for s in sections if self.plugin_enabled(s.plugin)))

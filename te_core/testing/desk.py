@@ -69,7 +69,7 @@ class Desk:
 
     async def __aenter__(self) -> Self:
         self.start()
-        ended = (Running.RUNNING, Running.STOPPED)
+        ended = (Running.RUNNING, Running.FAILING)
         await self.until(lambda: self.runner.health.status in ended, "the account to connect")
         return self
 
@@ -117,7 +117,7 @@ class Desk:
             signal_price=lambda _: None,
             http=cast("Any", None),  # what connects has its own
         )
-        self.runner.start("venue", spec, context)
+        self.runner.start(spec, context)
 
     def _connect(self, context: object) -> FaultyAccount:
         del context

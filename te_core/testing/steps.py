@@ -22,8 +22,8 @@ def needs(desk: Desk, ability: Ability) -> None:
 
 
 def stopped(desk: Desk) -> bool:
-    """Tell whether the account has stopped until somebody acts."""
-    return desk.runner.health.status is Running.STOPPED
+    """Whether the account sends nothing, and is only asked again slowly."""
+    return desk.runner.health.status is Running.FAILING
 
 
 async def hold(desk: Desk, symbol: str, depth: Decimal, leverage: int = 1) -> Decimal:

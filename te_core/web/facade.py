@@ -35,6 +35,10 @@ class EngineFacade(Protocol):
         """Return what a running source reports at length. Raises ``KeyError``."""
         ...
 
+    def resume(self, kind: str, name: str) -> Mapping[str, Any]:
+        """Try an instance of ``accounts``, ``sources`` or ``notifiers`` at once. Raises ``KeyError`` when unknown."""
+        ...
+
     def readiness(self) -> Mapping[str, Any]:
         """Return ``ready`` (bool) and ``reasons`` (list of text)."""
         ...

@@ -36,6 +36,7 @@ def private_site(
     site.router.add_get("/api/v1/signals", api.signals)
     site.router.add_get("/api/v1/quarantine", api.quarantine)
     site.router.add_get("/api/v1/plugins", api.plugins)
+    site.router.add_post("/api/v1/{kind:accounts|sources|notifiers}/{name}/resume", api.resume)
     return site
 
 
@@ -91,6 +92,16 @@ class _Api:
         if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= _SIGNALS):
             return refuse(400, f"limit: a number from 1 to {_SIGNALS}, not {text[:40]!r}")
         return answer(200, {name: await asyncio.to_thread(read, int(text))})
+
+    async def resume(self, request: web.Request) -> web.Response:
+        # A web page of anybody's can make a browser send a form here, but not JSON: that asks first.
+        if request.content_type != "application/json":
+            return refuse(415, "send 'Content-Type: application/json'")
+        kind, name = request.match_info["kind"], request.match_info["name"]
+        try:
+            return answer(200, self._engine.resume(kind, name))
+        except KeyError:
+            return refuse(404, f"there is no [{kind}.{name}] in the settings")
 
     async def plugins(self, _request: web.Request) -> web.Response:
         return answer(200, {"plugins": self._engine.state()["plugins"]})

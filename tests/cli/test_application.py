@@ -171,7 +171,7 @@ async def test_a_token_in_a_plugins_error_does_not_reach_the_log(folder: Any, mo
             raise ValueError(f"cannot cope with {request.tail} and {TOKEN}")
 
         monkeypatch.setattr(source, "on_webhook", fail)
-        assert await _send(application) == 500
+        assert await _send(application) == 503, "its sender tries again"
     log = (folder.state / "engine.log").read_text()
     assert "cannot cope with" in log
     assert "Traceback" in log

@@ -122,7 +122,7 @@ def test_what_is_behind_makes_the_position_unknown_until_both_agree(first_pushed
 
 def test_a_change_by_others_is_believed_and_what_is_behind_it_is_doubted() -> None:
     evidence = fold(NO_EVIDENCE, seen(D(1), 0, 1), seen(D(5), 100, 2, pushed=True))
-    assert (believed(evidence, 100), evidence.disturbed, evidence.foreign_changes) == (5, True, 1)
+    assert (believed(evidence, 100), evidence.disturbed, evidence.foreign_changes) == (D(5), True, 1)
     assert believed(fold(evidence, seen(D(1), 101, 3)), 101) is None
     assert believed(fold(evidence, seen(D(7), 101, 3)), 101) == 7
 
@@ -181,7 +181,7 @@ def test_equity_grows_old_and_free_margin_is_not_known_after_an_order() -> None:
     assert isinstance(believed_equity(None, now=0, own_number=0, held=""), Unknown)
     after = believed_equity(equity("5"), now=1, own_number=6, held="")
     assert isinstance(after, Equity)
-    assert (after.wallet, after.free) == (5, None)
+    assert (after.wallet, after.free) == (D(5), None)
 
 
 def test_a_price_counts_for_seconds_whatever_its_connection_says() -> None:

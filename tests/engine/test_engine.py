@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ from te_core.journal.journal import Journal
 from te_core.plugins.registry import Registry
 from te_core.reporting.queries import Queries
 from te_core.runtime.engine import Engine
-from te_core.settings.resolution import Resolved, resolve
+from te_core.settings.resolution import Kind, Resolved, resolve
 from te_core.settings.schema import Settings
 from te_core.testing.fake_account import FakeAccount
 from te_core.testing.virtual_clock import VirtualClock
@@ -446,16 +446,64 @@ async def test_an_account_that_returns_follows_no_target_from_before(tmp_path: P
         trader.closing = None
 
 
-async def test_wrong_keys_stop_that_account_until_its_settings_change(tmp_path: Path, trader: Trader) -> None:
+async def test_wrong_keys_are_tried_ever_less_often_for_ever(tmp_path: Path, trader: Trader) -> None:
     trader.failing = {"one": AuthError("API key is invalid")}
     async with running(tmp_path, trader) as run:
         trader.made.clear()
+        await asyncio.sleep(3 * 3600)
+        assert trader.made.count("one") == 7, "after 1, 3, 7, 15, 31, 63 and 123 minutes"
+        state = Queries(run.engine).state()["accounts"]["one"]
+        assert (state["status"], state["reason"]) == ("failing", "API key is invalid")
+        due = datetime.fromisoformat(state["retry_at"]) - trader.clock.now()
+        assert timedelta(0) < due <= timedelta(hours=1)
+        told = [event.kind for event in run.journal.events(99) if event.account == "one"]
+        assert told == ["outage"], "one outage, however often it is tried"
+        trader.failing.clear()
+        await asyncio.sleep(3700)
+        assert Queries(run.engine).state()["accounts"]["one"]["status"] == "running"
+        told = [event.kind for event in run.journal.events(99) if event.account == "one"]
+        assert told == ["recovery", "outage"]
+
+
+async def test_new_keys_are_tried_at_once(tmp_path: Path, trader: Trader) -> None:
+    trader.failing = {"one": AuthError("API key is invalid")}
+    async with running(tmp_path, trader) as run:
         await asyncio.sleep(4000)
-        assert trader.made == []
-        assert Queries(run.engine).state()["accounts"]["one"]["status"] == "stopped"
         trader.failing.clear()
         await run.apply(changed(BASE, "accounts.one.key", "a better one"))
         assert Queries(run.engine).state()["accounts"]["one"]["status"] == "running"
+
+
+@pytest.mark.parametrize(("kind", "name"), [("accounts", "one"), ("sources", "sn")])
+async def test_what_waits_for_its_next_try_is_resumed_at_once(
+    tmp_path: Path, trader: Trader, kind: Kind, name: str
+) -> None:
+    trader.failing = {name: AuthError("not allowed here")}
+    async with running(tmp_path, trader) as run:
+        await asyncio.sleep(4 * 3600)
+        trader.failing.clear()
+        assert Queries(run.engine).state()[kind][name]["status"] == "failing"
+        run.engine.resume(kind, name)
+        await asyncio.sleep(1)
+        assert Queries(run.engine).state()[kind][name]["status"] == "running"
+        with pytest.raises(KeyError):
+            run.engine.resume(kind, "nobody")
+
+
+async def test_who_is_resumed_in_vain_is_tried_after_a_minute_again(tmp_path: Path, trader: Trader) -> None:
+    trader.failing = {"one": AuthError("not allowed here")}
+    async with running(tmp_path, trader) as run:
+        await asyncio.sleep(4 * 3600)
+        trader.made.clear()
+        run.engine.resume("accounts", "one")
+        await asyncio.sleep(70)
+        assert trader.made == ["one", "one"]
+
+
+async def test_what_is_switched_off_is_not_resumed(tmp_path: Path, trader: Trader) -> None:
+    async with running(tmp_path, trader, changed(BASE, "sources.sn.enabled", False)) as run:
+        assert not run.engine.resume("sources", "sn").running
+        assert run.engine.resume("sources", "tv").running
 
 
 async def test_an_expired_signal_follows_the_sources_policy(tmp_path: Path, trader: Trader) -> None:
@@ -577,7 +625,7 @@ async def test_webhooks_reach_their_source(tmp_path: Path, trader: Trader) -> No
         answer = await run.engine.on_webhook("tv", request())
         assert (answer.status, answer.retry_after) == (503, 5)
         await run.apply(changed(BASE, "sources.tv.enabled", False))
-        assert (await run.engine.on_webhook("tv", request())).status == 404
+        assert (await run.engine.on_webhook("tv", request())).status == 503, "it is configured"
 
 
 async def test_an_account_that_fails_keeps_no_other_out_of_the_plan(tmp_path: Path, trader: Trader) -> None:

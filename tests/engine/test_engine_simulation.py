@@ -20,6 +20,7 @@ from loguru import logger
 
 from te_core.api import (
     AccountContext,
+    AccountIdentity,
     AuthError,
     ExchangeAccount,
     ExchangeSpec,
@@ -91,6 +92,10 @@ class Wire(FaultyAccount):
     def __init__(self, world: World, name: str) -> None:
         super().__init__(Venue(world.clock), faults=world.fault)
         self.world, self.name = world, name
+
+    async def identity(self) -> AccountIdentity:
+        """Other keys of it are keys to the same account."""
+        return AccountIdentity(host="fake", uid=self.name)
 
     async def place_order(self, order: OrderRequest) -> OrderReport:
         allowed = {what(self.name) for what in (self.world.allows, self.world.allowed)}
@@ -292,8 +297,8 @@ async def simulate(folder: Path, seed: int) -> None:
     await asyncio.sleep(60)  # what was under way may still fail, and stop an account
     for name in world.settings["accounts"]:
         runner = world.engine.accounts.get(name)
-        if runner is not None and runner.health.status is Running.STOPPED:  # until its settings change
-            world.settings = changed(world.settings, f"accounts.{name}.key", "new")
+        if runner is not None and runner.health.status is Running.FAILING:  # for up to an hour
+            world.engine.resume("accounts", name)
     await world.engine.apply(world.resolved())
     world.applied = world.settings
     await asyncio.sleep(400)

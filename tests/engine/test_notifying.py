@@ -110,6 +110,7 @@ async def test_events_are_told_in_their_order_and_without_secrets(tmp_path: Path
             "plugin": "bell",
             "status": "running",
             "reason": "",
+            "retry_at": None,
             "sent": 3,
             "waiting": 0,
             "dropped": 0,
@@ -253,15 +254,18 @@ async def test_an_event_that_is_never_taken_does_not_hold_up_the_next(tmp_path: 
         assert Queries(engine).state()["notifiers"]["bell"]["dropped"] == 1
 
 
-async def test_one_that_is_refused_stops_until_its_settings_change(tmp_path: Path) -> None:
+async def test_one_that_is_refused_is_asked_ever_less_often_until_its_settings_change(tmp_path: Path) -> None:
     room = Room()
-    room.failures = [AuthError("401")]
+    room.failures = [AuthError("401")] * 100
     async with running(tmp_path, room) as engine:
         happens(engine, "one")
         await asyncio.sleep(3600)
-        assert room.calls == 1
-        assert Queries(engine).state()["notifiers"]["bell"]["status"] == "stopped"
+        assert room.calls == 6, "after 0, 1, 3, 7, 15 and 31 minutes"
+        shown = Queries(engine).state()["notifiers"]["bell"]
+        assert (shown["status"], shown["reason"]) == ("failing", "401")
+        assert shown["retry_at"] is not None
         assert Queries(engine).readiness()["ready"], "a notifier keeps nobody from trading"
+        room.failures = []
         await apply(engine, key="another-key")
         happens(engine, "two")
         await asyncio.sleep(1)

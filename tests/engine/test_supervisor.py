@@ -11,7 +11,7 @@ from loguru import logger
 from te_core.api import NotReady
 from te_core.model.event import Event
 from te_core.outage import Outages
-from te_core.runtime.supervisor import STEADY, Health, Up, supervise
+from te_core.runtime.supervisor import STEADY, Health, Supervisor, Up
 from te_core.settings.schema import EngineSettings
 from te_core.testing.virtual_clock import VirtualClock
 
@@ -23,9 +23,10 @@ async def told(clock: VirtualClock, run: Callable[[Up], Awaitable[None]], second
     events: list[Event] = []
     outages = Outages(clock, logger, events.append)
     settings = EngineSettings()
-    task = asyncio.create_task(
-        supervise(run, health=Health(), outages=outages, clock=clock, log=logger, settings=lambda: settings)
+    supervisor = Supervisor(
+        health=Health(clock), outages=outages, clock=clock, log=logger, settings=lambda: settings
     )
+    task = asyncio.create_task(supervisor.keep_running(run))
     await asyncio.sleep(seconds)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

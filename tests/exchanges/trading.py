@@ -16,7 +16,7 @@ from typing import Any
 from loguru import logger
 from pydantic import BaseModel
 
-from te_core.accounts.keeper import SymbolState
+from te_core.accounts.keeper import Keeper
 from te_core.api import ExchangeSpec, Signal, SignalSource, SignalSourceSpec, SourceContext
 from te_core.clock import SystemClock
 from te_core.journal.journal import Journal
@@ -111,7 +111,7 @@ class Trading:
             )
             await self._said.context.publish(signal)
 
-    def states(self) -> list[SymbolState]:
+    def states(self) -> list[Keeper]:
         """What the engine knows of each account's symbols."""
         runners = self.engine.accounts.values()
         return [state for runner in runners for state in runner.worker.keepers.values()]

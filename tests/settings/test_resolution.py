@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Self
+from dataclasses import replace
+from typing import Any, Self
 
 import pytest
 from pydantic import BaseModel, SecretStr, model_validator
 
-from te_core.api import ExchangeSpec, MissingSecrets
+from te_core.api import ExchangeSpec, MissingSecrets, WebhookSpec
 from te_core.plugins.registry import Registry
 from te_core.settings.problems import SettingsInvalid
 from te_core.settings.resolution import Resolved, resolve
 from te_core.settings.schema import Settings
-from tests.settings.conftest import SETTINGS, AcmeOptions, OracleOptions, acme, unused
+from tests.settings.conftest import SETTINGS, AcmeOptions, OracleOptions, acme, oracle, unused
 
 Load = Callable[..., Settings]
 TOKEN = '[sources.oracle]\ntoken = "0123456789"\n'
@@ -125,7 +126,47 @@ def test_a_disabled_plugin_has_no_instances_and_is_not_asked_for(load: Load, reg
 def test_plugins_in_use_are_named_once(load: Load) -> None:
     accounts = '[accounts.a]\nplugin = "x"\n[accounts.b]\nplugin = "x"\nenabled = false\n'
     text = accounts + '[sources.s]\nplugin = "y"\nenabled = false\n'
-    assert load(text).plugins_in_use() == ("x",)
+    text += '[notifiers.n]\nplugin = "z"\nenabled = false\n'
+    assert load(text).plugins_in_use() == ("y", "x"), (
+        "a disabled source may listen, a disabled account reduces"
+    )
+
+
+def test_a_disabled_source_listens_where_it_has_a_webhook(load: Load) -> None:
+    webhook: WebhookSpec[Any] = WebhookSpec(path=lambda _: "", example=lambda _: {})
+    off = SETTINGS.replace('plugin = "oracle"', 'plugin = "oracle"\nenabled = false')
+    for listens in (None, webhook):
+        registry = Registry.of(replace(oracle(), webhook=listens), acme())
+        assert set(resolve(load(off, TOKEN), registry).source_options) == ({"oracle"} if listens else set())
+
+
+def test_two_sections_with_the_same_key_are_refused_by_name(load: Load, registry: Registry) -> None:
+    def section(name: str, key: str) -> str:
+        return (
+            f'[accounts.{name}]\nplugin = "keyed"\napi_key = "{key}"\napi_secret = "s"\nregion = "{name}"\n'
+        )
+
+    with pytest.raises(SettingsInvalid) as refused:
+        resolve(load(section("a", "k1") + section("b", "k2") + section("c", "k1")), registry)
+    (problem,) = refused.value.problems
+    assert problem.key == "accounts.c"
+    assert "accounts.a" in problem.reason
+    assert "k1" not in str(problem)
+    resolve(load(section("a", "k1") + section("b", "k2")), registry)
+
+
+def test_defaults_are_nobodys_credentials(load: Load, registry: Registry) -> None:
+    endpoint = 'endpoint = { url = "u" }'
+    resolve(
+        load(f'[accounts.a]\nplugin = "acme"\n{endpoint}\n[accounts.b]\nplugin = "acme"\n{endpoint}\n'),
+        registry,
+    )
+    endpoint = 'endpoint = { url = "u", password = "p" }'
+    with pytest.raises(SettingsInvalid, match="same credentials"):
+        resolve(
+            load(f'[accounts.a]\nplugin = "acme"\n{endpoint}\n[accounts.b]\nplugin = "acme"\n{endpoint}\n'),
+            registry,
+        )
 
 
 def test_resolved_settings_compare_by_what_they_say(load: Load, registry: Registry) -> None:

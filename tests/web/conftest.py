@@ -57,6 +57,9 @@ class FakeEngine:
     def report(self, source: str) -> Mapping[str, Any]:
         return {"oracle": {"mood": "calm"}}[source]
 
+    def resume(self, kind: str, name: str) -> Mapping[str, Any]:
+        return {("accounts", "paper"): {"name": name, "resumed": True}}[kind, name]
+
     def readiness(self) -> Mapping[str, Any]:
         return {"ready": not self.reasons, "reasons": self.reasons}
 

@@ -48,6 +48,27 @@ async def test_plan_explanation_and_plugins(serve: Any) -> None:
         assert "BTCUSDT" in body["error"]["reason"]
 
 
+@pytest.mark.parametrize(
+    ("path", "content_type", "status"),
+    [
+        ("accounts/paper", "application/json", 200),
+        ("accounts/nobody", "application/json", 404),
+        ("sources/paper", "application/json", 404),
+        ("orders/paper", "application/json", 404),
+        ("accounts/paper", "text/plain", 415),
+        ("accounts/paper", "application/x-www-form-urlencoded", 415),
+    ],
+)
+async def test_an_instance_is_resumed_by_whom_no_web_page_can_pretend_to_be(
+    serve: Any, path: str, content_type: str, status: int
+) -> None:
+    async with serve() as site:
+        url = f"{site.private}/api/v1/{path}/resume"
+        async with site.http.post(url, data=b"{}", headers={"Content-Type": content_type}) as response:
+            assert response.status == status
+        assert (await _get(site, f"/api/v1/{path}/resume"))[0] in {404, 405}
+
+
 async def test_history_is_bounded(serve: Any) -> None:
     async with serve() as site:
         _, body = await _get(site, "/api/v1/signals")

@@ -16,7 +16,7 @@ class Fate(Enum):
     """What a refusal means."""
 
     STOP = "stop"
-    """Until the settings change: ``AuthError``."""
+    """Until somebody puts it right: ``AuthError``."""
     LATER = "later"
     """Nothing was executed, try again: ``NotReady``."""
     SLOWER = "slower"

@@ -1,0 +1,36 @@
+"""``te resume``: what waits for its next try is tried at once."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from te_core.app.paths import Place
+from te_core.cli.client import post
+from te_core.cli.failure import Failure
+
+KINDS = ("accounts", "sources", "notifiers")
+
+
+def resume(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="An account, source or notifier.", show_default=False)],
+) -> None:
+    """Try an account, source or notifier at once that failed and waits for its next try.
+
+    \b
+    Example: te resume bybit-main
+    """
+    place = Place.of(context)
+    found = {kind: answer for kind in KINDS if (answer := post(place, f"/api/v1/{kind}/{name}/resume"))}
+    if not found:
+        raise Failure(f"nothing is called {name}", next_step="te status lists what there is")
+    for kind, answer in found.items():
+        if not answer["resumed"]:
+            reason = f": {answer['reason']}" if answer["reason"] else ""
+            raise Failure(
+                f"{kind}.{name} is {answer['status']}{reason}", next_step="edit the settings, then: te check"
+            )
+        again = "is running" if answer["status"] == "running" else "is tried now"
+        typer.echo(f"{kind}.{name} {again}; te status shows what came of it")

@@ -1,0 +1,213 @@
+"""The accounts of the settings. What is remembered of one hangs on who it is at its exchange, not on its name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+from functools import partial
+from typing import ClassVar
+
+from pydantic import BaseModel
+
+from te_core.accounts.dispatch import dating
+from te_core.accounts.exposure import ExposureLedger
+from te_core.accounts.targets import WorkerSettings
+from te_core.accounts.worker import AccountWorker
+from te_core.contracts.exchange import AccountContext, ExchangeAccount
+from te_core.journal.journal import Journal
+from te_core.model.event import Event
+from te_core.model.reading import Known
+from te_core.model.target import Blend
+from te_core.outage import Outages
+from te_core.runtime.facilities import Facilities
+from te_core.runtime.identities import Identities, identity_of
+from te_core.runtime.instances import AccountRunner
+from te_core.runtime.reconciler import Instances
+from te_core.runtime.supervisor import Running
+from te_core.settings.policies import account_policy, effective_limits
+from te_core.settings.resolution import Kind, Resolved
+
+
+class Accounts(Instances[AccountRunner]):
+    """All accounts. A worker belongs to a *book*: what the journal keeps of one identity.
+
+    Workers outlive connections and settings: a book that no section trades any more is kept as it is, its positions
+    count in ``total_exposure``, and whoever connects to its account again goes on with it.
+    """
+
+    kind: ClassVar[Kind] = "accounts"
+
+    def __init__(
+        self,
+        facilities: Facilities,
+        journal: Journal,
+        *,
+        blends: Callable[[Iterable[str]], Mapping[str, Blend | None]],
+        signal_price: Callable[[str], Known[Decimal] | None],
+    ) -> None:
+        super().__init__()
+        self._facilities = facilities
+        self._journal = journal
+        self._blends = blends
+        self._signal_price = signal_price
+        self._ledger = ExposureLedger(facilities.clock.monotonic)
+        self._snapshot = journal.memory()
+        self._identities = Identities(self._try_again)
+        self._workers: dict[str, AccountWorker] = {}
+        """Those that were ever connected, by book."""
+        self._names: dict[str, str] = {}
+        """Book -> the section that its worker was made for."""
+        met = sorted(self._snapshot.accounts, key=lambda record: record.seen_at)
+        self._books: dict[str, str] = {record.name: record.book for record in met}
+        """Section -> the book that it traded last."""
+        self._outages: dict[str, Outages] = {}
+        self._wanted: dict[str, WorkerSettings] = {}
+        self._count_all()
+
+    def _count_all(self) -> None:
+        """Count what every book aims at, also where no section trades it any more."""
+        for (book, symbol), record in self._snapshot.books.items():
+            if record.goal is not None:
+                self._ledger.aim(book, symbol, record.goal.quantity * record.goal.price)
+
+    @property
+    def symbols(self) -> list[str]:
+        """Every symbol that some account of the settings has or had a target for."""
+        return [symbol for runner in self.runners.values() for symbol in runner.worker.keepers]
+
+    def retarget(self, blends: Mapping[str, Blend | None]) -> None:
+        """Pass blends on to the accounts that are known to be those of the settings."""
+        for runner in self.runners.values():
+            if runner.identified:
+                runner.worker.retarget(blends)
+
+    # -- what the settings say
+
+    def _make(self, name: str, resolved: Resolved) -> AccountRunner:
+        facilities = self._facilities
+        log = facilities.log.bind(account=name)
+        if name not in self._outages:
+            self._outages[name] = Outages(facilities.clock, log, facilities.record, account=name)
+        self._wanted[name] = worker_settings(name, resolved)
+        return AccountRunner(self._presumed(name), **facilities.runner(log, self._outages[name]))
+
+    def _update(self, runner: AccountRunner, name: str, resolved: Resolved) -> None:
+        self._wanted[name] = wanted = worker_settings(name, resolved)
+        if runner.worker.settings == wanted:
+            return
+        if runner.worker in self._workers.values():
+            runner.worker.configure(wanted)
+        else:  # it was never connected: it knows no blends, and would take them for withdrawn
+            runner.worker = self._presumed(name)
+
+    def _is_wanted(self, runner: AccountRunner, name: str, resolved: Resolved) -> bool:
+        return resolved.settings.accounts[name].enabled or not runner.worker.at_rest
+
+    def _launch(self, runner: AccountRunner, name: str, options: BaseModel, resolved: Resolved) -> None:
+        plugin = resolved.settings.accounts[name].plugin
+        facilities = self._facilities
+        context = AccountContext(
+            name=name,
+            options=options,
+            clock=facilities.clock,
+            log=facilities.log.bind(account=name),
+            state_dir=facilities.folder("accounts", name),
+            signal_price=self._signal_price,
+            http=facilities.http,
+            outages=runner.outages,
+            date=dating(facilities.clock, self._journal.holds_lock),
+        )
+        admit = partial(self._admit, runner, name, plugin, options)
+        runner.start(facilities.registry.exchanges[plugin], context, admit)
+
+    def _why_idle(self, name: str, resolved: Resolved) -> tuple[Running, str]:
+        status, reason = super()._why_idle(name, resolved)
+        if status is Running.DISABLED and reason:
+            reason += ": its positions are left as they are"
+        return status, reason
+
+    async def _stop(self, name: str, runner: AccountRunner, resolved: Resolved) -> None:
+        await super()._stop(name, runner, resolved)
+        self._identities.release(name)
+
+    # -- who it is
+
+    async def _admit(
+        self, runner: AccountRunner, name: str, plugin: str, options: BaseModel, account: ExchangeAccount
+    ) -> AccountWorker:
+        """Return the worker of the account that was connected to. Raises ``AccountTaken``."""
+        identity = identity_of(plugin, name, options, await account.identity())
+        self._identities.claim(name, identity)
+        book = await self._journal.identify(name=name, plugin=plugin, host=identity.host, uid=identity.uid)
+        before, self._books[name] = self._books.get(name, book), book
+        if before != book:
+            text = (
+                f"this is {identity}, not the account that was here before: its own targets and goals hold; "
+            )
+            await self._report(name, text + "the positions of the other one are left as they are")
+        runner.worker = worker = await self._worker(book, name)
+        worker.retarget(self._blends(worker.keepers))
+        return worker
+
+    async def _report(self, name: str, text: str) -> None:
+        """Persist an event, and with it whatever was appended before."""
+        self._facilities.log.bind(account=name).warning("{}", text)
+        event = Event(at=self._facilities.clock.now(), kind="identity", text=text, account=name)
+        self._facilities.notify(event)
+        await self._journal.append(event)
+
+    def _try_again(self, name: str) -> None:
+        if (runner := self.runners.get(name)) is not None:
+            runner.resume()
+
+    # -- workers
+
+    def _presumed(self, name: str) -> AccountWorker:
+        """Return what is shown of a section until it is known which account it connects to."""
+        book = self._books.get(name, name)
+        known = self._workers.get(book)
+        if known is not None and self._names[book] == name:
+            return known
+        return self._new_worker(book, name)
+
+    async def _worker(self, book: str, name: str) -> AccountWorker:
+        known = self._workers.get(book)
+        if known is not None and self._names[book] == name:
+            if known.settings != self._wanted[name]:
+                known.configure(self._wanted[name])
+            return known
+        if known is not None:  # the journal has newer records of it than it had at our start
+            await self._report(name, f"goes on with the account that [accounts.{self._names[book]}] traded")
+            self._snapshot = self._journal.memory()
+        self._workers[book] = worker = self._new_worker(book, name)
+        self._names[book] = name
+        return worker
+
+    def _new_worker(self, book: str, name: str) -> AccountWorker:
+        log = self._facilities.log.bind(account=name)
+        return AccountWorker(
+            name=name,
+            book=book,
+            settings=self._wanted[name],
+            journal=self._journal,
+            ledger=self._ledger,
+            clock=self._facilities.clock,
+            log=log,
+            outages=self._outages[name],
+            record=self._facilities.record,
+            books={symbol: record for (key, symbol), record in self._snapshot.books.items() if key == book},
+            open_intents=[intent for intent in self._snapshot.open_intents if intent.account == book],
+        )
+
+
+def worker_settings(name: str, resolved: Resolved) -> WorkerSettings:
+    """Return what a section says of its account, with what the settings say of all."""
+    settings, section = resolved.settings, resolved.settings.accounts[name]
+    return WorkerSettings(
+        policy=account_policy(section),
+        limits=effective_limits(settings.limits, section.limits),
+        engine=settings.engine,
+        enabled=section.enabled,
+        concurrency=section.concurrency,
+        symbols=tuple(settings.symbols),
+    )

@@ -1,0 +1,147 @@
+"""What a plugin's account answers, checked by type: an answer of another type is a failed call, never a number.
+
+Each check returns the answer as it is. Reads raise ``NotReady``, an order ``OutcomeUnknown``: it may be executed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from te_core.contracts.exchange import AccountIdentity, Finding
+from te_core.errors import NotReady, OutcomeUnknown
+from te_core.model.instrument import Instrument
+from te_core.model.order import OrderReport, OrderStatus
+from te_core.model.position import Equity, Position
+from te_core.model.reading import Known
+
+
+def identity(answer: Any) -> AccountIdentity | None:
+    """Check what ``identity`` returned."""
+    if answer is None:
+        return None
+    _expect("identity()", answer, AccountIdentity, "AccountIdentity or None")
+    for field in ("host", "uid"):
+        _expect(f"identity().{field}", getattr(answer, field), str, "str")
+    found: AccountIdentity = answer
+    return found
+
+
+def instruments(answer: Any) -> Mapping[str, Instrument]:
+    """Check what ``instruments`` returned."""
+    _expect("instruments()", answer, Mapping, "a mapping of symbols to Instrument")
+    for symbol, instrument in answer.items():
+        _expect(f"instruments()[{symbol!r}]", instrument, Instrument, "Instrument")
+        _numbers(
+            f"instruments()[{symbol!r}]", instrument, "quantity_step", "minimum_quantity", "contract_size"
+        )
+    found: Mapping[str, Instrument] = answer
+    return found
+
+
+def equity(answer: Any) -> Known[Equity]:
+    """Check what ``equity`` returned."""
+    value = _value("equity()", answer)
+    _expect("equity().value", value, Equity, "Equity")
+    _numbers("equity().value", value, "wallet", "total")
+    found: Known[Equity] = answer
+    return found
+
+
+def positions(answer: Any) -> Known[Mapping[str, Position]]:
+    """Check what ``positions`` returned."""
+    value = _value("positions()", answer)
+    _expect("positions().value", value, Mapping, "a mapping of symbols to Position")
+    for symbol, position in value.items():
+        _expect(f"positions().value[{symbol!r}]", position, Position, "Position")
+        if not _is_number(position.quantity):
+            _numbers(f"positions().value[{symbol!r}]", position, "quantity")
+    found: Known[Mapping[str, Position]] = answer
+    return found
+
+
+def prices(answer: Any) -> Known[Mapping[str, Decimal]]:
+    """Check what ``prices`` returned."""
+    value = _value("prices()", answer)
+    _expect("prices().value", value, Mapping, "a mapping of symbols to Decimal")
+    for symbol, price in value.items():
+        if not _is_number(price):
+            raise NotReady(_wrong(f"prices().value[{symbol!r}]", price, "a finite Decimal"))
+    found: Known[Mapping[str, Decimal]] = answer
+    return found
+
+
+def report(method: str, answer: Any) -> OrderReport:
+    """Check what was said of an order."""
+    if not isinstance(answer, OrderReport) or not isinstance(answer.status, OrderStatus):
+        raise OutcomeUnknown(_wrong(method, answer, "OrderReport"))
+    for field in ("filled", "average_price", "fee"):
+        number = getattr(answer, field)
+        if number is not None and not _is_number(number):
+            raise OutcomeUnknown(_wrong(f"{method}.{field}", number, "a finite Decimal or None"))
+    return answer
+
+
+def findings(answer: Any) -> Sequence[Finding]:
+    """Check what ``diagnose`` returned."""
+    _expect("diagnose()", answer, Sequence, "a sequence of Finding")
+    for finding in answer:
+        _expect("diagnose()", finding, Finding, "a sequence of Finding")
+    found: Sequence[Finding] = answer
+    return found
+
+
+def pushed_position(answer: Any) -> Position:
+    """Check a pushed position."""
+    _expect("watch(): position", answer, Position, "Position")
+    _expect("watch(): position.symbol", answer.symbol, str, "str")
+    _numbers(f"watch(): position of {answer.symbol}", answer, "quantity")
+    found: Position = answer
+    return found
+
+
+def pushed_equity(answer: Any) -> Equity:
+    """Check a pushed equity."""
+    _expect("watch(): equity", answer, Equity, "Equity")
+    _numbers("watch(): equity", answer, "wallet", "total")
+    found: Equity = answer
+    return found
+
+
+def pushed_price(symbol: Any, price: Any) -> Decimal:
+    """Check a pushed price."""
+    _expect("watch(): symbol of a price", symbol, str, "str")
+    if not _is_number(price):
+        raise NotReady(_wrong(f"watch(): price of {symbol}", price, "a finite Decimal"))
+    found: Decimal = price
+    return found
+
+
+def _value(method: str, answer: Any) -> Any:
+    _expect(method, answer, Known, "Known")
+    _expect(f"{method}.as_of", answer.as_of, datetime, "an aware datetime")
+    if answer.as_of.tzinfo is None:
+        raise NotReady(_wrong(f"{method}.as_of", answer.as_of, "an aware datetime"))
+    return answer.value
+
+
+def _expect(where: str, answer: Any, kind: type, expected: str) -> None:
+    if not isinstance(answer, kind):
+        raise NotReady(_wrong(where, answer, expected))
+
+
+def _numbers(where: str, answer: Any, *fields: str) -> None:
+    for field in fields:
+        if not _is_number(number := getattr(answer, field)):
+            raise NotReady(_wrong(f"{where}.{field}", number, "a finite Decimal"))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Decimal) and value.is_finite()
+
+
+def _wrong(where: str, answer: Any, expected: str) -> str:
+    found = str(answer) if isinstance(answer, Decimal) else f"a {type(answer).__name__}"
+    return f"defect of the plugin: {where} is {found} instead of {expected}"

@@ -1,0 +1,44 @@
+"""What the instances of all kinds share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from te_core.clock import Clock
+from te_core.model.event import Event
+from te_core.outage import Outages
+from te_core.plugins.registry import Registry
+from te_core.settings.schema import EngineSettings
+
+if TYPE_CHECKING:
+    from aiohttp import ClientSession
+    from loguru import Logger
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facilities:
+    """``record`` persists an event and passes it to the notifiers; ``persist`` and ``notify`` do one of the two.
+
+    ``engine`` returns the present settings of the engine, ``http`` the shared client session.
+    """
+
+    clock: Clock
+    log: Logger
+    registry: Registry
+    state_dir: Path
+    record: Callable[[Event], None]
+    notify: Callable[[Event], None]
+    persist: Callable[[Any], None]
+    engine: Callable[[], EngineSettings]
+    http: Callable[[], ClientSession]
+
+    def folder(self, kind: str, name: str) -> Path:
+        """Return an instance's own folder; its runner makes it, so that a failure stays with the instance."""
+        return self.state_dir / kind / name
+
+    def runner(self, log: Logger, outages: Outages) -> dict[str, Any]:
+        """Return what every runner takes."""
+        return {"clock": self.clock, "log": log, "outages": outages, "settings": self.engine}

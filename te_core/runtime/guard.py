@@ -1,0 +1,123 @@
+"""Calls to plugins: whatever one raises becomes an ordinary error of that call, and of nothing else (I21)."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from te_core.errors import NotReady, PluginDefect, TradeEngineError
+
+if TYPE_CHECKING:
+    from loguru import Logger
+
+T = TypeVar("T")
+
+CLOSE_TIMEOUT = 10.0
+"""Seconds that a plugin's ``close`` may take."""
+
+DEEPEST, LARGEST = 12, 20_000
+"""Levels and values that a plugin's ``status`` or ``report`` may have."""
+
+ENDINGS = (SystemExit, KeyboardInterrupt)
+"""What ends the process when core code raises it. A real signal never arrives as one: ``app/process.py`` handles it."""
+
+
+async def call(what: str, work: Awaitable[T]) -> T:
+    """Await a plugin's coroutine. Raises ``PluginDefect`` for a cancellation that is not ours, and for an exit.
+
+    Our own cancellation goes on where a plugin swallows it: nothing may follow from what it returns then.
+    """
+    task = asyncio.current_task()
+    before = task.cancelling() if task is not None else 0
+    try:
+        answer = await work
+        if task is not None and task.cancelling() > before:
+            raise asyncio.CancelledError
+    except asyncio.CancelledError as error:
+        if task is not None and task.cancelling() > before:
+            raise
+        raise PluginDefect(f"{what} raised CancelledError, although nobody cancelled it") from error
+    except ENDINGS as error:
+        raise PluginDefect(f"{what} raised {type(error).__name__}({error})") from error
+    return answer
+
+
+async def within(seconds: float, what: str, work: Awaitable[T]) -> T:
+    """Await a plugin's coroutine for so long. Raises ``NotReady`` for whatever goes wrong, or another of our errors."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await call(what, work)
+    except TimeoutError:
+        raise NotReady(f"{what}: no answer within {seconds:g} s") from None
+    except TradeEngineError:
+        raise
+    except Exception as error:
+        raise NotReady(f"defect of the plugin: {what} raised {type(error).__name__}: {error}") from error
+
+
+async def close(what: str, closing: Callable[[], Awaitable[None]], log: Logger) -> None:
+    """Release an instance. What fails or hangs is logged; nothing is raised but our own cancellation."""
+    try:
+        async with asyncio.timeout(CLOSE_TIMEOUT):
+            await call(what, closing())
+    except TimeoutError:
+        log.warning("{} did not return within {:g} s; its resources may leak", what, CLOSE_TIMEOUT)
+    except Exception as error:  # noqa: BLE001 - a plugin's defect ends here: the instance is stopped all the same
+        log.warning("{} failed: {}: {}; its resources may leak", what, type(error).__name__, error)
+
+
+def ask(what: str, question: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
+    """Return a plugin's answer as JSON values; instead of a failing or unusable one, ``{"error": reason}``."""
+    try:
+        return _checked(question())
+    except GeneratorExit:
+        raise
+    except BaseException as error:  # noqa: BLE001 - a plugin's defect ends here: others are asked as well
+        return {"error": f"{what} failed: {type(error).__name__}: {error}"}
+
+
+def _checked(answer: object) -> dict[str, Any]:
+    if not isinstance(answer, Mapping):
+        raise PluginDefect(f"it returned {_kind(answer)} instead of a mapping")
+    if problem := next(_problems(answer), None):
+        raise PluginDefect(f"it returned what is no JSON: {problem}")
+    return dict(answer)
+
+
+def _problems(answer: Mapping[Any, Any]) -> Iterator[str]:
+    """Find what is no JSON value; stops at the first, and at what is too large to be shown."""
+    waiting: list[tuple[str, object, int]] = [("", answer, 0)]
+    seen = 0
+    while waiting:
+        where, value, depth = waiting.pop()
+        seen += 1
+        if depth > DEEPEST or seen > LARGEST:
+            yield f"more than {DEEPEST} levels or {LARGEST} values"
+            return
+        match value:
+            case Mapping():
+                yield from (
+                    f"a key of {where or 'the whole'} is {_kind(key)}" for key in value if not _is_text(key)
+                )
+                waiting += [(f"{where}.{key}".lstrip("."), item, depth + 1) for key, item in value.items()]
+            case list() | tuple():
+                waiting += [(f"{where}[{index}]", item, depth + 1) for index, item in enumerate(value)]
+            case _ if not _is_plain(value):
+                yield f"{where} is {_kind(value)}"
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, float | Decimal):
+        return math.isfinite(value)
+    return value is None or isinstance(value, str | int)
+
+
+def _kind(value: object) -> str:
+    return str(value) if isinstance(value, float | Decimal) else f"a {type(value).__name__}"

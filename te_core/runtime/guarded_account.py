@@ -1,0 +1,113 @@
+"""An exchange account whose calls are contained: the core never meets what a plugin may not raise or return."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+from te_core.contracts.exchange import AccountIdentity, AccountStream, ExchangeAccount, Feed, Finding
+from te_core.model.instrument import Instrument
+from te_core.model.order import OrderReport, OrderRequest
+from te_core.model.position import Equity, MarginMode, Position
+from te_core.model.reading import Known
+from te_core.runtime import answer_checks as check
+from te_core.runtime.guard import call
+
+
+class GuardedAccount(ExchangeAccount):
+    """Passes every call on to ``inner``. Raises ``PluginDefect`` for a stray cancellation, an exit, a wrong type."""
+
+    def __init__(self, inner: ExchangeAccount) -> None:
+        self.inner = inner
+
+    async def open(self) -> None:
+        """Connect."""
+        await call("open()", self.inner.open())
+
+    async def close(self) -> None:
+        """Release connections."""
+        await call("close()", self.inner.close())
+
+    async def identity(self) -> AccountIdentity | None:
+        """Return who this account is."""
+        return check.identity(await call("identity()", self.inner.identity()))
+
+    async def instruments(self, symbols: Sequence[str]) -> Mapping[str, Instrument]:
+        """Return the instruments of those symbols that the exchange has."""
+        return check.instruments(await call("instruments()", self.inner.instruments(symbols)))
+
+    async def equity(self) -> Known[Equity]:
+        """Return the account's value."""
+        return check.equity(await call("equity()", self.inner.equity()))
+
+    async def positions(self) -> Known[Mapping[str, Position]]:
+        """Return every position."""
+        return check.positions(await call("positions()", self.inner.positions()))
+
+    async def prices(self, symbols: Sequence[str]) -> Known[Mapping[str, Decimal]]:
+        """Return present prices."""
+        return check.prices(await call("prices()", self.inner.prices(symbols)))
+
+    async def set_leverage(self, symbol: str, leverage: int, margin_mode: MarginMode) -> None:
+        """Set a symbol's leverage."""
+        await call("set_leverage()", self.inner.set_leverage(symbol, leverage, margin_mode))
+
+    async def set_margin_mode(self, symbol: str, margin_mode: MarginMode) -> None:
+        """Set a symbol's margin mode."""
+        await call("set_margin_mode()", self.inner.set_margin_mode(symbol, margin_mode))
+
+    async def place_order(self, order: OrderRequest) -> OrderReport:
+        """Send one order."""
+        return check.report("place_order()", await call("place_order()", self.inner.place_order(order)))
+
+    async def find_order(self, symbol: str, client_order_id: str) -> OrderReport | None:
+        """Look up an order."""
+        found = await call("find_order()", self.inner.find_order(symbol, client_order_id))
+        return None if found is None else check.report("find_order()", found)
+
+    async def diagnose(self) -> Sequence[Finding]:
+        """Return what only this exchange knows."""
+        return check.findings(await call("diagnose()", self.inner.diagnose()))
+
+    async def watch(self, stream: AccountStream) -> None:
+        """Pass on what the exchange pushes."""
+        await call("watch()", self.inner.watch(GuardedStream(stream)))
+
+
+class GuardedStream(AccountStream):
+    """Passes pushes on to ``inner``. Raises ``NotReady`` for values that the contract does not allow."""
+
+    def __init__(self, inner: AccountStream) -> None:
+        self._inner = inner
+
+    def up(self, *feeds: Feed) -> None:
+        """Pass on what is pushed from now on."""
+        self._inner.up(*feeds)
+
+    def heard(self, *feeds: Feed) -> None:
+        """Pass on whose connection is alive."""
+        self._inner.heard(*feeds)
+
+    def down(self, *feeds: Feed) -> None:
+        """Pass on what is no longer pushed."""
+        self._inner.down(*feeds)
+
+    def changed(self) -> None:
+        """Pass on that something changed."""
+        self._inner.changed()
+
+    def position(self, position: Position) -> None:
+        """Pass on a pushed position."""
+        self._inner.position(check.pushed_position(position))
+
+    def equity(self, equity: Equity) -> None:
+        """Pass on a pushed account value."""
+        self._inner.equity(check.pushed_equity(equity))
+
+    def price(self, symbol: str, price: Decimal) -> None:
+        """Pass on a pushed price."""
+        self._inner.price(symbol, check.pushed_price(symbol, price))
+
+    def order(self, client_order_id: str, symbol: str) -> None:
+        """Pass on that an order changed."""
+        self._inner.order(str(client_order_id), str(symbol))

@@ -1,0 +1,78 @@
+"""Who an account really is, and which section of the settings trades it (I20)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from pydantic import BaseModel
+
+from te_core.contracts.exchange import AccountIdentity
+from te_core.errors import ConfigError
+from te_core.settings.credentials import credentials
+
+KEY = "key:"
+"""Begins a uid that is a fingerprint, which means nothing to the operator."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """One real account, whatever the settings call it."""
+
+    plugin: str
+    host: str
+    uid: str
+
+    def __str__(self) -> str:
+        if self.uid.startswith(KEY):
+            return f"the {self.plugin} account with these credentials"
+        return f"{self.plugin} account {self.uid}" + (f" at {self.host}" if self.host else "")
+
+
+class AccountTaken(ConfigError):
+    """Another section trades this very account."""
+
+
+def identity_of(plugin: str, name: str, options: BaseModel, stated: AccountIdentity | None) -> Identity:
+    """Return who an account is, by what its exchange says, else by a fingerprint of its credentials.
+
+    Where there are none either, as with paper accounts, it is the section that makes the account.
+    """
+    if stated is not None:
+        return Identity(plugin=plugin, host=stated.host, uid=stated.uid)
+    parts = (plugin, *(credentials(options) or ("", name)))
+    digest = blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()
+    return Identity(plugin=plugin, host="", uid=KEY + digest)
+
+
+class Identities:
+    """Which section holds which account. A section holds one, from when it connects until it is stopped for good.
+
+    ``on_free`` is called with each section that was refused an account which is free now.
+    """
+
+    def __init__(self, on_free: Callable[[str], None]) -> None:
+        self._on_free = on_free
+        self._held: dict[str, Identity] = {}
+        self._refused: dict[str, Identity] = {}
+
+    def claim(self, name: str, identity: Identity) -> None:
+        """Let a section hold an account, and no other. Raises ``AccountTaken``."""
+        if self._held.get(name) != identity:
+            self.release(name)
+        for other, held in self._held.items():
+            if held == identity and other != name:
+                self._refused[name] = identity
+                raise AccountTaken(
+                    f"{identity} is traded by [accounts.{other}] already, so [accounts.{name}] sends nothing: "
+                    "remove one of the two sections, or give it the keys of another account"
+                )
+        self._held[name] = identity
+
+    def release(self, name: str) -> None:
+        """Let a section's account go."""
+        self._refused.pop(name, None)
+        freed = self._held.pop(name, None)
+        for other in [other for other, wanted in self._refused.items() if wanted == freed]:
+            self._on_free(other)

@@ -1,0 +1,60 @@
+"""The signal sources of the settings, each with what it may use of the engine."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import ClassVar
+
+from pydantic import BaseModel
+
+from te_core.contracts.source import SourceContext
+from te_core.model.event import Event
+from te_core.outage import Outages
+from te_core.runtime.facilities import Facilities
+from te_core.runtime.instances import SourceRunner
+from te_core.runtime.reconciler import Instances
+from te_core.settings.resolution import Kind, Resolved
+from te_core.signals.intake import Intake
+
+
+class Sources(Instances[SourceRunner]):
+    """All sources; their signals go to the intake."""
+
+    kind: ClassVar[Kind] = "sources"
+
+    def __init__(self, facilities: Facilities, intake: Intake) -> None:
+        super().__init__()
+        self._facilities = facilities
+        self._intake = intake
+
+    def _make(self, name: str, resolved: Resolved) -> SourceRunner:
+        del resolved
+        log = self._facilities.log.bind(source=name)
+        outages = Outages(self._facilities.clock, log, self._facilities.record, source=name)
+        return SourceRunner(**self._facilities.runner(log, outages))
+
+    def _update(self, runner: SourceRunner, name: str, resolved: Resolved) -> None:
+        runner.configure(enabled=resolved.settings.sources[name].enabled)
+
+    def _launch(self, runner: SourceRunner, name: str, options: BaseModel, resolved: Resolved) -> None:
+        section = resolved.settings.sources[name]
+        context = SourceContext(
+            name=name,
+            symbols=section.symbols,
+            options=options,
+            clock=self._facilities.clock,
+            log=self._facilities.log.bind(source=name),
+            state_dir=self._facilities.folder("sources", name),
+            publish=self._intake.publish,
+            latest=partial(self._intake.latest, name),
+            arrived=partial(self._intake.arrived, name),
+            quarantine=self._facilities.persist,
+            record=partial(self._record, name),
+            http=self._facilities.http,
+            outages=runner.outages,
+        )
+        runner.start(self._facilities.registry.sources[section.plugin], context)
+
+    def _record(self, source: str, kind: str, text: str, *, symbol: str | None = None) -> None:
+        now = self._facilities.clock.now()
+        self._facilities.record(Event(at=now, kind=kind, text=text, source=source, symbol=symbol))

@@ -1,0 +1,29 @@
+"""The credentials in a plugin's options: what tells two accounts apart where the exchange does not say who they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from pydantic import BaseModel, Secret, SecretBytes, SecretStr
+
+
+def credentials(options: BaseModel) -> tuple[str, ...]:
+    """Return every secret that the settings state, with its place. Defaults are nobody's credentials."""
+    return tuple(sorted(_stated(options, "")))
+
+
+def _stated(value: object, place: str) -> Iterator[str]:
+    match value:
+        case SecretStr() | SecretBytes() | Secret():
+            secret = value.get_secret_value()
+            if secret:
+                yield f"{place}={secret!r}"
+        case BaseModel():
+            for name in sorted(value.model_fields_set):
+                yield from _stated(getattr(value, name), f"{place}.{name}")
+        case Mapping():
+            for key, item in value.items():
+                yield from _stated(item, f"{place}.{key}")
+        case list() | tuple():
+            for index, item in enumerate(value):
+                yield from _stated(item, f"{place}.{index}")

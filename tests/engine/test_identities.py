@@ -1,0 +1,248 @@
+"""An account is who it is at its exchange, whatever the settings call it (I20)."""
+
+from __future__ import annotations
+
+import asyncio
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from te_core.api import AccountContext, AccountIdentity, ExchangeAccount, ExchangeSpec, NotReady
+from te_core.plugins.registry import Registry
+from te_core.reporting.queries import Queries
+from te_core.testing.fake_account import FakeAccount
+from te_core.testing.virtual_clock import VirtualClock
+from tests.engine.test_engine import BASE, Options, Trader, changed, running
+
+D = Decimal
+ONE = changed(changed(BASE, "accounts.two", None), "accounts.one.key", "alice")
+LIMITED = changed(ONE, "limits.total_exposure", 6000)
+
+
+class Connection(FakeAccount):
+    """One of several connections to a venue's account: what it holds is the account's."""
+
+    def __init__(self, real: FakeAccount, name: str, uid: str, bank: Bank) -> None:
+        super().__init__(real.clock)
+        self.price, self.held, self.orders, self.requests = real.price, real.held, real.orders, real.requests
+        self._name, self._uid, self._bank = name, uid, bank
+
+    async def identity(self) -> AccountIdentity | None:
+        if self._bank.mute:
+            raise NotReady("who knows")
+        if self._bank.nameless:
+            return None
+        return AccountIdentity(host="exchange.test", uid=self._uid)
+
+    async def close(self) -> None:
+        await asyncio.sleep(self._bank.slow_to_close.get(self._name, 0))
+
+
+class Bank(Trader):
+    """An exchange with an account for each key. ``uids``: keys that belong to one account."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        super().__init__(clock)
+        self.uids = {"other key of alice": "alice"}
+        self.mute = self.nameless = False
+        self.slow_to_close: dict[str, float] = {}
+
+    def registry(self) -> Registry:
+        other = ExchangeSpec(name="other", settings=Options, factory=self.account)
+        registry = super().registry()
+        registry.exchanges[other.name] = other
+        return registry
+
+    def account(self, context: AccountContext[Any]) -> ExchangeAccount:
+        key = context.options.key.get_secret_value()
+        uid = self.uids.get(key, key)
+        return Connection(self.at(uid), context.name, uid, self)
+
+    def at(self, uid: str) -> FakeAccount:
+        if uid not in self.accounts:
+            self.accounts[uid] = FakeAccount(self.clock, BTCUSDT="50000", ETHUSDT="2500")
+        return self.accounts[uid]
+
+
+@pytest.fixture
+def bank(clock: VirtualClock) -> Bank:
+    return Bank(clock)
+
+
+@pytest.mark.parametrize("nameless", [False, True], ids=["by uid", "by fingerprint"])
+@pytest.mark.parametrize("restart", [False, True])
+async def test_new_keys_under_an_old_name_touch_nothing_that_was_there_before(
+    tmp_path: Path, bank: Bank, restart: bool, nameless: bool
+) -> None:
+    bank.nameless = nameless
+    bob = changed(ONE, "accounts.one.key", "bob")
+    bank.at("bob").hold("BTCUSDT", "3")
+    async with running(tmp_path, bank, ONE) as run:
+        await bank.say("tv", "1")
+        await asyncio.sleep(1)
+        assert bank.held("alice") == D("0.1")
+        if not restart:
+            await run.apply(bob, wait=60)
+            await bank.say("tv", "0")
+            await asyncio.sleep(60)
+    if restart:
+        async with running(tmp_path, bank, bob):
+            await bank.say("tv", "0")
+            await asyncio.sleep(60)
+    assert bank.at("bob").requests == [], "the operator's own position stays as it is"
+    assert bank.held("alice") == D("0.1"), "nobody is connected to it"
+    async with running(tmp_path, bank, bob) as run:
+        await asyncio.sleep(60)
+        assert bank.at("bob").requests == []
+        told = [event.text for event in run.journal.events(99) if event.kind == "identity"]
+        assert len(told) == 1
+        assert "not the account that was here before" in told[0]
+        await run.apply(ONE, wait=60)
+        assert bank.held("alice") == 0, "its own book goes on: what the engine opened there is closed"
+        assert bank.held("bob") == 3
+
+
+async def test_an_account_that_comes_back_goes_on_where_it_was(tmp_path: Path, bank: Bank) -> None:
+    async with running(tmp_path, bank, ONE) as run:
+        await bank.say("tv", "1")
+        await asyncio.sleep(1)
+        worker = run.engine.accounts["one"].worker
+        await run.apply(changed(ONE, "accounts.one.key", "bob"), wait=10)
+        assert bank.held("bob") == D("0.1"), "an account of its own, with the same targets"
+        await run.apply(changed(ONE, "accounts.one.key", "other key of alice"), wait=10)
+        assert run.engine.accounts["one"].worker is worker
+        assert Queries(run.engine).state()["accounts"]["one"]["targets"]["BTCUSDT"]["confirmed"]
+        assert len(bank.at("alice").requests) == 1
+
+
+async def test_other_keys_of_the_same_account_change_nothing(tmp_path: Path, bank: Bank) -> None:
+    async with running(tmp_path, bank, ONE) as run:
+        await bank.say("tv", "1")
+        await asyncio.sleep(1)
+        await run.apply(changed(ONE, "accounts.one.key", "other key of alice"), wait=60)
+        assert len(bank.at("alice").requests) == 1
+        assert not [event for event in run.journal.events(99) if event.kind == "identity"]
+
+
+@pytest.mark.parametrize("restart", [False, True])
+async def test_a_section_with_another_name_goes_on_with_its_account(
+    tmp_path: Path, bank: Bank, restart: bool
+) -> None:
+    renamed = changed(changed(ONE, "accounts.one", None), "accounts.main", {"plugin": "fake", "key": "alice"})
+    async with running(tmp_path, bank, ONE) as run:
+        await bank.say("tv", "1")
+        await asyncio.sleep(1)
+        if not restart:
+            await run.apply(renamed, wait=200)
+            assert Queries(run.engine).state()["accounts"]["main"]["targets"]["BTCUSDT"]["confirmed"]
+            assert "one" not in run.engine.accounts
+    async with running(tmp_path, bank, renamed):
+        await asyncio.sleep(60)
+        assert len(bank.at("alice").requests) == 1
+        await bank.say("tv", "0")
+        await asyncio.sleep(60)
+        assert bank.held("alice") == 0
+
+
+async def test_the_second_section_of_one_account_is_refused_by_name(tmp_path: Path, bank: Bank) -> None:
+    both = changed(ONE, "accounts.again", {"plugin": "fake", "key": "other key of alice"})
+    async with running(tmp_path, bank, both) as run:
+        await bank.say("tv", "1")
+        await asyncio.sleep(3600)
+        assert len(bank.at("alice").requests) == 1
+        assert bank.held("alice") == D("0.1")
+        states = Queries(run.engine).state()["accounts"]
+        assert sorted(state["status"] for state in states.values()) == ["failing", "running"]
+        (refused,) = [state for state in states.values() if state["status"] == "failing"]
+        assert "[accounts.one]" in refused["reason"]
+        assert "[accounts.again]" in refused["reason"]
+        assert refused["retry_at"] is not None
+        assert len([event for event in run.journal.events(99) if event.kind == "outage"]) == 1
+        (winner,) = [name for name, state in states.items() if state["status"] == "running"]
+        await run.apply(changed(both, f"accounts.{winner}", None), wait=30)
+        (state,) = Queries(run.engine).state()["accounts"].values()
+        assert state["status"] == "running", "it takes over as soon as the other one is gone"
+        assert state["targets"]["BTCUSDT"]["confirmed"]
+        assert len(bank.at("alice").requests) == 1
+
+
+async def test_keys_that_two_sections_exchange_in_one_edit(tmp_path: Path, bank: Bank) -> None:
+    before = changed(ONE, "accounts.two", {"plugin": "fake", "key": "bob", "leverage": 2})
+    after = changed(changed(before, "accounts.one.key", "bob"), "accounts.two.key", "alice")
+    for slow in ("one", "two"):
+        bank.slow_to_close = {slow: 3}
+        async with running(tmp_path, bank, before) as run:
+            await bank.say("tv", "1")
+            await asyncio.sleep(60)
+            assert (bank.held("alice"), bank.held("bob")) == (D("0.1"), D("0.2"))
+            await run.apply(after, wait=30)
+            assert (bank.held("alice"), bank.held("bob")) == (D("0.2"), D("0.1"))
+            states = Queries(run.engine).state()["accounts"]
+            assert {state["status"] for state in states.values()} == {"running"}
+
+
+async def test_nothing_is_read_or_ordered_before_it_is_known_who_an_account_is(
+    tmp_path: Path, bank: Bank
+) -> None:
+    bank.mute = True
+    async with running(tmp_path, bank, ONE) as run:
+        await bank.say("tv", "1")
+        await asyncio.sleep(300)
+        assert bank.at("alice").calls == []
+        assert bank.at("alice").requests == []
+        assert Queries(run.engine).state()["accounts"]["one"]["status"] == "failing"
+        bank.mute = False
+        await asyncio.sleep(130)
+        assert bank.held("alice") == D("0.1")
+
+
+async def test_an_account_that_is_not_reached_at_the_start_shows_what_the_journal_has(
+    tmp_path: Path, bank: Bank
+) -> None:
+    async with running(tmp_path, bank, ONE):
+        await bank.say("tv", "1")
+        await asyncio.sleep(1)
+    bank.mute = True
+    async with running(tmp_path, bank, ONE) as run:
+        await run.apply(changed(ONE, "accounts.one.leverage", 2), wait=60)
+        targets = Queries(run.engine).state()["accounts"]["one"]["targets"]
+        assert targets["BTCUSDT"]["depth"] == "0.5"
+        bank.mute = False
+        await asyncio.sleep(130)
+        assert bank.held("alice") == D("0.2")
+        assert all(not order.reduce_only for order in bank.at("alice").requests), (
+            "it was never taken for unwanted"
+        )
+
+
+@pytest.mark.parametrize("edit", [("accounts.one", None), ("plugins.fake.enabled", False)])
+async def test_what_no_section_trades_any_more_counts_in_the_total(
+    tmp_path: Path, bank: Bank, edit: tuple[str, Any]
+) -> None:
+    """5,000 of a limit of 6,000 are held by an account that is removed, or whose plugin is switched off."""
+    gone = changed(changed(LIMITED, *edit), "accounts.two", {"plugin": "other", "key": "bob"})
+    async with running(tmp_path, bank, LIMITED) as run:
+        await bank.say("tv", "1")
+        await asyncio.sleep(1)
+        assert bank.held("alice") == D("0.1")
+        await run.apply(gone, wait=60)
+        assert bank.held("bob") == D("0.02")
+    async with running(tmp_path, bank, gone):
+        await asyncio.sleep(60)
+        assert bank.held("bob") == D("0.02"), "also after a restart"
+
+
+async def test_a_removed_account_that_was_flat_takes_no_room(tmp_path: Path, bank: Bank) -> None:
+    removed = changed(LIMITED, "accounts.two", {"plugin": "fake", "key": "bob"})
+    removed = changed(removed, "accounts.one", None)
+    async with running(tmp_path, bank, LIMITED):
+        await bank.say("tv", "1")
+        await asyncio.sleep(1)
+        await bank.say("tv", "0")
+        await asyncio.sleep(60)
+    async with running(tmp_path, bank, removed):
+        await bank.say("tv", "1")
+        await asyncio.sleep(60)
+        assert bank.held("bob") == D("0.1")
