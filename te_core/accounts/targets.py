@@ -13,7 +13,7 @@ from te_core.accounts.keeper import Keeper
 from te_core.accounts.pending_writes import persist
 from te_core.clock import Clock
 from te_core.journal.journal import Journal
-from te_core.journal.memory import Book
+from te_core.journal.memory import SymbolRecord
 from te_core.model.order import Intent
 from te_core.model.policy import AccountPolicy, Limits
 from te_core.model.target import Blend, Target
@@ -57,7 +57,7 @@ class Targets:
         self._log = log
         self._beliefs = beliefs
 
-    def restore(self, books: Mapping[str, Book], open_intents: Iterable[Intent]) -> None:
+    def restore(self, books: Mapping[str, SymbolRecord], open_intents: Iterable[Intent]) -> None:
         """Load what the journal has. No order may follow from anything that was read before this moment."""
         for symbol, book in books.items():
             settled_before = float("inf")
@@ -138,7 +138,7 @@ class Targets:
         )
 
 
-def _shown_since(book: Book, last_outcome_at: datetime) -> Decimal | None:
+def _shown_since(book: SymbolRecord, last_outcome_at: datetime) -> Decimal | None:
     """Return the position that was shown after the latest order, None if none was yet.
 
     A confirmation of an earlier goal is older than the order, be it by less than the clock tells.

@@ -28,7 +28,7 @@ from te_core.clock import Clock
 from te_core.contracts.exchange import AccountStream, Capabilities, ExchangeAccount
 from te_core.errors import OutcomeUnknown, PluginDefect, RateLimited, TradeEngineError
 from te_core.journal.journal import Journal
-from te_core.journal.memory import Book
+from te_core.journal.memory import SymbolRecord
 from te_core.model.event import Event
 from te_core.model.order import Intent
 from te_core.model.target import Blend
@@ -59,7 +59,7 @@ class AccountWorker:
         log: Logger,
         outages: Outages,
         record: Callable[[Event], None],
-        books: Mapping[str, Book],
+        books: Mapping[str, SymbolRecord],
         open_intents: Iterable[Intent],
     ) -> None:
         self.name = name

@@ -11,7 +11,7 @@ from te_core.app.paths import Place
 from te_core.cli.failure import ExitCode, Failure
 from te_core.cli.output import note
 from te_core.journal.journal import Journal
-from te_core.journal.memory import Memory
+from te_core.journal.memory import JournalSnapshot
 from te_core.journal.reader import JournalReader
 from te_core.reporting.explain import explain, explain_signals, show_signal, text
 from te_core.settings.loading import load_settings
@@ -53,7 +53,7 @@ def offline_state(place: Place) -> dict[str, Any]:
     }
 
 
-def _source(settings: Settings, name: str, memory: Memory) -> dict[str, Any]:
+def _source(settings: Settings, name: str, memory: JournalSnapshot) -> dict[str, Any]:
     section = settings.sources[name]
     signals = [signal for signal in memory.signals if signal.source == name]
     return {
@@ -67,7 +67,7 @@ def _source(settings: Settings, name: str, memory: Memory) -> dict[str, Any]:
     }
 
 
-def _account(settings: Settings, name: str, memory: Memory) -> dict[str, Any]:
+def _account(settings: Settings, name: str, memory: JournalSnapshot) -> dict[str, Any]:
     section = settings.accounts[name]
     books = {symbol: book for (account, symbol), book in memory.books.items() if account == name}
     return {

@@ -11,7 +11,7 @@ from te_core.model.target import Confirmation, Goal, Target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Book:
+class SymbolRecord:
     """What is in force for one account and symbol.
 
     ``goal``: the latest, of any revision. ``confirmation``: the latest. ``last_step``: the largest step among the
@@ -41,11 +41,11 @@ class AccountRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Memory:
+class JournalSnapshot:
     """Everything in force: ``signals`` are the newest current ones per source and symbol."""
 
     signals: tuple[Signal, ...]
-    books: dict[tuple[str, str], Book]
+    books: dict[tuple[str, str], SymbolRecord]
     open_intents: tuple[Intent, ...]
     accounts: tuple[AccountRecord, ...] = ()
 

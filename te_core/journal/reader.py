@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from te_core.errors import JournalError, SignalRejected
 from te_core.journal import database, schema, tables
-from te_core.journal.memory import AccountRecord, Book, IntentRecord, Memory
+from te_core.journal.memory import AccountRecord, IntentRecord, JournalSnapshot, SymbolRecord
 from te_core.journal.tables import books, confirmations, goals, intents, latest_signals, signals, targets
 from te_core.model.event import Event
 from te_core.model.order import Intent, IntentState, Settlement
@@ -43,10 +43,10 @@ class JournalReader:
         """Release the file."""
         self._reading.dispose()
 
-    def memory(self) -> Memory:
+    def memory(self) -> JournalSnapshot:
         """Read what is in force. The cost follows the number of symbols, not the history (I10)."""
         with self._snapshot() as connection:
-            return Memory(
+            return JournalSnapshot(
                 signals=tuple(_all(connection, Signal, LATEST)),
                 books=_books(connection),
                 open_intents=tuple(_all(connection, Intent, OPEN_INTENTS)),
@@ -213,7 +213,7 @@ ORDERS_SINCE = select(_newest_intents.c.account, _newest_intents.c.created_at).w
 )
 
 
-def _books(connection: Connection) -> dict[tuple[str, str], Book]:
+def _books(connection: Connection) -> dict[tuple[str, str], SymbolRecord]:
     held = {(goal.account, goal.symbol): goal for goal in _all(connection, Goal, GOALS)}
     seen = {(found.account, found.symbol): found for found in _all(connection, Confirmation, CONFIRMATIONS)}
     orders = {(account, symbol): (step or 0, at) for account, symbol, step, at in connection.execute(ORDERS)}
@@ -221,7 +221,7 @@ def _books(connection: Connection) -> dict[tuple[str, str], Book]:
     for target in _all(connection, Target, TARGETS):
         key = (target.account, target.symbol)
         step, at = orders[key]
-        made[key] = Book(
+        made[key] = SymbolRecord(
             target=target,
             goal=held.get(key),
             confirmation=seen.get(key),

@@ -71,7 +71,6 @@ intents = _history(
     _column("reason", str),
     Index("intents_client_order_id", "client_order_id", unique=True),
     Index("intents_step", "account", "symbol", "revision", "step"),
-    Index("intents_created", "created_at"),
 )
 confirmations = _history("confirmations", Confirmation)
 events = _history("events", Event)

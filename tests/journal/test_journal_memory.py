@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from te_core.errors import JournalError
-from te_core.journal import Book, Memory
+from te_core.journal import JournalSnapshot, SymbolRecord
 from te_core.journal.entries import Entry
 from te_core.model.order import Intent, IntentState, Settlement
 from te_core.model.signal import Signal
@@ -99,9 +99,9 @@ class Model:
             if target is None or held.revision != target.revision:
                 self.ended.pop(order, None)
 
-    def memory(self) -> Memory:
+    def memory(self) -> JournalSnapshot:
         books = {
-            key: Book(
+            key: SymbolRecord(
                 target=held,
                 goal=self.goals.get(key),
                 confirmation=self.confirmations.get(key),
@@ -111,7 +111,7 @@ class Model:
             for key, held in self.targets.items()
         }
         opened = tuple(held for held, state in self.intents.values() if state is IntentState.OPEN)
-        return Memory(
+        return JournalSnapshot(
             signals=tuple(self.signals[key] for key in sorted(self.signals)), books=books, open_intents=opened
         )
 
@@ -228,7 +228,7 @@ async def test_a_signal_that_is_not_current_is_recorded_but_never_becomes_the_la
 async def test_a_book_without_anything_but_a_target_starts_at_step_zero(tmp_path: Path) -> None:
     journal = open_journal(tmp_path)
     await journal.append(target(), intent("o1", "bybit"), intent("o2", symbol="ETHUSDT", step=7))
-    assert journal.memory().books == {("paper", "BTCUSDT"): Book(target=target(), last_step=0)}
+    assert journal.memory().books == {("paper", "BTCUSDT"): SymbolRecord(target=target(), last_step=0)}
     journal.close()
 
 
