@@ -3,36 +3,50 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
+from te_core.accounts.beliefs import Beliefs
+from te_core.clock import Clock
 from te_core.contracts.exchange import AccountStream, Feed
 from te_core.model.position import Equity, Position
-
-if TYPE_CHECKING:
-    from te_core.accounts.worker import AccountWorker
 
 OUR_FORM = re.compile(r"7e[0-9a-f]{30}")
 """How client order ids of any engine of this kind look."""
 PUSH_PAUSE = 3.0
 """Seconds between passes that pushes cause: whoever else trades on the account may never rest."""
-FOREIGN_ENGINE = 600.0
-"""Seconds for which an account is only reduced after an order of another engine was seen on it."""
 
 
 class Pushes(AccountStream):
-    """The stream of one account."""
+    """The stream of one account. Times are steady-clock seconds.
 
-    def __init__(self, worker: AccountWorker) -> None:
-        self._worker = worker
-        self._beliefs = worker.beliefs
-        self._woken_at = float("-inf")
+    ``wake`` asks for a pass at once, ``read_by`` for a read of everything by a time. ``knows_order``: whether this
+    engine sent an order. ``another_engine``: called with the reason once an order of another engine is seen.
+    """
+
+    def __init__(
+        self,
+        beliefs: Beliefs,
+        clock: Clock,
+        *,
+        wake: Callable[[], None],
+        read_by: Callable[[float], None],
+        knows_order: Callable[[str, str], bool],
+        another_engine: Callable[[str], None],
+    ) -> None:
+        self._beliefs = beliefs
+        self._clock = clock
+        self._wake = wake
+        self._read_by = read_by
+        self._knows_order = knows_order
+        self._another_engine = another_engine
+        self._next_look = float("-inf")
 
     def up(self, *feeds: Feed) -> None:
         """Count on these from now on; what they build on is read once."""
         self._beliefs.feeds_up(feeds)
         if Feed.POSITIONS in feeds:
-            self._worker.read_by(self._worker.monotonic())
+            self._read_by(self._clock.monotonic())
 
     def heard(self, *feeds: Feed) -> None:
         """Note that their connection is alive."""
@@ -56,27 +70,31 @@ class Pushes(AccountStream):
         self._beliefs.price_pushed(symbol, price)
 
     def order(self, client_order_id: str, symbol: str) -> None:
-        """Look at once at an order that is not ours; one of another engine on this account stops increases."""
-        if self._worker.knows_order(client_order_id, symbol):
+        """Look at once at an order that is not ours; one of another engine is reported."""
+        if self._knows_order(client_order_id, symbol):
             return
         if OUR_FORM.fullmatch(client_order_id):
-            self._worker.block_increases(
+            self._another_engine(
                 f"another engine trades this account (its order {client_order_id} in {symbol}): only reducing; "
-                "let one engine trade an account, then te resume",
-                seconds=FOREIGN_ENGINE,
+                "let one engine trade an account, then te resume"
             )
         self.changed()
 
     def changed(self) -> None:
         """Have the account read."""
-        now = self._worker.monotonic()
-        self._worker.read_by(max(now, self._woken_at + PUSH_PAUSE))
-        self._woken_at = max(now, self._woken_at + PUSH_PAUSE) if now < self._woken_at + PUSH_PAUSE else now
+        self._read_by(self._look_at())
 
     def _look(self) -> None:
-        now = self._worker.monotonic()
-        if now >= self._woken_at + PUSH_PAUSE:
-            self._woken_at = now
-            self._worker.wake()
+        at = self._look_at()
+        if at <= self._clock.monotonic():
+            self._wake()
         else:
-            self._worker.read_by(self._woken_at + PUSH_PAUSE)
+            self._read_by(at)
+
+    def _look_at(self) -> float:
+        """Return when to look: at once, unless pushes had it looked at a moment ago; whoever trades may never rest."""
+        now = self._clock.monotonic()
+        if now >= self._next_look:
+            self._next_look = now + PUSH_PAUSE
+            return now
+        return self._next_look

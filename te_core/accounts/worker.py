@@ -38,7 +38,8 @@ from te_core.rules.decision import Decision
 if TYPE_CHECKING:
     from loguru import Logger
 
-ZERO = Decimal(0)
+FOREIGN_ENGINE = 600.0
+"""Seconds for which an account is only reduced after an order of another engine was seen on it."""
 
 
 class AccountWorker:
@@ -85,7 +86,7 @@ class AccountWorker:
             record=record,
             wake=self.wake,
         )
-        self.stream: AccountStream = Pushes(self)
+        self.stream: AccountStream = self._pushes(clock)
         self._wake_event = asyncio.Event()
         self._stopping = False
         self._ctx: ExecutionContext | None = None
@@ -93,6 +94,16 @@ class AccountWorker:
         for keeper in self.keepers.values():
             if keeper.goal is not None:
                 ledger.aim(self.book, keeper.symbol, keeper.goal.quantity * keeper.goal.price)
+
+    def _pushes(self, clock: Clock) -> Pushes:
+        return Pushes(
+            self.beliefs,
+            clock,
+            wake=self.wake,
+            read_by=self.read_by,
+            knows_order=self._knows_order,
+            another_engine=partial(self.block_increases, seconds=FOREIGN_ENGINE),
+        )
 
     # -- what others see
 
@@ -177,6 +188,13 @@ class AccountWorker:
         """Ask for a read of everything at that time (steady clock) at the latest."""
         self._schedule.read_by(at)
         self._wake_event.set()
+
+    def _knows_order(self, client_order_id: str, symbol: str) -> bool:
+        """Return whether an order was sent by this engine, in this run or an earlier one."""
+        keeper = self.keepers.get(symbol)
+        if keeper is not None and keeper.orders.knows(client_order_id):
+            return True
+        return bool(self._journal.intents(1, client_order_ids=[client_order_id]))
 
     # -- the loop
 
@@ -324,16 +342,3 @@ class AccountWorker:
         if isinstance(error, PluginDefect) or not isinstance(error, TradeEngineError | TimeoutError):
             keeper.log.opt(exception=error).error("defect: {}", hold.reason)
         self._outages.failing(keeper.symbol, hold.reason)
-
-    # -- what pushes ask
-
-    def monotonic(self) -> float:
-        """Return the steady clock's time in seconds."""
-        return self._clock.monotonic()
-
-    def knows_order(self, client_order_id: str, symbol: str) -> bool:
-        """Return whether an order was sent by this engine, in this run or an earlier one."""
-        keeper = self.keepers.get(symbol)
-        if keeper is not None and keeper.orders.knows(client_order_id):
-            return True
-        return bool(self._journal.intents(1, client_order_ids=[client_order_id]))

@@ -110,6 +110,46 @@ def test_rules_are_pure(core: list[Module], graph: dict[str, set[str]]) -> None:
     assert not impure
 
 
+MUTATING = {"append", "add", "clear", "discard", "extend", "pop", "remove", "setdefault", "update"}
+
+
+KEEPERS_OWN = re.compile(r"\bkeepers?\b(\[[^]]*\])?\.")
+
+
+def written(node: ast.AST) -> list[ast.expr]:
+    """Return what a node assigns, deletes or changes in place."""
+    match node:
+        case ast.Assign(targets=targets):
+            return [part for target in targets for part in ast.walk(target) if isinstance(part, ast.expr)]
+        case ast.AugAssign(target=target) | ast.AnnAssign(target=target):
+            return [target]
+        case ast.Delete(targets=targets):
+            return targets
+        case ast.Call(func=ast.Attribute(attr=name, value=value)) if name in MUTATING:
+            return [value]
+    return []
+
+
+def foreign_writes(tree: ast.Module) -> list[str]:
+    """List what a module changes of a symbol's keeper: its attributes, or a collection in it."""
+    return [
+        ast.unparse(target)
+        for node in ast.walk(tree)
+        for target in written(node)
+        if isinstance(target, ast.Attribute | ast.Subscript) and KEEPERS_OWN.search(ast.unparse(target))
+    ]
+
+
+def test_only_the_keeper_writes_a_symbols_state(core: list[Module]) -> None:
+    others = [module for module in core if module.name != "te_core.accounts.keeper"]
+    assert {module.where: found for module in others if (found := foreign_writes(module.tree))} == {}
+
+
+def test_a_planted_write_to_a_keeper_is_found() -> None:
+    planted = "keeper.goal = None\nkeeper.orders.open.pop(1)\nself.keepers[symbol].hold = None\nkeeper = 1\n"
+    assert len(foreign_writes(ast.parse(planted))) == 3
+
+
 def test_nothing_but_the_kit_and_plugins_imports_the_kit(graph: dict[str, set[str]]) -> None:
     found = [
         module
