@@ -23,6 +23,7 @@ KINDS = (
     "key refused on an order",
 )
 ODD_RATE = 0.004
+ODD_ORDER_RATE = 0.012
 
 
 class OddAccount(FaultyAccount):
@@ -66,6 +67,7 @@ class OddAccount(FaultyAccount):
             return None
         wrong = "key refused on an order" if method != "place_order" else "key refused on a read"
         kinds = [kind for kind in self._kinds if kind != wrong]
-        if not kinds or self._chance.random() >= ODD_RATE * len(kinds):
+        rate = ODD_ORDER_RATE if method == "place_order" else ODD_RATE
+        if not kinds or self._chance.random() >= rate * len(kinds):
             return None
         return self._chance.choice(kinds)
