@@ -23,7 +23,7 @@ KINDS = (
     "key refused on an order",
 )
 ODD_RATE = 0.004
-ODD_ORDER_RATE = 0.012
+ODD_ORDER_RATE = 0.02
 
 
 class OddAccount(FaultyAccount):
