@@ -1,5 +1,6 @@
 # make run    start the engine          make check  format, lint, types, layers
 # make test   run all tests             make bench  measure speed and memory
+# make crashes  kill five scenarios at every point     make mutants  plant faults, see what catches them
 # make soak   kill -9 and restart, 200 times     make fuzz   100,000 malformed alerts
 # make bench-exchanges  round trips and requests per alert    make exchanges  conformance cases by exchange
 # make wheels build every package       make lock   pin the newest versions that fit
@@ -26,7 +27,7 @@ MAKE_VENV = $(PYTHON) -m venv $(VENV)
 INSTALL   = $(BIN)/python -m pip install -qq --no-compile --disable-pip-version-check --no-input
 endif
 
-.PHONY: help run install test check bench bench-exchanges exchanges soak fuzz lock wheels clean
+.PHONY: help run install test check bench bench-exchanges exchanges soak crashes mutants fuzz lock wheels clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -63,6 +64,12 @@ soak: $(VENV)/.tested-with
 	@TE_KILLS=200 TE_SEEDS=10000 $(BIN)/pytest -q -n $(WORKERS) tests/end_to_end/test_kills.py \
 	    tests/engine/test_simulation.py tests/engine/test_market_simulation.py \
 	    tests/engine/test_engine_simulation.py $(FLAGS)
+
+crashes: $(VENV)/.tested-with
+	@TE_CRASHES=all $(BIN)/pytest -q -n $(WORKERS) --timeout 3000 tests/engine/test_crash_points.py $(FLAGS)
+
+mutants: $(VENV)/.tested-with
+	@$(BIN)/python -m tests.mutants $(FLAGS)
 
 wheels: $(VENV)/.installed
 	$(BIN)/python -m pip wheel -q --no-deps --no-build-isolation -w dist $(addprefix ./,$(PROJECTS))

@@ -1,6 +1,6 @@
 """An exchange as it is met: margin, steps, fills that come later or in parts, moving prices, owners who trade by hand.
 
-It keeps the truth, and notes every fill that leads away from the goal that its order was sent for.
+It keeps the truth; ``judge.py`` checks what the engine does against it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from te_core.api import (
+    AccountStream,
     Capabilities,
     DuplicateClientOrderId,
     Equity,
@@ -29,11 +30,25 @@ from te_core.api import (
 from te_core.rules.sizing import smallest_quantity
 from te_core.testing.fake_account import FakeAccount
 from te_core.testing.virtual_clock import VirtualClock
+from tests.engine.showing import LONGEST_LAG, Showing
 
 ZERO, ONE = Decimal(0), Decimal(1)
 PRICES = {"BTCUSDT": "50000", "ETHUSDT": "2500", "SOLUSDT": "100"}
-JUST_NOW = 40
-"""Seconds within which a change by hand may have come between a read and the fill of an order that rests on it."""
+KINDS = (
+    "hand trade adds",
+    "hand trade takes away",
+    "hand trade under way",
+    "liquidation",
+    "ADL",
+    "margin mode by hand",
+    "leverage by hand",
+    "equity is missing",
+    "deposit",
+    "withdrawal",
+    "no money at first",
+    "prices move through a plan",
+    "instrument changes",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +56,8 @@ class Habits:
     """What differs between exchanges. ``acknowledges``: the share of orders that are taken at once and filled later.
 
     ``strict``: a reduce-only order above the position is refused, not cut. ``shows_leverage``: positions tell it.
-    ``shows_flat``: flat ones are listed. ``shows_free``: free margin is told.
+    ``shows_flat``: flat ones are listed. ``shows_free``: free margin is told. ``streams``: it pushes.
+    ``closes_whole``: a close of all that is held need be no multiple of the step.
     """
 
     acknowledges: float
@@ -49,6 +65,8 @@ class Habits:
     shows_leverage: bool
     shows_flat: bool
     shows_free: bool
+    streams: bool
+    closes_whole: bool
     capabilities: Capabilities
 
     @classmethod
@@ -59,6 +77,8 @@ class Habits:
             shows_leverage=chance.random() < 0.7,
             shows_flat=chance.random() < 0.5,
             shows_free=chance.random() < 0.5,
+            streams=chance.random() < 0.6,
+            closes_whole=chance.random() < 0.7,
             capabilities=Capabilities(
                 order_lookup=chance.random() < 0.8, leverage_in_order=chance.random() < 0.3
             ),
@@ -67,38 +87,67 @@ class Habits:
     @property
     def longest_fill(self) -> float:
         """Seconds after which an acknowledged order is done. Without a look-up it has to keep to the window."""
-        return 20 if self.capabilities.order_lookup else 4
+        return 20 if self.capabilities.order_lookup else 1.5
+
+    @property
+    def longest_read_lag(self) -> float:
+        """Seconds by which reads are behind at most: with the order's own delay it has to keep to the window."""
+        return LONGEST_LAG if self.capabilities.order_lookup else 1.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sent:
-    """An order that was handed in: when, and towards which position."""
+class Past:
+    """What a value was within the last minutes."""
 
-    at: float
-    goal: Decimal
+    def __init__(self, clock: VirtualClock, value: Decimal) -> None:
+        self._clock = clock
+        self._values = [(-1e9, value)]
+
+    def note(self, value: Decimal) -> None:
+        """Take a change into account."""
+        now = self._clock.monotonic()
+        self._values = [(at, old) for at, old in self._values[-40:] if at > now - 600] or self._values[-1:]
+        self._values.append((now, value))
+
+    def within(self, seconds: float) -> list[Decimal]:
+        """Return the values that were true at some moment of the last ``seconds``."""
+        since = self._clock.monotonic() - seconds
+        ends = [at for at, _ in self._values[1:]] + [1e18]
+        return [value for (_, value), end in zip(self._values, ends, strict=True) if end >= since]
 
 
 class Market(FakeAccount):
     """One account there. What a test or its owner does to it goes by the methods below the exchange's own."""
 
-    def __init__(self, clock: VirtualClock, chance: random.Random, habits: Habits) -> None:
+    def __init__(
+        self,
+        clock: VirtualClock,
+        chance: random.Random,
+        habits: Habits,
+        *,
+        kinds: frozenset[str] = frozenset(KINDS),
+    ) -> None:
         super().__init__(clock, **PRICES)
-        self.chance, self.habits = chance, habits
+        self.chance, self.habits, self.kinds = chance, habits, kinds
+        self.counts: Counter[str] = Counter()
+        self.showing = Showing(clock, chance, self.counts, longest_read_lag=habits.longest_read_lag)
         self.wallet = self.equity_value
-        self.kind = False
+        if "no money at first" in kinds and chance.random() < 0.2:
+            self.wallet = ZERO
+            self.counts["no money at first"] += 1
+        self.wallets = Past(clock, self.wallet)
+        self.past = {symbol: Past(clock, price) for symbol, price in self.price.items()}
+        self.kind = self.coinless = self.restless = False
+        self.liquidated: set[str] = set()
+        self.on_fill: Callable[[OrderRequest, Decimal], None] = lambda order, before: None
         self.listed = {symbol: self._instrument(symbol) for symbol in PRICES}
         self.smallest = {
             symbol: smallest_quantity(self.listed[symbol], self.price[symbol]) for symbol in PRICES
         }
         self.unpriced: set[str] = set()
         self.unlisted: set[str] = set()
-        self.notify: Callable[[], None] = lambda: None
-        self.sent: dict[str, Sent] = {}
         self.by_hand: dict[str, float] = {}
         self.shown_at = 0.0
         self.executed: Counter[str] = Counter()
-        self.violations: list[str] = []
-        """Collected, not raised: the engine contains what an account raises."""
 
     def _instrument(self, symbol: str) -> Instrument:
         step = self.chance.choice([Decimal("0.001"), Decimal("0.002"), Decimal("0.01")])
@@ -119,20 +168,34 @@ class Market(FakeAccount):
         return {symbol: self.listed[symbol] for symbol in symbols if symbol not in self.unlisted}
 
     async def equity(self) -> Known[Equity]:
+        return self.showing.answer("equity", Known(value=self._equity(), as_of=self.clock.now()))
+
+    def _equity(self) -> Equity:
+        if self.coinless:  # the settle coin's row is missing in the answer
+            self.counts["equity is missing"] += 1
+            return Equity(wallet=ZERO, total=ZERO, free=ZERO if self.habits.shows_free else None)
         free = self.free if self.habits.shows_free else None
-        value = Equity(wallet=self.wallet, total=self.wallet + self.unrealised, free=free)
-        return Known(value=value, as_of=self.clock.now())
+        return Equity(wallet=self.wallet, total=self.wallet + self.unrealised, free=free)
+
+    def _shown(self, position: Position) -> Position:
+        return position if self.habits.shows_leverage else replace(position, leverage=None)
 
     async def positions(self) -> Known[Mapping[str, Position]]:
-        shown = {s: p for s, p in self.held.items() if p.quantity or self.habits.shows_flat}
-        if not self.habits.shows_leverage:
-            shown = {s: replace(p, leverage=None) for s, p in shown.items()}
-        self.shown_at = self.clock.monotonic()
-        return Known(value=shown, as_of=self.clock.now())
+        seen, held = self.showing.held()
+        shown = {s: self._shown(p) for s, p in held.items() if p.quantity or self.habits.shows_flat}
+        known = Known(value=shown, as_of=self.clock.now())
+        answer = self.showing.answer("positions", known)
+        if answer is known:
+            self.shown_at = seen
+        return answer
 
     async def prices(self, symbols: Sequence[str]) -> Known[Mapping[str, Decimal]]:
         known = await super().prices(symbols)
-        return replace(known, value={s: p for s, p in known.value.items() if s not in self.unpriced})
+        found = {s: p for s, p in known.value.items() if s not in self.unpriced}
+        return self.showing.answer("prices", replace(known, value=found))
+
+    async def watch(self, stream: AccountStream) -> None:
+        await self.showing.watch(stream, self.price)
 
     async def set_leverage(self, symbol: str, leverage: int, margin_mode: MarginMode) -> None:
         old = self._position(symbol)
@@ -141,22 +204,26 @@ class Market(FakeAccount):
         largest = self.listed[symbol].largest_leverage
         if largest is not None and leverage > largest:
             raise OrderRejected(f"leverage is {largest} at most")
-        self.held[symbol] = replace(old, leverage=Decimal(leverage), margin_mode=margin_mode)
+        self._hold(symbol, leverage=Decimal(leverage), margin_mode=margin_mode)
         if self.free < 0 and old.leverage is not None and leverage < old.leverage:
-            self.held[symbol] = old
+            self._hold(symbol, leverage=old.leverage, margin_mode=old.margin_mode)
             raise InsufficientMargin("too little margin for a lower leverage")
 
     async def set_margin_mode(self, symbol: str, margin_mode: MarginMode) -> None:
         old = self._position(symbol)
         if old.quantity:
             raise OrderRejected("the margin mode changes only while flat")
-        self.held[symbol] = replace(old, margin_mode=margin_mode)
+        self._hold(symbol, margin_mode=margin_mode)
 
     async def place_order(self, order: OrderRequest) -> OrderReport:
         if order.client_order_id in self.orders:
             raise DuplicateClientOrderId("seen before")
         self._check(order)
         self.requests.append(order)
+        if "hand trade under way" in self.kinds and self.chance.random() < 0.02:
+            asyncio.get_running_loop().call_later(
+                self.chance.uniform(0, 3), self._trade_under_way, order.symbol
+            )
         self.orders[order.client_order_id] = OrderReport(
             client_order_id=order.client_order_id, status=OrderStatus.OPEN, filled=ZERO
         )
@@ -173,7 +240,7 @@ class Market(FakeAccount):
             room = max(-held * order.side.sign, ZERO)
             if room == 0 or (self.habits.strict and order.quantity > room):
                 raise OrderRejected("reduce-only: there is not so much to reduce")
-            whole = order.quantity == room
+            whole = order.quantity == room and self.habits.closes_whole
         else:
             whole = False
             smallest = max(listed.minimum_quantity, listed.minimum_notional / self.price[order.symbol])
@@ -204,11 +271,7 @@ class Market(FakeAccount):
         self._trade(order.symbol, order.side.sign * quantity)
         opened = self.quantity(order.symbol) and before * self.quantity(order.symbol) <= 0
         if self.habits.capabilities.leverage_in_order and opened:
-            self.held[order.symbol] = replace(
-                self._position(order.symbol),
-                leverage=Decimal(order.leverage),
-                margin_mode=order.margin_mode,
-            )
+            self._hold(order.symbol, leverage=Decimal(order.leverage), margin_mode=order.margin_mode)
         filled = (report.filled or ZERO) + quantity
         status = OrderStatus.OPEN
         if last:
@@ -216,26 +279,11 @@ class Market(FakeAccount):
         self.orders[order.client_order_id] = replace(report, status=status, filled=filled)
         self.executed[order.client_order_id] += last
         if quantity:
-            self._judge(order, before)
-            self.notify()
-
-    def _judge(self, order: OrderRequest, before: Decimal) -> None:
-        """Note a fill that leads away from the goal, or opens at another leverage than was asked for."""
-        symbol, sent, after = order.symbol, self.sent[order.client_order_id], self.quantity(order.symbol)
-        if self.executed[order.client_order_id] > 1:
-            self.violations.append(f"{order} was executed twice")
-        if sent.at - self.by_hand.get(symbol, -1e9) < JUST_NOW:
-            return
-        position = self._position(symbol)
-        closes = order.reduce_only and position.margin_mode != order.margin_mode
-        step = self.listed[symbol].quantity_step
-        if not closes and abs(after - sent.goal) > abs(before - sent.goal) + step:
-            self.violations.append(f"{order} led from {before} to {after}: away from {sent.goal}")
-        if before * after < 0 and sent.goal * after <= 0:
-            self.violations.append(f"{order} led from {before} to {after}: across zero")
-        asked = (Decimal(order.leverage), order.margin_mode)
-        if abs(after) > abs(before) and (position.leverage, position.margin_mode) != asked:
-            self.violations.append(f"{order} opened {position}")
+            self.on_fill(order, before)
+            self.showing.order(order.client_order_id, order.symbol)
+            if self.restless:
+                self.counts["prices move through a plan"] += 1
+                self.move("0.9", "0.95", "1", "1.06", "1.12")
 
     # -- its books
 
@@ -244,17 +292,29 @@ class Market(FakeAccount):
             symbol=symbol, quantity=ZERO, leverage=ONE, margin_mode=MarginMode.CROSS
         )
 
+    def _hold(self, symbol: str, **what: object) -> None:
+        self.held[symbol] = replace(self._position(symbol), **what)  # type: ignore[arg-type]
+        self.showing.changed(self.held)
+        self.showing.position(self._shown(self.held[symbol]))
+
+    def _pay(self, wallet: Decimal) -> None:
+        self.wallet = wallet
+        self.wallets.note(wallet)
+        self.showing.equity(self._equity())
+
     def _trade(self, symbol: str, change: Decimal) -> None:
         old, price = self._position(symbol), self.price[symbol]
         held, entry = old.quantity, old.entry_price or price
         closed = min(abs(held), abs(change)) if held * change < 0 else ZERO
-        self.wallet += closed * (price - entry) * (1 if held > 0 else -1)
+        wallet = self.wallet + closed * (price - entry) * (1 if held > 0 else -1)
         quantity = held + change
         if held * quantity <= 0:
             entry = price
         elif abs(quantity) > abs(held):
             entry = (entry * abs(held) + price * abs(change)) / abs(quantity)
-        self.held[symbol] = replace(old, quantity=quantity, entry_price=entry)
+        self._hold(symbol, quantity=quantity, entry_price=entry)
+        if wallet != self.wallet:
+            self._pay(wallet)
 
     @property
     def unrealised(self) -> Decimal:
@@ -271,37 +331,96 @@ class Market(FakeAccount):
 
     # -- what happens to it
 
-    def take(self, order: OrderRequest, goal: Decimal) -> None:
-        """Note an order in the moment in which it is handed in."""
-        self.sent[order.client_order_id] = Sent(at=self.clock.monotonic(), goal=goal)
-
-    def touched(self, symbol: str) -> bool:
-        """Tell whether the owner changed a symbol just now, or since positions were last shown."""
-        changed_at = self.by_hand.get(symbol, -1e9)
-        return self.clock.monotonic() - changed_at < JUST_NOW or self.shown_at < changed_at
-
-    def move(self) -> None:
+    def move(self, *factors: str) -> None:
         """Prices move."""
+        factors = factors or ("1", "0.97", "0.99", "0.999", "1.001", "1.01", "1.03")
         for symbol, price in self.price.items():
-            factor = Decimal(self.chance.choice(["1", "0.97", "0.99", "0.999", "1.001", "1.01", "1.03"]))
-            self.price[symbol] = (price * factor).quantize(Decimal("0.01"))
+            self.price[symbol] = (price * Decimal(self.chance.choice(factors))).quantize(Decimal("0.01"))
+            self.past[symbol].note(self.price[symbol])
 
-    def trade_by_hand(self) -> None:
-        """The owner adds, closes, turns round or changes the leverage; or the exchange liquidates."""
-        symbol = self.chance.choice(list(PRICES))
+    def _by_hand(self, symbol: str, quantity: Decimal) -> None:
+        self._trade(symbol, quantity - self.quantity(symbol))
+        self.by_hand[symbol] = self.clock.monotonic()
+        self.liquidated.discard(symbol)
+
+    def trade_by_hand(self, symbol: str = "") -> None:
+        """The owner adds, takes away, closes or turns round."""
+        symbol = symbol or self.chance.choice(list(PRICES))
         step = self.listed[symbol].quantity_step
         held = self.quantity(symbol)
         new = held * self.chance.choice([0, 0, 2, -1]) or step * self.chance.choice([0, 0, 7, -7])
-        self._trade(symbol, new - held)
-        self.by_hand[symbol] = self.clock.monotonic()
-        seen = self.habits.shows_leverage and (self.habits.shows_flat or new != held)
-        if seen and self.chance.random() < 0.3:
-            self.held[symbol] = replace(
-                self._position(symbol), leverage=Decimal(self.chance.choice([1, 2, 3]))
+        if held and self.chance.random() < 0.3:
+            new = self.listed[symbol].round_quantity(held / 2)
+        kind = "hand trade adds" if abs(new) > abs(held) else "hand trade takes away"
+        if new != held and kind in self.kinds:
+            self.counts[kind] += 1
+            self._by_hand(symbol, new)
+
+    def _trade_under_way(self, symbol: str) -> None:
+        if not self.kind:
+            self.counts["hand trade under way"] += 1
+            self.trade_by_hand(symbol)
+
+    def change_settings_by_hand(self) -> None:
+        """The owner changes a symbol's leverage, or while it is flat its margin mode."""
+        symbol = self.chance.choice(list(PRICES))
+        if "margin mode by hand" in self.kinds and not self.quantity(symbol):
+            other = (
+                MarginMode.CROSS
+                if self._position(symbol).margin_mode != MarginMode.CROSS
+                else MarginMode.ISOLATED
             )
+            self._hold(symbol, margin_mode=other)
+            self.counts["margin mode by hand"] += 1
+        elif "leverage by hand" in self.kinds and self.habits.shows_leverage:
+            self._hold(symbol, leverage=Decimal(self.chance.choice([1, 2, 3])))
+            self.counts["leverage by hand"] += 1
+        else:
+            return
+        self.by_hand[symbol] = self.clock.monotonic()
+
+    def liquidate(self) -> None:
+        """The exchange closes a position and keeps its margin, or cuts it since others cannot pay (ADL)."""
+        held = [position for position in self.held.values() if position.quantity]
+        if not held:
+            return
+        position = self.chance.choice(held)
+        symbol = position.symbol
+        if "liquidation" in self.kinds and self.chance.random() < 0.6:
+            margin = abs(position.quantity) * (position.entry_price or ZERO) / (position.leverage or ONE)
+            self._by_hand(symbol, ZERO)
+            self._pay(max(self.wallet - margin, self.wallet / 10))
+            self.liquidated.add(symbol)
+            self.counts["liquidation"] += 1
+        elif "ADL" in self.kinds:
+            self._by_hand(symbol, self.listed[symbol].round_quantity(position.quantity / 2))
+            self.liquidated.add(symbol)
+            self.counts["ADL"] += 1
+
+    def change_equity(self) -> None:
+        """Money comes or goes, or for a while the exchange does not show it."""
+        kind = self.chance.choice(["deposit", "withdrawal", "equity is missing"])
+        if kind not in self.kinds:
+            return
+        if kind == "equity is missing" or self.coinless:
+            self.coinless = not self.coinless
+            return
+        self.counts[kind] += 1
+        wallet = self.wallet or Decimal(10000)
+        self._pay(wallet * Decimal("1.2" if kind == "deposit" else "0.8"))
 
     def change_instrument(self) -> None:
         """The exchange changes what it takes of a symbol."""
         symbol = self.chance.choice(list(PRICES))
+        self.counts["instrument changes"] += 1
         self.listed[symbol] = new = self._instrument(symbol)
         self.smallest[symbol] = max(self.smallest[symbol], smallest_quantity(new, self.price[symbol]))
+
+    def clear(self) -> None:
+        """From now on everything is shown at once, and there is margin and a price for everything."""
+        self.kind, self.coinless, self.restless = True, False, False
+        self.unpriced.clear()
+        self.unlisted.clear()
+        self.showing.clear()
+        if not self.wallet:
+            self._pay(Decimal(10000))

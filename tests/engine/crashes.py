@@ -1,0 +1,155 @@
+"""Kills an engine at one exact point of a scenario: at a call of the exchange, or at an append to the journal.
+
+From that point on nothing that the dead process still does has any effect, and the next one finds the journal as it was
+committed then. Of a request that was just being made, either nothing arrives, or it arrives and nobody hears of it, or
+it arrives seconds later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from te_core.api import AccountContext, ExchangeAccount, OrderReport, OrderRequest
+from te_core.testing.faults import Fault
+from tests.engine.scene import Scene, Wire
+
+T = TypeVar("T")
+Step = (
+    tuple[Literal["say"], str, str] | tuple[Literal["edit"], str, Any] | tuple[Literal["fault"], str, Fault]
+)
+Fate = Literal["lost", "executed", "late"]
+FATES: tuple[Fate, ...] = ("lost", "executed", "late")
+LATE = 4.0
+
+
+class Fenced(Wire):
+    """The connection of one process: once that is dead, nothing passes any more."""
+
+    def __init__(self, world: Crashing, inner: ExchangeAccount, script: Wire) -> None:
+        super().__init__(inner)
+        self.world, self.process, self.script = world, world.process, script
+        self._injected = script._injected
+
+    async def place_order(self, order: OrderRequest) -> OrderReport:
+        if self.process != self.world.process:
+            await asyncio.Event().wait()
+        self.world.ids[order.client_order_id] += 1
+        self.script.sent.append(order)
+        return await super().place_order(order)
+
+    async def _carry_out(self, method: str, request: Callable[[], Awaitable[T]], fault: Fault) -> T:
+        if self.process != self.world.process and method != "close":
+            await asyncio.Event().wait()
+        if self.world.dies_at(method):
+            await self.world.bury(request if method in ("place_order", "set_leverage") else None)
+        answer = await super()._carry_out(method, request, fault)
+        if self.world.dies_at(method):
+            await self.world.bury(None)
+        return answer
+
+
+class Crashing(Scene):
+    """A scene whose engine is killed at the ``at``-th point; None: never, the points are counted."""
+
+    def __init__(self, folder: Path, at: int | None, fate: Fate = "lost", **settings: Any) -> None:
+        super().__init__(folder / "0", **settings)
+        self.at, self.fate, self.points, self.process = at, fate, 0, 0
+        self.ids: Counter[str] = Counter()
+        self.crashed = asyncio.Event()
+        self.point = "none"
+
+    def dies_at(self, what: str) -> bool:
+        """Count a point; tells whether it is the one."""
+        self.points += 1
+        if self.points - 1 != self.at or self.crashed.is_set():
+            return False
+        self.point = what
+        return True
+
+    async def bury(self, request: Callable[[], Awaitable[Any]] | None) -> None:
+        """Die here; what is being asked for arrives by its fate."""
+        self._die()
+        if request is not None and self.fate == "executed":
+            await request()
+        elif request is not None and self.fate == "late":
+            asyncio.get_running_loop().call_later(LATE, lambda: asyncio.ensure_future(request()))
+        await asyncio.Event().wait()
+
+    def _die(self) -> None:
+        self.process += 1
+        shutil.copytree(self.folder, self.folder.parent / str(self.process))
+        self.crashed.set()
+
+    def _account(self, context: AccountContext[Any]) -> ExchangeAccount:
+        self.contexts[context.name] = context
+        script = self.wire(context.options.key.get_secret_value())
+        return Fenced(self, script.inner, script)
+
+    async def start(self) -> None:
+        await super().start()
+        process, append, stream = self.process, self.journal.append, self.journal.stream
+
+        def fenced_append(*entries: Any, **how: Any) -> Any:
+            if process == self.process and self.dies_at("append"):
+                self._die()
+            if process != self.process:
+                return asyncio.get_running_loop().create_future()
+            appended = append(*entries, **how)
+            if self.dies_at("appended"):
+                self._die()
+            return appended
+
+        def fenced_stream(*args: Any, **how: Any) -> Any:
+            if process == self.process and self.dies_at("stream"):
+                self._die()
+            return stream(*args, **how) if process == self.process else None
+
+        self.journal.append = fenced_append  # type: ignore[method-assign]
+        self.journal.stream = fenced_stream  # type: ignore[method-assign]
+
+    async def _rise(self) -> None:
+        """Remove what is left of the dead process, and start the next one on what was committed."""
+        keep = asyncio.current_task()
+        left = [task for task in asyncio.all_tasks() if task is not keep]
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        self.engine.netting.close_intake()
+        self.journal.close()
+        self.folder = self.folder.parent / str(self.process)
+        await asyncio.sleep(0.5)
+        await self.start()
+
+    async def play(self, steps: list[Step | float]) -> None:
+        """Take the steps; one that was broken off by the crash is taken again, as senders do."""
+        for number, step in enumerate(steps):
+            while not await self._outlives(self._take(number, step)):
+                await self._rise()
+                self.crashed.clear()
+                self.at = None
+
+    async def _outlives(self, step: Awaitable[None]) -> bool:
+        task, crash = asyncio.ensure_future(step), asyncio.ensure_future(self.crashed.wait())
+        await asyncio.wait([task, crash], return_when=asyncio.FIRST_COMPLETED)
+        crash.cancel()
+        if self.crashed.is_set():
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            return False
+        task.result()
+        return True
+
+    async def _take(self, number: int, step: Step | float) -> None:
+        if isinstance(step, float):
+            await asyncio.sleep(step)
+        elif step[0] == "say":
+            await self.say(step[1], step[2], wait=0, delivery_id=f"step {number}")
+        elif step[0] == "edit":
+            await self.edit(step[1], step[2], wait=0)
+        else:
+            self.wire().inject(step[1], step[2])

@@ -1,0 +1,110 @@
+"""Several accounts at one exchange, as they are met by key: who is behind a key, what is held there, who trades it.
+
+The truth over all of them is checked at each fill: an order is executed once, one section trades one account, the limit
+on the total holds, and nothing is reduced below what is wanted.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+
+from te_core.api import (
+    AccountIdentity,
+    AccountStream,
+    Known,
+    OrderReport,
+    OrderRequest,
+    Position,
+)
+from te_core.testing.fake_account import FakeAccount
+from te_core.testing.faults import Faults
+from te_core.testing.virtual_clock import VirtualClock
+from tests.engine.odd import OddAccount
+from tests.engine.showing import Showing
+
+D = Decimal
+PRICES = {"BTCUSDT": "50000", "ETHUSDT": "2500"}
+UIDS = {"a": "1001", "a2": "1001", "b": "1002", "c": "1003"}
+"""Who is behind a key; two keys open one account."""
+FOREIGN = ("1002", "ETHUSDT", "3")
+"""What an owner holds on an account by himself, before the engine ever sees it."""
+
+
+class Venue(FakeAccount):
+    """Keeps the truth of one account, and executes whatever arrives. ``trader``: the section that trades it now."""
+
+    def __init__(self, clock: VirtualClock, uid: str, chance: random.Random, counts: Counter[str]) -> None:
+        super().__init__(clock, **PRICES)
+        self.uid = uid
+        self.showing = Showing(clock, chance, counts)
+        self.executed: Counter[str] = Counter()
+        self.ids: Counter[str] = Counter()
+        self.trader: str | None = None
+        self.on_fill: Callable[[Venue, OrderRequest, Decimal], None] = lambda venue, order, before: None
+
+    @property
+    def traded(self) -> set[str]:
+        """The symbols that the engine has traded here."""
+        return {order.symbol for order in self.requests}
+
+    @property
+    def exposure(self) -> Decimal:
+        """The notional of what the engine has opened here."""
+        return sum((abs(self.quantity(symbol)) * self.price[symbol] for symbol in self.traded), D(0))
+
+    def fill(self, order: OrderRequest, share: Decimal = Decimal(1)) -> OrderReport:
+        before = self.quantity(order.symbol)
+        self.executed[order.client_order_id] += 1
+        self.orders.pop(order.client_order_id, None)
+        report = super().fill(order, share)
+        self.on_fill(self, order, before)
+        self.showing.order(order.client_order_id, order.symbol)
+        return report
+
+    def _set(self, symbol: str, quantity: Decimal) -> None:
+        super()._set(symbol, quantity)
+        self.showing.changed(self.held)
+        self.showing.position(self.held[symbol])
+
+    async def positions(self) -> Known[Mapping[str, Position]]:
+        return Known(value=self.showing.held()[1], as_of=self.clock.now())
+
+    async def watch(self, stream: AccountStream) -> None:
+        await self.showing.watch(stream, self.price)
+
+
+class Wire(OddAccount):
+    """One section's connection to an account; it notes orders that this section may not send."""
+
+    def __init__(
+        self,
+        venue: Venue,
+        name: str,
+        *,
+        faults: Faults,
+        chance: random.Random,
+        counts: Counter[str],
+        kinds: frozenset[str],
+        refuse: Callable[[str, Venue, OrderRequest], None],
+    ) -> None:
+        super().__init__(venue, faults, chance=chance, counts=counts, kinds=kinds)
+        self.venue, self.name, self._refuse = venue, name, refuse
+
+    async def identity(self) -> AccountIdentity | None:
+        return await self._call("identity", self._identity)
+
+    async def _identity(self) -> AccountIdentity:
+        return AccountIdentity(host="fake", uid=self.venue.uid)
+
+    async def place_order(self, order: OrderRequest) -> OrderReport:
+        self.venue.ids[order.client_order_id] += 1
+        self._refuse(self.name, self.venue, order)
+        return await super().place_order(order)
+
+    async def close(self) -> None:
+        if self.venue.trader == self.name:
+            self.venue.trader = None
+        await super().close()

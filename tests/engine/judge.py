@@ -1,0 +1,224 @@
+"""Checks what an engine keeps, sends and brings about on one account against what is true there.
+
+It knows the engine from outside alone: by what it appends to the journal and by the orders that arrive.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from te_core.accounts.targets import WorkerSettings
+from te_core.model.order import OrderRequest
+from te_core.model.policy import Limits
+from te_core.model.target import Confirmation, Goal, Target
+from te_core.rules.plan import at_target
+from tests.engine.market import Market
+
+ZERO = Decimal(0)
+JUST_NOW = 40
+"""Seconds within which what others did may not have been seen yet, where it is not pushed: a resync and some lag."""
+PRICE_AGE = 20
+"""Seconds: the oldest price that anything may be sized at or checked against."""
+EQUITY_AGE = 60
+"""Seconds: the oldest equity that anything may be sized with."""
+
+
+@dataclass(slots=True)
+class Kept:
+    """What the engine last kept of a symbol, and when (monotonic)."""
+
+    target: Target | None = None
+    target_at: float = -1e9
+    goal: Goal | None = None
+    goal_at: float = -1e9
+    confirmed: Confirmation | None = None
+    confirmed_at: float = -1e9
+
+    @property
+    def reached(self) -> bool:
+        """Whether a read showed the present target's goal."""
+        return (
+            self.confirmed is not None
+            and self.target is not None
+            and self.confirmed.revision == self.target.revision
+        )
+
+
+class Judge:
+    """Collects violations; it raises nothing, since an engine contains what an account raises."""
+
+    def __init__(
+        self, market: Market, settings: Callable[[], WorkerSettings], signal_price: Callable[[str], Decimal]
+    ) -> None:
+        self.market, self._settings, self._signal_price = market, settings, signal_price
+        self.kept: dict[str, Kept] = defaultdict(Kept)
+        self.violations: list[str] = []
+        self._sent: dict[str, tuple[float, Goal]] = {}
+        self._admitted: list[float] = []
+        market.on_fill = self.on_fill
+
+    @property
+    def now(self) -> float:
+        """Monotonic seconds."""
+        return self.market.clock.monotonic()
+
+    def found(self, *parts: object) -> None:
+        """Note a violation."""
+        if len(self.violations) < 20:
+            self.violations.append(f"t={self.now:.1f} " + " ".join(map(str, parts)))
+
+    # -- what the engine keeps
+
+    def on_entry(self, entry: Any) -> None:
+        """Check what is appended to the journal."""
+        if isinstance(entry, Target):
+            kept = self.kept[entry.symbol]
+            kept.target, kept.target_at = entry, self.now
+        elif isinstance(entry, Goal):
+            kept = self.kept[entry.symbol]
+            kept.goal, kept.goal_at = entry, self.now
+            if entry.depth:
+                self._check_sizing(entry)
+        elif isinstance(entry, Confirmation):
+            kept = self.kept[entry.symbol]
+            kept.confirmed, kept.confirmed_at = entry, self.now
+            if not self.touched(entry.symbol) and not self.arrived(entry.symbol):
+                self.found(entry, "of", kept.goal, "at", self.market.quantity(entry.symbol))
+
+    def _check_sizing(self, goal: Goal) -> None:
+        prices = self.market.past[goal.symbol].within(PRICE_AGE)
+        if goal.price not in prices:
+            self.found("sized at", goal.price, "which was none of", prices)
+        if goal.equity <= 0 and self.market.quantity(goal.symbol) and self.market.wallet > 0:
+            self.found("sized with", goal.equity, "while", self.market.quantity(goal.symbol), "is held")
+        wallets = self.market.wallets.within(EQUITY_AGE)
+        if self._settings().policy.equity == "wallet" and goal.equity not in wallets and goal.equity > 0:
+            self.found("sized with", goal.equity, "which was none of", wallets)
+
+    # -- what it sends
+
+    def on_order(self, order: OrderRequest) -> None:
+        """Check an order in the moment in which it is handed in."""
+        goal = self.kept[order.symbol].goal
+        if order.client_order_id in self._sent:
+            self.found(order.client_order_id, "was sent twice")
+        if goal is None:
+            self.found(order, "without a goal")
+            return
+        self._sent[order.client_order_id] = self.now, goal
+        self._admitted = [at for at in self._admitted if at > self.now - 60] + [self.now]
+        if not order.reduce_only:
+            self._check_increase(order, self._settings().limits)
+
+    def _check_increase(self, order: OrderRequest, limits: Limits) -> None:
+        symbol, prices = order.symbol, self.market.past[order.symbol].within(PRICE_AGE)
+        if not self._settings().enabled:
+            self.found(order, "increases on a disabled account")
+        if limits.leverage is not None and order.leverage > limits.leverage:
+            self.found(order, "is above leverage", limits.leverage)
+        if limits.order_notional is not None and order.quantity * min(prices) > limits.order_notional:
+            self.found(order, "is above order_notional", limits.order_notional, "at", prices)
+        if limits.orders_per_minute is not None and len(self._admitted) > limits.orders_per_minute:
+            self.found(order, "is one too many a minute:", len(self._admitted))
+        self._check_price(order, limits.price_distance, prices)
+        held = max(self.market.quantity(symbol) * order.side.sign, ZERO)
+        after = (held + order.quantity) * min(prices)  # what a flip closes may not be filled yet
+        if not self.touched(symbol) and limits.symbol_exposure is not None and after > limits.symbol_exposure:
+            self.found(order, "leads to", after, "above symbol_exposure", limits.symbol_exposure)
+        if limits.account_exposure is not None and not any(map(self.touched, self.market.price)):
+            total = after + sum(
+                abs(self.market.quantity(other)) * min(past.within(JUST_NOW))
+                for other, past in self.market.past.items()
+                if other != symbol
+            )
+            if total > limits.account_exposure:
+                self.found(order, "leads to", total, "above account_exposure", limits.account_exposure)
+
+    def _check_price(self, order: OrderRequest, distance: Decimal | None, prices: list[Decimal]) -> None:
+        if distance is None:
+            return
+        said = self._signal_price(order.symbol)
+        if all(abs(price - said) / said > distance for price in prices):
+            self.found(order, "is too far from the signal's", said, "at", prices)
+
+    # -- what it brings about
+
+    def on_fill(self, order: OrderRequest, before: Decimal) -> None:
+        """Check a fill: where it led, and why."""
+        symbol, after = order.symbol, self.market.quantity(order.symbol)
+        if self.market.executed[order.client_order_id] > 1:
+            self.found(order, "was executed twice")
+        sent_at, goal = self._sent[order.client_order_id]
+        self._check_drift(order, before, after)
+        if sent_at - self.market.by_hand.get(symbol, -1e9) < JUST_NOW or self._traded_since(symbol, sent_at):
+            return
+        position = self.market.held[symbol]
+        closes = order.reduce_only and position.margin_mode != order.margin_mode
+        step = self.market.listed[symbol].quantity_step
+        if not closes and abs(after - goal.quantity) > abs(before - goal.quantity) + step:
+            self.found(order, "led from", before, "to", after, "away from", goal.quantity)
+        if before * after < 0 and goal.quantity * after <= 0:
+            self.found(order, "led from", before, "to", after, "across zero")
+        asked = (Decimal(order.leverage), order.margin_mode)
+        if abs(after) > abs(before) and (position.leverage, position.margin_mode) != asked:
+            self.found(order, "opened", position)
+        if abs(after) < abs(before) and not closes:
+            self._check_reduction(order, goal, before, after)
+
+    def _check_reduction(self, order: OrderRequest, goal: Goal, before: Decimal, after: Decimal) -> None:
+        """I17: nothing is reduced below what is wanted on that side, whatever the limits are."""
+        smallest, step = self.market.smallest[order.symbol], self.market.listed[order.symbol].quantity_step
+        wanted = abs(goal.unrounded)
+        if goal.unrounded * before > 0 and wanted >= smallest * 2:
+            floor = min(abs(before), wanted) - max(step, goal.quantity_step) - wanted / 1000
+            if abs(after) < floor:
+                self.found(order, "led from", before, "to", after, "though wanted is", goal.unrounded)
+
+    def _check_drift(self, order: OrderRequest, before: Decimal, after: Decimal) -> None:
+        """I18: what others did leads to nothing more than a fresh sizing, and by itself only to less risk."""
+        symbol, kept = order.symbol, self.kept[order.symbol]
+        by_hand = self.market.by_hand.get(symbol, -1e9)
+        if abs(after) <= abs(before) or kept.target is None or by_hand < kept.goal_at:
+            return
+        policy, confirmed = self._settings().policy, kept.reached and kept.confirmed_at < by_hand
+        if confirmed and policy.drift != "heal" and self._sent[order.client_order_id][0] > by_hand:
+            self.found(order, "restores what others took:", before, "to", after, "with drift", policy.drift)
+        if self.now - by_hand < JUST_NOW:
+            return
+        equity = max(self.market.wallets.within(EQUITY_AGE)) + max(self.market.unrealised, ZERO)
+        price = min(self.market.past[symbol].within(PRICE_AGE))
+        fresh = equity * abs(kept.target.depth) * kept.target.leverage / price
+        if abs(after) > fresh + self.market.listed[symbol].quantity_step + self.market.smallest[symbol]:
+            self.found(order, "led from", before, "to", after, "above a fresh", fresh)
+
+    def _traded_since(self, symbol: str, moment: float) -> bool:
+        return self.market.by_hand.get(symbol, -1e9) >= moment
+
+    # -- what is true
+
+    def touched(self, symbol: str) -> bool:
+        """Whether others changed a symbol just now, or since positions were last shown."""
+        changed_at = self.market.by_hand.get(symbol, -1e9)
+        return self.now - changed_at < JUST_NOW or self.market.shown_at < changed_at
+
+    def arrived(self, symbol: str) -> bool:
+        """Whether the true position is the goal, or nearer than the exchange's smallest order."""
+        goal, listed = self.kept[symbol].goal, self.market.listed[symbol]
+        held = self.market.quantity(symbol)
+        if goal is None:
+            return held == 0
+        if at_target(held, goal.quantity, max(listed.quantity_step, goal.quantity_step)):
+            return True
+        if goal.quantity == 0:
+            return not self.market.habits.closes_whole and abs(held) < listed.quantity_step
+        return abs(held - goal.quantity) < self.market.smallest[symbol] * Decimal("1.5")
+
+
+def busiest_minute(times: Sequence[float]) -> int:
+    """Return the largest number of moments within any minute."""
+    return max(bisect_left(times, at + 60) - place for place, at in enumerate(times))

@@ -1,0 +1,249 @@
+"""One engine, one source and some accounts on the virtual clock, seen from outside: signals go in, orders come out.
+
+Everything that a test needs of the engine goes through ``Scene``, so that it states what the world sees and nothing of
+how the engine is built.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from loguru import logger
+from pydantic import BaseModel, SecretStr
+
+from te_core.api import (
+    AccountContext,
+    AccountIdentity,
+    AccountStream,
+    Capabilities,
+    ExchangeAccount,
+    ExchangeSpec,
+    Feed,
+    Known,
+    OrderReport,
+    OrderRequest,
+    Position,
+    Signal,
+    SignalSource,
+    SignalSourceSpec,
+    SourceContext,
+)
+from te_core.journal.journal import Journal
+from te_core.model.event import Event
+from te_core.plugins.registry import Registry
+from te_core.reporting.queries import Queries
+from te_core.runtime.engine import Engine
+from te_core.settings.resolution import resolve
+from te_core.settings.schema import Settings
+from te_core.testing.fake_account import FakeAccount
+from te_core.testing.faults import FaultyAccount
+from te_core.testing.virtual_clock import VirtualClock
+from tests.engine.test_engine import changed
+
+D = Decimal
+PRICES = {"BTCUSDT": "50000", "ETHUSDT": "2500", "SOLUSDT": "100"}
+SETTINGS: dict[str, Any] = {
+    "sources": {"tv": {"plugin": "pushed"}},
+    "accounts": {"one": {"plugin": "fake"}},
+    "symbols": {symbol: {"leverage": 1, "weights": {"tv": 1}} for symbol in PRICES},
+}
+HEARTBEAT = 5.0
+"""Seconds between two signs of life on the stream."""
+
+
+class Options(BaseModel):
+    key: SecretStr = SecretStr("none")
+
+
+class Exchange(FakeAccount):
+    """The truth of one account, and how late reads and pushes show it.
+
+    ``read_lag``: seconds by which reads of positions are behind the truth although they say that they are fresh.
+    ``push_lag``: seconds until a change is pushed. ``muted``: symbols whose prices are not pushed any more, while the
+    connection lives. ``uid``: who it is.
+    """
+
+    def __init__(self, clock: VirtualClock, uid: str, **how: Any) -> None:
+        super().__init__(clock, **how, **PRICES)
+        self.clock: VirtualClock = clock
+        self.uid = uid
+        self.read_lag = self.push_lag = 0.0
+        self.muted: set[str] = set()
+        self.executed_at: list[float] = []
+        self._streams: list[AccountStream] = []
+        self._history: list[tuple[float, dict[str, Position]]] = [(-1e9, {})]
+
+    async def identity(self) -> AccountIdentity:
+        return AccountIdentity(host="fake", uid=self.uid)
+
+    async def positions(self) -> Known[Mapping[str, Position]]:
+        known, seen = await super().positions(), self.clock.monotonic() - self.read_lag
+        if not self.read_lag:
+            return known
+        shown = next(held for at, held in reversed(self._history) if at <= seen)
+        return replace(known, value=shown)
+
+    def fill(self, order: OrderRequest, share: Decimal = Decimal(1)) -> OrderReport:
+        report = super().fill(order, share)
+        self.executed_at.append(self.clock.monotonic())
+        self._later(lambda stream: stream.order(order.client_order_id, order.symbol))
+        return report
+
+    def _set(self, symbol: str, quantity: Decimal) -> None:
+        super()._set(symbol, quantity)
+        self._history.append((self.clock.monotonic(), dict(self.held)))
+        position = self.held[symbol]
+        self._later(lambda stream: stream.position(position))
+
+    def _later(self, push: Any) -> None:
+        for stream in self._streams:
+            asyncio.get_running_loop().call_later(self.push_lag, push, stream)
+
+    async def watch(self, stream: AccountStream) -> None:
+        self._streams = [stream]
+        stream.up(Feed.POSITIONS, Feed.PRICES, Feed.ORDERS)
+        try:
+            while True:
+                for symbol, price in self.price.items():
+                    if symbol not in self.muted:
+                        stream.price(symbol, price)
+                stream.heard(Feed.POSITIONS, Feed.PRICES, Feed.ORDERS)
+                await asyncio.sleep(HEARTBEAT)
+        finally:
+            self._streams = []
+
+
+class Wire(FaultyAccount):
+    """Passes on who the account is, too."""
+
+    async def identity(self) -> AccountIdentity | None:
+        return await self.inner.identity()
+
+
+class Scene:
+    """An engine and what outlives it. ``exchanges`` and ``wires`` are by the key in the account's settings."""
+
+    def __init__(self, folder: Path, *, streams: bool = False, **settings: Any) -> None:
+        self.folder, self.clock = folder, VirtualClock()
+        self.capabilities = Capabilities(private_stream=streams)
+        self.settings = SETTINGS
+        for path, value in settings.items():
+            self.settings = changed(self.settings, path.replace("__", "."), value)
+        self.exchanges: dict[str, Exchange] = {}
+        self.wires: dict[str, Wire] = {}
+        self.contexts: dict[str, AccountContext[Any]] = {}
+        self.sources: dict[str, SourceContext[Any]] = {}
+
+    # -- the world
+
+    def exchange(self, key: str = "none") -> Exchange:
+        """Return the account that a key opens."""
+        if key not in self.exchanges:
+            self.exchanges[key] = Exchange(self.clock, uid=key)
+            self.wires[key] = Wire(self.exchanges[key])
+        return self.exchanges[key]
+
+    def wire(self, key: str = "none") -> Wire:
+        """Return the way to the account that a key opens."""
+        self.exchange(key)
+        return self.wires[key]
+
+    def held(self, symbol: str = "BTCUSDT", key: str = "none") -> Decimal:
+        """Return the true position."""
+        return self.exchange(key).quantity(symbol)
+
+    def sent(self, key: str = "none") -> list[OrderRequest]:
+        """Return every order that was handed in."""
+        return self.wire(key).sent
+
+    # -- the engine
+
+    def _account(self, context: AccountContext[Any]) -> ExchangeAccount:
+        self.contexts[context.name] = context
+        return self.wire(context.options.key.get_secret_value())
+
+    def _source(self, context: SourceContext[Any]) -> SignalSource:
+        self.sources[context.name] = context
+        return SignalSource()
+
+    async def start(self) -> None:
+        """Start an engine on the journal that is there."""
+        self.journal = Journal.open(
+            self.folder / "j.sqlite3", clock=self.clock, new_id=lambda: "j", inline=True
+        )
+        self.registry = Registry.of(
+            SignalSourceSpec(name="pushed", settings=Options, factory=self._source),
+            ExchangeSpec(
+                name="fake", settings=Options, factory=self._account, capabilities=self.capabilities
+            ),
+        )
+        self.engine = Engine(
+            journal=self.journal,
+            registry=self.registry,
+            clock=self.clock,
+            log=logger,
+            state_dir=self.folder,
+        )
+        await self.engine.start(resolve(Settings.model_validate(self.settings), self.registry))
+        await asyncio.sleep(1)
+
+    async def stop(self) -> None:
+        """Stop it as SIGTERM does."""
+        await self.engine.stop()
+        self.journal.close()
+
+    async def restart(self, wait: float = 1) -> None:
+        """Stop the engine and start the next one."""
+        await self.stop()
+        await asyncio.sleep(wait)
+        await self.start()
+
+    async def edit(self, path: str, value: Any, wait: float = 2) -> None:
+        """Change one key of the settings; None removes it."""
+        self.settings = changed(self.settings, path, value)
+        await self.engine.apply(resolve(Settings.model_validate(self.settings), self.registry))
+        await asyncio.sleep(wait)
+
+    async def say(self, depth: str, symbol: str = "BTCUSDT", *, wait: float = 1, **more: Any) -> None:
+        """Have the source say something."""
+        now = self.clock.now()
+        signal = Signal(source="tv", symbol=symbol, depth=D(depth), time=now, received_at=now, **more)
+        await self.sources["tv"].publish(signal)
+        await asyncio.sleep(wait)
+
+    # -- what the engine says of itself
+
+    def row(self, symbol: str = "BTCUSDT", account: str = "one") -> dict[str, Any]:
+        """Return what ``te status`` shows of a symbol."""
+        found: dict[str, Any] = self.state(account)["targets"][symbol]
+        return found
+
+    def state(self, account: str = "one") -> dict[str, Any]:
+        """Return what ``te status`` shows of an account."""
+        found: dict[str, Any] = Queries(self.engine).state()["accounts"][account]
+        return found
+
+    def at_target(self, symbol: str = "BTCUSDT", account: str = "one") -> bool:
+        """Whether the engine says that a symbol is at its target."""
+        return bool(self.row(symbol, account)["status"] == "at_target")
+
+    def events(self, kind: str = "") -> list[Event]:
+        """Return the events of a kind, oldest first."""
+        return [event for event in reversed(self.journal.events(10_000)) if kind in ("", event.kind)]
+
+
+@asynccontextmanager
+async def scene(folder: Path, *, streams: bool = False, **settings: Any) -> AsyncIterator[Scene]:
+    """Open a scene with a running engine. Keys are paths in the settings, with ``__`` for a dot."""
+    opened = Scene(folder, streams=streams, **settings)
+    await opened.start()
+    try:
+        yield opened
+    finally:
+        await opened.stop()

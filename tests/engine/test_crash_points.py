@@ -1,0 +1,122 @@
+"""Five scenarios, each killed at every point: the account ends where it belongs, and no order is sent twice.
+
+``make test`` runs a sample of the points; ``TE_CRASHES=all`` runs every one (``make crashes``).
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from loguru import logger
+
+from te_core.api import NotReady, OutcomeUnknown
+from te_core.testing import virtual_clock
+from te_core.testing.faults import Fault
+from tests.engine.crashes import FATES, Crashing, Fate, Step
+
+D = Decimal
+STRIDE = 1 if os.environ.get("TE_CRASHES") == "all" else 29
+"""Every how-manieth point is tried; coprime to what a pass repeats, so that samples meet all kinds of calls."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """What happens (seconds to wait as floats), under which settings, and what is held in the end."""
+
+    steps: list[Step | float]
+    ends: dict[str, str]
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+SCENARIOS = {
+    "two symbols open, one is resized": Scenario(
+        steps=[("say", "0.5", "BTCUSDT"), ("say", "-0.2", "ETHUSDT"), 3.0, ("say", "0.3", "BTCUSDT"), 3.0],
+        ends={"BTCUSDT": "0.06", "ETHUSDT": "-0.8"},
+    ),
+    "flip": Scenario(
+        steps=[("say", "0.5", "BTCUSDT"), 3.0, ("say", "-0.5", "BTCUSDT"), 3.0],
+        ends={"BTCUSDT": "-0.1"},
+        settings={"symbols__BTCUSDT__leverage": 1},
+    ),
+    "chunks, one filled in part, one not taken": Scenario(
+        steps=[
+            ("fault", "place_order", Fault(silence=0.5)),
+            ("fault", "place_order", Fault(share=D("0.5"))),
+            ("fault", "place_order", Fault(refused=NotReady("busy"))),
+            ("say", "0.6", "BTCUSDT"),
+            30.0,
+        ],
+        ends={"BTCUSDT": "0.12"},
+        settings={"accounts__one__limits": {"order_notional": 1500}},
+    ),
+    "an answer is lost, the close too": Scenario(
+        steps=[
+            ("fault", "place_order", Fault(lost=OutcomeUnknown("timeout"))),
+            ("say", "0.5", "BTCUSDT"),
+            3.0,
+            ("fault", "place_order", Fault(lost=OutcomeUnknown("timeout"), late=3)),
+            ("say", "0", "BTCUSDT"),
+            30.0,
+        ],
+        ends={"BTCUSDT": "0"},
+    ),
+    "leverage and margin mode change, the account is switched off and on": Scenario(
+        steps=[
+            ("say", "0.5", "BTCUSDT"),
+            3.0,
+            ("edit", "symbols.BTCUSDT.leverage", 3),
+            3.0,
+            ("edit", "accounts.one.margin_mode", "cross"),
+            5.0,
+            ("edit", "accounts.one.enabled", False),
+            3.0,
+            ("edit", "accounts.one.enabled", True),
+            5.0,
+        ],
+        ends={"BTCUSDT": "0.3"},
+    ),
+}
+
+
+async def play(folder: Path, scenario: Scenario, at: int | None, fate: Fate) -> tuple[int, str]:
+    """Play a scenario with the engine killed at a point; returns how many points there were, and what is wrong."""
+    (folder / "0").mkdir(parents=True)
+    world = Crashing(folder, at, fate, **scenario.settings)
+    await world.start()
+    await world.play([*scenario.steps, 300.0])
+    points, wrong = world.points, []
+    for symbol, want in scenario.ends.items():
+        if world.held(symbol) != D(want) or not world.at_target(symbol):
+            wrong.append(f"holds {world.held(symbol)} {symbol}, not {want}: {world.row(symbol)}")
+    wrong += [f"{order} was sent {times} times" for order, times in world.ids.items() if times > 1]
+    wrong += [f"still open: {intent}" for intent in world.journal.memory().open_intents]
+    sent = len(world.sent())
+    await world.play([120.0])
+    wrong += ["sent at target"] * (len(world.sent()) > sent)
+    await world.stop()
+    return points, f"killed at {at} ({world.point}, {fate}): {wrong}" if wrong else ""
+
+
+@pytest.mark.parametrize("fate", FATES)
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_an_engine_that_is_killed_at_any_point_loses_and_repeats_nothing(
+    tmp_path: Path, name: str, fate: Fate
+) -> None:
+    logger.disable("te_core")
+    try:
+        points, wrong = virtual_clock.run(play(tmp_path / "never", SCENARIOS[name], None, fate))
+        assert not wrong
+        assert points > 20
+        start = (0, STRIDE // 3, 2 * STRIDE // 3)[FATES.index(fate)]
+        ended = [
+            virtual_clock.run(play(tmp_path / str(at), SCENARIOS[name], at, fate))[1]
+            for at in range(start, points, STRIDE)
+        ]
+    finally:
+        logger.enable("te_core")
+    assert not (failed := [text for text in ended if text]), f"{len(failed)} of {len(ended)}: {failed[:3]}"

@@ -1,0 +1,315 @@
+"""No order follows from a belief that is wrong: old reads and pushes, prices of any age, an equity of nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from te_core.api import Equity, Known, MarginMode, NotReady, OrderReport, OrderRequest, Position
+from te_core.testing.faults import Fault, Faults
+from tests.engine.scene import scene
+
+D = Decimal
+LAGS = [0.3, 1, 2.5, 4, 6]
+
+
+# -- reads and pushes that are behind each other
+
+
+@pytest.mark.parametrize("lag", LAGS)
+async def test_reads_behind_the_pushes_lead_to_no_second_order(tmp_path: Path, lag: float) -> None:
+    async with scene(tmp_path, streams=True) as world:
+        world.exchange().read_lag = lag
+        await asyncio.sleep(30)
+        await world.say("0.5", wait=60)
+        assert world.held() == D("0.1")
+        assert len(world.sent()) == 1
+        assert world.at_target()
+
+
+@pytest.mark.parametrize("lag", LAGS)
+async def test_pushes_behind_the_reads_lead_to_no_second_order(tmp_path: Path, lag: float) -> None:
+    async with scene(tmp_path, streams=True) as world:
+        world.exchange().push_lag = lag
+        await asyncio.sleep(30)
+        await world.say("0.5", wait=60)
+        assert world.held() == D("0.1")
+        assert len(world.sent()) == 1
+        assert world.at_target()
+
+
+@pytest.mark.parametrize("streams", [True, False], ids=["streams", "reads"])
+@pytest.mark.parametrize("pause", [0.1, 1, 3, 7])
+async def test_signals_in_quick_succession_end_at_the_last_one_however_late_reads_are(
+    tmp_path: Path, streams: bool, pause: float
+) -> None:
+    async with scene(tmp_path, streams=streams, accounts__one__limits={"symbol_exposure": 8000}) as world:
+        world.exchange().read_lag, world.exchange().push_lag = 5.0, 2.0
+        await asyncio.sleep(30)
+        most = D(0)
+        for depth in ("0.2", "0.6", "0.2", "0.4", "-0.4", "0.4", "0.8"):
+            await world.say(depth, wait=pause)
+            most = max(most, abs(world.held()))
+        for _ in range(60):
+            await asyncio.sleep(1)
+            most = max(most, abs(world.held()))
+        assert world.held() == D("0.16")
+        assert most == D("0.16"), "never beyond what was wanted"
+
+
+async def test_a_push_that_was_missed_is_found_by_a_read(tmp_path: Path) -> None:
+    async with scene(tmp_path, streams=True, accounts__one__drift="heal") as world:
+        await world.say("0.5", wait=30)
+        world.exchange().push_lag = 1e6
+        world.exchange().hold("BTCUSDT", "0.15")
+        await asyncio.sleep(90)
+        assert world.held() == D("0.1")
+
+
+# -- prices
+
+
+async def test_a_symbol_whose_prices_are_not_pushed_any_more_is_not_sized_at_an_old_price(
+    tmp_path: Path,
+) -> None:
+    async with scene(tmp_path, streams=True, limits__symbol_exposure=5000) as world:
+        await asyncio.sleep(30)
+        world.exchange().muted.add("BTCUSDT")
+        world.exchange().price["BTCUSDT"] = D(100_000)
+        await asyncio.sleep(120)
+        await world.say("0.5", wait=60)
+        assert world.held() == D("0.05")
+
+
+async def test_nothing_is_sized_at_an_old_price_while_the_present_one_cannot_be_read(tmp_path: Path) -> None:
+    async with scene(tmp_path, streams=True) as world:
+        await asyncio.sleep(30)
+        world.exchange().muted.add("BTCUSDT")
+        world.wire().faults = _failing("prices")
+        await asyncio.sleep(300)
+        world.exchange().price["BTCUSDT"] = D(100_000)
+        await world.say("0.5", wait=60)
+        assert world.sent() == []
+        assert "price" in world.row()["reason"]
+        world.exchange().muted.clear()
+        await asyncio.sleep(180)
+        assert world.held() == D("0.05")
+
+
+def _failing(*methods: str) -> Faults:
+    refused = Fault(refused=NotReady("cannot be reached"))
+    return lambda method, _: refused if method in methods else None
+
+
+# -- reads that repeat themselves
+
+
+async def test_a_read_that_is_repeated_for_a_day_shows_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with scene(tmp_path) as world:
+        await world.say("0.5", wait=60)
+        repeated = await world.exchange().positions()
+
+        async def positions() -> Known[Mapping[str, Position]]:
+            return repeated
+
+        monkeypatch.setattr(world.exchange(), "positions", positions)
+        world.exchange().hold("BTCUSDT", "0")
+        await asyncio.sleep(86_400)
+        assert not world.at_target()
+        assert world.row()["reason"]
+        await world.say("0.7", wait=600)
+        assert len(world.sent()) == 1, "nothing is sent on a position of yesterday"
+
+
+async def test_a_repeated_read_of_equity_sizes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with scene(tmp_path) as world:
+        repeated = await world.exchange().equity()
+
+        async def equity() -> Known[Equity]:
+            return repeated
+
+        monkeypatch.setattr(world.exchange(), "equity", equity)
+        world.exchange().equity_value = D(1000)
+        await asyncio.sleep(3600)
+        await world.say("0.5", wait=600)
+        assert world.sent() == []
+        assert "equity" in world.row()["reason"]
+
+
+# -- equity
+
+
+async def test_no_equity_while_something_is_held_is_not_known_and_closes_nothing(tmp_path: Path) -> None:
+    async with scene(tmp_path) as world:
+        await world.say("0.5", wait=60)
+        world.exchange().equity_value = D(0)
+        await asyncio.sleep(60)
+        await world.say("0.6", wait=600)
+        assert world.held() == D("0.1")
+        assert "equity" in world.row()["reason"]
+        assert not world.at_target()
+        world.exchange().equity_value = D(10_000)
+        await asyncio.sleep(180)
+        assert world.held() == D("0.12")
+
+
+async def test_without_equity_a_position_can_be_closed(tmp_path: Path) -> None:
+    async with scene(tmp_path) as world:
+        await world.say("0.5", wait=60)
+        world.exchange().equity_value = D(0)
+        await world.say("0", wait=60)
+        assert world.held() == 0
+
+
+async def test_a_signal_from_before_the_deposit_is_sized_when_the_deposit_arrives(tmp_path: Path) -> None:
+    async with scene(tmp_path) as world:
+        world.exchange().equity_value = D(0)
+        await world.say("0.5", wait=3600)
+        assert world.held() == 0
+        assert "equity" in world.row()["reason"]
+        world.exchange().equity_value = D(10_000)
+        await asyncio.sleep(180)
+        assert world.held() == D("0.1")
+
+
+# -- decisions that have become old (I23)
+
+
+@pytest.mark.parametrize("streams", [True, False], ids=["streams", "reads"])
+async def test_a_price_that_moves_through_a_plan_of_chunks_ends_it(tmp_path: Path, streams: bool) -> None:
+    """Ten chunks of 2 s each; after the second the price leaves what ``price_distance`` allows."""
+    limits = {"order_notional": 1000, "price_distance": 0.01}
+    async with scene(tmp_path, streams=streams, accounts__one__limits=limits) as world:
+        world.wire().faults = lambda method, _: Fault(silence=2) if method == "place_order" else None
+        await world.say("1", wait=3.5, price=D(50_000))
+        assert len(world.exchange().executed_at) == 2
+        world.exchange().price["BTCUSDT"] = D(60_000)
+        moved = world.clock.monotonic()
+        await asyncio.sleep(120)
+        late = [at for at in world.exchange().executed_at if at > moved + 6]
+        assert not late, "no order leaves with limits checked at a price of more than a few seconds ago"
+        assert not world.at_target()
+        assert "price" in world.row()["reason"]
+
+
+async def test_a_decision_that_waited_for_a_slot_is_made_again(tmp_path: Path) -> None:
+    """The operator opens by hand what the engine was about to open."""
+    async with scene(tmp_path, accounts__one__concurrency=1) as world:
+        world.wire().inject("place_order", Fault(silence=14))
+        await world.say("0.1", "ETHUSDT", wait=0)
+        await world.say("0.5", wait=5)
+        world.exchange().hold("BTCUSDT", "0.1")
+        await asyncio.sleep(120)
+        assert world.held() == D("0.1")
+        assert [order.symbol for order in world.sent()] == ["ETHUSDT"]
+
+
+async def test_a_process_that_stood_still_sends_nothing_that_it_decided_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with SIGSTOP or a paused machine: between the call and the signature a minute passes."""
+    async with scene(tmp_path) as world:
+        exchange, place_order, loop = (
+            world.exchange(),
+            world.exchange().place_order,
+            asyncio.get_running_loop(),
+        )
+        frozen: list[float] = []
+
+        async def freezing(order: OrderRequest) -> OrderReport:
+            await asyncio.sleep(0.1)
+            if not frozen:
+                frozen.append(loop.time())
+                loop._now += 60  # type: ignore[attr-defined]  # nothing runs meanwhile
+                world.clock.shift -= timedelta(seconds=60)  # and the wall clock is put right afterwards
+            world.contexts["one"].date()
+            return await place_order(order)
+
+        monkeypatch.setattr(exchange, "place_order", freezing)
+        await world.say("0.5", wait=0.05)
+        exchange.price["BTCUSDT"] = D(100_000)
+        await asyncio.sleep(120)
+        assert frozen
+        assert world.held() == D("0.05"), "it was decided again, at the present price"
+
+
+# -- margin mode
+
+
+async def test_a_margin_mode_changed_by_hand_while_flat_is_set_again_before_anything_is_opened(
+    tmp_path: Path,
+) -> None:
+    async with scene(tmp_path) as world:
+        await world.say("0.5", wait=60)
+        await world.say("0", wait=60)
+        exchange = world.exchange()
+        exchange.held["BTCUSDT"] = replace(exchange.held["BTCUSDT"], margin_mode=MarginMode.CROSS)
+        await asyncio.sleep(600)
+        await world.say("0.5", wait=60)
+        assert world.held() == D("0.1")
+        assert exchange.held["BTCUSDT"].margin_mode is MarginMode.ISOLATED
+
+
+@pytest.mark.parametrize("restarted", [False, True], ids=["running", "restarted"])
+async def test_a_margin_mode_that_the_exchange_hides_while_flat_is_set_before_anything_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, restarted: bool
+) -> None:
+    async with scene(tmp_path) as world:
+        exchange, positions = world.exchange(), world.exchange().positions
+
+        async def hiding() -> Known[Mapping[str, Position]]:
+            known = await positions()
+            return replace(known, value={s: p for s, p in known.value.items() if p.quantity})
+
+        monkeypatch.setattr(exchange, "positions", hiding)
+        await world.say("0.5", wait=60)
+        await world.say("0", wait=60)
+        exchange.held["BTCUSDT"] = replace(exchange.held["BTCUSDT"], margin_mode=MarginMode.CROSS)
+        await asyncio.sleep(600)
+        if restarted:
+            await world.restart()
+        await world.say("0.5", wait=60)
+        assert world.held() == D("0.1")
+        assert exchange.held["BTCUSDT"].margin_mode is MarginMode.ISOLATED
+
+
+# -- an exchange that says nonsense
+
+
+@pytest.mark.parametrize(
+    ("method", "answer"),
+    [
+        ("positions", None),
+        ("positions", {}),
+        ("equity", None),
+        ("equity", Known(value=Equity(wallet=1e4, total=1e4), as_of=None)),  # type: ignore[arg-type]
+        ("prices", Known(value={"BTCUSDT": 50_000.0}, as_of=None)),  # type: ignore[arg-type]
+        ("prices", ["BTCUSDT", 50_000]),
+    ],
+    ids=["no positions", "bare positions", "no equity", "float equity", "float price", "list of prices"],
+)
+async def test_an_answer_of_another_type_is_not_known_and_its_method_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, answer: object
+) -> None:
+    async with scene(tmp_path) as world:
+
+        async def nonsense(symbols: Sequence[str] = ()) -> object:
+            return answer
+
+        with monkeypatch.context() as patched:
+            patched.setattr(world.exchange(), method, nonsense)
+            await world.say("0.5", wait=60)
+            assert world.sent() == []
+            assert method in world.state()["reason"]
+        await asyncio.sleep(300)
+        assert world.held() == D("0.1"), "it goes on by itself"
