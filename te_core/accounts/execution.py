@@ -54,7 +54,11 @@ class Refused(OrderRejected):
 
 
 class Superseded(Exception):
-    """A newer target came, or the decision grew too old, while the plan was being carried out: it is made again."""
+    """A newer target came while the plan was being carried out: the worker decides again."""
+
+
+class TooOld(Superseded):
+    """The decision grew too old while it waited or was carried out: the worker decides again, from newer reads."""
 
 
 class Execution:
@@ -92,7 +96,7 @@ class Execution:
         try:
             await self._take_steps()
         except StaleDecision as error:
-            raise Superseded(error.reason) from error
+            raise (TooOld if self._is_old else Superseded)(error.reason) from error
         except OrderRejected as error:
             if not isinstance(error, Refused | InsufficientMargin):
                 self._ctx.reader.refresh_instrument(self._goal.symbol)
@@ -126,7 +130,16 @@ class Execution:
 
     def _stop_if_superseded(self) -> None:
         if reason := self._refusal():
-            raise Superseded(reason)
+            raise (TooOld if self._is_old else Superseded)(reason)
+
+    @property
+    def _is_old(self) -> bool:
+        return bool(too_old(self._decided_at, self._ctx.clock))
+
+    @property
+    def sent_nothing(self) -> bool:
+        """Whether no order of the plan has left."""
+        return not self._sent
 
     async def _set_margin_mode(self, step: MarginModeStep) -> None:
         self._keeper.mode_requested(leverage=False, margin_mode=True)

@@ -52,14 +52,21 @@ class Phase:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SymbolMode:
-    """Leverage and margin mode as last known; None: not known. ``tries``: settings of the leverage no read showed."""
+    """Leverage and margin mode as last known; None: not known.
+
+    ``mode_at``: when the margin mode was last shown or set, steady clock. ``tries``: how often the leverage was set
+    without a read that shows it.
+    """
 
     leverage: Decimal | None = None
     margin_mode: MarginMode | None = None
+    mode_at: float = float("-inf")
     tries: int = 0
 
 
 UNKNOWN_MODE = SymbolMode()
+HIDDEN_MODE_AGE = 300.0
+"""Seconds for which a margin mode counts that the exchange does not show while flat: anybody can change it there."""
 
 
 class Keeper:
@@ -80,6 +87,7 @@ class Keeper:
         self.liquidated = False
         self.unpersisted: tuple[Persisted, ...] = ()
         self.replan = False
+        self.goal_expired = False
         self.task: asyncio.Task[None] | None = None
         self._beliefs = beliefs
         self._monotonic = monotonic
@@ -163,10 +171,12 @@ class Keeper:
         position = self._beliefs.position(self.symbol)
         if isinstance(position, Unknown):
             return position
+        recent = self._monotonic() - self.mode.mode_at <= HIDDEN_MODE_AGE
+        hidden = self.mode.margin_mode if position.quantity or recent else None
         return replace(
             position,
             leverage=position.leverage if position.leverage is not None else self.mode.leverage,
-            margin_mode=position.margin_mode or self.mode.margin_mode,
+            margin_mode=position.margin_mode or hidden,
         )
 
     # -- targets
@@ -189,7 +199,9 @@ class Keeper:
         self.orders.continue_from(last_step)
         shown = confirmation is not None and goal is not None and confirmation.revision == goal.revision
         if shown and goal is not None and confirmation is not None and confirmation.quantity != 0:
-            self.mode = SymbolMode(leverage=Decimal(goal.leverage), margin_mode=goal.margin_mode)
+            self.mode = SymbolMode(
+                leverage=Decimal(goal.leverage), margin_mode=goal.margin_mode, mode_at=self._monotonic()
+            )
         self._beliefs.restore(self.symbol, end=end, changed_at=self._monotonic() - settled_before)
 
     def set_blend(self, blend: Blend | None) -> None:
@@ -218,8 +230,12 @@ class Keeper:
 
     def set_goal(self, goal: Goal) -> None:
         """Adopt a freshly sized goal: it stays until the target changes."""
-        self.goal = goal
+        self.goal, self.goal_expired = goal, False
         self._beliefs.sized(self.symbol)
+
+    def expire_goal(self) -> None:
+        """Have the goal sized again: its decision grew too old before any order of it left."""
+        self.goal_expired = True
 
     def confirm(self, confirmation: Confirmation) -> None:
         """Note that the goal was reached: from now on drift is measured against it."""
@@ -243,6 +259,7 @@ class Keeper:
         self.mode = SymbolMode(
             leverage=leverage,
             margin_mode=position.margin_mode or mode,
+            mode_at=self._monotonic() if position.margin_mode else self.mode.mode_at,
             tries=0 if shown else self.mode.tries,
         )
 
@@ -333,12 +350,15 @@ class Keeper:
         self.mode = SymbolMode(
             leverage=self.mode.leverage if leverage is None else Decimal(leverage),
             margin_mode=margin_mode or self.mode.margin_mode,
+            mode_at=self._monotonic() if margin_mode else self.mode.mode_at,
             tries=tries,
         )
 
     def mode_in_order(self, leverage: int, margin_mode: MarginMode) -> None:
         """Note leverage and margin mode that travelled in an order."""
-        self.mode = replace(self.mode, leverage=Decimal(leverage), margin_mode=margin_mode)
+        self.mode = replace(
+            self.mode, leverage=Decimal(leverage), margin_mode=margin_mode, mode_at=self._monotonic()
+        )
 
     # -- failing
 

@@ -176,7 +176,7 @@ class Reconciler:
     def _decide(self, ctx: ExecutionContext, keeper: Keeper) -> Work | None:
         if keeper.task is not None or keeper.target is None or keeper.orders.open:
             return None
-        now, position = ctx.clock.monotonic(), keeper.known_position()
+        now, position = ctx.clock.monotonic(), ctx.beliefs.position(keeper.symbol)
         if isinstance(position, Unknown):
             keeper.undecidable(position.reason)
             self._schedule.read_by(now + LOOK_AGAIN)
@@ -215,6 +215,7 @@ class Reconciler:
             leverage_tries=keeper.mode.tries,
             disturbed=ctx.beliefs.evidence(keeper.symbol).disturbed,
             liquidated=keeper.liquidated,
+            goal_expired=keeper.goal_expired,
             may_correct=keeper.may_correct,
             now=ctx.clock.now(),
         )

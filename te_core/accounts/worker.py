@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from te_core.accounts.beliefs import Beliefs
 from te_core.accounts.context import ExecutionContext
-from te_core.accounts.execution import Execution, Superseded
+from te_core.accounts.execution import Execution, Superseded, TooOld
 from te_core.accounts.exposure import ExposureLedger
 from te_core.accounts.keeper import Keeper
 from te_core.accounts.outcomes import resolve_open
@@ -309,6 +309,8 @@ class AccountWorker:
         if error is None:
             self._succeeded(keeper, execution)
         elif isinstance(error, Superseded):
+            if isinstance(error, TooOld) and execution is not None and execution.sent_nothing:
+                keeper.expire_goal()
             self.wake()
         elif isinstance(error, OutcomeUnknown) and keeper.orders.open:
             self.wake()  # its outcome is looked up first

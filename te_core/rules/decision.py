@@ -65,6 +65,8 @@ class Facts:
     """Somebody else changed the position since the goal was sized."""
     liquidated: bool = False
     """The exchange closed the position because its margin was used up, since the goal was confirmed."""
+    goal_expired: bool = False
+    """The goal was sized by a decision that grew too old before any order of it left."""
     may_correct: bool = True
     """False after too many corrections of drift: somebody else trades here."""
 
@@ -106,14 +108,15 @@ def decide(facts: Facts) -> Decision:
             "or set adopt = true for this account to take it over",
         )
     kept = facts.goal if facts.goal is not None and facts.goal.revision == facts.target.revision else None
-    if kept is None:
+    confirmed = facts.confirmation
+    reached = kept is not None and confirmed is not None and confirmed.revision == kept.revision
+    if kept is None or (facts.goal_expired and not reached):
         return _freshly_sized(facts, position)
     if kept.quantity == 0 and facts.target.depth != 0:
         fresh = _size(facts)
         if isinstance(fresh, Goal) and fresh.quantity != 0:
             return _towards(facts, position, fresh, sized=True)
-    confirmed = facts.confirmation
-    if confirmed is None or confirmed.revision != kept.revision:
+    if confirmed is None or not reached:
         return _unreached(facts, position, kept)
     return _reached(facts, position, kept, confirmed)
 

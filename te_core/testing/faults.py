@@ -182,6 +182,8 @@ class FaultyAccount(ExchangeAccount):
 
     async def _positions(self) -> Known[Mapping[str, Position]]:
         known, now = await self.inner.positions(), asyncio.get_running_loop().time()
+        if not self._lagging:
+            return known
         self._lagging = {symbol: old for symbol, old in self._lagging.items() if old[0] > now}
         shown = {**known.value, **{symbol: old for symbol, (_, old) in self._lagging.items()}}
         return replace(known, value={symbol: held for symbol, held in shown.items() if held is not None})

@@ -335,7 +335,7 @@ class Sea(Desk):
 
     def shown(self, symbol: str) -> tuple[str, str]:
         """Return status and reason of a symbol as an operator sees them."""
-        state = self.worker.states.get(symbol)
+        state = self.worker.keepers.get(symbol)
         return (str(state.status), state.reason) if state is not None else ("", "")
 
 

@@ -236,7 +236,7 @@ async def simulate(folder: Path, seed: int, kinds: frozenset[str] = KINDS) -> Co
     venue.showing.clear()
     await desk.go(CALM if kinds else 260)
     held = {symbol: venue.quantity(symbol) for symbol in PRICES}
-    assert held == goals, f"{[(s.symbol, s.status, s.reason) for s in desk.worker.states.values()]}"
+    assert held == goals, f"{[(s.symbol, s.status, s.reason) for s in desk.worker.keepers.values()]}"
     assert account.calls["positions"] < clock.monotonic() / 2, "asked without pause"
     sent = len(venue.requests)
     await desk.go(600)
