@@ -17,7 +17,7 @@ def resume(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="An account, source or notifier.", show_default=False)],
 ) -> None:
-    """Try an account, source or notifier at once that failed and waits for its next try.
+    """Try an account, source or notifier at once that failed and waits for its next try; an account's symbols too.
 
     \b
     Example: te resume bybit-main

@@ -197,6 +197,12 @@ class AccountRunner(Runner):
         """Connect and keep reconciling. ``admit`` chooses the worker; without it the present one is right."""
         self._launch(partial(self._run, spec, context, admit))
 
+    def resume(self) -> bool:
+        """Try at once what is waiting: the connection, or symbols that are held back."""
+        if self._health.status is Running.RUNNING:
+            self.worker.resume()
+        return super().resume()
+
     async def stop(self, status: Running, reason: str = "") -> None:
         """Stop; the next connection may be to another account."""
         self.identified = False

@@ -22,8 +22,11 @@ def needs(desk: Desk, ability: Ability) -> None:
 
 
 def stopped(desk: Desk) -> bool:
-    """Whether the account sends nothing, and is only asked again slowly."""
-    return desk.runner.health.status is Running.FAILING
+    """Whether the account sends nothing, and is asked again slowly: after more than any other failure."""
+    health = desk.runner.health
+    now = desk.venue.clock.now()
+    slowly = health.retry_at is not None and health.retry_at - now > desk.engine.backoff_last
+    return health.status is Running.FAILING and slowly
 
 
 async def hold(desk: Desk, symbol: str, depth: Decimal, leverage: int = 1) -> Decimal:

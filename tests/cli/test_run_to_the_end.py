@@ -50,6 +50,7 @@ def test_an_exit_of_somebody_elses_is_named_and_everything_goes_on(
         if where == "task":
             task = asyncio.create_task(by_a_plugin())
             await asyncio.wait([task])
+            assert task.exception() is error
         else:
             asyncio.get_running_loop().call_soon(leave, error)
         for _ in range(3):

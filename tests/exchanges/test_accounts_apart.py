@@ -42,7 +42,7 @@ async def test_wrong_keys_and_hedge_mode_stop_their_own_account_until_they_are_p
         runners = desk.engine.accounts
         stopped = {(e, why): runners[f"{e}-{why}"] for e in PLUGINS for why in WRONG}
         await desk.until(
-            lambda: all(runner.health.status is Running.STOPPED for runner in stopped.values()),
+            lambda: all(runner.health.status is Running.FAILING for runner in stopped.values()),
             "those to stop",
         )
         for (_, why), runner in stopped.items():
@@ -61,6 +61,8 @@ async def test_wrong_keys_and_hedge_mode_stop_their_own_account_until_they_are_p
             }
         )
         await desk.engine.apply(resolve(desk.settings, desk.registry))
+        for exchange in PLUGINS:
+            desk.engine.resume("accounts", f"{exchange}-hedged")
         await desk.until(
             lambda: all(held(servers[e], "BTCUSDT", "hedged") > Decimal(0) for e in PLUGINS), "all to trade"
         )
