@@ -40,7 +40,9 @@ def run_to_the_end(loop: asyncio.AbstractEventLoop, main: Coroutine[Any, Any, No
         try:
             return loop.run_until_complete(task)
         except (SystemExit, KeyboardInterrupt) as error:
-            if task.done() or signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            if task.done():
+                return task.result()
+            if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
                 raise
             last = traceback.extract_tb(error.__traceback__)[-1]
             logger.error(

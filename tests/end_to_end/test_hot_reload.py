@@ -220,12 +220,17 @@ def test_a_disabled_source_loses_its_share(desk: Desk) -> None:
     desk.save()
     desk.until(BTC, "0.02")
     desk.until(ETH, "0")
-    assert desk.engine.post({"symbol": BTC, "direction": "flat"})[0] == 404
+    status, answer = desk.engine.post(
+        {"symbol": BTC, "direction": "short", "size": "50/100", "price": "50000"}
+    )
+    assert status == 200
+    assert "no say at present" in answer["note"]
     assert desk.accepted("other") == 1
+    desk.until(BTC, "0.02")
 
     desk.section("sources", "tradingview")["enabled"] = True
     desk.save()
-    desk.until(BTC, "0.08")
+    desk.until(BTC, "-0.04")  # what it said while it was disabled is its newest signal
     desk.until(ETH, "0.6")
 
 
@@ -252,7 +257,7 @@ def test_a_signal_plugin_is_switched_off_and_on(desk: Desk) -> None:
     desk.save()
     desk.until(BTC, "0")
     assert {s["status"] for s in desk.engine.state()["sources"].values()} == {"disabled"}
-    assert desk.engine.post({"symbol": BTC, "direction": "flat"})[0] == 404
+    assert desk.engine.post({"symbol": BTC, "direction": "flat"})[0] == 503
 
     del desk.home.tree["plugins"]
     desk.save()
