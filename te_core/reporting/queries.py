@@ -30,9 +30,7 @@ class Queries:
     def state(self) -> dict[str, Any]:
         """Return what ``te status`` shows."""
         ready = bool(self.readiness()["ready"])
-        return engine_state(
-            self._engine, self._settings, now=self._engine.clock.now(), pid=os.getpid(), ready=ready
-        )
+        return engine_state(self._engine, self._settings, pid=os.getpid(), ready=ready)
 
     async def plan(self) -> dict[str, Any]:
         """Read every account and return what would be ordered now, and why. Sends nothing."""

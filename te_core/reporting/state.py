@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from te_core import __version__
@@ -20,9 +19,7 @@ from te_core.runtime.supervisor import Running
 from te_core.settings.schema import Settings
 
 
-def engine_state(
-    engine: Engine, settings: Settings, *, now: datetime, pid: int, ready: bool
-) -> dict[str, Any]:
+def engine_state(engine: Engine, settings: Settings, *, pid: int, ready: bool) -> dict[str, Any]:
     """Show everything that runs."""
     return {
         "engine": {
@@ -32,9 +29,7 @@ def engine_state(
             "event_loop": type(asyncio.get_running_loop()).__module__.partition(".")[0],
             "status": "ready" if ready else "degraded",
         },
-        "sources": {
-            name: _source(engine, settings, now, name, runner) for name, runner in engine.sources.items()
-        },
+        "sources": {name: _source(engine, settings, name, runner) for name, runner in engine.sources.items()},
         "accounts": {
             name: _account(settings, name, runner)
             for name, runner in engine.accounts.items()
@@ -62,9 +57,8 @@ def engine_state(
     }
 
 
-def _source(
-    engine: Engine, settings: Settings, now: datetime, name: str, runner: SourceRunner
-) -> dict[str, Any]:
+def _source(engine: Engine, settings: Settings, name: str, runner: SourceRunner) -> dict[str, Any]:
+    now = engine.netting.time.now()
     section = settings.sources[name]
     signals = engine.netting.intake.by_source(name)
     newest = max((signal.received_at for signal in signals.values()), default=None)
