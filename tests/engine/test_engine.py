@@ -199,7 +199,7 @@ async def test_a_stream_that_fails_for_a_while_is_told_and_ends(
         await asyncio.sleep(600)
         assert run.engine.accounts["one"].worker.trouble() == ""
         kinds = [event.kind for event in run.journal.events(99) if event.text.startswith("stream")]
-        assert kinds == ["recovery", "outage"] * 2
+        assert kinds == ["recovery", "outage"], "its first, momentary failure is a line in the log only"
 
 
 async def test_opposite_sources_net_out(tmp_path: Path, trader: Trader) -> None:
