@@ -101,6 +101,10 @@ class Outages:
         """Return what fails now, and why; empty when nothing does."""
         return _listed({**self._failing, **self._symbols})
 
+    def reason_of(self, parts: Iterable[str]) -> str:
+        """Return why these parts fail; empty for those that do not."""
+        return _listed({part: self._failing[part] for part in parts if part in self._failing})
+
     def close(self) -> None:
         """Report nothing that has not been reported yet."""
         for timer in self._timers:

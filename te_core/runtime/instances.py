@@ -87,10 +87,15 @@ class Runner:
             if (await asyncio.wait([task], timeout=self.stop_timeout))[1]:
                 self._log.error("did not stop within {:g} s; abandoned", self.stop_timeout)
         self._health.set(status, reason)
+        if status is Running.UNAVAILABLE:
+            self.outages.failing("plugin", reason)
+        elif status is Running.DISABLED:
+            self.outages.well("plugin")
 
     def _launch(self, run: Callable[[Up], Awaitable[None]]) -> None:
         self._run_once = run
         self._health.set(Running.STARTING)
+        self.outages.well("plugin")
         self._task = asyncio.create_task(self._supervisor.keep_running(run))
 
 
