@@ -17,6 +17,7 @@ from te_core.rules.plan import LeverageStep, MarginModeStep, OrderStep, Step
 from te_core.runtime.engine import Engine
 from te_core.runtime.instances import AccountRunner, SourceRunner
 from te_core.settings.schema import Settings
+from te_core.texts import bounded_values
 
 
 def engine_state(
@@ -82,7 +83,7 @@ def _source(engine: Engine, settings: Settings, name: str, runner: SourceRunner)
             for symbol, signal in signals.items()
             for expires_at in (engine.netting.expires_at(signal),)
         },
-        "counters": runner.counters(),
+        "counters": bounded_values(runner.counters()),
     }
 
 
