@@ -11,8 +11,8 @@ from te_core.runtime.instances import AccountRunner
 from te_core.runtime.supervisor import Running
 from te_core.texts import plain
 
-READS = ("plugin", "connection", "positions", "equity", "prices", "instruments")
-"""The parts of an account without which it cannot be traded; it can without its stream."""
+READS = ("positions", "equity", "prices", "instruments")
+"""What must be readable of an account that is connected; it can be traded without its stream."""
 
 NOT_YET = "not read yet"
 
@@ -94,7 +94,7 @@ def plain_or_empty(reason: str) -> str:
 
 
 def _why_positions_are_unknown(runner: AccountRunner, read_age: float | None, fresh_for: float) -> str:
-    failing = runner.outages.reason_of(("connection", "positions"))
+    failing = runner.outages.reason_of(("positions",))
     if failing or (read_age is not None and read_age <= fresh_for):
         return failing
     return NOT_YET if read_age is None else f"not read for {duration(read_age)}"
