@@ -16,6 +16,7 @@ from loguru import logger
 
 from te_core.secrets import Redactor
 from te_core.settings.schema import LogSettings
+from te_core.texts import bounded, bounded_values
 
 if TYPE_CHECKING:
     from loguru import Record
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
 WHERE = ("source", "account", "symbol", "notifier")
 ROTATION = "10 MB"
 KEPT_FILES = 5
+
+LONGEST_MESSAGE = 8 * 1024
+"""Characters of a message: plugins log too, and what they got from somewhere."""
+
+LONGEST_TRACE = 64 * 1024
+"""Characters of a traceback."""
 
 
 def configure_logs(
@@ -57,19 +64,24 @@ def _formatter(render: Callable[[Record, str], str], redactor: Redactor) -> Call
     """
 
     def line(record: Record) -> str:
-        record["message"] = redactor.redact(record["message"])
-        trace = redactor.redact(_traceback(record)) if record["exception"] else ""
+        record["message"] = _bounded(record["message"], LONGEST_MESSAGE, redactor)
+        trace = _bounded(_traceback(record), LONGEST_TRACE, redactor) if record["exception"] else ""
         record["extra"]["_line"] = redactor.redact(render(record, trace))
         return "{extra[_line]}\n"
 
     return line
 
 
+def _bounded(text: str, length: int, redactor: Redactor) -> str:
+    """Redact, then cut, so that no half of a secret is left; what is far too long is not searched to its end."""
+    return bounded(redactor.redact(text[: 16 * length]), length)
+
+
 def _render_text(record: Record, trace: str) -> str:
     """``2026-01-01T12:00:00.123Z INFO    source=x symbol=BTCUSDT: message``, and the traceback below it."""
     time = record["time"].astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00")
     extra = record["extra"]
-    where = " ".join(f"{name}={extra[name]}" for name in WHERE if name in extra)
+    where = " ".join(f"{name}={bounded(str(extra[name]), 100)}" for name in WHERE if name in extra)
     text = f"{time}Z {record['level'].name:<7} {where}{': ' if where else ''}{_printable(record['message'])}"
     return f"{text}\n{trace}" if trace else text
 
@@ -79,7 +91,11 @@ def _render_json(record: Record, trace: str) -> str:
         "time": record["time"].astimezone(UTC).isoformat(),
         "level": record["level"].name,
         "logger": record["extra"].get("logger") or record["name"],
-        **{key: value for key, value in record["extra"].items() if key not in {"logger", "_line"}},
+        **{
+            key: bounded_values(value, LONGEST_MESSAGE)
+            for key, value in record["extra"].items()
+            if key not in {"logger", "_line"}
+        },
         "message": record["message"],
     }
     if trace:

@@ -1,28 +1,48 @@
-"""An outage is logged once when it starts and once when it ends, however often it is met in between."""
+"""An outage is reported once when it starts and once when it ends, however much fails in it and however often."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from te_core.clock import Clock
 from te_core.model.event import Event
+from te_core.texts import plain
 
 if TYPE_CHECKING:
     from loguru import Logger
 
+GRACE = 1.0
+"""Seconds after a first failure until it is reported: what fails together is listed together."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Outage:
-    since: datetime
+STREAM_GRACE = 12.0
+"""The same while only streams fail: a read that fails for the same cause has timed out by then."""
+
+_SYMBOL = re.compile(r"[A-Z0-9]{2,32}")
+"""What is named like this is the orders of a symbol; parts of an account or source have lower-case names."""
+
+
+@dataclass(slots=True)
+class _Part:
+    """Something that fails, or has failed in the present outage."""
+
+    since: float
+    at: datetime
     reason: str
-    times: int
+    times: int = 0
 
 
 class Outages:
-    """Outages of one account or source, by what is out (``positions``, ``connection``, ``BTCUSDT`` …)."""
+    """Outages of one account or source.
+
+    Its parts (``positions``, ``connection``, ``stream`` …) share one outage: it starts when the first of them fails and
+    ends when all are well. The orders of a symbol have an outage of their own, which is reported only when they fail
+    while all parts are well.
+    """
 
     def __init__(
         self,
@@ -38,31 +58,135 @@ class Outages:
         self._record = record
         self._account = account
         self._source = source
-        self._running: dict[str, _Outage] = {}
+        self._met: dict[str, _Part] = {}
+        """Parts that failed in the present outage, those that are well again included."""
+        self._failing: dict[str, _Part] = {}
+        self._reported: set[str] = set()
+        self._symbols: dict[str, _Part] = {}
+        self._reported_symbols: set[str] = set()
+        self._timers: set[asyncio.TimerHandle] = set()
+
+    @property
+    def failing_parts(self) -> tuple[str, ...]:
+        """The parts that fail now; orders of symbols are not among them."""
+        return tuple(self._failing)
 
     def failing(self, what: str, reason: str) -> None:
-        """Note a failure; logged when it is the first of an outage."""
-        earlier = self._running.get(what)
-        if earlier is None:
-            self._running[what] = _Outage(since=self._clock.now(), reason=reason, times=1)
-            self._tell("outage", f"{what}: {reason}", "WARNING")
-        else:
-            self._running[what] = _Outage(since=earlier.since, reason=reason, times=earlier.times + 1)
+        """Record a failure; reported when it is the first of an outage."""
+        text = plain(reason.removeprefix(f"{what}: "))
+        if _SYMBOL.fullmatch(what):
+            self._fail(self._symbols, what, text)
+            if what not in self._reported_symbols:
+                self._report_in(GRACE, self._report_symbols)
+            return
+        known = self._met.get(what)
+        if known is not None:
+            self._failing.setdefault(what, known)
+        self._met[what] = self._fail(self._failing, what, text)
+        if not self._reported or (_only_streams(self._reported) and not _only_streams(self._failing)):
+            self._report_in(STREAM_GRACE if _only_streams(self._failing) else GRACE, self._report_start)
 
     def well(self, what: str) -> None:
-        """Note a success; logged when it ends an outage."""
-        outage = self._running.pop(what, None)
-        if outage is not None:
-            lasted = (self._clock.now() - outage.since).total_seconds()
-            text = f"{what}: well again after {lasted:.1f} s and {outage.times} failure(s), last: {outage.reason}"
-            self._tell("recovery", text, "INFO")
+        """Record a success; reported when it ends an outage."""
+        symbol = self._symbols.pop(what, None)
+        if symbol is not None and what in self._reported_symbols:
+            self._reported_symbols.discard(what)
+            self._report("recovery", self._ended({what: symbol}), {what: symbol}, symbol=what)
+        elif symbol is not None:
+            self._log.info("{}", self._ended({what: symbol}))
+        if self._failing.pop(what, None) is not None and not self._failing:
+            self._end()
 
     def reason(self) -> str:
-        """Give the reasons of what is out now."""
-        return "; ".join(f"{what}: {outage.reason}" for what, outage in self._running.items())
+        """Return what fails now, and why; empty when nothing does."""
+        return _listed({**self._failing, **self._symbols})
 
-    def _tell(self, kind: str, text: str, level: str) -> None:
-        self._log.log(level, "{}", text)
+    def reason_of(self, parts: Iterable[str]) -> str:
+        """Return why these parts fail; empty for those that do not."""
+        return _listed({part: self._failing[part] for part in parts if part in self._failing})
+
+    def close(self) -> None:
+        """Report nothing that has not been reported yet."""
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
+
+    def _fail(self, among: dict[str, _Part], what: str, reason: str) -> _Part:
+        part = among.get(what)
+        if part is None:
+            part = among[what] = _Part(self._clock.monotonic(), self._clock.now(), reason)
+        part.reason = reason
+        part.times += 1
+        return part
+
+    def _report_in(self, seconds: float, report: Callable[[], None]) -> None:
+        def due() -> None:
+            self._timers.discard(timer)
+            report()
+
+        timer = asyncio.get_running_loop().call_later(seconds, due)
+        self._timers.add(timer)
+
+    def _report_start(self) -> None:
+        if not self._failing or (self._reported and not _only_streams(self._reported)):
+            return
+        new = {what: part for what, part in self._failing.items() if what not in self._reported}
+        if not new or (_only_streams(new) and self._younger(new, STREAM_GRACE)):
+            return
+        self._reported |= new.keys()
+        self._report("outage", _listed(new), new)
+
+    def _younger(self, parts: Mapping[str, _Part], seconds: float) -> bool:
+        return self._clock.monotonic() - min(part.since for part in parts.values()) < seconds
+
+    def _report_symbols(self) -> None:
+        for symbol, part in self._symbols.items():
+            if symbol not in self._reported_symbols and not self._failing:
+                self._reported_symbols.add(symbol)
+                self._report("outage", _listed({symbol: part}), {symbol: part}, symbol=symbol)
+
+    def _end(self) -> None:
+        met, reported = self._met, self._reported
+        self._met, self._reported = {}, set()
+        text = self._ended(met)
+        if not reported and _only_streams(met):
+            self._log.info(
+                "{}", text
+            )  # shorter than a notice is worth: it connects again as a matter of course
+            return
+        if not reported:
+            self._report("outage", _listed(met), met)
+        self._report("recovery", text, met)
+
+    def _ended(self, parts: Mapping[str, _Part]) -> str:
+        lasted = self._clock.monotonic() - min(part.since for part in parts.values())
+        times, last = max(part.times for part in parts.values()), list(parts.values())[-1].reason
+        failures = f"{times} failure{'' if times == 1 else 's'}"
+        return f"{', '.join(parts)} recovered after {lasted:.1f} s ({failures}; last: {last})"
+
+    def _report(self, kind: str, text: str, parts: Mapping[str, _Part], *, symbol: str | None = None) -> None:
+        started = kind == "outage"
+        self._log.log("WARNING" if started else "INFO", "{}", text)
         self._record(
-            Event(at=self._clock.now(), kind=kind, text=text, account=self._account, source=self._source)
+            Event(
+                at=min(part.at for part in parts.values()) if started else self._clock.now(),
+                kind=kind,
+                text=text,
+                account=self._account,
+                source=self._source,
+                symbol=symbol,
+                detail={"parts": list(parts)},
+            )
         )
+
+
+def _only_streams(parts: Iterable[str]) -> bool:
+    return all(part.startswith("stream") for part in parts)
+
+
+def _listed(parts: Mapping[str, _Part]) -> str:
+    """List parts with their reasons; those that share a reason stand together."""
+    by_reason: dict[str, list[str]] = {}
+    for what, part in parts.items():
+        by_reason.setdefault(part.reason, []).append(what)
+    return "; ".join(f"{', '.join(names)}: {reason}" for reason, names in by_reason.items())

@@ -113,7 +113,12 @@ class Application:
             new_id=self._new_id,
             quarantine_limit=settings.journal.quarantine,
             redact=self.redactor.redact,
+            on_trouble=self._journal_changed,
         )
+
+    def _journal_changed(self, trouble: str) -> None:
+        if self.engine is not None:
+            self.engine.journal_changed(trouble)
 
     async def _load(self) -> Resolved:
         try:

@@ -11,12 +11,13 @@ import typer
 from te_core.app.paths import Place
 from te_core.cli.client import EngineDown, ask
 from te_core.cli.output import print_json, show, table
+from te_core.reporting.symbol_view import doing, duration, why
 
 _REFRESH = 1.0
 """Seconds between two looks of ``--watch``."""
 
 _SOURCE = ("source", "plugin", "status", "last signal", "symbol", "depth", "leverage", "price", "note")
-_ACCOUNT = ("account", "plugin", "status", "equity", "reason")
+_ACCOUNT = ("account", "plugin", "status", "equity", "read", "reason")
 _POSITION = (
     "account",
     "symbol",
@@ -27,6 +28,7 @@ _POSITION = (
     "leverage",
     "revision",
     "status",
+    "read",
     "reason",
 )
 
@@ -79,6 +81,8 @@ def _tables(state: Any) -> Iterator[Any]:
     yield f"engine {engine['status']}" + (
         f", pid {engine['pid']}, since {engine['started_at']}" if engine["pid"] else ""
     )
+    for reason in engine.get("reasons", ()):
+        yield f"not ready: {reason}"
     for refused in state.get("settings", {}).get("refused", ()):
         yield f"settings refused, the last good ones are in force: {refused}"
     yield table("Sources", _SOURCE, _sources(state))
@@ -113,7 +117,8 @@ def _note(source: Any, more: str = "") -> str:
 
 def _accounts(state: Any) -> Iterator[tuple[object, ...]]:
     for name, account in state["accounts"].items():
-        yield (name, account["plugin"], account["status"], account["equity"], account["reason"])
+        read = _ago(account.get("read_age"))
+        yield (name, account["plugin"], account["status"], account["equity"], read, account["reason"])
 
 
 def _notifiers(state: Any) -> Iterator[tuple[object, ...]]:
@@ -126,7 +131,6 @@ def _positions(state: Any) -> Iterator[tuple[object, ...]]:
         for symbol in sorted({*account["positions"], *account["targets"]}):
             position = account["positions"].get(symbol, {})
             target = account["targets"].get(symbol, {})
-            doing = "at target" if target.get("confirmed") else target.get("status", "not ours")
             wanted = (target.get(key) for key in ("quantity", "depth", "leverage", "revision"))
             yield (
                 name,
@@ -134,6 +138,11 @@ def _positions(state: Any) -> Iterator[tuple[object, ...]]:
                 position.get("size"),
                 position.get("entry_price"),
                 *wanted,
-                doing,
-                target.get("reason"),
+                doing(target) if target else "not ours",
+                _ago(target.get("read_age")),
+                why(target),
             )
+
+
+def _ago(seconds: float | None) -> str:
+    return "" if seconds is None else f"{duration(seconds)} ago"

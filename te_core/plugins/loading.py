@@ -11,6 +11,7 @@ import pluggy
 from pydantic import BaseModel, ValidationError
 
 from te_core import __version__, hookspecs
+from te_core.arithmetic import own_arithmetic
 from te_core.contracts.command import CommandSpec
 from te_core.contracts.exchange import Capabilities, ExchangeSpec
 from te_core.contracts.notifier import NotifierSpec
@@ -45,7 +46,8 @@ def load(entry: PluginEntry, *, core_version: str = __version__) -> Loaded:
     """
     try:
         entry.check_requirements(core_version)
-        specs = _specs(entry.name, entry.entry_point.load())
+        with own_arithmetic():
+            specs = _specs(entry.name, entry.entry_point.load())
     except KeyboardInterrupt:
         raise
     except PluginIncompatible as error:
@@ -63,7 +65,8 @@ def options_of(spec: InstanceSpec, data: Mapping[str, Any]) -> BaseModel:
     Raises pydantic's ``ValidationError``, or ``PluginLoadError`` when the model itself breaks.
     """
     try:
-        options: BaseModel = spec.settings.model_validate(data)
+        with own_arithmetic():
+            options: BaseModel = spec.settings.model_validate(data)
     except ValidationError:
         raise
     except Exception as error:  # noqa: BLE001 - the loader's guard: a plugin's validator may raise anything

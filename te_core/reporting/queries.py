@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
 from typing import Any
 
 from te_core.reporting.doctor import examine_all
 from te_core.reporting.explain import explain, explain_signals
+from te_core.reporting.readiness import readiness
 from te_core.reporting.state import engine_state, plan_state
 from te_core.runtime.engine import Engine
-from te_core.runtime.instances import Runner
-from te_core.runtime.supervisor import Running
 from te_core.settings.schema import Settings
 
 
@@ -29,10 +27,7 @@ class Queries:
 
     def state(self) -> dict[str, Any]:
         """Return what ``te status`` shows."""
-        ready = bool(self.readiness()["ready"])
-        return engine_state(
-            self._engine, self._settings, now=self._engine.clock.now(), pid=os.getpid(), ready=ready
-        )
+        return engine_state(self._engine, self._settings, pid=os.getpid(), readiness=self.readiness())
 
     async def plan(self) -> dict[str, Any]:
         """Read every account and return what would be ordered now, and why. Sends nothing."""
@@ -66,18 +61,5 @@ class Queries:
         return await examine_all(self._engine.accounts, self._settings, self._engine.clock)
 
     def readiness(self) -> dict[str, Any]:
-        """Return whether every enabled source and account is running, and what is not."""
-        groups: tuple[tuple[str, Mapping[str, Runner]], ...] = (
-            ("source", self._engine.sources),
-            ("account", self._engine.accounts),
-        )
-        reasons = [
-            f"{kind} {name}: {runner.health.status}"
-            + (f": {runner.health.reason}" if runner.health.reason else "")
-            for kind, runners in groups
-            for name, runner in runners.items()
-            if runner.health.status not in (Running.RUNNING, Running.DISABLED)
-        ]
-        if self._engine.stopping:
-            reasons.append("stopping")
-        return {"ready": not reasons, "reasons": reasons}
+        """Return whether everything that is wanted works, and what does not."""
+        return readiness(self._engine)

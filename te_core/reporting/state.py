@@ -4,39 +4,39 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from te_core import __version__
-from te_core.accounts.keeper import Keeper
 from te_core.accounts.worker import AccountWorker
 from te_core.model.reading import Unknown
+from te_core.reporting.account_view import account_view, plain_or_empty, symbol_view
 from te_core.reporting.explain import show_signal, text
+from te_core.reporting.symbol_view import symbol_json
 from te_core.rules.decision import Decision
 from te_core.rules.plan import LeverageStep, MarginModeStep, OrderStep, Step
 from te_core.runtime.engine import Engine
 from te_core.runtime.instances import AccountRunner, SourceRunner
-from te_core.runtime.supervisor import Running
 from te_core.settings.schema import Settings
+from te_core.texts import bounded_values
 
 
 def engine_state(
-    engine: Engine, settings: Settings, *, now: datetime, pid: int, ready: bool
+    engine: Engine, settings: Settings, *, pid: int, readiness: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Show everything that runs."""
+    """Show everything that runs. ``readiness``: as ``/readyz`` answers."""
+    now = engine.clock.monotonic()
     return {
         "engine": {
             "version": __version__,
             "pid": pid,
             "started_at": text(engine.started_at),
             "event_loop": type(asyncio.get_running_loop()).__module__.partition(".")[0],
-            "status": "ready" if ready else "degraded",
+            "status": "ready" if readiness["ready"] else "degraded",
+            "reasons": readiness["reasons"],
         },
-        "sources": {
-            name: _source(engine, settings, now, name, runner) for name, runner in engine.sources.items()
-        },
+        "sources": {name: _source(engine, settings, name, runner) for name, runner in engine.sources.items()},
         "accounts": {
-            name: _account(settings, name, runner)
+            name: _account(settings, name, runner, now)
             for name, runner in engine.accounts.items()
             if name in settings.accounts
         },
@@ -62,9 +62,8 @@ def engine_state(
     }
 
 
-def _source(
-    engine: Engine, settings: Settings, now: datetime, name: str, runner: SourceRunner
-) -> dict[str, Any]:
+def _source(engine: Engine, settings: Settings, name: str, runner: SourceRunner) -> dict[str, Any]:
+    now = engine.netting.time.now()
     section = settings.sources[name]
     signals = engine.netting.intake.by_source(name)
     newest = max((signal.received_at for signal in signals.values()), default=None)
@@ -72,7 +71,7 @@ def _source(
         "plugin": section.plugin,
         "enabled": section.enabled and settings.plugin_enabled(section.plugin),
         "status": str(runner.health.status),
-        "reason": runner.health.reason,
+        "reason": plain_or_empty(runner.health.reason) or runner.outages.reason(),
         "retry_at": text(runner.health.retry_at),
         "last_signal_at": text(newest),
         "silent_since": text(engine.netting.heartbeat.since(name)),
@@ -84,24 +83,27 @@ def _source(
             for symbol, signal in signals.items()
             for expires_at in (engine.netting.expires_at(signal),)
         },
-        "counters": runner.counters(),
+        "counters": bounded_values(runner.counters()),
     }
 
 
-def _account(settings: Settings, name: str, runner: AccountRunner) -> dict[str, Any]:
+def _account(settings: Settings, name: str, runner: AccountRunner, now: float) -> dict[str, Any]:
     section = settings.accounts[name]
-    worker = runner.worker
+    worker, view = runner.worker, account_view(runner, now)
     return {
         "plugin": section.plugin,
         "enabled": worker.settings.enabled,
-        "status": str(
-            Running.DISABLED if not worker.settings.enabled and worker.at_rest else runner.health.status
-        ),
-        "reason": runner.health.reason or worker.trouble(),
+        "status": view.status,
+        "reason": view.reason,
         "retry_at": text(runner.health.retry_at),
+        "read_age": None if view.read_age is None else round(view.read_age, 1),
         "equity": _equity(worker),
         "positions": _positions(worker),
-        "targets": {symbol: _target(state) for symbol, state in worker.keepers.items() if state.target},
+        "targets": {
+            symbol: symbol_json(symbol_view(keeper, worker, view, now))
+            for symbol, keeper in worker.keepers.items()
+            if keeper.target
+        },
         "foreign": {symbol: text(quantity) for symbol, quantity in worker.foreign.items()},
     }
 
@@ -118,20 +120,6 @@ def _positions(worker: AccountWorker) -> dict[str, Any]:
     return {
         symbol: {"size": text(position.quantity), "entry_price": text(position.entry_price)}
         for symbol, position in worker.beliefs.held().items()
-    }
-
-
-def _target(state: Keeper) -> dict[str, Any]:
-    assert state.target is not None
-    current = state.goal is not None and state.goal.revision == state.target.revision
-    return {
-        "depth": text(state.target.depth),
-        "leverage": str(state.target.leverage),
-        "quantity": text(state.goal.quantity) if state.goal is not None and current else None,
-        "revision": state.target.revision,
-        "confirmed": state.confirmed,
-        "status": "working" if state.task is not None else str(state.status),
-        "reason": state.reason,
     }
 
 

@@ -23,6 +23,7 @@ class Opinion:
     """A source's newest signal, and what to make of it when it is old. ``enabled``: False has no opinion.
 
     ``due``: when the source itself has to be heard again, whatever it says, and ``expect_every`` how often.
+    ``said_at``: when the signal was said, if that is known better than from the message.
     """
 
     signal: Signal
@@ -31,10 +32,11 @@ class Opinion:
     expect_every: timedelta | None = None
     on_expiry: Literal["hold", "decay", "flat"] = "hold"
     enabled: bool = True
+    said_at: datetime | None = None
 
     def expires_at(self) -> datetime | None:
-        """When the signal expires: by the message's own time, or because its source is silent."""
-        expires_at = None if self.max_age is None else self.signal.time + self.max_age
+        """When the signal expires: by its own age, or because its source is silent."""
+        expires_at = None if self.max_age is None else (self.said_at or self.signal.time) + self.max_age
         return expires_at if self.due is None else min(self.due, expires_at or self.due)
 
     def fades_over(self) -> timedelta:

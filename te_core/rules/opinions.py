@@ -12,6 +12,9 @@ from te_core.rules.blend import Opinion
 Due = Callable[[str], datetime | None]
 """Return when a source must be heard from again; None where nothing is expected of it."""
 
+SaidAt = Callable[[Signal], datetime]
+"""Return when a signal was said, on the clock by which it expires."""
+
 Policies = Mapping[str, SourcePolicy]
 
 
@@ -24,17 +27,22 @@ def expectations(policies: Policies) -> dict[str, timedelta]:
     }
 
 
-def opinions_on(signals: Mapping[str, Signal], policies: Policies, due: Due) -> dict[str, Opinion]:
+def opinions_on(
+    signals: Mapping[str, Signal], policies: Policies, due: Due, said_at: SaidAt
+) -> dict[str, Opinion]:
     """Return every source's opinion on a symbol; ``signals`` holds the newest signal of each source."""
     return {
         source: opinion
         for source, signal in signals.items()
-        if (opinion := opinion_of(signal, policies, due)) is not None
+        if (opinion := opinion_of(signal, policies, due, said_at)) is not None
     }
 
 
 def expiring_opinions(
-    weighted: Iterable[tuple[Iterable[str], Mapping[str, Signal]]], policies: Policies, due: Due
+    weighted: Iterable[tuple[Iterable[str], Mapping[str, Signal]]],
+    policies: Policies,
+    due: Due,
+    said_at: SaidAt,
 ) -> list[Opinion]:
     """Return every opinion that counts somewhere and can expire; most cannot.
 
@@ -46,11 +54,11 @@ def expiring_opinions(
         for sources, signals in (weighted if expiring else ())
         for source in sources
         if source in expiring and source in signals
-        if (opinion := opinion_of(signals[source], policies, due)) is not None
+        if (opinion := opinion_of(signals[source], policies, due, said_at)) is not None
     ]
 
 
-def opinion_of(signal: Signal, policies: Policies, due: Due) -> Opinion | None:
+def opinion_of(signal: Signal, policies: Policies, due: Due, said_at: SaidAt) -> Opinion | None:
     """Return what a signal counts for; None for one whose source the settings do not have."""
     policy = policies.get(signal.source)
     if policy is None:
@@ -62,4 +70,5 @@ def opinion_of(signal: Signal, policies: Policies, due: Due) -> Opinion | None:
         due=due(signal.source),
         expect_every=policy.expect_every,
         enabled=policy.enabled,
+        said_at=said_at(signal),
     )

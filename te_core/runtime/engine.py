@@ -16,6 +16,7 @@ from te_core.journal.redaction import Redact
 from te_core.model.event import Event
 from te_core.model.signal import QuarantinedInput
 from te_core.model.target import Blend
+from te_core.outage import Outages
 from te_core.plugins.registry import Registry
 from te_core.runtime.accounts import Accounts
 from te_core.runtime.facilities import Facilities
@@ -58,6 +59,7 @@ class Engine:
         self.netting = Netting(journal, clock=clock, log=log, record=self.record, on_change=self._reblend)
         self.stopping = False
         self._journal = journal
+        self._engine_outages = Outages(clock, log, self.record)
         self._session: ClientSession | None = None
         self._applying = asyncio.Lock()
         facilities = Facilities(
@@ -139,6 +141,19 @@ class Engine:
 
             self._session = ClientSession()
         return self._session
+
+    def journal_trouble(self) -> str:
+        """Return why the journal cannot be written at present; empty while it can."""
+        return self._journal.trouble()
+
+    def journal_changed(self, trouble: str) -> None:
+        """Report that the journal cannot be written, or can again (empty): nothing of it is journaled meanwhile."""
+        if trouble:
+            self._engine_outages.failing(
+                "journal", f"{trouble}; alerts are answered 503, and no order is sent"
+            )
+        else:
+            self._engine_outages.well("journal")
 
     def record(self, event: Event) -> None:
         """Persist an event, and pass it to the notifiers."""

@@ -8,11 +8,13 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from te_core.arithmetic import own_arithmetic
 from te_core.errors import NotReady, PluginDefect, TradeEngineError
 
 if TYPE_CHECKING:
     from loguru import Logger
 
+C = TypeVar("C")
 T = TypeVar("T")
 
 CLOSE_TIMEOUT = 10.0
@@ -33,7 +35,8 @@ async def call(what: str, work: Awaitable[T]) -> T:
     task = asyncio.current_task()
     before = task.cancelling() if task is not None else 0
     try:
-        answer = await work
+        with own_arithmetic():
+            answer = await work
         if task is not None and task.cancelling() > before:
             raise asyncio.CancelledError
     except asyncio.CancelledError as error:
@@ -43,6 +46,12 @@ async def call(what: str, work: Awaitable[T]) -> T:
     except ENDINGS as error:
         raise PluginDefect(f"{what} raised {type(error).__name__}({error})") from error
     return answer
+
+
+def make(factory: Callable[[C], T], context: C) -> T:
+    """Make an instance."""
+    with own_arithmetic():
+        return factory(context)
 
 
 async def within(seconds: float, what: str, work: Awaitable[T]) -> T:
@@ -72,7 +81,8 @@ async def close(what: str, closing: Callable[[], Awaitable[None]], log: Logger) 
 def ask(what: str, question: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
     """Return a plugin's answer as JSON values; instead of a failing or unusable one, ``{"error": reason}``."""
     try:
-        return _checked(question())
+        with own_arithmetic():
+            return _checked(question())
     except GeneratorExit:
         raise
     except BaseException as error:  # noqa: BLE001 - a plugin's defect ends here: others are asked as well

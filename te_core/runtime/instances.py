@@ -23,6 +23,7 @@ from te_core.runtime import guard
 from te_core.runtime.guarded_account import GuardedAccount
 from te_core.runtime.supervisor import Health, Running, Supervisor, Up
 from te_core.settings.schema import EngineSettings
+from te_core.signals.publisher import Publisher
 
 if TYPE_CHECKING:
     from loguru import Logger
@@ -87,10 +88,15 @@ class Runner:
             if (await asyncio.wait([task], timeout=self.stop_timeout))[1]:
                 self._log.error("did not stop within {:g} s; abandoned", self.stop_timeout)
         self._health.set(status, reason)
+        if status is Running.UNAVAILABLE:
+            self.outages.failing("plugin", reason)
+        elif status is Running.DISABLED:
+            self.outages.well("plugin")
 
     def _launch(self, run: Callable[[Up], Awaitable[None]]) -> None:
         self._run_once = run
         self._health.set(Running.STARTING)
+        self.outages.well("plugin")
         self._task = asyncio.create_task(self._supervisor.keep_running(run))
 
 
@@ -108,6 +114,7 @@ class SourceRunner(Runner):
     instance: SignalSource | None = None
     enabled = True
     _answers = True
+    _publisher: Publisher | None = None
 
     def configure(self, *, enabled: bool) -> None:
         """Apply what changes without a restart."""
@@ -115,9 +122,18 @@ class SourceRunner(Runner):
         if self.instance is not None:
             self._show_working()
 
-    def start(self, spec: SignalSourceSpec[Any], context: SourceContext[Any]) -> None:
-        """Make the instance and keep it running."""
+    def start(
+        self, spec: SignalSourceSpec[Any], context: SourceContext[Any], publisher: Publisher | None = None
+    ) -> None:
+        """Make the instance and keep it running. ``publisher``: what it speaks through."""
+        self._publisher = publisher
         self._launch(partial(self._run, spec, context))
+
+    async def stop(self, status: Running, reason: str = "") -> None:
+        """Stop; nothing is accepted from the instance from now on, however long it takes to end."""
+        if self._publisher is not None:
+            self._publisher.revoke()
+        await super().stop(status, reason)
 
     async def on_webhook(self, request: WebhookRequest) -> WebhookResponse:
         """Let the source answer. Raises ``NotReady``, ``JournalError``."""
@@ -159,7 +175,7 @@ class SourceRunner(Runner):
 
     async def _run(self, spec: SignalSourceSpec[Any], context: SourceContext[Any], up: Up) -> None:
         make_folder(context.state_dir)
-        instance = spec.factory(context)
+        instance = guard.make(spec.factory, context)
         self.instance = instance
         self._show_working()
         up()
@@ -216,7 +232,7 @@ class AccountRunner(Runner):
         up: Up,
     ) -> None:
         make_folder(context.state_dir)
-        account = GuardedAccount(spec.factory(context))
+        account = GuardedAccount(guard.make(spec.factory, context))
         stream: asyncio.Task[None] | None = None
         try:
             await account.open()

@@ -72,7 +72,7 @@ class NotifierRunner(Runner):
 
     async def _run(self, spec: NotifierSpec[Any], context: NotifierContext[Any], _up: Up) -> None:
         make_folder(context.state_dir)
-        instance = spec.factory(context)
+        instance = guard.make(spec.factory, context)
         self._health.set(Running.RUNNING)
         try:
             while True:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import ClassVar
 
 from pydantic import BaseModel
 
 from te_core.contracts.source import SourceContext
-from te_core.model.event import Event
 from te_core.outage import Outages
 from te_core.runtime.facilities import Facilities
 from te_core.runtime.instances import SourceRunner
 from te_core.runtime.reconciler import Instances
 from te_core.settings.resolution import Kind, Resolved
 from te_core.signals.intake import Intake
+from te_core.signals.publisher import Publisher
 
 
 class Sources(Instances[SourceRunner]):
@@ -38,6 +37,14 @@ class Sources(Instances[SourceRunner]):
 
     def _launch(self, runner: SourceRunner, name: str, options: BaseModel, resolved: Resolved) -> None:
         section = resolved.settings.sources[name]
+        publisher = Publisher(
+            self._intake,
+            source=name,
+            symbols=section.symbols.values(),
+            clock=self._facilities.clock,
+            record=self._facilities.record,
+            persist=self._facilities.persist,
+        )
         context = SourceContext(
             name=name,
             symbols=section.symbols,
@@ -45,16 +52,12 @@ class Sources(Instances[SourceRunner]):
             clock=self._facilities.clock,
             log=self._facilities.log.bind(source=name),
             state_dir=self._facilities.folder("sources", name),
-            publish=self._intake.publish,
-            latest=partial(self._intake.latest, name),
-            arrived=partial(self._intake.arrived, name),
-            quarantine=self._facilities.persist,
-            record=partial(self._record, name),
+            publish=publisher.publish,
+            latest=publisher.latest,
+            arrived=publisher.arrived,
+            quarantine=publisher.quarantine,
+            record=publisher.record,
             http=self._facilities.http,
             outages=runner.outages,
         )
-        runner.start(self._facilities.registry.sources[section.plugin], context)
-
-    def _record(self, source: str, kind: str, text: str, *, symbol: str | None = None) -> None:
-        now = self._facilities.clock.now()
-        self._facilities.record(Event(at=now, kind=kind, text=text, source=source, symbol=symbol))
+        runner.start(self._facilities.registry.sources[section.plugin], context, publisher)

@@ -1,4 +1,4 @@
-"""Wakes the engine when the next signal expires, and says once that one has."""
+"""Wakes the engine when the next signal expires, and reports once that one has."""
 
 from __future__ import annotations
 
@@ -9,21 +9,28 @@ from typing import TYPE_CHECKING
 from te_core.clock import Clock
 from te_core.model.event import Event
 from te_core.rules.blend import DECAY_STEPS, Opinion
+from te_core.signals.time_base import TimeBase
 
 if TYPE_CHECKING:
     from loguru import Logger
 
 LONGEST_SLEEP = 60.0
-"""Expiry is looked at this often at least, so that a step of the wall clock is noticed."""
+"""Seconds. Expiry is checked this often at least: clocks are adjusted."""
 
 
 class ExpiryWatch:
     """Keeps one timer: for the opinion that expires next."""
 
     def __init__(
-        self, clock: Clock, log: Logger, record: Callable[[Event], None], wake: Callable[[], None]
+        self,
+        clock: Clock,
+        base: TimeBase,
+        log: Logger,
+        record: Callable[[Event], None],
+        wake: Callable[[], None],
     ) -> None:
         self._clock = clock
+        self._base = base
         self._log = log
         self._record = record
         self._wake = wake
@@ -41,7 +48,7 @@ class ExpiryWatch:
         """Look at the opinions that count now; replaces what was watched before."""
         if self._timer is not None:
             self._timer.cancel()
-        now, upcoming = self._clock.now(), []
+        now, upcoming = self._base.now(), []
         for opinion in opinions:
             expires_at = opinion.expires_at()
             if expires_at is None:

@@ -10,32 +10,42 @@ from typing import TYPE_CHECKING
 from te_core.clock import Clock
 from te_core.model.event import Event
 from te_core.signals.expiry import LONGEST_SLEEP
+from te_core.signals.time_base import TimeBase
 
 if TYPE_CHECKING:
     from loguru import Logger
 
 
 class Heartbeat:
-    """Keeps one timer: for the source that is due next. ``wake`` is called when one falls silent or is heard again."""
+    """Keeps one timer: for the source that is due next. ``wake`` is called when one falls silent or is heard again.
+
+    Silence is measured on the steady clock: no step of the wall clock makes a source silent, or heard.
+    """
 
     def __init__(
-        self, clock: Clock, log: Logger, record: Callable[[Event], None], wake: Callable[[], None]
+        self,
+        clock: Clock,
+        base: TimeBase,
+        log: Logger,
+        record: Callable[[Event], None],
+        wake: Callable[[], None],
     ) -> None:
         self._clock = clock
+        self._base = base
         self._log = log
         self._record = record
         self._wake = wake
         self._expected: dict[str, timedelta] = {}
-        self._heard: dict[str, datetime] = {}
-        self._counted: dict[str, datetime] = {}
+        self._heard: dict[str, float] = {}
+        self._counted: dict[str, float] = {}
         """From when instead: those that were due while no engine ran, so that nobody could hear them."""
         self._restored = False
         self._silent: set[str] = set()
         self._timer: asyncio.TimerHandle | None = None
 
     def restore(self, heard: Mapping[str, datetime]) -> None:
-        """Take when each source was last heard, by the journal."""
-        self._heard.update(heard)
+        """Load when each source was last heard, by the journal."""
+        self._heard.update({source: self._base.seconds_at(at) for source, at in heard.items()})
         self._restored = True
 
     def stop(self) -> None:
@@ -50,52 +60,59 @@ class Heartbeat:
         """
         self._expected = dict(expected)
         self._silent &= expected.keys()
-        now = self._clock.now()
+        now = self._clock.monotonic()
         for source, every in expected.items():
-            if self._heard.setdefault(source, now) + every <= now and self._restored:
+            if self._heard.setdefault(source, now) + every.total_seconds() <= now and self._restored:
                 self._counted[source] = now
+            if source in self._silent and now < self._due(source):
+                self._end_silence(source, f"no longer silent: expect_every = {every}")
         self._restored = False
-        self._look()
+        self._check()
 
     def due(self, source: str) -> datetime | None:
-        """Tell when a source is, or was, due to be heard; None where nothing is expected."""
-        every = self._expected.get(source)
-        return None if every is None else self._counted.get(source, self._heard[source]) + every
+        """Return when a source is, or was, due to be heard; None where nothing is expected."""
+        return self._base.at(self._due(source)) if source in self._expected else None
 
     def since(self, source: str) -> datetime | None:
-        """Tell when a silent source was last heard, or first listened to; None for one that is not silent."""
-        return self._heard[source] if source in self._silent else None
+        """Return when a silent source was last heard, or first listened to; None for one that is not silent."""
+        return self._base.at(self._heard[source]) if source in self._silent else None
 
     def seen(self, source: str) -> None:
-        """Note that a source said something, new or not."""
-        before, self._heard[source] = self._heard.get(source), self._clock.now()
+        """Record that a source said something, new or not."""
+        before, self._heard[source] = self._heard.get(source), self._clock.monotonic()
         self._counted.pop(source, None)
         if source in self._silent and before is not None:
-            self._silent.discard(source)
-            lasted = str(self._heard[source] - before).partition(".")[0]
-            self._tell("heard", source, f"heard again after {lasted}")
-            self._look()
+            lasted = str(timedelta(seconds=self._heard[source] - before)).partition(".")[0]
+            self._end_silence(source, f"heard again after {lasted}")
+            self._check()
             asyncio.get_running_loop().call_soon(self._wake)
 
-    def _look(self) -> None:
+    def _due(self, source: str) -> float:
+        return self._counted.get(source, self._heard[source]) + self._expected[source].total_seconds()
+
+    def _end_silence(self, source: str, text: str) -> None:
+        self._silent.discard(source)
+        self._report("heard", source, text)
+
+    def _check(self) -> None:
         self.stop()
-        now, upcoming, fallen = self._clock.now(), [], False
+        now, upcoming, fallen = self._clock.monotonic(), [], False
         for source, every in self._expected.items():
-            due = self.due(source)
-            assert due is not None
+            due = self._due(source)
             if now < due:
-                upcoming.append((due - now).total_seconds())
+                upcoming.append(due - now)
             elif source not in self._silent:
                 self._silent.add(source)
                 fallen = True
-                text = f"not heard since {self._heard[source]:%Y-%m-%d %H:%M:%S}Z: expect_every = {every}"
-                self._tell("silent", source, text)
+                heard = self._base.at(self._heard[source])
+                text = f"not heard since {heard:%Y-%m-%d %H:%M:%S}Z: expect_every = {every}"
+                self._report("silent", source, text)
         if upcoming:
             delay = min(*upcoming, LONGEST_SLEEP)
-            self._timer = asyncio.get_running_loop().call_later(delay, self._look)
+            self._timer = asyncio.get_running_loop().call_later(delay, self._check)
         if fallen:
             self._wake()
 
-    def _tell(self, kind: str, source: str, text: str) -> None:
+    def _report(self, kind: str, source: str, text: str) -> None:
         self._log.bind(source=source).log("WARNING" if kind == "silent" else "INFO", "{}", text)
         self._record(Event(at=self._clock.now(), kind=kind, text=text, source=source))

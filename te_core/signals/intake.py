@@ -8,12 +8,12 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from te_core.clock import Clock
 from te_core.contracts.source import LONGEST_DEDUPE, Publication
 from te_core.errors import JournalError, SignalRejected
 from te_core.journal.journal import Journal
 from te_core.model.reading import Known
 from te_core.model.signal import Signal
+from te_core.signals.time_base import Ages, TimeBase
 
 _Delivery = tuple[str, str]
 """A source and its delivery id."""
@@ -27,12 +27,14 @@ class Intake:
     def __init__(
         self,
         journal: Journal,
-        clock: Clock,
+        time: TimeBase,
+        ages: Ages,
         on_change: Callable[[str], None],
         on_heard: Callable[[str], None],
     ) -> None:
         self._journal = journal
-        self._clock = clock
+        self._time = time
+        self._ages = ages
         self._on_change = on_change
         self._on_heard = on_heard
         self._latest: dict[tuple[str, str], Signal] = {}
@@ -84,7 +86,7 @@ class Intake:
         self._on_heard(signal.source)
         if key is not None and dedupe_for is not None:
             earlier = self._deliveries.get(key)
-            if earlier is not None and abs(signal.received_at - earlier) <= dedupe_for:
+            if earlier is not None and abs(self._time.now() - earlier) <= dedupe_for:
                 return self._duplicate(self._being_kept.get(key))
         return self._keep(signal, key)
 
@@ -104,10 +106,11 @@ class Intake:
         if signal.current:
             self._latest[signal.source, signal.symbol] = signal
         if key is not None:
-            self._forget_old(signal.received_at)
-            self._deliveries[key] = signal.received_at
+            now = self._time.now()
+            self._forget_old(now)
+            self._deliveries[key] = now
             self._being_kept[key] = keeping
-            self._by_age.append((signal.received_at, key))
+            self._by_age.append((now, key))
         return keeping.answer
 
     def settle(self, keeping: _Keeping, error: JournalError | None) -> None:
@@ -142,6 +145,7 @@ class Intake:
 
     def _put_in_force(self, signal: Signal) -> None:
         self._in_force.setdefault(signal.symbol, {})[signal.source] = signal
+        self._ages.arrived(signal)
         known = self._prices.get(signal.symbol)
         if signal.price is not None and (known is None or signal.received_at >= known.as_of):
             self._prices[signal.symbol] = Known(value=signal.price, as_of=signal.received_at)

@@ -21,6 +21,7 @@ from te_core.settings.schema import Settings, SymbolSettings
 from te_core.signals.expiry import ExpiryWatch
 from te_core.signals.heartbeat import Heartbeat
 from te_core.signals.intake import Intake
+from te_core.signals.time_base import Ages, TimeBase
 
 if TYPE_CHECKING:
     from loguru import Logger
@@ -43,12 +44,14 @@ class Netting:
         on_change: Callable[[Sequence[str] | None], None],
     ) -> None:
         self.policies: Mapping[str, SourcePolicy] = {}
-        self.heartbeat = Heartbeat(clock, log, record, lambda: on_change(None))
-        self.intake = Intake(journal, clock, self._on_signal, self.heartbeat.seen)
+        self.time = TimeBase(clock, log, record, self._on_time)
+        self.heartbeat = Heartbeat(clock, self.time, log, record, lambda: on_change(None))
+        self._ages = Ages(self.time)
+        self.intake = Intake(journal, self.time, self._ages, self._on_signal, self.heartbeat.seen)
         self._journal = journal
         self._clock = clock
         self._on_change = on_change
-        self._expiry = ExpiryWatch(clock, log, record, lambda: on_change(None))
+        self._expiry = ExpiryWatch(clock, self.time, log, record, lambda: on_change(None))
         self._weights: Mapping[str, SymbolSettings] = {}
         self._dirty: dict[str, None] = {}
         self._flush: asyncio.Handle | None = None
@@ -68,12 +71,17 @@ class Netting:
         self.policies = source_policies(settings)
         self._weights = settings.symbols
         self.heartbeat.expect(expectations(self.policies))
+        if any(policy.can_expire for policy in self.policies.values()):
+            self.time.watch()
+        else:
+            self.time.stop()
 
     def close_intake(self) -> None:
         """Pass on no further signal; publishing still persists them."""
         self._stopping = True
         self._expiry.stop()
         self.heartbeat.stop()
+        self.time.stop()
         if self._flush is not None:
             self._flush.cancel()
 
@@ -89,11 +97,11 @@ class Netting:
     def watch_expiry(self) -> None:
         """Wake up when the next opinion that counts expires."""
         weighted = ((s.weights, self.intake.in_force(symbol)) for symbol, s in self._weights.items())
-        self._expiry.watch(expiring_opinions(weighted, self.policies, self.heartbeat.due))
+        self._expiry.watch(expiring_opinions(weighted, self.policies, self.heartbeat.due, self._ages.said_at))
 
     def expires_at(self, signal: Signal) -> datetime | None:
         """Return when a signal expires under the present policies; None for never."""
-        opinion = opinion_of(signal, self.policies, self.heartbeat.due)
+        opinion = opinion_of(signal, self.policies, self.heartbeat.due, self._ages.said_at)
         return opinion.expires_at() if opinion is not None else None
 
     def _blend(self, symbol: str) -> Blend | None:
@@ -104,9 +112,15 @@ class Netting:
             symbol,
             weights=section.weights,
             leverage=section.leverage,
-            opinions=opinions_on(self.intake.in_force(symbol), self.policies, self.heartbeat.due),
-            now=self._clock.now(),
+            opinions=opinions_on(
+                self.intake.in_force(symbol), self.policies, self.heartbeat.due, self._ages.said_at
+            ),
+            now=self.time.now(),
         )
+
+    def _on_time(self) -> None:
+        if not self._stopping:
+            self._on_change(None)
 
     def _on_signal(self, symbol: str) -> None:
         self._dirty[symbol] = None

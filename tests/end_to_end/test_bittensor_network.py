@@ -202,6 +202,6 @@ async def test_an_hour_without_upstream_follows_the_policy(
         await asyncio.sleep(320)
         assert world.off(world.expected("0.6", world.signal().depth)) <= ONE_STEP
         assert world.clock.now() - world.signal().time < timedelta(minutes=6)
-    assert [line for line in lines if "upstream is silent" in line] == ["upstream is silent: HTTP 503"]
-    assert len([line for line in lines if line.startswith("upstream is well again after")]) == 1
+    assert [line for line in lines if line.startswith("upstream: ")] == ["upstream: silent: HTTP 503"]
+    assert len([line for line in lines if line.startswith("upstream recovered after")]) == 1
     assert len([line for line in lines if f"has expired: on_expiry = '{on_expiry}'" in line]) == 1

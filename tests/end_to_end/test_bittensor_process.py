@@ -135,8 +135,8 @@ def test_miners_beside_tradingview_move_four_accounts(
     validator.close(
         *next((name, p["trade_pair"][0]) for name, p in validator.server.network.open_positions())
     )
-    engine.wait(lambda: "upstream is well again" in home.log())
+    engine.wait(lambda: "upstream recovered after" in home.log())
     engine.wait(engine.at_rest)
     log = home.log()
-    assert log.count("upstream is silent: HTTP 503") == 1
+    assert log.count("upstream: silent: HTTP 503") == 1
     assert log.count("has expired: on_expiry = 'flat'") == 1

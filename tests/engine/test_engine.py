@@ -199,7 +199,7 @@ async def test_a_stream_that_fails_for_a_while_is_told_and_ends(
         await asyncio.sleep(600)
         assert run.engine.accounts["one"].worker.trouble() == ""
         kinds = [event.kind for event in run.journal.events(99) if event.text.startswith("stream")]
-        assert kinds == ["recovery", "outage"] * 2
+        assert kinds == ["recovery", "outage"], "its first, momentary failure is a line in the log only"
 
 
 async def test_opposite_sources_net_out(tmp_path: Path, trader: Trader) -> None:
@@ -266,7 +266,8 @@ async def test_a_wall_clock_that_steps_back_merges_no_distinct_alerts(tmp_path: 
     window = timedelta(seconds=30)
     async with running(tmp_path, trader):
         await trader.say("tv", "1", delivery_id="x", dedupe_for=window)
-        trader.clock.shift = timedelta(hours=-1)
+        await asyncio.sleep(60)
+        trader.clock.shift = timedelta(seconds=-50)
         assert await trader.say("tv", "1", delivery_id="x", dedupe_for=window) is Publication.ACCEPTED
 
 
@@ -527,14 +528,15 @@ async def test_an_expired_signal_follows_the_sources_policy(tmp_path: Path, trad
 
 
 async def test_an_expiry_that_is_noticed_on_the_way_is_acted_upon(tmp_path: Path, trader: Trader) -> None:
-    """The wall clock may pass the moment before the timer does: it is another clock, and is set now and then."""
+    """Another symbol's signal may come at that very moment, and the wall clock is adjusted now and then."""
     settings = changed(BASE, "sources.tv.max_age", "1h")
     settings = changed(settings, "sources.tv.on_expiry", "flat")
     async with running(tmp_path, trader, settings) as run:
         await trader.say("tv", "1")
-        await asyncio.sleep(3590)
+        await asyncio.sleep(3599)
         assert trader.held() == D("0.1")
-        trader.clock.shift = timedelta(seconds=15)
+        trader.clock.shift = timedelta(seconds=1.5)
+        await asyncio.sleep(1)
         await trader.say("sn", "0.4", symbol="ETHUSDT")
         await asyncio.sleep(1)
         assert Queries(run.engine).state()["sources"]["tv"]["signals"]["BTCUSDT"]["expired"]

@@ -147,7 +147,7 @@ async def test_one_that_fails_hears_the_same_event_again_and_its_outage_is_told_
         told = [event.text for event in engine._journal.events(99) if event.kind in {"outage", "recovery"}]
         assert len(told) == 2
         assert told[1] == "notifier bell: 503"
-        assert told[0].startswith("notifier bell: well again")
+        assert told[0].startswith("notifier bell recovered after")
         assert not any("notifier bell" in text for text in room.heard), "it is not told of its own outage"
 
 
@@ -219,7 +219,7 @@ async def test_hours_without_an_answer_are_told_once_and_what_waited_is_told_wit
         assert room.heard[-1] == str(2 * MOST_WAITING - 1)
         assert room.calls < 1.25 * MOST_WAITING
         assert len(lines) == 2
-        assert lines[1].startswith("notifier bell: well again")
+        assert lines[1].startswith("notifier bell recovered after")
     logger.remove(sink)
 
 

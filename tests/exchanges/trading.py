@@ -176,11 +176,11 @@ def assert_at_goals(desk: Trading, server: WireServer) -> None:
 
 
 def outages(events: Sequence[Event]) -> Mapping[str, list[str]]:
-    """Starts and ends of outages by what was out; ``events`` oldest first."""
+    """Starts and ends of outages by what was out, an account or a symbol's orders; ``events`` oldest first."""
     found: dict[str, list[str]] = defaultdict(list)
     for event in events:
         if event.kind in ("outage", "recovery"):
-            found[event.text.partition(":")[0]].append(event.kind)
+            found[f"{event.account} {event.symbol or ''}"].append(event.kind)
     return found
 
 

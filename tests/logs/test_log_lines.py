@@ -226,3 +226,18 @@ def test_a_broken_stream_stops_nobody(log: Log, capfd: pytest.CaptureFixture[str
     logger.info("into nothing")
     sys.stderr.flush()
     assert SECRET not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("style", ["text", "json"])
+def test_a_line_is_bounded_whatever_a_plugin_logs(log: Log, style: str) -> None:
+    log.configure(format=style)
+    logger.bind(source="s" * 99_999, more={"deep": ["x" * 99_999] * 99}).warning("{}", "m" * 9_999_999)
+    [line] = log.lines
+    assert "9999999" not in line or len(line) < 60_000
+    assert len(line) < 60_000
+
+
+def test_no_half_of_a_secret_is_left_where_a_message_is_cut(log: Log) -> None:
+    for filling in range(8 * 1024 - 60, 8 * 1024):
+        logger.warning("{}", "m" * filling + SECRET + "m" * 9999)
+    assert SECRET[:6] not in log.text

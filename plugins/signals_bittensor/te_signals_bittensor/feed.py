@@ -39,7 +39,7 @@ class Feed:
         self._context = context
         self._options = context.options
         self._wake = wake
-        self._trouble = Trouble(context.clock, context.log, "feed is")
+        self._trouble = Trouble(context.outages, "stream")
         self._overlay: dict[tuple[str, str], Position] = {}
         self._orders: OrderedDict[str, None] = OrderedDict()
         self._sequence: int | None = None

@@ -65,8 +65,8 @@ class BittensorSource(SignalSource):
         self._fetcher = fetcher or Fetcher(options, context.http)
         self._offload = offload
         self._guard = Guard(tolerance=float(options.guard_tolerance), release=options.guard_release)
-        self._trouble = Trouble(context.clock, context.log, "upstream is")
-        self._unkept = Trouble(context.clock, context.log, "keeping signals is")
+        self._trouble = Trouble(context.outages, "upstream")
+        self._unkept = Trouble(context.outages, "journal")
         self._reader = PayloadReader()
         self._wake = asyncio.Event()
         self._feed = Feed(context, self._wake) if options.feed_url else None

@@ -94,7 +94,7 @@ async def test_a_feed_that_is_closed_again_and_again_is_asked_ever_less_often(
     assert line.dialled <= 20
     assert len(fed.upstream.asked_at) <= HOUR / 15 + line.dialled
     assert len(lines) == 1
-    assert lines[0].startswith("feed is silent: FeedBroken: the server closed the connection")
+    assert lines[0].startswith("stream: silent: FeedBroken: the server closed the connection")
 
 
 async def test_a_feed_that_cannot_be_reached_is_told_once_and_is_back_within_the_back_off(
@@ -110,7 +110,7 @@ async def test_a_feed_that_cannot_be_reached_is_told_once_and_is_back_within_the
     assert fed.source.status()["feed_connects"] == 1
     assert "feed_trouble" not in fed.source.status()
     assert len(lines) == 2
-    assert "feed is well again" in lines[1]
+    assert lines[1].startswith("stream recovered after")
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
@@ -148,12 +148,12 @@ async def test_an_endpoint_that_is_out_for_hours(desk: Any, lines: list[str]) ->
     task = asyncio.create_task(d.source.run())
     await asyncio.sleep(6 * HOUR)
     assert len(d.upstream.asked_at) <= 6 * 12 + 6
-    assert lines == ["upstream is silent: HTTP 503\n"]
+    assert lines == ["upstream: silent: HTTP 503\n"]
     d.upstream.failure = None
     await asyncio.sleep(300)
     assert len(d.recorder.published) == 2
     assert len(lines) == 2
-    assert "upstream is well again" in lines[1]
+    assert lines[1].startswith("upstream recovered after")
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
@@ -164,11 +164,11 @@ async def test_a_journal_that_keeps_nothing_for_an_hour_is_told_once(desk: Any, 
     d.recorder.failure = JournalError("disk full")
     task = asyncio.create_task(d.source.run())
     await asyncio.sleep(HOUR)
-    assert lines == ["keeping signals is failing: disk full\n"]
+    assert lines == ["journal: failing: disk full\n"]
     d.recorder.failure = None
     await asyncio.sleep(15)
     assert len(d.recorder.published) == 2
     assert len(lines) == 2
-    assert "keeping signals is well again" in lines[1]
+    assert lines[1].startswith("journal recovered after")
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,100 @@
+"""Where an account stands by its task and its last reads, and what its symbols are doing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from te_core.accounts.keeper import Keeper
+from te_core.accounts.worker import AccountWorker
+from te_core.reporting.symbol_view import UNREADABLE, SymbolView, duration
+from te_core.runtime.instances import AccountRunner
+from te_core.runtime.supervisor import Running
+from te_core.texts import plain
+
+READS = ("positions", "equity", "prices", "instruments")
+"""What must be readable of an account that is connected; it can be traded without its stream."""
+
+NOT_YET = "not read yet"
+
+READ_TIME = 15.0
+"""Seconds that a regular read may be late before what it showed counts as too old."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountView:
+    """One account at one moment."""
+
+    status: str
+    """As its instance's; ``starting`` until it was read, and ``unreadable`` while it runs and cannot be."""
+    reason: str
+    unready: str
+    """Why it is not ready; empty when it is, or need not be."""
+    unreadable: str
+    """Why its positions are not known at present; empty when they are."""
+    read_age: float | None
+    """Seconds since its positions were last read; None: not yet."""
+    fresh_for: float
+    """Seconds for which a read shows how things stand."""
+
+
+def account_view(runner: AccountRunner, now: float) -> AccountView:
+    """Look at an account. ``now``: the steady clock."""
+    worker, health = runner.worker, runner.health
+    read_at = worker.beliefs.read_at
+    read_age = None if read_at is None else max(now - read_at, 0.0)
+    fresh_for = 2 * worker.settings.engine.resync.total_seconds() + READ_TIME
+    rests = not worker.settings.enabled and worker.at_rest
+    status, unready = str(Running.DISABLED if rests else health.status), ""
+    unreadable = "the account is disabled and is not read"
+    if status not in (Running.DISABLED, Running.RUNNING):
+        unready = unreadable = ": ".join(part for part in (status, plain_or_empty(health.reason)) if part)
+    elif status == Running.RUNNING:
+        unreadable = _why_positions_are_unknown(runner, read_age, fresh_for)
+        if why := runner.outages.reason_of(READS) or unreadable:
+            status = str(Running.STARTING) if why == NOT_YET else UNREADABLE
+            unready = f"{status}: {why}"
+    return AccountView(
+        status=status,
+        reason=plain_or_empty(health.reason) or worker.trouble() or (unreadable if unready else ""),
+        unready=unready,
+        unreadable=unreadable,
+        read_age=read_age,
+        fresh_for=fresh_for,
+    )
+
+
+def symbol_view(keeper: Keeper, worker: AccountWorker, account: AccountView, now: float) -> SymbolView:
+    """Look at one symbol that has a target. The only place that knows the keeper."""
+    target, goal, phase = keeper.target, keeper.goal, keeper.phase
+    assert target is not None
+    evidence = worker.beliefs.evidence(keeper.symbol)
+    return SymbolView(
+        depth=target.depth,
+        leverage=target.leverage,
+        revision=target.revision,
+        quantity=goal.quantity if goal is not None and goal.revision == target.revision else None,
+        confirmed=keeper.confirmed,
+        status=str(keeper.status),
+        reason=keeper.reason,
+        phase=str(phase.kind),
+        phase_age=max(now - phase.since, 0.0),
+        phase_reason=phase.reason,
+        retry_in=None if phase.until is None else max(phase.until - now, 0.0),
+        retry=phase.retry,
+        limited=keeper.limited,
+        read_age=max(now - evidence.seen_at, 0.0) if evidence.seen else None,
+        fresh_for=account.fresh_for,
+        unreadable=account.unreadable or evidence.doubt,
+    )
+
+
+def plain_or_empty(reason: str) -> str:
+    """Return a reason in one plain line; empty stays empty."""
+    return plain(reason) if reason else ""
+
+
+def _why_positions_are_unknown(runner: AccountRunner, read_age: float | None, fresh_for: float) -> str:
+    failing = runner.outages.reason_of(("positions",))
+    if failing or (read_age is not None and read_age <= fresh_for):
+        return failing
+    return NOT_YET if read_age is None else f"not read for {duration(read_age)}"

@@ -1,0 +1,45 @@
+"""Whether the engine does what it is for, by its present state, and what is missing (I16)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from te_core.reporting.account_view import account_view, plain_or_empty
+from te_core.runtime.engine import Engine
+from te_core.runtime.instances import SourceRunner
+from te_core.runtime.supervisor import Running
+
+
+def readiness(engine: Engine) -> dict[str, Any]:
+    """Return whether the journal can be written and every enabled source and account works, and what does not.
+
+    An account has to be readable; a source that runs must not be failing. A stream that is down is made up for.
+    """
+    reasons = list(_reasons(engine))
+    return {"ready": not reasons, "reasons": reasons}
+
+
+def _reasons(engine: Engine) -> Iterator[str]:
+    if trouble := engine.journal_trouble():
+        yield f"journal: {trouble}"
+    for name, source in engine.sources.items():
+        if unready := source_unready(source):
+            yield f"source {name}: {unready}"
+    now = engine.clock.monotonic()
+    for name, account in engine.accounts.items():
+        if unready := account_view(account, now).unready:
+            yield f"account {name}: {unready}"
+    if engine.stopping:
+        yield "stopping"
+
+
+def source_unready(runner: SourceRunner) -> str:
+    """Return why a source is not ready; empty when it is, or is switched off."""
+    health = runner.health
+    if health.status is Running.DISABLED:
+        return ""
+    if health.status is not Running.RUNNING:
+        return ": ".join(part for part in (str(health.status), plain_or_empty(health.reason)) if part)
+    parts = [part for part in runner.outages.failing_parts if not part.startswith("stream")]
+    return f"failing: {runner.outages.reason_of(parts)}" if parts else ""

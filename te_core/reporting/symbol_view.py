@@ -1,0 +1,122 @@
+"""What one symbol of one account is doing, as ``te status`` and the page show it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from te_core.reporting.explain import text
+
+UNREADABLE = "unreadable"
+DECIDING = "deciding"
+WORKING = "working"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SymbolView:
+    """One symbol at one moment. Ages and waits are in seconds."""
+
+    depth: Decimal
+    leverage: int
+    revision: int
+    quantity: Decimal | None
+    """The goal in base units; None until the present target was sized."""
+    confirmed: bool
+    """Whether a read has ever shown the present target's goal; says nothing about now."""
+    status: str
+    """As last decided: ``at_target``, ``waiting``, ``blocked``, ``drift`` …"""
+    reason: str
+    phase: str
+    """``resting``, ``deciding``, ``executing``, ``resolving`` or ``held``."""
+    phase_age: float
+    phase_reason: str = ""
+    retry_in: float | None = None
+    retry: str = ""
+    """How a held-back symbol is tried again."""
+    limited: str = ""
+    """What a limit holds back."""
+    read_age: float | None = None
+    """Since the exchange last showed the position; None: it has not yet."""
+    fresh_for: float
+    """A position shown longer ago than this proves nothing any more."""
+    unreadable: str = ""
+    """Why the position cannot be read at present; empty while it can."""
+
+
+def shown_status(view: SymbolView) -> str:
+    """Return the status that holds now: what is not known is never shown as reached (I16)."""
+    if view.unreadable or view.read_age is None or view.read_age > view.fresh_for:
+        return WORKING if view.phase in ("executing", "resolving") else UNREADABLE
+    if view.phase in ("executing", "resolving"):
+        return WORKING
+    if view.phase == "deciding":
+        return DECIDING
+    if view.phase == "held" and view.status == "at_target":
+        return "waiting"
+    return view.status
+
+
+def shown_reason(view: SymbolView) -> str:
+    """Return why the status is what it is."""
+    status = shown_status(view)
+    if status == UNREADABLE and view.unreadable:
+        return view.unreadable
+    if status == UNREADABLE:
+        return "not read yet" if view.read_age is None else f"not read for {duration(view.read_age)}"
+    return view.phase_reason or (view.reason if status == view.status else "")
+
+
+def symbol_json(view: SymbolView) -> dict[str, Any]:
+    """Return the JSON values of a symbol's target."""
+    return {
+        "depth": text(view.depth),
+        "leverage": str(view.leverage),
+        "quantity": text(view.quantity),
+        "revision": view.revision,
+        "confirmed": view.confirmed,
+        "status": shown_status(view),
+        "reason": shown_reason(view),
+        "phase": view.phase,
+        "phase_age": _rounded(view.phase_age),
+        "phase_reason": view.phase_reason,
+        "retry_in": _rounded(view.retry_in),
+        "retry": view.retry,
+        "limited": view.limited,
+        "read_age": _rounded(view.read_age),
+    }
+
+
+def doing(target: Mapping[str, Any]) -> str:
+    """Put the JSON values of a symbol's target into a few words."""
+    status, phase = str(target["status"]), target.get("phase", "")
+    if status == WORKING:
+        verb = "resolving an order" if phase == "resolving" else "executing"
+        return f"{verb} for {duration(target.get('phase_age') or 0.0)}"
+    words = status.replace("_", " ")
+    if phase == "held" and status != UNREADABLE:
+        retry_in = target.get("retry_in")
+        again = f"again in {duration(retry_in)}" if retry_in else target.get("retry", "")
+        words = ", ".join(part for part in (words, again) if part)
+    return f"{words}, limited" if target.get("limited") and status == "at_target" else words
+
+
+def why(target: Mapping[str, Any]) -> str:
+    """Put into words why it stands there: the reason, and what a limit holds back."""
+    limited = f"limited: {target['limited']}" if target.get("limited") else ""
+    return "; ".join(part for part in (target.get("reason") or "", limited) if part)
+
+
+def duration(seconds: float) -> str:
+    """Write a number of seconds for people: ``0.4 s``, ``12 s``, ``3 min``, ``5 h``, ``2 d``."""
+    if seconds < 10:
+        return f"{max(seconds, 0.0):.1f} s"
+    for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 1)

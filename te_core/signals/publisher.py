@@ -1,0 +1,137 @@
+"""What one source instance may do to the engine: speak for itself, about its own symbols, until it is stopped."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
+from datetime import timedelta
+
+from te_core.arithmetic import own_arithmetic
+from te_core.clock import Clock
+from te_core.contracts.source import Publication
+from te_core.errors import NotReady, SignalRejected
+from te_core.model.event import Event
+from te_core.model.signal import QuarantinedInput, Signal
+from te_core.signals.intake import Intake
+from te_core.texts import LONGEST_TEXT, bounded, bounded_values
+
+LARGEST_BODY = 64 * 1024
+"""Characters of refused input that are kept."""
+
+LONGEST_KEY = 512
+"""Characters of what is compared later: it is refused when longer, not cut."""
+
+_SYMBOL = re.compile(r"[A-Z0-9]{2,32}")
+_KIND = re.compile(r"[a-z][a-z0-9_]{0,39}")
+
+
+class Publisher:
+    """One per started source. ``symbols``: the engine's symbols that it may speak of; none: any well-formed one.
+
+    Raises ``NotReady`` once it was revoked, and ``SignalRejected`` for what a source must not hand over.
+    """
+
+    def __init__(
+        self,
+        intake: Intake,
+        *,
+        source: str,
+        symbols: Iterable[str],
+        clock: Clock,
+        record: Callable[[Event], None],
+        persist: Callable[[QuarantinedInput], object],
+    ) -> None:
+        self._intake = intake
+        self._source = source
+        self._symbols = frozenset(symbols)
+        self._clock = clock
+        self._record = record
+        self._persist = persist
+        self._revoked = False
+
+    def revoke(self) -> None:
+        """Accept nothing from this instance any more."""
+        self._revoked = True
+
+    def publish(self, signal: Signal, *, dedupe_for: timedelta | None = None) -> Awaitable[Publication]:
+        """Hand a signal to the intake; see ``te_core.contracts.source.Publish``."""
+        self._check_running()
+        if type(signal) is not Signal:
+            raise _wrong("publish", "signal", signal, "a Signal")
+        if not isinstance(dedupe_for, timedelta | None):
+            raise _wrong("publish", "dedupe_for", dedupe_for, "a timedelta or None")
+        with own_arithmetic():
+            # A copy is checked once more (frozen is no lock) and does not change when the plugin changes its detail.
+            copy = replace(signal, detail=bounded_values(signal.detail))
+            self._check(copy)
+            return self._intake.publish(copy, dedupe_for=dedupe_for)
+
+    def latest(self, symbol: str) -> Signal | None:
+        """Return the newest current signal of a symbol."""
+        return self._intake.latest(self._source, symbol)
+
+    def arrived(self, symbol: str) -> Signal | None:
+        """Return the signal of a symbol that came last."""
+        return self._intake.arrived(self._source, symbol)
+
+    def quarantine(self, entry: QuarantinedInput) -> None:
+        """Keep refused input."""
+        self._check_running()
+        if type(entry) is not QuarantinedInput:
+            raise _wrong("quarantine", "entry", entry, "a QuarantinedInput")
+        for name in ("field", "reason", "body"):
+            value: object = getattr(entry, name)
+            if not isinstance(value, str):
+                raise _wrong("quarantine", name, value, "a str")
+        self._persist(
+            replace(
+                entry,
+                source=self._source,
+                field=bounded(entry.field, LONGEST_KEY),
+                reason=bounded(entry.reason),
+                body=bounded(entry.body, LARGEST_BODY),
+            )
+        )
+
+    def record(self, kind: str, text: str, *, symbol: str | None = None) -> None:
+        """Record an event of the source."""
+        self._check_running()
+        if not _is_text(kind) or not _KIND.fullmatch(kind):
+            raise _wrong("record", "kind", kind, "one lower-case word of at most 40 characters")
+        if not _is_text(text):
+            raise _wrong("record", "text", text, "a str")
+        if symbol is not None and not (_is_text(symbol) and len(symbol) <= LONGEST_KEY):
+            raise _wrong("record", "symbol", symbol, "a symbol or None")
+        text = bounded(text, LONGEST_TEXT)
+        self._record(Event(at=self._clock.now(), kind=kind, text=text, source=self._source, symbol=symbol))
+
+    def _check_running(self) -> None:
+        if self._revoked:
+            raise NotReady(
+                f"source {self._source} was stopped: nothing of this instance is accepted any more"
+            )
+
+    def _check(self, signal: Signal) -> None:
+        if signal.source != self._source:
+            raise _wrong(
+                "publish", "source", signal.source, f"{self._source!r}: a source speaks for itself only"
+            )
+        if not _SYMBOL.fullmatch(signal.symbol):
+            raise _wrong("publish", "symbol", signal.symbol, "a symbol such as BTCUSDT")
+        if self._symbols and signal.symbol not in self._symbols:
+            expected = f"one that its mapping leads to ([sources.{self._source}.symbols])"
+            raise _wrong("publish", "symbol", signal.symbol, expected)
+        for name in ("rule", "sequence", "delivery_id"):
+            value: str | None = getattr(signal, name)
+            if value is not None and len(value) > LONGEST_KEY:
+                raise _wrong("publish", name, value, f"at most {LONGEST_KEY} characters")
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _wrong(method: str, field: str, value: object, expected: str) -> SignalRejected:
+    shown = repr(value)[:60] if isinstance(value, str | int | float) else type(value).__name__
+    return SignalRejected(f"{method}() received {shown}; expected {expected}", field=field)

@@ -1,0 +1,130 @@
+"""Text from outside, made fit for a log line, an event or a table: one line, bounded, without dumped JSON."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from itertools import islice
+from typing import Any
+from uuid import UUID
+
+LONGEST_TEXT = 4096
+"""Characters of a text that a plugin hands over."""
+
+LARGEST_DETAIL = 128 * 1024
+"""Characters of all texts and numbers in one structure of JSON values; a thousand contributors of a signal fit."""
+
+LONGEST_NAME = 200
+"""Characters of a key in it."""
+
+DEEPEST = 8
+"""Levels of such a structure."""
+
+LONGEST_REASON = 300
+"""Characters of a reason why something fails: it stands in tables and notices."""
+
+_PRINTABLE = {int, float, bool, type(None), Decimal, datetime, date, timedelta, UUID}
+
+_DUMP = re.compile(r"[\[{].*[\]}]", re.S)
+_MESSAGE = re.compile(r'"(?:retMsg|msg|message|error|desc)"\s*:\s*"([^"]+)"')
+_CODE = re.compile(r'"(?:retCode|code)"\s*:\s*"?(-?\w+)')
+_SMALL = 60
+"""A bracket of this length reads well as it is."""
+
+
+def bounded(text: str, length: int = LONGEST_TEXT) -> str:
+    """Return a text of at most that many characters; what is cut off is counted at its end."""
+    if len(text) <= length:
+        return text
+    note = f"… ({len(text)} characters)"
+    return text[: max(length - len(note), 0)] + note
+
+
+def plain(reason: str, length: int = LONGEST_REASON) -> str:
+    """Return the first line of a reason; of an exchange's JSON only its message and code."""
+    text = _DUMP.sub(_essence, reason.strip()).strip()
+    first = text.splitlines()[0] if text else "no reason given"
+    return bounded(" ".join(first.split()), length)
+
+
+def bounded_values(value: Any, size: int = LARGEST_DETAIL) -> Any:
+    """Return a copy of JSON values of bounded size and depth; what is no JSON value becomes text."""
+    return _Copy(size).of(value, DEEPEST)
+
+
+class _Copy:
+    """Copies until its budget of characters is used up; every value costs at least one."""
+
+    def __init__(self, left: int) -> None:
+        self._left = left
+
+    def of(self, value: Any, levels: int) -> Any:
+        kind = type(value)
+        if kind is str and len(value) <= LONGEST_TEXT and len(value) < self._left:
+            self._left -= len(value) + 1
+            return value
+        if value is None or kind is bool:
+            self._left -= 1
+            return value
+        if kind is int or kind is float:
+            return self._number(value)
+        if kind is Decimal and len(digits := str(value)) <= LONGEST_NAME:
+            self._left -= len(digits)
+            return value
+        if isinstance(value, Mapping | list | tuple):
+            if levels == 0:
+                return "…"
+            return self._mapping(value, levels) if isinstance(value, Mapping) else self._list(value, levels)
+        return self._text(_as_text(value))
+
+    def _text(self, value: str) -> str:
+        text = bounded(value, max(min(LONGEST_TEXT, self._left), 1))
+        self._left -= len(text) + 1
+        return text
+
+    def _number(self, value: float) -> Any:
+        self._left -= 8
+        if isinstance(value, int):
+            return value if abs(value) < 1 << 63 else self._text(f"a number of {value.bit_length()} bits")
+        return value if value - value == 0 else self._text(repr(value))  # no JSON: not finite
+
+    def _mapping(self, value: Mapping[Any, Any], levels: int) -> dict[str, Any]:
+        copy: dict[str, Any] = {}
+        for key, item in value.items():
+            if self._left <= 0:
+                copy["…"] = f"{len(value) - len(copy)} more"
+                break
+            name = (
+                key if type(key) is str and len(key) <= LONGEST_NAME else bounded(_as_text(key), LONGEST_NAME)
+            )
+            self._left -= len(name)
+            copy[name] = self.of(item, levels - 1)
+        return copy
+
+    def _list(self, value: list[Any] | tuple[Any, ...], levels: int) -> list[Any]:
+        copy: list[Any] = []
+        for item in islice(value, len(value)):
+            if self._left <= 0:
+                copy.append(f"… {len(value) - len(copy)} more")
+                break
+            copy.append(self.of(item, levels - 1))
+        return copy
+
+
+def _as_text(value: object) -> str:
+    """Return the text of a value of a known type; a plugin's own object may do anything when it is asked for it."""
+    kind = type(value)
+    if isinstance(value, str):
+        return str.__str__(value)
+    return str(value) if kind in _PRINTABLE else f"<{kind.__name__}>"
+
+
+def _essence(dump: re.Match[str]) -> str:
+    text = dump.group()
+    if '"' not in text or (len(text) <= _SMALL and ":" not in text):
+        return text
+    message, code = _MESSAGE.search(text), _CODE.search(text)
+    found = [*(message.groups() if message else ()), *((f"[{code.group(1)}]",) if code else ())]
+    return " ".join(found) or "…"
