@@ -1,4 +1,4 @@
-"""Turns: whoever computes lets the loop look elsewhere in between, accounts come by rotation, nobody waits for nothing."""
+"""Turns: whoever computes lets the loop look elsewhere in between, and nobody waits for nothing."""
 
 from __future__ import annotations
 
