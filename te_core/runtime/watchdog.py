@@ -104,7 +104,7 @@ class Watchdog:
         if stall.logged:
             self._log.info("event loop free again after {:.1f} s; it was blocked by {}", lasted, stall.where)
             text = f"event loop blocked for {lasted:.1f} s by {stall.where}"
-            self._record(Event(at=stall.at, kind="blocked", text=text))
+            self._record(Event(at=stall.at, kind="stall", text=text))
 
     # -- in the thread
 

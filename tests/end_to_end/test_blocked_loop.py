@@ -76,15 +76,15 @@ def test_a_plugin_that_blocks_is_named_by_file_and_line_while_it_blocks(
     eventually(lambda: "event loop free again" in home.log(), told=home.said)
     engine.accept(symbol="BTCUSDT.P", direction="short", size="-50/100", price="50000")
     engine.until_position("BTCUSDT", "-0.09")
-    (text,) = eventually(lambda: blocked_events(home.state), told=home.said)
+    (text,) = eventually(lambda: stalls(home.state), told=home.said)
     assert "by plugin sleepy (te-test-sleepy): Sleepy.run, " in text
     assert home.log().count("event loop blocked") == home.log().count("event loop free again") == 1
 
 
-def blocked_events(state: Path) -> list[str]:
+def stalls(state: Path) -> list[str]:
     """Return the texts of the events of that kind that the journal has by now."""
     with closing(sqlite3.connect(f"{(state / 'journal.sqlite3').as_uri()}?mode=ro", uri=True)) as journal:
-        return [text for (text,) in journal.execute("SELECT text FROM events WHERE kind = 'blocked'")]
+        return [text for (text,) in journal.execute("SELECT text FROM events WHERE kind = 'stall'")]
 
 
 def test_a_process_that_was_stopped_for_a_while_names_nobody(engine: EngineProcess) -> None:
