@@ -19,6 +19,9 @@ Waiting = deque["asyncio.Future[None]"]
 class Turns:
     """Hands out turns: in the order of asking within an account, by rotation between accounts.
 
+    What has begun goes first. Otherwise a crowd would begin everything before it ends anything, and what was decided
+    would be too old by the time it may be sent.
+
     A turn is not held and needs no release: it ends when the task waits again. So whoever is cancelled, waiting or
     not, keeps nobody from theirs. Nobody waits while there is room in the present iteration.
     """
@@ -27,17 +30,26 @@ class Turns:
         self._per_iteration = per_iteration
         self._taken = 0
         self._counting = False
-        self._waiting: OrderedDict[str, Waiting] = OrderedDict()
+        self._begun: OrderedDict[str, Waiting] = OrderedDict()
+        self._new: OrderedDict[str, Waiting] = OrderedDict()
 
-    async def next(self, account: str) -> None:
-        """Wait for a turn. Call it before a piece of work that computes, and again before the next."""
+    async def next(self, account: str, *, begun: bool = False) -> None:
+        """Wait for a turn. Call it before a piece of work that computes, and again before the next.
+
+        ``begun``: the work goes on with something that had a turn before.
+        """
         self._count_this_iteration()
         if self._taken < self._per_iteration and not self._waiting:
             self._taken += 1
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(account, deque()).append(turn)
+        queue = self._begun if begun else self._new
+        queue.setdefault(account, deque()).append(turn)
         await turn
+
+    @property
+    def _waiting(self) -> bool:
+        return bool(self._begun or self._new)
 
     def _count_this_iteration(self) -> None:
         if not self._counting:
@@ -53,10 +65,11 @@ class Turns:
 
     def _give_turn(self) -> bool:
         """Let the longest waiting task of the next account go on, unless it was cancelled meanwhile."""
-        account, waiting = self._waiting.popitem(last=False)
+        queue = self._begun or self._new
+        account, waiting = queue.popitem(last=False)
         turn = waiting.popleft()
         if waiting:
-            self._waiting[account] = waiting
+            queue[account] = waiting
         if turn.done():
             return False
         turn.set_result(None)

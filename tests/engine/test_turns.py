@@ -168,3 +168,21 @@ def test_whoever_is_cancelled_everybody_else_gets_exactly_one_turn(
             await turns.next("later")
 
     on_virtual_time(scenario)
+
+
+def test_what_has_begun_goes_before_what_has_not() -> None:
+    async def scenario() -> None:
+        turns, done = Turns(), Record()
+
+        async def two_stages(name: str) -> None:
+            await turns.next(name)
+            done.append(f"{name} begins")
+            await turns.next(name, begun=True)
+            done.append(f"{name} ends")
+
+        await all_of(*(two_stages(f"{number}") for number in range(20)))
+        for at in range(len(done)):
+            begun = sum(line.endswith("begins") for line in done[:at])
+            assert begun - (at - begun) <= 2
+
+    on_virtual_time(scenario)
