@@ -20,7 +20,7 @@ def alert(symbol: str, *, size: str = "14.08/100", direction: str = "long", **fi
         "action": "buy" if direction == "long" else "sell",
         "size": size,
         "leverage": "2",
-        "price": _PRICES[symbol],
+        "price": _PRICES.get(symbol, "100.5"),
         "priority": "",
         "takeprofit": "0.0",
         "trailstop": "0.0",

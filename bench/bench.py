@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 from bench.cost_of_history import cost_of_history
+from bench.crowd import crowd
 from bench.engine_process import EngineProcess
 from bench.latency import Sender, milliseconds
 from bench.load import percentile
@@ -67,7 +68,7 @@ def main() -> None:
     )
     say(f"load before the run: {os.getloadavg()[0]:.1f} (above 0.5, other programs disturb the figures)")
     with tempfile.TemporaryDirectory(prefix="te-bench-") as place:
-        for measure in (alert_to_order, throughput, cost_of_history, start_up):
+        for measure in (alert_to_order, throughput, cost_of_history, crowd, start_up):
             measure(Path(place))
     say_verdicts()
     say(f"took {time.perf_counter() - began:.0f} s; load after the run: {os.getloadavg()[0]:.1f}")

@@ -40,18 +40,18 @@ def settings_text(
     symbols: Sequence[str] = SYMBOLS,
     proxies: Sequence[str] = (),
     resync: str = "30s",
+    weight: str = "0.3",
+    account_lines: Sequence[str] = ("balance = 10000",),
 ) -> str:
     """Write settings with one TradingView source, paper accounts, and no limit on orders per minute to stop at."""
     mapping = ", ".join(f'{symbol} = "{symbol}"' for symbol in symbols)
+    account = "\n".join(['plugin = "paper"', *account_lines])
     lines = [
         "[sources.tradingview]",
         'plugin = "tradingview"',
         f"symbols = {{ {mapping} }}",
-        *(
-            f'[accounts.paper-{number}]\nplugin = "paper"\nbalance = 10000'
-            for number in range(1, accounts + 1)
-        ),
-        *(f"[symbols.{symbol}]\nleverage = 2\nweights = {{ tradingview = 0.3 }}" for symbol in symbols),
+        *(f"[accounts.paper-{number}]\n{account}" for number in range(1, accounts + 1)),
+        *(f"[symbols.{symbol}]\nleverage = 2\nweights = {{ tradingview = {weight} }}" for symbol in symbols),
         f'[engine]\nresync = "{resync}"',
         "[limits]\nleverage = 5\norders_per_minute = 1000000",
         f"[listen.public]\nport = {ports[0]}\ntrusted_proxies = {json.dumps(list(proxies))}",

@@ -1,20 +1,26 @@
 """The present exposure of all accounts, and the last check before the wire (I14).
 
-One ledger serves all workers. Everything here is synchronous: between check and reservation nothing is awaited.
+One ledger serves all workers. Everything here is synchronous: between check and reservation nothing is awaited. What a
+check costs does not depend on how many accounts and symbols there are.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from decimal import Decimal
+from decimal import Context, Decimal
 
 from te_core.model.policy import Limits
 from te_core.rules.limits import Ceiling, Exposure, OrderCheck, ceiling, refusal
 
 ZERO = Decimal(0)
 Key = tuple[str, str]
+
+_EXACT = Context(prec=2000)
+"""Sums are kept by adding and taking away, which must not round: what is left over would stay for ever."""
+
+_MINUTE = 60.0
 
 
 class ExposureLedger:
@@ -25,37 +31,50 @@ class ExposureLedger:
         self._known: dict[Key, Decimal] = {}
         self._reserved: dict[Key, Decimal] = {}
         self._aimed: dict[Key, Decimal] = {}
-        self._sent: dict[str, deque[float]] = {}
+        self._held: defaultdict[str, dict[str, Decimal]] = defaultdict(dict)
+        self._sums: defaultdict[str, Decimal] = defaultdict(Decimal)
+        self._total = ZERO
+        self._sent: defaultdict[str, deque[float]] = defaultdict(deque)
 
     def observe(self, account: str, symbol: str, notional: Decimal) -> None:
-        """Take a read that is newer than every own order: it replaces reservations."""
+        """Replace reservations by a read that is newer than every own order."""
         self._known[account, symbol] = abs(notional)
         self._reserved.pop((account, symbol), None)
+        self._count((account, symbol))
 
     def aim(self, account: str, symbol: str, notional: Decimal) -> None:
         """Count a goal from the moment it is decided, so that two symbols never share one room."""
         self._aimed[account, symbol] = abs(notional)
+        self._count((account, symbol))
 
     def forget(self, account: str) -> None:
-        """Drop an account that is gone from the settings."""
-        for table in (self._known, self._reserved, self._aimed):
-            for key in [key for key in table if key[0] == account]:
-                del table[key]
+        """Drop an account that is gone from the settings. Its orders of the last minute still count if it returns."""
+        for symbol in self._held.pop(account, {}):
+            for table in (self._known, self._reserved, self._aimed):
+                table.pop((account, symbol), None)
+        self._total = _EXACT.subtract(self._total, self._sums.pop(account, ZERO))
+
+    def seed(self, account: str, sent: Iterable[float]) -> None:
+        """Count orders that left before this process began, by their monotonic times; they may be negative."""
+        recent = self._sent[account]
+        first = recent[0] if recent else self._monotonic()
+        recent.extendleft(sorted((at for at in sent if at < first), reverse=True))
 
     def held(self, key: Key) -> Decimal:
-        """Give the notional that counts for a symbol of an account."""
-        return max(self._known.get(key, ZERO), self._reserved.get(key, ZERO), self._aimed.get(key, ZERO))
+        """Return the notional that counts for a symbol of an account."""
+        account, symbol = key
+        return self._held.get(account, {}).get(symbol, ZERO)
 
     def beside(self, account: str, symbol: str) -> Exposure:
-        """Give what counts beside one symbol."""
-        keys = {**self._known, **self._reserved, **self._aimed}.keys() - {(account, symbol)}
+        """Return what counts next to one symbol."""
+        own = self.held((account, symbol))
         return Exposure(
-            account_others=sum((self.held(key) for key in keys if key[0] == account), ZERO),
-            total_others=sum((self.held(key) for key in keys), ZERO),
+            account_others=_EXACT.subtract(self._sums.get(account, ZERO), own),
+            total_others=_EXACT.subtract(self._total, own),
         )
 
     def ceiling(self, account: str, symbol: str, limits: Limits) -> Ceiling | None:
-        """Give the largest notional that the limits leave for a symbol now."""
+        """Return the largest notional that the limits leave for a symbol now."""
         return ceiling(limits, self.beside(account, symbol) if limits.counts_others else Exposure())
 
     def admit(self, account: str, symbol: str, check: OrderCheck, limits: Limits) -> str | None:
@@ -68,10 +87,22 @@ class ExposureLedger:
             recent.append(self._monotonic())
             key = (account, symbol)
             self._reserved[key] = max(self._reserved.get(key, ZERO), check.notional_after)
+            self._count(key)
         return reason
 
+    def _count(self, key: Key) -> None:
+        """Bring the sums up to date with one symbol."""
+        account, symbol = key
+        before = self.held(key)
+        after = max(table.get(key, ZERO) for table in (self._known, self._reserved, self._aimed))
+        self._held[account][symbol] = after
+        if after != before:
+            change = _EXACT.subtract(after, before)
+            self._sums[account] = _EXACT.add(self._sums[account], change)
+            self._total = _EXACT.add(self._total, change)
+
     def _recent(self, account: str) -> deque[float]:
-        recent = self._sent.setdefault(account, deque())
-        while recent and recent[0] <= self._monotonic() - 60:
+        recent = self._sent[account]
+        while recent and recent[0] <= self._monotonic() - _MINUTE:
             recent.popleft()
         return recent

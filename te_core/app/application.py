@@ -26,6 +26,7 @@ from te_core.plugins.report import PluginReport
 from te_core.reporting.queries import Queries
 from te_core.runtime.engine import Engine
 from te_core.runtime.supervisor import Health, Supervisor
+from te_core.runtime.watchdog import Watchdog
 from te_core.secrets import Redactor
 from te_core.settings.loading import load_settings
 from te_core.settings.problems import SettingsInvalid
@@ -85,6 +86,9 @@ class Application:
             resolved = await self._load()
             self.engine = self._engine(journal)
             started.push_async_callback(self.engine.stop)
+            watchdog = Watchdog(self._clock, logger, self.engine.record)
+            started.callback(watchdog.stop)
+            watchdog.start()
             await self.engine.start(resolved)
             started.push_async_callback(self._stop_tasks)
             self._follow_settings()

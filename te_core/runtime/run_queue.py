@@ -1,0 +1,19 @@
+"""How long a thread was ready to run but had no core."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_NANOSECONDS = 1e9
+
+
+def seconds_waited_for_a_core(native_id: int) -> float:
+    """Return the seconds since a thread of this process began that it waited for a core; 0 where nobody counts them.
+
+    Linux counts them: https://docs.kernel.org/scheduler/sched-stats.html, second field of a task's ``schedstat``.
+    """
+    try:
+        fields = Path(f"/proc/self/task/{native_id}/schedstat").read_text(encoding="ascii").split()
+        return int(fields[1]) / _NANOSECONDS
+    except (OSError, ValueError, IndexError):
+        return 0.0

@@ -1,0 +1,100 @@
+"""The watchdog: what counts as blocking, and whose fault it is."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from te_core.runtime.blocking_frame import culprit, executing, plugins_by_package
+from te_core.runtime.run_queue import seconds_waited_for_a_core
+from te_core.runtime.watchdog import PERIOD, BlockedTime
+
+PLUGINS = {"te_sleepy": "plugin sleepy (te-sleepy)"}
+
+
+# -- what counts
+
+
+def test_a_loop_that_does_not_beat_is_blocked_for_as_long_as_it_is_watched() -> None:
+    blocked = BlockedTime()
+    blocked.sample(beats=1, elapsed=PERIOD, waited=0)
+    for number in range(1, 6):
+        assert round(blocked.sample(beats=1, elapsed=PERIOD, waited=0), 6) == round(number * PERIOD, 6)
+    assert blocked.sample(beats=2, elapsed=PERIOD, waited=0) == 0
+
+
+@given(st.lists(st.floats(min_value=2.01 * PERIOD, max_value=10**6), max_size=20))
+def test_time_in_which_the_whole_process_stood_still_blocks_nobody(pauses: list[float]) -> None:
+    blocked = BlockedTime()
+    blocked.sample(beats=1, elapsed=PERIOD, waited=0)
+    assert all(blocked.sample(beats=1, elapsed=pause, waited=0) == 0 for pause in pauses)
+
+
+@given(st.lists(st.floats(min_value=0, max_value=2 * PERIOD), max_size=50))
+def test_time_that_the_loop_waited_for_a_core_blocks_nobody(intervals: list[float]) -> None:
+    blocked, waited = BlockedTime(), 0.0
+    blocked.sample(beats=1, elapsed=PERIOD, waited=waited)
+    for elapsed in intervals:
+        waited += elapsed
+        assert blocked.sample(beats=1, elapsed=elapsed, waited=waited) < 1e-6
+
+
+def test_what_a_thread_waited_for_a_core_never_decreases_and_unknown_threads_waited_for_nothing() -> None:
+    own = threading.get_native_id()
+    before = seconds_waited_for_a_core(own)
+    os.sched_yield()
+    assert 0 <= before <= seconds_waited_for_a_core(own)
+    assert seconds_waited_for_a_core(2**30) == 0
+
+
+# -- whose fault
+
+
+def stacked(*modules: str) -> FrameType:
+    """Return the innermost frame of calls through modules of those names, the outermost first."""
+    inner: Callable[[], FrameType] = sys._getframe
+    for module in reversed(modules):
+        scope: dict[str, Any] = {"__name__": module, "inner": inner}
+        code = compile("\n\ndef work():\n    return inner()\n", f"/site/{module}.py", "exec")
+        exec(code, scope)
+        inner = scope["work"]
+    return inner()
+
+
+def test_a_plugin_is_named_by_its_own_line_though_it_blocks_deep_in_a_library() -> None:
+    frame = stacked("te_core.runtime.sources", "te_sleepy.source", "urllib3.pool", "socket")
+    assert culprit(frame, PLUGINS) == (
+        "plugin sleepy (te-sleepy): work, /site/te_sleepy.source.py:4 (in work, /site/socket.py:4)"
+    )
+
+
+def test_of_two_calls_of_a_plugin_the_innermost_is_named() -> None:
+    frame = stacked("te_sleepy", "te_core.outage", "te_sleepy.deeper", "time")
+    assert culprit(frame, PLUGINS).startswith("plugin sleepy (te-sleepy): work, /site/te_sleepy.deeper.py:4")
+
+
+def test_without_a_plugin_a_library_is_named_and_without_one_the_core() -> None:
+    assert culprit(stacked("te_core.web", "aiohttp.web", "ssl"), PLUGINS).startswith("aiohttp: work")
+    assert culprit(stacked("te_core.accounts.worker", "json"), {}).endswith("json.py:4)")
+
+
+def test_a_package_whose_name_only_begins_alike_is_not_the_core() -> None:
+    assert (
+        culprit(stacked("te_core_helpers.deep"), {})
+        == "te_core_helpers: work, /site/te_core_helpers.deep.py:4"
+    )
+
+
+def test_installed_plugins_are_known_by_their_package_and_a_thread_that_is_gone_does_no_harm() -> None:
+    assert plugins_by_package()["te_exchange_paper"] == "plugin paper (te-exchange-paper)"
+    gone = threading.Thread(target=int)
+    gone.start()
+    gone.join()
+    assert executing(gone.ident or 0) == "nobody: the thread has ended"
