@@ -105,7 +105,7 @@ class Past:
     def note(self, value: Decimal) -> None:
         """Take a change into account."""
         now = self._clock.monotonic()
-        self._values = [(at, old) for at, old in self._values[-40:] if at > now - 600] or self._values[-1:]
+        self._values = [(at, old) for at, old in self._values[-200:] if at > now - 600] or self._values[-1:]
         self._values.append((now, value))
 
     def within(self, seconds: float) -> list[Decimal]:
@@ -422,5 +422,5 @@ class Market(FakeAccount):
         self.unpriced.clear()
         self.unlisted.clear()
         self.showing.clear()
-        if not self.wallet:
+        if self.wallet <= 0:
             self._pay(Decimal(10000))

@@ -21,7 +21,9 @@ import pytest
 
 from te_core.accounts.exposure import ExposureLedger
 from te_core.api import Known, NotReady, OrderReport, OrderRequest, Position, RateLimited
+from te_core.errors import TradeEngineError
 from te_core.model.target import Blend
+from te_core.runtime.guarded_account import GuardedAccount
 from te_core.settings.schema import LimitSettings
 from te_core.testing.faults import Fault
 from te_core.testing.virtual_clock import VirtualClock
@@ -117,7 +119,7 @@ class Sea(Desk):
         self.said_at: dict[str, str] = {}
         self.judge = Judge(market, lambda: self.settings, lambda symbol: D(self.said_at[symbol]))
         wire.desk, wire.read_at = self, []
-        super().__init__(path, wire, clock)
+        super().__init__(path, GuardedAccount(wire), clock)
 
     def start(self) -> None:
         self.ledger = ExposureLedger(self.clock.monotonic)
@@ -136,8 +138,8 @@ class Sea(Desk):
 
     async def _follow(self) -> None:
         while True:
-            with contextlib.suppress(NotReady):
-                await self.wire.watch(self.worker.stream)
+            with contextlib.suppress(TradeEngineError):
+                await self.account.watch(self.worker.stream)
             await asyncio.sleep(5)
 
     async def crash(self) -> None:
@@ -325,7 +327,7 @@ class Sea(Desk):
                 )
             elif goal is None or goal.revision != target.revision or not self.judge.arrived(symbol):
                 found.append(f"{where}: not reached")
-            elif status != "at_target":
+            elif status != "at_target" and self.settings.enabled:  # a disabled account that rests is not read
                 found.append(f"{where}: reached, and not shown")
             elif position is not None and position.quantity and position.leverage != goal.leverage:
                 found.append(f"{where}: wants x{goal.leverage}")
