@@ -29,7 +29,7 @@ from te_core.testing.faults import Fault
 from te_core.testing.virtual_clock import VirtualClock
 from tests.engine import market, odd, showing
 from tests.engine.desk import Desk, wish
-from tests.engine.judge import Judge, busiest_minute
+from tests.engine.judge import JUST_NOW, Judge, busiest_minute
 from tests.engine.market import PRICES, Habits, Market
 from tests.engine.odd import OddAccount
 from tests.engine.seeds import blocks, run_block
@@ -299,7 +299,10 @@ class Sea(Desk):
         less = abs(held) < abs(goal.quantity) and held * goal.quantity >= 0
         if less and (limits.by_notional or self.too_far(symbol)):
             return True
-        if by_hand > kept.confirmed_at and kept.confirmed is not None:
+        position = self.market.held.get(symbol)
+        if position is not None and held and position.margin_mode != goal.margin_mode:
+            return True  # it changes when the symbol is next flat
+        if by_hand > kept.confirmed_at - JUST_NOW and kept.confirmed is not None:
             return policy.drift == "alert" or (
                 less and (policy.drift == "reduce" or symbol in self.market.liquidated)
             )
@@ -331,8 +334,6 @@ class Sea(Desk):
                 found.append(f"{where}: reached, and not shown")
             elif position is not None and position.quantity and position.leverage != goal.leverage:
                 found.append(f"{where}: wants x{goal.leverage}")
-            elif position is not None and position.quantity and position.margin_mode != goal.margin_mode:
-                found.append(f"{where}: wants {goal.margin_mode}")
         return found
 
     def shown(self, symbol: str) -> tuple[str, str]:
