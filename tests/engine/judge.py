@@ -16,16 +16,17 @@ from te_core.accounts.targets import WorkerSettings
 from te_core.model.order import OrderRequest
 from te_core.model.policy import Limits
 from te_core.model.target import Confirmation, Goal, Target
+from te_core.rules import belief
 from te_core.rules.plan import at_target
 from tests.engine.market import Market
 
 ZERO = Decimal(0)
-JUST_NOW = 40
-"""Seconds within which what others did may not have been seen yet, where it is not pushed: a resync and some lag."""
-PRICE_AGE = 20
-"""Seconds: the oldest price that anything may be sized at or checked against."""
-EQUITY_AGE = 60
-"""Seconds: the oldest equity that anything may be sized with."""
+SLACK = 15
+"""Seconds between deciding and being filled: a decision may be 5 s old, and the exchange takes its time."""
+PRICE_AGE = belief.PRICE_AGE + SLACK
+EQUITY_AGE = belief.EQUITY_AGE + SLACK
+JUST_NOW = belief.FOLLOWED_AGE + SLACK
+"""Seconds within which what others did may not have been seen yet: a push of it may have been lost."""
 
 
 @dataclass(slots=True)
@@ -87,8 +88,17 @@ class Judge:
         elif isinstance(entry, Confirmation):
             kept = self.kept[entry.symbol]
             kept.confirmed, kept.confirmed_at = entry, self.now
-            if not self.touched(entry.symbol) and not self.arrived(entry.symbol):
-                self.found(entry, "of", kept.goal, "at", self.market.quantity(entry.symbol))
+            if not self.touched(entry.symbol):
+                self._check_confirmation(entry)
+
+    def _check_confirmation(self, entry: Confirmation) -> None:
+        """What is confirmed is true, and it is the goal unless a limit is set that may hold it back."""
+        held, goal = self.market.quantity(entry.symbol), self.kept[entry.symbol].goal
+        if abs(held - entry.quantity) > self.market.listed[entry.symbol].quantity_step:
+            self.found(entry, "at", held)
+        limited = self._settings().limits.by_notional and goal and abs(held) < abs(goal.quantity)
+        if not limited and not self.arrived(entry.symbol):
+            self.found(entry, "of", goal, "at", held)
 
     def _check_sizing(self, goal: Goal) -> None:
         prices = self.market.past[goal.symbol].within(PRICE_AGE)
@@ -215,7 +225,7 @@ class Judge:
         if at_target(held, goal.quantity, max(listed.quantity_step, goal.quantity_step)):
             return True
         if goal.quantity == 0:
-            return not self.market.habits.closes_whole and abs(held) < listed.quantity_step
+            return abs(held) < listed.quantity_step  # what is left of a position from before a new step
         return abs(held - goal.quantity) < self.market.smallest[symbol] * Decimal("1.5")
 
 

@@ -105,8 +105,9 @@ class Past:
     def note(self, value: Decimal) -> None:
         """Take a change into account."""
         now = self._clock.monotonic()
-        self._values = [(at, old) for at, old in self._values[-40:] if at > now - 600] or self._values[-1:]
         self._values.append((now, value))
+        while len(self._values) > 2 and self._values[1][0] < now - 600:
+            del self._values[0]
 
     def within(self, seconds: float) -> list[Decimal]:
         """Return the values that were true at some moment of the last ``seconds``."""
@@ -422,5 +423,5 @@ class Market(FakeAccount):
         self.unpriced.clear()
         self.unlisted.clear()
         self.showing.clear()
-        if not self.wallet:
+        if self.wallet <= 0:
             self._pay(Decimal(10000))

@@ -25,7 +25,9 @@ from te_core.api import (
     ExchangeAccount,
     ExchangeSpec,
     Feed,
+    Instrument,
     Known,
+    OrderRejected,
     OrderReport,
     OrderRequest,
     Position,
@@ -236,6 +238,31 @@ class Scene:
     def events(self, kind: str = "") -> list[Event]:
         """Return the events of a kind, oldest first."""
         return [event for event in reversed(self.journal.events(10_000)) if kind in ("", event.kind)]
+
+
+class Strict:
+    """Has the exchange refuse orders below a minimum notional and off the step, also reductions."""
+
+    def __init__(self, world: Scene, *, step: str, minimum: str = "0") -> None:
+        self.exchange, self.step, self.minimum = world.exchange(), D(step), D(minimum)
+        self.place_order = self.exchange.place_order
+        self.exchange.instrument_of = self.instrument
+        self.exchange.place_order = self.strictly  # type: ignore[method-assign]
+
+    def instrument(self, symbol: str) -> Instrument:
+        return Instrument(
+            symbol=symbol,
+            quantity_step=self.step,
+            minimum_quantity=self.step,
+            minimum_notional=self.minimum,
+        )
+
+    async def strictly(self, order: OrderRequest) -> OrderReport:
+        if order.quantity % self.step:
+            raise OrderRejected(f"{order.quantity} is no multiple of {self.step}")
+        if order.quantity * self.exchange.price[order.symbol] < self.minimum:
+            raise OrderRejected(f"{order.quantity} is below the minimum notional {self.minimum}")
+        return await self.place_order(order)
 
 
 @asynccontextmanager

@@ -71,7 +71,7 @@ class Showing:
         """Change how things are shown, for as long as until the next time."""
         chance = self._chance
         self.clear()
-        on = {kind for kind in kinds if chance.random() < 0.3}
+        on = [kind for kind in KINDS if kind in kinds and chance.random() < 0.3]
         if "reads lag" in on:
             self.read_lag = min(chance.choice([0.3, 1, 4, LONGEST_LAG]), self._longest_read_lag)
         if "pushes lag" in on:

@@ -26,6 +26,8 @@ from te_core.api import (
     Position,
     RateLimited,
 )
+from te_core.errors import TradeEngineError
+from te_core.runtime.guarded_account import GuardedAccount
 from te_core.testing import virtual_clock
 from te_core.testing.fake_account import FakeAccount
 from te_core.testing.faults import Fault, Faults, seeded
@@ -115,7 +117,7 @@ class Supervised(Desk):
     def __init__(self, folder: Path, account: Wire, clock: VirtualClock, *, streams: bool) -> None:
         self.streams = streams
         self.stream: asyncio.Task[None] | None = None
-        super().__init__(folder, account, clock)
+        super().__init__(folder, GuardedAccount(account), clock)
 
     def start(self) -> None:
         super().start()
@@ -123,7 +125,7 @@ class Supervised(Desk):
 
     async def _follow(self) -> None:
         while True:
-            with contextlib.suppress(NotReady):
+            with contextlib.suppress(TradeEngineError):
                 await self.account.watch(self.worker.stream)
             await asyncio.sleep(5)
 

@@ -14,7 +14,6 @@ import pytest
 from te_core.api import (
     AuthError,
     Equity,
-    Instrument,
     InsufficientMargin,
     Known,
     NotReady,
@@ -28,7 +27,7 @@ from te_core.api import (
 from te_core.reporting.queries import Queries
 from te_core.testing import virtual_clock
 from te_core.testing.faults import Fault
-from tests.engine.scene import Scene, scene
+from tests.engine.scene import Scene, Strict, scene
 
 D = Decimal
 METHODS = (
@@ -226,31 +225,6 @@ async def test_old_lists_serve_while_new_ones_cannot_be_read(tmp_path: Path) -> 
 
 
 # -- sizes that the exchange takes no more
-
-
-class Strict:
-    """Has the exchange refuse orders below a minimum notional and off the step, also reductions."""
-
-    def __init__(self, world: Scene, *, step: str, minimum: str = "0") -> None:
-        self.exchange, self.step, self.minimum = world.exchange(), D(step), D(minimum)
-        self.place_order = self.exchange.place_order
-        self.exchange.instrument_of = self.instrument
-        self.exchange.place_order = self.strictly  # type: ignore[method-assign]
-
-    def instrument(self, symbol: str) -> Instrument:
-        return Instrument(
-            symbol=symbol,
-            quantity_step=self.step,
-            minimum_quantity=self.step,
-            minimum_notional=self.minimum,
-        )
-
-    async def strictly(self, order: OrderRequest) -> OrderReport:
-        if order.quantity % self.step:
-            raise OrderRejected(f"{order.quantity} is no multiple of {self.step}")
-        if order.quantity * self.exchange.price[order.symbol] < self.minimum:
-            raise OrderRejected(f"{order.quantity} is below the minimum notional {self.minimum}")
-        return await self.place_order(order)
 
 
 async def test_of_a_position_off_a_new_step_what_can_be_closed_is_closed(tmp_path: Path) -> None:

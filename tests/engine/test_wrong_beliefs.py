@@ -218,7 +218,7 @@ async def test_a_process_that_stood_still_sends_nothing_that_it_decided_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As with SIGSTOP or a paused machine: between the call and the signature a minute passes."""
-    async with scene(tmp_path) as world:
+    async with scene(tmp_path, limits__symbol_exposure=5000) as world:
         exchange, place_order, loop = (
             world.exchange(),
             world.exchange().place_order,
@@ -240,7 +240,7 @@ async def test_a_process_that_stood_still_sends_nothing_that_it_decided_before(
         exchange.price["BTCUSDT"] = D(100_000)
         await asyncio.sleep(120)
         assert frozen
-        assert world.held() == D("0.05"), "it was decided again, at the present price"
+        assert world.held() == D("0.05"), "it was decided again, and the limit holds at the present price"
 
 
 # -- margin mode
@@ -307,7 +307,7 @@ async def test_an_answer_of_another_type_is_not_known_and_its_method_is_named(
             return answer
 
         with monkeypatch.context() as patched:
-            patched.setattr(world.exchange(), method, nonsense)
+            patched.setattr(world.wire(), method, nonsense)
             await world.say("0.5", wait=60)
             assert world.sent() == []
             assert method in world.state()["reason"]

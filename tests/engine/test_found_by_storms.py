@@ -1,0 +1,83 @@
+"""What simulations found, each as a small world of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from te_core.api import Known, NotReady, Position
+from te_core.testing.faults import Fault
+from tests.engine.scene import Strict, scene
+
+D = Decimal
+
+
+async def test_an_increase_that_a_limit_had_held_back_is_no_drift_when_its_confirming_read_fails(
+    tmp_path: Path,
+) -> None:
+    async with scene(tmp_path, accounts__one__limits={"symbol_exposure": 2500}) as world:
+        await world.say("0.5", wait=60)
+        assert world.held() == D("0.05")
+        failing = Fault(refused=NotReady("down"))
+        world.wire().faults = lambda method, _: (
+            failing
+            if method == "positions" and len(world.sent()) > 1 and world.clock.monotonic() < 90
+            else None
+        )
+        await world.edit("accounts.one.limits.symbol_exposure", 4000, wait=200)
+        assert world.held() == D("0.08")
+        assert [order.reduce_only for order in world.sent()] == [False, False]
+        assert world.events("drift") == []
+
+
+async def test_a_read_that_is_repeated_is_not_fresh_since_the_wall_clock_stepped_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its time lies in the future then."""
+    async with scene(tmp_path) as world:
+        await world.say("0.5", wait=60)
+        repeated = await world.exchange().positions()
+
+        async def positions() -> Known[Mapping[str, Position]]:
+            return repeated
+
+        monkeypatch.setattr(world.exchange(), "positions", positions)
+        world.clock.shift -= timedelta(hours=3)
+        world.exchange().hold("BTCUSDT", "0")
+        await asyncio.sleep(600)
+        assert not world.at_target()
+        await world.say("0.7", wait=600)
+        assert len(world.sent()) == 1, "nothing is sent on a position of ten minutes ago"
+
+
+async def test_a_price_that_is_repeated_sizes_nothing_since_the_wall_clock_stepped_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with scene(tmp_path) as world:
+        await asyncio.sleep(30)
+        repeated = await world.exchange().prices(["BTCUSDT"])
+
+        async def prices(symbols: Sequence[str]) -> Known[Mapping[str, Decimal]]:
+            return repeated
+
+        monkeypatch.setattr(world.exchange(), "prices", prices)
+        world.clock.shift -= timedelta(hours=3)
+        world.exchange().price["BTCUSDT"] = D(100_000)
+        await asyncio.sleep(60)
+        await world.say("0.5", wait=60)
+        assert world.sent() == []
+
+
+async def test_a_symbol_whose_smallest_order_is_above_order_notional_is_not_at_target(tmp_path: Path) -> None:
+    async with scene(tmp_path, accounts__one__limits={"order_notional": 1000}) as world:
+        Strict(world, step="0.03")
+        await world.restart()
+        await world.say("0.5", wait=120)
+        assert world.held() == 0
+        assert not world.at_target()
+        assert "order_notional" in world.row()["reason"]
