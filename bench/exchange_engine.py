@@ -154,7 +154,7 @@ class Bench:
 
     def _relied_on(self) -> bool:
         """Return whether every account follows what can be followed."""
-        accounts = [runner.account for runner in self.engine.accounts.values()]
+        accounts = [getattr(runner.account, "inner", None) for runner in self.engine.accounts.values()]
         return all(
             (streams := getattr(one, "streams", None)) is not None and streams.complete for one in accounts
         )

@@ -170,7 +170,8 @@ async def meet(exchange: str, trouble: Trouble, folder: Path) -> None:
 
 async def followed(desk: Trading, trouble: Trouble) -> None:
     """Wait until streams are relied on, and let the account be as patient as the trouble wants it."""
-    connected: Any = desk.engine.accounts["main"].account
+    guarded: Any = desk.engine.accounts["main"].account
+    connected = guarded.inner
     if trouble.streams:
         await desk.until(
             lambda: connected.streams and connected.streams.complete, "everything to be followed"
