@@ -153,17 +153,11 @@ class Bench:
             await self._until(self._relied_on, "the streams")
 
     def _relied_on(self) -> bool:
-        """Tell whether every account answers from what it was pushed, as far as it can be."""
-        for runner in self.engine.accounts.values():
-            live = getattr(runner.account, "_live", None)
-            if live is None or live.positions() is None:
-                return False
-            kinds = live.memory.feeds
-            if "tickers" in kinds and not live.memory.prices_live(self._symbols, self._clock.monotonic()):
-                return False
-            if "balance" in kinds and live.equity() is None:
-                return False
-        return True
+        """Return whether every account follows what can be followed."""
+        accounts = [getattr(runner.account, "inner", None) for runner in self.engine.accounts.values()]
+        return all(
+            (streams := getattr(one, "streams", None)) is not None and streams.complete for one in accounts
+        )
 
     async def _until(self, done: Any, what: str) -> None:
         deadline = time.monotonic() + PATIENCE

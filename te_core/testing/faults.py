@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, TypeVar, cast
 
-from te_core.contracts.exchange import AccountStream, ExchangeAccount
+from te_core.contracts.exchange import AccountIdentity, AccountStream, ExchangeAccount
 from te_core.errors import OutcomeUnknown, TradeEngineError
 from te_core.model.instrument import Instrument
 from te_core.model.order import OrderReport, OrderRequest, OrderStatus
@@ -111,6 +111,10 @@ class FaultyAccount(ExchangeAccount):
             task.cancel()
         await asyncio.gather(*self._late, return_exceptions=True)
         await self._call("close", self.inner.close)
+
+    async def identity(self) -> AccountIdentity | None:
+        """Pass on."""
+        return await self._call("identity", self.inner.identity)
 
     async def instruments(self, symbols: Sequence[str]) -> Mapping[str, Instrument]:
         """Pass on."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -42,6 +43,14 @@ async def connected(
         yield account
     finally:
         await account.close()
+
+
+async def renewed(account: Any) -> None:
+    """Wait until the list of instruments that is being read in the background is in use."""
+    async with asyncio.timeout(20):
+        while account._link.renewing:
+            await account.instruments([])
+            await asyncio.sleep(0.02)
 
 
 def order(

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from te_core.model.event import Event
-from te_exchange_ccxt import errors
+from te_exchange_ccxt import errors, live
 from te_exchange_ccxt.trouble import Trouble as Kind
 from tests.emulators.core.faults import Fault, FaultKind
 from tests.emulators.venues import running
@@ -131,6 +131,7 @@ async def test_every_fault_ends_at_the_targets(
 ) -> None:
     """The troubles of one kind at the same time, each with an exchange and an engine of its own."""
     monkeypatch.setitem(errors.PAUSE, Kind.MAINTENANCE, 0.5)
+    monkeypatch.setattr(live, "LAST_PAUSE", 2.0)  # after which a stream has recovered
     troubles = TROUBLES[where]
     ended = await asyncio.gather(
         *(
@@ -169,9 +170,12 @@ async def meet(exchange: str, trouble: Trouble, folder: Path) -> None:
 
 async def followed(desk: Trading, trouble: Trouble) -> None:
     """Wait until streams are relied on, and let the account be as patient as the trouble wants it."""
-    connected: Any = desk.engine.accounts["main"].account
+    guarded: Any = desk.engine.accounts["main"].account
+    connected = guarded.inner
     if trouble.streams:
-        await desk.until(lambda: connected._live.positions() is not None, "the streams to be relied on")
+        await desk.until(
+            lambda: connected.streams and connected.streams.complete, "everything to be followed"
+        )
     if trouble.patience is not None:
         connected._link.exchange.timeout = 1000 * trouble.patience
 
@@ -190,8 +194,14 @@ async def over(desk: Trading, server: WireServer, trouble: Trouble) -> None:
         await desk.until(lambda: outages(desk.events()), "the outage to be told")
         await server.listen()
     await desk.until(lambda: desk.well() and not unspent(server), "all to be well")
+    await desk.until(lambda: ended(desk.events()), "every outage to end")
     await asyncio.sleep(0.3)
     await desk.settled()
+
+
+def ended(events: Sequence[Event]) -> bool:
+    """Whether nothing is out by the last that was recorded."""
+    return all(kinds[-1] == "recovery" for kinds in outages(events).values())
 
 
 def unspent(server: WireServer) -> bool:

@@ -63,6 +63,7 @@ def test_alerts_are_answered_while_two_accounts_import_ccxt_once_in_a_thread(tmp
         from te_core.runtime.engine import Engine
         from te_core.journal.journal import Journal
         from te_core.plugins.registry import Registry
+        from te_core.reporting.queries import Queries
         from te_core.settings.resolution import resolve
         from te_core.settings.schema import Settings
         from tests.emulators.venues import running
@@ -89,10 +90,11 @@ def test_alerts_are_answered_while_two_accounts_import_ccxt_once_in_a_thread(tmp
             clock = SystemClock()
             folder = Path(sys.argv[1])
             async with running("bybit") as server:
+                server.exchange.open_account("second", key="K2", secret="S")
                 keys = {"plugin": "bybit", "url": server.url, "api_key": "K", "secret": "S", "streams": False}
                 settings = Settings.model_validate({
                     "sources": {"tv": {"plugin": "tradingview", "token": TOKEN, "symbols": {"BTCUSDT": "BTCUSDT"}}},
-                    "accounts": {"one": keys, "two": keys},
+                    "accounts": {"one": keys, "two": {**keys, "api_key": "K2"}},
                     "symbols": {"BTCUSDT": {"weights": {"tv": 0.5}}},
                 })
                 registry = Registry()
@@ -101,10 +103,10 @@ def test_alerts_are_answered_while_two_accounts_import_ccxt_once_in_a_thread(tmp
                 engine = Engine(journal=journal, registry=registry, clock=clock, log=logger, state_dir=folder)
                 await engine.start(resolve(settings, registry))
                 number = 0
-                while "ccxt.pro" not in sys.modules or not engine.readiness()["ready"]:
+                while "ccxt.pro" not in sys.modules or not Queries(engine).readiness()["ready"]:
                     number += 1
                     answer = await engine.on_webhook("tv", alert(number))
-                    if answer.status == 200 and not engine.readiness()["ready"]:
+                    if answer.status == 200 and not Queries(engine).readiness()["ready"]:
                         seen["answers"] += 1
                     await asyncio.sleep(0)
                 await engine.stop()

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from loguru import logger
 
+from te_core.testing.stream_recorder import StreamRecorder, watching
 from te_exchange_ccxt import live
 from tests.emulators.blofin import streams as blofin
 from tests.emulators.conformance import EmulatedVenue
@@ -27,9 +28,10 @@ ATTEMPTS = 30
 class Following:
     """An account at an emulator that follows its streams."""
 
-    def __init__(self, venue: EmulatedVenue, account: Any) -> None:
+    def __init__(self, venue: EmulatedVenue, account: Any, seen: StreamRecorder) -> None:
         self.venue = venue
         self.account = account
+        self.seen = seen
 
     @property
     def server(self) -> WireServer:
@@ -39,9 +41,14 @@ class Following:
     def client(self) -> Any:
         return self.account.inner._link.exchange
 
+    @property
+    def kinds(self) -> int:
+        """How many kinds of push there are."""
+        return len(self.account.inner._venue.streamed)
+
     def live(self) -> bool:
-        """Tell whether every kind is followed."""
-        return all(feed.up is not None for feed in self.account.inner._live.memory.feeds.values())
+        """Return whether every kind is followed."""
+        return len(self.seen.live) == self.kinds
 
     async def until(self, done: Callable[[], bool]) -> None:
         async with asyncio.timeout(60):
@@ -52,7 +59,7 @@ class Following:
 @pytest.fixture
 def told() -> Iterator[list[str]]:
     lines: list[str] = []
-    sink = logger.add(lambda line: lines.append(str(line)), level="INFO", format="{message}")
+    sink = logger.add(lambda line: lines.append(str(line)), level="WARNING", format="{message}")
     yield lines
     logger.remove(sink)
 
@@ -73,11 +80,12 @@ async def following(exchange: str, folder: Path) -> AsyncIterator[Following]:
     account = venue.connect()
     try:
         await account.open()
-        found = Following(venue, account)
-        found.client.dials = {}  # as many connections as there are
-        await account.prices(["BTCUSDT"])
-        await found.until(found.live)
-        yield found
+        async with watching(account) as seen:
+            found = Following(venue, account, seen)
+            found.client.dials = {}  # as many connections as there are
+            await account.prices(["BTCUSDT"])
+            await found.until(found.live)
+            yield found
     finally:
         await account.close()
 
@@ -112,9 +120,8 @@ async def test_streams_that_break_for_hours(
         await found.until(lambda: counts.requests[asked] >= attempts)
         assert len(found.client.clients) <= 2
         assert len(found.server.connections) <= 4, "of each kind one, and perhaps one that is being closed"
-        broken = [line for line in told if "reading instead until it is back" in line]
-        kinds = len(found.account.inner._live.memory.feeds)
-        assert len(broken) <= kinds, broken
+        broken = [line for line in told if line.startswith("stream of")]
+        assert 0 < len(broken) <= found.kinds, broken
         faults.clear()
         monkeypatch.undo()
         await found.until(found.live)

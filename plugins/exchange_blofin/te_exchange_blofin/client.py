@@ -14,11 +14,12 @@ from te_exchange_ccxt.base import Base, dig
 class Mended(Base):  # type: ignore[misc]  # what it is mixed into is known at run time only
     """``age``: milliseconds by which orders are dated back, so that they expire the sooner should they get lost.
 
-    ``ordered_at``: when the last order was dated, by the event loop's clock.
+    ``ordered_at``: when the last order was dated, by the event loop's clock. ``aged``: BloFin took one of that age.
     """
 
     age = 45_000
     ordered_at = 0.0
+    aged = False
 
     def sign(self, path: str, api: Any = "public", method: str = "GET", params: Any = None) -> Any:
         """Sign with a nonce of its own: ccxt's is the time, and two requests in one millisecond share it."""
@@ -36,9 +37,12 @@ class Mended(Base):  # type: ignore[misc]  # what it is mixed into is known at r
         return signed
 
     def handle_errors(self, *answer: Any) -> Any:
-        """Learn that a date was refused: if it was an order, perhaps it was dated back too far."""
-        if dig(answer[6], "code") == EXPIRED:
-            self.age = 0
+        """Learn whether orders are taken that are dated back: one that is refused may be late for another reason."""
+        if str(answer[2]).endswith("trade/order"):
+            code = dig(answer[6], "code")
+            self.aged |= code == "0"
+            if code == EXPIRED and not self.aged:
+                self.age = 0
         return super().handle_errors(*answer)
 
     def create_order_request(self, *order: Any) -> Any:

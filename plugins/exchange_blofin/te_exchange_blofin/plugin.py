@@ -31,8 +31,11 @@ class BlofinOptions(CcxtOptions):
     )
 
 
-# Requests are taken for 60 s after their date, and orders are dated back by 45 s.
-CAPABILITIES = Capabilities(settle_after=timedelta(seconds=17), private_stream=True)
+CAPABILITIES = Capabilities(
+    # 60 s receive window less 45 s that orders are dated back, 0.5 s of clock skew, 4 s until an order shows.
+    settle_after=timedelta(seconds=20),
+    private_stream=True,
+)
 
 BLOFIN = ExchangeSpec(
     name="blofin",

@@ -38,6 +38,7 @@ class Blofin(Venue):
     streamed: ClassVar[frozenset[str]] = frozenset({"positions", "orders", "balance", "tickers"})
     confirms: ClassVar[bool] = True
     dials: ClassVar[Spending] = {"connections": 1}
+    private_api: ClassVar[Sequence[str]] = ("rest",)
     windows: ClassVar[Sequence[Window]] = (
         Window("minute", 500, 60.0, per_address=True),
         Window("five minutes", 1500, 300.0, per_address=True),
@@ -70,6 +71,10 @@ class Blofin(Venue):
         key: Row = self.content(await self.exchange.private_get_user_query_apikey(), dict)
         return key
 
+    async def uid(self) -> str:
+        """Read whose the key is. https://docs.blofin.com/index.html#get-api-key-info"""
+        return self.account_id(await self._key(), "uid")
+
     async def findings(self) -> Sequence[Finding]:
         """Look at the key and the account."""
         config = self.content(await self.exchange.private_get_account_config(), dict)
@@ -85,8 +90,10 @@ class Blofin(Venue):
         return self.equity(self.content(await self.exchange.private_get_account_balance(), dict))
 
     def equity(self, balance: Row) -> Equity:
-        """Take the coin's row; a coin of which there is nothing has none. Isolated margin is part of the wallet."""
-        coin = self._coin(balance) or {"balance": "0", "equity": "0", "available": "0"}
+        """Parse the coin's row. Isolated margin is part of the wallet."""
+        coin = self._coin(balance)
+        if coin is None:  # there is nothing of it, or the answer is not complete
+            raise self.no_balance()
         return self.account_value(coin, wallet="balance", total="equity", free="available")
 
     def pushed_equity(self, found: Row) -> Equity | None:
@@ -122,6 +129,8 @@ class Blofin(Venue):
 
     async def set_margin_mode(self, market: Row, margin_mode: MarginMode) -> None:
         """Switch the whole account, once; what is open elsewhere may prevent it, but orders state their own."""
+        if margin_mode is self.account_mode:
+            return
         try:
             await super().set_margin_mode(market, margin_mode)
         except BaseError() as error:

@@ -19,7 +19,7 @@ from te_core.api import (
 )
 from te_exchange_blofin.codes import BROKERS, TROUBLES
 from te_exchange_blofin.venue import Blofin
-from tests.emulators.accounts import order
+from tests.emulators.accounts import order, renewed
 from tests.emulators.blofin.codes import CodedError
 from tests.emulators.core.faults import Fault, FaultKind
 from tests.emulators.core.limits import RateLimits
@@ -115,7 +115,7 @@ async def test_a_refused_size_is_told_by_its_text(at_blofin: Any) -> None:
         desk.emulator.refusals["order"] = CodedError("152002", "Parameter size error.")
         with pytest.raises(OrderRejected, match="rule of the exchange"):
             await account.place_order(order("0.01"))
-        await account.instruments(["BTCUSDT"])
+        await renewed(account)
         assert desk.counts.requests["instruments"] == 2, "the list is read again"
 
 

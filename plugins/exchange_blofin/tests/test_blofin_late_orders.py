@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from te_core.api import NotReady
+from te_exchange_blofin.codes import EXPIRED
 from te_exchange_blofin.plugin import BlofinOptions
 from te_exchange_blofin.venue import EXPIRY, Blofin
 from te_exchange_ccxt.client import bare
+from te_exchange_ccxt.library import BaseError
 from tests.emulators.accounts import order
 from tests.emulators.clients import ccxt
 
@@ -61,3 +64,23 @@ async def test_an_order_that_left_late_may_be_taken_late() -> None:
         await venue.find_order("7e1", MARKET)
     await asyncio.sleep(2)
     assert await venue.find_order("7e1", MARKET) is None
+
+
+def test_an_order_that_is_refused_for_its_date_is_dated_back_less_until_one_was_taken() -> None:
+    """Before, BloFin may not take such dates at all; afterwards it was late for another reason."""
+    client = losing_orders().exchange
+    client.age = 45_000
+
+    def answered(path: str, code: str) -> None:
+        with suppress(BaseError()):
+            found = {"code": code, "msg": ""}
+            client.handle_errors(200, "OK", f"https://x/api/v1/{path}", "POST", {}, "{}", found, {}, "")
+
+    answered("account/set-leverage", EXPIRED)
+    assert client.age == 45_000, "it is not dated back"
+    answered("trade/order", "0")
+    answered("trade/order", EXPIRED)
+    assert client.age == 45_000
+    client.aged = False
+    answered("trade/order", EXPIRED)
+    assert client.age == 0

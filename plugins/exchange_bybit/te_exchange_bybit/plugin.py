@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from typing import ClassVar
 
 from te_core.api import Capabilities, ExchangeSpec, hookimpl
@@ -18,8 +19,11 @@ class BybitOptions(CcxtOptions):
     tests: ClassVar[tuple[str, ...]] = ("testnet", "demo")
 
 
-# The receive window is 5 s; what is not found after that and the clock's skew was never taken.
-CAPABILITIES = Capabilities(private_stream=True)
+CAPABILITIES = Capabilities(
+    # 5 s receive window, 0.5 s of clock skew that is not adjusted for, 4 s that reads were seen behind pushes.
+    settle_after=timedelta(seconds=10),
+    private_stream=True,
+)
 
 BYBIT = ExchangeSpec(
     name="bybit",

@@ -9,10 +9,23 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 from uuid import uuid4
 
-from te_core.api import AuthError, Equity, Finding, MarginMode
+from te_core.api import AuthError, Equity, Finding, MarginMode, Position
 from te_exchange_bybit.codes import REMEDIES, TEXTS, TROUBLES
 from te_exchange_bybit.looks import look_at_account, look_at_key
-from te_exchange_ccxt.base import ZERO, Row, Spending, Trouble, Venue, Window, dig, number
+from te_exchange_ccxt.base import (
+    ZERO,
+    BaseError,
+    Fate,
+    Row,
+    Spending,
+    Trouble,
+    Venue,
+    Window,
+    diagnose,
+    dig,
+    number,
+    together,
+)
 
 UNIFIED = {"3", "4", "5", "6"}
 """``unifiedMarginStatus`` of unified accounts (1 is the classic one): /v5/account/info."""
@@ -68,22 +81,31 @@ class Bybit(Venue):
             super().to_test_host()
 
     async def check(self) -> None:
-        """Check that the account is unified and in one-way mode; remember its margin mode."""
-        info = dig(await self.exchange.private_get_v5_account_info(), "result") or {}
+        """Check that the account is unified and in one-way mode."""
+        info = await self._info()
         if str(info.get("unifiedMarginStatus")) not in UNIFIED:
             raise AuthError(
                 "Bybit: this is a classic account: upgrade it to a unified trading account at the exchange"
             )
-        self.account_mode = MODES.get(str(info.get("marginMode")))
         rows = await self._position_rows({"symbol": f"BTC{self.options.settle}"})
         if any(str(row.get("positionIdx", "0")) != "0" for row in rows):
             self.refuse_hedge_mode()
 
+    async def uid(self) -> str:
+        """Read whose the key is. https://bybit-exchange.github.io/docs/v5/user/apikey-info"""
+        return self.account_id(await self._key(), "userID")
+
     async def findings(self) -> Sequence[Finding]:
         """Look at the key and the account."""
-        info = dig(await self.exchange.private_get_v5_account_info(), "result") or {}
-        key = dig(await self.exchange.private_get_v5_user_query_api(), "result") or {}
-        return [look_at_account(info), *look_at_key(key)]
+        return [look_at_account(await self._info()), *look_at_key(await self._key())]
+
+    async def _info(self) -> Row:
+        info: Row = self.content(await self.exchange.private_get_v5_account_info(), dict, "result")
+        return info
+
+    async def _key(self) -> Row:
+        key: Row = self.content(await self.exchange.private_get_v5_user_query_api(), dict, "result")
+        return key
 
     async def _position_rows(self, which: dict[str, str]) -> list[Row]:
         """Read positions page by page; almost always there is one. Raises ``ValueError`` for pages without an end."""
@@ -101,34 +123,46 @@ class Bybit(Venue):
         raise ValueError(f"Bybit's positions do not end after {MOST_PAGES} pages")
 
     async def fetch_positions(self) -> Sequence[Row]:
-        """Read every position that pays in the settle coin; ccxt would stop after the first page."""
-        rows = await self._position_rows({"settleCoin": self.options.settle})
-        return [self.exchange.parse_position(row) for row in rows]
+        """Read every position that pays in the settle coin, page by page, and the account's margin mode.
 
-    def margin_mode(self, row: Row) -> MarginMode | None:
-        """Rows do not say it: it is the account's."""
-        del row
-        return self.account_mode
+        The operator may switch the mode at any time, and neither rows nor pushes say it.
+        """
+        which = {"settleCoin": self.options.settle}
+        rows, self.account_mode = await together(self._position_rows(which), self._margin_mode())
+        return [{**self.exchange.parse_position(row), "marginMode": self.account_mode} for row in rows]
+
+    async def _margin_mode(self) -> MarginMode | None:
+        """Read the account's margin mode; None, which has it set before the next opening, when that fails."""
+        try:
+            return MODES.get(str((await self._info()).get("marginMode")))
+        except BaseError() as error:
+            if diagnose(error, self)[0].fate is Fate.STOP:
+                raise
+            return None
+
+    def flat_position(self, symbol: str) -> Position | None:
+        """Return the account's margin mode for a flat symbol."""
+        mode = self.account_mode
+        return None if mode is None else Position(symbol=symbol, quantity=ZERO, margin_mode=mode)
 
     def equity(self, balance: Row) -> Equity:
-        """Take the coin's own row: ccxt's total is the wallet, without unrealised profit."""
+        """Parse the coin's own row: ccxt's total is the wallet, without unrealised profit."""
         accounts = self.content(balance.get("info"), list, "result", "list")
-        if not accounts:
-            raise ValueError("Bybit tells no account")
-        if any(not isinstance(account.get("coin"), list) for account in accounts):
-            raise ValueError("Bybit tells an account without its coins")
-        return self._coin(accounts) or Equity(wallet=ZERO, total=ZERO, free=ZERO)
+        found = self._coin(accounts)
+        if found is None:  # all of it was withdrawn, or the answer is not complete
+            raise self.no_balance()
+        return found
 
     def pushed_equity(self, found: Row) -> Equity | None:
         """A push has the same rows."""
         return self._coin(found["data"])
 
     def _coin(self, accounts: Sequence[Row]) -> Equity | None:
-        for coin in (coin for account in accounts for coin in account.get("coin", ())):
+        for coin in (coin for account in accounts for coin in account.get("coin") or ()):
             if coin.get("coin") == self.options.settle:
                 wallet = number(coin.get("walletBalance"))
                 if wallet is None:
-                    raise ValueError(f"Bybit tells no balance in {self.options.settle}")
+                    raise self.no_balance()
                 total = number(coin.get("equity"))
                 bound = [
                     number(coin.get(key)) or ZERO for key in ("locked", "totalPositionIM", "totalOrderIM")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -69,7 +70,7 @@ async def test_a_second_account_and_a_second_start_do_not_read_the_instruments_a
         assert kinds(server).count("instruments") == 2
 
 
-async def test_a_pass_over_a_flat_account_is_three_reads_leverage_and_order(bybit: Bybit) -> None:
+async def test_a_pass_over_a_flat_account_is_four_reads_at_once_leverage_and_order(bybit: Bybit) -> None:
     async with bybit() as (server, account):
         server.exchange.counts.clear()
         await asyncio.gather(
@@ -77,8 +78,8 @@ async def test_a_pass_over_a_flat_account_is_three_reads_leverage_and_order(bybi
         )
         await account.set_leverage("BTCUSDT", 3, MarginMode.ISOLATED)
         await account.place_order(order("0.01"))
-        assert sorted(kinds(server)[:3]) == ["balance", "positions", "tickers"]
-        assert kinds(server)[3:] == ["leverage", "order"]
+        assert sorted(kinds(server)[:4]) == ["account", "balance", "positions", "tickers"]
+        assert kinds(server)[4:] == ["leverage", "order"]
 
 
 async def test_an_order_is_acknowledged_found_and_held(bybit: Bybit) -> None:
@@ -154,12 +155,59 @@ async def test_the_margin_mode_is_the_accounts(bybit: Bybit) -> None:
     async with bybit() as (server, account):
         await account.set_margin_mode("BTCUSDT", MarginMode.ISOLATED)
         assert server.exchange.accounts["main"].default_margin_mode is TheirMode.ISOLATED
-        server.exchange.counts.clear()
-        await account.set_margin_mode("ETHUSDT", MarginMode.ISOLATED)
-        assert kinds(server) == [], "it is set for all"
+        await account.set_margin_mode("ETHUSDT", MarginMode.ISOLATED)  # unchanged is a success
         await account.place_order(order("0.01"))
         with pytest.raises(OrderRejected, match="while orders or positions are open"):
             await account.set_margin_mode("ETHUSDT", MarginMode.CROSS)
+
+
+async def test_the_margin_mode_is_switched_once_for_all_who_ask_at_the_same_time(bybit: Bybit) -> None:
+    async with bybit() as (server, account):
+        server.exchange.counts.clear()
+        symbols = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
+        await asyncio.gather(*(account.set_margin_mode(name, MarginMode.ISOLATED) for name in symbols))
+        assert kinds(server) == ["settings"]
+
+
+async def test_a_margin_mode_that_the_operator_switches_shows_with_the_next_read(bybit: Bybit) -> None:
+    """Of flat symbols, too: what is opened there would be in the other mode."""
+    async with bybit() as (server, account):
+        await account.prices(["BTCUSDT", "ETHUSDT"])
+        await account.set_margin_mode("BTCUSDT", MarginMode.ISOLATED)
+        await account.place_order(order("0.01"))
+        for theirs, shown in (
+            (TheirMode.ISOLATED, MarginMode.ISOLATED),
+            (TheirMode.CROSS, MarginMode.CROSS),
+        ):
+            server.exchange.accounts["main"].default_margin_mode = theirs
+            found = (await account.positions()).value
+            assert {name: held.margin_mode for name, held in found.items()} == {
+                "BTCUSDT": shown,
+                "ETHUSDT": shown,
+            }
+        server.exchange.counts.clear()
+        with pytest.raises(OrderRejected, match="while orders or positions are open"):
+            await account.set_margin_mode("ETHUSDT", MarginMode.ISOLATED)
+        assert kinds(server) == ["settings"], "what was set before is no reason not to ask"
+
+
+async def test_a_margin_mode_that_cannot_be_read_is_unknown(bybit: Bybit) -> None:
+    async with bybit() as (server, account):
+        await account.prices(["ETHUSDT"])
+        await account.place_order(order("0.01"))
+        assert (await account.positions()).value["BTCUSDT"].margin_mode is MarginMode.CROSS
+        server.faults.add(Fault(kind=FaultKind.SERVER_ERROR, route="account"))
+        found = (await account.positions()).value
+        assert found["BTCUSDT"].quantity == D("0.01")
+        assert found["BTCUSDT"].margin_mode is None
+        assert "ETHUSDT" not in found
+
+
+async def test_a_key_that_is_refused_for_the_margin_mode_is_refused(bybit: Bybit) -> None:
+    async with bybit() as (server, account):
+        server.faults.add(Fault(kind=FaultKind.REJECTED, route="account", error="BadKey"))
+        with pytest.raises(AuthError):
+            await account.positions()
 
 
 async def test_instruments_state_bybits_own_limits(bybit: Bybit) -> None:
@@ -455,7 +503,7 @@ async def test_a_wallet_without_its_balance_is_no_empty_wallet(
     async with bybit() as (server, account):
         answer = json_reply({"retCode": 0, "retMsg": "OK", "result": {"list": [account_row]}})
         monkeypatch.setattr(server, "rendered", lambda *_: answer)
-        with pytest.raises(NotReady, match="nonsense"):
+        with pytest.raises(NotReady, match="no USDT balance; equity is unknown"):
             await account.equity()
 
 
@@ -479,15 +527,36 @@ async def test_a_burst_of_orders_stays_within_the_limits(bybit: Bybit) -> None:
         assert not server.exchange.counts.refusals
 
 
-async def test_a_size_that_the_exchange_refuses_has_the_instruments_read_again(bybit: Bybit) -> None:
+async def test_a_size_that_the_exchange_refuses_has_the_instruments_read_again_and_nobody_waits(
+    bybit: Bybit,
+) -> None:
     async with bybit() as (server, account):
         btc = server.exchange.market.by_base("BTC")
-        server.exchange.market.add(replace(btc, min_size=D("0.5")))
-        before = kinds(server).count("instruments")
+        row = {**btc.row, "lotSizeFilter": {**btc.row["lotSizeFilter"], "minOrderQty": "0.5"}}
+        server.exchange.market.add(replace(btc, min_size=D("0.5"), row=row))
+        server.faults.add(Fault(kind=FaultKind.LATENCY, route="instruments", seconds=1))
         with pytest.raises(OrderRejected, match="10001"):
             await account.place_order(order("0.01"))
-        await account.instruments(["BTCUSDT"])
-        assert kinds(server).count("instruments") > before
+        began = asyncio.get_running_loop().time()
+        assert (await account.instruments(["BTCUSDT"]))["BTCUSDT"].minimum_quantity == D("0.001")
+        await account.place_order(order("0.6", number=2))
+        assert asyncio.get_running_loop().time() - began < 0.9
+        async with asyncio.timeout(20):
+            while (await account.instruments(["BTCUSDT"]))["BTCUSDT"].minimum_quantity != D("0.5"):
+                await asyncio.sleep(0.05)
+
+
+async def test_while_the_list_of_instruments_cannot_be_read_the_old_one_serves(bybit: Bybit) -> None:
+    async with bybit() as (server, account):
+        server.faults.add(Fault(kind=FaultKind.MAINTENANCE, route="instruments", times=None))
+        server.exchange.counts.clear()
+        for number in range(3):
+            with pytest.raises(OrderRejected):
+                await account.place_order(order("1000", number=number))  # above the largest
+            await asyncio.sleep(0.1)
+        await account.place_order(order("0.01", number=9))
+        assert (await account.positions()).value["BTCUSDT"].quantity == D("0.01")
+        assert server.exchange.counts.requests["instruments"] <= 2, "one try in five minutes"
 
 
 @pytest.mark.parametrize("quantity", ["0.0105", "0.0001"])
@@ -500,11 +569,22 @@ async def test_a_size_off_the_step_is_refused_before_it_is_cut(bybit: Bybit, qua
 
 async def test_a_position_in_a_new_contract_makes_the_list_new(bybit: Bybit) -> None:
     async with bybit() as (server, account):
-        account._link._shared.markets.markets = account._link._shared.markets.markets[:1]
+        shared = account._link._shared.markets
+        shared.markets = shared.markets[:1]
+        await account.instruments(["BTCUSDT"])
+        async with asyncio.timeout(20):
+            while account._link.renewing:
+                await asyncio.sleep(0.05)
         server.exchange.trade_by_hand(server.exchange.accounts["main"], "SOLUSDT", D(1))
         with pytest.raises(NotReady, match="not in the list of instruments"):
             await account.positions()
-        assert (await account.positions()).value["SOLUSDT"].quantity == 1
+        found = None
+        async with asyncio.timeout(20):
+            while found is None:
+                with suppress(NotReady):
+                    found = (await account.positions()).value
+                await asyncio.sleep(0.05)
+        assert found["SOLUSDT"].quantity == 1, "no read was answered without it"
 
 
 async def test_an_idle_connection_is_kept_warm(bybit: Bybit, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import pytest
 from te_core.api import MarginMode, NotReady, OrderRejected, OrderStatus
 from te_exchange_bybit.plugin import BYBIT
 from tests.emulators.accounting import complaints
-from tests.emulators.accounts import order
+from tests.emulators.accounts import order, renewed
 from tests.emulators.recorded import differences, recorded, served, tells_time
 from tests.emulators.tests.bybit_client import bybit_client
 from tests.emulators.venues import running
@@ -27,7 +27,7 @@ ACCOUNT = {
     "tickers.linear BTCUSDT": "value: test_prices_are_marks",
     "ticker inverse (extra fields preOpenPrice etc.)": "value: test_an_inverse_contract_s_price_is_nobody_s",
     "balance UTA (availableToWithdraw empty)": "value: test_equity_is_the_coins_own_row",
-    "balance UTA": "value: test_a_wallet_of_other_coins_is_worth_nothing_here",
+    "balance UTA": "value: test_a_wallet_of_other_coins_is_unknown",
     "balance UTA, account in isolated margin mode (fragment as logged in the seed)": (
         "value: test_equity_in_isolated_margin_mode_where_fields_are_empty"
     ),
@@ -135,6 +135,7 @@ async def test_an_inverse_position_is_nothing_of_ours(tmp_path: Path) -> None:
         assert row["side"] == "short"
         with pytest.raises(NotReady, match="BTCUSD"):
             await account.positions()
+        await renewed(account)
         assert (await account.positions()).value == {}, "once the list is fresh"
 
 

@@ -1,16 +1,18 @@
-"""With Bybit's streams an account answers from memory exactly while that is honest."""
+"""A Bybit account passes on what its streams bring, as facts, and every read asks the exchange."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from te_core.api import ConfigError, MarginMode
+from te_core.api import ConfigError, Feed, MarginMode
+from te_core.testing.stream_recorder import StreamRecorder, watching
 from tests.emulators.accounts import order
 from tests.emulators.core.faults import Fault, FaultKind
 from tests.emulators.core.modes import PositionMode, PositionSide, Side
@@ -21,6 +23,8 @@ pytestmark = pytest.mark.real_clock
 
 Bybit = Callable[..., Any]
 D = Decimal
+ALL = {Feed.POSITIONS, Feed.EQUITY, Feed.PRICES, Feed.ORDERS}
+WANTED = ["BTCUSDT", "ETHUSDT"]
 
 
 async def until(done: Callable[[], Any], what: str, seconds: float = 20) -> None:
@@ -30,194 +34,161 @@ async def until(done: Callable[[], Any], what: str, seconds: float = 20) -> None
     assert done(), what
 
 
-async def followed(account: Any) -> None:
-    """Wait until everything can be answered from memory."""
-    await account.prices(["BTCUSDT", "ETHUSDT"])
-    live = account._live
-    wanted = {"BTCUSDT": "BTC/USDT:USDT", "ETHUSDT": "ETH/USDT:USDT"}
-    await until(lambda: live.positions() and live.equity() and live.prices(wanted), "all streams to live")
-
-
-async def read_all(account: Any) -> tuple[Any, Any, Any]:
-    return await asyncio.gather(account.equity(), account.positions(), account.prices(["BTCUSDT", "ETHUSDT"]))
+@asynccontextmanager
+async def followed(bybit: Bybit, *prepare: Any) -> AsyncIterator[tuple[WireServer, Any, StreamRecorder]]:
+    """An account of which everything is pushed."""
+    async with bybit(*prepare, streams=True) as (server, account), watching(account) as seen:
+        await account.prices(WANTED)
+        await until(lambda: seen.live == ALL, "everything to be followed")
+        yield server, account, seen
 
 
 def reads(server: WireServer) -> list[str]:
     return [request.kind for request in server.exchange.counts.log if request.method == "GET"]
 
 
-async def test_a_signal_leads_to_the_order_without_a_read(bybit: Bybit) -> None:
-    async with bybit(streams=True) as (server, account):
-        await followed(account)
+async def test_every_read_asks_the_exchange(bybit: Bybit) -> None:
+    """Whether what was pushed may stand for a read is the engine's to judge."""
+    async with followed(bybit) as (server, account, _):
+        for _ in range(2):
+            server.exchange.counts.clear()
+            now = account._context.clock.now()
+            found = await asyncio.gather(account.equity(), account.positions(), account.prices(WANTED))
+            assert sorted(reads(server)) == ["account", "balance", "positions", "tickers"]
+            assert all(known.as_of >= now for known in found)
+
+
+async def test_nothing_is_read_that_nobody_asked_for(bybit: Bybit) -> None:
+    async with followed(bybit) as (server, account, seen):
         server.exchange.counts.clear()
-        await read_all(account)
         await account.place_order(order("0.01"))
+        await until(lambda: "BTCUSDT" in seen.positions, "the position to be pushed")
+        await asyncio.sleep(1.5)
         assert [request.kind for request in server.exchange.counts.log] == ["order"]
 
 
-async def test_after_an_own_order_it_is_read_and_soon_known_again(bybit: Bybit) -> None:
-    async with bybit(streams=True) as (server, account):
-        await followed(account)
-        server.exchange.counts.clear()
-        await account.place_order(order("0.01"))
-        held = (await account.positions()).value["BTCUSDT"]
-        assert held.quantity == D("0.01")
-        assert "positions" in reads(server), "a push alone is no proof"
-        await until(lambda: account._live.positions() and account._live.equity(), "the memory to be renewed")
-        server.exchange.counts.clear()
-        _, positions, _ = await read_all(account)
-        assert positions.value["BTCUSDT"].quantity == D("0.01")
-        assert reads(server) == []
+async def test_own_orders_are_passed_on_like_any_other(bybit: Bybit) -> None:
+    async with followed(bybit) as (_, account, seen):
+        sent = order("0.01")
+        await account.place_order(sent)
+        await until(lambda: (sent.client_order_id, "BTCUSDT") in seen.orders, "the order's end")
+        await until(lambda: "BTCUSDT" in seen.positions, "the position")
+        assert seen.positions["BTCUSDT"].quantity == D("0.01")
+        await until(lambda: seen.equities, "the fee")
+        assert not seen.unannounced
 
 
-async def test_changes_by_hand_are_pushed_and_wake_the_engine(bybit: Bybit) -> None:
-    async with bybit(streams=True) as (server, account):
-        await followed(account)
-        woken: list[None] = []
-        watching = asyncio.create_task(account.watch(lambda: woken.append(None)))
-        await asyncio.sleep(0)
-        server.exchange.trade_by_hand(server.exchange.accounts["main"], "BTCUSDT", D("0.5"))
-        await until(lambda: woken, "the engine to be woken")
-        assert (await account.positions()).value["BTCUSDT"].quantity == D("0.5")
-        watching.cancel()
-
-
-async def test_own_orders_do_not_wake_the_engine(bybit: Bybit) -> None:
-    async with bybit(streams=True) as (_, account):
-        await followed(account)
-        woken: list[None] = []
-        watching = asyncio.create_task(account.watch(lambda: woken.append(None)))
-        await account.place_order(order("0.01"))
-        await until(account._live.positions, "the memory to be renewed")
-        assert woken == []
-        watching.cancel()
-
-
-async def test_a_closed_position_is_flat(bybit: Bybit) -> None:
-    async with bybit(streams=True) as (server, account):
-        await followed(account)
+async def test_changes_by_hand_and_their_end_are_passed_on(bybit: Bybit) -> None:
+    async with followed(bybit) as (server, _, seen):
         owner = server.exchange.accounts["main"]
-
-        def told() -> Any:
-            held = account._live.memory.positions.get("BTCUSDT")
-            return held and held.quantity
-
-        server.exchange.trade_by_hand(owner, "BTCUSDT", D("0.5"))
-        await until(lambda: told() == D("0.5"), "the position to be pushed")
-        server.exchange.trade_by_hand(owner, "BTCUSDT", D("-0.5"))
-        await until(lambda: told() == 0, "its end to be pushed")
-        held = (await account.positions()).value.get("BTCUSDT")
-        assert held is None or held.quantity == 0
+        for change, held in (("0.5", "0.5"), ("-0.5", "0")):
+            seen.orders.clear()
+            server.exchange.trade_by_hand(owner, "BTCUSDT", D(change))
+            await until(lambda: seen.orders, "the order")
+            await until(lambda: bool(seen.positions), "the position")
+            while seen.positions["BTCUSDT"].quantity != D(held):
+                await asyncio.sleep(0.02)
+            assert seen.orders == [("", "BTCUSDT")], "it has no client order id"
 
 
-async def test_prices_and_wallet_follow(bybit: Bybit) -> None:
-    async with bybit(streams=True) as (server, account):
-        await followed(account)
+async def test_a_push_says_nothing_of_the_margin_mode(bybit: Bybit) -> None:
+    """It is the account's, and its rows do not have it; what a read said may have been changed since."""
+    async with followed(bybit) as (server, account, seen):
+        server.exchange.trade_by_hand(server.exchange.accounts["main"], "BTCUSDT", D("0.5"))
+        await until(lambda: seen.positions, "the position")
+        assert seen.positions["BTCUSDT"].margin_mode is None
+        assert (await account.positions()).value["BTCUSDT"].margin_mode is not None
+
+
+async def test_prices_and_wallet_are_passed_on(bybit: Bybit) -> None:
+    async with followed(bybit) as (server, _, seen):
         server.exchange.set_price("BTCUSDT", D(60000))
         server.exchange.deposit(server.exchange.accounts["main"], D(500))
-        memory = account._live.memory
-        await until(lambda: memory.prices["BTCUSDT"] == D(60000), "the price to be pushed")
-        await until(lambda: memory.equity.wallet == D(10500), "the wallet to be pushed")
-        server.exchange.counts.clear()
-        equity, _, prices = await read_all(account)
-        assert prices.value["BTCUSDT"] == D(60000)
-        assert equity.value.wallet == D(10500)
-        assert reads(server) == []
+        await until(lambda: seen.prices.get("BTCUSDT") == D(60000), "the price")
+        await until(lambda: seen.equities, "the wallet")
+        assert seen.equities[-1].wallet == D(10500)
 
 
-async def test_another_symbol_is_read_once_and_then_followed(bybit: Bybit) -> None:
-    async with bybit(streams=True) as (server, account):
-        await followed(account)
-        symbols = ["BTCUSDT", "ETHUSDT", "SOLUSDT"]
-        server.exchange.counts.clear()
-        assert len((await account.prices(symbols)).value) == 3
-        assert reads(server) == ["tickers"]
-        wanted = {symbol: f"{symbol[:3]}/USDT:USDT" for symbol in symbols}
-        await until(lambda: account._live.prices(wanted), "the new symbol to be followed")
+async def test_prices_of_a_symbol_that_is_asked_for_later_are_followed(bybit: Bybit) -> None:
+    async with followed(bybit) as (server, account, seen):
+        await account.prices(["SOLUSDT"])
+        await asyncio.sleep(1)
+        server.exchange.set_price("SOLUSDT", D(123))
+        await until(lambda: seen.prices.get("SOLUSDT") == D(123), "its price")
 
 
-async def test_the_state_carries_its_age(bybit: Bybit) -> None:
-    async with bybit(streams=True) as (_, account):
-        await followed(account)
-        now = account._context.clock.now()
-        for known in await read_all(account):
-            assert known.as_of <= account._context.clock.now()
-            assert (now - known.as_of).total_seconds() < 10
-
-
-async def test_a_broken_connection_falls_back_to_reading_and_recovers(bybit: Bybit) -> None:
-    async with bybit(streams=True) as (server, account):
-        await followed(account)
+async def test_a_broken_connection_is_reported_and_made_again(bybit: Bybit) -> None:
+    async with followed(bybit) as (server, _, seen):
         server.abort_connections()
-        await until(lambda: account._live.positions() is None, "the loss to be noticed")
+        await until(lambda: not seen.live, "the loss to be reported")
+        await until(lambda: seen.live == ALL, "everything to be followed again")
         server.exchange.trade_by_hand(server.exchange.accounts["main"], "BTCUSDT", D("0.5"))
-        assert (await account.positions()).value["BTCUSDT"].quantity == D("0.5")
-        await followed(account)
-        assert (await account.positions()).value["BTCUSDT"].quantity == D("0.5")
+        await until(lambda: seen.positions, "the position")
 
 
-async def test_a_silent_stream_falls_back_to_reading(bybit: Bybit, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with bybit(streams=True) as (server, account):
-        await followed(account)
-        server.exchange.counts.clear()
-        monkeypatch.setattr("te_exchange_ccxt.memory.SILENCE", 0.5)
-        monkeypatch.setattr("te_exchange_ccxt.live.SILENCE", 0.5)  # shorter than the pause between two pings
-        await until(lambda: account._live.positions() is None, "the silence to be noticed")
-        assert (await account.positions()).value == {}
-        assert "positions" in reads(server)
-
-
-async def test_a_push_that_never_came_shows_at_the_next_baseline(
+async def test_a_silent_connection_is_given_up_and_made_again(
     bybit: Bybit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("te_exchange_ccxt.memory.REREAD", 1.0)
-    async with bybit(streams=True) as (server, account):
-        await followed(account)
-        woken: list[None] = []
-        watching = asyncio.create_task(account.watch(lambda: woken.append(None)))
-        for topic in ("order", "position", "wallet", "execution"):
-            server.faults.add(Fault(kind=FaultKind.STREAM_GAP, topic=topic))
-        server.exchange.trade_by_hand(server.exchange.accounts["main"], "BTCUSDT", D("0.5"))
-        await until(lambda: woken, "the engine to be woken")
-        assert (await account.positions()).value["BTCUSDT"].quantity == D("0.5")
-        assert not account._live.memory.followed("positions", account._context.clock.monotonic())
-        watching.cancel()
+    async with followed(bybit) as (server, _, seen):
+        made = set(server.connections)
+        monkeypatch.setattr("te_exchange_ccxt.live.SILENCE", 0.5)  # shorter than the pause between two pings
+        await until(lambda: Feed.POSITIONS not in seen.live, "the silence to be noticed")
+        monkeypatch.undo()
+        await until(lambda: seen.live == ALL, "everything to be followed again")
+        assert not made & set(server.connections)
 
 
-async def test_a_refused_login_leaves_reading(bybit: Bybit) -> None:
+async def test_a_refused_login_brings_nothing_up(bybit: Bybit) -> None:
     def refuse(server: WireServer) -> None:
         server.faults.add(Fault(kind=FaultKind.REJECTED, route="login", error="BadSignature", times=None))
 
-    async with bybit(refuse, streams=True) as (_, account):
+    async with bybit(refuse, streams=True) as (_, account), watching(account) as seen:
         await account.prices(["BTCUSDT"])
-        await asyncio.sleep(2.5)
-        assert account._live.positions() is None
-        assert (await account.positions()).value == {}
+        await until(lambda: seen.live, "prices")
+        await asyncio.sleep(1.5)
+        assert seen.live == {Feed.PRICES}
+        assert (await account.positions()).value["BTCUSDT"].quantity == 0
         await account.set_leverage("BTCUSDT", 2, MarginMode.ISOLATED)
 
 
-async def test_closing_ends_every_connection(bybit: Bybit) -> None:
+async def test_what_is_not_watched_any_more_has_no_connection(bybit: Bybit) -> None:
     async with bybit(streams=True) as (server, account):
-        await followed(account)
+        assert not server.connections, "streams are opened for whoever watches"
+        for _ in range(2):
+            async with watching(account) as seen:
+                await account.prices(WANTED)
+                while seen.live != ALL:
+                    await asyncio.sleep(0.02)
+                assert server.connections
+            assert not seen.live
+            await until(lambda: not server.connections, "the connections to be closed")
+
+
+async def test_without_streams_there_is_no_connection(bybit: Bybit) -> None:
+    async with bybit() as (server, account), watching(account) as seen:
+        await account.prices(WANTED)
+        await asyncio.sleep(0.7)
+        assert not seen.calls
+        assert not server.connections
+
+
+async def test_closing_ends_every_connection(bybit: Bybit) -> None:
+    async with followed(bybit) as (server, _, _):
         assert server.connections
     assert not server.connections
 
 
-async def test_hedge_mode_that_comes_later_is_told_to_the_engine(bybit: Bybit) -> None:
-    """Its first position is pushed; from memory it would be one that could be reduced."""
-    async with bybit(streams=True) as (server, account):
-        await followed(account)
-        woken: list[None] = []
-        watching = asyncio.create_task(account.watch(lambda: woken.append(None)))
-        await asyncio.sleep(0)
+async def test_hedge_mode_that_comes_later_is_found_by_the_read_that_a_push_asks_for(bybit: Bybit) -> None:
+    """Passed on as a position it would be one that could be reduced."""
+    async with followed(bybit) as (server, account, seen):
         owner = server.exchange.accounts["main"]
         owner.default_position_mode = PositionMode.HEDGE
         theirs = {"symbol": "BTCUSDT", "side": Side.BUY, "size": D("0.05"), "leverage": D(2)}
         server.exchange.place(owner, OrderRequest(**theirs, position_side=PositionSide.LONG))  # type: ignore[arg-type]  # parts of one kind each
-        await until(lambda: woken, "the engine to be woken")
+        await until(lambda: seen.changes, "the change")
+        assert not seen.positions
         with pytest.raises(ConfigError, match="hedge mode"):
             await account.positions()
-        watching.cancel()
 
 
 @pytest.mark.parametrize("numbers", [(1, 2, 2, 3), ("", "", "")])
@@ -231,7 +202,7 @@ async def test_the_stream_counts_once_each_topic_is_confirmed(bybit: Bybit, numb
         for number in numbers:
             told.append(venue.streams_at(private))
             ack = {"success": True, "ret_msg": "", "req_id": number, "op": "subscribe"}
-            account._live.message(private, ack)
+            venue.confirmed(private).add(venue.confirmation(ack))
         assert set(told) == {()}
         assert venue.streams_at(private) == (True,)
         assert venue.streams_at("wss://stream.bybit.com/v5/public/linear") == (False,)

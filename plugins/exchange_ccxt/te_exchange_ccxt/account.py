@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 from te_core.api import (
     AccountContext,
+    AccountIdentity,
     AccountStream,
     Equity,
     ExchangeAccount,
@@ -20,13 +21,12 @@ from te_core.api import (
     OrderRejected,
     OrderReport,
     OrderRequest,
-    OrderStatus,
     Position,
     Severity,
 )
 from te_exchange_ccxt.budget import Priority, priority
 from te_exchange_ccxt.connection import SKEW_ADJUSTED, Connection, tell_skew
-from te_exchange_ccxt.live import Live
+from te_exchange_ccxt.live import AccountStreams
 from te_exchange_ccxt.symbols import Symbols
 from te_exchange_ccxt.trouble import Trouble
 from te_exchange_ccxt.venue import Venue
@@ -39,13 +39,16 @@ def account_factory(venue: Callable[[Any], Venue]) -> Callable[[AccountContext[A
 
 
 class CcxtAccount(ExchangeAccount):
-    """One account through ccxt. What exchanges do differently is the venue's; streams save reads where they live."""
+    """One account through ccxt. What exchanges do differently is the venue's. Reads always ask the exchange."""
 
     def __init__(self, context: AccountContext[Any], venue: Venue) -> None:
         self._context = context
         self._venue = venue
         self._link = Connection(context, venue)
-        self._live = Live(venue, context.clock, context.log, lambda: self._link.listed, self._reread)
+        self._wanted: dict[str, str] = {}
+        """Symbols whose prices are followed: the engine's to ccxt's."""
+        self.streams: AccountStreams | None = None
+        """What is followed, while somebody watches."""
         self._puzzled: set[str] = set()
         self._told: set[str] = set()
 
@@ -54,18 +57,34 @@ class CcxtAccount(ExchangeAccount):
     async def open(self) -> None:
         """Connect, load the markets, check credentials, account type and position mode."""
         await self._link.open()
-        if self._context.options.streams:
-            self._link.exchange.ear = self._live
-            self._live.start()
 
     async def close(self) -> None:
-        """Close connections and streams."""
-        await self._live.stop()
+        """Close the connections."""
         await self._link.close()
 
+    async def identity(self) -> AccountIdentity | None:
+        """Return the exchange's number of the account, where it has a route for it."""
+        uid = await self._link.ask("account id", self._venue.uid)
+        return None if uid is None else AccountIdentity(host=self._link.host, uid=uid)
+
     async def watch(self, stream: AccountStream) -> None:
-        """Report changes of positions and orders that are not of our own doing."""
-        await self._live.watch(stream.changed)
+        """Follow the streams, which are opened here and closed when this is cancelled."""
+        if not self._context.options.streams:
+            await asyncio.Event().wait()
+        self.streams = streams = AccountStreams(
+            self._venue,
+            stream,
+            clock=self._context.clock,
+            outages=self._context.outages,
+            symbols=lambda: self._link.listed,
+            knows=self._link.knows,
+            wanted=self._wanted,
+        )
+        try:
+            async with self._link.listening(streams):
+                await streams.run()
+        finally:
+            self.streams = None
 
     async def diagnose(self) -> Sequence[Finding]:
         """Look over the clock, and what only this exchange knows."""
@@ -101,46 +120,35 @@ class CcxtAccount(ExchangeAccount):
         return found
 
     async def equity(self) -> Known[Equity]:
-        """Give the account's value in the settle coin: as pushed, else read."""
-        return self._live.equity() or await self._read_equity()
+        """Read the account's value in the settle coin."""
+        asked_at = self._context.clock.now()
+        value = await self._link.ask("equity", self._venue.fetch_equity)
+        return Known(value=value, as_of=asked_at)
 
     async def positions(self) -> Known[Mapping[str, Position]]:
-        """Give every position that pays in the settle coin: as pushed, else read in one request."""
-        return self._live.positions() or await self._read_positions()
-
-    async def _read_equity(self) -> Known[Equity]:
-        asked_at, sent = self._context.clock.now(), self._context.clock.monotonic()
-        value = await self._link.ask("equity", self._venue.fetch_equity)
-        self._live.memory.equity_read(value, sent)
-        return Known(value=value, as_of=asked_at)
-
-    async def _read_positions(self) -> Known[Mapping[str, Position]]:
-        asked_at, sent = self._context.clock.now(), self._context.clock.monotonic()
-        symbols = await self._link.symbols()
+        """Read every position that pays in the settle coin in one request, and what flat symbols are set to."""
+        asked_at = self._context.clock.now()
+        await self._link.symbols()
 
         async def parsed() -> dict[str, Position]:
-            return self._parsed(await self._venue.fetch_positions(), symbols)
+            rows = await self._venue.fetch_positions()
+            return self._parsed(
+                rows, self._link.listed
+            )  # not those from before: ccxt parsed with the present ones
 
-        value = await self._link.ask("positions", parsed)
-        if self._live.memory.positions_read(value, sent, self._context.clock.monotonic()):
-            self._live.missed()
-        return Known(value=value, as_of=asked_at)
-
-    async def _reread(self, kinds: Collection[str]) -> None:
-        """Read what streams build on: "positions", "equity" or both."""
-        reads = {"positions": self._read_positions, "equity": self._read_equity}
-        await asyncio.gather(*(reads[kind]() for kind in kinds))
+        held = await self._link.ask("positions", parsed)
+        flat = {symbol: found for symbol in self._wanted if (found := self._venue.flat_position(symbol))}
+        return Known(value={**flat, **held}, as_of=asked_at)
 
     async def prices(self, symbols: Sequence[str]) -> Known[Mapping[str, Decimal]]:
-        """Give the price of each symbol that has one, in one request."""
+        """Read the price of each symbol that has one, in one request. From now on streams follow them, too."""
         asked_at = self._context.clock.now()
         known = await self._link.symbols()
         markets = {symbol: known.market(symbol) for symbol in symbols}
         wanted = {symbol: str(market["symbol"]) for symbol, market in markets.items() if market is not None}
         if not wanted:
             return Known(value={}, as_of=asked_at)
-        if pushed := self._live.prices(wanted):
-            return pushed
+        self._wanted.update(wanted)
         names = list(wanted.values())
         tickers = await self._link.ask("prices", lambda: self._venue.fetch_tickers(names))
         prices = {symbol: self._venue.price(tickers.get(name) or {}) for symbol, name in wanted.items()}
@@ -166,12 +174,15 @@ class CcxtAccount(ExchangeAccount):
 
     def _refuse_unknown(self, name: str, row: Row) -> None:
         """A position in an instrument that we have not heard of makes the read incomplete, until the list is new."""
-        held = number(row.get("contracts"))
-        if held == ZERO or self._link.knows(name) or name in self._puzzled:
+        if number(row.get("contracts")) == ZERO or self._link.knows(name):
             return
-        self._puzzled.add(name)
-        self._link.expire_markets()
-        raise NotReady(f"{name} is held but not in the list of instruments yet: reading the list again")
+        if name not in self._puzzled:
+            self._puzzled.add(name)
+            self._link.renew_markets()
+        if self._link.renewing:
+            raise NotReady(
+                f"{name} is held but not in the list of instruments yet: the list is being read again"
+            )
 
     # -- acting
 
@@ -199,23 +210,13 @@ class CcxtAccount(ExchangeAccount):
         """Send one market order, once."""
         market = await self._market(order.symbol)
         contracts = self._contracts(order, market)
-        name, final = order.client_order_id, False
-        self._live.memory.ordering(name, order.symbol, self._context.clock.monotonic())
-        try:
-            with priority(Priority.REDUCE if order.reduce_only else Priority.INCREASE):
-                row = await self._link.ask(
-                    f"{order.side} {order.quantity:f} {order.symbol}",
-                    lambda: self._venue.create_order(order, contracts, market),
-                    sending=True,
-                )
-            report = self._venue.report(name, row, market)
-            final = report.status is not OrderStatus.OPEN
-        except (OrderRejected, NotReady):
-            final = True
-            raise
-        finally:
-            self._live.answered(order.symbol, name, final=final)
-        return report
+        with priority(Priority.REDUCE if order.reduce_only else Priority.INCREASE):
+            row = await self._link.ask(
+                f"{order.side} {order.quantity:f} {order.symbol}",
+                lambda: self._venue.create_order(order, contracts, market),
+                sending=True,
+            )
+        return self._venue.report(order.client_order_id, row, market)
 
     def _contracts(self, order: OrderRequest, market: Row) -> Decimal:
         """Size in contracts. ccxt would cut off what is not a multiple of the step; we refuse it."""
@@ -238,10 +239,7 @@ class CcxtAccount(ExchangeAccount):
                 lambda: self._venue.find_order(client_order_id, market),
                 absent=Trouble.NOT_FOUND,
             )
-        report = None if row is None else self._venue.report(client_order_id, row, market)
-        final = report is not None and report.status is not OrderStatus.OPEN
-        self._live.answered(symbol, client_order_id, final=final)
-        return report
+        return None if row is None else self._venue.report(client_order_id, row, market)
 
     async def _market(self, symbol: str) -> Row:
         market = (await self._link.symbols()).market(symbol)

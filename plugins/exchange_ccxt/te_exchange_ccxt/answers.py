@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from te_core.api import Equity
+from te_core.api import Equity, NotReady
 from te_exchange_ccxt.options import CcxtOptions
 from te_exchange_ccxt.wire import Row, dig, number
 
@@ -44,8 +44,23 @@ class Answers:
         if held is None and value is not None and gain is not None:
             held = value - gain
         if value is None or held is None:
-            raise ValueError(f"{self.title} tells no equity in {self.options.settle}")
+            raise self.no_balance()
         return Equity(wallet=held, total=value, free=number(row.get(free)))
+
+    def account_id(self, row: Row, name: str) -> str:
+        """Return the account's number from an answer. Raises ``ValueError`` where there is none."""
+        found = str(row.get(name) or "")
+        if found in ("", "0"):
+            raise ValueError(f"{self.title} returned no {name}")
+        return found
+
+    def no_balance(self) -> NotReady:
+        """Return the error for an answer without the settle coin's figures: unknown, which is not zero."""
+        coin = self.options.settle
+        return NotReady(
+            f"{self.title} returned no {coin} balance; equity is unknown until it does: "
+            f"deposit {coin} if there is none, or set settle"
+        )
 
     def only(self, symbols: Sequence[str]) -> dict[str, str]:
         """Give the parameter that asks for one market's ticker; none, which asks for all, when several are wanted."""

@@ -2,6 +2,7 @@
 
 from te_exchange_ccxt.account import CcxtAccount, account_factory
 from te_exchange_ccxt.budget import Spending, Window
+from te_exchange_ccxt.client import together
 from te_exchange_ccxt.errors import diagnose
 from te_exchange_ccxt.library import Base, BaseError
 from te_exchange_ccxt.looks import key_findings, told
@@ -28,5 +29,6 @@ __all__ = [
     "first",
     "key_findings",
     "number",
+    "together",
     "told",
 ]

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache, partial
 from json import dumps, loads
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 import aiohttp
 
-from te_core.api import RateLimited
+from te_core.api import RateLimited, TradeEngineError
 from te_exchange_ccxt.budget import Purse
 from te_exchange_ccxt.library import SILENT, BadResponse, Base, BaseError
 from te_exchange_ccxt.venue import Venue
 from te_exchange_ccxt.wire import NONSENSE, Row, dig
+
+T = TypeVar("T")
+U = TypeVar("U")
 
 KEEP_ALIVE = 75.0
 """Seconds that an idle connection is kept: longer than the pause between two pings."""
@@ -51,10 +56,21 @@ class Ear(Protocol):
 
 
 last_answer: ContextVar[Answer | None] = ContextVar("te_exchange_ccxt_last_answer", default=None)
+_CHANGING: ContextVar[bool] = ContextVar("te_exchange_ccxt_changing", default=False)
+
+
+@contextmanager
+def changing(changes: bool) -> Iterator[None]:
+    """Let the engine date every request within this block that is not a GET, if it ``changes`` something."""
+    token = _CHANGING.set(changes)
+    try:
+        yield
+    finally:
+        _CHANGING.reset(token)
 
 
 class Wiring(Base):  # type: ignore[misc]  # it is mixed into ccxt's classes, which are known at run time only
-    """Our wiring of ccxt's class. Whoever uses a client sets ``purse`` and ``ear``."""
+    """Our wiring of ccxt's class. Whoever uses a client sets ``purse``, ``date`` (the engine's) and ``ear``."""
 
     number = str
     purse: Purse | None = None
@@ -62,6 +78,30 @@ class Wiring(Base):  # type: ignore[misc]  # it is mixed into ccxt's classes, wh
     ear: Ear | None = None
     dials: Mapping[str, int]
     item_code = ""
+    date: Callable[[], datetime] | None = None
+    _dated: int | None = None
+
+    def milliseconds(self) -> int:
+        """Return the time since 1970: while a request is signed that changes something, the date that it was given."""
+        return int(super().milliseconds()) if self._dated is None else self._dated
+
+    def seconds(self) -> int:
+        """Return the same in seconds."""
+        return self.milliseconds() // 1000
+
+    def microseconds(self) -> int:
+        """Return the same in microseconds."""
+        return int(super().microseconds()) if self._dated is None else self._dated * 1000
+
+    def sign(self, path: str, api: Any = "public", method: str = "GET", *rest: Any, **named: Any) -> Any:
+        """Have the engine date what changes something, after all waiting; it may refuse with ``NotReady``."""
+        if self.date is None or method == "GET" or not _CHANGING.get():
+            return super().sign(path, api, method, *rest, **named)
+        self._dated = int(self.date().timestamp() * 1000)
+        try:
+            return super().sign(path, api, method, *rest, **named)
+        finally:
+            self._dated = None
 
     def on_json_response(self, text: str) -> Any:
         """Keep fractions as they stand: a float would round what has more than 15 digits."""
@@ -129,7 +169,7 @@ class Wiring(Base):  # type: ignore[misc]  # it is mixed into ccxt's classes, wh
             return
         try:
             super().handle_message(client, message)
-        except (BaseError(), *NONSENSE) as error:
+        except (BaseError(), TradeEngineError, *NONSENSE) as error:
             if self.ear is not None:
                 self.ear.lose(client.url)
             client.reject(error)
@@ -201,6 +241,35 @@ def connect(venue: Venue, base: Any) -> Any:
     return exchange
 
 
+async def together(first: Awaitable[T], second: Awaitable[U]) -> tuple[T, U]:
+    """Await two requests at the same time. Raises as if the one that failed had been made alone."""
+    answers: list[Answer | None] = []
+
+    async def remembered(request: Awaitable[Any]) -> Any:
+        try:
+            return await request
+        except BaseException:
+            answers.append(last_answer.get())  # a task has a context of its own
+            raise
+
+    tasks = [asyncio.ensure_future(remembered(request)) for request in (first, second)]
+    try:
+        one, other = await asyncio.gather(*tasks)
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        last_answer.set(answers[0] if answers else None)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise
+    return one, other
+
+
+async def disconnect_streams(exchange: Any) -> None:
+    """Close the streams only; one that is still being opened is closed as soon as it is."""
+    clients, exchange.clients = list(exchange.clients.values()), {}
+    await asyncio.gather(*(client.close() for client in clients), return_exceptions=True)
+
+
 async def disconnect(exchange: Any) -> None:
     """Close streams and connections."""
     session = exchange.session
@@ -224,6 +293,11 @@ def rebase(tree: dict[str, Any], url: str | None, ws_url: str | None) -> None:
 def addresses(exchange: Any) -> frozenset[str]:
     """Give the servers that the client talks to."""
     return frozenset(_leaves(exchange.urls["api"]))
+
+
+def host(exchange: Any, keys: Sequence[str]) -> str:
+    """Return the host, and port if any, of an address in ccxt's table."""
+    return urlsplit(str(exchange.implode_hostname(dig(exchange.urls["api"], *keys)))).netloc
 
 
 def _leaves(tree: Mapping[str, Any]) -> list[str]:

@@ -24,19 +24,21 @@ FORMAT = 2
 REFRESH_AFTER = timedelta(minutes=55)
 """Older ones are read again in the background; the engine asks every hour."""
 RETRY_AFTER = timedelta(minutes=5)
-"""Pause after a background read that failed: what is there can be used meanwhile."""
+"""Least time between two reads in the background, whatever asks for them: what is there can be used meanwhile."""
 USABLE_FOR = timedelta(hours=24)
-"""Older ones are not used before they were read again."""
+"""Older ones out of a file are used only when a read was tried and failed."""
 
 
 class Markets:
-    """The markets of one exchange host. Whoever needs them while they are being read waits for the same read."""
+    """The markets of one exchange host. While there are any, nobody waits for a read."""
 
     def __init__(self, identity: str, clock: Clock, log: Logger) -> None:
         self._identity = identity
         self._clock = clock
         self._log = log
-        self._failed_at: datetime | None = None
+        self._failing = False
+        self._tried_at: float | None = None
+        self._outdated = False
         self._files: dict[Path, None] = {}
         self._loading: asyncio.Task[None] | None = None
         self._background: set[asyncio.Task[None]] = set()
@@ -48,38 +50,52 @@ class Markets:
         """Time since they were read from the exchange."""
         return self._clock.now() - self.read_at if self.read_at else timedelta.max
 
-    def expire(self) -> None:
-        """Read them again before the next use: an order was refused for its size."""
-        self.read_at = None
+    @property
+    def loading(self) -> bool:
+        """Whether they are being read now."""
+        return self._loading is not None
+
+    def renew(self, fetch: Fetch) -> None:
+        """Read them again in the background, at most every ``RETRY_AFTER``: an order was refused for its size."""
+        self._outdated = True
+        self._refresh_if_due(fetch)
 
     async def get(self, fetch: Fetch, file: Path) -> list[Market]:
-        """Give the markets: from memory, else from the file, else from the exchange. Raises what ``fetch`` raises."""
+        """Return the markets: from memory, else from the file, else from the exchange. Raises what ``fetch`` raises."""
         if file not in self._files:
             self._files[file] = None
             if not self.markets:
                 self._take(await asyncio.to_thread(_read, file, self._identity))
-        if self.age > USABLE_FOR:
+        if not self.markets:
             await self._load(fetch)
-        elif self.age > REFRESH_AFTER and self._loading is None and self._may_refresh:
-            task = asyncio.create_task(self._refresh(fetch))
+        elif self.age > USABLE_FOR and self._tried_at is None:
+            self._tried_at = self._clock.monotonic()
+            await self._refreshed(self._start(fetch))
+        else:
+            self._refresh_if_due(fetch)
+        return self.markets
+
+    def _refresh_if_due(self, fetch: Fetch) -> None:
+        if self._loading is None and (self._outdated or self.age > REFRESH_AFTER) and self._may_refresh:
+            self._tried_at = self._clock.monotonic()
+            task = asyncio.create_task(self._refreshed(self._start(fetch)))
             self._background.add(task)
             task.add_done_callback(self._background.discard)
-        return self.markets
 
     @property
     def _may_refresh(self) -> bool:
-        return self._failed_at is None or abs(self._clock.now() - self._failed_at) >= RETRY_AFTER
+        elapsed = None if self._tried_at is None else self._clock.monotonic() - self._tried_at
+        return elapsed is None or elapsed >= RETRY_AFTER.total_seconds()
 
-    async def _refresh(self, fetch: Fetch) -> None:
-        """Read again without anyone waiting; when it fails, whoever comes after a pause has it tried again."""
-        task = self._start(fetch)
+    async def _refreshed(self, task: asyncio.Task[None]) -> None:
+        """Wait until they were read again; when that fails what there is stays, and it is tried again after a pause."""
         await asyncio.wait([task])
         if task.cancelled() or (error := task.exception()) is None:
             return
-        if self._failed_at is None:
-            text = "the list of instruments cannot be read again, the one of {:%H:%M} UTC stays in use: {}"
+        if not self._failing:
+            text = "cannot read the list of instruments again; using that of {:%Y-%m-%d %H:%M} UTC: {}"
             self._log.warning(text, self.read_at, error)
-        self._failed_at = self._clock.now()
+        self._failing = True
 
     async def _load(self, fetch: Fetch) -> None:
         await asyncio.shield(self._start(fetch))
@@ -99,9 +115,10 @@ class Markets:
         asked_at = self._clock.now()
         markets = [market for market in await fetch() if is_linear_perpetual(market)]
         self._take((markets, asked_at))
-        if self._failed_at is not None:
-            self._failed_at = None
-            self._log.info("the list of instruments could be read again")
+        self._outdated = False
+        if self._failing:
+            self._failing = False
+            self._log.info("the list of instruments was read again")
         with suppress(OSError):  # without the file the next start takes a moment longer
             await asyncio.to_thread(_write, list(self._files), self._identity, markets, asked_at)
 

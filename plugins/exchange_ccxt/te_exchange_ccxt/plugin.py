@@ -9,9 +9,11 @@ from te_core.api import Capabilities, ExchangeSpec, hookimpl
 from te_exchange_ccxt.account import account_factory
 from te_exchange_ccxt.generic import GenericOptions, GenericVenue
 
-# Nothing is known of the exchange: it gets a generous time, and is not relied on to refuse duplicates.
 CAPABILITIES = Capabilities(
-    settle_after=timedelta(seconds=15), private_stream=True, duplicate_ids_refused=False
+    # Nothing is known of the exchange: 10 s receive window, 0.5 s of clock skew, 4 s until an order shows.
+    settle_after=timedelta(seconds=15),
+    private_stream=True,
+    duplicate_ids_refused=False,  # not relied on
 )
 
 CCXT = ExchangeSpec(

@@ -12,15 +12,13 @@ from te_exchange_ccxt.wire import Row
 
 
 class Streams(Answers):
-    """What a venue knows of its streams. ``watch_*`` wait for the next push and give ccxt's structures.
+    """What a venue knows of its streams. ``watch_*`` wait for the next push and return ccxt's structures.
 
-    ``streamed``: what can be followed, of "positions", "orders", "balance", "tickers". ``poll``: seconds between reads
-    of positions where only they cannot be followed. ``confirms``: subscriptions are confirmed, one by one, as
-    ``confirmation`` tells. ``dials``: what a new WebSocket connection costs, by window name.
+    ``streamed``: what can be followed, of "positions", "orders", "balance", "tickers". ``confirms``: subscriptions are
+    confirmed, one by one, as ``confirmation`` tells. ``dials``: what a new WebSocket connection costs, by window name.
     """
 
     streamed: ClassVar[frozenset[str]] = frozenset()
-    poll: ClassVar[float] = 3.0
     confirms: ClassVar[bool] = False
     dials: ClassVar[Spending] = {}
 

@@ -53,7 +53,7 @@ class Venue(Streams):
     ``item_code``: where it stands in an item of ``data``, if ccxt does not look there. ``market_maximum``: where
     ``market["info"]`` has the largest market order in contracts. ``account_wide``: the margin mode is that of the whole
     account. ``windows``: request limits (see ``spending``). ``rate_pause``: seconds to wait after a refusal for too
-    many requests that names none.
+    many requests that names none. ``private_api``: where ccxt's table of addresses has that of the account's requests.
     """
 
     exchange_id: str = ""
@@ -67,14 +67,16 @@ class Venue(Streams):
     account_wide: ClassVar[bool] = False
     windows: ClassVar[Sequence[Window]] = (Window("requests", 300, 60.0),)
     rate_pause: ClassVar[float] = 1.0
+    private_api: ClassVar[Sequence[str]] = ("private",)
 
     def __init__(self, options: CcxtOptions) -> None:
         super().__init__(options)
         self.priced = False
         """Market orders state a price, from which ccxt derives the worst one that they may be filled at."""
         self.account_mode: MarginMode | None = None
-        """Margin mode of the account, as far as known, where it has one for all (``account_wide``)."""
+        """Margin mode of the account as last read or set, where it has one for all (``account_wide``)."""
         self._switching = asyncio.Lock()
+        self._switched_at = float("-inf")
         self.modes: dict[str, MarginMode] = {}
         """Margin modes of positions as last told, by the exchange's symbol."""
 
@@ -112,6 +114,10 @@ class Venue(Streams):
             if mode.get("hedged"):
                 self.refuse_hedge_mode()
         await self.exchange.fetch_balance(self.balance_params())
+
+    async def uid(self) -> str | None:
+        """Read the exchange's number of the account, the same for all its keys; None where no route tells it."""
+        return None
 
     async def findings(self) -> Sequence[Finding]:
         """Look over for ``te doctor`` what ``check`` does not insist on: the key's permissions and so on."""
@@ -202,7 +208,7 @@ class Venue(Streams):
         coin = balance.get(self.options.settle) or {}
         total = number(coin.get("total"))
         if total is None:  # it holds none, or the answer was not complete: no fact to size anything by
-            raise ValueError(f"{self.title} tells no balance in {self.options.settle}")
+            raise self.no_balance()
         return Equity(wallet=total, total=total, free=number(coin.get("free")))
 
     async def fetch_positions(self) -> Sequence[Row]:
@@ -230,6 +236,11 @@ class Venue(Streams):
             unrealised_pnl=number(row.get("unrealizedPnl")),
             liquidation_price=number(row.get("liquidationPrice")) or None,
         )
+
+    def flat_position(self, symbol: str) -> Position | None:
+        """Return what a flat symbol is set to, by the read of positions just made; None where that does not tell."""
+        del symbol
+        return None
 
     def margin_mode(self, row: Row) -> MarginMode | None:
         """Margin mode of a position, None where the exchange does not say."""
@@ -261,11 +272,16 @@ class Venue(Streams):
         await self.exchange.set_leverage(leverage, market["symbol"], {"marginMode": margin_mode.value})
 
     async def set_margin_mode(self, market: Row, margin_mode: MarginMode) -> None:
-        """Set the margin mode of a flat symbol; that of a whole account once for all."""
+        """Set the margin mode of a flat symbol; that of a whole account once for all who ask at the same time."""
+        if not self.exchange.has.get("setMarginMode"):
+            return
+        asked_at = asyncio.get_running_loop().time()
         async with self._switching if self.account_wide else nullcontext():
-            if self.exchange.has.get("setMarginMode") and margin_mode is not self.account_mode:
-                await self.exchange.set_margin_mode(margin_mode.value, market["symbol"])
-                self.account_mode = margin_mode if self.account_wide else None
+            if self._switched_at >= asked_at and self.account_mode is margin_mode:
+                return
+            await self.exchange.set_margin_mode(margin_mode.value, market["symbol"])
+            if self.account_wide:
+                self.account_mode, self._switched_at = margin_mode, asyncio.get_running_loop().time()
 
     # -- orders
 

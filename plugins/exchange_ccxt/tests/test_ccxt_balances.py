@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from te_core.api import Equity
+from te_core.api import Equity, NotReady
 from te_exchange_ccxt.options import CcxtOptions
 from te_exchange_ccxt.venue import Venue
 
@@ -37,7 +37,7 @@ def test_nothing_is_an_amount_too(venue: Venue) -> None:
 
 @pytest.mark.parametrize("balance", UNTOLD)
 def test_a_read_without_it_gives_no_fact(venue: Venue, balance: Any) -> None:
-    with pytest.raises(ValueError, match="tells no balance in USDT"):
+    with pytest.raises(NotReady, match="no USDT balance; equity is unknown"):
         venue.equity(balance)
 
 

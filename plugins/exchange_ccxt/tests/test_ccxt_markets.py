@@ -133,26 +133,60 @@ async def test_a_list_that_cannot_be_read_for_hours_is_asked_for_now_and_then_an
     for _ in range(6):
         await half_an_hour()
     assert exchange.reads <= 1 + 3 * 12 + 1
-    told = "the list of instruments cannot be read again, the one of 00:00 UTC stays in use: down\n"
+    told = "cannot read the list of instruments again; using that of 2026-01-01 00:00 UTC: down\n"
     assert lines == [told]
     exchange.failure, before = None, exchange.reads
     await half_an_hour()
     assert exchange.reads == before + 1
-    assert lines == [told, "the list of instruments could be read again\n"]
+    assert lines == [told, "the list of instruments was read again\n"]
     logger.remove(sink)
 
 
-async def test_very_old_or_expired_ones_are_waited_for(tmp_path: Path) -> None:
+async def test_outdated_ones_are_read_again_in_the_background_at_most_every_five_minutes(
+    tmp_path: Path,
+) -> None:
     clock, exchange = Hand(), Exchange()
     markets = Markets("x", clock, logger)
     await markets.get(exchange.fetch, tmp_path / "m.json")
-    markets.expire()
-    await markets.get(exchange.fetch, tmp_path / "m.json")
+    exchange.gate.clear()
+    for _ in range(10):
+        markets.renew(exchange.fetch)
+        assert await markets.get(exchange.fetch, tmp_path / "m.json") == [LINEAR], "nobody waits"
+        await asyncio.sleep(0)
+    assert markets.loading
+    exchange.gate.set()
+    await refreshed(markets)
     assert exchange.reads == 2
-    clock.time += timedelta(days=2)
-    exchange.failure = NotReady("down")
-    with pytest.raises(NotReady):
+    markets.renew(exchange.fetch)
+    for _ in range(10):  # the wish is remembered
+        clock.time += RETRY_AFTER / 6
         await markets.get(exchange.fetch, tmp_path / "m.json")
+        await refreshed(markets)
+    assert exchange.reads == 3
+
+
+async def test_ones_that_cannot_be_read_for_days_stay_in_use(tmp_path: Path) -> None:
+    clock, exchange = Hand(), Exchange()
+    markets = Markets("x", clock, logger)
+    await markets.get(exchange.fetch, tmp_path / "m.json")
+    exchange.failure = NotReady("down")
+    clock.time += timedelta(days=2)
+    assert await markets.get(exchange.fetch, tmp_path / "m.json") == [LINEAR]
+    await refreshed(markets)
+
+
+async def test_very_old_ones_out_of_a_file_are_read_again_first_if_that_can_be(tmp_path: Path) -> None:
+    clock = Hand()
+    await Markets("x", clock, logger).get(Exchange().fetch, tmp_path / "m.json")
+    clock.time += timedelta(days=2)
+    down = Exchange()
+    down.failure = NotReady("down")
+    assert await Markets("x", clock, logger).get(down.fetch, tmp_path / "m.json") == [LINEAR]
+    assert down.reads == 1
+    up = Exchange()
+    markets = Markets("x", clock, logger)
+    await markets.get(up.fetch, tmp_path / "m.json")
+    assert markets.age == timedelta(0)
 
 
 @pytest.mark.parametrize(

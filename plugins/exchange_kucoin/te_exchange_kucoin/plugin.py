@@ -19,8 +19,11 @@ class KucoinOptions(CcxtOptions):
     credentials: ClassVar[tuple[str, ...]] = ("api_key", "secret", "password")
 
 
-# A request is taken until 5 s after its time, by a clock that ours is kept within half a second of.
-CAPABILITIES = Capabilities(settle_after=timedelta(seconds=7), private_stream=True)
+CAPABILITIES = Capabilities(
+    # 5 s receive window, 0.5 s of clock skew that is not adjusted for, 4 s until an order shows.
+    settle_after=timedelta(seconds=10),
+    private_stream=True,
+)
 
 KUCOIN = ExchangeSpec(
     name="kucoin",

@@ -28,6 +28,7 @@ class Kucoin(Venue):
     market_maximum: ClassVar[Sequence[str]] = ("marketMaxOrderQty",)
     ticker_fields: ClassVar[Mapping[str, str]] = {"symbol": "symbol", "last": "price"}
     streamed: ClassVar[frozenset[str]] = frozenset({"orders", "balance", "tickers"})
+    private_api: ClassVar[Sequence[str]] = ("futuresPrivate",)
     windows: ClassVar[Sequence[Window]] = (
         Window("futures", 2000, 30.0),  # at the lowest VIP level
         Window("public", 2000, 30.0, per_address=True),
@@ -55,9 +56,17 @@ class Kucoin(Venue):
             self.refuse_hedge_mode()
         await self.fetch_equity()
 
+    async def uid(self) -> str:
+        """Read whose the key is. https://www.kucoin.com/docs-new/rest/account-info/account-funding/get-apikey-info"""
+        return self.account_id(await self._key(), "uid")
+
+    async def _key(self) -> Row:
+        key: Row = self.content(await self.exchange.private_get_user_api_key(), dict)
+        return key
+
     async def findings(self) -> Sequence[Finding]:
         """Look at the account's type and the key, for ``te doctor``."""
-        key = self.content(await self.exchange.private_get_user_api_key(), dict)
+        key = await self._key()
         try:
             mode = dig(await self.exchange.utaprivate_get_account_mode(), "data", "selfAccountMode")
         except BaseError():
@@ -68,6 +77,8 @@ class Kucoin(Venue):
         """Read the overview: accountEquity has the unrealised profit in it."""
         which = {"currency": self.options.settle}
         row = self.content(await self.exchange.futuresprivate_get_account_overview(which), dict)
+        if row.get("currency") != self.options.settle:
+            raise self.no_balance()
         return self.account_value(row, total="accountEquity", profit="unrealisedPNL", free="availableBalance")
 
     def pushed_equity(self, found: Row) -> Equity | None:

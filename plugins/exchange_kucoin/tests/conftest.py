@@ -12,10 +12,13 @@ from typing import Any, cast
 
 import pytest
 
-from te_core.api import ExchangeAccount, MarginMode, OrderRequest, Side
+from te_core.api import ExchangeAccount, Feed, MarginMode, OrderRequest, Side
+from te_core.testing.stream_recorder import StreamRecorder, watching
 from te_exchange_kucoin.plugin import KUCOIN
 from tests.emulators.conformance import EmulatedVenue
 from tests.emulators.kucoin.server import KucoinServer
+
+PUSHED = {Feed.ORDERS, Feed.EQUITY, Feed.PRICES}
 
 
 @dataclass
@@ -37,29 +40,19 @@ class Desk:
     def forget(self) -> None:
         self.kucoin.exchange.counts.clear()
 
-    async def reads(self) -> dict[str, int]:
-        """What it takes to know everything that an order needs."""
-        self.forget()
-        account = self.account
-        await asyncio.gather(account.equity(), account.positions(), account.prices(["BTCUSDT", "ETHUSDT"]))
-        return {kind: times for kind, times in self.requests.items() if kind in {"balance", "tickers"}}
+    @asynccontextmanager
+    async def following(self) -> AsyncIterator[StreamRecorder]:
+        """Watch, once everything is followed that KuCoin pushes."""
+        async with watching(self.account) as seen:
+            await self.live(seen)
+            yield seen
 
-    def told_price(self, symbol: str) -> Decimal | None:
-        """A price as its stream has told it; None while that is gone."""
-        found: Decimal | None = cast("Any", self.account)._live.memory.prices.get(symbol)
-        return found
-
-    async def live(self) -> None:
-        """Wait until the streams tell all of it: real sockets, so that it is looked at now and then.
-
-        Meanwhile the market goes on: prices that were told before a break are forgotten with it.
-        """
-        exchange = self.kucoin.exchange
+    async def live(self, seen: StreamRecorder) -> None:
+        """Wait until everything is followed: real sockets, so that it is looked at now and then."""
+        await self.account.prices(["BTCUSDT", "ETHUSDT"])
         async with asyncio.timeout(20):
-            while await self.reads():
-                for base in ("BTC", "ETH"):
-                    exchange.set_quote(exchange.market.quotes[exchange.market.by_base(base).symbol])
-                await asyncio.sleep(0.1)
+            while seen.live != PUSHED:
+                await asyncio.sleep(0.05)
 
     @property
     def held(self) -> Any:

@@ -12,6 +12,7 @@ import pytest
 
 from te_core.api import ConfigError, MarginMode, NotReady, OrderRejected, OrderStatus, Severity, Side
 from te_exchange_kucoin.plugin import KucoinOptions
+from tests.emulators.accounts import renewed
 from tests.emulators.core.faults import Fault, FaultKind
 from tests.emulators.core.modes import MarginMode as Mode
 from tests.emulators.core.modes import PositionMode, PositionSide
@@ -307,6 +308,7 @@ async def test_recorded_positions(open_desk: Any) -> None:
         serve(desk.kucoin, {"/api/v1/positions": "positions: inverse cross + linear isolated"})
         with pytest.raises(NotReady, match="ETHUSDM"):
             await desk.account.positions()
+        await renewed(desk.account)
         positions = (await desk.account.positions()).value
         assert set(positions) == {"BTCUSDT"}, "an inverse contract is nothing of ours once the list is fresh"
         found = positions["BTCUSDT"]

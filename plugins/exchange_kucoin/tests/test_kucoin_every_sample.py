@@ -61,7 +61,7 @@ ACCOUNT = {
     "filled market reduceOnly order": "value: test_recorded_orders",
     "fill of a market order": NO_FILLS,
     "missing auth headers": "error: test_what_is_said_of_missing_headers_is_an_error_of_the_key",
-    "ws order push": "push: test_a_pushed_order_is_told_of_once_something_of_it_is_filled",
+    "ws order push": "push: test_a_pushed_order_is_passed_on_once_something_of_it_is_filled",
     "ws position push": "shape: test_pushes_have_the_recorded_fields",
     "ws wallet push": "push: test_a_pushed_wallet",
     "ws margin mode push": "push: test_pushed_settings_change_nothing",
@@ -69,7 +69,7 @@ ACCOUNT = {
     "ws tickerV2 push": "shape: test_pushes_have_the_recorded_fields",
     "ws ticker push": "push: test_a_pushed_price",
     "ws mark/index price push": "shape: test_pushes_have_the_recorded_fields",
-    "ws order match push": "push: test_a_pushed_order_is_told_of_once_something_of_it_is_filled",
+    "ws order match push": "push: test_a_pushed_order_is_passed_on_once_something_of_it_is_filled",
 }
 
 
@@ -206,65 +206,43 @@ def push(desk: Any, name: str, *, private: bool = True) -> None:
 async def becomes(read: Any, value: object) -> None:
     """Wait until a push has come through real sockets."""
     async with asyncio.timeout(20):
-        while await read() != value:
+        while read() != value:
             await asyncio.sleep(0.02)
 
 
 async def test_a_pushed_wallet(open_desk: Any) -> None:
-    async with open_desk(streams=True) as desk:
-        await desk.live()
+    async with open_desk(streams=True) as desk, desk.following() as seen:
         push(desk, "ws wallet push")
-
-        async def told() -> tuple[Decimal, ...]:
-            equity = (await desk.account.equity()).value
-            return equity.wallet, equity.total, equity.free
-
-        await becomes(told, (D("81.072921258"), D("81.273621258"), D("26.144281178")))
+        expected = [(D("81.072921258"), D("81.273621258"), D("26.144281178"))]
+        await becomes(lambda: [(one.wallet, one.total, one.free) for one in seen.equities], expected)
 
 
 async def test_a_pushed_price(open_desk: Any) -> None:
-    async with open_desk(streams=True) as desk:
-        await desk.live()
+    async with open_desk(streams=True) as desk, desk.following() as seen:
         push(desk, "ws ticker push", private=False)
-
-        async def told() -> Any:
-            return (await desk.account.prices(["BTCUSDT"])).value
-
-        await becomes(told, {"BTCUSDT": D("90147.7")})
+        await becomes(lambda: seen.prices.get("BTCUSDT"), D("90147.7"))
 
 
-async def test_a_pushed_order_is_told_of_once_something_of_it_is_filled(open_desk: Any) -> None:
+async def test_a_pushed_order_is_passed_on_once_something_of_it_is_filled(open_desk: Any) -> None:
     """Both are orders of somebody else; the match is at a contract that pays in another coin."""
-    async with open_desk(streams=True) as desk:
-        told = asyncio.Event()
-        watching = asyncio.create_task(desk.account.watch(told.set))
-        await desk.live()
-        told.clear()
+    async with open_desk(streams=True) as desk, desk.following() as seen:
         push(desk, "ws order push")
-        orders = desk.account._live._orders
-
-        async def state() -> Any:
-            return orders.get("247899236673269761")
-
-        await becomes(state, ("open", "0"))
-        assert not told.is_set(), "nothing has changed yet"
+        push(desk, "ws wallet push")
+        await becomes(lambda: len(seen.equities), 1)
+        assert (seen.orders, seen.changes) == ([], 0), "nothing has changed yet"
         push(desk, "ws order match push")
-        async with asyncio.timeout(20):
-            await told.wait()
-        watching.cancel()
+        push(desk, "ws order match push")
+        push(desk, "ws wallet push")
+        await becomes(lambda: len(seen.equities), 2)
+        assert (seen.orders, seen.changes) == ([], 1), "a read finds out what it is, once"
 
 
 @pytest.mark.parametrize("name", ["ws margin mode push", "ws cross leverage push"])
 async def test_pushed_settings_change_nothing(open_desk: Any, name: str) -> None:
     """Nobody subscribes to them; what comes after them on the connection is heard all the same."""
-    async with open_desk(streams=True) as desk:
-        await desk.live()
+    async with open_desk(streams=True) as desk, desk.following() as seen:
         before = dict(desk.account._venue.modes)
         push(desk, name)
         push(desk, "ws wallet push")
-
-        async def told() -> Any:
-            return (await desk.account.equity()).value.total
-
-        await becomes(told, D("81.273621258"))
+        await becomes(lambda: [one.total for one in seen.equities], [D("81.273621258")])
         assert desk.account._venue.modes == before

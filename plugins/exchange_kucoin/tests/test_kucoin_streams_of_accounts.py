@@ -1,4 +1,4 @@
-"""KuCoin accounts that follow their streams: no read before an order, and honest when a stream is lost."""
+"""KuCoin accounts pass on what their streams bring, with a new token for each connection."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from te_core.api import Side
 from te_exchange_ccxt import live
 from te_exchange_kucoin.plugin import KUCOIN
 from tests.emulators.conformance import EmulatedVenue
@@ -27,83 +26,56 @@ async def until(done: Callable[[], bool]) -> None:
             await asyncio.sleep(0.02)
 
 
-async def test_everything_is_known_before_an_order(open_desk: Any) -> None:
-    async with open_desk(streams=True) as desk:
-        await desk.live()
-        equity = (await desk.account.equity()).value
-        assert (equity.wallet, equity.free) == (100_000, 100_000)
+async def test_prices_orders_and_wallet_are_passed_on_and_nothing_is_read_unasked(open_desk: Any) -> None:
+    async with open_desk(streams=True) as desk, desk.following() as seen:
         desk.kucoin.exchange.set_price(BTC, Decimal(85_000))
-        await until(lambda: desk.told_price("BTCUSDT") == 85_000)
-        assert (await desk.account.prices(SYMBOLS)).value["BTCUSDT"] == 85_000
+        await until(lambda: seen.prices.get("BTCUSDT") == 85_000)
+        desk.forget()
+        await desk.account.place_order(desk.order())
+        await until(lambda: ("7e01", "BTCUSDT") in seen.orders)
+        await until(
+            lambda: bool(seen.equities) and seen.equities[-1].wallet == desk.venue.owner.ledger.wallet
+        )
+        assert desk.requests == {"order": 1}
+        assert not seen.unannounced
 
 
 @pytest.mark.parametrize("by_symbol", [False, True], ids=["one topic", "topic by symbol"])
 @pytest.mark.parametrize("opens", [False, True], ids=["match first", "open first"])
-async def test_what_others_trade_is_noticed(open_desk: Any, by_symbol: bool, opens: bool) -> None:
+async def test_what_others_trade_is_passed_on(open_desk: Any, by_symbol: bool, opens: bool) -> None:
     async with open_desk(streams=True) as desk:
         desk.kucoin.topics_by_symbol = by_symbol
         desk.kucoin.announces_open = opens
-        told: list[None] = []
-        watching = asyncio.create_task(desk.account.watch(lambda: told.append(None)))
-        await desk.live()
-        desk.kucoin.exchange.trade_by_hand(desk.venue.owner, BTC, Decimal(7))
-        await until(lambda: bool(told))
-        assert (await desk.account.positions()).value["BTCUSDT"].quantity == Decimal("0.007")
-        watching.cancel()
-
-
-async def test_after_an_own_order_nothing_older_counts(open_desk: Any) -> None:
-    async with open_desk(streams=True) as desk:
-        await desk.live()
-        await desk.account.place_order(desk.order())
-        assert (await desk.account.positions()).value["BTCUSDT"].quantity == Decimal("0.005")
-        await desk.account.place_order(desk.order(client_order_id="7e02", side=Side.SELL, reduce_only=True))
-        found = (await desk.account.positions()).value.get("BTCUSDT")
-        assert found is None or found.quantity == 0
+        async with desk.following() as seen:
+            desk.kucoin.exchange.trade_by_hand(desk.venue.owner, BTC, Decimal(7))
+            await until(lambda: bool(seen.orders))
+            assert {symbol for _, symbol in seen.orders} == {"BTCUSDT"}
+            assert (await desk.account.positions()).value["BTCUSDT"].quantity == Decimal("0.007")
 
 
 async def test_the_pushed_wallet_is_exact(open_desk: Any) -> None:
-    async with open_desk(streams=True) as desk:
-        await desk.live()
-        desk.kucoin.faults.add(Fault(kind=FaultKind.SERVER_ERROR, route="balance", times=None))
+    async with open_desk(streams=True) as desk, desk.following() as seen:
         desk.kucoin.exchange.deposit(desk.venue.owner, Decimal("0.123456789"))
-        async with asyncio.timeout(20):
-            while (await desk.account.equity()).value.wallet == 100_000:
-                await asyncio.sleep(0.02)
-        assert (await desk.account.equity()).value.wallet == Decimal("100000.123456789")
+        await until(lambda: bool(seen.equities))
+        assert seen.equities[-1].wallet == Decimal("100000.123456789")
 
 
-async def test_lost_connections_are_opened_anew_with_new_tokens(open_desk: Any) -> None:
-    async with open_desk(streams=True) as desk:
-        await desk.live()
+async def test_lost_connections_are_reported_and_opened_again_with_new_tokens(open_desk: Any) -> None:
+    async with open_desk(streams=True) as desk, desk.following() as seen:
         tokens = set(desk.kucoin.tokens)
         desk.kucoin.tokens.clear()
         for connection in list(desk.kucoin.connections):
             connection.abort()
+        await until(lambda: not seen.live)
         await until(lambda: {bool(key) for key in desk.kucoin.tokens.values()} == {True, False})
         assert not tokens & set(desk.kucoin.tokens)
-        await desk.live()
+        await desk.live(seen)
         desk.kucoin.exchange.set_price(BTC, Decimal(86_000))
-        await until(lambda: desk.told_price("BTCUSDT") == 86_000)
-        assert (await desk.account.prices(SYMBOLS)).value["BTCUSDT"] == 86_000
-
-
-async def test_while_a_stream_is_gone_everything_is_read(open_desk: Any) -> None:
-    async with open_desk(streams=True) as desk:
-        await desk.live()
-        desk.kucoin.faults.add(Fault(kind=FaultKind.RATE_LIMITED, route="other", times=None))
-        for connection in list(desk.kucoin.connections):
-            connection.abort()
-        live = desk.account._live
-        await until(lambda: desk.told_price("BTCUSDT") is None and live.equity() is None)
-        assert await desk.reads() == {"balance": 1, "tickers": 1}
-        desk.kucoin.exchange.set_price(BTC, Decimal(87_000))
-        assert (await desk.account.prices(SYMBOLS)).value["BTCUSDT"] == 87_000
+        await until(lambda: seen.prices.get("BTCUSDT") == 86_000)
 
 
 async def test_streams_are_pinged_as_often_as_silence_is_measured(open_desk: Any) -> None:
-    async with open_desk(streams=True) as desk:
-        await desk.live()
+    async with open_desk(streams=True) as desk, desk.following():
         exchange = desk.account.inner._link.exchange
         pauses = {client.keepAlive for client in exchange.clients.values()}
         assert pauses == {5000}, "KuCoin's tokens name 18 s, more than a silent stream is trusted"
@@ -139,8 +111,7 @@ async def test_a_subscription_that_is_refused_for_hours_leaves_no_connections_be
     def refusing(stream: KucoinStream, answer_id: str, wish: str, topic: str, answered: bool) -> None:
         change(stream, answer_id, wish, "nothing" if refused in topic else topic, answered)
 
-    async with open_desk(streams=True) as desk:
-        await desk.live()
+    async with open_desk(streams=True) as desk, desk.following() as seen:
         before = set(desk.kucoin.tokens)
         monkeypatch.setattr(KucoinStream, "_change", refusing)
         desk.kucoin.abort_connections()
@@ -148,7 +119,7 @@ async def test_a_subscription_that_is_refused_for_hours_leaves_no_connections_be
         assert len(desk.kucoin.connections) <= 4, "of each kind one, and perhaps one that is being closed"
         assert len(desk.account.inner._link.exchange.clients) <= 2
         monkeypatch.undo()
-        await desk.live()
+        await desk.live(seen)
 
 
 async def test_a_connection_that_is_given_up_while_it_is_made_is_closed(
@@ -156,8 +127,7 @@ async def test_a_connection_that_is_given_up_while_it_is_made_is_closed(
 ) -> None:
     monkeypatch.setattr(live, "FIRST_PAUSE", 0.005)
     monkeypatch.setattr(live, "LAST_PAUSE", 0.02)
-    async with open_desk(streams=True) as desk:
-        await desk.live()
+    async with open_desk(streams=True) as desk, desk.following() as seen:
         venue = desk.account.inner._venue
         desk.kucoin.latency = 0.02
         desk.kucoin.abort_connections()
@@ -166,7 +136,7 @@ async def test_a_connection_that_is_given_up_while_it_is_made_is_closed(
             venue.hang_up(private=True)
             venue.hang_up(private=False)
         desk.kucoin.latency = 0.0
-        await desk.live()
+        await desk.live(seen)
         await until(lambda: len(desk.kucoin.connections) == 2)
 
 
@@ -175,8 +145,7 @@ async def test_connections_that_cannot_be_made_for_hours_leave_nothing_behind(
 ) -> None:
     monkeypatch.setattr(live, "FIRST_PAUSE", 0.005)
     monkeypatch.setattr(live, "LAST_PAUSE", 0.02)
-    async with open_desk(streams=True) as desk:
-        await desk.live()
+    async with open_desk(streams=True) as desk, desk.following() as seen:
         before = set(desk.kucoin.tokens)
         desk.kucoin.faults.add(Fault(kind=FaultKind.SERVER_ERROR, route="connect", times=None))
         desk.kucoin.abort_connections()
@@ -185,4 +154,4 @@ async def test_connections_that_cannot_be_made_for_hours_leave_nothing_behind(
         assert len(exchange.clients) <= 2
         assert len(exchange.ws_dial_backoff) <= 2
         desk.kucoin.faults.clear()
-        await desk.live()
+        await desk.live(seen)

@@ -27,8 +27,8 @@ class MexcOptions(CcxtOptions):
 
 
 CAPABILITIES = Capabilities(
-    # A request is taken until 10 s after its time, by a clock that ours is kept within half a second of.
-    settle_after=timedelta(seconds=12),
+    # 10 s receive window, 0.5 s of clock skew that is not adjusted for, 4 s until an order shows.
+    settle_after=timedelta(seconds=15),
     leverage_in_order=True,
     private_stream=True,
     # What becomes of a second order with one externalOid is documented for batches only.

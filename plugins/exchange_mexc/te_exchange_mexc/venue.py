@@ -41,7 +41,9 @@ class Mexc(Venue):
         "markPrice": "fairPrice",
         "last": "lastPrice",
     }
-    streamed: ClassVar[frozenset[str]] = frozenset({"orders", "balance", "tickers"})
+    streamed: ClassVar[frozenset[str]] = frozenset(
+        {"orders", "tickers"}
+    )  # a pushed balance leaves too much out
     windows: ClassVar[Sequence[Window]] = (
         Window("detail", 1, 5.0, per_address=True),
         *(Window(path, 20, 2.0, per_address="/" not in path) for path in PATHS),
@@ -75,11 +77,6 @@ class Mexc(Venue):
         assets = self.content(await self.exchange.contract_private_get_account_assets(), list)
         coin: Row = next((row for row in assets if row.get("currency") == self.options.settle), {})
         return self.account_value(coin, total="equity", profit="unrealized", free="availableBalance")
-
-    def pushed_equity(self, found: Row) -> Equity | None:
-        """Find none: a push leaves out what a read tells."""
-        del found
-        return None
 
     async def fetch_positions(self) -> Sequence[Row]:
         """Read all positions and remember their ids."""
@@ -148,7 +145,7 @@ class Mexc(Venue):
         del method
         return {path: 1} if path in (*PATHS, "detail") else {}
 
-    # -- streams: one connection for everything; after its login orders and balance are pushed without asking
+    # -- streams: one connection for everything; after its login orders are pushed without asking
 
     async def watch_tickers(self, symbols: Sequence[str]) -> Mapping[str, Row]:
         """Follow each symbol on its own: the list of all has eight hundred rows a second."""

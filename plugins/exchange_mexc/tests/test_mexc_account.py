@@ -259,7 +259,7 @@ async def test_a_failure_with_code_0_is_a_failure(at_mexc: Any, make_order: Any)
 
 async def test_equity_without_the_settle_coin_is_unknown(at_mexc: Any) -> None:
     async with at_mexc() as desk:
-        with pytest.raises(NotReady, match="no equity in USDC"):
+        with pytest.raises(NotReady, match="no USDC balance"):
             async with desk.account(settle="USDC"):
                 pass
 

@@ -100,7 +100,7 @@ async def test_a_login_that_is_confirmed_counts(tmp_path: Path) -> None:
         url = venue.exchange.urls["api"]["ws"]["swap"]
         venue.exchange.client(url)
         assert venue.streams_at(url) == (False,)
-        account._live.message(url, recorded("mexc", "ws login ok"))
+        venue.confirmed(url).add(venue.confirmation(recorded("mexc", "ws login ok")))
         assert venue.streams_at(url) == (True, False)
         venue.exchange.clients.clear()
         assert venue.streams_at(url) == (False,), "of that connection only"

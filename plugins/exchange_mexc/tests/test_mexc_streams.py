@@ -1,22 +1,25 @@
-"""A MEXC account with streams: no read before an order while they live, reads whenever they do not."""
+"""A MEXC account passes on what its stream brings: orders and prices."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from loguru import logger
 
-from te_core.api import ExchangeAccount, OrderStatus
+from te_core.api import Feed
+from te_core.testing.stream_recorder import StreamRecorder, watching
 from tests.emulators.core.faults import Fault, FaultKind
 
 pytestmark = pytest.mark.real_clock
 
 D = Decimal
 WANTED = ["BTCUSDT", "ETHUSDT"]
+PUSHED = {Feed.ORDERS, Feed.PRICES}
 
 
 async def until(done: Callable[[], bool], what: str) -> None:
@@ -28,64 +31,47 @@ async def until(done: Callable[[], bool], what: str) -> None:
         pytest.fail(f"waited in vain for {what}")
 
 
-async def state(account: ExchangeAccount) -> tuple[Decimal, dict[str, Decimal], dict[str, Decimal]]:
-    """What a pass wants to know."""
-    equity, positions, prices = await asyncio.gather(
-        account.equity(), account.positions(), account.prices(WANTED)
-    )
-    held = {symbol: position.quantity for symbol, position in positions.value.items() if position.quantity}
-    return equity.value.wallet, held, dict(prices.value)
+@asynccontextmanager
+async def followed(at_mexc: Any) -> AsyncIterator[tuple[Any, Any, StreamRecorder]]:
+    """An account of which all is pushed that MEXC pushes."""
+    async with at_mexc() as desk, desk.account(streams=True) as account, watching(account) as seen:
+        await account.prices(WANTED)
+        await until(lambda: seen.live == PUSHED, "everything to be followed")
+        yield desk, account, seen
 
 
-async def lives(desk: Any, account: ExchangeAccount) -> None:
-    """Wait until nothing has to be read."""
-    async with asyncio.timeout(20):
-        while True:
-            desk.counts.clear()
-            await state(account)
-            if not desk.counts.requests:
-                return
-            await asyncio.sleep(0.1)
-
-
-async def test_no_read_stands_before_an_order(at_mexc: Any, make_order: Any) -> None:
-    async with at_mexc() as desk, desk.account(streams=True) as account:
-        await account.instruments(WANTED)
-        await lives(desk, account)
+async def test_orders_and_prices_are_passed_on_and_nothing_is_read_unasked(
+    at_mexc: Any, make_order: Any
+) -> None:
+    async with followed(at_mexc) as (desk, account, seen):
         desk.emulator.exchange.set_price("ETH_USDT", D(3100))
-        await until(lambda: account._live.memory.prices["ETHUSDT"] == 3100, "the price to be pushed")
+        await until(lambda: seen.prices.get("ETHUSDT") == 3100, "the price")
         desk.counts.clear()
-        assert await state(account) == (D(10_000), {}, {"BTCUSDT": D("77150.1"), "ETHUSDT": D(3100)})
         await account.place_order(make_order("0.01"))
+        await until(lambda: ("7e01", "BTCUSDT") in seen.orders, "our order")
+        await asyncio.sleep(1)
         assert desk.counts.requests == {"order": 1}
+        assert not seen.unannounced
 
 
-async def test_after_an_order_of_ours_the_state_is_read_anew(at_mexc: Any, make_order: Any) -> None:
-    async with at_mexc() as desk, desk.account(streams=True) as account:
-        await account.instruments(WANTED)
-        await lives(desk, account)
-        await account.place_order(make_order("0.01"))
-        wallet, held, _ = await state(account)
-        assert held == {"BTCUSDT": D("0.01")}
-        assert wallet == desk.owner.ledger.wallet
-        found = await account.find_order("BTCUSDT", "7e01")
-        assert found is not None
-        assert found.status is OrderStatus.FILLED
+async def test_what_is_pushed_of_the_balance_is_not_passed_on(at_mexc: Any) -> None:
+    """It leaves out what an equity needs; so that feed is never up, and the engine reads it."""
+    async with followed(at_mexc) as (desk, _, seen):
+        desk.emulator.exchange.deposit(desk.owner, D(500))
+        await asyncio.sleep(0.5)
+        assert seen.equities == []
+        assert seen.live == PUSHED
 
 
-async def test_a_change_by_hand_is_told(at_mexc: Any) -> None:
-    async with at_mexc() as desk, desk.account(streams=True) as account:
-        await account.instruments(WANTED)
-        told: list[None] = []
-        watching = asyncio.create_task(account.watch(lambda: told.append(None)))
-        await lives(desk, account)
+async def test_orders_by_hand_are_passed_on(at_mexc: Any) -> None:
+    async with followed(at_mexc) as (desk, account, seen):
         desk.emulator.exchange.trade_by_hand(desk.owner, "BTC_USDT", D(50))
-        await until(lambda: bool(told), "the change to be told")
-        assert (await state(account))[1] == {"BTCUSDT": D("0.005")}
-        watching.cancel()
+        await until(lambda: bool(seen.orders), "the order")
+        assert [symbol for _, symbol in seen.orders] == ["BTCUSDT"]
+        assert (await account.positions()).value["BTCUSDT"].quantity == D("0.005")
 
 
-async def test_a_refused_login_is_told_once_and_everything_is_read(at_mexc: Any) -> None:
+async def test_a_refused_login_is_reported_once_and_tried_again(at_mexc: Any) -> None:
     lines: list[str] = []
     sink = logger.add(lambda line: lines.append(str(line)), level="WARNING")
     try:
@@ -93,56 +79,44 @@ async def test_a_refused_login_is_told_once_and_everything_is_read(at_mexc: Any)
             desk.emulator.faults.add(
                 Fault(kind=FaultKind.REJECTED, route="login", error="BadSignature", times=None)
             )
-            await account.instruments(WANTED)
-            await state(account)
-            await until(lambda: desk.counts.requests["login"] >= 3, "logins to be tried again")
-            desk.counts.clear()
-            assert (await state(account))[0] == 10_000
-            assert desk.counts.requests["positions"] == desk.counts.requests["balance"] == 1
-            refused = [line for line in lines if "stream of orders" in line]
-            assert len(refused) == 1
-            desk.emulator.faults.clear()
-            await lives(desk, account)
+            async with watching(account) as seen:
+                await account.prices(WANTED)
+                await until(lambda: desk.counts.requests["login"] >= 3, "logins to be tried again")
+                assert Feed.ORDERS not in seen.live
+                assert len([line for line in lines if "stream of orders" in line]) == 1
+                desk.emulator.faults.clear()
+                await until(lambda: seen.live == PUSHED, "everything to be followed")
     finally:
         logger.remove(sink)
 
 
-async def test_a_login_that_is_never_answered_counts_for_nothing_although_prices_come(at_mexc: Any) -> None:
+async def test_a_login_that_is_never_answered_brings_up_prices_only(at_mexc: Any) -> None:
     async with at_mexc() as desk, desk.account(streams=True) as account:
         desk.emulator.faults.add(Fault(kind=FaultKind.TIMED_OUT, route="login", times=None))
-        await account.instruments(WANTED)
-        async with asyncio.timeout(20):
-            while True:
-                desk.counts.clear()
-                await state(account)
-                if not desk.counts.requests["tickers"]:
-                    break
-                await asyncio.sleep(0.1)
-        await asyncio.sleep(2.5)
-        for _ in range(5):
-            desk.counts.clear()
-            await state(account)
-            assert desk.counts.requests == {"positions": 1, "balance": 1}
-            await asyncio.sleep(0.2)
+        async with watching(account) as seen:
+            await account.prices(WANTED)
+            await until(lambda: Feed.PRICES in seen.live, "prices")
+            await asyncio.sleep(2.5)
+            assert seen.live == {Feed.PRICES}
 
 
 @pytest.mark.parametrize("kind", [FaultKind.STREAM_CLOSED, FaultKind.STREAM_SILENT])
-async def test_a_stream_that_ends_is_followed_again(at_mexc: Any, kind: FaultKind) -> None:
-    async with at_mexc() as desk, desk.account(streams=True) as account:
-        await account.instruments(WANTED)
-        await lives(desk, account)
+async def test_a_stream_that_ends_is_reported_and_followed_again(
+    at_mexc: Any, kind: FaultKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with followed(at_mexc) as (desk, _, seen):
+        monkeypatch.setattr("te_exchange_ccxt.live.SILENCE", 6.0)
         desk.emulator.faults.add(Fault(kind=kind, topic="order"))
         desk.emulator.exchange.trade_by_hand(desk.owner, "BTC_USDT", D(50))
-
-        async def held() -> dict[str, Decimal]:
-            return (await state(account))[1]
-
-        async with asyncio.timeout(20):
-            while await held() != {"BTCUSDT": D("0.005")}:
-                await asyncio.sleep(0.1)
+        await until(lambda: not seen.live, "the loss to be reported")
+        await until(lambda: seen.live == PUSHED, "everything to be followed again")
+        desk.emulator.exchange.trade_by_hand(desk.owner, "BTC_USDT", D(50))
+        await until(lambda: bool(seen.orders), "the next order")
 
 
 async def test_without_streams_there_is_no_connection(at_mexc: Any) -> None:
-    async with at_mexc() as desk, desk.account() as account:
-        await state(account)
+    async with at_mexc() as desk, desk.account() as account, watching(account) as seen:
+        await account.prices(WANTED)
+        await asyncio.sleep(0.7)
         assert desk.emulator.connections == set()
+        assert seen.calls == []

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from te_core.api import (
     AccountContext,
+    AccountIdentity,
     DuplicateClientOrderId,
     Equity,
     ExchangeAccount,
@@ -65,6 +66,10 @@ class PaperAccount(ExchangeAccount):
         if self._store is not None:
             self._store.close()
             self._store = None
+
+    async def identity(self) -> AccountIdentity:
+        """Return the section's name, as the account's file belongs to it."""
+        return AccountIdentity(host="paper", uid=self._context.name)
 
     async def instruments(self, symbols: Sequence[str]) -> Mapping[str, Instrument]:
         """Give the instruments of those symbols that the table or the settings have."""
