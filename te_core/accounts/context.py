@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from te_core.accounts.beliefs import Beliefs
@@ -16,7 +16,10 @@ from te_core.model.policy import Limits
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutionContext:
-    """What every execution on a connected account uses. ``busy``: on how many of its symbols one runs now."""
+    """What every execution on a connected account uses. ``busy``: on how many of its symbols one runs now.
+
+    ``turn``: wait before work that computes, so that others get the event loop.
+    """
 
     account: ExchangeAccount
     capabilities: Capabilities
@@ -29,6 +32,7 @@ class ExecutionContext:
     enabled: Callable[[], bool]
     stopping: Callable[[], bool]
     busy: Callable[[], int]
+    turn: Callable[[], Awaitable[None]]
 
     @property
     def window(self) -> float:

@@ -70,21 +70,29 @@ class Execution:
     def __init__(
         self, ctx: ExecutionContext, keeper: Keeper, decision: Decision, position: Position, decided_at: float
     ) -> None:
-        assert decision.goal is not None
-        assert decision.quantity is not None
         self._ctx = ctx
         self._keeper = keeper
+        self._sent: list[Intent] = []
+        self.renew(decision, position, decided_at)
+        keeper.orders.begin_execution()
+
+    def renew(self, decision: Decision, position: Position, decided_at: float) -> None:
+        """Take a newer decision in place of the one so far; nothing of that has been carried out."""
+        assert decision.goal is not None
+        assert decision.quantity is not None
         self._decision = decision
         self._decided_at = decided_at
         self._goal: Goal = decision.goal
         self._quantity = decision.quantity
         self._start = position.quantity
-        self._sent: list[Intent] = []
         self._answered_at = decided_at
         self.reducing = decision.plan.reduces
         self.confirms = not decision.drift or decision.sized
         """A correction of drift confirms nothing: what was confirmed stays what drift is measured against."""
-        keeper.orders.begin_execution()
+
+    def age(self) -> float:
+        """Return the seconds since it was decided."""
+        return self._ctx.clock.monotonic() - self._decided_at
 
     @property
     def _expected(self) -> Decimal:
@@ -173,6 +181,7 @@ class Execution:
                 journal, keeper, reduction=step.reduce_only
             )  # what failed in the commit before that of the intents
             for intent in intents:
+                await self._ctx.turn()
                 self._stop_if_superseded()
                 self._admit(intent)
                 await self._send(intent)
@@ -290,6 +299,7 @@ class Execution:
             while True:
                 batch_window = BATCH_WINDOW if ctx.busy() > 1 else 0
                 reading = await ctx.reader.positions(batch_window=batch_window)
+                await ctx.turn()
                 if not isinstance(reading, Unknown):
                     self._settle_acknowledged(reading)
                     if keeper.orders.open:

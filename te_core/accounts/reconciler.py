@@ -174,7 +174,11 @@ class Reconciler:
         return ctx.beliefs.price(symbol)
 
     def _decide(self, ctx: ExecutionContext, keeper: Keeper) -> Work | None:
-        if keeper.task is not None or keeper.target is None or keeper.orders.open:
+        return None if keeper.task is not None else self.decide_again(ctx, keeper)
+
+    def decide_again(self, ctx: ExecutionContext, keeper: Keeper) -> Work | None:
+        """Decide what a symbol may begin with now, from what is known by now; None when nothing may."""
+        if keeper.target is None or keeper.orders.open:
             return None
         now, position = ctx.clock.monotonic(), ctx.beliefs.position(keeper.symbol)
         if isinstance(position, Unknown):

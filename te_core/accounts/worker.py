@@ -24,6 +24,7 @@ from te_core.accounts.reader import AccountReader
 from te_core.accounts.reconciler import Reconciler, Work
 from te_core.accounts.schedule import Schedule
 from te_core.accounts.targets import Targets, WorkerSettings
+from te_core.accounts.turns import Turns
 from te_core.clock import Clock
 from te_core.contracts.exchange import AccountStream, Capabilities, ExchangeAccount
 from te_core.errors import OutcomeUnknown, PluginDefect, RateLimited, TradeEngineError
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
 
 FOREIGN_ENGINE = 600.0
 """Seconds for which an account is only reduced after an order of another engine was seen on it."""
+
+FRESH = 0.5
+"""Seconds after which a decision that waited for its turn is made again before it is carried out."""
 
 
 class AccountWorker:
@@ -62,6 +66,7 @@ class AccountWorker:
         record: Callable[[Event], None],
         books: Mapping[str, SymbolRecord],
         open_intents: Iterable[Intent],
+        turns: Turns | None = None,
     ) -> None:
         self.name = name
         self.book = book or name
@@ -69,6 +74,7 @@ class AccountWorker:
         self._journal = journal
         self._ledger = ledger
         self._clock = clock
+        self._turn = partial((turns or Turns()).next, self.book)
         self._log = log
         self._outages = outages
         self._record = record
@@ -213,6 +219,7 @@ class AccountWorker:
             enabled=lambda: self.settings.enabled,
             stopping=lambda: self._stopping,
             busy=lambda: len(self._tasks()),
+            turn=partial(self._turn, begun=True),
         )
         self.beliefs.connected(ctx.window)
         self._reconciler.connected()
@@ -221,6 +228,7 @@ class AccountWorker:
         try:
             while True:
                 await self._until_due()
+                await self._turn()  # what is wanted by the time it comes is decided in this pass
                 await self._pass(ctx)
         finally:
             self._ctx = None
@@ -281,7 +289,16 @@ class AccountWorker:
         if work.decision.drift and (work.decision.plan.reduces or work.decision.plan.increases):
             work.keeper.corrects()
         execution = Execution(ctx, work.keeper, work.decision, work.position, work.decided_at)
-        self._start(work.keeper, execution.run(), execution)
+        self._start(work.keeper, self._run(ctx, execution, work.keeper), execution)
+
+    async def _run(self, ctx: ExecutionContext, execution: Execution, keeper: Keeper) -> None:
+        """Carry out a decision. One that waited for its turn is made again first, from what is known by then (I23)."""
+        if execution.age() > FRESH:
+            again = self._reconciler.decide_again(ctx, keeper)
+            if again is None:
+                raise Superseded("decided again: nothing may begin now")
+            execution.renew(again.decision, again.position, again.decided_at)
+        await execution.run()
 
     def _start(
         self, keeper: Keeper, work: Coroutine[Any, Any, None], execution: Execution | None = None
@@ -295,6 +312,7 @@ class AccountWorker:
     async def _in_slot(self, work: Coroutine[Any, Any, None]) -> None:
         try:
             async with self._slots:
+                await self._turn()
                 await work
         finally:
             work.close()

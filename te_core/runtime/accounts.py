@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from te_core.accounts.dispatch import dating
 from te_core.accounts.exposure import ExposureLedger
 from te_core.accounts.targets import WorkerSettings
+from te_core.accounts.turns import Turns
 from te_core.accounts.worker import AccountWorker
 from te_core.contracts.exchange import AccountContext, ExchangeAccount
 from te_core.journal.journal import Journal
@@ -51,6 +52,7 @@ class Accounts(Instances[AccountRunner]):
         self._blends = blends
         self._signal_price = signal_price
         self._ledger = ExposureLedger(facilities.clock.monotonic)
+        self._turns = Turns()
         self._snapshot = journal.memory()
         self._identities = Identities(self._try_again)
         self._workers: dict[str, AccountWorker] = {}
@@ -191,6 +193,7 @@ class Accounts(Instances[AccountRunner]):
             settings=self._wanted[name],
             journal=self._journal,
             ledger=self._ledger,
+            turns=self._turns,
             clock=self._facilities.clock,
             log=log,
             outages=self._outages[name],
