@@ -174,11 +174,7 @@ class Reconciler:
         return ctx.beliefs.price(symbol)
 
     def _decide(self, ctx: ExecutionContext, keeper: Keeper) -> Work | None:
-        return None if keeper.task is not None else self.decide_again(ctx, keeper)
-
-    def decide_again(self, ctx: ExecutionContext, keeper: Keeper) -> Work | None:
-        """Decide what a symbol may begin with now, from what is known by now; None when nothing may."""
-        if keeper.target is None or keeper.orders.open:
+        if keeper.task is not None or keeper.target is None or keeper.orders.open:
             return None
         now, position = ctx.clock.monotonic(), ctx.beliefs.position(keeper.symbol)
         if isinstance(position, Unknown):
@@ -186,15 +182,31 @@ class Reconciler:
             self._schedule.read_by(now + LOOK_AGAIN)
             return None
         keeper.observe_mode(position)
-        position, equity = keeper.known_position(), self._equity(ctx)
-        assert isinstance(position, Position)
+        equity = self._equity(ctx)
         keeper.watch_for_liquidation(position, None if isinstance(equity, Unknown) else equity.wallet)
-        decision = self._unblocked(decide(self._facts(ctx, keeper, position)))
+        decision = self._decision(ctx, keeper)
         self._report(keeper, decision)
         self._apply(ctx, keeper, decision, position)
-        if not decision.plan.steps or not keeper.may_begin(decision):
+        return self._work(ctx, keeper, decision)
+
+    def decide_again(self, ctx: ExecutionContext, keeper: Keeper) -> Work | None:
+        """Decide once more about a symbol whose decision waited; None when nothing may begin any more."""
+        if keeper.target is None or keeper.orders.open:
             return None
-        return Work(keeper=keeper, decision=decision, position=position, decided_at=now)
+        decision = self._decision(ctx, keeper)
+        work = self._work(ctx, keeper, decision)
+        if work is not None:
+            self._apply(ctx, keeper, decision, work.position)
+        return work
+
+    def _decision(self, ctx: ExecutionContext, keeper: Keeper) -> Decision:
+        return self._unblocked(decide(self._facts(ctx, keeper, keeper.known_position())))
+
+    def _work(self, ctx: ExecutionContext, keeper: Keeper, decision: Decision) -> Work | None:
+        position = keeper.known_position()
+        if isinstance(position, Unknown) or not decision.plan.steps or not keeper.may_begin(decision):
+            return None
+        return Work(keeper=keeper, decision=decision, position=position, decided_at=ctx.clock.monotonic())
 
     def _unblocked(self, decision: Decision) -> Decision:
         if not self.increases_blocked or not decision.plan.increases or decision.plan.reduces:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
 from decimal import Decimal
 from functools import partial
 from typing import ClassVar
@@ -65,12 +66,20 @@ class Accounts(Instances[AccountRunner]):
         self._outages: dict[str, Outages] = {}
         self._wanted: dict[str, WorkerSettings] = {}
         self._count_all()
+        self._count_recent_orders()
 
     def _count_all(self) -> None:
         """Count what every book aims at, also where no section trades it any more."""
         for (book, symbol), record in self._snapshot.books.items():
             if record.goal is not None:
                 self._ledger.aim(book, symbol, record.goal.quantity * record.goal.price)
+
+    def _count_recent_orders(self) -> None:
+        """Count the orders of the last minute, so that ``orders_per_minute`` does not start over with a restart."""
+        clock = self._facilities.clock
+        now, monotonic = clock.now(), clock.monotonic()
+        for book, times in self._journal.orders_since(now - timedelta(minutes=1)).items():
+            self._ledger.seed(book, [monotonic - max((now - at).total_seconds(), 0.0) for at in times])
 
     @property
     def symbols(self) -> list[str]:

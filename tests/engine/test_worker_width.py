@@ -91,3 +91,21 @@ async def test_ten_are_worked_on_at_the_same_time_unless_told_otherwise(
     await desk.go(1)
     assert all(desk.worker.keepers[symbol].confirmed for symbol in symbols)
     await desk.crash()
+
+
+async def test_many_symbols_on_few_slots_get_on_though_their_decisions_grow_old_while_they_wait(
+    open_desk: Callable[..., Desk], account: FakeAccount
+) -> None:
+    """Orders of 2 s each on two slots: who waits longer than a decision may be old is decided again, but gets on."""
+    symbols = [f"S{number}USDT" for number in range(40)]
+    many = FakeAccount(account.clock, equity="10000", **dict.fromkeys(symbols, "100"))
+    slow = FaultyAccount(
+        many, faults=lambda method, call: Fault(delay=2) if method == "place_order" else None
+    )
+    desk = open_desk(account=slow, concurrency=2)
+    desk.worker.retarget({symbol: wish(symbol, "0.02") for symbol in symbols})
+    await desk.go(60)
+    assert all(keeper.confirmed for keeper in desk.worker.keepers.values())
+    assert [many.quantity(symbol) for symbol in symbols] == [2] * len(symbols)
+    assert slow.calls["place_order"] == len(symbols)
+    assert slow.calls["positions"] < 3 * len(symbols)
