@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
@@ -15,14 +16,15 @@ from te_core.accounts.exposure import ExposureLedger
 from te_core.accounts.targets import WorkerSettings
 from te_core.accounts.turns import Turns
 from te_core.accounts.worker import AccountWorker
-from te_core.contracts.exchange import AccountContext, ExchangeAccount
+from te_core.contracts.exchange import AccountContext, AccountIdentity, ExchangeAccount
+from te_core.errors import NotReady
 from te_core.journal.journal import Journal
 from te_core.model.event import Event
 from te_core.model.reading import Known
 from te_core.model.target import Blend
 from te_core.outage import Outages
 from te_core.runtime.facilities import Facilities
-from te_core.runtime.identities import Identities, identity_of
+from te_core.runtime.identities import Identities, Identity, fingerprint, told
 from te_core.runtime.instances import AccountRunner
 from te_core.runtime.reconciler import Instances
 from te_core.runtime.supervisor import Running
@@ -147,7 +149,7 @@ class Accounts(Instances[AccountRunner]):
         self, runner: AccountRunner, name: str, plugin: str, options: BaseModel, account: ExchangeAccount
     ) -> AccountWorker:
         """Return the worker of the account that was connected to. Raises ``AccountTaken``."""
-        identity = identity_of(plugin, name, options, await account.identity())
+        identity = await self._identity(name, fingerprint(plugin, name, options), await account.identity())
         self._identities.claim(name, identity)
         book = await self._journal.identify(name=name, plugin=plugin, host=identity.host, uid=identity.uid)
         before, self._books[name] = self._books.get(name, book), book
@@ -159,6 +161,22 @@ class Accounts(Instances[AccountRunner]):
         runner.worker = worker = await self._worker(book, name)
         worker.retarget(self._blends(worker.keepers))
         return worker
+
+    async def _identity(self, name: str, by_key: Identity, stated: AccountIdentity | None) -> Identity:
+        """Return who it is. Raises ``NotReady`` where that was told before and is not now: it may be anybody."""
+        met = {(record.plugin, record.host, record.uid): record for record in self._journal.accounts()}
+        if stated is None:
+            if any(who[0] == by_key.plugin and told(who[2]) and met[who].name == name for who in met):
+                raise NotReady("the exchange does not say which account this is, as it did before")
+            return by_key
+        identity = Identity(plugin=by_key.plugin, host=stated.host, uid=stated.uid)
+        before = met.get(by_key.key)
+        if before is not None and identity.key not in met:  # it was only known by its key until now
+            now = self._facilities.clock.now()
+            await self._journal.append(
+                replace(before, name=name, host=identity.host, uid=identity.uid, seen_at=now)
+            )
+        return identity
 
     async def _report(self, name: str, text: str) -> None:
         """Persist an event, and with it whatever was appended before."""

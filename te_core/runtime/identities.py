@@ -8,7 +8,6 @@ from hashlib import blake2b
 
 from pydantic import BaseModel
 
-from te_core.contracts.exchange import AccountIdentity
 from te_core.errors import ConfigError
 from te_core.settings.credentials import credentials
 
@@ -24,8 +23,13 @@ class Identity:
     host: str
     uid: str
 
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What the journal knows it by."""
+        return self.plugin, self.host, self.uid
+
     def __str__(self) -> str:
-        if self.uid.startswith(KEY):
+        if not told(self.uid):
             return f"the {self.plugin} account with these credentials"
         return f"{self.plugin} account {self.uid}" + (f" at {self.host}" if self.host else "")
 
@@ -34,13 +38,16 @@ class AccountTaken(ConfigError):
     """Another section trades this very account."""
 
 
-def identity_of(plugin: str, name: str, options: BaseModel, stated: AccountIdentity | None) -> Identity:
-    """Return who an account is, by what its exchange says, else by a fingerprint of its credentials.
+def told(uid: str) -> bool:
+    """Whether an exchange told this, rather than that it is a fingerprint of credentials."""
+    return not uid.startswith(KEY)
 
-    Where there are none either, as with paper accounts, it is the section that makes the account.
+
+def fingerprint(plugin: str, name: str, options: BaseModel) -> Identity:
+    """Return who an account is, by its credentials.
+
+    Where there are none, as with paper accounts, it is the section that makes the account.
     """
-    if stated is not None:
-        return Identity(plugin=plugin, host=stated.host, uid=stated.uid)
     parts = (plugin, *(credentials(options) or ("", name)))
     digest = blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()
     return Identity(plugin=plugin, host="", uid=KEY + digest)

@@ -198,6 +198,42 @@ async def test_nothing_is_read_or_ordered_before_it_is_known_who_an_account_is(
         assert bank.held("alice") == D("0.1")
 
 
+async def test_who_an_account_is_must_not_be_forgotten(tmp_path: Path, bank: Bank) -> None:
+    """A plugin that fails to tell it once would else trade the same account by another book."""
+    async with running(tmp_path, bank, ONE) as run:
+        await bank.say("tv", "1")
+        await asyncio.sleep(1)
+        bank.nameless = True
+        await run.apply(changed(ONE, "accounts.one.key", "other key of alice"), wait=60)
+        await bank.say("tv", "0")
+        await asyncio.sleep(60)
+        assert bank.held("alice") == D("0.1")
+        state = Queries(run.engine).state()["accounts"]["one"]
+        assert state["status"] == "failing"
+        assert "does not say which account this is" in state["reason"]
+    async with running(tmp_path, bank, ONE):
+        await asyncio.sleep(60)
+        assert bank.held("alice") == D("0.1"), "also after a restart"
+        bank.nameless = False
+        await asyncio.sleep(130)
+        assert bank.held("alice") == 0
+
+
+async def test_an_account_that_says_later_who_it_is_goes_on(tmp_path: Path, bank: Bank) -> None:
+    bank.nameless = True
+    async with running(tmp_path, bank, ONE):
+        await bank.say("tv", "1")
+        await asyncio.sleep(1)
+    bank.nameless = False
+    async with running(tmp_path, bank, ONE) as run:
+        await asyncio.sleep(60)
+        await run.apply(changed(ONE, "accounts.one.key", "other key of alice"), wait=60)
+        assert len(bank.at("alice").requests) == 1
+        await bank.say("tv", "0")
+        await asyncio.sleep(60)
+        assert bank.held("alice") == 0
+
+
 async def test_an_account_that_is_not_reached_at_the_start_shows_what_the_journal_has(
     tmp_path: Path, bank: Bank
 ) -> None:
