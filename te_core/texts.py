@@ -8,7 +8,6 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from itertools import islice
 from typing import Any
-from uuid import UUID
 
 LONGEST_TEXT = 4096
 """Characters of a text that a plugin hands over."""
@@ -25,7 +24,7 @@ DEEPEST = 8
 LONGEST_REASON = 300
 """Characters of a reason why something fails: it stands in tables and notices."""
 
-_PRINTABLE = {int, float, bool, type(None), Decimal, datetime, date, timedelta, UUID}
+_PRINTABLE = {int, float, bool, type(None), Decimal, datetime, date, timedelta}
 
 _DUMP = re.compile(r"[\[{].*[\]}]", re.S)
 _MESSAGE = re.compile(r'"(?:retMsg|msg|message|error|desc)"\s*:\s*"([^"]+)"')

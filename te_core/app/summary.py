@@ -35,7 +35,8 @@ async def settled(application: Application, seconds: float) -> None:
 
 
 def _is_settled(account: Any) -> bool:
-    return account["equity"] is not None or account["status"] not in {"starting", "running"}
+    status: str = account["status"]
+    return status != "starting" and (status != "running" or account["equity"] is not None)
 
 
 def _summary(application: Application) -> Iterator[str]:
