@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import os
+import random
+from collections import Counter
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -100,6 +102,15 @@ async def play(folder: Path, scenario: Scenario, at: int | None, fate: Fate) -> 
     wrong += ["sent at target"] * (len(world.sent()) > sent)
     await world.stop()
     return points, f"killed at {at} ({world.point}, {fate}): {wrong}" if wrong else ""
+
+
+async def simulate(folder: Path, seed: int) -> Counter[str]:
+    """Play one scenario with the engine killed at a point that the seed draws."""
+    chance = random.Random(seed)
+    scenario = list(SCENARIOS.values())[seed % len(SCENARIOS)]
+    _, wrong = await play(folder, scenario, chance.randrange(120), chance.choice(FATES))
+    assert not wrong, wrong
+    return Counter(kill=1)
 
 
 @pytest.mark.parametrize("fate", FATES)

@@ -1,0 +1,105 @@
+"""Plants one fault in a copy of the source, and runs there what should catch it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.mutants.plants import Mutant
+
+ROOT = Path(__file__).parents[2]
+SHARED = ("tests", "plugins", "conftest.py", "pyproject.toml", "docs", "bench")
+SCRIPTED = (
+    "test_unasked_changes.py",
+    "test_wrong_beliefs.py",
+    "test_stuck_positions.py",
+    "test_found_by_storms.py",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caught:
+    """What became of a planted fault. ``by``: empty when nothing caught it. ``tried``: seeds or tests until then."""
+
+    mutant: Mutant
+    by: str
+    tried: int
+    seconds: float
+    why: str = ""
+
+
+@contextmanager
+def copy_of_source() -> Iterator[Path]:
+    """Make a folder with a copy of the core, and everything else as it is here."""
+    with tempfile.TemporaryDirectory(prefix="mutant-") as name:
+        root = Path(name)
+        shutil.copytree(ROOT / "te_core", root / "te_core", ignore=shutil.ignore_patterns("__pycache__"))
+        for shared in SHARED:
+            (root / shared).symlink_to(ROOT / shared)
+        yield root
+
+
+def run(root: Path, seconds: float, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run this Python there; what takes longer is ended, and exits with 124."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(root),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONHASHSEED": "0",
+    }
+    command = [sys.executable, *arguments]
+    try:
+        return subprocess.run(
+            command, cwd=root, env=environment, timeout=seconds, capture_output=True, text=True, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(command, 124, "", "took too long")
+
+
+def failing_without(seeds: int, seconds: float) -> tuple[list[str], int]:
+    """Return which seeds fail though nothing is planted, and how many of each simulation were tried."""
+    with copy_of_source() as root:
+        done = run(root, seconds + 60, "-m", "tests.mutants.hunt", "--all", str(seconds), str(seeds))
+        found = json.loads(done.stdout.splitlines()[-1])
+        assert found["source"] == str(root / "te_core"), "the copy is what runs"
+        return found["failing"], found["seeds"]
+
+
+def catch(mutant: Mutant, *, seeds: int, seconds: float, known: Sequence[str] = ()) -> Caught:
+    """Plant a fault, and run seeds and then scripted tests until one of them fails."""
+    with copy_of_source() as root:
+        mutant.plant(root)
+        began, tried = time.monotonic(), 0
+        if not mutant.tests:
+            done = run(root, seconds + 60, "-m", "tests.mutants.hunt", str(seconds), str(seeds), *known)
+            if done.returncode != 0:
+                why = (done.stderr.strip().splitlines() or [""])[-1]
+                by = "it hangs" if done.returncode == 124 else "it breaks"
+                return Caught(mutant=mutant, by=by, tried=1, seconds=time.monotonic() - began, why=why)
+            found = json.loads(done.stdout.splitlines()[-1])
+            tried = int(found["tried"])
+            if "by" in found:
+                taken = time.monotonic() - began
+                return Caught(mutant=mutant, by=found["by"], tried=tried, seconds=taken, why=found["why"])
+        by, more = _scripted(root, mutant)
+        return Caught(mutant=mutant, by=by, tried=tried + more, seconds=time.monotonic() - began)
+
+
+def _scripted(root: Path, mutant: Mutant) -> tuple[str, int]:
+    """Run scripted tests until one fails; returns its name and how many were run."""
+    files = [mutant.tests] if mutant.tests else [f"tests/engine/{name}" for name in SCRIPTED]
+    options = ("-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", "--tb=no", "--show-capture=no")
+    done = run(root, 400, "-m", "pytest", *options, *files)
+    name = re.search(r"^(?:FAILED|ERROR) \S+::(\S+)", done.stdout, re.MULTILINE)
+    counted = sum(map(int, re.findall(r"(\d+) (?:passed|failed)", done.stdout)))
+    return (name.group(1) if name else "", counted)

@@ -1,0 +1,343 @@
+"""The faults that are planted: each is one replacement in the source, of a text that occurs exactly once there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mutant:
+    """One planted fault. ``quick``: it is caught fast enough to be tried in every ``make test``.
+
+    ``tests``: what catches it where no simulation can: it says nothing of any single position.
+    """
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: str = ""
+    quick: bool = False
+
+    def plant(self, root: Path) -> None:
+        """Change the source under ``root``. Raises ``ValueError`` unless the text occurs exactly once."""
+        path = root / self.file
+        source = path.read_text()
+        if (found := source.count(self.old)) != 1:
+            raise ValueError(f"{self.name}: found {found} times in {self.file}: {self.old!r}")
+        path.write_text(source.replace(self.old, self.new))
+
+
+BELIEF, PLAN, LIMITS = "te_core/rules/belief.py", "te_core/rules/plan.py", "te_core/rules/limits.py"
+DECISION, DRIFT, SIZING = "te_core/rules/decision.py", "te_core/rules/drift.py", "te_core/rules/sizing.py"
+EXECUTION, OUTCOMES = "te_core/accounts/execution.py", "te_core/accounts/outcomes.py"
+READER, LEDGER = "te_core/accounts/reader.py", "te_core/accounts/exposure.py"
+RECONCILER, KEEPER = "te_core/accounts/reconciler.py", "te_core/accounts/keeper.py"
+ORDERS, GUARD = "te_core/accounts/own_orders.py", "te_core/runtime/guard.py"
+
+BELIEFS = (
+    Mutant(
+        name="a read is dated by its arrival",
+        file=READER,
+        old="asked_at=asked_at, arrived_at=arrived_at, number=number)",
+        new="asked_at=arrived_at, arrived_at=arrived_at, number=self._beliefs.number())",
+    ),
+    Mutant(
+        name="a read's own time is not looked at",
+        file=READER,
+        old="if answer.as_of < sent_at:",
+        new="if False:",
+    ),
+    Mutant(
+        name="our own order is forgotten when it leaves",
+        file=EXECUTION,
+        old="        ctx.beliefs.sent(intent.symbol)\n",
+        new="",
+    ),
+    Mutant(
+        name="what was seen before a fill still counts",
+        file=BELIEF,
+        old='own_at=at, own_number=number, seen_at=NEVER, doubt="")\n    if',
+        new='own_at=at, own_number=number, doubt="")\n    if',
+    ),
+    Mutant(
+        name="a read from before our fill is believed",
+        file=BELIEF,
+        old="    if asked_at >= evidence.changed_at + window:\n        return False\n",
+        new="    return False\n",
+    ),
+    Mutant(
+        name="the window for late reads is two seconds",
+        file=BELIEF,
+        old="if asked_at >= evidence.changed_at + window:",
+        new="if asked_at >= evidence.changed_at + 2:",
+    ),
+    Mutant(
+        name="a position is known while an order has no outcome",
+        file=BELIEF,
+        old='    if pending:\n        return Unknown(reason="the outcome',
+        new='    if False:\n        return Unknown(reason="the outcome',
+    ),
+    Mutant(
+        name="a position read counts for ever",
+        file=BELIEF,
+        old="POSITION_AGE = 10.0",
+        new="POSITION_AGE = 1e9",
+    ),
+    Mutant(
+        name="pushed positions count for ever",
+        file=BELIEF,
+        old="FOLLOWED_AGE = 60.0",
+        new="FOLLOWED_AGE = 1e9",
+    ),
+    Mutant(name="a price counts for ever", file=BELIEF, old="PRICE_AGE = 10.0", new="PRICE_AGE = 1e9"),
+    Mutant(name="an equity counts for ever", file=BELIEF, old="EQUITY_AGE = 30.0", new="EQUITY_AGE = 1e9"),
+    Mutant(
+        name="no equity is believed while something is held",
+        file=BELIEF,
+        old="if held and seen.value.wallet <= 0 and seen.value.total <= 0:",
+        new="if False:",
+    ),
+    Mutant(
+        name="a stream that says nothing is alive",
+        file=BELIEF,
+        old="SILENCE = 13.0",
+        new="SILENCE = 1e9",
+    ),
+)
+RULES = (
+    Mutant(
+        name="a limit cuts what is held",
+        file=LIMITS,
+        old="same_side = min(abs(held), abs(want)) if held * want > 0 else ZERO",
+        new="same_side = ZERO",
+        quick=True,
+    ),
+    Mutant(
+        name="the limit on the account counts this symbol alone",
+        file=LIMITS,
+        old="limits.account_exposure - exposure.account_others",
+        new="limits.account_exposure",
+    ),
+    Mutant(
+        name="the limit on the total counts this symbol alone",
+        file=LIMITS,
+        old="limits.total_exposure - exposure.total_others",
+        new="limits.total_exposure",
+    ),
+    Mutant(
+        name="the price distance is not checked",
+        file=LIMITS,
+        old="    if limits.price_distance is None or check.signal_price is None:",
+        new="    if True:",
+    ),
+    Mutant(
+        name="a disabled account still increases",
+        file="te_core/rules/targeting.py",
+        old="depth = wish.depth if wish is not None and enabled else ZERO",
+        new="depth = wish.depth if wish is not None else ZERO",
+    ),
+    Mutant(
+        name="all that is wanted is ordered on top of what is held",
+        file=PLAN,
+        old="planner.increase(want - held)",
+        new="planner.increase(want)",
+        quick=True,
+    ),
+    Mutant(
+        name="a close is not reduce-only",
+        file=PLAN,
+        old="yield from self._order(-part, reduce_only=True,",
+        new="yield from self._order(-part, reduce_only=False,",
+    ),
+    Mutant(
+        name="the margin mode is not set",
+        file=PLAN,
+        old="if flat and self._position.margin_mode != mode:\n            yield MarginModeStep",
+        new="if False:\n            yield MarginModeStep",
+    ),
+    Mutant(
+        name="chunks are not cut",
+        file=PLAN,
+        old="if largest is None or quantity <= largest:",
+        new="if True:",
+    ),
+    Mutant(
+        name="a size is rounded away from zero",
+        file=SIZING,
+        old="quantity = instrument.round_quantity(abs(unrounded))",
+        new="quantity = instrument.round_quantity(abs(unrounded)) + instrument.quantity_step",
+    ),
+    Mutant(
+        name="leverage is left out of a size",
+        file=SIZING,
+        old="unrounded = equity * target.depth * leverage / price",
+        new="unrounded = equity * target.depth / price",
+    ),
+    Mutant(
+        name="a kept goal is sized anew at each read",
+        file=DECISION,
+        old="if kept is None or (facts.goal_expired and not reached):",
+        new="if True:",
+    ),
+    Mutant(
+        name="what the engine never opened is taken over",
+        file=DECISION,
+        old="if facts.goal is None and position.quantity != 0 and not facts.policy.adopt:",
+        new="if False:",
+    ),
+    Mutant(
+        name="drift restores what others took",
+        file=DRIFT,
+        old='    if policy == "alert":\n        return held\n',
+        new='    if policy == "alert":\n        return held\n    return confirmed\n',
+    ),
+    Mutant(
+        name="drift is corrected without end",
+        file=DRIFT,
+        old="MOST_CORRECTIONS = 3",
+        new="MOST_CORRECTIONS = 10**9",
+        tests="tests/engine/test_unasked_changes.py",
+    ),
+)
+ACCOUNTS = (
+    Mutant(
+        name="an intent is sent before it is in the journal",
+        file=EXECUTION,
+        old="            await journal.append(*intents, reduction=step.reduce_only)",
+        new="            journal.append(*intents, reduction=step.reduce_only, awaited=False)",
+    ),
+    Mutant(
+        name="an order without an answer is taken for one that never left",
+        file=EXECUTION,
+        old='            raise OutcomeUnknown(f"no answer within {CALL_TIMEOUT.total_seconds():g} s") from None',
+        new='            self._resolve(intent, IntentState.UNSENT, reason="timeout")\n'
+        '            raise NotReady("timeout") from None',
+    ),
+    Mutant(
+        name="not found counts at once",
+        file=OUTCOMES,
+        old="over = asked_at >= keeper.orders.sent_at(intent, asked_at) + ctx.window",
+        new="over = True",
+    ),
+    Mutant(
+        name="a step's number is used again",
+        file=ORDERS,
+        old="        self._last_step += 1\n        return self._last_step",
+        new="        return self._last_step + 1",
+    ),
+    Mutant(
+        name="an order counts whole though it was filled in part",
+        file=OUTCOMES,
+        old="    keeper.orders.settle(intent, filled)\n"
+        "    ctx.beliefs.filled(keeper.symbol, intent.side.sign * filled)",
+        new="    keeper.orders.settle(intent, intent.quantity if filled else ZERO)\n"
+        "    ctx.beliefs.filled(keeper.symbol, intent.side.sign * (intent.quantity if filled else ZERO))",
+    ),
+    Mutant(
+        name="a plan goes on though the target has changed",
+        file=EXECUTION,
+        old="if target is None or target.revision != self._goal.revision:",
+        new="if target is None:",
+    ),
+    Mutant(
+        name="a decision of any age is carried out",
+        file="te_core/accounts/dispatch.py",
+        old="DECISION_AGE = 5.0",
+        new="DECISION_AGE = 1e9",
+    ),
+    Mutant(
+        name="two symbols share one room of a limit",
+        file=RECONCILER,
+        old="            ctx.ledger.aim(self._book, keeper.symbol, worth)\n",
+        new="",
+    ),
+    Mutant(
+        name="what leaves is not reserved",
+        file=LEDGER,
+        old="self._reserved[key] = max(self._reserved.get(key, ZERO), check.notional_after)",
+        new="pass",
+        tests="tests/engine/test_limits_hold.py",
+    ),
+    Mutant(
+        name="orders of the last minute are not counted",
+        file=LEDGER,
+        old="orders_last_minute=len(recent)",
+        new="orders_last_minute=0",
+    ),
+    Mutant(
+        name="a pause never ends",
+        file="te_core/accounts/pauses.py",
+        old="seconds = max(backoff(failures, *bounds).total_seconds(), asked)",
+        new="seconds = 1e9",
+        quick=True,
+    ),
+    Mutant(
+        name="a read that is under way serves who asks later",
+        file=READER,
+        old="        if self._next is None:\n",
+        new="        if self._running is not None and not self._running.done():\n"
+        "            return await asyncio.shield(self._running)\n"
+        "        if self._next is None:\n",
+    ),
+    Mutant(
+        name="the goal counts as reached unseen",
+        file=EXECUTION,
+        old="        self._keeper.observe_mode(position)\n        shown = position.quantity\n",
+        new="        self._keeper.observe_mode(position)\n        shown = self._quantity\n",
+    ),
+)
+ENGINE = (
+    Mutant(
+        name="a stray cancellation ends an instance",
+        file=GUARD,
+        old='        raise PluginDefect(f"{what} raised CancelledError, although nobody cancelled it") from error',
+        new="        raise",
+    ),
+    Mutant(
+        name="a plugin's exit ends the engine",
+        file=GUARD,
+        old="ENDINGS = (SystemExit, KeyboardInterrupt)",
+        new="ENDINGS = (ZeroDivisionError,)",
+        quick=True,
+    ),
+    Mutant(
+        name="our own cancellation is swallowed",
+        file=GUARD,
+        old="        if task is not None and task.cancelling() > before:\n            raise\n",
+        new="",
+    ),
+    Mutant(
+        name="two sections trade one account",
+        file="te_core/runtime/identities.py",
+        old="if held == identity and other != name:",
+        new="if False:",
+    ),
+    Mutant(
+        name="an account is known by its name",
+        file="te_core/runtime/identities.py",
+        old="        return Identity(plugin=plugin, host=stated.host, uid=stated.uid)",
+        new='        return Identity(plugin=plugin, host="", uid=name)',
+    ),
+    Mutant(
+        name="a refused key is never tried again",
+        file="te_core/runtime/supervisor.py",
+        old="REFUSED_FIRST, REFUSED_LAST = timedelta(minutes=1), timedelta(hours=1)",
+        new="REFUSED_FIRST, REFUSED_LAST = timedelta(days=1), timedelta(days=1)",
+    ),
+    Mutant(
+        name="a disabled source still counts",
+        file="te_core/rules/blend.py",
+        old="    if not opinion.enabled:",
+        new="    if False:",
+    ),
+    Mutant(
+        name="a weight does not count",
+        file="te_core/rules/blend.py",
+        old="depth=sum((t.weight * t.depth for t in terms), ZERO)",
+        new="depth=max(ZERO - 1, min(ZERO + 1, sum((t.depth for t in terms), ZERO)))",
+        quick=True,
+    ),
+)
+MUTANTS = (*BELIEFS, *RULES, *ACCOUNTS, *ENGINE)

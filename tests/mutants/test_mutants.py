@@ -1,0 +1,30 @@
+"""Planted faults are caught: a tenth of them here, all of them by ``make mutants``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.mutants.planting import ROOT, catch
+from tests.mutants.plants import MUTANTS, Mutant
+
+QUICK = [mutant for mutant in MUTANTS if mutant.quick]
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_a_planted_fault_still_finds_its_place(mutant: Mutant, tmp_path: Path) -> None:
+    copy = tmp_path / mutant.file
+    copy.parent.mkdir(parents=True)
+    copy.write_text((ROOT / mutant.file).read_text())
+    mutant.plant(tmp_path)
+    assert mutant.new == "" or mutant.new in copy.read_text()
+    compile(copy.read_text(), mutant.file, "exec")
+
+
+@pytest.mark.real_clock
+@pytest.mark.parametrize("mutant", QUICK, ids=lambda mutant: mutant.name)
+def test_a_planted_fault_is_caught(mutant: Mutant) -> None:
+    assert len(QUICK) * 10 >= len(MUTANTS), "a tenth of all"
+    caught = catch(mutant, seeds=40, seconds=45)
+    assert caught.by, "no seed and no test noticed it"
