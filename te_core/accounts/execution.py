@@ -339,14 +339,18 @@ class Execution:
             self._ctx.beliefs.agrees(self._goal.symbol, reading)
 
     def _conclude(self) -> None:
-        """Confirm the goal when the orders led there; what others did since is drift from it."""
-        if not self.confirms:
-            return
+        """Confirm the goal when the orders led there; what others did since is drift from it.
+
+        A correction of drift confirms what was confirmed before: that stays what drift is measured against.
+        """
+        keeper, step = self._keeper, self._goal.quantity_step
         position = self._ctx.beliefs.position(self._goal.symbol)
-        step = self._goal.quantity_step
         if isinstance(position, Unknown) or not at_target(self._expected, self._quantity, step):
             return
-        self._keeper.observe_mode(position)
+        keeper.observe_mode(position)
         shown = position.quantity
         reached = shown if at_target(shown, self._quantity, step) else self._expected
-        confirm(self._ctx, self._keeper, self._goal, reached)
+        if self.confirms:
+            confirm(self._ctx, keeper, self._goal, reached)
+        elif keeper.confirmation is not None and at_target(reached, keeper.confirmation.quantity, step):
+            confirm(self._ctx, keeper, self._goal, keeper.confirmation.quantity)

@@ -246,6 +246,15 @@ class Keeper:
             status = Status.LIMITED if cut else Status.AT_TARGET
             self.decision = replace(self.decision, status=status, reason=cut, plan=NOTHING, drift=False)
 
+    def increased(self, revision: int) -> None:
+        """Note that an order of ours increased the position: what was confirmed before has to be shown again.
+
+        Not if it corrected drift: that is measured against what was confirmed.
+        """
+        correcting = self.decision is not None and self.decision.drift
+        if self.confirmation is not None and self.confirmation.revision == revision and not correcting:
+            self.confirmation = None
+
     # -- deciding
 
     def observe_mode(self, position: Position) -> None:

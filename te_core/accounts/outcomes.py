@@ -62,6 +62,8 @@ def resolve(
         filled = intent.quantity if outcome is IntentState.FILLED else ZERO
     keeper.orders.settle(intent, filled)
     ctx.beliefs.filled(keeper.symbol, intent.side.sign * filled)
+    if filled and not intent.reduce_only:
+        keeper.increased(intent.revision)
     settlement = Settlement(
         client_order_id=intent.client_order_id,
         state=outcome,

@@ -16,7 +16,7 @@ from te_core.journal.journal import Journal
 from te_core.journal.memory import SymbolRecord
 from te_core.model.order import Intent
 from te_core.model.policy import AccountPolicy, Limits
-from te_core.model.target import Blend, Target
+from te_core.model.target import Blend, Confirmation, Target
 from te_core.rules.targeting import target_for
 from te_core.settings.schema import EngineSettings
 
@@ -66,7 +66,7 @@ class Targets:
             self.keeper(symbol).restore(
                 target=book.target,
                 goal=book.goal,
-                confirmation=book.confirmation,
+                confirmation=_still_confirmed(book),
                 last_step=book.last_step,
                 end=None if book.last_outcome_at is None else _shown_since(book, book.last_outcome_at),
                 settled_before=settled_before,
@@ -136,6 +136,14 @@ class Targets:
             target.revision,
             target.reason,
         )
+
+
+def _still_confirmed(book: SymbolRecord) -> Confirmation | None:
+    """Return the confirmation, None if an order of ours increased the position since: then it has to be shown again."""
+    shown, increased_at = book.confirmation, book.last_increase_at
+    if shown is None or increased_at is None or shown.at >= increased_at:
+        return shown
+    return None if shown.revision == book.target.revision else shown
 
 
 def _shown_since(book: SymbolRecord, last_outcome_at: datetime) -> Decimal | None:

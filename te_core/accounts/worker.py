@@ -7,11 +7,11 @@ same time, each by its own task; a pass never waits for them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from te_core.accounts.beliefs import Beliefs
 from te_core.accounts.context import ExecutionContext
@@ -279,7 +279,7 @@ class AccountWorker:
     async def _pass(self, ctx: ExecutionContext) -> None:
         for keeper in self.keepers.values():
             if keeper.orders.open and keeper.task is None:
-                self._start(keeper, resolve_open(ctx, keeper))
+                self._start(keeper, partial(resolve_open, ctx, keeper))
         for work in await self._reconciler.make_pass(ctx):
             self._execute(ctx, work)
 
@@ -289,7 +289,7 @@ class AccountWorker:
         if work.decision.drift and (work.decision.plan.reduces or work.decision.plan.increases):
             work.keeper.corrects()
         execution = Execution(ctx, work.keeper, work.decision, work.position, work.decided_at)
-        self._start(work.keeper, self._run(ctx, execution, work.keeper), execution)
+        self._start(work.keeper, partial(self._run, ctx, execution, work.keeper), execution)
 
     async def _run(self, ctx: ExecutionContext, execution: Execution, keeper: Keeper) -> None:
         """Carry out a decision. One that waited for its turn is made again first, from what is known by then (I23)."""
@@ -301,21 +301,17 @@ class AccountWorker:
         await execution.run()
 
     def _start(
-        self, keeper: Keeper, work: Coroutine[Any, Any, None], execution: Execution | None = None
+        self, keeper: Keeper, work: Callable[[], Awaitable[None]], execution: Execution | None = None
     ) -> None:
         if self._stopping:
-            work.close()
             return
         task = keeper.begin(self._in_slot(work), resolving=execution is None)
         task.add_done_callback(partial(self._finished, keeper, execution))
 
-    async def _in_slot(self, work: Coroutine[Any, Any, None]) -> None:
-        try:
-            async with self._slots:
-                await self._turn()
-                await work
-        finally:
-            work.close()
+    async def _in_slot(self, work: Callable[[], Awaitable[None]]) -> None:
+        async with self._slots:
+            await self._turn()
+            await work()
 
     def _finished(self, keeper: Keeper, execution: Execution | None, task: asyncio.Task[None]) -> None:
         """Take note of how a symbol's task ended; nothing that it raises reaches another symbol."""

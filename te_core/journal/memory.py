@@ -16,7 +16,8 @@ class SymbolRecord:
 
     ``goal``: the latest, of any revision. ``confirmation``: the latest. ``last_step``: the largest step among the
     intents of the target's revision, whatever became of them; 0 if there is none. ``last_outcome_at``: when the
-    outcome of the latest order of any revision was learnt that may have changed the position.
+    outcome of the latest order of any revision was learnt that may have changed the position; ``last_increase_at``:
+    the same of the latest order that was not reduce-only.
     """
 
     target: Target
@@ -24,6 +25,7 @@ class SymbolRecord:
     confirmation: Confirmation | None = None
     last_step: int = 0
     last_outcome_at: datetime | None = None
+    last_increase_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -173,13 +173,14 @@ _last_step = (
     .limit(1)
     .scalar_subquery()
 )
-_last_outcome_at = (
+_newest_outcome = (
     select(intents.c.settled_at)
     .where(_same_book, intents.c.state.in_((IntentState.FILLED, IntentState.CANCELLED)))
     .order_by(intents.c.revision.desc(), intents.c.step.desc(), intents.c.number.desc())
     .limit(1)
-    .scalar_subquery()
 )
+_last_outcome_at = _newest_outcome.scalar_subquery()
+_last_increase_at = _newest_outcome.where(intents.c.reduce_only.is_(False)).scalar_subquery()
 _after_latest = and_(
     latest_signals.c.source == signals.c.source,
     latest_signals.c.symbol == signals.c.symbol,
@@ -196,7 +197,13 @@ GOALS = _columns(Goal, goals).join_from(books, goals, books.c.goal == goals.c.nu
 CONFIRMATIONS = _columns(Confirmation, confirmations).join_from(
     books, confirmations, books.c.confirmation == confirmations.c.number
 )
-ORDERS = select(books.c.account, books.c.symbol, _last_step.label("step"), _last_outcome_at.label("at"))
+ORDERS = select(
+    books.c.account,
+    books.c.symbol,
+    _last_step.label("step"),
+    _last_outcome_at.label("at"),
+    _last_increase_at.label("increased_at"),
+)
 
 
 ACCOUNTS = _columns(AccountRecord, tables.accounts).order_by(tables.accounts.c.book)
@@ -216,17 +223,18 @@ ORDERS_SINCE = select(_newest_intents.c.account, _newest_intents.c.created_at).w
 def _books(connection: Connection) -> dict[tuple[str, str], SymbolRecord]:
     held = {(goal.account, goal.symbol): goal for goal in _all(connection, Goal, GOALS)}
     seen = {(found.account, found.symbol): found for found in _all(connection, Confirmation, CONFIRMATIONS)}
-    orders = {(account, symbol): (step or 0, at) for account, symbol, step, at in connection.execute(ORDERS)}
+    orders = {(row.account, row.symbol): row for row in connection.execute(ORDERS)}
     made = {}
     for target in _all(connection, Target, TARGETS):
         key = (target.account, target.symbol)
-        step, at = orders[key]
+        order = orders[key]
         made[key] = SymbolRecord(
             target=target,
             goal=held.get(key),
             confirmation=seen.get(key),
-            last_step=step,
-            last_outcome_at=at,
+            last_step=order.step or 0,
+            last_outcome_at=order.at,
+            last_increase_at=order.increased_at,
         )
     return made
 

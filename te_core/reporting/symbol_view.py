@@ -47,6 +47,8 @@ class SymbolView:
 
 def shown_status(view: SymbolView) -> str:
     """Return the status that holds now: what is not known is never shown as reached (I16)."""
+    if view.phase == "held" and view.retry_in is not None and not view.unreadable:
+        return "waiting"
     if view.unreadable or view.read_age is None or view.read_age > view.fresh_for:
         return WORKING if view.phase in ("executing", "resolving") else UNREADABLE
     if view.phase in ("executing", "resolving"):

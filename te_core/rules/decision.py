@@ -321,7 +321,7 @@ def _towards(
             leverage_in_order=facts.leverage_in_order,
         )
     )
-    cut = stays or allowed.cut
+    cut = stays or steps.blocked or allowed.cut
     status, reason, confirm = Status.AT_TARGET, "; ".join(filter(None, (cut, *steps.notes))), True
     if steps.steps:
         status, reason, confirm = Status.WORKING, "", False

@@ -50,10 +50,14 @@ Step = OrderStep | LeverageStep | MarginModeStep
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Steps in order; none when the account is at its goal. ``notes`` say what was left out and why."""
+    """Steps in order; none when the account is at its goal. ``notes`` say what was left out and why.
+
+    ``blocked``: why nothing of an increase can be ordered though the exchange would accept it; empty otherwise.
+    """
 
     steps: tuple[Step, ...] = ()
     notes: tuple[str, ...] = ()
+    blocked: str = ""
 
     @property
     def reduces(self) -> bool:
@@ -133,7 +137,7 @@ def plan(
         return Plan(steps=(*orders, *planner.settings(flat=False)), notes=tuple(planner.notes))
     orders = list(planner.increase(want - held))
     settings = planner.settings(flat=held == 0) if orders or held else ()
-    return Plan(steps=(*settings, *orders), notes=tuple(planner.notes))
+    return Plan(steps=(*settings, *orders), notes=tuple(planner.notes), blocked=planner.blocked)
 
 
 class _Planner:
@@ -153,6 +157,7 @@ class _Planner:
         self._largest = largest
         self._leverage_in_order = leverage_in_order
         self.notes: list[str] = []
+        self.blocked = ""
 
     def _order(self, change: Decimal, *, reduce_only: bool, smallest: Decimal = ZERO) -> Iterator[OrderStep]:
         instrument = self._instrument
@@ -169,6 +174,8 @@ class _Planner:
             self.notes.append(
                 f"{left:f} does not fit between the smallest order, {smallest:f}, and {largest:f}"
             )
+            if not parts and not reduce_only:
+                self.blocked = f"limit order_notional is below the exchange's smallest order, {smallest:f}"
         if parts:
             yield OrderStep(
                 side=Side.of(change), quantity=abs(change) - left, reduce_only=reduce_only, chunks=parts

@@ -20,7 +20,7 @@ ROOM_LINES = {
     "plugins": 500,
     "settings": 1_200,
     "journal": 1_700,
-    "accounts": 2_000,
+    "accounts": 2_200,
     "signals": 600,
     "runtime": 1_250,
     "reporting": 700,
