@@ -22,7 +22,7 @@ ROOM_LINES = {
     "journal": 1_700,
     "accounts": 2_200,
     "signals": 600,
-    "runtime": 1_250,
+    "runtime": 1_500,
     "reporting": 700,
     "web": 700,
     "app": 600,
