@@ -9,7 +9,6 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from loguru import logger
 
 from te_core.api import Feed
 from te_core.testing.stream_recorder import StreamRecorder, watching
@@ -50,14 +49,6 @@ async def followed(
             yield desk, account, seen
 
 
-@pytest.fixture
-def warnings() -> Any:
-    lines: list[str] = []
-    sink = logger.add(lambda line: lines.append(str(line)), level="WARNING")
-    yield lines
-    logger.remove(sink)
-
-
 @pytest.mark.parametrize("form", OTHER_FORMS)
 async def test_prices_orders_positions_and_wallet_are_passed_on(at_blofin: Any, form: str) -> None:
     async with followed(at_blofin, OTHER_FORMS[form]) as (desk, account, seen):
@@ -87,7 +78,7 @@ async def test_changes_by_hand_are_passed_on(at_blofin: Any, form: str) -> None:
             assert (found.quantity if found else 0) == held
 
 
-async def test_a_refused_login_is_reported_once_and_tried_again(at_blofin: Any, warnings: list[str]) -> None:
+async def test_a_refused_login_is_an_outage_and_tried_again(at_blofin: Any) -> None:
     """ccxt would wait for ever, and never ask again on this connection."""
     async with at_blofin() as desk, desk.account(streams=True) as account:
         refused = Fault(kind=FaultKind.REJECTED, route="login", error="BadSignature", times=None)
@@ -96,9 +87,11 @@ async def test_a_refused_login_is_reported_once_and_tried_again(at_blofin: Any, 
             await account.prices(WANTED)
             await until(lambda: desk.counts.requests["login"] >= 3, "logins to be tried again")
             assert seen.live <= {Feed.PRICES}
-            assert len([line for line in warnings if "stream of orders" in line]) == 1
+            outages = account._context.outages
+            assert "stream of orders" in outages.failing_parts
             desk.emulator.faults.clear()
             await until(lambda: seen.live == set(Feed), "everything to be followed")
+            await until(lambda: not outages.failing_parts, "the outage to end")
 
 
 @pytest.mark.parametrize("kind", [FaultKind.STREAM_CLOSED, FaultKind.STREAM_SILENT])

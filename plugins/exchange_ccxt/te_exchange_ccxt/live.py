@@ -28,7 +28,7 @@ GRACE = 1.0
 """Seconds after subscribing in which a refusal would have come: some exchanges confirm nothing."""
 TICK = 0.5
 FIRST_PAUSE, LAST_PAUSE = 0.5, 30.0
-"""Seconds before a stream that broke is opened again. Up for as long as the longest pause, it has recovered."""
+"""Seconds before a stream that broke is opened again. One that was up for less than the longest may break again."""
 QUIET = 600.0
 """Seconds without an unreadable message after which that outage is over."""
 ORDERS_REMEMBERED = 5000
@@ -36,11 +36,15 @@ ORDERS_REMEMBERED = 5000
 
 @dataclass(slots=True, eq=False)
 class Subscription:
-    """One followed kind. ``up``: since when it is pushed, None while it is not. Times of the steady clock."""
+    """One followed kind. ``up``: since when it is pushed, None while it is not. Times of the steady clock.
+
+    ``steady``: it did not break soon after it was up, so that it has recovered as soon as it is up again.
+    """
 
     kind: str
     started: float = NEVER
     up: float | None = None
+    steady: bool = True
 
     @property
     def feed(self) -> Feed:
@@ -124,6 +128,7 @@ class AccountStreams:
 
     def _down(self, one: Subscription) -> None:
         if one.up is not None:
+            one.steady = self._now - one.up > LAST_PAUSE
             one.up = None
             self._stream.down(one.feed)
 
@@ -142,12 +147,14 @@ class AccountStreams:
                 self._pass_on(kind, found)
         except (TradeEngineError, *NONSENSE) as error:
             self._unreadable_at = self._now
-            self._outages.failing("messages", f"cannot parse a stream message ({type(error).__name__})")
+            self._outages.failing(
+                "stream of messages", f"cannot parse a stream message ({type(error).__name__})"
+            )
             self.lose(url)
             return False
         if self._unreadable_at is not None and self._now - self._unreadable_at > QUIET:
             self._unreadable_at = None
-            self._outages.well("messages")
+            self._outages.well("stream of messages")
         return bool(pushed)
 
     def resolved(self, message_hash: str, result: Any) -> None:
@@ -301,8 +308,8 @@ class AccountStreams:
         sure = one.feed is not Feed.POSITIONS or self._venue.confirms
         if one.up is None and sure and heard > one.started and now >= one.started + GRACE:
             self._up(one)
-        if one.up is not None and now >= one.up + LAST_PAUSE:
-            self._outages.well(one.outage)  # not at once: it may be made and closed again for hours
+        if one.up is not None and (one.steady or now >= one.up + LAST_PAUSE):
+            self._outages.well(one.outage)  # else not at once: it may be made and closed again for hours
         if now - max(heard, one.started) > SILENCE:
             self._venue.hang_up(private=one.private)
             raise TimeoutError(f"silent for {SILENCE:g} s")

@@ -9,7 +9,6 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from loguru import logger
 
 from te_core.api import Feed
 from te_core.testing.stream_recorder import StreamRecorder, watching
@@ -71,23 +70,20 @@ async def test_orders_by_hand_are_passed_on(at_mexc: Any) -> None:
         assert (await account.positions()).value["BTCUSDT"].quantity == D("0.005")
 
 
-async def test_a_refused_login_is_reported_once_and_tried_again(at_mexc: Any) -> None:
-    lines: list[str] = []
-    sink = logger.add(lambda line: lines.append(str(line)), level="WARNING")
-    try:
-        async with at_mexc() as desk, desk.account(streams=True) as account:
-            desk.emulator.faults.add(
-                Fault(kind=FaultKind.REJECTED, route="login", error="BadSignature", times=None)
-            )
-            async with watching(account) as seen:
-                await account.prices(WANTED)
-                await until(lambda: desk.counts.requests["login"] >= 3, "logins to be tried again")
-                assert Feed.ORDERS not in seen.live
-                assert len([line for line in lines if "stream of orders" in line]) == 1
-                desk.emulator.faults.clear()
-                await until(lambda: seen.live == PUSHED, "everything to be followed")
-    finally:
-        logger.remove(sink)
+async def test_a_refused_login_is_an_outage_and_tried_again(at_mexc: Any) -> None:
+    async with at_mexc() as desk, desk.account(streams=True) as account:
+        desk.emulator.faults.add(
+            Fault(kind=FaultKind.REJECTED, route="login", error="BadSignature", times=None)
+        )
+        async with watching(account) as seen:
+            await account.prices(WANTED)
+            await until(lambda: desk.counts.requests["login"] >= 3, "logins to be tried again")
+            assert Feed.ORDERS not in seen.live
+            outages = account._context.outages
+            assert "stream of orders" in outages.failing_parts
+            desk.emulator.faults.clear()
+            await until(lambda: seen.live == PUSHED, "everything to be followed")
+            await until(lambda: "stream of orders" not in outages.failing_parts, "the outage to end")
 
 
 async def test_a_login_that_is_never_answered_brings_up_prices_only(at_mexc: Any) -> None:
