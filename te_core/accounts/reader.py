@@ -31,6 +31,8 @@ READ_TIMEOUT = timedelta(seconds=10)
 INSTRUMENT_AGE = timedelta(hours=1)
 MISSING_INSTRUMENT_AGE = timedelta(minutes=5)
 RENEWAL_PAUSE = timedelta(minutes=5)
+FUTURE = 5.0
+"""Seconds by which an exchange's clock may be ahead; an answer from later shows that a clock was set meanwhile."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +125,9 @@ class AccountReader:
             return Observation(  # the same answer again: it proves what it proved when it was new
                 value=answer.value, asked_at=first[1], arrived_at=arrived_at, number=first[2]
             )
+        ahead = (answer.as_of - self._clock.now()).total_seconds()
+        if ahead > FUTURE:
+            return Unknown(reason=f"{what}: the answer is dated {ahead:.0f} s in the future: not believed")
         if answer.as_of < sent_at:
             # An older state. Rounding must never make it look newer than our own order.
             age = (self._clock.now() - answer.as_of + timedelta.resolution).total_seconds()
