@@ -52,6 +52,8 @@ class Beliefs:
         self._numbers = count()
         self._positions: dict[str, PositionEvidence] = {}
         self._last_read: Observation[Positions] | None = None
+        self._folded: dict[str, int] = {}
+        """By symbol: the number of the newest read that is part of its evidence."""
         self._equity: Observation[Equity] | None = None
         self._own_number = -1
         self._prices: dict[str, Observation[Decimal]] = {}
@@ -69,10 +71,11 @@ class Beliefs:
         self._feeds.clear()
 
     def positions_read(self, read: Observation[Positions]) -> None:
-        """Take a read of every position; a symbol that is absent is flat."""
+        """Take a read of every position; a symbol that is absent is flat.
+
+        It is folded in when a symbol's evidence is next asked for, so that a read costs the same whatever is held.
+        """
         self._last_read = read
-        for symbol in dict.fromkeys([*self._positions, *read.value]):
-            self._observe(symbol, _about(read, symbol))
 
     def position_pushed(self, position: Position) -> bool:
         """Take a pushed position. Returns whether it shows a change that our own orders do not explain."""
@@ -195,14 +198,11 @@ class Beliefs:
 
     def evidence(self, symbol: str) -> PositionEvidence:
         """Return the evidence about one symbol's position."""
-        known = self._positions.get(symbol)
-        if known is None:
-            known = NO_EVIDENCE
-            if self._last_read is not None:  # the read of all positions covered this symbol too
-                seen = _about(self._last_read, symbol)
-                known = observe(known, seen, window=self.window, pending=False)
-            self._positions[symbol] = known
-        return known
+        read = self._last_read
+        if read is not None and self._folded.get(symbol, -1) < read.number:
+            self._folded[symbol] = read.number
+            self._observe(symbol, _about(read, symbol))
+        return self._positions.get(symbol, NO_EVIDENCE)
 
     def position(self, symbol: str) -> Position | Unknown:
         """Return one symbol's position, or why it is not known."""
@@ -219,7 +219,7 @@ class Beliefs:
             self._equity,
             now=self._clock.monotonic(),
             own_number=self._own_number,
-            held=next((symbol for symbol, held in self.held().items() if held.quantity), ""),
+            held=lambda: next(iter(self.held()), ""),
         )
 
     def price(self, symbol: str) -> Decimal | None:
@@ -233,11 +233,11 @@ class Beliefs:
 
     def held(self) -> Mapping[str, Position]:
         """Return the last accepted position of every symbol that is not flat, whatever its age."""
-        return {
-            symbol: evidence.position
-            for symbol, evidence in self._positions.items()
-            if evidence.position is not None and evidence.position.quantity
+        read = self._last_read.value if self._last_read is not None else {}
+        found = {
+            symbol: self.evidence(symbol).position for symbol in dict.fromkeys([*self._positions, *read])
         }
+        return {symbol: held for symbol, held in found.items() if held is not None and held.quantity}
 
     @property
     def follows_positions(self) -> bool:
@@ -256,7 +256,7 @@ class Beliefs:
     # -- folding
 
     def _observe(self, symbol: str, seen: Observation[Position]) -> None:
-        before = self.evidence(symbol)
+        before = self._positions.get(symbol, NO_EVIDENCE)
         after = observe(before, seen, window=self.window, pending=self._pending(symbol))
         self._positions[symbol] = after
         missed = not seen.pushed and before.seen and after.changed_at > before.changed_at

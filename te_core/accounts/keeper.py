@@ -95,6 +95,7 @@ class Keeper:
         self._gave_up = False
         self._foreign_changes = 0
         self._calm_wallet: Decimal | None = None
+        self._basis: object = None
 
     # -- what follows from it
 
@@ -256,6 +257,16 @@ class Keeper:
             self.confirmation = None
 
     # -- deciding
+
+    def rests_on(self, basis: object) -> bool:
+        """Return whether the symbol rests at its target, and was last decided on the same basis."""
+        return self.phase.kind is PhaseKind.RESTING and self._basis == basis
+
+    def calm(self, basis: object, wallet: Decimal | None) -> None:
+        """Note what a decision to rest was based on, and the account's wallet at that time."""
+        self._basis = basis
+        if wallet is not None:
+            self._calm_wallet = wallet
 
     def observe_mode(self, position: Position) -> None:
         """Note leverage and margin mode as shown; others who changed the position may have changed them too."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from te_core.accounts.context import ExecutionContext
-from te_core.accounts.keeper import Keeper
+from te_core.accounts.keeper import Keeper, PhaseKind
 from te_core.accounts.outcomes import adopt_goal, confirm
 from te_core.accounts.reader import Wanted
 from te_core.accounts.schedule import Schedule
@@ -21,6 +21,7 @@ from te_core.rules.decision import NOTHING, Decision, Facts, Status, decide
 from te_core.rules.margin_priority import runnable
 
 ZERO = Decimal(0)
+RESTING = PhaseKind.RESTING
 LOOK_AGAIN = 1.0
 """Seconds until the next read where an observation was not conclusive."""
 
@@ -61,6 +62,8 @@ class Reconciler:
         self._record = record
         self._wake = wake
         self._instruments_loaded = False
+        self._counted: dict[str, Decimal] = {}
+        """By symbol: the notional that the exposure ledger was last told."""
 
     def connected(self) -> None:
         """Start over on a new connection: trading rules are read again."""
@@ -142,17 +145,20 @@ class Reconciler:
         """Count what is held in the exposure ledger, except where an own order is under way or newer."""
         held, keepers = ctx.beliefs.held(), self._targets.keepers
         ours = {symbol for symbol, keeper in keepers.items() if keeper.goal is not None}
-        before = self.foreign
         self.foreign = {symbol: p.quantity for symbol, p in held.items() if symbol not in ours}
-        for symbol in dict.fromkeys([*keepers, *before, *held]):
+        for symbol in dict.fromkeys([*keepers, *self._counted, *held]):
+            position = held.get(symbol)
+            price = ctx.beliefs.last_price(symbol) or (position.entry_price if position else None) or ZERO
+            worth = position.quantity * price if position else ZERO
             keeper = keepers.get(symbol)
+            if self._counted.get(symbol) == worth and keeper is not None and keeper.phase.kind is RESTING:
+                continue
             if keeper is not None and (
                 keeper.task is not None or isinstance(ctx.beliefs.position(symbol), Unknown)
             ):
                 continue
-            position = held.get(symbol)
-            price = ctx.beliefs.last_price(symbol) or (position.entry_price if position else None) or ZERO
-            ctx.ledger.observe(self._book, symbol, (position.quantity if position else ZERO) * price)
+            self._counted[symbol] = worth
+            ctx.ledger.observe(self._book, symbol, worth)
 
     # -- deciding
 
@@ -181,13 +187,25 @@ class Reconciler:
             keeper.undecidable(position.reason)
             self._schedule.read_by(now + LOOK_AGAIN)
             return None
+        equity, basis = self._equity(ctx), self._basis(keeper, position)
+        wallet = None if isinstance(equity, Unknown) else equity.wallet
+        if keeper.rests_on(basis):
+            keeper.calm(basis, wallet)
+            return None
         keeper.observe_mode(position)
-        equity = self._equity(ctx)
-        keeper.watch_for_liquidation(position, None if isinstance(equity, Unknown) else equity.wallet)
+        keeper.watch_for_liquidation(position, wallet)
         decision = self._decision(ctx, keeper)
         self._report(keeper, decision)
         self._apply(ctx, keeper, decision, position)
+        if decision.status is Status.AT_TARGET and self._targets.settings.policy.rebalance == "on_change":
+            keeper.calm(self._basis(keeper, position), wallet)
         return self._work(ctx, keeper, decision)
+
+    def _basis(self, keeper: Keeper, position: Position) -> object:
+        """Return what a symbol at its target rests on: while that stays, deciding again would change nothing."""
+        assert keeper.target is not None
+        shown = (position.quantity, position.leverage, position.margin_mode)
+        return keeper.target.revision, shown, self._targets.settings
 
     def decide_again(self, ctx: ExecutionContext, keeper: Keeper) -> Work | None:
         """Decide once more about a symbol whose decision waited; None when nothing may begin any more."""

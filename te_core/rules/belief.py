@@ -10,6 +10,7 @@ before it (``Capabilities.settle_after``).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -236,20 +237,20 @@ def believed_position(
 
 
 def believed_equity(
-    seen: Observation[Equity] | None, *, now: float, own_number: int, held: str
+    seen: Observation[Equity] | None, *, now: float, own_number: int, held: Callable[[], str]
 ) -> Equity | Unknown:
     """Conclude an account's equity.
 
     ``own_number``: event number of the account's newest order outcome; free margin from before it is not known.
-    ``held``: a symbol that the account holds, empty for none: an equity of zero would contradict it.
+    ``held``: returns a symbol that the account holds, empty for none: an equity of zero would contradict it.
     """
     if seen is None:
         return Unknown(reason="the equity was not read yet")
     if now - seen.asked_at > EQUITY_AGE:
         return Unknown(reason=f"the equity was last read {now - seen.asked_at:.0f} s ago")
-    if held and seen.value.wallet <= 0 and seen.value.total <= 0:
+    if seen.value.wallet <= 0 and seen.value.total <= 0 and (symbol := held()):
         return Unknown(
-            reason=f"the exchange reports an equity of {seen.value.total:f} while {held} is held: not believed"
+            reason=f"the exchange reports an equity of {seen.value.total:f} while {symbol} is held: not believed"
         )
     return replace(seen.value, free=None) if seen.number < own_number else seen.value
 

@@ -171,15 +171,17 @@ def equity(value: str, at: float = 0, number: int = 5) -> Observation[Equity]:
 
 
 def test_no_equity_while_something_is_held_contradicts_itself() -> None:
-    assert isinstance(believed_equity(equity("0"), now=0, own_number=0, held="BTCUSDT"), Unknown)
-    empty = believed_equity(equity("0"), now=0, own_number=0, held="")
+    assert isinstance(believed_equity(equity("0"), now=0, own_number=0, held=lambda: "BTCUSDT"), Unknown)
+    empty = believed_equity(equity("0"), now=0, own_number=0, held=lambda: "")
     assert isinstance(empty, Equity)
 
 
 def test_equity_grows_old_and_free_margin_is_not_known_after_an_order() -> None:
-    assert isinstance(believed_equity(equity("5"), now=EQUITY_AGE + 1, own_number=0, held=""), Unknown)
-    assert isinstance(believed_equity(None, now=0, own_number=0, held=""), Unknown)
-    after = believed_equity(equity("5"), now=1, own_number=6, held="")
+    assert isinstance(
+        believed_equity(equity("5"), now=EQUITY_AGE + 1, own_number=0, held=lambda: ""), Unknown
+    )
+    assert isinstance(believed_equity(None, now=0, own_number=0, held=lambda: ""), Unknown)
+    after = believed_equity(equity("5"), now=1, own_number=6, held=lambda: "")
     assert isinstance(after, Equity)
     assert (after.wallet, after.free) == (D(5), None)
 
