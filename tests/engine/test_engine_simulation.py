@@ -31,6 +31,7 @@ from te_core.api import (
     SignalSourceSpec,
     SourceContext,
 )
+from te_core.errors import SettingsInvalid
 from te_core.journal.journal import Journal
 from te_core.plugins.registry import Registry
 from te_core.reporting.queries import Queries
@@ -75,6 +76,7 @@ KINDS = frozenset(
         "outage",
         "close hangs",
         "asked",
+        "edit refused",
     )
 )
 LATELY = 180
@@ -230,9 +232,15 @@ class World(Trader):
         if path.startswith("accounts.one.") and "one" not in self.settings["accounts"]:
             return
         before, self.settings = self.settings, changed(self.settings, path, self.chance.choice(values))
+        try:
+            resolved = self.resolved()
+        except SettingsInvalid:  # two sections with one key: what was valid stays
+            self.counts["edit refused"] += 1
+            self.settings = before
+            return
         self._count_edit(name, before)
         self.note_goals()
-        applying = asyncio.create_task(self.engine.apply(self.resolved()))
+        applying = asyncio.create_task(self.engine.apply(resolved))
         if self.chance.random() < 0.5:
             await asyncio.sleep(0.1)
             await self.signal()
