@@ -31,12 +31,12 @@ from te_core.api import (
     SignalSourceSpec,
     SourceContext,
 )
-from te_core.errors import SettingsInvalid
 from te_core.journal.journal import Journal
 from te_core.plugins.registry import Registry
 from te_core.reporting.queries import Queries
 from te_core.rules.plan import at_target
 from te_core.runtime.engine import Engine
+from te_core.settings.problems import SettingsInvalid
 from te_core.settings.resolution import Resolved, resolve
 from te_core.settings.schema import Settings
 from te_core.testing.faults import Fault
@@ -44,7 +44,7 @@ from te_core.testing.virtual_clock import VirtualClock
 from tests.engine import odd
 from tests.engine.desks import FOREIGN, PRICES, UIDS, Venue, Wire
 from tests.engine.edits import EDITS, ON, SETTINGS, permission
-from tests.engine.seeds import blocks, run_block
+from tests.engine.seeds import blocks, other_tasks, run_block
 from tests.engine.test_engine import Options, Trader, changed
 from tests.engine.test_simulation import outage, storm
 
@@ -191,7 +191,7 @@ class World(Trader):
         self.counts["kill"] += 1
         self.engine.netting.heartbeat.stop()
         self.engine.netting._expiry.stop()
-        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        tasks = other_tasks()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
