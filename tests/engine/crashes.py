@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeVar
 from te_core.api import AccountContext, ExchangeAccount, OrderReport, OrderRequest
 from te_core.testing.faults import Fault
 from tests.engine.scene import Scene, Wire
+from tests.engine.seeds import other_tasks
 
 T = TypeVar("T")
 Step = (
@@ -114,8 +115,7 @@ class Crashing(Scene):
 
     async def _rise(self) -> None:
         """Remove what is left of the dead process, and start the next one on what was committed."""
-        keep = asyncio.current_task()
-        left = [task for task in asyncio.all_tasks() if task is not keep]
+        left = other_tasks()
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)

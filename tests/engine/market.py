@@ -57,7 +57,8 @@ class Habits:
 
     ``strict``: a reduce-only order above the position is refused, not cut. ``shows_leverage``: positions tell it.
     ``shows_flat``: flat ones are listed. ``shows_free``: free margin is told. ``streams``: it pushes.
-    ``closes_whole``: a close of all that is held need be no multiple of the step.
+    ``closes_whole``: a close of all that is held need be no multiple of the step. ``mode_with_leverage``: setting the
+    leverage sets the margin mode, too.
     """
 
     acknowledges: float
@@ -67,6 +68,7 @@ class Habits:
     shows_free: bool
     streams: bool
     closes_whole: bool
+    mode_with_leverage: bool
     capabilities: Capabilities
 
     @classmethod
@@ -79,6 +81,7 @@ class Habits:
             shows_free=chance.random() < 0.5,
             streams=chance.random() < 0.6,
             closes_whole=chance.random() < 0.7,
+            mode_with_leverage=chance.random() < 0.5,
             capabilities=Capabilities(
                 order_lookup=chance.random() < 0.8, leverage_in_order=chance.random() < 0.3
             ),
@@ -205,7 +208,8 @@ class Market(FakeAccount):
         largest = self.listed[symbol].largest_leverage
         if largest is not None and leverage > largest:
             raise OrderRejected(f"leverage is {largest} at most")
-        self._hold(symbol, leverage=Decimal(leverage), margin_mode=margin_mode)
+        mode = margin_mode if self.habits.mode_with_leverage else old.margin_mode
+        self._hold(symbol, leverage=Decimal(leverage), margin_mode=mode)
         if self.free < 0 and old.leverage is not None and leverage < old.leverage:
             self._hold(symbol, leverage=old.leverage, margin_mode=old.margin_mode)
             raise InsufficientMargin("too little margin for a lower leverage")

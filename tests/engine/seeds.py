@@ -31,6 +31,12 @@ def blocks(usually: int, size: int) -> list[range]:
     return [range(first, min(first + size, last)) for first in range(0, last, size)]
 
 
+def other_tasks() -> list[asyncio.Task[Any]]:
+    """Return every task but the running one, oldest first: the order of ``all_tasks`` is that of addresses."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    return sorted(tasks, key=lambda task: int(task.get_name().rpartition("-")[2]))
+
+
 def run_seed(simulation: Simulation, folder: Path, seed: int) -> Counter[str] | str:
     """Run one seed: return how often each kind of event happened, or why it failed."""
     logger.disable("te_core")

@@ -36,6 +36,7 @@ from te_core.plugins.registry import Registry
 from te_core.reporting.queries import Queries
 from te_core.rules.plan import at_target
 from te_core.runtime.engine import Engine
+from te_core.settings.problems import SettingsInvalid
 from te_core.settings.resolution import Resolved, resolve
 from te_core.settings.schema import Settings
 from te_core.testing.faults import Fault
@@ -43,7 +44,7 @@ from te_core.testing.virtual_clock import VirtualClock
 from tests.engine import odd
 from tests.engine.desks import FOREIGN, PRICES, UIDS, Venue, Wire
 from tests.engine.edits import EDITS, ON, SETTINGS, permission
-from tests.engine.seeds import blocks, run_block
+from tests.engine.seeds import blocks, other_tasks, run_block
 from tests.engine.test_engine import Options, Trader, changed
 from tests.engine.test_simulation import outage, storm
 
@@ -75,6 +76,7 @@ KINDS = frozenset(
         "outage",
         "close hangs",
         "asked",
+        "edit refused",
     )
 )
 LATELY = 180
@@ -189,7 +191,7 @@ class World(Trader):
         self.counts["kill"] += 1
         self.engine.netting.heartbeat.stop()
         self.engine.netting._expiry.stop()
-        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        tasks = other_tasks()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -230,9 +232,15 @@ class World(Trader):
         if path.startswith("accounts.one.") and "one" not in self.settings["accounts"]:
             return
         before, self.settings = self.settings, changed(self.settings, path, self.chance.choice(values))
+        try:
+            resolved = self.resolved()
+        except SettingsInvalid:  # two sections with one key: what was valid stays
+            self.counts["edit refused"] += 1
+            self.settings = before
+            return
         self._count_edit(name, before)
         self.note_goals()
-        applying = asyncio.create_task(self.engine.apply(self.resolved()))
+        applying = asyncio.create_task(self.engine.apply(resolved))
         if self.chance.random() < 0.5:
             await asyncio.sleep(0.1)
             await self.signal()

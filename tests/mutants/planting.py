@@ -19,6 +19,7 @@ from tests.mutants.plants import Mutant
 
 ROOT = Path(__file__).parents[2]
 SHARED = ("tests", "plugins", "conftest.py", "pyproject.toml", "docs", "bench")
+OPTIONS = ("-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--tb=no", "--show-capture=no")
 SCRIPTED = (
     "test_unasked_changes.py",
     "test_wrong_beliefs.py",
@@ -67,12 +68,14 @@ def run(root: Path, seconds: float, *arguments: str) -> subprocess.CompletedProc
 
 
 def failing_without(seeds: int, seconds: float) -> tuple[list[str], int]:
-    """Return which seeds fail though nothing is planted, and how many of each simulation were tried."""
+    """Return which seeds and scripted tests fail though nothing is planted, and how many seeds were tried."""
     with copy_of_source() as root:
+        scripted = run(root, 600, "-m", "pytest", *OPTIONS, *(f"tests/engine/{name}" for name in SCRIPTED))
+        tests = re.findall(r"^(?:FAILED|ERROR) (\S+::\S+)", scripted.stdout, re.MULTILINE)
         done = run(root, seconds + 60, "-m", "tests.mutants.hunt", "--all", str(seconds), str(seeds))
         found = json.loads(done.stdout.splitlines()[-1])
         assert found["source"] == str(root / "te_core"), "the copy is what runs"
-        return found["failing"], found["seeds"]
+        return [*found["failing"], *tests], found["seeds"]
 
 
 def catch(mutant: Mutant, *, seeds: int, seconds: float, known: Sequence[str] = ()) -> Caught:
@@ -91,15 +94,15 @@ def catch(mutant: Mutant, *, seeds: int, seconds: float, known: Sequence[str] = 
             if "by" in found:
                 taken = time.monotonic() - began
                 return Caught(mutant=mutant, by=found["by"], tried=tried, seconds=taken, why=found["why"])
-        by, more = _scripted(root, mutant)
+        by, more = _scripted(root, mutant, [name for name in known if "::" in name])
         return Caught(mutant=mutant, by=by, tried=tried + more, seconds=time.monotonic() - began)
 
 
-def _scripted(root: Path, mutant: Mutant) -> tuple[str, int]:
+def _scripted(root: Path, mutant: Mutant, known: Sequence[str]) -> tuple[str, int]:
     """Run scripted tests until one fails; returns its name and how many were run."""
     files = [mutant.tests] if mutant.tests else [f"tests/engine/{name}" for name in SCRIPTED]
-    options = ("-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", "--tb=no", "--show-capture=no")
-    done = run(root, 400, "-m", "pytest", *options, *files)
+    left_out = [part for name in known for part in ("--deselect", name)]
+    done = run(root, 600, "-m", "pytest", "-x", *OPTIONS, *left_out, *files)
     name = re.search(r"^(?:FAILED|ERROR) \S+::(\S+)", done.stdout, re.MULTILINE)
     counted = sum(map(int, re.findall(r"(\d+) (?:passed|failed)", done.stdout)))
     return (name.group(1) if name else "", counted)
