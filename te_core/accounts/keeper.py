@@ -96,6 +96,7 @@ class Keeper:
         self._foreign_changes = 0
         self._calm_wallet: Decimal | None = None
         self._basis: object = None
+        self._reported: frozenset[str] = frozenset()
 
     # -- what follows from it
 
@@ -216,6 +217,7 @@ class Keeper:
         self.mode = replace(self.mode, tries=0)
         self.decision = None
         self.liquidated = False
+        self._reported = frozenset()
         self.resume()
 
     def resume(self) -> None:
@@ -323,6 +325,16 @@ class Keeper:
         self.decision = Decision(status=Status.WAITING, reason=reason)
         if self.task is None:
             self._enter(PhaseKind.DECIDING, reason=reason)
+
+    def is_news(self, topic: str) -> bool:
+        """Return whether a topic was not reported yet since the symbol was last at its target without any."""
+        news = topic not in self._reported
+        self._reported = self._reported | {topic}
+        return news
+
+    def nothing_to_report(self) -> None:
+        """Forget what was reported: the symbol is where it should be."""
+        self._reported = frozenset()
 
     def gives_up_correcting(self) -> bool:
         """Stop correcting drift until the target changes. Returns whether that is news."""

@@ -129,6 +129,8 @@ async def _look_up(ctx: ExecutionContext, keeper: Keeper, intent: Intent) -> Non
         if over:
             resolve(ctx, keeper, intent, IntentState.LOST, reason="no look-up here: the position decides")
             ctx.beliefs.unresolved(keeper.symbol)
+            if not intent.reduce_only:
+                keeper.increased(intent.revision)  # it may have
         return
     try:
         async with asyncio.timeout(CALL_TIMEOUT.total_seconds()):

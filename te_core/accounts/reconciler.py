@@ -273,16 +273,17 @@ class Reconciler:
 
     def _report(self, keeper: Keeper, decision: Decision) -> None:
         """Record once what is new: waiting, blocked, limited, drifting, given up."""
-        before = keeper.decision
         if decision.drift:
             if not keeper.may_correct and keeper.gives_up_correcting():
                 self._tell(keeper, "drift", f"drift: {decision.reason}")
-            elif before is None or not before.drift:
+            elif keeper.is_news("drift"):
                 how = "correcting it" if decision.plan.steps else "not corrected"
                 self._tell(keeper, "drift", f"drift: {decision.reason}; {how}")
         elif decision.limited:
-            if before is None or not before.limited:
+            if keeper.is_news(f"limited by {decision.limit}"):
                 self._tell(keeper, "limited", f"limited: {decision.limited}")
+        elif decision.status is Status.AT_TARGET:
+            keeper.nothing_to_report()
         elif decision.status in (Status.WAITING, Status.BLOCKED) and decision.reason != keeper.reason:
             self._tell(keeper, decision.status, f"{decision.status}: {decision.reason}")
 

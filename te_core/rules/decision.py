@@ -94,6 +94,8 @@ class Decision:
     """The recent price, while that of a kept goal may be days old; None if unknown."""
     limited: str = ""
     """What a limit cut, and which; empty when none did."""
+    limit: str = ""
+    """The limit that did."""
 
 
 def decide(facts: Facts) -> Decision:
@@ -340,6 +342,7 @@ def _towards(
         confirm=confirm,
         price=facts.price,
         limited=cut,
+        limit=allowed.limit or ("order_notional" if steps.blocked else "margin mode") if cut else "",
     )
 
 

@@ -24,9 +24,13 @@ class Ceiling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """What limits leave of a wanted quantity. ``cut``: which limit cut it and to what; empty when none did."""
+    """What limits leave of a wanted quantity.
+
+    ``limit``: the one that cut it, and ``cut`` how, for people; both empty when none did.
+    """
 
     quantity: Decimal
+    limit: str = ""
     cut: str = ""
 
 
@@ -48,6 +52,7 @@ def hold_back(
     if price is None or price <= 0:
         return Held(
             quantity=same_side.copy_sign(want) + ZERO,
+            limit=ceiling.limit,
             cut=f"no recent price is known to apply limit {ceiling.limit}",
         )
     if abs(want) * price <= ceiling.notional:
@@ -58,6 +63,7 @@ def hold_back(
     left = max(room, same_side)
     return Held(
         quantity=left.copy_sign(want) + ZERO,
+        limit=ceiling.limit,
         cut=f"limit {ceiling.limit} leaves {ceiling.notional:f} ({left:f} of {abs(want):f})",
     )
 
