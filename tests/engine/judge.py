@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from te_core.accounts.keeper import HIDDEN_MODE_AGE
 from te_core.accounts.targets import WorkerSettings
 from te_core.model.order import OrderRequest
 from te_core.model.policy import Limits
@@ -175,7 +176,8 @@ class Judge:
         if before * after < 0 and goal.quantity * after <= 0:
             self.found(order, "led from", before, "to", after, "across zero")
         asked = (Decimal(order.leverage), order.margin_mode)
-        if abs(after) > abs(before) and (position.leverage, position.margin_mode) != asked:
+        mode_known = self.now - self.market.mode_by_hand.get(symbol, -1e9) > HIDDEN_MODE_AGE + SLACK
+        if mode_known and abs(after) > abs(before) and (position.leverage, position.margin_mode) != asked:
             self.found(order, "opened", position)
         if abs(after) < abs(before) and not closes:
             self._check_reduction(order, goal, before, after)
@@ -195,7 +197,12 @@ class Judge:
         by_hand = self.market.by_hand.get(symbol, -1e9)
         if abs(after) <= abs(before) or kept.target is None or by_hand < kept.goal_at:
             return
-        policy, confirmed = self._settings().policy, kept.reached and kept.confirmed_at < by_hand
+        if kept.goal is None:
+            return
+        taken = self.market.before_hand.get(symbol, ZERO) * kept.goal.quantity
+        if taken <= kept.goal.quantity**2 / 10:  # a crumb, or something on the other side
+            return
+        policy, confirmed = self._settings().policy, self._whole(kept) and kept.confirmed_at < by_hand
         if confirmed and policy.drift != "heal" and self._sent[order.client_order_id][0] > by_hand:
             self.found(order, "restores what others took:", before, "to", after, "with drift", policy.drift)
         if self.now - by_hand < JUST_NOW:
@@ -205,6 +212,12 @@ class Judge:
         fresh = equity * abs(kept.target.depth) * kept.target.leverage / price
         if abs(after) > fresh + self.market.listed[symbol].quantity_step + self.market.smallest[symbol]:
             self.found(order, "led from", before, "to", after, "above a fresh", fresh)
+
+    def _whole(self, kept: Kept) -> bool:
+        """Whether all of the goal was reached: what a limit had held back is no drift when it comes."""
+        if not kept.reached or kept.goal is None or kept.confirmed is None:
+            return False
+        return at_target(kept.confirmed.quantity, kept.goal.quantity, kept.goal.quantity_step)
 
     def _traded_since(self, symbol: str, moment: float) -> bool:
         return self.market.by_hand.get(symbol, -1e9) >= moment

@@ -150,6 +150,10 @@ class Market(FakeAccount):
         self.unpriced: set[str] = set()
         self.unlisted: set[str] = set()
         self.by_hand: dict[str, float] = {}
+        self.mode_by_hand: dict[str, float] = {}
+        self.hands: Counter[str] = Counter()
+        self.before_hand: dict[str, Decimal] = {}
+        """What was held before the last change by others."""
         self.shown_at = 0.0
         self.executed: Counter[str] = Counter()
 
@@ -344,6 +348,8 @@ class Market(FakeAccount):
             self.past[symbol].note(self.price[symbol])
 
     def _by_hand(self, symbol: str, quantity: Decimal) -> None:
+        self.before_hand[symbol] = self.quantity(symbol)
+        self.hands[symbol] += 1
         self._trade(symbol, quantity - self.quantity(symbol))
         self.by_hand[symbol] = self.clock.monotonic()
         self.liquidated.discard(symbol)
@@ -376,6 +382,7 @@ class Market(FakeAccount):
                 else MarginMode.ISOLATED
             )
             self._hold(symbol, margin_mode=other)
+            self.mode_by_hand[symbol] = self.clock.monotonic()
             self.counts["margin mode by hand"] += 1
         elif "leverage by hand" in self.kinds and self.habits.shows_leverage:
             self._hold(symbol, leverage=Decimal(self.chance.choice([1, 2, 3])))

@@ -81,3 +81,23 @@ async def test_a_symbol_whose_smallest_order_is_above_order_notional_is_not_at_t
         assert world.held() == 0
         assert not world.at_target()
         assert "order_notional" in world.row()["reason"]
+
+
+@pytest.mark.parametrize("method", ["open", "identity"])
+async def test_an_account_that_hangs_while_it_connects_is_given_up_and_connected_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    async with scene(tmp_path) as world:
+        asked: list[str] = []
+        right = getattr(world.exchange(), method)
+
+        async def hanging() -> object:
+            asked.append(method)
+            await asyncio.sleep(1e6 if len(asked) == 1 else 0)
+            return await right()
+
+        monkeypatch.setattr(world.wire(), method, hanging)
+        await world.restart()
+        await world.say("0.5", wait=300)
+        assert world.held() == D("0.1")
+        assert world.state()["status"] == "running"

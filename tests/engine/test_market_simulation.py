@@ -294,6 +294,8 @@ class Sea(Desk):
             return True  # a disabled account rests when it is done
         if by_hand > -1e9 and goal is None and not policy.adopt:
             return True
+        if "corrected too often" in self.shown(symbol)[1] and self.market.hands[symbol] >= 3:
+            return True
         if goal is None:
             return False
         less = abs(held) < abs(goal.quantity) and held * goal.quantity >= 0
@@ -322,17 +324,15 @@ class Sea(Desk):
             where += f"goal {goal and goal.quantity} of {target.depth} x{target.leverage} {target.reason}"
             if abs(target.depth - depth) > D("0.001") or leverage not in (None, target.leverage):
                 found.append(f"{where}: another target")
-            if self.excused(symbol):
-                found += (
-                    [f"{where}: not shown"]
-                    * (status == "at_target" or not reason)
-                    * (not self.judge.arrived(symbol))
-                )
+            limited = status == "limited" and bool(self.settings.limits.by_notional)
+            if limited or self.excused(symbol):
+                hidden = self.settings.enabled and (status == "at_target" or not reason)
+                found += [f"{where}: not shown"] * (hidden and not self.judge.arrived(symbol))
             elif goal is None or goal.revision != target.revision or not self.judge.arrived(symbol):
                 found.append(f"{where}: not reached")
             elif status != "at_target" and self.settings.enabled:  # a disabled account that rests is not read
                 found.append(f"{where}: reached, and not shown")
-            elif position is not None and position.quantity and position.leverage != goal.leverage:
+            elif goal.quantity and position is not None and position.leverage != goal.leverage:
                 found.append(f"{where}: wants x{goal.leverage}")
         return found
 
