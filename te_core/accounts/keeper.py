@@ -265,8 +265,8 @@ class Keeper:
         return self.phase.kind is PhaseKind.RESTING and self._basis == basis
 
     def calm(self, basis: object, wallet: Decimal | None) -> None:
-        """Note what a decision to rest was based on, and the account's wallet at that time."""
-        self._basis = basis
+        """Note what a decision to rest was based on, and the account's wallet; what was reported is over."""
+        self._basis, self._reported = basis, frozenset()
         if wallet is not None:
             self._calm_wallet = wallet
 
