@@ -116,8 +116,8 @@ class Reconciler:
     async def _read(self, ctx: ExecutionContext, symbols: Sequence[str], *, everything: bool) -> None:
         missing = await ctx.reader.load_instruments(symbols)
         wanted = self._wanted(ctx, symbols, everything=everything)
-        results = dict(await ctx.reader.read(wanted))
-        results["instruments"] = missing
+        # Prices that need not be read are pushed: an earlier read that failed stands for nothing any more.
+        results = {"prices": None, **await ctx.reader.read(wanted), "instruments": missing}
         urgent = any(keeper.may_reduce for keeper in self._targets.keepers.values())
         self._schedule.read(
             ctx.clock.monotonic(),

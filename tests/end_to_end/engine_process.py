@@ -25,6 +25,7 @@ PATIENCE = 120.0
 """Seconds until a test gives up waiting. Never how long something takes: only that it comes to an end."""
 PAUSE = 0.02
 """Seconds between two looks."""
+AGES = frozenset({"read_age", "phase_age", "retry_in"})
 
 
 def eventually(look: Callable[[], T], *, told: Callable[[], str] = str, within: float = PATIENCE) -> T:
@@ -48,6 +49,12 @@ def te(home: Home, *arguments: str, within: float = PATIENCE) -> subprocess.Comp
         timeout=within,
         check=False,
     )
+
+
+def _without_ages(state: Any) -> Any:
+    if not isinstance(state, dict):
+        return state
+    return {key: _without_ages(value) for key, value in state.items() if key not in AGES}
 
 
 async def until_enough(
@@ -185,6 +192,10 @@ class EngineProcess:
         status, state = self.get("/api/v1/state")
         assert status == 200, state
         return state
+
+    def standing(self) -> Any:
+        """Return the state of all accounts without the ages in it, which grow with time alone."""
+        return _without_ages(self.state()["accounts"])
 
     def position(self, symbol: str, account: str = "paper") -> Decimal:
         """Give the size that an account holds."""

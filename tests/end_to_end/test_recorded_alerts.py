@@ -79,13 +79,13 @@ def test_every_recorded_alert_moves_the_account_to_its_blended_target(
 
     # The recording ends flat: what is left is the wallet, less fees and slippage.
     engine.wait(lambda: abs(equity(engine) - strategist.book.wallet) < Fraction(1, 10**6))
-    before = engine.state()["accounts"]["paper"]
+    before = engine.standing()["paper"]
     assert before["positions"] == {}
 
     # Again, byte for byte and within the window of redeliveries: nothing happens.
     for body in bodies:
         assert engine.post(body)[1]["status"] == "duplicate"
-    after = engine.state()["accounts"]["paper"]
+    after = engine.standing()["paper"]
     assert (after["targets"], after["positions"]) == (before["targets"], before["positions"])
 
 

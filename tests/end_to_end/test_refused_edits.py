@@ -196,10 +196,10 @@ def test_a_half_written_file_is_refused_until_it_is_whole(desk: Desk) -> None:
 @pytest.mark.parametrize("lost", ["symbols", "accounts"])
 def test_half_a_file_is_refused_though_it_is_valid_in_itself(lost: str, desk: Desk) -> None:
     desk.engine.wait(desk.engine.at_rest)
-    before = desk.engine.state()["accounts"]["paper"]["targets"]
+    before = desk.engine.standing()["paper"]["targets"]
     desk.home.settings.write_text(GOOD[: GOOD.index(f"[{lost}.")])
     desk.until_refused(f"{lost}: none is there any more")
-    assert desk.engine.state()["accounts"]["paper"]["targets"] == before
+    assert desk.engine.standing()["paper"]["targets"] == before
     desk.still_trades()
     desk.put_right()
 

@@ -12,10 +12,12 @@ from loguru import logger
 
 from te_core.api import NotReady, Outages
 from te_core.model.event import Event
+from te_core.reporting.queries import Queries
 from te_core.testing.fake_account import FakeAccount
 from te_core.testing.faults import Fault, FaultyAccount
 from te_core.testing.virtual_clock import VirtualClock, run
 from te_core.texts import LONGEST_REASON, bounded, plain
+from tests.engine.scene import scene
 from tests.engine.test_engine import BASE, Trader, changed, running
 
 READS = ("positions", "equity", "prices", "instruments")
@@ -227,3 +229,20 @@ def test_one_network_failure_is_two_messages_an_account(tmp_path: Path) -> None:
     assert sorted(found, key=str) == sorted(
         [(name, kind) for name in ("one", "two", "three", "four") for kind in ("outage", "recovery")], key=str
     )
+
+
+async def test_prices_that_are_pushed_again_end_the_outage_of_reading_them(tmp_path: Path) -> None:
+    refused = Fault(refused=NotReady("connection refused"))
+    async with scene(tmp_path, streams=True) as world:
+        await world.say("0.5", wait=30)
+        world.exchange().muted.add("BTCUSDT")
+        world.wire().faults = lambda method, _: refused if method == "prices" else None
+        await asyncio.sleep(120)
+        assert world.state()["status"] == "unreadable"
+        world.exchange().muted.clear()
+        await asyncio.sleep(120)
+        assert [event.kind for event in world.events() if event.kind in ("outage", "recovery")] == [
+            "outage",
+            "recovery",
+        ]
+        assert Queries(world.engine).readiness() == {"ready": True, "reasons": []}

@@ -147,13 +147,13 @@ class TradingViewSource(SignalSource):
         except asyncio.CancelledError as error:
             if error.args != (TOO_LATE,):  # the sender has hung up
                 raise
-            return self._not_kept(f"keeping takes longer than {_PATIENCE:g} s")
+            return self._not_kept(f"persisting takes longer than {_PATIENCE:g} s")
         except (NotReady, JournalError) as error:
             return self._not_kept(self._tokens.remove(str(error)))
         finally:
             self._patience.forget(kept)
         if self._unkept:
-            self._log.info("alerts are kept again, after {} were answered 503", self._unkept)
+            self._log.info("alerts are persisted again, after {} were answered 503", self._unkept)
             self._unkept = 0
         if publication is Publication.ACCEPTED and "note" in signal.detail:
             self._gaps.watch(signal)
@@ -169,7 +169,7 @@ class TradingViewSource(SignalSource):
     def _not_kept(self, reason: str) -> WebhookResponse:
         """Have it sent again. Told once: a line for each alert of a full disk makes matters worse."""
         if not self._unkept:
-            self._log.warning("alerts cannot be kept and are answered 503: {}", reason)
+            self._log.warning("cannot persist alerts; answering 503: {}", reason)
         self._unkept += 1
         return self._count("not_kept", answers.not_kept())
 

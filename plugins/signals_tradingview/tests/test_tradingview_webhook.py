@@ -133,8 +133,8 @@ async def test_hours_in_which_nothing_can_be_kept_are_told_once(
     assert (await desk.post(FLAT)).status == 200
     told = [line.partition(" - ")[2].strip() for line in log_lines if "503" in line]
     assert told == [
-        "alerts cannot be kept and are answered 503: disk full",
-        "alerts are kept again, after 500 were answered 503",
+        "cannot persist alerts; answering 503: disk full",
+        "alerts are persisted again, after 500 were answered 503",
     ]
 
 
