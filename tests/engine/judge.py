@@ -209,7 +209,8 @@ class Judge:
             return
         equity = max(self.market.wallets.within(EQUITY_AGE)) + max(self.market.unrealised, ZERO)
         price = min(self.market.past[symbol].within(PRICE_AGE))
-        fresh = equity * abs(kept.target.depth) * kept.target.leverage / price
+        asked = self._sent[order.client_order_id][1]
+        fresh = equity * abs(asked.depth) * asked.leverage / price
         if abs(after) > fresh + self.market.listed[symbol].quantity_step + self.market.smallest[symbol]:
             self.found(order, "led from", before, "to", after, "above a fresh", fresh)
 

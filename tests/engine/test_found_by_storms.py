@@ -101,3 +101,17 @@ async def test_an_account_that_hangs_while_it_connects_is_given_up_and_connected
         await world.say("0.5", wait=300)
         assert world.held() == D("0.1")
         assert world.state()["status"] == "running"
+
+
+async def test_a_correction_that_never_left_does_not_count_as_one(tmp_path: Path) -> None:
+    """Otherwise a busy exchange looks like somebody who trades against the engine, and what is too much stays."""
+    async with scene(tmp_path) as world:
+        await world.say("0.5", wait=60)
+        world.wire().inject("place_order", *[Fault(refused=NotReady("busy"))] * 3)
+        world.exchange().hold("BTCUSDT", "0.15")
+        await asyncio.sleep(120)
+        assert world.held() == D("0.1")
+        world.exchange().hold("BTCUSDT", "0.15")
+        await asyncio.sleep(120)
+        assert world.held() == D("0.1")
+        assert not [event for event in world.events() if "trading" in event.text]

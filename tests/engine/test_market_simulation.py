@@ -298,7 +298,8 @@ class Sea(Desk):
             return True
         if goal is None:
             return False
-        less = abs(held) < abs(goal.quantity) and held * goal.quantity >= 0
+        crumb = abs(held) < self.market.listed[symbol].quantity_step
+        less = abs(held) < abs(goal.quantity) and (held * goal.quantity >= 0 or crumb)
         if less and (limits.by_notional or self.too_far(symbol)):
             return True
         position = self.market.held.get(symbol)

@@ -96,8 +96,8 @@ BELIEFS = (
     Mutant(
         name="no equity is believed while something is held",
         file=BELIEF,
-        old="if held and seen.value.wallet <= 0 and seen.value.total <= 0:",
-        new="if False:",
+        old="if seen.value.wallet <= 0 and seen.value.total <= 0 and (symbol := held()):",
+        new='if (symbol := ""):',
     ),
     Mutant(
         name="a stream that says nothing is alive",
@@ -284,8 +284,8 @@ ACCOUNTS = (
     Mutant(
         name="the goal counts as reached unseen",
         file=EXECUTION,
-        old="        self._keeper.observe_mode(position)\n        shown = position.quantity\n",
-        new="        self._keeper.observe_mode(position)\n        shown = self._quantity\n",
+        old="        keeper.observe_mode(position)\n        shown = position.quantity\n",
+        new="        keeper.observe_mode(position)\n        shown = self._quantity\n",
     ),
 )
 ENGINE = (
@@ -316,9 +316,9 @@ ENGINE = (
     ),
     Mutant(
         name="an account is known by its name",
-        file="te_core/runtime/identities.py",
-        old="        return Identity(plugin=plugin, host=stated.host, uid=stated.uid)",
-        new='        return Identity(plugin=plugin, host="", uid=name)',
+        file="te_core/runtime/accounts.py",
+        old="identity = Identity(plugin=by_key.plugin, host=stated.host, uid=stated.uid)",
+        new='identity = Identity(plugin=by_key.plugin, host="", uid=name)',
     ),
     Mutant(
         name="a refused key is never tried again",
