@@ -149,6 +149,11 @@ class Execution:
         """Whether no order of the plan has left."""
         return not self._sent
 
+    @property
+    def corrects(self) -> bool:
+        """Whether an order left that corrects drift."""
+        return self._decision.drift and not self.sent_nothing
+
     async def _set_margin_mode(self, step: MarginModeStep) -> None:
         self._keeper.mode_requested(leverage=False, margin_mode=True)
         with dispatching(self._refusal):

@@ -286,8 +286,6 @@ class AccountWorker:
     # -- one symbol
 
     def _execute(self, ctx: ExecutionContext, work: Work) -> None:
-        if work.decision.drift and (work.decision.plan.reduces or work.decision.plan.increases):
-            work.keeper.corrects()
         execution = Execution(ctx, work.keeper, work.decision, work.position, work.decided_at)
         self._start(work.keeper, partial(self._run, ctx, execution, work.keeper), execution)
 
@@ -316,6 +314,8 @@ class AccountWorker:
     def _finished(self, keeper: Keeper, execution: Execution | None, task: asyncio.Task[None]) -> None:
         """Take note of how a symbol's task ended; nothing that it raises reaches another symbol."""
         keeper.ended()
+        if execution is not None and execution.corrects:
+            keeper.corrects()
         if task.cancelled():
             return
         error = task.exception()

@@ -100,6 +100,10 @@ class Runner:
         self._task = asyncio.create_task(self._supervisor.keep_running(run))
 
 
+CONNECT_TIMEOUT = 60.0
+"""Seconds within which an account has to be connected and identified."""
+
+
 def make_folder(folder: Path) -> None:
     """Make an instance's own folder. Raises ``NotReady``: it is tried again, as whatever else an instance needs."""
     try:
@@ -235,9 +239,13 @@ class AccountRunner(Runner):
         account = GuardedAccount(guard.make(spec.factory, context))
         stream: asyncio.Task[None] | None = None
         try:
-            await account.open()
-            if admit is not None:
-                self.worker = await admit(account)
+            try:
+                async with asyncio.timeout(CONNECT_TIMEOUT):
+                    await account.open()
+                    if admit is not None:
+                        self.worker = await admit(account)
+            except TimeoutError:
+                raise NotReady(f"not connected within {CONNECT_TIMEOUT:g} s") from None
             self.identified, self.account = True, account
             self._health.set(Running.RUNNING)
             up()
