@@ -67,6 +67,8 @@ def _lines(name: str, found: Any, signals: Any) -> Iterator[str]:
     origin = "their sum" if total == Decimal(found["depth"]) else found["reason"]
     yield f"  depth {found['depth']} ({origin}), leverage {found['leverage']}, {found['margin_mode']} margin"
     yield from _sizing(found["sizing"])
+    if found["limited"]:
+        yield f"  {found['limited']}"
     confirmed = found["confirmed"]
     yield f"  confirmed {confirmed['quantity']} at {confirmed['at']}" if confirmed else "  not confirmed yet"
 
