@@ -35,11 +35,11 @@ def explain_term(term: Term) -> dict[str, Any]:
 
 
 def explain(
-    target: Target, goal: Goal | None, confirmation: Confirmation | None, *, limited: str = ""
+    target: Target, goal: Goal | None, confirmation: Confirmation | None, *, limited: str = "", now: str = ""
 ) -> dict[str, Any]:
     """Show signals x weights = depth, and equity x depth x leverage / price = unrounded, rounded to the quantity.
 
-    ``limited``: how much of it a limit leaves at present.
+    ``limited``: how much of it a limit leaves at present. ``now``: what keeps the account from it. Empty for nothing.
     """
     current = goal is not None and goal.revision == target.revision
     return {
@@ -53,6 +53,7 @@ def explain(
         "margin_mode": str(target.margin_mode),
         "sizing": explain_goal(goal) if goal is not None and current else None,
         "limited": limited,
+        "now": now,
         "confirmed": None
         if confirmation is None or confirmation.revision != target.revision
         else {"quantity": text(confirmation.quantity), "at": text(confirmation.at)},

@@ -211,3 +211,12 @@ async def test_what_a_limit_holds_back_is_shown_at_once_and_in_the_explanation(t
         assert explained["limited"] == row["limited"] != ""
         assert explained["sizing"]["quantity"] == "0.1"
         assert explained["confirmed"]["quantity"] == "0.04"
+
+
+async def test_what_blocks_a_target_is_in_its_explanation(tmp_path: Path) -> None:
+    async with scene(tmp_path) as world:
+        world.exchange().hold("BTCUSDT", "0.3")
+        await world.say("0.5", wait=60)
+        explained = Queries(world.engine).explain("BTCUSDT")["accounts"]["one"]
+        assert explained["sizing"] is None
+        assert "never opened" in explained["now"]
