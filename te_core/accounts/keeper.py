@@ -312,13 +312,10 @@ class Keeper:
         if self.hold is not None and decision.plan.steps and not self.may_begin(decision):
             hold = self.hold
             self._enter(PhaseKind.HELD, reason=hold.reason, until=hold.until, retry=hold.retry)
-        elif decision.status is Status.AT_TARGET:
-            self._enter(PhaseKind.RESTING)
         elif decision.plan.steps:
             self._enter(PhaseKind.DECIDING)
         else:
-            retry = "decided again with each read"
-            self._enter(PhaseKind.HELD, reason=decision.reason, retry=retry)
+            self._rest(decision)
 
     def undecidable(self, reason: str) -> None:
         """Note that nothing can be decided: what is needed is not known. What was decided before is out of date."""
@@ -352,8 +349,10 @@ class Keeper:
     def ended(self) -> None:
         """Note that the task has ended."""
         self.task = None
-        at_target = self.decision is not None and self.decision.status is Status.AT_TARGET
-        self._enter(PhaseKind.RESTING if at_target else PhaseKind.DECIDING)
+        if self.decision is not None and self.decision.status in (Status.AT_TARGET, Status.LIMITED):
+            self._rest(self.decision)
+        else:
+            self._enter(PhaseKind.DECIDING)
 
     def resolving(self, reason: str) -> None:
         """Note why the outcome of an order is not known yet."""
@@ -439,6 +438,13 @@ class Keeper:
         return isinstance(entry, Settlement) or any(
             entry is one for one in (self.target, self.goal, self.confirmation)
         )
+
+    def _rest(self, decision: Decision) -> None:
+        """Do nothing more for now: the symbol is at its target, or something keeps it from there."""
+        if decision.status is Status.AT_TARGET:
+            self._enter(PhaseKind.RESTING)
+        else:
+            self._enter(PhaseKind.HELD, reason=decision.reason, retry="decided again with each read")
 
     def _enter(
         self, kind: PhaseKind, *, reason: str = "", until: float | None = None, retry: str = ""

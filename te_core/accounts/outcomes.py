@@ -30,7 +30,8 @@ def adopt_goal(ctx: ExecutionContext, keeper: Keeper, goal: Goal) -> None:
     """Adopt a freshly sized goal: it stays until the target changes."""
     keeper.set_goal(goal)
     persist(ctx.journal, keeper, goal)
-    keeper.log.info("goal {:f} (revision {}) {}", goal.quantity, goal.revision, "; ".join(goal.notes))
+    notes = "".join(f"; {note}" for note in goal.notes)
+    keeper.log.info("goal {:f} (revision {}){}", goal.quantity, goal.revision, notes)
 
 
 def confirm(ctx: ExecutionContext, keeper: Keeper, goal: Goal, quantity: Decimal) -> None:

@@ -183,7 +183,7 @@ class Application:
                 return
             if isinstance(outcome, SettingsInvalid):
                 for problem in outcome.problems:
-                    logger.error("settings refused, the last good ones stay in force: {}", problem)
+                    logger.error("settings refused; the last good ones stay active: {}", problem)
             elif outcome is not None and self._store.current is not None:
                 logger.info("settings: {}", "; ".join(outcome.lines()) or "nothing has changed")
                 if outcome:

@@ -71,7 +71,7 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
     if found["problems"]:
         yield f"{found['settings']}: refused; an engine that runs keeps its last good settings"
         return
-    yield f"{found['settings']}: ok"
+    yield f"{found['settings']}: {'valid, but not all of it can run' if found['unavailable'] else 'ok'}"
     yield f"sources that can run: {', '.join(found['sources']) or 'none'}"
     yield f"accounts that can run: {', '.join(found['accounts']) or 'none'}"
     if found["notifiers"]:

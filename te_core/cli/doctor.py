@@ -19,7 +19,7 @@ def doctor(
     account: Annotated[str | None, typer.Option(help="Only this account.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Look the accounts over: credentials, modes, instruments, sizes. Changes nothing.
+    """Check every account: credentials, modes, instruments, sizes. Changes nothing.
 
     \b
     Example: te doctor

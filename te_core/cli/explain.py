@@ -66,7 +66,11 @@ def _lines(name: str, found: Any, signals: Any) -> Iterator[str]:
     total = sum((Decimal(term["share"]) for term in found["terms"]), Decimal(0))
     origin = "their sum" if total == Decimal(found["depth"]) else found["reason"]
     yield f"  depth {found['depth']} ({origin}), leverage {found['leverage']}, {found['margin_mode']} margin"
-    yield from _sizing(found["sizing"])
+    yield from _sizing(found["sizing"], found["now"])
+    if found["limited"]:
+        yield f"  {found['limited']}"
+    if found["sizing"] is not None and found["now"] not in ("", found["limited"]):
+        yield f"  now: {found['now']}"
     confirmed = found["confirmed"]
     yield f"  confirmed {confirmed['quantity']} at {confirmed['at']}" if confirmed else "  not confirmed yet"
 
@@ -86,9 +90,9 @@ def _contributors(signal: Any, term: Any) -> Iterator[str]:
         yield f"      and {further} more (--json shows what the signal keeps)"
 
 
-def _sizing(sizing: Any) -> Iterator[str]:
+def _sizing(sizing: Any, now: str) -> Iterator[str]:
     if sizing is None:
-        yield "  not sized yet: the account has not been read since the target changed"
+        yield f"  not sized yet: {now or 'the account has not been read since the target changed'}"
         return
     if Decimal(sizing["depth"]):
         yield (

@@ -25,7 +25,7 @@ def opened_journal(place: Place) -> Iterator[tuple[Settings, JournalReader]]:
     file = place.state / settings.journal.file
     if not file.exists():
         raise Failure(
-            f"no engine is running, and none has run yet in {place.state}",
+            f"no engine is found in {place.state}: none has run yet, or the folder was moved or deleted",
             next_step=f"start it: te --settings {place.settings} run",
             code=ExitCode.ENGINE,
         )

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import typer
+
+PROSE = frozenset({"reason", "note", "finding", "remedy", "steps", "body", "check", "package", "instances"})
+"""Columns whose cells are folded where they are too wide."""
+
+PROSE_WIDTH = 20
+"""Characters below which nobody wants to read them."""
 
 
 def print_json(value: Any) -> None:
@@ -15,24 +23,77 @@ def print_json(value: Any) -> None:
     typer.echo(encode(value, indent=2))
 
 
+def to_the_second(timestamp: str | None) -> str:
+    """Write an ISO timestamp for people, in UTC."""
+    if not timestamp:
+        return ""
+    return datetime.fromisoformat(timestamp).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
 def note(text: str) -> None:
     """Tell something that is not part of the answer."""
     typer.secho(text, err=True, fg=typer.colors.YELLOW)
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Any:
-    """Build a table; None shows as a dash."""
-    from rich.table import Table
-    from rich.text import Text
+@dataclass(frozen=True, slots=True)
+class FittedTable:
+    """A table that leaves out what it can spare where a terminal is narrow, so that names and numbers stay whole.
 
-    made = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        made.add_column(column, overflow="fold")
-    for row in rows:
-        made.add_row(*(Text("-" if cell is None or cell == "" else str(cell)) for cell in row))
-    if not made.rows:
-        made.add_row(Text("none", style="dim"))
-    return made
+    ``spare``: columns to leave out, the first one first.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    spare: tuple[str, ...] = ()
+
+    def __rich_console__(self, console: Any, options: Any) -> Iterator[Any]:
+        """Lay it out for a console, as rich asks for it."""
+        del console
+        yield self._laid_out(self.fitting(options.max_width), options.max_width)
+
+    def fitting(self, width: int) -> tuple[str, ...]:
+        """Return the columns to show in that many characters."""
+        shown = list(self.columns)
+        for column in self.spare:
+            if self._width(shown) <= width:
+                break
+            shown.remove(column)
+        return tuple(shown)
+
+    def _laid_out(self, shown: tuple[str, ...], width: int) -> Any:
+        from rich.table import Table
+        from rich.text import Text
+
+        made = Table(title=self.title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+        whole = self._width(shown) <= width
+        for column in shown:
+            made.add_column(column, overflow="fold", no_wrap=whole and column not in PROSE)
+        for row in self.rows:
+            made.add_row(*(Text(cell) for name, cell in zip(self.columns, row, strict=True) if name in shown))
+        if not made.rows:
+            made.add_row(Text("none", style="dim"))
+        return made
+
+    def _width(self, shown: Iterable[str]) -> int:
+        return sum(map(self._column_width, shown)) + 2 * len(list(shown))
+
+    def _column_width(self, column: str) -> int:
+        from rich.cells import cell_len
+
+        index = self.columns.index(column)
+        longest = max((cell_len(row[index]) for row in self.rows), default=0)
+        if column in PROSE:
+            longest = min(longest, PROSE_WIDTH)
+        return max(longest, len(column))
+
+
+def table(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, spare: Sequence[str] = ()
+) -> FittedTable:
+    """Build a table; None shows as a dash."""
+    cells = (tuple("-" if cell is None or cell == "" else str(cell) for cell in row) for row in rows)
+    return FittedTable(title, tuple(columns), tuple(cells), tuple(spare))
 
 
 def show(*renderables: Any) -> None:

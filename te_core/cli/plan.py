@@ -15,7 +15,7 @@ from te_core.cli.output import print_json, show, table
 def plan(
     context: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
 ) -> None:
-    """Read every account afresh and show what the engine would order now. Sends nothing.
+    """Read every account and show what the engine would order now. Sends nothing.
 
     \b
     Example: te plan

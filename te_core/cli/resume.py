@@ -25,12 +25,12 @@ def resume(
     place = Place.of(context)
     found = {kind: answer for kind in KINDS if (answer := post(place, f"/api/v1/{kind}/{name}/resume"))}
     if not found:
-        raise Failure(f"nothing is called {name}", next_step="te status lists what there is")
+        raise Failure(f"no account, source or notifier is named {name}", next_step="te status lists them")
     for kind, answer in found.items():
         if not answer["resumed"]:
             reason = f": {answer['reason']}" if answer["reason"] else ""
             raise Failure(
                 f"{kind}.{name} is {answer['status']}{reason}", next_step="edit the settings, then: te check"
             )
-        again = "is running" if answer["status"] == "running" else "is tried now"
-        typer.echo(f"{kind}.{name} {again}; te status shows what came of it")
+        what = "running; what was held back is tried" if answer["status"] == "running" else "tried"
+        typer.echo(f"{kind}.{name}: {what} again now; te status shows the result")

@@ -8,7 +8,7 @@ import typer
 
 from te_core.app.paths import Place
 from te_core.cli.client import EngineDown, ask
-from te_core.cli.output import print_json, show, table
+from te_core.cli.output import print_json, show, table, to_the_second
 
 _SIGNALS = (
     "received_at",
@@ -43,7 +43,12 @@ def signals(
         print_json(answer)
         return
     columns = _REFUSED if quarantine else _SIGNALS
-    show(table(what.capitalize(), columns, ([entry[column] for column in columns] for entry in answer[what])))
+    rows = (
+        [to_the_second(entry["received_at"]), *(entry[column] for column in columns[1:])]
+        for entry in answer[what]
+    )
+    spare = () if quarantine else ("sequence", "price", "leverage")
+    show(table(what.capitalize(), columns, rows, spare=spare))
 
 
 def _history(place: Place, what: str, limit: int) -> Any:

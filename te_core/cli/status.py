@@ -10,7 +10,7 @@ import typer
 
 from te_core.app.paths import Place
 from te_core.cli.client import EngineDown, ask
-from te_core.cli.output import print_json, show, table
+from te_core.cli.output import print_json, show, table, to_the_second
 from te_core.reporting.symbol_view import doing, duration, why
 
 _REFRESH = 1.0
@@ -79,15 +79,16 @@ def _watch(place: Place, as_json: bool) -> None:
 def _tables(state: Any) -> Iterator[Any]:
     engine = state["engine"]
     yield f"engine {engine['status']}" + (
-        f", pid {engine['pid']}, since {engine['started_at']}" if engine["pid"] else ""
+        f", pid {engine['pid']}, since {to_the_second(engine['started_at'])}" if engine["pid"] else ""
     )
     for reason in engine.get("reasons", ()):
         yield f"not ready: {reason}"
     for refused in state.get("settings", {}).get("refused", ()):
-        yield f"settings refused, the last good ones are in force: {refused}"
-    yield table("Sources", _SOURCE, _sources(state))
+        yield f"settings refused; the last good ones stay active: {refused}"
+    yield table("Sources", _SOURCE, _sources(state), spare=("price", "leverage", "plugin"))
     yield table("Accounts", _ACCOUNT, _accounts(state))
-    yield table("Positions and targets", _POSITION, _positions(state))
+    spare = ("entry", "revision", "leverage", "depth", "read")
+    yield table("Positions and targets", _POSITION, _positions(state), spare=spare)
     if state.get("notifiers"):
         yield table("Notifiers", _NOTIFIER, _notifiers(state))
 
@@ -96,12 +97,12 @@ def _sources(state: Any) -> Iterator[tuple[object, ...]]:
     for name, source in state["sources"].items():
         head = (name, source["plugin"], source["status"])
         if not source["signals"]:
-            yield (*head, source["last_signal_at"], "", "", "", "", _note(source))
+            yield (*head, to_the_second(source["last_signal_at"]), "", "", "", "", _note(source))
         for symbol, signal in source["signals"].items():
             note = _note(source, "expired" if signal.get("expired") else "")
             yield (
                 *head,
-                signal["received_at"],
+                to_the_second(signal["received_at"]),
                 symbol,
                 *(signal[key] for key in ("depth", "leverage", "price")),
                 note,
@@ -110,7 +111,7 @@ def _sources(state: Any) -> Iterator[tuple[object, ...]]:
 
 
 def _note(source: Any, more: str = "") -> str:
-    silent = f"silent since {source['silent_since']}" if source.get("silent_since") else ""
+    silent = f"silent since {to_the_second(source['silent_since'])}" if source.get("silent_since") else ""
     warning = source.get("counters", {}).get("warning", "")
     return "; ".join(part for part in (silent, more, source["reason"], warning) if part)
 

@@ -34,8 +34,13 @@ def explain_term(term: Term) -> dict[str, Any]:
     }
 
 
-def explain(target: Target, goal: Goal | None, confirmation: Confirmation | None) -> dict[str, Any]:
-    """Show signals x weights = depth, and equity x depth x leverage / price = unrounded, rounded to the quantity."""
+def explain(
+    target: Target, goal: Goal | None, confirmation: Confirmation | None, *, limited: str = "", now: str = ""
+) -> dict[str, Any]:
+    """Show signals x weights = depth, and equity x depth x leverage / price = unrounded, rounded to the quantity.
+
+    ``limited``: how much of it a limit leaves at present. ``now``: what keeps the account from it. Empty for nothing.
+    """
     current = goal is not None and goal.revision == target.revision
     return {
         "symbol": target.symbol,
@@ -47,6 +52,8 @@ def explain(target: Target, goal: Goal | None, confirmation: Confirmation | None
         "leverage": str(target.leverage),
         "margin_mode": str(target.margin_mode),
         "sizing": explain_goal(goal) if goal is not None and current else None,
+        "limited": limited,
+        "now": now,
         "confirmed": None
         if confirmation is None or confirmation.revision != target.revision
         else {"quantity": text(confirmation.quantity), "at": text(confirmation.at)},

@@ -39,7 +39,9 @@ class Queries:
     def explain(self, symbol: str) -> dict[str, Any]:
         """Return the arithmetic from signals to quantity per account. Raises ``KeyError`` for an unknown symbol."""
         found = {
-            name: explain(state.target, state.goal, state.confirmation)
+            name: explain(
+                state.target, state.goal, state.confirmation, limited=state.limited, now=state.reason
+            )
             for name, runner in self._engine.accounts.items()
             if (state := runner.worker.keepers.get(symbol)) is not None and state.target is not None
         }

@@ -99,15 +99,16 @@ def doing(target: Mapping[str, Any]) -> str:
     words = status.replace("_", " ")
     if phase == "held" and status != UNREADABLE:
         retry_in = target.get("retry_in")
-        again = f"again in {duration(retry_in)}" if retry_in else target.get("retry", "")
-        words = ", ".join(part for part in (words, again) if part)
+        words += f", again in {duration(retry_in)}" if retry_in else ""
     return f"{words}, limited" if target.get("limited") and status == "at_target" else words
 
 
 def why(target: Mapping[str, Any]) -> str:
-    """Put into words why it stands there: the reason, and what a limit holds back."""
-    limited = f"limited: {target['limited']}" if target.get("limited") else ""
-    return "; ".join(part for part in (target.get("reason") or "", limited) if part)
+    """Put into words why it stands there: the reason, what a limit holds back, and how it is tried again."""
+    reason, limited = target.get("reason") or "", target.get("limited") or ""
+    held = target.get("phase") == "held" and target["status"] != UNREADABLE and not target.get("retry_in")
+    parts = (reason, "" if limited == reason else limited, target.get("retry", "") if held else "")
+    return "; ".join(part for part in parts if part)
 
 
 def duration(seconds: float) -> str:

@@ -144,13 +144,14 @@ class Engine:
 
     def journal_trouble(self) -> str:
         """Return why the journal cannot be written at present; empty while it can."""
-        return self._journal.trouble()
+        return self._journal.trouble().removeprefix("journal ")
 
     def journal_changed(self, trouble: str) -> None:
         """Report that the journal cannot be written, or can again (empty): nothing of it is journaled meanwhile."""
         if trouble:
+            found = trouble.removeprefix("journal ")
             self._engine_outages.failing(
-                "journal", f"{trouble}; alerts are answered 503, and no order is sent"
+                "journal", f"{found}; meanwhile alerts are answered 503 and orders wait"
             )
         else:
             self._engine_outages.well("journal")

@@ -50,6 +50,6 @@ def test_before_the_first_start_there_is_nothing_to_read(folder: Any) -> None:
     for command in ("status", "signals", "explain BTCUSDT"):
         result = folder.te(*command.split())
         assert result.exit_code == 3
-        assert "none has run yet" in result.stderr
+        assert "none has run yet, or the folder was moved" in result.stderr
         assert "run" in result.stderr
     assert not folder.state.exists()

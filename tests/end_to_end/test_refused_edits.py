@@ -169,7 +169,7 @@ def test_what_does_not_hold_is_refused_with_its_place_and_reason(name: str, desk
     if name != "a plugin that is not installed":
         assert f"settings.toml:{line_of(bad.text, bad.line)}" in told
     for problem in desk.refused():
-        assert f"settings refused, the last good ones stay in force: {problem}" in desk.home.log()
+        assert f"settings refused; the last good ones stay active: {problem}" in desk.home.log()
     desk.still_trades()
     desk.put_right()
 

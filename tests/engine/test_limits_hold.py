@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
 from te_core.api import Equity, Instrument, Known, NotReady
+from te_core.reporting.queries import Queries
 from te_core.settings.schema import LimitSettings
 from te_core.testing.fake_account import FakeAccount
 from te_core.testing.faults import Fault, FaultyAccount, scripted
 from tests.engine.desk import Desk, wish
+from tests.engine.scene import scene
 
 Open = Callable[..., Desk]
 D = Decimal
@@ -195,3 +198,25 @@ async def test_what_its_owner_closed_takes_no_room_any_more(open_desk: Open, acc
     await desk.go(60)
     await desk.want("BTCUSDT", "0.9")
     assert worth(account) == 9000
+
+
+async def test_what_a_limit_holds_back_is_shown_at_once_and_in_the_explanation(tmp_path: Path) -> None:
+    async with scene(tmp_path, limits__symbol_exposure=2000) as world:
+        await world.say("0.5", wait=1)
+        assert world.held() == D("0.04")
+        row = world.row()
+        assert (row["status"], row["phase"]) == ("limited", "held"), "without waiting for the next read"
+        assert "symbol_exposure" in row["reason"]
+        explained = Queries(world.engine).explain("BTCUSDT")["accounts"]["one"]
+        assert explained["limited"] == row["limited"] != ""
+        assert explained["sizing"]["quantity"] == "0.1"
+        assert explained["confirmed"]["quantity"] == "0.04"
+
+
+async def test_what_blocks_a_target_is_in_its_explanation(tmp_path: Path) -> None:
+    async with scene(tmp_path) as world:
+        world.exchange().hold("BTCUSDT", "0.3")
+        await world.say("0.5", wait=60)
+        explained = Queries(world.engine).explain("BTCUSDT")["accounts"]["one"]
+        assert explained["sizing"] is None
+        assert "never opened" in explained["now"]

@@ -265,13 +265,13 @@ VIEW = SymbolView(
         ),
         (
             replace(VIEW, phase="held", phase_reason="limits", retry="decided again with each read"),
-            "waiting, decided again with each read",
-            "limits",
+            "waiting",
+            "limits; decided again with each read",
         ),
         (
             replace(VIEW, limited="symbol_exposure leaves 0.1 of 0.2"),
             "at target, limited",
-            "limited: symbol_exposure leaves 0.1 of 0.2",
+            "symbol_exposure leaves 0.1 of 0.2",
         ),
     ],
 )
