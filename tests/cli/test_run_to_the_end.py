@@ -42,7 +42,10 @@ def test_an_exit_of_somebody_elses_is_named_and_everything_goes_on(
     lines: list[str] = []
     # What other tests left behind may be collected, and reported, meanwhile.
     sink = logger.add(
-        lambda line: lines.append(str(line)), level="ERROR", format="{message}", filter=run_to_the_end.__module__
+        lambda line: lines.append(str(line)),
+        level="ERROR",
+        format="{message}",
+        filter=run_to_the_end.__module__,
     )
 
     async def by_a_plugin() -> None:
