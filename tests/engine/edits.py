@@ -22,16 +22,8 @@ EDITS: list[tuple[str, str, list[Any]]] = [
         "symbols.ETHUSDT",
         [None, SETTINGS["symbols"]["ETHUSDT"], {"leverage": 3, "weights": {"sn": 0.5}}],
     ),
-    (
-        "account",
-        "accounts.two",
-        [None, SETTINGS["accounts"]["two"], {**SETTINGS["accounts"]["two"], "enabled": False}],
-    ),
     ("account enabled", "accounts.one.enabled", [True, True, False]),
-    ("key exchanged", "accounts.one.key", ["a", "a", "a2", "b"]),
     ("margin mode", "accounts.one.margin_mode", ["isolated", "cross"]),
-    ("two sections on one account", "accounts.three", [None, None, {"plugin": "fake", "key": "a2"}]),
-    *[("total_exposure", "limits.total_exposure", [None, None, 3000, 6000, 9000])] * 4,
     ("plugin of accounts", "plugins.fake", [ON, ON, {"enabled": False}]),
     ("plugin of sources", "plugins.pushed", [ON, ON, {"enabled": False}]),
     ("source enabled", "sources.sn.enabled", [True, False]),
@@ -40,6 +32,19 @@ EDITS: list[tuple[str, str, list[Any]]] = [
     ("expect_every", "sources.sn.expect_every", [None, "1d"]),
     ("on_expiry", "sources.sn.on_expiry", ["hold", "flat"]),
 ]
+"""Kind of edit, path, and the values that it may get; None removes it."""
+TWO = SETTINGS["accounts"]["two"]
+EDITS += [
+    ("account", "accounts.two", [None, TWO, {**TWO, "enabled": False}]),
+    ("key exchanged", "accounts.one.key", ["a", "a2", "b"]),
+    (
+        "two sections on one account",
+        "accounts.three",
+        [None, {"plugin": "fake", "key": "a2"}, {"plugin": "fake", "key": "a"}],
+    ),
+    ("total_exposure", "limits.total_exposure", [None, None, 3000, 6000, 9000]),
+    ("total_exposure", "limits.total_exposure", [None, None, 3000, 6000, 9000]),
+] * 2
 
 
 def permission(settings: Mapping[str, Any], account: str) -> str:

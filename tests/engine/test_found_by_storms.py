@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from te_core.api import Known, NotReady, Position
+from te_core.api import Capabilities, Known, NotReady, OutcomeUnknown, Position
 from te_core.testing.faults import Fault
 from tests.engine.scene import Strict, scene
 
@@ -115,3 +115,19 @@ async def test_a_correction_that_never_left_does_not_count_as_one(tmp_path: Path
         await asyncio.sleep(120)
         assert world.held() == D("0.1")
         assert not [event for event in world.events() if "trading" in event.text]
+
+
+@pytest.mark.parametrize("lookup", [True, False], ids=["looked up", "judged by the position"])
+async def test_a_liquidation_while_an_order_has_no_outcome_is_followed_by_no_more_than_a_fresh_sizing(
+    tmp_path: Path, lookup: bool
+) -> None:
+    async with scene(tmp_path) as world:
+        world.capabilities = Capabilities(order_lookup=lookup)
+        await world.restart()
+        world.wire().inject("place_order", Fault(lost=OutcomeUnknown("timeout")))
+        await world.say("0.5", wait=3)
+        assert world.held() == D("0.1")
+        world.exchange().hold("BTCUSDT", "0")
+        world.exchange().equity_value = D(5000)
+        await asyncio.sleep(300)
+        assert world.held() <= D("0.05")

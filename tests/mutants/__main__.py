@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from tests.mutants.planting import Caught, catch, failing_without
+from tests.mutants.planting import ROOT, Caught, catch, copy_of_source, failing_without
 from tests.mutants.plants import MUTANTS
 
 
@@ -32,15 +32,14 @@ def main() -> int:
     parser.add_argument("--only", default="")
     parser.add_argument("--why", action="store_true")
     options = parser.parse_args()
-    known, seeds = failing_without(options.seeds, options.seconds * 2)
-    print(
-        f"without any: {seeds} seeds of each simulation, {len(known)} fail and are left out {known[:8]}",
-        flush=True,
-    )
     planted = [mutant for mutant in MUTANTS if options.only in mutant.name]
-    hunt = partial(catch, seeds=seeds, seconds=options.seconds, known=known)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = []
+    found = []
+    # What is edited meanwhile must not decide anything: all run against one copy.
+    with copy_of_source(ROOT, "tests") as source, ThreadPoolExecutor(os.cpu_count()) as pool:
+        known, seeds = failing_without(source, options.seeds, options.seconds * 4)
+        print(f"nothing planted, {seeds} seeds of each: left out", *(known or ["nothing"]), flush=True)
+        print(*table([]))
+        hunt = partial(catch, seeds=seeds, seconds=options.seconds, known=known, source=source)
         for one in pool.map(hunt, planted):
             found.append(one)
             print(list(table([one]))[1], *([f"\n    {one.why[:300]}"] if options.why else []), flush=True)

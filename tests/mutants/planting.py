@@ -40,13 +40,15 @@ class Caught:
 
 
 @contextmanager
-def copy_of_source() -> Iterator[Path]:
-    """Make a folder with a copy of the core, and everything else as it is here."""
+def copy_of_source(of: Path = ROOT, *copied: str) -> Iterator[Path]:
+    """Make a folder with a copy of the core and of what else is named; the rest is linked to."""
     with tempfile.TemporaryDirectory(prefix="mutant-") as name:
         root = Path(name)
-        shutil.copytree(ROOT / "te_core", root / "te_core", ignore=shutil.ignore_patterns("__pycache__"))
+        for one in ("te_core", *copied):
+            shutil.copytree(of / one, root / one, ignore=shutil.ignore_patterns("__pycache__"))
         for shared in SHARED:
-            (root / shared).symlink_to(ROOT / shared)
+            if shared not in copied:
+                (root / shared).symlink_to(of / shared)
         yield root
 
 
@@ -67,9 +69,9 @@ def run(root: Path, seconds: float, *arguments: str) -> subprocess.CompletedProc
         return subprocess.CompletedProcess(command, 124, "", "took too long")
 
 
-def failing_without(seeds: int, seconds: float) -> tuple[list[str], int]:
+def failing_without(source: Path, seeds: int, seconds: float) -> tuple[list[str], int]:
     """Return which seeds and scripted tests fail though nothing is planted, and how many seeds were tried."""
-    with copy_of_source() as root:
+    with copy_of_source(source) as root:
         scripted = run(root, 600, "-m", "pytest", *OPTIONS, *(f"tests/engine/{name}" for name in SCRIPTED))
         tests = re.findall(r"^(?:FAILED|ERROR) (\S+::\S+)", scripted.stdout, re.MULTILINE)
         done = run(root, seconds + 60, "-m", "tests.mutants.hunt", "--all", str(seconds), str(seeds))
@@ -78,13 +80,16 @@ def failing_without(seeds: int, seconds: float) -> tuple[list[str], int]:
         return [*found["failing"], *tests], found["seeds"]
 
 
-def catch(mutant: Mutant, *, seeds: int, seconds: float, known: Sequence[str] = ()) -> Caught:
+def catch(
+    mutant: Mutant, *, seeds: int, seconds: float, known: Sequence[str] = (), source: Path = ROOT
+) -> Caught:
     """Plant a fault, and run seeds and then scripted tests until one of them fails."""
-    with copy_of_source() as root:
+    with copy_of_source(source) as root:
         mutant.plant(root)
         began, tried = time.monotonic(), 0
         if not mutant.tests:
-            done = run(root, seconds + 60, "-m", "tests.mutants.hunt", str(seconds), str(seeds), *known)
+            skipped = [name for name in known if "::" not in name]
+            done = run(root, seconds + 60, "-m", "tests.mutants.hunt", str(seconds), str(seeds), *skipped)
             if done.returncode != 0:
                 why = (done.stderr.strip().splitlines() or [""])[-1]
                 by = "it hangs" if done.returncode == 124 else "it breaks"
