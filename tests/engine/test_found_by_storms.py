@@ -131,3 +131,13 @@ async def test_a_liquidation_while_an_order_has_no_outcome_is_followed_by_no_mor
         world.exchange().equity_value = D(5000)
         await asyncio.sleep(300)
         assert world.held() <= D("0.05")
+
+
+async def test_what_an_owner_holds_himself_counts_to_a_limit_at_the_present_price(tmp_path: Path) -> None:
+    async with scene(tmp_path, accounts__one__limits={"account_exposure": 5000}) as world:
+        world.exchange().hold("BTCUSDT", "0.04")
+        await asyncio.sleep(60)
+        world.exchange().price["BTCUSDT"] = D(100_000)
+        await asyncio.sleep(60)
+        await world.say("0.4", "ETHUSDT", wait=120)
+        assert world.held("ETHUSDT") * 2500 <= 1000
