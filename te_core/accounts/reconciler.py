@@ -128,17 +128,20 @@ class Reconciler:
         )
         self.failing = {**self.failing, **results}
 
-    @staticmethod
-    def _wanted(ctx: ExecutionContext, symbols: Sequence[str], *, everything: bool) -> Wanted:
+    def _wanted(self, ctx: ExecutionContext, symbols: Sequence[str], *, everything: bool) -> Wanted:
         """Return what has to be read: what is not followed by a stream, and what is not known all the same."""
         beliefs = ctx.beliefs
         positions = everything or not beliefs.follows(Feed.POSITIONS)
         equity = everything or not beliefs.follows(Feed.EQUITY) or isinstance(beliefs.equity(), Unknown)
         followed = beliefs.follows(Feed.PRICES)
+        # Positions that are not ours count against limits too, at their present price.
+        priced = dict.fromkeys(
+            [*symbols, *(self.foreign if self._targets.settings.limits.counts_others else ())]
+        )
         return Wanted(
             positions=positions or any(isinstance(beliefs.position(symbol), Unknown) for symbol in symbols),
             equity=equity,
-            prices=tuple(s for s in symbols if not followed or beliefs.price(s) is None),
+            prices=tuple(s for s in priced if not followed or beliefs.price(s) is None),
         )
 
     def _count_exposure(self, ctx: ExecutionContext) -> None:

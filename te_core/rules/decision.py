@@ -168,6 +168,8 @@ def _unreached(facts: Facts, position: Position, kept: Goal) -> Decision:
         return decision
     fresh = _size(facts)
     if isinstance(fresh, Unknown):
+        if facts.disturbed and not decision.plan.reduces:  # how much may be restored cannot be told
+            return replace(decision, status=Status.WAITING, reason=fresh.reason, plan=NOTHING, confirm=False)
         # What no longer fits is refused by the last check; what comes before it in the plan may reduce.
         return decision
     smaller = facts.disturbed and abs(fresh.quantity) < abs(kept.quantity)

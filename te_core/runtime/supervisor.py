@@ -144,6 +144,8 @@ class Supervisor:
             if not attempt.done():
                 attempt.cancel()
                 await asyncio.wait([attempt])
+            if not attempt.cancelled():
+                attempt.exception()  # retrieved, also where this one is cancelled at the same moment
         if attempt.cancelled():
             return asyncio.CancelledError("it cancelled itself")
         return attempt.exception()
