@@ -37,6 +37,7 @@ and the caches fill in that time; both are bounded."""
 QUARANTINE = 500
 """Refused inputs that are kept per source: the default of ``journal.quarantine``."""
 
+AGES = frozenset({"read_age", "phase_age", "retry_in"})
 TABLES = ("signals", "latest_signals", "targets", "goals", "books", "intents", "confirmations", "events")
 _PATIENCE = 15.0
 
@@ -147,9 +148,11 @@ def snapshot(engine: EngineProcess) -> dict[str, Any]:
 
 
 def differences(before: Any, after: Any, where: str = "") -> Iterator[str]:
-    """Name what is not equal."""
+    """Name what is not equal, but for ages: they grow with time alone."""
     if isinstance(before, dict) and isinstance(after, dict):
         for key in dict.fromkeys([*before, *after]):
+            if key in AGES:
+                continue
             yield from differences(before.get(key), after.get(key), f"{where}.{key}")
     elif before != after:
         yield f"changed{where}: from {str(before)[:300]} to {str(after)[:300]}"
