@@ -144,10 +144,13 @@ class Beliefs:
     # -- our own orders
 
     def restore(self, symbol: str, *, end: Decimal | None, changed_at: float) -> None:
-        """Start from what the journal knows: where the latest order led, and when its outcome was learnt."""
+        """Start from what the journal knows: where the latest order led, and when its outcome was learnt.
+
+        Where that is not known, others may have changed the position while nobody looked.
+        """
         now = self._clock.monotonic()
         self._positions[symbol] = PositionEvidence(
-            end=end, changed_at=changed_at, own_at=now, own_number=self.number()
+            end=end, changed_at=changed_at, own_at=now, own_number=self.number(), disturbed=end is None
         )
 
     def sent(self, symbol: str) -> None:

@@ -126,8 +126,13 @@ def order_filled(
 
 
 def outcome_unresolved(evidence: PositionEvidence, *, at: float) -> PositionEvidence:
-    """Note that an order may have changed the position by an amount that nobody can tell any more."""
-    return replace(evidence, end=None, low=None, high=None, changed_at=at, seen_at=NEVER, doubt="")
+    """Note that an order may have changed the position by an amount that nobody can tell any more.
+
+    What others did meanwhile cannot be told from it either, so the position counts as changed by others.
+    """
+    return replace(
+        evidence, end=None, low=None, high=None, changed_at=at, seen_at=NEVER, doubt="", disturbed=True
+    )
 
 
 def undisturbed(evidence: PositionEvidence) -> PositionEvidence:
