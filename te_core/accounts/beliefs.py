@@ -162,6 +162,10 @@ class Beliefs:
         self._own(symbol, order_answered)
         self._own_number = self.number()
 
+    def mode_set(self, symbol: str) -> None:
+        """Note that leverage or margin mode was set: whatever was seen before may show the old one."""
+        self._own(symbol, order_sent)
+
     def filled(self, symbol: str, change: Decimal) -> None:
         """Note the known outcome of an order of ours: ``change`` in signed base units, zero for none."""
         self.answered(symbol)

@@ -160,6 +160,7 @@ class Execution:
             async with asyncio.timeout(CALL_TIMEOUT.total_seconds()):
                 await self._ctx.account.set_margin_mode(self._goal.symbol, step.margin_mode)
         self._keeper.mode_set(margin_mode=step.margin_mode)
+        self._ctx.beliefs.mode_set(self._goal.symbol)
 
     async def _set_leverage(self, step: LeverageStep) -> None:
         self._keeper.mode_requested(leverage=True, margin_mode=False)
@@ -167,6 +168,7 @@ class Execution:
             async with asyncio.timeout(CALL_TIMEOUT.total_seconds()):
                 await self._ctx.account.set_leverage(self._goal.symbol, step.leverage, step.margin_mode)
         self._keeper.mode_set(leverage=step.leverage, margin_mode=step.margin_mode)
+        self._ctx.beliefs.mode_set(self._goal.symbol)
         self._keeper.log.info("leverage set to {}", step.leverage)
 
     async def _order(self, step: OrderStep) -> None:

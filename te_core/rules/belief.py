@@ -91,7 +91,7 @@ NO_EVIDENCE = PositionEvidence()
 
 
 def order_sent(evidence: PositionEvidence, *, at: float, number: int) -> PositionEvidence:
-    """Note that an order of ours leaves: what was seen before, or requested before, no longer counts."""
+    """Note that an order of ours leaves, or that a mode was set: what was seen or requested before no longer counts."""
     return replace(evidence, own_at=at, own_number=number, seen_at=NEVER, doubt="", early=None)
 
 

@@ -30,6 +30,7 @@ from te_core.rules.decision import Status
 from te_core.rules.sizing import smallest_quantity
 from te_core.settings.schema import EngineSettings
 from te_core.testing.desk import ENGINE, Desk
+from te_core.testing.facts import FactCases
 from te_core.testing.faults import Fault
 from te_core.testing.protection import ProtectionCases
 from te_core.testing.steps import bare_order, hold, moves, needs, outcomes, stopped
@@ -38,8 +39,8 @@ from te_core.testing.venue import Ability, Venue
 ZERO, FIFTH, HALF = Decimal(0), Decimal("0.2"), Decimal("0.5")
 
 
-class ExchangeConformance(ProtectionCases):
-    """Cases E01 to E19, and those of ``ProtectionCases``.
+class ExchangeConformance(ProtectionCases, FactCases):
+    """Cases E01 to E19, and those of ``ProtectionCases`` and ``FactCases``.
 
     ``patience``: seconds in which the account must reach a target, troubles included.
     """
@@ -66,6 +67,7 @@ class ExchangeConformance(ProtectionCases):
             assert moves(await desk.venue.executed()) == [(want, False)]
             await desk.quiet()
             assert len(await desk.venue.executed()) == 1
+            assert desk.state(symbol).status is Status.AT_TARGET, "what is held is what was confirmed"
 
     async def test_e02_long_to_larger(self, desk: Desk) -> None:
         async with desk:
@@ -187,6 +189,8 @@ class ExchangeConformance(ProtectionCases):
             assert moves(await desk.venue.executed()) == [(want, False)]
             tried = {order.client_order_id for order in desk.account.sent}
             assert len(desk.account.sent) == len(tried) == 3, "no id is used twice, not even an unsent one"
+            await desk.quiet()
+            assert outcomes(desk) == {IntentState.UNSENT, IntentState.FILLED}, "a limit is not a refusal"
 
     async def test_e13_bad_key(self, desk: Desk) -> None:
         needs(desk, Ability.BAD_KEY)

@@ -29,6 +29,7 @@ from te_core.runtime.instances import AccountRunner
 from te_core.runtime.supervisor import Running
 from te_core.settings.policies import account_policy
 from te_core.settings.schema import AccountSettings, EngineSettings
+from te_core.testing.dates import Dates
 from te_core.testing.fakes import account_context
 from te_core.testing.faults import FaultyAccount
 from te_core.testing.venue import Venue
@@ -46,7 +47,8 @@ class Desk:
     """Keeps one account at its targets, as in production; ``crash`` and ``start`` are a restart.
 
     ``account`` is the present connection, wrapped so that single calls can be held up. ``patience``: seconds
-    in which a target must be reached. ``calm``: seconds in which several resyncs pass.
+    in which a target must be reached. ``calm``: seconds in which several resyncs pass. ``dates``: what the account's
+    requests are dated by.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Desk:
         engine: EngineSettings = ENGINE,
     ) -> None:
         self.venue = venue
+        self.dates = venue.dates = Dates(venue.clock)
         self.engine = engine
         self.calm = 3.5 * engine.resync.total_seconds()
         self.capabilities = capabilities

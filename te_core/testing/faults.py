@@ -16,6 +16,7 @@ from te_core.model.instrument import Instrument
 from te_core.model.order import OrderReport, OrderRequest, OrderStatus
 from te_core.model.position import Equity, MarginMode, Position
 from te_core.model.reading import Known
+from te_core.testing.stream_recorder import StreamRecorder
 
 T = TypeVar("T")
 
@@ -83,7 +84,7 @@ class FaultyAccount(ExchangeAccount):
     """Passes every call on to ``inner``, except where a fault stands.
 
     ``faults`` may be replaced at any time; ``inject`` goes before it. ``calls`` counts by method, ``sent``
-    has every order that was handed in, executed or not.
+    has every order that was handed in, executed or not, ``pushed`` what ``watch`` passed on.
     """
 
     def __init__(self, inner: ExchangeAccount, faults: Faults = no_faults) -> None:
@@ -91,6 +92,7 @@ class FaultyAccount(ExchangeAccount):
         self.faults = faults
         self.calls: Counter[str] = Counter()
         self.sent: list[OrderRequest] = []
+        self.pushed = StreamRecorder()
         self._injected: dict[str, list[Fault | None]] = {}
         self._answers: dict[str, Any] = {}
         self._partial: dict[str, OrderReport] = {}
@@ -155,8 +157,9 @@ class FaultyAccount(ExchangeAccount):
         return await self._call("find_order", find)
 
     async def watch(self, stream: AccountStream) -> None:
-        """Pass on."""
-        await self._call("watch", lambda: self.inner.watch(stream))
+        """Pass on, and record."""
+        pushed = self.pushed = StreamRecorder(stream)
+        await self._call("watch", lambda: self.inner.watch(pushed))
 
     def _next(self, method: str) -> Fault:
         self.calls[method] += 1

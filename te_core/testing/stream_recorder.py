@@ -15,9 +15,10 @@ class StreamRecorder(AccountStream):
     """``calls`` has every call in order, such as ``("up", Feed.ORDERS)``; the rest is what holds now.
 
     ``live``: feeds that are up. ``unannounced``: feeds of which something was pushed while they were not up.
+    ``onward``: a stream that every call is passed on to.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, onward: AccountStream | None = None) -> None:
         self.calls: list[tuple[object, ...]] = []
         self.live: set[Feed] = set()
         self.unannounced: set[Feed] = set()
@@ -26,50 +27,56 @@ class StreamRecorder(AccountStream):
         self.prices: dict[str, Decimal] = {}
         self.orders: list[tuple[str, str]] = []
         self.changes = 0
+        self._onward = onward
 
     def up(self, *feeds: Feed) -> None:
         """Record it."""
-        self.calls.append(("up", *feeds))
         self.live.update(feeds)
+        self._called("up", *feeds)
 
     def heard(self, *feeds: Feed) -> None:
         """Record it."""
-        self.calls.append(("heard", *feeds))
+        self._called("heard", *feeds)
 
     def down(self, *feeds: Feed) -> None:
         """Record it."""
-        self.calls.append(("down", *feeds))
         self.live.difference_update(feeds)
+        self._called("down", *feeds)
 
     def position(self, position: Position) -> None:
         """Record it."""
-        self._pushed(Feed.POSITIONS, "position", position)
         self.positions[position.symbol] = position
+        self._pushed(Feed.POSITIONS, "position", position)
 
     def equity(self, equity: Equity) -> None:
         """Record it."""
-        self._pushed(Feed.EQUITY, "equity", equity)
         self.equities.append(equity)
+        self._pushed(Feed.EQUITY, "equity", equity)
 
     def price(self, symbol: str, price: Decimal) -> None:
         """Record it."""
-        self._pushed(Feed.PRICES, "price", symbol, price)
         self.prices[symbol] = price
+        self._pushed(Feed.PRICES, "price", symbol, price)
 
     def order(self, client_order_id: str, symbol: str) -> None:
         """Record it."""
-        self._pushed(Feed.ORDERS, "order", client_order_id, symbol)
         self.orders.append((client_order_id, symbol))
+        self._pushed(Feed.ORDERS, "order", client_order_id, symbol)
 
     def changed(self) -> None:
         """Record it."""
-        self.calls.append(("changed",))
         self.changes += 1
+        self._called("changed")
 
-    def _pushed(self, feed: Feed, *call: object) -> None:
-        self.calls.append(call)
+    def _pushed(self, feed: Feed, method: str, *values: object) -> None:
         if feed not in self.live:
             self.unannounced.add(feed)
+        self._called(method, *values)
+
+    def _called(self, method: str, *values: object) -> None:
+        self.calls.append((method, *values))
+        if self._onward is not None:
+            getattr(self._onward, method)(*values)
 
 
 @asynccontextmanager

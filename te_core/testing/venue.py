@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
@@ -12,6 +13,7 @@ from te_core.clock import Clock
 from te_core.contracts.exchange import ExchangeAccount
 from te_core.model.instrument import Instrument
 from te_core.model.order import Side
+from te_core.testing.dates import Dates
 
 
 class Ability(StrEnum):
@@ -63,10 +65,23 @@ class Venue(ABC):
     clock: Clock
     symbols: Sequence[str]
     abilities: frozenset[Ability] = frozenset()
+    dates: Dates | None = None
+    """The engine's, while it is tested with one."""
 
     @abstractmethod
     def connect(self) -> ExchangeAccount:
-        """Give a new, unopened connection to the account, as after a restart."""
+        """Return a new, unopened connection to the account, as after a restart.
+
+        Its context takes our ``date``: ``account_context(date=self.date, ...)``.
+        """
+
+    def date(self) -> datetime:
+        """Return the date of a request that changes something. Raises ``NotReady``: then nothing may be sent."""
+        return self.clock.now() if self.dates is None else self.dates()
+
+    async def changes(self) -> int | None:
+        """Return how many requests that change something have arrived so far; None if nobody counts them."""
+        return None
 
     @abstractmethod
     async def position(self, symbol: str) -> Decimal:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +15,13 @@ from loguru import logger
 
 from te_core.api import (
     AccountContext,
+    AccountIdentity,
+    AccountStream,
     AuthError,
     ConfigError,
     DuplicateClientOrderId,
     Equity,
+    Feed,
     Instrument,
     InsufficientMargin,
     Known,
@@ -171,6 +176,61 @@ class TakesUnknownPositionsForNone(Line):
             return Known(value={}, as_of=self.venue.clock.now())
 
 
+class RepeatsItsReads(PaperAccount):
+    """Positions are asked for at most every second, unless it ordered something; the date of the answer stays."""
+
+    last: Positions | None = None
+
+    async def positions(self) -> Positions:
+        if self.last is None or (self._context.clock.now() - self.last.as_of).total_seconds() > 1:
+            self.last = await super().positions()
+        return self.last
+
+    async def place_order(self, order: OrderRequest) -> OrderReport:
+        self.last = None
+        return await super().place_order(order)
+
+
+# -- what is pushed
+
+
+class PushesWhatHappens(PaperAccount):
+    """No mistake: a paper account that is followed."""
+
+    feeds: tuple[Feed, ...] = (Feed.POSITIONS, Feed.ORDERS)
+
+    async def watch(self, stream: AccountStream) -> None:
+        stream.up(*self.feeds)
+        shown: dict[str, Position] = {}
+        orders = len(self.executed_orders())
+        while True:
+            stream.heard(*self.feeds)
+            for symbol, position in (await PaperAccount.positions(self)).value.items():
+                if shown.get(symbol) != position:
+                    stream.position(position)
+                shown[symbol] = position
+            for order in self.executed_orders()[orders:]:
+                stream.order(order.client_order_id, order.symbol)
+                orders += 1
+            await asyncio.sleep(0.1)
+
+
+class PushesWithoutUp(PushesWhatHappens):
+    """That it is subscribed is not passed on."""
+
+    feeds = ()
+
+
+class PushesNothing(PaperAccount):
+    """Its subscription is confirmed, and that was it."""
+
+    async def watch(self, stream: AccountStream) -> None:
+        stream.up(Feed.POSITIONS)
+        while True:
+            stream.heard(Feed.POSITIONS)
+            await asyncio.sleep(5)
+
+
 # -- what is said of instruments
 
 
@@ -210,8 +270,8 @@ class NeverLowersTheLeverage(PaperAccount):
 
 class ShowsTheLeverageThatItSet(PaperAccount):
     async def set_leverage(self, symbol: str, leverage: int, margin_mode: MarginMode) -> None:
-        self.leverage = {**getattr(self, "leverage", {}), symbol: Decimal(leverage)}
         await super().set_leverage(symbol, leverage, margin_mode)
+        self.leverage = {**getattr(self, "leverage", {}), symbol: Decimal(leverage)}
 
     async def positions(self) -> Positions:
         known = await super().positions()
@@ -305,6 +365,27 @@ class SaysFilledForFilledInPart(Line):
     async def place_order(self, order: OrderRequest) -> OrderReport:
         report = await super().place_order(order)
         return replace(report, status=OrderStatus.FILLED, filled=order.quantity)
+
+
+class DatesItsOwnRequests(PaperAccount):
+    def __init__(self, context: AccountContext[Any]) -> None:
+        super().__init__(replace(context, date=context.clock.now))
+
+
+# -- who it is
+
+
+class NumbersItsConnections(PaperAccount):
+    """The number of the session is taken for that of the account."""
+
+    sessions = count(1)
+
+    async def open(self) -> None:
+        await super().open()
+        self.session = next(self.sessions)
+
+    async def identity(self) -> AccountIdentity:
+        return replace(await super().identity(), uid=str(self.session))
 
 
 # -- looking orders up

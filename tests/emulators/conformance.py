@@ -49,16 +49,21 @@ LASTING = {
 LEVERAGE_IN_ORDERS = {"kucoin", "mexc"}
 """Where the leverage of what is opened comes with the order."""
 
+HARMLESS = {"login", "lookup", "other"}
+"""Kinds of request that change nothing, whatever their method."""
+
 SERVING: set[asyncio.Task[None]] = set()
 """Event loops know their tasks weakly: a server that only its venue knows would be collected with it, half stopped."""
 
 
-def near(capabilities: Capabilities) -> Capabilities:
+def near(capabilities: Capabilities, *, streams: bool = False) -> Capabilities:
     """Declare the same of an exchange on this machine, where an order is lost after a second and not after its window.
 
-    That the plugin's own figure is long enough is shown by ``tests/exchanges/test_lost_orders.py``.
+    That the plugin's own figure is long enough is shown by ``tests/exchanges/test_lost_orders.py``. ``streams``:
+    whether the account is followed.
     """
-    return replace(capabilities, settle_after=min(capabilities.settle_after, timedelta(seconds=1)))
+    window = min(capabilities.settle_after, timedelta(seconds=1))
+    return replace(capabilities, settle_after=window, private_stream=capabilities.private_stream and streams)
 
 
 class EmulatedVenue(Venue):
@@ -118,6 +123,7 @@ class EmulatedVenue(Venue):
                 state_dir=self._folder,
                 signal_price=lambda symbol: None,
                 http=_no_http,
+                date=self.date,
             )
         )
 
@@ -158,6 +164,11 @@ class EmulatedVenue(Venue):
             for order in self.owner.orders.values()
             if order.filled and (order.request.client_id or "").startswith(OURS)
         ]
+
+    async def changes(self) -> int:
+        """Count the requests that were not reads, nor part of a connection."""
+        log = self.server.exchange.counts.log
+        return sum(request.method != "GET" and request.kind not in HARMLESS for request in log)
 
     async def trade(self, symbol: str, quantity: Decimal) -> None:
         """Trade by hand; a new position is not leveraged."""

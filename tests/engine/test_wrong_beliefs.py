@@ -72,6 +72,18 @@ async def test_a_push_that_was_missed_is_found_by_a_read(tmp_path: Path) -> None
         assert world.held() == D("0.1")
 
 
+async def test_what_was_seen_before_a_leverage_was_set_does_not_show_it(tmp_path: Path) -> None:
+    """Only a read shows the leverage here; until the next one the old one is still what was seen last."""
+    async with scene(tmp_path, streams=True) as world:
+        await world.say("0.5", wait=30)
+        exchange = world.exchange()
+        exchange.held["BTCUSDT"] = replace(exchange.held["BTCUSDT"], leverage=D(20))
+        await asyncio.sleep(120)
+        assert exchange.held["BTCUSDT"].leverage == 1
+        assert exchange.calls.count("leverage 1") == 2, "at the first order, and once to put it right"
+        assert [event.kind for event in world.events()] == ["drift"]
+
+
 # -- prices
 
 

@@ -40,9 +40,16 @@ def test_every_exchange_is_in_the_document_with_and_without_streams(document: st
 
 
 def test_skipped_cases_are_those_that_a_plugin_declares_it_cannot_do(document: str) -> None:
-    duplicates = table.title(next(case for case in table.cases() if case.startswith("e15")))
+    duplicates, pushes = (
+        table.title(next(case for case in table.cases() if case.startswith(number)))
+        for number in ("e15", "e30")
+    )
     for exchange in PLUGINS:
-        column = exchange.capitalize()
-        skipped = [case for case, found in rows(document).items() if found[column] == table.SKIPPED]
-        assert skipped == ([] if spec_of(exchange).capabilities.duplicate_ids_refused else [duplicates])
-        assert all(re.search(rf"^- {column}, {case}: .", document, re.MULTILINE) for case in skipped)
+        repeated = [] if spec_of(exchange).capabilities.duplicate_ids_refused else [duplicates]
+        for column, expected in (
+            (exchange.capitalize(), [*repeated, pushes]),
+            (f"{exchange.capitalize()}WithStreams", repeated),
+        ):
+            skipped = [case for case, found in rows(document).items() if found[column] == table.SKIPPED]
+            assert skipped == expected
+            assert all(re.search(rf"^- {column}, {case}: .", document, re.MULTILINE) for case in skipped)

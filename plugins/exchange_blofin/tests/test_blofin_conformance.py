@@ -38,12 +38,16 @@ class TestBlofin(ExchangeConformance):
 
 
 class TestBlofinWithStreams(TestBlofin):
+    capabilities = near(CAPABILITIES, streams=True)
+
     def make_venue(self, folder: Path) -> EmulatedVenue:
         return EmulatedVenue("blofin", BLOFIN, folder, symbols=SYMBOLS, balance=BALANCE)
 
 
 class TestBlofinAsItMayBe(TestBlofin):
     """What nobody has recorded, each time in the other form than above."""
+
+    capabilities = near(CAPABILITIES, streams=True)
 
     def make_venue(self, folder: Path) -> EmulatedVenue:
         return EmulatedVenue(

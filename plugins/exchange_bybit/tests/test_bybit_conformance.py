@@ -23,6 +23,8 @@ class TestBybit(ExchangeConformance):
 
 
 class TestBybitWithStreams(TestBybit):
+    capabilities = near(CAPABILITIES, streams=True)
+
     def make_venue(self, folder: Path) -> EmulatedVenue:
         return venue(folder, streams=True)
 

@@ -35,4 +35,5 @@ class TestGeneric(ExchangeConformance):
 
 
 class TestGenericWithStreams(TestGeneric):
+    capabilities = near(CAPABILITIES, streams=True)
     options = OPTIONS

@@ -25,5 +25,7 @@ class TestKucoin(ExchangeConformance):
 
 
 class TestKucoinWithStreams(TestKucoin):
+    capabilities = near(CAPABILITIES, streams=True)
+
     def make_venue(self, folder: Path) -> EmulatedVenue:
         return EmulatedVenue("kucoin", KUCOIN, folder, symbols=SYMBOLS)

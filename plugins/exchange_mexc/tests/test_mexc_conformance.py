@@ -38,6 +38,8 @@ class TestMexc(ExchangeConformance):
 
 
 class TestMexcWithStreams(TestMexc):
+    capabilities = near(CAPABILITIES, streams=True)
+
     def make_venue(self, folder: Path) -> EmulatedVenue:
         return self.venue(folder)
 

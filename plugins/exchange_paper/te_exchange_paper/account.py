@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from decimal import Decimal
 
 from te_core.api import (
@@ -107,18 +108,21 @@ class PaperAccount(ExchangeAccount):
             raise OrderRejected(
                 f"{symbol}: leverage {leverage} is outside 1 … {largest or 'any'}", code="leverage"
             )
+        self._context.date()
         ledger = self._observed()
         self._commit(ledger.levered(symbol, leverage, margin_mode, self._options.maintenance_margin))
 
     async def set_margin_mode(self, symbol: str, margin_mode: MarginMode) -> None:
         """Set a flat symbol's margin mode. Raises ``OrderRejected`` while a position is open in the other."""
         self._offered(symbol)
+        self._context.date()
         self._commit(self._observed().in_mode(symbol, margin_mode))
 
     async def place_order(self, order: OrderRequest) -> OrderReport:
         """Fill the order, or refuse it: ``OrderRejected`` and its kinds name the rule.
 
-        Raises ``NotReady`` while no price of the symbol is known, or when the disk refuses.
+        Raises ``NotReady`` while no price of the symbol is known, when the engine does not date it any more, or when
+        the disk refuses.
         """
         if self._opened.order(order.client_order_id) is not None:
             raise DuplicateClientOrderId(
@@ -126,6 +130,7 @@ class PaperAccount(ExchangeAccount):
             )
         offered = self._offered(order.symbol)
         market = self._market.required(order.symbol)
+        at = self._context.date()
         ledger = self._observed()
         price = fill_price(market, order.side, self._options.slippage, offered.price_tick)
         after, fill = ledger.traded(
@@ -137,7 +142,7 @@ class PaperAccount(ExchangeAccount):
         )
         if not order.reduce_only:
             after.require_safe(order.symbol, self._options.maintenance_margin)
-        executed = self._executed(order, fill)
+        executed = self._executed(order, fill, at)
         self._commit(after, executed)
         return executed.report()
 
@@ -191,7 +196,7 @@ class PaperAccount(ExchangeAccount):
             self._opened.save(self._ledger, after, order)
         self._ledger = after
 
-    def _executed(self, order: OrderRequest, fill: Fill) -> ExecutedOrder:
+    def _executed(self, order: OrderRequest, fill: Fill, at: datetime) -> ExecutedOrder:
         return ExecutedOrder(
             client_order_id=order.client_order_id,
             symbol=order.symbol,
@@ -201,7 +206,7 @@ class PaperAccount(ExchangeAccount):
             price=fill.price,
             fee=fill.fee,
             realised=fill.realised,
-            at=self._context.clock.now(),
+            at=at,
         )
 
     def _position(self, ledger: Ledger, holding: Holding) -> Position:

@@ -80,6 +80,7 @@ class PaperVenue(Venue):
             state_dir=folder,
             signal_price=self._signal_price,
             http=_no_http,
+            date=self.date,
         )
         self._numbers = count(1)
         self._troubles: Counter[Ability] = Counter()
