@@ -49,11 +49,19 @@ class PaperAccount(ExchangeAccount):
         )
         self._store: Store | None = None
         self._ledger = Ledger(wallet=ZERO, holdings={})
+        self._checked: Ledger | None = None
+        """The newest ledger of which nothing had to be liquidated."""
+        self._shown: Ledger | None = None
+        self._positions: dict[str, Position] = {}
+        """Those of the ledger that was shown last."""
+        self._offers: dict[str, Instrument | None] = {}
 
     async def open(self) -> None:
         """Open the account's file, or make one. Raises ``ConfigError`` when it is damaged or too new."""
         store = Store(self._context.state_dir / FILE_NAME)
         self._ledger, opened_with = store.load(self._options.balance)
+        self._checked = self._shown = None
+        self._positions.clear()
         self._store = store
         if opened_with != self._options.balance:
             self._context.log.warning(
@@ -87,9 +95,8 @@ class PaperAccount(ExchangeAccount):
 
     async def positions(self) -> Known[Mapping[str, Position]]:
         """Give every position, and the flat symbols whose leverage or margin mode was set."""
-        ledger = self._observed()
-        value = {symbol: self._position(ledger, holding) for symbol, holding in ledger.holdings.items()}
-        return Known(value=value, as_of=self._context.clock.now())
+        self._show(self._observed())
+        return Known(value=dict(self._positions), as_of=self._context.clock.now())
 
     async def prices(self, symbols: Sequence[str]) -> Known[Mapping[str, Decimal]]:
         """Give the price of each symbol: the fixed one, else the newest that a signal stated."""
@@ -162,7 +169,9 @@ class PaperAccount(ExchangeAccount):
         return self._store
 
     def _instrument(self, symbol: str) -> Instrument | None:
-        return instrument(symbol, self._options.settle, self._options.instruments)
+        if symbol not in self._offers:
+            self._offers[symbol] = instrument(symbol, self._options.settle, self._options.instruments)
+        return self._offers[symbol]
 
     def _offered(self, symbol: str) -> Instrument:
         found = self._instrument(symbol)
@@ -176,9 +185,11 @@ class PaperAccount(ExchangeAccount):
 
     def _observed(self) -> Ledger:
         """Value the positions at present prices; a liquidation that follows is committed at once."""
-        held = [symbol for symbol, holding in self._ledger.holdings.items() if holding.quantity]
-        seen = self._ledger.marked(self._market.prices(held))
-        after, liquidations = seen.liquidated(self._options.maintenance_margin)
+        _ = self._opened  # an account that is not open knows nothing, which is not the same as flat
+        seen = self._ledger.marked(self._market.moved(self._ledger.holdings))
+        if seen is self._checked:
+            return seen
+        after, liquidations = seen.liquidated(self._options.maintenance_margin, self._checked)
         if liquidations:
             self._commit(after)
             for lost in liquidations:
@@ -186,10 +197,8 @@ class PaperAccount(ExchangeAccount):
                     f"position of {lost.quantity} liquidated at {lost.mark}: "
                     f"{lost.loss} {self._options.settle} lost"
                 )
-        else:
-            _ = self._opened  # an account that is not open knows nothing, which is not the same as flat
-            self._ledger = after
-        return self._ledger
+        self._ledger = self._checked = after
+        return after
 
     def _commit(self, after: Ledger, order: ExecutedOrder | None = None) -> None:
         if order is not None or after != self._ledger:
@@ -208,6 +217,16 @@ class PaperAccount(ExchangeAccount):
             realised=fill.realised,
             at=at,
         )
+
+    def _show(self, ledger: Ledger) -> None:
+        """Bring the positions up to date. Of isolated ones only those that changed can look different."""
+        if ledger is self._shown:
+            return
+        known = self._shown.holdings if self._shown is not None else {}
+        for symbol, holding in ledger.holdings.items():
+            if holding is not known.get(symbol) or holding.margin_mode is MarginMode.CROSS:
+                self._positions[symbol] = self._position(ledger, holding)
+        self._shown = ledger
 
     def _position(self, ledger: Ledger, holding: Holding) -> Position:
         flat = Position(

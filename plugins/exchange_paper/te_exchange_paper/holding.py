@@ -49,9 +49,14 @@ class Holding:
         """Profit if it were closed at its mark, without fee."""
         return money(self.quantity * self.mark) - self.cost
 
-    def maintenance(self, rate: Decimal) -> Decimal:
-        """Margin that it must keep: a share of its value at the mark."""
-        return money(abs(self.quantity) * self.mark * rate)
+    @property
+    def value(self) -> Decimal:
+        """Unsigned value at its mark."""
+        return abs(self.quantity) * self.mark
+
+    def carried(self, rate: Decimal) -> bool:
+        """Whether its own margin and profit are more than the share of its value that it must keep."""
+        return self.margin + self.unrealised > money(self.value * rate)
 
     def closing_part(self, quantity: Decimal) -> Decimal:
         """Unsigned part of a signed order that reduces this position; the rest of the order opens."""

@@ -7,12 +7,15 @@ an exchange's insurance fund does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from te_core.api import InsufficientMargin, MarginMode, OrderRejected
 from te_exchange_paper.holding import ZERO, Holding, money
+from te_exchange_paper.totals import Totals, counted
+
+_NOT_COUNTED = Totals()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,10 +40,18 @@ class Liquidation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ledger:
-    """Wallet balance (without unrealised profit) and the holdings by symbol; treat both as immutable."""
+    """Wallet balance (without unrealised profit) and the holdings by symbol; treat both as immutable.
+
+    ``totals``: sums over the holdings, which follow from them.
+    """
 
     wallet: Decimal
     holdings: Mapping[str, Holding]
+    totals: Totals = field(default=_NOT_COUNTED, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.totals is _NOT_COUNTED:
+            object.__setattr__(self, "totals", counted(self.holdings.values()))
 
     def holding(self, symbol: str) -> Holding:
         """Give the symbol's holding; flat at leverage 1, isolated, when it was never touched."""
@@ -49,13 +60,12 @@ class Ledger:
     @property
     def unrealised(self) -> Decimal:
         """Profit of all positions at their marks."""
-        return self._sum(lambda holding: holding.unrealised)
+        return self.totals.profit
 
     @property
     def free(self) -> Decimal:
         """Wallet not bound as margin, with the profit or loss of cross positions; may be below zero."""
-        bound = self._sum(lambda holding: holding.margin)
-        return self.wallet - bound + self._sum(lambda holding: holding.unrealised, MarginMode.CROSS)
+        return self.wallet - self.totals.margin + self.totals.cross_profit
 
     @property
     def unbound(self) -> Decimal:
@@ -122,18 +132,23 @@ class Ledger:
 
     def marked(self, prices: Mapping[str, Decimal]) -> Ledger:
         """Value the open positions at those prices; the others keep the price they were last seen at."""
-        seen = {
-            symbol: replace(holding, mark=prices[symbol])
-            for symbol, holding in self.holdings.items()
-            if holding.quantity and symbol in prices and prices[symbol] != holding.mark
-        }
-        return replace(self, holdings={**self.holdings, **seen}) if seen else self
+        seen = [
+            replace(holding, mark=price)
+            for symbol, price in prices.items()
+            if (holding := self.holding(symbol)).quantity and price != holding.mark
+        ]
+        return self._with(*seen) if seen else self
 
-    def liquidated(self, maintenance: Decimal) -> tuple[Ledger, tuple[Liquidation, ...]]:
-        """Take away what margin no longer carries: each isolated position alone, the cross ones together."""
+    def liquidated(
+        self, maintenance: Decimal, checked: Ledger | None = None
+    ) -> tuple[Ledger, tuple[Liquidation, ...]]:
+        """Take away what margin no longer carries: each isolated position alone, the cross ones together.
+
+        ``checked``: a ledger that this found nothing to take away of; what is isolated and the same there is left.
+        """
         ledger = self
         taken: list[Liquidation] = []
-        for holding in self._lost(maintenance):
+        for holding in self._lost(maintenance, checked):
             # The cross positions share one pot: the first of them empties it.
             loss = holding.margin if holding.margin_mode is MarginMode.ISOLATED else ledger._shared
             taken.append(
@@ -148,42 +163,43 @@ class Ledger:
         holding = self.holding(symbol)
         if holding.margin_mode is MarginMode.ISOLATED:
             return holding.liquidation_price(holding.margin, maintenance)
-        others = replace(self, holdings={k: v for k, v in self.holdings.items() if k != symbol})
-        return holding.liquidation_price(others.spare(maintenance), maintenance)
+        others = self._spare(self.totals.minus(holding), maintenance)
+        return holding.liquidation_price(others, maintenance)
 
     def require_safe(self, symbol: str, maintenance: Decimal) -> None:
         """Raise ``OrderRejected`` when the symbol's position would be liquidated at its present mark."""
-        if any(holding.symbol == symbol for holding in self._lost(maintenance)):
-            leverage = self.holding(symbol).leverage
+        holding = self.holding(symbol)
+        if not holding.quantity:
+            return
+        isolated = holding.margin_mode is MarginMode.ISOLATED
+        if not (holding.carried(maintenance) if isolated else self.spare(maintenance) > 0):
             raise OrderRejected(
-                f"{symbol}: the position would be liquidated at once at leverage {leverage}: use a lower one",
+                f"{symbol}: the position would be liquidated at once at leverage {holding.leverage}: use a lower one",
                 code="would_liquidate",
             )
 
     @property
     def _shared(self) -> Decimal:
         """What stands behind the cross positions, without their profit."""
-        return self.wallet - self._sum(lambda holding: holding.margin, MarginMode.ISOLATED)
+        return self.wallet - self.totals.isolated_margin
 
     def spare(self, maintenance: Decimal) -> Decimal:
         """What the cross positions have above their maintenance margin."""
-        worth = self._sum(lambda holding: holding.unrealised, MarginMode.CROSS)
-        return (
-            self._shared
-            + worth
-            - self._sum(lambda holding: holding.maintenance(maintenance), MarginMode.CROSS)
-        )
+        return self._spare(self.totals, maintenance)
 
-    def _lost(self, maintenance: Decimal) -> list[Holding]:
+    def _spare(self, totals: Totals, maintenance: Decimal) -> Decimal:
+        return self._shared + totals.cross_profit - totals.cross_value * maintenance
+
+    def _lost(self, maintenance: Decimal, checked: Ledger | None) -> list[Holding]:
+        known = checked.holdings if checked is not None else {}
         cross_lost = self.spare(maintenance) <= 0
         return [
             holding
-            for holding in self.holdings.values()
-            if holding.quantity
+            for symbol, holding in self.holdings.items()
+            if (cross_lost or holding is not known.get(symbol))
+            and holding.quantity
             and (
-                holding.margin + holding.unrealised <= holding.maintenance(maintenance)
-                if holding.margin_mode is MarginMode.ISOLATED
-                else cross_lost
+                not holding.carried(maintenance) if holding.margin_mode is MarginMode.ISOLATED else cross_lost
             )
         ]
 
@@ -191,15 +207,9 @@ class Ledger:
         """Forgive what the wallet cannot pay without touching the margin of isolated positions."""
         return replace(self, wallet=self.wallet - min(self._shared, ZERO))
 
-    def _with(self, holding: Holding) -> Ledger:
-        return replace(self, holdings={**self.holdings, holding.symbol: holding})
-
-    def _sum(self, part: Callable[[Holding], Decimal], mode: MarginMode | None = None) -> Decimal:
-        return sum(
-            (
-                part(holding)
-                for holding in self.holdings.values()
-                if mode is None or holding.margin_mode is mode
-            ),
-            ZERO,
-        )
+    def _with(self, *changed: Holding) -> Ledger:
+        totals = self.totals
+        for holding in changed:
+            totals = totals.minus(self.holding(holding.symbol)).plus(holding)
+        moved = {holding.symbol: holding for holding in changed}
+        return replace(self, holdings={**self.holdings, **moved}, totals=totals)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from te_core.api import Known, NotReady, Side
+from te_exchange_paper.holding import Holding
 
 SMALLEST_PRICE = Decimal("1E-12")
 LARGEST_PRICE = Decimal("1E+12")
@@ -38,6 +39,18 @@ class Market:
         """Give the prices that are known."""
         known = ((symbol, self.known(symbol)) for symbol in symbols)
         return {symbol: price for symbol, price in known if price is not None}
+
+    def moved(self, holdings: Mapping[str, Holding]) -> dict[str, Decimal]:
+        """Return the known prices of the open positions that are not marked with theirs yet."""
+        moved: dict[str, Decimal] = {}
+        for symbol, holding in holdings.items():
+            stated = self._signal_price(symbol)
+            if stated is not None and stated.value is holding.mark and symbol not in self._fixed:
+                continue  # nearly always: every call of the account goes through all of them
+            price = self.known(symbol) if holding.quantity else None
+            if price is not None and price != holding.mark:
+                moved[symbol] = price
+        return moved
 
     def required(self, symbol: str) -> Decimal:
         """Give the symbol's price. Raises ``NotReady`` with what to do when there is none."""

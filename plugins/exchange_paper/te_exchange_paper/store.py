@@ -134,7 +134,8 @@ class Store:
             if after.wallet != before.wallet:
                 self._db.execute("UPDATE account SET wallet = ?", (str(after.wallet),))
             for symbol, holding in after.holdings.items():
-                if holding != before.holdings.get(symbol):
+                known = before.holdings.get(symbol)
+                if holding is not known and holding != known:
                     self._save_holding(holding)
             if order is not None:
                 self._save_order(order)

@@ -41,6 +41,7 @@ class Books(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.ledger = flat_ledger()
+        self.checked = self.ledger
         self.filled = dict.fromkeys(SYMBOLS, ZERO)
         self.spent = self.fees = self.realised = self.lost = self.forgiven = self.written_off = ZERO
 
@@ -98,6 +99,7 @@ class Books(RuleBasedStateMachine):
     def look(self, new: dict[str, Decimal]) -> None:
         seen = self.ledger.marked(new)
         after, liquidations = seen.liquidated(MAINTENANCE)
+        assert (after, liquidations) == seen.liquidated(MAINTENANCE, self.checked)
         for lost in liquidations:
             assert lost.loss >= 0
             assert after.holding(lost.symbol).quantity == 0
@@ -107,7 +109,7 @@ class Books(RuleBasedStateMachine):
         again, more = after.liquidated(MAINTENANCE)
         assert not more, "one look leaves nothing that the same prices would take"
         assert again == after
-        self.ledger = after
+        self.ledger = self.checked = after
 
     @invariant()
     def the_wallet_is_what_was_realised_less_fees_and_liquidations(self) -> None:
@@ -126,6 +128,17 @@ class Books(RuleBasedStateMachine):
     @invariant()
     def the_wallet_covers_the_margin_of_isolated_positions(self) -> None:
         assert self.ledger.wallet >= total(self.ledger, "margin", MarginMode.ISOLATED) >= 0
+
+    @invariant()
+    def totals_are_the_sums_over_all_positions(self) -> None:
+        totals, crossed = self.ledger.totals, MarginMode.CROSS
+        for mode, margin, profit in (
+            (MarginMode.ISOLATED, totals.isolated_margin, totals.isolated_profit),
+            (crossed, totals.cross_margin, totals.cross_profit),
+        ):
+            assert margin == total(self.ledger, "margin", mode)
+            assert profit == total(self.ledger, "unrealised", mode)
+        assert totals.cross_value == total(self.ledger, "value", crossed)
 
     @invariant()
     def margins_belong_to_positions(self) -> None:

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -14,7 +15,15 @@ from random import Random
 
 import pytest
 
-from te_core.api import ConfigError, DuplicateClientOrderId, MarginMode, NotReady, OrderRequest, Side
+from te_core.api import (
+    ConfigError,
+    DuplicateClientOrderId,
+    MarginMode,
+    NotReady,
+    OrderRejected,
+    OrderRequest,
+    Side,
+)
 from te_core.testing.virtual_clock import START
 from te_exchange_paper.account import FILE_NAME, PaperAccount
 from te_exchange_paper.holding import Holding
@@ -35,6 +44,34 @@ async def test_a_restart_changes_nothing(open_venue: OpenVenue, order: MakeOrder
     await venue.account.close()
     await venue.connect().open()
     assert (await venue.account.positions(), await venue.account.equity(), venue.orders()) == before
+
+
+@pytest.mark.parametrize("seed", range(25))
+async def test_whatever_happened_a_new_connection_shows_the_same_account(
+    open_venue: OpenVenue, order: MakeOrder, seed: int
+) -> None:
+    """What an account keeps between two calls is what it would compute afresh."""
+    random = Random(seed)
+    venue = await open_venue(fee="0.0006", slippage="0.0002")
+    for _ in range(40):
+        symbol = random.choice(venue.symbols)
+        with suppress(OrderRejected):
+            match random.randrange(4):
+                case 0:
+                    mode = random.choice(list(MarginMode))
+                    await venue.account.set_leverage(symbol, random.randint(1, 50), mode)
+                case 1:
+                    venue.market[symbol] *= Decimal(random.randint(90, 111)) / 100
+                case 2:
+                    await venue.account.positions()
+                case _:
+                    await venue.account.place_order(
+                        order(str(Decimal(random.randint(-99, 99)) / 100), symbol)
+                    )
+    before = (await venue.account.positions(), await venue.account.equity())
+    await venue.account.close()
+    await venue.connect().open()
+    assert (await venue.account.positions(), await venue.account.equity()) == before
 
 
 async def test_an_id_stays_taken_over_a_restart(open_venue: OpenVenue, order: MakeOrder) -> None:
