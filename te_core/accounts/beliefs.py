@@ -153,6 +153,10 @@ class Beliefs:
             end=end, changed_at=changed_at, own_at=now, own_number=self.number(), disturbed=end is None
         )
 
+    def catch_up(self, symbol: str) -> None:
+        """Fold in what was read so far: call it before an order becomes pending, and before one is not any more."""
+        self.evidence(symbol)
+
     def sent(self, symbol: str) -> None:
         """Note that an order of ours leaves."""
         self._own(symbol, order_sent)

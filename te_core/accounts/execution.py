@@ -181,6 +181,7 @@ class Execution:
             for intent in intents:  # they may be in the journal all the same
                 self._resolve(intent, IntentState.UNSENT, reason="stopped before it was sent")
             raise
+        self._ctx.beliefs.catch_up(keeper.symbol)
         for intent in intents:
             keeper.orders.journaled(intent)
         try:

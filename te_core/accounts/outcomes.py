@@ -61,6 +61,7 @@ def resolve(
     """Record an intent's known outcome."""
     if filled is None:
         filled = intent.quantity if outcome is IntentState.FILLED else ZERO
+    ctx.beliefs.catch_up(keeper.symbol)  # a read from before shows an order under way, not somebody else's
     keeper.orders.settle(intent, filled)
     ctx.beliefs.filled(keeper.symbol, intent.side.sign * filled)
     if filled and not intent.reduce_only:

@@ -142,6 +142,27 @@ async def test_a_close_that_a_new_margin_mode_needs_is_not_taken_for_done_while_
     assert [event.kind for event in desk.events] == []
 
 
+class FillsAShare(Particular):
+    """Takes orders without saying what they fill: of the first one it is 40 %, which costs a fee."""
+
+    async def place_order(self, order: OrderRequest) -> OrderReport:
+        self.fill(order, D(1) if self.requests else D("0.4"))
+        self.equity_value -= 10
+        return OrderReport(client_order_id=order.client_order_id, status=OrderStatus.OPEN)
+
+
+async def test_what_an_order_of_ours_filled_in_part_is_nobody_elses_change(
+    open_desk: Open, account: Particular
+) -> None:
+    """The read that shows it arrives before its outcome is known."""
+    one = FillsAShare(account.clock, equity="10000", BTCUSDT="50000")
+    desk = open_desk(account=one)
+    await desk.want("BTCUSDT", "0.5", wait=5)
+    assert [order.quantity for order in one.requests] == [D("0.1"), D("0.06")]
+    assert one.quantity("BTCUSDT") == D("0.1"), "sized once"
+    assert desk.worker.keepers["BTCUSDT"].confirmed
+
+
 @pytest.mark.parametrize("fault", [Fault(stale=True), None], ids=["stale", "lagging"])
 async def test_a_read_from_before_our_orders_confirms_nothing(
     open_desk: Open, account: Particular, fault: Fault | None
