@@ -19,14 +19,17 @@ class Mutant:
     new: str
     tests: str = ""
     quick: bool = False
+    also: tuple[tuple[str, str, str], ...] = ()
+    """More to replace (file, old, new), where two places guard against the same fault."""
 
     def plant(self, root: Path) -> None:
-        """Change the source under ``root``. Raises ``ValueError`` unless the text occurs exactly once."""
-        path = root / self.file
-        source = path.read_text()
-        if (found := source.count(self.old)) != 1:
-            raise ValueError(f"{self.name}: found {found} times in {self.file}: {self.old!r}")
-        path.write_text(source.replace(self.old, self.new))
+        """Change the source under ``root``. Raises ``ValueError`` unless each text occurs exactly once."""
+        for file, old, new in ((self.file, self.old, self.new), *self.also):
+            path = root / file
+            source = path.read_text()
+            if (found := source.count(old)) != 1:
+                raise ValueError(f"{self.name}: found {found} times in {file}: {old!r}")
+            path.write_text(source.replace(old, new))
 
 
 BELIEF, PLAN, LIMITS = "te_core/rules/belief.py", "te_core/rules/plan.py", "te_core/rules/limits.py"
@@ -50,9 +53,9 @@ BELIEFS = (
         new="if False:",
     ),
     Mutant(
-        name="our own order is forgotten when it leaves",
-        file=EXECUTION,
-        old="        ctx.beliefs.sent(intent.symbol)\n",
+        name="our own fill is forgotten",
+        file=OUTCOMES,
+        old="    ctx.beliefs.filled(keeper.symbol, intent.side.sign * filled)\n",
         new="",
     ),
     Mutant(
@@ -74,22 +77,24 @@ BELIEFS = (
         new="if asked_at >= evidence.changed_at + 2:",
     ),
     Mutant(
-        name="a position is known while an order has no outcome",
+        name="a symbol is decided while an order has no outcome",
         file=BELIEF,
         old='    if pending:\n        return Unknown(reason="the outcome',
         new='    if False:\n        return Unknown(reason="the outcome',
+        also=(
+            (
+                RECONCILER,
+                "keeper.task is not None or keeper.target is None or keeper.orders.open:",
+                "keeper.task is not None or keeper.target is None:",
+            ),
+            ("te_core/accounts/worker.py", "if keeper.orders.open and keeper.task is None:", "if False:"),
+        ),
     ),
     Mutant(
         name="a position read counts for ever",
         file=BELIEF,
         old="POSITION_AGE = 10.0",
         new="POSITION_AGE = 1e9",
-    ),
-    Mutant(
-        name="pushed positions count for ever",
-        file=BELIEF,
-        old="FOLLOWED_AGE = 60.0",
-        new="FOLLOWED_AGE = 1e9",
     ),
     Mutant(name="a price counts for ever", file=BELIEF, old="PRICE_AGE = 10.0", new="PRICE_AGE = 1e9"),
     Mutant(name="an equity counts for ever", file=BELIEF, old="EQUITY_AGE = 30.0", new="EQUITY_AGE = 1e9"),
