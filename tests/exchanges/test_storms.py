@@ -65,7 +65,7 @@ async def test_a_storm_ends_at_the_targets(
             # What is late, a fill or a push, may still undo it: then it has to settle again.
             await asyncio.sleep(1)
             await desk.settled(60)
-            assert_at_goals(desk, server)
+            assert_at_goals(desk, server, taken_away=True)
             assert server.exchange.counts.faults
             assert server.exchange.counts.doubled == []
             for what, kinds in outages(desk.events()).items():

@@ -37,6 +37,7 @@ PLUGINS = {
 }
 """The exchanges with a plugin of their own, and where its spec is."""
 
+NOTHING = Decimal(0)
 ENGINE = {"resync": "250ms", "backoff_first": "50ms", "backoff_last": "250ms"}
 SETTLED = timedelta(seconds=1)
 """How long an order may be on its way on loopback, in place of what holds on the internet."""
@@ -165,14 +166,21 @@ def held(server: WireServer, symbol: str, account: str = "main") -> Decimal:
     return server.exchange.accounts[account].size(found.symbol) * found.contract_size
 
 
-def assert_at_goals(desk: Trading, server: WireServer) -> None:
-    """What is held is what was wanted, by the exchange's own books."""
+def assert_at_goals(desk: Trading, server: WireServer, *, taken_away: bool = False) -> None:
+    """What is held is what was wanted, by the exchange's own books.
+
+    ``taken_away``: others may have closed positions or parts of them; what is missing then is left, and shown (I18).
+    """
     for state in desk.states():
         assert state.goal is not None
-        step = state.goal.quantity_step
-        assert abs(held(server, state.symbol) - state.goal.quantity) <= max(
-            step, abs(state.goal.quantity) / 1000
-        )
+        step, wanted, found = state.goal.quantity_step, state.goal.quantity, held(server, state.symbol)
+        if taken_away and state.status == "drift":
+            assert min(wanted, NOTHING) <= found <= max(wanted, NOTHING), f"{state.symbol}: {found} of {wanted}"
+            assert state.position is not None
+            assert f"position is {state.position.quantity:f}" in state.reason
+            assert state.position.quantity == found
+            continue
+        assert abs(found - wanted) <= max(step, abs(wanted) / 1000), f"{state.symbol}: {found} of {wanted}"
 
 
 def outages(events: Sequence[Event]) -> Mapping[str, list[str]]:
