@@ -277,9 +277,10 @@ class Reconciler:
     def _report(self, keeper: Keeper, decision: Decision) -> None:
         """Record once what is new: waiting, blocked, limited, drifting, given up."""
         if decision.drift:
+            news = keeper.is_news("drift")
             if not keeper.may_correct and keeper.gives_up_correcting():
                 self._tell(keeper, "drift", f"drift: {decision.reason}")
-            elif keeper.is_news("drift"):
+            elif news:
                 how = "correcting it" if decision.plan.steps else "not corrected"
                 self._tell(keeper, "drift", f"drift: {decision.reason}; {how}")
         elif decision.limited:

@@ -175,7 +175,9 @@ def assert_at_goals(desk: Trading, server: WireServer, *, taken_away: bool = Fal
         assert state.goal is not None
         step, wanted, found = state.goal.quantity_step, state.goal.quantity, held(server, state.symbol)
         if taken_away and state.status == "drift":
-            assert min(wanted, NOTHING) <= found <= max(wanted, NOTHING), f"{state.symbol}: {found} of {wanted}"
+            assert min(wanted, NOTHING) <= found <= max(wanted, NOTHING), (
+                f"{state.symbol}: {found} of {wanted}"
+            )
             assert state.position is not None
             assert f"position is {state.position.quantity:f}" in state.reason
             assert state.position.quantity == found
