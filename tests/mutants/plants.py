@@ -214,11 +214,10 @@ ACCOUNTS = (
         new="            journal.append(*intents, reduction=step.reduce_only, awaited=False)",
     ),
     Mutant(
-        name="an order without an answer is taken for one that never left",
+        name="an order whose answer was lost is taken for one that never left",
         file=EXECUTION,
-        old='            raise OutcomeUnknown(f"no answer within {CALL_TIMEOUT.total_seconds():g} s") from None',
-        new='            self._resolve(intent, IntentState.UNSENT, reason="timeout")\n'
-        '            raise NotReady("timeout") from None',
+        old="        except (NotReady, AuthError) as error:\n            self._sent.remove(intent)",
+        new="        except (NotReady, AuthError, OutcomeUnknown) as error:\n            self._sent.remove(intent)",
     ),
     Mutant(
         name="not found counts at once",
@@ -245,6 +244,7 @@ ACCOUNTS = (
         file=EXECUTION,
         old="if target is None or target.revision != self._goal.revision:",
         new="if target is None:",
+        tests="tests/engine/test_worker_failures.py",
     ),
     Mutant(
         name="a decision of any age is carried out",
@@ -253,17 +253,17 @@ ACCOUNTS = (
         new="DECISION_AGE = 1e9",
     ),
     Mutant(
-        name="two symbols share one room of a limit",
+        name="what is decided is not counted at a limit, nor what leaves",
         file=RECONCILER,
         old="            ctx.ledger.aim(self._book, keeper.symbol, worth)\n",
         new="",
-    ),
-    Mutant(
-        name="what leaves is not reserved",
-        file=LEDGER,
-        old="self._reserved[key] = max(self._reserved.get(key, ZERO), check.notional_after)",
-        new="pass",
-        tests="tests/engine/test_limits_hold.py",
+        also=(
+            (
+                LEDGER,
+                "self._reserved[key] = max(self._reserved.get(key, ZERO), check.notional_after)",
+                "pass",
+            ),
+        ),
     ),
     Mutant(
         name="orders of the last minute are not counted",
