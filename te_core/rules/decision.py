@@ -201,7 +201,8 @@ def _above_minimum(facts: Facts, goal: Goal) -> bool:
 
 
 def _reached(facts: Facts, position: Position, goal: Goal, confirmed: Confirmation) -> Decision:
-    if not at_target(position.quantity, confirmed.quantity, _step(facts, goal)):
+    shown = at_target(position.quantity, confirmed.quantity, _step(facts, goal))
+    if not shown and not _is_between(confirmed.quantity, position.quantity, goal.quantity):
         return _drifted(facts, position, goal, confirmed)
     if position.quantity and position.margin_mode not in (None, goal.margin_mode):
         # Closing a position that is where it should be, only to open it again, is not the engine's to start.
@@ -232,6 +233,12 @@ def _leverage_again(facts: Facts, position: Position, goal: Goal, drift: str) ->
         return replace(left, status=Status.DRIFT, reason=drift, drift=True)
     decision = _towards(facts, position, goal, to=position.quantity)
     return replace(decision, reason=drift, drift=True, confirm=False)
+
+
+def _is_between(confirmed: Decimal, held: Decimal, wanted: Decimal) -> bool:
+    """Return whether others brought a position that a limit held back nearer to its goal: that is not too much."""
+    same_side = held * wanted > 0 and confirmed * wanted >= 0
+    return same_side and abs(confirmed) < abs(held) <= abs(wanted)
 
 
 def _worthwhile(decision: Decision, position: Position, goal: Goal) -> bool:

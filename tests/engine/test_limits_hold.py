@@ -220,3 +220,17 @@ async def test_what_blocks_a_target_is_in_its_explanation(tmp_path: Path) -> Non
         explained = Queries(world.engine).explain("BTCUSDT")["accounts"]["one"]
         assert explained["sizing"] is None
         assert "never opened" in explained["now"]
+
+
+async def test_what_others_add_towards_a_goal_that_a_limit_holds_back_is_not_too_much(
+    open_desk: Open, account: FakeAccount
+) -> None:
+    desk = open_desk(limits=LimitSettings(symbol_exposure=D(2500)))
+    await desk.want("BTCUSDT", "0.5", wait=10)
+    assert account.quantity("BTCUSDT") == D("0.05")
+    account.hold("BTCUSDT", "0.08")
+    await desk.go(60)
+    assert account.quantity("BTCUSDT") == D("0.08")
+    account.hold("BTCUSDT", "0.12")
+    await desk.go(60)
+    assert account.quantity("BTCUSDT") == D("0.05"), "beyond the goal of 0.1 it is drift"
