@@ -25,6 +25,7 @@ from te_core.rules.belief import (
     observe,
     order_answered,
     order_filled,
+    order_of_others,
     order_sent,
     outcome_unresolved,
     shows_end,
@@ -92,6 +93,15 @@ class Beliefs:
             # What a read showed first was pushed after all: the stream lags, and misses nothing.
             self._feeds[Feed.POSITIONS] = replace(feed, distrusted_until=NEVER)
         return after.end != before.end or bool(after.doubt)
+
+    def order_of_others(self, symbol: str) -> None:
+        """Take note that somebody else's order was filled; what it did is pushed too, or has to be read."""
+        now = self._clock.monotonic()
+        orders = self._feeds.get(Feed.ORDERS, DEAD)
+        if orders.distrusted_until > now and now - (orders.distrusted_until - DISTRUST) <= self.window:
+            self._feeds[Feed.ORDERS] = replace(orders, distrusted_until=NEVER)  # late, and not missing
+        if not self.follows(Feed.POSITIONS):
+            self._own(symbol, order_of_others)
 
     def equity_observed(self, seen: Observation[Equity]) -> None:
         """Take an equity, unless a newer one is known."""
@@ -220,7 +230,7 @@ class Beliefs:
         return believed_position(
             self.evidence(symbol),
             now=self._clock.monotonic(),
-            feed=self._feeds.get(Feed.POSITIONS, DEAD),
+            feed=self._feeds.get(self._told_by, DEAD),
             pending=self._pending(symbol),
         )
 
@@ -260,6 +270,15 @@ class Beliefs:
         """When the positions were last read; None for never."""
         return None if self._last_read is None else self._last_read.asked_at
 
+    @property
+    def told_of_changes(self) -> bool:
+        """Whether a stream tells now when somebody changes a position: it pushes positions, or at least every order."""
+        return self.follows(self._told_by)
+
+    @property
+    def _told_by(self) -> Feed:
+        return Feed.POSITIONS if self.follows(Feed.POSITIONS) else Feed.ORDERS
+
     def follows(self, feed: Feed) -> bool:
         """Whether what a feed pushes can be counted on now."""
         return self._feeds.get(feed, DEAD).alive(self._clock.monotonic())
@@ -270,10 +289,11 @@ class Beliefs:
         before = self._positions.get(symbol, NO_EVIDENCE)
         after = observe(before, seen, window=self.window, pending=self._pending(symbol))
         self._positions[symbol] = after
+        announced = bool(before.doubt)
         missed = not seen.pushed and before.seen and after.changed_at > before.changed_at
-        if missed and self.follows(Feed.POSITIONS):
-            feed = self._feeds[Feed.POSITIONS]
-            self._feeds[Feed.POSITIONS] = replace(feed, distrusted_until=seen.arrived_at + DISTRUST)
+        if missed and self.told_of_changes and not (announced and self._told_by is Feed.ORDERS):
+            feed = self._feeds[self._told_by]
+            self._feeds[self._told_by] = replace(feed, distrusted_until=seen.arrived_at + DISTRUST)
 
 
 def _about(read: Observation[Positions], symbol: str) -> Observation[Position]:

@@ -45,7 +45,7 @@ class Pushes(AccountStream):
     def up(self, *feeds: Feed) -> None:
         """Count on these from now on; what they build on is read once."""
         self._beliefs.feeds_up(feeds)
-        if Feed.POSITIONS in feeds:
+        if Feed.POSITIONS in feeds or Feed.ORDERS in feeds:
             self._read_by(self._clock.monotonic())
 
     def heard(self, *feeds: Feed) -> None:
@@ -78,6 +78,7 @@ class Pushes(AccountStream):
                 f"another engine trades this account (its order {client_order_id} in {symbol}): only reducing; "
                 "let one engine trade an account, then te resume"
             )
+        self._beliefs.order_of_others(symbol)
         self.changed()
 
     def changed(self) -> None:

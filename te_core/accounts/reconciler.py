@@ -131,8 +131,10 @@ class Reconciler:
     def _wanted(self, ctx: ExecutionContext, symbols: Sequence[str], *, everything: bool) -> Wanted:
         """Return what has to be read: what is not followed by a stream, and what is not known all the same."""
         beliefs = ctx.beliefs
-        positions = everything or not beliefs.follows(Feed.POSITIONS)
-        equity = everything or not beliefs.follows(Feed.EQUITY) or isinstance(beliefs.equity(), Unknown)
+        unwatched = not beliefs.told_of_changes
+        positions = everything or unwatched
+        equity = everything or isinstance(beliefs.equity(), Unknown)
+        equity = equity or (unwatched and not beliefs.follows(Feed.EQUITY))
         followed = beliefs.follows(Feed.PRICES)
         # Positions that are not ours count against limits too, at their present price.
         priced = dict.fromkeys(

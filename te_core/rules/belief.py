@@ -21,9 +21,10 @@ from te_core.model.reading import Unknown
 NEVER = float("-inf")
 
 POSITION_AGE = 10.0
-"""Seconds for which a position read counts where no stream follows positions: as long as one read may take."""
+"""Seconds for which a position read counts where no stream tells of changes: as long as one read may take."""
 FOLLOWED_AGE = 60.0
-"""Seconds after the last read for which pushed positions count: only a read shows what a stream missed."""
+"""Seconds after the last read for which a position counts while a stream pushes positions, or every order: only a read
+shows what a stream missed."""
 EQUITY_AGE = 30.0
 """Seconds for which an equity counts: unrealised profit moves with every price."""
 PRICE_AGE = 10.0
@@ -125,6 +126,13 @@ def order_filled(
     return moved
 
 
+def order_of_others(evidence: PositionEvidence, *, at: float, number: int) -> PositionEvidence:
+    """Note that an order which is not ours was filled: only what is requested from now on shows what it did."""
+    return replace(
+        evidence, own_at=at, own_number=number, doubt="somebody else's order was filled: its effect was not read yet"
+    )
+
+
 def outcome_unresolved(evidence: PositionEvidence, *, at: float) -> PositionEvidence:
     """Note that an order may have changed the position by an amount that nobody can tell any more.
 
@@ -223,7 +231,7 @@ def _changed(evidence: PositionEvidence, seen: Observation[Position], *, window:
 def believed_position(
     evidence: PositionEvidence, *, now: float, feed: FeedState, pending: bool
 ) -> Position | Unknown:
-    """Conclude one symbol's position, or why it is not known."""
+    """Conclude one symbol's position, or why it is not known. ``feed``: what tells of changes, pushed positions or orders."""
     if pending:
         return Unknown(reason="the outcome of our own last order is not known yet")
     if evidence.doubt:

@@ -17,6 +17,7 @@ from te_core.api import (
     Capabilities,
     DuplicateClientOrderId,
     Equity,
+    Feed,
     Instrument,
     InsufficientMargin,
     Known,
@@ -30,7 +31,7 @@ from te_core.api import (
 from te_core.rules.sizing import smallest_quantity
 from te_core.testing.fake_account import FakeAccount
 from te_core.testing.virtual_clock import VirtualClock
-from tests.engine.showing import LONGEST_LAG, Showing
+from tests.engine.showing import FEEDS, LONGEST_LAG, ONLY_ORDERS, Showing
 
 ZERO, ONE = Decimal(0), Decimal(1)
 PRICES = {"BTCUSDT": "50000", "ETHUSDT": "2500", "SOLUSDT": "100"}
@@ -56,7 +57,7 @@ class Habits:
     """What differs between exchanges. ``acknowledges``: the share of orders that are taken at once and filled later.
 
     ``strict``: a reduce-only order above the position is refused, not cut. ``shows_leverage``: positions tell it.
-    ``shows_flat``: flat ones are listed. ``shows_free``: free margin is told. ``streams``: it pushes.
+    ``shows_flat``: flat ones are listed. ``shows_free``: free margin is told. ``streams``: it pushes ``feeds``.
     ``closes_whole``: a close of all that is held need be no multiple of the step. ``mode_with_leverage``: setting the
     leverage sets the margin mode, too.
     """
@@ -67,6 +68,7 @@ class Habits:
     shows_flat: bool
     shows_free: bool
     streams: bool
+    feeds: tuple[Feed, ...]
     closes_whole: bool
     mode_with_leverage: bool
     capabilities: Capabilities
@@ -80,6 +82,7 @@ class Habits:
             shows_flat=chance.random() < 0.5,
             shows_free=chance.random() < 0.5,
             streams=chance.random() < 0.6,
+            feeds=chance.choice([FEEDS, FEEDS, ONLY_ORDERS]),
             closes_whole=chance.random() < 0.7,
             mode_with_leverage=chance.random() < 0.5,
             capabilities=Capabilities(
@@ -133,7 +136,9 @@ class Market(FakeAccount):
         super().__init__(clock, **PRICES)
         self.chance, self.habits, self.kinds = chance, habits, kinds
         self.counts: Counter[str] = Counter()
-        self.showing = Showing(clock, chance, self.counts, longest_read_lag=habits.longest_read_lag)
+        self.showing = Showing(
+            clock, chance, self.counts, longest_read_lag=habits.longest_read_lag, feeds=habits.feeds
+        )
         self.wallet = self.equity_value
         if "no money at first" in kinds and chance.random() < 0.2:
             self.wallet = ZERO
@@ -351,6 +356,7 @@ class Market(FakeAccount):
         self.before_hand[symbol] = self.quantity(symbol)
         self.hands[symbol] += 1
         self._trade(symbol, quantity - self.quantity(symbol))
+        self.showing.order("", symbol)
         self.by_hand[symbol] = self.clock.monotonic()
         self.liquidated.discard(symbol)
 

@@ -68,8 +68,10 @@ class Exchange(FakeAccount):
 
     ``read_lag``: seconds by which reads of positions are behind the truth although they say that they are fresh.
     ``push_lag``: seconds until a change is pushed. ``muted``: symbols whose prices are not pushed any more, while the
-    connection lives. ``uid``: who it is.
+    connection lives. ``uid``: who it is. ``feeds``: what it pushes, from the next connection on.
     """
+
+    feeds: tuple[Feed, ...] = (Feed.POSITIONS, Feed.PRICES, Feed.ORDERS)
 
     def __init__(self, clock: VirtualClock, uid: str, **how: Any) -> None:
         super().__init__(clock, **how, **PRICES)
@@ -94,14 +96,19 @@ class Exchange(FakeAccount):
     def fill(self, order: OrderRequest, share: Decimal = Decimal(1)) -> OrderReport:
         report = super().fill(order, share)
         self.executed_at.append(self.clock.monotonic())
-        self._later(lambda stream: stream.order(order.client_order_id, order.symbol))
+        self.push_order(order.client_order_id, order.symbol)
         return report
+
+    def push_order(self, client_order_id: str, symbol: str) -> None:
+        """Push that an order was filled."""
+        self._later(lambda stream: stream.order(client_order_id, symbol))
 
     def _set(self, symbol: str, quantity: Decimal) -> None:
         super()._set(symbol, quantity)
         self._history.append((self.clock.monotonic(), dict(self.held)))
         position = self.held[symbol]
-        self._later(lambda stream: stream.position(position))
+        if Feed.POSITIONS in self.feeds:
+            self._later(lambda stream: stream.position(position))
 
     def _later(self, push: Any) -> None:
         for stream in self._streams:
@@ -109,13 +116,13 @@ class Exchange(FakeAccount):
 
     async def watch(self, stream: AccountStream) -> None:
         self._streams = [stream]
-        stream.up(Feed.POSITIONS, Feed.PRICES, Feed.ORDERS)
+        stream.up(*self.feeds)
         try:
             while True:
                 for symbol, price in self.price.items():
                     if symbol not in self.muted:
                         stream.price(symbol, price)
-                stream.heard(Feed.POSITIONS, Feed.PRICES, Feed.ORDERS)
+                stream.heard(*self.feeds)
                 await asyncio.sleep(HEARTBEAT)
         finally:
             self._streams = []

@@ -17,6 +17,8 @@ from te_core.clock import Clock
 
 T = TypeVar("T")
 FEEDS = (Feed.POSITIONS, Feed.EQUITY, Feed.PRICES, Feed.ORDERS)
+ONLY_ORDERS = (Feed.PRICES, Feed.ORDERS)
+"""What exchanges push that do not push positions or the account's value."""
 HEARTBEAT = 5.0
 """Seconds between two signs of life on the stream."""
 LONGEST_LAG = 6.0
@@ -37,6 +39,7 @@ class Showing:
     """Between the truth of one account and whoever asks for it or follows its stream.
 
     ``longest_read_lag``: for exchanges where the position alone judges an outcome, the order's own delay counts too.
+    ``feeds``: what it pushes.
     ``counts``: how often each kind of event really happened, i.e. somebody was shown something for it.
     """
 
@@ -47,9 +50,11 @@ class Showing:
         counts: Counter[str],
         *,
         longest_read_lag: float = LONGEST_LAG,
+        feeds: tuple[Feed, ...] = FEEDS,
     ) -> None:
         self._clock, self._chance, self.counts = clock, chance, counts
         self._longest_read_lag = longest_read_lag
+        self._feeds = feeds
         self._history: deque[tuple[float, Mapping[str, Position]]] = deque([(-1e9, {})])
         self._answers: dict[str, Any] = {}
         self._stream: AccountStream | None = None
@@ -116,20 +121,20 @@ class Showing:
 
     def position(self, position: Position) -> None:
         """Push a position."""
-        self._push(lambda stream: stream.position(position))
+        self._push(Feed.POSITIONS, lambda stream: stream.position(position))
 
     def equity(self, equity: Equity) -> None:
         """Push the account's value."""
-        self._push(lambda stream: stream.equity(equity))
+        self._push(Feed.EQUITY, lambda stream: stream.equity(equity))
 
     def order(self, client_order_id: str, symbol: str) -> None:
         """Push that an order was filled or ended."""
-        self._push(lambda stream: stream.order(client_order_id, symbol))
+        self._push(Feed.ORDERS, lambda stream: stream.order(client_order_id, symbol))
 
-    def _push(self, push: Callable[[AccountStream], None]) -> None:
+    def _push(self, feed: Feed, push: Callable[[AccountStream], None]) -> None:
         """Deliver in order, later or never."""
         stream, loop = self._stream, asyncio.get_running_loop()
-        if stream is None:
+        if stream is None or feed not in self._feeds:
             return
         if self.silent or self._chance.random() < self.lost:
             self.counts["stream dies in silence" if self.silent else "pushes get lost"] += 1
@@ -142,7 +147,8 @@ class Showing:
         """Follow the account; raises ``NotReady`` when the connection breaks."""
         self._broken.clear()
         self._stream = stream
-        stream.up(*FEEDS)
+        self.counts["only orders are pushed"] += self._feeds == ONLY_ORDERS
+        stream.up(*self._feeds)
         try:
             while True:
                 if not self.silent:
@@ -156,11 +162,11 @@ class Showing:
             self.counts["stream breaks"] += 1
         finally:
             self._stream = None
-        stream.down(*FEEDS)
+        stream.down(*self._feeds)
         raise NotReady("the connection broke")
 
     def _tick(self, stream: AccountStream, price: Mapping[str, Any]) -> None:
-        stream.heard(*FEEDS)
+        stream.heard(*self._feeds)
         for symbol, value in price.items():
             if symbol in self.muted:
                 self.counts["ticker stops"] += 1

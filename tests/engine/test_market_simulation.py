@@ -53,6 +53,7 @@ KINDS = frozenset(
         "wall clock steps",
         "price is missing",
         "symbol is not listed",
+        "only orders are pushed",
     )
 )
 WORSE = [
@@ -307,9 +308,23 @@ class Sea(Desk):
             return True  # it changes when the symbol is next flat
         if by_hand > kept.confirmed_at - JUST_NOW and kept.confirmed is not None:
             return policy.drift == "alert" or (
-                less and (policy.drift == "reduce" or symbol in self.market.liquidated)
+                less
+                and (
+                    policy.drift == "reduce"
+                    or symbol in self.market.liquidated
+                    or abs(held) >= self._affordable(symbol)
+                )
             )
         return False
+
+    def _affordable(self, symbol: str) -> Decimal:
+        """Return the size that a symbol's wish would have now: drift is never restored beyond it."""
+        depth, leverage = self.wanted(symbol)
+        equity = self.market.wallet
+        if self.settings.policy.equity != "wallet":
+            equity += self.market.unrealised
+        size = abs(depth) * (leverage or 1) * equity / self.market.price[symbol]
+        return size - self.market.listed[symbol].quantity_step
 
     def amiss(self) -> list[str]:
         """What is not as wishes and settings ask for, once there was time enough."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from te_core.api import Equity, Known, MarginMode, NotReady, OrderReport, OrderRequest, Position
+from te_core.api import Equity, Feed, Known, MarginMode, NotReady, OrderReport, OrderRequest, Position
 from te_core.testing.faults import Fault, Faults
 from tests.engine.scene import scene
 
@@ -82,6 +82,56 @@ async def test_what_was_seen_before_a_leverage_was_set_does_not_show_it(tmp_path
         assert exchange.held["BTCUSDT"].leverage == 1
         assert exchange.calls.count("leverage 1") == 2, "at the first order, and once to put it right"
         assert [event.kind for event in world.events()] == ["drift"]
+
+
+# -- exchanges that push orders and no positions
+
+
+async def test_where_orders_are_pushed_no_read_precedes_an_order(tmp_path: Path) -> None:
+    async with scene(tmp_path, streams=True) as world:
+        world.exchange().feeds = (Feed.PRICES, Feed.ORDERS)
+        await world.restart(wait=30)
+        await world.say("0.5", wait=75)
+        world.exchange().calls.clear()
+        await world.say("0.3", wait=0)
+        await asyncio.sleep(0.1)
+        assert world.held() == D("0.06")
+        assert world.exchange().calls[0] == "order"
+
+
+async def test_where_nothing_is_pushed_a_read_precedes_an_order(tmp_path: Path) -> None:
+    async with scene(tmp_path) as world:
+        await world.say("0.5", wait=5)
+        world.exchange().calls.clear()
+        await world.say("0.3", wait=5)
+        assert world.exchange().calls.index("positions") < world.exchange().calls.index("order")
+
+
+async def test_a_pushed_order_of_somebody_else_makes_the_position_unknown(tmp_path: Path) -> None:
+    """The position is not pushed here: until it is read again, nobody knows what that order did."""
+    async with scene(tmp_path, streams=True) as world:
+        world.exchange().feeds = (Feed.PRICES, Feed.ORDERS)
+        await world.restart(wait=30)
+        await world.say("0.5", wait=20)
+        world.exchange().hold("BTCUSDT", "0.3")
+        world.exchange().push_order("", "BTCUSDT")
+        await world.say("0", wait=0)
+        await asyncio.sleep(0.1)
+        assert world.sent()[-1].quantity == D("0.3")
+        assert world.held() == 0
+
+
+async def test_orders_that_are_not_pushed_are_not_counted_on_any_more(tmp_path: Path) -> None:
+    """A read showed a change that no pushed order announced: positions are read before each order again."""
+    async with scene(tmp_path, streams=True) as world:
+        world.exchange().feeds = (Feed.PRICES, Feed.ORDERS)
+        await world.restart(wait=30)
+        await world.say("0.5", wait=20)
+        world.exchange().hold("BTCUSDT", "0.3")
+        await asyncio.sleep(40)
+        world.exchange().calls.clear()
+        await world.say("0", wait=5)
+        assert world.exchange().calls.index("positions") < world.exchange().calls.index("order")
 
 
 # -- prices
