@@ -22,6 +22,8 @@ from te_core.rules.margin_priority import runnable
 
 ZERO = Decimal(0)
 RESTING = PhaseKind.RESTING
+DECIDED_AT_ONCE = 25
+"""Symbols that are decided before others get their turn on the event loop: a millisecond or two."""
 LOOK_AGAIN = 1.0
 """Seconds until the next read where an observation was not conclusive."""
 
@@ -93,7 +95,12 @@ class Reconciler:
         self._count_exposure(ctx)
         # A target that came while the read was under way was not read for: the next pass decides it.
         ready = [k for k in keepers.values() if k.symbol in symbols or not k.wanted]
-        work = [one for keeper in ready if (one := self._decide(ctx, keeper)) is not None]
+        work = []
+        for number, keeper in enumerate(ready, 1):
+            if (one := self._decide(ctx, keeper)) is not None:
+                work.append(one)
+            if number % DECIDED_AT_ONCE == 0:
+                await ctx.turn()
         beginning = runnable([one.decision for one in work], self._equity(ctx))
         for index in beginning:
             work[index].keeper.waits_for_others(waiting=len(beginning) < len(work))

@@ -129,7 +129,10 @@ def order_filled(
 def order_of_others(evidence: PositionEvidence, *, at: float, number: int) -> PositionEvidence:
     """Note that an order which is not ours was filled: only what is requested from now on shows what it did."""
     return replace(
-        evidence, own_at=at, own_number=number, doubt="somebody else's order was filled: its effect was not read yet"
+        evidence,
+        own_at=at,
+        own_number=number,
+        doubt="somebody else's order was filled: its effect was not read yet",
     )
 
 
@@ -231,7 +234,7 @@ def _changed(evidence: PositionEvidence, seen: Observation[Position], *, window:
 def believed_position(
     evidence: PositionEvidence, *, now: float, feed: FeedState, pending: bool
 ) -> Position | Unknown:
-    """Conclude one symbol's position, or why it is not known. ``feed``: what tells of changes, pushed positions or orders."""
+    """Conclude one symbol's position, or why it is not known. ``feed``: what pushes changes, as positions or orders."""
     if pending:
         return Unknown(reason="the outcome of our own last order is not known yet")
     if evidence.doubt:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -30,6 +31,9 @@ from te_core.runtime.reconciler import Instances
 from te_core.runtime.supervisor import Running
 from te_core.settings.policies import account_policy, effective_limits
 from te_core.settings.resolution import Kind, Resolved
+
+TARGETS_AT_ONCE = 40
+"""Targets set in one iteration of the event loop: a millisecond or two."""
 
 
 class Accounts(Instances[AccountRunner]):
@@ -65,6 +69,10 @@ class Accounts(Instances[AccountRunner]):
         met = sorted(self._snapshot.accounts, key=lambda record: record.seen_at)
         self._books: dict[str, str] = {record.name: record.book for record in met}
         """Section -> the book that it traded last."""
+        self._newest: dict[str, Blend | None] = {}
+        """Blends that some account has not got yet, by symbol."""
+        self._behind: dict[str, dict[str, None]] = {}
+        """Section -> the symbols whose newest blend it has not got yet."""
         self._outages: dict[str, Outages] = {}
         self._wanted: dict[str, WorkerSettings] = {}
         self._count_all()
@@ -89,10 +97,30 @@ class Accounts(Instances[AccountRunner]):
         return [symbol for runner in self.runners.values() for symbol in runner.worker.keepers]
 
     def retarget(self, blends: Mapping[str, Blend | None]) -> None:
-        """Pass blends on to the accounts that are known to be those of the settings."""
-        for runner in self.runners.values():
-            if runner.identified:
-                runner.worker.retarget(blends)
+        """Pass blends on to the accounts that are known to be those of the settings.
+
+        Each gets all of its blends at once; where accounts are many, the later ones get theirs in the next iterations
+        of the event loop, so that nobody else waits for all of them.
+        """
+        self._newest.update(blends)
+        following = bool(self._behind)
+        for name in self.runners:
+            self._behind.setdefault(name, {}).update(dict.fromkeys(blends))
+        if not following:
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        room = TARGETS_AT_ONCE
+        while self._behind and room > 0:
+            name = next(iter(self._behind))
+            symbols, runner = self._behind.pop(name), self.runners.get(name)
+            if runner is not None and runner.identified:
+                runner.worker.retarget({symbol: self._newest[symbol] for symbol in symbols})
+                room -= len(symbols)
+        if self._behind:
+            asyncio.get_running_loop().call_soon(self._pass_on)
+        else:
+            self._newest.clear()
 
     # -- what the settings say
 

@@ -96,6 +96,20 @@ BELIEFS = (
         old="POSITION_AGE = 10.0",
         new="POSITION_AGE = 1e9",
     ),
+    Mutant(
+        name="an order of somebody else changes nothing",
+        file="te_core/accounts/pushes.py",
+        old="        self._beliefs.order_of_others(symbol)\n",
+        new="",
+        tests="tests/engine/test_wrong_beliefs.py",
+    ),
+    Mutant(
+        name="orders are counted on though they miss changes",
+        file="te_core/accounts/beliefs.py",
+        old="        if missed and self.told_of_changes and",
+        new="        if missed and self.follows(Feed.POSITIONS) and",
+        tests="tests/engine/test_wrong_beliefs.py",
+    ),
     Mutant(name="a price counts for ever", file=BELIEF, old="PRICE_AGE = 10.0", new="PRICE_AGE = 1e9"),
     Mutant(name="an equity counts for ever", file=BELIEF, old="EQUITY_AGE = 30.0", new="EQUITY_AGE = 1e9"),
     Mutant(
