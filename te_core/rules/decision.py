@@ -319,18 +319,15 @@ def _towards(
         instrument=facts.instrument,
     )
     stays = _keeps_margin_mode(facts, position, goal, want)
+    mode = position.margin_mode if stays and position.margin_mode else goal.margin_mode
     price = _price_now(facts, position, goal)
-    steps = (
-        NOTHING
-        if stays
-        else plan(
-            position,
-            replace(goal, quantity=allowed.quantity),
-            facts.instrument,
-            price=price,
-            largest_order=_largest_order(facts.limits, price),
-            leverage_in_order=facts.leverage_in_order,
-        )
+    steps = plan(
+        position,
+        replace(goal, quantity=allowed.quantity, margin_mode=mode),
+        facts.instrument,
+        price=price,
+        largest_order=_largest_order(facts.limits, price),
+        leverage_in_order=facts.leverage_in_order,
     )
     cut = stays or steps.blocked or allowed.cut
     status, reason, confirm = Status.AT_TARGET, "; ".join(filter(None, (cut, *steps.notes))), True

@@ -8,13 +8,17 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from loguru import logger
 
+from te_core.clock import SystemClock
+from te_core.journal.journal import Journal
 from te_core.testing import virtual_clock
 
 Simulation = Callable[[Path, int], Coroutine[Any, Any, Counter[str]]]
@@ -37,11 +41,21 @@ def other_tasks() -> list[asyncio.Task[Any]]:
     return sorted(tasks, key=lambda task: int(task.get_name().rpartition("-")[2]))
 
 
+@cache
+def empty_journal() -> bytes:
+    """Return the file of a journal that has just been made: making it takes longer than a quarter of a seed."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "j.sqlite3"
+        Journal.open(path, clock=SystemClock(), new_id=lambda: "j", inline=True).close()
+        return path.read_bytes()
+
+
 def run_seed(simulation: Simulation, folder: Path, seed: int) -> Counter[str] | str:
     """Run one seed: return how often each kind of event happened, or why it failed."""
     logger.disable("te_core")
     home = folder / str(seed)
     home.mkdir()
+    (home / "j.sqlite3").write_bytes(empty_journal())
     try:
         return virtual_clock.run(simulation(home, seed))
     except (Exception, SystemExit, KeyboardInterrupt, asyncio.CancelledError) as error:  # noqa: BLE001 - a run's end, whatever it is

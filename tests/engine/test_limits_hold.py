@@ -234,3 +234,17 @@ async def test_what_others_add_towards_a_goal_that_a_limit_holds_back_is_not_too
     account.hold("BTCUSDT", "0.12")
     await desk.go(60)
     assert account.quantity("BTCUSDT") == D("0.05"), "beyond the goal of 0.1 it is drift"
+
+
+async def test_a_smaller_target_is_reached_though_its_margin_mode_cannot_be(tmp_path: Path) -> None:
+    """Closing for the new mode would be for good, since a limit leaves no room; reducing in the old one is not."""
+    async with scene(tmp_path) as world:
+        await world.say("0.5", wait=60)
+        assert world.held() == D("0.1")
+        await world.edit("accounts.one.limits.symbol_exposure", 100)
+        await world.edit("accounts.one.margin_mode", "cross", wait=60)
+        assert world.held() == D("0.1")
+        await world.say("0.2", wait=60)
+        assert world.held() == D("0.04")
+        assert world.exchange().held["BTCUSDT"].margin_mode == "isolated"
+        assert "margin mode is isolated, wanted is cross" in world.row()["reason"]
