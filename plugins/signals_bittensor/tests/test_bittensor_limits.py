@@ -101,7 +101,9 @@ def test_a_subaccount_is_limited_by_its_tier(tier: int, major: float, other: flo
 def test_every_kind_of_subaccount_has_its_limit(
     account: Account | None, asset: str, limit: float, basis: str
 ) -> None:
-    assert limits(account).of(SUBACCOUNT).on(position(0.1, asset)) == (pytest.approx(limit), basis)
+    found = limits(account).of(SUBACCOUNT).on(position(0.1, asset))
+    assert found.value == pytest.approx(limit)
+    assert found.basis == basis
 
 
 def test_the_operator_s_limit_overrides_the_tier() -> None:
@@ -123,7 +125,8 @@ def test_trade_pairs_of_older_servers_have_no_tiers() -> None:
         "allowed": [{"trade_pair_id": "X", "subaccount_positional_leverage_by_tier": {"2": 1, "3": "?"}}]
     }
     assert read_trade_pairs(only_by_size)["X"].by_size == {"2": 1.0}
-    for body in ([], {}, {"allowed": None}):
+    shapes: list[Any] = [[], {}, {"allowed": None}]
+    for body in shapes:
         with pytest.raises(ValueError, match="allowed"):
             read_trade_pairs(body)
 
@@ -234,7 +237,7 @@ async def test_a_clamped_position_is_counted_shown_and_recorded_once(desk: MakeD
         def report(self, _: str) -> Any:
             return json.loads(json.dumps(d.source.report()))
 
-    shown = CliRunner().invoke(commands(Context()), ["miners"]).stdout  # type: ignore[arg-type]
+    shown = CliRunner().invoke(commands(Context()), ["miners"]).stdout
     assert "1 positions are beyond their limit" in shown
     assert "BTCUSDT 1* (2.4 of 1)" in shown
 
@@ -243,7 +246,7 @@ async def test_a_clamped_position_is_counted_shown_and_recorded_once(desk: MakeD
     assert d.recorder.current["BTCUSDT"].detail["cause"] == "limits or accounts changed"
     assert float(d.recorder.depths()["BTCUSDT"]) == pytest.approx(0.96)
     assert d.source.status()["clamped"] == 0
-    assert "beyond their limit" not in CliRunner().invoke(commands(Context()), ["miners"]).stdout  # type: ignore[arg-type]
+    assert "beyond their limit" not in CliRunner().invoke(commands(Context()), ["miners"]).stdout
 
 
 async def test_an_account_that_grew_is_clamped_without_an_event(desk: MakeDesk) -> None:
