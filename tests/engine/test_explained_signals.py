@@ -59,7 +59,7 @@ def test_exits_that_a_signal_states_are_shown() -> None:
         lambda: Exit(value=Decimal("NaN"), unit=ExitUnit.PRICE),
         lambda: Exit(value=Decimal(1), unit=ExitUnit.PRICE, share=Decimal("1.1")),
         lambda: Exits(trailing_stop=Exit(value=Decimal(1), unit=ExitUnit.PRICE)),
-        lambda: replace(signal(), exits="110"),
+        lambda: replace(signal(), exits="110"),  # type: ignore[arg-type]  # what is refused
     ],
 )
 def test_exits_that_mean_nothing_are_refused(wrong: Callable[[], object]) -> None:
