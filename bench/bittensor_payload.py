@@ -17,6 +17,7 @@ import resource
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -176,7 +177,7 @@ async def run(orders: Connection, options: argparse.Namespace) -> None:
         settings = BittensorOptions.model_validate({**chosen, "strategy": options.strategy})
         context = recorder.context(settings, symbols=ASSETS, name="sn8")
         kept = Kept(Fetcher(settings, lambda: session))
-        source = BittensorSource(context, fetcher=kept)
+        source = BittensorSource(replace(context, http=lambda: session), fetcher=kept)
         gc.freeze()  # as ``te run`` does once it has started
         gc.set_threshold(10_000)
         for what, change, count, judged in (("the first payload", "nothing", 0, False), *CASES):

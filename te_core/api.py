@@ -41,6 +41,7 @@ from te_core.errors import (
 )
 from te_core.hookspecs import hookimpl
 from te_core.model.event import Event
+from te_core.model.exits import Exit, Exits, ExitUnit
 from te_core.model.instrument import Instrument
 from te_core.model.order import OrderReport, OrderRequest, OrderStatus, Side
 from te_core.model.position import Equity, MarginMode, Position
@@ -66,6 +67,9 @@ __all__ = [
     "Event",
     "ExchangeAccount",
     "ExchangeSpec",
+    "Exit",
+    "ExitUnit",
+    "Exits",
     "Feed",
     "Finding",
     "Instrument",

@@ -62,6 +62,8 @@ def _lines(name: str, found: Any, signals: Any) -> Iterator[str]:
         if term["leverage"]:
             said += f", leverage {term['leverage']}"
         yield said + (f" ({term['note']})" if term["note"] else "")
+        if exits := signals.get(term["source"], {}).get("exits"):
+            yield f"    wants {exits}: kept, not acted on"
         yield from _contributors(signals.get(term["source"], {}), term)
     total = sum((Decimal(term["share"]) for term in found["terms"]), Decimal(0))
     origin = "their sum" if total == Decimal(found["depth"]) else found["reason"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -13,6 +14,7 @@ from pydantic_core import PydanticSerializationError, to_json
 from sqlalchemy import BigInteger, Dialect, Integer, Text, TypeDecorator
 from sqlalchemy.types import TypeEngine
 
+from te_core.model.exits import Exit, Exits, ExitUnit
 from te_core.model.target import Term
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -94,6 +96,25 @@ def _terms_from_json(text: str) -> tuple[Term, ...]:
     )
 
 
+def _exits_to_json(exits: Exits) -> str:
+    return _to_json(asdict(exits))
+
+
+def _exits_from_json(text: str) -> Exits:
+    def level(kept: dict[str, Any] | None) -> Exit | None:
+        if kept is None:
+            return None
+        share = None if kept["share"] is None else Decimal(kept["share"])
+        return Exit(value=Decimal(kept["value"]), unit=ExitUnit(kept["unit"]), share=share)
+
+    kept = json.loads(text)
+    return Exits(
+        take_profit=tuple(found for each in kept["take_profit"] if (found := level(each)) is not None),
+        stop_loss=level(kept["stop_loss"]),
+        trailing_stop=level(kept["trailing_stop"]),
+    )
+
+
 Whole = BigInteger().with_variant(Integer(), "sqlite")
 """Whole numbers of 64 bits; SQLite makes a primary key the row id only if its type is called INTEGER."""
 
@@ -102,6 +123,7 @@ Amount = Coded(str, Decimal)
 Moment = CodedNumber(lambda at: (at - _EPOCH) // _MICROSECOND, lambda number: _EPOCH + number * _MICROSECOND)
 Json = Coded(_to_json_fast, json.loads)
 Notes = Coded(_to_json, lambda text: tuple(json.loads(text)))
+ExitLevels = Coded(_exits_to_json, _exits_from_json)
 Terms = Coded(_terms_to_json, _terms_from_json)
 
 

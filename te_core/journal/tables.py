@@ -19,9 +19,10 @@ from sqlalchemy import Boolean, Column, Index, MetaData, Table, literal_column
 from sqlalchemy.schema import SchemaItem
 from sqlalchemy.types import TypeEngine
 
-from te_core.journal.columns import Amount, Json, Moment, Notes, Terms, Whole, Words, choice
+from te_core.journal.columns import Amount, ExitLevels, Json, Moment, Notes, Terms, Whole, Words, choice
 from te_core.journal.memory import AccountRecord
 from te_core.model.event import Event
+from te_core.model.exits import Exits
 from te_core.model.order import Intent, IntentState
 from te_core.model.signal import QuarantinedInput, Signal
 from te_core.model.target import Confirmation, Goal, Target, Term
@@ -37,6 +38,7 @@ _TYPES: dict[Any, TypeEngine[Any]] = {
     Mapping[str, Any]: Json,
     tuple[str, ...]: Notes,
     tuple[Term, ...]: Terms,
+    Exits: ExitLevels,
 }
 
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from te_core.errors import SignalRejected
+from te_core.model.exits import Exits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +24,7 @@ class Signal:
     ``delivery_id``: equal for two deliveries of one message, so that the second changes nothing (I2).
     ``current``: False when ordering placed it before a signal that came earlier: kept for the record only.
     ``rule``: which ordering rule decided that.
+    ``exits``: where the source wants to leave the position, if it says so; kept, and not acted on.
     ``detail``: what explains it later (unknown fields, contributors); JSON values without secrets.
 
     Raises ``SignalRejected`` for values outside these ranges.
@@ -39,6 +41,7 @@ class Signal:
     delivery_id: str | None = None
     current: bool = True
     rule: str = "arrival"
+    exits: Exits | None = None
     detail: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -75,6 +78,7 @@ _KINDS: dict[str, tuple[type, bool]] = {
     "delivery_id": (str, True),
     "current": (bool, False),
     "rule": (str, False),
+    "exits": (Exits, True),
     "detail": (Mapping, False),
 }
 """The type of each field, and whether it may be None."""
@@ -93,6 +97,7 @@ def _fits(signal: Any) -> bool:
         and isinstance(signal.source, str)
         and isinstance(signal.symbol, str)
         and isinstance(signal.rule, str)
+        and (signal.exits is None or isinstance(signal.exits, Exits))
         and (signal.sequence is None or isinstance(signal.sequence, str))
         and (signal.delivery_id is None or isinstance(signal.delivery_id, str))
     )

@@ -88,6 +88,7 @@ def show_signal(signal: Signal) -> dict[str, Any]:
         "sequence": signal.sequence,
         "rule": signal.rule,
         "note": str(signal.detail.get("note", "")),
+        **({"exits": str(signal.exits)} if signal.exits is not None else {}),
     }
 
 

@@ -33,6 +33,7 @@ from te_exchange_paper.plugin import te_exchanges
 from te_signals_bittensor.fetching import FetchFailed, Page
 from te_signals_bittensor.options import BittensorOptions
 from te_signals_bittensor.source import BittensorSource
+from tests.emulators.bittensor.facts import StatedFacts
 from tests.emulators.bittensor.network import MadeNetwork
 from tests.emulators.bittensor.records import NOW_MS
 
@@ -72,7 +73,7 @@ class World:
         del page
 
     def miners(self, context: SourceContext[Any]) -> SignalSource:
-        return BittensorSource(context, fetcher=self, offload=inline)
+        return BittensorSource(context, fetcher=self, facts=StatedFacts(), offload=inline)
 
     def tradingview(self, context: SourceContext[Any]) -> SignalSource:
         self.alerts = context

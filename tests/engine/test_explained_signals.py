@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from te_core.errors import SignalRejected
+from te_core.model.exits import Exit, Exits, ExitUnit
 from te_core.model.signal import Signal
 from te_core.reporting.explain import explain_signals
 from te_core.testing.virtual_clock import START
@@ -35,3 +39,29 @@ def test_what_is_no_contributor_is_left_out() -> None:
     found = explain_signals({"s": signal(contributors=[1, {"name": "a"}], further_contributors="many")})["s"]
     assert found["contributors"] == [{"name": "a"}]
     assert found["further_contributors"] == 0
+
+
+def test_exits_that_a_signal_states_are_shown() -> None:
+    levels = Exits(
+        take_profit=(Exit(value=Decimal(110), unit=ExitUnit.PRICE, share=Decimal("0.5")),),
+        stop_loss=Exit(value=Decimal("1.50"), unit=ExitUnit.PERCENT),
+        trailing_stop=Exit(value=Decimal(3), unit=ExitUnit.DISTANCE),
+    )
+    shown = explain_signals({"s": replace(signal(), exits=levels)})["s"]
+    assert shown["exits"] == "take profit 110 for 0.5, stop 1.50 %, trailing stop 3 away"
+    assert "exits" not in explain_signals({"s": signal()})["s"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda: Exit(value=Decimal(0), unit=ExitUnit.PRICE),
+        lambda: Exit(value=Decimal("NaN"), unit=ExitUnit.PRICE),
+        lambda: Exit(value=Decimal(1), unit=ExitUnit.PRICE, share=Decimal("1.1")),
+        lambda: Exits(trailing_stop=Exit(value=Decimal(1), unit=ExitUnit.PRICE)),
+        lambda: replace(signal(), exits="110"),  # type: ignore[arg-type]  # what is refused
+    ],
+)
+def test_exits_that_mean_nothing_are_refused(wrong: Callable[[], object]) -> None:
+    with pytest.raises(SignalRejected, match="exits"):
+        wrong()

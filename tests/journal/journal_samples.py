@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from te_core.journal import Journal
 from te_core.model.event import Event
+from te_core.model.exits import Exit, Exits, ExitUnit
 from te_core.model.order import Intent, IntentState, Settlement, Side
 from te_core.model.position import MarginMode
 from te_core.model.signal import QuarantinedInput, Signal
@@ -53,6 +54,10 @@ def full_signal() -> Signal:
         sequence="0017",
         delivery_id="Δ-17",
         rule="sequence",
+        exits=Exits(
+            take_profit=(Exit(value=Decimal("3300.50"), unit=ExitUnit.PRICE, share=Decimal("0.5")),),
+            stop_loss=Exit(value=Decimal("1.5"), unit=ExitUnit.PERCENT),
+        ),
         detail={"comment": "Entry", "nested": {"list": [1, 2.5, None, True]}},
     )
 

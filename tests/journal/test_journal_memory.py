@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from te_core.errors import JournalError
 from te_core.journal import JournalSnapshot, SymbolRecord
 from te_core.journal.entries import Entry
+from te_core.model.exits import Exit, Exits, ExitUnit
 from te_core.model.order import Intent, IntentState, Settlement
 from te_core.model.signal import Signal
 from te_core.model.target import Confirmation, Goal, Target
@@ -135,6 +136,17 @@ details = st.dictionaries(
     max_size=3,
 )
 
+_values = st.decimals("0.000001", "1000000", allow_nan=False, allow_infinity=False)
+_shares = st.none() | st.decimals("0.01", "1", places=2)
+levels = st.builds(Exit, value=_values, unit=st.sampled_from(ExitUnit), share=_shares)
+trails = st.builds(Exit, value=_values, unit=st.sampled_from([ExitUnit.DISTANCE, ExitUnit.PERCENT]))
+exits = st.builds(
+    Exits,
+    take_profit=st.lists(levels, max_size=3).map(tuple),
+    stop_loss=st.none() | levels,
+    trailing_stop=st.none() | trails,
+)
+
 entries = st.one_of(
     st.builds(
         signal,
@@ -145,6 +157,7 @@ entries = st.one_of(
         received_at=moments,
         sequence=optional_text,
         delivery_id=optional_text,
+        exits=st.none() | exits,
         detail=details,
     ),
     st.builds(

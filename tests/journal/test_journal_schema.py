@@ -21,7 +21,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from te_core import __version__
 from te_core.errors import JournalError, JournalTooNew
 from te_core.journal import Journal, database, reader, retention, schema, statements, tables
-from tests.journal.journal_samples import event, open_journal, signal, target
+from tests.journal.journal_samples import event, full_signal, open_journal, signal, target
 
 
 def change(folder: Path, sql: str) -> None:
@@ -59,6 +59,19 @@ async def test_a_later_schema_is_refused_and_left_alone(tmp_path: Path) -> None:
     with pytest.raises(JournalTooNew, match=wanted):
         Journal.open_readonly(tmp_path / "journal.sqlite3")
     assert (tmp_path / "journal.sqlite3").read_bytes() == content
+
+
+async def test_a_signal_of_before_exits_states_none(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path)
+    await journal.append(signal())
+    journal.close()
+    change(tmp_path, "ALTER TABLE signals DROP COLUMN exits")
+    change(tmp_path, "UPDATE alembic_version SET version_num = '0002'")
+    journal = open_journal(tmp_path)
+    assert journal.memory().signals == (signal(),)
+    await journal.append(full_signal())
+    journal.close()
+    assert full_signal() in open_journal(tmp_path).memory().signals
 
 
 @pytest.fixture

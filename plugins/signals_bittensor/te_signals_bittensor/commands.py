@@ -10,6 +10,8 @@ import typer
 
 from te_core.api import CommandContext, CommandFailed, SourceInstance
 
+_EXCLUDED = {"eliminated": "eliminated by upstream", "entity": "of entities that count already"}
+
 
 def commands(context: CommandContext) -> typer.Typer:
     """Make the command group."""
@@ -65,6 +67,10 @@ def _page(name: str, found: Mapping[str, Any], limit: int) -> Iterator[str]:
         return
     counted = f"{found['ranked']} of {found['miners']} miners count, by {found['strategy']}"
     yield f"source {name}: {counted}, as of {found['said_at']}"
+    if excluded := found.get("excluded"):
+        yield "left out: " + ", ".join(f"{count} {_EXCLUDED[why]}" for why, count in excluded.items())
+    if found.get("clamped"):
+        yield f"{found['clamped']} positions are beyond their limit and count as full (marked with *)"
     yield "depth: " + ", ".join(f"{symbol} {depth}" for symbol, depth in found["depths"].items())
     ranking = found["ranking"][:limit]
     if not ranking:
@@ -78,7 +84,7 @@ def _page(name: str, found: Mapping[str, Any], limit: int) -> Iterator[str]:
             entry["weight"],
             entry["score"],
             *(entry["terms"].get(term, "-") for term in terms),
-            ", ".join(f"{symbol} {share}" for symbol, share in entry["holds"].items()) or "nothing",
+            ", ".join(_held(entry)) or "nothing",
         ]
         for entry in ranking
     ]
@@ -86,6 +92,12 @@ def _page(name: str, found: Mapping[str, Any], limit: int) -> Iterator[str]:
     yield from _aligned(rows)
     if found["ranked"] > len(ranking):
         yield f"and {found['ranked'] - len(ranking)} more: --limit, --json"
+
+
+def _held(entry: Mapping[str, Any]) -> Iterator[str]:
+    clamped = entry.get("clamped", {})
+    for symbol, share in entry["holds"].items():
+        yield f"{symbol} {share}" + (f"* ({clamped[symbol]})" if symbol in clamped else "")
 
 
 def _aligned(rows: list[list[str]]) -> Iterator[str]:

@@ -71,7 +71,7 @@ class Corrected:
         """
         if position.closed or position.max_leverage is None:
             return Stake(0.0, 0.0)
-        net = position.holding.net if position.stated_net is None else position.stated_net
+        net = position.net
         if abs(net) < _DUST:
             return Stake(0.0, 0.0)
         return Stake(max(-1.0, min(1.0, net / position.max_leverage)), position.holding.price)

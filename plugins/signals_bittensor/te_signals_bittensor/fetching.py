@@ -74,17 +74,10 @@ class Fetcher:
             raise FetchFailed(self._clean(f"{type(error).__name__}: {error}")) from None
 
     def _question(self) -> dict[str, Any]:
-        options = self._options
-        headers = {"Accept": "application/json", "Accept-Encoding": "gzip"}
-        question: dict[str, Any] = {"headers": headers}
-        if options.tier is not None:
-            question["params"] = {"tier": str(options.tier)}
-        if options.api_key is not None:
-            key = options.api_key.get_secret_value()
-            if options.auth in {"header", "both"}:
-                headers["Authorization"] = f"Bearer {key}"
-            if options.auth in {"body", "both"}:
-                question["json"] = {"api_key": key}
+        question = asked_with_key(self._options)
+        headers = question["headers"]
+        if self._options.tier is not None:
+            question["params"] = {"tier": str(self._options.tier)}
         if self._kept is not None and self._kept.etag is not None:
             headers["If-None-Match"] = self._kept.etag
         if self._kept is not None and self._kept.last_modified is not None:
@@ -124,12 +117,30 @@ class Fetcher:
         elif answer.status == 403 and "rate" not in said.lower():
             hint = "; a key of a lower tier needs tier = 0, 30 or 50"
         retry = retry_seconds(answer.headers.get("Retry-After"), _http_time(answer.headers.get("Date")))
-        shown = "".join(c if c.isprintable() else " " for c in self._clean(said)).strip()
-        return FetchFailed(f"HTTP {answer.status} {shown}{hint}", retry_after=retry)
+        return FetchFailed(f"HTTP {answer.status} {self._clean(said).strip()}{hint}", retry_after=retry)
 
     def _clean(self, text: str) -> str:
-        key = self._options.api_key
-        return text.replace(key.get_secret_value(), "…") if key is not None else text
+        return without_key(text, self._options)
+
+
+def asked_with_key(options: BittensorOptions) -> dict[str, Any]:
+    """Return the arguments of a request that carries the key where the server expects it."""
+    headers = {"Accept": "application/json", "Accept-Encoding": "gzip"}
+    question: dict[str, Any] = {"headers": headers}
+    if options.api_key is not None:
+        key = options.api_key.get_secret_value()
+        if options.auth in {"header", "both"}:
+            headers["Authorization"] = f"Bearer {key}"
+        if options.auth in {"body", "both"}:
+            question["json"] = {"api_key": key}
+    return question
+
+
+def without_key(text: str, options: BittensorOptions) -> str:
+    """Return what a server said, fit to be shown."""
+    if options.api_key is not None:
+        text = text.replace(options.api_key.get_secret_value(), "…")
+    return "".join(character if character.isprintable() else " " for character in text)
 
 
 def _http_time(text: str | None) -> datetime | None:

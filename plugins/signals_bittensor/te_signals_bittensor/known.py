@@ -8,6 +8,7 @@ tells that all of them stand there as before. Where they do not, a digest of eac
 
 from __future__ import annotations
 
+import re
 from array import array
 from collections import Counter
 from collections.abc import Mapping
@@ -26,9 +27,11 @@ _NEVER = 0
 """Stands for the digest of a position that has to be parsed again: some of its orders were left out."""
 
 _CLOSE_MS = Position._fields.index("close_ms")
-_COURSE = Position._fields.index("orders_net")
 _ORDERS = Position._fields.index("orders")
+_COURSE = slice(Position._fields.index("orders_net"), _ORDERS + 1)
 _NO_ORDERS = b'"orders":[]'
+_SIZED_OTHERWISE = re.compile(rb'"leverage"\s*:\s*null')
+"""An order whose leverage follows from its value and the account's size, which is not in the text of the orders."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -158,7 +161,9 @@ class _Reading:
     def _parse(self, raw: bytes, digest: int) -> tuple[Row | None, int]:
         self._parsed += 1
         begin, end = cutting.orders_of(raw)
-        self._orders_digest = digest_of(raw[begin:end]) if end else _NEVER
+        self._orders_digest = _NEVER
+        if end and _SIZED_OTHERWISE.search(raw, begin, end) is None:
+            self._orders_digest = digest_of(raw[begin:end])
         course = self._courses.get(self._orders_digest)
         entry = loads(raw if course is None else raw[:begin] + _NO_ORDERS + raw[end:])
         malformed = self._left_out["orders"]
@@ -226,8 +231,7 @@ def _courses(former: Known) -> dict[int, Row]:
     if former.miner is None or not former.orders:
         return {}
     known = {
-        digest: row[_COURSE:]
-        for digest, row in zip(array("Q", former.orders), former.miner.rows, strict=True)
+        digest: row[_COURSE] for digest, row in zip(array("Q", former.orders), former.miner.rows, strict=True)
     }
     known.pop(_NEVER, None)
     return known

@@ -52,11 +52,20 @@ class Position(NamedTuple):
     drawdown: float
     last_ms: int
     orders: int = 0
+    account_size: float | None = None
+    """Size of the miner's account in USD, as served with an open position; None if not stated (before 2025-12)."""
+    hyperliquid: bool = False
+    """Whether upstream copies an open position from a Hyperliquid account."""
 
     @property
     def holding(self) -> Holding:
         """Give what the orders add up to."""
         return Holding(self.orders_net, self.orders_price)
+
+    @property
+    def net(self) -> float:
+        """Return upstream's own net leverage, else the sum of the orders."""
+        return self.orders_net if self.stated_net is None else self.stated_net
 
 
 _CLOSED = Position._fields.index("closed")

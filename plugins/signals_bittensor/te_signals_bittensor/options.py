@@ -67,11 +67,32 @@ class BittensorOptions(BaseModel):
     guard_release: Annotated[Duration, Field(ge=_SECOND)] = Field(
         default=timedelta(minutes=30), description="after this long any number of miners is believed"
     )
+    max_leverage: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(
+        default_factory=dict,
+        description="largest net leverage of a miner by upstream's id of the pair: { BTCUSDC = 2.5 }; "
+        "overrides what upstream states",
+    )
+    exclude_eliminated: bool = Field(
+        default=True, description="whether miners that upstream eliminated are left out at once"
+    )
+    per_entity: Annotated[int, Field(ge=0, le=10_000)] | Literal["sum"] = Field(
+        default=1,
+        description="how many subaccounts of one entity count, the best first; 0: all of them; "
+        '"sum": all of them together as one miner',
+    )
+    facts_url: str | None = Field(
+        default=None,
+        description="address that /trade-pairs, /collateral/ and /eliminations stand under; without: beside url",
+    )
+    facts_interval: Annotated[Duration, Field(ge=_SECOND)] = Field(
+        default=timedelta(minutes=10),
+        description="pause between two reads of limits, accounts and eliminations",
+    )
     contributors: Annotated[int, Field(ge=0, le=1000)] = Field(
         default=20, description="how many miners are kept with each signal for te explain"
     )
 
-    @field_validator("url", "feed_url")
+    @field_validator("url", "feed_url", "facts_url")
     @classmethod
     def _address(cls, value: str | None) -> str | None:
         if value is not None and not value.startswith(("http://", "https://", "ws://", "wss://")):
@@ -91,6 +112,8 @@ class BittensorOptions(BaseModel):
     def _schemes(self) -> Self:
         if not self.url.startswith("http"):
             raise ValueError("url is fetched by HTTP: it begins with https:// or http://")
+        if self.facts_url is not None and not self.facts_url.startswith("http"):
+            raise ValueError("facts_url is fetched by HTTP: it begins with https:// or http://")
         if self.feed_url is not None and not self.feed_url.startswith("ws"):
             raise ValueError("feed_url is a WebSocket: it begins with wss:// or ws://")
         return self

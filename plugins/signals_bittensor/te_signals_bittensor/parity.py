@@ -34,6 +34,8 @@ def formula(
 class Parity:
     """The strategy ``parity``."""
 
+    as_served = True
+
     def rank(
         self,
         miners: Sequence[Miner],

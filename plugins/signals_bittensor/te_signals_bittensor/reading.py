@@ -79,8 +79,9 @@ def read_position(entry: Any, left_out: Counter[str], course_known: Row | None =
         raise Malformed("position lacks is_closed_position, orders or position_uuid")
     asset, largest = _pair(entry.get("trade_pair"))
     open_ms = moment(entry, "open_ms")
-    walked = _walked(listed, open_ms, left_out) if course_known is None else course_known
-    return Position(
+    size = _positive(entry.get("account_size"))
+    walked = _walked(listed, open_ms, size, left_out) if course_known is None else course_known
+    row = (
         uuid,
         asset,
         largest,
@@ -90,12 +91,15 @@ def read_position(entry: Any, left_out: Counter[str], course_known: Row | None =
         _factor(entry, "return_at_close" if closed else "current_return"),
         None if entry.get("net_leverage") is None else number(entry, "net_leverage"),
         *walked,
+        None if closed else size,
+        not closed and entry.get("is_hl") is True,
     )
+    return Position._make(row)
 
 
-def _walked(listed: list[Any], open_ms: int, left_out: Counter[str]) -> Row:
-    """Give what orders amount to: the fields of a position from ``orders_net`` on."""
-    orders = _orders(listed, left_out)
+def _walked(listed: list[Any], open_ms: int, size: float | None, left_out: Counter[str]) -> Row:
+    """Return what orders amount to: the fields of a position from ``orders_net`` to ``orders``."""
+    orders = _orders(listed, size, left_out)
     by_time = sorted(orders, key=_processed_ms)
     return (
         *course.holding(by_time),
@@ -117,19 +121,21 @@ def _pair(pair: Any) -> tuple[str, float | None]:
     """Read ``[id, display, fee, min_leverage, max_leverage]``."""
     if not isinstance(pair, list) or not pair or not isinstance(pair[0], str) or not pair[0]:
         raise Malformed("trade_pair has no id")
-    largest = pair[4] if len(pair) > 4 else None
-    if (type(largest) is float or type(largest) is int) and 0 < largest < math.inf:
-        return pair[0], float(largest)
-    return pair[0], None
+    return pair[0], _positive(pair[4] if len(pair) > 4 else None)
 
 
-def _orders(listed: list[Any], left_out: Counter[str]) -> list[Order]:
+def _positive(value: Any) -> float | None:
+    """Read a number above zero; None where it is missing or another."""
+    return float(value) if type(value) in _NUMBERS and 0 < value < math.inf else None
+
+
+def _orders(listed: list[Any], size: float | None, left_out: Counter[str]) -> list[Order]:
     orders: list[Order] = []
     seen: set[str] = set()
     for entry in listed:
         try:
             uuid = entry["order_uuid"]
-            order = _order(entry)
+            order = _order(entry, size)
         except (Malformed, TypeError, KeyError):
             left_out["orders"] += 1
             continue
@@ -139,10 +145,12 @@ def _orders(listed: list[Any], left_out: Counter[str]) -> list[Order]:
     return orders
 
 
-def _order(entry: Mapping[str, Any]) -> Order:
+def _order(entry: Mapping[str, Any], size: float | None) -> Order:
     kind, leverage, price = entry["order_type"], entry["leverage"], entry["price"]
     if kind not in _KINDS:
         raise Malformed("order_type is none of LONG, SHORT, FLAT")
+    if leverage is None:
+        leverage, price = _sized_by_value(entry, size)
     if not (type(leverage) in _NUMBERS and -_LARGEST < leverage < _LARGEST):
         raise Malformed("leverage is no number")
     if not (type(price) in _NUMBERS and 0 <= price < _LARGEST):
@@ -153,3 +161,25 @@ def _order(entry: Mapping[str, Any]) -> Order:
     if not (type(moment) in _NUMBERS and 0 < moment < _LARGEST):
         raise Malformed("processed_ms is no time")
     return Order(float(leverage), float(price), int(moment), kind == "FLAT", entry.get("src") not in UNFILLED)
+
+
+def _sized_by_value(entry: Mapping[str, Any], size: float | None) -> tuple[float, float]:
+    """Return leverage and price of an order that states its value (USD) and quantity (units) instead.
+
+    Upstream serves a price of 0 with such an order. ``size``: of the account, in USD. Raises ``Malformed`` if they
+    cannot be told.
+    """
+    price = number(entry, "price")
+    if entry["order_type"] == "FLAT" and entry.get("value") is None:
+        return 0.0, price
+    value = number(entry, "value")
+    if size is None:
+        raise Malformed("leverage is null, and the account's size is not stated")
+    sign = -1.0 if entry["order_type"] == "SHORT" or (entry["order_type"] == "FLAT" and value < 0) else 1.0
+    if price == 0:
+        quantity = abs(number(entry, "quantity"))
+        rate = _positive(entry.get("quote_usd_rate")) or 1.0
+        if quantity == 0:
+            raise Malformed("price and quantity are 0")
+        price = abs(value) / (quantity * rate)
+    return sign * abs(value) / size, price

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from te_signals_bittensor.evaluation import Evaluation
+from te_signals_bittensor.evaluation import Clamped, Evaluation
 from te_signals_bittensor.wording import Moment, depth_of
 
 LONGEST = 1000
@@ -14,12 +14,17 @@ LONGEST = 1000
 
 def report_of(evaluation: Evaluation, moment: Moment, strategy: str) -> dict[str, Any]:
     """Give every miner that counts, best first: weight, score with its terms, and what it holds by symbol."""
+    clamped: dict[str, dict[str, str]] = {}
+    for found in evaluation.clamped:
+        clamped.setdefault(found.hotkey, {})[found.symbol] = f"{_digits(found.net)} of {_digits(found.limit)}"
     return {
         "strategy": strategy,
         "said_at": moment.said_at.isoformat(),
         "received_at": moment.received_at.isoformat(),
         "miners": evaluation.miners,
         "left_out": dict(evaluation.left_out),
+        "excluded": dict(evaluation.excluded),
+        "clamped": len(evaluation.clamped),
         "ranked": len(evaluation.ranked),
         "depths": {symbol: f"{depth_of(opinion):f}" for symbol, opinion in evaluation.opinions.items()},
         "ranking": [
@@ -30,6 +35,7 @@ def report_of(evaluation: Evaluation, moment: Moment, strategy: str) -> dict[str
                 "score": _digits(entry.score),
                 "terms": {name: _digits(value) for name, value in entry.terms.items()},
                 "holds": _holds(evaluation, entry.miner.hotkey),
+                "clamped": clamped.get(entry.miner.hotkey, {}),
             }
             for rank, entry in enumerate(evaluation.ranked[:LONGEST], 1)
         ],
@@ -38,6 +44,18 @@ def report_of(evaluation: Evaluation, moment: Moment, strategy: str) -> dict[str
 
 def _holds(evaluation: Evaluation, hotkey: str) -> Mapping[str, str]:
     return {symbol: _digits(held[hotkey]) for symbol, held in evaluation.book.items() if hotkey in held}
+
+
+def clamped_text(clamped: Sequence[Clamped]) -> str:
+    """Return what an event says of positions beyond limits that are a constant of their pair."""
+    beyond = [found for found in clamped if not found.known]
+    most = max(beyond, key=lambda found: abs(found.net) / found.limit)
+    assets = dict.fromkeys(found.asset for found in beyond)
+    return (
+        f"{len(beyond)} positions on {', '.join(assets)} are beyond the leverage that upstream serves with them "
+        f"(up to {_digits(most.net)} of {_digits(most.limit)} on {most.asset}) and count as full; the limit of the "
+        "account is not known: state it in max_leverage, or have /trade-pairs served"
+    )
 
 
 def _digits(value: float) -> str:

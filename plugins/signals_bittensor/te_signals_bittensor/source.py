@@ -13,14 +13,15 @@ from typing import Any, Protocol
 from xxhash import xxh3_128
 
 from te_core.api import JournalError, NotReady, Signal, SignalSource, SourceContext
-from te_signals_bittensor.evaluation import Evaluation, acted, evaluate
+from te_signals_bittensor.evaluation import AS_SERVED, Evaluation, Terms, acted, evaluate
 from te_signals_bittensor.feed import Feed
 from te_signals_bittensor.fetching import Fetcher, FetchFailed, Page
 from te_signals_bittensor.guard import Accepted, Guard
 from te_signals_bittensor.network import Network
 from te_signals_bittensor.options import BittensorOptions
 from te_signals_bittensor.payload import PayloadReader
-from te_signals_bittensor.report import report_of
+from te_signals_bittensor.report import clamped_text, report_of
+from te_signals_bittensor.routes import Facts, Routes
 from te_signals_bittensor.schedule import Schedule
 from te_signals_bittensor.strategy import find_strategy
 from te_signals_bittensor.trouble import Trouble
@@ -31,6 +32,8 @@ SMALLEST = Decimal("0.000001")
 """Depths closer than this are the same, whoever moved them."""
 
 REFRESHED = "refreshed"
+MINERS_ACTED = "miners acted"
+LIMITS_CHANGED = "limits or accounts changed"
 
 Offload = Callable[..., Awaitable[Any]]
 
@@ -55,6 +58,7 @@ class BittensorSource(SignalSource):
         context: SourceContext[BittensorOptions],
         *,
         fetcher: Fetching | None = None,
+        facts: Facts | None = None,
         offload: Offload = asyncio.to_thread,
     ) -> None:
         """Raise ``ConfigError`` for a strategy that does not exist. ``offload`` runs calculations off the loop."""
@@ -63,6 +67,8 @@ class BittensorSource(SignalSource):
         self._options = options
         self._strategy = find_strategy(options.strategy)
         self._fetcher = fetcher or Fetcher(options, context.http)
+        self._facts = facts or Routes(options, context.http, context.clock, offload)
+        self._as_served = bool(getattr(self._strategy, "as_served", False))
         self._offload = offload
         self._guard = Guard(tolerance=float(options.guard_tolerance), release=options.guard_release)
         self._trouble = Trouble(context.outages, "upstream")
@@ -74,7 +80,10 @@ class BittensorSource(SignalSource):
         self._evaluation: Evaluation | None = None
         self._accepted: Accepted | None = None
         self._moment: Moment | None = None
-        self._acted: dict[str, None] = {}
+        self._acted: dict[str, str] = {}
+        """Why a symbol is worth a signal, whatever its depth: held since its last signal, for ``_cause``."""
+        self._unlimited: frozenset[str] = frozenset()
+        """Assets with positions that are beyond the only limit that is known of them."""
         self._failures = 0
         self._counters: Counter[str] = Counter(
             fetched=0, unchanged=0, failed=0, unusable=0, rejected=0, empty=0, positions_parsed=0, published=0
@@ -87,19 +96,19 @@ class BittensorSource(SignalSource):
             shown["miners"] = self._evaluation.miners
             shown["ranked"] = len(self._evaluation.ranked)
             shown.update({f"left_out_{kind}": n for kind, n in self._evaluation.left_out.items()})
+            shown.update({f"excluded_{reason}": n for reason, n in self._evaluation.excluded.items()})
+            shown["clamped"] = len(self._evaluation.clamped)
+        if not self._as_served:
+            shown.update(self._facts.status())
         if self._trouble.kind:
-            shown["warning"] = f"upstream is {self._trouble.kind}: {self._trouble.reason}"
+            shown["warning"] = self._trouble.text
         if self._feed is not None:
             shown.update(self._feed.status())
         return shown
 
     def report(self) -> Mapping[str, Any]:
         """Return the ranking at length, and what is wrong now."""
-        wrong = (
-            {"trouble": f"upstream is {self._trouble.kind}: {self._trouble.reason}"}
-            if self._trouble.kind
-            else {}
-        )
+        wrong = {"trouble": self._trouble.text} if self._trouble.kind else {}
         if self._evaluation is None or self._moment is None:
             return wrong
         return {**report_of(self._evaluation, self._moment, self._options.strategy), **wrong}
@@ -145,6 +154,8 @@ class BittensorSource(SignalSource):
 
     async def cycle(self) -> float:
         """Fetch once and use what came; give the seconds to wait before the next time."""
+        if not self._as_served and await self._facts.refresh(self._idle()) and self._network is not None:
+            await self._evaluate(LIMITS_CHANGED)
         try:
             page = await self._fetcher.fetch()
         except FetchFailed as error:
@@ -222,12 +233,39 @@ class BittensorSource(SignalSource):
         )
         await self._evaluate()
 
-    async def _evaluate(self) -> None:
+    def _idle(self) -> list[str]:
+        """Return the miners that count and hold nothing: among them are those that were eliminated."""
+        found = self._evaluation
+        if found is None:
+            return []
+        hotkeys = (entry.miner.hotkey for entry in found.ranked)
+        return [hotkey for hotkey in hotkeys if not any(hotkey in held for held in found.book.values())]
+
+    def _terms(self) -> Terms:
+        if self._as_served:
+            return AS_SERVED
+        return Terms(
+            limits=self._facts.limits,
+            eliminated=self._facts.eliminated,
+            per_entity=self._options.per_entity,
+        )
+
+    async def _evaluate(self, cause: str = MINERS_ACTED) -> None:
         now = self._context.clock.now()
         found, moved = await self._offload(self._meaning, self._evaluation, now)
         self._evaluation = found
-        self._acted.update(dict.fromkeys(moved))
+        self._acted.update(dict.fromkeys(moved, cause))
+        self._report_clamped(found)
         await self._say()
+
+    def _report_clamped(self, found: Evaluation) -> None:
+        """Record once that positions are beyond the only limit that is known of their pair."""
+        if found.clamped and self._facts.awaited(self._context.symbols):
+            return
+        unlimited = frozenset(entry.asset for entry in found.clamped if not entry.known)
+        if unlimited - self._unlimited:
+            self._context.record("clamped", clamped_text(found.clamped))
+        self._unlimited = unlimited
 
     def _meaning(self, before: Evaluation | None, now: datetime) -> tuple[Evaluation, list[str]]:
         assert self._network is not None
@@ -237,6 +275,7 @@ class BittensorSource(SignalSource):
             assets=self._context.symbols,
             parameters=self._options.scoring,
             now=now,
+            terms=self._terms(),
         )
         return found, [symbol for symbol in found.opinions if before is None or acted(before, found, symbol)]
 
@@ -247,15 +286,30 @@ class BittensorSource(SignalSource):
         evaluation = self._evaluation
         if evaluation is None:
             return
+        awaited = "" if self._as_served else self._facts.awaited(self._context.symbols)
+        if awaited:
+            self._trouble.met("limits unknown", awaited)
+            return
         if not evaluation.ranked:
             self._counters["empty"] += 1
-            self._trouble.met("empty", f"none of {evaluation.miners} miners qualifies")
+            self._trouble.met(*self._nobody(evaluation))
             return
         self._trouble.over()
         for symbol, opinion in evaluation.opinions.items():
             cause = self._cause(symbol, depth_of(opinion))
             if cause is not None:
                 await self._publish(self._signal(symbol, evaluation, cause))
+
+    def _nobody(self, evaluation: Evaluation) -> tuple[str, str]:
+        """Return why no miner counts."""
+        if evaluation.traded_instead:
+            mapped = ", ".join(self._context.symbols) or "nothing"
+            return "nothing mapped", (
+                f"none of {evaluation.miners} miners trades what is mapped ({mapped}); they trade "
+                f"{evaluation.traded_instead}: map those ids in [sources.{self._context.name}.symbols]"
+            )
+        excluded = "".join(f", {count} excluded ({why})" for why, count in evaluation.excluded.items())
+        return "empty", f"none of {evaluation.miners} miners qualifies{excluded}"
 
     def _signal(self, symbol: str, evaluation: Evaluation, cause: str) -> Signal:
         assert self._moment is not None
@@ -292,7 +346,7 @@ class BittensorSource(SignalSource):
             return "first signal"
         moved = abs(depth - last.depth)
         if moved >= SMALLEST and symbol in self._acted:
-            return "miners acted"
+            return self._acted[symbol]
         if (depth == 0) != (last.depth == 0) or depth * last.depth < 0:
             return "side changed"
         if moved > self._options.hysteresis:

@@ -34,7 +34,12 @@ class Ranked:
 
 
 class Strategy(Protocol):
-    """A pure function from miners to weights, and one from a position to what it asks for."""
+    """A pure function from miners to weights, and one from a position to what it asks for.
+
+    Before ``rank`` sees them, miners that upstream eliminated are left out and subaccounts are capped by entity; before
+    ``stake`` does, a position's ``max_leverage`` is replaced by the limit of its miner's account. A strategy with a
+    true attribute ``as_served`` gets everything as upstream serves it.
+    """
 
     def rank(
         self,

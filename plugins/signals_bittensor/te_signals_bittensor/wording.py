@@ -66,7 +66,9 @@ def _contributions(opinion: Opinion, limit: int) -> Mapping[str, Any]:
 
 
 def _contribution(part: Contribution) -> dict[str, str]:
+    limit = {"limit": f"{part.limit:.6g}"} if part.limit else {}
     return {
+        **limit,
         "name": part.hotkey,
         "part": f"{part.weight * part.share:.6g}",
         "weight": f"{part.weight:.6g}",

@@ -13,6 +13,7 @@ from te_core.testing.fakes import SourceRecorder
 from te_signals_bittensor.fetching import FetchFailed, Page
 from te_signals_bittensor.options import BittensorOptions
 from te_signals_bittensor.source import BittensorSource
+from tests.emulators.bittensor.facts import StatedFacts
 
 ASSETS = {"BTCUSD": "BTCUSDT", "ETHUSD": "ETHUSDT"}
 
@@ -52,7 +53,8 @@ class Desk:
         self.upstream = Upstream(self.recorder)
         chosen = BittensorOptions.model_validate({"url": "http://127.0.0.1:1/miner-positions", **options})
         context = self.recorder.context(chosen, symbols=symbols, name="sn8")
-        self.source = BittensorSource(context, fetcher=self.upstream, offload=inline)
+        self.facts = StatedFacts()
+        self.source = BittensorSource(context, fetcher=self.upstream, facts=self.facts, offload=inline)
 
     async def run(self, seconds: float) -> None:
         task = asyncio.create_task(self.source.run())

@@ -66,7 +66,7 @@ def column(found: Figures, open_on_btc: float) -> dict[str, float]:
 
 def held(miner: Miner, strategy: Strategy) -> float:
     asked = stakes(miner, strategy, stakes_key(strategy, ASSETS))
-    return sum(share for asset, share, _ in asked if asset == "BTCUSD")
+    return float(sum(share for asset, share, *_ in asked if asset == "BTCUSD"))
 
 
 @pytest.mark.parametrize("place", range(len(RECORDED)))

@@ -68,6 +68,7 @@ def interpret(
         delivery_id=delivery_id,
         current=placement.current,
         rule=placement.rule,
+        exits=message.exits,
         detail=detail,
     )
 
@@ -96,6 +97,8 @@ def _detail(message: Message) -> dict[str, Any]:
         detail["position"] = message.stance.kept()
     if message.event_id is not None:
         detail["event_id"] = message.event_id
+    if message.exits_unread:
+        detail["exits_unread"] = list(message.exits_unread)
     if message.extra:
         detail["extra"] = message.extra
     if message.dropped:

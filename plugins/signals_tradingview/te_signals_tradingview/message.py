@@ -9,9 +9,10 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from te_core.api import SignalRejected
+from te_core.api import Exits, SignalRejected
 from te_signals_tradingview import moment, tokens
 from te_signals_tradingview.credentials import hide
+from te_signals_tradingview.exit_fields import read_exits
 from te_signals_tradingview.number import number, quoted
 from te_signals_tradingview.payload import Payload
 from te_signals_tradingview.position import NAMES, SIDES, Stance
@@ -37,6 +38,7 @@ class Message(NamedTuple):
     ``stance`` and ``came_from``: the strategy's position after and before its order, the latter None where unstated.
     ``closes``: 1 or -1 for an alert that closes a position of that side only. ``product``: whose format it is in;
     ``symbol_field``: what it calls the symbol.
+    ``exits``: take-profits and stops; ``exits_unread``: fields of such that cannot be understood.
     ``extra``: fields that mean nothing here, for the record; ``dropped``: how many of them were too long to keep.
     """
 
@@ -55,6 +57,8 @@ class Message(NamedTuple):
     closes: int = 0
     product: str = ""
     symbol_field: str = "symbol"
+    exits: Exits | None = None
+    exits_unread: tuple[str, ...] = ()
     extra: Mapping[str, Any] = MappingProxyType({})
     dropped: int = 0
 
@@ -82,6 +86,9 @@ def read_message(
     wanted = _depth(payload, direction, share, product)
     came_from = Stance.read(payload.get("prev_market_position"), payload.get("prev_market_position_size"))
     read = _READ if came_from is None else _READ | _STANCES
+    stated = read_exits(payload) if wanted else None
+    if stated is not None:
+        read |= stated.plain
     extra, dropped = _extra(payload, read, time_field, extra_limit)
     return Message(
         symbol=symbol,
@@ -101,6 +108,8 @@ def read_message(
         closes=closes,
         product=product,
         symbol_field=symbol_field,
+        exits=stated.exits if stated is not None else None,
+        exits_unread=stated.unread if stated is not None else (),
         extra=extra,
         dropped=dropped,
     )

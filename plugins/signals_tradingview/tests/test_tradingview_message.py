@@ -34,7 +34,8 @@ def test_the_template_of_old_is_read() -> None:
     message = read_message(parse(SEED), received_at=RECEIVED, extra_limit=4096)
     assert (message.symbol, message.depth) == ("SOLUSDT", Decimal("0.1408"))
     assert [message.leverage, message.price, message.sequence, message.event_id, message.time] == [None] * 5
-    assert message.extra == {"takeprofit": "0.0", "trailstop": "0.0"}
+    assert message.extra == {}
+    assert message.exits is None
 
 
 def test_numbers_need_no_quotes() -> None:

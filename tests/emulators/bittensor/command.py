@@ -8,7 +8,7 @@ import signal
 import time
 from collections.abc import Sequence
 
-from tests.emulators.bittensor.network import MadeNetwork
+from tests.emulators.bittensor.network import MadeNetwork, TieredNetwork
 from tests.emulators.bittensor.server import BittensorServer
 
 
@@ -19,6 +19,9 @@ def arguments(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--miners", type=int, default=300)
     parser.add_argument("--orders", type=int, default=120, help="per miner, about")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--entities", type=int, default=0, help="entities of a network of 2026; 0: the network of 2025"
+    )
     parser.add_argument("--key", default="K")
     parser.add_argument("--tier", type=int, default=100, help="of the key")
     parser.add_argument(
@@ -32,8 +35,14 @@ async def serve(options: argparse.Namespace) -> None:
     ended = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
-    network = MadeNetwork(
-        miners=options.miners, seed=options.seed, now_ms=int(time.time() * 1000), orders=options.orders
+    common = {
+        "miners": options.miners,
+        "seed": options.seed,
+        "now_ms": int(time.time() * 1000),
+        "orders": options.orders,
+    }
+    network = (
+        TieredNetwork(**common, entities=options.entities) if options.entities else MadeNetwork(**common)
     )
     server = BittensorServer(network=network, keys={options.key: options.tier})
     await server.start(options.port)

@@ -6,6 +6,8 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
+from tests.emulators.bittensor import tiers
+
 ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 DAY_MS = 86_400_000
 PAIRS: dict[str, tuple[list[Any], float]] = {
@@ -16,6 +18,16 @@ PAIRS: dict[str, tuple[list[Any], float]] = {
     "EURUSD": (["EURUSD", "EUR/USD", 7e-05, 0.1, 5], 1.08),
 }
 """``trade_pair`` as served, and a price to trade around."""
+
+MORE_PAIRS: dict[str, tuple[list[Any], float]] = {
+    "ETHUSDC": (["ETHUSDC", "ETH/USDC", 0.003, 0.01, 1.0], 3_200.0),
+    "ADAUSDC": (["ADAUSDC", "ADA/USDC", 0.003, 0.01, 1.0], 0.6),
+    "GOLDUSDC": (["GOLDUSDC", "GOLD/USDC", 0.003, 0.01, 2.0], 4_100.0),
+    "NVDA": (["NVDA", "NVDA/USD", 0.0005, 0.01, 1.0], 180.0),
+}
+"""Pairs of 2026 that only a ``TieredNetwork`` trades by itself."""
+
+ALL_PAIRS = PAIRS | MORE_PAIRS
 
 Record = dict[str, Any]
 
@@ -32,6 +44,8 @@ class MadeNetwork:
         made = [(self._hotkey(), self._miner(orders)) for _ in range(miners)]
         made.sort(key=lambda entry: entry[1]["thirty_day_returns"], reverse=True)
         self.miners: dict[str, Record] = dict(made)
+        self.accounts: dict[str, Record] = {}
+        self.eliminations: list[Record] = []
         for hotkey, miner in self.miners.items():
             for position in miner["positions"]:
                 position["miner_hotkey"] = hotkey
@@ -44,6 +58,61 @@ class MadeNetwork:
         """Every open position with its miner's hotkey."""
         for hotkey, miner in self.miners.items():
             yield from ((hotkey, p) for p in miner["positions"] if not p["is_closed_position"])
+
+    # --- what is served beside positions ------------------------------------------------------------------------------
+
+    def trade_pairs(self, *, tiered: bool = True) -> Record:
+        """``GET /trade-pairs``."""
+        entries = [tiers.trade_pair(pair, served, tiers=tiered) for pair, (served, _) in ALL_PAIRS.items()]
+        allowed = [entry for entry in entries if entry["trade_pair_id"] not in tiers.BLOCKED]
+        disabled = [entry for entry in entries if entry["trade_pair_id"] in tiers.BLOCKED]
+        return {
+            "allowed": allowed,
+            "disabled": disabled,
+            "total_allowed": len(allowed),
+            "total_disabled": len(disabled),
+            "timestamp": self.now_ms,
+        }
+
+    def account(self, hotkey: str) -> Record:
+        """The account of a miner: by default one of its own with 100,000 USD."""
+        return self.accounts.get(hotkey) or tiers.account(hotkey)
+
+    def collateral(self) -> Record:
+        """``GET /collateral/?most_recent=true``: for each miner its newest record, then its account."""
+        return {
+            "status": "success",
+            "data": {hotkey: self._records(hotkey) for hotkey in self.miners},
+            "miner_count": len(self.miners),
+            "timestamp": self.now_ms,
+        }
+
+    def _records(self, hotkey: str) -> list[Record]:
+        found = self.account(hotkey)
+        newest = {"account_size": found["account_size"], "account_size_theta": 20.0, "update_time_ms": 1}
+        return [newest, found]
+
+    def eliminate(self, hotkey: str, reason: str = "FAILED_FUNDED_PERIOD_EOD_DRAWDOWN") -> None:
+        """Upstream puts a miner out: its positions are closed, and stay in the payload for days."""
+        for position in self.miners[hotkey]["positions"]:
+            if not position["is_closed_position"]:
+                self._flatten(position, self._price(position["trade_pair"][0]), self.now_ms)
+                position["orders"][-1]["src"] = 3
+        self.eliminations.append(
+            {
+                "hotkey": hotkey,
+                "dd": 0.081,
+                "reason": reason,
+                "elimination_initiated_time_ms": self.now_ms,
+                "bucket_at_elimination": self.account(hotkey)["miner_bucket"],
+                "positions_closed": True,
+            }
+        )
+
+    def bucket(self, hotkey: str) -> str:
+        """The stage of a miner."""
+        out = any(row["hotkey"] == hotkey for row in self.eliminations)
+        return "ELIMINATED" if out else str(self.account(hotkey)["miner_bucket"])
 
     # --- what happens ---------------------------------------------------------------------------------------------
 
@@ -85,7 +154,7 @@ class MadeNetwork:
         return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
     def _price(self, asset: str) -> float:
-        return round(PAIRS[asset][1] * (1 + self.random.gauss(0, 0.02)), 5)
+        return round(ALL_PAIRS[asset][1] * (1 + self.random.gauss(0, 0.02)), 5)
 
     def _miner(self, orders: int) -> Record:
         skill = self.random.gauss(0.002, 0.004)
@@ -137,7 +206,7 @@ class MadeNetwork:
 
     def _held(self, asset: str, moment: int, skill: float) -> Record:
         position = self._empty(asset, moment)
-        largest = PAIRS[asset][0][4]
+        largest = ALL_PAIRS[asset][0][4]
         side = self.random.choice((-1, 1))
         for index in range(self.random.randint(1, 4)):
             size = round(self.random.uniform(0.02, 0.24) * largest, 5)
@@ -158,7 +227,7 @@ class MadeNetwork:
             "position_type": "LONG",
             "position_uuid": self._uuid(),
             "return_at_close": 1.0,
-            "trade_pair": PAIRS[asset][0],
+            "trade_pair": ALL_PAIRS[asset][0],
         }
 
     def _fill(self, position: Record, leverage: float, price: float, moment: int) -> None:
@@ -187,3 +256,75 @@ class MadeNetwork:
             "slippage": 0.0,
             "src": 0,
         }
+
+
+KINDS: tuple[Record, ...] = (
+    {"size": 100_000.0, "bucket": "MAINCOMP"},
+    {"size": 500_000.0, "bucket": "MAINCOMP"},
+    {"size": 1_500_000.0, "bucket": "MAINCOMP"},
+    {"size": 50_000.0, "bucket": "SUBACCOUNT_FUNDED", "tier": 1},
+    {"size": 100_000.0, "bucket": "SUBACCOUNT_FUNDED", "tier": 2},
+    {"size": 100_000.0, "bucket": "SUBACCOUNT_CHALLENGE", "tier": 3},
+    {"size": 100_000.0, "bucket": "SUBACCOUNT_FUNDED"},
+    {"size": 25_000.0, "bucket": "SUBACCOUNT_CHALLENGE", "hl_address": "0x" + "a" * 40},
+    {"size": 500_000.0, "bucket": "PRO_FUNDED"},
+)
+"""Accounts of every kind that has limits of its own."""
+
+
+class TieredNetwork(MadeNetwork):
+    """A network of 2026: accounts of every kind, among them ``entities`` of ``subaccounts`` each.
+
+    An account holds between a fifth and all of its limit. ``used``: that share, signed, by hotkey and id of the pair.
+    """
+
+    CRYPTO = ("BTCUSDC", "ETHUSDC", "ADAUSDC")
+
+    def __init__(
+        self,
+        *,
+        miners: int,
+        seed: int,
+        now_ms: int,
+        orders: int = 120,
+        entities: int = 3,
+        subaccounts: int = 8,
+    ) -> None:
+        super().__init__(
+            miners=miners, seed=seed, now_ms=now_ms, orders=orders, pairs=(*self.CRYPTO, "GOLDUSDC", "NVDA")
+        )
+        self.used: dict[tuple[str, str], float] = {}
+        names = [self._hotkey() for _ in range(entities)]
+        synthetic = [f"{name}_{number}" for name in names for number in range(subaccounts)]
+        made, self.miners = self.miners, {}
+        for place, (hotkey, record) in enumerate(made.items()):
+            name = synthetic[place // 2] if place % 2 and place // 2 < len(synthetic) else hotkey
+            self.miners[name] = record
+            self._settle_in(name, record)
+
+    def _settle_in(self, hotkey: str, record: Record) -> None:
+        """Give a miner an account, and resize what it holds to a share of what that account may hold."""
+        subaccount = "_" in hotkey
+        kind = self.random.choice(
+            [kind for kind in KINDS if kind["bucket"].startswith(("SUB", "PRO")) == subaccount]
+        )
+        found = self.accounts[hotkey] = tiers.account(hotkey, **kind)
+        for position in record["positions"]:
+            position["miner_hotkey"] = hotkey
+            position["account_size"] = found["account_size"]
+            position["is_hl"] = bool(found["hl_address"])
+            if not position["is_closed_position"]:
+                self._resize(position, found, subaccount=subaccount)
+
+    def _resize(self, position: Record, found: Record, *, subaccount: bool) -> None:
+        asset = position["trade_pair"][0]
+        used = self.random.choice((0.2, 0.4, 0.6, 0.8, 1.0))
+        net = used * tiers.limit_of(found, asset, subaccount=subaccount)
+        factor = net / abs(position["net_leverage"])
+        self.used[position["miner_hotkey"], asset] = used if position["net_leverage"] > 0 else -used
+        position["net_leverage"] *= factor
+        for order in position["orders"]:
+            order["leverage"] *= factor
+            order["value"] = order["leverage"] * found["account_size"]
+            order["quantity"] = order["value"] / order["price"]
+            order["quote_usd_rate"] = 1.0

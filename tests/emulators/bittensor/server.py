@@ -40,7 +40,9 @@ class Faults:
 @dataclass(kw_only=True)
 class BittensorServer:
     """``keys``: tier of each key. ``auth_by``: where keys are accepted. ``etag``: whether pages carry one (the stock
-    server's do not). ``numbered``: whether the feed counts per connection (2026) or for all together (2025).
+    server's do not). ``tiered``: whether ``/trade-pairs`` has tiers. ``missing``: routes beside positions that this
+    server does not have, by their first word (``eliminations``). ``route_faults``: the status that such a route answers
+    with instead. ``numbered``: whether the feed counts per connection (2026) or for all together (2025).
     """
 
     network: MadeNetwork
@@ -48,7 +50,10 @@ class BittensorServer:
     auth_by: Literal["header", "body"] = "header"
     feed_auth: Literal["header", "message"] = "header"
     etag: bool = False
+    tiered: bool = True
+    missing: frozenset[str] = frozenset()
     faults: Faults = field(default_factory=Faults)
+    route_faults: dict[str, int] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
     port: int = 0
 
@@ -69,6 +74,9 @@ class BittensorServer:
         application = web.Application()
         application.router.add_get("/miner-positions", self._positions)
         application.router.add_get("/feed", self._feed)
+        application.router.add_get("/trade-pairs", self._trade_pairs)
+        for path in ("/collateral/", "/eliminations", "/challenge-period/{hotkey}"):
+            application.router.add_get(path, self._with_key)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", port, reuse_address=True)
@@ -110,6 +118,34 @@ class BittensorServer:
             return _error(403, f"Your API key does not have access to tier {tier} data")
         page = self.faults.body if self.faults.body is not None else self._page(tier)
         return await self._send(request, page)
+
+    async def _trade_pairs(self, request: web.Request) -> web.Response:
+        """Answer without a key, as upstream does."""
+        return self._fault(request) or web.json_response(self.network.trade_pairs(tiered=self.tiered))
+
+    async def _with_key(self, request: web.Request) -> web.Response:
+        if (fault := self._fault(request)) is not None:
+            return fault
+        if await self._key(request) not in self.keys:
+            return _error(401, "Unauthorized access")
+        if request.path == "/eliminations":
+            return web.json_response({"eliminations": self.network.eliminations})
+        if request.path == "/collateral/":
+            return web.json_response(self.network.collateral())
+        hotkey = request.match_info["hotkey"]
+        if hotkey not in self.network.miners:
+            return _error(404, f"Miner ID {hotkey} not found")
+        stage = {"bucket": self.network.bucket(hotkey), "start_time_ms": 1}
+        return web.json_response({"status": "success", "hotkey": hotkey, "challenge_period": stage})
+
+    def _fault(self, request: web.Request) -> web.Response | None:
+        name = request.path.split("/")[1]
+        self.counts[name] += 1
+        if name in self.missing:
+            return web.Response(status=404, text="<!doctype html><title>404 Not Found</title>")
+        if name in self.route_faults:
+            return _error(self.route_faults[name], "made up")
+        return None
 
     async def _key(self, request: web.Request) -> str | None:
         if self.auth_by == "header":
