@@ -83,19 +83,19 @@ def _alone(place: Place) -> dict[str, Any]:
 
 
 async def _connected(place: Place, name: str, options: Any, spec: Any, settings: Any) -> list[Any]:
-    from aiohttp import ClientSession
     from loguru import logger
 
     from te_core.clock import SystemClock
     from te_core.contracts.exchange import AccountContext
     from te_core.errors import TradeEngineError
+    from te_core.http_session import http_session
     from te_core.outage import Outages
     from te_core.reporting.doctor import examine, failed
     from te_core.runtime.instances import make_folder
 
     clock = SystemClock()
     folder = place.state / "accounts" / name
-    async with ClientSession() as session:
+    async with http_session() as session:
         context = AccountContext(
             name=name,
             options=options,

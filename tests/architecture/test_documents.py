@@ -114,7 +114,7 @@ def test_nothing_that_belongs_to_one_machine_is_part_of_the_repo(tracked: list[P
 
 def test_every_decision_has_a_number_of_its_own(root: Path) -> None:
     found = sorted(path.name for path in (root / "docs" / "adr").glob("*.md"))
-    assert [name[:4] for name in found] == [f"{number:04d}" for number in range(1, len(found) + 1)]
+    assert len({name[:4] for name in found}) == len(found)
     for name in found:
         first = (root / "docs" / "adr" / name).read_text(encoding="utf-8").partition("\n")[0]
         assert first.startswith(f"# {int(name[:4])}. ")

@@ -38,6 +38,9 @@ KINDS: dict[Trouble, type[OrderRejected]] = {
 def diagnose(error: BaseException, venue: Venue) -> tuple[Trouble, str]:
     """Tell what is wrong, and give the exchange's own code (empty when it gave none)."""
     answer = last_answer.get() if not isinstance(error, TimeoutError) else None
+    on_the_way = _refused_on_the_way(error)
+    if on_the_way is not None:
+        return on_the_way, ""
     code = _code(str(error), answer, venue.code_keys)
     found = venue.trouble(code, str(error))
     if found is None and _certainly_unsent(error):
@@ -90,6 +93,16 @@ def _is_broken(answer: Answer) -> bool:
     return answer.status >= 500 or not answer.text.lstrip().startswith(("{", "["))
 
 
+def _refused_on_the_way(error: BaseException) -> Trouble | None:
+    """Recognise what never came from the exchange's own server: a proxy's refusal, or a redirect."""
+    match error.__cause__:
+        case aiohttp.ClientHttpProxyError() | aiohttp.ClientProxyConnectionError():
+            return Trouble.PROXY
+        case aiohttp.ClientResponseError(status=status) if 300 <= status < 400:
+            return Trouble.REDIRECTED
+    return None
+
+
 def _certainly_unsent(error: BaseException) -> bool:
     """Tell whether no connection was made, so that nothing can have arrived. (A timeout is an ``OSError`` too.)"""
     unconnected = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, socket.gaierror)
@@ -113,7 +126,9 @@ def _first(body: Mapping[str, Any], keys: Sequence[str]) -> str:
 
 
 def _said(error: BaseException) -> str:
-    """Give the error's text in one line, without query strings (some exchanges sign there) and not too long."""
+    """Return the error's text in one line, without query strings (some exchanges sign there) and not too long."""
     words = [word.split("?", 1)[0] if "://" in word else word for word in str(error).split()]
+    if isinstance(cause := error.__cause__, aiohttp.ClientResponseError):
+        words.append(f"{cause.status}, {cause.message}")
     text = " ".join(words)
     return text if len(text) <= LENGTH else text[: LENGTH - 1] + "…"

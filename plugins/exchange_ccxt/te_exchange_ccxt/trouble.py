@@ -51,8 +51,13 @@ class Trouble(Enum):
     CLOCK = Fate.LATER, "this machine's clock is wrong: keep it right with NTP (timedatectl set-ntp true)"
     MAINTENANCE = Fate.LATER, "the exchange is under maintenance: it goes on by itself afterwards"
     UNREACHABLE = Fate.LATER, "the exchange cannot be reached"
+    PROXY = Fate.LATER, "the proxy cannot be reached or refuses: check proxy of this account"
     RATE = Fate.SLOWER, "the exchange's request limit is used up"
     BANNED = Fate.SLOWER, "the exchange has banned this address for too many requests"
+    REDIRECTED = (
+        Fate.DOUBTFUL,
+        "answered with a redirect, which is never followed: check url, proxy and this machine's network",
+    )
     BUSY = Fate.DOUBTFUL, "the exchange is busy or answered nonsense"
     TIMEOUT = Fate.DOUBTFUL, "the exchange did not answer in time"
 
