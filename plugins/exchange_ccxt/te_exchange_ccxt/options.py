@@ -133,6 +133,12 @@ class CcxtOptions(BaseModel):
                 )
         return self
 
+    @property
+    def proxy_identity(self) -> str:
+        """What tells proxies apart, without the password; empty without a proxy."""
+        parts = urlsplit(self.secret_of("proxy"))
+        return f"{parts.username or ''}@{parts.hostname}:{parts.port}" if parts.hostname else ""
+
     def secret_of(self, name: str) -> str:
         """Give a credential in clear, empty when it is not set."""
         value = getattr(self, name)
