@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from te_core import hookspecs
+from te_core.reporting.machine import CHECKS
 
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
 OWN_PATH = re.compile(r"`((?:te_core|tests|plugins|requirements|bench)/[\w/.-]*)`")
@@ -93,6 +94,16 @@ def test_the_readme_shows_the_two_commands(root: Path) -> None:
 def test_pm2_s_file_is_shown_as_it_is(root: Path) -> None:
     guide = (root / "docs" / "operations.md").read_text(encoding="utf-8")
     assert (root / "ecosystem.config.js").read_text(encoding="utf-8") in guide
+
+
+def test_the_unit_of_systemd_is_shown_as_it_is(root: Path) -> None:
+    guide = (root / "docs" / "security.md").read_text(encoding="utf-8")
+    assert (root / "trade-engine.service").read_text(encoding="utf-8") in guide
+
+
+def test_every_check_of_the_machine_is_documented(root: Path) -> None:
+    guide = (root / "docs" / "security.md").read_text(encoding="utf-8")
+    assert not [name for name in CHECKS if f"| `{name}` |" not in guide]
 
 
 def test_no_file_names_a_package_registry_or_a_place_of_one_machine(tracked: list[Path], root: Path) -> None:
