@@ -22,8 +22,9 @@ from te_core.api import (
 from te_exchange_ccxt.client import Answer, last_answer
 from te_exchange_ccxt.trouble import BY_CLASS, Fate, Trouble
 from te_exchange_ccxt.venue import Venue
+from te_exchange_ccxt.walls import wall
 
-PAUSE = {Trouble.BANNED: 60.0, Trouble.MAINTENANCE: 30.0}
+PAUSE = {Trouble.BANNED: 60.0, Trouble.BOT_PROTECTION: 60.0, Trouble.MAINTENANCE: 30.0}
 """Seconds to wait where the exchange does not say how long."""
 LONGEST_PAUSE = 3600.0
 """Seconds that are waited at most, whatever the exchange says: it may be nonsense, and a look an hour harms nobody."""
@@ -42,6 +43,8 @@ def diagnose(error: BaseException, venue: Venue) -> tuple[Trouble, str]:
     if on_the_way is not None:
         return on_the_way, ""
     code = _code(str(error), answer, venue.code_keys)
+    if answer is not None and (walled := wall(answer.status, answer.headers, answer.text)):
+        return walled, code
     found = venue.trouble(code, str(error))
     if found is None and _certainly_unsent(error):
         found = Trouble.UNREACHABLE
@@ -50,8 +53,8 @@ def diagnose(error: BaseException, venue: Venue) -> tuple[Trouble, str]:
         found = next((BY_CLASS[name] for name in names if name in BY_CLASS), Trouble.BUSY)
         if found.fate in (Fate.REFUSED, Fate.STOP) and answer is not None and _is_broken(answer):
             found = Trouble.BUSY  # a failing server or a page of a proxy refuses nothing
-    if found is Trouble.BUSY and answer is not None and answer.status in (403, 451):
-        found = Trouble.REGION if answer.status == 451 else Trouble.BANNED
+    if found is Trouble.BUSY and answer is not None and answer.status == 403:
+        found = Trouble.BANNED
     return found, code
 
 
