@@ -4,9 +4,15 @@
 # make soak   kill -9 and restart, 200 times     make fuzz   100,000 malformed alerts
 # make bench-exchanges  round trips and requests per alert    make exchanges  conformance cases by exchange
 # make wheels build every package       make lock   pin the newest versions that fit
+# make test PYTHON=python3.13  the same tests with another Python
 #
 # Needs Python 3.11 or newer and a package index that pip or uv knows. With uv on the PATH it installs faster.
 
+# Tests with another Python have an environment of their own: make test PYTHON=python3.13 does not touch .venv.
+ifeq ($(origin PYTHON)$(if $(filter test check,$(MAKECMDGOALS)),,no),command line)
+VERSION  := $(shell "$(PYTHON)" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+VENV     ?= .venv-$(or $(VERSION),$(notdir $(PYTHON)))
+endif
 VENV     ?= .venv
 UV       ?= $(shell command -v uv 2>/dev/null)
 PYTHON   ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3 python; do \
@@ -75,7 +81,7 @@ wheels: $(VENV)/.installed
 	$(BIN)/python -m pip wheel -q --no-deps --no-build-isolation -w dist $(addprefix ./,$(PROJECTS))
 
 clean:
-	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-* dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 # Each stamp is newer than what it stands for, so that a second start does nothing but start.
 $(VENV)/.made:

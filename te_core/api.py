@@ -40,6 +40,7 @@ from te_core.errors import (
     TradeEngineError,
 )
 from te_core.hookspecs import hookimpl
+from te_core.http_session import http_session
 from te_core.model.event import Event
 from te_core.model.exits import Exit, Exits, ExitUnit
 from te_core.model.instrument import Instrument
@@ -110,4 +111,5 @@ __all__ = [
     "WebhookResponse",
     "WebhookSpec",
     "hookimpl",
+    "http_session",
 ]

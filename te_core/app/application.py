@@ -23,6 +23,8 @@ from te_core.logs import configure_logs
 from te_core.outage import Outages
 from te_core.plugins.registry import Registry
 from te_core.plugins.report import PluginReport
+from te_core.reporting.doctor import show
+from te_core.reporting.machine import Machine, examine_machine
 from te_core.reporting.queries import Queries
 from te_core.runtime.engine import Engine
 from te_core.runtime.supervisor import Health, Supervisor
@@ -267,8 +269,12 @@ class Application:
         return self._shown(await self._queries.plan())
 
     async def doctor(self) -> dict[str, Any]:
-        """Look every running account over."""
-        return self._shown(await self._queries.doctor())
+        """Check every running account, and the machine."""
+        here = Machine.here(
+            settings=self.place.settings, state=self.place.state, env=self._env, now=self._clock.now()
+        )
+        accounts, machine = await asyncio.gather(self._queries.doctor(), examine_machine(here))
+        return self._shown({**accounts, "machine": [show(finding) for finding in machine]})
 
     def explain(self, symbol: str) -> dict[str, Any]:
         """Give the arithmetic of a symbol. Raises ``KeyError``."""

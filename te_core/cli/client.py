@@ -67,6 +67,8 @@ def request(url: str, *, body: bytes | None = None, headers: dict[str, str] | No
     try:
         connection.request("GET" if body is None else "POST", target, body=body, headers=headers or {})
         response = connection.getresponse()
+        if 300 <= response.status < 400:
+            raise Failure(f"{parts.netloc} answers with a redirect, which no engine does: it is not followed")
         return response.status, json.loads(response.read() or b"{}")
     except (http.client.HTTPException, ValueError) as error:
         raise Failure(f"{parts.netloc} does not answer like an engine: {type(error).__name__}") from None

@@ -13,13 +13,16 @@ from te_core.cli.client import ask
 from te_core.cli.failure import ExitCode, Failure
 from te_core.cli.output import note, print_json, show, table
 
+_COLUMNS = ("severity", "check", "finding", "remedy")
+_KEYS = ("severity", "check", "text", "remedy")
+
 
 def doctor(
     context: typer.Context,
     account: Annotated[str | None, typer.Option(help="Only this account.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Check every account: credentials, modes, instruments, sizes. Changes nothing.
+    """Check every account (credentials, modes, instruments, sizes) and the machine. Changes nothing.
 
     \b
     Example: te doctor
@@ -28,35 +31,40 @@ def doctor(
     """
     place = Place.of(context)
     answer = ask(place, "/api/v1/doctor") if Announcement.read(place.state) else _alone(place)
-    found = answer["accounts"]
+    found, machine = answer["accounts"], answer.get("machine", [])
     if account is not None:
         if account not in found:
             raise Failure(f"no account {account} to look at (known: {', '.join(found) or 'none'})")
-        found = {account: found[account]}
+        found, machine = {account: found[account]}, []
     if as_json:
-        print_json({"accounts": found})
+        print_json({"accounts": found, "machine": machine})
     else:
-        show(table("Findings", ("account", "severity", "check", "finding", "remedy"), _rows(found)))
-    if any(finding["severity"] == "error" for findings in found.values() for finding in findings):
+        if machine:
+            show(table("Machine", _COLUMNS, (tuple(one[key] for key in _KEYS) for one in machine)))
+        show(table("Findings", ("account", *_COLUMNS), _rows(found)))
+    if any(finding["severity"] == "error" for findings in (machine, *found.values()) for finding in findings):
         raise typer.Exit(ExitCode.FAILED)
 
 
 def _rows(found: dict[str, Any]) -> Iterator[tuple[object, ...]]:
     for account, findings in found.items():
         for finding in findings:
-            yield (account, finding["severity"], finding["check"], finding["text"], finding["remedy"])
+            yield (account, *(finding[key] for key in _KEYS))
 
 
 def _alone(place: Place) -> dict[str, Any]:
     """Connect to each account without an engine."""
     import asyncio
+    import os
 
     from te_core.cli.instances import load, redactor_of
+    from te_core.clock import SystemClock
     from te_core.errors import NotReady
     from te_core.journal.redaction import redacted
     from te_core.logs import configure_logs
     from te_core.reporting.doctor import failed
     from te_core.reporting.doctor import show as shown
+    from te_core.reporting.machine import Machine, examine_machine
 
     note("no engine is running: connecting to the accounts from here")
     resolved, registry, _ = load(place)
@@ -75,27 +83,29 @@ def _alone(place: Place) -> dict[str, Any]:
         except Exception as error:  # noqa: BLE001 - told and raised again, without the secrets in it
             defect = redactor.redact(f"{type(error).__name__}: {error}")
             raise Failure(f"account {name}: plugin {section.plugin} has a defect: {defect}") from None
+    here = Machine.here(settings=place.settings, state=place.state, env=os.environ, now=SystemClock().now())
     answer = {
-        "accounts": {name: [shown(finding) for finding in findings] for name, findings in found.items()}
+        "accounts": {name: [shown(finding) for finding in findings] for name, findings in found.items()},
+        "machine": [shown(finding) for finding in asyncio.run(examine_machine(here))],
     }
     safe: dict[str, Any] = redacted(answer, redactor.redact)
     return safe
 
 
 async def _connected(place: Place, name: str, options: Any, spec: Any, settings: Any) -> list[Any]:
-    from aiohttp import ClientSession
     from loguru import logger
 
     from te_core.clock import SystemClock
     from te_core.contracts.exchange import AccountContext
     from te_core.errors import TradeEngineError
+    from te_core.http_session import http_session
     from te_core.outage import Outages
     from te_core.reporting.doctor import examine, failed
     from te_core.runtime.instances import make_folder
 
     clock = SystemClock()
     folder = place.state / "accounts" / name
-    async with ClientSession() as session:
+    async with http_session() as session:
         context = AccountContext(
             name=name,
             options=options,

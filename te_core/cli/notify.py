@@ -30,13 +30,12 @@ def notify(
 
 
 async def _send(place: Place, name: str, text: str) -> None:
-    from aiohttp import ClientSession
-
     from te_core.clock import SystemClock
     from te_core.errors import TradeEngineError
+    from te_core.http_session import http_session
     from te_core.model.event import Event
 
-    async with ClientSession() as session:
+    async with http_session() as session:
         notifier = await _made(place, name, lambda: session)
         try:
             await notifier.notify(Event(at=SystemClock().now(), kind="test", text=text))

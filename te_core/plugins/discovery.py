@@ -68,9 +68,9 @@ def _entries(distribution: metadata.Distribution) -> list[PluginEntry]:
         points = [point for point in distribution.entry_points if point.group == ENTRY_POINT_GROUP]
         if not points:  # most have none; parsing all their metadata would take long
             return []
-        name, version = distribution.metadata["Name"], distribution.version
+        name, version = _field(distribution, "Name"), _field(distribution, "Version")
         requires = tuple(distribution.requires or ())
-    except (TypeError, ValueError, KeyError, OSError):
+    except (AttributeError, TypeError, ValueError, KeyError, OSError):
         return []
     return [
         PluginEntry(
@@ -84,6 +84,11 @@ def _entries(distribution: metadata.Distribution) -> list[PluginEntry]:
         for point in points
         if name and point.name
     ]
+
+
+def _field(distribution: metadata.Distribution, name: str) -> str:
+    """Return a field of the metadata, empty where there is none: `metadata[name]` warns of that, or will raise."""
+    return next(iter(distribution.metadata.get_all(name) or ()), "")
 
 
 def _core_specifier(requires: tuple[str, ...]) -> str:

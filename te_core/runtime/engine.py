@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from te_core.clock import Clock
 from te_core.contracts.webhook import WebhookRequest, WebhookResponse
 from te_core.errors import NotReady
+from te_core.http_session import http_session
 from te_core.journal.journal import Journal
 from te_core.journal.redaction import Redact
 from te_core.model.event import Event
@@ -137,9 +138,7 @@ class Engine:
 
     def _http(self) -> ClientSession:
         if self._session is None:
-            from aiohttp import ClientSession  # late: paper trading needs no HTTP client
-
-            self._session = ClientSession()
+            self._session = http_session()
         return self._session
 
     def journal_trouble(self) -> str:

@@ -158,6 +158,7 @@ class Listener:
             reason = (
                 "ports below 1024 are reserved: choose a higher one and let a reverse proxy pass requests on"
             )
-        elif isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+        elif isinstance(error, socket.gaierror) or error.errno in {errno.EADDRNOTAVAIL, None}:
+            # newer versions of asyncio give no number where none of the host's addresses is this machine's
             reason = f"{host} is not an address of this machine: use 127.0.0.1, or 0.0.0.0 for all"
         return ConfigError(reason, key=key, value=value)

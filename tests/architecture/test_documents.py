@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from te_core import hookspecs
+from te_core.reporting.machine import CHECKS
 
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
 OWN_PATH = re.compile(r"`((?:te_core|tests|plugins|requirements|bench)/[\w/.-]*)`")
@@ -95,6 +96,16 @@ def test_pm2_s_file_is_shown_as_it_is(root: Path) -> None:
     assert (root / "ecosystem.config.js").read_text(encoding="utf-8") in guide
 
 
+def test_the_unit_of_systemd_is_shown_as_it_is(root: Path) -> None:
+    guide = (root / "docs" / "security.md").read_text(encoding="utf-8")
+    assert (root / "trade-engine.service").read_text(encoding="utf-8") in guide
+
+
+def test_every_check_of_the_machine_is_documented(root: Path) -> None:
+    guide = (root / "docs" / "security.md").read_text(encoding="utf-8")
+    assert not [name for name in CHECKS if f"| `{name}` |" not in guide]
+
+
 def test_no_file_names_a_package_registry_or_a_place_of_one_machine(tracked: list[Path], root: Path) -> None:
     found = []
     for path in tracked:
@@ -114,7 +125,7 @@ def test_nothing_that_belongs_to_one_machine_is_part_of_the_repo(tracked: list[P
 
 def test_every_decision_has_a_number_of_its_own(root: Path) -> None:
     found = sorted(path.name for path in (root / "docs" / "adr").glob("*.md"))
-    assert [name[:4] for name in found] == [f"{number:04d}" for number in range(1, len(found) + 1)]
+    assert len({name[:4] for name in found}) == len(found)
     for name in found:
         first = (root / "docs" / "adr" / name).read_text(encoding="utf-8").partition("\n")[0]
         assert first.startswith(f"# {int(name[:4])}. ")

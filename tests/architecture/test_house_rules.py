@@ -23,7 +23,7 @@ ROOM_LINES = {
     "accounts": 2_200,
     "signals": 600,
     "runtime": 1_500,
-    "reporting": 700,
+    "reporting": 800,
     "web": 700,
     "app": 600,
     "cli": 1_900,

@@ -90,6 +90,11 @@ class CcxtAccount(ExchangeAccount):
         """Look over the clock, and what only this exchange knows."""
         skew = await self._link.skew()
         found = []
+        if proxy := self._context.options.proxy_identity:
+            where = proxy.rpartition("@")[2]
+            found.append(
+                Finding(severity=Severity.OK, check="proxy", text=f"everything goes through {where}")
+            )
         if skew is not None:
             bad = abs(skew) > SKEW_ADJUSTED
             found.append(

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from te_core.api import RateLimited, TradeEngineError
+from te_core.api import RateLimited, TradeEngineError, http_session
 from te_exchange_ccxt.budget import Purse
 from te_exchange_ccxt.library import SILENT, BadResponse, Base, BaseError
 from te_exchange_ccxt.venue import Venue
@@ -225,7 +225,10 @@ def connect(venue: Venue, base: Any) -> Any:
             "logger": SILENT,
             **venue.config(),
             **{name: value for name, value in venue.credentials().items() if value},
-            "session": aiohttp.ClientSession(connector=aiohttp.TCPConnector(keepalive_timeout=KEEP_ALIVE)),
+            "session": http_session(
+                connector=aiohttp.TCPConnector(keepalive_timeout=KEEP_ALIVE),
+                proxy=venue.options.secret_of("proxy") or None,
+            ),
         }
     )
     exchange.has["fetchCurrencies"] = False

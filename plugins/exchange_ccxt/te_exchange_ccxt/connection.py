@@ -78,6 +78,8 @@ class Connection:
         self._exchange = connect(venue, self._base)
         self._exchange.date = self._context.date
         identity = "|".join((venue.exchange_id, *sorted(addresses(self._exchange))))
+        if proxy := venue.options.proxy_identity:  # it has an address of its own, with limits of its own
+            identity += f"|{fingerprint(proxy)}"
         self._shared = shared(identity, self._context.clock, self._context.log)
         owner = fingerprint(venue.options.secret_of("api_key"))
         self._purse = self._exchange.purse = self._shared.budget.share(

@@ -22,8 +22,9 @@ from te_core.api import (
 from te_exchange_ccxt.client import Answer, last_answer
 from te_exchange_ccxt.trouble import BY_CLASS, Fate, Trouble
 from te_exchange_ccxt.venue import Venue
+from te_exchange_ccxt.walls import wall
 
-PAUSE = {Trouble.BANNED: 60.0, Trouble.MAINTENANCE: 30.0}
+PAUSE = {Trouble.BANNED: 60.0, Trouble.BOT_PROTECTION: 60.0, Trouble.MAINTENANCE: 30.0}
 """Seconds to wait where the exchange does not say how long."""
 LONGEST_PAUSE = 3600.0
 """Seconds that are waited at most, whatever the exchange says: it may be nonsense, and a look an hour harms nobody."""
@@ -38,7 +39,12 @@ KINDS: dict[Trouble, type[OrderRejected]] = {
 def diagnose(error: BaseException, venue: Venue) -> tuple[Trouble, str]:
     """Tell what is wrong, and give the exchange's own code (empty when it gave none)."""
     answer = last_answer.get() if not isinstance(error, TimeoutError) else None
+    on_the_way = _refused_on_the_way(error)
+    if on_the_way is not None:
+        return on_the_way, ""
     code = _code(str(error), answer, venue.code_keys)
+    if answer is not None and (walled := wall(answer.status, answer.headers, answer.text)):
+        return walled, code
     found = venue.trouble(code, str(error))
     if found is None and _certainly_unsent(error):
         found = Trouble.UNREACHABLE
@@ -47,8 +53,8 @@ def diagnose(error: BaseException, venue: Venue) -> tuple[Trouble, str]:
         found = next((BY_CLASS[name] for name in names if name in BY_CLASS), Trouble.BUSY)
         if found.fate in (Fate.REFUSED, Fate.STOP) and answer is not None and _is_broken(answer):
             found = Trouble.BUSY  # a failing server or a page of a proxy refuses nothing
-    if found is Trouble.BUSY and answer is not None and answer.status in (403, 451):
-        found = Trouble.REGION if answer.status == 451 else Trouble.BANNED
+    if found is Trouble.BUSY and answer is not None and answer.status == 403:
+        found = Trouble.BANNED
     return found, code
 
 
@@ -90,6 +96,16 @@ def _is_broken(answer: Answer) -> bool:
     return answer.status >= 500 or not answer.text.lstrip().startswith(("{", "["))
 
 
+def _refused_on_the_way(error: BaseException) -> Trouble | None:
+    """Recognise what never came from the exchange's own server: a proxy's refusal, or a redirect."""
+    match error.__cause__:
+        case aiohttp.ClientHttpProxyError() | aiohttp.ClientProxyConnectionError():
+            return Trouble.PROXY
+        case aiohttp.ClientResponseError(status=status) if 300 <= status < 400:
+            return Trouble.REDIRECTED
+    return None
+
+
 def _certainly_unsent(error: BaseException) -> bool:
     """Tell whether no connection was made, so that nothing can have arrived. (A timeout is an ``OSError`` too.)"""
     unconnected = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, socket.gaierror)
@@ -113,7 +129,9 @@ def _first(body: Mapping[str, Any], keys: Sequence[str]) -> str:
 
 
 def _said(error: BaseException) -> str:
-    """Give the error's text in one line, without query strings (some exchanges sign there) and not too long."""
+    """Return the error's text in one line, without query strings (some exchanges sign there) and not too long."""
     words = [word.split("?", 1)[0] if "://" in word else word for word in str(error).split()]
+    if isinstance(cause := error.__cause__, aiohttp.ClientResponseError):
+        words.append(f"{cause.status}, {cause.message}")
     text = " ".join(words)
     return text if len(text) <= LENGTH else text[: LENGTH - 1] + "…"

@@ -6,13 +6,14 @@ import asyncio
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 
 from te_core.api import ConfigError, OrderRequest
 from te_exchange_ccxt.budget import Window
 from te_exchange_ccxt.client import last_answer
+from te_exchange_ccxt.constructor_config import FURTHER_CREDENTIALS, OWN_SETTINGS, refusal
 from te_exchange_ccxt.library import Base, BaseError
 from te_exchange_ccxt.options import CcxtOptions
 from te_exchange_ccxt.trouble import Trouble
@@ -76,10 +77,25 @@ class GenericOptions(CcxtOptions):
     exchange: Annotated[str, Field(pattern=r"^[a-z0-9]+$")] = Field(description="The exchange's id in ccxt.")
     wallet_address: str | None = Field(default=None, description="The wallet, for exchanges where one signs.")
     private_key: SecretStr | None = Field(default=None, description="The wallet's private key.")
+    uid: SecretStr | None = Field(default=None, description="The user's id or memo, where the key needs one.")
+    account_id: SecretStr | None = Field(
+        default=None, description="The account's id, where the key needs one."
+    )
+    allow_other_hosts: bool = Field(
+        default=False,
+        description="Let url, ws_url and config lead to another machine, which gets all that is signed.",
+    )
     config: dict[str, Any] = Field(
         default_factory=dict, description="Handed to the constructor in ccxt as it stands."
     )
     order_params: dict[str, Any] = Field(default_factory=dict, description="Handed to ccxt with every order.")
+
+    @model_validator(mode="after")
+    def _own_hosts(self) -> Self:
+        """Refuse a ``config`` that goes round what ``url``, ``proxy`` and the credentials promise."""
+        if reason := refusal(self.config, other_hosts=self.allow_other_hosts):
+            raise ValueError(f"config: {reason}")
+        return self
 
 
 class GenericVenue(Venue):
@@ -105,12 +121,9 @@ class GenericVenue(Venue):
         return {**ours, **theirs, "options": {**ours["options"], **theirs.get("options", {})}}
 
     def credentials(self) -> dict[str, str]:
-        """Add what wallets need."""
-        wallet = {
-            "walletAddress": self.options.secret_of("wallet_address"),
-            "privateKey": self.options.secret_of("private_key"),
-        }
-        return {**super().credentials(), **wallet}
+        """Add what wallets need, and what single exchanges ask for besides."""
+        further = {name: self.options.secret_of(setting) for name, setting in FURTHER_CREDENTIALS.items()}
+        return {**super().credentials(), **further}
 
     async def check(self) -> None:
         """Refuse exchanges that lack what the engine needs, and missing credentials, before anything is sent."""
@@ -125,14 +138,8 @@ class GenericVenue(Venue):
                 f"ccxt cannot {', '.join(lacking)} at {self.exchange_id}: it cannot be kept at targets",
                 key="exchange",
             )
-        names = {
-            "apiKey": "api_key",
-            "password": "passphrase",
-            "privateKey": "private_key",
-            "walletAddress": "wallet_address",
-        }
         needed = [name for name, wanted in self.exchange.requiredCredentials.items() if wanted]
-        missing = [names.get(name, name) for name in needed if not getattr(self.exchange, name, None)]
+        missing = [OWN_SETTINGS.get(name, name) for name in needed if not getattr(self.exchange, name, None)]
         if missing:
             raise ConfigError(f"{self.exchange_id} needs {' and '.join(missing)} in .secrets.toml")
         await super().check()

@@ -49,6 +49,10 @@ class CcxtOptions(BaseModel):
         default=False,
         description="Let url and ws_url lead to another machine, which gets all that is signed.",
     )
+    proxy: SecretStr | None = Field(
+        default=None,
+        description="HTTP proxy for this account's requests and streams: http://user:password@host:port.",
+    )
     settle: Annotated[str, Field(pattern=r"^[A-Z]{3,6}$")] = Field(
         default="USDT", description="The coin that profits are paid in."
     )
@@ -79,6 +83,15 @@ class CcxtOptions(BaseModel):
     @classmethod
     def _ws(cls, value: str | None) -> str | None:
         return _address(value, ("ws", "wss"))
+
+    @field_validator("proxy")
+    @classmethod
+    def _proxy(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not _is_proxy(value.get_secret_value()):
+            raise ValueError(
+                "an HTTP proxy such as http://user:password@127.0.0.1:3128 is needed (no SOCKS, no path)"
+            )
+        return value
 
     @field_validator("rate_limits")
     @classmethod
@@ -120,6 +133,12 @@ class CcxtOptions(BaseModel):
                 )
         return self
 
+    @property
+    def proxy_identity(self) -> str:
+        """What tells proxies apart, without the password; empty without a proxy."""
+        parts = urlsplit(self.secret_of("proxy"))
+        return f"{parts.username or ''}@{parts.hostname}:{parts.port}" if parts.hostname else ""
+
     def secret_of(self, name: str) -> str:
         """Give a credential in clear, empty when it is not set."""
         value = getattr(self, name)
@@ -133,6 +152,15 @@ def _address(value: str | None, schemes: tuple[str, ...]) -> str | None:
     if parts.scheme not in schemes or not parts.hostname or parts.username or parts.query or parts.fragment:
         raise ValueError(f"an address such as {schemes[0]}://127.0.0.1:9001 is needed")
     return value.rstrip("/")
+
+
+def _is_proxy(value: str) -> bool:
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme == "http" and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # no port, or no address
+        return False
+    return usable and parts.path in ("", "/") and not parts.query and not parts.fragment
 
 
 def _is_loopback(address: str) -> bool:

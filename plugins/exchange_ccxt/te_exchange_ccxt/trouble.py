@@ -44,15 +44,27 @@ class Trouble(Enum):
         "the key may not do this: give it the permission to trade contracts at the exchange",
     )
     FROZEN = Fate.STOP, "the exchange has restricted this account: ask its support"
-    REGION = Fate.STOP, "the exchange does not serve this machine's country: run the engine where it does"
+    REGION = (
+        Fate.STOP,
+        "the exchange does not serve this machine's country: run the engine where the exchange serves",
+    )
     ACCOUNT_TYPE = Fate.STOP, "this kind of account is not supported: see the plugin's README"
     HEDGE_MODE = Fate.STOP, "the account is in hedge mode: close its positions and switch it to one-way mode"
 
     CLOCK = Fate.LATER, "this machine's clock is wrong: keep it right with NTP (timedatectl set-ntp true)"
     MAINTENANCE = Fate.LATER, "the exchange is under maintenance: it goes on by itself afterwards"
+    BOT_PROTECTION = (
+        Fate.LATER,
+        "bot protection refuses this machine (neither a limit nor the key): use another address, proxy, or ask support",
+    )
     UNREACHABLE = Fate.LATER, "the exchange cannot be reached"
+    PROXY = Fate.LATER, "the proxy cannot be reached or refuses: check proxy of this account"
     RATE = Fate.SLOWER, "the exchange's request limit is used up"
     BANNED = Fate.SLOWER, "the exchange has banned this address for too many requests"
+    REDIRECTED = (
+        Fate.DOUBTFUL,
+        "answered with a redirect, which is never followed: check url, proxy and this machine's network",
+    )
     BUSY = Fate.DOUBTFUL, "the exchange is busy or answered nonsense"
     TIMEOUT = Fate.DOUBTFUL, "the exchange did not answer in time"
 

@@ -119,6 +119,23 @@ def test_only_without_a_connection_an_order_counts_as_not_sent(venue: Venue) -> 
         assert isinstance(doubtful, OutcomeUnknown), cause
 
 
+def test_what_a_proxy_or_a_redirect_did_says_so(venue: Venue) -> None:
+    key: Any = ConnectionKey("127.0.0.1", 1, False, True, None, None, None)
+    nobody: Any = None
+    refusing = aiohttp.ClientHttpProxyError(nobody, (), status=407, message="no")
+    dead = aiohttp.ClientProxyConnectionError(key, OSError(111, "refused"))
+    for cause in (refusing, dead):
+        unsent = translate(caused(ccxt_error("ExchangeError"), cause), venue, what="x", sending=True)
+        assert type(unsent) is NotReady
+        assert "check proxy of this account" in str(unsent)
+    moved = aiohttp.ClientResponseError(nobody, (), status=307, message="a redirect to b is not followed")
+    error = caused(ccxt_error("ExchangeError"), moved)
+    assert isinstance(translate(error, venue, what="x", sending=True), OutcomeUnknown)
+    found = translate(error, venue, what="x")
+    assert type(found) is NotReady
+    assert "307, a redirect to b is not followed" in str(found)
+
+
 @pytest.mark.parametrize("status", [401, 407, 500, 502])
 def test_a_page_of_a_proxy_neither_stops_an_account_nor_settles_an_order(venue: Venue, status: int) -> None:
     last_answer.set(Answer(status, {}, "<html>go away</html>"))

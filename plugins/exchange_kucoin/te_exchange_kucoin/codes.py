@@ -9,7 +9,7 @@ TROUBLES = {
     "400005": Trouble.SIGNATURE,
     "400006": Trouble.ADDRESS,
     "400007": Trouble.PERMISSION,
-    "40010": Trouble.REGION,
+    **dict.fromkeys(("40010", "400302"), Trouble.REGION),
     "200002": Trouble.RATE,
     "1015": Trouble.BANNED,
     **dict.fromkeys(("300002", "300014", "300015"), Trouble.MAINTENANCE),  # suspended, liquidating, settling

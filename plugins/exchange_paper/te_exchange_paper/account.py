@@ -58,8 +58,13 @@ class PaperAccount(ExchangeAccount):
 
     async def open(self) -> None:
         """Open the account's file, or make one. Raises ``ConfigError`` when it is damaged or too new."""
+        await self.close()
         store = Store(self._context.state_dir / FILE_NAME)
-        self._ledger, opened_with = store.load(self._options.balance)
+        try:
+            self._ledger, opened_with = store.load(self._options.balance)
+        except BaseException:
+            store.close()
+            raise
         self._checked = self._shown = None
         self._positions.clear()
         self._store = store

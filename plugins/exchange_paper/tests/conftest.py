@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from decimal import Decimal
 from itertools import count
@@ -24,15 +25,21 @@ def log() -> Iterator[list[str]]:
 
 
 @pytest.fixture
-def make_venue(tmp_path: Path, log: list[str]) -> Callable[..., PaperVenue]:
-    """Without fee and slippage unless asked for, so that amounts are easy to follow."""
+def make_venue(tmp_path: Path, log: list[str]) -> Iterator[Callable[..., PaperVenue]]:
+    """Without fee and slippage unless asked for, so that amounts are easy to follow; closed after the test."""
+    made: list[PaperVenue] = []
 
     def make(**options: Any) -> PaperVenue:
         options = {"fee": 0, "slippage": 0, **options}
         prices = {"BTCUSDT": Decimal(50_000), "ETHUSDT": Decimal(2_000)}
-        return PaperVenue(tmp_path / "state", clock=VirtualClock(), log=logger, market=prices, **options)
+        made.append(
+            PaperVenue(tmp_path / "state", clock=VirtualClock(), log=logger, market=prices, **options)
+        )
+        return made[-1]
 
-    return make
+    yield make
+    for venue in made:
+        asyncio.run(venue._paper.close())
 
 
 @pytest.fixture

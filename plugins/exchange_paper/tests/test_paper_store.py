@@ -12,6 +12,7 @@ from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from random import Random
+from typing import NoReturn
 
 import pytest
 
@@ -120,6 +121,38 @@ async def test_a_file_of_a_newer_version_is_refused_and_kept(open_venue: OpenVen
     file.close()
     with pytest.raises(ConfigError, match="newer version"):
         await open_venue()
+
+
+async def test_an_account_that_cannot_be_loaded_lets_go_of_its_file(
+    make_venue: Callable[..., PaperVenue], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its lock is exclusive: the next try, and whoever wants to repair the file, would find it taken."""
+    venue = make_venue()
+    monkeypatch.setattr(Store, "load", refusing_load)
+    with pytest.raises(NotReady) as raised:
+        await venue.account.open()
+    file = sqlite3.connect(tmp_path / "state" / FILE_NAME, timeout=0, isolation_level=None)
+    try:
+        file.execute("BEGIN IMMEDIATE")
+    finally:
+        file.close()
+    assert "disk" in str(raised.value), "its traceback holds on to all that was not closed"
+
+
+def refusing_load(store: Store, opening_balance: Decimal) -> NoReturn:
+    store._db.execute("SELECT count(*) FROM account").fetchone()
+    raise NotReady(f"the disk refuses {opening_balance}")
+
+
+async def test_opening_again_lets_go_of_the_first_file(make_venue: Callable[..., PaperVenue]) -> None:
+    account = PaperAccount(make_venue()._context)
+    await account.open()
+    first = account._store
+    await account.open()
+    assert first is not None
+    with pytest.raises(NotReady, match="closed"):
+        first.orders()
+    await account.close()
 
 
 async def test_a_write_that_the_disk_refuses_changes_nothing(open_venue: OpenVenue, order: MakeOrder) -> None:

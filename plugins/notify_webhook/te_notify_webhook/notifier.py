@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from aiohttp import ClientError, ClientTimeout
+from aiohttp import ClientError, ClientResponseError, ClientTimeout
 
 from te_core.api import AuthError, Event, NoticeRefused, Notifier, NotifierContext, NotReady
 from te_notify_webhook.options import WebhookNotifierOptions
@@ -35,6 +35,8 @@ class WebhookNotifier(Notifier):
                 allow_redirects=False,
             ) as response:
                 status, retry_after = response.status, response.headers.get("Retry-After", "")
+        except ClientResponseError as error:  # what the engine's sessions raise for a redirect
+            status, retry_after = error.status, ""
         except TimeoutError:
             raise NotReady(f"{options.host} did not answer within {options.timeout}") from None
         except (ClientError, OSError, ValueError) as error:
@@ -47,6 +49,8 @@ class WebhookNotifier(Notifier):
         if status >= 500 or status in _LATER:
             seconds = retry_after if retry_after.replace(".", "", 1).isdecimal() else None  # or it is a date
             raise NotReady(said, retry_after=float(seconds) if seconds else None)
-        if status in _WRONG_ADDRESS or 300 <= status < 400:
+        if 300 <= status < 400:
+            raise NotReady(f"{said}, a redirect, which is not followed: check url of this notifier")
+        if status in _WRONG_ADDRESS:
             raise AuthError(f"{said}: check url and headers of this notifier in the settings")
         raise NoticeRefused(f"{said}: check body, text_key and fields of this notifier in the settings")

@@ -1,0 +1,67 @@
+"""HTTP client sessions that follow no redirect: what is signed, or carries a token, goes to one host only."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from aiohttp import BaseConnector, ClientRequest, ClientResponse, ClientSession, RequestInfo
+
+NOT_MODIFIED = 304
+"""An answer to a conditional request; it leads nowhere."""
+
+
+def http_session(*, connector: BaseConnector | None = None, proxy: str | None = None) -> ClientSession:
+    """Return a session for requests and WebSockets; it belongs to the running event loop, and to the caller.
+
+    Whatever is answered with a redirect raises ``aiohttp.ClientResponseError`` with its status, also where a request
+    asks for redirects to be followed, and in the handshake of a WebSocket. ``proxy``: an HTTP proxy for all of them,
+    ``http://user:password@host:port``; one that refuses raises ``aiohttp.ClientHttpProxyError``.
+    """
+    from aiohttp import ClientSession  # late: paper trading needs no HTTP client
+
+    return ClientSession(connector=connector, proxy=proxy, middlewares=(_refuse_redirects,))
+
+
+async def _refuse_redirects(
+    request: ClientRequest, send: Callable[[ClientRequest], Awaitable[ClientResponse]]
+) -> ClientResponse:
+    """Raise for a redirect before aiohttp follows it. What is raised names no more of an address than its host."""
+    from aiohttp import ClientHttpProxyError, ClientResponseError
+
+    try:
+        response = await send(request)
+    except ClientHttpProxyError as error:  # its text has the address of the proxy, password included
+        raise ClientHttpProxyError(
+            _origin(request), (), status=error.status, message="the proxy refuses to connect"
+        ) from None
+    if not 300 <= response.status < 400 or response.status == NOT_MODIFIED:
+        return response
+    target = response.headers.get("Location", "")
+    response.close()
+    raise ClientResponseError(
+        _origin(request),
+        (),
+        status=response.status,
+        message=f"a redirect{_leading_to(target)} is not followed",
+    )
+
+
+def _origin(request: ClientRequest) -> RequestInfo:
+    from aiohttp import RequestInfo
+    from multidict import CIMultiDict, CIMultiDictProxy
+
+    address = request.url.origin()
+    return RequestInfo(address, request.method, CIMultiDictProxy(CIMultiDict()), address)
+
+
+def _leading_to(location: str) -> str:
+    """Name the host of a redirect, if there is one: the rest may repeat what was signed."""
+    from yarl import URL
+
+    try:
+        host = URL(location).host
+    except ValueError:
+        return ""
+    return f" to {host[:100]}" if host else ""
