@@ -24,8 +24,9 @@ from te_core.testing.stream_recorder import StreamRecorder
 from te_notify_webhook.notifier import WebhookNotifier
 from te_notify_webhook.options import WebhookNotifierOptions
 from te_signals_bittensor.feed import Feed
-from te_signals_bittensor.fetching import Fetcher
+from te_signals_bittensor.fetching import Fetcher, asked_with_key
 from te_signals_bittensor.options import BittensorOptions
+from te_signals_bittensor.routes import Routes
 from tests.emulators.accounts import connected, order
 from tests.emulators.venues import running
 from tests.emulators.wire.call import Call, Outcome, Reply
@@ -108,6 +109,14 @@ async def miners(server: Elsewhere, _folder: Path) -> None:
         await Fetcher(options, lambda: session).fetch()
 
 
+async def miners_facts(server: Elsewhere, _folder: Path) -> None:
+    """What upstream states beside positions, asked for with the key."""
+    options = BittensorOptions.model_validate({"url": server.url, "api_key": SECRET})
+    async with http_session() as session:
+        routes = Routes(options, lambda: session, SystemClock(), asyncio.to_thread)
+        await routes._ask("collateral/", asked_with_key(options))
+
+
 async def miners_feed(server: Elsewhere, _folder: Path) -> None:
     """The stream of miners' positions."""
     options = BittensorOptions.model_validate(
@@ -188,6 +197,7 @@ CLIENTS: dict[str, tuple[Ask, ...] | str] = {
     "te_core.cli.notify": "passes a session of te_core.http_session on",
     "te_signals_bittensor.fetching": (miners,),
     "te_signals_bittensor.feed": (miners_feed,),
+    "te_signals_bittensor.routes": (miners_facts,),
     "te_notify_webhook.notifier": (webhook,),
     "te_exchange_ccxt.client": tuple(
         exchange(kind, name) for name in PLUGINS for kind in ("positions", "order")

@@ -12,6 +12,7 @@ from loguru import logger
 from te_core.api import NotReady, OutcomeUnknown
 from te_core.cli.failure import Failure
 from te_signals_bittensor.fetching import FetchFailed
+from te_signals_bittensor.routes import RouteFailed
 from tests.clients.redirected import CLIENTS, REDIRECTS, SECRET, Ask, any_session, elsewhere, streaming
 from tests.exchanges.trading import PLUGINS
 
@@ -31,7 +32,9 @@ async def test_no_client_follows_a_redirect(ask: Ask, module: str, status: int, 
     """One repeats an order as a GET, the other as it was, with everything that was signed."""
     async with elsewhere() as server:
         server.status = status
-        with pytest.raises((NotReady, OutcomeUnknown, ClientError, FetchFailed, Failure)) as raised:
+        with pytest.raises(
+            (NotReady, OutcomeUnknown, ClientError, FetchFailed, RouteFailed, Failure)
+        ) as raised:
             await ask(server, tmp_path)
         assert len(server.asked) == 1, "asked once, not again"
         assert server.came == []
