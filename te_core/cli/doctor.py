@@ -7,11 +7,13 @@ from typing import Annotated, Any
 
 import typer
 
-from te_core.app.announcement import Announcement
 from te_core.app.paths import Place
-from te_core.cli.client import ask
+from te_core.cli.client import ask, running_engine
 from te_core.cli.failure import ExitCode, Failure
 from te_core.cli.output import note, print_json, show, table
+
+_COLUMNS = ("severity", "check", "finding", "remedy")
+_KEYS = ("severity", "check", "text", "remedy")
 
 
 def doctor(
@@ -19,7 +21,7 @@ def doctor(
     account: Annotated[str | None, typer.Option(help="Only this account.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Check every account: credentials, modes, instruments, sizes. Changes nothing.
+    """Check every account: credentials, modes, instruments, sizes; and what the listeners leave open. Changes nothing.
 
     \b
     Example: te doctor
@@ -27,24 +29,26 @@ def doctor(
     Exit code: 0 all is well or only warned of, 1 something is wrong
     """
     place = Place.of(context)
-    answer = ask(place, "/api/v1/doctor") if Announcement.read(place.state) else _alone(place)
-    found = answer["accounts"]
+    answer = ask(place, "/api/v1/doctor") if running_engine(place) else _alone(place)
+    found, machine = answer["accounts"], answer.get("machine", [])
     if account is not None:
         if account not in found:
             raise Failure(f"no account {account} to look at (known: {', '.join(found) or 'none'})")
-        found = {account: found[account]}
+        found, machine = {account: found[account]}, []
     if as_json:
-        print_json({"accounts": found})
+        print_json({"accounts": found, "machine": machine})
     else:
-        show(table("Findings", ("account", "severity", "check", "finding", "remedy"), _rows(found)))
-    if any(finding["severity"] == "error" for findings in found.values() for finding in findings):
+        if machine:
+            show(table("Machine", _COLUMNS, (tuple(one[key] for key in _KEYS) for one in machine)))
+        show(table("Findings", ("account", *_COLUMNS), _rows(found)))
+    if any(finding["severity"] == "error" for findings in (machine, *found.values()) for finding in findings):
         raise typer.Exit(ExitCode.FAILED)
 
 
 def _rows(found: dict[str, Any]) -> Iterator[tuple[object, ...]]:
     for account, findings in found.items():
         for finding in findings:
-            yield (account, finding["severity"], finding["check"], finding["text"], finding["remedy"])
+            yield (account, *(finding[key] for key in _KEYS))
 
 
 def _alone(place: Place) -> dict[str, Any]:
@@ -57,6 +61,7 @@ def _alone(place: Place) -> dict[str, Any]:
     from te_core.logs import configure_logs
     from te_core.reporting.doctor import failed
     from te_core.reporting.doctor import show as shown
+    from te_core.web.exposure import exposure
 
     note("no engine is running: connecting to the accounts from here")
     resolved, registry, _ = load(place)
@@ -76,7 +81,8 @@ def _alone(place: Place) -> dict[str, Any]:
             defect = redactor.redact(f"{type(error).__name__}: {error}")
             raise Failure(f"account {name}: plugin {section.plugin} has a defect: {defect}") from None
     answer = {
-        "accounts": {name: [shown(finding) for finding in findings] for name, findings in found.items()}
+        "accounts": {name: [shown(finding) for finding in findings] for name, findings in found.items()},
+        "machine": [shown(finding) for finding in exposure(resolved.settings.listen)],
     }
     safe: dict[str, Any] = redacted(answer, redactor.redact)
     return safe

@@ -182,12 +182,16 @@ class Engine:
 
     # -- what listeners ask for
 
+    def screen(self, source: str, request: WebhookRequest) -> WebhookResponse | None:
+        """Answer a request by its head alone, or return None to have its body read. Raises ``NotReady``."""
+        runner = self.sources.get(source)
+        return _NO_SOURCE if runner is None else runner.screen(request)
+
     async def on_webhook(self, source: str, request: WebhookRequest) -> WebhookResponse:
         """Hand a request to a source. Raises ``JournalError``."""
         runner = self.sources.get(source)
         if runner is None:
-            # Its name is not repeated: a token takes its place when an address was put together wrongly.
-            return _refusal(404, "there is no such source")
+            return _NO_SOURCE
         if self.stopping:
             return _refusal(503, "the engine is stopping; try again", retry_after=RETRY_AFTER)
         try:
@@ -198,3 +202,7 @@ class Engine:
 
 def _refusal(status: int, reason: str, *, retry_after: int | None = None) -> WebhookResponse:
     return WebhookResponse(status=status, body={"error": {"reason": reason}}, retry_after=retry_after)
+
+
+_NO_SOURCE = _refusal(404, "there is no such source")
+"""Its name is not repeated: a token takes its place when an address was put together wrongly."""

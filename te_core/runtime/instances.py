@@ -139,11 +139,14 @@ class SourceRunner(Runner):
             self._publisher.revoke()
         await super().stop(status, reason)
 
+    def screen(self, request: WebhookRequest) -> WebhookResponse | None:
+        """Let the source answer by the head of a request; None where it wants to see the body. Raises ``NotReady``."""
+        screened: object = guard.attempt(partial(self._running_instance().screen, request))
+        return screened if isinstance(screened, WebhookResponse) else None
+
     async def on_webhook(self, request: WebhookRequest) -> WebhookResponse:
         """Let the source answer. Raises ``NotReady``, ``JournalError``."""
-        instance = self.instance
-        if instance is None:
-            raise NotReady("the source is not running; try again")
+        instance = self._running_instance()
         try:
             response = await self._answer(instance, request)
         except (NotReady, JournalError):
@@ -161,6 +164,11 @@ class SourceRunner(Runner):
         if self.enabled or response.status != 200:
             return response
         return replace(response, body={**response.body, "note": "no say at present: the source is disabled"})
+
+    def _running_instance(self) -> SignalSource:
+        if self.instance is None:
+            raise NotReady("the source is not running; try again")
+        return self.instance
 
     @staticmethod
     async def _answer(instance: SignalSource, request: WebhookRequest) -> WebhookResponse:

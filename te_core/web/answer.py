@@ -67,3 +67,14 @@ def _head(now: datetime) -> bytes:
     fields = {"Date": format_datetime(now, usegmt=True), **_HEADERS}
     lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
     return f"HTTP/1.1 200 OK\r\n{lines}Content-Length: ".encode()
+
+
+def _busy() -> bytes:
+    body = encode_body({"error": {"reason": "too many requests at once; try again"}})
+    lines = "".join(f"{name}: {value}\r\n" for name, value in _HEADERS.items())
+    head = f"HTTP/1.1 503 Service Unavailable\r\n{lines}Retry-After: 5\r\nConnection: close\r\n"
+    return b"%bContent-Length: %d\r\n\r\n%b" % (head.encode(), len(body), body)
+
+
+BUSY = _busy()
+"""The whole answer for a sender that there is no connection for."""
