@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,7 +75,7 @@ class Engine:
             http=self._http,
         )
         self.notifiers = Notifiers(facilities, redact)
-        self._sources = Sources(facilities, self.netting.intake)
+        self._sources = Sources(facilities, self.netting.intake, self._last_price)
         self._accounts = Accounts(
             facilities,
             journal,
@@ -172,6 +173,12 @@ class Engine:
     def _blends(self, symbols: Iterable[str]) -> dict[str, Blend | None]:
         """Return the blends of all symbols that have weights, and of others that an account knows."""
         return self.netting.blends(dict.fromkeys([*self.netting.symbols, *symbols]))
+
+    def _last_price(self, symbol: str) -> Decimal | None:
+        """Return the last known price of a symbol: an exchange's, else the newest that a signal stated."""
+        price = self._accounts.last_price(symbol)
+        stated = self.netting.intake.price(symbol) if price is None else None
+        return stated.value if stated is not None else price
 
     def _reblend(self, symbols: Iterable[str] | None) -> None:
         if symbols is None:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -117,12 +118,14 @@ class SourceRunner(Runner):
 
     instance: SignalSource | None = None
     enabled = True
+    price_factor = Decimal("Infinity")
     _answers = True
     _publisher: Publisher | None = None
 
-    def configure(self, *, enabled: bool) -> None:
+    def configure(self, *, enabled: bool, price_factor: Decimal) -> None:
         """Apply what changes without a restart."""
         self.enabled = enabled
+        self.price_factor = price_factor
         if self.instance is not None:
             self._show_working()
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import stat
+import subprocess
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -17,9 +18,11 @@ import pytest
 from te_core.app.paths import Place
 from te_core.cli.client import EngineDown, ask, running_engine
 from te_core.journal.lock import JournalLock, is_locked
-from tests.cli.conftest import Folder, Process, start
+from tests.cli.conftest import Folder, Process
 
 pytestmark = pytest.mark.real_clock
+
+Start = Callable[[Folder], Process]
 
 
 class Stranger:
@@ -62,6 +65,24 @@ def stranger(folder: Folder) -> Iterator[Stranger]:
     (folder.state / "engine.json").write_text(json.dumps(announced))
     yield found
     found.close()
+
+
+def make_certificate(file: Path) -> None:
+    """Write a certificate that is its own authority, and its key, into one file."""
+    subject = ["-subj", "/CN=alerts.example", "-days", "2"]
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+    ]
+    key = file.with_suffix(".key")
+    subprocess.run([*command, *subject, "-keyout", key, "-out", file], check=True, capture_output=True)
+    file.write_text(file.read_text() + key.read_text())
 
 
 def place(folder: Folder) -> Place:
@@ -108,36 +129,40 @@ def test_a_lock_is_seen_and_not_taken(folder: Folder) -> None:
     JournalLock(journal).release()
 
 
-def _end(engine: Process, number: int = signal.SIGTERM) -> None:
-    engine.stop(number)
-    assert engine.process.stdout is not None
-    engine.process.stdout.close()
-
-
 def _token(folder: Folder) -> str:
     secrets = tomllib.loads((folder.path / ".secrets.toml").read_text())
     return str(secrets["listen"]["private"]["token"])
 
 
-def test_the_first_start_makes_a_token_that_te_uses(folder: Folder) -> None:
-    engine = start(folder)
-    try:
-        token = _token(folder)
-        assert len(token) >= 24
-        assert stat.S_IMODE((folder.path / ".secrets.toml").stat().st_mode) == 0o600
-        assert folder.json("status")["listeners"] == {"private": {"wrong_tokens": 0}}
-        _edit_breaks_nothing(folder)
-        folder.te("status", env={"TE_LISTEN__PRIVATE__TOKEN": "another"})
-        result = folder.te("status", env={"TE_LISTEN__PRIVATE__TOKEN": "another"})
-        assert result.exit_code == 1
-        assert "another listen.private.token" in result.stderr
-        assert folder.json("status")["listeners"] == {"private": {"wrong_tokens": 2}}
-        assert token not in engine.log
-        assert token not in engine.said
-    finally:
-        _end(engine)
-    again = start(folder)
-    _end(again)
+def test_signals_by_hand_go_to_a_listener_with_tls(folder: Folder, started: Start) -> None:
+    make_certificate(folder.path / "own.pem")
+    folder.edit("[listen.public]", '[listen.public]\ncertificate = "own.pem"')
+    started(folder)
+    alert = ("--symbol", "BTCUSDT.P", "--direction", "long", "--size", "1/100", "--price", "65000")
+    result = folder.te("signal", "send", *alert)
+    assert result.exit_code == 0, result.stderr
+    assert folder.te("source", "url", "tradingview").stdout.startswith("https://127.0.0.1:")
+    make_certificate(folder.path / "own.pem")
+    result = folder.te("signal", "send", *alert)
+    assert result.exit_code == 0, result.stderr  # the listener uses the new one, and te expects it
+
+
+def test_the_first_start_makes_a_token_that_te_uses(folder: Folder, started: Start) -> None:
+    engine = started(folder)
+    token = _token(folder)
+    assert len(token) >= 24
+    assert stat.S_IMODE((folder.path / ".secrets.toml").stat().st_mode) == 0o600
+    assert folder.json("status")["listeners"] == {"private": {"wrong_tokens": 0}}
+    _edit_breaks_nothing(folder)
+    folder.te("status", env={"TE_LISTEN__PRIVATE__TOKEN": "another"})
+    result = folder.te("status", env={"TE_LISTEN__PRIVATE__TOKEN": "another"})
+    assert result.exit_code == 1
+    assert "another listen.private.token" in result.stderr
+    assert folder.json("status")["listeners"] == {"private": {"wrong_tokens": 2}}
+    assert token not in engine.log
+    assert token not in engine.said
+    engine.stop()
+    started(folder).stop()
     assert _token(folder) == token
 
 
@@ -150,17 +175,14 @@ def _edit_breaks_nothing(folder: Folder) -> None:
     folder.settings.write_text(good)
 
 
-def test_a_socket_instead_of_a_port(folder: Folder) -> None:
+def test_a_socket_instead_of_a_port(folder: Folder, started: Start) -> None:
     folder.edit("[listen.private]\nport = 0", '[listen.private]\nsocket = "engine.sock"')
-    engine: Process = start(folder)
-    try:
-        made = folder.state / "engine.sock"
-        assert stat.S_ISSOCK(made.stat().st_mode)
-        assert stat.S_IMODE(made.stat().st_mode) == 0o600
-        assert folder.json("status")["engine"]["pid"] == engine.process.pid
-        assert folder.te("plan").exit_code == 0
-    finally:
-        _end(engine, 9)
-    again = start(folder)  # what a killed engine left behind is in nobody's way
+    engine = started(folder)
+    made = folder.state / "engine.sock"
+    assert stat.S_ISSOCK(made.stat().st_mode)
+    assert stat.S_IMODE(made.stat().st_mode) == 0o600
+    assert folder.json("status")["engine"]["pid"] == engine.process.pid
+    assert folder.te("plan").exit_code == 0
+    engine.stop(9)
+    again = started(folder)  # what a killed engine left behind is in nobody's way
     assert folder.json("status")["engine"]["pid"] == again.process.pid
-    _end(again)
