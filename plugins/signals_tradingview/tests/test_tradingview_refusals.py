@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from te_core.api import SignalRejected
+
 MakeDesk = Callable[..., Any]
 CASES = Path(os.environ.get("TE_CASES", Path(__file__).parents[4] / "shared" / "cases"))
 ENTRY = {"symbol": "BTCUSDT.P", "direction": "long", "size": "50/100", "price": "65000"}
@@ -100,6 +102,15 @@ async def test_an_accepted_alert_makes_the_next_refusal_news(make_desk: MakeDesk
         assert (await desk.post({**ENTRY, "n": number})).status == 200
         assert "warning" not in desk.source.status()
     assert len(desk.recorder.events) == 2
+
+
+async def test_what_the_engine_refuses_is_quarantined_too(make_desk: MakeDesk) -> None:
+    """Such as a price that is not plausible: only the engine knows the last one."""
+    desk = make_desk()
+    desk.recorder.failure = SignalRejected("1e12 is not plausible", field="price", hint="raise it")
+    answer = await desk.post(ENTRY)
+    assert (answer.status, answer.body["error"]["field"]) == (422, "price")
+    assert desk.recorder.quarantined[0].reason == "1e12 is not plausible"
 
 
 async def test_a_refused_exit_says_that_the_position_stays_open(
