@@ -285,6 +285,7 @@ class Listener:
             keepalive_timeout=_IDLE,
             lingering_time=_LINGER,
             auto_decompress=False,
+            tcp_keepalive=False,  # an idle connection is closed long before; it costs two calls for each new one
         )
         connection.defects = self._defects
         connection.open_ones = self.connections

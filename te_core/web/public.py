@@ -12,7 +12,7 @@ from aiohttp import HttpVersion11, web
 from te_core.clock import Clock
 from te_core.contracts.webhook import WebhookRequest, WebhookResponse
 from te_core.errors import JournalError, NotReady
-from te_core.web.answer import accept, answer, refuse
+from te_core.web.answer import accept, answer, dismiss, refuse
 from te_core.web.client_address import Senders
 from te_core.web.facade import EngineFacade
 from te_core.web.tls import is_tradingview
@@ -81,12 +81,11 @@ class Webhooks:
     def _answer(
         request: web.BaseRequest, webhook: WebhookRequest, response: WebhookResponse, *, hang_up: bool
     ) -> web.StreamResponse:
-        if response.status == 200 and not hang_up:
-            return accept(request, response.body, webhook.received_at)
-        answered = answer(response.status, response.body, retry_after=response.retry_after)
         if hang_up:
-            answered.force_close()
-        return answered
+            return dismiss(request, response.status, response.body, retry_after=response.retry_after)
+        if response.status == 200:
+            return accept(request, response.body, webhook.received_at)
+        return answer(response.status, response.body, retry_after=response.retry_after)
 
     def _webhook(self, request: web.BaseRequest, tail: list[str], body: bytes = b"") -> WebhookRequest:
         headers = request.headers

@@ -327,6 +327,7 @@ async def test_a_stranger_pays_for_a_new_connection_each_time(serve: Any) -> Non
             site.engine.reply = WebhookResponse(status=status, body={"error": "no"})
             async with site.http.post(f"{site.public}/hooks/a", data=b"x") as response:
                 assert (response.headers.get("Connection") != "close") is kept, status
+                assert await response.json() == {"error": "no"}
 
 
 async def test_forwarded_by_a_peer_that_is_not_trusted_is_reported_once(serve: Any) -> None:
