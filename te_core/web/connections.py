@@ -75,6 +75,11 @@ class Connections:
             if not siblings:
                 del self._by_peer[peer]
 
+    def abort(self) -> None:
+        """Close all."""
+        for connection in list(self._open):
+            self._close(connection)
+
     def _strangers(self) -> Iterable[Connection]:
         return (connection for connection, peer in self._open.items() if not self._trusted(peer))
 
@@ -91,6 +96,12 @@ class Connections:
                 f"{what}, most of them from {most} ({len(self._by_peer.get(most, ()))}): "
                 "those without a whole request are closed, the oldest first; alerts get through"
             )
+
+
+def peer_of(transport: asyncio.BaseTransport) -> str:
+    """Return the address at the other end; empty for a Unix socket."""
+    peer = transport.get_extra_info("peername")
+    return str(peer[0]) if isinstance(peer, tuple) and peer else ""
 
 
 def _first(connections: Iterable[Connection]) -> Connection | None:

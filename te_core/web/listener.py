@@ -16,14 +16,12 @@ from loguru import logger
 from te_core.errors import ConfigError
 from te_core.web.address import address, socket_address
 from te_core.web.answer import BUSY, refuse
-from te_core.web.connections import Connections
+from te_core.web.connections import Connections, peer_of
+from te_core.web.first_request import IDLE, FirstRequest
 from te_core.web.tls import Certificate
 
 _SHUTDOWN = 0.2
 """Seconds that a request in progress is given when a listener stops, twice: to end, then to be cancelled."""
-
-_IDLE = 75.0
-"""Seconds until a connection without a complete request is closed; proxies keep theirs for less."""
 
 _LINGER = 1.0
 """Seconds in which the rest of a refused body is read, so that the sender sees the answer."""
@@ -190,12 +188,6 @@ class _Handshake(asyncio.Protocol):
             connection.data_received(data)
 
 
-def peer_of(transport: asyncio.BaseTransport) -> str:
-    """Return the address at the other end; empty for a Unix socket."""
-    peer = transport.get_extra_info("peername")
-    return str(peer[0]) if isinstance(peer, tuple) and peer else ""
-
-
 def _bound(path: Path) -> socket.socket:
     path.unlink(missing_ok=True)  # of an engine that was killed: the journal's lock says that none runs
     held = socket.socket(socket.AF_UNIX)
@@ -268,13 +260,14 @@ class Listener:
             self._server.close()
             self._server = None
         await self._runner.cleanup()
+        self.connections.abort()  # those that the runner never saw
 
     def _connection(self) -> asyncio.Protocol:
         if not self.connections.make_room():
             return _Busy()
         if self._certificate is not None:
             return _Handshake(self._handler, self._certificate, self.connections)
-        return self._handler()
+        return FirstRequest(self._handler, self.connections)
 
     def _handler(self) -> _Connection:
         assert self._runner.server is not None
@@ -282,7 +275,7 @@ class Listener:
             self._runner.server,
             loop=asyncio.get_running_loop(),
             access_log=None,  # type: ignore[arg-type]  # None is documented as "no access log": paths hold tokens
-            keepalive_timeout=_IDLE,
+            keepalive_timeout=IDLE,
             lingering_time=_LINGER,
             auto_decompress=False,
             tcp_keepalive=False,  # an idle connection is closed long before; it costs two calls for each new one

@@ -10,7 +10,7 @@ import pytest
 
 from te_core.contracts.webhook import WebhookResponse
 from te_core.errors import ConfigError, JournalError, NotReady
-from te_core.web import connections, public
+from te_core.web import connections, first_request, public
 from te_core.web.public import BODY_LIMIT
 
 pytestmark = pytest.mark.real_clock
@@ -178,6 +178,7 @@ async def test_stopping_does_not_wait_for_idle_connections_or_a_hanging_source(s
     async with serve() as site:
         async with site.http.get(f"{site.public}/hooks/idle"):
             pass
+        silent = await asyncio.open_connection("127.0.0.1", site.servers.public.port)
         site.engine.hold = asyncio.Event()
         hanging = asyncio.create_task(site.http.post(f"{site.public}/hooks/a", data=b"x"))
         while len(site.engine.requests) < 2:
@@ -186,6 +187,8 @@ async def test_stopping_does_not_wait_for_idle_connections_or_a_hanging_source(s
             await site.servers.stop()
         with pytest.raises(Exception, match="disconnected"):
             await hanging
+        assert await silent[0].read() == b""
+        silent[1].close()
 
 
 async def test_a_port_in_use_is_named_with_the_remedy(serve: Any) -> None:
@@ -300,6 +303,30 @@ async def test_a_trusted_proxy_has_no_cap_of_its_own(serve: Any, monkeypatch: An
             assert b" 200 " in await reader.read()
             writer.close()
         assert site.engine.events == []
+
+
+async def test_a_first_request_in_pieces_is_served_as_a_whole(serve: Any, monkeypatch: Any) -> None:
+    """One that is whole in time is not screened apart; one that is not is served as it is."""
+    monkeypatch.setattr(first_request, "HOLD", 60)
+    body = b'{"size": 1}'
+    whole = b"POST /hooks/a HTTP/1.1\r\nHost: x\r\nConnection: close\r\ncontent-LENGTH: 11\r\n\r\n" + body
+    async with serve() as site:
+        assert b" 200 " in await site.raw(*(bytes([byte]) for byte in whole))
+        assert (site.request.body, site.engine.screened) == (body, [])
+        monkeypatch.setattr(first_request, "HOLD", 0.01)
+        reader, writer = await asyncio.open_connection("127.0.0.1", site.servers.public.port)
+        writer.write(whole[:-1])
+        while not site.engine.screened:
+            await asyncio.sleep(0)
+        writer.write(whole[-1:])
+        assert b" 200 " in await reader.read()
+        writer.close()
+
+
+async def test_a_connection_without_a_request_is_closed(serve: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(first_request, "IDLE", 0.01)
+    async with serve() as site:
+        assert await site.raw() == b""
 
 
 async def test_what_the_head_tells_is_refused_before_the_body(serve: Any) -> None:
