@@ -4,19 +4,10 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from te_core.errors import SignalRejected
 
+def is_plausible(price: Decimal, last: Decimal, factor: Decimal) -> bool:
+    """Return whether a price is at most ``factor`` times above or below the last known one.
 
-def check_price(price: Decimal, last: Decimal, *, factor: Decimal, setting: str) -> None:
-    """Raise ``SignalRejected`` for a price more than ``factor`` times above or below the last known one.
-
-    Such a price is a slip of the sender (another symbol's, a missing digit, a placeholder's), and sizes and limits
-    would follow it. ``setting``: the key of the factor, for the hint.
+    One that is not is a slip of the sender (another symbol's, a missing digit), and sizes and limits would follow it.
     """
-    if last / factor <= price <= last * factor:
-        return
-    raise SignalRejected(
-        f"{price} is not plausible: the last known price is {last}, more than {factor} times away",
-        field="price",
-        hint=f"if it is right, raise {setting}",
-    )
+    return last <= price * factor and price <= last * factor

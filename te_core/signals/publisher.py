@@ -14,7 +14,7 @@ from te_core.contracts.source import Publication
 from te_core.errors import NotReady, SignalRejected
 from te_core.model.event import Event
 from te_core.model.signal import QuarantinedInput, Signal
-from te_core.rules.plausibility import check_price
+from te_core.rules.plausibility import is_plausible
 from te_core.signals.intake import Intake
 from te_core.texts import LONGEST_TEXT, bounded, bounded_values
 
@@ -120,17 +120,15 @@ class Publisher:
 
     def _with_plausible_price(self, signal: Signal) -> Signal:
         """A flat signal is not refused for its price, which would leave the position open: it goes on without one."""
-        last = self._last_price(signal.symbol) if signal.price is not None else None
-        if signal.price is None or last is None:
+        price, factor = signal.price, self._price_factor()
+        last = self._last_price(signal.symbol) if price is not None else None
+        if price is None or last is None or is_plausible(price, last, factor):
             return signal
-        setting = f"sources.{self._source}.price_factor"
-        try:
-            check_price(signal.price, last, factor=self._price_factor(), setting=setting)
-        except SignalRejected as error:
-            if signal.depth:
-                raise
-            return replace(signal, price=None, detail={**signal.detail, "price_ignored": error.reason})
-        return signal
+        reason = f"{price} is not plausible: the last known price is {last}, more than {factor} times away"
+        if signal.depth:
+            hint = f"if it is right, raise sources.{self._source}.price_factor"
+            raise SignalRejected(reason, field="price", hint=hint)
+        return replace(signal, price=None, detail={**signal.detail, "price_ignored": reason})
 
     def _check(self, signal: Signal) -> None:
         if signal.source != self._source:
