@@ -75,9 +75,9 @@ class Connections:
             if not siblings:
                 del self._by_peer[peer]
 
-    def abort(self) -> None:
-        """Close all."""
-        for connection in list(self._open):
+    def abort_unfinished(self) -> None:
+        """Close all that have no whole request."""
+        for connection in [connection for connection in self._open if connection.unfinished]:
             self._close(connection)
 
     def _strangers(self) -> Iterable[Connection]:

@@ -259,8 +259,8 @@ class Listener:
         if self._server is not None:
             self._server.close()
             self._server = None
+        self.connections.abort_unfinished()  # first, for the runner does not know those without a first request
         await self._runner.cleanup()
-        self.connections.abort()  # those that the runner never saw
 
     def _connection(self) -> asyncio.Protocol:
         if not self.connections.make_room():

@@ -45,7 +45,7 @@ def decode(text: str) -> Payload:
     try:
         value = _DECODER.decode(text)
     except json.JSONDecodeError as error:
-        reason = f"no valid JSON: {error.msg} at character {error.pos}"
+        reason = f"no valid JSON: {error.msg.removesuffix(' at')} at character {error.pos}"
         raise MalformedBody(reason, field="body", hint=_hint(text, error)) from None
     except RecursionError:
         raise _too_deep("body") from None
