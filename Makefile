@@ -2,6 +2,7 @@
 # make test   run all tests             make bench  measure speed and memory
 # make crashes  kill five scenarios at every point     make mutants  plant faults, see what catches them
 # make soak   kill -9 and restart, 200 times     make fuzz   100,000 malformed alerts
+# make flood  alerts in time while strangers crowd the listener
 # make bench-exchanges  round trips and requests per alert    make exchanges  conformance cases by exchange
 # make wheels build every package       make lock   pin the newest versions that fit
 # make test PYTHON=python3.13  the same tests with another Python
@@ -33,7 +34,7 @@ MAKE_VENV = $(PYTHON) -m venv $(VENV)
 INSTALL   = $(BIN)/python -m pip install -qq --no-compile --disable-pip-version-check --no-input
 endif
 
-.PHONY: help run install test check bench bench-exchanges exchanges soak crashes mutants fuzz lock wheels clean
+.PHONY: help run install test check bench bench-exchanges exchanges soak crashes mutants fuzz flood lock wheels clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -53,7 +54,7 @@ check: $(VENV)/.tested-with
 	@for plugin in $(PLUGINS); do echo "$(BIN)/mypy $$plugin"; $(BIN)/mypy $$plugin || exit 1; done
 	$(BIN)/pytest -q tests/architecture
 
-fuzz: $(VENV)/.tested-with
+fuzz flood: $(VENV)/.tested-with
 	@$(BIN)/python -m bench.$@ $(FLAGS)
 
 bench: $(VENV)/.tested-with

@@ -126,8 +126,11 @@ class EngineProcess:
     @property
     def token(self) -> str:
         """The webhook token that the first start made."""
-        secrets = tomllib.loads((self.folder / ".secrets.toml").read_text())
-        return str(secrets["sources"]["tradingview"]["token"])
+        return str(self._secrets["sources"]["tradingview"]["token"])
+
+    @property
+    def _secrets(self) -> dict[str, Any]:
+        return tomllib.loads((self.folder / ".secrets.toml").read_text())
 
     @property
     def path(self) -> str:
@@ -138,7 +141,8 @@ class EngineProcess:
         """Ask the private listener."""
         connection = http.client.HTTPConnection("127.0.0.1", self.private_port, timeout=10)
         try:
-            connection.request("GET", path)
+            token = self._secrets["listen"]["private"]["token"]
+            connection.request("GET", path, headers={"Authorization": f"Bearer {token}"})
             response = connection.getresponse()
             return response.status, json.loads(response.read())
         except OSError:

@@ -38,7 +38,10 @@ QUARANTINE = 500
 """Refused inputs that are kept per source: the default of ``journal.quarantine``."""
 
 AGES = frozenset({"read_age", "phase_age", "retry_in"})
-TABLES = ("signals", "latest_signals", "targets", "goals", "books", "intents", "confirmations", "events")
+TABLES = ("signals", "latest_signals", "targets", "goals", "books", "intents", "confirmations")
+REFUSALS = 100
+"""Events that may say of all this that alerts were refused: each kind once, and so many in ten minutes at most."""
+
 _PATIENCE = 15.0
 
 
@@ -143,8 +146,15 @@ def snapshot(engine: EngineProcess) -> dict[str, Any]:
         del source["counters"]
     with closing(sqlite3.connect(f"{engine.journal.as_uri()}?mode=ro", uri=True)) as journal:
         rows = {table: journal.execute(f"SELECT * FROM {table} ORDER BY 1").fetchall() for table in TABLES}
+        rows["events"] = journal.execute("SELECT * FROM events WHERE kind <> 'refused' ORDER BY 1").fetchall()
+        refusals = journal.execute("SELECT count(*) FROM events WHERE kind = 'refused'").fetchone()[0]
         quarantined = journal.execute("SELECT count(*) FROM quarantine").fetchone()[0]
-    return {"state": state, "rows": rows, "quarantine within its bound": quarantined <= QUARANTINE}
+    return {
+        "state": state,
+        "rows": rows,
+        "quarantine within its bound": quarantined <= QUARANTINE,
+        "events of refusals within their bound": refusals <= REFUSALS,
+    }
 
 
 def differences(before: Any, after: Any, where: str = "") -> Iterator[str]:

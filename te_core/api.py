@@ -18,6 +18,7 @@ from te_core.contracts.options import Duration, MissingSecrets, Number, Positive
 from te_core.contracts.source import (
     LONGEST_DEDUPE,
     Publication,
+    RecordEvent,
     SignalSource,
     SignalSourceSpec,
     SourceContext,
@@ -96,6 +97,7 @@ __all__ = [
     "Publication",
     "QuarantinedInput",
     "RateLimited",
+    "RecordEvent",
     "Severity",
     "Share",
     "Side",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 ANNOUNCEMENT = "engine.json"
@@ -12,16 +12,20 @@ ANNOUNCEMENT = "engine.json"
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """What a running engine says of itself. ``public`` and ``private`` are addresses without trailing slash."""
+    """What a running engine says of itself. ``public`` and ``private`` are addresses without trailing slash.
+
+    ``nonce``: what it proves itself with, see ``te_core.web.identity``; the file is its owner's alone.
+    """
 
     pid: int
     public: str
     private: str
+    nonce: str = field(repr=False)
 
     def write(self, state: Path) -> None:
         """Announce; the file is replaced as a whole."""
         made = state / f".{ANNOUNCEMENT}.new"
-        made.write_text(json.dumps({"pid": self.pid, "public": self.public, "private": self.private}))
+        made.write_text(json.dumps(asdict(self)))
         made.replace(state / ANNOUNCEMENT)
 
     @staticmethod
@@ -31,12 +35,13 @@ class Announcement:
 
     @classmethod
     def read(cls, state: Path) -> Announcement | None:
-        """Give what the engine announced; None when none runs. A killed engine leaves its file behind."""
+        """Return what an engine announced, not yet believed: a killed one leaves its file behind."""
         try:
             data = json.loads((state / ANNOUNCEMENT).read_text())
-            os.kill(data["pid"], 0)
-            return cls(data["pid"], data["public"], data["private"])
+            announced = cls(data["pid"], data["public"], data["private"], data["nonce"])
+            os.kill(announced.pid, 0)
         except PermissionError:
-            return cls(data["pid"], data["public"], data["private"])
+            return announced
         except (OSError, ValueError, KeyError, TypeError):
             return None
+        return announced

@@ -15,11 +15,13 @@ from loguru import logger
 from te_core.app.announcement import Announcement
 from te_core.app.paths import Place
 from te_core.clock import Clock
+from te_core.contracts.exchange import Severity
 from te_core.contracts.webhook import WebhookRequest, WebhookResponse
 from te_core.errors import ConfigError, JournalError, NotReady
 from te_core.journal.journal import Journal
 from te_core.journal.redaction import redacted
 from te_core.logs import configure_logs
+from te_core.model.event import Event
 from te_core.outage import Outages
 from te_core.plugins.registry import Registry
 from te_core.plugins.report import PluginReport
@@ -34,10 +36,11 @@ from te_core.settings.loading import load_settings
 from te_core.settings.problems import SettingsInvalid
 from te_core.settings.resolution import Kind, Resolved
 from te_core.settings.schema import Settings
+from te_core.settings.secrets import private_token
 from te_core.settings.store import SettingsStore
 from te_core.settings.watch import watch
 from te_core.web.history import JournalHistory
-from te_core.web.server import Servers
+from te_core.web.server import ServerFiles, Servers
 
 PRUNING = timedelta(hours=1)
 """How often history that is older than ``journal.keep`` is deleted."""
@@ -64,6 +67,8 @@ class Application:
         self._env = env
         self._clock = clock
         self._new_id = new_id
+        self._new_secret = new_secret
+        self._nonce = new_secret()
         self._store = SettingsStore(place.settings, env=env, registry=registry, generate=new_secret)
         self._reloading = asyncio.Lock()
         self._running: AsyncExitStack | None = None
@@ -82,10 +87,13 @@ class Application:
             self._configure_logs(settings)
             journal = self._open_journal(settings)
             started.callback(journal.close)
-            self.servers = Servers(self, JournalHistory(journal), self._clock, settings.listen)
+            self.servers = self._servers(settings, journal)
             await self.servers.start()
             started.push_async_callback(self.servers.stop)
             resolved = await self._load()
+            for finding in self.servers.findings():
+                if finding.severity is not Severity.OK:
+                    logger.warning("{}: {}; {}", finding.check, finding.text, finding.remedy)
             self.engine = self._engine(journal)
             started.push_async_callback(self.engine.stop)
             watchdog = Watchdog(self._clock, logger, self.engine.record)
@@ -122,6 +130,27 @@ class Application:
             on_trouble=self._journal_changed,
         )
 
+    def _servers(self, settings: Settings, journal: Journal) -> Servers:
+        try:
+            token = private_token(self.place.settings, settings, generate=self._new_secret)
+        except OSError as error:
+            token = self._new_secret()  # trading does not depend on it
+            logger.error(
+                "listen.private.token cannot be written ({}): te status and others cannot ask this engine; set it in "
+                ".secrets.toml or TE_LISTEN__PRIVATE__TOKEN",
+                error.strerror,
+            )
+        self.redactor.add((token, self._nonce))
+        return Servers(
+            self,
+            JournalHistory(journal),
+            self._clock,
+            settings.listen,
+            files=ServerFiles(settings=self.place.settings.parent, state=self.place.state),
+            token=token,
+            nonce=self._nonce,
+        )
+
     def _journal_changed(self, trouble: str) -> None:
         if self.engine is not None:
             self.engine.journal_changed(trouble)
@@ -152,7 +181,8 @@ class Application:
         )
 
     def _announce(self, started: AsyncExitStack) -> None:
-        Announcement(os.getpid(), self.servers.public.url, self.servers.private.url).write(self.place.state)
+        urls = self.servers.public.url, self.servers.private.url
+        Announcement(os.getpid(), *urls, self._nonce).write(self.place.state)
         started.callback(Announcement.withdraw, self.place.state)
 
     # -- settings
@@ -246,6 +276,16 @@ class Application:
     def _queries(self) -> Queries:
         return Queries(self._started)
 
+    def screen(self, source: str, request: WebhookRequest) -> WebhookResponse | None:
+        """Answer a request by its head alone; None: read its body. Raises ``NotReady``."""
+        return self._started.screen(source, request)
+
+    def report_event(self, kind: str, text: str) -> None:
+        """Log what happened at a listener, and pass it to the notifiers."""
+        logger.warning("{}", text)
+        if self.engine is not None:
+            self.engine.record(Event(at=self._clock.now(), kind=kind, text=text))
+
     def on_webhook(self, source: str, request: WebhookRequest) -> Awaitable[WebhookResponse]:
         """Hand a request to a source. Raises ``NotReady``, ``JournalError``."""
         return self._started.on_webhook(source, request)
@@ -256,6 +296,7 @@ class Application:
         return self._shown(
             {
                 **self._queries.state(),
+                "listeners": {"private": {"wrong_tokens": self.servers.tokens.wrong}},
                 "plugins": [_without_traceback(report) for report in self.registry.reports.values()],
                 "settings": {
                     "file": str(self.place.settings),
@@ -269,12 +310,13 @@ class Application:
         return self._shown(await self._queries.plan())
 
     async def doctor(self) -> dict[str, Any]:
-        """Check every running account, and the machine."""
+        """Check every running account, the machine, and what the listeners leave open."""
         here = Machine.here(
             settings=self.place.settings, state=self.place.state, env=self._env, now=self._clock.now()
         )
         accounts, machine = await asyncio.gather(self._queries.doctor(), examine_machine(here))
-        return self._shown({**accounts, "machine": [show(finding) for finding in machine]})
+        findings = (*machine, *self.servers.findings())
+        return self._shown({**accounts, "machine": [show(finding) for finding in findings]})
 
     def explain(self, symbol: str) -> dict[str, Any]:
         """Give the arithmetic of a symbol. Raises ``KeyError``."""

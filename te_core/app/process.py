@@ -54,9 +54,26 @@ def run_to_the_end(loop: asyncio.AbstractEventLoop, main: Coroutine[Any, Any, No
             )
 
 
+_FILES = 65_536
+"""Open files that the process asks for, as far as it may: a burst of connections is accepted before any gives way."""
+
+
+def allow_many_files() -> None:
+    """Raise the limit of open files. With the usual 1,024, a flood would stop every connection for a second."""
+    try:
+        import resource
+    except ImportError:  # not a Unix
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 async def serve(place: Place, *, new_id: Callable[[], str]) -> None:
     """Run an engine until a signal comes. Raises what ``Application.start`` raises."""
     _stop_on_signals()
+    allow_many_files()
     application = Application(
         place,
         env=os.environ,

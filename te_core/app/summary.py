@@ -52,7 +52,7 @@ def _summary(application: Application) -> Iterator[str]:
     for plugin in state["plugins"]:
         if plugin["reason"]:
             yield f"  plugin {plugin['name']} ({plugin['distribution'] or 'not installed'}): {plugin['reason']}"
-    yield f"  API at {application.servers.private.url}/api/v1/state"
+    yield f"  API at {application.servers.private.url}, with listen.private.token"
     yield from _first_alert(application, state)
 
 

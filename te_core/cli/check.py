@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from te_core.app.paths import Place
 from te_core.cli.failure import ExitCode
 from te_core.cli.output import note, print_json
+
+if TYPE_CHECKING:
+    from te_core.settings.schema import ListenSettings
 
 
 def check(
@@ -53,18 +56,30 @@ def _found(place: Place) -> dict[str, Any]:
     }
     try:
         resolved, registry, pending = load(place, as_at_start=True)
+        if resolved.settings.listen.private.token is None:
+            pending.append("listen.private.token")
     except SettingsInvalid as invalid:
         return found | {"problems": [str(problem) for problem in invalid.problems]}
     return found | {
         "warnings": [
             *resolved.settings.origin.warnings,
             *(f"{key} is missing: the first `te run` makes one in .secrets.toml" for key in pending),
+            *_exposed(resolved.settings.listen),
         ],
         "unavailable": redacted(resolved.unavailable, redactor_of(resolved.settings, registry).redact),
         "sources": list(resolved.source_options),
         "accounts": list(resolved.account_options),
         "notifiers": list(resolved.notifier_options),
     }
+
+
+def _exposed(settings: ListenSettings) -> Iterator[str]:
+    from te_core.contracts.exchange import Severity
+    from te_core.web.exposure import exposure
+
+    for finding in exposure(settings):
+        if finding.severity is not Severity.OK:
+            yield f"{finding.check}: {finding.text}; {finding.remedy}"
 
 
 def _lines(found: dict[str, Any]) -> Iterator[str]:

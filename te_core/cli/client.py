@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 from typing import Any
 
 from te_core.app.announcement import Announcement
@@ -41,43 +42,115 @@ def post(place: Place, path: str) -> Any | None:
     return body if status == 200 else None
 
 
-def _exchange(place: Place, path: str, *, body: bytes | None = None) -> tuple[int, Any]:
+def running_engine(place: Place) -> Announcement | None:
+    """Return the engine that runs here; None when none does.
+
+    What ``engine.json`` says is believed only while the journal is locked, and when who answers there can prove to be
+    the engine that wrote it: after a crash anybody may listen on its port.
+    """
+    from te_core.journal.lock import is_locked
+
     announced = Announcement.read(place.state)
-    if announced is None:
-        raise EngineDown(place)
-    headers = {"Content-Type": "application/json"} if body is not None else {}
+    if announced is None or not is_locked(place.state / setting(place, "journal", "file")):
+        return None
+    return announced if _is_genuine(announced) else None
+
+
+def _is_genuine(announced: Announcement) -> bool:
+    from te_core.settings.secrets import random_secret
+    from te_core.web.identity import is_proof
+
+    challenge = random_secret()
     try:
-        status, answer = request(announced.private + path, body=body, headers=headers)
-        if status == 401:
-            headers["Authorization"] = f"Bearer {_token(place)}"
-            status, answer = request(announced.private + path, body=body, headers=headers)
+        _, answer = request(announced.private, f"/healthz?challenge={challenge}")
+    except (OSError, Failure):
+        return False
+    return isinstance(answer, dict) and is_proof(answer.get("proof"), announced.nonce, challenge)
+
+
+def _exchange(place: Place, path: str, *, body: bytes | None = None) -> tuple[int, Any]:
+    engine = running_engine(place)
+    if engine is None:
+        raise EngineDown(place)
+    headers = {"Authorization": f"Bearer {setting(place, 'listen', 'private', 'token')}"}
+    if body is not None:
+        headers["Content-Type"] = "application/json"
+    try:
+        status, answer = request(engine.private, path, body=body, headers=headers)
     except OSError:
         raise EngineDown(place) from None
+    if status == 401:
+        raise Failure(
+            "the running engine has another listen.private.token than the settings",
+            next_step="restart the engine, or set the token back",
+        )
     return status, answer
 
 
-def request(url: str, *, body: bytes | None = None, headers: dict[str, str] | None = None) -> tuple[int, Any]:
-    """Send one request to this machine; GET, or POST with a body. Gives the status and the JSON answer."""
-    import http.client
-    from urllib.parse import urlsplit
+def request(
+    base: str,
+    target: str,
+    *,
+    body: bytes | None = None,
+    headers: dict[str, str] | None = None,
+    authority: Path | None = None,
+) -> tuple[int, Any]:
+    """Send one request to this machine; GET, or POST with a body. Gives the status and the JSON answer.
 
-    parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=_PATIENCE)
-    target = parts.path + (f"?{parts.query}" if parts.query else "")
+    ``base``: the address of a listener. ``authority``: the certificate that it has to have, whatever name stands in it.
+    """
+    import http.client
+
+    connection = _connection(base, authority)
     try:
         connection.request("GET" if body is None else "POST", target, body=body, headers=headers or {})
         response = connection.getresponse()
         if 300 <= response.status < 400:
-            raise Failure(f"{parts.netloc} answers with a redirect, which no engine does: it is not followed")
+            raise Failure(f"{base} answers with a redirect, which no engine does: it is not followed")
         return response.status, json.loads(response.read() or b"{}")
     except (http.client.HTTPException, ValueError) as error:
-        raise Failure(f"{parts.netloc} does not answer like an engine: {type(error).__name__}") from None
+        raise Failure(f"{base} does not answer like an engine: {type(error).__name__}") from None
     finally:
         connection.close()
 
 
-def _token(place: Place) -> str:
-    from te_core.settings.loading import load_settings
+def _connection(base: str, authority: Path | None) -> Any:
+    import http.client
+    from urllib.parse import urlsplit
 
-    token = load_settings(place.settings, os.environ).listen.private.token
-    return token.get_secret_value() if token else ""
+    from te_core.web.address import UNIX
+
+    if base.startswith(UNIX):
+        return _at_socket(base.removeprefix(UNIX))
+    parts = urlsplit(base)
+    host = parts.hostname or ""
+    if parts.scheme != "https":
+        return http.client.HTTPConnection(host, parts.port, timeout=_PATIENCE)
+    import ssl
+
+    context = ssl.create_default_context(cafile=authority)
+    context.check_hostname = False  # this machine's address is in no certificate
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    return http.client.HTTPSConnection(host, parts.port, timeout=_PATIENCE, context=context)
+
+
+def _at_socket(path: str) -> Any:
+    import http.client
+    import socket
+
+    class Local(http.client.HTTPConnection):
+        def connect(self) -> None:
+            self.sock = socket.socket(socket.AF_UNIX)
+            self.sock.settimeout(self.timeout)
+            self.sock.connect(path)
+
+    return Local("localhost", timeout=_PATIENCE)
+
+
+def setting(place: Place, *path: str) -> str:
+    """Return one setting, also while an edit has broken others: the engine runs on with its last good ones."""
+    from te_core.settings.loading import peek
+    from te_core.settings.schema import JournalSettings
+
+    default = JournalSettings().file if path == ("journal", "file") else ""
+    return str(peek(place.settings, os.environ, path) or default)

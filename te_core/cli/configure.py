@@ -220,7 +220,7 @@ def _write(place: Place, before: Texts, edited: Texts) -> None:
 
 
 def _tell(place: Place, draft: Draft) -> None:
-    from te_core.app.announcement import Announcement
+    from te_core.cli.client import running_engine
     from te_core.settings.layers import SECRETS_FILE, merge, read
     from te_core.settings.schema import Settings
 
@@ -233,5 +233,5 @@ def _tell(place: Place, draft: Draft) -> None:
             note(f"{'.'.join(path)}: {found.file} says otherwise, and counts")
     if draft.new and draft.group == "sources":
         typer.echo(f"it steers nothing before a symbol gives it weight: weights = {{ {draft.name} = 0.1 }}")
-    if Announcement.read(place.state):
+    if running_engine(place):
         typer.echo("the running engine takes it up: te status shows it")

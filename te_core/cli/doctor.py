@@ -7,9 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from te_core.app.announcement import Announcement
 from te_core.app.paths import Place
-from te_core.cli.client import ask
+from te_core.cli.client import ask, running_engine
 from te_core.cli.failure import ExitCode, Failure
 from te_core.cli.output import note, print_json, show, table
 
@@ -22,7 +21,7 @@ def doctor(
     account: Annotated[str | None, typer.Option(help="Only this account.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Check every account (credentials, modes, instruments, sizes) and the machine. Changes nothing.
+    """Check every account (credentials, modes, instruments, sizes), the machine and the listeners. Changes nothing.
 
     \b
     Example: te doctor
@@ -30,7 +29,7 @@ def doctor(
     Exit code: 0 all is well or only warned of, 1 something is wrong
     """
     place = Place.of(context)
-    answer = ask(place, "/api/v1/doctor") if Announcement.read(place.state) else _alone(place)
+    answer = ask(place, "/api/v1/doctor") if running_engine(place) else _alone(place)
     found, machine = answer["accounts"], answer.get("machine", [])
     if account is not None:
         if account not in found:
@@ -65,6 +64,7 @@ def _alone(place: Place) -> dict[str, Any]:
     from te_core.reporting.doctor import failed
     from te_core.reporting.doctor import show as shown
     from te_core.reporting.machine import Machine, examine_machine
+    from te_core.web.exposure import exposure
 
     note("no engine is running: connecting to the accounts from here")
     resolved, registry, _ = load(place)
@@ -86,7 +86,10 @@ def _alone(place: Place) -> dict[str, Any]:
     here = Machine.here(settings=place.settings, state=place.state, env=os.environ, now=SystemClock().now())
     answer = {
         "accounts": {name: [shown(finding) for finding in findings] for name, findings in found.items()},
-        "machine": [shown(finding) for finding in asyncio.run(examine_machine(here))],
+        "machine": [
+            shown(finding)
+            for finding in (*asyncio.run(examine_machine(here)), *exposure(resolved.settings.listen))
+        ],
     }
     safe: dict[str, Any] = redacted(answer, redactor.redact)
     return safe

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from te_core.app.announcement import Announcement
 from te_core.app.paths import Place
 from te_core.cli.failure import Failure
 
@@ -87,6 +86,7 @@ def webhook_of(place: Place, name: str) -> str:
 
 def webhook_in(resolved: Resolved, registry: Registry, place: Place, name: str) -> str:
     """Do the same with settings that are loaded already."""
+    from te_core.cli.client import running_engine
     from te_core.web.address import address
 
     sections = resolved.settings.sources
@@ -96,7 +96,8 @@ def webhook_in(resolved: Resolved, registry: Registry, place: Place, name: str) 
         reason = resolved.unavailable.get(f"sources.{name}", "it does not run, or takes no webhooks")
         known = ", ".join(resolved.source_options) or "none"
         raise Failure(f"source {name}: {reason}", next_step=f"sources that can run: {known}")
-    announced = Announcement.read(place.state)
+    engine = running_engine(place)
     public = resolved.settings.listen.public
-    base = announced.public if announced else address(public.host, public.port)
+    secure = public.certificate is not None
+    base = engine.public if engine else address(public.host, public.port, secure=secure)
     return f"{base}/hooks/{name}{spec.webhook.path(options)}"

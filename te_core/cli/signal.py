@@ -6,9 +6,8 @@ from typing import Annotated
 
 import typer
 
-from te_core.app.announcement import Announcement
 from te_core.app.paths import Place
-from te_core.cli.client import EngineDown, request
+from te_core.cli.client import EngineDown, request, running_engine, setting
 from te_core.cli.failure import ExitCode, Failure
 from te_core.cli.instances import webhook_of
 from te_core.cli.output import print_json
@@ -36,11 +35,18 @@ def send(  # noqa: PLR0917 - typer makes options of parameters
     place = Place.of(context)
     if not body:
         body = _message(symbol=symbol, direction=direction, size=size, leverage=leverage, price=price)
-    if Announcement.read(place.state) is None:
+    if running_engine(place) is None:
         raise EngineDown(place)
-    address = webhook_of(place, source)
+    base, hooks, target = webhook_of(place, source).partition("/hooks/")
+    certificate = setting(place, "listen", "public", "certificate")
     try:
-        status, answer = request(address, body=body.encode(), headers={"Content-Type": "application/json"})
+        status, answer = request(
+            base,
+            hooks + target,
+            body=body.encode(),
+            headers={"Content-Type": "application/json"},
+            authority=place.settings.parent / certificate if certificate else None,
+        )
     except OSError:
         raise EngineDown(place) from None
     print_json({"status": status, "answer": answer})

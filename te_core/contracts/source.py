@@ -96,6 +96,15 @@ class SignalSource(ABC):  # noqa: B024 - both halves are optional: a source list
         """
         await asyncio.Event().wait()
 
+    def screen(self, request: WebhookRequest) -> WebhookResponse | None:
+        """Answer a request by its head alone (``body`` is empty), or return None to have its body read.
+
+        Called when a body is slow to arrive, so that a stranger cannot make the engine wait for it; whoever
+        overrides it applies the same checks in ``on_webhook``. Must return at once. The default reads every body.
+        """
+        del request
+        return None
+
     async def on_webhook(self, request: WebhookRequest) -> WebhookResponse:
         """Answer one request to ``/hooks/<name>``. The default has no webhook."""
         del request

@@ -10,6 +10,19 @@ from pathlib import Path
 from te_core.errors import JournalError, JournalLocked
 
 
+def is_locked(journal: Path) -> bool:
+    """Return whether an engine holds a journal now."""
+    if not journal.with_name(journal.name + ".lock").exists():
+        return False
+    try:
+        JournalLock(journal).release()
+    except JournalLocked:
+        return True
+    except JournalError:
+        pass
+    return False
+
+
 class JournalLock:
     """Holds ``<journal>.lock``, in which the holder's process id stands. The file itself is never deleted."""
 

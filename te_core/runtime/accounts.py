@@ -96,6 +96,11 @@ class Accounts(Instances[AccountRunner]):
         """Every symbol that some account of the settings has or had a target for."""
         return [symbol for runner in self.runners.values() for symbol in runner.worker.keepers]
 
+    def last_price(self, symbol: str) -> Decimal | None:
+        """Return the last price of a symbol that any account saw, whatever its age."""
+        seen = (runner.worker.beliefs.last_price(symbol) for runner in self.runners.values())
+        return next((price for price in seen if price is not None), None)
+
     def retarget(self, blends: Mapping[str, Blend | None]) -> None:
         """Pass blends on to the accounts that are known to be those of the settings.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,7 +76,7 @@ class Engine:
             http=self._http,
         )
         self.notifiers = Notifiers(facilities, redact)
-        self._sources = Sources(facilities, self.netting.intake)
+        self._sources = Sources(facilities, self.netting.intake, self._last_price)
         self._accounts = Accounts(
             facilities,
             journal,
@@ -172,6 +173,12 @@ class Engine:
         """Return the blends of all symbols that have weights, and of others that an account knows."""
         return self.netting.blends(dict.fromkeys([*self.netting.symbols, *symbols]))
 
+    def _last_price(self, symbol: str) -> Decimal | None:
+        """Return the last known price of a symbol: an exchange's, else the newest that a signal stated."""
+        price = self._accounts.last_price(symbol)
+        stated = self.netting.intake.price(symbol) if price is None else None
+        return stated.value if stated is not None else price
+
     def _reblend(self, symbols: Iterable[str] | None) -> None:
         if symbols is None:
             self._accounts.retarget(self._blends(self._accounts.symbols))
@@ -181,12 +188,16 @@ class Engine:
 
     # -- what listeners ask for
 
+    def screen(self, source: str, request: WebhookRequest) -> WebhookResponse | None:
+        """Answer a request by its head alone, or return None to have its body read. Raises ``NotReady``."""
+        runner = self.sources.get(source)
+        return _NO_SOURCE if runner is None else runner.screen(request)
+
     async def on_webhook(self, source: str, request: WebhookRequest) -> WebhookResponse:
         """Hand a request to a source. Raises ``JournalError``."""
         runner = self.sources.get(source)
         if runner is None:
-            # Its name is not repeated: a token takes its place when an address was put together wrongly.
-            return _refusal(404, "there is no such source")
+            return _NO_SOURCE
         if self.stopping:
             return _refusal(503, "the engine is stopping; try again", retry_after=RETRY_AFTER)
         try:
@@ -197,3 +208,7 @@ class Engine:
 
 def _refusal(status: int, reason: str, *, retry_after: int | None = None) -> WebhookResponse:
     return WebhookResponse(status=status, body={"error": {"reason": reason}}, retry_after=retry_after)
+
+
+_NO_SOURCE = _refusal(404, "there is no such source")
+"""Its name is not repeated: a token takes its place when an address was put together wrongly."""

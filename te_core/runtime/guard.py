@@ -54,6 +54,17 @@ def make(factory: Callable[[C], T], context: C) -> T:
         return factory(context)
 
 
+def attempt(question: Callable[[], T]) -> T | None:
+    """Return a plugin's answer to a question that it need not answer; None when it fails."""
+    try:
+        with own_arithmetic():
+            return question()
+    except GeneratorExit:
+        raise
+    except BaseException:  # noqa: BLE001 - a plugin's defect ends here: it shows again where an answer is needed
+        return None
+
+
 async def within(seconds: float, what: str, work: Awaitable[T]) -> T:
     """Await a plugin's coroutine for so long. Raises ``NotReady`` for whatever goes wrong, or another of our errors."""
     try:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -117,12 +118,14 @@ class SourceRunner(Runner):
 
     instance: SignalSource | None = None
     enabled = True
+    price_factor = Decimal("Infinity")
     _answers = True
     _publisher: Publisher | None = None
 
-    def configure(self, *, enabled: bool) -> None:
+    def configure(self, *, enabled: bool, price_factor: Decimal) -> None:
         """Apply what changes without a restart."""
         self.enabled = enabled
+        self.price_factor = price_factor
         if self.instance is not None:
             self._show_working()
 
@@ -139,11 +142,14 @@ class SourceRunner(Runner):
             self._publisher.revoke()
         await super().stop(status, reason)
 
+    def screen(self, request: WebhookRequest) -> WebhookResponse | None:
+        """Let the source answer by the head of a request; None where it wants to see the body. Raises ``NotReady``."""
+        screened: object = guard.attempt(partial(self._running_instance().screen, request))
+        return screened if isinstance(screened, WebhookResponse) else None
+
     async def on_webhook(self, request: WebhookRequest) -> WebhookResponse:
         """Let the source answer. Raises ``NotReady``, ``JournalError``."""
-        instance = self.instance
-        if instance is None:
-            raise NotReady("the source is not running; try again")
+        instance = self._running_instance()
         try:
             response = await self._answer(instance, request)
         except (NotReady, JournalError):
@@ -161,6 +167,11 @@ class SourceRunner(Runner):
         if self.enabled or response.status != 200:
             return response
         return replace(response, body={**response.body, "note": "no say at present: the source is disabled"})
+
+    def _running_instance(self) -> SignalSource:
+        if self.instance is None:
+            raise NotReady("the source is not running; try again")
+        return self.instance
 
     @staticmethod
     async def _answer(instance: SignalSource, request: WebhookRequest) -> WebhookResponse:

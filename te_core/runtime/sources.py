@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from decimal import Decimal
 from typing import ClassVar
 
 from pydantic import BaseModel
@@ -21,8 +23,11 @@ class Sources(Instances[SourceRunner]):
 
     kind: ClassVar[Kind] = "sources"
 
-    def __init__(self, facilities: Facilities, intake: Intake) -> None:
+    def __init__(
+        self, facilities: Facilities, intake: Intake, last_price: Callable[[str], Decimal | None]
+    ) -> None:
         super().__init__()
+        self._last_price = last_price
         self._facilities = facilities
         self._intake = intake
 
@@ -33,7 +38,8 @@ class Sources(Instances[SourceRunner]):
         return SourceRunner(**self._facilities.runner(log, outages))
 
     def _update(self, runner: SourceRunner, name: str, resolved: Resolved) -> None:
-        runner.configure(enabled=resolved.settings.sources[name].enabled)
+        section = resolved.settings.sources[name]
+        runner.configure(enabled=section.enabled, price_factor=section.price_factor)
 
     def _launch(self, runner: SourceRunner, name: str, options: BaseModel, resolved: Resolved) -> None:
         section = resolved.settings.sources[name]
@@ -44,6 +50,8 @@ class Sources(Instances[SourceRunner]):
             clock=self._facilities.clock,
             record=self._facilities.record,
             persist=self._facilities.persist,
+            last_price=self._last_price,
+            price_factor=lambda: runner.price_factor,
         )
         context = SourceContext(
             name=name,

@@ -83,16 +83,32 @@ class EngineSettings(Section):
 
 
 class ListenerSettings(Section):
-    """Where a listener binds. ``trusted_proxies``: addresses whose ``X-Forwarded-For`` is believed."""
+    """Where a listener binds. ``trusted_proxies``: addresses whose ``X-Forwarded-For`` is believed.
+
+    ``certificate``, ``key``: files in PEM for TLS of its own, beside ``settings.toml``; ``key`` may stand in the
+    certificate's file. ``client_certificate = "tradingview"`` asks for that of TradingView's webhooks on top of the
+    token, signed by ``client_ca`` (a file in PEM; the system's authorities where there is none).
+    """
 
     host: str = "127.0.0.1"
     port: Port = 8787
     trusted_proxies: tuple[str, ...] = ()
+    certificate: str | None = None
+    key: str | None = None
+    client_certificate: Literal["tradingview"] | None = None
+    client_ca: str | None = None
 
     @model_validator(mode="after")
     def _networks(self) -> Self:
         for proxy in self.trusted_proxies:
             ipaddress.ip_network(proxy, strict=False)
+        return self
+
+    @model_validator(mode="after")
+    def _certified(self) -> Self:
+        for name in ("key", "client_certificate", "client_ca"):
+            if getattr(self, name) is not None and self.certificate is None:
+                raise ValueError(f"{name} is of no use without certificate")
         return self
 
 
@@ -107,15 +123,21 @@ def is_loopback(host: str) -> bool:
 
 
 class PrivateListenerSettings(Section):
-    """The API of ``te status`` and friends. Outside loopback it needs a ``token`` (24 characters or more)."""
+    """The API of ``te status`` and friends. ``socket``: a Unix socket in the state folder instead of host and port.
+
+    ``token`` is made at the first start; outside loopback it needs 24 characters or more.
+    """
 
     host: str = "127.0.0.1"
     port: Port = 8788
     token: SecretStr | None = None
+    socket: str | None = None
 
     @model_validator(mode="after")
     def _guarded(self) -> Self:
-        if not is_loopback(self.host) and (self.token is None or len(self.token.get_secret_value()) < 24):
+        if is_loopback(self.host) or self.socket is not None:
+            return self
+        if self.token is None or len(self.token.get_secret_value()) < 24:
             raise ValueError(
                 f"host {self.host} can be reached from outside: set listen.private.token "
                 "(24 characters or more) in .secrets.toml, or listen on 127.0.0.1"
@@ -157,7 +179,8 @@ class SourceSettings(PluginSection):
 
     ``max_age``: a signal older than this has expired (None: never). ``on_expiry``: keep its depth, let it shrink
     to nothing over another ``max_age``, or take it as flat. ``expect_every``: a source that says nothing for so long is
-    silent, and its signals have expired.
+    silent, and its signals have expired. ``price_factor``: a price further away from the last one that is known of its
+    symbol is refused; a flat signal never is.
     """
 
     symbols: dict[str, SymbolName] = Field(
@@ -171,6 +194,11 @@ class SourceSettings(PluginSection):
     expect_every: Annotated[Duration, Field(gt=timedelta(0))] | None = Field(
         default=None,
         description="a source that says nothing for so long is silent, and its signals have expired",
+    )
+    price_factor: Annotated[Decimal, Field(gt=1, allow_inf_nan=False)] = Field(
+        default=Decimal(10),
+        description="a price that is more than so many times the last known one of its symbol is refused, as is one "
+        "that is less than that part of it",
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -42,17 +42,37 @@ def generate_missing(
     The operator's comments and order stay. The file is replaced in one step and can be read by its owner
     only, whatever its mode was. Raises ``OSError`` when it cannot be written.
     """
-    missing = list(missing_secrets(settings, registry))
-    if missing:
+    missing = [("sources", *named) for named in missing_secrets(settings, registry)]
+    return _write(file, {path: generate() for path in missing})
+
+
+def private_token(file: Path, settings: Settings, *, generate: Callable[[], str] = random_secret) -> str:
+    """Return the token of the private listener, made and written as ``generate_missing`` does where there is none.
+
+    Raises ``OSError`` when it cannot be written.
+    """
+    given = settings.listen.private.token
+    if given is not None and given.get_secret_value():
+        return given.get_secret_value()
+    made = generate()
+    _write(file, {("listen", "private", "token"): made})
+    return made
+
+
+def _write(file: Path, values: Mapping[tuple[str, ...], str]) -> tuple[str, ...]:
+    if values:
         path = file.with_name(SECRETS_FILE).resolve()
         try:
             document = tomlkit.parse(path.read_bytes().decode() if path.exists() else "")
         except ValueError:  # it is being edited this moment: once it is whole, it is read again
             return ()
-        for source, option in missing:
-            _table(_table(document, "sources"), source)[option] = generate()
+        for (*tables, option), value in values.items():
+            table: Tree = document
+            for name in tables:
+                table = _table(table, name)
+            table[option] = value
         replace_file(path, tomlkit.dumps(document), mode=MODE)
-    return tuple(dotted(("sources", source, option)) for source, option in missing)
+    return tuple(dotted(path) for path in values)
 
 
 def _table(parent: Tree, key: str) -> Tree:

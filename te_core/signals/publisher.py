@@ -6,6 +6,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 
 from te_core.arithmetic import own_arithmetic
 from te_core.clock import Clock
@@ -13,6 +14,7 @@ from te_core.contracts.source import Publication
 from te_core.errors import NotReady, SignalRejected
 from te_core.model.event import Event
 from te_core.model.signal import QuarantinedInput, Signal
+from te_core.rules.plausibility import is_plausible
 from te_core.signals.intake import Intake
 from te_core.texts import LONGEST_TEXT, bounded, bounded_values
 
@@ -41,6 +43,8 @@ class Publisher:
         clock: Clock,
         record: Callable[[Event], None],
         persist: Callable[[QuarantinedInput], object],
+        last_price: Callable[[str], Decimal | None],
+        price_factor: Callable[[], Decimal],
     ) -> None:
         self._intake = intake
         self._source = source
@@ -48,6 +52,8 @@ class Publisher:
         self._clock = clock
         self._record = record
         self._persist = persist
+        self._last_price = last_price
+        self._price_factor = price_factor
         self._revoked = False
 
     def revoke(self) -> None:
@@ -65,7 +71,7 @@ class Publisher:
             # A copy is checked once more (frozen is no lock) and does not change when the plugin changes its detail.
             copy = replace(signal, detail=bounded_values(signal.detail))
             self._check(copy)
-            return self._intake.publish(copy, dedupe_for=dedupe_for)
+            return self._intake.publish(self._with_plausible_price(copy), dedupe_for=dedupe_for)
 
     def latest(self, symbol: str) -> Signal | None:
         """Return the newest current signal of a symbol."""
@@ -111,6 +117,18 @@ class Publisher:
             raise NotReady(
                 f"source {self._source} was stopped: nothing of this instance is accepted any more"
             )
+
+    def _with_plausible_price(self, signal: Signal) -> Signal:
+        """A flat signal is not refused for its price, which would leave the position open: it goes on without one."""
+        price, factor = signal.price, self._price_factor()
+        last = self._last_price(signal.symbol) if price is not None else None
+        if price is None or last is None or is_plausible(price, last, factor):
+            return signal
+        reason = f"{price} is not plausible: the last known price is {last}, more than {factor} times away"
+        if signal.depth:
+            hint = f"if it is right, raise sources.{self._source}.price_factor"
+            raise SignalRejected(reason, field="price", hint=hint)
+        return replace(signal, price=None, detail={**signal.detail, "price_ignored": reason})
 
     def _check(self, signal: Signal) -> None:
         if signal.source != self._source:

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import ipaddress
+from pathlib import Path
+
+UNIX = "unix:"
 
 
-def address(host: str, port: int) -> str:
+def socket_address(path: Path) -> str:
+    """Spell the address of a Unix socket."""
+    return f"{UNIX}{path}"
+
+
+def address(host: str, port: int, *, secure: bool = False) -> str:
     """Spell an HTTP address; one that means "everywhere" becomes this machine's loopback."""
+    scheme = "https" if secure else "http"
     try:
         parsed = ipaddress.ip_address(host)
     except ValueError:
-        return f"http://{host}:{port}"
+        return f"{scheme}://{host}:{port}"
     if parsed.is_unspecified:
         parsed = ipaddress.ip_address("127.0.0.1" if parsed.version == 4 else "::1")
-    return f"http://{parsed}:{port}" if parsed.version == 4 else f"http://[{parsed}]:{port}"
+    return f"{scheme}://{parsed}:{port}" if parsed.version == 4 else f"{scheme}://[{parsed}]:{port}"

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from email.utils import format_datetime
 from functools import lru_cache
+from http import HTTPStatus
 from typing import Any
 
 from aiohttp import HttpVersion11, web
@@ -44,6 +45,19 @@ def accept(request: web.BaseRequest, body: Mapping[str, Any], now: datetime) -> 
     return answer(200, body)
 
 
+def dismiss(
+    request: web.BaseRequest, status: int, body: Mapping[str, Any], *, retry_after: float | None = None
+) -> web.StreamResponse:
+    """Build an error answer after which the connection is closed; cheap, for there may be thousands a second."""
+    if request.version == HttpVersion11 and request.method != "HEAD":
+        whole = _Whole(_last_head(status, retry_after), encode_body(body))
+        whole.keep_alive = False
+        return whole
+    response = answer(status, body, retry_after=retry_after)
+    response.force_close()
+    return response
+
+
 class _Whole(web.StreamResponse):
     """Head and body together: every alert gets one, and the parts took an eighth of all the time that it needs."""
 
@@ -67,3 +81,17 @@ def _head(now: datetime) -> bytes:
     fields = {"Date": format_datetime(now, usegmt=True), **_HEADERS}
     lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
     return f"HTTP/1.1 200 OK\r\n{lines}Content-Length: ".encode()
+
+
+@lru_cache(maxsize=1024)
+def _last_head(status: int, retry_after: float | None) -> bytes:
+    fields = {**_HEADERS, "Connection": "close"}
+    if retry_after is not None:
+        fields["Retry-After"] = str(max(1, math.ceil(retry_after)))
+    lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n{lines}Content-Length: ".encode()
+
+
+_TOO_MANY = encode_body({"error": {"reason": "too many requests at once; try again"}})
+BUSY = b"%b%d\r\n\r\n%b" % (_last_head(503, 5), len(_TOO_MANY), _TOO_MANY)
+"""The whole answer for a sender that there is no connection for."""

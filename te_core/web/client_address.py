@@ -31,28 +31,41 @@ def _parse(text: str) -> tuple[Address, str] | None:
     return address, str(address)
 
 
-def client_address(proxies: Iterable[str]) -> Callable[[str | None, MultiMapping[str]], str]:
-    """Return a function of the peer and the request's headers (``X-Forwarded-For``) that gives the sender's address.
+class Senders:
+    """Finds the sender of a request. ``on_untrusted`` gets the peer of one that was forwarded by a stranger."""
 
-    The right-most forwarded address that is not itself a trusted proxy is the sender: everything to the left
-    of it was written by strangers. An unreadable one ends the search at the proxy that reported it.
-    """
-    networks = tuple(ipaddress.ip_network(proxy, strict=False) for proxy in proxies)
+    def __init__(
+        self, proxies: Iterable[str], on_untrusted: Callable[[str], None] = lambda _peer: None
+    ) -> None:
+        self._networks = tuple(ipaddress.ip_network(proxy, strict=False) for proxy in proxies)
+        self._on_untrusted = on_untrusted
 
-    def trusted(address: Address) -> bool:
-        return any(address in network for network in networks)
+    def trusted(self, peer: str) -> bool:
+        """Return whether a peer is one of our proxies."""
+        parsed = _parse(peer) if self._networks else None
+        return parsed is not None and self._holds(parsed[0])
 
-    def sender(peer: str | None, headers: MultiMapping[str]) -> str:
+    def __call__(self, peer: str | None, headers: MultiMapping[str]) -> str:
+        """Return the address of the sender.
+
+        The right-most address in ``X-Forwarded-For`` that is not itself a trusted proxy is the sender: everything to
+        the left of it was written by strangers. An unreadable one ends the search at the proxy that reported it.
+        """
         known = _parse(peer or "")
         if known is None:
             return peer or ""
-        lines = headers.getall("X-Forwarded-For", ()) if networks else ()
-        hops = [hop for line in lines for hop in line.split(",")]
-        while hops and trusted(known[0]):
+        if "X-Forwarded-For" not in headers:
+            return known[1]
+        if not self._holds(known[0]):
+            self._on_untrusted(known[1])
+            return known[1]
+        hops = [hop for line in headers.getall("X-Forwarded-For") for hop in line.split(",")]
+        while hops and self._holds(known[0]):
             previous = _parse(hops.pop())
             if previous is None:
                 break
             known = previous
         return known[1]
 
-    return sender
+    def _holds(self, address: Address) -> bool:
+        return any(address in network for network in self._networks)

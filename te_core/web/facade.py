@@ -11,8 +11,16 @@ from te_core.contracts.webhook import WebhookRequest, WebhookResponse
 class EngineFacade(Protocol):
     """The engine as the listeners see it; everything it gives is a JSON value without secrets."""
 
+    def screen(self, source: str, request: WebhookRequest) -> WebhookResponse | None:
+        """Answer a request by its head alone, or return None to have its body read. Raises ``NotReady``."""
+        ...
+
     def on_webhook(self, source: str, request: WebhookRequest) -> Awaitable[WebhookResponse]:
         """Hand a request to a source. Raises ``NotReady`` or ``JournalError`` when nothing was kept."""
+        ...
+
+    def report_event(self, kind: str, text: str) -> None:
+        """Log something that happened at a listener, and pass it to the notifiers."""
         ...
 
     def state(self) -> Mapping[str, Any]:

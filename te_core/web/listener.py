@@ -6,19 +6,22 @@ import asyncio
 import errno
 import socket
 import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
 
 from aiohttp import web
 from loguru import logger
 
 from te_core.errors import ConfigError
-from te_core.web.address import address
-from te_core.web.answer import refuse
+from te_core.web.address import address, socket_address
+from te_core.web.answer import BUSY, refuse
+from te_core.web.connections import Connections, peer_of
+from te_core.web.first_request import IDLE, FirstRequest
+from te_core.web.tls import Certificate
 
 _SHUTDOWN = 0.2
 """Seconds that a request in progress is given when a listener stops, twice: to end, then to be cancelled."""
-
-_IDLE = 75.0
-"""Seconds until a connection without a complete request is closed; proxies keep theirs for less."""
 
 _LINGER = 1.0
 """Seconds in which the rest of a refused body is read, so that the sender sees the answer."""
@@ -27,16 +30,34 @@ _LINGER = 1.0
 _QUIET = 60.0
 """Seconds."""
 
-_CONNECTIONS = 500
-"""Open connections of one listener: a flood must not take the file handles that orders and the journal need."""
+_BACKLOG = 2048
+"""Connections that the kernel holds until they are accepted."""
+
+_HANDSHAKE = 5.0
+"""Seconds for a TLS handshake."""
+
+_WHOLE_REQUEST = 1.0
+"""Seconds that a sender who finds every connection busy has to send its request, to be answered 503."""
 
 
-class _TooMany(asyncio.Protocol):
-    """Hangs up."""
+class _Busy(asyncio.Protocol):
+    """Answers 503, so that the sender comes again: every other connection has a whole request in work."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Close at once."""
-        transport.close()
+        """Wait for the request: closing before it has arrived may cost the sender the answer."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._timer = asyncio.get_running_loop().call_later(_WHOLE_REQUEST, self._transport.abort)
+
+    def data_received(self, data: bytes) -> None:
+        """Answer."""
+        del data
+        self._transport.write(BUSY)
+        self._transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the timer."""
+        del exc
+        self._timer.cancel()
 
 
 class _Defects:
@@ -63,11 +84,30 @@ class _Connection(web.RequestHandler):
     """Answers malformed requests with a 400 that repeats nothing of them: their path may hold a token."""
 
     defects: _Defects
+    open_ones: Connections
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Count it."""
+        self.open_ones.enter(self, peer_of(transport))
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Forget it."""
+        self.open_ones.leave(self)
+        super().connection_lost(exc)
 
     @property
-    def idle(self) -> bool:
-        """Whether no request of it is being handled: nothing is lost when it gives way to another."""
-        return self.transport is not None and self._current_request is None and not self._messages
+    def unfinished(self) -> bool:
+        """Whether it has no whole request: none is being handled, or one whose body has not arrived."""
+        request = self._current_request
+        return not self._messages if request is None else not request.content.is_eof()
+
+    def abort(self) -> None:
+        """Close it without waiting for anything that is still to be written."""
+        transport = self.transport
+        self.force_close()
+        if transport is not None:
+            transport.abort()
 
     def handle_error(
         self,
@@ -88,10 +128,93 @@ class _Connection(web.RequestHandler):
         return response
 
 
-class Listener:
-    """Serves a site on one address. ``name`` is its key below ``listen`` in the settings."""
+class _Handshake(asyncio.Protocol):
+    """Turns a connection into an encrypted one; counted meanwhile, which the event loop's own way does not allow."""
 
-    def __init__(self, name: str, site: web.Application | web.Server) -> None:
+    def __init__(
+        self, make: Callable[[], _Connection], certificate: Certificate, open_ones: Connections
+    ) -> None:
+        self._make = make
+        self._certificate = certificate
+        self._open_ones = open_ones
+        self._early: list[bytes] = []
+        self._task: asyncio.Task[None] | None = None
+        self._transport: asyncio.Transport
+
+    unfinished = True
+
+    def abort(self) -> None:
+        """Close it."""
+        self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.pause_reading()  # until the handshake reads
+        self._open_ones.enter(self, peer_of(transport))
+        self._task = asyncio.get_running_loop().create_task(self._shake_hands())
+
+    def data_received(self, data: bytes) -> None:
+        """Hold what was decrypted before the connection is handed over."""
+        self._early.append(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget it."""
+        del exc
+        self._open_ones.leave(self)
+
+    async def _shake_hands(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            encrypted = await loop.start_tls(
+                self._transport,
+                self,
+                self._certificate.context,
+                server_side=True,
+                ssl_handshake_timeout=_HANDSHAKE,
+                ssl_shutdown_timeout=_SHUTDOWN,
+            )
+        except OSError:  # ssl's errors are of this kind, too
+            encrypted = None
+        finally:
+            self._open_ones.leave(self)
+        if encrypted is None or encrypted.is_closing():
+            self._transport.abort()
+            return
+        connection = self._make()
+        encrypted.set_protocol(connection)
+        connection.connection_made(encrypted)
+        for data in self._early:
+            connection.data_received(data)
+
+
+def _bound(path: Path) -> socket.socket:
+    path.unlink(missing_ok=True)  # of an engine that was killed: the journal's lock says that none runs
+    held = socket.socket(socket.AF_UNIX)
+    try:
+        held.bind(str(path))
+        path.chmod(0o600)  # before it listens, so that nobody else was ever let in
+    except BaseException:
+        held.close()
+        raise
+    return held
+
+
+class Listener:
+    """Serves a site on one address. ``name`` is its key below ``listen`` in the settings.
+
+    ``trusted``: whether a peer is a proxy of ours. ``report`` gets a text when a cap of connections is reached.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        site: web.Application | web.Server,
+        *,
+        certificate: Certificate | None = None,
+        trusted: Callable[[str], bool] = lambda _peer: False,
+        report: Callable[[str], None] = lambda _text: None,
+    ) -> None:
         self._name = name
         self._runner: web.BaseRunner
         if isinstance(site, web.Application):
@@ -99,52 +222,66 @@ class Listener:
         else:
             self._runner = web.ServerRunner(site, shutdown_timeout=_SHUTDOWN)
         self._server: asyncio.Server | None = None
+        self._certificate = certificate
         self._defects = _Defects()
-        self._host = ""
+        self.connections = Connections(trusted, report)
         self.port = 0
+        self.url = ""
+        """Address for a client on this machine, without trailing slash."""
 
     async def start(self, host: str, port: int) -> None:
         """Listen. Port 0 takes a free one. Raises ``ConfigError`` when the address cannot be had."""
         await self._runner.setup()
         loop = asyncio.get_running_loop()
         try:
-            self._server = await loop.create_server(self._connection, host, port)
+            self._server = await loop.create_server(self._connection, host, port, backlog=_BACKLOG)
         except OSError as error:
             await self._runner.cleanup()
             raise self._unavailable(error, host, port) from None
-        self._host = host
         self.port = self._server.sockets[0].getsockname()[1]
+        self.url = address(host, self.port, secure=self._certificate is not None)
+
+    async def start_at(self, path: Path) -> None:
+        """Listen on a Unix socket that only this user may open. Raises ``ConfigError`` when it cannot be made."""
+        await self._runner.setup()
+        loop = asyncio.get_running_loop()
+        try:
+            held = _bound(path)
+            self._server = await loop.create_unix_server(self._connection, sock=held, backlog=_BACKLOG)
+        except OSError as error:
+            await self._runner.cleanup()
+            reason = f"cannot listen on {path}: {error.strerror or error}"
+            raise ConfigError(reason, key=f"listen.{self._name}.socket") from None
+        self.url = socket_address(path)
 
     async def stop(self) -> None:
         """Close the address and every connection, in well under a second."""
         if self._server is not None:
             self._server.close()
             self._server = None
+        self.connections.abort_unfinished()  # first, for the runner does not know those without a first request
         await self._runner.cleanup()
 
-    @property
-    def url(self) -> str:
-        """Address for a client on this machine, without trailing slash."""
-        return address(self._host, self.port)
-
     def _connection(self) -> asyncio.Protocol:
+        if not self.connections.make_room():
+            return _Busy()
+        if self._certificate is not None:
+            return _Handshake(self._handler, self._certificate, self.connections)
+        return FirstRequest(self._handler, self.connections)
+
+    def _handler(self) -> _Connection:
         assert self._runner.server is not None
-        open_ones = self._runner.server.connections
-        if len(open_ones) >= _CONNECTIONS:
-            # Whoever only holds connections open must not keep alerts out: those are sent as soon as one stands.
-            idle = next((one for one in open_ones if isinstance(one, _Connection) and one.idle), None)
-            if idle is None:
-                return _TooMany()
-            idle.force_close()
         connection = _Connection(
             self._runner.server,
             loop=asyncio.get_running_loop(),
             access_log=None,  # type: ignore[arg-type]  # None is documented as "no access log": paths hold tokens
-            keepalive_timeout=_IDLE,
+            keepalive_timeout=IDLE,
             lingering_time=_LINGER,
             auto_decompress=False,
+            tcp_keepalive=False,  # an idle connection is closed long before; it costs two calls for each new one
         )
         connection.defects = self._defects
+        connection.open_ones = self.connections
         return connection
 
     def _unavailable(self, error: OSError, host: str, port: int) -> ConfigError:

@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
 
-from te_core.errors import JournalError, NotReady
-from te_core.settings.schema import PrivateListenerSettings, is_loopback
+from te_core.clock import Clock
+from te_core.settings.schema import PrivateListenerSettings
 from te_core.web.answer import answer, refuse
 from te_core.web.facade import EngineFacade, History
+from te_core.web.guards import Tokens, errors_as_json, no_other_site, only_this_host
+from te_core.web.identity import proof
+from te_core.web.shared_answer import SharedAnswer
 
 _SIGNALS = 1000
 """Most signals in one answer."""
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
 
 def private_site(
-    engine: EngineFacade, history: History, settings: PrivateListenerSettings
+    engine: EngineFacade,
+    history: History,
+    settings: PrivateListenerSettings,
+    *,
+    clock: Clock,
+    tokens: Tokens,
+    nonce: str = "",
 ) -> web.Application:
-    """Build the site. Everything but ``/healthz`` needs the token, where one is set."""
-    api = _Api(engine, history)
-    site = web.Application(middlewares=[_errors_as_json, _only_this_host(settings), _bearer(settings)])
+    """Build the site. Everything but ``/healthz`` needs a token; that one proves who answers, by ``nonce``."""
+    api = _Api(engine, history, clock, nonce)
+    guards = [errors_as_json, *only_this_host(settings), no_other_site, tokens.guard]
+    site = web.Application(middlewares=guards)
     site.router.add_get("/healthz", api.health)
     site.router.add_get("/readyz", api.ready)
     site.router.add_get("/api/v1/state", api.state)
@@ -41,12 +48,17 @@ def private_site(
 
 
 class _Api:
-    def __init__(self, engine: EngineFacade, history: History) -> None:
+    def __init__(self, engine: EngineFacade, history: History, clock: Clock, nonce: str) -> None:
         self._engine = engine
         self._history = history
+        self._nonce = nonce
+        self._plan = SharedAnswer(engine.plan, clock)
+        self._doctor = SharedAnswer(engine.doctor, clock)
 
-    async def health(self, _request: web.Request) -> web.Response:
-        return answer(200, {"status": "alive"})
+    async def health(self, request: web.Request) -> web.Response:
+        challenge = request.query.get("challenge", "")
+        proven = {"proof": proof(self._nonce, challenge)} if challenge and self._nonce else {}
+        return answer(200, {"status": "alive", **proven})
 
     async def ready(self, _request: web.Request) -> web.Response:
         readiness = self._engine.readiness()
@@ -56,10 +68,10 @@ class _Api:
         return answer(200, self._engine.state())
 
     async def plan(self, _request: web.Request) -> web.Response:
-        return answer(200, await self._engine.plan())
+        return answer(200, await self._plan.get())
 
     async def doctor(self, _request: web.Request) -> web.Response:
-        return answer(200, await self._engine.doctor())
+        return answer(200, await self._doctor.get())
 
     async def explain(self, request: web.Request) -> web.Response:
         symbol = request.match_info["symbol"]
@@ -105,50 +117,3 @@ class _Api:
 
     async def plugins(self, _request: web.Request) -> web.Response:
         return answer(200, {"plugins": self._engine.state()["plugins"]})
-
-
-@web.middleware
-async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
-    try:
-        return await handler(request)
-    except (NotReady, JournalError) as error:
-        return refuse(503, str(error))
-    except web.HTTPException as error:
-        response = refuse(error.status, error.reason.lower())
-        if "Allow" in error.headers:
-            response.headers["Allow"] = error.headers["Allow"]
-        return response
-
-
-def _only_this_host(settings: PrivateListenerSettings) -> Any:
-    """Refuse foreign ``Host`` names on loopback: a web page may point its name here (DNS rebinding)."""
-
-    @web.middleware
-    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-        host = request.headers.get("Host")
-        if is_loopback(settings.host) and host is not None and not is_loopback(_without_port(host)):
-            return refuse(421, "this address answers to localhost and 127.0.0.1 only")
-        return await handler(request)
-
-    return guard
-
-
-def _without_port(host: str) -> str:
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0]
-
-
-def _bearer(settings: PrivateListenerSettings) -> Any:
-    expected = f"Bearer {settings.token.get_secret_value()}".encode() if settings.token else None
-
-    @web.middleware
-    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-        given = request.headers.get("Authorization", "").encode("utf-8", "replace")
-        if expected is None or request.path == "/healthz" or hmac.compare_digest(given, expected):
-            return await handler(request)
-        response = refuse(401, "send 'Authorization: Bearer <listen.private.token>'")
-        response.headers["WWW-Authenticate"] = "Bearer"
-        return response
-
-    return guard

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from urllib.parse import parse_qsl, unquote
 
 from aiohttp import HttpVersion11, web
 
 from te_core.clock import Clock
-from te_core.contracts.webhook import WebhookRequest
+from te_core.contracts.webhook import WebhookRequest, WebhookResponse
 from te_core.errors import JournalError, NotReady
-from te_core.web.answer import accept, answer, refuse
-from te_core.web.client_address import client_address
+from te_core.web.answer import accept, answer, dismiss, refuse
+from te_core.web.client_address import Senders
 from te_core.web.facade import EngineFacade
+from te_core.web.tls import is_tradingview
 
 BODY_LIMIT = 64 * 1024
 """Bytes."""
@@ -26,14 +28,24 @@ _RETRY_AFTER = 5
 
 _QUERY_FIELDS = 64
 
+_HANG_UP = frozenset({401, 403, 429})
+"""Answers after which the connection is closed: a stranger who tries tokens pays for a new one each time."""
+
 
 class Webhooks:
-    """Turns requests into ``WebhookRequest`` values. While ``closed`` says why, all get a 503."""
+    """Turns requests into ``WebhookRequest`` values. While ``closed`` says why, all get a 503.
 
-    def __init__(self, engine: EngineFacade, clock: Clock, trusted_proxies: Iterable[str] = ()) -> None:
+    What can be refused by the head of a request is refused before its body has arrived: path, source, address and token
+    in the address. ``certified``: only whoever presented TradingView's certificate is listened to.
+    """
+
+    def __init__(
+        self, engine: EngineFacade, clock: Clock, senders: Senders | None = None, *, certified: bool = False
+    ) -> None:
         self._engine = engine
         self._clock = clock
-        self._sender = client_address(trusted_proxies)
+        self._sender = senders or Senders(())
+        self._certified = certified
         self.closed = "the engine is starting"
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -44,11 +56,20 @@ class Webhooks:
                 return refuse(404, "not found")
             if self.closed:
                 raise NotReady(self.closed)
-            webhook = self._webhook(request, path[2:], await _body(request))
-            response = await self._engine.on_webhook(_text(path[1]), webhook)
-            if response.status == 200:
-                return accept(request, response.body, webhook.received_at)
-            return answer(response.status, response.body, retry_after=response.retry_after)
+            if self._certified and not is_tradingview(request.get_extra_info("peercert")):
+                raise NotReady("the client certificate is not TradingView's")
+            source = _text(path[1])
+            if request.content.is_eof():
+                webhook = self._webhook(request, path[2:], _body(request))
+            else:
+                webhook = self._webhook(request, path[2:])
+                refused = self._engine.screen(source, webhook)
+                if refused is not None:
+                    return self._answer(request, webhook, refused, hang_up=True)
+                body = await _arriving_body(request)
+                webhook = replace(webhook, body=body, received_at=self._clock.now())
+            response = await self._engine.on_webhook(source, webhook)
+            return self._answer(request, webhook, response, hang_up=response.status in _HANG_UP)
         except _Refused as refused:
             return refused.response
         except NotReady as error:
@@ -56,7 +77,17 @@ class Webhooks:
         except JournalError:
             return refuse(503, "the signal could not be kept", retry_after=_RETRY_AFTER)
 
-    def _webhook(self, request: web.BaseRequest, tail: list[str], body: bytes) -> WebhookRequest:
+    @staticmethod
+    def _answer(
+        request: web.BaseRequest, webhook: WebhookRequest, response: WebhookResponse, *, hang_up: bool
+    ) -> web.StreamResponse:
+        if hang_up:
+            return dismiss(request, response.status, response.body, retry_after=response.retry_after)
+        if response.status == 200:
+            return accept(request, response.body, webhook.received_at)
+        return answer(response.status, response.body, retry_after=response.retry_after)
+
+    def _webhook(self, request: web.BaseRequest, tail: list[str], body: bytes = b"") -> WebhookRequest:
         headers = request.headers
         return WebhookRequest(
             method=request.method,
@@ -94,27 +125,35 @@ class _Headers(Mapping[str, str]):
 class _Refused(Exception):
     """The request ends here. A sender that may still be sending a body is cut off."""
 
-    def __init__(self, status: int, error: str) -> None:
-        self.response = refuse(status, error)
+    def __init__(self, status: int, error: str, *, retry_after: int | None = None) -> None:
+        self.response = refuse(status, error, retry_after=retry_after)
         self.response.force_close()
 
 
-async def _body(request: web.BaseRequest) -> bytes:
+def _body(request: web.BaseRequest) -> bytes:
     _check_size(request.content_length or 0)
     try:
-        if request.content.is_eof():
-            body = request.content.read_nowait()
-            _check_size(len(body))
-            return body
+        body = request.content.read_nowait()
+    except (web.RequestPayloadError, ConnectionError):
+        raise _Refused(400, "malformed body") from None
+    _check_size(len(body))
+    return body
+
+
+async def _arriving_body(request: web.BaseRequest) -> bytes:
+    _check_size(request.content_length or 0)
+    try:
         async with asyncio.timeout(_BODY_PATIENCE):
-            return await _arriving_body(request)
+            return await _pieces(request)
     except TimeoutError:
-        raise _Refused(408, f"the body did not arrive within {_BODY_PATIENCE:g} s") from None
+        # Not 408: this may be a genuine alert on a slow line, and TradingView never repeats what got a 4xx.
+        reason = f"the body did not arrive within {_BODY_PATIENCE:g} s"
+        raise _Refused(503, reason, retry_after=_RETRY_AFTER) from None
     except (web.RequestPayloadError, ConnectionError):
         raise _Refused(400, "malformed body") from None
 
 
-async def _arriving_body(request: web.BaseRequest) -> bytes:
+async def _pieces(request: web.BaseRequest) -> bytes:
     if request.headers.get("Expect", "").lower() == "100-continue" and request.version == HttpVersion11:
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0

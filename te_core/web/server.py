@@ -3,37 +3,87 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 from aiohttp import web
 
 from te_core.clock import Clock
+from te_core.contracts.exchange import Finding
 from te_core.settings.schema import ListenSettings
+from te_core.web.client_address import Senders
+from te_core.web.exposure import exposure, forwarded_by
 from te_core.web.facade import EngineFacade, History
+from te_core.web.guards import Tokens
 from te_core.web.listener import Listener
 from te_core.web.private import private_site
 from te_core.web.public import Webhooks
+from te_core.web.tls import Certificate
+
+_EVENT = "listener"
+"""Kind of the events of both listeners."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerFiles:
+    """Where files that the settings name are: certificates beside ``settings.toml``, the socket in the state folder."""
+
+    settings: Path
+    state: Path
 
 
 class Servers:
     """The public and the private site.
 
     They listen before the engine runs and until it has stopped; in between ``open`` lets alerts in: a sender
-    who is refused with a 503 sends again, one who finds nobody listening does not.
+    who is refused with a 503 sends again, one who finds nobody listening does not. ``token`` is that of the private
+    listener; with ``nonce`` it proves to ``te`` that this engine answers.
+
+    Raises ``ConfigError`` for a certificate that cannot be used.
     """
 
     def __init__(
-        self, engine: EngineFacade, history: History, clock: Clock, settings: ListenSettings
+        self,
+        engine: EngineFacade,
+        history: History,
+        clock: Clock,
+        settings: ListenSettings,
+        *,
+        files: ServerFiles,
+        token: str,
+        nonce: str = "",
     ) -> None:
         self._settings = settings
-        self._webhooks = Webhooks(engine, clock, settings.public.trusted_proxies)
-        self.public = Listener("public", web.Server(self._webhooks))
-        self.private = Listener("private", private_site(engine, history, settings.private))
+        self._files = files
+        self._engine = engine
+        self._forwarder = ""
+        public, report = settings.public, partial(engine.report_event, _EVENT)
+        senders = Senders(public.trusted_proxies, self._forwarded)
+        certificate = Certificate(public, files.settings) if public.certificate is not None else None
+        certified = public.client_certificate is not None
+        self._webhooks = Webhooks(engine, clock, senders, certified=certified)
+        self.public = Listener(
+            "public",
+            web.Server(self._webhooks),
+            certificate=certificate,
+            trusted=senders.trusted,
+            report=lambda text: report(f"public listener: {text}"),
+        )
+        self.tokens = Tokens(token, report)
+        site = private_site(engine, history, settings.private, clock=clock, tokens=self.tokens, nonce=nonce)
+        self.private = Listener("private", site, report=lambda text: report(f"private listener: {text}"))
 
     async def start(self) -> None:
         """Listen. Raises ``ConfigError`` when an address cannot be had; then neither listens."""
         await self.public.start(self._settings.public.host, self._settings.public.port)
+        private = self._settings.private
         try:
-            await self.private.start(self._settings.private.host, self._settings.private.port)
+            if private.socket is None:
+                await self.private.start(private.host, private.port)
+            else:
+                await self.private.start_at(self._files.state / private.socket)
         except BaseException:
             await self.public.stop()
             raise
@@ -49,3 +99,15 @@ class Servers:
     async def stop(self) -> None:
         """Close both addresses and every connection."""
         await asyncio.gather(self.public.stop(), self.private.stop())
+
+    def findings(self) -> Iterator[Finding]:
+        """Return what the settings leave open, and what requests have shown since the start."""
+        yield from exposure(self._settings)
+        if self._forwarder:
+            yield forwarded_by(self._forwarder)
+
+    def _forwarded(self, peer: str) -> None:
+        if not self._forwarder:
+            self._forwarder = peer
+            found = forwarded_by(peer)
+            self._engine.report_event(_EVENT, f"{found.text}; {found.remedy}")

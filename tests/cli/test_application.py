@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import tomllib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -147,7 +148,10 @@ async def test_what_is_asked_before_the_engine_runs_is_told_to_wait(folder: Any)
                 f"{servers.private.url}/readyz",
                 f"{servers.private.url}/healthz",
             ):
-                async with http.get(url) as response:
+                token = tomllib.loads((folder.path / ".secrets.toml").read_text())["listen"]["private"][
+                    "token"
+                ]
+                async with http.get(url, headers={"Authorization": f"Bearer {token}"}) as response:
                     statuses.append(response.status)
             asked.append((statuses[0], statuses[1], statuses[2]))
         reached.set()

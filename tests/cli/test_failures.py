@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +11,6 @@ import pytest
 
 from te_core.app.paths import Place
 from te_core.cli import main
-from te_core.cli.client import ask
-from te_core.cli.failure import Failure
 
 
 def test_every_problem_of_the_settings_is_told(folder: Any) -> None:
@@ -88,27 +83,6 @@ def test_wrong_usage_is_code_2(folder: Any) -> None:
     assert folder.te("explain").exit_code == 2
     assert folder.te("signals", "--limit", "0").exit_code == 2
     assert folder.te("signal", "send", "--symbol", "BTCUSDT").exit_code == 2
-
-
-def test_a_stranger_on_the_engines_port_is_not_taken_for_it(folder: Any) -> None:
-    stranger = subprocess.Popen(
-        [sys.executable, "-m", "http.server", "0", "--bind", "127.0.0.1"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        env=os.environ | {"PYTHONUNBUFFERED": "1"},
-    )
-    assert stranger.stdout is not None
-    port = stranger.stdout.readline().split("port ")[1].split()[0]
-    folder.state.mkdir()
-    url = f"http://127.0.0.1:{port}"
-    announced = {"pid": os.getpid(), "public": url, "private": url}
-    (folder.state / "engine.json").write_text(json.dumps(announced))
-    with pytest.raises(Failure, match="does not answer like an engine"):
-        ask(Place(folder.settings, folder.state), "/api/v1/state")
-    stranger.kill()
-    stranger.wait()
-    stranger.stdout.close()
 
 
 def test_what_nobody_foresaw_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -99,7 +99,7 @@ async def any_socket(server: Elsewhere, _folder: Path) -> None:
 
 async def own_client(server: Elsewhere, _folder: Path) -> None:
     """What ``te status`` and the like ask the engine with."""
-    await asyncio.to_thread(request, f"{server.url}/api/v1/state")
+    await asyncio.to_thread(request, server.url, "/api/v1/state")
 
 
 async def miners(server: Elsewhere, _folder: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +17,10 @@ from loguru import logger
 from te_core.clock import SystemClock
 from te_core.contracts.webhook import WebhookRequest, WebhookResponse
 from te_core.settings.schema import ListenSettings
-from te_core.web.server import Servers
+from te_core.web.server import ServerFiles, Servers
+
+TOKEN = "a-token-of-some-length-1234"
+NONCE = "n" * 20
 
 
 class FakeEngine:
@@ -24,9 +28,19 @@ class FakeEngine:
 
     def __init__(self) -> None:
         self.requests: list[tuple[str, WebhookRequest]] = []
+        self.screened: list[tuple[str, WebhookRequest]] = []
+        self.verdict: WebhookResponse | None = None
+        self.events: list[tuple[str, str]] = []
         self.reply: WebhookResponse | BaseException = WebhookResponse(status=200, body={"status": "accepted"})
         self.hold: asyncio.Event | None = None
         self.reasons: list[str] = []
+
+    def screen(self, source: str, request: WebhookRequest) -> WebhookResponse | None:
+        self.screened.append((source, request))
+        return self.verdict
+
+    def report_event(self, kind: str, text: str) -> None:
+        self.events.append((kind, text))
 
     async def on_webhook(self, source: str, request: WebhookRequest) -> WebhookResponse:
         self.requests.append((source, request))
@@ -125,7 +139,7 @@ Serve = Callable[..., AbstractAsyncContextManager[Running]]
 
 
 @pytest.fixture
-def serve() -> Serve:
+def serve(tmp_path: Path) -> Serve:
     """Start both listeners: ``async with serve(public={...}, private={...}) as site``."""
 
     @asynccontextmanager
@@ -136,12 +150,20 @@ def serve() -> Serve:
     ) -> AsyncIterator[Running]:
         engine = FakeEngine()
         settings = {"public": {"port": 0, **(public or {})}, "private": {"port": 0, **(private or {})}}
-        servers = Servers(engine, FakeHistory(), SystemClock(), ListenSettings.model_validate(settings))
+        servers = Servers(
+            engine,
+            FakeHistory(),
+            SystemClock(),
+            ListenSettings.model_validate(settings),
+            files=ServerFiles(settings=tmp_path, state=tmp_path),
+            token=TOKEN,
+            nonce=NONCE,
+        )
         await servers.start()
         try:
             if is_open:
                 servers.open()
-            async with ClientSession() as http:
+            async with ClientSession(headers={"Authorization": f"Bearer {TOKEN}"}) as http:
                 yield Running(engine, servers, http)
         finally:
             await servers.stop()

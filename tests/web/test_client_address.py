@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from te_core.web.client_address import client_address
+from te_core.web.client_address import Senders
 
 
 def lines(*forwarded: str) -> CIMultiDict[str]:
@@ -36,18 +36,18 @@ PROXIES = ("10.0.0.0/8", "127.0.0.1", "fd00::/8")
     ],
 )
 def test_the_right_most_stranger_is_the_sender(peer: str | None, forwarded: list[str], client: str) -> None:
-    assert client_address(PROXIES)(peer, lines(*forwarded)) == client
+    assert Senders(PROXIES)(peer, lines(*forwarded)) == client
 
 
 def test_without_trusted_proxies_the_peer_is_the_sender() -> None:
-    assert client_address(())("127.0.0.1", lines("52.89.214.238")) == "127.0.0.1"
+    assert Senders(())("127.0.0.1", lines("52.89.214.238")) == "127.0.0.1"
 
 
 @given(forwarded=st.lists(st.text(max_size=40), max_size=5))
 def test_a_stranger_cannot_choose_an_address(forwarded: list[str]) -> None:
-    assert client_address(PROXIES)("203.0.113.9", lines(*forwarded)) == "203.0.113.9"
+    assert Senders(PROXIES)("203.0.113.9", lines(*forwarded)) == "203.0.113.9"
 
 
 @given(forwarded=st.lists(st.text(max_size=40), max_size=5))
 def test_what_a_stranger_wrote_before_the_proxys_entry_does_not_count(forwarded: list[str]) -> None:
-    assert client_address(PROXIES)("10.0.0.1", lines(*forwarded, "203.0.113.9")) == "203.0.113.9"
+    assert Senders(PROXIES)("10.0.0.1", lines(*forwarded, "203.0.113.9")) == "203.0.113.9"

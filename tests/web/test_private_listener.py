@@ -9,6 +9,7 @@ import pytest
 pytestmark = pytest.mark.real_clock
 
 TOKEN = "a-token-of-some-length-1234"
+OWN = {"Authorization": f"Bearer {TOKEN}"}
 
 
 async def _get(site: Any, path: str, **headers: str) -> tuple[int, Any]:

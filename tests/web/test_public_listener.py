@@ -10,7 +10,7 @@ import pytest
 
 from te_core.contracts.webhook import WebhookResponse
 from te_core.errors import ConfigError, JournalError, NotReady
-from te_core.web import listener, public
+from te_core.web import connections, first_request, public
 from te_core.web.public import BODY_LIMIT
 
 pytestmark = pytest.mark.real_clock
@@ -99,7 +99,8 @@ async def test_a_body_that_does_not_arrive_is_given_up(serve: Any, monkeypatch: 
         writer.write(b"POST /hooks/a HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc")
         answer = await reader.read()
         writer.close()
-        assert answer.startswith(b"HTTP/1.1 408 ")
+        assert answer.startswith(b"HTTP/1.1 503 ")  # who sent it comes again; after a 4xx he would not
+        assert b"Retry-After: 5" in answer
         assert b"Connection: close" in answer
         assert site.engine.requests == []
 
@@ -177,6 +178,7 @@ async def test_stopping_does_not_wait_for_idle_connections_or_a_hanging_source(s
     async with serve() as site:
         async with site.http.get(f"{site.public}/hooks/idle"):
             pass
+        silent = await asyncio.open_connection("127.0.0.1", site.servers.public.port)
         site.engine.hold = asyncio.Event()
         hanging = asyncio.create_task(site.http.post(f"{site.public}/hooks/a", data=b"x"))
         while len(site.engine.requests) < 2:
@@ -185,6 +187,8 @@ async def test_stopping_does_not_wait_for_idle_connections_or_a_hanging_source(s
             await site.servers.stop()
         with pytest.raises(Exception, match="disconnected"):
             await hanging
+        assert await silent[0].read() == b""
+        silent[1].close()
 
 
 async def test_a_port_in_use_is_named_with_the_remedy(serve: Any) -> None:
@@ -231,7 +235,7 @@ ONE = b"GET /hooks/a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 
 
 async def test_a_flood_of_connections_is_cut_off_and_passes(serve: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr(listener, "_CONNECTIONS", 2)
+    monkeypatch.setattr(connections, "MOST", 2)
     async with serve() as site:
         port = int(site.public.rpartition(":")[2])
         site.engine.hold = asyncio.Event()
@@ -240,7 +244,9 @@ async def test_a_flood_of_connections_is_cut_off_and_passes(serve: Any, monkeypa
             writer.write(ONE)
         while len(site.engine.requests) < 2:
             await asyncio.sleep(0)
-        assert await site.raw(ONE) == b""
+        busy_answer = await site.raw(ONE)
+        assert busy_answer.startswith(b"HTTP/1.1 503 ")
+        assert b"Retry-After: 5" in busy_answer
         site.engine.hold.set()
         for reader, writer in busy:
             assert b" 200 " in await reader.read()
@@ -248,9 +254,124 @@ async def test_a_flood_of_connections_is_cut_off_and_passes(serve: Any, monkeypa
         assert b" 200 " in await site.raw(ONE)
 
 
+def slow(path: str = "/hooks/a") -> bytes:
+    return f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 900\r\n\r\n{{".encode()
+
+
+async def test_unfinished_bodies_keep_no_alert_out(serve: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(connections, "MOST", 10)
+    async with serve() as site:
+        port = int(site.public.rpartition(":")[2])
+        crowd = [await asyncio.open_connection("127.0.0.1", port) for _ in range(10)]
+        for _, writer in crowd:
+            writer.write(slow())
+        while len(site.engine.screened) < 10:
+            await asyncio.sleep(0)
+        for number in range(10):
+            assert b" 200 " in await site.raw(ONE), number
+        assert await crowd[0][0].read() == b""
+        for _, writer in crowd:
+            writer.close()
+        ((kind, text),) = site.engine.events
+        assert kind == "listener"
+        assert "10 connections are open, most of them from 127.0.0.1 (10)" in text
+
+
+async def test_a_peer_at_its_cap_gives_way_to_itself(serve: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(connections, "MOST_OF_ONE_PEER", 3)
+    async with serve() as site:
+        port = int(site.public.rpartition(":")[2])
+        other = await asyncio.open_connection("127.0.0.1", port, local_addr=("127.0.0.9", 0))
+        crowd = [await asyncio.open_connection("127.0.0.1", port) for _ in range(4)]
+        assert await crowd[0][0].read() == b""
+        for _, writer in (other, *crowd[1:]):
+            writer.write(ONE)
+        for reader, _ in (other, *crowd[1:]):
+            assert b" 200 " in await reader.read()
+        assert "3 connections from 127.0.0.1 are open" in site.engine.events[0][1]
+        for _, writer in (other, *crowd):
+            writer.close()
+
+
+async def test_a_trusted_proxy_has_no_cap_of_its_own(serve: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(connections, "MOST_OF_ONE_PEER", 3)
+    async with serve(public={"trusted_proxies": ["127.0.0.1"]}) as site:
+        port = int(site.public.rpartition(":")[2])
+        crowd = [await asyncio.open_connection("127.0.0.1", port) for _ in range(10)]
+        for reader, writer in crowd:
+            writer.write(ONE)
+            assert b" 200 " in await reader.read()
+            writer.close()
+        assert site.engine.events == []
+
+
+async def test_a_first_request_in_pieces_is_served_as_a_whole(serve: Any, monkeypatch: Any) -> None:
+    """One that is whole in time is not screened apart; one that is not is served as it is."""
+    monkeypatch.setattr(first_request, "HOLD", 60)
+    body = b'{"size": 1}'
+    whole = b"POST /hooks/a HTTP/1.1\r\nHost: x\r\nConnection: close\r\ncontent-LENGTH: 11\r\n\r\n" + body
+    async with serve() as site:
+        assert b" 200 " in await site.raw(*(bytes([byte]) for byte in whole))
+        assert (site.request.body, site.engine.screened) == (body, [])
+        monkeypatch.setattr(first_request, "HOLD", 0.01)
+        reader, writer = await asyncio.open_connection("127.0.0.1", site.servers.public.port)
+        writer.write(whole[:-1])
+        while not site.engine.screened:
+            await asyncio.sleep(0)
+        writer.write(whole[-1:])
+        assert b" 200 " in await reader.read()
+        writer.close()
+
+
+async def test_a_connection_without_a_request_is_closed(serve: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(first_request, "IDLE", 0.01)
+    async with serve() as site:
+        assert await site.raw() == b""
+
+
+async def test_what_the_head_tells_is_refused_before_the_body(serve: Any) -> None:
+    async with serve() as site:
+        site.engine.verdict = WebhookResponse(status=401, body={"error": "no"})
+        answer = await site.raw(slow("/hooks/a/wrong?x=1"))
+        assert answer.startswith(b"HTTP/1.1 401 ")
+        assert b"Connection: close" in answer
+        ((source, request),) = site.engine.screened
+        assert (source, request.tail, dict(request.query), request.body) == ("a", ("wrong",), {"x": "1"}, b"")
+        assert site.engine.requests == []
+
+
+async def test_a_whole_request_is_not_screened_apart(serve: Any) -> None:
+    async with serve() as site:
+        site.engine.verdict = WebhookResponse(status=401, body={"error": "no"})
+        async with site.http.post(f"{site.public}/hooks/a", data=b"x") as response:
+            assert response.status == 200
+        assert site.engine.screened == []
+
+
+async def test_a_stranger_pays_for_a_new_connection_each_time(serve: Any) -> None:
+    async with serve() as site:
+        for status, kept in ((401, False), (429, False), (422, True), (503, True)):
+            site.engine.reply = WebhookResponse(status=status, body={"error": "no"})
+            async with site.http.post(f"{site.public}/hooks/a", data=b"x") as response:
+                assert (response.headers.get("Connection") != "close") is kept, status
+                assert await response.json() == {"error": "no"}
+
+
+async def test_forwarded_by_a_peer_that_is_not_trusted_is_reported_once(serve: Any) -> None:
+    async with serve() as site:
+        for _ in range(3):
+            headers = {"X-Forwarded-For": "52.89.214.238"}
+            async with site.http.post(f"{site.public}/hooks/a", data=b"x", headers=headers) as response:
+                assert response.status == 200
+        ((_, text),) = site.engine.events
+        assert "X-Forwarded-For from 127.0.0.1" in text
+        assert "trusted_proxies" in text
+        assert text.startswith([finding.text for finding in site.servers.findings()][-1])
+
+
 async def test_connections_that_are_only_held_open_keep_no_alert_out(serve: Any, monkeypatch: Any) -> None:
     """Hundreds of them cost their owner nothing: the oldest without a request gives way."""
-    monkeypatch.setattr(listener, "_CONNECTIONS", 20)
+    monkeypatch.setattr(connections, "MOST", 20)
     async with serve() as site:
         port = int(site.public.rpartition(":")[2])
         idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(20)]
@@ -260,8 +381,7 @@ async def test_connections_that_are_only_held_open_keep_no_alert_out(serve: Any,
             assert b" 200 " in await site.raw(ONE)
         flood = [await asyncio.open_connection("127.0.0.1", port) for _ in range(100)]
         assert b" 200 " in await site.raw(ONE)
-        server = site.servers.public._runner.server
-        assert len(server.connections) <= 20
+        assert len(site.servers.public.connections) <= 20
         assert await idle[0][0].read() == b""
         for _, writer in idle + flood:
             writer.close()

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from xxhash import xxh3_128
 
-from te_core.api import JournalError, NotReady, Signal, SignalSource, SourceContext
+from te_core.api import JournalError, NotReady, Signal, SignalRejected, SignalSource, SourceContext
 from te_signals_bittensor.evaluation import AS_SERVED, Evaluation, Terms, acted, evaluate
 from te_signals_bittensor.feed import Feed
 from te_signals_bittensor.fetching import Fetcher, FetchFailed, Page
@@ -331,7 +331,7 @@ class BittensorSource(SignalSource):
     async def _publish(self, signal: Signal) -> None:
         try:
             await self._context.publish(signal)
-        except (NotReady, JournalError) as error:
+        except (NotReady, JournalError, SignalRejected) as error:
             self._unkept.met("failing", str(error))  # it is said again
             return
         self._unkept.over()

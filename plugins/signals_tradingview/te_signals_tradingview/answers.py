@@ -29,8 +29,10 @@ def wrong_method() -> WebhookResponse:
 
 
 def forbidden() -> WebhookResponse:
-    """Answer an address that is not on the allow-list."""
-    return _error(403, "", "this address may not send alerts")
+    """Answer an address that is not on the allow-list: 503, for TradingView may have got a new one, or the proxy in
+    front is not in ``trusted_proxies``, and it never sends again what it got a 4xx for.
+    """
+    return _error(503, "", "this address may not send alerts", retry_after=_RETRY_AFTER)
 
 
 def unauthorised() -> WebhookResponse:
@@ -39,7 +41,7 @@ def unauthorised() -> WebhookResponse:
 
 
 def locked_out(seconds: float) -> WebhookResponse:
-    """Answer an address that is locked out."""
+    """Answer one more wrong token of an address that is locked out."""
     wait = max(1, math.ceil(seconds))
     return _error(
         429, "token", "too many bad tokens from this address", f"try again in {wait} s", retry_after=wait

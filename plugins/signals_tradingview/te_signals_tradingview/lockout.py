@@ -1,4 +1,4 @@
-"""An address that keeps presenting bad tokens is not listened to for a while."""
+"""An address that keeps presenting bad tokens is asked to stay away for a while; right tokens never come here."""
 
 from __future__ import annotations
 
@@ -22,9 +22,8 @@ class _Record:
 class Lockout:
     """Counts bad tokens per address (per /64 for IPv6). Failures are forgotten ``seconds`` after the last one.
 
-    TradingView's own addresses are exempt: everyone's alerts come from them, so a stranger could lock ours out, and
-    TradingView never re-sends what it got a 4xx for. It stops an alert that fires more than 15 times in 3 minutes.
-    Remembers the 10,000 addresses that failed last.
+    TradingView's own addresses are exempt: everyone's alerts come from them. Remembers the 10,000 addresses that failed
+    last.
     """
 
     def __init__(self, *, clock: Clock, after: int, seconds: float) -> None:

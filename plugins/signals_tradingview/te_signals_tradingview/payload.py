@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 from te_core.api import SignalRejected
@@ -43,8 +45,8 @@ def decode(text: str) -> Payload:
     try:
         value = _DECODER.decode(text)
     except json.JSONDecodeError as error:
-        reason = f"no valid JSON: {error.msg} at character {error.pos}"
-        raise MalformedBody(reason, field="body", hint=_hint(text)) from None
+        reason = f"no valid JSON: {error.msg.removesuffix(' at')} at character {error.pos}"
+        raise MalformedBody(reason, field="body", hint=_hint(text, error)) from None
     except RecursionError:
         raise _too_deep("body") from None
     if not isinstance(value, dict):
@@ -116,12 +118,53 @@ def _shown(field: str) -> str:
     return _UNSTORABLE.sub("\ufffd", field[:_LONGEST_NAME])
 
 
-def _hint(text: str) -> str:
+def _hint(text: str, error: json.JSONDecodeError) -> str:
+    """Return what to change, by what people send instead of JSON."""
+    before, after = text[: error.pos].rstrip(), text[error.pos :].lstrip()
+    return next(chain(_other_kinds(text.strip()), _slips(before, after, error.msg), _rest(text, after)))
+
+
+def _other_kinds(text: str) -> Iterator[str]:
+    if not text:
+        yield "the message is empty: paste the one that te tradingview template prints"
+    elif _FORM.fullmatch(text):
+        yield "this is a form: send the JSON itself as the body; with curl: -d '{…}', without --data-urlencode"
+    elif not text.startswith(("{", "[", '"')):
+        yield (
+            "this is plain text, as of an alert without a message of yours: paste the one that te tradingview"
+            " template prints"
+        )
+
+
+def _slips(before: str, after: str, found: str) -> Iterator[str]:
+    """Name a single wrong character. ``found``: what the decoder says of the place between the two."""
+    if found.startswith("Invalid control character"):
+        yield "a line break inside a text: write it as \\n, or leave it out of the comment"
+    elif after[:1] in _SMART or before[-1:] in _SMART:
+        yield "curly quotes: replace them with straight ones; a word processor or a chat made them"
+    elif _TRAILING.match(after) or (after[:1] in _CLOSING and before.endswith(",")):
+        yield "a comma too many before the closing bracket: remove it"
+    elif found.startswith("Expecting ',' delimiter") and after.startswith('"'):
+        yield "a comma is missing between two fields"
+
+
+def _rest(text: str, after: str) -> Iterator[str]:
     if "{{" in text:
-        return "a placeholder was not filled in: check its spelling, and that the alert is a strategy's"
-    return "every text needs straight double quotes, also round placeholders that may be empty or NaN"
+        yield "a placeholder was not filled in: check its spelling, and that the alert is a strategy's"
+    if _PYTHON.match(after):
+        yield "this is a Python dict: send json.dumps(…) of it, with double quotes, true, false and null"
+    if not after or text.count('"') % 2:
+        yield "the message ends too early: is the closing quote or bracket there?"
+    if after[0].isalpha() and text.count('"') > text.count(":") * 2:
+        yield 'a double quote inside a text: leave it out, or write it as \\"'
+    yield "every text needs straight double quotes, also round placeholders that may be empty or NaN"
 
 
+_CLOSING = ("}", "]")
+_SMART = frozenset("\u201c\u201d\u201e\u201f\u2018\u2019\u00ab\u00bb\u2033")
+_TRAILING = re.compile(r",\s*[}\]]")
+_PYTHON = re.compile(r"'|(?:None|True|False)\b")
+_FORM = re.compile(r"[\w.%+\[\]-]{1,200}=[^\s{}]*")
 _DECODER = json.JSONDecoder(
     object_pairs_hook=_object, parse_int=str, parse_float=str, parse_constant=_NonFinite
 )

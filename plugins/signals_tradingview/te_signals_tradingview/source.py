@@ -30,6 +30,7 @@ from te_signals_tradingview.options import TradingViewOptions
 from te_signals_tradingview.patience import TOO_LATE, Patience
 from te_signals_tradingview.payload import MalformedBody, decode
 from te_signals_tradingview.reading import Reader
+from te_signals_tradingview.refusals import Refusals
 from te_signals_tradingview.symbols import SymbolMap
 from te_signals_tradingview.tokens import Tokens
 
@@ -37,6 +38,9 @@ _PATIENCE = 2.5
 """Seconds after which an alert is answered 503 if it is not durable yet: TradingView gives up after 3, and sends again
 only what was answered so. What is durable later is in force all the same, and the second one is a duplicate.
 """
+
+_QUIET = 60.0
+"""Seconds between two lines about addresses that are locked out: a crowd of them must not fill the log."""
 
 _COUNTERS = (
     "accepted",
@@ -66,19 +70,27 @@ class TradingViewSource(SignalSource):
             clock=context.clock, after=options.lockout_after, seconds=options.lockout_for.total_seconds()
         )
         self._symbols = SymbolMap(context.symbols, source=context.name)
+        self._refusals = Refusals(
+            clock=context.clock,
+            record=context.record,
+            resolve=self._symbols.resolve,
+            latest=context.latest,
+        )
         self._gaps = Gaps(context.log, context.record)
         self._reader = Reader(options.format, share=options.share, extra_limit=options.extra_limit)
         self._place = ordering_of(options)
         self._dedupe_for = options.dedupe_window or None
         self._counters = Counter(dict.fromkeys(_COUNTERS, 0))
         self._unkept = 0
+        self._quiet_until = 0.0
+        self._forbidden_told = False
         self._patience = Patience(_PATIENCE)
 
     def status(self) -> Mapping[str, Any]:
         """Return how many requests got which answer since the start, how many addresses are locked out now, and
         how many alerts seem to be missing.
         """
-        warning = self._gaps.warning()
+        warning = "; ".join(text for text in (self._refusals.warning(), self._gaps.warning()) if text)
         return {
             **self._counters,
             "locked_addresses": self._lockout.locked(),
@@ -91,38 +103,53 @@ class TradingViewSource(SignalSource):
         self._gaps.close()
         self._patience.close()
 
-    async def on_webhook(self, request: WebhookRequest) -> WebhookResponse:
-        """Answer one alert."""
-        shut = self._shut_out(request)
-        if shut is not None:
-            return shut
+    def screen(self, request: WebhookRequest) -> WebhookResponse | None:
+        """Answer what is wrong whatever the body says."""
+        if request.method != "POST":
+            return self._count("wrong_method", answers.wrong_method())
         presented = tokens.in_address(request)
-        if not self._tokens.accept(_inside(request.body) if presented is None else presented):
+        right = presented is not None and self._tokens.accept(presented)
+        if not self._allowed.holds(request.client):
+            return self._forbidden(request.client, right=right)
+        return None if right or presented is None else self._stranger(request.client)
+
+    async def on_webhook(self, request: WebhookRequest) -> WebhookResponse:
+        """Answer one alert. A right token is never refused, whoever else sent wrong ones from the same address."""
+        refused = self.screen(request)
+        if refused is not None:
+            return refused
+        if tokens.in_address(request) is None and not self._tokens.accept(_inside(request.body)):
             return self._stranger(request.client)
         self._lockout.succeeded(request.client)
         try:
-            signal = self._signal(request)
+            return await self._publish(self._signal(request))
         except SignalRejected as error:
             return self._refuse(request, error)
-        return await self._publish(signal)
 
-    def _shut_out(self, request: WebhookRequest) -> WebhookResponse | None:
-        if request.method != "POST":
-            return self._count("wrong_method", answers.wrong_method())
-        if not self._allowed.holds(request.client):
-            return self._count("forbidden", answers.forbidden())
-        seconds = self._lockout.remaining(request.client)
-        if seconds > 0:
-            return self._count("locked_out", answers.locked_out(seconds))
-        return None
+    def _forbidden(self, client: str, *, right: bool) -> WebhookResponse:
+        if right and not self._forbidden_told:
+            self._forbidden_told = True
+            text = (
+                f"an alert with the right token came from {client}, which sources.{self._context.name}.allow does not"
+                " list: answered 503; where that is your reverse proxy, add it to listen.public.trusted_proxies"
+            )
+            self._log.warning("{}", text)
+            self._context.record("refused", text)
+        return self._count("forbidden", answers.forbidden())
 
     def _stranger(self, client: str) -> WebhookResponse:
-        if self._lockout.failed(client):
+        """Count a wrong token; an address that is locked out is not counted again."""
+        seconds = self._lockout.remaining(client)
+        if seconds > 0:
+            return self._count("locked_out", answers.locked_out(seconds))
+        if self._lockout.failed(client) and self._context.clock.monotonic() >= self._quiet_until:
+            self._quiet_until = self._context.clock.monotonic() + _QUIET
             self._log.warning(
-                "{} is locked out for {}: {} bad tokens",
+                "{} is locked out for {}: {} bad tokens; further addresses are not named for {:g} s",
                 client,
                 self._options.lockout_for,
                 self._options.lockout_after,
+                _QUIET,
             )
         return self._count("unauthorised", answers.unauthorised())
 
@@ -155,8 +182,10 @@ class TradingViewSource(SignalSource):
         if self._unkept:
             self._log.info("alerts are persisted again, after {} were answered 503", self._unkept)
             self._unkept = 0
-        if publication is Publication.ACCEPTED and "note" in signal.detail:
-            self._gaps.watch(signal)
+        if publication is Publication.ACCEPTED:
+            self._refusals.accepted(signal.symbol)
+            if "note" in signal.detail:
+                self._gaps.watch(signal)
         elif publication is Publication.SUPERSEDED:
             self._gaps.watch(signal)
             self._log.info(
@@ -179,14 +208,16 @@ class TradingViewSource(SignalSource):
             field=self._tokens.remove(error.field),
             hint=self._tokens.remove(error.hint),
         )
-        self._log.warning("alert refused: {}", shown)
+        body = self._kept(request.body)
+        leaves_open = self._refusals.refused(body, shown)
+        self._log.warning("alert refused: {}{}", shown, leaves_open)
         self._context.quarantine(
             QuarantinedInput(
                 source=self._context.name,
                 received_at=request.received_at,
                 field=shown.field,
                 reason=shown.reason,
-                body=self._kept(request.body),
+                body=body,
             )
         )
         return self._count(
@@ -206,16 +237,23 @@ class TradingViewSource(SignalSource):
 
 
 def _text(body: bytes) -> str:
+    """Decode a body. A byte-order mark is fine: editors put one, and RFC 8259 lets it be ignored."""
     try:
-        return body.decode()
+        return body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise MalformedBody(f"byte {error.start} is not UTF-8", field="body") from None
+        raise MalformedBody(
+            f"byte {error.start} is not UTF-8", field="body", hint="save it as UTF-8"
+        ) from None
 
 
 def _inside(body: bytes) -> str:
-    """Give the token that stands in a body; an empty one, which is nobody's, where there is none."""
+    """Return the token that stands in a body; an empty one, which is nobody's, where there is none."""
     try:
-        token = decode(_text(body)).get(tokens.FIELD)
+        text = _text(body)
     except MalformedBody:
         return ""
+    try:
+        token = decode(text).get(tokens.FIELD)
+    except MalformedBody:
+        return tokens.in_text(text)
     return token if isinstance(token, str) else ""

@@ -18,6 +18,9 @@ _TOKEN = re.compile(r"[A-Za-z0-9_.~-]{16,256}")
 _REMOVED = "***"
 
 
+_NEAR = re.compile(rf"{FIELD}\W{{1,9}}([A-Za-z0-9_.~-]{{16,256}})")
+
+
 def is_token(text: str) -> bool:
     """Tell whether a text may be a token: it has to stand unescaped in an address and in JSON."""
     return _TOKEN.fullmatch(text) is not None
@@ -28,6 +31,12 @@ def in_address(request: WebhookRequest) -> str | None:
     if request.tail:
         return "/".join(request.tail)
     return request.query.get(FIELD)
+
+
+def in_text(text: str) -> str:
+    """Return the token that a message which is no JSON seems to present; empty without one."""
+    found = _NEAR.search(text)
+    return found[1] if found else ""
 
 
 class Tokens:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from te_core.testing.fakes import webhook_request
 from te_core.testing.virtual_clock import VirtualClock
 from te_signals_tradingview.addresses import TRADINGVIEW, AllowList
 from te_signals_tradingview.lockout import Lockout
@@ -89,7 +90,20 @@ async def test_only_listed_addresses_are_heard(make_desk: MakeDesk) -> None:
     for number, client in enumerate([*TRADINGVIEW, "198.51.100.77", "2001:db8::5", "::ffff:52.89.214.238"]):
         assert (await desk.post({**ALERT, "n": number}, client=client)).status == 200
     for client in ("52.89.214.239", "203.0.113.7", "2001:db9::1", "", "unix:", "::ffff:52.89.214.237"):
-        assert (await desk.post(ALERT, client=client)).status == 403
+        answer = await desk.post(ALERT, client=client)
+        assert (answer.status, answer.retry_after) == (503, 5)  # TradingView may have moved: it comes again
+
+
+async def test_a_right_token_from_elsewhere_is_reported_once(make_desk: MakeDesk) -> None:
+    desk = make_desk(allow=["tradingview"])
+    await desk.post(ALERT, client="127.0.0.1", tail=("wrong",))
+    assert desk.recorder.events == []
+    for _ in range(3):
+        await desk.post(ALERT, client="127.0.0.1")
+    (event,) = desk.recorder.events
+    assert event.kind == "refused"
+    assert "127.0.0.1" in event.text
+    assert "trusted_proxies" in event.text
 
 
 async def test_a_stranger_learns_nothing_about_tokens(make_desk: MakeDesk) -> None:
@@ -108,14 +122,45 @@ async def test_repeated_bad_tokens_lock_an_address_out(make_desk: MakeDesk) -> N
     for _ in range(3):
         assert (await desk.post(ALERT, tail=("wrong",))).status == 401
     await asyncio.sleep(10)
-    for tail in (("wrong",), (desk.token,)):
-        answer = await desk.post(ALERT, tail=tail)
-        assert (answer.status, answer.retry_after) == (429, 50)
-    assert (await desk.post(ALERT, client="198.51.100.1")).status == 200
+    answer = await desk.post(ALERT, tail=("wrong",))
+    assert (answer.status, answer.retry_after) == (429, 50)
+    assert (await desk.post(ALERT, tail=("wrong",), client="198.51.100.1")).status == 401
     assert desk.count("locked_addresses") == 1
     await asyncio.sleep(50)
     assert desk.count("locked_addresses") == 0
-    assert (await desk.post({**ALERT, "n": 1})).status == 200
+    assert (await desk.post(ALERT, tail=("wrong",))).status == 401
+
+
+@pytest.mark.parametrize("where", ["path", "query", "body"])
+async def test_a_right_token_is_never_locked_out(make_desk: MakeDesk, where: str) -> None:
+    """Behind a proxy that is not trusted, a stranger's wrong tokens come from the address of every alert."""
+    desk = make_desk(lockout_after=1)
+    right: dict[str, dict[str, Any]] = {
+        "path": {"tail": (desk.token,)},
+        "query": {"query": {"token": desk.token}},
+        "body": {"tail": ()},
+    }
+    for number in range(20):
+        await desk.post(ALERT, tail=("wrong",))
+        await desk.post({**ALERT, "token": "wrong"}, tail=())
+        alert = {**ALERT, "n": number, **({"token": desk.token} if where == "body" else {})}
+        assert (await desk.post(alert, **right[where])).status == 200
+
+
+async def test_a_head_is_enough_to_refuse_a_request(make_desk: MakeDesk) -> None:
+    desk = make_desk(allow=["203.0.113.0/24"], lockout_after=2)
+
+    def screen(**request: Any) -> int | None:
+        answer = desk.source.screen(webhook_request(b"", received_at=desk.recorder.clock.now(), **request))
+        return answer.status if answer else None
+
+    assert screen(tail=(desk.token,)) is None
+    assert screen(query={"token": desk.token}) is None
+    assert screen() is None  # it may stand in the body
+    assert screen(tail=(desk.token,), method="GET") == 405
+    assert screen(tail=(desk.token,), client="198.51.100.1") == 503
+    assert [screen(tail=("wrong",)) for _ in range(3)] == [401, 401, 429]
+    assert screen(tail=(desk.token,)) is None
 
 
 async def test_asking_while_locked_out_does_not_prolong_it(make_desk: MakeDesk) -> None:
@@ -150,8 +195,8 @@ async def test_a_neighbour_in_the_same_ipv6_network_is_the_same_sender(make_desk
     desk = make_desk(lockout_after=2)
     await desk.post(ALERT, tail=("wrong",), client="2001:db8::1")
     await desk.post(ALERT, tail=("wrong",), client="2001:db8::2")
-    assert (await desk.post(ALERT, client="2001:db8::3")).status == 429
-    assert (await desk.post(ALERT, client="2001:db8:0:1::1")).status == 200
+    assert (await desk.post(ALERT, tail=("wrong",), client="2001:db8::3")).status == 429
+    assert (await desk.post(ALERT, tail=("wrong",), client="2001:db8:0:1::1")).status == 401
 
 
 async def test_nobody_can_lock_tradingview_out(make_desk: MakeDesk) -> None:
@@ -169,6 +214,17 @@ async def test_the_memory_of_bad_tokens_is_bounded() -> None:
     assert lockout.locked() == 10_000
     assert lockout.remaining("10.0.0.0") == 0
     assert lockout.remaining("10.0.46.223") == 60
+
+
+async def test_a_crowd_of_lock_outs_is_one_line_a_minute(make_desk: MakeDesk, log_lines: list[str]) -> None:
+    desk = make_desk(lockout_after=1)
+    for number in range(200):
+        await desk.post(ALERT, tail=("wrong",), client=f"198.51.100.{number}")
+    assert sum("locked out" in line for line in log_lines) == 1
+    assert desk.count("locked_addresses") == 200
+    await asyncio.sleep(60)
+    await desk.post(ALERT, tail=("wrong",), client="192.0.2.1")
+    assert sum("locked out" in line for line in log_lines) == 2
 
 
 async def test_a_lock_out_is_said_once(make_desk: MakeDesk, log_lines: list[str]) -> None:

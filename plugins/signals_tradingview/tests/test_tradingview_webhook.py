@@ -268,4 +268,5 @@ async def test_every_answer_is_counted(make_desk: MakeDesk) -> None:
         "wrong_method": 1,
         "locked_addresses": 0,
         "missed_alerts": 0,
+        "warning": 'alert refused: symbol: is missing (add "symbol": "{{ticker}}" to the message)',
     }

@@ -1,0 +1,108 @@
+"""The open connections of one listener, and which of them gives way when there are too many.
+
+A flood must not take the file handles that orders and the journal need, and must not keep alerts out: those are there
+as soon as their connection stands, so whoever has not sent a whole request yet gives way, the oldest first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+MOST = 500
+"""Open connections of one listener."""
+
+MOST_OF_ONE_PEER = 250
+"""Beyond this a peer's own connections give way to its new ones; a trusted proxy stands for many senders."""
+
+QUIET = 600.0
+"""Seconds without a cap being reached after which reaching one is news again."""
+
+
+class Connection(Protocol):
+    """What can give way."""
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether no whole request has arrived on it: nothing is lost with it."""
+        ...
+
+    def abort(self) -> None:
+        """Close it at once."""
+        ...
+
+
+class Connections:
+    """Counts connections by peer. ``report`` gets a text when a cap is reached, once until it has been quiet."""
+
+    def __init__(self, trusted: Callable[[str], bool], report: Callable[[str], None]) -> None:
+        self._trusted = trusted
+        self._report = report
+        self._open: dict[Connection, str] = {}
+        self._by_peer: dict[str, dict[Connection, None]] = {}
+        self._full_at = float("-inf")
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def make_room(self) -> bool:
+        """Return whether one more connection may be opened; closes an unfinished one for it."""
+        if len(self._open) < MOST:
+            return True
+        victim = _first(self._strangers()) or _first(self._open)
+        self._say_full(f"{MOST} connections are open")
+        if victim is None:
+            return False
+        self._close(victim)
+        return True
+
+    def enter(self, connection: Connection, peer: str) -> None:
+        """Count a new connection."""
+        siblings = self._by_peer.setdefault(peer, {})
+        if len(siblings) >= MOST_OF_ONE_PEER and not self._trusted(peer) and (victim := _first(siblings)):
+            self._say_full(f"{MOST_OF_ONE_PEER} connections from {peer} are open")
+            self._close(victim)
+        self._open[connection] = peer
+        self._by_peer.setdefault(peer, {})[connection] = None
+
+    def leave(self, connection: Connection) -> None:
+        """Forget a connection that was closed."""
+        peer = self._open.pop(connection, None)
+        if peer is not None:
+            siblings = self._by_peer[peer]
+            del siblings[connection]
+            if not siblings:
+                del self._by_peer[peer]
+
+    def abort_unfinished(self) -> None:
+        """Close all that have no whole request."""
+        for connection in [connection for connection in self._open if connection.unfinished]:
+            self._close(connection)
+
+    def _strangers(self) -> Iterable[Connection]:
+        return (connection for connection, peer in self._open.items() if not self._trusted(peer))
+
+    def _close(self, connection: Connection) -> None:
+        self.leave(connection)
+        connection.abort()
+
+    def _say_full(self, what: str) -> None:
+        now = asyncio.get_running_loop().time()
+        since, self._full_at = self._full_at, now
+        if now - since > QUIET:
+            most = max(self._by_peer, key=lambda peer: len(self._by_peer[peer]), default="")
+            self._report(
+                f"{what}, most of them from {most} ({len(self._by_peer.get(most, ()))}): "
+                "those without a whole request are closed, the oldest first; alerts get through"
+            )
+
+
+def peer_of(transport: asyncio.BaseTransport) -> str:
+    """Return the address at the other end; empty for a Unix socket."""
+    peer = transport.get_extra_info("peername")
+    return str(peer[0]) if isinstance(peer, tuple) and peer else ""
+
+
+def _first(connections: Iterable[Connection]) -> Connection | None:
+    return next((connection for connection in connections if connection.unfinished), None)

@@ -1,0 +1,97 @@
+"""Who may ask the private listener: whoever has the token, and no web page on anybody's behalf."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from te_core.errors import JournalError, NotReady
+from te_core.settings.schema import PrivateListenerSettings, is_loopback
+from te_core.web.answer import refuse
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_OPEN = "/healthz"
+_SUSPICIOUS = 10
+"""Wrong tokens after which somebody is told; then each time that ten times as many were seen."""
+
+
+@web.middleware
+async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer errors as everything else is answered."""
+    try:
+        return await handler(request)
+    except (NotReady, JournalError) as error:
+        return refuse(503, str(error))
+    except web.HTTPException as error:
+        response = refuse(error.status, error.reason.lower())
+        if "Allow" in error.headers:
+            response.headers["Allow"] = error.headers["Allow"]
+        return response
+
+
+def only_this_host(settings: PrivateListenerSettings) -> Iterator[Any]:
+    """Refuse foreign ``Host`` names on loopback: a web page may point its name here (DNS rebinding)."""
+
+    @web.middleware
+    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+        host = request.headers.get("Host")
+        if host is not None and not is_loopback(_name_of(host)):
+            return refuse(421, "this address answers to localhost and 127.0.0.1 only")
+        return await handler(request)
+
+    if settings.socket is None and is_loopback(settings.host):
+        yield guard
+
+
+@web.middleware
+async def no_other_site(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse what a browser sends for a page of another site; there are no pages here."""
+    origin, fetched = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site", "none")
+    own = origin is None or urlsplit(origin).netloc == request.headers.get("Host", "")
+    if not own or fetched not in {"none", "same-origin"}:
+        return refuse(403, "a web page of another site may not ask here")
+    return await handler(request)
+
+
+class Tokens:
+    """Compares tokens, and counts wrong ones. ``report`` gets a text when they are many."""
+
+    def __init__(self, token: str, report: Callable[[str], None]) -> None:
+        self.wrong = 0
+        self._expected = f"Bearer {token}".encode()
+        self._report = report
+        self._report_at = _SUSPICIOUS
+
+    @property
+    def guard(self) -> Any:
+        """The middleware; without a token it lets nobody in."""
+
+        @web.middleware
+        async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+            given = request.headers.get("Authorization", "").encode("utf-8", "replace")
+            if request.path == _OPEN or hmac.compare_digest(given, self._expected):
+                return await handler(request)
+            if given:
+                self._count_wrong(request.remote or "a local socket")
+            response = refuse(401, "send 'Authorization: Bearer <listen.private.token of .secrets.toml>'")
+            response.headers["WWW-Authenticate"] = "Bearer"
+            return response
+
+        return guard
+
+    def _count_wrong(self, peer: str) -> None:
+        self.wrong += 1
+        if self.wrong >= self._report_at:
+            self._report_at *= 10
+            self._report(f"private listener: {self.wrong} wrong tokens so far, the last from {peer}")
+
+
+def _name_of(host: str) -> str:
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.partition(":")[0]
