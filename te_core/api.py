@@ -47,6 +47,7 @@ from te_core.model.position import Equity, MarginMode, Position
 from te_core.model.reading import Known, Unknown
 from te_core.model.signal import QuarantinedInput, Signal
 from te_core.outage import Outages
+from te_core.texts import printable
 
 __all__ = [
     "LONGEST_DEDUPE",
@@ -106,4 +107,5 @@ __all__ = [
     "WebhookResponse",
     "WebhookSpec",
     "hookimpl",
+    "printable",
 ]

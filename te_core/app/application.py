@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 from typing import Any, cast
 
@@ -19,7 +19,7 @@ from te_core.contracts.webhook import WebhookRequest, WebhookResponse
 from te_core.errors import ConfigError, JournalError, NotReady
 from te_core.journal.journal import Journal
 from te_core.journal.redaction import redacted
-from te_core.logs import configure_logs
+from te_core.logs import close_log_file, configure_logs
 from te_core.outage import Outages
 from te_core.plugins.registry import Registry
 from te_core.plugins.report import PluginReport
@@ -63,6 +63,7 @@ class Application:
         self._clock = clock
         self._new_id = new_id
         self._store = SettingsStore(place.settings, env=env, registry=registry, generate=new_secret)
+        self._loop: asyncio.AbstractEventLoop
         self._reloading = asyncio.Lock()
         self._running: AsyncExitStack | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -74,9 +75,11 @@ class Application:
 
         What only one engine can have, journal and addresses, comes first: meanwhile senders are told to come again.
         """
+        self._loop = asyncio.get_running_loop()
         async with AsyncExitStack() as started:
             settings = load_settings(self.place.settings, self._env)
             self._make_state_folder()
+            started.callback(close_log_file)
             self._configure_logs(settings)
             journal = self._open_journal(settings)
             started.callback(journal.close)
@@ -206,9 +209,20 @@ class Application:
             logging.getLogger(chatty).setLevel(logging.WARNING)
         self.redactor.learn(settings, settings.origin.secrets)
         try:
-            configure_logs(settings.logs, self.redactor, folder=self.place.state)
+            configure_logs(
+                settings.logs, self.redactor, folder=self.place.state, on_trouble=self._output_changed
+            )
         except OSError as error:
             logger.error("logs.file: {}", error)
+
+    def _output_changed(self, name: str, trouble: str) -> None:
+        """Pass it on to the loop; the thread that writes an output calls this, or whoever logs."""
+        with suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(self._report_output, name, trouble)
+
+    def _report_output(self, name: str, trouble: str) -> None:
+        if self.engine is not None:
+            self.engine.output_changed(name, trouble)
 
     # -- upkeep
 

@@ -9,7 +9,7 @@ import typer
 
 from te_core.app.paths import Place
 from te_core.cli.failure import ExitCode
-from te_core.cli.output import note, print_json
+from te_core.cli.output import note, print_json, say
 
 
 def check(
@@ -30,7 +30,7 @@ def check(
         for key, reason in found["unavailable"].items():
             note(f"{key}: {reason}")
         for line in _lines(found):
-            typer.echo(line)
+            say(line)
     if found["problems"]:
         raise typer.Exit(ExitCode.INVALID)
     if found["unavailable"]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Any
@@ -29,6 +30,7 @@ from te_core.cli import (
     status,
 )
 from te_core.cli.failure import ExitCode, Failure
+from te_core.cli.output import complain, say
 from te_core.cli.plugin_commands import plugin_commands
 from te_core.errors import CommandFailed, ConfigError, JournalLocked, TradeEngineError
 
@@ -87,7 +89,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"te {__version__}")
+        say(f"te {__version__}")
         raise typer.Exit
 
 
@@ -131,9 +133,7 @@ app.add_typer(source.app, name="source")
 
 
 def _say(text: str, next_step: str = "") -> None:
-    typer.secho(f"te: {text}", err=True, fg=typer.colors.RED)
-    if next_step:
-        typer.echo(f"    {next_step}", err=True)
+    complain(f"te: {text}", next_step)
 
 
 def _defect(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -154,6 +154,7 @@ def main() -> None:
     try:
         app()
     except SystemExit as end:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError):  # a full disk, a closed pipe
+                stream.flush()
         os._exit(end.code if isinstance(end.code, int) else 0)

@@ -8,6 +8,7 @@ import typer
 
 from te_core.app.paths import Place
 from te_core.cli.failure import Failure
+from te_core.cli.output import say
 
 if TYPE_CHECKING:
     from te_core.contracts.notifier import Notifier
@@ -26,7 +27,7 @@ def notify(
     import asyncio
 
     asyncio.run(_send(Place.of(context), name, text))
-    typer.echo(f"{name} took it")
+    say(f"{name} took it")
 
 
 async def _send(place: Place, name: str, text: str) -> None:

@@ -38,6 +38,7 @@ FUNCTION_LINES = 50
 NOWHERE: set[str] = set()
 CLOCK = {"te_core.clock"}
 PLAIN_PROGRAM = {"te_core.cli.status"}  # `te status --watch` has no event loop
+OUTPUT = {"te_core.cli.output"}
 IDS = {"te_core.rules.client_order_ids", "te_core.settings.secrets", "te_core.cli.run"}
 BANNED = {
     "asyncio.wait_for": (NOWHERE, "it can swallow a cancellation on 3.11; use asyncio.timeout"),
@@ -53,6 +54,8 @@ BANNED = {
     "secrets": (IDS, "randomness comes in as an argument"),
     "uuid": (IDS, "ids come in as an argument"),
     "os.urandom": (IDS, "randomness comes in as an argument"),
+    "typer.echo": (OUTPUT, "print with te_core.cli.output or te_core.logs.say: nothing raw reaches a terminal"),
+    "typer.secho": (OUTPUT, "print with te_core.cli.output: nothing raw reaches a terminal"),
 }
 CATCHES_EVERYTHING = {"te_core.plugins", "te_core.runtime.guard"}
 
