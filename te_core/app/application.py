@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from loguru import logger
 
+from te_core.app import state_folder, used_plugins
 from te_core.app.announcement import Announcement
 from te_core.app.paths import Place
 from te_core.clock import Clock
@@ -20,6 +21,7 @@ from te_core.errors import ConfigError, JournalError, NotReady
 from te_core.journal.journal import Journal
 from te_core.journal.redaction import redacted
 from te_core.logs import close_log_file, configure_logs
+from te_core.model.event import Event
 from te_core.outage import Outages
 from te_core.plugins.registry import Registry
 from te_core.plugins.report import PluginReport
@@ -65,6 +67,7 @@ class Application:
         self._store = SettingsStore(place.settings, env=env, registry=registry, generate=new_secret)
         self._loop: asyncio.AbstractEventLoop
         self._reloading = asyncio.Lock()
+        self._plugin_notices: dict[str, str] = {}
         self._running: AsyncExitStack | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -78,9 +81,10 @@ class Application:
         self._loop = asyncio.get_running_loop()
         async with AsyncExitStack() as started:
             settings = load_settings(self.place.settings, self._env)
-            self._make_state_folder()
+            state_folder.prepare(self.place.state, self.place.state / settings.journal.file)
             started.callback(close_log_file)
             self._configure_logs(settings)
+            self.registry.used |= used_plugins.read(self.place.state)
             journal = self._open_journal(settings)
             started.callback(journal.close)
             self.servers = Servers(self, JournalHistory(journal), self._clock, settings.listen)
@@ -93,6 +97,7 @@ class Application:
             started.callback(watchdog.stop)
             watchdog.start()
             await self.engine.start(resolved)
+            self._remember_plugins()
             started.push_async_callback(self._stop_tasks)
             self._follow_settings()
             self._spawn(self._prune(journal))
@@ -105,13 +110,6 @@ class Application:
         if self._running is not None:
             self.servers.drain()
             await self._running.aclose()
-
-    def _make_state_folder(self) -> None:
-        try:
-            self.place.state.mkdir(parents=True, exist_ok=True, mode=0o700)
-        except OSError as error:
-            reason = f"the state folder cannot be made: {error.strerror}; TE_HOME names another place"
-            raise ConfigError(reason, file=str(self.place.state)) from None
 
     def _open_journal(self, settings: Settings) -> Journal:
         return Journal.open(
@@ -192,6 +190,7 @@ class Application:
                 if outcome:
                     self._take(self._store.current)
                 await self._started.apply(self._store.current)
+                self._remember_plugins()
 
     def _take(self, resolved: Resolved) -> None:
         """Learn the secrets before anything can be said about them, and write logs as told."""
@@ -199,10 +198,22 @@ class Application:
             resolved.secrets, resolved.source_options, resolved.account_options, resolved.notifier_options
         )
         self._configure_logs(resolved.settings)
-        for warning in resolved.settings.origin.warnings:
+        for warning in resolved.warnings:
             logger.warning("{}", warning)
         for key, reason in resolved.unavailable.items():
             logger.warning("{}: {}", key, reason)
+
+    def _remember_plugins(self) -> None:
+        """Remember where plugins came from, and report where another package offers one."""
+        for name, reason in self.registry.notices.items():
+            if self._plugin_notices.get(name) != reason:
+                logger.warning("{}", reason)
+                self._started.record(Event(at=self._clock.now(), kind="plugin", text=reason))
+        self._plugin_notices = dict(self.registry.notices)
+        try:
+            used_plugins.remember(self.place.state, self.registry.used)
+        except OSError as error:
+            logger.warning("{} cannot be written: {}", self.place.state / used_plugins.FILE, error.strerror)
 
     def _configure_logs(self, settings: Settings) -> None:
         for chatty in ("alembic", "watchfiles"):

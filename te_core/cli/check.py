@@ -57,7 +57,7 @@ def _found(place: Place) -> dict[str, Any]:
         return found | {"problems": [str(problem) for problem in invalid.problems]}
     return found | {
         "warnings": [
-            *resolved.settings.origin.warnings,
+            *resolved.warnings,
             *(f"{key} is missing: the first `te run` makes one in .secrets.toml" for key in pending),
         ],
         "unavailable": redacted(resolved.unavailable, redactor_of(resolved.settings, registry).redact),

@@ -52,7 +52,7 @@ def configure(
 
     place = Place.of(context)
     texts = read(place.settings)
-    draft = _draft(texts, name, new, asking=not changes)
+    draft = _draft(place, texts, name, new, asking=not changes)
     if changes:
         _set(draft, changes)
     else:
@@ -72,7 +72,8 @@ def configure(
 # -- which section
 
 
-def _draft(texts: Texts, name: str, new: str, *, asking: bool) -> Draft:
+def _draft(place: Place, texts: Texts, name: str, new: str, *, asking: bool) -> Draft:
+    from te_core.app import used_plugins
     from te_core.cli.draft import Draft
     from te_core.cli.sections import find, named
     from te_core.settings import layers
@@ -80,7 +81,7 @@ def _draft(texts: Texts, name: str, new: str, *, asking: bool) -> Draft:
     from te_core.settings.schema import Settings
 
     settings = settings_from(texts, os.environ)
-    found = find(settings, name, new)
+    found = find(settings, name, new, used_plugins.read(place.state))
     title = found.name
     if found.new and not new and asking:
         title = typer.prompt(f"Name of the new section below [{found.group}]", default=title)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from te_core.app import used_plugins
 from te_core.app.announcement import Announcement
 from te_core.app.paths import Place
 from te_core.cli.failure import Failure
@@ -54,8 +55,8 @@ async def _imported(place: Place, texts: Texts | None = None) -> tuple[Settings,
     from te_core.settings.loading import settings_from
 
     settings = settings_from(texts or read(place.settings), os.environ)
-    registry = Registry()
-    await registry.ensure(settings.plugins_in_use())
+    registry = Registry(used=used_plugins.read(place.state))
+    await registry.ensure(settings.plugins_in_use(), settings.pinned_plugins())
     return settings, registry
 
 

@@ -29,10 +29,11 @@ class Found:
     new: bool
 
 
-def find(settings: Settings, name: str, new: str) -> Found:
+def find(settings: Settings, name: str, new: str, used: Mapping[str, str]) -> Found:
     """Find by the name of an instance (``sources.sn8`` where two groups have it), else of a plugin.
 
-    A plugin with one instance means that one, unless ``new`` names another. Raises ``Failure``.
+    A plugin with one instance means that one, unless ``new`` names another. ``used``: the packages that plugins came
+    from before. Raises ``Failure``.
     """
     instances = list(_instances(settings))
     matches = [entry for entry in instances if name in {entry[1], f"{entry[0]}.{entry[1]}"}]
@@ -51,9 +52,9 @@ def find(settings: Settings, name: str, new: str) -> Found:
         )
     if matches:
         group, instance, plugin = matches[0]
-        return _found(group, instance, plugin, _registry(plugin), new=False)
+        return _found(group, instance, plugin, _registry(settings, plugin, used), new=False)
     plugin = next((entry[2] for entry in instances if name == entry[1]), name)
-    return _new(settings, plugin, new)
+    return _new(settings, plugin, new, used)
 
 
 def named(settings: Settings, group: str, name: str) -> None:
@@ -66,8 +67,8 @@ def named(settings: Settings, group: str, name: str) -> None:
         raise Failure(f"{name!r}: a name has small letters, digits, - and _ only", code=ExitCode.INVALID)
 
 
-def _new(settings: Settings, plugin: str, new: str) -> Found:
-    registry = _registry(plugin)
+def _new(settings: Settings, plugin: str, new: str, used: Mapping[str, str]) -> Found:
+    registry = _registry(settings, plugin, used)
     specs = _specs(registry)
     group = next((group for group in GROUPS if plugin in specs[group]), None)
     if group is None:
@@ -103,11 +104,11 @@ def _specs(registry: Registry) -> Mapping[str, Mapping[str, InstanceSpec]]:
     return {"sources": registry.sources, "accounts": registry.exchanges, "notifiers": registry.notifiers}
 
 
-def _registry(plugin: str) -> Registry:
+def _registry(settings: Settings, plugin: str, used: Mapping[str, str]) -> Registry:
     from te_core.plugins.registry import Registry
 
-    registry = Registry()
-    asyncio.run(registry.ensure([plugin]))
+    registry = Registry(used=used)
+    asyncio.run(registry.ensure([plugin], settings.pinned_plugins()))
     return registry
 
 

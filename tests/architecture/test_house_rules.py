@@ -18,7 +18,7 @@ ROOM_LINES = {
     "rules": 1_100,
     "contracts": 400,
     "plugins": 500,
-    "settings": 1_200,
+    "settings": 1_300,
     "journal": 1_700,
     "accounts": 2_200,
     "signals": 600,
@@ -54,7 +54,10 @@ BANNED = {
     "secrets": (IDS, "randomness comes in as an argument"),
     "uuid": (IDS, "ids come in as an argument"),
     "os.urandom": (IDS, "randomness comes in as an argument"),
-    "typer.echo": (OUTPUT, "print with te_core.cli.output or te_core.logs.say: nothing raw reaches a terminal"),
+    "typer.echo": (
+        OUTPUT,
+        "print with te_core.cli.output or te_core.logs.say: nothing raw reaches a terminal",
+    ),
     "typer.secho": (OUTPUT, "print with te_core.cli.output: nothing raw reaches a terminal"),
 }
 CATCHES_EVERYTHING = {"te_core.plugins", "te_core.runtime.guard"}

@@ -84,7 +84,7 @@ def test_a_pipe_that_is_closed_stops_nothing(home: Home, logged_to: Outputs) -> 
     assert isinstance(engine, LoggedTo)
     engine.refuse(3)
     engine.trades()
-    engine.wait(lambda: "log lines are lost" in events(home))
+    engine.wait(lambda: "log lines are lost" in home.events())
     assert engine.stop(signal.SIGINT) == 0
 
 
@@ -96,11 +96,3 @@ def test_a_full_disk_behind_stdout_stops_nothing(home: Home, logged_to: Outputs)
     engine.trades()
     assert engine.stop() == 0
     assert te(home, "check").returncode == 0
-
-
-def events(home: Home) -> str:
-    import sqlite3
-    from contextlib import closing
-
-    with closing(sqlite3.connect(f"file:{home.state / 'journal.sqlite3'}?mode=ro", uri=True)) as journal:
-        return "\n".join(text for (text,) in journal.execute("SELECT text FROM events"))
