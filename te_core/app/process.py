@@ -94,7 +94,7 @@ def _collect_what_comes() -> None:
 
 def _stop_on_signals() -> None:
     """Let the first SIGINT or SIGTERM end this task. What then takes too long is cut off: the journal allows it."""
-    running = asyncio.current_task()
+    loop, running = asyncio.get_running_loop(), asyncio.current_task()
     assert running is not None
     stopping = False
 
@@ -109,7 +109,10 @@ def _stop_on_signals() -> None:
         running.cancel()
 
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop)
+        try:
+            loop.add_signal_handler(number, stop)
+        except NotImplementedError:  # on Windows
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))
 
 
 def _give_up() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,7 +26,7 @@ def prepare(state: Path, journal: Path) -> None:
 
 
 def _problems(state: Path, journal: Path) -> Iterator[str]:
-    if os.name != "nt":
+    if sys.platform != "win32":
         found = state.stat()
         mode = stat.S_IMODE(found.st_mode)
         if found.st_uid != os.geteuid():

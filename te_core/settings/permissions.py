@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 
 def file_warnings(settings: Path, secrets: Path) -> Iterator[str]:
     """Name what the modes and owners of both files allow others to do. Windows has other rules, and is not judged."""
-    if os.name == "nt":
-        return
-    yield from _readable(secrets)
-    for file in (settings, secrets):
-        yield from _changeable(file)
+    if sys.platform != "win32":
+        yield from _readable(secrets)
+        for file in (settings, secrets):
+            yield from _changeable(file)
 
 
 def _readable(secrets: Path) -> Iterator[str]:
@@ -31,7 +31,7 @@ def _changeable(file: Path) -> Iterator[str]:
         yield (
             f"{file} has mode {mode:04o}: anybody on this machine may change what is traded; run: chmod o-w {file}"
         )
-    if found.st_uid not in {0, os.geteuid()}:
+    if sys.platform != "win32" and found.st_uid not in {0, os.geteuid()}:
         yield (
             f"{file} belongs to user {found.st_uid}, who may change what is traded; run: chown {os.geteuid()} {file}"
         )

@@ -128,6 +128,29 @@ def test_an_exchange_on_ccxt_states_only_its_differences(plugins: dict[str, list
     assert {name: lines for name, lines in on_ccxt.items() if lines > EXCHANGE_LINES} == {}
 
 
+def test_nothing_of_one_system_is_needed_to_import_the_core(core: list[Module]) -> None:
+    """``fcntl`` and the like are imported where they are used: there another system does without."""
+    found = [
+        f"{module.where}:{node.lineno}"
+        for module in core
+        for node in module.tree.body
+        for name in _imported_at_once(node)
+        if name in {"fcntl", "grp", "msvcrt", "pwd", "resource", "termios", "winreg"}
+    ]
+    assert not found
+
+
+def _imported_at_once(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        yield node.module or ""
+    for inner in ast.iter_child_nodes(node):
+        yield from _imported_at_once(inner)
+
+
 @pytest.mark.parametrize("banned", BANNED)
 def test_the_core_never_uses(banned: str, core: list[Module]) -> None:
     allowed, reason = BANNED[banned]
