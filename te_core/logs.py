@@ -20,7 +20,7 @@ from loguru import logger
 
 from te_core.clock import SystemClock
 from te_core.log_writer import LogWriter, writing_to
-from te_core.secrets import Redactor
+from te_core.secrets import Redactor, redacted
 from te_core.settings.schema import LogSettings
 from te_core.texts import bounded, bounded_values, printable, printable_json, printable_lines
 
@@ -183,8 +183,10 @@ def _formatter(render: Callable[[Record, str], str], redactor: Redactor) -> Call
 
     def line(record: Record) -> str:
         record["message"] = _bounded(record["message"], LONGEST_MESSAGE, redactor)
+        for name, value in record["extra"].items():
+            record["extra"][name] = redacted(bounded_values(value, LONGEST_MESSAGE), redactor.redact)
         trace = _bounded(_traceback(record), LONGEST_TRACE, redactor) if record["exception"] else ""
-        record["extra"]["_line"] = redactor.redact(render(record, trace))
+        record["extra"]["_line"] = redactor.redact_long(render(record, trace))
         return "{extra[_line]}\n"
 
     return line
@@ -213,11 +215,7 @@ def _render_json(record: Record, trace: str) -> str:
         "time": record["time"].astimezone(UTC).isoformat(),
         "level": record["level"].name,
         "logger": record["extra"].get("logger") or record["name"],
-        **{
-            key: bounded_values(value, LONGEST_MESSAGE)
-            for key, value in record["extra"].items()
-            if key not in {"logger", "_line"}
-        },
+        **{key: value for key, value in record["extra"].items() if key not in {"logger", "_line"}},
         "message": record["message"],
     }
     if trace:

@@ -279,7 +279,10 @@ class Application:
         return self._shown(
             {
                 **self._queries.state(),
-                "plugins": [_without_traceback(report) for report in self.registry.reports.values()],
+                "plugins": [
+                    redacted(_without_traceback(report), self.redactor.redact)
+                    for report in self.registry.reports.values()
+                ],
                 "settings": {
                     "file": str(self.place.settings),
                     "refused": [str(problem) for problem in refused.problems] if refused else [],
@@ -318,7 +321,7 @@ class Application:
 
     def _shown(self, answer: dict[str, Any]) -> dict[str, Any]:
         """Take out secrets: a plugin's own words, such as why it stopped, may hold them."""
-        shown: dict[str, Any] = redacted(answer, self.redactor.redact)
+        shown: dict[str, Any] = redacted(answer, self.redactor.redact_long)
         return shown
 
 

@@ -74,9 +74,13 @@ def redactor_of(settings: Settings, registry: Registry) -> Redactor:
     for sections, specs in groups:
         for section in sections.values():
             if spec := specs.get(section.plugin):
-                for node in fields.walk((spec.settings,), section.options):
-                    if fields.is_secret(node.shape):
-                        redactor.add(fields.texts(node.value))
+                nodes = fields.walk((spec.settings,), section.options)
+                redactor.add_together(
+                    text
+                    for node in nodes
+                    if fields.is_secret(node.shape)
+                    for text in fields.texts(node.value)
+                )
     return redactor
 
 

@@ -100,7 +100,9 @@ class Accounts(Instances[AccountRunner]):
         facilities = self._facilities
         log = facilities.log.bind(account=name)
         if name not in self._outages:
-            self._outages[name] = Outages(facilities.clock, log, facilities.record, account=name)
+            self._outages[name] = Outages(
+                facilities.clock, log, facilities.record, account=name, redact=facilities.redact
+            )
         self._wanted[name] = worker_settings(name, resolved)
         return AccountRunner(self._presumed(name), **facilities.runner(log, self._outages[name]))
 

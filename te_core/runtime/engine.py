@@ -72,6 +72,7 @@ class Engine:
             persist=self._persist,
             engine=self._engine_settings,
             http=self._http,
+            redact=redact,
         )
         self.notifiers = Notifiers(facilities, redact)
         self._sources = Sources(facilities, self.netting.intake)
