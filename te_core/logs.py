@@ -22,7 +22,7 @@ from te_core.clock import SystemClock
 from te_core.log_writer import LogWriter, writing_to
 from te_core.secrets import Redactor, redacted
 from te_core.settings.schema import LogSettings
-from te_core.texts import bounded, bounded_values, printable, printable_json, printable_lines
+from te_core.texts import bounded, bounded_values, printable, printable_json
 
 if TYPE_CHECKING:
     from loguru import Record
@@ -92,11 +92,11 @@ def configure_logs(
             _outputs.pop(key).close(_CLOSING)
 
 
-def say(text: str) -> None:
+def say(*lines: str) -> None:
     """Print lines to stdout, as a program that goes on whatever becomes of its stdout: it never waits or fails."""
     output = _to_stream("stdout", sys.stdout)
     output.lost_line = _lost_line(_render_text)
-    output.put(printable_lines(text) + "\n")
+    output.put("".join(f"{printable(line)}\n" for line in lines))
 
 
 def close_log_file() -> None:

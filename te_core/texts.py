@@ -60,11 +60,6 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def printable_lines(text: str) -> str:
-    """Do the same, but keep its line feeds."""
-    return "\n".join(map(printable, text.split("\n")))
-
-
 def printable_json(text: str) -> str:
     """Write as ``\\u`` escapes, in JSON, what does not print: it is parsed to the same values.
 

@@ -22,7 +22,7 @@ _LOOK = 0.02
 async def summarise(application: Application) -> None:
     """Print what runs, once the accounts have been read or a second has passed."""
     await settled(application, 1)
-    say("\n".join(_summary(application)))
+    say(*_summary(application))
 
 
 async def settled(application: Application, seconds: float) -> None:

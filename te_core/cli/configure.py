@@ -119,7 +119,7 @@ def _take(draft: Draft, parameter: Parameter, text: str) -> None:
 
 
 def _ask(draft: Draft) -> None:
-    say(f"[{draft.group}.{draft.name}]  Enter keeps a value, - goes back to the default, Ctrl-C ends.\n")
+    say(f"[{draft.group}.{draft.name}]  Enter keeps a value, - goes back to the default, Ctrl-C ends.", "")
     for parameter in draft.asked():
         _ask_for(draft, parameter)
 
@@ -161,7 +161,7 @@ def _present(draft: Draft, parameter: Parameter) -> str:
 def _summarise(draft: Draft) -> None:
     from te_core.cli.parameters import UNSET, in_words
 
-    say(f"\n[{draft.group}.{draft.name}]" + ("  new" if draft.new else ""))
+    say("", f"[{draft.group}.{draft.name}]" + ("  new" if draft.new else ""))
     for path, value in draft.changes.items():
         parameter = draft.all[path]
         shown = (

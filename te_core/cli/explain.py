@@ -43,7 +43,7 @@ def explain(
         print_json(found)
         return
     for name, explanation in found["accounts"].items():
-        say("\n".join(_lines(name, explanation, found["signals"])) + "\n")
+        say(*_lines(name, explanation, found["signals"]), "")
 
 
 def _explanation(place: Place, symbol: str) -> Any:

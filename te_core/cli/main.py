@@ -60,19 +60,20 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except Failure as failure:
-            _say(str(failure), failure.next_step)
+            complain(f"te: {failure}", next_step=failure.next_step)
             raise typer.Exit(failure.code) from None
         except CommandFailed as error:
-            _say(error.reason, error.next_step)
+            complain(f"te: {error.reason}", next_step=error.next_step)
             raise typer.Exit(ExitCode.FAILED) from None
         except JournalLocked as error:
-            _say(str(error))
+            complain(f"te: {error}")
             raise typer.Exit(ExitCode.ENGINE) from None
         except ConfigError as error:
-            _say(str(error), "edit the settings, then: te check")
+            first, *more = map(str, getattr(error, "problems", (error,)))  # of SettingsInvalid
+            complain(f"te: {first}", *more, next_step="edit the settings, then: te check")
             raise typer.Exit(ExitCode.INVALID) from None
         except TradeEngineError as error:
-            _say(str(error))
+            complain(f"te: {error}")
             raise typer.Exit(ExitCode.FAILED) from None
 
 
@@ -132,19 +133,15 @@ app.add_typer(signal.app, name="signal")
 app.add_typer(source.app, name="source")
 
 
-def _say(text: str, next_step: str = "") -> None:
-    complain(f"te: {text}", next_step)
-
-
 def _defect(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """Report what nobody foresaw in one line: a traceback helps no operator."""
     import traceback
 
     last = traceback.extract_tb(trace)[-1:]
     place = f" at {Path(last[0].filename).name}:{last[0].lineno}" if last else ""
-    _say(
-        f"unexpected {kind.__name__}{place}: {error}",
-        "this is a defect of the engine: please report this line",
+    complain(
+        f"te: unexpected {kind.__name__}{place}: {error}",
+        next_step="this is a defect of the engine: please report this line",
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import typer
 
-from te_core.texts import printable, printable_lines
+from te_core.texts import printable
 
 PROSE = frozenset({"reason", "note", "finding", "remedy", "steps", "body", "check", "package", "instances"})
 """Columns whose cells are folded where they are too wide."""
@@ -35,21 +35,25 @@ def to_the_second(timestamp: str | None) -> str:
     return datetime.fromisoformat(timestamp).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
-def say(text: str, *, bold: bool = False) -> None:
-    """Print lines."""
-    typer.secho(printable_lines(text), bold=bold)
+def say(*lines: str, bold: bool = False) -> None:
+    """Print lines. Each is one line, whatever is in it."""
+    typer.secho(_joined(lines), bold=bold)
 
 
-def note(text: str) -> None:
+def note(*lines: str) -> None:
     """Print something that is not part of the answer."""
-    typer.secho(printable_lines(text), err=True, fg=typer.colors.YELLOW)
+    typer.secho(_joined(lines), err=True, fg=typer.colors.YELLOW)
 
 
-def complain(text: str, next_step: str = "") -> None:
+def complain(*lines: str, next_step: str = "") -> None:
     """Print what failed, and what to do about it."""
-    typer.secho(printable_lines(text), err=True, fg=typer.colors.RED)
+    typer.secho(_joined(lines), err=True, fg=typer.colors.RED)
     if next_step:
-        typer.echo(f"    {printable_lines(next_step)}", err=True)
+        typer.echo(f"    {printable(next_step)}", err=True)
+
+
+def _joined(lines: Iterable[str]) -> str:
+    return "\n".join(map(printable, lines))
 
 
 def clear_screen() -> None:
@@ -128,6 +132,6 @@ def show(*renderables: Any) -> None:
     if not console.is_terminal:
         console.width = 240
     for renderable in renderables:
-        text = printable_lines(renderable) if isinstance(renderable, str) else renderable
+        text = printable(renderable) if isinstance(renderable, str) else renderable
         console.print(text, markup=False)
         console.print()

@@ -72,7 +72,8 @@ def plugin_commands(context: typer.Context, name: str) -> Any:
 
     from te_core.plugins.registry import Registry
 
-    place = Place.of(context)
+    # Commands are looked up before the options' own callback has run.
+    place = Place.find(context.find_root().params.get("settings"))
     registry = Registry(used=used_plugins.read(place.state))
     if name not in registry.reports:
         return None

@@ -68,7 +68,7 @@ def _settings(place: Place) -> Settings | None:
     try:
         return load_settings(place.settings, os.environ)
     except SettingsInvalid as invalid:
-        note(f"{invalid}\nthe settings are refused: nothing is imported (see te check)")
+        note(*map(str, invalid.problems), "the settings are refused: nothing is imported (see te check)")
         return None
 
 
