@@ -67,6 +67,7 @@ class Application:
         self._store = SettingsStore(place.settings, env=env, registry=registry, generate=new_secret)
         self._loop: asyncio.AbstractEventLoop
         self._reloading = asyncio.Lock()
+        self._warned: tuple[str, ...] = ()
         self._plugin_notices: dict[str, str] = {}
         self._running: AsyncExitStack | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -189,6 +190,8 @@ class Application:
                 logger.info("settings: {}", "; ".join(outcome.lines()) or "nothing has changed")
                 if outcome:
                     self._take(self._store.current)
+                else:
+                    self._warn(self._store.current)
                 await self._started.apply(self._store.current)
                 self._remember_plugins()
 
@@ -198,10 +201,16 @@ class Application:
             resolved.secrets, resolved.source_options, resolved.account_options, resolved.notifier_options
         )
         self._configure_logs(resolved.settings)
-        for warning in resolved.warnings:
-            logger.warning("{}", warning)
+        self._warn(resolved)
         for key, reason in resolved.unavailable.items():
             logger.warning("{}: {}", key, reason)
+
+    def _warn(self, resolved: Resolved) -> None:
+        """Warn of what was not warned of with the settings before these."""
+        for warning in resolved.warnings:
+            if warning not in self._warned:
+                logger.warning("{}", warning)
+        self._warned = resolved.warnings
 
     def _remember_plugins(self) -> None:
         """Remember where plugins came from, and report where another package offers one."""

@@ -178,6 +178,17 @@ def test_files_of_another_user_are_warned_of(folder: Folder, monkeypatch: pytest
     )
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="this system has no such names of open files")
+def test_a_file_that_was_replaced_behind_its_mount_is_warned_of(folder: Folder) -> None:
+    """No name is left of the one that is seen; an open file that was deleted looks the same."""
+    folder.write(SETTINGS)
+    with folder.file.open() as opened:
+        folder.file.unlink()
+        folder.file.symlink_to(f"/proc/self/fd/{opened.fileno()}")
+        (warning,) = folder.load().origin.warnings
+    assert "edits no longer arrive; mount the folder instead of the file" in warning
+
+
 def test_a_byte_order_mark_is_accepted_in_both_files(folder: Folder, registry: Registry) -> None:
     folder.write()
     folder.file.write_bytes(b"\xef\xbb\xbf" + SETTINGS.encode())
