@@ -134,6 +134,11 @@ def redacted(value: Any, redact: Redact) -> Any:
     return redact(str(value))
 
 
+def is_credential(name: object) -> bool:
+    """Whether a key is named as credentials are."""
+    return any(part in str(name).lower() for part in _CREDENTIALS)
+
+
 def identifying(text: str, redact: Redact) -> str:
     """Redact what is compared later, so that what differed still differs."""
     shown = redact(text)

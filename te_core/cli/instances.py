@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from te_core.plugins.loading import InstanceSpec
     from te_core.plugins.registry import Registry
-    from te_core.secrets import Redactor
+    from te_core.secrets import Redact, Redactor
     from te_core.settings.layers import Texts
     from te_core.settings.resolution import Resolved
     from te_core.settings.schema import PluginSection, Settings
@@ -82,6 +82,19 @@ def redactor_of(settings: Settings, registry: Registry) -> Redactor:
                     for text in fields.texts(node.value)
                 )
     return redactor
+
+
+def redact_for(place: Place) -> Redact:
+    """Return what takes secrets out of the words of a plugin that perhaps could not be loaded."""
+    from te_core.secrets import Redactor
+    from te_core.settings.loading import load_settings
+    from te_core.settings.problems import SettingsInvalid
+
+    try:
+        secrets = load_settings(place.settings, os.environ).origin.secrets
+    except SettingsInvalid:
+        secrets = ()
+    return Redactor(secret.get_secret_value() for secret in secrets).redact
 
 
 def webhook_of(place: Place, name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Any
@@ -140,9 +141,18 @@ def _defect(kind: type[BaseException], error: BaseException, trace: TracebackTyp
     last = traceback.extract_tb(trace)[-1:]
     place = f" at {Path(last[0].filename).name}:{last[0].lineno}" if last else ""
     complain(
-        f"te: unexpected {kind.__name__}{place}: {error}",
+        f"te: unexpected {kind.__name__}{place}: {_without_secrets(str(error))}",
         next_step="this is a defect of the engine: please report this line",
     )
+
+
+def _without_secrets(text: str) -> str:
+    """Redact with the secrets of the settings that this command was about."""
+    from te_core.cli.instances import redact_for
+
+    given = [value for option, value in pairwise(sys.argv) if option == "--settings"]
+    given += [option.partition("=")[2] for option in sys.argv if option.startswith("--settings=")]
+    return redact_for(Place.find(Path(given[-1]) if given else None))(text)
 
 
 def main() -> None:
@@ -151,6 +161,8 @@ def main() -> None:
     try:
         app()
     except SystemExit as end:
+        if logs := sys.modules.get("te_core.logs"):  # most commands log nothing, and do without
+            logs.flush_logs(0.5)
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError):  # a full disk, a closed pipe
                 stream.flush()

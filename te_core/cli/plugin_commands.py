@@ -70,6 +70,7 @@ def plugin_commands(context: typer.Context, name: str) -> Any:
     """
     import asyncio
 
+    from te_core.cli.instances import redact_for
     from te_core.plugins.registry import Registry
 
     # Commands are looked up before the options' own callback has run.
@@ -81,7 +82,7 @@ def plugin_commands(context: typer.Context, name: str) -> Any:
     spec = registry.commands.get(name)
     if spec is None:
         report = registry.reports[name]
-        reason = report.reason or "it brings no commands of its own"
+        reason = redact_for(place)(report.reason) or "it brings no commands of its own"
         raise Failure(f"plugin {name}: {reason}", next_step="commands of te itself: te --help")
     made = spec.build(PluginCommandContext(name, context))
     made.rich_markup_mode = None  # its help looks like ours

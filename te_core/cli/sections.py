@@ -52,7 +52,7 @@ def find(settings: Settings, name: str, new: str, used: Mapping[str, str]) -> Fo
         )
     if matches:
         group, instance, plugin = matches[0]
-        return _found(group, instance, plugin, _registry(settings, plugin, used), new=False)
+        return _found(settings, group, instance, plugin, _registry(settings, plugin, used), new=False)
     plugin = next((entry[2] for entry in instances if name == entry[1]), name)
     return _new(settings, plugin, new, used)
 
@@ -73,7 +73,7 @@ def _new(settings: Settings, plugin: str, new: str, used: Mapping[str, str]) -> 
     group = next((group for group in GROUPS if plugin in specs[group]), None)
     if group is None:
         raise _nothing(settings, plugin, registry)
-    return _found(group, new or _free(plugin, getattr(settings, group)), plugin, registry, new=True)
+    return _found(settings, group, new or _free(plugin, getattr(settings, group)), plugin, registry, new=True)
 
 
 def _nothing(settings: Settings, name: str, registry: Registry) -> Failure:
@@ -83,10 +83,18 @@ def _nothing(settings: Settings, name: str, registry: Registry) -> Failure:
     if report is None or report.status is PluginStatus.MISSING:
         known = {*(entry[1] for entry in _instances(settings)), *registry.reports} - {name}
         return Failure(f"{name}: nothing has that name{nearest(name, known)}", code=ExitCode.INVALID)
-    return Failure(f"plugin {name}: {report.reason or 'it has nothing to configure'}", next_step="te plugins")
+    reason = _shown(settings, report.reason) or "it has nothing to configure"
+    return Failure(f"plugin {name}: {reason}", next_step="te plugins")
 
 
-def _found(group: str, name: str, plugin: str, registry: Registry, *, new: bool) -> Found:
+def _shown(settings: Settings, reason: str) -> str:
+    """Take out secrets: a plugin that cannot be loaded says why in its own words."""
+    from te_core.secrets import Redactor
+
+    return Redactor(secret.get_secret_value() for secret in settings.origin.secrets).redact(reason)
+
+
+def _found(settings: Settings, group: str, name: str, plugin: str, registry: Registry, *, new: bool) -> Found:
     from te_core.settings.schema import AccountSettings, NotifierSettings, SourceSettings
 
     sections: dict[str, type[PluginSection]] = dict(
@@ -96,7 +104,7 @@ def _found(group: str, name: str, plugin: str, registry: Registry, *, new: bool)
     if plugin not in specs[group]:
         report = registry.reports.get(plugin)
         reason = (report.reason if report else "") or f"it is not installed, or offers no {group}"
-        raise Failure(f"plugin {plugin}: {reason}", next_step="te plugins")
+        raise Failure(f"plugin {plugin}: {_shown(settings, reason)}", next_step="te plugins")
     return Found(group=group, name=name, section=sections[group], spec=specs[group][plugin], new=new)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import SecretStr, ValidationError
 
 from te_core.errors import ConfigError
+from te_core.secrets import is_credential
 from te_core.settings import fields, layers, references
 from te_core.settings.layers import Given, Layers, Texts
 from te_core.settings.origin import Origin, misplaced_secret
@@ -70,11 +71,13 @@ def _misplaced(merged: Layers) -> Iterator[str]:
 def _secrets(merged: Layers) -> Iterator[SecretStr]:
     """Find what must never be shown: secrets by their type, and what the operator put into the secrets file.
 
-    Ordinary settings of the core may stand there too (``plugin = "paper"``); those are no secrets.
+    Ordinary settings of the core may stand there too (``plugin = "paper"``); those are no secrets. Of a plugin that is
+    not loaded only the names of its keys are known.
     """
     for path, given in _leaves(merged.tree):
         shape = fields.at(Settings, path)
-        if fields.is_secret(shape) or (given.place.secret and shape is None):
+        hidden = given.place.secret or is_credential(path[-1])
+        if fields.is_secret(shape) or (hidden and shape is None):
             yield from (SecretStr(text) for text in fields.texts(given.value))
 
 

@@ -217,6 +217,9 @@ class Doors:
             self.run(command)
         self.run("signals", "--quarantine", "--limit", "1000", "--json")
         self.run("explain", "BTCUSDT", "--json")
+        self.run("notify", "crier")
+        self.run("configure", "telltale", "--set", "balance=1")
+        self.run("telltale", "--help")
 
 
 def alerts() -> Iterator[tuple[int, str, object, dict[str, str]]]:
