@@ -39,7 +39,9 @@ _NAME = re.compile(
     rf"(?i)(?:{'|'.join(_CREDENTIALS)})(?:ature)?s?"
     r"""(?P<quote>\\?["'])?\s{0,3}(?P<joint>[:=])\s{0,3}(?:(?:basic|bearer) )?"""
 )
-_LONG_WORD = re.compile(r"[\w+/%-]{32}")
+SHORTEST_DIGEST = 22
+"""Characters of MD5 in base64, without its padding."""
+_LONG_WORD = re.compile(r"[\w+/%-]{22}")
 """What may be a digest: there are hundreds of them, and hardly a text is worth to be searched for any."""
 
 _WORD_BEFORE = re.compile(r"[\w-]{0,40}\Z")
@@ -95,7 +97,7 @@ class Redactor:
 
     def redact_long(self, text: str) -> str:
         """Return a text without the secrets that cannot be mistaken: for values of our own, a size of 1234 is one."""
-        if self._digests and _LONG_WORD.search(text):
+        if self._digests and len(text) >= SHORTEST_DIGEST and _LONG_WORD.search(text):
             text = _mask(text, [digest for digest in self._digests if digest in text])
         if len(text) < self._least:  # most of what is looked at: names, numbers, words
             return text
@@ -264,6 +266,8 @@ def _as_word(form: str) -> str:
 
 def _without_named(text: str) -> str:
     """Mask what stands behind the name of a credential, as in printed headers, mappings, forms and addresses."""
+    if "=" not in text and ":" not in text:
+        return text
     lower = text.lower()
     if not any(name in lower for name in _CREDENTIALS):
         return text
