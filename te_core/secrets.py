@@ -10,7 +10,6 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
@@ -124,7 +123,7 @@ def redacted(value: Any, redact: Redact) -> Any:
     """Apply ``redact`` to every text in a JSON value, names of fields included; other values become text."""
     if isinstance(value, str):
         return redact(value)
-    if value is None or isinstance(value, bool | int | float | Decimal | datetime | timedelta):
+    if value is None or isinstance(value, bool | int | float | Decimal):
         return value
     if isinstance(value, dict | Mapping):  # a plain dict is told far quicker than any mapping
         return {
