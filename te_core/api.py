@@ -50,6 +50,7 @@ from te_core.model.position import Equity, MarginMode, Position
 from te_core.model.reading import Known, Unknown
 from te_core.model.signal import QuarantinedInput, Signal
 from te_core.outage import Outages
+from te_core.texts import printable
 
 __all__ = [
     "LONGEST_DEDUPE",
@@ -114,4 +115,5 @@ __all__ = [
     "WebhookSpec",
     "hookimpl",
     "http_session",
+    "printable",
 ]

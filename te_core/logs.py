@@ -1,4 +1,7 @@
-"""Logging: one readable line per event, or one JSON object; no line leaves without passing the redactor."""
+"""Logging: one readable line per event, or one JSON object; no line leaves without passing the redactor.
+
+Nobody who logs waits for an output: see ``te_core/log_writer.py``.
+"""
 
 from __future__ import annotations
 
@@ -9,21 +12,28 @@ import sys
 import traceback
 from collections.abc import Callable
 from datetime import UTC
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from loguru import logger
 
-from te_core.secrets import Redactor
+from te_core.clock import SystemClock
+from te_core.log_writer import LogWriter, writing_to
+from te_core.secrets import Redactor, redacted
 from te_core.settings.schema import LogSettings
-from te_core.texts import bounded, bounded_values
+from te_core.texts import bounded, bounded_values, printable, printable_json
 
 if TYPE_CHECKING:
     from loguru import Record
 
 WHERE = ("source", "account", "symbol", "notifier")
-ROTATION = "10 MB"
+ROTATION = 10 * 1000 * 1000
+"""Bytes of the log file at which the next one is begun."""
 KEPT_FILES = 5
+
+_CLOSING = 0.1
+"""Seconds that an output which is no longer used has to write what waits; after that it goes on by itself."""
 
 LONGEST_MESSAGE = 8 * 1024
 """Characters of a message: plugins log too, and what they got from somewhere."""
@@ -32,29 +42,137 @@ LONGEST_TRACE = 64 * 1024
 """Characters of a traceback."""
 
 
+OnTrouble = Callable[[str, str], None]
+"""Called from any thread with the name of an output and why its lines are lost; "" when they no longer are."""
+
+_outputs: dict[tuple[str, object], LogWriter] = {}
+"""What log lines go to at present, and stdout: as global as loguru's ``logger``."""
+
+
 def configure_logs(
-    settings: LogSettings, redactor: Redactor, *, folder: Path, stream: TextIO = sys.stderr
+    settings: LogSettings,
+    redactor: Redactor,
+    *,
+    folder: Path,
+    stream: TextIO | None = None,
+    on_trouble: OnTrouble | None = None,
 ) -> None:
-    """Send every log line to ``stream`` and to the settings' file (relative to ``folder``), redacted.
+    """Send every log line to ``stream`` (stderr) and to the settings' file (relative to ``folder``), redacted.
 
     Replaces what was configured before, so it also applies changed settings. Lines of ``logging`` (aiohttp,
-    asyncio, sqlalchemy) and warnings go the same way.
+    asyncio, sqlalchemy) and warnings go the same way. Raises ``OSError`` where the file cannot be opened; the stream is
+    configured then.
     """
     render = _render_json if settings.format == "json" else _render_text
-    line = _formatter(render, redactor)
-    # ``diagnose`` would print the values of variables; ``catch`` keeps a full disk from stopping a trade.
-    common: dict[str, Any] = {"level": settings.level, "format": line, "diagnose": False, "catch": True}
+    # ``diagnose`` would print the values of variables.
+    options: dict[str, Any] = {
+        "level": settings.level,
+        "format": _formatter(render, redactor),
+        "diagnose": False,
+    }
+    before = {key for key in _outputs if key[0] != "stdout"}
+    kept = set()
+
+    def add(output: LogWriter, key: tuple[str, object]) -> None:
+        output.lost_line, output.on_trouble = _lost_line(render), on_trouble
+        kept.add(key)
+        logger.add(_sink(output), **options)
+
     logger.remove()
-    logger.add(stream, colorize=False, **common)
-    if settings.file:
-        path = folder / settings.file
-        logger.add(path, rotation=ROTATION, retention=KEPT_FILES, encoding="utf-8", opener=_private, **common)
     logging.captureWarnings(True)  # noqa: FBT003 - its only parameter
     logging.basicConfig(handlers=[_Forward()], level=logger.level(settings.level).no, force=True)
+    stream = stream or sys.stderr
+    add(_to_stream("stderr", stream), ("stderr", stream))
+    try:
+        if settings.file:
+            path = folder / settings.file
+            add(_to_file(path), (path.name, path))
+    finally:
+        for key in before - kept:
+            _outputs.pop(key).close(_CLOSING)
+
+
+def say(*lines: str) -> None:
+    """Print lines to stdout, as a program that goes on whatever becomes of its stdout: it never waits or fails."""
+    output = _to_stream("stdout", sys.stdout)
+    output.lost_line = _lost_line(_render_text)
+    output.put("".join(f"{printable(line)}\n" for line in lines))
+
+
+def close_log_file() -> None:
+    """Release the log file, if there is one."""
+    for key in [key for key in _outputs if isinstance(key[1], Path)]:
+        _outputs.pop(key).close(_CLOSING)
+
+
+def flush_logs(seconds: float) -> None:
+    """Wait until every line is written, for that long at most per output."""
+    for output in [*_outputs.values()]:
+        output.flush(seconds)
+
+
+def _output(name: str, where: object, made: Callable[[], LogWriter]) -> LogWriter:
+    """Return the present output of that name and place, else open one."""
+    output = _outputs.get((name, where))
+    if output is None:
+        output = _outputs[name, where] = made()
+    return output
+
+
+def _sink(output: LogWriter) -> Callable[[str], None]:
+    """Hand over plain text: loguru's own kind holds on to the whole record."""
+    return lambda message: output.put(str(message))
+
+
+def _to_stream(name: str, stream: TextIO) -> LogWriter:
+    return _output(name, stream, lambda: LogWriter(writing_to(stream), name=name))
+
+
+def _to_file(path: Path) -> LogWriter:
+    def opened() -> LogWriter:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = _PrivateFile(
+            path, maxBytes=ROTATION, backupCount=KEPT_FILES, encoding="utf-8", errors="backslashreplace"
+        )
+        file.terminator = ""
+        return LogWriter(
+            lambda text: file.emit(logging.makeLogRecord({"msg": text})), name=path.name, release=file.close
+        )
+
+    return _output(path.name, path, opened)
+
+
+class _PrivateFile(RotatingFileHandler):
+    """A file that is rotated, and that only its owner may read."""
+
+    def _open(self) -> Any:
+        return open(self.baseFilename, "a", encoding=self.encoding, errors=self.errors, opener=_private)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - inherited
+        """Let the writer know: lines are lost."""
+        del record
+        raise  # noqa: PLE0704 - called while the error is handled
 
 
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
+
+
+def _lost_line(render: Callable[[Record, str], str]) -> Callable[[int], str]:
+    """Make the line that says how many were lost, in the format of the others."""
+
+    def line(lost: int) -> str:
+        text = f"{lost} log line{'' if lost == 1 else 's'} lost here: this output did not take them"
+        record = {
+            "time": SystemClock().now(),
+            "level": logger.level("WARNING"),
+            "name": __name__,
+            "extra": {},
+            "message": text,
+        }
+        return f"{render(cast('Record', record), '')}\n"
+
+    return line
 
 
 def _formatter(render: Callable[[Record, str], str], redactor: Redactor) -> Callable[[Record], str]:
@@ -65,8 +183,10 @@ def _formatter(render: Callable[[Record, str], str], redactor: Redactor) -> Call
 
     def line(record: Record) -> str:
         record["message"] = _bounded(record["message"], LONGEST_MESSAGE, redactor)
+        for name, value in record["extra"].items():
+            record["extra"][name] = redacted(bounded_values(value, LONGEST_MESSAGE), redactor.redact)
         trace = _bounded(_traceback(record), LONGEST_TRACE, redactor) if record["exception"] else ""
-        record["extra"]["_line"] = redactor.redact(render(record, trace))
+        record["extra"]["_line"] = redactor.redact_long(render(record, trace))
         return "{extra[_line]}\n"
 
     return line
@@ -78,12 +198,16 @@ def _bounded(text: str, length: int, redactor: Redactor) -> str:
 
 
 def _render_text(record: Record, trace: str) -> str:
-    """``2026-01-01T12:00:00.123Z INFO    source=x symbol=BTCUSDT: message``, and the traceback below it."""
+    """``2026-01-01T12:00:00.123Z INFO    source=x symbol=BTCUSDT: message``, and the traceback indented below it.
+
+    Indented, no line of an error's text can be taken for a line of the log.
+    """
     time = record["time"].astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00")
     extra = record["extra"]
-    where = " ".join(f"{name}={bounded(str(extra[name]), 100)}" for name in WHERE if name in extra)
-    text = f"{time}Z {record['level'].name:<7} {where}{': ' if where else ''}{_printable(record['message'])}"
-    return f"{text}\n{trace}" if trace else text
+    where = " ".join(f"{name}={bounded_values(extra[name], 100)}" for name in WHERE if name in extra)
+    text = f"{time}Z {record['level'].name:<7} {where}{': ' if where else ''}{record['message']}"
+    below = "".join(f"\n    {printable(line)}" for line in trace.split("\n")) if trace else ""
+    return printable(text) + below
 
 
 def _render_json(record: Record, trace: str) -> str:
@@ -91,16 +215,12 @@ def _render_json(record: Record, trace: str) -> str:
         "time": record["time"].astimezone(UTC).isoformat(),
         "level": record["level"].name,
         "logger": record["extra"].get("logger") or record["name"],
-        **{
-            key: bounded_values(value, LONGEST_MESSAGE)
-            for key, value in record["extra"].items()
-            if key not in {"logger", "_line"}
-        },
+        **{key: value for key, value in record["extra"].items() if key not in {"logger", "_line"}},
         "message": record["message"],
     }
     if trace:
         data["traceback"] = trace
-    return json.dumps(data, default=str, ensure_ascii=False)
+    return printable_json(json.dumps(data, default=str, ensure_ascii=False))
 
 
 def _traceback(record: Record) -> str:
@@ -108,13 +228,6 @@ def _traceback(record: Record) -> str:
     if found is None:
         return ""
     return "".join(traceback.format_exception(found.type, found.value, found.traceback)).rstrip()
-
-
-def _printable(message: str) -> str:
-    """Keep an event on one line, whatever was sent to us: control characters are written as escapes."""
-    if message.isprintable():
-        return message
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in message)
 
 
 class _Forward(logging.Handler):

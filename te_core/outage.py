@@ -52,8 +52,10 @@ class Outages:
         *,
         account: str | None = None,
         source: str | None = None,
+        redact: Callable[[str], str] = str,
     ) -> None:
         self._clock = clock
+        self._redact = redact
         self._log = log
         self._record = record
         self._account = account
@@ -73,7 +75,7 @@ class Outages:
 
     def failing(self, what: str, reason: str) -> None:
         """Record a failure; reported when it is the first of an outage."""
-        text = plain(reason.removeprefix(f"{what}: "))
+        text = plain(self._redact(reason.removeprefix(f"{what}: ")))
         if _SYMBOL.fullmatch(what):
             self._fail(self._symbols, what, text)
             if what not in self._reported_symbols:

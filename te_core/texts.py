@@ -48,6 +48,28 @@ def plain(reason: str, length: int = LONGEST_REASON) -> str:
     return bounded(" ".join(first.split()), length)
 
 
+def printable(text: str) -> str:
+    """Return one line in which nothing acts on a terminal: what does not print is written as an escape.
+
+    That is every control character (ESC and so OSC 52 and OSC 8, C1 such as U+009B, line breaks) and every format
+    character (bidi controls such as U+202E), which may hide text or make it read as another. Nothing else changes, so
+    an escaped text stays as it is.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def printable_json(text: str) -> str:
+    """Write as ``\\u`` escapes, in JSON, what does not print: it is parsed to the same values.
+
+    JSON itself requires that only below U+0020, so a bidi control or U+009B in a string would reach a terminal.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else _json_escape(c) for c in text)
+
+
 def bounded_values(value: Any, size: int = LARGEST_DETAIL) -> Any:
     """Return a copy of JSON values of bounded size and depth; what is no JSON value becomes text."""
     return _Copy(size).of(value, DEEPEST)
@@ -110,6 +132,11 @@ class _Copy:
                 break
             copy.append(self.of(item, levels - 1))
         return copy
+
+
+def _json_escape(character: str) -> str:
+    units = character.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
 
 
 def _as_text(value: object) -> str:

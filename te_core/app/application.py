@@ -6,12 +6,13 @@ import asyncio
 import logging
 import os
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 from typing import Any, cast
 
 from loguru import logger
 
+from te_core.app import state_folder, used_plugins
 from te_core.app.announcement import Announcement
 from te_core.app.paths import Place
 from te_core.clock import Clock
@@ -20,7 +21,7 @@ from te_core.contracts.webhook import WebhookRequest, WebhookResponse
 from te_core.errors import ConfigError, JournalError, NotReady
 from te_core.journal.journal import Journal
 from te_core.journal.redaction import redacted
-from te_core.logs import configure_logs
+from te_core.logs import close_log_file, configure_logs
 from te_core.model.event import Event
 from te_core.outage import Outages
 from te_core.plugins.registry import Registry
@@ -70,7 +71,10 @@ class Application:
         self._new_secret = new_secret
         self._nonce = new_secret()
         self._store = SettingsStore(place.settings, env=env, registry=registry, generate=new_secret)
+        self._loop: asyncio.AbstractEventLoop
         self._reloading = asyncio.Lock()
+        self._warned: tuple[str, ...] = ()
+        self._plugin_notices: dict[str, str] = {}
         self._running: AsyncExitStack | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -81,10 +85,13 @@ class Application:
 
         What only one engine can have, journal and addresses, comes first: meanwhile senders are told to come again.
         """
+        self._loop = asyncio.get_running_loop()
         async with AsyncExitStack() as started:
             settings = load_settings(self.place.settings, self._env)
-            self._make_state_folder()
+            state_folder.prepare(self.place.state, self.place.state / settings.journal.file)
+            started.callback(close_log_file)
             self._configure_logs(settings)
+            self.registry.used |= used_plugins.read(self.place.state)
             journal = self._open_journal(settings)
             started.callback(journal.close)
             self.servers = self._servers(settings, journal)
@@ -100,6 +107,7 @@ class Application:
             started.callback(watchdog.stop)
             watchdog.start()
             await self.engine.start(resolved)
+            self._remember_plugins()
             started.push_async_callback(self._stop_tasks)
             self._follow_settings()
             self._spawn(self._prune(journal))
@@ -112,13 +120,6 @@ class Application:
         if self._running is not None:
             self.servers.drain()
             await self._running.aclose()
-
-    def _make_state_folder(self) -> None:
-        try:
-            self.place.state.mkdir(parents=True, exist_ok=True, mode=0o700)
-        except OSError as error:
-            reason = f"the state folder cannot be made: {error.strerror}; TE_HOME names another place"
-            raise ConfigError(reason, file=str(self.place.state)) from None
 
     def _open_journal(self, settings: Settings) -> Journal:
         return Journal.open(
@@ -220,7 +221,10 @@ class Application:
                 logger.info("settings: {}", "; ".join(outcome.lines()) or "nothing has changed")
                 if outcome:
                     self._take(self._store.current)
+                else:
+                    self._warn(self._store.current)
                 await self._started.apply(self._store.current)
+                self._remember_plugins()
 
     def _take(self, resolved: Resolved) -> None:
         """Learn the secrets before anything can be said about them, and write logs as told."""
@@ -228,19 +232,48 @@ class Application:
             resolved.secrets, resolved.source_options, resolved.account_options, resolved.notifier_options
         )
         self._configure_logs(resolved.settings)
-        for warning in resolved.settings.origin.warnings:
-            logger.warning("{}", warning)
+        self._warn(resolved)
         for key, reason in resolved.unavailable.items():
             logger.warning("{}: {}", key, reason)
+
+    def _warn(self, resolved: Resolved) -> None:
+        """Warn of what was not warned of with the settings before these."""
+        for warning in resolved.warnings:
+            if warning not in self._warned:
+                logger.warning("{}", warning)
+        self._warned = resolved.warnings
+
+    def _remember_plugins(self) -> None:
+        """Remember where plugins came from, and report where another package offers one."""
+        for name, reason in self.registry.notices.items():
+            if self._plugin_notices.get(name) != reason:
+                logger.warning("{}", reason)
+                self._started.record(Event(at=self._clock.now(), kind="plugin", text=reason))
+        self._plugin_notices = dict(self.registry.notices)
+        try:
+            used_plugins.remember(self.place.state, self.registry.used)
+        except OSError as error:
+            logger.warning("{} cannot be written: {}", self.place.state / used_plugins.FILE, error.strerror)
 
     def _configure_logs(self, settings: Settings) -> None:
         for chatty in ("alembic", "watchfiles"):
             logging.getLogger(chatty).setLevel(logging.WARNING)
         self.redactor.learn(settings, settings.origin.secrets)
         try:
-            configure_logs(settings.logs, self.redactor, folder=self.place.state)
+            configure_logs(
+                settings.logs, self.redactor, folder=self.place.state, on_trouble=self._output_changed
+            )
         except OSError as error:
             logger.error("logs.file: {}", error)
+
+    def _output_changed(self, name: str, trouble: str) -> None:
+        """Pass it on to the loop; the thread that writes an output calls this, or whoever logs."""
+        with suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(self._report_output, name, trouble)
+
+    def _report_output(self, name: str, trouble: str) -> None:
+        if self.engine is not None:
+            self.engine.output_changed(name, trouble)
 
     # -- upkeep
 
@@ -297,7 +330,10 @@ class Application:
             {
                 **self._queries.state(),
                 "listeners": {"private": {"wrong_tokens": self.servers.tokens.wrong}},
-                "plugins": [_without_traceback(report) for report in self.registry.reports.values()],
+                "plugins": [
+                    redacted(_without_traceback(report), self.redactor.redact)
+                    for report in self.registry.reports.values()
+                ],
                 "settings": {
                     "file": str(self.place.settings),
                     "refused": [str(problem) for problem in refused.problems] if refused else [],
@@ -341,7 +377,7 @@ class Application:
 
     def _shown(self, answer: dict[str, Any]) -> dict[str, Any]:
         """Take out secrets: a plugin's own words, such as why it stopped, may hold them."""
-        shown: dict[str, Any] = redacted(answer, self.redactor.redact)
+        shown: dict[str, Any] = redacted(answer, self.redactor.redact_long)
         return shown
 
 

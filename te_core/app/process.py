@@ -6,24 +6,26 @@ import asyncio
 import gc
 import os
 import signal
-import sys
 import threading
 import traceback
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-import typer
 from loguru import logger
 
 from te_core.app.application import Application
 from te_core.app.paths import Place
 from te_core.app.summary import settled, summarise
 from te_core.clock import SystemClock
+from te_core.logs import flush_logs, say
 from te_core.plugins.registry import Registry
 from te_core.settings.secrets import random_secret
 
 _GRACE = 1.4
 """Seconds after a signal at which the process ends whatever it is doing; pm2 kills after 1.6."""
+
+_LAST_LINES = 0.2
+"""Seconds that the end waits for the last lines to be written, where an output is stuck."""
 
 _IMPORT = 3.0
 """Seconds that the start waits for one plugin's import; a slower one is taken up when it is there."""
@@ -90,7 +92,9 @@ async def serve(place: Place, *, new_id: Callable[[], str]) -> None:
         await asyncio.Event().wait()
     except asyncio.CancelledError:  # a signal came
         await application.stop()
-        typer.echo("stopped")
+        say("stopped")
+    finally:
+        flush_logs(_LAST_LINES)
 
 
 def _collect_what_comes() -> None:
@@ -107,7 +111,7 @@ def _collect_what_comes() -> None:
 
 def _stop_on_signals() -> None:
     """Let the first SIGINT or SIGTERM end this task. What then takes too long is cut off: the journal allows it."""
-    running = asyncio.current_task()
+    loop, running = asyncio.get_running_loop(), asyncio.current_task()
     assert running is not None
     stopping = False
 
@@ -122,9 +126,13 @@ def _stop_on_signals() -> None:
         running.cancel()
 
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop)
+        try:
+            loop.add_signal_handler(number, stop)
+        except NotImplementedError:  # on Windows
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))
 
 
 def _give_up() -> None:
-    sys.stderr.write(f"te: not stopped after {_GRACE} s; ending now, the next start settles what is open\n")
+    logger.error("not stopped after {} s; ending now, the next start resolves what is open", _GRACE)
+    flush_logs(0.1)
     os._exit(1)

@@ -10,10 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import typer
-
 from te_core.app.application import Application
 from te_core.app.paths import Place
+from te_core.logs import say
 from te_core.web.encoding import encode
 
 _LOOK = 0.02
@@ -23,7 +22,7 @@ _LOOK = 0.02
 async def summarise(application: Application) -> None:
     """Print what runs, once the accounts have been read or a second has passed."""
     await settled(application, 1)
-    typer.echo("\n".join(_summary(application)))
+    say(*_summary(application))
 
 
 async def settled(application: Application, seconds: float) -> None:

@@ -9,7 +9,7 @@ import typer
 
 from te_core.app.paths import Place
 from te_core.cli.failure import ExitCode
-from te_core.cli.output import note, print_json
+from te_core.cli.output import note, print_json, say
 
 if TYPE_CHECKING:
     from te_core.settings.schema import ListenSettings
@@ -33,7 +33,7 @@ def check(
         for key, reason in found["unavailable"].items():
             note(f"{key}: {reason}")
         for line in _lines(found):
-            typer.echo(line)
+            say(line)
     if found["problems"]:
         raise typer.Exit(ExitCode.INVALID)
     if found["unavailable"]:
@@ -62,7 +62,7 @@ def _found(place: Place) -> dict[str, Any]:
         return found | {"problems": [str(problem) for problem in invalid.problems]}
     return found | {
         "warnings": [
-            *resolved.settings.origin.warnings,
+            *resolved.warnings,
             *(f"{key} is missing: the first `te run` makes one in .secrets.toml" for key in pending),
             *_exposed(resolved.settings.listen),
         ],

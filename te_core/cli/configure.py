@@ -11,7 +11,8 @@ import typer
 
 from te_core.app.paths import Place
 from te_core.cli.failure import ExitCode, Failure
-from te_core.cli.output import note
+from te_core.cli.output import complain, note, say
+from te_core.texts import printable
 
 if TYPE_CHECKING:
     from te_core.cli.draft import Draft
@@ -51,13 +52,13 @@ def configure(
 
     place = Place.of(context)
     texts = read(place.settings)
-    draft = _draft(texts, name, new, asking=not changes)
+    draft = _draft(place, texts, name, new, asking=not changes)
     if changes:
         _set(draft, changes)
     else:
         _ask(draft)
     if not draft.changes and not draft.new:
-        typer.echo("nothing changed")
+        say("nothing changed")
         return
     _summarise(draft)
     edited = _edited(texts, draft)
@@ -71,7 +72,8 @@ def configure(
 # -- which section
 
 
-def _draft(texts: Texts, name: str, new: str, *, asking: bool) -> Draft:
+def _draft(place: Place, texts: Texts, name: str, new: str, *, asking: bool) -> Draft:
+    from te_core.app import used_plugins
     from te_core.cli.draft import Draft
     from te_core.cli.sections import find, named
     from te_core.settings import layers
@@ -79,7 +81,7 @@ def _draft(texts: Texts, name: str, new: str, *, asking: bool) -> Draft:
     from te_core.settings.schema import Settings
 
     settings = settings_from(texts, os.environ)
-    found = find(settings, name, new)
+    found = find(settings, name, new, used_plugins.read(place.state))
     title = found.name
     if found.new and not new and asking:
         title = typer.prompt(f"Name of the new section below [{found.group}]", default=title)
@@ -117,9 +119,7 @@ def _take(draft: Draft, parameter: Parameter, text: str) -> None:
 
 
 def _ask(draft: Draft) -> None:
-    typer.echo(
-        f"[{draft.group}.{draft.name}]  Enter keeps a value, - goes back to the default, Ctrl-C ends.\n"
-    )
+    say(f"[{draft.group}.{draft.name}]  Enter keeps a value, - goes back to the default, Ctrl-C ends.", "")
     for parameter in draft.asked():
         _ask_for(draft, parameter)
 
@@ -128,12 +128,15 @@ def _ask_for(draft: Draft, parameter: Parameter) -> None:
     from te_core.cli.draft import Refused
     from te_core.cli.parameters import UNSET
 
-    typer.secho(f"{parameter.name}: {parameter.meaning}", bold=True)
+    say(f"{parameter.name}: {parameter.meaning}", bold=True)
     if parameter.choices:
-        typer.echo(f"  one of: {', '.join(parameter.choices)}")
+        say(f"  one of: {', '.join(parameter.choices)}")
     while True:
         text = typer.prompt(
-            f"  {_present(draft, parameter)}", default="", show_default=False, hide_input=parameter.secret
+            printable(f"  {_present(draft, parameter)}"),
+            default="",
+            show_default=False,
+            hide_input=parameter.secret,
         ).strip()
         try:
             if text:
@@ -141,7 +144,7 @@ def _ask_for(draft: Draft, parameter: Parameter) -> None:
             elif parameter.required and draft.value(parameter) is UNSET:
                 raise Refused("it is needed")
         except Refused as refused:
-            typer.secho(f"  {refused}", err=True, fg=typer.colors.RED)
+            complain(f"  {refused}")
         else:
             return
 
@@ -158,13 +161,13 @@ def _present(draft: Draft, parameter: Parameter) -> str:
 def _summarise(draft: Draft) -> None:
     from te_core.cli.parameters import UNSET, in_words
 
-    typer.echo(f"\n[{draft.group}.{draft.name}]" + ("  new" if draft.new else ""))
+    say("", f"[{draft.group}.{draft.name}]" + ("  new" if draft.new else ""))
     for path, value in draft.changes.items():
         parameter = draft.all[path]
         shown = (
             f"default {parameter.default}" if value is UNSET else "…" if parameter.secret else in_words(value)
         )
-        typer.echo(f"  {parameter.name} = {shown}")
+        say(f"  {parameter.name} = {shown}")
 
 
 # -- files
@@ -225,13 +228,13 @@ def _tell(place: Place, draft: Draft) -> None:
     from te_core.settings.schema import Settings
 
     hidden = any(draft.all[path].secret for path in draft.changes)
-    typer.echo(f"wrote {place.settings}" + (f" and {SECRETS_FILE}" if hidden else ""))
+    say(f"wrote {place.settings}" + (f" and {SECRETS_FILE}" if hidden else ""))
     places = merge(read(place.settings), os.environ, Settings).places
     for path in draft.changes:
         found = places.get((draft.group, draft.name, *path))
         if found is not None and found.file.startswith("environment"):
             note(f"{'.'.join(path)}: {found.file} says otherwise, and counts")
     if draft.new and draft.group == "sources":
-        typer.echo(f"it steers nothing before a symbol gives it weight: weights = {{ {draft.name} = 0.1 }}")
+        say(f"it steers nothing before a symbol gives it weight: weights = {{ {draft.name} = 0.1 }}")
     if running_engine(place):
-        typer.echo("the running engine takes it up: te status shows it")
+        say("the running engine takes it up: te status shows it")

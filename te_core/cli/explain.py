@@ -12,7 +12,7 @@ import typer
 from te_core.app.paths import Place
 from te_core.cli.client import EngineDown, ask
 from te_core.cli.failure import Failure
-from te_core.cli.output import print_json
+from te_core.cli.output import print_json, say
 
 _SHOWN = 10
 """Contributors that are printed; ``--json`` has all."""
@@ -43,7 +43,7 @@ def explain(
         print_json(found)
         return
     for name, explanation in found["accounts"].items():
-        typer.echo("\n".join(_lines(name, explanation, found["signals"])) + "\n")
+        say(*_lines(name, explanation, found["signals"]), "")
 
 
 def _explanation(place: Place, symbol: str) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from te_core.app import used_plugins
 from te_core.app.paths import Place
 from te_core.cli.failure import Failure
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
     from te_core.plugins.loading import InstanceSpec
     from te_core.plugins.registry import Registry
-    from te_core.secrets import Redactor
+    from te_core.secrets import Redact, Redactor
     from te_core.settings.layers import Texts
     from te_core.settings.resolution import Resolved
     from te_core.settings.schema import PluginSection, Settings
@@ -53,8 +54,8 @@ async def _imported(place: Place, texts: Texts | None = None) -> tuple[Settings,
     from te_core.settings.loading import settings_from
 
     settings = settings_from(texts or read(place.settings), os.environ)
-    registry = Registry()
-    await registry.ensure(settings.plugins_in_use())
+    registry = Registry(used=used_plugins.read(place.state))
+    await registry.ensure(settings.plugins_in_use(), settings.pinned_plugins())
     return settings, registry
 
 
@@ -72,10 +73,27 @@ def redactor_of(settings: Settings, registry: Registry) -> Redactor:
     for sections, specs in groups:
         for section in sections.values():
             if spec := specs.get(section.plugin):
-                for node in fields.walk((spec.settings,), section.options):
-                    if fields.is_secret(node.shape):
-                        redactor.add(fields.texts(node.value))
+                nodes = fields.walk((spec.settings,), section.options)
+                redactor.add_together(
+                    text
+                    for node in nodes
+                    if fields.is_secret(node.shape)
+                    for text in fields.texts(node.value)
+                )
     return redactor
+
+
+def redact_for(place: Place) -> Redact:
+    """Return what takes secrets out of the words of a plugin that perhaps could not be loaded."""
+    from te_core.secrets import Redactor
+    from te_core.settings.loading import load_settings
+    from te_core.settings.problems import SettingsInvalid
+
+    try:
+        secrets = load_settings(place.settings, os.environ).origin.secrets
+    except SettingsInvalid:
+        secrets = ()
+    return Redactor(secret.get_secret_value() for secret in secrets).redact
 
 
 def webhook_of(place: Place, name: str) -> str:

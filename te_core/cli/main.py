@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Any
@@ -29,6 +31,7 @@ from te_core.cli import (
     status,
 )
 from te_core.cli.failure import ExitCode, Failure
+from te_core.cli.output import complain, say
 from te_core.cli.plugin_commands import plugin_commands
 from te_core.errors import CommandFailed, ConfigError, JournalLocked, TradeEngineError
 
@@ -58,19 +61,20 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except Failure as failure:
-            _say(str(failure), failure.next_step)
+            complain(f"te: {failure}", next_step=failure.next_step)
             raise typer.Exit(failure.code) from None
         except CommandFailed as error:
-            _say(error.reason, error.next_step)
+            complain(f"te: {error.reason}", next_step=error.next_step)
             raise typer.Exit(ExitCode.FAILED) from None
         except JournalLocked as error:
-            _say(str(error))
+            complain(f"te: {error}")
             raise typer.Exit(ExitCode.ENGINE) from None
         except ConfigError as error:
-            _say(str(error), "edit the settings, then: te check")
+            first, *more = map(str, getattr(error, "problems", (error,)))  # of SettingsInvalid
+            complain(f"te: {first}", *more, next_step="edit the settings, then: te check")
             raise typer.Exit(ExitCode.INVALID) from None
         except TradeEngineError as error:
-            _say(str(error))
+            complain(f"te: {error}")
             raise typer.Exit(ExitCode.FAILED) from None
 
 
@@ -87,7 +91,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"te {__version__}")
+        say(f"te {__version__}")
         raise typer.Exit
 
 
@@ -130,22 +134,25 @@ app.add_typer(signal.app, name="signal")
 app.add_typer(source.app, name="source")
 
 
-def _say(text: str, next_step: str = "") -> None:
-    typer.secho(f"te: {text}", err=True, fg=typer.colors.RED)
-    if next_step:
-        typer.echo(f"    {next_step}", err=True)
-
-
 def _defect(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """Report what nobody foresaw in one line: a traceback helps no operator."""
     import traceback
 
     last = traceback.extract_tb(trace)[-1:]
     place = f" at {Path(last[0].filename).name}:{last[0].lineno}" if last else ""
-    _say(
-        f"unexpected {kind.__name__}{place}: {error}",
-        "this is a defect of the engine: please report this line",
+    complain(
+        f"te: unexpected {kind.__name__}{place}: {_without_secrets(str(error))}",
+        next_step="this is a defect of the engine: please report this line",
     )
+
+
+def _without_secrets(text: str) -> str:
+    """Redact with the secrets of the settings that this command was about."""
+    from te_core.cli.instances import redact_for
+
+    given = [value for option, value in pairwise(sys.argv) if option == "--settings"]
+    given += [option.partition("=")[2] for option in sys.argv if option.startswith("--settings=")]
+    return redact_for(Place.find(Path(given[-1]) if given else None))(text)
 
 
 def main() -> None:
@@ -154,6 +161,9 @@ def main() -> None:
     try:
         app()
     except SystemExit as end:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        if logs := sys.modules.get("te_core.logs"):  # most commands log nothing, and do without
+            logs.flush_logs(0.5)
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError):  # a full disk, a closed pipe
+                stream.flush()
         os._exit(end.code if isinstance(end.code, int) else 0)

@@ -8,9 +8,11 @@ import typer
 
 from te_core.app.paths import Place
 from te_core.cli.failure import Failure
+from te_core.cli.output import say
 
 if TYPE_CHECKING:
     from te_core.contracts.notifier import Notifier
+    from te_core.secrets import Redact
 
 
 def notify(
@@ -26,7 +28,7 @@ def notify(
     import asyncio
 
     asyncio.run(_send(Place.of(context), name, text))
-    typer.echo(f"{name} took it")
+    say(f"{name} took it")
 
 
 async def _send(place: Place, name: str, text: str) -> None:
@@ -36,29 +38,34 @@ async def _send(place: Place, name: str, text: str) -> None:
     from te_core.model.event import Event
 
     async with http_session() as session:
-        notifier = await _made(place, name, lambda: session)
+        notifier, redact = await _made(place, name, lambda: session)
         try:
             await notifier.notify(Event(at=SystemClock().now(), kind="test", text=text))
         except TradeEngineError as error:
-            raise _failed(name, error) from None
+            raise _failed(name, redact(str(error))) from None
+        except Exception as error:  # noqa: BLE001 - told and raised again, without the secrets in it
+            raise _failed(name, redact(f"its plugin has a defect: {type(error).__name__}: {error}")) from None
         finally:
             await notifier.close()
 
 
-def _failed(name: str, error: Exception) -> Failure:
-    return Failure(f"notifier {name}: {error}", next_step="put that right, then try again")
+def _failed(name: str, reason: str) -> Failure:
+    return Failure(f"notifier {name}: {reason}", next_step="put that right, then try again")
 
 
-async def _made(place: Place, name: str, http: Any) -> Notifier:
+async def _made(place: Place, name: str, http: Any) -> tuple[Notifier, Redact]:
     from loguru import logger
 
-    from te_core.cli.instances import loaded
+    from te_core.cli.instances import loaded, redactor_of
     from te_core.clock import SystemClock
     from te_core.contracts.notifier import NotifierContext
     from te_core.errors import NotReady
+    from te_core.logs import configure_logs
     from te_core.runtime.instances import make_folder
 
     resolved, registry = await loaded(place)
+    redactor = redactor_of(resolved.settings, registry)
+    configure_logs(resolved.settings.logs.model_copy(update={"file": None}), redactor, folder=place.state)
     options = resolved.notifier_options.get(name)
     if options is None:
         reason = resolved.unavailable.get(f"notifiers.{name}", "it does not stand in the settings, or is off")
@@ -69,7 +76,7 @@ async def _made(place: Place, name: str, http: Any) -> Notifier:
     try:
         make_folder(folder)
     except NotReady as error:
-        raise _failed(name, error) from None
+        raise _failed(name, str(error)) from None
     made: Notifier = spec.factory(
         NotifierContext(
             name=name,
@@ -80,4 +87,4 @@ async def _made(place: Place, name: str, http: Any) -> Notifier:
             http=http,
         )
     )
-    return made
+    return made, redactor.redact

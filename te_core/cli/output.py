@@ -1,4 +1,7 @@
-"""What commands print: tables for people, JSON for programs, notes on stderr."""
+"""What commands print: tables for people, JSON for programs, notes on stderr.
+
+Everything that a command prints passes here, and nothing in it acts on the terminal (I22).
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import typer
+
+from te_core.texts import printable
 
 PROSE = frozenset({"reason", "note", "finding", "remedy", "steps", "body", "check", "package", "instances"})
 """Columns whose cells are folded where they are too wide."""
@@ -30,9 +35,30 @@ def to_the_second(timestamp: str | None) -> str:
     return datetime.fromisoformat(timestamp).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
-def note(text: str) -> None:
-    """Tell something that is not part of the answer."""
-    typer.secho(text, err=True, fg=typer.colors.YELLOW)
+def say(*lines: str, bold: bool = False) -> None:
+    """Print lines. Each is one line, whatever is in it."""
+    typer.secho(_joined(lines), bold=bold)
+
+
+def note(*lines: str) -> None:
+    """Print something that is not part of the answer."""
+    typer.secho(_joined(lines), err=True, fg=typer.colors.YELLOW)
+
+
+def complain(*lines: str, next_step: str = "") -> None:
+    """Print what failed, and what to do about it."""
+    typer.secho(_joined(lines), err=True, fg=typer.colors.RED)
+    if next_step:
+        typer.echo(f"    {printable(next_step)}", err=True)
+
+
+def _joined(lines: Iterable[str]) -> str:
+    return "\n".join(map(printable, lines))
+
+
+def clear_screen() -> None:
+    """Make room for what is shown next."""
+    typer.echo("\x1b[H\x1b[2J", nl=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +118,9 @@ def table(
     title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, spare: Sequence[str] = ()
 ) -> FittedTable:
     """Build a table; None shows as a dash."""
-    cells = (tuple("-" if cell is None or cell == "" else str(cell) for cell in row) for row in rows)
+    cells = (
+        tuple("-" if cell is None or cell == "" else printable(str(cell)) for cell in row) for row in rows
+    )
     return FittedTable(title, tuple(columns), tuple(cells), tuple(spare))
 
 
@@ -104,5 +132,6 @@ def show(*renderables: Any) -> None:
     if not console.is_terminal:
         console.width = 240
     for renderable in renderables:
-        console.print(renderable, markup=False)
+        text = printable(renderable) if isinstance(renderable, str) else renderable
+        console.print(text, markup=False)
         console.print()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import typer
 from typer.main import get_group
 
+from te_core.app import used_plugins
 from te_core.app.paths import Place
 from te_core.cli.client import ask
 from te_core.cli.failure import Failure
@@ -50,6 +52,17 @@ class PluginCommandContext:
         return found
 
 
+def _pins(place: Place) -> Mapping[str, str]:
+    """Return what the settings pin; broken ones keep nobody from seeing a plugin's help."""
+    from te_core.settings.loading import load_settings
+    from te_core.settings.problems import SettingsInvalid
+
+    try:
+        return load_settings(place.settings, os.environ).pinned_plugins()
+    except SettingsInvalid:
+        return {}
+
+
 def plugin_commands(context: typer.Context, name: str) -> Any:
     """Give the command group of an installed plugin; None where no plugin has that name.
 
@@ -57,16 +70,19 @@ def plugin_commands(context: typer.Context, name: str) -> Any:
     """
     import asyncio
 
+    from te_core.cli.instances import redact_for
     from te_core.plugins.registry import Registry
 
-    registry = Registry()
+    # Commands are looked up before the options' own callback has run.
+    place = Place.find(context.find_root().params.get("settings"))
+    registry = Registry(used=used_plugins.read(place.state))
     if name not in registry.reports:
         return None
-    asyncio.run(registry.ensure([name]))
+    asyncio.run(registry.ensure([name], _pins(place)))
     spec = registry.commands.get(name)
     if spec is None:
         report = registry.reports[name]
-        reason = report.reason or "it brings no commands of its own"
+        reason = redact_for(place)(report.reason) or "it brings no commands of its own"
         raise Failure(f"plugin {name}: {reason}", next_step="commands of te itself: te --help")
     made = spec.build(PluginCommandContext(name, context))
     made.rich_markup_mode = None  # its help looks like ours

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from te_core.app import used_plugins
 from te_core.app.paths import Place
 from te_core.cli.output import note, print_json, show, table
 
@@ -48,9 +49,11 @@ def _plugins(place: Place, *, no_import: bool) -> Iterator[dict[str, Any]]:
     from te_core.plugins.registry import Registry
 
     settings = _settings(place)
-    registry = Registry()
+    registry = Registry(used=used_plugins.read(place.state))
     if settings is not None and not no_import:
-        asyncio.run(registry.ensure(settings.plugins_in_use()))
+        asyncio.run(registry.ensure(settings.plugins_in_use(), settings.pinned_plugins()))
+    for reason in registry.notices.values():
+        note(reason)
     redact = redactor_of(settings, registry).redact if settings else str
     for name, report in sorted(registry.reports.items()):
         instances = list(_instances(settings, name)) if settings else []
@@ -65,7 +68,7 @@ def _settings(place: Place) -> Settings | None:
     try:
         return load_settings(place.settings, os.environ)
     except SettingsInvalid as invalid:
-        note(f"{invalid}\nthe settings are refused: nothing is imported (see te check)")
+        note(*map(str, invalid.problems), "the settings are refused: nothing is imported (see te check)")
         return None
 
 

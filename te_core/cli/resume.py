@@ -9,6 +9,7 @@ import typer
 from te_core.app.paths import Place
 from te_core.cli.client import post
 from te_core.cli.failure import Failure
+from te_core.cli.output import say
 
 KINDS = ("accounts", "sources", "notifiers")
 
@@ -33,4 +34,4 @@ def resume(
                 f"{kind}.{name} is {answer['status']}{reason}", next_step="edit the settings, then: te check"
             )
         what = "running; what was held back is tried" if answer["status"] == "running" else "tried"
-        typer.echo(f"{kind}.{name}: {what} again now; te status shows the result")
+        say(f"{kind}.{name}: {what} again now; te status shows the result")

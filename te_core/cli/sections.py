@@ -29,10 +29,11 @@ class Found:
     new: bool
 
 
-def find(settings: Settings, name: str, new: str) -> Found:
+def find(settings: Settings, name: str, new: str, used: Mapping[str, str]) -> Found:
     """Find by the name of an instance (``sources.sn8`` where two groups have it), else of a plugin.
 
-    A plugin with one instance means that one, unless ``new`` names another. Raises ``Failure``.
+    A plugin with one instance means that one, unless ``new`` names another. ``used``: the packages that plugins came
+    from before. Raises ``Failure``.
     """
     instances = list(_instances(settings))
     matches = [entry for entry in instances if name in {entry[1], f"{entry[0]}.{entry[1]}"}]
@@ -51,9 +52,9 @@ def find(settings: Settings, name: str, new: str) -> Found:
         )
     if matches:
         group, instance, plugin = matches[0]
-        return _found(group, instance, plugin, _registry(plugin), new=False)
+        return _found(settings, group, instance, plugin, _registry(settings, plugin, used), new=False)
     plugin = next((entry[2] for entry in instances if name == entry[1]), name)
-    return _new(settings, plugin, new)
+    return _new(settings, plugin, new, used)
 
 
 def named(settings: Settings, group: str, name: str) -> None:
@@ -66,13 +67,13 @@ def named(settings: Settings, group: str, name: str) -> None:
         raise Failure(f"{name!r}: a name has small letters, digits, - and _ only", code=ExitCode.INVALID)
 
 
-def _new(settings: Settings, plugin: str, new: str) -> Found:
-    registry = _registry(plugin)
+def _new(settings: Settings, plugin: str, new: str, used: Mapping[str, str]) -> Found:
+    registry = _registry(settings, plugin, used)
     specs = _specs(registry)
     group = next((group for group in GROUPS if plugin in specs[group]), None)
     if group is None:
         raise _nothing(settings, plugin, registry)
-    return _found(group, new or _free(plugin, getattr(settings, group)), plugin, registry, new=True)
+    return _found(settings, group, new or _free(plugin, getattr(settings, group)), plugin, registry, new=True)
 
 
 def _nothing(settings: Settings, name: str, registry: Registry) -> Failure:
@@ -82,10 +83,18 @@ def _nothing(settings: Settings, name: str, registry: Registry) -> Failure:
     if report is None or report.status is PluginStatus.MISSING:
         known = {*(entry[1] for entry in _instances(settings)), *registry.reports} - {name}
         return Failure(f"{name}: nothing has that name{nearest(name, known)}", code=ExitCode.INVALID)
-    return Failure(f"plugin {name}: {report.reason or 'it has nothing to configure'}", next_step="te plugins")
+    reason = _shown(settings, report.reason) or "it has nothing to configure"
+    return Failure(f"plugin {name}: {reason}", next_step="te plugins")
 
 
-def _found(group: str, name: str, plugin: str, registry: Registry, *, new: bool) -> Found:
+def _shown(settings: Settings, reason: str) -> str:
+    """Take out secrets: a plugin that cannot be loaded says why in its own words."""
+    from te_core.secrets import Redactor
+
+    return Redactor(secret.get_secret_value() for secret in settings.origin.secrets).redact(reason)
+
+
+def _found(settings: Settings, group: str, name: str, plugin: str, registry: Registry, *, new: bool) -> Found:
     from te_core.settings.schema import AccountSettings, NotifierSettings, SourceSettings
 
     sections: dict[str, type[PluginSection]] = dict(
@@ -95,7 +104,7 @@ def _found(group: str, name: str, plugin: str, registry: Registry, *, new: bool)
     if plugin not in specs[group]:
         report = registry.reports.get(plugin)
         reason = (report.reason if report else "") or f"it is not installed, or offers no {group}"
-        raise Failure(f"plugin {plugin}: {reason}", next_step="te plugins")
+        raise Failure(f"plugin {plugin}: {_shown(settings, reason)}", next_step="te plugins")
     return Found(group=group, name=name, section=sections[group], spec=specs[group][plugin], new=new)
 
 
@@ -103,11 +112,11 @@ def _specs(registry: Registry) -> Mapping[str, Mapping[str, InstanceSpec]]:
     return {"sources": registry.sources, "accounts": registry.exchanges, "notifiers": registry.notifiers}
 
 
-def _registry(plugin: str) -> Registry:
+def _registry(settings: Settings, plugin: str, used: Mapping[str, str]) -> Registry:
     from te_core.plugins.registry import Registry
 
-    registry = Registry()
-    asyncio.run(registry.ensure([plugin]))
+    registry = Registry(used=used)
+    asyncio.run(registry.ensure([plugin], settings.pinned_plugins()))
     return registry
 
 

@@ -8,6 +8,7 @@ import typer
 
 from te_core.app.paths import Place
 from te_core.cli.instances import webhook_of
+from te_core.cli.output import say
 
 app = typer.Typer(help="About one signal source.", no_args_is_help=True)
 
@@ -26,4 +27,4 @@ def url(
     address = webhook_of(Place.of(context), name)
     if base:
         address = base.rstrip("/") + address[address.index("/hooks/") :]
-    typer.echo(address)
+    say(address)

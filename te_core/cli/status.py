@@ -10,7 +10,7 @@ import typer
 
 from te_core.app.paths import Place
 from te_core.cli.client import EngineDown, ask
-from te_core.cli.output import print_json, show, table, to_the_second
+from te_core.cli.output import clear_screen, print_json, show, table, to_the_second
 from te_core.reporting.symbol_view import doing, duration, why
 
 _REFRESH = 1.0
@@ -71,7 +71,7 @@ def _watch(place: Place, as_json: bool) -> None:
         if as_json:
             print_json(state)
         else:
-            typer.echo("\x1b[H\x1b[2J", nl=False)
+            clear_screen()
             show(*_tables(state))
         pause.wait(_REFRESH)
 

@@ -127,6 +127,8 @@ class AccountIdentity:
 
     host: str
     uid: str
+    may_withdraw: bool = False
+    """Whether the exchange says that this key may take money out; the operator is warned at every start."""
 
 
 class ExchangeAccount(ABC):

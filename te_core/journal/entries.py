@@ -16,6 +16,7 @@ from te_core.model.event import Event
 from te_core.model.order import Intent, IntentState, Settlement
 from te_core.model.signal import QuarantinedInput, Signal
 from te_core.model.target import Confirmation, Goal, Target
+from te_core.secrets import ordering
 
 Entry = Signal | QuarantinedInput | Target | Goal | Intent | Settlement | Confirmation | Event | AccountRecord
 Writes = tuple[tuple[Statement, Row], ...]
@@ -78,7 +79,9 @@ def _writes(entry: object, clerk: Clerk) -> Writes:
 
 @_writes.register
 def _(entry: Signal, clerk: Clerk) -> Writes:
-    row = clerk.row(_SIGNAL, entry, "detail")
+    row = clerk.row(_SIGNAL, entry, "rule", "detail")
+    if entry.sequence is not None:
+        row["sequence"] = ordering(entry.sequence, clerk.redact)
     if not entry.current:
         return ((statements.ADD_SIGNAL, row),)
     latest = {name: row[name] for name in ("source", "symbol", "number")}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -37,14 +37,16 @@ class JournalLock:
                 "(give this user write permission to the folder, or choose another with TE_HOME)"
             ) from error
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(self._file)
         except BlockingIOError:
-            found = os.pread(self._file, 20, 0).decode("ascii", "replace").strip()
+            os.lseek(self._file, 0, os.SEEK_SET)
+            found = os.read(self._file, 20).decode("ascii", "replace").strip()
             os.close(self._file)
             raise JournalLocked(str(journal), int(found) if found.isdecimal() else None) from None
         holder = f"{os.getpid()}\n".encode()
         with suppress(OSError):  # a full disk; the lock holds all the same
-            os.ftruncate(self._file, os.pwrite(self._file, holder, 0))
+            os.lseek(self._file, 0, os.SEEK_SET)
+            os.ftruncate(self._file, os.write(self._file, holder))
 
     def fileno(self) -> int:
         """Return the descriptor of the lock's file."""
@@ -55,3 +57,24 @@ class JournalLock:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+
+if sys.platform == "win32":
+
+    def _lock(file: int) -> None:
+        """Lock a byte far behind the content, which stays readable. Raises ``BlockingIOError``."""
+        import msvcrt
+
+        os.lseek(file, 1 << 30, os.SEEK_SET)
+        try:
+            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+        except OSError as error:
+            raise BlockingIOError from error
+
+else:
+
+    def _lock(file: int) -> None:
+        """Lock the file. Raises ``BlockingIOError``."""
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -81,14 +83,15 @@ class Reserve:
             self._held = self._size
 
     def _free(self) -> int:
-        found = os.statvfs(self._path.parent)
-        return found.f_bavail * found.f_frsize
+        return shutil.disk_usage(self._path.parent).free
 
 
 def _occupied(path: Path) -> int:
     """Return what a file occupies; one that was copied may have its size, but no space."""
     with suppress(OSError):
         found = path.stat()
+        if sys.platform == "win32":  # it does not say
+            return found.st_size
         return min(found.st_size, found.st_blocks * 512)
     return 0
 
@@ -96,7 +99,12 @@ def _occupied(path: Path) -> int:
 def _occupy(path: Path, start: int, length: int) -> None:
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        os.posix_fallocate(handle, start, length)
+        if sys.platform in {"win32", "darwin"}:
+            with open(handle, "wb", closefd=False) as stream:
+                stream.seek(start)
+                stream.write(bytes(length))  # these systems have no call for it
+        else:
+            os.posix_fallocate(handle, start, length)
     except OSError:
         os.ftruncate(handle, start)
         raise

@@ -6,9 +6,11 @@ import asyncio
 import importlib
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Self
+
+from packaging.utils import canonicalize_name
 
 from te_core.contracts.command import CommandSpec
 from te_core.contracts.exchange import ExchangeSpec
@@ -20,23 +22,33 @@ from te_core.plugins.loading import Loaded, Spec, load
 from te_core.plugins.report import PluginReport, PluginStatus, report_of
 
 PATIENCE = 10.0
+NOTHING: Mapping[str, str] = {}
 
 
 class Registry:
     """Loads plugins when they are asked for, at most once each: modules are never imported again.
 
     ``patience``: seconds that ``ensure`` waits for one import. One that takes longer is reported as
-    ``loading``; when it finishes it is taken up, and ``on_late`` is called with its name.
+    ``loading``; when it finishes it is taken up, and ``on_late`` is called with its name. ``used``: the distribution
+    that each plugin came from before: it stays when another one begins to offer that name.
     """
 
     def __init__(
-        self, *, find: Callable[[], Sequence[PluginEntry]] = discover, patience: float = PATIENCE
+        self,
+        *,
+        find: Callable[[], Sequence[PluginEntry]] = discover,
+        patience: float = PATIENCE,
+        used: Mapping[str, str] = NOTHING,
     ) -> None:
         self.sources: dict[str, SignalSourceSpec[Any]] = {}
         self.exchanges: dict[str, ExchangeSpec[Any]] = {}
         self.notifiers: dict[str, NotifierSpec[Any]] = {}
         self.commands: dict[str, CommandSpec] = {}
         self.reports: dict[str, PluginReport] = {}
+        self.notices: dict[str, str] = {}
+        """What is odd about where a plugin comes from, by its name: another package offers it, too, or did before."""
+        self.used = dict(used)
+        self._pins: Mapping[str, str] = NOTHING
         self.on_late: Callable[[str], None] = lambda _: None
         self._find = find
         self._patience = patience
@@ -55,9 +67,13 @@ class Registry:
             registry._take_up(Loaded(report=report, specs=(spec,)))
         return registry
 
-    async def ensure(self, names: Iterable[str]) -> None:
-        """Load those plugins that were not loaded yet. Never raises for a plugin: see ``reports``."""
+    async def ensure(self, names: Iterable[str], pins: Mapping[str, str] = NOTHING) -> None:
+        """Load those plugins that were not loaded yet. Never raises for a plugin: see ``reports``.
+
+        ``pins``: the distribution that a plugin has to come from, by its name.
+        """
         async with self._lock:
+            self._pins = pins
             wanted = [name for name in dict.fromkeys(names) if name not in self._tried]
             if any(name not in self._entries for name in wanted):
                 self._look()  # it may have been installed since
@@ -75,21 +91,54 @@ class Registry:
         self._entries = dict(entries)
 
     def _unloaded(self, entries: list[PluginEntry]) -> PluginReport:
-        if len(entries) == 1:
-            return report_of(entries, PluginStatus.INSTALLED)
-        rivals = " and ".join(entry.distribution for entry in entries)
-        reason = f"{rivals} both offer it: uninstall all but one"
-        error = PluginConflict(entries[0].name, reason, distribution=rivals)
-        return report_of(entries, PluginStatus.CONFLICT, error.reason)
+        try:
+            return report_of([self._chosen(entries)], PluginStatus.INSTALLED)
+        except PluginConflict as conflict:
+            return report_of(entries, PluginStatus.CONFLICT, conflict.reason)
+
+    def _chosen(self, entries: list[PluginEntry]) -> PluginEntry:
+        """Return the one to use: what the settings pin, else the only one, else the one that was used before.
+
+        Any package may declare any name; one that was merely installed must not take the place of, or stop, what runs.
+        Raises ``PluginConflict`` where nothing decides.
+        """
+        name = entries[0].name
+        pinned, before = self._pins.get(name, ""), self.used.get(name, "")
+        found = next((entry for entry in entries if _same(entry.distribution, pinned or before)), None)
+        if pinned and found is None:
+            offering = ", ".join(entry.distribution for entry in entries)
+            reason = f"the settings want it from {pinned} (plugins.{name}.distribution), and only {offering} offers it"
+            raise PluginConflict(name, reason, distribution=pinned)
+        if found is None and len(entries) > 1:
+            rivals = " and ".join(entry.distribution for entry in entries)
+            reason = f"{rivals} both offer it: uninstall all but one, or set plugins.{name}.distribution"
+            raise PluginConflict(name, reason, distribution=rivals)
+        chosen = found or entries[0]
+        if before and not pinned and found is None:
+            self.notices[name] = (
+                f"plugin {name} comes from {chosen.distribution}; it came from {before}, which no longer offers it"
+            )
+        if others := ", ".join(entry.distribution for entry in entries if entry is not chosen):
+            why = "as the settings say" if pinned else "which was used before"
+            self.notices[name] = (
+                f"{others} offers a plugin {name}, too, and is refused: {chosen.distribution} stays, {why}; "
+                f"uninstall what you do not trust, or set plugins.{name}.distribution"
+            )
+        return chosen
 
     async def _load(self, name: str) -> None:
         entries = self._entries.get(name, [])
         if not entries:
             reason = f"no installed package offers a plugin {name!r}{nearest(name, self._entries)}"
             self.reports[name] = PluginReport(name=name, status=PluginStatus.MISSING, reason=reason)
-        elif len(entries) == 1:
-            self._tried.add(name)
-            await self._import(entries[0])
+            return
+        try:
+            chosen = self._chosen(entries)
+        except PluginConflict as conflict:
+            self.reports[name] = report_of(entries, PluginStatus.CONFLICT, conflict.reason)
+            return
+        self._tried.add(name)
+        await self._import(chosen)
 
     async def _import(self, entry: PluginEntry) -> None:
         """Import in a thread of its own, so that one which hangs holds up neither the loop nor the exit."""
@@ -123,6 +172,8 @@ class Registry:
 
     def _take_up(self, loaded: Loaded) -> None:
         self.reports[loaded.report.name] = loaded.report
+        if loaded.specs and loaded.report.distribution:
+            self.used[loaded.report.name] = loaded.report.distribution
         for spec in loaded.specs:
             if isinstance(spec, SignalSourceSpec):
                 self.sources[spec.name] = spec
@@ -132,6 +183,10 @@ class Registry:
                 self.notifiers[spec.name] = spec
             else:
                 self.exchanges[spec.name] = spec
+
+
+def _same(distribution: str, other: str) -> bool:
+    return canonicalize_name(distribution) == canonicalize_name(other)
 
 
 def _settle(outcome: asyncio.Future[Loaded], loaded: Loaded | KeyboardInterrupt) -> None:

@@ -74,6 +74,7 @@ class Accounts(Instances[AccountRunner]):
         self._behind: dict[str, dict[str, None]] = {}
         """Section -> the symbols whose newest blend it has not got yet."""
         self._outages: dict[str, Outages] = {}
+        self._may_withdraw: set[str] = set()
         self._wanted: dict[str, WorkerSettings] = {}
         self._count_all()
         self._count_recent_orders()
@@ -133,7 +134,9 @@ class Accounts(Instances[AccountRunner]):
         facilities = self._facilities
         log = facilities.log.bind(account=name)
         if name not in self._outages:
-            self._outages[name] = Outages(facilities.clock, log, facilities.record, account=name)
+            self._outages[name] = Outages(
+                facilities.clock, log, facilities.record, account=name, redact=facilities.redact
+            )
         self._wanted[name] = worker_settings(name, resolved)
         return AccountRunner(self._presumed(name), **facilities.runner(log, self._outages[name]))
 
@@ -182,7 +185,10 @@ class Accounts(Instances[AccountRunner]):
         self, runner: AccountRunner, name: str, plugin: str, options: BaseModel, account: ExchangeAccount
     ) -> AccountWorker:
         """Return the worker of the account that was connected to. Raises ``AccountTaken``."""
-        identity = await self._identity(name, fingerprint(plugin, name, options), await account.identity())
+        stated = await account.identity()
+        if stated is not None and stated.may_withdraw:
+            self._warn_of_withdrawals(name)
+        identity = await self._identity(name, fingerprint(plugin, name, options), stated)
         self._identities.claim(name, identity)
         book = await self._journal.identify(name=name, plugin=plugin, host=identity.host, uid=identity.uid)
         before, self._books[name] = self._books.get(name, book), book
@@ -194,6 +200,18 @@ class Accounts(Instances[AccountRunner]):
         runner.worker = worker = await self._worker(book, name)
         worker.retarget(self._blends(worker.keepers))
         return worker
+
+    def _warn_of_withdrawals(self, name: str) -> None:
+        """Warn once in a run of the engine, not with each connection."""
+        if name not in self._may_withdraw:
+            self._may_withdraw.add(name)
+            text = (
+                "this key may withdraw funds, which the engine never needs: make one without that permission"
+            )
+            self._facilities.log.bind(account=name).warning("{}", text)
+            self._facilities.record(
+                Event(at=self._facilities.clock.now(), kind="key", text=text, account=name)
+            )
 
     async def _identity(self, name: str, by_key: Identity, stated: AccountIdentity | None) -> Identity:
         """Return who it is. Raises ``NotReady`` where that was told before and is not now: it may be anybody."""

@@ -74,6 +74,7 @@ class Engine:
             persist=self._persist,
             engine=self._engine_settings,
             http=self._http,
+            redact=redact,
         )
         self.notifiers = Notifiers(facilities, redact)
         self._sources = Sources(facilities, self.netting.intake, self._last_price)
@@ -155,6 +156,13 @@ class Engine:
             )
         else:
             self._engine_outages.well("journal")
+
+    def output_changed(self, name: str, trouble: str) -> None:
+        """Report that an output of the log loses lines, or no longer does (empty)."""
+        if trouble:
+            self._engine_outages.failing(f"log output {name}", f"{trouble}; trading goes on")
+        else:
+            self._engine_outages.well(f"log output {name}")
 
     def record(self, event: Event) -> None:
         """Persist an event, and pass it to the notifiers."""

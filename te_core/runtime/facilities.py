@@ -11,6 +11,7 @@ from te_core.clock import Clock
 from te_core.model.event import Event
 from te_core.outage import Outages
 from te_core.plugins.registry import Registry
+from te_core.secrets import Redact
 from te_core.settings.schema import EngineSettings
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ class Facilities:
     persist: Callable[[Any], None]
     engine: Callable[[], EngineSettings]
     http: Callable[[], ClientSession]
+    redact: Redact = str
+    """Takes secrets out of every text that comes from a plugin."""
 
     def folder(self, kind: str, name: str) -> Path:
         """Return an instance's own folder; its runner makes it, so that a failure stays with the instance."""
@@ -41,4 +44,10 @@ class Facilities:
 
     def runner(self, log: Logger, outages: Outages) -> dict[str, Any]:
         """Return what every runner takes."""
-        return {"clock": self.clock, "log": log, "outages": outages, "settings": self.engine}
+        return {
+            "clock": self.clock,
+            "log": log,
+            "outages": outages,
+            "settings": self.engine,
+            "redact": self.redact,
+        }

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import suppress
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from te_core.arithmetic import own_arithmetic
 from te_core.errors import NotReady, PluginDefect, TradeEngineError
+from te_core.secrets import Redact, redacted
 
 if TYPE_CHECKING:
     from loguru import Logger
@@ -27,10 +29,11 @@ ENDINGS = (SystemExit, KeyboardInterrupt)
 """What ends the process when core code raises it. A real signal never arrives as one: ``app/process.py`` handles it."""
 
 
-async def call(what: str, work: Awaitable[T]) -> T:
+async def call(what: str, work: Awaitable[T], redact: Redact = str) -> T:
     """Await a plugin's coroutine. Raises ``PluginDefect`` for a cancellation that is not ours, and for an exit.
 
-    Our own cancellation goes on where a plugin swallows it: nothing may follow from what it returns then.
+    Our own cancellation goes on where a plugin swallows it: nothing may follow from what it returns then. Whatever else
+    is raised comes out without secrets, which an exchange's answer may hold.
     """
     task = asyncio.current_task()
     before = task.cancelling() if task is not None else 0
@@ -44,8 +47,34 @@ async def call(what: str, work: Awaitable[T]) -> T:
             raise
         raise PluginDefect(f"{what} raised CancelledError, although nobody cancelled it") from error
     except ENDINGS as error:
+        redact_error(error, redact)
         raise PluginDefect(f"{what} raised {type(error).__name__}({error})") from error
+    except Exception as error:
+        redact_error(error, redact)
+        raise
     return answer
+
+
+def redact_error(error: BaseException, redact: Redact) -> None:
+    """Take secrets out of an error and out of those that led to it: out of every text that it holds."""
+    waiting: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while waiting:
+        each = waiting.pop()
+        if each is None or id(each) in seen:
+            continue
+        seen.add(id(each))
+        with suppress(Exception):  # a plugin's own class may forbid it; what is written is redacted once more
+            each.args = tuple(redacted(part, redact) if _may_hold_text(part) else part for part in each.args)
+            for name, part in {**vars(each), "strerror": getattr(each, "strerror", None)}.items():
+                if isinstance(part, str) and (shown := redact(part)) != part:
+                    setattr(each, name, shown)
+        waiting += [each.__cause__, each.__context__]
+        waiting += each.exceptions if isinstance(each, BaseExceptionGroup) else ()
+
+
+def _may_hold_text(value: object) -> bool:
+    return isinstance(value, str | Mapping | list | tuple)
 
 
 def make(factory: Callable[[C], T], context: C) -> T:
@@ -89,15 +118,16 @@ async def close(what: str, closing: Callable[[], Awaitable[None]], log: Logger) 
         log.warning("{} failed: {}: {}; its resources may leak", what, type(error).__name__, error)
 
 
-def ask(what: str, question: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
+def ask(what: str, question: Callable[[], Mapping[str, Any]], redact: Redact = str) -> dict[str, Any]:
     """Return a plugin's answer as JSON values; instead of a failing or unusable one, ``{"error": reason}``."""
     try:
         with own_arithmetic():
-            return _checked(question())
+            found: dict[str, Any] = redacted(_checked(question()), redact)
+            return found
     except GeneratorExit:
         raise
     except BaseException as error:  # noqa: BLE001 - a plugin's defect ends here: others are asked as well
-        return {"error": f"{what} failed: {type(error).__name__}: {error}"}
+        return {"error": redact(f"{what} failed: {type(error).__name__}: {error}")}
 
 
 def _checked(answer: object) -> dict[str, Any]:

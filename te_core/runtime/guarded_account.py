@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
+from typing import TypeVar
 
 from te_core.contracts.exchange import AccountIdentity, AccountStream, ExchangeAccount, Feed, Finding
 from te_core.model.instrument import Instrument
@@ -12,66 +14,81 @@ from te_core.model.position import Equity, MarginMode, Position
 from te_core.model.reading import Known
 from te_core.runtime import answer_checks as check
 from te_core.runtime.guard import call
+from te_core.secrets import Redact
+
+T = TypeVar("T")
 
 
 class GuardedAccount(ExchangeAccount):
-    """Passes every call on to ``inner``. Raises ``PluginDefect`` for a stray cancellation, an exit, a wrong type."""
+    """Passes every call on to ``inner``. Raises ``PluginDefect`` for a stray cancellation, an exit, a wrong type.
 
-    def __init__(self, inner: ExchangeAccount) -> None:
+    What an exchange says is redacted here, where it enters: in errors, findings and reports.
+    """
+
+    def __init__(self, inner: ExchangeAccount, redact: Redact = str) -> None:
         self.inner = inner
+        self._redact = redact
+
+    async def _call(self, what: str, work: Awaitable[T]) -> T:
+        return await call(what, work, self._redact)
 
     async def open(self) -> None:
         """Connect."""
-        await call("open()", self.inner.open())
+        await self._call("open()", self.inner.open())
 
     async def close(self) -> None:
         """Release connections."""
-        await call("close()", self.inner.close())
+        await self._call("close()", self.inner.close())
 
     async def identity(self) -> AccountIdentity | None:
         """Return who this account is."""
-        return check.identity(await call("identity()", self.inner.identity()))
+        return check.identity(await self._call("identity()", self.inner.identity()))
 
     async def instruments(self, symbols: Sequence[str]) -> Mapping[str, Instrument]:
         """Return the instruments of those symbols that the exchange has."""
-        return check.instruments(await call("instruments()", self.inner.instruments(symbols)))
+        return check.instruments(await self._call("instruments()", self.inner.instruments(symbols)))
 
     async def equity(self) -> Known[Equity]:
         """Return the account's value."""
-        return check.equity(await call("equity()", self.inner.equity()))
+        return check.equity(await self._call("equity()", self.inner.equity()))
 
     async def positions(self) -> Known[Mapping[str, Position]]:
         """Return every position."""
-        return check.positions(await call("positions()", self.inner.positions()))
+        return check.positions(await self._call("positions()", self.inner.positions()))
 
     async def prices(self, symbols: Sequence[str]) -> Known[Mapping[str, Decimal]]:
         """Return present prices."""
-        return check.prices(await call("prices()", self.inner.prices(symbols)))
+        return check.prices(await self._call("prices()", self.inner.prices(symbols)))
 
     async def set_leverage(self, symbol: str, leverage: int, margin_mode: MarginMode) -> None:
         """Set a symbol's leverage."""
-        await call("set_leverage()", self.inner.set_leverage(symbol, leverage, margin_mode))
+        await self._call("set_leverage()", self.inner.set_leverage(symbol, leverage, margin_mode))
 
     async def set_margin_mode(self, symbol: str, margin_mode: MarginMode) -> None:
         """Set a symbol's margin mode."""
-        await call("set_margin_mode()", self.inner.set_margin_mode(symbol, margin_mode))
+        await self._call("set_margin_mode()", self.inner.set_margin_mode(symbol, margin_mode))
 
     async def place_order(self, order: OrderRequest) -> OrderReport:
         """Send one order."""
-        return check.report("place_order()", await call("place_order()", self.inner.place_order(order)))
+        return self._report("place_order()", await self._call("place_order()", self.inner.place_order(order)))
 
     async def find_order(self, symbol: str, client_order_id: str) -> OrderReport | None:
         """Look up an order."""
-        found = await call("find_order()", self.inner.find_order(symbol, client_order_id))
-        return None if found is None else check.report("find_order()", found)
+        found = await self._call("find_order()", self.inner.find_order(symbol, client_order_id))
+        return None if found is None else self._report("find_order()", found)
+
+    def _report(self, method: str, answer: object) -> OrderReport:
+        report = check.report(method, answer)
+        return replace(report, reason=self._redact(report.reason)) if report.reason else report
 
     async def diagnose(self) -> Sequence[Finding]:
         """Return what only this exchange knows."""
-        return check.findings(await call("diagnose()", self.inner.diagnose()))
+        found = check.findings(await self._call("diagnose()", self.inner.diagnose()))
+        return [replace(one, text=self._redact(one.text), remedy=self._redact(one.remedy)) for one in found]
 
     async def watch(self, stream: AccountStream) -> None:
         """Pass on what the exchange pushes."""
-        await call("watch()", self.inner.watch(GuardedStream(stream)))
+        await self._call("watch()", self.inner.watch(GuardedStream(stream)))
 
 
 class GuardedStream(AccountStream):

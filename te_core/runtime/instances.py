@@ -23,6 +23,7 @@ from te_core.outage import Outages
 from te_core.runtime import guard
 from te_core.runtime.guarded_account import GuardedAccount
 from te_core.runtime.supervisor import Health, Running, Supervisor, Up
+from te_core.secrets import Redact, redacted
 from te_core.settings.schema import EngineSettings
 from te_core.signals.publisher import Publisher
 
@@ -51,12 +52,20 @@ class Runner:
         outages: Outages,
         settings: Callable[[], EngineSettings],
         what: str = "connection",
+        redact: Redact = str,
     ) -> None:
         self.outages = outages
+        self._redact = redact
         self._health = Health(clock)
         self._log = log
         self._supervisor = Supervisor(
-            health=self._health, outages=outages, log=log, clock=clock, settings=settings, what=what
+            health=self._health,
+            outages=outages,
+            log=log,
+            clock=clock,
+            settings=settings,
+            what=what,
+            redact=redact,
         )
         self._run_once: Callable[[Up], Awaitable[None]] | None = None
         self._task: asyncio.Task[None] | None = None
@@ -164,7 +173,9 @@ class SourceRunner(Runner):
             raise NotReady("the source failed to answer; try again") from error
         self._answers = True
         self.outages.well("webhook")
-        if self.enabled or response.status != 200:
+        if response.status != 200:
+            return replace(response, body=redacted(response.body, self._redact))
+        if self.enabled:
             return response
         return replace(response, body={**response.body, "note": "no say at present: the source is disabled"})
 
@@ -173,20 +184,19 @@ class SourceRunner(Runner):
             raise NotReady("the source is not running; try again")
         return self.instance
 
-    @staticmethod
-    async def _answer(instance: SignalSource, request: WebhookRequest) -> WebhookResponse:
-        response: object = await guard.call("on_webhook()", instance.on_webhook(request))
+    async def _answer(self, instance: SignalSource, request: WebhookRequest) -> WebhookResponse:
+        response: object = await guard.call("on_webhook()", instance.on_webhook(request), self._redact)
         if not isinstance(response, WebhookResponse):
             raise PluginDefect(f"on_webhook() returned a {type(response).__name__}")
         return response
 
     def counters(self) -> dict[str, Any]:
         """Return what the source counts, for ``te status``."""
-        return {} if self.instance is None else guard.ask("status()", self.instance.status)
+        return {} if self.instance is None else guard.ask("status()", self.instance.status, self._redact)
 
     def report(self) -> dict[str, Any] | None:
         """Return what the source reports at length; None when it does not run."""
-        return None if self.instance is None else guard.ask("report()", self.instance.report)
+        return None if self.instance is None else guard.ask("report()", self.instance.report, self._redact)
 
     async def _run(self, spec: SignalSourceSpec[Any], context: SourceContext[Any], up: Up) -> None:
         make_folder(context.state_dir)
@@ -247,7 +257,7 @@ class AccountRunner(Runner):
         up: Up,
     ) -> None:
         make_folder(context.state_dir)
-        account = GuardedAccount(guard.make(spec.factory, context))
+        account = GuardedAccount(guard.make(spec.factory, context), self._redact)
         stream: asyncio.Task[None] | None = None
         try:
             try:

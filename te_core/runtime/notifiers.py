@@ -140,7 +140,9 @@ class Notifiers(Instances[NotifierRunner]):
     def _make(self, name: str, resolved: Resolved) -> NotifierRunner:
         log = self._facilities.log.bind(notifier=name)
         # Its own outages are not passed to notifiers: they would go to itself.
-        outages = Outages(self._facilities.clock, log, self._facilities.persist)
+        outages = Outages(
+            self._facilities.clock, log, self._facilities.persist, redact=self._facilities.redact
+        )
         common = self._facilities.runner(log, outages)
         return NotifierRunner(name, resolved.settings.notifiers[name], **common)
 

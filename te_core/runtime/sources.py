@@ -34,7 +34,8 @@ class Sources(Instances[SourceRunner]):
     def _make(self, name: str, resolved: Resolved) -> SourceRunner:
         del resolved
         log = self._facilities.log.bind(source=name)
-        outages = Outages(self._facilities.clock, log, self._facilities.record, source=name)
+        facilities = self._facilities
+        outages = Outages(facilities.clock, log, facilities.record, source=name, redact=facilities.redact)
         return SourceRunner(**self._facilities.runner(log, outages))
 
     def _update(self, runner: SourceRunner, name: str, resolved: Resolved) -> None:
@@ -52,6 +53,7 @@ class Sources(Instances[SourceRunner]):
             persist=self._facilities.persist,
             last_price=self._last_price,
             price_factor=lambda: runner.price_factor,
+            redact=self._facilities.redact,
         )
         context = SourceContext(
             name=name,

@@ -14,6 +14,7 @@ from te_core.errors import AuthError, ConfigError, NotReady, PluginDefect, Trade
 from te_core.outage import Outages
 from te_core.rules.backoff import backoff
 from te_core.runtime.guard import call
+from te_core.secrets import Redact
 from te_core.settings.schema import EngineSettings
 
 if TYPE_CHECKING:
@@ -100,8 +101,10 @@ class Supervisor:
         clock: Clock,
         settings: Callable[[], EngineSettings],
         what: str = "connection",
+        redact: Redact = str,
     ) -> None:
         self._health = health
+        self._redact = redact
         self._outages = outages
         self._log = log
         self._clock = clock
@@ -137,7 +140,7 @@ class Supervisor:
 
     async def _attempt(self, run: Callable[[Up], Awaitable[None]], up: Up) -> BaseException | None:
         """Run once, in a task of its own: a run that cancels its task, or the loop's, does not reach this one."""
-        attempt = asyncio.create_task(_contained(self._what, run, up))
+        attempt = asyncio.create_task(_contained(self._what, run, up, self._redact))
         try:
             await asyncio.wait([attempt])
         finally:
@@ -176,13 +179,13 @@ class Supervisor:
         if error is None:
             return "ended by itself"
         if isinstance(error, TradeEngineError) and not isinstance(error, PluginDefect):
-            return str(error)
+            return self._redact(str(error))
         kind = "" if isinstance(error, PluginDefect) else f"{type(error).__name__}: "
-        reason = f"defect: {kind}{error}"
+        reason = self._redact(f"defect: {kind}{error}")
         if self._failures == 0:
             self._log.opt(exception=error).error("{}", reason)
         return reason
 
 
-async def _contained(what: str, run: Callable[[Up], Awaitable[None]], up: Up) -> None:
-    await call(what, run(up))
+async def _contained(what: str, run: Callable[[Up], Awaitable[None]], up: Up, redact: Redact) -> None:
+    await call(what, run(up), redact)

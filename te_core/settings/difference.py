@@ -122,5 +122,7 @@ def _restart(old: Settings, new: Settings) -> Iterator[str]:
     for part in ("public", "private"):
         if getattr(old.listen, part) != getattr(new.listen, part):
             yield f"listen.{part}"
+    before, after = old.pinned_plugins(), new.pinned_plugins()
+    yield from (f"plugins.{name}.distribution" for name in _different(before, after))
     if old.journal != new.journal:
         yield "journal"

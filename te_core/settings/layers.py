@@ -7,7 +7,6 @@ values are never cast or interpreted, tables merge, everything else replaces.
 from __future__ import annotations
 
 import re
-import stat
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,10 +19,16 @@ from pydantic import BaseModel
 from te_core.errors import ConfigError
 from te_core.settings import fields, origin
 from te_core.settings.origin import Place
+from te_core.settings.permissions import file_warnings
 
 SECRETS_FILE = ".secrets.toml"
 PREFIX = "TE_"
 OWN_VARIABLES = frozenset({"TE_HOME", "TE_SETTINGS"})
+
+_SERVICE_LINK = re.compile(
+    r"TE_(?:[A-Z0-9_]+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_[A-Z0-9_]+)?|PORT(?:_\d+_(?:TCP|UDP|SCTP)(?:_[A-Z]+)?)?)"
+)
+"""Variables that Kubernetes sets in every container for a Service named ``te`` or ``te-…``."""
 
 _LINE = re.compile(r"\(at line (\d+)")
 
@@ -66,11 +71,12 @@ class Texts:
 
 @dataclass(slots=True)
 class Layers:
-    """The merged tree of ``Given`` values, the places of its keys, and what was wrong with a layer."""
+    """The merged tree of ``Given`` values, the places of its keys, and what was wrong or odd with a layer."""
 
     tree: dict[str, Any] = field(default_factory=dict)
     places: dict[origin.Path, Place] = field(default_factory=dict)
     problems: list[ConfigError] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
 
 def read(file: Path) -> Texts:
@@ -82,13 +88,13 @@ def read(file: Path) -> Texts:
         settings=_text(file, problems),
         secrets=_text(secrets, problems),
         problems=tuple(problems),
-        warnings=tuple(_mode_warning(secrets)),
+        warnings=tuple(file_warnings(file, secrets)),
     )
 
 
 def _text(file: Path, problems: list[str]) -> str | None:
     try:
-        return file.read_bytes().decode()
+        return file.read_bytes().decode("utf-8-sig")  # Windows' editors begin a file with a byte order mark
     except FileNotFoundError:
         return None
     except UnicodeDecodeError as error:
@@ -96,15 +102,6 @@ def _text(file: Path, problems: list[str]) -> str | None:
     except OSError as error:
         problems.append(f"{file}: cannot be read: {error.strerror}")
     return None
-
-
-def _mode_warning(secrets: Path) -> Iterator[str]:
-    try:
-        mode = stat.S_IMODE(secrets.stat().st_mode)
-    except OSError:
-        return
-    if mode & 0o077:
-        yield f"{secrets} has mode {mode:04o}: others on this machine may read it; run: chmod 600 {secrets}"
 
 
 def merge(texts: Texts, env: Mapping[str, str], schema: type[BaseModel]) -> Layers:
@@ -127,7 +124,7 @@ def merge(texts: Texts, env: Mapping[str, str], schema: type[BaseModel]) -> Laye
     others: dict[str, Any] = {}
     for data in _file_layers(texts, layers):
         _put(data, store, others, schema)
-    for name in sorted(name for name in env if name.startswith(PREFIX) and name not in OWN_VARIABLES):
+    for name in _variables(env, layers):
         steps = name.removeprefix(PREFIX).split("__")
         tables = {key.lower(): tree for key, tree in store.to_dict().items() if isinstance(tree, dict)}
         _put(_variable(name, env[name], _spelled(steps, tables, schema)), store, others, schema)
@@ -135,6 +132,18 @@ def merge(texts: Texts, env: Mapping[str, str], schema: type[BaseModel]) -> Laye
     layers.tree = {key: merged[key.upper()] for key in schema.model_fields if key.upper() in merged} | others
     layers.places |= _leaf_places(layers.tree)
     return layers
+
+
+def _variables(env: Mapping[str, str], layers: Layers) -> Iterator[str]:
+    """Name the variables that are settings, and warn of those that only look like some."""
+    names = sorted(name for name in env if name.startswith(PREFIX) and name not in OWN_VARIABLES)
+    links = [name for name in names if _SERVICE_LINK.fullmatch(name) and "__" not in name]
+    if links:
+        layers.warnings.append(
+            f"environment variables {', '.join(links)} look like Kubernetes service links and are ignored: "
+            "set enableServiceLinks: false in the pod, or give the Service a name that does not begin with te"
+        )
+    yield from (name for name in names if name not in links)
 
 
 def _put(data: dict[str, Any], store: Any, others: dict[str, Any], schema: type[BaseModel]) -> None:

@@ -9,9 +9,10 @@ from typing import Any
 from pydantic import SecretStr, ValidationError
 
 from te_core.errors import ConfigError
-from te_core.settings import fields, layers
+from te_core.secrets import is_credential
+from te_core.settings import fields, layers, references
 from te_core.settings.layers import Given, Layers, Texts
-from te_core.settings.origin import Origin
+from te_core.settings.origin import Origin, misplaced_secret
 from te_core.settings.origin import Path as Keys
 from te_core.settings.problems import Report, SettingsInvalid
 from te_core.settings.schema import Settings
@@ -38,9 +39,13 @@ def settings_from(texts: Texts, env: Mapping[str, str]) -> Settings:
         # Editors empty a file before they write it; taken at its word, it would stop every account.
         reason = "the file is empty: to stop trading, set enabled = false in each account"
         raise SettingsInvalid([ConfigError(reason, file=str(texts.file))])
-    data = layers.plain(merged.tree)
-    origin = Origin(places=merged.places, warnings=texts.warnings, secrets=tuple(_secrets(merged)))
-    settings, problems = _validated(data, origin)
+    origin = Origin(
+        places=merged.places,
+        warnings=(*texts.warnings, *merged.warnings, *_misplaced(merged)),
+        secrets=tuple(_secrets(merged)),
+        fetch=references.fetchers(texts.file, env),
+    )
+    settings, problems = _validated(layers.plain(merged.tree), origin)
     if settings is None:
         raise SettingsInvalid(problems)
     return settings.with_origin(origin)
@@ -60,19 +65,30 @@ def peek(file: Path, env: Mapping[str, str], path: Keys) -> Any:
 def _validated(data: dict[str, Any], origin: Origin) -> tuple[Settings | None, list[ConfigError]]:
     """Return problems instead of raising, so that pydantic's error, which quotes values, is never chained."""
     try:
-        return Settings.model_validate(data), []
+        return Settings.model_validate(references.fetched(data, (Settings,), origin.fetch)), []
+    except ConfigError as error:
+        return None, [error]
     except ValidationError as error:
         return None, list(Report(Settings, data, origin).invalid(error.errors(include_url=False)))
+
+
+def _misplaced(merged: Layers) -> Iterator[str]:
+    """Warn of the core's own secrets in settings.toml; those of plugins are known only when their models are."""
+    for path, given in _leaves(merged.tree):
+        if fields.is_secret(fields.at(Settings, path)) and (found := misplaced_secret(path, given.place)):
+            yield found
 
 
 def _secrets(merged: Layers) -> Iterator[SecretStr]:
     """Find what must never be shown: secrets by their type, and what the operator put into the secrets file.
 
-    Ordinary settings of the core may stand there too (``plugin = "paper"``); those are no secrets.
+    Ordinary settings of the core may stand there too (``plugin = "paper"``); those are no secrets. Of a plugin that is
+    not loaded only the names of its keys are known.
     """
     for path, given in _leaves(merged.tree):
         shape = fields.at(Settings, path)
-        if fields.is_secret(shape) or (given.place.secret and shape is None):
+        hidden = given.place.secret or is_credential(path[-1])
+        if fields.is_secret(shape) or (hidden and shape is None):
             yield from (SecretStr(text) for text in fields.texts(given.value))
 
 

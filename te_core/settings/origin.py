@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from pydantic import SecretStr
@@ -29,12 +29,13 @@ class Origin:
     """Where each key of a ``Settings`` came from. Never part of a comparison: a moved line changes nothing.
 
     ``warnings``: what the operator should know though nothing is refused. ``secrets``: texts that must never
-    be shown, wherever they stood.
+    be shown, wherever they stood. ``fetch``: what fetches secrets that are kept elsewhere, see ``references``.
     """
 
     places: Mapping[Path, Place] = field(default_factory=dict, compare=False, repr=False)
     warnings: tuple[str, ...] = field(default=(), compare=False)
     secrets: tuple[SecretStr, ...] = field(default=(), compare=False, repr=False)
+    fetch: Mapping[str, Callable[[str], str]] = field(default_factory=dict, compare=False, repr=False)
 
     def place(self, path: Path) -> Place:
         """Find a key's place, or that of the nearest table around it."""
@@ -42,6 +43,16 @@ class Origin:
             if found := self.places.get(path[:length]):
                 return found
         return Place()
+
+
+def misplaced_secret(path: Path, place: Place) -> str:
+    """Return a warning about a secret outside of the secrets file, "" for one that is not."""
+    if place.secret or not place.file or place.line is None:
+        return ""
+    return (
+        f"{place.file}:{place.line}: {dotted(path)} is a secret in a file that is made to be shown and copied: "
+        "move it to .secrets.toml (te configure does)"
+    )
 
 
 def dotted(path: Path) -> str:

@@ -44,7 +44,7 @@ class Report:
         self._origin = origin
         self._prefix = prefix
         self._beside = beside
-        self._redactor = Redactor((secret.get_secret_value() for secret in origin.secrets), shortest=4)
+        self._redactor = Redactor(secret.get_secret_value() for secret in origin.secrets)
         nodes = fields.walk((model,), data)
         self._redactor.add(
             text for node in nodes if fields.is_secret(node.shape) for text in fields.texts(node.value)

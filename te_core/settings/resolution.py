@@ -16,8 +16,9 @@ from te_core.plugins.registry import Registry
 from te_core.plugins.report import PluginStatus
 from te_core.settings import fields
 from te_core.settings.credentials import credentials
-from te_core.settings.origin import Path, dotted
+from te_core.settings.origin import Path, dotted, misplaced_secret
 from te_core.settings.problems import Report, SettingsInvalid
+from te_core.settings.references import fetched
 from te_core.settings.schema import PluginSection, Settings
 
 Kind = Literal["sources", "accounts", "notifiers"]
@@ -31,7 +32,7 @@ class Resolved:
     ``source_options`` and ``notifier_options`` have every one that must run (a disabled source with a webhook still
     listens), ``account_options`` every account (a disabled one still closes what the engine opened). ``unavailable``:
     what must run and cannot, by its section's key (``accounts.bybit-main``), with the reason. ``secrets``: for the
-    redactor.
+    redactor. ``warnings``: what the operator should know though nothing is refused.
     """
 
     settings: Settings
@@ -40,6 +41,7 @@ class Resolved:
     notifier_options: Mapping[str, BaseModel] = field(default_factory=dict)
     unavailable: Mapping[str, str] = field(default_factory=dict)
     secrets: tuple[SecretStr, ...] = field(default=(), repr=False, compare=False)
+    warnings: tuple[str, ...] = field(default=(), compare=False)
 
     def sections(self, kind: Kind) -> Mapping[str, PluginSection]:
         """Return all sections of a kind, by name."""
@@ -75,6 +77,7 @@ def resolve(settings: Settings, registry: Registry) -> Resolved:
         notifier_options={name: made for name, made in notifiers.items() if settings.notifiers[name].enabled},
         unavailable=resolution.unavailable,
         secrets=settings.origin.secrets,
+        warnings=(*settings.origin.warnings, *resolution.warnings),
     )
 
 
@@ -88,6 +91,7 @@ class _Resolution:
     def __init__(self, settings: Settings, registry: Registry) -> None:
         self.problems: list[ConfigError] = []
         self.unavailable: dict[str, str] = {}
+        self.warnings: list[str] = []
         self._settings = settings
         self._registry = registry
 
@@ -120,6 +124,15 @@ class _Resolution:
                 place = self._settings.origin.place(("accounts", name))
                 yield ConfigError(reason, key=f"accounts.{name}", file=place.file, line=place.line)
 
+    def _warn_of_misplaced(self, key: Path, section: PluginSection, spec: InstanceSpec) -> None:
+        places = self._settings.origin.places
+        for node in fields.walk((spec.settings,), section.options):
+            if isinstance(node.value, str) and fields.is_secret(node.shape):
+                stated = [(*key, *node.path[:length]) for length in range(len(node.path), 0, -1)]
+                place = next((places[path] for path in stated if path in places), None)
+                warning = misplaced_secret(stated[-1], place) if place else ""
+                self.warnings += [warning] if warning and warning not in self.warnings else []
+
     def _absent(self, group: str, plugin: str) -> str:
         report = self._registry.reports.get(plugin)
         if report is None or report.status is PluginStatus.INSTALLED:
@@ -130,6 +143,14 @@ class _Resolution:
 
     def _validated(self, key: Path, section: PluginSection, spec: InstanceSpec) -> BaseModel | None:
         """Give the options, or note why there are none. Pydantic's error quotes values: it is never chained."""
+        try:
+            found = fetched(section.options, (spec.settings,), self._settings.origin.fetch)
+        except ConfigError as error:
+            self.unavailable[dotted(key)] = f"lacks a secret: {error}"
+            return None
+        section.options.clear()
+        section.options.update(found)
+        self._warn_of_misplaced(key, section, spec)
         report = Report(
             spec.settings,
             section.options,

@@ -169,9 +169,10 @@ class JournalSettings(Section):
 
 
 class PluginSwitch(Section):
-    """``enabled = false`` stops every instance of the plugin."""
+    """``enabled = false`` stops every instance of the plugin. ``distribution``: the package that it must come from."""
 
     enabled: bool = True
+    distribution: str | None = None
 
 
 class SourceSettings(PluginSection):
@@ -293,6 +294,10 @@ class Settings(Section):
         """Tell whether instances of a plugin may run; plugins are on unless switched off."""
         switch = self.plugins.get(plugin)
         return switch is None or switch.enabled
+
+    def pinned_plugins(self) -> dict[str, str]:
+        """Return the package that a plugin has to come from, by its name."""
+        return {name: switch.distribution for name, switch in self.plugins.items() if switch.distribution}
 
     def plugins_in_use(self) -> tuple[str, ...]:
         """Name the plugins to load: those of enabled notifiers and of all sources and accounts, unless switched off.

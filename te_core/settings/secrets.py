@@ -14,6 +14,7 @@ from te_core.plugins.registry import Registry
 from te_core.settings.files import replace_file
 from te_core.settings.layers import SECRETS_FILE
 from te_core.settings.origin import dotted
+from te_core.settings.references import refers
 from te_core.settings.schema import Settings
 
 Tree = MutableMapping[str, Any]
@@ -31,7 +32,12 @@ def missing_secrets(settings: Settings, registry: Registry) -> Iterator[tuple[st
     for name, section in settings.sources.items():
         spec = registry.sources.get(section.plugin)
         if spec and section.enabled and settings.plugin_enabled(section.plugin):
-            yield from ((name, option) for option in spec.generated_secrets if option not in section.options)
+            yield from (
+                (name, option)
+                for option in spec.generated_secrets
+                if option not in section.options
+                and not refers(section.options, option, settings.origin.fetch)
+            )
 
 
 def generate_missing(
@@ -63,7 +69,7 @@ def _write(file: Path, values: Mapping[tuple[str, ...], str]) -> tuple[str, ...]
     if values:
         path = file.with_name(SECRETS_FILE).resolve()
         try:
-            document = tomlkit.parse(path.read_bytes().decode() if path.exists() else "")
+            document = tomlkit.parse(path.read_bytes().decode("utf-8-sig") if path.exists() else "")
         except ValueError:  # it is being edited this moment: once it is whole, it is read again
             return ()
         for (*tables, option), value in values.items():

@@ -68,7 +68,7 @@ class SettingsStore:
 
     async def _resolved(self) -> Resolved:
         settings = self._settings()
-        await self._registry.ensure(settings.plugins_in_use())
+        await self._registry.ensure(settings.plugins_in_use(), settings.pinned_plugins())
         if self._generate and generate_missing(self._file, settings, self._registry, generate=self._generate):
             self._seen = layers.read(self._file)
             settings = self._settings()

@@ -1,4 +1,9 @@
-"""Tells of edits to the settings files, however an editor or a deployment writes them."""
+"""Tells of edits to the settings files, however an editor or a deployment writes them.
+
+The kernel reports most edits at once, but not those that reach a file by another way than its folder: through a hard
+link, where the file was bind-mounted from, on another machine of a network file system. So the files' times, sizes and
+numbers are compared with each heartbeat, too: ``enabled = false`` always arrives.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +22,11 @@ SETTLE = 100
 LONGEST = 1_000
 """Milliseconds after which endless changes are looked at anyway."""
 HEARTBEAT = 1_000
-"""Milliseconds after which a quiet watch makes sure that it still watches the right folders."""
+"""Milliseconds after which a quiet watch makes sure that it still watches the right folders, and compares the files."""
+UNWATCHED = 60
+"""Heartbeats that only compare where the kernel does not watch (too many watches), until it is asked again."""
+
+Stamps = tuple[tuple[int, ...] | None, ...]
 
 
 async def watch(file: Path, changed: Callable[[], Awaitable[object]]) -> None:
@@ -29,8 +38,11 @@ async def watch(file: Path, changed: Callable[[], Awaitable[object]]) -> None:
     while True:
         places = _places(file)
         if folders := _folders(places):
-            with suppress(FileNotFoundError), _held(folders):  # a folder went in between
-                await _watch(file, places, folders, changed)
+            try:
+                with suppress(FileNotFoundError), _held(folders):  # a folder went in between
+                    await _watch(file, places, folders, changed)
+            except (OSError, RuntimeError):  # watchfiles raises either
+                await _compare(file, changed)
         else:
             await changed()
             await asyncio.sleep(HEARTBEAT / 1000)  # the folder is gone; it may come back
@@ -53,14 +65,39 @@ async def _watch(
         yield_on_timeout=True,
         recursive=False,
     )
-    first = True
+    seen: Stamps | None = None
     async with aclosing(watching) as batches:
         async for batch in batches:
-            if first or batch:  # the first time anyhow: an edit may have come before the watch began
+            # Compared the first time anyhow: an edit may have come before the watch began. Stamped before it is read.
+            now = _stamps(file)
+            if batch or now != seen:
+                seen = now
                 await changed()
-            first = False
             if _places(file) != places or _folders(places) != folders:
                 return
+
+
+async def _compare(file: Path, changed: Callable[[], Awaitable[object]]) -> None:
+    """Do without the kernel for a while."""
+    seen: Stamps | None = None
+    for _ in range(UNWATCHED):
+        if (now := _stamps(file)) != seen:
+            seen = now
+            await changed()
+        await asyncio.sleep(HEARTBEAT / 1000)
+
+
+def _stamps(file: Path) -> Stamps:
+    """Return what differs between a file and its next edit. No links left: it was replaced where it is mounted from."""
+    return tuple(map(_stamp, (file, file.with_name(SECRETS_FILE))))
+
+
+def _stamp(file: Path) -> tuple[int, ...] | None:
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size, int(found.st_nlink > 0)
 
 
 def _places(file: Path) -> set[Path]:

@@ -15,6 +15,7 @@ from te_core.errors import NotReady, SignalRejected
 from te_core.model.event import Event
 from te_core.model.signal import QuarantinedInput, Signal
 from te_core.rules.plausibility import is_plausible
+from te_core.secrets import Redact, identifying, ordering, redacted
 from te_core.signals.intake import Intake
 from te_core.texts import LONGEST_TEXT, bounded, bounded_values
 
@@ -45,6 +46,7 @@ class Publisher:
         persist: Callable[[QuarantinedInput], object],
         last_price: Callable[[str], Decimal | None],
         price_factor: Callable[[], Decimal],
+        redact: Redact = str,
     ) -> None:
         self._intake = intake
         self._source = source
@@ -54,6 +56,7 @@ class Publisher:
         self._persist = persist
         self._last_price = last_price
         self._price_factor = price_factor
+        self._redact = redact
         self._revoked = False
 
     def revoke(self) -> None:
@@ -69,9 +72,23 @@ class Publisher:
             raise _wrong("publish", "dedupe_for", dedupe_for, "a timedelta or None")
         with own_arithmetic():
             # A copy is checked once more (frozen is no lock) and does not change when the plugin changes its detail.
-            copy = replace(signal, detail=bounded_values(signal.detail))
+            copy = replace(signal, detail=redacted(bounded_values(signal.detail), self._redact))
             self._check(copy)
-            return self._intake.publish(self._with_plausible_price(copy), dedupe_for=dedupe_for)
+            return self._intake.publish(
+                self._with_plausible_price(self._without_secrets(copy)), dedupe_for=dedupe_for
+            )
+
+    def _without_secrets(self, signal: Signal) -> Signal:
+        """Redact the texts by which signals are compared; mostly there is nothing to do."""
+        texts = (
+            None if signal.sequence is None else ordering(signal.sequence, self._redact),
+            None if signal.delivery_id is None else identifying(signal.delivery_id, self._redact),
+            self._redact(signal.rule),
+        )
+        if texts == (signal.sequence, signal.delivery_id, signal.rule):
+            return signal
+        sequence, delivery_id, rule = texts
+        return replace(signal, sequence=sequence, delivery_id=delivery_id, rule=rule)
 
     def latest(self, symbol: str) -> Signal | None:
         """Return the newest current signal of a symbol."""
@@ -94,9 +111,9 @@ class Publisher:
             replace(
                 entry,
                 source=self._source,
-                field=bounded(entry.field, LONGEST_KEY),
-                reason=bounded(entry.reason),
-                body=bounded(entry.body, LARGEST_BODY),
+                field=bounded(self._redact(entry.field), LONGEST_KEY),
+                reason=bounded(self._redact(entry.reason)),
+                body=bounded(self._redact(entry.body), LARGEST_BODY),
             )
         )
 
@@ -109,7 +126,7 @@ class Publisher:
             raise _wrong("record", "text", text, "a str")
         if symbol is not None and not (_is_text(symbol) and len(symbol) <= LONGEST_KEY):
             raise _wrong("record", "symbol", symbol, "a symbol or None")
-        text = bounded(text, LONGEST_TEXT)
+        text = bounded(self._redact(text), LONGEST_TEXT)
         self._record(Event(at=self._clock.now(), kind=kind, text=text, source=self._source, symbol=symbol))
 
     def _check_running(self) -> None:

@@ -1,4 +1,7 @@
-"""JSON in which no number loses a digit: decimals travel as plain strings, times as ISO 8601."""
+"""JSON in which no number loses a digit: decimals travel as plain strings, times as ISO 8601.
+
+What does not print is escaped, so that the text can be shown anywhere (I22).
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from pydantic_core import PydanticSerializationError, to_json
+
+from te_core.texts import printable_json
 
 
 def _plain(value: object) -> object:
@@ -29,15 +34,17 @@ _compact = json.JSONEncoder(default=_plain, ensure_ascii=False, separators=(",",
 def encode(value: object, *, indent: int | None = None) -> str:
     """Return JSON text; what JSON does not know becomes a string (so a secret stays masked)."""
     if indent is None:
-        return _compact(value)
-    return json.dumps(value, default=_plain, indent=indent, ensure_ascii=False)
+        return printable_json(_compact(value))
+    return printable_json(json.dumps(value, default=_plain, indent=indent, ensure_ascii=False))
 
 
 def encode_body(body: Mapping[str, object]) -> bytes:
     """Return the JSON of an answer. One that has texts only, as every alert gets, takes a third of the time."""
     if set(map(type, body.values())) == _TEXTS:
         try:
-            return to_json(body)
+            quick = to_json(body)
+            if quick.isascii() and b"\x7f" not in quick:
+                return quick
         except PydanticSerializationError:  # half of a surrogate pair
             pass
-    return _compact(body).encode("utf-8", "replace")
+    return encode(body).encode()

@@ -123,6 +123,31 @@ def test_nothing_that_belongs_to_one_machine_is_part_of_the_repo(tracked: list[P
     assert not [path for path in tracked if path.name == ".secrets.toml" or path.suffix == ".sqlite3"]
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        ".secrets.toml",
+        ".secrets.toml.4711",
+        ".secrets.toml~",
+        ".secrets.toml.bak",
+        ".secrets.toml.swp",
+        "..secrets.toml.swp",
+        "#.secrets.toml#",
+        ".#.secrets.toml",
+        "settings.toml.4711",
+        "settings.toml~",
+        ".settings.toml.swp",
+        "settings.toml.bak",
+        "settings.toml.orig",
+    ],
+)
+def test_git_ignores_secrets_and_what_editors_make_of_them(name: str, root: Path) -> None:
+    if not (root / ".git").exists():
+        pytest.skip("this is no git checkout")
+    found = subprocess.run(["git", "check-ignore", "-q", "--no-index", name], cwd=root, check=False)
+    assert found.returncode == 0
+
+
 def test_every_decision_has_a_number_of_its_own(root: Path) -> None:
     found = sorted(path.name for path in (root / "docs" / "adr").glob("*.md"))
     assert len({name[:4] for name in found}) == len(found)

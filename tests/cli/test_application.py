@@ -135,9 +135,9 @@ async def test_what_is_asked_before_the_engine_runs_is_told_to_wait(folder: Any)
     asked: list[tuple[int, int, int]] = []
 
     class SlowRegistry(Registry):
-        async def ensure(self, names: Any) -> None:
+        async def ensure(self, names: Any, pins: Any = None) -> None:
             await _ask()
-            await super().ensure(names)
+            await super().ensure(names, pins or {})
 
     async def _ask() -> None:
         servers = application.servers

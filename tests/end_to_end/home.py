@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import os
+import sqlite3
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +68,11 @@ class Home:
     def log(self) -> str:
         """Give every log line of every engine that ran here."""
         return self.stderr.read_text() if self.stderr.exists() else ""
+
+    def events(self) -> str:
+        """Give the text of every event in the journal."""
+        with closing(sqlite3.connect(f"file:{self.state / 'journal.sqlite3'}?mode=ro", uri=True)) as journal:
+            return "\n".join(text for (text,) in journal.execute("SELECT text FROM events"))
 
     def said(self) -> str:
         """Give everything that was printed and logged, for the message of a failed test."""

@@ -153,6 +153,30 @@ def test_the_engine_tells_each_by_name_and_reason_and_trades_on(
     assert engine.stop() == 0
 
 
+def test_a_newly_installed_package_cannot_take_the_name_of_a_plugin_in_use(
+    home: Home, start: Callable[[Home], EngineProcess]
+) -> None:
+    first = start(home).until_ready()
+    first.accept(symbol="BTCUSDT.P", direction="long", size="50/100", price="50000")
+    first.until_position("BTCUSDT", "0.09")
+    assert first.stop() == 0
+    install(home, "paper", distribution="te-test-intruder")
+
+    second = start(home).until_ready()
+    second.accept(symbol="BTCUSDT.P", direction="flat", price="50000")
+    second.until_position("BTCUSDT", "0")
+    told = "te-test-intruder offers a plugin paper, too, and is refused: te-exchange-paper stays"
+    assert told in home.log()
+    assert told in te(home, "plugins").stderr
+    second.wait(lambda: told in home.events())
+    home.tree["plugins"] = {"paper": {"distribution": "te-test-intruder"}}
+    home.write()
+    second.wait(lambda: "plugins.paper.distribution has changed: restart the engine" in home.log())
+    assert second.stop() == 0
+    start(home).until_ready()
+    assert "account=paper: opened" in home.log()
+
+
 def test_the_commands_tell_each_by_name_and_reason(broken: Home) -> None:
     listed = te(broken, "plugins", "--json")
     assert listed.returncode == 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hmac
 import http.client
 import json
 import signal
@@ -17,9 +19,11 @@ from tests.end_to_end.packages import install
 pytestmark = pytest.mark.real_clock
 
 VAULT = """
+    import base64
+    import hmac
     import os
     from pydantic import BaseModel, SecretStr, field_validator
-    from te_core.api import AuthError, ExchangeSpec, hookimpl
+    from te_core.api import AuthError, ExchangeSpec, Finding, Severity, hookimpl
     from te_exchange_paper.account import PaperAccount
     from te_exchange_paper.options import PaperOptions
     from te_exchange_paper.plugin import CAPABILITIES
@@ -31,6 +35,7 @@ VAULT = """
         api_key: SecretStr
         api_secret: SecretStr
         login: Login
+        passphrase: SecretStr
         mood: str = "calm"
 
         @field_validator("api_key")
@@ -45,8 +50,24 @@ VAULT = """
             options = self._context.options
             return [s.get_secret_value() for s in (options.api_key, options.api_secret, options.login.password)]
 
+        def _echo(self):
+            # What an exchange answers to a wrong request: the passphrase, its digest, this request's signature.
+            options = self._context.options
+            short, secret = options.passphrase.get_secret_value(), options.api_secret.get_secret_value()
+            digest = hmac.digest(secret.encode(), short.encode(), "sha256")
+            headers = {"KC-API-PASSPHRASE": base64.b64encode(digest).decode(), "KC-API-SIGN": "<signature>"[::-1]}
+            return f'{{"msg": "Invalid passphrase {short}", "p": "{short}", "hex": "{digest.hex()}"}} {headers}'
+
+        async def diagnose(self):
+            echo = self._echo()
+            return [Finding(severity=Severity.WARNING, check="key", text=echo, remedy=f"not {echo}")]
+
         async def open(self):
             key, secret, password = self._secrets()
+            self._context.log.warning("{}", self._echo())
+            self._context.log.bind(echo=[self._echo()]).info("bound")
+            self._context.outages.failing("vault", self._echo())
+            self._context.outages.well("vault")
             self._context.log.info("signing in with {} {}", key, secret)
             self._context.log.bind(headers={"X-Sign": secret, "by": [password]}).debug("bound")
             try:
@@ -55,20 +76,43 @@ VAULT = """
                 self._context.log.exception("trying again with {}", key)
             self._context.log.info("my mood is {}", self._options.mood)
             if self._options.mood == "refused":
-                raise AuthError(f"the exchange refused {key}:{secret}")
+                raise AuthError(f"the exchange refused {key}:{secret} {self._echo()}")
             if self._options.mood == "defective":
-                raise RuntimeError(f"https://exchange.example/?sign={secret}&key={key}")
+                raise RuntimeError(f"https://exchange.example/?sign={secret}&key={key}", self._echo())
             await super().open()
 
         async def place_order(self, order):
             if self._options.mood == "moody":
-                raise RuntimeError(f"POST {self._secrets()} failed")
+                raise RuntimeError(f"POST {self._secrets()} failed {self._echo()}")
             return await super().place_order(order)
 
     @hookimpl
     def te_exchanges():
         yield ExchangeSpec(name=NAME, settings=VaultOptions, factory=Vault, capabilities=CAPABILITIES)
 """
+CRIER = """
+    from urllib.parse import urlsplit
+    from pydantic import BaseModel, SecretStr
+    from te_core.api import Notifier, NotifierSpec, NotReady, hookimpl
+
+    class CrierOptions(BaseModel):
+        url: SecretStr
+
+    class Crier(Notifier):
+        def __init__(self, context):
+            self._url = urlsplit(context.options.url.get_secret_value())
+            self._log = context.log
+
+        async def notify(self, event):
+            self._log.info("posting to {} with {}", self._url.path, self._url.query)
+            raise NotReady(f"POST {self._url.path}?{self._url.query}: no service {self._url.path.split('/')[-1]}")
+
+    @hookimpl
+    def te_notifiers():
+        yield NotifierSpec(name=NAME, settings=CrierOptions, factory=Crier)
+"""
+"""Says the parts of its address, as HTTP libraries do in their errors."""
+
 TELLTALE = """
     import os
     raise RuntimeError("cannot sign in with " + os.environ["TE_ACCOUNTS__VAULT__API_SECRET"])
@@ -96,8 +140,14 @@ CANARIES = {
         "field-api-key",
         "field-secret",
         "field-nested",
+        "signature",
+        "address-path",
+        "address-query",
     )
 }
+CANARIES["short"] = "q7Zx"
+DIGEST = hmac.digest(CANARIES["api-secret"].encode(), CANARIES["short"].encode(), "sha256")
+CANARIES |= {"digest": base64.b64encode(DIGEST).decode(), "hex-digest": DIGEST.hex()}
 
 
 def secrets_file(**replaced: str) -> str:
@@ -105,6 +155,8 @@ def secrets_file(**replaced: str) -> str:
     return (
         f'[sources.tradingview]\ntoken = "{names["token"]}"\ntokens = ["{names["second_token"]}"]\n'
         f'[accounts.vault]\napi_key = "{names["api_key"]}"\nlogin = {{ password = "{names["password"]}" }}\n'
+        f'passphrase = "{names["short"]}"\n'
+        f'[notifiers.crier]\nurl = "http://127.0.0.1:9/hooks/{names["address_path"]}?code={names["address_query"]}"\n'
         f'[listen.private]\ntoken = "{names["private_api"]}"\n'
     )
 
@@ -140,6 +192,7 @@ class Doors:
             "signals?limit=1000",
             "quarantine?limit=1000",
             "explain/BTCUSDT",
+            "doctor",
         ):
             self.ask(f"/api/v1/{path}")
         self.ask("/readyz")
@@ -164,6 +217,9 @@ class Doors:
             self.run(command)
         self.run("signals", "--quarantine", "--limit", "1000", "--json")
         self.run("explain", "BTCUSDT", "--json")
+        self.run("notify", "crier")
+        self.run("configure", "telltale", "--set", "balance=1")
+        self.run("telltale", "--help")
 
 
 def alerts() -> Iterator[tuple[int, str, object, dict[str, str]]]:
@@ -181,6 +237,14 @@ def alerts() -> Iterator[tuple[int, str, object, dict[str, str]]]:
     yield 200, f"{hook}?token={second}", good | {"event_id": "in query"}, {}
     yield 200, hook, good | {"event_id": "in body", "token": token}, {}
     yield 200, f"{hook}/{token}", good | {"comment": f"sent with {token}", token: "1"}, {}
+    yield 200, f"{hook}/{token}", good | {"event_id": "5", "signal_seq": f"run-{token}-1"}, {}
+    yield (
+        200,
+        f"{hook}/{token}",
+        good | {"event_id": "6", "comment": f"pass {CANARIES['short']} and {token}"},
+        {},
+    )
+    yield 200, f"{hook}/{token}", good | {"event_id": "7", "signal_seq": CANARIES["short"]}, {}
     yield 200, f"{hook}/{token}", good | named_like_secrets, {"Authorization": f"Bearer {second}"}
     yield 200, f"{hook}/{token}", good | {"event_id": second, "token": wrong["body"]}, {}
     for bad in (
@@ -190,6 +254,7 @@ def alerts() -> Iterator[tuple[int, str, object, dict[str, str]]]:
         good | {"size": "2/1"} | named_like_secrets,
         good | {"size": "2/1", "token": wrong["body"]},
         {token: second},
+        good | {"direction": CANARIES["short"], CANARIES["short"]: "1"},
     ):
         yield 422, f"{hook}/{token}", bad, {}
     yield 400, f"{hook}/{token}", f'{{"symbol": "BTCUSDT", {token}'.encode(), {}
@@ -227,9 +292,11 @@ def edits(home: Home) -> Iterator[tuple[str, str, str]]:
 
 @pytest.fixture
 def doors(home: Home, start: Callable[[Home], EngineProcess]) -> Doors:
-    install(home, "vault", VAULT)
+    install(home, "vault", VAULT.replace("<signature>", CANARIES["signature"][::-1]))
+    install(home, "crier", CRIER)
     install(home, "telltale", TELLTALE)
     home.tree["accounts"]["vault"] = {"plugin": "vault", "balance": 1000, "fee": 0, "slippage": 0}
+    home.tree["notifiers"] = {"crier": {"plugin": "crier"}}
     home.tree["accounts"]["telltale"] = {"plugin": "telltale"}
     home.tree["logs"] = {"level": "TRACE", "file": "engine.log"}
     home.env["TE_ACCOUNTS__VAULT__API_SECRET"] = CANARIES["api-secret"]

@@ -34,7 +34,9 @@ class Connection(FakeAccount):
             raise NotReady("who knows")
         if self._bank.nameless:
             return None
-        return AccountIdentity(host="exchange.test", uid=self._uid)
+        return AccountIdentity(
+            host="exchange.test", uid=self._uid, may_withdraw=self._name in self._bank.may_withdraw
+        )
 
     async def close(self) -> None:
         await asyncio.sleep(self._bank.slow_to_close.get(self._name, 0))
@@ -48,6 +50,7 @@ class Bank(Trader):
         self.uids = {"other key of alice": "alice"}
         self.mute = self.nameless = False
         self.slow_to_close: dict[str, float] = {}
+        self.may_withdraw: set[str] = set()
 
     def registry(self) -> Registry:
         other = ExchangeSpec(name="other", settings=Options, factory=self.account)
@@ -124,6 +127,18 @@ async def test_other_keys_of_the_same_account_change_nothing(tmp_path: Path, ban
         await run.apply(changed(ONE, "accounts.one.key", "other key of alice"), wait=60)
         assert len(bank.at("alice").requests) == 1
         assert not [event for event in run.journal.events(99) if event.kind == "identity"]
+
+
+async def test_a_key_that_may_withdraw_is_warned_of_at_every_start(tmp_path: Path, bank: Bank) -> None:
+    bank.may_withdraw = {"one"}
+    for start in (1, 2):
+        async with running(tmp_path, bank, ONE) as run:
+            await asyncio.sleep(1)
+            run.engine.accounts["one"].resume()
+            await run.apply(changed(ONE, "accounts.one.key", "other key of alice"), wait=60)
+            told = [event for event in run.journal.events(99) if event.kind == "key"]
+            assert [event.account for event in told] == ["one"] * start, "once, however often it connects"
+            assert "may withdraw funds" in told[0].text
 
 
 @pytest.mark.parametrize("restart", [False, True])

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import random
+import runpy
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -55,6 +58,38 @@ async def test_a_second_process_is_refused_with_the_pid_of_the_first(tmp_path: P
     journal = open_journal(tmp_path)
     await journal.append(event())
     journal.close()
+
+
+class Windows(ModuleType):
+    """``msvcrt`` as far as it is used: it locks bytes from where the file stands, and refuses with ``OSError``."""
+
+    LK_NBLCK = 2
+
+    def locking(self, file: int, mode: int, length: int) -> None:
+        assert (mode, length) == (self.LK_NBLCK, 1)
+        assert os.lseek(file, 0, os.SEEK_CUR) > 1_000, (
+            "a byte of the content cannot be read while it is locked"
+        )
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise PermissionError(13, "Permission denied") from None
+
+
+def test_on_windows_its_own_call_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without ``fcntl``; the module is read anew, as it would be there."""
+    with monkeypatch.context() as there:
+        there.setattr(sys, "platform", "win32")
+        there.setitem(sys.modules, "fcntl", None)
+        there.setitem(sys.modules, "msvcrt", Windows("msvcrt"))
+        windows = runpy.run_path(str(ROOT / "te_core" / "journal" / "lock.py"))["JournalLock"]
+        first = windows(tmp_path / "journal")
+        with pytest.raises(JournalLocked) as refusal:
+            windows(tmp_path / "journal")
+        assert refusal.value.pid == os.getpid()
+        first.release()
+        windows(tmp_path / "journal").release()
+    JournalLock(tmp_path / "journal").release()
 
 
 async def test_within_one_process_the_second_is_refused_too(tmp_path: Path) -> None:

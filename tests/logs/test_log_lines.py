@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from loguru import logger
 
-from te_core.logs import configure_logs
+from te_core.logs import close_log_file, configure_logs, flush_logs
 from te_core.secrets import Redactor
 from te_core.settings.schema import LogSettings
 
@@ -30,6 +30,7 @@ def _restored() -> Iterator[None]:
     root = logging.getLogger()
     before = (root.handlers[:], root.level)
     yield
+    close_log_file()
     logger.remove()
     logging.captureWarnings(False)
     root.handlers[:], root.level = before[0], before[1]
@@ -47,6 +48,7 @@ class Log:
 
     @property
     def text(self) -> str:
+        flush_logs(10)
         return self.stream.getvalue()
 
     @property
@@ -159,7 +161,7 @@ def test_json_names_the_library(log: Log) -> None:
 def test_the_file_is_private_and_gets_the_same_lines(log: Log) -> None:
     log.configure(file="logs/engine.log")
     logger.info("token {}", SECRET)
-    logger.remove()
+    flush_logs(10)
     file = log.folder / "logs" / "engine.log"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert file.read_text() == log.text
@@ -203,7 +205,7 @@ def test_no_door_lets_a_secret_out(
     log.redactor.add([secret])
     with shown_warnings(log, format=format_, file="engine.log", level="TRACE"):
         every_door(secret)
-    logger.remove()
+    flush_logs(10)
     written = log.text + (log.folder / "engine.log").read_text() + "".join(capfd.readouterr())
     assert written.count("***") > 20
     for spelling in (

@@ -158,6 +158,36 @@ async def test_a_link_in_a_circle_is_no_endless_search(tmp_path: Path) -> None:
         await until("straight")
 
 
+async def test_an_edit_through_a_hard_link_is_seen(tmp_path: Path) -> None:
+    """The kernel reports it to the other folder only; the same goes for a file that is bind-mounted by itself."""
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    file, other = tmp_path / "conf" / "settings.toml", tmp_path / "elsewhere" / "settings.toml"
+    file.write_text("enabled")
+    other.hardlink_to(file)
+    async with watching(file) as until:
+        await until("enabled")
+        other.write_text("disabled")
+        await until("disabled")
+
+
+async def test_edits_arrive_where_the_kernel_watches_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> object:
+        raise OSError(28, "OS file watch limit reached")
+
+    monkeypatch.setattr("te_core.settings.watch.awatch", refused)
+    monkeypatch.setattr("te_core.settings.watch.HEARTBEAT", 10)
+    file = tmp_path / "settings.toml"
+    async with watching(file) as until:
+        await until(None)
+        file.write_text("enabled")
+        await until("enabled")
+        file.write_text("disabled")
+        await until("disabled")
+
+
 async def test_it_stops_at_once_when_cancelled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not when it looks next by itself, which takes an hour here."""
     monkeypatch.setattr("te_core.settings.watch.HEARTBEAT", 3_600_000)

@@ -19,13 +19,18 @@ def look_at_account(info: Row) -> Finding:
     )
 
 
+def may_withdraw(key: Row) -> bool:
+    """Return whether the key may take money out."""
+    return "Withdraw" in (dig(key, "permissions", "Wallet") or ())
+
+
 def look_at_key(key: Row) -> Sequence[Finding]:
     """Tell permissions, addresses and age. https://bybit-exchange.github.io/docs/v5/user/apikey-info"""
     allowed = dig(key, "permissions") or {}
     return key_findings(
         trades=str(key.get("readOnly")) == "0" and "Order" in (allowed.get("ContractTrade") or ()),
         make="make a key with read-write access and Contract: Orders and Positions",
-        withdraws="Withdraw" in (allowed.get("Wallet") or ()),
+        withdraws=may_withdraw(key),
         bound=list(key.get("ips") or ()) not in ([], ["*"]),
         free=f"works from any address, and expires in {key.get('deadlineDay', '?')} days",
         bind="bind it to this machine's address: such keys do not expire",

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from te_core.api import AuthError, Equity, Finding, MarginMode, Position
 from te_exchange_bybit.codes import REMEDIES, TEXTS, TROUBLES
-from te_exchange_bybit.looks import look_at_account, look_at_key
+from te_exchange_bybit.looks import look_at_account, look_at_key, may_withdraw
 from te_exchange_ccxt.base import (
     ZERO,
     BaseError,
@@ -93,7 +93,9 @@ class Bybit(Venue):
 
     async def uid(self) -> str:
         """Read whose the key is. https://bybit-exchange.github.io/docs/v5/user/apikey-info"""
-        return self.account_id(await self._key(), "userID")
+        key = await self._key()
+        self.may_withdraw = may_withdraw(key)
+        return self.account_id(key, "userID")
 
     async def findings(self) -> Sequence[Finding]:
         """Look at the key and the account."""

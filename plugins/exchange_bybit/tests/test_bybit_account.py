@@ -325,6 +325,9 @@ async def test_doctor_tells_permissions_and_addresses(bybit: Bybit) -> None:
         assert found["key", Severity.OK].text == "may trade contracts"
         texts = [finding.text for finding in await account.diagnose() if finding.severity is Severity.WARNING]
         assert any("withdraw" in text for text in texts)
+        identity = await account.identity()
+        assert identity is not None
+        assert identity.may_withdraw
         assert any("any address" in text for text in texts)
 
 

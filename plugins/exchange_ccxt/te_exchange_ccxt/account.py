@@ -65,7 +65,9 @@ class CcxtAccount(ExchangeAccount):
     async def identity(self) -> AccountIdentity | None:
         """Return the exchange's number of the account, where it has a route for it."""
         uid = await self._link.ask("account id", self._venue.uid)
-        return None if uid is None else AccountIdentity(host=self._link.host, uid=uid)
+        if uid is None:
+            return None
+        return AccountIdentity(host=self._link.host, uid=uid, may_withdraw=self._venue.may_withdraw)
 
     async def watch(self, stream: AccountStream) -> None:
         """Follow the streams, which are opened here and closed when this is cancelled."""

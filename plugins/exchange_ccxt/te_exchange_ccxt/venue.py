@@ -79,6 +79,8 @@ class Venue(Streams):
         self._switched_at = float("-inf")
         self.modes: dict[str, MarginMode] = {}
         """Margin modes of positions as last told, by the exchange's symbol."""
+        self.may_withdraw = False
+        """Whether the exchange said that this key may take money out."""
 
     # -- making the client
 
@@ -116,7 +118,10 @@ class Venue(Streams):
         await self.exchange.fetch_balance(self.balance_params())
 
     async def uid(self) -> str | None:
-        """Read the exchange's number of the account, the same for all its keys; None where no route tells it."""
+        """Read the exchange's number of the account, the same for all its keys; None where no route tells it.
+
+        Where the same answer says what the key may do, set ``may_withdraw``.
+        """
         return None
 
     async def findings(self) -> Sequence[Finding]:

@@ -18,13 +18,22 @@ def look_at_account(mode: object) -> Finding:
     return told("account", text, fine=mode == "CLASSIC", remedy=remedy)
 
 
+def may_withdraw(key: Row) -> bool:
+    """Return whether the key may take money out."""
+    return any("withdraw" in name.lower() for name in _allowed(key))
+
+
+def _allowed(key: Row) -> list[str]:
+    return str(key.get("permission")).split(",")
+
+
 def look_at_key(key: Row) -> Sequence[Finding]:
     """Tell permissions and addresses."""
-    allowed = str(key.get("permission")).split(",")
+    allowed = _allowed(key)
     return key_findings(
         trades="Futures" in allowed,
         make="give it the Futures permission",
-        withdraws=any("withdraw" in name.lower() for name in allowed),
+        withdraws=may_withdraw(key),
         bound=key.get("ipWhitelist"),
         free="works from any address",
         bind="bind it to this machine's address",

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from te_core.api import Equity, Finding, MarginMode, OrderRequest, Position
 from te_exchange_ccxt.base import BaseError, Row, Spending, Trouble, Venue, Window, dig, number
 from te_exchange_kucoin.codes import TEXTS, TROUBLES
-from te_exchange_kucoin.looks import look_at_account, look_at_key
+from te_exchange_kucoin.looks import look_at_account, look_at_key, may_withdraw
 
 WEIGHTS = {"orders/byClientOid": 5, "account-overview": 5, "bullet-private": 10}
 PUBLIC = {"contracts/active": 3, "allTickers": 5, "ticker": 2, "timestamp": 2, "bullet-public": 10}
@@ -58,7 +58,9 @@ class Kucoin(Venue):
 
     async def uid(self) -> str:
         """Read whose the key is. https://www.kucoin.com/docs-new/rest/account-info/account-funding/get-apikey-info"""
-        return self.account_id(await self._key(), "uid")
+        key = await self._key()
+        self.may_withdraw = may_withdraw(key)
+        return self.account_id(key, "uid")
 
     async def _key(self) -> Row:
         key: Row = self.content(await self.exchange.private_get_user_api_key(), dict)

@@ -408,6 +408,8 @@ async def test_the_doctor_looks_at_account_and_key(open_desk: Any) -> None:
             (Severity.WARNING, "may withdraw funds"),
         ]
         assert all(line.remedy for line in lines)
+        identity = await desk.account.identity()
+        assert identity.may_withdraw
 
 
 @pytest.mark.parametrize(

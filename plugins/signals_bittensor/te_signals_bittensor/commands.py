@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from te_core.api import CommandContext, CommandFailed, SourceInstance
+from te_core.api import CommandContext, CommandFailed, SourceInstance, printable
 
 _EXCLUDED = {"eliminated": "eliminated by upstream", "entity": "of entities that count already"}
 
@@ -37,7 +37,7 @@ def commands(context: CommandContext) -> typer.Typer:
         if as_json:
             typer.echo(json.dumps({"source": name, **found}, indent=2))
         else:
-            typer.echo("\n".join(_page(name, found, limit)))
+            typer.echo("\n".join(map(printable, _page(name, found, limit))))
 
     return app
 

@@ -1,0 +1,50 @@
+"""The state folder: made for its owner alone, and refused where somebody else could put files into it."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from te_core.errors import ConfigError
+
+
+def prepare(state: Path, journal: Path) -> None:
+    """Make the folder if it is not there. Raises ``ConfigError`` where it cannot be made, or is not ours alone.
+
+    Whoever may write there can replace the journal, or have the engine write wherever a symbolic link leads.
+    """
+    try:
+        state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        problem = next(_problems(state, journal), "")
+    except OSError as error:
+        problem = f"the state folder cannot be made: {error.strerror}; TE_HOME names another place"
+    if problem:
+        raise ConfigError(problem, file=str(state))
+
+
+def _problems(state: Path, journal: Path) -> Iterator[str]:
+    if sys.platform != "win32":
+        found = state.stat()
+        mode = stat.S_IMODE(found.st_mode)
+        if found.st_uid != os.geteuid():
+            yield (
+                f"the state folder belongs to user {found.st_uid}, and the engine runs as user {os.geteuid()}: "
+                f"run it as that user, or: chown -R {os.geteuid()} {state}"
+            )
+        if mode & (stat.S_IWGRP | stat.S_IWOTH):
+            yield f"the state folder has mode {mode:04o}: others may write there; run: chmod go-w {state}"
+    for link in [*_links(state), *([journal] if journal.is_symlink() else [])]:
+        yield (
+            f"{link} is a symbolic link to {link.readlink()}: the engine writes files of its own only; put the "
+            "file itself there, or name another folder with TE_HOME"
+        )
+
+
+def _links(state: Path) -> Iterator[Path]:
+    """Find links where the engine or a plugin writes: in the folder, and for the folders of the instances."""
+    for folder in (state, *(state / kind for kind in ("accounts", "sources", "notifiers"))):
+        if folder.is_dir():
+            yield from (Path(entry.path) for entry in os.scandir(folder) if entry.is_symlink())

@@ -1,0 +1,154 @@
+"""Writes lines from a thread of its own: whoever logs never waits for a pipe, a terminal or a disk."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import TextIO
+
+MOST_WAITING = 4 * 1024 * 1024
+"""Characters that wait for one output; what comes when they are full is dropped and counted."""
+
+Write = Callable[[str], None]
+
+
+class LogWriter:
+    """Passes lines on to ``write``, in order, as fast as that takes them.
+
+    ``write`` blocks as long as it likes and raises ``OSError`` or ``ValueError`` for what it cannot write; ``release``
+    is called once it is no longer needed. Lines that are lost are counted: ``lost_line`` makes the line that says so,
+    written as soon as something can be written again. ``on_trouble`` is called, from any thread, with the output's name
+    and the reason when lines begin to be lost, and with "" when they no longer are.
+    """
+
+    def __init__(
+        self,
+        write: Write,
+        *,
+        name: str,
+        release: Callable[[], None] = lambda: None,
+        most_waiting: int = MOST_WAITING,
+    ) -> None:
+        self.lost_line: Callable[[int], str] = lambda lost: f"{lost} lines lost\n"
+        self.on_trouble: Callable[[str, str], None] | None = None
+        self._write = write
+        self._release = release
+        self._name = name
+        self._most_waiting = most_waiting
+        self._lines: deque[str] = deque()
+        self._size = 0
+        """Characters that wait, those included that are being written."""
+        self._lost = 0
+        self._trouble = ""
+        self._closing = False
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+
+    def put(self, line: str) -> None:
+        """Add a line, its line feed included. Returns at once."""
+        with self._changed:
+            if self._closing:
+                return
+            if self._size + len(line) > self._most_waiting:
+                self._lost += 1
+                trouble = f"{self._name} takes no more lines: they are dropped (is its reader stopped?)"
+            else:
+                self._lines.append(line)
+                self._size += len(line)
+                trouble = ""
+                if self._thread is None:
+                    self._thread = threading.Thread(
+                        target=self._run, name=f"log to {self._name}", daemon=True
+                    )
+                    self._thread.start()
+                self._changed.notify_all()
+        if trouble:
+            self._report(trouble)
+
+    def flush(self, seconds: float) -> bool:
+        """Wait until everything is written, for that long at most; return whether it is."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._size, seconds)
+
+    def close(self, seconds: float) -> None:
+        """Take no more; write what waits, and release the output. Waits for that long at most."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        if self._thread is None:
+            self._release()
+        else:
+            self._thread.join(seconds)
+
+    def _run(self) -> None:
+        try:
+            self._pass_on()
+        finally:
+            self._release()
+
+    def _pass_on(self) -> None:
+        while lines := self._next():
+            text = "".join(lines)
+            try:
+                self._write(text)
+            except (OSError, ValueError) as error:
+                reason = getattr(error, "strerror", None) or str(error)
+                self._written(text, failed=len(lines))
+                self._report(f"{self._name} cannot be written ({reason}): log lines are lost")
+            else:
+                self._written(text)
+
+    def _next(self) -> deque[str]:
+        """Return the lines to write; none once it is closed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._lines or self._closing)
+            lines, self._lines = self._lines, deque()
+            return lines
+
+    def _written(self, text: str, *, failed: int = 0) -> None:
+        with self._changed:
+            self._size -= len(text)
+            self._lost += failed
+            well = not failed and not self._lost
+            if not failed and self._lost:  # what waits came before what was lost
+                line = self.lost_line(self._lost)
+                self._lines.append(line)
+                self._size += len(line)
+                self._lost = 0
+            self._changed.notify_all()
+        if well:
+            self._report("")
+
+    def _report(self, trouble: str) -> None:
+        with self._changed:
+            before, self._trouble = self._trouble, trouble
+        if bool(before) != bool(trouble) and self.on_trouble is not None:
+            self.on_trouble(self._name, trouble)
+
+
+def writing_to(stream: TextIO) -> Write:
+    """Return what writes to a stream.
+
+    Past its buffer where it has a descriptor: a thread that is stuck in the stream would hold the stream's lock, and
+    whoever else uses the stream, the interpreter's own end included, would hang there.
+    """
+    try:
+        descriptor = stream.fileno()
+    except (OSError, ValueError, AttributeError):
+
+        def write(text: str) -> None:
+            stream.write(text)
+            stream.flush()
+
+        return write
+
+    encoding = stream.encoding or "utf-8"
+
+    def write_raw(text: str) -> None:
+        rest = memoryview(text.encode(encoding, "backslashreplace"))
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+
+    return write_raw
