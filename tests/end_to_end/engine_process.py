@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -80,6 +81,7 @@ class EngineProcess:
     def __init__(self, home: Home) -> None:
         self.home = home
         self._alerts = 0
+        self._token = ""
         with home.stdout.open("ab") as stdout, home.stderr.open("ab") as stderr:
             self.process = subprocess.Popen(
                 [str(TE), "--settings", str(home.settings), "run"],
@@ -153,8 +155,17 @@ class EngineProcess:
     # -- the two listeners
 
     def get(self, path: str, **headers: str) -> tuple[int, Any]:
-        """Ask the private listener."""
-        return self._send("private", "GET", path, None, headers)
+        """Ask the private listener, with the token that the first start made or the test chose."""
+        return self._send(
+            "private", "GET", path, None, {"Authorization": f"Bearer {self._private_token()}"} | headers
+        )
+
+    def _private_token(self) -> str:
+        """Return the token as it was first found: a test may replace the file later, which the engine ignores."""
+        if not self._token:
+            secrets = tomllib.loads(self.home.secrets.read_text()) if self.home.secrets.exists() else {}
+            self._token = secrets.get("listen", {}).get("private", {}).get("token", "")
+        return self._token
 
     def post(
         self, body: dict[str, Any] | bytes, *, source: str = "tradingview", token: str = TOKEN
