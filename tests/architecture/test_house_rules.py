@@ -22,7 +22,7 @@ ROOM_LINES = {
     "journal": 1_700,
     "accounts": 2_200,
     "signals": 620,
-    "runtime": 1_500,
+    "runtime": 1_600,
     "reporting": 800,
     "web": 1_100,
     "app": 600,
