@@ -7,10 +7,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, Table, and_, bindparam, func, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    Select,
+    Table,
+    and_,
+    bindparam,
+    func,
+    or_,
+    select,
+)
 from sqlalchemy.exc import SQLAlchemyError
 
 from te_core.errors import JournalError, SignalRejected
@@ -24,6 +36,7 @@ from te_core.model.target import Confirmation, Goal, Target
 
 T = TypeVar("T")
 
+ZERO = Decimal(0)
 MOST_ORDERS = 10_000
 """Newest intents that ``orders_since`` looks at: far more than exchanges take in a minute."""
 
@@ -69,6 +82,23 @@ class JournalReader:
             for account, created in connection.execute(ORDERS_SINCE, {"since": at}):
                 found[account].append(created)
         return {account: sorted(times) for account, times in found.items()}
+
+    def largest_positions(self) -> Mapping[tuple[str, str], Decimal]:
+        """Return, by book and symbol, the largest position that may be held as far as the journal knows.
+
+        Base units, without sign: the confirmed position and every order since, executed or possibly so.
+        """
+        bounds: dict[tuple[str, str], tuple[Decimal, Decimal]] = {}
+        with self._snapshot() as connection:
+            for row in connection.execute(ORDERS_SINCE_CONFIRMED):
+                low, high = bounds.get((row.account, row.symbol), (row.shown or ZERO,) * 2)
+                if row.side is not None:
+                    unsure = row.state is IntentState.OPEN or row.filled is None
+                    sizes = (ZERO, row.quantity) if unsure else (row.filled,)
+                    changes = [row.side.sign * size for size in sizes]
+                    low, high = low + min(changes), high + max(changes)
+                bounds[row.account, row.symbol] = low, high
+        return {key: max(abs(low), abs(high)) for key, (low, high) in bounds.items()}
 
     def deliveries(self, since: datetime) -> dict[tuple[str, str], datetime]:
         """Give when each delivery id of a source was last received, from ``since`` on."""
@@ -217,6 +247,32 @@ _newest_intents = (
 ORDERS_SINCE = select(_newest_intents.c.account, _newest_intents.c.created_at).where(
     _newest_intents.c.created_at >= bindparam("since"),
     _newest_intents.c.state.not_in((IntentState.UNSENT, IntentState.REFUSED)),
+)
+
+_since_confirmed = and_(
+    _same_book,
+    intents.c.state.in_((IntentState.FILLED, IntentState.CANCELLED, IntentState.OPEN)),
+    intents.c.revision >= func.coalesce(confirmations.c.revision, 0),
+    or_(
+        confirmations.c.revision.is_(None),
+        intents.c.revision > confirmations.c.revision,
+        intents.c.settled_at.is_(None),
+        intents.c.settled_at > confirmations.c.at,
+    ),
+)
+ORDERS_SINCE_CONFIRMED = (
+    select(
+        books.c.account,
+        books.c.symbol,
+        confirmations.c.quantity.label("shown"),
+        *(intents.c[name] for name in ("side", "quantity", "filled", "state")),
+    )
+    .select_from(
+        books.outerjoin(confirmations, books.c.confirmation == confirmations.c.number).outerjoin(
+            intents, _since_confirmed
+        )
+    )
+    .order_by(intents.c.number)
 )
 
 

@@ -32,6 +32,7 @@ from te_core.runtime.supervisor import Running
 from te_core.settings.policies import account_policy, effective_limits
 from te_core.settings.resolution import Kind, Resolved
 
+ZERO = Decimal(0)
 TARGETS_AT_ONCE = 40
 """Targets set in one iteration of the event loop: a millisecond or two."""
 
@@ -80,10 +81,15 @@ class Accounts(Instances[AccountRunner]):
         self._count_recent_orders()
 
     def _count_all(self) -> None:
-        """Count what every book aims at, also where no section trades it any more."""
+        """Count what every book holds as far as the journal knows, and what it aims at.
+
+        Also where no section trades it any more, and for as long as the account cannot be read.
+        """
+        largest = self._journal.largest_positions()
         for (book, symbol), record in self._snapshot.books.items():
             if record.goal is not None:
                 self._ledger.aim(book, symbol, record.goal.quantity * record.goal.price)
+                self._ledger.observe(book, symbol, largest.get((book, symbol), ZERO) * record.goal.price)
 
     def _count_recent_orders(self) -> None:
         """Count the orders of the last minute, so that ``orders_per_minute`` does not start over with a restart."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from te_core.api import MarginMode, OrderRequest
+from te_core.api import MarginMode, NotReady, OrderRequest
 from te_core.testing.faults import Fault
 from tests.engine.scene import Scene, scene
 
@@ -286,6 +286,23 @@ async def test_positions_of_an_account_that_is_gone_count_to_the_total(
         await world.edit("accounts.two.enabled", True, wait=300)
         total = (world.held(key="a") + world.held(key="b")) * 50_000
         assert total <= 6000
+
+
+async def test_what_could_not_be_closed_counts_to_the_total_after_a_restart(tmp_path: Path) -> None:
+    """The goal is flat, the position is not, and nobody can read it: the others must leave room for it."""
+    async with scene(tmp_path, accounts=TWO, limits__total_exposure=6000) as world:
+        await world.edit("accounts.two.enabled", False)
+        await world.say("0.5", wait=60)
+        failing = ["place_order"]
+        down = Fault(refused=NotReady("cannot be reached"))
+        world.wire("a").faults = lambda method, _: down if method in failing else None
+        await world.say("0", wait=60)
+        assert world.held(key="a") == D("0.1")
+        failing += ["positions", "equity", "prices"]
+        await world.restart()
+        await world.edit("accounts.two.enabled", True)
+        await world.say("0.5", symbol="ETHUSDT", wait=120)
+        assert world.held("ETHUSDT", key="b") == D("0.4"), "1,000 of 6,000 are left"
 
 
 async def test_a_margin_mode_changed_by_hand_closes_nothing_without_an_edit(tmp_path: Path) -> None:
