@@ -42,6 +42,7 @@ def confirm(ctx: ExecutionContext, keeper: Keeper, goal: Goal, quantity: Decimal
         revision=goal.revision,
         quantity=quantity,
         at=ctx.clock.now(),
+        step=keeper.orders.last_step,
     )
     keeper.confirm(confirmation)
     persist(ctx.journal, keeper, confirmation)

@@ -28,6 +28,11 @@ class OwnOrders:
         self._last_step += 1
         return self._last_step
 
+    @property
+    def last_step(self) -> int:
+        """The newest step number of the target's revision; 0 for none."""
+        return self._last_step
+
     def continue_from(self, last_step: int) -> None:
         """Number the next steps after ``last_step``; 0 for a new revision."""
         self._last_step = last_step

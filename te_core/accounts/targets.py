@@ -140,8 +140,8 @@ class Targets:
 
 def _still_confirmed(book: SymbolRecord) -> Confirmation | None:
     """Return the confirmation, None if an order of ours increased the position since: then it has to be shown again."""
-    shown, increased_at = book.confirmation, book.last_increase_at
-    if shown is None or increased_at is None or shown.at >= increased_at:
+    shown = book.confirmation
+    if shown is None or not book.increased_since_confirmed:
         return shown
     return None if shown.revision == book.target.revision else shown
 

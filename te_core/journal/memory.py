@@ -16,8 +16,8 @@ class SymbolRecord:
 
     ``goal``: the latest, of any revision. ``confirmation``: the latest. ``last_step``: the largest step among the
     intents of the target's revision, whatever became of them; 0 if there is none. ``last_outcome_at``: when the
-    outcome of the latest order of any revision was learnt that may have changed the position; ``last_increase_at``:
-    the same of the latest order that was not reduce-only.
+    outcome of the latest order of any revision was learnt that may have changed the position;
+    ``increased_since_confirmed``: an order that was not reduce-only was executed after the confirmation.
     """
 
     target: Target
@@ -25,7 +25,7 @@ class SymbolRecord:
     confirmation: Confirmation | None = None
     last_step: int = 0
     last_outcome_at: datetime | None = None
-    last_increase_at: datetime | None = None
+    increased_since_confirmed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

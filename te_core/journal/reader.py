@@ -19,6 +19,7 @@ from sqlalchemy import (
     Table,
     and_,
     bindparam,
+    exists,
     func,
     or_,
     select,
@@ -210,7 +211,23 @@ _newest_outcome = (
     .limit(1)
 )
 _last_outcome_at = _newest_outcome.scalar_subquery()
-_last_increase_at = _newest_outcome.where(intents.c.reduce_only.is_(False)).scalar_subquery()
+_after_confirmation = or_(
+    intents.c.revision > confirmations.c.revision,
+    and_(
+        intents.c.revision == confirmations.c.revision,
+        # Steps tell what came first whatever the wall clock did; journals of before have times only.
+        or_(
+            intents.c.step > confirmations.c.step,
+            and_(confirmations.c.step.is_(None), intents.c.settled_at > confirmations.c.at),
+        ),
+    ),
+)
+_increased_since_confirmed = exists().where(
+    _same_book,
+    intents.c.reduce_only.is_(False),
+    intents.c.state.in_((IntentState.FILLED, IntentState.CANCELLED)),
+    _after_confirmation,
+)
 _after_latest = and_(
     latest_signals.c.source == signals.c.source,
     latest_signals.c.symbol == signals.c.symbol,
@@ -232,8 +249,8 @@ ORDERS = select(
     books.c.symbol,
     _last_step.label("step"),
     _last_outcome_at.label("at"),
-    _last_increase_at.label("increased_at"),
-)
+    _increased_since_confirmed.label("increased"),
+).select_from(books.outerjoin(confirmations, books.c.confirmation == confirmations.c.number))
 
 
 ACCOUNTS = _columns(AccountRecord, tables.accounts).order_by(tables.accounts.c.book)
@@ -252,13 +269,7 @@ ORDERS_SINCE = select(_newest_intents.c.account, _newest_intents.c.created_at).w
 _since_confirmed = and_(
     _same_book,
     intents.c.state.in_((IntentState.FILLED, IntentState.CANCELLED, IntentState.OPEN)),
-    intents.c.revision >= func.coalesce(confirmations.c.revision, 0),
-    or_(
-        confirmations.c.revision.is_(None),
-        intents.c.revision > confirmations.c.revision,
-        intents.c.settled_at.is_(None),
-        intents.c.settled_at > confirmations.c.at,
-    ),
+    or_(confirmations.c.revision.is_(None), intents.c.state == IntentState.OPEN, _after_confirmation),
 )
 ORDERS_SINCE_CONFIRMED = (
     select(
@@ -290,7 +301,7 @@ def _books(connection: Connection) -> dict[tuple[str, str], SymbolRecord]:
             confirmation=seen.get(key),
             last_step=order.step or 0,
             last_outcome_at=order.at,
-            last_increase_at=order.increased_at,
+            increased_since_confirmed=bool(order.increased),
         )
     return made
 

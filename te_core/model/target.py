@@ -85,3 +85,5 @@ class Confirmation:
     revision: int
     quantity: Decimal
     at: datetime
+    step: int | None = None
+    """Last step of the revision until then; None where an earlier version of the program confirmed it."""

@@ -19,7 +19,7 @@ ROOM_LINES = {
     "contracts": 400,
     "plugins": 500,
     "settings": 1_300,
-    "journal": 1_700,
+    "journal": 1_800,
     "accounts": 2_200,
     "signals": 620,
     "runtime": 1_600,

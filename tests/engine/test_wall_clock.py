@@ -13,6 +13,7 @@ import pytest
 from te_core.api import Publication
 from te_core.reporting.queries import Queries
 from te_core.testing.virtual_clock import VirtualClock
+from tests.engine.scene import scene
 from tests.engine.test_engine import BASE, Running, Trader, changed, running
 
 D = Decimal
@@ -165,3 +166,19 @@ async def test_a_longer_expectation_ends_a_silence(tmp_path: Path, trader: Trade
         await asyncio.sleep(HOUR + 10)
         assert trader.held() == 0
         assert kinds(run, "silent", "heard") == ["silent", "heard", "silent"]
+
+
+async def test_a_clock_set_back_between_orders_restores_nothing(tmp_path: Path) -> None:
+    """What the confirmation came after is told by steps: by the clock, the increase was later."""
+    async with scene(tmp_path) as world:
+        world.clock.shift += timedelta(hours=3)
+        await world.say("0.5", wait=60, sequence="1")
+        world.clock.shift -= timedelta(hours=3)
+        await world.say("0.3", wait=60, sequence="2")
+        assert world.held() == D("0.06")
+        world.exchange().hold("BTCUSDT", "0")
+        await asyncio.sleep(60)
+        await world.restart(wait=60)
+        await asyncio.sleep(120)
+        assert world.held() == 0
+        assert len(world.sent()) == 2

@@ -66,6 +66,7 @@ async def test_a_signal_of_before_exits_states_none(tmp_path: Path) -> None:
     await journal.append(signal())
     journal.close()
     change(tmp_path, "ALTER TABLE signals DROP COLUMN exits")
+    change(tmp_path, "ALTER TABLE confirmations DROP COLUMN step")
     change(tmp_path, "UPDATE alembic_version SET version_num = '0002'")
     journal = open_journal(tmp_path)
     assert journal.memory().signals == (signal(),)

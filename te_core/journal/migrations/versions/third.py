@@ -1,4 +1,4 @@
-"""Exits that a signal states."""
+"""Exits that a signal states, and the step up to which a position was confirmed."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,5 +8,6 @@ down_revision = "0002"
 
 
 def upgrade() -> None:
-    """Add the column; signals of before state none."""
+    """Add the columns; signals of before state none, confirmations of before are ordered by their times."""
     op.add_column("signals", sa.Column("exits", sa.Text(), nullable=True))
+    op.add_column("confirmations", sa.Column("step", sa.Integer(), nullable=True))
