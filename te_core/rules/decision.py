@@ -211,8 +211,10 @@ def _reached(facts: Facts, position: Position, goal: Goal, confirmed: Confirmati
             "it changes when the symbol is next flat"
         )
         return Decision(status=Status.DRIFT, reason=mode, goal=goal, quantity=position.quantity, drift=True)
-    if leverage := _leverage_drift(position, goal):
-        return _leverage_again(facts, position, goal, leverage)
+    leverage = _leverage_drift(position, goal)
+    if leverage and facts.policy.drift != "alert" and facts.leverage_tries < LEVERAGE_TRIES:
+        again = _towards(facts, position, goal, to=position.quantity)
+        return replace(again, reason=leverage, drift=True, confirm=False)
     decision = Decision(status=Status.AT_TARGET, goal=goal, quantity=position.quantity, price=facts.price)
     if not at_target(confirmed.quantity, goal.quantity, _step(facts, goal)):
         decision = replace(_towards(facts, position, goal), confirm=False)  # something held it back so far
@@ -221,18 +223,16 @@ def _reached(facts: Facts, position: Position, goal: Goal, confirmed: Confirmati
         decision = replace(decision, plan=NOTHING, quantity=position.quantity)
         if decision.status is Status.WORKING:
             decision = replace(decision, status=Status.LIMITED, reason=decision.limited)
+    if leverage and decision.status is Status.AT_TARGET:
+        decision = _with_other_leverage(facts, decision, leverage)
     return replace(decision, resize=_out_of_band(facts, goal))
 
 
-def _leverage_again(facts: Facts, position: Position, goal: Goal, drift: str) -> Decision:
-    """Set a leverage again that others changed, as long as there is hope that it shows."""
-    left = Decision(status=Status.AT_TARGET, goal=goal, quantity=position.quantity, price=facts.price)
+def _with_other_leverage(facts: Facts, decision: Decision, drift: str) -> Decision:
+    """Show a leverage that others changed, or that the exchange never shows."""
     if facts.leverage_tries >= LEVERAGE_TRIES:
-        return replace(left, reason=f"{drift}: it was set, and does not show")
-    if facts.policy.drift == "alert":
-        return replace(left, status=Status.DRIFT, reason=drift, drift=True)
-    decision = _towards(facts, position, goal, to=position.quantity)
-    return replace(decision, reason=drift, drift=True, confirm=False)
+        return replace(decision, reason=f"{drift}: it was set, and does not show")
+    return replace(decision, status=Status.DRIFT, reason=drift, drift=True)
 
 
 def _is_between(confirmed: Decimal, held: Decimal, wanted: Decimal) -> bool:

@@ -101,6 +101,10 @@ class Showing:
         while self._history[1][0] < now - 2 * LONGEST_LAG:
             self._history.popleft()
 
+    def held_all_along(self, held: Mapping[str, Position]) -> None:
+        """Show no other state as an earlier one: this is from long before the engine."""
+        self._history = deque([(-1e9, dict(held))])
+
     def held(self) -> tuple[float, Mapping[str, Position]]:
         """Return the positions that a read shows now, and of when they are."""
         lag = self.read_lag and self._chance.choice([self.read_lag, self._chance.uniform(0, self.read_lag)])

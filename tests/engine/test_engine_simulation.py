@@ -107,7 +107,9 @@ class World(Trader):
         self.venues = {uid: Venue(clock, uid, chance, self.counts) for uid in set_of(UIDS.values())}
         for venue in self.venues.values():
             venue.on_fill = self.on_fill
-        self.venues[FOREIGN[0]].hold(*FOREIGN[1:])
+        owned = self.venues[FOREIGN[0]]
+        owned.hold(*FOREIGN[1:])
+        owned.showing.held_all_along(owned.held)
         self.goals_lately: dict[str, list[tuple[float, dict[str, Decimal]]]] = {}
         self.unclear_until = 0.0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import ROUND_DOWN, Decimal
 from typing import Literal
@@ -564,6 +565,22 @@ def test_a_kept_goal_is_not_resized_when_equity_moves() -> None:
     held = Position(symbol="BTCUSDT", quantity=D(50))
     rich = Equity(wallet=D(900), total=D(900))
     assert decide(facts(goal=goal, confirmation=confirmed, position=held, equity=rich)).plan.steps == ()
+
+
+def test_a_leverage_that_never_shows_does_not_end_the_way_to_a_goal() -> None:
+    """A limit held the increase back; once there is room it goes on, whatever the exchange shows of the leverage."""
+    kept = facts(
+        goal=goal_of(D(50), D(1), D(1)),
+        confirmation=Confirmation(account="a", symbol="BTCUSDT", revision=1, quantity=D(20), at=START),
+        position=Position(symbol="BTCUSDT", quantity=D(20), leverage=D(3)),
+        leverage_tries=2,
+    )
+    assert decide(kept).quantity == 50
+    assert decide(kept).plan.increases
+    reached = replace(kept, position=Position(symbol="BTCUSDT", quantity=D(50), leverage=D(3)))
+    reached = replace(reached, confirmation=replace(kept.confirmation, quantity=D(50)))  # type: ignore[type-var]
+    assert decide(reached).status is Status.AT_TARGET
+    assert "does not show" in decide(reached).reason
 
 
 # -- ids and back-off
