@@ -56,14 +56,12 @@ class Instances(ABC, Generic[R]):
         options = resolved.options(self.kind).get(name)
         if name in changes.rebuild:
             await runner.stop(Running.STARTING)
-        if options is None:
-            await self._stop(name, runner, resolved)
-        elif runner.running:
+        if options is not None and runner.running:
             return
-        elif self._is_wanted(runner, name, resolved):
+        if options is not None and self._is_wanted(runner, name, resolved):
             self._launch(runner, name, options, resolved)
         else:
-            runner.health.set(Running.DISABLED)
+            await self._stop(name, runner, resolved)
 
     async def _stop(self, name: str, runner: R, resolved: Resolved) -> None:
         status, reason = self._why_idle(name, resolved)

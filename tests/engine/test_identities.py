@@ -183,6 +183,18 @@ async def test_the_second_section_of_one_account_is_refused_by_name(tmp_path: Pa
         assert len(bank.at("alice").requests) == 1
 
 
+async def test_a_section_that_rests_with_other_keys_lets_its_account_go(tmp_path: Path, bank: Bank) -> None:
+    """It was switched off, and then got other keys: there is nothing to connect to, and nothing to hold."""
+    async with running(tmp_path, bank, ONE) as run:
+        await bank.say("tv", "1")
+        off = changed(ONE, "accounts.one.enabled", False)
+        await run.apply(off, wait=60)
+        other = changed(off, "accounts.again", {"plugin": "fake", "key": "other key of alice"})
+        await run.apply(changed(other, "accounts.one.key", "bob"), wait=60)
+        assert Queries(run.engine).state()["accounts"]["again"]["status"] == "running"
+        assert bank.held("alice") == D("0.1")
+
+
 async def test_keys_that_two_sections_exchange_in_one_edit(tmp_path: Path, bank: Bank) -> None:
     before = changed(ONE, "accounts.two", {"plugin": "fake", "key": "bob", "leverage": 2})
     after = changed(changed(before, "accounts.one.key", "bob"), "accounts.two.key", "alice")
