@@ -151,8 +151,8 @@ class Execution:
 
     @property
     def corrects(self) -> bool:
-        """Whether an order left that corrects drift."""
-        return self._decision.drift and not self.sent_nothing
+        """Whether an order that corrects drift was executed, or may have been; one that was refused changed nothing."""
+        return self._decision.drift and any(self._keeper.orders.effect(intent) for intent in self._sent)
 
     async def _set_margin_mode(self, step: MarginModeStep) -> None:
         self._keeper.mode_requested(leverage=False, margin_mode=True)

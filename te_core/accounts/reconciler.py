@@ -280,7 +280,7 @@ class Reconciler:
             self._outages.well(keeper.symbol)
         keeper.decided(decision)
         if decision.resize:
-            self._targets.size_again(keeper, "rebalance")
+            self._targets.size_again(keeper, decision.resize)
             self._wake()
 
     def _report(self, keeper: Keeper, decision: Decision) -> None:

@@ -314,11 +314,11 @@ class AccountWorker:
     def _finished(self, keeper: Keeper, execution: Execution | None, task: asyncio.Task[None]) -> None:
         """Take note of how a symbol's task ended; nothing that it raises reaches another symbol."""
         keeper.ended()
-        if execution is not None and execution.corrects:
-            keeper.corrects()
         if task.cancelled():
             return
         error = task.exception()
+        if error is None and execution is not None and execution.corrects:
+            keeper.corrects()  # one that was cut short was no correction yet: the rest of it must not be left
         reducing = execution is not None and execution.reducing
         if error is None:
             self._succeeded(keeper, execution)

@@ -88,8 +88,8 @@ class Decision:
     """The position is where it should be now."""
     drift: bool = False
     """The position differs from the confirmed one."""
-    resize: bool = False
-    """The kept size is out of its band."""
+    resize: str = ""
+    """Why the target is to be sized again under its next revision; empty when it is not."""
     price: Decimal | None = None
     """The recent price, while that of a kept goal may be days old; None if unknown."""
     limited: str = ""
@@ -114,13 +114,21 @@ def decide(facts: Facts) -> Decision:
     reached = kept is not None and confirmed is not None and confirmed.revision == kept.revision
     if kept is None or (facts.goal_expired and not reached):
         return _freshly_sized(facts, position)
-    if kept.quantity == 0 and facts.target.depth != 0:
-        fresh = _size(facts)
-        if isinstance(fresh, Goal) and fresh.quantity != 0:
-            return _towards(facts, position, fresh, sized=True)
     if confirmed is None or not reached:
-        return _unreached(facts, position, kept)
-    return _reached(facts, position, kept, confirmed)
+        decision = _unreached(facts, position, kept)
+    else:
+        decision = _reached(facts, position, kept, confirmed)
+    return (
+        replace(decision, resize="large enough for the exchange now") if _fits_now(facts, kept) else decision
+    )
+
+
+def _fits_now(facts: Facts, kept: Goal) -> bool:
+    """Return whether a target that was too small for the exchange is not any more."""
+    if kept.quantity != 0 or facts.target.depth == 0:
+        return False
+    fresh = _size(facts)
+    return isinstance(fresh, Goal) and fresh.quantity != 0
 
 
 def _freshly_sized(facts: Facts, position: Position) -> Decision:
@@ -164,7 +172,8 @@ def _not_offered(target: Target) -> Unknown:
 
 def _unreached(facts: Facts, position: Position, kept: Goal) -> Decision:
     decision = _towards(facts, position, kept)
-    if not _wants_more(decision, position, kept):
+    impossible = _too_much_leverage(facts, kept)
+    if not _wants_more(decision, position, kept) and not impossible:
         return decision
     fresh = _size(facts)
     if isinstance(fresh, Unknown):
@@ -173,7 +182,7 @@ def _unreached(facts: Facts, position: Position, kept: Goal) -> Decision:
         # What no longer fits is refused by the last check; what comes before it in the plan may reduce.
         return decision
     smaller = facts.disturbed and abs(fresh.quantity) < abs(kept.quantity)
-    if smaller or _too_much_leverage(facts, kept) or not _above_minimum(facts, kept):
+    if smaller or impossible or not _above_minimum(facts, kept):
         return _towards(facts, position, fresh, sized=True)
     return decision
 
@@ -187,7 +196,7 @@ def _wants_more(decision: Decision, position: Position, goal: Goal) -> bool:
 def _too_much_leverage(facts: Facts, goal: Goal) -> bool:
     """Return whether the exchange allows less leverage by now than a kept goal was sized with."""
     largest = facts.instrument.largest_leverage if facts.instrument else None
-    return largest is not None and goal.leverage > largest
+    return largest is not None and goal.leverage > largest and goal.quantity != 0
 
 
 def _above_minimum(facts: Facts, goal: Goal) -> bool:
@@ -225,7 +234,7 @@ def _reached(facts: Facts, position: Position, goal: Goal, confirmed: Confirmati
             decision = replace(decision, status=Status.LIMITED, reason=decision.limited)
     if leverage and decision.status is Status.AT_TARGET:
         decision = _with_other_leverage(facts, decision, leverage)
-    return replace(decision, resize=_out_of_band(facts, goal))
+    return replace(decision, resize="rebalance" if _out_of_band(facts, goal) else "")
 
 
 def _with_other_leverage(facts: Facts, decision: Decision, drift: str) -> Decision:

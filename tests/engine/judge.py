@@ -62,6 +62,7 @@ class Judge:
         self.violations: list[str] = []
         self._sent: dict[str, tuple[float, Goal]] = {}
         self._admitted: list[float] = []
+        self._limited_at = -1e9
         market.on_fill = self.on_fill
 
     @property
@@ -78,6 +79,7 @@ class Judge:
 
     def on_entry(self, entry: Any) -> None:
         """Check what is appended to the journal."""
+        self._limited_lately()
         if isinstance(entry, Target):
             kept = self.kept[entry.symbol]
             kept.target, kept.target_at = entry, self.now
@@ -92,12 +94,18 @@ class Judge:
             if not self.touched(entry.symbol):
                 self._check_confirmation(entry)
 
+    def _limited_lately(self) -> bool:
+        """Return whether a limit may have held back what is being carried out: it may be lifted meanwhile."""
+        if self._settings().limits.by_notional:
+            self._limited_at = self.now
+        return self.now - self._limited_at <= SLACK
+
     def _check_confirmation(self, entry: Confirmation) -> None:
         """What is confirmed is true, and it is the goal unless a limit is set that may hold it back."""
         held, goal = self.market.quantity(entry.symbol), self.kept[entry.symbol].goal
         if abs(held - entry.quantity) > self.market.listed[entry.symbol].quantity_step:
             self.found(entry, "at", held)
-        limited = self._settings().limits.by_notional and goal and abs(held) < abs(goal.quantity)
+        limited = self._limited_lately() and goal and abs(held) < abs(goal.quantity)
         if not limited and not self.arrived(entry.symbol):
             self.found(entry, "of", goal, "at", held)
 
@@ -239,7 +247,8 @@ class Judge:
         if at_target(held, goal.quantity, max(listed.quantity_step, goal.quantity_step)):
             return True
         if goal.quantity == 0:
-            return abs(held) < listed.quantity_step  # what is left of a position from before a new step
+            step = max(listed.quantity_step, goal.quantity_step)
+            return abs(held) < step  # what is left of a position from before a new step
         return abs(held - goal.quantity) < self.market.smallest[symbol] * Decimal("1.5")
 
 

@@ -238,7 +238,7 @@ async def test_what_was_below_the_minimum_is_opened_when_it_no_longer_is(
     await desk.go(60)
     assert account.quantity("BTCUSDT") == D("0.1")
     await desk.want("BTCUSDT", "0", wait=3600)
-    assert desk.worker.keepers["BTCUSDT"].target.revision == 2  # type: ignore[union-attr]
+    assert desk.worker.keepers["BTCUSDT"].target.revision == 3  # type: ignore[union-attr]
 
 
 async def test_a_settings_change_of_the_leverage_override_acts(open_desk: Open, account: FakeAccount) -> None:
