@@ -17,6 +17,8 @@ ZERO = Decimal(0)
 CALL_TIMEOUT = timedelta(seconds=15)
 LOOK_AGAIN_FIRST, LOOK_AGAIN_LAST = 0.5, 5.0
 REFUSED_LOOK_UP = 60.0
+VANISHED = 60.0
+"""Seconds beyond the window for which an accepted order is looked for that the exchange does not find any more."""
 """Seconds after which an order is looked up again where the exchange refuses the key."""
 
 FINAL = {
@@ -130,10 +132,7 @@ async def _look_up(ctx: ExecutionContext, keeper: Keeper, intent: Intent) -> Non
     over = asked_at >= keeper.orders.sent_at(intent, asked_at) + ctx.window
     if not ctx.capabilities.order_lookup:
         if over:
-            resolve(ctx, keeper, intent, IntentState.LOST, reason="no look-up here: the position decides")
-            ctx.beliefs.unresolved(keeper.symbol)
-            if not intent.reduce_only:
-                keeper.increased(intent.revision)  # it may have
+            _let_position_decide(ctx, keeper, intent, "no look-up here")
         return
     try:
         async with asyncio.timeout(CALL_TIMEOUT.total_seconds()):
@@ -144,6 +143,19 @@ async def _look_up(ctx: ExecutionContext, keeper: Keeper, intent: Intent) -> Non
     if report is not None and report.status is not OrderStatus.OPEN:
         resolve_by_report(ctx, keeper, intent, report)
     elif report is not None:
+        keeper.orders.accepted(intent)
         keeper.resolving("waiting for an order to be filled")
+    elif keeper.orders.was_accepted(intent):
+        # A look-up lags, too: an order that the exchange took is not "never reached" because one did not find it.
+        keeper.resolving("the exchange does not find an order that it accepted")
+        if asked_at >= keeper.orders.sent_at(intent, asked_at) + ctx.window + VANISHED:
+            _let_position_decide(ctx, keeper, intent, "accepted, and not found any more")
     elif over:
         resolve(ctx, keeper, intent, IntentState.LOST, reason="never reached the exchange")
+
+
+def _let_position_decide(ctx: ExecutionContext, keeper: Keeper, intent: Intent, why: str) -> None:
+    resolve(ctx, keeper, intent, IntentState.LOST, reason=f"{why}: the position decides")
+    ctx.beliefs.unresolved(keeper.symbol)
+    if not intent.reduce_only:
+        keeper.increased(intent.revision)  # it may have

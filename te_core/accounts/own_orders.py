@@ -19,6 +19,7 @@ class OwnOrders:
         self.open: dict[str, Intent] = {}
         self._sent_at: dict[str, float] = {}
         self._acknowledged: set[str] = set()
+        self._accepted: set[str] = set()
         self._fills: dict[str, Decimal] = {}
         self._last_step = 0
         self._recent: deque[str] = deque(maxlen=REMEMBERED)
@@ -53,12 +54,22 @@ class OwnOrders:
     def acknowledge(self, intent: Intent) -> None:
         """Note that the exchange accepted an order and did not say what it filled."""
         self._acknowledged.add(intent.client_order_id)
+        self.accepted(intent)
+
+    def accepted(self, intent: Intent) -> None:
+        """Note that the exchange has shown that it knows an order."""
+        self._accepted.add(intent.client_order_id)
+
+    def was_accepted(self, intent: Intent) -> bool:
+        """Return whether the exchange has ever shown that it knows an open order."""
+        return intent.client_order_id in self._accepted
 
     def settle(self, intent: Intent, filled: Decimal) -> None:
         """Note an intent's known outcome; ``filled`` in base units, unsigned."""
         self.open.pop(intent.client_order_id, None)
         self._sent_at.pop(intent.client_order_id, None)
         self._acknowledged.discard(intent.client_order_id)
+        self._accepted.discard(intent.client_order_id)
         self._fills[intent.client_order_id] = filled
 
     def sent_at(self, intent: Intent, otherwise: float) -> float:

@@ -14,7 +14,7 @@ from typing import Any
 
 from te_core.accounts.keeper import HIDDEN_MODE_AGE
 from te_core.accounts.targets import WorkerSettings
-from te_core.model.order import OrderRequest
+from te_core.model.order import IntentState, OrderRequest, Settlement
 from te_core.model.policy import Limits
 from te_core.model.target import Confirmation, Goal, Target
 from te_core.rules import belief
@@ -61,7 +61,7 @@ class Judge:
         self.kept: dict[str, Kept] = defaultdict(Kept)
         self.violations: list[str] = []
         self._sent: dict[str, tuple[float, Goal]] = {}
-        self._admitted: list[float] = []
+        self._admitted: dict[str, float] = {}
         self._limited_at = -1e9
         market.on_fill = self.on_fill
 
@@ -88,6 +88,8 @@ class Judge:
             kept.goal, kept.goal_at = entry, self.now
             if entry.depth:
                 self._check_sizing(entry)
+        elif isinstance(entry, Settlement) and entry.state in (IntentState.UNSENT, IntentState.REFUSED):
+            self._admitted.pop(entry.client_order_id, None)  # it certainly never left
         elif isinstance(entry, Confirmation):
             kept = self.kept[entry.symbol]
             kept.confirmed, kept.confirmed_at = entry, self.now
@@ -130,7 +132,8 @@ class Judge:
             self.found(order, "without a goal")
             return
         self._sent[order.client_order_id] = self.now, goal
-        self._admitted = [at for at in self._admitted if at > self.now - 60] + [self.now]
+        self._admitted = {name: at for name, at in self._admitted.items() if at > self.now - 60}
+        self._admitted[order.client_order_id] = self.now
         if not order.reduce_only:
             self._check_increase(order, self._settings().limits)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
 from typing import Any
 
-from te_core.api import NotReady, OutcomeUnknown
+from te_core.api import NotReady, OrderReport, OrderRequest, OrderStatus, OutcomeUnknown
 from te_core.testing.fake_account import FakeAccount
 from te_core.testing.faults import Fault, FaultyAccount
+from te_core.testing.virtual_clock import VirtualClock
 from tests.engine.test_worker_failures import fail
 
 D = Decimal
@@ -22,6 +24,37 @@ async def test_an_order_found_after_a_timeout_is_not_made_again_before_it_shows(
     assert [order.quantity for order in account.requests] == [D("0.1")]
     assert desk.worker.keepers["BTCUSDT"].confirmed
     assert {event.kind for event in desk.events} <= {"outage", "recovery"}
+
+
+class Forgetful(FakeAccount):
+    """Accepts orders, fills them late, and for a while does not find what it accepted."""
+
+    lost_until = 0.0
+
+    async def place_order(self, order: OrderRequest) -> OrderReport:
+        self.calls.append("order")
+        loop = asyncio.get_running_loop()
+        self.lost_until = loop.time() + 40
+        loop.call_later(30, self.fill, order)
+        return OrderReport(client_order_id=order.client_order_id, status=OrderStatus.OPEN, filled=D(0))
+
+    async def find_order(self, symbol: str, client_order_id: str) -> OrderReport | None:
+        found = await super().find_order(symbol, client_order_id)
+        return found if asyncio.get_running_loop().time() > self.lost_until else None
+
+
+async def test_an_accepted_order_that_is_not_found_is_not_sent_again(
+    open_desk: Any, clock: VirtualClock
+) -> None:
+    """An exchange's look-up lags, too: "not found" is no proof against its own "accepted"."""
+    account = Forgetful(clock, BTCUSDT="50000")
+    desk = open_desk(account=account)
+    await desk.want("BTCUSDT", "0.5", wait=25)
+    assert account.calls.count("order") == 1
+    assert "does not find an order that it accepted" in desk.worker.keepers["BTCUSDT"].phase.reason
+    await desk.go(120)
+    assert account.calls.count("order") == 1
+    assert desk.worker.keepers["BTCUSDT"].confirmed
 
 
 async def test_a_read_from_just_after_an_order_proves_no_more_when_it_is_shown_again_later(
