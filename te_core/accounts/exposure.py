@@ -7,10 +7,14 @@ check costs does not depend on how many accounts and symbols there are.
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Context, Decimal
 
+from te_core.clock import Clock
+from te_core.journal.journal import Journal
+from te_core.journal.memory import SymbolRecord
 from te_core.model.policy import Limits
 from te_core.rules.limits import Ceiling, Exposure, OrderCheck, ceiling, refusal
 
@@ -106,3 +110,20 @@ class ExposureLedger:
         while recent and recent[0] <= self._monotonic() - _MINUTE:
             recent.popleft()
         return recent
+
+
+def count_journaled(
+    ledger: ExposureLedger, journal: Journal, books: Mapping[Key, SymbolRecord], clock: Clock
+) -> None:
+    """Count what the journal knows, at a start: goals, what may be held, and the orders of the last minute.
+
+    Also of books that no section trades any more, and for as long as an account cannot be read.
+    """
+    largest = journal.largest_positions()
+    for (book, symbol), record in books.items():
+        if record.goal is not None:
+            ledger.aim(book, symbol, record.goal.quantity * record.goal.price)
+            ledger.observe(book, symbol, largest.get((book, symbol), ZERO) * record.goal.price)
+    now, monotonic = clock.now(), clock.monotonic()
+    for book, times in journal.orders_since(now - timedelta(seconds=_MINUTE)).items():
+        ledger.seed(book, [monotonic - max((now - at).total_seconds(), 0.0) for at in times])

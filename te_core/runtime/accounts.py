@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from datetime import timedelta
 from decimal import Decimal
 from functools import partial
 from typing import ClassVar
@@ -13,7 +12,7 @@ from typing import ClassVar
 from pydantic import BaseModel
 
 from te_core.accounts.dispatch import dating
-from te_core.accounts.exposure import ExposureLedger
+from te_core.accounts.exposure import ExposureLedger, count_journaled
 from te_core.accounts.targets import WorkerSettings
 from te_core.accounts.turns import Turns
 from te_core.accounts.worker import AccountWorker
@@ -32,7 +31,6 @@ from te_core.runtime.supervisor import Running
 from te_core.settings.policies import account_policy, effective_limits
 from te_core.settings.resolution import Kind, Resolved
 
-ZERO = Decimal(0)
 TARGETS_AT_ONCE = 40
 """Targets set in one iteration of the event loop: a millisecond or two."""
 
@@ -77,26 +75,7 @@ class Accounts(Instances[AccountRunner]):
         self._outages: dict[str, Outages] = {}
         self._may_withdraw: set[str] = set()
         self._wanted: dict[str, WorkerSettings] = {}
-        self._count_all()
-        self._count_recent_orders()
-
-    def _count_all(self) -> None:
-        """Count what every book holds as far as the journal knows, and what it aims at.
-
-        Also where no section trades it any more, and for as long as the account cannot be read.
-        """
-        largest = self._journal.largest_positions()
-        for (book, symbol), record in self._snapshot.books.items():
-            if record.goal is not None:
-                self._ledger.aim(book, symbol, record.goal.quantity * record.goal.price)
-                self._ledger.observe(book, symbol, largest.get((book, symbol), ZERO) * record.goal.price)
-
-    def _count_recent_orders(self) -> None:
-        """Count the orders of the last minute, so that ``orders_per_minute`` does not start over with a restart."""
-        clock = self._facilities.clock
-        now, monotonic = clock.now(), clock.monotonic()
-        for book, times in self._journal.orders_since(now - timedelta(minutes=1)).items():
-            self._ledger.seed(book, [monotonic - max((now - at).total_seconds(), 0.0) for at in times])
+        count_journaled(self._ledger, journal, self._snapshot.books, facilities.clock)
 
     @property
     def symbols(self) -> list[str]:

@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 import pytest
 
-from te_core.accounts.exposure import ExposureLedger
+from te_core.accounts.exposure import ExposureLedger, count_journaled
 from te_core.api import Known, NotReady, OrderReport, OrderRequest, Position, RateLimited
 from te_core.errors import TradeEngineError
 from te_core.model.target import Blend
@@ -126,6 +126,7 @@ class Sea(Desk):
         self.ledger = ExposureLedger(self.clock.monotonic)
         self.capabilities = self.market.habits.capabilities
         super().start()
+        count_journaled(self.ledger, self.journal, self.journal.memory().books, self.clock)
         append = self.journal.append
 
         def noting(*entries: Any, **how: Any) -> Any:
