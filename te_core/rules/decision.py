@@ -245,9 +245,8 @@ def _with_other_leverage(facts: Facts, decision: Decision, drift: str) -> Decisi
 
 
 def _is_between(confirmed: Decimal, held: Decimal, wanted: Decimal) -> bool:
-    """Return whether others brought a position that a limit held back nearer to its goal: that is not too much."""
-    same_side = held * wanted > 0 and confirmed * wanted >= 0
-    return same_side and abs(confirmed) < abs(held) <= abs(wanted)
+    """Return whether others brought a position nearer to its goal that a limit, or a step, had kept from it."""
+    return min(confirmed, wanted) <= held <= max(confirmed, wanted)
 
 
 def _worthwhile(decision: Decision, position: Position, goal: Goal) -> bool:
