@@ -228,13 +228,27 @@ def _reached(facts: Facts, position: Position, goal: Goal, confirmed: Confirmati
     if not at_target(confirmed.quantity, goal.quantity, _step(facts, goal)):
         decision = replace(_towards(facts, position, goal), confirm=False)  # something held it back so far
         if decision.plan.increases and _worthwhile(decision, position, goal):
-            return decision
+            return _not_beyond_a_fresh_size(facts, position, decision) if facts.disturbed else decision
         decision = replace(decision, plan=NOTHING, quantity=position.quantity)
         if decision.status is Status.WORKING:
             decision = replace(decision, status=Status.LIMITED, reason=decision.limited)
     if leverage and decision.status is Status.AT_TARGET:
         decision = _with_other_leverage(facts, decision, leverage)
     return replace(decision, resize="rebalance" if _out_of_band(facts, goal) else "")
+
+
+def _not_beyond_a_fresh_size(facts: Facts, position: Position, decision: Decision) -> Decision:
+    """Go on with an increase that was held back, after others changed the position, as far as I18 allows."""
+    assert decision.goal is not None
+    fresh = _size(facts)
+    if isinstance(fresh, Goal) and abs(fresh.quantity) >= abs(decision.goal.quantity):
+        return decision
+    left = replace(decision, status=Status.WAITING, plan=NOTHING, quantity=position.quantity)
+    if isinstance(fresh, Unknown):
+        return replace(left, reason=fresh.reason)
+    return replace(
+        left, reason="sized again: others changed the position", resize="others changed the position"
+    )
 
 
 def _with_other_leverage(facts: Facts, decision: Decision, drift: str) -> Decision:

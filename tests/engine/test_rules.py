@@ -583,6 +583,20 @@ def test_a_leverage_that_never_shows_does_not_end_the_way_to_a_goal() -> None:
     assert "does not show" in decide(reached).reason
 
 
+def test_after_others_traded_no_held_back_goal_exceeds_a_fresh_size() -> None:
+    kept = facts(
+        goal=goal_of(D(80), D(1), D(1)),
+        confirmation=Confirmation(account="a", symbol="BTCUSDT", revision=1, quantity=D(20), at=START),
+        position=Position(symbol="BTCUSDT", quantity=D(20)),
+    )
+    assert decide(kept).quantity == 80
+    disturbed = decide(replace(kept, disturbed=True))
+    assert disturbed.plan.steps == ()
+    assert disturbed.resize
+    unknown = decide(replace(kept, disturbed=True, equity=Unknown(reason="no answer")))
+    assert (unknown.status, unknown.reason, unknown.resize) == (Status.WAITING, "no answer", "")
+
+
 # -- ids and back-off
 
 
