@@ -72,6 +72,8 @@ class Accounts(Instances[AccountRunner]):
         """Blends that some account has not got yet, by symbol."""
         self._behind: dict[str, dict[str, None]] = {}
         """Section -> the symbols whose newest blend it has not got yet."""
+        self._connected_with: dict[str, BaseModel] = {}
+        """Section -> the options of its newest connection."""
         self._outages: dict[str, Outages] = {}
         self._may_withdraw: set[str] = set()
         self._wanted: dict[str, WorkerSettings] = {}
@@ -135,11 +137,16 @@ class Accounts(Instances[AccountRunner]):
             runner.worker = self._presumed(name)
 
     def _is_wanted(self, runner: AccountRunner, name: str, resolved: Resolved) -> bool:
-        return resolved.settings.accounts[name].enabled or not runner.worker.at_rest
+        """Also a disabled one with other keys than before: what is held there is not known before it is connected."""
+        other_keys = (
+            self._connected_with.get(name, resolved.account_options[name]) != resolved.account_options[name]
+        )
+        return resolved.settings.accounts[name].enabled or not runner.worker.at_rest or other_keys
 
     def _launch(self, runner: AccountRunner, name: str, options: BaseModel, resolved: Resolved) -> None:
         plugin = resolved.settings.accounts[name].plugin
         facilities = self._facilities
+        self._connected_with[name] = options
         context = AccountContext(
             name=name,
             options=options,

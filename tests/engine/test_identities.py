@@ -195,6 +195,18 @@ async def test_a_section_that_rests_with_other_keys_lets_its_account_go(tmp_path
         assert bank.held("alice") == D("0.1")
 
 
+async def test_old_keys_in_a_section_that_is_off_close_what_is_held_there(tmp_path: Path, bank: Bank) -> None:
+    """The keys were other ones for a moment; what the section has opened with these is closed all the same."""
+    async with running(tmp_path, bank, ONE) as run:
+        await bank.say("tv", "1")
+        other = changed(ONE, "accounts.one.key", "bob")
+        await run.apply(other, wait=0)
+        await run.apply(changed(other, "accounts.one.enabled", False), wait=60)
+        assert bank.held("alice") == D("0.1")
+        await run.apply(changed(ONE, "accounts.one.enabled", False), wait=60)
+        assert bank.held("alice") == 0
+
+
 async def test_keys_that_two_sections_exchange_in_one_edit(tmp_path: Path, bank: Bank) -> None:
     before = changed(ONE, "accounts.two", {"plugin": "fake", "key": "bob", "leverage": 2})
     after = changed(changed(before, "accounts.one.key", "bob"), "accounts.two.key", "alice")
