@@ -84,6 +84,9 @@ LATELY = 180
 CALM = 4200
 """Seconds after which every pause is over, that of a key which was refused for hours included."""
 
+ON_ITS_WAY = 10.0
+"""Seconds in which an order that left arrives, if it arrives at all."""
+
 
 class World(Trader):
     """What outlives the engine: the venues, what was said, the settings."""
@@ -97,6 +100,8 @@ class World(Trader):
         self.capabilities = Capabilities(private_stream=chance.random() < 0.5)
         self.settings: dict[str, Any] = dict(SETTINGS)
         self.applied = self.settings
+        self.limited: list[tuple[float, Decimal | None]] = []
+        """When each limit on the total ended to hold; an order that left before may still be on its way."""
         self.violations: list[str] = []
         self.said: dict[tuple[str, str], Decimal] = {}
         self.delivered: list[tuple[str, str, str, str]] = []
@@ -247,7 +252,14 @@ class World(Trader):
             await asyncio.sleep(0.1)
             await self.signal()
         await applying
+        self.limited.append((self.clock.monotonic(), self.total_limit(before)))
         self.applied = self.settings
+
+    @staticmethod
+    def total_limit(settings: Mapping[str, Any]) -> Decimal | None:
+        """Return the limit on the total of some settings."""
+        limit = settings.get("limits", {}).get("total_exposure")
+        return None if limit is None else D(limit)
 
     def _count_edit(self, name: str, before: Mapping[str, Any]) -> None:
         self.counts[f"edit: {name}"] += 1
@@ -323,10 +335,12 @@ class World(Trader):
         after = venue.quantity(order.symbol)
         if venue.executed[order.client_order_id] > 1:
             self.found(f"{order} was executed twice")
-        limits = [s.get("limits", {}).get("total_exposure") for s in (self.settings, self.applied)]
+        since = self.clock.monotonic() - ON_ITS_WAY
+        limits = [limit for at, limit in self.limited if at >= since]
+        limits += [self.total_limit(settings) for settings in (self.settings, self.applied)]
         if abs(after) > abs(before) and None not in limits:
             total = sum((other.exposure for other in self.venues.values()), D(0))
-            if total > max(D(limit) for limit in limits if limit is not None):
+            if total > max(limit for limit in limits if limit is not None):
                 self.found(f"{order} at {venue.uid} led to {total} in all, above {limits}")
         if abs(after) < abs(before) and venue.held[order.symbol].margin_mode == order.margin_mode:
             self._check_reduction(venue, order, before, after)

@@ -199,6 +199,7 @@ async def test_old_keys_in_a_section_that_is_off_close_what_is_held_there(tmp_pa
     """The keys were other ones for a moment; what the section has opened with these is closed all the same."""
     async with running(tmp_path, bank, ONE) as run:
         await bank.say("tv", "1")
+        await asyncio.sleep(60)
         other = changed(ONE, "accounts.one.key", "bob")
         await run.apply(other, wait=0)
         await run.apply(changed(other, "accounts.one.enabled", False), wait=60)
