@@ -103,6 +103,8 @@ def decide(facts: Facts) -> Decision:
     if isinstance(facts.position, Unknown):
         return Decision(status=Status.WAITING, reason=facts.position.reason)
     position = facts.position
+    if position.obstacle:
+        return Decision(status=Status.BLOCKED, reason=position.obstacle)
     if facts.goal is None and position.quantity != 0 and not facts.policy.adopt:
         return Decision(
             status=Status.BLOCKED,

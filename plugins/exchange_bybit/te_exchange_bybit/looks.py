@@ -9,13 +9,23 @@ from te_exchange_ccxt.base import Row, dig, key_findings, told
 
 
 def look_at_account(info: Row) -> Finding:
-    """Tell account type and margin mode. https://bybit-exchange.github.io/docs/v5/account/account-info"""
+    """Return account type and margin mode. https://bybit-exchange.github.io/docs/v5/account/account-info"""
     mode = str(info.get("marginMode"))
     return told(
         "account",
-        f"unified, {mode.lower().replace('_', ' ')}, one-way",
+        f"unified, {mode.lower().replace('_', ' ')}",
         fine=mode in ("ISOLATED_MARGIN", "REGULAR_MARGIN"),
         remedy="choose isolated or cross margin at the exchange",
+    )
+
+
+def position_modes(hedged: Sequence[str]) -> Finding:
+    """Return whether one of the symbols that the engine may trade is in hedge mode; each has a mode of its own."""
+    return told(
+        "position mode",
+        f"in hedge mode, and not traded: {', '.join(hedged)}" if hedged else "one-way",
+        fine=not hedged,
+        remedy="close their positions and switch them to one-way mode at the exchange",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -51,6 +52,8 @@ class CcxtAccount(ExchangeAccount):
         """What is followed, while somebody watches."""
         self._puzzled: set[str] = set()
         self._told: set[str] = set()
+        self._checked: set[str] = set()
+        """Symbols whose own settings were checked on this connection."""
 
     # -- life
 
@@ -113,15 +116,22 @@ class CcxtAccount(ExchangeAccount):
         """Give the instruments of those symbols that the exchange trades, from the shared list."""
         known = await self._link.symbols()
         found = {}
+        fresh: dict[str, Row] = {}
         for symbol in symbols:
             market = known.market(symbol)
             if market is None:
                 continue
             if self._venue.tradable(market):
                 found[symbol] = self._venue.instrument(symbol, market)
+                if symbol not in self._checked:
+                    fresh[symbol] = market
             elif symbol not in self._told:
                 self._told.add(symbol)
                 self._context.log.warning("{}: {}", symbol, self._venue.obstacle(market))
+        if fresh:
+            markets = list(fresh.values())
+            await self._link.ask("position modes", lambda: self._venue.check_symbols(markets))
+            self._checked.update(fresh)
         return found
 
     async def equity(self) -> Known[Equity]:
@@ -172,8 +182,10 @@ class CcxtAccount(ExchangeAccount):
             position = self._venue.position(symbol, row, market)
             other = found.get(symbol)
             if self._venue.hedged(row) or (other and other.quantity and position.quantity):
-                self._venue.refuse_hedge_mode()
-            if other is None or position.quantity:
+                if not self._venue.hedge_per_symbol:
+                    self._venue.refuse_hedge_mode()
+                found[symbol] = _hedged(position, other)
+            elif other is None or position.quantity:
                 found[symbol] = position
         return found
 
@@ -254,3 +266,12 @@ class CcxtAccount(ExchangeAccount):
                 code="unknown_symbol",
             )
         return market
+
+
+def _hedged(side: Position, other: Position | None) -> Position:
+    """Join a symbol's two sides of hedge mode: what they come to is shown and counted, and not traded."""
+    return replace(
+        side,
+        quantity=side.quantity + (other.quantity if other else ZERO),
+        obstacle=f"{side.symbol}: {Trouble.HEDGED_SYMBOL.remedy}",
+    )

@@ -208,10 +208,11 @@ class AccountStreams:
 
     def _positions(self, rows: Sequence[Row]) -> None:
         if any(self._venue.hedged(row) for row in rows):
-            self._stream.changed()  # what is wrong with the account the next read raises
-            return
+            self._stream.changed()  # what is wrong with the account or the symbol the next read shows
         symbols = self._symbols()
         for row in rows:
+            if self._venue.hedged(row):
+                continue
             symbol = self._symbol(row)
             market = symbols.market(symbol) if symbol else None
             if symbol and market:

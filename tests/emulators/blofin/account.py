@@ -71,7 +71,7 @@ def balance(exchange: Exchange, account: Account, *, pushed: bool = False) -> di
     free = max(margin.available(account, market), Decimal(0))
     last = {"unrealizedPnl": long(margin.unrealised(account, market))} if pushed else {"bonus": "0"}
     row = {
-        "currency": "USDT",
+        "currency": account.coin,
         "equity": long(equity),
         "balance": long(account.ledger.wallet),
         "ts": ms,
