@@ -100,6 +100,9 @@ class Decision:
 
 def decide(facts: Facts) -> Decision:
     """Decide what to do about one symbol."""
+    floor = facts.policy.minimum_order
+    if floor is not None and facts.instrument is not None:
+        facts = replace(facts, instrument=replace(facts.instrument, own_minimum=floor))
     if isinstance(facts.position, Unknown):
         return Decision(status=Status.WAITING, reason=facts.position.reason)
     position = facts.position
