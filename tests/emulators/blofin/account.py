@@ -28,7 +28,7 @@ WIDEST = 20
 def routes(server: BlofinServer) -> list[Route]:
     """Routes of the account."""
     reads: list[tuple[str, str, Answer]] = [
-        ("account/balance", "balance", lambda server, call: balance(server.exchange, call.account)),
+        ("account/balance", "balance", futures_balance),
         ("asset/balances", "balance", asset_balances),
         ("asset/currencies", "other", lambda *_: [{"currency": "USDT", "chain": "TRC20"}]),
         ("account/margin-mode", "account", margin_mode),
@@ -59,6 +59,12 @@ def routes(server: BlofinServer) -> list[Route]:
             for path, kind, answer in writes
         ),
     ]
+
+
+def futures_balance(server: BlofinServer, call: Call) -> dict[str, Any]:
+    """A lead trader's money may be in the copy-trading account instead."""
+    found = balance(server.exchange, call.account)
+    return {**found, "details": []} if call.account.name in server.copy_traders else found
 
 
 def balance(exchange: Exchange, account: Account, *, pushed: bool = False) -> dict[str, Any]:
