@@ -91,8 +91,12 @@ def context(name: str, addresses: Mapping[str, Any], folder: Path) -> AccountCon
         log=logger,
         state_dir=folder / name,
         signal_price=lambda _: None,
-        http=lambda: None,
+        http=_no_session,
     )
+
+
+def _no_session() -> Any:
+    raise RuntimeError("the plugin has its own session")
 
 
 async def trade(account: Any, first: int, count: int) -> None:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from te_core.api import (
@@ -32,6 +33,9 @@ from te_exchange_ccxt.symbols import Symbols
 from te_exchange_ccxt.trouble import Trouble
 from te_exchange_ccxt.venue import Venue
 from te_exchange_ccxt.wire import ZERO, Row, number
+
+CHECKED_AT_ONCE = 25
+"""Symbols whose own settings are checked together: what was checked when a read times out is not asked for again."""
 
 
 def account_factory(venue: Callable[[Any], Venue]) -> Callable[[AccountContext[Any]], CcxtAccount]:
@@ -128,10 +132,11 @@ class CcxtAccount(ExchangeAccount):
             elif symbol not in self._told:
                 self._told.add(symbol)
                 self._context.log.warning("{}: {}", symbol, self._venue.obstacle(market))
-        if fresh:
-            markets = list(fresh.values())
-            await self._link.ask("position modes", lambda: self._venue.check_symbols(markets))
-            self._checked.update(fresh)
+        names = list(fresh)
+        for some in (names[at : at + CHECKED_AT_ONCE] for at in range(0, len(names), CHECKED_AT_ONCE)):
+            markets = [fresh[name] for name in some]
+            await self._link.ask("settings of symbols", partial(self._venue.check_symbols, markets))
+            self._checked.update(some)
         return found
 
     async def equity(self) -> Known[Equity]:
