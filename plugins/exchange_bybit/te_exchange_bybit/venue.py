@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from te_core.api import AuthError, Equity, Finding, MarginMode, OrderRequest, Position
 from te_exchange_bybit.codes import REMEDIES, TEXTS, TROUBLES
-from te_exchange_bybit.looks import look_at_account, look_at_key, position_modes
+from te_exchange_bybit.looks import look_at_account, look_at_key
 from te_exchange_ccxt.base import (
     ZERO,
     BaseError,
@@ -115,8 +115,8 @@ class Bybit(Venue):
 
     async def findings(self) -> Sequence[Finding]:
         """Look at the key and the account."""
-        modes = position_modes(sorted(self._hedged))
-        return [look_at_account(await self._info()), modes, *look_at_key(await self._key())]
+        account = look_at_account(await self._info(), sorted(self._hedged))
+        return [*account, *look_at_key(await self._key())]
 
     async def _info(self) -> Row:
         info: Row = self.content(await self.exchange.private_get_v5_account_info(), dict, "result")

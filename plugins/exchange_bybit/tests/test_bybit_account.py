@@ -309,8 +309,7 @@ async def test_doctor_tells_permissions_and_addresses(bybit: Bybit) -> None:
     async with bybit(change_key(permissions=everything)) as (_, account):
         found = {(finding.check, finding.severity): finding for finding in await account.diagnose()}
         assert found["clock", Severity.OK]
-        assert found["account", Severity.OK].text == "unified, regular margin"
-        assert found["position mode", Severity.OK].text == "one-way"
+        assert found["account", Severity.OK].text == "unified, regular margin, one-way"
         assert found["key", Severity.OK].text == "may trade contracts"
         texts = [finding.text for finding in await account.diagnose() if finding.severity is Severity.WARNING]
         assert any("withdraw" in text for text in texts)
