@@ -61,14 +61,24 @@ class Tally:
 class Exchanges:
     """Starts them with ``accounts`` accounts each (keys K1, K2, …) and stops them.
 
-    ``latency`` is seconds of a round trip. ``lifted``: they set no limit to what one key may send.
+    ``latency`` is seconds of a round trip. ``lifted``: they set no limit to what one key may send. ``unlimited``: nor
+    to what one address may.
     """
 
-    def __init__(self, names: Sequence[str], *, accounts: int, latency: float, lifted: bool = False) -> None:
+    def __init__(
+        self,
+        names: Sequence[str],
+        *,
+        accounts: int,
+        latency: float,
+        lifted: bool = False,
+        unlimited: bool = False,
+    ) -> None:
         context = multiprocessing.get_context("spawn")
         self.latency = latency
         self._pipe, theirs = context.Pipe()
-        given = (theirs, names, accounts, latency, lifted)
+        scopes = frozenset() if unlimited else frozenset({"ip"}) if lifted else frozenset({"ip", "key"})
+        given = (theirs, names, accounts, latency, scopes)
         self._process = context.Process(target=_run, args=given, daemon=True)
 
     def __enter__(self) -> Self:
@@ -95,12 +105,16 @@ class Exchanges:
         return found
 
 
-def _run(pipe: Connection, names: Sequence[str], accounts: int, latency: float, lifted: bool) -> None:
-    asyncio.run(_serve(pipe, names, accounts, latency, lifted))
+def _run(
+    pipe: Connection, names: Sequence[str], accounts: int, latency: float, scopes: frozenset[str]
+) -> None:
+    asyncio.run(_serve(pipe, names, accounts, latency, scopes))
 
 
-async def _serve(pipe: Connection, names: Sequence[str], accounts: int, latency: float, lifted: bool) -> None:
-    servers = {name: _server(name, accounts, latency, lifted) for name in names}
+async def _serve(
+    pipe: Connection, names: Sequence[str], accounts: int, latency: float, scopes: frozenset[str]
+) -> None:
+    servers = {name: _server(name, accounts, latency, scopes) for name in names}
     for made in servers.values():
         await made.start()
     pipe.send({name: Address(made.url, made.ws_url, _paces(made)) for name, made in servers.items()})
@@ -110,7 +124,7 @@ async def _serve(pipe: Connection, names: Sequence[str], accounts: int, latency:
         await made.stop()
 
 
-def _server(name: str, accounts: int, latency: float, lifted: bool) -> WireServer:
+def _server(name: str, accounts: int, latency: float, scopes: frozenset[str]) -> WireServer:
     from tests.emulators.core.limits import RateLimits
     from tests.emulators.core.modes import MarginMode
     from tests.emulators.venues import server
@@ -120,8 +134,7 @@ def _server(name: str, accounts: int, latency: float, lifted: bool) -> WireServe
         made.exchange.open_account(f"account-{number}", key=f"K{number}", balance=BALANCE)
     for account in made.exchange.accounts.values():
         account.default_margin_mode = MarginMode.ISOLATED
-    if lifted:
-        made.limits = RateLimits(window for window in made.limits.windows if window.scope == "ip")
+    made.limits = RateLimits(window for window in made.limits.windows if window.scope in scopes)
     return made
 
 

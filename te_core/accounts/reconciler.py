@@ -216,7 +216,7 @@ class Reconciler:
     def _basis(self, keeper: Keeper, position: Position) -> object:
         """Return what a symbol at its target rests on: while that stays, deciding again would change nothing."""
         assert keeper.target is not None
-        shown = (position.quantity, position.leverage, position.margin_mode)
+        shown = (position.quantity, position.leverage, position.margin_mode, position.obstacle)
         return keeper.target.revision, shown, self._targets.settings
 
     def decide_again(self, ctx: ExecutionContext, keeper: Keeper) -> Work | None:

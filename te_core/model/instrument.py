@@ -12,6 +12,7 @@ class Instrument:
 
     ``quantity_step``: smallest difference between two order sizes, > 0.
     ``minimum_quantity``, ``minimum_notional`` (quote currency): smallest order; 0 where there is none.
+    ``own_minimum`` (quote currency): the operator's floor on an order's value; 0 without one.
     ``largest_market_quantity``: largest single market order, None where unlimited.
     ``contract_size``: base units in one contract; 1 where the exchange counts in base units.
     ``largest_leverage``: None where the exchange does not say.
@@ -21,6 +22,7 @@ class Instrument:
     quantity_step: Decimal
     minimum_quantity: Decimal = Decimal(0)
     minimum_notional: Decimal = Decimal(0)
+    own_minimum: Decimal = Decimal(0)
     price_tick: Decimal = Decimal(0)
     contract_size: Decimal = Decimal(1)
     largest_market_quantity: Decimal | None = None

@@ -20,6 +20,7 @@ class AccountPolicy:
     drift: Literal["reduce", "heal", "alert"] = "reduce"
     adopt: bool = False
     below_minimum: Literal["skip", "raise"] = "skip"
+    minimum_order: Decimal | None = None
     margin_mode: MarginMode = MarginMode.ISOLATED
     leverage: int | None = None
     rebalance: Literal["on_change", "band"] = "on_change"

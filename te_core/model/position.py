@@ -19,6 +19,7 @@ class Position:
     """A one-way position. ``quantity`` is signed, in base units; 0 is flat.
 
     ``leverage`` and ``margin_mode`` are what the exchange has set for the symbol, None where it does not say.
+    ``obstacle``: why this symbol alone cannot be traded, and what to do about it; empty where nothing is in the way.
     """
 
     symbol: str
@@ -28,6 +29,7 @@ class Position:
     margin_mode: MarginMode | None = None
     unrealised_pnl: Decimal | None = None
     liquidation_price: Decimal | None = None
+    obstacle: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from decimal import Decimal
 from typing import Any
 
@@ -113,7 +113,8 @@ def _symbol(
         yield Finding(severity=WARNING, check=name, text="no price is known", remedy="wait for one")
         return
     equity = value.wallet if settings.equity == "wallet" else value.total
-    smallest = smallest_quantity(instrument, price) * price
+    own = settings.minimum_order or Decimal(0)
+    smallest = smallest_quantity(replace(instrument, own_minimum=own), price) * price
     usable = max(equity, Decimal(0)) * (settings.leverage or section.leverage)
     largest = sum(section.weights.values(), Decimal(0))
     if usable * largest < smallest:

@@ -100,9 +100,14 @@ class Decision:
 
 def decide(facts: Facts) -> Decision:
     """Decide what to do about one symbol."""
+    floor = facts.policy.minimum_order
+    if floor is not None and facts.instrument is not None:
+        facts = replace(facts, instrument=replace(facts.instrument, own_minimum=floor))
     if isinstance(facts.position, Unknown):
         return Decision(status=Status.WAITING, reason=facts.position.reason)
     position = facts.position
+    if position.obstacle:
+        return Decision(status=Status.BLOCKED, reason=position.obstacle)
     if facts.goal is None and position.quantity != 0 and not facts.policy.adopt:
         return Decision(
             status=Status.BLOCKED,

@@ -14,7 +14,7 @@ from te_core.model.instrument import Instrument
 from te_core.model.order import Side
 from te_core.model.position import MarginMode, Position
 from te_core.model.target import Goal
-from te_core.rules.sizing import smallest_quantity
+from te_core.rules.sizing import smallest_quantity, whose_minimum
 
 ZERO = Decimal(0)
 TOLERANCE = Decimal("0.001")
@@ -116,7 +116,7 @@ def plan(
 
     ``position.leverage`` and ``position.margin_mode`` are what is set now (None: unknown, so it will be set).
     ``instrument`` may be missing when everything there is to do is to close. ``price`` is the present one, at which
-    the exchange's smallest order is worked out. ``largest_order`` (base units): our own limit of one order, which never
+    the smallest order is worked out. ``largest_order`` (base units): our own limit of one order, which never
     keeps a reduction from being made. Changing a non-flat position's margin mode closes it, and no more: the mode
     changes flat, and a close that was acknowledged is not yet filled. All orders of a plan have one side, so that none
     passes beyond the goal.
@@ -175,11 +175,14 @@ class _Planner:
                 f"{left:f} does not fit between the smallest order, {smallest:f}, and {largest:f}"
             )
             if not parts and not reduce_only:
-                self.blocked = f"limit order_notional is below the exchange's smallest order, {smallest:f}"
+                self.blocked = f"limit order_notional is below {self._whose()} smallest order, {smallest:f}"
         if parts:
             yield OrderStep(
                 side=Side.of(change), quantity=abs(change) - left, reduce_only=reduce_only, chunks=parts
             )
+
+    def _whose(self) -> str:
+        return whose_minimum(self._instrument, self._price) if self._instrument else "the exchange's"
 
     def close(self, held: Decimal) -> Iterator[OrderStep]:
         """Close everything that orders can close: what is left below the step, no order can take away."""
@@ -204,7 +207,7 @@ class _Planner:
         quantity = self._instrument.round_quantity(change)
         smallest = smallest_quantity(self._instrument, self._price)
         if abs(quantity) < smallest:
-            self.notes.append(f"a change of {change:f} is below the exchange's minimum of {smallest:f}")
+            self.notes.append(f"a change of {change:f} is below {self._whose()} minimum of {smallest:f}")
             return
         yield from self._order(quantity, reduce_only=reduce_only, smallest=smallest)
 

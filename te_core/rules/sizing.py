@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Literal
@@ -13,11 +14,18 @@ ZERO = Decimal(0)
 
 
 def smallest_quantity(instrument: Instrument, price: Decimal) -> Decimal:
-    """Return the smallest order that the exchange accepts at a price, a multiple of the step."""
-    by_notional = instrument.minimum_notional / price if price > 0 else ZERO
+    """Return the smallest order at a price that exchange and operator accept, a multiple of the step."""
+    value = max(instrument.minimum_notional, instrument.own_minimum)
+    by_notional = value / price if price > 0 else ZERO
     needed = max(instrument.quantity_step, instrument.minimum_quantity, by_notional)
     rounded = instrument.round_quantity(needed)
     return rounded if rounded >= needed else rounded + instrument.quantity_step
+
+
+def whose_minimum(instrument: Instrument, price: Decimal) -> str:
+    """Return whether the smallest order is the exchange's or the operator's: what to look at to change it."""
+    theirs = smallest_quantity(replace(instrument, own_minimum=ZERO), price)
+    return "the exchange's" if smallest_quantity(instrument, price) == theirs else "minimum_order's"
 
 
 def size(
@@ -31,7 +39,7 @@ def size(
 ) -> Goal:
     """Size a target: equity x depth x leverage / price, rounded toward zero to the step.
 
-    ``equity`` and ``price`` in quote currency, both > 0. A size below the exchange's minimum becomes flat ("skip") or
+    ``equity`` and ``price`` in quote currency, both > 0. A size below the minimum becomes flat ("skip") or
     the minimum ("raise"). Limits do not clip a goal: they hold back the way there (``te_core.rules.limits.hold_back``).
     """
     notes: list[str] = []
@@ -71,7 +79,8 @@ def _above_minimum(
     smallest = smallest_quantity(instrument, price)
     if quantity >= smallest:
         return quantity
-    minimum = f"the exchange's smallest order is {smallest:f} ({smallest * price:f} in quote currency)"
+    whose = whose_minimum(instrument, price)
+    minimum = f"{whose} smallest order is {smallest:f} ({smallest * price:f} in quote currency)"
     if below_minimum == "raise":
         notes.append(f"{quantity:f} raised to the minimum: {minimum}")
         return smallest

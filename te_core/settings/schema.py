@@ -214,14 +214,16 @@ class AccountSettings(PluginSection):
 
     ``equity``: wallet balance, or with unrealised profit. ``drift``: what to do about a position that others changed:
     cut what is too much, also restore what is missing, or only report it. ``adopt``: take over positions that the
-    engine never opened. ``leverage``: instead of the symbol's. ``rebalance = "band"`` resizes when the size would
-    differ by more than the share ``band``.
+    engine never opened. ``minimum_order``: the least value of an order in quote currency, where the exchange accepts
+    less; it never holds up closing a whole position. ``leverage``: instead of the symbol's. ``rebalance = "band"``
+    resizes when the size would differ by more than the share ``band``.
     """
 
     equity: Literal["wallet", "total"] = "wallet"
     drift: Literal["reduce", "heal", "alert"] = "reduce"
     adopt: bool = False
     below_minimum: Literal["skip", "raise"] = "skip"
+    minimum_order: Positive | None = None
     margin_mode: MarginMode = MarginMode.ISOLATED
     leverage: Annotated[int, Field(ge=1)] | None = None
     rebalance: Literal["on_change", "band"] = "on_change"

@@ -200,7 +200,8 @@ async def refuses_hedge_mode(desk: Desk, symbol: str) -> bool:
     """Wait until the account or the symbol is held back, with what is to be done about it, or is at its target."""
 
     def refused() -> bool:
-        return stopped(desk) or desk.state(symbol).hold is not None
+        state = desk.state(symbol)
+        return stopped(desk) or state.hold is not None or state.status is Status.BLOCKED
 
     await desk.until(lambda: refused() or desk.state(symbol).confirmed, "hedge mode to be refused or used")
     if not refused():

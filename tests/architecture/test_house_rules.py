@@ -30,7 +30,8 @@ ROOM_LINES = {
     "testing": 1_500,
 }
 """Lines of code that each room may have: docs/adr/0022 says what is counted and why."""
-EXCHANGE_LINES = 350
+EXCHANGE_LINES = 450
+"""BloFin has two kinds of account with different routes; the others stay far below."""
 ON_CCXT = "te_exchange_ccxt"
 FILE_LINES = 500
 FUNCTION_LINES = 50

@@ -23,7 +23,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--key", default="K")
     parser.add_argument("--secret", default="S")
     parser.add_argument("--passphrase", default="P", help="for exchanges whose keys have one")
-    parser.add_argument("--balance", type=Decimal, default=Decimal(10_000), help="USDT")
+    parser.add_argument("--balance", type=Decimal, default=Decimal(10_000))
+    parser.add_argument("--coin", choices=["USDT", "USDC"], default="USDT", help="what the account holds")
     parser.add_argument("--latency-ms", type=float, default=0.0, help="of a round trip")
     parser.add_argument("--faults", help="a JSON file of faults, or a seed to invent them from")
     return parser.parse_args()
@@ -51,6 +52,7 @@ async def serve(options: argparse.Namespace) -> None:
                 secret=options.secret,
                 passphrase=options.passphrase,
                 balance=options.balance,
+                coin=options.coin,
                 latency=options.latency_ms / 1000,
                 faults=script(options.faults),
             )

@@ -85,12 +85,14 @@ class EmulatedVenue(Venue):
         options: Mapping[str, object] | None = None,
         symbols: Sequence[str] = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "DOGEUSDT"),
         balance: Decimal = Decimal(100_000),
+        coin: str = "USDT",
         margin_mode: MarginMode = MarginMode.ISOLATED,
         prepare: Callable[[WireServer], None] = lambda server: None,
     ) -> None:
         self.clock = SystemClock()
         self.symbols = symbols
-        self.server = server(name, balance=balance)
+        self.server = server(name, balance=balance, coin=coin)
+        self._coin = coin
         self._spec = spec
         self._options = dict(options or {})
         self._folder = folder
@@ -139,7 +141,7 @@ class EmulatedVenue(Venue):
 
     def contract(self, symbol: str) -> Any:
         """The exchange's contract of an engine symbol."""
-        return self.server.exchange.market.by_base(symbol.removesuffix("USDT"))
+        return self.server.exchange.market.by_base(symbol.removesuffix(self._coin), self._coin)
 
     async def position(self, symbol: str) -> Decimal:
         """Give what is truly held."""
@@ -151,7 +153,8 @@ class EmulatedVenue(Venue):
     async def executed(self) -> Sequence[Execution]:
         """Give the engine's executed orders, oldest first."""
         names = {
-            found.symbol: f"{found.base}USDT" for found in self.server.exchange.market.instruments.values()
+            found.symbol: f"{found.base}{found.quote}"
+            for found in self.server.exchange.market.instruments.values()
         }
         return [
             Execution(

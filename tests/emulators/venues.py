@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import TypedDict, Unpack
 
+from tests.emulators.contracts.usdc import COIN, list_usdc
 from tests.emulators.core.clock import ExchangeClock
 from tests.emulators.core.faults import FaultScript
 from tests.emulators.core.limits import RateLimits
@@ -29,17 +30,25 @@ def server(
     secret: str = "S",
     passphrase: str = "P",
     balance: Decimal = Decimal(10_000),
+    coin: str = "USDT",
     latency: float = 0.0,
     faults: FaultScript | None = None,
     clock: ExchangeClock | None = None,
     limits: RateLimits | None = None,
 ) -> WireServer:
-    """A wire layer on a new exchange with one account "main"; not started. ``latency`` is seconds."""
+    """A wire layer on a new exchange with one account "main"; not started. ``latency`` is seconds.
+
+    With ``coin`` "USDC" the account holds that, and contracts that pay in it are listed too.
+    """
     module, _, name = VENUES[venue].partition(":")
     made: WireServer = getattr(importlib.import_module(module), name)(
         faults=faults, latency=latency, clock=clock, limits=limits
     )
-    made.exchange.open_account("main", key=key, secret=secret, passphrase=passphrase, balance=balance)
+    if coin == COIN:
+        list_usdc(venue, made.exchange)
+    made.exchange.open_account(
+        "main", key=key, secret=secret, passphrase=passphrase, balance=balance, coin=coin
+    )
     return made
 
 
@@ -50,6 +59,7 @@ class Options(TypedDict, total=False):
     secret: str
     passphrase: str
     balance: Decimal
+    coin: str
     latency: float
     faults: FaultScript | None
     clock: ExchangeClock | None

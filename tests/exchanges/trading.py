@@ -162,7 +162,8 @@ def account(exchange: str, server: WireServer, **options: object) -> dict[str, o
 
 def held(server: WireServer, symbol: str, account: str = "main") -> Decimal:
     """What an account truly holds of an engine symbol, base units."""
-    found = server.exchange.market.by_base(symbol.removesuffix("USDT"))
+    coin = server.exchange.accounts[account].coin
+    found = server.exchange.market.by_base(symbol.removesuffix(coin), coin)
     return server.exchange.accounts[account].size(found.symbol) * found.contract_size
 
 

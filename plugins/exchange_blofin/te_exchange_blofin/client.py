@@ -10,6 +10,11 @@ from uuid import uuid4
 from te_exchange_blofin.codes import EXPIRED
 from te_exchange_ccxt.base import Base, dig
 
+ORDERS = frozenset(
+    {"trade/order", "copytrading/trade/place-order", "copytrading/trade/close-position-by-contract"}
+)
+"""What trades: dated back, so that it expires soon should it get lost."""
+
 
 class Mended(Base):  # type: ignore[misc]  # what it is mixed into is known at run time only
     """``age``: milliseconds by which orders are dated back, so that they expire the sooner should they get lost.
@@ -26,7 +31,7 @@ class Mended(Base):  # type: ignore[misc]  # what it is mixed into is known at r
         signed = super().sign(path, api, method, params or {})
         if (headers := signed["headers"]) is not None:
             ago = self.options.get("timeDifference", 0)
-            if path == "trade/order":
+            if path in ORDERS:
                 ago, self.ordered_at = ago + self.age, get_running_loop().time()
             timestamp, nonce = str(self.milliseconds() - ago), uuid4().hex
             target = signed["url"].removeprefix(self.urls["api"]["rest"])
@@ -38,7 +43,7 @@ class Mended(Base):  # type: ignore[misc]  # what it is mixed into is known at r
 
     def handle_errors(self, *answer: Any) -> Any:
         """Learn whether orders are taken that are dated back: one that is refused may be late for another reason."""
-        if str(answer[2]).endswith("trade/order"):
+        if str(answer[2]).partition("/api/v1/")[2] in ORDERS:
             code = dig(answer[6], "code")
             self.aged |= code == "0"
             if code == EXPIRED and not self.aged:

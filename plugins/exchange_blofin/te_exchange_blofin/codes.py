@@ -30,8 +30,9 @@ TEXTS = {
     ("152001", "positionside"): Trouble.HEDGE_MODE,  # leverage has a side in hedge mode only
     ("", "parameter size"): Trouble.SIZE,
 }
+NO_BROKER = "152011"
 BROKERS = {
-    ("152011", ""): 'this key takes no broker id: set broker_id = ""',
+    (NO_BROKER, ""): 'this key takes no broker id: set broker_id = ""',
     ("152012", ""): "this key needs a broker id: set broker_id, or use a key of type API transaction",
     ("152013", ""): "this key is another broker's: set broker_id to its id, or use an API transaction key",
 }

@@ -19,12 +19,31 @@ def look(config: Row, key: Row, *, mode: str | None, broker: str | None) -> Sequ
             fine=level == "0",
             remedy="watch its first orders, or use a sub-account that is not unified",
         ),
-        *key_findings(
-            trades=str(key.get("readOnly")) == "0",
-            make="make a key with the permission TRADE, without TRANSFER and withdrawals",
-            withdraws=False,
-            bound=key.get("ips"),
-            free="works from any address, and such keys expire after 90 days",
-            bind="bind it to this machine's address",
-        ),
+        *_key(key),
     ]
+
+
+def look_at_copy_trading(config: Row, key: Row, *, offered: int) -> Sequence[Finding]:
+    """Return role and offer of a copy-trading account. https://docs.blofin.com/index.html#copy-trading"""
+    leads = str(config.get("roleType")) == "1"
+    return [
+        told(
+            "account",
+            f"copy trading, one-way, {offered} contracts"
+            + ("" if leads else ", but its user is no lead trader"),
+            fine=leads,
+            remedy='apply as a lead trader at BloFin, or remove account_type = "copy_trading"',
+        ),
+        *_key(key),
+    ]
+
+
+def _key(key: Row) -> Sequence[Finding]:
+    return key_findings(
+        trades=str(key.get("readOnly")) == "0",
+        make="make a key with the permission TRADE, without TRANSFER and withdrawals",
+        withdraws=False,
+        bound=key.get("ips"),
+        free="works from any address, and such keys expire after 90 days",
+        bind="bind it to this machine's address",
+    )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from te_core.api import Capabilities, ExchangeSpec, hookimpl
+from te_exchange_blofin.copy_trading import CopyTrading
 from te_exchange_blofin.venue import Blofin
 from te_exchange_ccxt.base import CcxtOptions, Window, account_factory
 
@@ -16,8 +17,9 @@ from te_exchange_ccxt.base import CcxtOptions, Window, account_factory
 class BlofinOptions(CcxtOptions):
     """What ``[accounts.<name>]`` with ``plugin = "blofin"`` may say.
 
-    ``broker_id`` goes into every order; empty sends none. Left out, keys of type "API transaction" send none, as
-    they must, and those of third-party applications that of "CCXT".
+    ``account_type``: which of the user's accounts is traded. ``broker_id`` goes into every order; empty sends none.
+    Left out, keys of type "API transaction" send none, as they must, and those of third-party applications that of
+    "CCXT".
     """
 
     credentials: ClassVar[tuple[str, ...]] = ("api_key", "secret", "password")
@@ -25,6 +27,10 @@ class BlofinOptions(CcxtOptions):
     title: ClassVar[str] = "BloFin"
     windows: ClassVar[Sequence[Window]] = Blofin.windows
 
+    account_type: Literal["futures", "copy_trading"] = Field(
+        default="futures",
+        description="Which account of the user is traded: futures, or the lead trader's copy-trading account.",
+    )
     broker_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9]{0,16}$")] | None = Field(
         default=None,
         description="Broker id in every order; empty sends none, left out the kind of key decides.",
@@ -37,12 +43,17 @@ CAPABILITIES = Capabilities(
     private_stream=True,
 )
 
+
+def _venue(options: BlofinOptions) -> Blofin:
+    return CopyTrading(options) if options.account_type == "copy_trading" else Blofin(options)
+
+
 BLOFIN = ExchangeSpec(
     name="blofin",
     settings=BlofinOptions,
-    factory=account_factory(Blofin),
+    factory=account_factory(_venue),
     capabilities=CAPABILITIES,
-    summary="BloFin: futures accounts, USDT perpetuals; demo",
+    summary="BloFin: futures and copy-trading accounts, USDT perpetuals; demo",
 )
 
 

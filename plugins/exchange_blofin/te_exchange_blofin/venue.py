@@ -46,39 +46,53 @@ class Blofin(Venue):
         Window("connections", 1, 1.0, per_address=True),
     )
     rate_pause: ClassVar[float] = 5.0  # half the trading window
+    section: ClassVar[str] = ""
+    positions_route: ClassVar[str] = "account_positions"
+    leverage_route: ClassVar[str] = "account_batch_leverage_info"
 
     def __init__(self, options: BlofinOptions) -> None:
         super().__init__(options)
-        self._broker = options.broker_id
+        self.broker = options.broker_id
+        """What orders say of the broker; empty says nothing."""
 
     # -- the account
 
     async def check(self) -> None:
         """Check the key and the position mode; learn whether the key is bound to a broker, and the margin mode."""
-        self.exchange.ordered_at = get_running_loop().time()  # perhaps, before this process started
-        key = await self._key()
-        if str(key.get("readOnly")) == "1":
-            raise AuthError(f"BloFin: {Trouble.PERMISSION.remedy}: it is read-only")
-        if self._broker is None:
-            self._broker = CCXT_BROKER if str(key.get("type")) == "2" else ""
-        mode = self.content(await self.exchange.private_get_account_position_mode(), dict)
-        if mode["positionMode"] != "net_mode":
-            self.refuse_hedge_mode()
+        await self.check_key()
         mode = self.content(await self.exchange.private_get_account_margin_mode(), dict)
         self.account_mode = MarginMode(mode["marginMode"])
 
-    async def _key(self) -> Row:
+    async def check_key(self) -> None:
+        """Check what both kinds of account have: permissions, broker, position mode."""
+        self.exchange.ordered_at = get_running_loop().time()  # perhaps, before this process started
+        key = await self.key()
+        if str(key.get("readOnly")) == "1":
+            raise AuthError(f"BloFin: {Trouble.PERMISSION.remedy}: it is read-only")
+        if self.broker is None:
+            self.broker = CCXT_BROKER if str(key.get("type")) == "2" else ""
+        mode = self.content(await self.own("get", "account_position_mode"), dict)
+        if mode["positionMode"] != "net_mode":
+            self.refuse_hedge_mode()
+
+    async def own(self, method: str, route: str, params: Row | None = None) -> Row:
+        """Ask one of the account's own routes, which copy trading has under a path of its own."""
+        answer: Row = await getattr(self.exchange, f"private_{method}_{self.section}{route}")(params or {})
+        return answer
+
+    async def key(self) -> Row:
+        """Read what the key may do, and whose it is."""
         key: Row = self.content(await self.exchange.private_get_user_query_apikey(), dict)
         return key
 
     async def uid(self) -> str:
         """Read whose the key is. https://docs.blofin.com/index.html#get-api-key-info"""
-        return self.account_id(await self._key(), "uid")
+        return self.account_id(await self.key(), "uid")
 
     async def findings(self) -> Sequence[Finding]:
         """Look at the key and the account."""
         config = self.content(await self.exchange.private_get_account_config(), dict)
-        return look(config, await self._key(), mode=self.account_mode, broker=self._broker)
+        return look(config, await self.key(), mode=self.account_mode, broker=self.broker)
 
     async def time(self) -> int:
         """Take the time of a price: no endpoint tells the time."""
@@ -87,7 +101,7 @@ class Blofin(Venue):
 
     async def fetch_equity(self) -> Equity:
         """Read the futures account."""
-        return self.equity(self.content(await self.exchange.private_get_account_balance(), dict))
+        return self.equity(self.content(await self.own("get", "account_balance"), dict))
 
     def equity(self, balance: Row) -> Equity:
         """Parse the coin's row. Isolated margin is part of the wallet."""
@@ -105,7 +119,7 @@ class Blofin(Venue):
 
     async def fetch_positions(self) -> Sequence[Row]:
         """Read all positions."""
-        rows = self.content(await self.exchange.private_get_account_positions(), list)
+        rows = self.content(await self.own("get", self.positions_route), list)
         return [self.exchange.parse_position(row) for row in rows]
 
     async def fetch_tickers(self, symbols: Sequence[str]) -> Mapping[str, Row]:
@@ -119,11 +133,11 @@ class Blofin(Venue):
         """Set it for one margin mode, up to the instrument's own maximum: ccxt would stop at 125."""
         which = {"instId": market["id"], "marginMode": margin_mode.value}
         try:
-            await self.exchange.private_post_account_set_leverage({**which, "leverage": str(leverage)})
+            await self.own("post", "account_set_leverage", {**which, "leverage": str(leverage)})
         except BaseError() as error:  # nobody knows the code for "it is that already"
             if diagnose(error, self)[0] is not Trouble.REJECTED:
                 raise
-            rows = self.content(await self.exchange.private_get_account_batch_leverage_info(which), list)
+            rows = self.content(await self.own("get", self.leverage_route, which), list)
             if [number(row["leverage"]) for row in rows] != [leverage]:
                 raise error from None
 
@@ -145,34 +159,37 @@ class Blofin(Venue):
         own = {
             "marginMode": self.mode_of(order, market).value,
             "positionSide": "net",
-            "brokerId": self._broker,
+            "brokerId": self.broker,
         }
         return {**super().order_params(order, market), **own}
 
     async def find_order(self, client_order_id: str, market: Row) -> Row | None:
-        """Ask by client order id; should that be refused, look through open and finished orders."""
-        which = {"instId": market["id"], "clientOrderId": client_order_id}
-        try:
-            answer = await self.exchange.private_get_trade_order_detail(which)
-            row = self.content(answer, (dict, type(None)))
-            found = self.exchange.parse_order(row, market) if row else None
-        except BaseError() as error:
-            trouble = diagnose(error, self)[0]
-            if trouble.fate is not Fate.REFUSED:
-                raise
-            found = (
-                None if trouble is Trouble.NOT_FOUND else await super().find_order(client_order_id, market)
-            )
+        """Look it up; while BloFin would still take it, one that is not known is not lost."""
+        found = await self.look_up(client_order_id, market)
         left = self.exchange.ordered_at + EXPIRY - get_running_loop().time()
         if found is None and not self.exchange.age and left > 0:
             raise NotReady("BloFin does not know this order yet, but would still take it", retry_after=left)
         return found
 
+    async def look_up(self, client_order_id: str, market: Row) -> Row | None:
+        """Ask by client order id; should that be refused, look through open and finished orders."""
+        which = {"instId": market["id"], "clientOrderId": client_order_id}
+        try:
+            answer = await self.exchange.private_get_trade_order_detail(which)
+            row = self.content(answer, (dict, type(None)))
+            return self.exchange.parse_order(row, market) if row else None
+        except BaseError() as error:
+            trouble = diagnose(error, self)[0]
+            if trouble.fate is not Fate.REFUSED:
+                raise
+            return None if trouble is Trouble.NOT_FOUND else await super().find_order(client_order_id, market)
+
     # -- limits: https://docs.blofin.com/index.html#rate-limits
 
     def spending(self, method: str, path: str) -> Spending:
         """Count everything for the address, and what changes something or asks for orders for the key."""
-        trading = path.startswith("trade/") or (method == "POST" and path.startswith("account/"))
+        own = path.removeprefix("copytrading/")
+        trading = own.startswith("trade/") or (method == "POST" and own.startswith("account/"))
         return {"minute": 1, "five minutes": 1, "trading": int(trading)}
 
     # -- streams

@@ -8,7 +8,9 @@ from typing import cast
 
 import pytest
 
+from te_core.api import ExchangeAccount, OrderReport, OrderRequest
 from te_core.testing.conformance import ExchangeConformance
+from te_core.testing.desk import Desk
 from te_exchange_blofin.plugin import BLOFIN, CAPABILITIES
 from te_exchange_blofin.venue import Blofin
 from tests.emulators.blofin.server import BlofinServer
@@ -42,6 +44,56 @@ class TestBlofinWithStreams(TestBlofin):
 
     def make_venue(self, folder: Path) -> EmulatedVenue:
         return EmulatedVenue("blofin", BLOFIN, folder, symbols=SYMBOLS, balance=BALANCE)
+
+
+class CopyVenue(EmulatedVenue):
+    """Its books name what closes, which the requests cannot: whose it was is known on the account's side alone."""
+
+    def __init__(self, folder: Path, unknowns: Unknowns) -> None:
+        super().__init__(
+            "blofin",
+            BLOFIN,
+            folder,
+            options={"account_type": "copy_trading"},
+            symbols=SYMBOLS,
+            balance=BALANCE,
+        )
+        self.closing: dict[str, str] = {}
+        blofin = cast("BlofinServer", self.server)
+        blofin.copy_traders.add("main")
+        blofin.unknowns = unknowns
+        blofin.closing_id = self.closing.get
+
+    async def _connect(self) -> ExchangeAccount:
+        account = await super()._connect()
+        place_order = account.place_order
+
+        async def named(order: OrderRequest) -> OrderReport:
+            if order.reduce_only:
+                self.closing[self.contract(order.symbol).symbol] = order.client_order_id
+            return await place_order(order)
+
+        account.place_order = named  # type: ignore[method-assign]  # of this one
+        return account
+
+
+class TestBlofinCopyTrading(TestBlofin):
+    """A lead trader's account, with routes of its own."""
+
+    unknowns = Unknowns(copy_client_ids=True, copy_broker="any")
+
+    def make_venue(self, folder: Path) -> EmulatedVenue:
+        return CopyVenue(folder, self.unknowns)
+
+
+class TestBlofinCopyTradingAsDocumented(TestBlofinCopyTrading):
+    """Orders are shown without their client order ids."""
+
+    unknowns = Unknowns()
+
+    @pytest.mark.parametrize("executed", [False], ids=["never sent"])  # else test_blofin_copy_trading.py
+    async def test_e16_restart_with_an_open_intent(self, desk: Desk, executed: bool) -> None:
+        await super().test_e16_restart_with_an_open_intent(desk, executed)
 
 
 class TestBlofinAsItMayBe(TestBlofin):

@@ -19,7 +19,6 @@ from tests.emulators.venues import server
 pytestmark = pytest.mark.real_clock
 
 D = Decimal
-COPY_TRADING = "outside: copy trading has an account and endpoints of its own, which the plugin never asks"
 ACCOUNT = {
     "instruments (BTC, ETH, LTC, ADA info objects)": "value: test_contracts_become_instruments_in_base_units",
     "instruments BTC (documented)": "value: test_the_documented_contract",
@@ -28,11 +27,11 @@ ACCOUNT = {
     "futures account balance": "value: test_equity_to_the_last_digit",
     "futures account balance (documented, with positions)": "value: test_equity_to_the_last_digit",
     "asset balances of one account": "shape: test_balances_of_the_other_accounts",
-    "copy-trading account balance": COPY_TRADING,
+    "copy-trading account balance": "value: test_a_copy_trading_account",
     "position LTC cross long": "value: test_positions",
     "position BTC cross long 0.1 contract (empty liquidationPrice)": "value: test_positions",
     "positions isolated long + cross short (documented)": "value: test_shorts_are_negative",
-    "copy-trading positions by contract": COPY_TRADING,
+    "copy-trading positions by contract": "value: test_a_copy_trading_account",
     "order ack": "ack: test_acknowledgements",
     "order ack (2)": "ack: test_acknowledgements",
     "filled market reduceOnly order": "value: test_orders",
@@ -46,7 +45,7 @@ ACCOUNT = {
     "margin mode": "value: test_the_account_s_modes_are_learnt_when_it_is_opened",
     "position mode": "value: test_the_account_s_modes_are_learnt_when_it_is_opened",
     "fills history": "shape: test_a_fill_is_answered_in_the_recorded_form",
-    "copy-trading close by contract": COPY_TRADING,
+    "copy-trading close by contract": "ack: test_a_close_of_copy_trading",
     "fill": "shape: test_a_fill_is_answered_in_the_recorded_form",
     "order rejected: outer code 1": "error: test_a_refusal_inside_of_an_outer_one",
     "ws login ok": "push: test_answers_of_streams_push_nothing",

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from te_core.api import Instrument, InsufficientMargin, MarginMode, OrderStatus
+from te_exchange_blofin.copy_trading import CopyTrading
 from te_exchange_blofin.plugin import BlofinOptions
 from te_exchange_blofin.venue import Blofin
 from te_exchange_ccxt.client import connect, disconnect, refused_item
@@ -25,11 +26,11 @@ D = Decimal
 
 
 @asynccontextmanager
-async def answering(*names: str) -> AsyncIterator[Blofin]:
+async def answering(*names: str, kind: type[Blofin] = Blofin) -> AsyncIterator[Blofin]:
     """A venue to which BloFin answers the samples of those names, one after the other; the contracts are known."""
     # Read first: it skips where the samples are absent, and nothing is open yet.
     answers = [response("blofin", name) for name in ("instruments (BTC", *names)]
-    venue = Blofin(BlofinOptions.model_validate({"api_key": "K", "secret": "S", "passphrase": "P"}))
+    venue = kind(BlofinOptions.model_validate({"api_key": "K", "secret": "S", "passphrase": "P"}))
     base: Any = await exchange_class("blofin")
     client = connect(venue, base)
 
@@ -228,3 +229,36 @@ def test_no_recorded_success_is_taken_for_a_refusal() -> None:
             assert (found["code"], found["msg"]) == ("103003", "Insufficient margin")
         else:
             assert found is None, entry["name"]
+
+
+async def test_a_copy_trading_account() -> None:
+    names = ("copy-trading account balance", "copy-trading positions by contract")
+    async with answering(*names, kind=CopyTrading) as venue:
+        equity = await venue.fetch_equity()
+        assert equity.wallet == D("10013119.885958415234430699")
+        assert equity.total == D("10014042.988958415234430699548")
+        (row,) = await venue.fetch_positions()
+        position = venue.position("GMTUSDT", row, {"id": "GMT-USDT", "contractSize": "1"})
+        assert (position.quantity, position.leverage) == (D("2935.2"), D(3))
+        assert position.entry_price == D("1.211999326885720075")
+
+
+async def test_a_close_of_copy_trading() -> None:
+    """One request becomes three orders, all of which are its outcome."""
+    async with answering("copy-trading close by contract", kind=CopyTrading) as venue:
+        market = venue.exchange.market("ETH/USDT:USDT")
+        closing = order("-0.001", "ETHUSDT", reduce_only=True)
+        placed = await venue.create_order(closing, D("0.1"), market)
+        assert venue.report(closing.client_order_id, placed, market).status is OrderStatus.OPEN
+        rows = [{"orderId": name, "filledSize": "0.1", "state": "filled"} for name in ("10000", "20000")]
+
+        async def shown(method: str, route: str, params: Any = None) -> Any:
+            del method, params
+            return {"code": "0", "data": rows if route.endswith("history") else []}
+
+        venue.own = shown  # type: ignore[method-assign]  # of this one
+        assert await venue.look_up(closing.client_order_id, market) == {"status": "open"}
+        rows.append({"orderId": "30000", "filledSize": "0.1", "state": "filled"})
+        found = await venue.look_up(closing.client_order_id, market)
+        assert found is not None
+        assert (found["status"], found["filled"]) == ("closed", D("0.3"))

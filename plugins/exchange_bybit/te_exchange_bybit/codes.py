@@ -27,7 +27,7 @@ CODES = {
 }
 TROUBLES = {code: trouble for trouble, codes in CODES.items() for code in codes.split()}
 TEXTS = {
-    ("10001", "position idx not match"): Trouble.HEDGE_MODE,
+    ("10001", "position idx not match"): Trouble.HEDGED_SYMBOL,
     ("10001", "symbol invalid"): Trouble.SYMBOL,
     ("10001", "not supported symbols"): Trouble.SYMBOL,
     ("10001", "apikey"): Trouble.CREDENTIALS,
@@ -36,6 +36,10 @@ TEXTS = {
 }
 """Codes that stand for many things, told apart by a part of the text."""
 REMEDIES = {
+    ("10003", ""): (
+        "the key is not known at this host: most often it was made for demo trading or the testnet (set test), or at a "
+        "regional Bybit; else it was deleted: check api_key of this account"
+    ),
     ("3400045", "equity"): (
         "the account holds too little for this margin mode: add funds, or set margin_mode to the one that it is in"
     ),

@@ -8,15 +8,25 @@ from te_core.api import Finding
 from te_exchange_ccxt.base import Row, dig, key_findings, told
 
 
-def look_at_account(info: Row) -> Finding:
-    """Tell account type and margin mode. https://bybit-exchange.github.io/docs/v5/account/account-info"""
+def look_at_account(info: Row, hedged: Sequence[str]) -> Sequence[Finding]:
+    """Return account type, margin mode, and symbols in hedge mode: each has a position mode of its own.
+
+    https://bybit-exchange.github.io/docs/v5/account/account-info
+    """
     mode = str(info.get("marginMode"))
-    return told(
+    account = told(
         "account",
-        f"unified, {mode.lower().replace('_', ' ')}, one-way",
+        f"unified, {mode.lower().replace('_', ' ')}, " + ("not all symbols one-way" if hedged else "one-way"),
         fine=mode in ("ISOLATED_MARGIN", "REGULAR_MARGIN"),
         remedy="choose isolated or cross margin at the exchange",
     )
+    modes = told(
+        "position mode",
+        f"in hedge mode, and not traded: {', '.join(hedged)}",
+        fine=False,
+        remedy="close their positions and switch them to one-way mode at the exchange",
+    )
+    return [account, modes] if hedged else [account]
 
 
 def may_withdraw(key: Row) -> bool:

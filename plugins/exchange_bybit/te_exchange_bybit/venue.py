@@ -5,16 +5,19 @@ https://bybit-exchange.github.io/docs/v5/intro
 
 from __future__ import annotations
 
+from asyncio import gather
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any, ClassVar
 from uuid import uuid4
 
-from te_core.api import AuthError, Equity, Finding, MarginMode, Position
+from te_core.api import AuthError, Equity, Finding, MarginMode, OrderRequest, Position
 from te_exchange_bybit.codes import REMEDIES, TEXTS, TROUBLES
 from te_exchange_bybit.looks import look_at_account, look_at_key, may_withdraw
 from te_exchange_ccxt.base import (
     ZERO,
     BaseError,
+    CcxtOptions,
     Fate,
     Row,
     Spending,
@@ -50,6 +53,7 @@ class Bybit(Venue):
         "last": "lastPrice",
     }
     account_wide: ClassVar[bool] = True
+    hedge_per_symbol: ClassVar[bool] = True
     streamed: ClassVar[frozenset[str]] = frozenset({"positions", "orders", "balance", "tickers"})
     confirms: ClassVar[bool] = True
     windows: ClassVar[Sequence[Window]] = (
@@ -58,6 +62,11 @@ class Bybit(Venue):
         Window("leverage", 10, 1.0),
         Window("reads", 50, 1.0),
     )
+
+    def __init__(self, options: CcxtOptions) -> None:
+        super().__init__(options)
+        self._hedged: set[str] = set()
+        """Symbols, as Bybit spells them, that were in hedge mode when last read."""
 
     def config(self) -> dict[str, Any]:
         """Say beforehand that the account is unified, which saves two requests; follow it without a REST snapshot."""
@@ -81,15 +90,24 @@ class Bybit(Venue):
             super().to_test_host()
 
     async def check(self) -> None:
-        """Check that the account is unified and in one-way mode."""
+        """Check that the account is unified. Position modes belong to symbols."""
         info = await self._info()
         if str(info.get("unifiedMarginStatus")) not in UNIFIED:
             raise AuthError(
                 "Bybit: this is a classic account: upgrade it to a unified trading account at the exchange"
             )
-        rows = await self._position_rows({"symbol": f"BTC{self.options.settle}"})
-        if any(str(row.get("positionIdx", "0")) != "0" for row in rows):
-            self.refuse_hedge_mode()
+
+    async def check_symbols(self, markets: Sequence[Row]) -> None:
+        """Read the position modes: of a flat symbol, no read of all positions shows it."""
+        await self._read_modes([str(market["id"]) for market in markets])
+
+    async def _read_modes(self, ids: Sequence[str]) -> list[Row]:
+        """Read symbols one by one, flat ones too, and remember which are in hedge mode. Returns those symbols' rows."""
+        found = []
+        for rows in await gather(*(self._position_rows({"symbol": name}) for name in ids)):
+            found += [row for row in rows if str(row.get("positionIdx", "0")) != "0"]
+        self._hedged = {*self._hedged.difference(ids), *(str(row["symbol"]) for row in found)}
+        return found
 
     async def uid(self) -> str:
         """Read whose the key is. https://bybit-exchange.github.io/docs/v5/user/apikey-info"""
@@ -99,7 +117,8 @@ class Bybit(Venue):
 
     async def findings(self) -> Sequence[Finding]:
         """Look at the key and the account."""
-        return [look_at_account(await self._info()), *look_at_key(await self._key())]
+        account = look_at_account(await self._info(), sorted(self._hedged))
+        return [*account, *look_at_key(await self._key())]
 
     async def _info(self) -> Row:
         info: Row = self.content(await self.exchange.private_get_v5_account_info(), dict, "result")
@@ -127,10 +146,13 @@ class Bybit(Venue):
     async def fetch_positions(self) -> Sequence[Row]:
         """Read every position that pays in the settle coin, page by page, and the account's margin mode.
 
-        The operator may switch the mode at any time, and neither rows nor pushes say it.
+        The operator may switch the margin mode at any time, and neither rows nor pushes say it. Symbols that were in
+        hedge mode are asked for one by one until they are in one-way mode again.
         """
         which = {"settleCoin": self.options.settle}
         rows, self.account_mode = await together(self._position_rows(which), self._margin_mode())
+        if flat := self._hedged.difference(str(row.get("symbol")) for row in rows):
+            rows = [*rows, *await self._read_modes(sorted(flat))]
         return [{**self.exchange.parse_position(row), "marginMode": self.account_mode} for row in rows]
 
     async def _margin_mode(self) -> MarginMode | None:
@@ -203,6 +225,15 @@ class Bybit(Venue):
         """Set it for both sides, which is all there is."""
         del margin_mode
         await self.exchange.set_leverage(leverage, market["symbol"])
+
+    async def create_order(self, order: OrderRequest, contracts: Decimal, market: Row) -> Row:
+        """Send it; one that is refused for hedge mode shows that its symbol was switched meanwhile."""
+        try:
+            return await super().create_order(order, contracts, market)
+        except BaseError() as error:
+            if diagnose(error, self)[0] is Trouble.HEDGED_SYMBOL:
+                self._hedged.add(str(market["id"]))
+            raise
 
     async def find_order(self, client_order_id: str, market: Row) -> Row | None:
         """Ask for open and just finished orders (500 are kept there), then for the history, by ``orderLinkId``."""

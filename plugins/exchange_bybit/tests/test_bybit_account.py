@@ -15,7 +15,6 @@ from loguru import logger
 
 from te_core.api import (
     AuthError,
-    ConfigError,
     DuplicateClientOrderId,
     MarginMode,
     NotReady,
@@ -34,7 +33,6 @@ from te_exchange_ccxt.shared import _LOOPS
 from tests.emulators.accounts import connected, order
 from tests.emulators.core.faults import Fault, FaultKind
 from tests.emulators.core.modes import MarginMode as TheirMode
-from tests.emulators.core.modes import PositionMode
 from tests.emulators.wire.call import json_reply
 from tests.emulators.wire.server import WireServer
 
@@ -52,9 +50,9 @@ def break_orders(server: WireServer, kind: FaultKind, **more: Any) -> None:
     server.faults.add(Fault(kind=kind, route="order", **more))
 
 
-async def test_opening_asks_for_time_instruments_account_and_mode(bybit: Bybit) -> None:
+async def test_opening_asks_for_time_instruments_and_account(bybit: Bybit) -> None:
     async with bybit() as (server, _):
-        assert kinds(server) == ["time", "instruments", "instruments", "account", "positions"]
+        assert kinds(server) == ["time", "instruments", "instruments", "account"]
 
 
 async def test_a_second_account_and_a_second_start_do_not_read_the_instruments_again(
@@ -274,10 +272,6 @@ async def refusal(
     return text
 
 
-def hedge(server: WireServer) -> None:
-    server.exchange.accounts["main"].default_position_mode = PositionMode.HEDGE
-
-
 def change_key(**parts: Any) -> Callable[[WireServer], None]:
     def change(server: WireServer) -> None:
         (key,) = server.exchange.accounts["main"].keys
@@ -287,16 +281,10 @@ def change_key(**parts: Any) -> Callable[[WireServer], None]:
     return change
 
 
-async def test_hedge_mode_is_refused_with_the_remedy(bybit: Bybit) -> None:
-    text = await refusal(bybit, ConfigError, hedge)
-    assert "hedge mode" in text
-    assert "one-way" in text
-
-
 @pytest.mark.parametrize(
     ("prepare", "options", "remedy"),
     [
-        (change_key(), {"api_key": "SECRET-WRONG"}, "check api_key"),
+        (change_key(), {"api_key": "SECRET-WRONG"}, "demo trading or the testnet"),
         (change_key(), {"secret": "SECRET-WRONG"}, "check secret"),
         (change_key(expired=True), {}, "check api_key"),
         (change_key(allowed_ips=frozenset({"203.0.113.7"})), {}, "IP list"),

@@ -66,7 +66,7 @@ CASES = [
     ("110013", "cannot set leverage due to risk limit", OrderRejected, NotReady, "leverage"),
     ("110017", "orderQty will be truncated to zero", OrderRejected, NotReady, "reduce"),
     ("10001", "The number of contracts exceeds minimum limit allowed", OrderRejected, NotReady, "size"),
-    ("10001", "position idx not match position mode", AuthError, AuthError, "one-way"),
+    ("10001", "position idx not match position mode", OrderRejected, NotReady, "one-way"),
     ("10001", "params error: symbol invalid", OrderRejected, NotReady, "symbol"),
     ("10001", "Not supported symbols", OrderRejected, NotReady, "symbol"),
     ("110094", "Order does not meet minimum order value 5USDT", OrderRejected, NotReady, "minimum"),

@@ -22,6 +22,15 @@ class TestBybit(ExchangeConformance):
         return venue(folder, streams=False)
 
 
+class TestBybitInUsdc(TestBybit):
+    """Contracts that pay in USDC, which Bybit calls BTCPERP and so on; with streams, so that those are followed."""
+
+    capabilities = near(CAPABILITIES, streams=True)
+
+    def make_venue(self, folder: Path) -> EmulatedVenue:
+        return venue(folder, streams=True, coin="USDC")
+
+
 class TestBybitWithStreams(TestBybit):
     capabilities = near(CAPABILITIES, streams=True)
 
@@ -29,8 +38,9 @@ class TestBybitWithStreams(TestBybit):
         return venue(folder, streams=True)
 
 
-def venue(folder: Path, *, streams: bool) -> EmulatedVenue:
-    symbols = ("BTCUSDT", "SOLUSDT", "ETHUSDT", "DOGEUSDT")
+def venue(folder: Path, *, streams: bool, coin: str = "USDT") -> EmulatedVenue:
+    symbols = [f"{base}{coin}" for base in ("BTC", "SOL", "ETH", "DOGE")]
+    options = {"streams": streams, "settle": coin}
     return EmulatedVenue(
-        "bybit", BYBIT, folder, options={"streams": streams}, symbols=symbols, balance=Decimal(4_600_000)
+        "bybit", BYBIT, folder, options=options, symbols=symbols, balance=Decimal(4_600_000), coin=coin
     )

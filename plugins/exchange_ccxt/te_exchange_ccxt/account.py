@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from te_core.api import (
@@ -32,6 +34,9 @@ from te_exchange_ccxt.trouble import Trouble
 from te_exchange_ccxt.venue import Venue
 from te_exchange_ccxt.wire import ZERO, Row, number
 
+CHECKED_AT_ONCE = 25
+"""Symbols whose own settings are checked together: what was checked when a read times out is not asked for again."""
+
 
 def account_factory(venue: Callable[[Any], Venue]) -> Callable[[AccountContext[Any]], CcxtAccount]:
     """Give what an ``ExchangeSpec`` needs: makes accounts that speak through that kind of venue."""
@@ -51,6 +56,8 @@ class CcxtAccount(ExchangeAccount):
         """What is followed, while somebody watches."""
         self._puzzled: set[str] = set()
         self._told: set[str] = set()
+        self._checked: set[str] = set()
+        """Symbols whose own settings were checked on this connection."""
 
     # -- life
 
@@ -115,15 +122,23 @@ class CcxtAccount(ExchangeAccount):
         """Give the instruments of those symbols that the exchange trades, from the shared list."""
         known = await self._link.symbols()
         found = {}
+        fresh: dict[str, Row] = {}
         for symbol in symbols:
             market = known.market(symbol)
             if market is None:
                 continue
             if self._venue.tradable(market):
                 found[symbol] = self._venue.instrument(symbol, market)
+                if symbol not in self._checked:
+                    fresh[symbol] = market
             elif symbol not in self._told:
                 self._told.add(symbol)
                 self._context.log.warning("{}: {}", symbol, self._venue.obstacle(market))
+        names = list(fresh)
+        for some in (names[at : at + CHECKED_AT_ONCE] for at in range(0, len(names), CHECKED_AT_ONCE)):
+            markets = [fresh[name] for name in some]
+            await self._link.ask("settings of symbols", partial(self._venue.check_symbols, markets))
+            self._checked.update(some)
         return found
 
     async def equity(self) -> Known[Equity]:
@@ -174,8 +189,10 @@ class CcxtAccount(ExchangeAccount):
             position = self._venue.position(symbol, row, market)
             other = found.get(symbol)
             if self._venue.hedged(row) or (other and other.quantity and position.quantity):
-                self._venue.refuse_hedge_mode()
-            if other is None or position.quantity:
+                if not self._venue.hedge_per_symbol:
+                    self._venue.refuse_hedge_mode()
+                found[symbol] = _hedged(position, other)
+            elif other is None or position.quantity:
                 found[symbol] = position
         return found
 
@@ -256,3 +273,12 @@ class CcxtAccount(ExchangeAccount):
                 code="unknown_symbol",
             )
         return market
+
+
+def _hedged(side: Position, other: Position | None) -> Position:
+    """Join a symbol's two sides of hedge mode: what they come to is shown and counted, and not traded."""
+    return replace(
+        side,
+        quantity=side.quantity + (other.quantity if other else ZERO),
+        obstacle=f"{side.symbol}: {Trouble.HEDGED_SYMBOL.remedy}",
+    )

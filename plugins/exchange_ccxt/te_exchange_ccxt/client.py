@@ -24,6 +24,8 @@ from te_exchange_ccxt.wire import NONSENSE, Row, dig
 T = TypeVar("T")
 U = TypeVar("U")
 
+CACHES = {"ordersLimit": 100, "tradesLimit": 100}
+"""Rows that ccxt keeps of what streams bring: more than one message has. Its own 1,000 are megabytes per account."""
 KEEP_ALIVE = 75.0
 """Seconds that an idle connection is kept: longer than the pause between two pings."""
 PING_STREAM = 5000
@@ -218,12 +220,14 @@ def bare(venue: Venue, base: Any) -> Any:
 
 def connect(venue: Venue, base: Any) -> Any:
     """Make the client and give it to the venue; its ``purse`` is set once its addresses are known."""
+    config = venue.config()
     exchange = wired(base, venue.mends)(
         {
             "enableRateLimit": False,
             "timeout": TIMEOUT,
             "logger": SILENT,
-            **venue.config(),
+            **config,
+            "options": {**CACHES, **config.get("options", {})},
             **{name: value for name, value in venue.credentials().items() if value},
             "session": http_session(
                 connector=aiohttp.TCPConnector(keepalive_timeout=KEEP_ALIVE),

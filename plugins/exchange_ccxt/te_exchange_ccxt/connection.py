@@ -39,6 +39,8 @@ IDLE = 25.0
 """Seconds without a request after which a connection is kept alive by a small one."""
 WIDEST = 10
 """Connections that are kept alive at most, for each account."""
+FORGOTTEN = 900.0
+"""Seconds after which a burst is an earlier one, and after twice as many forgotten: then fewer connections are kept."""
 SKEW_ADJUSTED, SKEW_TOLD = 500.0, 2000.0
 """Milliseconds of clock skew above which requests are dated on the exchange's clock, and the operator is told."""
 
@@ -57,10 +59,10 @@ class Connection:
         self._symbols = Symbols((), "")
         self._adopting: asyncio.Task[None] | None = None
         self._under_way = 0
-        self._width, self._wide_at = (
-            1,
-            0.0,
-        )  # most requests at the same time so far, and when there last were so many
+        self._wide_at = 0.0
+        """When there last were as many requests at the same time as connections are kept alive."""
+        self._peak, self._earlier_peak, self._peak_since = 1, 1, float("-inf")
+        """Most requests at the same time, pings aside, in this stretch of time and in the one before."""
         self._warmth: asyncio.Task[None] | None = None
         self._skew_told = False
 
@@ -186,18 +188,19 @@ class Connection:
         sending: bool = False,
         setting: bool = False,
         absent: Trouble | None = None,
+        ping: bool = False,
     ) -> T:
         """Make one request and translate what goes wrong.
 
         ``sending``: it is an order; ``setting``: it changes a setting, so a refusal is final; ``absent``: the
-        trouble that means "there is none" and gives None, as "unchanged" does.
+        trouble that means "there is none" and gives None, as "unchanged" does; ``ping``: it only keeps a connection.
         """
         _ = self.exchange
         last_answer.set(None)
         try:
             with (
                 localcontext(),
-                self._counted(),
+                self._counted(ping=ping),
                 changing(sending or setting),
             ):  # ccxt changes rounding and traps of the context that it finds
                 return await request()
@@ -216,15 +219,26 @@ class Connection:
             raise translated from error
 
     @contextmanager
-    def _counted(self) -> Iterator[None]:
+    def _counted(self, *, ping: bool) -> Iterator[None]:
         self._under_way += 1
-        self._width = max(self._width, min(self._under_way, WIDEST))
+        if not ping:
+            self._peak = max(self._peak, min(self._under_way, WIDEST))
         if self._under_way >= self._width:
             self._wide_at = self._context.clock.monotonic()
         try:
             yield
         finally:
             self._under_way -= 1
+
+    @property
+    def _width(self) -> int:
+        """Connections to keep alive: as many as were lately needed at once. aiohttp closes the others in time."""
+        return max(self._peak, self._earlier_peak)
+
+    def _forget_peaks(self) -> None:
+        now = self._context.clock.monotonic()
+        if now - self._peak_since >= FORGOTTEN:
+            self._earlier_peak, self._peak, self._peak_since = self._peak, 1, now
 
     async def _react(self, trouble: Trouble, what: str) -> None:
         if trouble.fate is Fate.SLOWER:
@@ -266,7 +280,8 @@ class Connection:
             if idle < IDLE:
                 await asyncio.sleep(IDLE - idle)
                 continue
-            pings = (self.ask("ping", self._venue.ping) for _ in range(self._width))
+            self._forget_peaks()
+            pings = (self.ask("ping", self._venue.ping, ping=True) for _ in range(self._width))
             for failed in await asyncio.gather(*pings, return_exceptions=True):
                 if isinstance(failed, TradeEngineError):
                     self._context.log.debug("ping: {}", failed)

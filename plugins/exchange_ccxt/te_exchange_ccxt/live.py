@@ -31,7 +31,8 @@ FIRST_PAUSE, LAST_PAUSE = 0.5, 30.0
 """Seconds before a stream that broke is opened again. One that was up for less than the longest may break again."""
 QUIET = 600.0
 """Seconds without an unreadable message after which that outage is over."""
-ORDERS_REMEMBERED = 5000
+ORDERS_REMEMBERED = 500
+"""Orders whose last state is known, of each account: more than ccxt repeats out of its cache."""
 
 
 @dataclass(slots=True, eq=False)
@@ -208,10 +209,11 @@ class AccountStreams:
 
     def _positions(self, rows: Sequence[Row]) -> None:
         if any(self._venue.hedged(row) for row in rows):
-            self._stream.changed()  # what is wrong with the account the next read raises
-            return
+            self._stream.changed()  # what is wrong with the account or the symbol the next read shows
         symbols = self._symbols()
         for row in rows:
+            if self._venue.hedged(row):
+                continue
             symbol = self._symbol(row)
             market = symbols.market(symbol) if symbol else None
             if symbol and market:
@@ -229,11 +231,11 @@ class AccountStreams:
 
     def _is_news(self, row: Row) -> bool:
         """Return whether an order changed: ccxt repeats orders out of its cache."""
-        if len(self._orders) > ORDERS_REMEMBERED:
-            self._orders.clear()
         name, state = str(row.get("id")), (row.get("status"), row.get("filled"))
-        known = self._orders.get(name) == state
-        self._orders[name] = state
+        known = self._orders.pop(name, None) == state
+        self._orders[name] = state  # the newest last, so that those go which nobody repeats any more
+        if len(self._orders) > ORDERS_REMEMBERED:
+            del self._orders[next(iter(self._orders))]
         return not known
 
     def _tickers(self, rows: Sequence[Row]) -> None:

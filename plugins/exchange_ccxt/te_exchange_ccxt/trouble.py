@@ -73,6 +73,10 @@ class Trouble(Enum):
     SIZE = Fate.REFUSED, "the size breaks a rule of the exchange (minimum, maximum or precision)"
     REDUCE_ONLY = Fate.REFUSED, "there is nothing to reduce"
     LEVERAGE = Fate.REFUSED, "the exchange refuses this leverage"
+    HEDGED_SYMBOL = (
+        Fate.REFUSED,
+        "this symbol is in hedge mode: close its positions and switch it to one-way mode at the exchange",
+    )
     MODE_BLOCKED = Fate.REFUSED, "the mode cannot change while orders or positions are open"
     SYMBOL = Fate.REFUSED, "the exchange does not trade this symbol"
     REJECTED = Fate.REFUSED, "the exchange refused it"

@@ -52,7 +52,8 @@ class Venue(Streams):
     the trouble says. ``code_keys``: where in the answer's JSON the code stands, the first that is found counts;
     ``item_code``: where it stands in an item of ``data``, if ccxt does not look there. ``market_maximum``: where
     ``market["info"]`` has the largest market order in contracts. ``account_wide``: the margin mode is that of the whole
-    account. ``windows``: request limits (see ``spending``). ``rate_pause``: seconds to wait after a refusal for too
+    account. ``hedge_per_symbol``: each symbol has a position mode of its own, so that one in hedge mode stops only
+    that symbol. ``windows``: request limits (see ``spending``). ``rate_pause``: seconds to wait after a refusal for too
     many requests that names none. ``private_api``: where ccxt's table of addresses has that of the account's requests.
     """
 
@@ -65,6 +66,7 @@ class Venue(Streams):
     item_code: ClassVar[str] = ""
     market_maximum: ClassVar[Sequence[str]] = ()
     account_wide: ClassVar[bool] = False
+    hedge_per_symbol: ClassVar[bool] = False
     windows: ClassVar[Sequence[Window]] = (Window("requests", 300, 60.0),)
     rate_pause: ClassVar[float] = 1.0
     private_api: ClassVar[Sequence[str]] = ("private",)
@@ -131,6 +133,9 @@ class Venue(Streams):
     def refuse_hedge_mode(self) -> None:
         """Say that hedge mode is on. Raises ``ConfigError``."""
         raise ConfigError(f"{self.title}: {Trouble.HEDGE_MODE.remedy}")
+
+    async def check_symbols(self, markets: Sequence[Row]) -> None:
+        """Check what belongs to single symbols; called once for each that the engine may trade."""
 
     async def ping(self) -> None:
         """Make the cheapest read there is, to keep the connection warm."""

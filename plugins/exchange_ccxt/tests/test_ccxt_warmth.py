@@ -13,7 +13,7 @@ from loguru import logger
 
 from te_core.api import NotReady
 from te_core.testing.virtual_clock import VirtualClock
-from te_exchange_ccxt.connection import IDLE, Connection
+from te_exchange_ccxt.connection import FORGOTTEN, IDLE, WIDEST, Connection
 from te_exchange_ccxt.generic import GenericOptions, GenericVenue
 
 
@@ -84,3 +84,21 @@ async def test_a_ping_that_is_not_even_sent_is_tried_no_more_often(told: list[st
     """A loop that never waits would hold up everything."""
     assert await pinged(Pinged([]), connected=False) == []
     assert told == []
+
+
+def together(venue: Pinged) -> int:
+    """How many of the last pings were sent at the same time."""
+    return venue.pinged.count(venue.pinged[-1])
+
+
+async def test_connections_of_a_burst_are_kept_until_it_is_long_ago() -> None:
+    venue = Pinged([])
+    async with kept_warm(venue) as link:
+        await asyncio.gather(*(link.ask("anything", lambda: asyncio.sleep(1)) for _ in range(50)))
+        await asyncio.sleep(FORGOTTEN)
+        assert together(venue) == WIDEST
+        await asyncio.sleep(FORGOTTEN + 2 * IDLE)
+        assert together(venue) == 1, "aiohttp closes what nobody uses"
+        await asyncio.gather(*(link.ask("anything", lambda: asyncio.sleep(1)) for _ in range(3)))
+        await asyncio.sleep(2 * IDLE)
+        assert together(venue) == 3

@@ -28,7 +28,7 @@ WIDEST = 20
 def routes(server: BlofinServer) -> list[Route]:
     """Routes of the account."""
     reads: list[tuple[str, str, Answer]] = [
-        ("account/balance", "balance", lambda server, call: balance(server.exchange, call.account)),
+        ("account/balance", "balance", futures_balance),
         ("asset/balances", "balance", asset_balances),
         ("asset/currencies", "other", lambda *_: [{"currency": "USDT", "chain": "TRC20"}]),
         ("account/margin-mode", "account", margin_mode),
@@ -61,6 +61,12 @@ def routes(server: BlofinServer) -> list[Route]:
     ]
 
 
+def futures_balance(server: BlofinServer, call: Call) -> dict[str, Any]:
+    """A lead trader's money may be in the copy-trading account instead."""
+    found = balance(server.exchange, call.account)
+    return {**found, "details": []} if call.account.name in server.copy_traders else found
+
+
 def balance(exchange: Exchange, account: Account, *, pushed: bool = False) -> dict[str, Any]:
     """The futures account: "balance" is the wallet, "frozen" what open orders and isolated positions bind."""
     market, ms = exchange.market, str(exchange.clock.ms())
@@ -71,7 +77,7 @@ def balance(exchange: Exchange, account: Account, *, pushed: bool = False) -> di
     free = max(margin.available(account, market), Decimal(0))
     last = {"unrealizedPnl": long(margin.unrealised(account, market))} if pushed else {"bonus": "0"}
     row = {
-        "currency": "USDT",
+        "currency": account.coin,
         "equity": long(equity),
         "balance": long(account.ledger.wallet),
         "ts": ms,

@@ -105,6 +105,8 @@ def batch(call: Call) -> list[dict[str, Any]]:
 def place(server: BlofinServer, call: Call, body: dict[str, Any]) -> dict[str, Any]:
     """The acknowledgement of an order."""
     server.check_broker(call, body)
+    if call.account.name in server.copy_traders:
+        raise errors.InsufficientMargin
     request = order_request(server, call.account, body)
     order = server.exchange.place(call.account, request, call.plan)
     return acknowledged(order, "success")

@@ -25,7 +25,8 @@ def routes(server: BlofinServer) -> list[Route]:
         symbol = call.parameters.get("instId")
         if symbol is not None:
             exchange.market.instrument(symbol)
-        return [read_row(exchange, call.account, position) for position in call.account.held(symbol)]
+        held = [] if call.account.name in server.copy_traders else call.account.held(symbol)
+        return [read_row(exchange, call.account, position) for position in held]
 
     return [Route(method="GET", path="/api/v1/account/positions", kind="positions", handler=positions)]
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from tests.emulators.blofin import account, codes, market, orders, positions
+from tests.emulators.blofin import account, codes, copy_trading, market, orders, positions
 from tests.emulators.blofin.instruments import instruments
 from tests.emulators.blofin.signature import sign
 from tests.emulators.blofin.streams import PrivateStream, PublicStream
@@ -49,6 +49,8 @@ class BlofinServer(WireServer):
     """Paths, signatures, envelopes and codes of BloFin's open API.
 
     ``brokers``: the broker that a key is bound to; a key that is missing is of "API transaction" type.
+    ``copy_traders``: accounts that are for copy trading, ``uncopied``: contracts that are not offered there.
+    ``closing_id``: client order id for the books of what closes a symbol: a client cannot state one there.
     ``refusals``: what the next private request of a kind is refused for.
     """
 
@@ -74,13 +76,22 @@ class BlofinServer(WireServer):
         super().__init__(exchange, limits=limits or RateLimits(WINDOWS), faults=faults, latency=latency)
         self.unknowns = Unknowns()
         self.brokers: dict[str, str] = {}
+        self.copy_traders: set[str] = set()
+        self.uncopied: set[str] = set()
+        self.closing_id: Callable[[str], str | None] = lambda symbol: None
         self.refusals: dict[str, codes.CodedError] = {}
         self.connected: dict[str, float] = {}
         self._nonces: dict[str, dict[str, int]] = {}
 
     def routes(self) -> Sequence[Route]:
         """All HTTP routes."""
-        return [*market.routes(self), *account.routes(self), *positions.routes(self), *orders.routes(self)]
+        return [
+            *market.routes(self),
+            *account.routes(self),
+            *positions.routes(self),
+            *orders.routes(self),
+            *copy_trading.routes(self),
+        ]
 
     def streams(self) -> Mapping[str, type[Stream]]:
         """Public and private connections."""
@@ -145,7 +156,11 @@ class BlofinServer(WireServer):
 
     def success(self, call: Call, data: object) -> Reply:
         """The envelope around ``data``; acknowledgements of orders have an empty message."""
-        acknowledged = call.path in {"/api/v1/trade/order", "/api/v1/trade/batch-orders"}
+        acknowledged = call.path in {
+            "/api/v1/trade/order",
+            "/api/v1/trade/batch-orders",
+            copy_trading.PLACE,
+        }
         return _envelope("0", "" if acknowledged else "success", data)
 
     def failure(self, call: Call, error: errors.DomainError) -> Reply:

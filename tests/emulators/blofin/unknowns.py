@@ -27,6 +27,12 @@ class Unknowns:
     """The answer to a cancellation is a list; documented is an object."""
     ban_page: bool = False
     """A banned address gets HTTP 403 with a page instead of HTTP 429 with JSON."""
+    copy_broker: Literal["any", "present", "absent"] = "present"
+    """Whether a copy-trading order needs the field "brokerId", if only empty, or must not have it."""
+    copy_client_ids: bool = False
+    """Rows of copy-trading orders have the client order id that was sent; documented ones have none."""
+    closes_in_parts: bool = False
+    """Closing by contract makes several orders, as the documented answer shows."""
     snapshots: frozenset[str] = frozenset({"positions"})
     """Private channels that push their state once they are subscribed."""
     push_seconds: float | None = None

@@ -47,7 +47,7 @@ def order_row(order: Order) -> dict[str, Any]:
     return {
         **orders.row(order),
         "category": "linear",
-        "feeCurrency": "USDT",
+        "feeCurrency": order.coin,
         "closedPnl": plain(order.profit, 8),
     }
 

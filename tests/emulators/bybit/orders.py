@@ -140,7 +140,7 @@ def matching(account: Account, parameters: dict[str, str]) -> list[Order]:
     return [
         order
         for order in _named(account, parameters.get("orderId"), parameters.get("orderLinkId"))
-        if symbol in {None, order.request.symbol} and coin in {None, "USDT"}
+        if symbol in {None, order.request.symbol} and coin in {None, order.coin}
     ]
 
 
@@ -186,7 +186,7 @@ def row(order: Order) -> dict[str, Any]:
         "smpType": "None",
         "triggerDirection": 0,
         "blockTradeId": "",
-        "cumFeeDetail": {"USDT": plain(order.fee, 8)},
+        "cumFeeDetail": {order.coin: plain(order.fee, 8)},
         "rejectReason": _reject_reason(order),
         "isLeverage": "",
         "price": plain(shown, 8) if shown is not None else "0",

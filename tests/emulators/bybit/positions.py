@@ -120,7 +120,7 @@ def position_page(exchange: Exchange, account: Account, parameters: dict[str, st
         sides = SIDES_OF_MODE[account.position_mode(exchange.market.instrument(symbol).symbol)]
         found = [row(exchange, account, symbol, side) for _, side in sides]
     elif coin:
-        held = account.held() if coin == "USDT" else []
+        held = account.held() if coin == account.coin else []
         found = [row(exchange, account, p.symbol, p.side) for p in held]
     else:
         raise errors.BadParameter(
@@ -254,7 +254,7 @@ def set_position_mode(exchange: Exchange, account: Account, body: dict[str, obje
     if mode is None:
         raise errors.BadParameter("mode invalid")
     symbol = body.get("symbol")
-    if symbol is None and body.get("coin") != "USDT":
+    if symbol is None and body.get("coin") != account.coin:
         raise errors.BadParameter("symbol or coin must be given")
     chosen = exchange.market.instrument(str(symbol)).symbol if symbol is not None else None
     settings.set_position_mode(account, mode, chosen)

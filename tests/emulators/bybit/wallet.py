@@ -12,7 +12,7 @@ from tests.emulators.wire.figures import plain
 
 
 def wallet(exchange: Exchange, account: Account) -> dict[str, Any]:
-    """One USDT row; the account-wide rates are empty in isolated margin mode."""
+    """One row of the account's coin; the account-wide rates are empty in isolated margin mode."""
     market = exchange.market
     own = account.ledger.wallet
     profit = margin.unrealised(account, market)
@@ -56,7 +56,7 @@ def wallet(exchange: Exchange, account: Account) -> dict[str, Any]:
                 "cumRealisedPnl": plain(account.ledger.realised - account.ledger.fees, 8),
                 "locked": "0",
                 "marginCollateral": True,
-                "coin": "USDT",
+                "coin": account.coin,
             }
         ],
     }

@@ -37,6 +37,8 @@ class Account:
 
     name: str
     uid: int
+    coin: str = "USDT"
+    """What it holds, and can trade contracts of."""
     keys: list[ApiKey] = field(default_factory=list)
     ledger: Ledger = field(default_factory=Ledger)
     default_margin_mode: MarginMode = MarginMode.CROSS

@@ -125,11 +125,13 @@ def _check_margin(
     price = request.price or quote.price_for(request.side)
     needed = instrument.notional(admitted.opening, price) / admitted.leverage
     needed += instrument.notional(admitted.size, price) * instrument.taker_fee
-    free = available(account, market)
+    free = available(account, market) if instrument.quote == account.coin else ZERO
     if position is not None and admitted.closing:
         share = admitted.closing / abs(position.size)
         free += share * position.initial_margin(quote.mark)
         if position.margin_mode is MarginMode.ISOLATED:
             free += share * position.unrealised(price)
     if needed > free:
-        raise errors.InsufficientMargin(f"needs {needed:.8f} USDT of margin, available are {free:.8f}")
+        raise errors.InsufficientMargin(
+            f"needs {needed:.8f} {instrument.quote} of margin, available are {free:.8f}"
+        )

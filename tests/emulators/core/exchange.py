@@ -69,11 +69,13 @@ class Exchange:
         passphrase: str | None = "P",
         balance: Decimal = Decimal(10_000),
         permissions: frozenset[str] = TRADING,
+        coin: str = "USDT",
     ) -> Account:
-        """A funded account with one key."""
+        """A funded account with one key, which holds one coin."""
         account = Account(
             name=name,
             uid=next(self._ids),
+            coin=coin,
             default_leverage=self.rules.default_leverage,
             default_margin_mode=self.rules.default_margin_mode,
         )
@@ -107,6 +109,7 @@ class Exchange:
             margin_mode=admitted.margin_mode,
             leverage=admitted.leverage,
             contract_size=self.market.instrument(request.symbol).contract_size,
+            coin=self.market.instrument(request.symbol).quote,
             created_ms=now,
             updated_ms=now,
         )
@@ -286,6 +289,7 @@ class Exchange:
             margin_mode=position.margin_mode,
             leverage=position.leverage,
             contract_size=position.instrument.contract_size,
+            coin=position.instrument.quote,
             status=OrderStatus.FILLED,
             filled=size,
             value=position.instrument.notional(size, price),

@@ -60,10 +60,10 @@ class Market:
         except KeyError:
             raise UnknownSymbol(f"no contract {symbol!r}") from None
 
-    def by_base(self, base: str) -> Instrument:
+    def by_base(self, base: str, quote: str = "USDT") -> Instrument:
         """The contract of a coin, whatever the exchange calls it."""
         for instrument in self.instruments.values():
-            if instrument.base == base:
+            if (instrument.base, instrument.quote) == (base, quote):
                 return instrument
         raise UnknownSymbol(f"no contract of {base}")
 

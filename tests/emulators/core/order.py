@@ -96,6 +96,8 @@ class Order:
     value: Decimal = ZERO
     """Filled value in quote coin."""
     contract_size: Decimal = Decimal(1)
+    coin: str = "USDT"
+    """Quote coin of its contract."""
     fee: Decimal = ZERO
     profit: Decimal = ZERO
     reason: str = ""

@@ -57,7 +57,7 @@ def _check_margin(exchange: Exchange, account: Account, held: list[Position], le
             raise errors.InsufficientMargin(f"leverage {leverage} would liquidate {position.symbol} at once")
         more += needed - position.initial_margin(mark)
     if more > 0 and more > available(account, exchange.market):
-        raise errors.InsufficientMargin(f"leverage {leverage} needs {more} USDT more margin")
+        raise errors.InsufficientMargin(f"leverage {leverage} needs {more} {account.coin} more margin")
 
 
 def set_margin_mode(account: Account, mode: MarginMode, symbol: str | None = None) -> None:

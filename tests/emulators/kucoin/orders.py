@@ -270,7 +270,7 @@ def row(order: Order) -> Body:
         "updatedAt": order.updated_ms,
         "endAt": order.updated_ms if done else None,
         "orderTime": order.created_ms * 1_000_000,
-        "settleCurrency": "USDT",
+        "settleCurrency": order.coin,
         "marginMode": order.margin_mode.value.upper(),
         "positionSide": {PositionSide.NET: "BOTH"}.get(
             request.position_side, request.position_side.value.upper()

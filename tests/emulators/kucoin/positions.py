@@ -28,8 +28,9 @@ def routes(server: KucoinServer) -> list[Route]:
         return overview(exchange, call.account, call.parameters.get("currency", "XBT"))
 
     def positions(call: Call) -> object:
-        coin = call.parameters.get("currency", "USDT")
-        return [row(exchange, position) for position in call.account.held()] if coin == "USDT" else []
+        coin = call.parameters.get("currency", call.account.coin)
+        held = call.account.held() if coin == call.account.coin else []
+        return [row(exchange, position) for position in held]
 
     def position(call: Call) -> object:
         symbol = exchange.market.instrument(text(dict(call.parameters), "symbol")).symbol
@@ -91,7 +92,7 @@ def row(exchange: Exchange, position: Position) -> Row:
         "avgEntryPrice": position.entry_price,
         "liquidationPrice": position.liquidation_price() or ZERO,
         "bankruptPrice": position.bankruptcy_price() if isolated and position.size else ZERO,
-        "settleCurrency": "USDT",
+        "settleCurrency": position.instrument.quote,
         "isInverse": False,
         "marginMode": position.margin_mode.value.upper(),
         "positionSide": "BOTH" if position.side is PositionSide.NET else position.side.value.upper(),

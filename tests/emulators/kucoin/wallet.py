@@ -15,10 +15,10 @@ ZERO = Decimal(0)
 
 
 def overview(exchange: Exchange, account: Account, currency: str) -> dict[str, Any]:
-    """accountEquity = marginBalance + unrealisedPNL; coins other than USDT are empty."""
+    """accountEquity = marginBalance + unrealisedPNL; coins other than the account's are empty."""
     market = exchange.market
     equity = bound = ordered = profit = free = ZERO
-    if currency == "USDT":
+    if currency == account.coin:
         equity, profit = margin.equity(account, market), margin.unrealised(account, market)
         bound, ordered = margin.position_margin(account, market), margin.order_margin(account)
         free = max(margin.available(account, market), ZERO)
@@ -61,6 +61,6 @@ def wallet_change(exchange: Exchange, account: Account, version: int) -> dict[st
     return {
         **{name: plain(value, 9) for name, value in figures.items()},
         "version": str(version),
-        "currency": "USDT",
+        "currency": account.coin,
         "timestamp": str(exchange.clock.ms()),
     }

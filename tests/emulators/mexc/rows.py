@@ -30,18 +30,18 @@ KINDS = {TimeInForce.GTC: 1, TimeInForce.POST_ONLY: 2, TimeInForce.IOC: 3, TimeI
 
 
 def pushed_asset(exchange: Exchange, account: Account) -> dict[str, Any]:
-    """The USDT asset as a push tells it: without equity and unrealised profit."""
+    """The asset of the account's coin as a push tells it: without equity and unrealised profit."""
     return {
         "availableBalance": round(max(margin.available(account, exchange.market), ZERO), 8),
         "bonus": 0,
-        "currency": "USDT",
+        "currency": account.coin,
         "frozenBalance": round(margin.order_margin(account), 8),
         "positionMargin": round(margin.position_margin(account, exchange.market), 8),
     }
 
 
 def asset(exchange: Exchange, account: Account) -> dict[str, Any]:
-    """The USDT asset."""
+    """The asset of the account's coin."""
     pushed = pushed_asset(exchange, account)
     return {
         **pushed,
@@ -124,7 +124,7 @@ def order_row(order: Order, position_id: int) -> dict[str, Any]:
         "takerFee": round(order.fee, 8),
         "makerFee": 0,
         "profit": round(order.profit, 8),
-        "feeCurrency": "USDT",
+        "feeCurrency": order.coin,
         "openType": NUMBERS[order.margin_mode],
         "state": STATES[order.status],
         "externalOid": request.client_id or f"_m_{order.order_id}",
@@ -150,7 +150,7 @@ def deal(order: Order, execution: Execution, mode: PositionMode) -> dict[str, An
         "side": side_number(request),
         "vol": execution.size,
         "price": execution.price,
-        "feeCurrency": "USDT",
+        "feeCurrency": order.coin,
         "fee": round(execution.fee, 8),
         "timestamp": execution.at_ms,
         "profit": round(execution.profit, 8),
