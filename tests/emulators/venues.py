@@ -20,6 +20,13 @@ VENUES = {
     "mexc": "tests.emulators.mexc.server:MexcServer",
 }
 """Module and class of each wire layer, loaded when it is asked for."""
+STAND_INS = {
+    "gate": "tests.emulators.standins.gate:GateServer",
+    "okx": "tests.emulators.standins.okx:OkxServer",
+    "bitget": "tests.emulators.standins.bitget:BitgetServer",
+    "binance": "tests.emulators.standins.binance:BinanceServer",
+}
+"""Small ones, for the plugin of any exchange: what it asks for over HTTP, and nothing else."""
 
 
 def server(
@@ -35,7 +42,7 @@ def server(
     limits: RateLimits | None = None,
 ) -> WireServer:
     """A wire layer on a new exchange with one account "main"; not started. ``latency`` is seconds."""
-    module, _, name = VENUES[venue].partition(":")
+    module, _, name = (VENUES | STAND_INS)[venue].partition(":")
     made: WireServer = getattr(importlib.import_module(module), name)(
         faults=faults, latency=latency, clock=clock, limits=limits
     )
