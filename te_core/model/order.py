@@ -52,8 +52,8 @@ class ClientOrderIdForm:
             )
 
 
-FEWEST_IDS = 10**16
-"""Ids that a form has to have: among a million orders, two then share one with a probability of 0.005 %."""
+FEWEST_IDS = 10**15
+"""Ids that a form has to have: among 100,000 orders, two then share one with a probability of 0.0005 %."""
 HEX_IDS = ClientOrderIdForm(length=32, alphabet=string.digits + "abcdef")
 """128 bits in hexadecimal digits. All ids had this form up to release 0.1."""
 

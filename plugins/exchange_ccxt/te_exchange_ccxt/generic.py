@@ -77,7 +77,7 @@ class GenericOptions(CcxtOptions):
     wallet_address: str | None = Field(default=None, description="The wallet, for exchanges where one signs.")
     private_key: SecretStr | None = Field(default=None, description="The wallet's private key.")
     uid: SecretStr | None = Field(default=None, description="The user's id or memo, where the key needs one.")
-    vault_address: str | None = Field(
+    vault_address: SecretStr | None = Field(
         default=None, description="The vault or sub-account at Hyperliquid that the key trades for."
     )
     account_id: SecretStr | None = Field(
@@ -129,7 +129,7 @@ class GenericVenue(Venue):
             ours["options"][f"watch{kind}"] = dict.fromkeys(names, False)
         ours["options"].update(self._profile.options)
         if self.options.vault_address:
-            ours["options"]["vaultAddress"] = self.options.vault_address
+            ours["options"]["vaultAddress"] = self.options.secret_of("vault_address")
         theirs = self.options.config
         return {**ours, **theirs, "options": {**ours["options"], **theirs.get("options", {})}}
 
@@ -137,13 +137,15 @@ class GenericVenue(Venue):
         """Add what wallets need, and what single exchanges ask for besides."""
         further = {name: self.options.secret_of(setting) for name, setting in FURTHER_CREDENTIALS.items()}
         if self.options.vault_address:
-            further["walletAddress"] = self.options.vault_address  # what is read is the vault's
+            further["walletAddress"] = self.options.secret_of("vault_address")  # what is read is the vault's
         return {**super().credentials(), **further}
+
+    def refusal(self) -> str:
+        """Return why the exchange cannot be traded through ccxt's unified calls."""
+        return self._profile.refusal
 
     async def check(self) -> None:
         """Refuse exchanges that lack what the engine needs, and missing credentials, before anything is sent."""
-        if self._profile.refusal:
-            raise ConfigError(f"{self.exchange_id}: {self._profile.refusal}", key="exchange")
         has = self.exchange.has
         lacking = [
             name
@@ -164,8 +166,8 @@ class GenericVenue(Venue):
 
     async def _check_position_mode(self) -> None:
         """Refuse hedge mode where ccxt cannot read it: even a flat symbol's position often shows it."""
-        if self.exchange.has.get("fetchPositionMode"):
-            return  # it was read
+        if self.exchange.has.get("fetchPositionMode") or self._profile.one_way_only:
+            return  # it was read, or there is none
         symbols = [name for name, market in self.exchange.markets.items() if market.get("active")]
         for symbol in symbols[:1]:
             if self._profile.is_hedged is not None:

@@ -21,7 +21,8 @@ CAPABILITIES = Capabilities(
 
 def capabilities_by(options: GenericOptions) -> Capabilities:
     """Return what is known of the exchange that the settings name."""
-    return replace(CAPABILITIES, client_order_ids=profile_of(options.exchange).ids)
+    profile = profile_of(options.exchange)
+    return replace(CAPABILITIES, client_order_ids=profile.ids, hedge_mode=not profile.one_way_only)
 
 
 CCXT = ExchangeSpec(

@@ -17,8 +17,8 @@ from te_exchange_ccxt.wire import dig
 
 LETTERS_AND_DIGITS = ClientOrderIdForm()
 LOWER_CASE = ClientOrderIdForm(length=25, alphabet=string.digits + string.ascii_lowercase)
-INTEGER_64 = ClientOrderIdForm(length=19, alphabet=string.digits, prefix="73")
-"""Below 2**63; exchanges with such ids number their own orders with 18 digits."""
+INTEGER = ClientOrderIdForm(length=16, alphabet=string.digits, prefix="7")
+"""Below 2**53: the exchange accepts 63 bits, but ccxt makes a float of them. Its own orders have 18 digits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +44,8 @@ class Profile:
     """Orders state the margin mode; without it ccxt sends "cross"."""
     cross_leverage: str = ""
     """Field of a position that has the leverage of one in cross margin, where ``leverage`` is 0 then."""
+    one_way_only: bool = False
+    """There is no hedge mode."""
     hedge_field: tuple[str, str] = ("", "")
     """Field of a position that shows hedge mode, and how its value begins then."""
     is_hedged: Callable[[Any, str], Awaitable[bool]] | None = None
@@ -146,13 +148,13 @@ PROFILES: Mapping[str, Profile] = {
     "gate": GATE,
     "gateeu": GATE,
     "htx": Profile(
-        ids=INTEGER_64,
+        ids=INTEGER,
         mode_call=False,
         mode_in_order=True,
         hedge_field=("position_mode", "dual_side"),
         is_hedged=_htx_hedged,
     ),
-    "hyperliquid": Profile(ids=HEX_IDS, prefix="0x", mode_call=False),
+    "hyperliquid": Profile(ids=HEX_IDS, prefix="0x", mode_call=False, one_way_only=True),
     "myokx": OKX,
     "okx": OKX,
     "okxus": OKX,
