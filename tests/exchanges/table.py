@@ -120,6 +120,7 @@ def capability_table() -> str:
     rows: dict[str, Callable[[Capabilities], str]] = {
         "an order is found by its client order id": lambda c: yes(c.order_lookup),
         "a repeated client order id is refused": lambda c: yes(c.duplicate_ids_refused),
+        "characters in a client order id": lambda c: str(c.client_order_ids.length),
         "has a hedge mode that has to be refused": lambda c: yes(c.hedge_mode),
         "leverage and margin mode travel in the order": lambda c: yes(c.leverage_in_order),
         "tells of changes by itself": lambda c: yes(c.private_stream),

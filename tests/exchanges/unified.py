@@ -50,7 +50,7 @@ def row(exchange: str) -> str:
         position_mode(profile, has),
         leverage(profile),
         lookup(has),
-        streams(has),
+        streams(profile, has),
     )
     return f"| {exchange} | {' | '.join(cells)} |"
 
@@ -98,6 +98,7 @@ def lookup(has: dict[str, Any]) -> str:
     return ", ".join([*(names[name] for name in LISTS if name in names and has.get(name))])
 
 
-def streams(has: dict[str, Any]) -> str:
+def streams(profile: Profile, has: dict[str, Any]) -> str:
     """What is followed; the rest is read."""
-    return ", ".join(kind for kind, name in FOLLOWED.items() if has.get(name) is True)
+    without = "; without `uid` only tickers" if profile.follows_with_uid else ""
+    return ", ".join(kind for kind, name in FOLLOWED.items() if has.get(name) is True) + without

@@ -11,11 +11,12 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field, SecretStr, model_validator
 
-from te_core.api import ConfigError, MarginMode, OrderRequest, Position
+from te_core.api import ConfigError, Finding, MarginMode, OrderRequest, Position
 from te_exchange_ccxt.budget import Window
 from te_exchange_ccxt.client import last_answer
 from te_exchange_ccxt.constructor_config import FURTHER_CREDENTIALS, OWN_SETTINGS, refusal
 from te_exchange_ccxt.library import Base, BaseError
+from te_exchange_ccxt.looks import told
 from te_exchange_ccxt.options import CcxtOptions
 from te_exchange_ccxt.profiles import profile_of
 from te_exchange_ccxt.trouble import Trouble
@@ -238,13 +239,29 @@ class GenericVenue(Venue):
     def largest_market_amount(self, market: Row) -> Decimal | None:
         """Take the smallest of ccxt's own figure and what the exchange calls so."""
         info = list(_leaves(market.get("info")))
-        told = [number(value) for name, value in info if MARKET_MAXIMUM.fullmatch(name)]
-        found = [most for most in (super().largest_market_amount(market), *told) if most]
+        own = [number(value) for name, value in info if MARKET_MAXIMUM.fullmatch(name)]
+        found = [most for most in (super().largest_market_amount(market), *own) if most]
         return min(found, default=None)
 
     def followed(self) -> frozenset[str]:
         """What ccxt can follow there."""
-        return frozenset(kind for kind, name in FOLLOWED.items() if self.exchange.has.get(name) is True)
+        found = frozenset(kind for kind, name in FOLLOWED.items() if self.exchange.has.get(name) is True)
+        return found & {"tickers"} if self._lacks_uid else found
+
+    @property
+    def _lacks_uid(self) -> bool:
+        return self._profile.follows_with_uid and not self.options.secret_of("uid")
+
+    async def findings(self) -> Sequence[Finding]:
+        """Name what is missing for the streams."""
+        found = await super().findings()
+        if not (self.options.streams and self._lacks_uid):
+            return found
+        text = "only prices are pushed: positions, orders and balance need the user's id, and are read without it"
+        return [
+            *found,
+            told("streams", text, fine=False, remedy="put uid into .secrets.toml under this account"),
+        ]
 
     def order_params(self, order: OrderRequest, market: Row) -> dict[str, Any]:
         """Add what the exchange needs, and the settings' own parameters."""

@@ -50,6 +50,8 @@ class Profile:
     """Field of a position that shows hedge mode, and how its value begins then."""
     is_hedged: Callable[[Any, str], Awaitable[bool]] | None = None
     """Reads the position mode (client, a symbol of ccxt), where ``fetchPositionMode`` cannot."""
+    follows_with_uid: bool = False
+    """ccxt follows positions, orders and balance only where it knows the user's id (setting ``uid``)."""
     troubles: Mapping[str, Trouble] = field(default_factory=dict)
     """The exchange's own codes, where ccxt's exception class does not tell what to do."""
     refusal: str = ""
@@ -99,6 +101,7 @@ GATE = Profile(
     cross_leverage="cross_leverage_limit",
     hedge_field=("mode", "dual"),
     is_hedged=_gate_hedged,
+    follows_with_uid=True,
     troubles={
         "REQUEST_EXPIRED": Trouble.CLOCK,
         "INVALID_SIGNATURE": Trouble.SIGNATURE,

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from pydantic import ValidationError
 
-from te_core.api import ClientOrderIdForm, ConfigError, MarginMode
+from te_core.api import ClientOrderIdForm, ConfigError, MarginMode, Severity
 from te_core.clock import SystemClock
 from te_core.rules.client_order_ids import client_order_id
 from te_core.testing.fakes import account_context
@@ -197,6 +197,16 @@ async def sent_order_to_vault(it: Exchange) -> None:
     await it.venue.create_order(wanted, D(1), it.market)
     (placed,) = it.asked[-1][1]["action"]["orders"]
     assert placed["c"] == f"0x{made_id('hyperliquid')}"
+
+
+async def test_gate_follows_prices_only_without_the_users_id() -> None:
+    async with at("gate") as it:
+        assert it.venue.followed() == {"tickers"}
+        (found,) = [each for each in await it.venue.findings() if each.check == "streams"]
+        assert (found.severity, "uid" in found.remedy) == (Severity.WARNING, True)
+    async with at("gate", uid="12345") as it:
+        assert it.venue.followed() == {"positions", "orders", "balance", "tickers"}
+        assert "streams" not in {each.check for each in await it.venue.findings()}
 
 
 def test_a_vault_is_refused_where_there_is_none() -> None:
