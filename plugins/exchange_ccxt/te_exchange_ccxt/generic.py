@@ -118,6 +118,8 @@ class GenericVenue(Venue):
     def __init__(self, options: GenericOptions) -> None:
         super().__init__(options)
         self._held = False
+        self._carried: dict[str, set[bool]] = {}
+        """What each WebSocket address carries, see ``streams_at``."""
         self._bare_since: float | None = None
         self.exchange_id = self.title = options.exchange
         self._profile = profile_of(options.exchange)
@@ -262,6 +264,23 @@ class GenericVenue(Venue):
             *found,
             told("streams", text, fine=False, remedy="put uid into .secrets.toml under this account"),
         ]
+
+    def kind_resolved(self, message_hash: str) -> str | None:
+        """Recognise what ccxt calls a balance at some exchanges (OKX, HTX), too."""
+        found = super().kind_resolved(message_hash)
+        return "balance" if found is None and message_hash.startswith("account") else found
+
+    def streams_at(self, url: str) -> tuple[bool, ...]:
+        """Tell what an address carries by what ccxt waits for there: at many exchanges its name does not tell.
+
+        What was once waited for is remembered, as between two messages nobody waits.
+        """
+        known = self._carried.setdefault(url, set())
+        client = self.exchange.clients.get(url)
+        if client is not None:
+            kinds = {self.kind_resolved(str(name)) for name in (*client.subscriptions, *client.futures)}
+            known |= {kind != "tickers" for kind in kinds - {None}}
+        return tuple(sorted(known, reverse=True)) or super().streams_at(url)
 
     def order_params(self, order: OrderRequest, market: Row) -> dict[str, Any]:
         """Add what the exchange needs, and the settings' own parameters."""

@@ -41,19 +41,20 @@ class TestGenericWithStreams(TestGeneric):
     options = OPTIONS
 
 
-def declared(exchange: str) -> Capabilities:
+def declared(exchange: str, *, streams: bool = False) -> Capabilities:
     """What the plugin declares of one exchange."""
-    return near(CCXT.capabilities_of(GenericOptions.model_validate({"exchange": exchange})))
+    return near(CCXT.capabilities_of(GenericOptions.model_validate({"exchange": exchange})), streams=streams)
 
 
 class StandIn(ExchangeConformance):
-    """At a small stand-in of one exchange, without streams."""
+    """At a small stand-in of one exchange."""
 
     engine = NEAR
     exchange: ClassVar[str]
+    streams: ClassVar[bool] = False
 
     def make_venue(self, folder: Path) -> EmulatedVenue:
-        options = {"exchange": self.exchange, "streams": False}
+        options = {"exchange": self.exchange, "streams": self.streams}
         return EmulatedVenue(self.exchange, CCXT, folder, options=options)
 
 
@@ -75,3 +76,9 @@ class TestGenericGate(StandIn):
 class TestGenericOkx(StandIn):
     exchange = "okx"
     capabilities = declared("okx")
+
+
+class TestGenericOkxWithStreams(StandIn):
+    exchange = "okx"
+    streams = True
+    capabilities = declared("okx", streams=True)

@@ -209,6 +209,45 @@ async def test_gate_follows_prices_only_without_the_users_id() -> None:
         assert "streams" not in {each.check for each in await it.venue.findings()}
 
 
+class Connection:
+    """A WebSocket client of ccxt."""
+
+    def __init__(self, *waited_for: str, subscribed: tuple[str, ...] = ()) -> None:
+        self.futures = dict.fromkeys(waited_for)
+        self.subscriptions = dict.fromkeys(subscribed)
+
+
+async def test_what_an_address_carries_is_what_ccxt_waits_for() -> None:
+    """Gate, Hyperliquid and others have one address for all, Binance one per key: no name tells which is private."""
+    async with at("gate") as it:
+        venue, one, other = it.venue, "wss://fx.example/v4/ws/usdt", "wss://fx.example/ws/listen-key"
+        venue.exchange.clients = {one: Connection("swap:positions", "ticker:BTC_USDT"), other: Connection()}
+        assert venue.streams_at(one) == (True, False)
+        assert venue.streams_at(other) == (False,)
+        venue.exchange.clients[other] = Connection("linear:balance", subscribed=("linear",))
+        assert venue.streams_at(other) == (True,)
+        venue.exchange.clients = {}
+        assert (venue.streams_at(one), venue.streams_at(other)) == ((True, False), (True,))
+        venue.exchange.clients = {}
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("account", "balance"),  # OKX
+        ("accounts.update#cross", "balance"),  # HTX
+        ("swap.balance", "balance"),
+        ("linear:positions", "positions"),
+        ("order:linear", "orders"),
+        ("tickers::BTC/USDT:USDT", "tickers"),
+        ("authenticated", None),
+    ],
+)
+async def test_what_ccxt_resolves_is_known_by_its_name(name: str, kind: str | None) -> None:
+    venue = GenericVenue(GenericOptions.model_validate({"exchange": "okx", **KEYS}))
+    assert venue.kind_resolved(name) == kind
+
+
 def test_a_vault_is_refused_where_there_is_none() -> None:
     with pytest.raises(ValidationError, match="only hyperliquid has"):
         GenericOptions.model_validate({"exchange": "okx", **KEYS, "vault_address": VAULT})

@@ -18,9 +18,11 @@ from tests.emulators.core.instrument import Instrument
 from tests.emulators.core.modes import MarginMode, PositionSide
 from tests.emulators.core.order import Order
 from tests.emulators.core.position import Position
+from tests.emulators.standins.okx_streams import OkxStream
 from tests.emulators.standins.standin import StandIn, contracts, get, hedged, open_status, post
 from tests.emulators.wire.call import Call, Reply, Route, json_reply
 from tests.emulators.wire.figures import number, plain
+from tests.emulators.wire.stream import Stream
 
 ID = re.compile(r"[0-9A-Za-z]{1,32}")
 """The exchange's rule: letters and digits only."""
@@ -78,6 +80,10 @@ class OkxServer(StandIn):
             get("/api/v5/trade/orders-pending", "lookup", self.pending),
             get("/api/v5/trade/orders-history", "lookup", self.history),
         ]
+
+    def streams(self) -> Mapping[str, type[Stream]]:
+        """Public and private connections."""
+        return {"/ws/v5/public": OkxStream, "/ws/v5/private": OkxStream}
 
     def key_name(self, headers: Mapping[str, str]) -> str | None:
         """The key claimed."""
@@ -204,13 +210,17 @@ class OkxServer(StandIn):
         return [{"uid": str(call.account.uid), "acctLv": "2", "posMode": mode}]
 
     def balance(self, call: Call) -> list[dict[str, object]]:
+        """The account's value."""
+        return self.wallet(call.account)
+
+    def wallet(self, account: Account) -> list[dict[str, object]]:
         """Equity with unrealised profit."""
         market = self.exchange.market
         row = {
             "ccy": "USDT",
-            "eq": plain(margin.equity(call.account, market), 8),
-            "cashBal": plain(call.account.ledger.wallet, 8),
-            "availEq": plain(max(margin.available(call.account, market), Decimal(0)), 8),
+            "eq": plain(margin.equity(account, market), 8),
+            "cashBal": plain(account.ledger.wallet, 8),
+            "availEq": plain(max(margin.available(account, market), Decimal(0)), 8),
         }
         return [{"uTime": str(self.exchange.clock.ms()), "details": [row]}]
 
