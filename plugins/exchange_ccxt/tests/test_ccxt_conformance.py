@@ -52,9 +52,10 @@ class StandIn(ExchangeConformance):
     engine = NEAR
     exchange: ClassVar[str]
     streams: ClassVar[bool] = False
+    further: ClassVar[dict[str, str]] = {}
 
     def make_venue(self, folder: Path) -> EmulatedVenue:
-        options = {"exchange": self.exchange, "streams": self.streams}
+        options = {"exchange": self.exchange, "streams": self.streams, **self.further}
         return EmulatedVenue(self.exchange, CCXT, folder, options=options)
 
 
@@ -82,3 +83,10 @@ class TestGenericOkxWithStreams(StandIn):
     exchange = "okx"
     streams = True
     capabilities = declared("okx", streams=True)
+
+
+class TestGenericGateWithStreams(StandIn):
+    exchange = "gate"
+    streams = True
+    further: ClassVar[dict[str, str]] = {"uid": "1000001"}
+    capabilities = declared("gate", streams=True)

@@ -16,9 +16,11 @@ from tests.emulators.core.instrument import Instrument
 from tests.emulators.core.modes import MarginMode, PositionSide
 from tests.emulators.core.order import Order, OrderStatus
 from tests.emulators.core.position import Position
+from tests.emulators.standins.gate_streams import GateStream
 from tests.emulators.standins.standin import StandIn, contracts, get, hedged, post
 from tests.emulators.wire.call import Call, Reply, Route, json_reply
 from tests.emulators.wire.figures import number, plain
+from tests.emulators.wire.stream import Stream
 
 TEXT = re.compile(r"t-[0-9A-Za-z_.-]{1,28}")
 """The exchange's rule: 28 bytes after ``t-``."""
@@ -75,6 +77,10 @@ class GateServer(StandIn):
             post(f"{BASE}/orders", "order", self.order),
             get(f"{BASE}/orders", "lookup", self.listed),
         ]
+
+    def streams(self) -> Mapping[str, type[Stream]]:
+        """One connection for everything."""
+        return {"/v4/ws/usdt": GateStream}
 
     def key_name(self, headers: Mapping[str, str]) -> str | None:
         """The key claimed."""
