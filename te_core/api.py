@@ -45,7 +45,7 @@ from te_core.http_session import http_session
 from te_core.model.event import Event
 from te_core.model.exits import Exit, Exits, ExitUnit
 from te_core.model.instrument import Instrument
-from te_core.model.order import OrderReport, OrderRequest, OrderStatus, Side
+from te_core.model.order import HEX_IDS, ClientOrderIdForm, OrderReport, OrderRequest, OrderStatus, Side
 from te_core.model.position import Equity, MarginMode, Position
 from te_core.model.reading import Known, Unknown
 from te_core.model.signal import QuarantinedInput, Signal
@@ -53,12 +53,14 @@ from te_core.outage import Outages
 from te_core.texts import printable
 
 __all__ = [
+    "HEX_IDS",
     "LONGEST_DEDUPE",
     "AccountContext",
     "AccountIdentity",
     "AccountStream",
     "AuthError",
     "Capabilities",
+    "ClientOrderIdForm",
     "Clock",
     "CommandContext",
     "CommandFailed",

@@ -201,7 +201,13 @@ class Execution:
         return [
             Intent(
                 client_order_id=client_order_id(
-                    ctx.journal.journal_id, goal.account, goal.symbol, goal.revision, number, chunk
+                    ctx.journal.journal_id,
+                    goal.account,
+                    goal.symbol,
+                    goal.revision,
+                    number,
+                    chunk,
+                    form=ctx.capabilities.client_order_ids,
                 ),
                 account=goal.account,
                 symbol=goal.symbol,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from decimal import Decimal
 
@@ -11,8 +10,6 @@ from te_core.clock import Clock
 from te_core.contracts.exchange import AccountStream, Feed
 from te_core.model.position import Equity, Position
 
-OUR_FORM = re.compile(r"7e[0-9a-f]{30}")
-"""How client order ids of any engine of this kind look."""
 PUSH_PAUSE = 3.0
 """Seconds between passes that pushes cause: whoever else trades on the account may never rest."""
 
@@ -21,7 +18,8 @@ class Pushes(AccountStream):
     """The stream of one account. Times are steady-clock seconds.
 
     ``wake`` asks for a pass at once, ``read_by`` for a read of everything by a time. ``knows_order``: whether this
-    engine sent an order. ``another_engine``: called with the reason once an order of another engine is seen.
+    engine sent an order, ``is_engine_id``: whether an id looks like one of any engine of this kind.
+    ``another_engine``: called with the reason once an order of another engine is seen.
     """
 
     def __init__(
@@ -32,6 +30,7 @@ class Pushes(AccountStream):
         wake: Callable[[], None],
         read_by: Callable[[float], None],
         knows_order: Callable[[str, str], bool],
+        is_engine_id: Callable[[str], bool],
         another_engine: Callable[[str], None],
     ) -> None:
         self._beliefs = beliefs
@@ -39,6 +38,7 @@ class Pushes(AccountStream):
         self._wake = wake
         self._read_by = read_by
         self._knows_order = knows_order
+        self._is_engine_id = is_engine_id
         self._another_engine = another_engine
         self._next_look = float("-inf")
 
@@ -73,7 +73,7 @@ class Pushes(AccountStream):
         """Look at once at an order that is not ours; one of another engine is reported."""
         if self._knows_order(client_order_id, symbol):
             return
-        if OUR_FORM.fullmatch(client_order_id):
+        if self._is_engine_id(client_order_id):
             self._another_engine(
                 f"another engine trades this account (its order {client_order_id} in {symbol}): only reducing; "
                 "let one engine trade an account, then te resume"

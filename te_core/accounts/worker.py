@@ -31,9 +31,10 @@ from te_core.errors import OutcomeUnknown, PluginDefect, RateLimited, TradeEngin
 from te_core.journal.journal import Journal
 from te_core.journal.memory import SymbolRecord
 from te_core.model.event import Event
-from te_core.model.order import Intent
+from te_core.model.order import ClientOrderIdForm, Intent
 from te_core.model.target import Blend
 from te_core.outage import Outages
+from te_core.rules.client_order_ids import is_engine_id
 from te_core.rules.decision import Decision
 
 if TYPE_CHECKING:
@@ -108,6 +109,7 @@ class AccountWorker:
             wake=self.wake,
             read_by=self.read_by,
             knows_order=self._knows_order,
+            is_engine_id=self._is_engine_id,
             another_engine=partial(self.block_increases, seconds=FOREIGN_ENGINE),
         )
 
@@ -201,6 +203,10 @@ class AccountWorker:
         if keeper is not None and keeper.orders.knows(client_order_id):
             return True
         return bool(self._journal.intents(1, client_order_ids=[client_order_id]))
+
+    def _is_engine_id(self, client_order_id: str) -> bool:
+        form = self._ctx.capabilities.client_order_ids if self._ctx is not None else ClientOrderIdForm()
+        return is_engine_id(client_order_id, form)
 
     # -- the loop
 

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from te_core.clock import Clock
 from te_core.model.instrument import Instrument
-from te_core.model.order import OrderReport, OrderRequest
+from te_core.model.order import ClientOrderIdForm, OrderReport, OrderRequest
 from te_core.model.position import Equity, MarginMode, Position
 from te_core.model.reading import Known
 from te_core.outage import Outages
@@ -219,6 +219,7 @@ class Capabilities:
     ``margin_modes``: those that can be chosen. ``private_stream``: ``watch`` passes on what is pushed.
     ``duplicate_ids_refused``: a second order with one client order id is refused, not executed.
     ``hedge_mode``: an account there can stand in hedge mode, so ``open`` and orders have to look out for it.
+    ``client_order_ids``: the form in which it accepts them; an id always comes back as it was sent.
     """
 
     order_lookup: bool = True
@@ -228,15 +229,24 @@ class Capabilities:
     private_stream: bool = False
     duplicate_ids_refused: bool = True
     hedge_mode: bool = True
+    client_order_ids: ClientOrderIdForm = field(default_factory=ClientOrderIdForm)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExchangeSpec(Generic[Options]):
-    """What an exchange plugin offers. ``name`` is the plugin's entry-point name."""
+    """What an exchange plugin offers. ``name`` is the plugin's entry-point name.
+
+    ``capabilities_by``: for a plugin of several exchanges, the capabilities of the one that an account's settings name.
+    """
 
     name: str
     settings: type[Options]
     factory: Callable[[AccountContext[Options]], ExchangeAccount]
     capabilities: Capabilities = field(default_factory=Capabilities)
+    capabilities_by: Callable[[Options], Capabilities] | None = None
     summary: str = ""
     kind: str = field(default="exchange", init=False)
+
+    def capabilities_of(self, options: Options) -> Capabilities:
+        """Return what the exchange of an account with these settings can do."""
+        return self.capabilities if self.capabilities_by is None else self.capabilities_by(options)

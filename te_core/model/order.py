@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -25,6 +26,36 @@ class Side(StrEnum):
     def sign(self) -> int:
         """+1 for buy, -1 for sell."""
         return 1 if self is Side.BUY else -1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientOrderIdForm:
+    """The client order ids that an exchange accepts. Raises ``ValueError`` for a form that cannot keep ids apart.
+
+    The default is right for every known exchange that accepts letters and digits and keeps their case: as many values
+    as 15 bytes have, in 22 characters.
+    """
+
+    length: int = 22
+    alphabet: str = string.digits + string.ascii_letters
+    """Characters after the prefix; ``string.digits`` where ids are numbers."""
+    prefix: str = "7e"
+    """How ids begin, by which the engine recognises those of another installation."""
+
+    def __post_init__(self) -> None:
+        """Refuse forms with too few ids: two orders must never have the same."""
+        if len(set(self.alphabet)) != len(self.alphabet) or not self.prefix.isalnum():
+            raise ValueError("client order ids: alphabet repeats a character, or prefix is not alphanumeric")
+        if len(self.alphabet) ** max(self.length - len(self.prefix), 0) < FEWEST_IDS:
+            raise ValueError(
+                f"client order ids: {self.length} characters of {len(self.alphabet)} are too few to never repeat one"
+            )
+
+
+FEWEST_IDS = 10**15
+"""Ids that a form has to have: among 100,000 orders, two then share one with a probability of 0.0005 %."""
+HEX_IDS = ClientOrderIdForm(length=32, alphabet=string.digits + "abcdef")
+"""128 bits in hexadecimal digits. All ids had this form up to release 0.1."""
 
 
 class OrderStatus(StrEnum):
@@ -86,7 +117,7 @@ class IntentState(StrEnum):
 class Intent:
     """One order of a plan, journaled before it is sent (I3).
 
-    ``client_order_id`` follows from journal, account, symbol, revision, step and chunk.
+    ``client_order_id`` follows from journal, account, symbol, revision, step and chunk, in the exchange's form.
     """
 
     client_order_id: str

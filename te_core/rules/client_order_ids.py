@@ -2,15 +2,42 @@
 
 from __future__ import annotations
 
+import re
 from hashlib import blake2b
 
-PREFIX = "7e"
+from te_core.model.order import HEX_IDS, ClientOrderIdForm
 
 
-def client_order_id(journal_id: str, account: str, symbol: str, revision: int, step: int, chunk: int) -> str:
-    """Give 32 hexadecimal digits that start with ``7e``: every known exchange takes them.
+def client_order_id(
+    journal_id: str,
+    account: str,
+    symbol: str,
+    revision: int,
+    step: int,
+    chunk: int,
+    *,
+    form: ClientOrderIdForm,
+) -> str:
+    """Return the id of one order, in the form that the exchange accepts.
 
-    ``journal_id`` is in it so that a new journal on the same account never meets its predecessor's ids.
+    ``journal_id`` is part of it so that a new journal on the same account never meets its predecessor's ids.
     """
     text = "\0".join((journal_id, account, symbol, str(revision), str(step), str(chunk)))
-    return PREFIX + blake2b(text.encode(), digest_size=15).hexdigest()
+    number = int.from_bytes(blake2b(text.encode(), digest_size=15).digest())
+    base, digits = len(form.alphabet), ""
+    for _ in range(form.length - len(form.prefix)):
+        number, digit = divmod(number, base)
+        digits = form.alphabet[digit] + digits
+    return form.prefix + digits
+
+
+def is_engine_id(client_order_id: str, form: ClientOrderIdForm) -> bool:
+    """Return whether an id looks like one of this engine, of any installation.
+
+    ``form``: that of the exchange. Releases up to 0.1 used ``HEX_IDS`` everywhere.
+    """
+    return any(
+        len(client_order_id) == each.length
+        and re.fullmatch(f"{each.prefix}[{re.escape(each.alphabet)}]+", client_order_id) is not None
+        for each in (form, HEX_IDS)
+    )

@@ -257,6 +257,7 @@ class AccountRunner(Runner):
         up: Up,
     ) -> None:
         make_folder(context.state_dir)
+        capabilities = guard.make(spec.capabilities_of, context.options)
         account = GuardedAccount(guard.make(spec.factory, context), self._redact)
         stream: asyncio.Task[None] | None = None
         try:
@@ -270,9 +271,9 @@ class AccountRunner(Runner):
             self.identified, self.account = True, account
             self._health.set(Running.RUNNING)
             up()
-            if spec.capabilities.private_stream:
+            if capabilities.private_stream:
                 stream = asyncio.create_task(self._follow(account.watch))
-            await self.worker.run(account, spec.capabilities)
+            await self.worker.run(account, capabilities)
         finally:
             self.account = None
             if stream is not None:

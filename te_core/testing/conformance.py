@@ -33,7 +33,7 @@ from te_core.testing.desk import ENGINE, Desk
 from te_core.testing.facts import FactCases
 from te_core.testing.faults import Fault
 from te_core.testing.protection import ProtectionCases
-from te_core.testing.steps import bare_order, hold, moves, needs, outcomes, stopped
+from te_core.testing.steps import bare_order, hold, moves, needs, order_id, outcomes, stopped
 from te_core.testing.venue import Ability, Venue
 
 ZERO, FIFTH, HALF = Decimal(0), Decimal("0.2"), Decimal("0.5")
@@ -234,7 +234,7 @@ class ExchangeConformance(ProtectionCases, FactCases):
                 found = await desk.account.find_order(symbol, again.client_order_id)
                 assert found is not None
                 assert found.status is OrderStatus.FILLED
-                assert await desk.account.find_order(symbol, "7e" + "0" * 30) is None
+                assert await desk.account.find_order(symbol, order_id(0, desk.capabilities)) is None
 
     @pytest.mark.parametrize("executed", [True, False], ids=["executed", "never sent"])
     async def test_e16_restart_with_an_open_intent(self, desk: Desk, executed: bool) -> None:
@@ -307,7 +307,7 @@ class ExchangeConformance(ProtectionCases, FactCases):
                 refused.append(smallest - found.quantity_step)
             numbers = count(1)
             for quantity in refused:
-                order = bare_order(f"7e{next(numbers):030x}", symbol, quantity, price)
+                order = bare_order(order_id(next(numbers), desk.capabilities), symbol, quantity, price)
                 with pytest.raises(OrderRejected):
                     await desk.account.place_order(order)
             with pytest.raises(OrderRejected):

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from te_core.contracts.exchange import Capabilities
 from te_core.model.order import OrderRequest, Side
 from te_core.model.position import MarginMode
 from te_core.runtime.supervisor import Running
@@ -46,6 +47,12 @@ def moves(executed: Sequence[Execution]) -> list[tuple[Decimal, bool]]:
 def outcomes(desk: Desk) -> set[Any]:
     """Give the states that the journaled intents ended in."""
     return {record.state for record in desk.journal.intents(1000)}
+
+
+def order_id(number: int, capabilities: Capabilities) -> str:
+    """Return an id in the exchange's form that no engine makes."""
+    form = capabilities.client_order_ids
+    return f"{form.prefix}{number:0{form.length - len(form.prefix)}d}"
 
 
 def bare_order(client_order_id: str, symbol: str, quantity: Decimal, price: Decimal) -> OrderRequest:

@@ -21,6 +21,13 @@ VENUES = {
     "mexc": "tests.emulators.mexc.server:MexcServer",
 }
 """Module and class of each wire layer, loaded when it is asked for."""
+STAND_INS = {
+    "gate": "tests.emulators.standins.gate:GateServer",
+    "okx": "tests.emulators.standins.okx:OkxServer",
+    "bitget": "tests.emulators.standins.bitget:BitgetServer",
+    "binance": "tests.emulators.standins.binance:BinanceServer",
+}
+"""Small ones, for the plugin of any exchange: what it asks for over HTTP, and nothing else."""
 
 
 def server(
@@ -40,7 +47,7 @@ def server(
 
     With ``coin`` "USDC" the account holds that, and contracts that pay in it are listed too.
     """
-    module, _, name = VENUES[venue].partition(":")
+    module, _, name = (VENUES | STAND_INS)[venue].partition(":")
     made: WireServer = getattr(importlib.import_module(module), name)(
         faults=faults, latency=latency, clock=clock, limits=limits
     )

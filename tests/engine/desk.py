@@ -38,9 +38,12 @@ def wish(symbol: str, depth: str, leverage: int = 1, price: str | None = None) -
 
 
 class Desk:
-    """One account's worker; `go` runs it for some virtual seconds."""
+    """One account's worker; `go` runs it for some virtual seconds. ``name``: of the account in the journal."""
 
-    def __init__(self, path: Path, account: ExchangeAccount, clock: VirtualClock, **settings: Any) -> None:
+    def __init__(
+        self, path: Path, account: ExchangeAccount, clock: VirtualClock, *, name: str = "a", **settings: Any
+    ) -> None:
+        self.name = name
         self.path = path
         self.account = account
         self.clock = clock
@@ -76,7 +79,7 @@ class Desk:
         )
         memory = self.journal.memory()
         self.worker = AccountWorker(
-            name="a",
+            name=self.name,
             settings=self.settings,
             journal=self.journal,
             ledger=self.ledger,
@@ -84,8 +87,8 @@ class Desk:
             log=self.log,
             outages=Outages(self.clock, self.log, self.events.append, account="a"),
             record=self.events.append,
-            books={symbol: book for (_, symbol), book in memory.books.items()},
-            open_intents=memory.open_intents,
+            books={symbol: book for (name, symbol), book in memory.books.items() if name == self.name},
+            open_intents=[held for held in memory.open_intents if held.account == self.name],
         )
         self.task = asyncio.create_task(self.worker.run(self.account, self.capabilities))
 

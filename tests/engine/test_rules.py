@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import string
 from dataclasses import replace
 from datetime import timedelta
 from decimal import ROUND_DOWN, Decimal
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from te_core.model.instrument import Instrument
+from te_core.model.order import HEX_IDS, ClientOrderIdForm
 from te_core.model.policy import AccountPolicy, Limits
 from te_core.model.position import Equity, MarginMode, Position
 from te_core.model.reading import Unknown
@@ -19,7 +21,7 @@ from te_core.model.signal import Signal
 from te_core.model.target import Confirmation, Goal, Target
 from te_core.rules.backoff import backoff
 from te_core.rules.blend import Opinion, blend, depth_changed, target_changed
-from te_core.rules.client_order_ids import client_order_id
+from te_core.rules.client_order_ids import client_order_id, is_engine_id
 from te_core.rules.decision import Facts, Status, decide
 from te_core.rules.limits import Ceiling, Exposure, OrderCheck, ceiling, hold_back, refusal
 from te_core.rules.plan import LeverageStep, MarginModeStep, OrderStep, Plan, at_target, chunks, plan
@@ -649,11 +651,20 @@ def test_after_others_traded_no_held_back_goal_exceeds_a_fresh_size() -> None:
 # -- ids and back-off
 
 
-def test_client_order_ids_follow_from_what_the_order_is_for() -> None:
-    one = client_order_id("j", "a", "BTCUSDT", 1, 1, 0)
-    assert one == client_order_id("j", "a", "BTCUSDT", 1, 1, 0)
+FORMS = {
+    "letters and digits": ClientOrderIdForm(),
+    "hexadecimal": HEX_IDS,
+    "lower case": ClientOrderIdForm(length=25, alphabet=string.digits + string.ascii_lowercase),
+    "a number": ClientOrderIdForm(length=16, alphabet=string.digits, prefix="7"),
+}
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_client_order_ids_follow_from_what_the_order_is_for(form: ClientOrderIdForm) -> None:
+    one = client_order_id("j", "a", "BTCUSDT", 1, 1, 0, form=form)
+    assert one == client_order_id("j", "a", "BTCUSDT", 1, 1, 0, form=form)
     others = {
-        client_order_id(*key)
+        client_order_id(*key, form=form)
         for key in [
             ("k", "a", "BTCUSDT", 1, 1, 0),
             ("j", "b", "BTCUSDT", 1, 1, 0),
@@ -667,8 +678,53 @@ def test_client_order_ids_follow_from_what_the_order_is_for() -> None:
     }
     assert len(others) == 8
     assert one not in others
-    assert len(one) == 32
-    assert set(one) <= set("0123456789abcdef")
+    assert all(len(each) == form.length and is_engine_id(each, form) for each in {one, *others})
+    assert set(one) <= {*form.alphabet, *form.prefix}
+
+
+def test_ids_of_100_000_orders_all_differ() -> None:
+    for form in FORMS.values():
+        made = {client_order_id("j", "a", "BTCUSDT", 1, step, 0, form=form) for step in range(25_000)}
+        assert len(made) == 25_000
+
+
+def test_the_default_ids_fit_the_strictest_exchange() -> None:
+    """28 characters, letters and digits only: Gate's length and the alphabet of OKX, BloFin and Bitget."""
+    made = client_order_id("j", "a", "BTCUSDT", 1, 1, 0, form=ClientOrderIdForm())
+    assert len(made) == 22
+    assert made.isalnum()
+    assert made.isascii()
+
+
+def test_numeric_ids_are_exact_in_floats_too() -> None:
+    form = FORMS["a number"]
+    assert int(form.prefix + "9" * (form.length - len(form.prefix))) < 2**53
+    assert client_order_id("j", "a", "BTCUSDT", 1, 1, 0, form=form).isdecimal()
+
+
+@pytest.mark.parametrize(
+    ("client_order_id", "ours"),
+    [
+        ("7e" + "0Az9" * 5, True),
+        ("7e" + "0a1b2c" * 5, True),  # as releases up to 0.1 made them
+        ("7e" + "0Az9" * 4, False),
+        ("7e" + "0Az_" * 5, False),
+        ("7f" + "0Az9" * 5, False),
+        ("web-" + "7e" + "0Az9" * 5, False),
+        ("", False),
+    ],
+)
+def test_ids_of_other_installations_are_recognised(client_order_id: str, ours: bool) -> None:
+    assert is_engine_id(client_order_id, ClientOrderIdForm()) is ours
+
+
+@pytest.mark.parametrize(
+    "form",
+    [{"length": 10}, {"alphabet": "0123456789", "length": 16}, {"alphabet": "aab"}, {"prefix": "7-"}],
+)
+def test_a_form_in_which_ids_could_repeat_is_refused(form: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="client order ids"):
+        ClientOrderIdForm(**form)
 
 
 def test_waiting_doubles_up_to_its_largest() -> None:

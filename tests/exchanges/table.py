@@ -20,11 +20,12 @@ from te_core.contracts.exchange import Capabilities
 from te_core.testing.conformance import ExchangeConformance
 from te_exchange_ccxt.plugin import CCXT
 from te_exchange_paper.plugin import PAPER
+from tests.exchanges import unified
 from tests.exchanges.trading import PLUGINS, spec_of
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs" / "exchanges.md"
-CASES, CAPABILITIES = "cases", "capabilities"
+CASES, CAPABILITIES, UNIFIED = "cases", "capabilities", "unified"
 PASSED, FAILED, SKIPPED = "yes", "**FAILS**", "skipped"
 
 
@@ -119,6 +120,7 @@ def capability_table() -> str:
     rows: dict[str, Callable[[Capabilities], str]] = {
         "an order is found by its client order id": lambda c: yes(c.order_lookup),
         "a repeated client order id is refused": lambda c: yes(c.duplicate_ids_refused),
+        "characters in a client order id": lambda c: str(c.client_order_ids.length),
         "has a hedge mode that has to be refused": lambda c: yes(c.hedge_mode),
         "leverage and margin mode travel in the order": lambda c: yes(c.leverage_in_order),
         "tells of changes by itself": lambda c: yes(c.private_stream),
@@ -153,9 +155,10 @@ def with_block(document: str, name: str, text: str) -> str:
 
 
 def write(found: Mapping[str, Column]) -> None:
-    """Keep both tables in the document."""
+    """Keep the tables in the document."""
     document = DOCUMENT.read_text(encoding="utf-8")
     document = with_block(document, CASES, case_table(found))
+    document = with_block(document, UNIFIED, unified.table())
     DOCUMENT.write_text(with_block(document, CAPABILITIES, capability_table()), encoding="utf-8")
 
 

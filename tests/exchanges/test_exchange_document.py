@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from tests.exchanges import table
+from tests.emulators.venues import STAND_INS
+from tests.exchanges import table, unified
 from tests.exchanges.trading import PLUGINS, spec_of
 
 
@@ -27,6 +28,10 @@ def test_what_plugins_declare_is_in_the_document(document: str) -> None:
     assert table.block(document, table.CAPABILITIES) == table.capability_table()
 
 
+def test_what_ccxt_offers_is_in_the_document(document: str) -> None:
+    assert table.block(document, table.UNIFIED) == unified.table()
+
+
 def test_every_case_is_in_the_document_and_was_run(document: str) -> None:
     assert list(rows(document)) == [table.title(case) for case in table.cases()]
     told = {outcome for found in rows(document).values() for outcome in found.values()}
@@ -36,7 +41,8 @@ def test_every_case_is_in_the_document_and_was_run(document: str) -> None:
 def test_every_exchange_is_in_the_document_with_and_without_streams(document: str) -> None:
     names = set(next(iter(rows(document).values())))
     expected = {name.capitalize() for name in (*PLUGINS, "generic")}
-    assert expected | {f"{name}WithStreams" for name in expected} | {"Paper"} <= names
+    stand_ins = {f"Generic{name.capitalize()}" for name in STAND_INS}
+    assert stand_ins | expected | {f"{name}WithStreams" for name in expected} | {"Paper"} <= names
 
 
 def test_skipped_cases_are_those_that_a_plugin_declares_it_cannot_do(document: str) -> None:

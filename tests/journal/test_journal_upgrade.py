@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from te_core.journal import Journal
+from te_core.model.order import HEX_IDS
 from te_core.rules.client_order_ids import client_order_id
 from tests.journal.journal_samples import intent, open_journal, target
 
@@ -86,7 +87,7 @@ async def test_every_order_s_id_still_follows_from_what_it_is_for(old: Path) -> 
     for record in journal.intents(99):
         held = record.intent
         assert held.client_order_id == client_order_id(
-            journal.journal_id, held.account, held.symbol, held.revision, held.step, held.chunk
+            journal.journal_id, held.account, held.symbol, held.revision, held.step, held.chunk, form=HEX_IDS
         )
     journal.close()
 

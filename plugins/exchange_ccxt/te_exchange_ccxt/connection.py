@@ -9,7 +9,7 @@ from copy import copy
 from decimal import localcontext
 from typing import Any, TypeVar
 
-from te_core.api import AccountContext, NotReady, OrderRejected, TradeEngineError
+from te_core.api import AccountContext, ConfigError, NotReady, OrderRejected, TradeEngineError
 from te_exchange_ccxt.aside import fetch_markets
 from te_exchange_ccxt.budget import Priority, priority
 from te_exchange_ccxt.client import (
@@ -77,6 +77,8 @@ class Connection:
         """Connect; adjust to the exchange's clock; load the markets; let the venue check the account."""
         venue = self._venue
         self._base = await exchange_class(venue.exchange_id)
+        if reason := venue.refusal():
+            raise ConfigError(f"{venue.exchange_id}: {reason}", key="exchange")
         self._exchange = connect(venue, self._base)
         self._exchange.date = self._context.date
         identity = "|".join((venue.exchange_id, *sorted(addresses(self._exchange))))

@@ -5,20 +5,23 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field, SecretStr, model_validator
 
-from te_core.api import ConfigError, OrderRequest
+from te_core.api import ConfigError, Finding, MarginMode, OrderRequest, Position
 from te_exchange_ccxt.budget import Window
 from te_exchange_ccxt.client import last_answer
 from te_exchange_ccxt.constructor_config import FURTHER_CREDENTIALS, OWN_SETTINGS, refusal
 from te_exchange_ccxt.library import Base, BaseError
+from te_exchange_ccxt.looks import told
 from te_exchange_ccxt.options import CcxtOptions
+from te_exchange_ccxt.profiles import profile_of
 from te_exchange_ccxt.trouble import Trouble
 from te_exchange_ccxt.venue import Venue
-from te_exchange_ccxt.wire import Row, number
+from te_exchange_ccxt.wire import Row, dig, number
 
 FOLLOWED = {
     "positions": "watchPositions",
@@ -47,12 +50,9 @@ MARKET_MAXIMUM = re.compile(
 """What exchanges call the largest market order, in contracts; what ccxt tells is mostly that of limit orders."""
 
 
+TOO_MANY_REQUESTS = 429
 BELIEVED_AFTER = 60.0
 """Seconds of answers without any list of positions after which nothing is held."""
-
-
-ID_PREFIX = {"hyperliquid": "0x"}
-"""What client order ids have to start with there."""
 
 
 class Unasked(Base):  # type: ignore[misc]  # what it is mixed into is known at run time only
@@ -78,6 +78,9 @@ class GenericOptions(CcxtOptions):
     wallet_address: str | None = Field(default=None, description="The wallet, for exchanges where one signs.")
     private_key: SecretStr | None = Field(default=None, description="The wallet's private key.")
     uid: SecretStr | None = Field(default=None, description="The user's id or memo, where the key needs one.")
+    vault_address: SecretStr | None = Field(
+        default=None, description="The vault or sub-account at Hyperliquid that the key trades for."
+    )
     account_id: SecretStr | None = Field(
         default=None, description="The account's id, where the key needs one."
     )
@@ -97,19 +100,29 @@ class GenericOptions(CcxtOptions):
             raise ValueError(f"config: {reason}")
         return self
 
+    @model_validator(mode="after")
+    def _vaults(self) -> Self:
+        """Refuse a vault where nobody would look at it: the key's own account would be traded instead."""
+        if self.vault_address is not None and self.exchange != "hyperliquid":
+            raise ValueError(f"vault_address: {self.exchange} has none, only hyperliquid has")
+        return self
+
 
 class GenericVenue(Venue):
-    """An exchange without a plugin of its own: everything is left to ccxt's unified calls."""
+    """An exchange without a plugin of its own: ccxt's unified calls, and what ``profiles`` says of it."""
 
     options: GenericOptions
     mends: ClassVar[tuple[type[Any], ...]] = (Unasked,)
+    code_keys = (*Venue.code_keys, "label")
 
     def __init__(self, options: GenericOptions) -> None:
         super().__init__(options)
         self._held = False
+        self._carried: dict[str, set[bool]] = {}
+        """What each WebSocket address carries, see ``streams_at``."""
         self._bare_since: float | None = None
         self.exchange_id = self.title = options.exchange
-        self._prefix = ID_PREFIX.get(options.exchange, "")
+        self._profile = profile_of(options.exchange)
 
     def config(self) -> dict[str, Any]:
         """Take the settings' own configuration over ours. What ccxt reads when it is to follow is no push."""
@@ -117,13 +130,22 @@ class GenericVenue(Venue):
         for kind in ("Positions", "Balance"):
             names = (f"fetch{kind}Snapshot", f"await{kind}Snapshot")
             ours["options"][f"watch{kind}"] = dict.fromkeys(names, False)
+        ours["options"].update(self._profile.options)
+        if self.options.vault_address:
+            ours["options"]["vaultAddress"] = self.options.secret_of("vault_address")
         theirs = self.options.config
         return {**ours, **theirs, "options": {**ours["options"], **theirs.get("options", {})}}
 
     def credentials(self) -> dict[str, str]:
         """Add what wallets need, and what single exchanges ask for besides."""
         further = {name: self.options.secret_of(setting) for name, setting in FURTHER_CREDENTIALS.items()}
+        if self.options.vault_address:
+            further["walletAddress"] = self.options.secret_of("vault_address")  # what is read is the vault's
         return {**super().credentials(), **further}
+
+    def refusal(self) -> str:
+        """Return why the exchange cannot be traded through ccxt's unified calls."""
+        return self._profile.refusal
 
     async def check(self) -> None:
         """Refuse exchanges that lack what the engine needs, and missing credentials, before anything is sent."""
@@ -143,15 +165,55 @@ class GenericVenue(Venue):
         if missing:
             raise ConfigError(f"{self.exchange_id} needs {' and '.join(missing)} in .secrets.toml")
         await super().check()
-        if not has.get("fetchPositionMode"):
-            await self._look_at_a_position()
+        await self._check_position_mode()
 
-    async def _look_at_a_position(self) -> None:
-        """Read one symbol's position: even a flat one often shows hedge mode."""
+    async def _check_position_mode(self) -> None:
+        """Refuse hedge mode where ccxt cannot read it: even a flat symbol's position often shows it."""
+        if self.exchange.has.get("fetchPositionMode") or self._profile.one_way_only:
+            return  # it was read, or there is none
         symbols = [name for name, market in self.exchange.markets.items() if market.get("active")]
         for symbol in symbols[:1]:
-            if any(self.hedged(row) for row in await self.exchange.fetch_positions([symbol])):
+            if self._profile.is_hedged is not None:
+                hedged = await self._profile.is_hedged(self.exchange, symbol)
+            else:
+                hedged = any(self.hedged(row) for row in await self.exchange.fetch_positions([symbol]))
+            if hedged:
                 self.refuse_hedge_mode()
+
+    def hedged(self, row: Row) -> bool:
+        """Recognise hedge mode by the exchange's own field, too."""
+        name, value = self._profile.hedge_field
+        own = bool(name) and str(dig(row, "info", name) or "").startswith(value)
+        return own or super().hedged(row)
+
+    def position(self, symbol: str, row: Row, market: Row) -> Position:
+        """Parse one of ccxt's positions; add the leverage of one in cross margin, where it stands apart."""
+        found = super().position(symbol, row, market)
+        if self._profile.cross_leverage and found.leverage == 0:
+            return replace(found, leverage=number(dig(row, "info", self._profile.cross_leverage)))
+        return found
+
+    async def set_leverage(self, market: Row, leverage: int, margin_mode: MarginMode) -> None:
+        """Set the leverage, with the margin mode where the exchange sets both at once."""
+        profile, symbol = self._profile, market["symbol"]
+        if profile.leverage_by_mode_call:
+            await self.exchange.set_margin_mode(margin_mode.value, symbol, {"leverage": leverage})
+            return
+        mode = {"marginMode": margin_mode.value} if profile.mode_in_leverage else {}
+        await self.exchange.set_leverage(leverage, symbol, {**mode, **profile.leverage_params})
+
+    async def set_margin_mode(self, market: Row, margin_mode: MarginMode) -> None:
+        """Set the margin mode, where neither orders nor the leverage bring it."""
+        if self._profile.mode_call:
+            await super().set_margin_mode(market, margin_mode)
+
+    def _read_params(self) -> dict[str, str]:
+        settle = self.options.settle
+        return {name: value.format(settle=settle) for name, value in self._profile.read_params.items()}
+
+    def balance_params(self) -> dict[str, Any]:
+        """Name the kind of contracts, where the exchange keeps an account for each."""
+        return self._read_params()
 
     async def fetch_positions(self) -> Sequence[Row]:
         """Read all positions. ccxt takes a success without rows for a flat account, which it need not be.
@@ -159,7 +221,7 @@ class GenericVenue(Venue):
         Raises ``ValueError`` where positions were held and the answer has no list at all, not even an empty one. Some
         exchanges may answer so when nothing is held: after a minute of it it is believed.
         """
-        rows = await super().fetch_positions()
+        rows: Sequence[Row] = await self.exchange.fetch_positions(None, self._read_params())
         answer, now = last_answer.get(), asyncio.get_running_loop().time()
         if self._held and not rows and answer is not None and "[" not in answer.text:
             self._bare_since = now if self._bare_since is None else self._bare_since
@@ -170,29 +232,67 @@ class GenericVenue(Venue):
 
     def trouble(self, code: str, text: str) -> Trouble | None:
         """Recognise what ccxt has no class for by the words that most exchanges use."""
-        del code
-        return next((found for words, found in WORDS if words.search(text)), None)
+        answer = last_answer.get()
+        if answer is not None and answer.status == TOO_MANY_REQUESTS:
+            return Trouble.RATE  # ccxt has one class for it and for a ban, which other statuses announce
+        own = self._profile.troubles.get(code)
+        return own or next((found for words, found in WORDS if words.search(text)), None)
 
     def largest_market_amount(self, market: Row) -> Decimal | None:
         """Take the smallest of ccxt's own figure and what the exchange calls so."""
         info = list(_leaves(market.get("info")))
-        told = [number(value) for name, value in info if MARKET_MAXIMUM.fullmatch(name)]
-        found = [most for most in (super().largest_market_amount(market), *told) if most]
+        own = [number(value) for name, value in info if MARKET_MAXIMUM.fullmatch(name)]
+        found = [most for most in (super().largest_market_amount(market), *own) if most]
         return min(found, default=None)
 
     def followed(self) -> frozenset[str]:
         """What ccxt can follow there."""
-        return frozenset(kind for kind, name in FOLLOWED.items() if self.exchange.has.get(name) is True)
+        found = frozenset(kind for kind, name in FOLLOWED.items() if self.exchange.has.get(name) is True)
+        return found & {"tickers"} if self._lacks_uid else found
+
+    @property
+    def _lacks_uid(self) -> bool:
+        return self._profile.follows_with_uid and not self.options.secret_of("uid")
+
+    async def findings(self) -> Sequence[Finding]:
+        """Name what is missing for the streams."""
+        found = await super().findings()
+        if not (self.options.streams and self._lacks_uid):
+            return found
+        text = "only prices are pushed: positions, orders and balance need the user's id, and are read without it"
+        return [
+            *found,
+            told("streams", text, fine=False, remedy="put uid into .secrets.toml under this account"),
+        ]
+
+    def kind_resolved(self, message_hash: str) -> str | None:
+        """Recognise what ccxt calls a balance at some exchanges (OKX, HTX), too."""
+        found = super().kind_resolved(message_hash)
+        return "balance" if found is None and message_hash.startswith("account") else found
+
+    def streams_at(self, url: str) -> tuple[bool, ...]:
+        """Tell what an address carries by what ccxt waits for there: at many exchanges its name does not tell.
+
+        What was once waited for is remembered, as between two messages nobody waits.
+        """
+        known = self._carried.setdefault(url, set())
+        client = self.exchange.clients.get(url)
+        if client is not None:
+            kinds = {self.kind_resolved(str(name)) for name in (*client.subscriptions, *client.futures)}
+            known |= {kind != "tickers" for kind in kinds - {None}}
+        return tuple(sorted(known, reverse=True)) or super().streams_at(url)
 
     def order_params(self, order: OrderRequest, market: Row) -> dict[str, Any]:
-        """Add the settings' own parameters."""
-        name = {"clientOrderId": f"{self._prefix}{order.client_order_id}"}
-        return {**super().order_params(order, market), **name, **self.options.order_params}
+        """Add what the exchange needs, and the settings' own parameters."""
+        added = {"clientOrderId": f"{self._profile.prefix}{order.client_order_id}"}
+        if self._profile.mode_in_order:
+            added["marginMode"] = self.mode_of(order, market).value
+        return {**super().order_params(order, market), **added, **self.options.order_params}
 
     def client_order_id(self, row: Row) -> str | None:
         """Give it as the engine knows it."""
         found = super().client_order_id(row)
-        return found and found.removeprefix(self._prefix)
+        return found and found.removeprefix(self._profile.prefix)
 
     async def create_order(self, order: OrderRequest, contracts: Decimal, market: Row) -> Row:
         """Send one market order; with the price that it was sized with, should ccxt make none without."""

@@ -34,7 +34,9 @@ async def exchange_class(exchange_id: str) -> type[Any]:
     """Give ccxt's class of an exchange, with streams where it has them. Raises ``ConfigError`` for unknown ids."""
     pro, rest = await asyncio.to_thread(_modules)
     if exchange_id not in rest.exchanges:
-        close = difflib.get_close_matches(exchange_id.lower(), rest.exchanges, n=1)
+        close = difflib.get_close_matches(
+            exchange_id.lower(), rest.exchanges, n=1, cutoff=0.8
+        )  # a worse guess names another exchange
         hint = f"; did you mean {close[0]!r}?" if close else ""
         raise ConfigError(f"ccxt knows no exchange {exchange_id!r}{hint}", key="exchange")
     found: type[Any] = getattr(pro if exchange_id in pro.exchanges else rest, exchange_id)

@@ -108,6 +108,10 @@ class Venue(Streams):
 
     # -- checking the account
 
+    def refusal(self) -> str:
+        """Return why no account is traded there, before anything is asked of the exchange; empty if one is."""
+        return ""
+
     async def check(self) -> None:
         """Check credentials, account type and position mode; called once after the markets are loaded.
 

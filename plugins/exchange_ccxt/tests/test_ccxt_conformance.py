@@ -1,4 +1,4 @@
-"""Any exchange, by ccxt's unified calls alone: the generic plugin at emulated Bybit, with and without streams."""
+"""Any exchange, by ccxt's unified calls: at emulated Bybit, and at small stand-ins of four other exchanges."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Any, ClassVar
 
 import pytest
 
+from te_core.api import Capabilities
 from te_core.testing.conformance import ExchangeConformance
+from te_exchange_ccxt.generic import GenericOptions
 from te_exchange_ccxt.plugin import CAPABILITIES, CCXT
 from tests.emulators.conformance import NEAR, EmulatedVenue, near
 
@@ -37,3 +39,54 @@ class TestGeneric(ExchangeConformance):
 class TestGenericWithStreams(TestGeneric):
     capabilities = near(CAPABILITIES, streams=True)
     options = OPTIONS
+
+
+def declared(exchange: str, *, streams: bool = False) -> Capabilities:
+    """What the plugin declares of one exchange."""
+    return near(CCXT.capabilities_of(GenericOptions.model_validate({"exchange": exchange})), streams=streams)
+
+
+class StandIn(ExchangeConformance):
+    """At a small stand-in of one exchange."""
+
+    engine = NEAR
+    exchange: ClassVar[str]
+    streams: ClassVar[bool] = False
+    further: ClassVar[dict[str, str]] = {}
+
+    def make_venue(self, folder: Path) -> EmulatedVenue:
+        options = {"exchange": self.exchange, "streams": self.streams, **self.further}
+        return EmulatedVenue(self.exchange, CCXT, folder, options=options)
+
+
+class TestGenericBinance(StandIn):
+    exchange = "binance"
+    capabilities = declared("binance")
+
+
+class TestGenericBitget(StandIn):
+    exchange = "bitget"
+    capabilities = declared("bitget")
+
+
+class TestGenericGate(StandIn):
+    exchange = "gate"
+    capabilities = declared("gate")
+
+
+class TestGenericOkx(StandIn):
+    exchange = "okx"
+    capabilities = declared("okx")
+
+
+class TestGenericOkxWithStreams(StandIn):
+    exchange = "okx"
+    streams = True
+    capabilities = declared("okx", streams=True)
+
+
+class TestGenericGateWithStreams(StandIn):
+    exchange = "gate"
+    streams = True
+    further: ClassVar[dict[str, str]] = {"uid": "1000001"}
+    capabilities = declared("gate", streams=True)

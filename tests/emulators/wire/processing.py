@@ -172,6 +172,9 @@ class Processing(ABC):
             raise errors.RateLimited(f"limit {outcome.standings[0].window.name} reached")
 
 
+NAMES = ("symbol", "instId", "contract")
+
+
 def told(data: object, untold: set[str]) -> object:
     """Rows of prices without those of contracts that are left out."""
     if not untold:
@@ -180,7 +183,7 @@ def told(data: object, untold: set[str]) -> object:
         return [row for row in data if told(row, untold) is not None]
     if isinstance(data, dict) and isinstance(data.get("list"), list):
         return {**data, "list": told(data["list"], untold)}
-    hidden = isinstance(data, dict) and not untold.isdisjoint((data.get("symbol"), data.get("instId")))
+    hidden = isinstance(data, dict) and not untold.isdisjoint(data.get(name) for name in NAMES)
     return None if hidden else data
 
 

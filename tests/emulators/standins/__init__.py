@@ -1,0 +1,1 @@
+"""Small stand-ins of exchanges that are reached through the plugin of any exchange: HTTP only, no streams."""
