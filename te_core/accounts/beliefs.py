@@ -56,7 +56,8 @@ class Beliefs:
         self._folded: dict[str, int] = {}
         """By symbol: the number of the newest read that is part of its evidence."""
         self._equity: Observation[Equity] | None = None
-        self._own_number = -1
+        self._order_number = -1
+        """Number of the newest order of anybody that was answered or seen: an equity from before lacks what it cost."""
         self._prices: dict[str, Observation[Decimal]] = {}
         self._feeds: dict[Feed, FeedState] = {}
 
@@ -92,6 +93,8 @@ class Beliefs:
         if feed.distrusted_until > now and late and after.end == position.quantity and not after.doubt:
             # What a read showed first was pushed after all: the stream lags, and misses nothing.
             self._feeds[Feed.POSITIONS] = replace(feed, distrusted_until=NEVER)
+        if after.end != before.end:
+            self._order_number = self.number()
         return after.end != before.end or bool(after.doubt)
 
     def order_of_others(self, symbol: str) -> None:
@@ -102,6 +105,7 @@ class Beliefs:
             self._feeds[Feed.ORDERS] = replace(orders, distrusted_until=NEVER)  # late, and not missing
         if not self.follows(Feed.POSITIONS):
             self._own(symbol, order_of_others)
+        self._order_number = self.number()
 
     def equity_observed(self, seen: Observation[Equity]) -> None:
         """Take an equity, unless a newer one is known."""
@@ -174,7 +178,7 @@ class Beliefs:
     def answered(self, symbol: str) -> None:
         """Note that the exchange answered for an order of ours."""
         self._own(symbol, order_answered)
-        self._own_number = self.number()
+        self._order_number = self.number()
 
     def mode_set(self, symbol: str) -> None:
         """Note that leverage or margin mode was set: whatever was seen before may show the old one."""
@@ -239,9 +243,15 @@ class Beliefs:
         return believed_equity(
             self._equity,
             now=self._clock.monotonic(),
-            own_number=self._own_number,
+            own_number=self._order_number,
             held=lambda: next(iter(self.held()), ""),
         )
+
+    @property
+    def equity_is_old(self) -> bool:
+        """Whether the equity lacks fee and profit of the newest order, and no push corrects it."""
+        known = self._equity
+        return known is not None and known.number < self._order_number and not self.follows(Feed.EQUITY)
 
     def price(self, symbol: str) -> Decimal | None:
         """Return a symbol's price; None when none is recent enough."""

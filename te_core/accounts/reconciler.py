@@ -141,7 +141,7 @@ class Reconciler:
         unwatched = not beliefs.told_of_changes
         positions = everything or unwatched
         equity = everything or isinstance(beliefs.equity(), Unknown)
-        equity = equity or (unwatched and not beliefs.follows(Feed.EQUITY))
+        equity = equity or beliefs.equity_is_old or (unwatched and not beliefs.follows(Feed.EQUITY))
         followed = beliefs.follows(Feed.PRICES)
         # Positions that are not ours count against limits too, at their present price.
         priced = dict.fromkeys(

@@ -346,7 +346,9 @@ class AccountWorker:
         self._outages.well(keeper.symbol)
         if keeper.confirmed or keeper.replan:
             keeper.resume_orders()
-            if keeper.replan or not execution.confirms:
+            # Where orders are followed and the equity is not, it is read now rather than before the next order.
+            equity_is_due = self.beliefs.told_of_changes and self.beliefs.equity_is_old
+            if keeper.replan or not execution.confirms or equity_is_due:
                 self.wake()
             return
         engine = self.settings.engine

@@ -58,6 +58,7 @@ class ProtectionCases:
             ours, theirs = desk.venue.symbols[:2]
             by_hand = await desk.expected(theirs, FIFTH, 1)
             await desk.venue.trade(theirs, by_hand)
+            await desk.until(lambda: theirs in desk.worker.foreign, "the position of others to be seen")
             for depth in (FIFTH, -FIFTH, ZERO):
                 await hold(desk, ours, depth)
                 assert await desk.venue.position(theirs) == by_hand

@@ -99,6 +99,22 @@ async def test_where_orders_are_pushed_no_read_precedes_an_order(tmp_path: Path)
         assert world.exchange().calls[0] == "order"
 
 
+async def test_an_equity_from_before_an_own_order_is_read_again(tmp_path: Path) -> None:
+    """Fees and realised profit are not in it; where it is not pushed it is read after an order, not before one."""
+    async with scene(tmp_path, streams=True) as world:
+        await asyncio.sleep(30)
+        await world.say("0.5", wait=1)
+        world.exchange().calls.clear()
+        await world.say("0.3", wait=0)
+        await asyncio.sleep(0.1)
+        assert world.exchange().calls[0] == "order"
+        world.exchange().equity_value = D(20_000)
+        await asyncio.sleep(1)
+        assert "equity" in world.exchange().calls
+        await world.say("0.5", wait=1)
+        assert world.held() == D("0.2")
+
+
 async def test_where_nothing_is_pushed_a_read_precedes_an_order(tmp_path: Path) -> None:
     async with scene(tmp_path) as world:
         await world.say("0.5", wait=5)
