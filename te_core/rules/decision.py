@@ -316,7 +316,7 @@ def _why_left(facts: Facts, fresh: Goal | Unknown | None) -> str:
 
 def _leverage_drift(position: Position, goal: Goal) -> str:
     shown = position.leverage
-    if position.quantity == 0 or shown in (None, goal.leverage):
+    if 0 in (position.quantity, goal.quantity) or shown in (None, goal.leverage):
         return ""
     return f"leverage is {shown:f}, wanted is {goal.leverage}"
 

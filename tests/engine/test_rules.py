@@ -634,6 +634,17 @@ def test_a_leverage_that_never_shows_does_not_end_the_way_to_a_goal() -> None:
     assert "does not show" in decide(reached).reason
 
 
+def test_the_leverage_of_a_rest_that_cannot_be_closed_is_nobody_s_concern() -> None:
+    rest = facts(
+        target=target(ZERO),
+        goal=goal_of(ZERO, D(1), D(1)),
+        confirmation=Confirmation(account="a", symbol="BTCUSDT", revision=1, quantity=D("0.5"), at=START),
+        position=Position(symbol="BTCUSDT", quantity=D("0.5"), leverage=D(3)),
+    )
+    assert decide(rest).status is Status.AT_TARGET
+    assert decide(rest).plan.steps == ()
+
+
 def test_after_others_traded_no_held_back_goal_exceeds_a_fresh_size() -> None:
     kept = facts(
         goal=goal_of(D(80), D(1), D(1)),
