@@ -157,10 +157,10 @@ class EngineProcess:
     def get(self, path: str, **headers: str) -> tuple[int, Any]:
         """Ask the private listener, with the token that the first start made or the test chose."""
         return self._send(
-            "private", "GET", path, None, {"Authorization": f"Bearer {self._private_token()}"} | headers
+            "private", "GET", path, None, {"Authorization": f"Bearer {self.private_token()}"} | headers
         )
 
-    def _private_token(self) -> str:
+    def private_token(self) -> str:
         """Return the token as it was first found: a test may replace the file later, which the engine ignores."""
         if not self._token:
             secrets = tomllib.loads(self.home.secrets.read_text()) if self.home.secrets.exists() else {}

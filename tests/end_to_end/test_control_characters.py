@@ -144,7 +144,7 @@ class Readings:
     def ask(self, engine: EngineProcess, page: str) -> None:
         address = urlsplit(engine.announcement()["private"])
         connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=60)
-        connection.request("GET", page)
+        connection.request("GET", page, headers={"Authorization": f"Bearer {engine.private_token()}"})
         self.found[page] = connection.getresponse().read()
         connection.close()
 

@@ -24,6 +24,7 @@ class LoggedTo(EngineProcess):
     def __init__(self, home: Home, output: int) -> None:
         self.home = home
         self._alerts = 0
+        self._token = ""
         self.process = subprocess.Popen(
             [str(TE), "--settings", str(home.settings), "run"],
             env=home.environment(),

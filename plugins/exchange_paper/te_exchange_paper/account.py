@@ -58,7 +58,7 @@ class PaperAccount(ExchangeAccount):
 
     async def open(self) -> None:
         """Open the account's file, or make one. Raises ``ConfigError`` when it is damaged or too new."""
-        await self.close()
+        self._release()
         store = Store(self._context.state_dir / FILE_NAME)
         try:
             self._ledger, opened_with = store.load(self._options.balance)
@@ -77,6 +77,9 @@ class PaperAccount(ExchangeAccount):
 
     async def close(self) -> None:
         """Close the account's file."""
+        self._release()
+
+    def _release(self) -> None:
         if self._store is not None:
             self._store.close()
             self._store = None
