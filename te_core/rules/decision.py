@@ -365,6 +365,9 @@ def _towards(
         status, reason, confirm = Status.WAITING, _not_offered(facts.target).reason, False
     elif cut:
         status, confirm = Status.LIMITED, facts.price is not None and not stays
+    elif steps.notes and _is_far(facts, position.quantity, want, price):
+        # A rest that no order can close keeps the symbol from its margin mode or side, and so from its goal.
+        status, confirm = Status.BLOCKED, False
     return Decision(
         status=status,
         reason=reason,
@@ -377,6 +380,13 @@ def _towards(
         limited=cut,
         limit=allowed.limit or ("order_notional" if steps.blocked else "margin mode") if cut else "",
     )
+
+
+def _is_far(facts: Facts, held: Decimal, wanted: Decimal, price: Decimal) -> bool:
+    """Return whether a position is further from where it is wanted than the exchange's smallest order."""
+    if facts.instrument is None or price <= 0:
+        return False
+    return abs(wanted - held) >= smallest_quantity(facts.instrument, price)
 
 
 def _keeps_margin_mode(facts: Facts, position: Position, goal: Goal, want: Decimal) -> str:

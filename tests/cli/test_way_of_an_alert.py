@@ -38,13 +38,17 @@ def code_of(file: str, name: str) -> CodeType:
 
 @contextmanager
 def recorded(codes: dict[CodeType, str]) -> Iterator[list[str]]:
-    """Record the order in which these functions are first called."""
+    """Record the order in which these functions are first called, from the first of them on.
+
+    The account looks around by itself, too: what it does before the alert arrives is not its way.
+    """
     order: list[str] = []
+    first = next(iter(codes.values()))
 
     def watch(frame: FrameType, event: str, argument: object) -> None:
         del argument
         name = codes.get(frame.f_code) if event == "call" else None
-        if name is not None and name not in order:
+        if name is not None and name not in order and (order or name == first):
             order.append(name)
 
     sys.setprofile(watch)

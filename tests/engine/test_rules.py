@@ -645,6 +645,16 @@ def test_the_leverage_of_a_rest_that_cannot_be_closed_is_nobody_s_concern() -> N
     assert decide(rest).plan.steps == ()
 
 
+def test_a_rest_that_keeps_a_goal_from_its_margin_mode_is_not_at_target() -> None:
+    rest = facts(
+        goal=goal_of(D(50), D(1), D(1)),
+        position=Position(symbol="BTCUSDT", quantity=D("0.5"), margin_mode=MarginMode.CROSS),
+    )
+    assert decide(rest).status is Status.BLOCKED
+    assert not decide(rest).confirm
+    assert "cannot be closed by an order" in decide(rest).reason
+
+
 def test_after_others_traded_no_held_back_goal_exceeds_a_fresh_size() -> None:
     kept = facts(
         goal=goal_of(D(80), D(1), D(1)),

@@ -167,7 +167,9 @@ async def test_a_signal_has_them(make_desk: Any) -> None:
 values = st.recursive(
     st.none()
     | st.booleans()
-    | st.text(max_size=8)
+    | st.text(
+        st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8
+    )  # refused anywhere
     | st.sampled_from(["1", "2%", "0", "1e-90", "1e12", "stop"]),
     lambda inner: (
         st.lists(inner, max_size=3)
