@@ -47,8 +47,12 @@ def send(  # noqa: PLR0917 - typer makes options of parameters
             headers={"Content-Type": "application/json"},
             authority=place.settings.parent / certificate if certificate else None,
         )
-    except OSError:
-        raise EngineDown(place) from None
+    except OSError as error:
+        raise Failure(
+            f"the public listener {base} does not answer: {error.strerror or error or type(error).__name__}",
+            next_step="te status shows whether the engine and the source run",
+            code=ExitCode.ENGINE,
+        ) from None
     print_json({"status": status, "answer": answer})
     if not 200 <= status < 300:
         raise Failure(

@@ -17,6 +17,7 @@ from te_core.errors import ConfigError
 from te_core.web.address import address, socket_address
 from te_core.web.answer import BUSY, refuse
 from te_core.web.connections import Connections, peer_of
+from te_core.web.encrypting import EncryptingServer
 from te_core.web.first_request import IDLE, FirstRequest
 from te_core.web.tls import Certificate
 
@@ -32,9 +33,6 @@ _QUIET = 60.0
 
 _BACKLOG = 2048
 """Connections that the kernel holds until they are accepted."""
-
-_HANDSHAKE = 5.0
-"""Seconds for a TLS handshake."""
 
 _WHOLE_REQUEST = 1.0
 """Seconds that a sender who finds every connection busy has to send its request, to be answered 503."""
@@ -128,66 +126,6 @@ class _Connection(web.RequestHandler):
         return response
 
 
-class _Handshake(asyncio.Protocol):
-    """Turns a connection into an encrypted one; counted meanwhile, which the event loop's own way does not allow."""
-
-    def __init__(
-        self, make: Callable[[], _Connection], certificate: Certificate, open_ones: Connections
-    ) -> None:
-        self._make = make
-        self._certificate = certificate
-        self._open_ones = open_ones
-        self._early: list[bytes] = []
-        self._task: asyncio.Task[None] | None = None
-        self._transport: asyncio.Transport
-
-    unfinished = True
-
-    def abort(self) -> None:
-        """Close it."""
-        self._transport.abort()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin."""
-        self._transport = cast("asyncio.Transport", transport)
-        self._transport.pause_reading()  # until the handshake reads
-        self._open_ones.enter(self, peer_of(transport))
-        self._task = asyncio.get_running_loop().create_task(self._shake_hands())
-
-    def data_received(self, data: bytes) -> None:
-        """Hold what was decrypted before the connection is handed over."""
-        self._early.append(data)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Forget it."""
-        del exc
-        self._open_ones.leave(self)
-
-    async def _shake_hands(self) -> None:
-        loop = asyncio.get_running_loop()
-        try:
-            encrypted = await loop.start_tls(
-                self._transport,
-                self,
-                self._certificate.context,
-                server_side=True,
-                ssl_handshake_timeout=_HANDSHAKE,
-                ssl_shutdown_timeout=_SHUTDOWN,
-            )
-        except OSError:  # ssl's errors are of this kind, too
-            encrypted = None
-        finally:
-            self._open_ones.leave(self)
-        if encrypted is None or encrypted.is_closing():
-            self._transport.abort()
-            return
-        connection = self._make()
-        encrypted.set_protocol(connection)
-        connection.connection_made(encrypted)
-        for data in self._early:
-            connection.data_received(data)
-
-
 def _bound(path: Path) -> socket.socket:
     path.unlink(missing_ok=True)  # of an engine that was killed: the journal's lock says that none runs
     held = socket.socket(socket.AF_UNIX)
@@ -222,9 +160,9 @@ class Listener:
         else:
             self._runner = web.ServerRunner(site, shutdown_timeout=_SHUTDOWN)
         self._server: asyncio.Server | None = None
-        self._certificate = certificate
         self._defects = _Defects()
         self.connections = Connections(trusted, report)
+        self._encrypting = None if certificate is None else EncryptingServer(certificate, self.connections)
         self.port = 0
         self.url = ""
         """Address for a client on this machine, without trailing slash."""
@@ -234,12 +172,15 @@ class Listener:
         await self._runner.setup()
         loop = asyncio.get_running_loop()
         try:
-            self._server = await loop.create_server(self._connection, host, port, backlog=_BACKLOG)
+            if self._encrypting is None:
+                self._server = await loop.create_server(self._connection, host, port, backlog=_BACKLOG)
+                self.port = self._server.sockets[0].getsockname()[1]
+            else:
+                self.port = await self._encrypting.start(host, port, self._encrypted, backlog=_BACKLOG)
         except OSError as error:
             await self._runner.cleanup()
             raise self._unavailable(error, host, port) from None
-        self.port = self._server.sockets[0].getsockname()[1]
-        self.url = address(host, self.port, secure=self._certificate is not None)
+        self.url = address(host, self.port, secure=self._encrypting is not None)
 
     async def start_at(self, path: Path) -> None:
         """Listen on a Unix socket that only this user may open. Raises ``ConfigError`` when it cannot be made."""
@@ -259,15 +200,18 @@ class Listener:
         if self._server is not None:
             self._server.close()
             self._server = None
+        if self._encrypting is not None:
+            await self._encrypting.stop()
         self.connections.abort_unfinished()  # first, for the runner does not know those without a first request
         await self._runner.cleanup()
 
     def _connection(self) -> asyncio.Protocol:
         if not self.connections.make_room():
             return _Busy()
-        if self._certificate is not None:
-            return _Handshake(self._handler, self._certificate, self.connections)
         return FirstRequest(self._handler, self.connections)
+
+    def _encrypted(self) -> asyncio.Protocol:
+        return self._handler() if self.connections.make_room() else _Busy()
 
     def _handler(self) -> _Connection:
         assert self._runner.server is not None

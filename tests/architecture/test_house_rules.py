@@ -24,7 +24,7 @@ ROOM_LINES = {
     "signals": 620,
     "runtime": 1_600,
     "reporting": 800,
-    "web": 1_100,
+    "web": 1_200,
     "app": 600,
     "cli": 1_900,
     "testing": 1_500,

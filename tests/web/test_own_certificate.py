@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import ssl
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,7 +21,7 @@ from pydantic import ValidationError
 
 from te_core.errors import ConfigError
 from te_core.settings.schema import ListenSettings
-from te_core.web import connections, listener
+from te_core.web import connections, encrypting
 from te_core.web.tls import is_tradingview
 
 pytestmark = pytest.mark.real_clock
@@ -145,11 +147,51 @@ async def test_tradingviews_certificate_can_be_asked_for(serve: Any, authority: 
         assert len(site.engine.requests) == 1
 
 
+async def early_bird(authority: Authority, url: str) -> bytes:
+    """Ask like a client whose first bytes are there before the server's loop looks for the first time."""
+    sent, received = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = trusting(authority).wrap_bio(received, sent)
+    with suppress(ssl.SSLWantReadError):
+        tls.do_handshake()
+    with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as bird:
+        bird.sendall(sent.read())  # meanwhile the loop, whose thread this is, accepts nothing
+        bird.setblocking(False)
+        loop = asyncio.get_running_loop()
+
+        async def until_done(step: Callable[[], Any]) -> Any:
+            while True:
+                with suppress(ssl.SSLWantReadError):
+                    result = step()
+                    await loop.sock_sendall(bird, sent.read())
+                    return result
+                await loop.sock_sendall(bird, sent.read())
+                received.write(await loop.sock_recv(bird, 65536))
+
+        async with asyncio.timeout(10):
+            await until_done(tls.do_handshake)
+            await until_done(lambda: tls.write(ONE))
+            return bytes(await until_done(lambda: tls.read(65536)))
+
+
+@pytest.mark.parametrize("run", [asyncio.run, pytest.importorskip("uvloop").run], ids=["asyncio", "uvloop"])
+def test_a_client_that_is_faster_than_the_listener_is_served(
+    serve: Any, authority: Authority, run: Callable[[Any], bytes]
+) -> None:
+    """On uvloop its first bytes were lost, and with them the alert, whenever the engine was busy."""
+    authority.sign("own.pem")
+
+    async def ask_early() -> bytes:
+        async with serve(public={"certificate": "own.pem"}) as site:
+            return await early_bird(authority, site.public)
+
+    assert b" 200 " in run(ask_early())
+
+
 async def test_unfinished_handshakes_keep_no_alert_out(
     serve: Any, authority: Authority, monkeypatch: Any
 ) -> None:
     monkeypatch.setattr(connections, "MOST", 10)
-    monkeypatch.setattr(listener, "_HANDSHAKE", 60)
+    monkeypatch.setattr(encrypting, "_HANDSHAKE", 60)
     authority.sign("own.pem")
     async with serve(public={"certificate": "own.pem"}) as site:
         port = site.servers.public.port
