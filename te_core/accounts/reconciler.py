@@ -199,7 +199,7 @@ class Reconciler:
             keeper.undecidable(position.reason)
             self._schedule.read_by(now + LOOK_AGAIN)
             return None
-        equity, basis = self._equity(ctx), self._basis(keeper, position)
+        equity, basis = self._equity(ctx), self._basis(ctx, keeper, position)
         wallet = None if isinstance(equity, Unknown) else equity.wallet
         if keeper.rests_on(basis):
             keeper.calm(basis, wallet)
@@ -210,14 +210,14 @@ class Reconciler:
         self._report(keeper, decision)
         self._apply(ctx, keeper, decision, position)
         if decision.status is Status.AT_TARGET and self._targets.settings.policy.rebalance == "on_change":
-            keeper.calm(self._basis(keeper, position), wallet)
+            keeper.calm(self._basis(ctx, keeper, position), wallet)
         return self._work(ctx, keeper, decision)
 
-    def _basis(self, keeper: Keeper, position: Position) -> object:
+    def _basis(self, ctx: ExecutionContext, keeper: Keeper, position: Position) -> object:
         """Return what a symbol at its target rests on: while that stays, deciding again would change nothing."""
         assert keeper.target is not None
         shown = (position.quantity, position.leverage, position.margin_mode, position.obstacle)
-        return keeper.target.revision, shown, self._targets.settings
+        return keeper.target.revision, shown, self._targets.settings, ctx.reader.instrument(keeper.symbol)
 
     def decide_again(self, ctx: ExecutionContext, keeper: Keeper) -> Work | None:
         """Decide once more about a symbol whose decision waited; None when nothing may begin any more."""

@@ -49,7 +49,7 @@ def send(  # noqa: PLR0917 - typer makes options of parameters
         )
     except OSError as error:
         raise Failure(
-            f"the public listener {base} does not answer: {error.strerror or error or type(error).__name__}",
+            f"the public listener {base} does not answer: {error.strerror or type(error).__name__}",
             next_step="te status shows whether the engine and the source run",
             code=ExitCode.ENGINE,
         ) from None

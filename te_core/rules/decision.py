@@ -232,6 +232,8 @@ def _reached(facts: Facts, position: Position, goal: Goal, confirmed: Confirmati
     decision = Decision(status=Status.AT_TARGET, goal=goal, quantity=position.quantity, price=facts.price)
     if not at_target(confirmed.quantity, goal.quantity, _step(facts, goal)):
         decision = replace(_towards(facts, position, goal), confirm=False)  # something held it back so far
+        if decision.plan.reduces and abs(goal.quantity) < abs(position.quantity):
+            return decision  # a rest that no order could close so far
         if decision.plan.increases and _worthwhile(decision, position, goal):
             return _not_beyond_a_fresh_size(facts, position, decision) if facts.disturbed else decision
         decision = replace(decision, plan=NOTHING, quantity=position.quantity)

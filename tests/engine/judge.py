@@ -108,7 +108,9 @@ class Judge:
         if abs(held - entry.quantity) > self.market.listed[entry.symbol].quantity_step:
             self.found(entry, "at", held)
         limited = self._limited_lately() and goal and abs(held) < abs(goal.quantity)
-        if not limited and not self.arrived(entry.symbol):
+        # A list of steps is up to an hour old: a rest below the step that it states cannot be ordered yet.
+        rest = goal is not None and abs(held - goal.quantity) < self.market.coarsest[entry.symbol]
+        if not limited and not rest and not self.arrived(entry.symbol):
             self.found(entry, "of", goal, "at", held)
 
     def _check_sizing(self, goal: Goal) -> None:

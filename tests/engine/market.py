@@ -149,6 +149,8 @@ class Market(FakeAccount):
         self.liquidated: set[str] = set()
         self.on_fill: Callable[[OrderRequest, Decimal], None] = lambda order, before: None
         self.listed = {symbol: self._instrument(symbol) for symbol in PRICES}
+        self.coarsest = {symbol: self.listed[symbol].quantity_step for symbol in PRICES}
+        """By symbol: the coarsest step so far; what an engine read last may be as old as its list."""
         self.smallest = {
             symbol: smallest_quantity(self.listed[symbol], self.price[symbol]) for symbol in PRICES
         }
@@ -432,6 +434,7 @@ class Market(FakeAccount):
         symbol = self.chance.choice(list(PRICES))
         self.counts["instrument changes"] += 1
         self.listed[symbol] = new = self._instrument(symbol)
+        self.coarsest[symbol] = max(self.coarsest[symbol], new.quantity_step)
         self.smallest[symbol] = max(self.smallest[symbol], smallest_quantity(new, self.price[symbol]))
 
     def clear(self) -> None:

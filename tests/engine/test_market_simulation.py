@@ -347,7 +347,7 @@ class Sea(Desk):
                 found += [f"{where}: not shown"] * (hidden and not self.judge.arrived(symbol))
             elif goal is None or goal.revision != target.revision or not self.judge.arrived(symbol):
                 found.append(f"{where}: not reached")
-            elif status == "drift" and "below the exchange's minimum" in reason:
+            elif status == "drift" and ("below the exchange's minimum" in reason or "by an order" in reason):
                 continue  # what others added, and no order can take away
             elif status != "at_target" and self.settings.enabled:  # a disabled account that rests is not read
                 found.append(f"{where}: reached, and not shown")

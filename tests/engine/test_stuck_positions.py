@@ -239,6 +239,20 @@ async def test_of_a_position_off_a_new_step_what_can_be_closed_is_closed(tmp_pat
         assert world.row()["reason"], "what is left is shown"
 
 
+async def test_a_rest_is_closed_as_soon_as_the_exchange_lists_a_finer_step(tmp_path: Path) -> None:
+    async with scene(tmp_path) as world:
+        await world.say("0.575", wait=30)
+        strict = Strict(world, step="0.01")
+        await world.restart()
+        await world.say("0", wait=600)
+        assert world.held() == D("0.005")
+        strict.step = D("0.001")
+        strict.exchange.instrument_of = strict.instrument
+        await asyncio.sleep(3700)
+        assert world.held() == 0
+        assert world.at_target()
+
+
 async def test_no_chunk_under_order_notional_is_below_the_exchanges_minimum(tmp_path: Path) -> None:
     """With steps of 0.01 BTC every chunk has to be 0.02; equal parts of 0.11 BTC would leave one of 0.01."""
     async with scene(tmp_path, accounts__one__limits={"order_notional": 1100}) as world:
