@@ -52,7 +52,7 @@ check: $(VENV)/.tested-with
 	$(BIN)/ruff check .
 	$(BIN)/mypy te_core tests conftest.py $(wildcard bench)
 	@for plugin in $(PLUGINS); do echo "$(BIN)/mypy $$plugin"; $(BIN)/mypy $$plugin || exit 1; done
-	$(BIN)/pytest -q tests/architecture
+	$(if $(filter test,$(MAKECMDGOALS)),,$(BIN)/pytest -q tests/architecture)
 
 fuzz flood: $(VENV)/.tested-with
 	@$(BIN)/python -m bench.$@ $(FLAGS)
