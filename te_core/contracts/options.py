@@ -10,7 +10,14 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
-_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_UNITS: dict[str, Decimal | int] = {
+    "ms": Decimal("0.001"),
+    "s": 1,
+    "m": 60,
+    "h": 3600,
+    "d": 86400,
+    "w": 604800,
+}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)")
 _SECONDS = re.compile(r"\d+(?:\.\d+)?")
 
@@ -34,20 +41,20 @@ def parse_duration(value: object) -> object:
         raise ValueError(_EXPECTED)
     if isinstance(value, str):
         value = _seconds(value.strip().lower())
-    if not isinstance(value, int | float):
+    if not isinstance(value, int | float | Decimal):
         return value
     try:
-        return timedelta(seconds=value)
+        return timedelta(microseconds=round(value * 1_000_000))
     except OverflowError:
         raise ValueError(f"{value} seconds is longer than any duration can be") from None
 
 
-def _seconds(text: str) -> float:
+def _seconds(text: str) -> Decimal:
     if _SECONDS.fullmatch(text):  # an environment variable can only say 30 as a text
-        return float(text)
+        return Decimal(text)
     if not text or _DURATION.sub("", text).strip():
         raise ValueError(_EXPECTED)
-    return sum(float(number) * _UNITS[unit] for number, unit in _DURATION.findall(text))
+    return sum((Decimal(number) * _UNITS[unit] for number, unit in _DURATION.findall(text)), Decimal(0))
 
 
 def _decimal_from_text(value: object) -> object:

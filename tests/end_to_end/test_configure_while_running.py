@@ -168,7 +168,7 @@ def test_a_parameter_that_is_changed_at_a_terminal_is_followed_without_a_restart
     home.write_secrets('[sources.tradingview]\ntoken = "end-to-end-token-of-tradingview"\n')
     home.secrets.write_text(home.secrets.read_text() + '[sources.sn8]\napi_key = "wrong"\n')
     engine = start(home).until_listening()  # a source whose key is refused is not ready
-    engine.wait(lambda: "401" in str(source(engine)))
+    engine.wait(lambda: "401" in str(engine.get("/readyz")[1].get("reasons")))
     assert engine.get("/readyz")[0] == 503
     terminal = Terminal(home, "configure", "sn8")
     answered(terminal, api_key="K")

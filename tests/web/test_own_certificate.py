@@ -76,8 +76,19 @@ class Authority:
             .not_valid_before(now - timedelta(days=1))
             .not_valid_after(now + timedelta(days=1))
             .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False
+            )
         )
-        if not ca:
+        if ca:
+            signing = {"key_cert_sign": True, "crl_sign": True, "digital_signature": True}
+            others = ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement")
+            usage = x509.KeyUsage(
+                **signing, **dict.fromkeys((*others, "encipher_only", "decipher_only"), False)
+            )
+            builder = builder.add_extension(usage, critical=True)
+        else:
             builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
         return builder.sign(self._key, hashes.SHA256())
 
