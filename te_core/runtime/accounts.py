@@ -30,6 +30,7 @@ from te_core.runtime.reconciler import Instances
 from te_core.runtime.supervisor import Running
 from te_core.settings.policies import account_policy, effective_limits
 from te_core.settings.resolution import Kind, Resolved
+from te_core.texts import bounded
 
 TARGETS_AT_ONCE = 40
 """Targets set in one iteration of the event loop: a millisecond or two."""
@@ -156,6 +157,7 @@ class Accounts(Instances[AccountRunner]):
             signal_price=self._signal_price,
             http=facilities.http,
             outages=runner.outages,
+            record=partial(self._record, name),
             date=dating(facilities.clock, self._journal.holds_lock),
         )
         admit = partial(self._admit, runner, name, plugin, options)
@@ -227,6 +229,12 @@ class Accounts(Instances[AccountRunner]):
         event = Event(at=self._facilities.clock.now(), kind="identity", text=text, account=name)
         self._facilities.notify(event)
         await self._journal.append(event)
+
+    def _record(self, name: str, kind: str, text: str, *, symbol: str | None = None) -> None:
+        """Record an event of an account's plugin."""
+        said = bounded(self._facilities.redact(text))
+        now = self._facilities.clock.now()
+        self._facilities.record(Event(at=now, kind=kind, text=said, account=name, symbol=symbol))
 
     def _try_again(self, name: str) -> None:
         if (runner := self.runners.get(name)) is not None:
