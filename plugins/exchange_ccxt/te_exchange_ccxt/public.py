@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -19,10 +19,12 @@ from te_exchange_ccxt.generic import GenericOptions, GenericVenue
 from te_exchange_ccxt.live import AccountStreams
 from te_exchange_ccxt.wire import ZERO, Row, number
 
-MOST_PAGES = 10
-"""Pages of past funding rates that are read for one symbol at most."""
+PAGE, MOST_PAGES = timedelta(hours=96), 10
+"""Past funding rates are read by so much time, which is fewer rows than any exchange gives at once, and so often."""
 TIERS_IN_CONTRACTS = frozenset({"okx", "mexc"})
 """Exchanges whose tiers ccxt hands on in contracts, though it names the quote coin."""
+TIERS_WITH_KEY = frozenset({"binance", "bingx"})
+"""Exchanges that tell their tiers to accounts only."""
 TIERS_PER_LEVERAGE = frozenset({"htx"})
 """Exchanges with a table for each leverage, which ccxt mixes up."""
 
@@ -105,8 +107,16 @@ class PublicData:
             "pushed prices": "tickers" in self._venue.followed() and self._options.streams,
             "funding rates": bool(has.get("fetchFundingRates") or has.get("fetchFundingRate")),
             "past funding rates": bool(has.get("fetchFundingRateHistory")),
-            "margin tiers": any(has.get(f"fetch{name}LeverageTiers") is True for name in ("", "Market")),
+            "margin tiers": self._tells_tiers,
         }
+
+    @property
+    def _tells_tiers(self) -> bool:
+        exchange = self._link.exchange
+        names = ("fetchLeverageTiers", "fetchMarketLeverageTiers")
+        return exchange.id not in TIERS_WITH_KEY | TIERS_PER_LEVERAGE and any(
+            exchange.has.get(name) is True for name in names
+        )
 
     async def instruments(self, symbols: Sequence[str]) -> Mapping[str, Instrument]:
         """Return the trading rules of those symbols that can be traded there."""
@@ -145,34 +155,34 @@ class PublicData:
     async def past_funding(self, symbol: str, since: datetime) -> Sequence[FundingRate] | None:
         """Read the rates that were paid after ``since``, oldest first; None where no history is offered."""
         exchange = self._link.exchange
-        if not exchange.has.get("fetchFundingRateHistory"):
+        if not exchange.has.get("fetchFundingRateHistory") or not self._names([symbol]):
             return None
         found: dict[datetime, FundingRate] = {}
-        for name in self._names([symbol]):
-            for _ in range(MOST_PAGES):
-                begin = int(max([since, *found]).timestamp() * 1000) + 1
-                rows = await self._link.ask(
-                    "past funding rates", partial(exchange.fetch_funding_rate_history, name, begin)
-                )
-                rates = [rate for row in rows if (rate := _rate(row, "timestamp")) and rate.at > since]
-                fresh = {rate.at: rate for rate in rates if rate.at not in found}
-                found |= fresh
-                if not fresh:
-                    break
+        (name,), begin, now = self._names([symbol]), since, self._context.clock.now()
+        for _ in range(MOST_PAGES):
+            end = min(begin + PAGE, now)
+            window = {"until": int(end.timestamp() * 1000)}
+            request = partial(
+                exchange.fetch_funding_rate_history, name, int(begin.timestamp() * 1000), None, window
+            )
+            rates = [_rate(row, "timestamp") for row in await self._link.ask("past funding rates", request)]
+            found |= {rate.at: rate for rate in rates if rate is not None and rate.at > since}
+            if end >= now:
+                break
+            begin = end
         return [found[at] for at in sorted(found)]
 
     async def tiers(self, symbol: str) -> Sequence[RiskTier]:
         """Read how much margin a position of which value has to keep; empty where that is not public."""
         exchange, name = self._link.exchange, next(iter(self._names([symbol])), None)
-        if name is None or exchange.id in TIERS_PER_LEVERAGE:
+        if name is None or not self._tells_tiers:
             return ()
         if exchange.has.get("fetchMarketLeverageTiers") is True:
             rows = await self._link.ask("tiers", partial(exchange.fetch_market_leverage_tiers, name))
-        elif exchange.has.get("fetchLeverageTiers") is True:
-            found = await self._link.ask("tiers", partial(exchange.fetch_leverage_tiers, [name]))
-            rows = found.get(name) or ()
         else:
-            return ()
+            rows = (await self._link.ask("tiers", partial(exchange.fetch_leverage_tiers, [name]))).get(
+                name, ()
+            )
         return _tiers(rows, await self._tier_unit(symbol))
 
     async def _tier_unit(self, symbol: str) -> Decimal:

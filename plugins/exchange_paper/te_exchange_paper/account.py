@@ -97,8 +97,11 @@ class PaperAccount(ExchangeAccount):
             )
         self._begin_funding()
         if self._live is not None:
+            marks = {s: h.mark for s, h in self._ledger.holdings.items() if h.quantity}
+            self._live.seed(marks)
             try:
                 await self._live.open()
+                await self._live.want([*marks])
             except BaseException:
                 self._release()
                 raise
@@ -248,7 +251,9 @@ class PaperAccount(ExchangeAccount):
         if self._live is None:
             changed = {symbol: replace(one, until=None) for symbol, one in self._funded.items() if one.until}
         else:
-            changed = {symbol: first for symbol in held for first in self._first_funding(symbol, now).values()}
+            changed = {
+                symbol: first for symbol in held for first in self._first_funding(symbol, now).values()
+            }
         self._commit(self._ledger, None, changed)
 
     def _first_funding(self, symbol: str, at: datetime) -> Mapping[str, Funded]:
@@ -294,7 +299,9 @@ class PaperAccount(ExchangeAccount):
             return seen
         after, liquidations = seen.liquidated(self._margins, self._checked)
         if liquidations:
-            gone = {lost.symbol: self._funded[lost.symbol] for lost in liquidations if lost.symbol in self._funded}
+            gone = {
+                lost.symbol: self._funded[lost.symbol] for lost in liquidations if lost.symbol in self._funded
+            }
             self._commit(after, None, {symbol: replace(one, until=None) for symbol, one in gone.items()})
             for lost in liquidations:
                 self._context.log.bind(symbol=lost.symbol).warning(

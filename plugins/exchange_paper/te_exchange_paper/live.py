@@ -107,8 +107,8 @@ class LiveMarket:
         try:
             async with asyncio.timeout(OPEN_FOR):
                 await self._connect()
-        except ConfigError:
-            raise
+        except ConfigError as error:
+            raise ConfigError(f"{error.reason} (prices_from)") from error
         except TimeoutError:
             self._reason = f"no answer within {OPEN_FOR:g} s"
         except TradeEngineError as error:
@@ -158,6 +158,13 @@ class LiveMarket:
             parts.create_task(self._fund(data))
 
     # -- what the account asks
+
+    def seed(self, marks: Mapping[str, Decimal]) -> None:
+        """Start with the prices that positions were last seen at: what signals stated before may be hours older."""
+        now, at = self._clock.monotonic(), self._clock.now()
+        self._quotes |= {
+            symbol: (LiveQuote(price=mark, at=at, is_fresh=False), now) for symbol, mark in marks.items()
+        }
 
     def quote(self, symbol: str) -> LiveQuote | None:
         """Return what a symbol was quoted at last; None if it never was."""
@@ -347,7 +354,8 @@ def public_data(context: AccountContext[PaperOptions]) -> PublicData:
         from te_exchange_ccxt.public import PublicData
     except ImportError as error:
         raise ConfigError(
-            "prices_from needs the package te-exchange-ccxt: install it, or remove prices_from", key="prices_from"
+            "prices_from needs the package te-exchange-ccxt: install it, or remove prices_from",
+            key="prices_from",
         ) from error
     options = context.options
     try:

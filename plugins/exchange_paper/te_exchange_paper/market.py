@@ -79,7 +79,12 @@ class Market:
         moved: dict[str, Decimal] = {}
         for symbol, holding in holdings.items():
             stated = self._signal_price(symbol)
-            if stated is not None and stated.value is holding.mark and self._live is None and symbol not in self._fixed:
+            if (
+                stated is not None
+                and stated.value is holding.mark
+                and self._live is None
+                and symbol not in self._fixed
+            ):
                 continue  # nearly always: every call of the account goes through all of them
             price = self.known(symbol) if holding.quantity else None
             if price is not None and price != holding.mark:

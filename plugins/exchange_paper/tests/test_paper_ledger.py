@@ -128,7 +128,9 @@ class Books(RuleBasedStateMachine):
         asked = payment(held.quantity, held.mark, rate)
         self.ledger, paid = before.funded(symbol, asked)
         self.funding += paid
-        assert paid == asked or (paid < asked and self.ledger.wallet == total(self.ledger, "margin", ISOLATED))
+        assert paid == asked or (
+            paid < asked and self.ledger.wallet == total(self.ledger, "margin", ISOLATED)
+        )
         others = [h for h in before.holdings.values() if h.symbol != symbol]
         assert all(self.ledger.holding(h.symbol) == h for h in others), "another position paid for it"
 

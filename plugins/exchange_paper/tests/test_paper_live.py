@@ -191,11 +191,13 @@ async def test_orders_fill_at_the_live_ask_and_bid_and_are_valued_at_the_mark(
         bought = await account.place_order(order("0.1"))
         assert (await world.account.equity()).value.total == 10_000 - 1
         sold = await account.place_order(order("-0.1"))
-        assert (bought.average_price, sold.average_price) == (60_010, 59_990)
+        assert [bought.average_price, sold.average_price] == [60_010, 59_990]
         assert await world.price() == 60_000
 
 
-async def test_slippage_comes_on_top_and_is_rounded_to_the_exchanges_tick(world: World, order: MakeOrder) -> None:
+async def test_slippage_comes_on_top_and_is_rounded_to_the_exchanges_tick(
+    world: World, order: MakeOrder
+) -> None:
     world.public.quoted["BTCUSDT"] = quote(60_000, bid=59_990, ask=60_010)
     async with world.run(slippage="0.0001") as account:
         assert (await account.place_order(order("0.1"))).average_price == D("60016.5")
@@ -204,7 +206,7 @@ async def test_slippage_comes_on_top_and_is_rounded_to_the_exchanges_tick(world:
 async def test_the_exchanges_rules_hold_and_settings_go_over_them(world: World, order: MakeOrder) -> None:
     async with world.run(instruments={"BTCUSDT": {"largest_leverage": 5}}) as account:
         (found,) = (await account.instruments(["BTCUSDT", "NOPEUSDT", "ETHUSDT"])).values()
-        assert (found.quantity_step, found.minimum_notional, found.largest_leverage) == (D("0.002"), 7, 5)
+        assert [found.quantity_step, found.minimum_notional, found.largest_leverage] == [D("0.002"), 7, 5]
         with pytest.raises(OrderRejected, match="multiple"):
             await account.place_order(order("0.005"))
 
@@ -241,7 +243,10 @@ async def test_an_outage_is_one_event_and_newer_prices_of_signals_count_until_it
         world.public.down()
         await asyncio.sleep(40)
         assert world.told() == ["outage"]
-        assert "bybit: no price of BTCUSDT for 15 s (no route to host); using the signals'" in world.events[0].text
+        assert (
+            "bybit: no price of BTCUSDT for 15 s (no route to host); using the signals'"
+            in world.events[0].text
+        )
         assert await world.price() == 60_000, "the live price is newer than the signal's"
         world.state(50_500)
         assert await world.price() == 50_500
@@ -284,6 +289,23 @@ async def test_the_doctor_says_what_the_exchange_offers(world: World) -> None:
         assert "cannot be reached: no route to host" in finding.text
 
 
+async def test_an_old_price_of_a_signal_liquidates_nothing_when_the_engine_starts(
+    world: World, order: MakeOrder
+) -> None:
+    world.state(30_000)
+    await asyncio.sleep(60)
+    async with world.run() as account:
+        await account.set_leverage("BTCUSDT", 10, MarginMode.ISOLATED)
+        await account.place_order(order("0.1"))
+    for broken in (False, True):
+        if broken:
+            world.public.down()
+        async with world.run() as account:
+            await asyncio.sleep(30)
+            assert (await account.positions()).value["BTCUSDT"].quantity == D("0.1")
+            assert await world.price() == 60_000
+
+
 # -- maintenance tiers
 
 
@@ -302,7 +324,10 @@ async def test_a_large_position_is_liquidated_by_its_tier_sooner_than_by_the_fla
             await asyncio.sleep(2)
             prices[name] = (await account.positions()).value["BTCUSDT"].liquidation_price
     # 600,000 in, 60,000 of margin: 60,000 + 10 p - 600,000 = 0.05 x 10 p - 4,500
-    assert prices == {"flat": pytest.approx(D(540_000) / D("9.95")), "tiered": pytest.approx(D(535_500) / D("9.5"))}
+    assert prices == {
+        "flat": pytest.approx(D(540_000) / D("9.95")),
+        "tiered": pytest.approx(D(535_500) / D("9.5")),
+    }
 
 
 async def test_what_live_prices_no_longer_carry_is_liquidated_without_being_asked(
@@ -361,7 +386,9 @@ async def test_only_what_was_held_at_the_time_is_charged(world: World, order: Ma
         assert not account.unsettled()
 
 
-async def test_fundings_of_the_time_that_the_engine_was_down_are_charged_once(world: World, order: MakeOrder) -> None:
+async def test_fundings_of_the_time_that_the_engine_was_down_are_charged_once(
+    world: World, order: MakeOrder
+) -> None:
     async with world.run() as account:
         await account.place_order(order("0.1"))
         announce(world, 1, settled="0.0001")
@@ -416,7 +443,9 @@ async def test_funding_takes_an_isolated_positions_margin_when_nothing_else_is_l
         await asyncio.sleep(3600 + 10)
         assert await world.wallet() == 600 - 120
         after = (await account.positions()).value["BTCUSDT"].liquidation_price
-        assert before is not None and after is not None and after > before
+        assert before is not None
+        assert after is not None
+        assert after > before
 
 
 async def test_without_live_prices_nothing_is_charged_also_not_later(world: World, order: MakeOrder) -> None:
