@@ -223,6 +223,7 @@ class Capabilities:
     ``duplicate_ids_refused``: a second order with one client order id is refused, not executed.
     ``hedge_mode``: an account there can stand in hedge mode, so ``open`` and orders have to look out for it.
     ``client_order_ids``: the form in which it accepts them; an id always comes back as it was sent.
+    ``simulated``: no order leaves the engine, so that an account may be the shadow of a real one.
     """
 
     order_lookup: bool = True
@@ -233,6 +234,7 @@ class Capabilities:
     duplicate_ids_refused: bool = True
     hedge_mode: bool = True
     client_order_ids: ClientOrderIdForm = field(default_factory=ClientOrderIdForm)
+    simulated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -78,6 +78,8 @@ class Accounts(Instances[AccountRunner]):
         self._outages: dict[str, Outages] = {}
         self._may_withdraw: set[str] = set()
         self._wanted: dict[str, WorkerSettings] = {}
+        self._shadow_of: dict[str, str | None] = {}
+        """Section -> the one that it is a shadow of."""
         count_journaled(self._ledger, journal, self._snapshot.books, facilities.clock)
 
     @property
@@ -126,10 +128,12 @@ class Accounts(Instances[AccountRunner]):
                 facilities.clock, log, facilities.record, account=name, redact=facilities.redact
             )
         self._wanted[name] = worker_settings(name, resolved)
+        self._place_shadows(resolved)
         return AccountRunner(self._presumed(name), **facilities.runner(log, self._outages[name]))
 
     def _update(self, runner: AccountRunner, name: str, resolved: Resolved) -> None:
         self._wanted[name] = wanted = worker_settings(name, resolved)
+        self._place_shadows(resolved)
         if runner.worker.settings == wanted:
             return
         if runner.worker in self._workers.values():
@@ -173,6 +177,15 @@ class Accounts(Instances[AccountRunner]):
         await super()._stop(name, runner, resolved)
         self._identities.release(name)
 
+    def _place_shadows(self, resolved: Resolved) -> None:
+        self._shadow_of = {name: one.shadow_of for name, one in resolved.settings.accounts.items()}
+        self._count_shadows()
+
+    def _count_shadows(self) -> None:
+        """Keep the books of shadows out of the total exposure; which books those are shows when accounts connect."""
+        for name, of in self._shadow_of.items():
+            self._ledger.shadow(self._books.get(name, name), None if of is None else self._books.get(of, of))
+
     # -- who it is
 
     async def _admit(
@@ -186,6 +199,7 @@ class Accounts(Instances[AccountRunner]):
         self._identities.claim(name, identity)
         book = await self._journal.identify(name=name, plugin=plugin, host=identity.host, uid=identity.uid)
         before, self._books[name] = self._books.get(name, book), book
+        self._count_shadows()
         if before != book:
             text = (
                 f"this is {identity}, not the account that was here before: its own targets and goals hold; "

@@ -23,8 +23,10 @@ from te_exchange_ccxt.public import PublicData
 from te_exchange_paper import live
 from te_exchange_paper.account import FILE_NAME, PaperAccount
 from te_exchange_paper.options import PaperOptions
+from te_exchange_paper.plugin import PAPER
 from tests.emulators.venues import running
 from tests.emulators.wire.server import WireServer
+from tests.exchanges.trading import account, held, quick, spec_of, trading
 
 pytestmark = pytest.mark.real_clock
 
@@ -192,3 +194,36 @@ async def test_an_exchange_that_does_not_answer_keeps_no_account_from_opening(tm
         assert (await account.prices(["BTCUSDT"])).value == {"BTCUSDT": 1234}
         (finding,) = await account.diagnose()
         assert "cannot be reached" in finding.text
+
+
+async def test_shadows_follow_their_account_on_paper_each_with_its_own_change(tmp_path: Path) -> None:
+    """The live account trades at the exchange; its shadow and a changed one beside it, at the same prices."""
+    async with running("bybit") as server:
+        shadow = {
+            "plugin": "paper",
+            "shadow_of": "main",
+            "prices_from": "bybit",
+            "prices_url": server.url,
+            "prices_ws_url": server.ws_url,
+        }
+        main = account("bybit", server, leverage=2, limits={"symbol_exposure": 4000})
+        settings = {
+            "accounts": {"main": main, "same": shadow, "bolder": {**shadow, "leverage": 3}},
+            "symbols": {"BTCUSDT": {"weights": {"said": 1}}, "ETHUSDT": {"weights": {"said": 1}}},
+            "limits": {"total_exposure": 6000},
+        }
+        async with trading(tmp_path, settings, quick(spec_of("bybit")), PAPER) as desk:
+            await desk.say({"BTCUSDT": "0.1", "ETHUSDT": "-0.25"})
+
+            def on_paper(name: str) -> list[Decimal]:
+                keepers = desk.engine.accounts[name].worker.keepers
+                known = [keepers[symbol].confirmation for symbol in ("BTCUSDT", "ETHUSDT")]
+                return [one.quantity if one else D(0) for one in known]
+
+            await desk.settled()
+            live = [held(server, "BTCUSDT"), held(server, "ETHUSDT")]
+            assert live[0] > 0 > live[1], "also the others' positions leave room in total_exposure"
+            assert on_paper("same") == live
+            bolder = on_paper("bolder")
+            assert bolder[0] > live[0], "three times leverage"
+            assert abs(bolder[1]) * 3000 <= 4000, "the account's own limits hold for its shadow"
