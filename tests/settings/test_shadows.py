@@ -55,7 +55,9 @@ def test_a_shadow_is_steered_as_its_account_is(apply: Callable[[str], Resolved])
 
 
 def test_what_its_own_section_states_goes_first_limit_by_limit(apply: Callable[[str], Resolved]) -> None:
-    resolved = apply(LIVE + SHADOW + 'leverage = 2\nequity = "wallet"\n[accounts.shadow.limits]\nsymbol_exposure = 50\n')
+    resolved = apply(
+        LIVE + SHADOW + 'leverage = 2\nequity = "wallet"\n[accounts.shadow.limits]\nsymbol_exposure = 50\n'
+    )
     section = resolved.settings.accounts["shadow"]
     assert (section.leverage, section.equity, section.margin_mode) == (2, "wallet", MarginMode.CROSS)
     assert (section.limits.order_notional, section.limits.symbol_exposure) == (Decimal(500), Decimal(50))

@@ -121,12 +121,15 @@ class PublicData:
     async def instruments(self, symbols: Sequence[str]) -> Mapping[str, Instrument]:
         """Return the trading rules of those symbols that can be traded there."""
         await self._link.symbols()
-        markets = self._markets(symbols)
-        return {
-            symbol: self._venue.instrument(symbol, market)
-            for symbol, market in markets.items()
-            if self._venue.tradable(market)
-        }
+        found = {}
+        for symbol, market in self._markets(symbols).items():
+            if not self._venue.tradable(market):
+                continue
+            try:
+                found[symbol] = self._venue.instrument(symbol, market)
+            except ValueError as error:  # one odd row must not hide the others
+                self._context.log.warning("{}", error)
+        return found
 
     async def quotes(self, symbols: Sequence[str]) -> Mapping[str, Quote]:
         """Read what those symbols are quoted at, in one request."""

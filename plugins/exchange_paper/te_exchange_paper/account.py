@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
 from te_core.api import (
     AccountContext,
@@ -29,14 +28,11 @@ from te_exchange_paper.funding import Funded, Settlement, payment, quantity_at
 from te_exchange_paper.holding import ZERO, Holding
 from te_exchange_paper.instruments import instrument, overridden
 from te_exchange_paper.ledger import Fill, Ledger
-from te_exchange_paper.live import LiveMarket, public_data
+from te_exchange_paper.live import LiveMarket, MakeData, public_data
 from te_exchange_paper.maintenance import Maintenance, Margins
 from te_exchange_paper.market import Market, fill_price
 from te_exchange_paper.options import PaperOptions
 from te_exchange_paper.store import ExecutedOrder, Store
-
-if TYPE_CHECKING:
-    from te_exchange_ccxt.public import PublicData
 
 FILE_NAME = "paper.sqlite3"
 
@@ -52,7 +48,7 @@ class PaperAccount(ExchangeAccount):
     def __init__(
         self,
         context: AccountContext[PaperOptions],
-        make_data: Callable[[AccountContext[PaperOptions]], PublicData] = public_data,
+        make_data: MakeData = public_data,
     ) -> None:
         self._context = context
         self._options = context.options

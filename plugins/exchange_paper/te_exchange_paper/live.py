@@ -7,12 +7,13 @@ signals state.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Protocol
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import ValidationError
 
@@ -51,6 +52,10 @@ PRICES, FUNDING = "live prices", "funding"
 """What their outages are called."""
 
 
+MakeData = Callable[[AccountContext[PaperOptions]], Awaitable["PublicData"]]
+"""What connects to the exchange's public data."""
+
+
 class Books(Protocol):
     """The account, as far as live data change it."""
 
@@ -71,7 +76,7 @@ class LiveMarket:
         self,
         context: AccountContext[PaperOptions],
         books: Books,
-        make: Callable[[AccountContext[PaperOptions]], PublicData],
+        make: MakeData,
     ) -> None:
         self._context = context
         self._clock = context.clock
@@ -93,7 +98,7 @@ class LiveMarket:
         self._stale = False
         self._news = asyncio.Event()
         self._opened = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
         self.margins = Margins(Maintenance.flat(context.options.maintenance_margin))
         """What positions have to keep; another object whenever it changes."""
 
@@ -113,9 +118,7 @@ class LiveMarket:
             self._reason = f"no answer within {OPEN_FOR:g} s"
         except TradeEngineError as error:
             self._reason = str(error)
-        self._tasks = [asyncio.create_task(part) for part in (self._run(), self._watch())]
-        for task in self._tasks:
-            task.add_done_callback(self._ended)
+        self._tasks = {asyncio.create_task(self._kept_running(part)) for part in (self._run, self._watch)}
 
     async def close(self) -> None:
         """Stop following."""
@@ -127,7 +130,7 @@ class LiveMarket:
             await data.close()
 
     async def _connect(self) -> None:
-        data = self._make(self._context)
+        data = await self._make(self._context)
         try:
             await data.open()
         except BaseException:
@@ -135,10 +138,21 @@ class LiveMarket:
             raise
         self._data, self._reason = data, ""
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._reason = f"ended by a defect ({error!r})"
-            self._context.log.error("live prices of {}: {}", self._exchange, self._reason)
+    async def _kept_running(self, part: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run a part for ever. What ends it is a defect, which is reported and tried again after a pause."""
+        while True:
+            task = asyncio.create_task(part())
+            try:
+                await asyncio.wait({task})
+            finally:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+            error = None if task.cancelled() else task.exception()
+            self._reason = f"ended by a defect: {error!r}"
+            self._context.log.opt(exception=error).error(
+                "live prices of {} ended by a defect; tried again in {:g} s", self._exchange, LAST_PAUSE
+            )
+            await asyncio.sleep(LAST_PAUSE)
 
     async def _run(self) -> None:
         pause = FIRST_PAUSE
@@ -150,7 +164,8 @@ class LiveMarket:
             except TradeEngineError as error:
                 self._reason = str(error)
         data = self._data
-        self._learn(await data.instruments([*self._wanted]), [*self._wanted])
+        data.want([*self._wanted])
+        await self.instruments([*self._wanted])
         async with asyncio.TaskGroup() as parts:
             parts.create_task(data.follow([*self._wanted], self._push))
             parts.create_task(self._poll(data))
@@ -225,6 +240,7 @@ class LiveMarket:
         try:
             for symbol, quote in (await data.quotes(symbols)).items():
                 self._push(symbol, quote)
+            self._reason = ""
         except TradeEngineError as error:
             self._reason = str(error)
 
@@ -347,9 +363,10 @@ class LiveMarket:
         return min([FUNDING_EVERY, *(wait for wait in waits if wait > 0)])
 
 
-def public_data(context: AccountContext[PaperOptions]) -> PublicData:
+async def public_data(context: AccountContext[PaperOptions]) -> PublicData:
     """Make the connection to the exchange that the options name. Raises ``ConfigError`` if it cannot be made."""
-    try:
+    try:  # in a thread: it takes a third of a second, and only accounts with live prices need it
+        await asyncio.to_thread(import_module, "te_exchange_ccxt.public")
         from te_exchange_ccxt.generic import GenericOptions
         from te_exchange_ccxt.public import PublicData
     except ImportError as error:

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -172,7 +172,13 @@ class Books(RuleBasedStateMachine):
             assert holding.margin * holding.leverage - abs(holding.cost) < Decimal("0.0001")
 
 
+class TieredBooks(Books):
+    margins = Margins(TIERS, {"ETHUSDT": Maintenance.flat(Decimal("0.02"))})
+
+
 TestBooks = Books.TestCase
+TestTieredBooks = TieredBooks.TestCase
+TestTieredBooks.settings = settings(max_examples=25)
 
 
 @given(held=quantities, price=prices, entry=prices, leverage=leverages)

@@ -61,6 +61,8 @@ class Public:
     past: dict[str, list[FundingRate]] | None = field(default_factory=dict)
     risk: dict[str, list[RiskTier]] = field(default_factory=dict)
     failing: TradeEngineError | None = None
+    defect: Exception | None = None
+    """What the reading of tiers raises."""
     streams: bool = False
     asked: list[str] = field(default_factory=list)
     push: Callable[[str, Quote], None] = lambda _symbol, _quote: None
@@ -69,7 +71,7 @@ class Public:
         """From now on nothing answers."""
         self.failing = NotReady(text)
 
-    def connect(self, _context: Any) -> Any:
+    async def connect(self, _context: Any) -> Any:
         """What an account's ``make_data`` is."""
         return Data(self)
 
@@ -114,6 +116,8 @@ class Data:
 
     async def tiers(self, symbol: str) -> Sequence[RiskTier]:
         self._ask("tiers")
+        if self.there.defect is not None:
+            raise self.there.defect
         return self.there.risk.get(symbol, [])
 
     async def follow(self, symbols: Sequence[str], push: Callable[[str, Quote], None]) -> None:
@@ -277,6 +281,25 @@ async def test_an_exchange_that_nobody_knows_stops_the_account(world: World) -> 
     with pytest.raises(ConfigError, match="bibyt"):
         async with world.run():
             pass
+
+
+async def test_a_defect_is_reported_and_what_it_ended_is_tried_again(world: World) -> None:
+    world.public.defect = RuntimeError("a plugin's mistake")
+    async with world.run():
+        await asyncio.sleep(30)
+        assert world.told() == ["outage"]
+        assert "a plugin's mistake" in world.events[0].text
+        world.public.defect = None
+        await asyncio.sleep(60)
+        assert world.told() == ["outage", "recovery"]
+
+
+async def test_a_symbol_that_the_exchange_does_not_trade_is_no_outage(world: World) -> None:
+    async with world.run() as account:
+        assert (await account.instruments(["BTCUSDT", "ETHUSDT"])).keys() == {"BTCUSDT"}
+        assert (await account.prices(["BTCUSDT", "ETHUSDT"])).value.keys() == {"BTCUSDT"}
+        await asyncio.sleep(60)
+        assert world.told() == []
 
 
 async def test_the_doctor_says_what_the_exchange_offers(world: World) -> None:
