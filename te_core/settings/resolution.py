@@ -70,7 +70,7 @@ def resolve(settings: Settings, registry: Registry) -> Resolved:
     problems = [
         *resolution.problems,
         *resolution.shared_credentials(accounts),
-        *resolution.real_shadows(registry),
+        *resolution.real_shadows(),
     ]
     if problems:
         raise SettingsInvalid(problems)
@@ -118,7 +118,8 @@ class _Resolution:
         first: dict[tuple[str, ...], str] = {}
         for name, options in accounts.items():
             plugin = self._settings.accounts[name].plugin
-            if not (secrets := credentials(options)):
+            simulated = self._registry.exchanges[plugin].capabilities.simulated
+            if simulated or not (secrets := credentials(options)):
                 continue
             other = first.setdefault((plugin, *secrets), name)
             if other != name:
@@ -128,10 +129,10 @@ class _Resolution:
                 place = self._settings.origin.place(("accounts", name))
                 yield ConfigError(reason, key=f"accounts.{name}", file=place.file, line=place.line)
 
-    def real_shadows(self, registry: Registry) -> Iterator[ConfigError]:
+    def real_shadows(self) -> Iterator[ConfigError]:
         """Refuse shadows that would send real orders."""
         for name, section in self._settings.accounts.items():
-            spec = registry.exchanges.get(section.plugin)
+            spec = self._registry.exchanges.get(section.plugin)
             if section.shadow_of is not None and spec is not None and not spec.capabilities.simulated:
                 path = ("accounts", name, "shadow_of")
                 place = self._settings.origin.place(path)

@@ -105,3 +105,10 @@ def test_only_an_account_on_paper_is_a_shadow(apply: Callable[[str], Resolved], 
     (problem,) = refused.value.problems
     assert (problem.key, problem.line is not None) == ("accounts.shadow.shadow_of", True)
     assert problem.reason == 'plugin acme sends real orders: a shadow needs plugin = "paper"'
+
+
+def test_accounts_on_paper_may_share_a_secret_which_is_nobodys_key(apply: Callable[[str], Resolved]) -> None:
+    """The proxy that both read prices through, for one."""
+    shared = 'api_key = "one-proxy"\n'
+    resolved = apply(SHADOW + shared + LIVE.replace("leverage = 7\n", shared))
+    assert resolved.account_options.keys() == {"paper", "main", "shadow"}
