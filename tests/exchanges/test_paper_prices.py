@@ -17,6 +17,7 @@ from loguru import logger
 from te_core.api import AccountContext, ConfigError, Known, MarginMode, OrderRequest, Side
 from te_core.clock import SystemClock
 from te_core.model.event import Event
+from te_core.reporting.queries import Queries
 from te_core.testing.fakes import account_context
 from te_exchange_ccxt.generic import GenericOptions
 from te_exchange_ccxt.public import PublicData
@@ -224,6 +225,8 @@ async def test_shadows_follow_their_account_on_paper_each_with_its_own_change(tm
             live = [held(server, "BTCUSDT"), held(server, "ETHUSDT")]
             assert live[0] > 0 > live[1], "also the others' positions leave room in total_exposure"
             assert on_paper("same") == live
+            shown = Queries(desk.engine).state()["accounts"]
+            assert [shown[name]["shadow_of"] for name in ("main", "same")] == [None, "main"]
             bolder = on_paper("bolder")
             assert bolder[0] > live[0], "three times leverage"
             assert abs(bolder[1]) * 3000 <= 4000, "the account's own limits hold for its shadow"
