@@ -38,6 +38,8 @@ class ExposureLedger:
         self._held: defaultdict[str, dict[str, Decimal]] = defaultdict(dict)
         self._sums: defaultdict[str, Decimal] = defaultdict(Decimal)
         self._total = ZERO
+        self._shadows: dict[str, str] = {}
+        """Accounts that are no part of the total, each with the one in whose place it would be."""
         self._sent: defaultdict[str, deque[float]] = defaultdict(deque)
 
     def observe(self, account: str, symbol: str, notional: Decimal) -> None:
@@ -51,12 +53,26 @@ class ExposureLedger:
         self._aimed[account, symbol] = abs(notional)
         self._count((account, symbol))
 
+    def shadow(self, account: str, of: str | None) -> None:
+        """Keep an account out of the total, and hold it to what the total would be with it in the place of ``of``.
+
+        None counts it like any other.
+        """
+        before = self._shadows.pop(account, None)
+        if of is not None:
+            self._shadows[account] = of
+        if (before is None) != (of is None):
+            change = _EXACT.add if of is None else _EXACT.subtract
+            self._total = change(self._total, self._sums.get(account, ZERO))
+
     def forget(self, account: str) -> None:
         """Drop an account that is gone from the settings. Its orders of the last minute still count if it returns."""
         for symbol in self._held.pop(account, {}):
             for table in (self._known, self._reserved, self._aimed):
                 table.pop((account, symbol), None)
-        self._total = _EXACT.subtract(self._total, self._sums.pop(account, ZERO))
+        gone = self._sums.pop(account, ZERO)
+        if account not in self._shadows:
+            self._total = _EXACT.subtract(self._total, gone)
 
     def seed(self, account: str, sent: Iterable[float]) -> None:
         """Count orders that left before this process began, by their monotonic times; they may be negative."""
@@ -71,11 +87,10 @@ class ExposureLedger:
 
     def beside(self, account: str, symbol: str) -> Exposure:
         """Return what counts next to one symbol."""
-        own = self.held((account, symbol))
-        return Exposure(
-            account_others=_EXACT.subtract(self._sums.get(account, ZERO), own),
-            total_others=_EXACT.subtract(self._total, own),
-        )
+        others = _EXACT.subtract(self._sums.get(account, ZERO), self.held((account, symbol)))
+        stands_for = self._shadows.get(account, account)
+        elsewhere = _EXACT.subtract(self._total, self._sums.get(stands_for, ZERO))
+        return Exposure(account_others=others, total_others=_EXACT.add(elsewhere, others))
 
     def ceiling(self, account: str, symbol: str, limits: Limits) -> Ceiling | None:
         """Return the largest notional that the limits leave for a symbol now."""
@@ -103,7 +118,8 @@ class ExposureLedger:
         if after != before:
             change = _EXACT.subtract(after, before)
             self._sums[account] = _EXACT.add(self._sums[account], change)
-            self._total = _EXACT.add(self._total, change)
+            if account not in self._shadows:
+                self._total = _EXACT.add(self._total, change)
 
     def _recent(self, account: str) -> deque[float]:
         recent = self._sent[account]

@@ -118,6 +118,7 @@ async def _connected(place: Place, name: str, options: Any, spec: Any, settings:
             signal_price=lambda _symbol: None,
             http=lambda: session,
             outages=Outages(clock, logger, lambda _event: None, account=name),
+            record=lambda *_what, **_more: None,
             date=clock.now,
         )
         try:

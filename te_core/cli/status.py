@@ -119,7 +119,9 @@ def _note(source: Any, more: str = "") -> str:
 def _accounts(state: Any) -> Iterator[tuple[object, ...]]:
     for name, account in state["accounts"].items():
         read = _ago(account.get("read_age"))
-        yield (name, account["plugin"], account["status"], account["equity"], read, account["reason"])
+        shadow = f"shadow of {account['shadow_of']}" if account.get("shadow_of") else ""
+        note = "; ".join(part for part in (shadow, account["reason"]) if part)
+        yield (name, account["plugin"], account["status"], account["equity"], read, note)
 
 
 def _notifiers(state: Any) -> Iterator[tuple[object, ...]]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 from pydantic import BaseModel
 
 from te_core.clock import Clock
+from te_core.contracts.source import RecordEvent
 from te_core.model.instrument import Instrument
 from te_core.model.order import ClientOrderIdForm, OrderReport, OrderRequest
 from te_core.model.position import Equity, MarginMode, Position
@@ -34,7 +35,8 @@ class AccountContext(Generic[Options]):
 
     ``signal_price`` returns the newest price that a signal stated for a symbol, with the time it was received.
     ``state_dir`` belongs to this instance alone and survives restarts. ``outages`` logs each outage once at its start
-    and once at its end: report yours there instead of logging every failure.
+    and once at its end: report yours there instead of logging every failure. ``record`` keeps what else should be
+    findable afterwards.
     """
 
     name: str
@@ -45,6 +47,7 @@ class AccountContext(Generic[Options]):
     signal_price: Callable[[str], Known[Decimal] | None]
     http: Callable[[], ClientSession]
     outages: Outages
+    record: RecordEvent
     date: Callable[[], datetime]
     """Return the UTC time to sign a request with that changes something: an order, a leverage, a margin mode.
 
@@ -220,6 +223,7 @@ class Capabilities:
     ``duplicate_ids_refused``: a second order with one client order id is refused, not executed.
     ``hedge_mode``: an account there can stand in hedge mode, so ``open`` and orders have to look out for it.
     ``client_order_ids``: the form in which it accepts them; an id always comes back as it was sent.
+    ``simulated``: no order leaves the engine, so that an account may be the shadow of a real one.
     """
 
     order_lookup: bool = True
@@ -230,6 +234,7 @@ class Capabilities:
     duplicate_ids_refused: bool = True
     hedge_mode: bool = True
     client_order_ids: ClientOrderIdForm = field(default_factory=ClientOrderIdForm)
+    simulated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,7 +51,7 @@ class Publish(Protocol):
 
 
 class RecordEvent(Protocol):
-    """Keep an event of this source in the journal: ``kind`` is a word, ``text`` says it to the operator."""
+    """Keep an event of this source or account in the journal: ``kind`` is a word, ``text`` says it to the operator."""
 
     def __call__(self, kind: str, text: str, *, symbol: str | None = None) -> None:
         """Keep it; does not wait until it is durable."""

@@ -93,6 +93,7 @@ def _account(settings: Settings, name: str, runner: AccountRunner, now: float) -
     return {
         "plugin": section.plugin,
         "enabled": worker.settings.enabled,
+        "shadow_of": section.shadow_of,
         "status": view.status,
         "reason": view.reason,
         "retry_at": text(runner.health.retry_at),

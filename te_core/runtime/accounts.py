@@ -30,6 +30,7 @@ from te_core.runtime.reconciler import Instances
 from te_core.runtime.supervisor import Running
 from te_core.settings.policies import account_policy, effective_limits
 from te_core.settings.resolution import Kind, Resolved
+from te_core.texts import bounded
 
 TARGETS_AT_ONCE = 40
 """Targets set in one iteration of the event loop: a millisecond or two."""
@@ -77,6 +78,8 @@ class Accounts(Instances[AccountRunner]):
         self._outages: dict[str, Outages] = {}
         self._may_withdraw: set[str] = set()
         self._wanted: dict[str, WorkerSettings] = {}
+        self._shadow_of: dict[str, str | None] = {}
+        """Section -> the one that it is a shadow of."""
         count_journaled(self._ledger, journal, self._snapshot.books, facilities.clock)
 
     @property
@@ -125,10 +128,12 @@ class Accounts(Instances[AccountRunner]):
                 facilities.clock, log, facilities.record, account=name, redact=facilities.redact
             )
         self._wanted[name] = worker_settings(name, resolved)
+        self._place_shadows(resolved)
         return AccountRunner(self._presumed(name), **facilities.runner(log, self._outages[name]))
 
     def _update(self, runner: AccountRunner, name: str, resolved: Resolved) -> None:
         self._wanted[name] = wanted = worker_settings(name, resolved)
+        self._place_shadows(resolved)
         if runner.worker.settings == wanted:
             return
         if runner.worker in self._workers.values():
@@ -156,6 +161,7 @@ class Accounts(Instances[AccountRunner]):
             signal_price=self._signal_price,
             http=facilities.http,
             outages=runner.outages,
+            record=partial(self._record, name),
             date=dating(facilities.clock, self._journal.holds_lock),
         )
         admit = partial(self._admit, runner, name, plugin, options)
@@ -171,6 +177,15 @@ class Accounts(Instances[AccountRunner]):
         await super()._stop(name, runner, resolved)
         self._identities.release(name)
 
+    def _place_shadows(self, resolved: Resolved) -> None:
+        self._shadow_of = {name: one.shadow_of for name, one in resolved.settings.accounts.items()}
+        self._count_shadows()
+
+    def _count_shadows(self) -> None:
+        """Keep the books of shadows out of the total exposure; which books those are shows when accounts connect."""
+        for name, of in self._shadow_of.items():
+            self._ledger.shadow(self._books.get(name, name), None if of is None else self._books.get(of, of))
+
     # -- who it is
 
     async def _admit(
@@ -184,6 +199,7 @@ class Accounts(Instances[AccountRunner]):
         self._identities.claim(name, identity)
         book = await self._journal.identify(name=name, plugin=plugin, host=identity.host, uid=identity.uid)
         before, self._books[name] = self._books.get(name, book), book
+        self._count_shadows()
         if before != book:
             text = (
                 f"this is {identity}, not the account that was here before: its own targets and goals hold; "
@@ -227,6 +243,12 @@ class Accounts(Instances[AccountRunner]):
         event = Event(at=self._facilities.clock.now(), kind="identity", text=text, account=name)
         self._facilities.notify(event)
         await self._journal.append(event)
+
+    def _record(self, name: str, kind: str, text: str, *, symbol: str | None = None) -> None:
+        """Record an event of an account's plugin."""
+        said = bounded(self._facilities.redact(text))
+        now = self._facilities.clock.now()
+        self._facilities.record(Event(at=now, kind=kind, text=said, account=name, symbol=symbol))
 
     def _try_again(self, name: str) -> None:
         if (runner := self.runners.get(name)) is not None:

@@ -67,7 +67,11 @@ def resolve(settings: Settings, registry: Registry) -> Resolved:
     sources = resolution.options("sources", settings.sources, registry.sources)
     accounts = resolution.options("accounts", settings.accounts, registry.exchanges)
     notifiers = resolution.options("notifiers", settings.notifiers, registry.notifiers)
-    problems = [*resolution.problems, *resolution.shared_credentials(accounts)]
+    problems = [
+        *resolution.problems,
+        *resolution.shared_credentials(accounts),
+        *resolution.real_shadows(),
+    ]
     if problems:
         raise SettingsInvalid(problems)
     return Resolved(
@@ -114,7 +118,8 @@ class _Resolution:
         first: dict[tuple[str, ...], str] = {}
         for name, options in accounts.items():
             plugin = self._settings.accounts[name].plugin
-            if not (secrets := credentials(options)):
+            simulated = self._registry.exchanges[plugin].capabilities.simulated
+            if simulated or not (secrets := credentials(options)):
                 continue
             other = first.setdefault((plugin, *secrets), name)
             if other != name:
@@ -123,6 +128,16 @@ class _Resolution:
                 )
                 place = self._settings.origin.place(("accounts", name))
                 yield ConfigError(reason, key=f"accounts.{name}", file=place.file, line=place.line)
+
+    def real_shadows(self) -> Iterator[ConfigError]:
+        """Refuse shadows that would send real orders."""
+        for name, section in self._settings.accounts.items():
+            spec = self._registry.exchanges.get(section.plugin)
+            if section.shadow_of is not None and spec is not None and not spec.capabilities.simulated:
+                path = ("accounts", name, "shadow_of")
+                place = self._settings.origin.place(path)
+                reason = f'plugin {section.plugin} sends real orders: a shadow needs plugin = "paper"'
+                yield ConfigError(reason, key=dotted(path), file=place.file, line=place.line)
 
     def _warn_of_misplaced(self, key: Path, section: PluginSection, spec: InstanceSpec) -> None:
         places = self._settings.origin.places

@@ -216,9 +216,11 @@ class AccountSettings(PluginSection):
     cut what is too much, also restore what is missing, or only report it. ``adopt``: take over positions that the
     engine never opened. ``minimum_order``: the least value of an order in quote currency, where the exchange accepts
     less; it never holds up closing a whole position. ``leverage``: instead of the symbol's. ``rebalance = "band"``
-    resizes when the size would differ by more than the share ``band``.
+    resizes when the size would differ by more than the share ``band``. ``shadow_of``: another account whose settings
+    hold here too, except for what this section states (and ``enabled``); only for accounts on paper.
     """
 
+    shadow_of: Name | None = None
     equity: Literal["wallet", "total"] = "wallet"
     drift: Literal["reduce", "heal", "alert"] = "reduce"
     adopt: bool = False
@@ -230,6 +232,14 @@ class AccountSettings(PluginSection):
     band: Annotated[Share, Field(gt=0)] = Decimal("0.05")
     concurrency: Annotated[int, Field(ge=1, le=100)] = 10
     limits: LimitSettings = LimitSettings()
+
+    def shadowing(self, live: AccountSettings) -> AccountSettings:
+        """Return this section with what it does not state taken from another."""
+        theirs = [name for name in LimitSettings.model_fields if name not in self.limits.model_fields_set]
+        limits = self.limits.model_copy(update={name: getattr(live.limits, name) for name in theirs})
+        own = {*self.model_fields_set, *PluginSection.model_fields, "shadow_of", "limits"}
+        inherited = [name for name in AccountSettings.model_fields if name not in own]
+        return self.model_copy(update={**{name: getattr(live, name) for name in inherited}, "limits": limits})
 
 
 class SymbolSettings(Section):
@@ -265,6 +275,26 @@ class Settings(Section):
     notifiers: dict[Name, NotifierSettings] = Field(default_factory=dict)
 
     _origin: Origin = PrivateAttr(default_factory=Origin)
+
+    @field_validator("accounts")
+    @classmethod
+    def _shadows(cls, accounts: dict[str, AccountSettings]) -> dict[str, AccountSettings]:
+        """Fill in what shadows take from their accounts."""
+        shadows = {name: of for name, section in accounts.items() if (of := section.shadow_of) is not None}
+        parts: list[tuple[Path, str]] = []
+        for name, of in shadows.items():
+            if of == name:
+                reason = "an account cannot be a shadow of itself"
+            elif of not in accounts:
+                reason = f"there is no [accounts.{of}]{nearest(of, accounts.keys() - {name})}"
+            elif of in shadows:
+                reason = f"accounts.{of} is a shadow itself: name the account that it is a shadow of"
+            else:
+                continue
+            parts.append((("accounts", name, "shadow_of"), reason))
+        if parts:
+            raise Contradiction(parts)
+        return accounts | {name: accounts[name].shadowing(accounts[of]) for name, of in shadows.items()}
 
     @model_validator(mode="after")
     def _known_sources(self) -> Self:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
@@ -137,8 +138,21 @@ def account_context(
         signal_price=signal_price,
         http=http,
         outages=Outages(clock, log, record, account=name),
+        record=partial(_recorded, record, clock, name),
         date=date or clock.now,
     )
+
+
+def _recorded(
+    record: Callable[[Event], None],
+    clock: Clock,
+    account: str,
+    kind: str,
+    text: str,
+    *,
+    symbol: str | None = None,
+) -> None:
+    record(Event(at=clock.now(), kind=kind, text=text, account=account, symbol=symbol))
 
 
 def webhook_request(

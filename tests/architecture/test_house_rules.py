@@ -18,9 +18,9 @@ ROOM_LINES = {
     "rules": 1_100,
     "contracts": 400,
     "plugins": 500,
-    "settings": 1_300,
+    "settings": 1_350,
     "journal": 1_800,
-    "accounts": 2_200,
+    "accounts": 2_250,
     "signals": 620,
     "runtime": 1_600,
     "reporting": 800,
@@ -33,6 +33,8 @@ ROOM_LINES = {
 EXCHANGE_LINES = 450
 """BloFin has two kinds of account with different routes; the others stay far below."""
 ON_CCXT = "te_exchange_ccxt"
+NO_ADAPTERS = {ON_CCXT, "te_exchange_paper"}
+"""Paper is an exchange of its own, which only looks at prices through ccxt."""
 FILE_LINES = 500
 FUNCTION_LINES = 50
 
@@ -123,7 +125,8 @@ def test_an_exchange_on_ccxt_states_only_its_differences(plugins: dict[str, list
     on_ccxt = {
         name: sum(code_lines(module) for module in modules)
         for name, modules in plugins.items()
-        if name != ON_CCXT and any(used.startswith(ON_CCXT) for m in modules for used, _ in m.imports())
+        if name not in NO_ADAPTERS
+        and any(used.startswith(ON_CCXT) for m in modules for used, _ in m.imports())
     }
     assert on_ccxt.keys() >= {f"te_exchange_{name}" for name in ("blofin", "bybit", "kucoin", "mexc")}
     assert {name: lines for name, lines in on_ccxt.items() if lines > EXCHANGE_LINES} == {}

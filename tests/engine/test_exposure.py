@@ -216,3 +216,24 @@ def _decide_and_order(ledger: ExposureLedger, limits: Limits) -> None:
     ledger.aim("0", "0", Decimal(300))
     ledger.admit("0", "0", order(Decimal(300)), limits)
     ledger.observe("0", "0", Decimal(300))
+
+
+def test_a_shadow_is_no_part_of_the_total_and_is_held_to_it_in_its_accounts_place() -> None:
+    ledger = ExposureLedger(lambda: 0.0)
+    ledger.observe("live", "BTCUSDT", Decimal(500))
+    ledger.observe("shadow", "BTCUSDT", Decimal(400))
+    ledger.observe("shadow", "ETHUSDT", Decimal(30))
+    ledger.observe("other", "BTCUSDT", Decimal(70))
+    for _ in range(2):
+        ledger.shadow("shadow", "live")
+    assert ledger.beside("other", "ETHUSDT").total_others == 570
+    assert ledger.beside("live", "BTCUSDT").total_others == 70
+    beside = ledger.beside("shadow", "BTCUSDT")
+    assert beside == Exposure(account_others=Decimal(30), total_others=Decimal(100))
+    ledger.observe("shadow", "ETHUSDT", Decimal(40))
+    assert ledger.beside("other", "ETHUSDT").total_others == 570
+    ledger.shadow("shadow", None)
+    assert ledger.beside("other", "ETHUSDT").total_others == 1010
+    ledger.shadow("shadow", "live")
+    ledger.forget("shadow")
+    assert ledger.beside("live", "BTCUSDT").total_others == 70

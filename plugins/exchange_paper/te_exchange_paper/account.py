@@ -13,6 +13,7 @@ from te_core.api import (
     DuplicateClientOrderId,
     Equity,
     ExchangeAccount,
+    Finding,
     Instrument,
     Known,
     MarginMode,
@@ -23,9 +24,12 @@ from te_core.api import (
     Position,
 )
 from te_exchange_paper.admission import admitted
+from te_exchange_paper.funding import Funded, Settlement, payment, quantity_at
 from te_exchange_paper.holding import ZERO, Holding
-from te_exchange_paper.instruments import instrument
+from te_exchange_paper.instruments import instrument, overridden
 from te_exchange_paper.ledger import Fill, Ledger
+from te_exchange_paper.live import LiveMarket, MakeData, public_data
+from te_exchange_paper.maintenance import Maintenance, Margins
 from te_exchange_paper.market import Market, fill_price
 from te_exchange_paper.options import PaperOptions
 from te_exchange_paper.store import ExecutedOrder, Store
@@ -36,17 +40,29 @@ FILE_NAME = "paper.sqlite3"
 class PaperAccount(ExchangeAccount):
     """Fills market orders at once, at the known price made worse by the slippage.
 
-    No method waits for anything, so each runs as a whole: an order is committed to the file before it is
-    answered, and is never in doubt. Every call first looks at the prices and liquidates what they no longer
-    carry.
+    What changes the account waits for nothing, so each change is made as a whole: an order is committed to the file
+    before it is answered, and is never in doubt. Every call first looks at the prices and liquidates what they no
+    longer carry. ``make_data``: with ``prices_from``, what reads the real exchange's public data.
     """
 
-    def __init__(self, context: AccountContext[PaperOptions]) -> None:
+    def __init__(
+        self,
+        context: AccountContext[PaperOptions],
+        make_data: MakeData = public_data,
+    ) -> None:
         self._context = context
         self._options = context.options
+        self._live: LiveMarket | None = None
+        if context.options.prices_from is not None:
+            self._live = LiveMarket(context, self, make_data)
         self._market = Market(
-            account=context.name, fixed=context.options.prices, signal_price=context.signal_price
+            account=context.name,
+            fixed=context.options.prices,
+            signal_price=context.signal_price,
+            live=self._live.quote if self._live else None,
         )
+        self._margins = Margins(Maintenance.flat(context.options.maintenance_margin))
+        self._funded: dict[str, Funded] = {}
         self._store: Store | None = None
         self._ledger = Ledger(wallet=ZERO, holdings={})
         self._checked: Ledger | None = None
@@ -62,6 +78,7 @@ class PaperAccount(ExchangeAccount):
         store = Store(self._context.state_dir / FILE_NAME)
         try:
             self._ledger, opened_with = store.load(self._options.balance)
+            self._funded = store.load_funding()
         except BaseException:
             store.close()
             raise
@@ -74,9 +91,21 @@ class PaperAccount(ExchangeAccount):
                 f"and keeps its wallet of {self._ledger.wallet}. To begin again, stop the engine and delete "
                 f"{store.path}"
             )
+        self._begin_funding()
+        if self._live is not None:
+            marks = {s: h.mark for s, h in self._ledger.holdings.items() if h.quantity}
+            self._live.seed(marks)
+            try:
+                await self._live.open()
+                await self._live.want([*marks])
+            except BaseException:
+                self._release()
+                raise
 
     async def close(self) -> None:
         """Close the account's file."""
+        if self._live is not None:
+            await self._live.close()
         self._release()
 
     def _release(self) -> None:
@@ -89,7 +118,11 @@ class PaperAccount(ExchangeAccount):
         return AccountIdentity(host="paper", uid=self._context.name)
 
     async def instruments(self, symbols: Sequence[str]) -> Mapping[str, Instrument]:
-        """Give the instruments of those symbols that the table or the settings have."""
+        """Give the instruments that the table or the settings have; with live prices those of the exchange."""
+        there = await self._live.instruments(symbols) if self._live is not None else None
+        if there is not None:
+            own = self._options.instruments
+            self._offers.update({s: overridden(there.get(s), own.get(s), s) for s in symbols})
         offered = {symbol: self._instrument(symbol) for symbol in symbols}
         return {symbol: found for symbol, found in offered.items() if found is not None}
 
@@ -107,7 +140,9 @@ class PaperAccount(ExchangeAccount):
         return Known(value=dict(self._positions), as_of=self._context.clock.now())
 
     async def prices(self, symbols: Sequence[str]) -> Known[Mapping[str, Decimal]]:
-        """Give the price of each symbol: the fixed one, else the newest that a signal stated."""
+        """Give the price of each symbol: the fixed one, else the live one, else the newest that a signal stated."""
+        if self._live is not None:
+            await self._live.want(symbols)
         self._observed()
         return Known(value=self._market.prices(symbols), as_of=self._context.clock.now())
 
@@ -125,7 +160,7 @@ class PaperAccount(ExchangeAccount):
             )
         self._context.date()
         ledger = self._observed()
-        self._commit(ledger.levered(symbol, leverage, margin_mode, self._options.maintenance_margin))
+        self._commit(ledger.levered(symbol, leverage, margin_mode, self._margins))
 
     async def set_margin_mode(self, symbol: str, margin_mode: MarginMode) -> None:
         """Set a flat symbol's margin mode. Raises ``OrderRejected`` while a position is open in the other."""
@@ -147,7 +182,8 @@ class PaperAccount(ExchangeAccount):
         market = self._market.required(order.symbol)
         at = self._context.date()
         ledger = self._observed()
-        price = fill_price(market, order.side, self._options.slippage, offered.price_tick)
+        taken = self._market.taken(order.symbol, order.side)
+        price = fill_price(taken, order.side, self._options.slippage, offered.price_tick)
         after, fill = ledger.traded(
             symbol=order.symbol,
             quantity=admitted(order, ledger.holding(order.symbol), offered, market),
@@ -156,15 +192,73 @@ class PaperAccount(ExchangeAccount):
             fee_rate=self._options.fee,
         )
         if not order.reduce_only:
-            after.require_safe(order.symbol, self._options.maintenance_margin)
+            after.require_safe(order.symbol, self._margins)
         executed = self._executed(order, fill, at)
-        self._commit(after, executed)
+        self._commit(after, executed, self._first_funding(order.symbol, at))
         return executed.report()
 
     async def find_order(self, symbol: str, client_order_id: str) -> OrderReport | None:
         """Look up a filled order; refused ones leave no trace. The newest ten thousand are known."""
         order = self._opened.order(client_order_id)
         return order.report() if order is not None and order.symbol == symbol else None
+
+    async def diagnose(self) -> Sequence[Finding]:
+        """Look at the exchange with the live prices."""
+        return self._live.findings() if self._live is not None else ()
+
+    # -- funding
+
+    def look(self) -> None:
+        """Value the positions at present prices, and liquidate what they no longer carry."""
+        self._observed()
+
+    def unsettled(self) -> Mapping[str, datetime]:
+        """Return until when funding is settled, of the symbols that are or were held since."""
+        return {symbol: one.until for symbol, one in self._funded.items() if one.until is not None}
+
+    def settle(self, symbol: str, settlements: Sequence[Settlement]) -> None:
+        """Charge each settlement on what was held at its time, at the present mark price; all in one transaction.
+
+        Raises ``NotReady`` when no price is known, or when the disk refuses; then nothing was charged.
+        """
+        ledger, funded = self._observed(), self._funded[symbol]
+        if funded.until is None:
+            return
+        holding, trades = ledger.holding(symbol), self._opened.trades_since(symbol, funded.until)
+        for one in settlements:
+            held = quantity_at(one.at, holding.quantity, trades)
+            price = self._market.required(symbol) if held else ZERO
+            ledger, paid = ledger.funded(symbol, payment(held, price, one.rate))
+            funded = replace(funded, until=one.at, paid=funded.paid + paid)
+            if held:
+                self._context.log.bind(symbol=symbol).info(
+                    "funding of {:%Y-%m-%d %H:%M} UTC: {} {} {}", one.at, "paid" if paid > 0 else "received",
+                    abs(paid), self._options.settle,
+                )  # fmt: skip
+        if not holding.quantity and not any(at > funded.until for at, _ in trades if funded.until):
+            funded = replace(funded, until=None)  # flat for good: there is nothing to settle any more
+        self._commit(ledger, None, {symbol: funded})
+        self._observed()
+
+    def _begin_funding(self) -> None:
+        """Settle from now on what is held without a date; forget dates while prices are not live."""
+        held = [symbol for symbol, holding in self._ledger.holdings.items() if holding.quantity]
+        now = self._context.clock.now()
+        if self._live is None:
+            changed = {symbol: replace(one, until=None) for symbol, one in self._funded.items() if one.until}
+        else:
+            changed = {
+                symbol: first for symbol in held for first in self._first_funding(symbol, now).values()
+            }
+        self._commit(self._ledger, None, changed)
+
+    def _first_funding(self, symbol: str, at: datetime) -> Mapping[str, Funded]:
+        """Return the date from which a symbol's funding is settled, if it has none yet."""
+        funded = self._funded.get(symbol, Funded())
+        if self._live is None or funded.until is not None:
+            return {}
+        self._live.opened()
+        return {symbol: replace(funded, until=at)}
 
     def executed_orders(self) -> list[ExecutedOrder]:
         """Give every order that is still known, oldest first."""
@@ -177,7 +271,7 @@ class PaperAccount(ExchangeAccount):
         return self._store
 
     def _instrument(self, symbol: str) -> Instrument | None:
-        if symbol not in self._offers:
+        if symbol not in self._offers:  # with live prices: until the exchange's list is there
             self._offers[symbol] = instrument(symbol, self._options.settle, self._options.instruments)
         return self._offers[symbol]
 
@@ -194,12 +288,17 @@ class PaperAccount(ExchangeAccount):
     def _observed(self) -> Ledger:
         """Value the positions at present prices; a liquidation that follows is committed at once."""
         _ = self._opened  # an account that is not open knows nothing, which is not the same as flat
+        if self._live is not None and self._margins is not self._live.margins:
+            self._margins, self._checked, self._shown = self._live.margins, None, None
         seen = self._ledger.marked(self._market.moved(self._ledger.holdings))
         if seen is self._checked:
             return seen
-        after, liquidations = seen.liquidated(self._options.maintenance_margin, self._checked)
+        after, liquidations = seen.liquidated(self._margins, self._checked)
         if liquidations:
-            self._commit(after)
+            gone = {
+                lost.symbol: self._funded[lost.symbol] for lost in liquidations if lost.symbol in self._funded
+            }
+            self._commit(after, None, {symbol: replace(one, until=None) for symbol, one in gone.items()})
             for lost in liquidations:
                 self._context.log.bind(symbol=lost.symbol).warning(
                     f"position of {lost.quantity} liquidated at {lost.mark}: "
@@ -208,10 +307,16 @@ class PaperAccount(ExchangeAccount):
         self._ledger = self._checked = after
         return after
 
-    def _commit(self, after: Ledger, order: ExecutedOrder | None = None) -> None:
-        if order is not None or after != self._ledger:
-            self._opened.save(self._ledger, after, order)
+    def _commit(
+        self,
+        after: Ledger,
+        order: ExecutedOrder | None = None,
+        funded: Mapping[str, Funded] | None = None,
+    ) -> None:
+        if order is not None or funded or after != self._ledger:
+            self._opened.save(self._ledger, after, order, funded)
         self._ledger = after
+        self._funded |= funded or {}
 
     def _executed(self, order: OrderRequest, fill: Fill, at: datetime) -> ExecutedOrder:
         return ExecutedOrder(
@@ -250,5 +355,5 @@ class PaperAccount(ExchangeAccount):
             quantity=holding.quantity,
             entry_price=holding.entry_price,
             unrealised_pnl=holding.unrealised,
-            liquidation_price=ledger.liquidation_price(holding.symbol, self._options.maintenance_margin),
+            liquidation_price=ledger.liquidation_price(holding.symbol, self._margins),
         )

@@ -1,4 +1,4 @@
-"""One position of the account: entry, margin, profit and liquidation price, as pure arithmetic.
+"""One position of the account: entry, margin and profit, as pure arithmetic.
 
 What a position was entered for is kept as ``cost`` instead of as a rounded entry price: reducing takes a
 share of it and closing takes the rest, so that nothing is lost to rounding over a position's life.
@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from decimal import Context, Decimal
 
 from te_core.api import MarginMode
+from te_exchange_paper.maintenance import Maintenance
 
 ZERO = Decimal(0)
 _MONEY = Decimal("1E-8")
@@ -54,9 +55,9 @@ class Holding:
         """Unsigned value at its mark."""
         return abs(self.quantity) * self.mark
 
-    def carried(self, rate: Decimal) -> bool:
-        """Whether its own margin and profit are more than the share of its value that it must keep."""
-        return self.margin + self.unrealised > money(self.value * rate)
+    def carried(self, maintenance: Maintenance) -> bool:
+        """Whether its own margin and profit are more than what it must keep."""
+        return self.margin + self.unrealised > money(maintenance.margin(self.value))
 
     def closing_part(self, quantity: Decimal) -> Decimal:
         """Unsigned part of a signed order that reduces this position; the rest of the order opens."""
@@ -88,14 +89,3 @@ class Holding:
             cost=self.cost + cost,
             margin=self.margin + money(abs(cost) / self.leverage),
         )
-
-    def liquidation_price(self, backing: Decimal, rate: Decimal) -> Decimal | None:
-        """Mark at which ``backing`` plus profit no longer exceeds the maintenance margin; None where there is
-        none.
-
-        It solves backing + quantity x price - cost = rate x |quantity| x price.
-        """
-        if not self.quantity:
-            return None
-        price = (self.cost - backing) / (self.quantity - rate * abs(self.quantity))
-        return price if price > 0 else None

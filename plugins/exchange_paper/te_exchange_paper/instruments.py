@@ -95,8 +95,13 @@ def instrument(symbol: str, settle: str, stated: Mapping[str, InstrumentOptions]
 
     A symbol that only settings have needs ``quantity_step`` there; what else is absent has no limit.
     """
-    base = built_in(symbol, settle)
-    options = stated.get(symbol)
+    return overridden(built_in(symbol, settle), stated.get(symbol), symbol)
+
+
+def overridden(base: Instrument | None, options: InstrumentOptions | None, symbol: str) -> Instrument | None:
+    """Return ``base`` with what settings state; without a base, theirs if they have the ``quantity_step``."""
     if options is None:
         return base
-    return replace(base, **options.stated()) if base else Instrument(symbol=symbol, **options.stated())
+    if base is not None:
+        return replace(base, **options.stated())
+    return Instrument(symbol=symbol, **options.stated()) if options.quantity_step is not None else None

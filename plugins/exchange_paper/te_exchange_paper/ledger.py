@@ -13,6 +13,7 @@ from decimal import Decimal
 
 from te_core.api import InsufficientMargin, MarginMode, OrderRejected
 from te_exchange_paper.holding import ZERO, Holding, money
+from te_exchange_paper.maintenance import Margins
 from te_exchange_paper.totals import Totals, counted
 
 _NOT_COUNTED = Totals()
@@ -101,7 +102,7 @@ class Ledger:
         forgiven = ledger.wallet - paid.wallet
         return ledger, Fill(quantity=quantity, price=price, fee=fee, realised=realised + forgiven)
 
-    def levered(self, symbol: str, leverage: int, margin_mode: MarginMode, maintenance: Decimal) -> Ledger:
+    def levered(self, symbol: str, leverage: int, margin_mode: MarginMode, margins: Margins) -> Ledger:
         """Set a symbol's leverage; an open position gets the margin that it asks for.
 
         Raises ``InsufficientMargin`` when that margin is not free, ``OrderRejected`` when the position is in
@@ -120,7 +121,7 @@ class Ledger:
                 f"{max(self.unbound, ZERO):f} are free",
                 code="insufficient_margin",
             )
-        after.require_safe(symbol, maintenance)
+        after.require_safe(symbol, margins)
         return after
 
     def in_mode(self, symbol: str, margin_mode: MarginMode) -> Ledger:
@@ -139,8 +140,19 @@ class Ledger:
         ]
         return self._with(*seen) if seen else self
 
+    def funded(self, symbol: str, payment: Decimal) -> tuple[Ledger, Decimal]:
+        """Pay funding for a symbol (below zero: receive it); gives what was really paid.
+
+        It comes out of what is not bound as isolated margin, then out of the symbol's own margin; the rest is forgiven.
+        """
+        holding, missing, bound = self.holding(symbol), payment - self._shared, self
+        if missing > 0 and holding.margin_mode is MarginMode.ISOLATED and holding.margin:
+            bound = self._with(replace(holding, margin=holding.margin - min(missing, holding.margin)))
+        ledger = replace(bound, wallet=self.wallet - payment).solvent()
+        return ledger, self.wallet - ledger.wallet
+
     def liquidated(
-        self, maintenance: Decimal, checked: Ledger | None = None
+        self, margins: Margins, checked: Ledger | None = None
     ) -> tuple[Ledger, tuple[Liquidation, ...]]:
         """Take away what margin no longer carries: each isolated position alone, the cross ones together.
 
@@ -148,7 +160,7 @@ class Ledger:
         """
         ledger = self
         taken: list[Liquidation] = []
-        for holding in self._lost(maintenance, checked):
+        for holding in self._lost(margins, checked):
             # The cross positions share one pot: the first of them empties it.
             loss = holding.margin if holding.margin_mode is MarginMode.ISOLATED else ledger._shared
             taken.append(
@@ -158,21 +170,22 @@ class Ledger:
             ledger = replace(ledger._with(flat), wallet=ledger.wallet - loss)
         return ledger, tuple(taken)
 
-    def liquidation_price(self, symbol: str, maintenance: Decimal) -> Decimal | None:
+    def liquidation_price(self, symbol: str, margins: Margins) -> Decimal | None:
         """Mark at which the position is taken away, all other marks being equal; None where there is none."""
         holding = self.holding(symbol)
         if holding.margin_mode is MarginMode.ISOLATED:
-            return holding.liquidation_price(holding.margin, maintenance)
-        others = self._spare(self.totals.minus(holding), maintenance)
-        return holding.liquidation_price(others, maintenance)
+            backing = holding.margin
+        else:
+            backing = self._spare(self.totals.minus(holding), margins, without=symbol)
+        return margins.of(symbol).liquidation_price(holding.quantity, holding.cost, backing)
 
-    def require_safe(self, symbol: str, maintenance: Decimal) -> None:
+    def require_safe(self, symbol: str, margins: Margins) -> None:
         """Raise ``OrderRejected`` when the symbol's position would be liquidated at its present mark."""
         holding = self.holding(symbol)
         if not holding.quantity:
             return
         isolated = holding.margin_mode is MarginMode.ISOLATED
-        if not (holding.carried(maintenance) if isolated else self.spare(maintenance) > 0):
+        if not (holding.carried(margins.of(symbol)) if isolated else self.spare(margins) > 0):
             raise OrderRejected(
                 f"{symbol}: the position would be liquidated at once at leverage {holding.leverage}: use a lower one",
                 code="would_liquidate",
@@ -183,23 +196,31 @@ class Ledger:
         """What stands behind the cross positions, without their profit."""
         return self.wallet - self.totals.isolated_margin
 
-    def spare(self, maintenance: Decimal) -> Decimal:
+    def spare(self, margins: Margins) -> Decimal:
         """What the cross positions have above their maintenance margin."""
-        return self._spare(self.totals, maintenance)
+        return self._spare(self.totals, margins)
 
-    def _spare(self, totals: Totals, maintenance: Decimal) -> Decimal:
-        return self._shared + totals.cross_profit - totals.cross_value * maintenance
+    def _spare(self, totals: Totals, margins: Margins, without: str = "") -> Decimal:
+        if not margins.by_symbol and margins.usual.is_flat:  # a sum that is at hand
+            needed = margins.usual.margin(totals.cross_value)
+        else:
+            crossed = (held for held in self.holdings.values() if held.margin_mode is MarginMode.CROSS)
+            kept = [margins.of(held.symbol).margin(held.value) for held in crossed if held.symbol != without]
+            needed = sum(kept, ZERO)
+        return self._shared + totals.cross_profit - needed
 
-    def _lost(self, maintenance: Decimal, checked: Ledger | None) -> list[Holding]:
+    def _lost(self, margins: Margins, checked: Ledger | None) -> list[Holding]:
         known = checked.holdings if checked is not None else {}
-        cross_lost = self.spare(maintenance) <= 0
+        cross_lost = self.spare(margins) <= 0
         return [
             holding
             for symbol, holding in self.holdings.items()
             if (cross_lost or holding is not known.get(symbol))
             and holding.quantity
             and (
-                not holding.carried(maintenance) if holding.margin_mode is MarginMode.ISOLATED else cross_lost
+                not holding.carried(margins.of(symbol))
+                if holding.margin_mode is MarginMode.ISOLATED
+                else cross_lost
             )
         ]
 

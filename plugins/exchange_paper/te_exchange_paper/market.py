@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from te_core.api import Known, NotReady, Side
@@ -12,8 +14,25 @@ SMALLEST_PRICE = Decimal("1E-12")
 LARGEST_PRICE = Decimal("1E+12")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveQuote:
+    """What a symbol was quoted at at an exchange, and when that was read or pushed.
+
+    ``price``: mark price where the exchange tells it, else the last one. ``is_fresh``: young enough to fill orders at.
+    """
+
+    price: Decimal
+    bid: Decimal | None = None
+    ask: Decimal | None = None
+    at: datetime
+    is_fresh: bool = True
+
+
 class Market:
-    """Knows one price of each symbol: the fixed one from settings, else the newest that a signal stated."""
+    """Knows one price of each symbol: the fixed one from settings, else the live one, else what a signal stated.
+
+    A live price that is not fresh any more stays until a signal states a newer one: the signals' may be hours older.
+    """
 
     def __init__(
         self,
@@ -21,19 +40,34 @@ class Market:
         account: str,
         fixed: Mapping[str, Decimal],
         signal_price: Callable[[str], Known[Decimal] | None],
+        live: Callable[[str], LiveQuote | None] | None = None,
     ) -> None:
         self._account = account
         self._fixed = fixed
         self._signal_price = signal_price
+        self._live = live
 
     def known(self, symbol: str) -> Decimal | None:
         """Give the symbol's price; None when there is none, or none that can be one (1e-12 … 1e12)."""
         if symbol in self._fixed:
             return self._fixed[symbol]
-        stated = self._signal_price(symbol)
-        if stated is None or not SMALLEST_PRICE <= stated.value <= LARGEST_PRICE:
-            return None
-        return stated.value
+        quote, stated = self._quote(symbol), self._signal_price(symbol)
+        if quote is not None and (quote.is_fresh or stated is None or stated.as_of <= quote.at):
+            return quote.price
+        return stated.value if stated is not None and _is_price(stated.value) else None
+
+    def taken(self, symbol: str, side: Side) -> Decimal:
+        """Return what a market order takes: a live ask or bid, else the symbol's price. Raises as ``required``."""
+        quote = None if symbol in self._fixed else self._quote(symbol)
+        if quote is not None and quote.is_fresh:
+            touched = quote.ask if side is Side.BUY else quote.bid
+            if touched is not None and _is_price(touched):
+                return touched
+        return self.required(symbol)
+
+    def _quote(self, symbol: str) -> LiveQuote | None:
+        quote = self._live(symbol) if self._live is not None else None
+        return quote if quote is not None and _is_price(quote.price) else None
 
     def prices(self, symbols: Iterable[str]) -> dict[str, Decimal]:
         """Give the prices that are known."""
@@ -45,7 +79,12 @@ class Market:
         moved: dict[str, Decimal] = {}
         for symbol, holding in holdings.items():
             stated = self._signal_price(symbol)
-            if stated is not None and stated.value is holding.mark and symbol not in self._fixed:
+            if (
+                stated is not None
+                and stated.value is holding.mark
+                and self._live is None
+                and symbol not in self._fixed
+            ):
                 continue  # nearly always: every call of the account goes through all of them
             price = self.known(symbol) if holding.quantity else None
             if price is not None and price != holding.mark:
@@ -61,6 +100,10 @@ class Market:
                 f'or set accounts.{self._account}.prices.{symbol} = "…" in settings.toml'
             )
         return price
+
+
+def _is_price(value: Decimal) -> bool:
+    return SMALLEST_PRICE <= value <= LARGEST_PRICE
 
 
 def fill_price(price: Decimal, side: Side, slippage: Decimal, tick: Decimal) -> Decimal:

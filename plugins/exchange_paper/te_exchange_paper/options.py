@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
+from te_core.api import Duration
 from te_exchange_paper.instruments import InstrumentOptions, built_in
 from te_exchange_paper.market import LARGEST_PRICE, SMALLEST_PRICE
 
@@ -19,7 +21,9 @@ class PaperOptions(BaseModel):
 
     ``balance``: wallet of a new account; a running one keeps its own. ``fee``: taker fee, ``slippage``: how
     much worse than the known price an order fills, ``maintenance_margin``: what a position must keep; all
-    shares of the value. ``prices``: fixed prices by symbol, before those that signals state.
+    shares of the value. ``prices``: fixed prices by symbol, before all others. ``prices_from``: the exchange whose
+    instruments, prices, funding and maintenance tiers hold; ``prices_url`` and ``prices_ws_url`` lead to another server
+    for them, ``prices_proxy`` through a proxy. ``prices_max_age``: older live prices give way to newer ones of signals.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -38,18 +42,46 @@ class PaperOptions(BaseModel):
     )
     maintenance_margin: Annotated[Decimal, Field(ge=0, le=Decimal("0.5"))] = Field(
         default=Decimal("0.005"),
-        description="Share of its value that a position must keep, or it is liquidated.",
+        description="Share of its value that a position must keep, or it is liquidated; where no tiers are known.",
+    )
+    prices_from: Annotated[str, Field(pattern=r"^[a-z0-9]+$")] | None = Field(
+        default=None,
+        description="The exchange's id in ccxt whose instruments, prices, funding and margin tiers hold here.",
+    )
+    prices_max_age: Annotated[Duration, Field(ge=timedelta(seconds=5), le=timedelta(hours=1))] = Field(
+        default=timedelta(seconds=15),
+        description="Age from which on a live price gives way to a newer one of the signals.",
+    )
+    prices_streams: bool = Field(
+        default=True, description="Follow prices over WebSocket, where the exchange has that."
+    )
+    prices_url: str | None = Field(
+        default=None, description="Another server for live prices, on this machine."
+    )
+    prices_ws_url: str | None = Field(default=None, description="Another server for streams of live prices.")
+    prices_proxy: SecretStr | None = Field(
+        default=None, description="HTTP proxy for live prices: http://user:password@host:port."
     )
     prices: dict[_Symbol, _Price] = Field(
-        default_factory=dict, description="Fixed prices by symbol, before those that signals state."
+        default_factory=dict, description="Fixed prices by symbol, before all others."
     )
     instruments: dict[_Symbol, InstrumentOptions] = Field(
         default_factory=dict, description="Symbols to add to the built-in table, or to change in it."
     )
 
     @model_validator(mode="after")
+    def _live_prices(self) -> Self:
+        if self.prices_from is None:
+            for name in ("prices_url", "prices_ws_url", "prices_proxy"):
+                if getattr(self, name) is not None:
+                    raise ValueError(f"{name} is of no use without prices_from")
+        return self
+
+    @model_validator(mode="after")
     def _complete_instruments(self) -> Self:
         for symbol, options in self.instruments.items():
+            if self.prices_from is not None:
+                continue  # the exchange has it
             if options.quantity_step is None and built_in(symbol, self.settle) is None:
                 raise ValueError(
                     f"instruments.{symbol}: it is not in the built-in table, so it needs quantity_step "

@@ -9,7 +9,7 @@ long as the disk pleases.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,10 +17,11 @@ from decimal import Decimal
 from pathlib import Path
 
 from te_core.api import ConfigError, MarginMode, NotReady, OrderReport, OrderStatus, Side
+from te_exchange_paper.funding import Funded
 from te_exchange_paper.holding import Holding
 from te_exchange_paper.ledger import Ledger
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 KEEP_ORDERS = 10_000
 """Orders that stay known; the oldest go first, so that neither the file nor the cost of an order grows."""
 
@@ -35,6 +36,10 @@ CREATE TABLE orders (
     NULL, reduce_only INTEGER NOT NULL, quantity TEXT NOT NULL, price TEXT NOT NULL, fee TEXT NOT NULL,
     realised TEXT NOT NULL, at TEXT NOT NULL);
 """
+_FUNDING = """
+CREATE TABLE funding (symbol TEXT PRIMARY KEY, settled_until TEXT, paid TEXT NOT NULL) WITHOUT ROWID;
+"""
+"""What version 2 adds."""
 _HOLDING_COLUMNS = "symbol, leverage, margin_mode, quantity, cost, margin, mark"
 _ORDER_COLUMNS = "client_order_id, symbol, side, reduce_only, quantity, price, fee, realised, at"
 
@@ -91,7 +96,9 @@ class Store:
             self._db.execute("PRAGMA synchronous=NORMAL")
             (version,) = self._db.execute("PRAGMA user_version").fetchone()
             if version == 0:
-                self._db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
+                self._create(_SCHEMA + _FUNDING)
+            elif version == 1:
+                self._create(_FUNDING)
         except sqlite3.OperationalError as error:
             raise NotReady(f"paper account file {self.path} cannot be used: {error}") from error
         except sqlite3.DatabaseError as error:
@@ -105,6 +112,9 @@ class Store:
                 f"{SCHEMA_VERSION}): install that version, or move the file away to begin with a new account",
                 file=str(self.path),
             )
+
+    def _create(self, tables: str) -> None:
+        self._db.executescript(f"BEGIN; {tables} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
 
     def load(self, opening_balance: Decimal) -> tuple[Ledger, Decimal]:
         """Give the books, and the balance that the account was opened with (now, if the file is new)."""
@@ -128,8 +138,37 @@ class Store:
         }
         return Ledger(wallet=Decimal(wallet), holdings=holdings), Decimal(opened_with)
 
-    def save(self, before: Ledger, after: Ledger, order: ExecutedOrder | None = None) -> None:
-        """Write what differs between two states of the books, and the order that made the difference."""
+    def load_funding(self) -> dict[str, Funded]:
+        """Give how far each symbol's funding is settled."""
+        with self._guarded():
+            rows = self._db.execute("SELECT symbol, settled_until, paid FROM funding").fetchall()
+        return {
+            symbol: Funded(until=datetime.fromisoformat(until) if until else None, paid=Decimal(paid))
+            for symbol, until, paid in rows
+        }
+
+    def trades_since(self, symbol: str, at: datetime) -> list[tuple[datetime, Decimal]]:
+        """Give time and signed quantity of a symbol's orders after that time."""
+        with self._guarded():
+            rows = self._db.execute(
+                "SELECT at, side, quantity FROM orders WHERE symbol = ? AND at > ?", (symbol, at.isoformat())
+            ).fetchall()
+        return [
+            (datetime.fromisoformat(traded), Side(side).sign * Decimal(quantity))
+            for traded, side, quantity in rows
+        ]
+
+    def save(
+        self,
+        before: Ledger,
+        after: Ledger,
+        order: ExecutedOrder | None = None,
+        funded: Mapping[str, Funded] | None = None,
+    ) -> None:
+        """Write what differs between two states of the books, what made the difference, and settled fundings.
+
+        ``funded`` goes into the same transaction as what was paid: nothing is ever charged twice.
+        """
         with self._transaction():
             if after.wallet != before.wallet:
                 self._db.execute("UPDATE account SET wallet = ?", (str(after.wallet),))
@@ -139,6 +178,11 @@ class Store:
                     self._save_holding(holding)
             if order is not None:
                 self._save_order(order)
+            for symbol, one in (funded or {}).items():
+                until = one.until.isoformat() if one.until else None
+                self._db.execute(
+                    "INSERT OR REPLACE INTO funding VALUES (?, ?, ?)", (symbol, until, str(one.paid))
+                )
 
     def order(self, client_order_id: str) -> ExecutedOrder | None:
         """Look an order up by its client order id."""

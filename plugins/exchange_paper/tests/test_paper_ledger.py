@@ -6,19 +6,26 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from te_core.api import InsufficientMargin, MarginMode, OrderRejected
+from te_exchange_paper.funding import payment
 from te_exchange_paper.holding import Holding
 from te_exchange_paper.ledger import Ledger
+from te_exchange_paper.maintenance import Maintenance, Margins
 
 ZERO = Decimal(0)
 OPENING = Decimal(10_000)
 FEE = Decimal("0.0006")
-MAINTENANCE = Decimal("0.005")
+MAINTENANCE = Margins(Maintenance.flat(Decimal("0.005")))
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "XRPUSDT")
+
+ISOLATED = MarginMode.ISOLATED
+TIERS = Maintenance.tiered(
+    [(ZERO, Decimal("0.005")), (Decimal(50_000), Decimal("0.01")), (Decimal(900_000), Decimal("0.05"))]
+)
 
 symbols = st.sampled_from(SYMBOLS)
 prices = st.decimals("0.01", "100000", places=2)
@@ -36,7 +43,9 @@ def total(ledger: Ledger, part: str, mode: MarginMode | None = None) -> Decimal:
 
 
 class Books(RuleBasedStateMachine):
-    """Trades one ledger and keeps an independent account of the cash that every fill and liquidation moved."""
+    """Trades one ledger and keeps an independent account of the cash that fills, fundings and liquidations moved."""
+
+    margins = MAINTENANCE
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,6 +53,7 @@ class Books(RuleBasedStateMachine):
         self.checked = self.ledger
         self.filled = dict.fromkeys(SYMBOLS, ZERO)
         self.spent = self.fees = self.realised = self.lost = self.forgiven = self.written_off = ZERO
+        self.funding = ZERO
 
     @rule(symbol=symbols, quantity=quantities, price=prices)
     def trade(self, symbol: str, quantity: Decimal, price: Decimal) -> None:
@@ -85,7 +95,7 @@ class Books(RuleBasedStateMachine):
     def lever(self, symbol: str, leverage: int, mode: MarginMode) -> None:
         before = self.ledger
         try:
-            self.ledger = before.levered(symbol, leverage, mode, MAINTENANCE)
+            self.ledger = before.levered(symbol, leverage, mode, self.margins)
         except OrderRejected:
             assert before.holding(symbol).quantity, "leverage was refused on a flat symbol"
             return
@@ -98,22 +108,35 @@ class Books(RuleBasedStateMachine):
     @rule(new=st.fixed_dictionaries({}, optional=dict.fromkeys(SYMBOLS, prices)))
     def look(self, new: dict[str, Decimal]) -> None:
         seen = self.ledger.marked(new)
-        after, liquidations = seen.liquidated(MAINTENANCE)
-        assert (after, liquidations) == seen.liquidated(MAINTENANCE, self.checked)
+        after, liquidations = seen.liquidated(self.margins)
+        assert (after, liquidations) == seen.liquidated(self.margins, self.checked)
         for lost in liquidations:
             assert lost.loss >= 0
             assert after.holding(lost.symbol).quantity == 0
             self.filled[lost.symbol] -= lost.quantity
             self.lost += lost.loss
             self.written_off += seen.holding(lost.symbol).cost
-        again, more = after.liquidated(MAINTENANCE)
+        again, more = after.liquidated(self.margins)
         assert not more, "one look leaves nothing that the same prices would take"
         assert again == after
         self.ledger = self.checked = after
 
+    @precondition(lambda self: any(self.filled.values()))
+    @rule(symbol=symbols, rate=st.decimals("-0.05", "0.05", places=6))
+    def fund(self, symbol: str, rate: Decimal) -> None:
+        before, held = self.ledger, self.ledger.holding(symbol)
+        asked = payment(held.quantity, held.mark, rate)
+        self.ledger, paid = before.funded(symbol, asked)
+        self.funding += paid
+        assert paid == asked or (
+            paid < asked and self.ledger.wallet == total(self.ledger, "margin", ISOLATED)
+        )
+        others = [h for h in before.holdings.values() if h.symbol != symbol]
+        assert all(self.ledger.holding(h.symbol) == h for h in others), "another position paid for it"
+
     @invariant()
-    def the_wallet_is_what_was_realised_less_fees_and_liquidations(self) -> None:
-        assert self.ledger.wallet == OPENING + self.realised - self.fees - self.lost
+    def the_wallet_is_what_was_realised_less_fees_fundings_and_liquidations(self) -> None:
+        assert self.ledger.wallet == OPENING + self.realised - self.fees - self.lost - self.funding
 
     @invariant()
     def realised_profit_is_the_cash_that_trades_moved(self) -> None:
@@ -146,10 +169,16 @@ class Books(RuleBasedStateMachine):
             assert holding.margin >= 0
             assert bool(holding.quantity) == bool(holding.cost) == bool(holding.mark)
             assert holding.quantity * holding.cost >= 0
-            assert abs(holding.margin * holding.leverage - abs(holding.cost)) < Decimal("0.0001")
+            assert holding.margin * holding.leverage - abs(holding.cost) < Decimal("0.0001")
+
+
+class TieredBooks(Books):
+    margins = Margins(TIERS, {"ETHUSDT": Maintenance.flat(Decimal("0.02"))})
 
 
 TestBooks = Books.TestCase
+TestTieredBooks = TieredBooks.TestCase
+TestTieredBooks.settings = settings(max_examples=25)
 
 
 @given(held=quantities, price=prices, entry=prices, leverage=leverages)

@@ -8,7 +8,7 @@ from urllib.parse import quote_plus
 from tests.emulators.bybit.paging import page
 from tests.emulators.core.errors import BadParameter
 from tests.emulators.core.instrument import Instrument
-from tests.emulators.core.market import Market, Quote
+from tests.emulators.core.market import Market, PublicFacts, Quote
 from tests.emulators.wire.call import Call, Route
 from tests.emulators.wire.figures import plain
 
@@ -25,8 +25,37 @@ def routes(server: BybitServer) -> list[Route]:
 
     def tickers(call: Call) -> object:
         chosen = chosen_instruments(market, call.parameters)
-        rows = [ticker(i, market.quotes[i.symbol]) for i in chosen]
+        rows = [ticker(i, market.quotes[i.symbol], market.facts[i.symbol]) for i in chosen]
         return {"category": category(call.parameters), "list": rows}
+
+    def past_funding(call: Call) -> object:
+        (chosen,) = chosen_instruments(market, call.parameters)
+        begin, end = (
+            int(call.parameters.get(name, most)) for name, most in (("startTime", 0), ("endTime", 1e15))
+        )
+        rows = [
+            {"symbol": chosen.symbol, "fundingRate": plain(rate), "fundingRateTimestamp": str(at)}
+            for at, rate in reversed(market.facts[chosen.symbol].past_funding)
+            if begin <= at <= end
+        ]
+        return {"category": category(call.parameters), "list": rows[: int(call.parameters.get("limit", 200))]}
+
+    def risk_limit(call: Call) -> object:
+        (chosen,) = chosen_instruments(market, call.parameters)
+        rows = [
+            {
+                "id": number,
+                "symbol": chosen.symbol,
+                "riskLimitValue": plain(largest),
+                "maintenanceMargin": plain(rate),
+                "initialMargin": plain(1 / leverage, 4),
+                "isLowestRisk": int(number == 1),
+                "maxLeverage": plain(leverage),
+                "mmDeduction": "",
+            }
+            for number, (largest, rate, leverage) in enumerate(market.facts[chosen.symbol].tiers, start=1)
+        ]
+        return {"category": category(call.parameters), "list": rows, "nextPageCursor": ""}
 
     def time(call: Call) -> object:
         ns = server.exchange.clock.ns()
@@ -41,6 +70,14 @@ def routes(server: BybitServer) -> list[Route]:
             private=False,
         ),
         Route(method="GET", path="/v5/market/tickers", kind="tickers", handler=tickers, private=False),
+        Route(
+            method="GET",
+            path="/v5/market/funding/history",
+            kind="funding",
+            handler=past_funding,
+            private=False,
+        ),
+        Route(method="GET", path="/v5/market/risk-limit", kind="tiers", handler=risk_limit, private=False),
         Route(method="GET", path="/v5/market/time", kind="time", handler=time, private=False),
     ]
 
@@ -83,8 +120,8 @@ def instrument_row(instrument: Instrument) -> dict[str, Any]:
     return {**instrument.row, "status": "Trading" if instrument.tradable else "Closed"}
 
 
-def ticker(instrument: Instrument, quote: Quote) -> dict[str, str]:
-    """Only the prices live; volumes and funding stand still."""
+def ticker(instrument: Instrument, quote: Quote, facts: PublicFacts) -> dict[str, str]:
+    """Only prices and funding live; volumes stand still."""
     last = plain(quote.last)
     return {
         "symbol": quote.symbol,
@@ -100,8 +137,8 @@ def ticker(instrument: Instrument, quote: Quote) -> dict[str, str]:
         "openInterestValue": "11614437205.81",
         "turnover24h": "2352063794.0035",
         "volume24h": "47293.8870",
-        "fundingRate": "0.0001",
-        "nextFundingTime": "1707926400000",
+        "fundingRate": plain(facts.funding_rate),
+        "nextFundingTime": str(facts.next_funding),
         "predictedDeliveryPrice": "",
         "basisRate": "",
         "deliveryFeeRate": "",

@@ -178,7 +178,7 @@ class PublicStream(BybitStream):
     def _push(self, symbol: str, kind: str) -> None:
         market = self.exchange.market
         quote = market.quotes[symbol]
-        row = ticker(market.instruments[symbol], quote)
+        row = ticker(market.instruments[symbol], quote, market.facts[symbol])
         before = self._sent.get(symbol, {}) if kind == "delta" else {}
         self._sent[symbol] = row
         changed = {name: value for name, value in row.items() if before.get(name) != value}

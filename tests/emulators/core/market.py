@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from tests.emulators.core.errors import UnknownSymbol
@@ -28,6 +29,22 @@ class Quote:
         return self.ask if side is Side.BUY else self.bid
 
 
+@dataclass(kw_only=True, slots=True)
+class PublicFacts:
+    """What an exchange tells of one contract besides prices. Times in milliseconds since 1970.
+
+    ``past_funding``: times and rates, oldest first. ``tiers``: largest value of each, its maintenance margin as a
+    share, and the highest leverage.
+    """
+
+    funding_rate: Decimal = Decimal("0.0001")
+    next_funding: int = 1707926400000
+    past_funding: list[tuple[int, Decimal]] = field(default_factory=list)
+    tiers: list[tuple[Decimal, Decimal, Decimal]] = field(
+        default_factory=lambda: [(Decimal(2_000_000), Decimal("0.005"), Decimal(100))]
+    )
+
+
 def flat_quote(symbol: str, price: Decimal, *, sequence: int = 0, spread: Decimal = Decimal(0)) -> Quote:
     """Mark, index and last at ``price``; bid and ask half a ``spread`` around it."""
     half = spread / 2
@@ -50,6 +67,7 @@ class Market:
         self.quotes: dict[str, Quote] = {
             i.symbol: flat_quote(i.symbol, i.price) for i in self.instruments.values()
         }
+        self.facts: defaultdict[str, PublicFacts] = defaultdict(PublicFacts)
         self.untold: set[str] = set()
         """Contracts that are left out where prices are told, though they trade."""
 

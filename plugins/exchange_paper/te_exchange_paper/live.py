@@ -1,0 +1,398 @@
+"""Live prices: what a real exchange tells everybody, read and followed for an account on paper.
+
+What it reads never raises into the account's own calls: an outage is reported, and the account goes on with what the
+signals state.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pydantic import ValidationError
+
+from te_core.api import (
+    AccountContext,
+    ConfigError,
+    Finding,
+    Instrument,
+    NotReady,
+    RateLimited,
+    Severity,
+    TradeEngineError,
+)
+from te_exchange_paper.funding import Settlement, due
+from te_exchange_paper.maintenance import Maintenance, Margins
+from te_exchange_paper.market import LiveQuote
+from te_exchange_paper.options import PaperOptions
+
+if TYPE_CHECKING:
+    from te_exchange_ccxt.public import FundingRate, PublicData, Quote
+
+LOOK = 1.0
+"""Seconds between two looks at the positions: what prices no longer carry is liquidated, what is stale reported."""
+POLL = 5.0
+"""Seconds after which a price that no stream brought is read."""
+FUNDING_EVERY = 60.0
+TIERS_EVERY = 3600.0
+AFTER_FUNDING = 2.0
+"""Seconds after a funding time at which it is charged."""
+OPEN_FOR = 15.0
+"""Seconds that opening the account waits for the exchange at most; later it is tried beside it."""
+FIRST_PAUSE, LAST_PAUSE = 5.0, 60.0
+GAP = timedelta(minutes=10)
+"""So long without a look, where no history is offered, is worth an event: a funding may have been missed."""
+PRICES, FUNDING = "live prices", "funding"
+"""What their outages are called."""
+
+
+MakeData = Callable[[AccountContext[PaperOptions]], Awaitable["PublicData"]]
+"""What connects to the exchange's public data."""
+
+
+class Books(Protocol):
+    """The account, as far as live data change it."""
+
+    def look(self) -> None:
+        """Value the positions at present prices, and liquidate what they no longer carry."""
+
+    def unsettled(self) -> Mapping[str, datetime]:
+        """Return until when funding is settled, of the symbols that are or were held since."""
+
+    def settle(self, symbol: str, settlements: Sequence[Settlement]) -> None:
+        """Charge those settlements of a symbol, and remember that."""
+
+
+class LiveMarket:
+    """Quotes, trading rules, tiers and funding of one exchange, for the symbols that were asked for."""
+
+    def __init__(
+        self,
+        context: AccountContext[PaperOptions],
+        books: Books,
+        make: MakeData,
+    ) -> None:
+        self._context = context
+        self._clock = context.clock
+        self._exchange = context.options.prices_from or ""
+        self._max_age = context.options.prices_max_age.total_seconds()
+        self._books = books
+        self._make = make
+        self._data: PublicData | None = None
+        self._reason = ""
+        self._wanted: dict[str, float] = {}
+        """Symbols that are followed, each with the steady time since when."""
+        self._quotes: dict[str, tuple[LiveQuote, float]] = {}
+        self._instruments: dict[str, Instrument] = {}
+        self._unlisted: set[str] = set()
+        self._announced: dict[str, FundingRate] = {}
+        self._caught_up: dict[str, float] = {}
+        """When the past fundings of a symbol were read last; cleared by an outage."""
+        self._tiers_read: dict[str, float] = {}
+        self._stale = False
+        self._news = asyncio.Event()
+        self._opened = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.margins = Margins(Maintenance.flat(context.options.maintenance_margin))
+        """What positions have to keep; another object whenever it changes."""
+
+    # -- life
+
+    async def open(self) -> None:
+        """Connect, and follow from now on; an exchange that cannot be reached is tried again.
+
+        Raises ``ConfigError`` for an exchange that ccxt does not know, or when te-exchange-ccxt is not installed.
+        """
+        try:
+            async with asyncio.timeout(OPEN_FOR):
+                await self._connect()
+        except ConfigError as error:
+            raise ConfigError(f"{error.reason} (prices_from)") from error
+        except TimeoutError:
+            self._reason = f"no answer within {OPEN_FOR:g} s"
+        except TradeEngineError as error:
+            self._reason = str(error)
+        self._tasks = {asyncio.create_task(self._kept_running(part)) for part in (self._run, self._watch)}
+
+    async def close(self) -> None:
+        """Stop following."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        data, self._data = self._data, None
+        if data is not None:
+            await data.close()
+
+    async def _connect(self) -> None:
+        data = await self._make(self._context)
+        try:
+            await data.open()
+        except BaseException:
+            await data.close()
+            raise
+        self._data, self._reason = data, ""
+
+    async def _kept_running(self, part: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run a part for ever. What ends it is a defect, which is reported and tried again after a pause."""
+        while True:
+            task = asyncio.create_task(part())
+            try:
+                await asyncio.wait({task})
+            finally:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+            error = None if task.cancelled() else task.exception()
+            self._reason = f"ended by a defect: {error!r}"
+            self._context.log.opt(exception=error).error(
+                "live prices of {} ended by a defect; tried again in {:g} s", self._exchange, LAST_PAUSE
+            )
+            await asyncio.sleep(LAST_PAUSE)
+
+    async def _run(self) -> None:
+        pause = FIRST_PAUSE
+        while self._data is None:
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LAST_PAUSE)
+            try:
+                await self._connect()
+            except TradeEngineError as error:
+                self._reason = str(error)
+        data = self._data
+        data.want([*self._wanted])
+        await self.instruments([*self._wanted])
+        async with asyncio.TaskGroup() as parts:
+            parts.create_task(data.follow([*self._wanted], self._push))
+            parts.create_task(self._poll(data))
+            parts.create_task(self._read_tiers(data))
+            parts.create_task(self._fund(data))
+
+    # -- what the account asks
+
+    def seed(self, marks: Mapping[str, Decimal]) -> None:
+        """Start with the prices that positions were last seen at: what signals stated before may be hours older."""
+        now, at = self._clock.monotonic(), self._clock.now()
+        self._quotes |= {
+            symbol: (LiveQuote(price=mark, at=at, is_fresh=False), now) for symbol, mark in marks.items()
+        }
+
+    def quote(self, symbol: str) -> LiveQuote | None:
+        """Return what a symbol was quoted at last; None if it never was."""
+        quote, read_at = self._quotes.get(symbol, (None, 0.0))
+        if quote is not None and self._clock.monotonic() - read_at > self._max_age:
+            return replace(quote, is_fresh=False)
+        return quote
+
+    async def want(self, symbols: Sequence[str]) -> None:
+        """Follow these symbols from now on. One that is new is read at once, if it can be."""
+        new = [symbol for symbol in symbols if symbol not in self._wanted]
+        if not new:
+            return
+        self._wanted.update(dict.fromkeys(new, self._clock.monotonic()))
+        self._news.set()
+        if self._data is not None:
+            self._data.want(new)
+            await self._read(self._data, new)
+
+    async def instruments(self, symbols: Sequence[str]) -> Mapping[str, Instrument] | None:
+        """Return the exchange's trading rules of those that it trades; None while they are not known."""
+        await self.want(symbols)
+        if self._data is not None:
+            try:
+                self._learn(await self._data.instruments(symbols), symbols)
+            except TradeEngineError as error:
+                self._reason = str(error)
+        known = {symbol: self._instruments[symbol] for symbol in symbols if symbol in self._instruments}
+        return known if known or self._data is not None else None
+
+    def opened(self) -> None:
+        """Be told that a position was opened: its funding is looked up now."""
+        self._opened.set()
+
+    def findings(self) -> Sequence[Finding]:
+        """Say what is known of the exchange, for ``te doctor``."""
+        check = f"prices from {self._exchange}"
+        if self._data is None:
+            text = f"cannot be reached: {self._reason or 'not connected yet'}"
+            remedy = "until it can, orders fill at the signals' prices"
+            return [Finding(severity=Severity.WARNING, check=check, text=text, remedy=remedy)]
+        offered = self._data.offers()
+        missing = [name for name, there in offered.items() if not there]
+        text = f"reached; {', '.join(name for name, there in offered.items() if there)}"
+        if not missing:
+            return [Finding(severity=Severity.OK, check=check, text=text)]
+        remedy = "prices are read every 5 s, funding and tiers are not modelled where they are missing"
+        text += f"; without {', '.join(missing)}"
+        return [Finding(severity=Severity.WARNING, check=check, text=text, remedy=remedy)]
+
+    # -- prices
+
+    def _push(self, symbol: str, quote: Quote) -> None:
+        found = LiveQuote(price=quote.price, bid=quote.bid, ask=quote.ask, at=self._clock.now())
+        self._quotes[symbol] = found, self._clock.monotonic()
+
+    async def _read(self, data: PublicData, symbols: Sequence[str]) -> None:
+        try:
+            for symbol, quote in (await data.quotes(symbols)).items():
+                self._push(symbol, quote)
+            self._reason = ""
+        except TradeEngineError as error:
+            self._reason = str(error)
+
+    async def _poll(self, data: PublicData) -> None:
+        while True:
+            old = [symbol for symbol in self._wanted if self._age(symbol) >= POLL]
+            if old:
+                await self._read(data, old)
+            await asyncio.sleep(POLL)
+
+    def _age(self, symbol: str) -> float:
+        """Return for how many seconds there has been no price: since it was quoted, or wanted."""
+        _, read_at = self._quotes.get(symbol, (None, self._wanted[symbol]))
+        return self._clock.monotonic() - read_at
+
+    def _learn(self, found: Mapping[str, Instrument], asked: Sequence[str]) -> None:
+        self._instruments.update(found)
+        missing = {symbol for symbol in asked if symbol not in found}
+        for symbol in sorted(missing - self._unlisted):
+            self._context.log.warning("{} is not traded at {}", symbol, self._exchange)
+        self._unlisted = (self._unlisted | missing) - found.keys()
+
+    async def _watch(self) -> None:
+        """Look at positions and ages. Each outage is reported once at its start and once at its end."""
+        while True:
+            with suppress(TradeEngineError):  # the disk: the next read of the account says so
+                self._books.look()
+            stale = [s for s in self._wanted if s not in self._unlisted and self._age(s) > self._max_age]
+            if stale and not self._stale:
+                self._stale = True
+                names = ", ".join(stale[:3]) + (f" and {len(stale) - 3} more" if len(stale) > 3 else "")
+                why = self._reason or "nothing was heard"
+                text = f"{self._exchange}: no price of {names} for {self._max_age:g} s ({why}); using the signals'"
+                self._context.outages.failing(PRICES, text)
+            elif self._stale and not stale:
+                self._stale = False
+                self._reason = ""
+                self._caught_up.clear()
+                self._opened.set()
+                self._context.outages.well(PRICES)
+            await asyncio.sleep(LOOK)
+
+    # -- tiers
+
+    async def _read_tiers(self, data: PublicData) -> None:
+        while True:
+            self._news.clear()
+            for symbol in [*self._wanted]:
+                now = self._clock.monotonic()
+                if now - self._tiers_read.get(symbol, -TIERS_EVERY) < TIERS_EVERY:
+                    continue
+                try:
+                    stated = [(tier.floor, tier.rate) for tier in await data.tiers(symbol)]
+                except (NotReady, RateLimited):
+                    continue
+                except TradeEngineError as error:
+                    self._context.log.info("{}: no tiers of maintenance margin ({})", symbol, error)
+                    stated = []
+                self._tiers_read[symbol] = now
+                self._adopt(symbol, stated)
+            await _or_after(self._news, FUNDING_EVERY)
+
+    def _adopt(self, symbol: str, stated: list[tuple[Decimal, Decimal]]) -> None:
+        if not stated:
+            return
+        try:
+            tiers = Maintenance.tiered(stated)
+        except ValueError as error:
+            self._context.log.warning("{}: {}; using maintenance_margin", symbol, error)
+            return
+        if self.margins.by_symbol.get(symbol) != tiers:
+            self.margins = Margins(self.margins.usual, {**self.margins.by_symbol, symbol: tiers})
+
+    # -- funding
+
+    async def _fund(self, data: PublicData) -> None:
+        while True:
+            self._opened.clear()
+            try:
+                await self._settle(data)
+                self._context.outages.well(FUNDING)
+            except TradeEngineError as error:
+                self._context.outages.failing(FUNDING, f"{error}; it is charged later")
+            await _or_after(self._opened, self._until_next())
+
+    async def _settle(self, data: PublicData) -> None:
+        """Charge what fell due, then read what comes next.
+
+        A rate that was announced is only replaced once it was charged, so that a failing read loses none.
+        """
+        for symbol, until in self._books.unsettled().items():
+            announced, now = self._announced.get(symbol), self._clock.now()
+            passed = announced is not None and announced.at <= now
+            if not passed and not self._is_behind(symbol):
+                continue
+            past = await data.past_funding(symbol, until)
+            if past is None and symbol not in self._caught_up and now - until > GAP:
+                since = f"what fell due since {until:%Y-%m-%d %H:%M} UTC was not charged"
+                text = f"{symbol}: {self._exchange} has no past funding rates; {since}"
+                self._context.record("funding", text, symbol=symbol)
+            rates = [Settlement(at=rate.at, rate=rate.rate) for rate in past or ()]
+            known = (
+                Settlement(at=announced.at, rate=announced.rate) if announced is not None and passed else None
+            )
+            self._books.settle(symbol, due(until, past=rates, announced=known, now=now))
+            self._caught_up[symbol] = self._clock.monotonic()
+        if following := [*self._books.unsettled()]:
+            self._announced.update(await data.funding(following))
+
+    def _is_behind(self, symbol: str) -> bool:
+        """Whether past fundings have to be read: at first, after an outage, and hourly where none are announced."""
+        read_at = self._caught_up.get(symbol)
+        if read_at is None:
+            return True
+        return symbol not in self._announced and self._clock.monotonic() - read_at > TIERS_EVERY
+
+    def _until_next(self) -> float:
+        now = self._clock.now()
+        waits = [(rate.at - now).total_seconds() + AFTER_FUNDING for rate in self._announced.values()]
+        return min([FUNDING_EVERY, *(wait for wait in waits if wait > 0)])
+
+
+async def public_data(context: AccountContext[PaperOptions]) -> PublicData:
+    """Make the connection to the exchange that the options name. Raises ``ConfigError`` if it cannot be made."""
+    try:  # in a thread: it takes a third of a second, and only accounts with live prices need it
+        await asyncio.to_thread(import_module, "te_exchange_ccxt.public")
+        from te_exchange_ccxt.generic import GenericOptions
+        from te_exchange_ccxt.public import PublicData
+    except ImportError as error:
+        raise ConfigError(
+            "prices_from needs the package te-exchange-ccxt: install it, or remove prices_from",
+            key="prices_from",
+        ) from error
+    options = context.options
+    try:
+        there = GenericOptions(
+            exchange=options.prices_from or "",
+            settle=options.settle,
+            streams=options.prices_streams,
+            url=options.prices_url,
+            ws_url=options.prices_ws_url,
+            proxy=options.prices_proxy,
+            allow_other_hosts=True,  # nothing is signed
+        )
+    except ValidationError as error:  # it would quote the proxy's password
+        found = "; ".join(f"prices_{one['loc'][0]}: {one['msg']}" for one in error.errors() if one["loc"])
+        raise ConfigError(f"prices_from: {found}", key="prices_from") from None
+    return PublicData(context, there)
+
+
+async def _or_after(event: asyncio.Event, seconds: float) -> None:
+    """Wait for an event, at most so long."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
