@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-import stat
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from te_core.app.paths import Place
 from te_core.cli.failure import ExitCode, Failure
-from te_core.cli.output import complain, note, say
+from te_core.cli.mappings import configure_mappings
+from te_core.cli.output import complain, say
+from te_core.cli.saving import Edit, save
+from te_core.cli.weights import configure_weights
 from te_core.texts import printable
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ def configure(
     name: Annotated[
         str,
         typer.Argument(
-            help="A source, account or notifier of the settings, or a plugin.", show_default=False
+            help="A source, account or notifier of the settings, a plugin, mappings, or weights.",
+            show_default=False,
         ),
     ],
     changes: Annotated[
@@ -38,19 +40,32 @@ def configure(
     ] = None,
     new: Annotated[str, typer.Option(metavar="NAME", help="Make another instance of the plugin.")] = "",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Write without asking once more.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Of weights: allow a leverage above 20.")] = False,
 ) -> None:
     """Ask for every setting of a source, an account or a notifier, and write settings.toml and .secrets.toml.
 
+    Of all sources: "mappings" asks which of their spellings is which symbol, "weights" how far each may steer it.
     Enter keeps a value, - goes back to the default, Ctrl-C ends and writes nothing.
 
     \b
     Example: te configure bittensor
              te configure sn8 --set interval=30s --set scoring.min_trades=20
              te configure bybit --new bybit-main
+             te configure mappings --set tradingview.TAOUSDT.P=TAOUSDT
+             te configure weights --set TAOUSDT.tradingview=0.2 --set TAOUSDT.leverage=2
     """
+    place = Place.of(context)
+    if name == "mappings":
+        configure_mappings(place, changes, yes=yes)
+    elif name == "weights":
+        configure_weights(place, changes, yes=yes, force=force)
+    else:
+        _configure(place, name, new, changes, yes=yes)
+
+
+def _configure(place: Place, name: str, new: str, changes: list[str] | None, *, yes: bool) -> None:
     from te_core.settings.layers import read
 
-    place = Place.of(context)
     texts = read(place.settings)
     draft = _draft(place, texts, name, new, asking=not changes)
     if changes:
@@ -61,12 +76,11 @@ def configure(
         say("nothing changed")
         return
     _summarise(draft)
-    edited = _edited(texts, draft)
-    _check(place, edited)
-    if not (changes or yes):
-        typer.confirm("Write this?", default=True, abort=True)
-    _write(place, texts, edited)
-    _tell(place, draft)
+    save(place, texts, _edits(draft), ask=not (changes or yes))
+    if draft.new and draft.group == "sources":
+        say(
+            f"it steers nothing before a symbol gives it weight: te configure weights --set SYMBOL.{draft.name}=0.1"
+        )
 
 
 # -- which section
@@ -173,68 +187,8 @@ def _summarise(draft: Draft) -> None:
 # -- files
 
 
-def _edited(texts: Texts, draft: Draft) -> Texts:
-    """Give the texts with the changes. Secrets go into .secrets.toml, and out of settings.toml."""
-    from te_core.cli.parameters import UNSET
-    from te_core.cli.settings_text import changed, holds
-
-    settings, secrets = texts.settings or "", texts.secrets or ""
-    if draft.new:
-        settings = changed(settings, (draft.group, draft.name, "plugin"), draft.plugin)
-    for path, value in draft.changes.items():
-        full = (draft.group, draft.name, *path)
-        hidden = draft.all[path].secret or holds(secrets, full)
-        settings = changed(settings, full, UNSET if hidden else value)
-        if hidden:
-            secrets = changed(secrets, full, value)
-    return replace(
-        texts, settings=settings, secrets=secrets if secrets or texts.secrets is not None else None
-    )
-
-
-def _check(place: Place, edited: Texts) -> None:
-    """Refuse what ``te check`` would. Raises ``SettingsInvalid``."""
-    from te_core.cli.instances import load, redactor_of
-    from te_core.journal.redaction import redacted
-
-    resolved, registry, _ = load(place, as_at_start=True, texts=edited)
-    redact = redactor_of(resolved.settings, registry).redact
-    for key, reason in redacted(dict(resolved.unavailable), redact).items():
-        note(f"{key}: {reason}")
-
-
-def _write(place: Place, before: Texts, edited: Texts) -> None:
-    from te_core.settings.files import replace_file
-    from te_core.settings.layers import SECRETS_FILE, read
-    from te_core.settings.secrets import MODE
-
-    now = read(place.settings)
-    if (now.settings, now.secrets) != (before.settings, before.secrets):
-        raise Failure("the files were edited meanwhile: nothing was written", next_step="run it again")
-    settings = place.settings.resolve()
-    secrets = place.settings.with_name(SECRETS_FILE).resolve()
-    try:
-        if edited.settings is not None and edited.settings != before.settings:
-            replace_file(settings, edited.settings, mode=stat.S_IMODE(settings.stat().st_mode))
-        if edited.secrets is not None and edited.secrets != before.secrets:
-            replace_file(secrets, edited.secrets, mode=MODE)
-    except OSError as error:
-        raise Failure(f"{error.filename or settings}: {error.strerror}: nothing was written there") from None
-
-
-def _tell(place: Place, draft: Draft) -> None:
-    from te_core.cli.client import running_engine
-    from te_core.settings.layers import SECRETS_FILE, merge, read
-    from te_core.settings.schema import Settings
-
-    hidden = any(draft.all[path].secret for path in draft.changes)
-    say(f"wrote {place.settings}" + (f" and {SECRETS_FILE}" if hidden else ""))
-    places = merge(read(place.settings), os.environ, Settings).places
-    for path in draft.changes:
-        found = places.get((draft.group, draft.name, *path))
-        if found is not None and found.file.startswith("environment"):
-            note(f"{'.'.join(path)}: {found.file} says otherwise, and counts")
-    if draft.new and draft.group == "sources":
-        say(f"it steers nothing before a symbol gives it weight: weights = {{ {draft.name} = 0.1 }}")
-    if running_engine(place):
-        say("the running engine takes it up: te status shows it")
+def _edits(draft: Draft) -> list[Edit]:
+    start = (draft.group, draft.name)
+    made = [Edit((*start, "plugin"), draft.plugin)] if draft.new else []
+    changes = draft.changes.items()
+    return made + [Edit((*start, *path), value, secret=draft.all[path].secret) for path, value in changes]

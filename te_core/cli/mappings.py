@@ -1,0 +1,241 @@
+"""``te configure mappings``: per source, which of its spellings is which symbol of the engine's."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from te_core.cli.failure import ExitCode, Failure
+from te_core.cli.output import complain, say, show, table
+from te_core.cli.pairs import doubt, proposed, read_pair, refused_spellings
+from te_core.cli.saving import Edit, save
+from te_core.texts import printable
+
+if TYPE_CHECKING:
+    from te_core.app.paths import Place
+
+_QUARANTINED = 1000
+"""Refused messages in which unmapped spellings are looked for."""
+
+
+@dataclass(slots=True)
+class Sheet:
+    """The mapping of one source while it is edited. ``before``: as the settings have it."""
+
+    source: str
+    before: Mapping[str, str]
+    now: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether anything would be written; the order counts."""
+        return list(self.before.items()) != list(self.now.items())
+
+    def known(self, spelling: str) -> str:
+        """Return the mapped spelling that a source would take for the same; case does not matter. Empty for none."""
+        return next((key for key in self.now if key.upper() == spelling.strip().upper()), "")
+
+    def others(self, spelling: str, symbol: str) -> list[str]:
+        """Return the other spellings that are mapped to a symbol."""
+        return [key for key, target in self.now.items() if target == symbol and key != spelling]
+
+    def put(self, spelling: str, symbol: str) -> None:
+        """Map a spelling; one that is mapped keeps its place. Raises ``Failure`` for what is not a symbol."""
+        self.now[self.known(spelling) or spelling] = checked(symbol)
+
+
+def checked(symbol: str) -> str:
+    """Return a symbol in capitals. Raises ``Failure`` for what cannot be one."""
+    from pydantic import TypeAdapter, ValidationError
+
+    from te_core.settings.schema import SymbolName
+
+    try:
+        return TypeAdapter(SymbolName).validate_python(symbol.strip().upper())
+    except ValidationError:
+        raise Failure(
+            f"{symbol!r}: a symbol has 2 to 32 letters and digits, like BTCUSDT", code=ExitCode.INVALID
+        ) from None
+
+
+def configure_mappings(place: Place, changes: list[str] | None, *, yes: bool) -> None:
+    """Ask for the mapping of each source, or apply ``SOURCE.SPELLING=SYMBOL``; write it after one confirmation."""
+    from te_core.settings.layers import read
+    from te_core.settings.loading import settings_from
+
+    texts = read(place.settings)
+    settings = settings_from(texts, os.environ)
+    sheets = [
+        Sheet(name, section.symbols, dict(section.symbols)) for name, section in settings.sources.items()
+    ]
+    if not sheets:
+        raise Failure("the settings have no source yet", next_step="te configure tradingview")
+    if changes:
+        _apply(sheets, changes)
+    else:
+        quarantine = _quarantine(place)
+        for sheet in sheets:
+            _edit(sheet, refused_spellings(quarantine, sheet.source))
+    changed = [sheet for sheet in sheets if sheet.is_changed]
+    if not changed:
+        say("nothing changed")
+        return
+    show(table("Mappings", ("source", "spelling", "symbol", ""), _rows(sheets)))
+    edits = [Edit(("sources", sheet.source, "symbols"), dict(sheet.now)) for sheet in changed]
+    save(place, texts, edits, ask=not (changes or yes))
+    mapped = {symbol for sheet in sheets for symbol in sheet.now.values()}
+    without = [s for s in dict.fromkeys(_in_order(sheets)) if s in mapped and s not in settings.symbols]
+    if without:
+        say(f"not traded before they have weights: {', '.join(without)} (te configure weights)")
+
+
+def _in_order(sheets: Iterable[Sheet]) -> Iterator[str]:
+    for sheet in sheets:
+        yield from sheet.now.values()
+
+
+def _rows(sheets: Iterable[Sheet]) -> Iterator[tuple[str, ...]]:
+    for sheet in sheets:
+        for spelling, symbol in sheet.now.items():
+            old = sheet.before.get(spelling)
+            yield (
+                sheet.source,
+                spelling,
+                symbol,
+                "" if old == symbol else "new" if old is None else f"was {old}",
+            )
+        for spelling in sheet.before.keys() - sheet.now.keys():
+            yield sheet.source, spelling, "", "removed"
+
+
+# -- without questions
+
+
+def _apply(sheets: list[Sheet], changes: list[str]) -> None:
+    by_source = {sheet.source: sheet for sheet in sheets}
+    for change in changes:
+        key, equals, symbol = (part.strip() for part in change.partition("="))
+        source, _, spelling = key.partition(".")
+        if not equals or not spelling or source not in by_source:
+            raise Failure(
+                f"--set {change}: write it as SOURCE.SPELLING=SYMBOL, with a source of the settings "
+                f"({', '.join(by_source)}); - as the symbol takes it out",
+                code=ExitCode.INVALID,
+            )
+        sheet = by_source[source]
+        if symbol == "-":
+            sheet.now.pop(sheet.known(spelling), None)
+        else:
+            sheet.put(spelling, symbol)
+
+
+# -- with questions
+
+
+def _edit(sheet: Sheet, refused: Mapping[str, int]) -> None:
+    say("", f"[sources.{sheet.source}]", bold=True)
+    if sheet.now:
+        show(
+            table("", ("", "spelling", "symbol"), ((n, *pair) for n, pair in enumerate(sheet.now.items(), 1)))
+        )
+        match _choice("k keep all, m modify one by one, n start fresh", "kmn", "k"):
+            case "m":
+                _one_by_one(sheet)
+            case "n":
+                sheet.now.clear()
+    else:
+        say("nothing is mapped yet")
+    for spelling, times in refused.items():
+        alerts = "1 alert was" if times == 1 else f"{times} alerts were"
+        if not sheet.known(spelling) and typer.confirm(
+            printable(f"{alerts} refused for {spelling}: map it?"), default=True
+        ):
+            _put(sheet, spelling, proposed(spelling))
+    say("New ones, like BTCUSD BTCUSDT: the source's spelling, then your symbol. Enter ends.")
+    while text := _prompt("new").strip():
+        try:
+            spelling, symbol = read_pair(text)
+        except ValueError as error:
+            complain(f"  {error}")
+            continue
+        known = sheet.known(spelling)
+        if known and not typer.confirm(printable(f"  {known} is {sheet.now[known]}: update it?")):
+            continue
+        _put(sheet, spelling, symbol or _prompt("  your symbol").strip())
+
+
+def _one_by_one(sheet: Sheet) -> None:
+    for spelling, symbol in list(sheet.now.items()):
+        match _choice(f"  {spelling} is {symbol}: k keep, m modify, r remove", "kmr", "k"):
+            case "m":
+                _put(sheet, spelling, _prompt("  your symbol").strip())
+            case "r":
+                del sheet.now[spelling]
+
+
+def _put(sheet: Sheet, spelling: str, symbol: str) -> None:
+    """Map one pair, after asking about what looks like a mistake."""
+    while True:
+        if not symbol:
+            say("  left as it is")
+            return
+        try:
+            symbol = checked(symbol)
+        except Failure as failure:
+            complain(f"  {failure}")
+            symbol = _prompt("  your symbol").strip()
+        else:
+            break
+    why = doubt(spelling, symbol)
+    if why and not typer.confirm(printable(f"  {why}: map it all the same?")):
+        return
+    others = sheet.others(spelling, symbol)
+    if others and sheet.now.get(spelling) != symbol:
+        both = f"  {', '.join(others)} {'is' if len(others) == 1 else 'are'} {symbol} too: b keep both, r replace"
+        if _choice(both, "br", "b") == "r":
+            for other in others:
+                del sheet.now[other]
+                say(f"  {other} is removed")
+    sheet.put(spelling, symbol)
+
+
+def _choice(text: str, letters: str, default: str) -> str:
+    while True:
+        answer = _prompt(f"{text} [{default}]").strip().lower() or default
+        if answer in letters and len(answer) == 1:
+            return answer
+        complain(f"  one of {', '.join(letters)}")
+
+
+def _prompt(text: str) -> str:
+    return str(typer.prompt(printable(text), default="", show_default=False))
+
+
+def _quarantine(place: Place) -> list[Mapping[str, Any]]:
+    """Return what sources refused lately, as the engine or its journal remembers it; nothing where there is neither."""
+    from te_core.cli.client import EngineDown, ask
+
+    path = f"/api/v1/quarantine?limit={_QUARANTINED}"
+    try:
+        return list(ask(place, path)["quarantine"])
+    except EngineDown:
+        return _of_the_journal(place)
+
+
+def _of_the_journal(place: Place) -> list[Mapping[str, Any]]:
+    from te_core.cli.client import setting
+    from te_core.journal.journal import Journal
+    from te_core.web.history import JournalHistory
+
+    file = place.state / setting(place, "journal", "file")
+    if not file.exists():
+        return []
+    reader = Journal.open_readonly(file)
+    try:
+        return list(JournalHistory(reader).quarantine(_QUARANTINED))
+    finally:
+        reader.close()

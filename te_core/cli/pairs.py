@@ -1,0 +1,71 @@
+"""Pairs of a source's spelling and a symbol of the engine's: how people type them, and which look like a mistake."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+_BETWEEN = re.compile(r"\s*(?:->|=>|→|=)\s*|\s+")
+_QUOTES = ("USDT", "USDC", "USD", "EUR")
+_SUFFIXES = (".P", "-PERP", "_PERP", "PERP", "-SWAP", "_SWAP", "SWAP", "M")
+"""Marks of a perpetual; ``M`` is KuCoin's."""
+_SAME_COIN = {"XBT": "BTC"}
+_MULTIPLE = re.compile(r"^(?:1000+|1M|K)(?=[A-Z])|(?<=[A-Z])1000+$")
+"""1000PEPE, 1MBABYDOGE, SHIB1000: contracts on many coins at once, whose price is another one."""
+_UNMAPPED = re.compile(r'("(?:[^"\\]|\\.)*") is not mapped')
+
+
+def read_pair(text: str) -> tuple[str, str]:
+    """Return the spelling and the symbol in a line: ``BTCUSD BTCUSDT``, ``BTCUSD -> BTCUSDT``, ``BTCUSD=BTCUSDT``.
+
+    The symbol is empty where only one word was typed. Raises ``ValueError`` for more than two.
+    """
+    words = [word.strip("\"'") for word in _BETWEEN.split(text.strip()) if word]
+    if not words or len(words) > 2:
+        raise ValueError("write the source's spelling, then your symbol: BTCUSD BTCUSDT")
+    return words[0], words[1] if len(words) == 2 else ""
+
+
+def proposed(spelling: str) -> str:
+    """Return the symbol that a spelling suggests: ``BYBIT:BTCUSDT.P`` and ``BTC-USDT-SWAP`` suggest ``BTCUSDT``."""
+    text = spelling.upper().rpartition(":")[2]
+    for suffix in _SUFFIXES:
+        shorter = text.removesuffix(suffix)
+        if shorter != text and (suffix != "M" or shorter.endswith(_QUOTES)):
+            text = shorter
+            break
+    return re.sub(r"[-_/.]", "", text)
+
+
+def base(symbol: str) -> str:
+    """Return the coin that a perpetual is on, as far as its spelling tells: ``BYBIT:BTCUSDT.P`` is on BTC."""
+    text = proposed(symbol)
+    quote = next((quote for quote in _QUOTES if text.endswith(quote) and text != quote), "")
+    text = text.removesuffix(quote)
+    return _SAME_COIN.get(text, text)
+
+
+def doubt(spelling: str, symbol: str) -> str:
+    """Return why a pair looks like a mistake; empty where it does not."""
+    one, other = base(spelling), base(symbol)
+    if one == other:
+        return ""
+    if _MULTIPLE.sub("", one) == _MULTIPLE.sub("", other):
+        return f"{one} and {other} are contracts on different amounts of the coin: their prices differ"
+    return f"{spelling} looks like {one}, and {symbol} like {other}"
+
+
+def refused_spellings(quarantine: Iterable[Mapping[str, Any]], source: str) -> dict[str, int]:
+    """Return the spellings that a source used and nobody mapped, and how often, the most frequent first.
+
+    ``quarantine``: entries as ``/api/v1/quarantine`` shows them.
+    """
+    count: Counter[str] = Counter()
+    for entry in quarantine:
+        found = _UNMAPPED.match(str(entry.get("reason", ""))) if entry.get("source") == source else None
+        if found:
+            count[json.loads(found[1])] += 1
+    return dict(count.most_common())

@@ -1,0 +1,210 @@
+"""``te configure weights``: per symbol, its leverage and how far each source may steer it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING
+
+import typer
+
+from te_core.cli.failure import ExitCode, Failure
+from te_core.cli.output import complain, say, show, table
+from te_core.cli.saving import Edit, save
+from te_core.texts import printable
+
+if TYPE_CHECKING:
+    from te_core.app.paths import Place
+    from te_core.settings.schema import Settings
+
+LARGEST_LEVERAGE = 20
+"""What is offered; more only with ``--force``, and never more than the exchange allows."""
+
+LEVERAGE = "leverage"
+
+
+@dataclass(slots=True)
+class Row:
+    """One symbol while it is edited. ``before``: its weights in the settings. ``new``: it has no section yet."""
+
+    symbol: str
+    leverage: int
+    weights: dict[str, Decimal]
+    before: tuple[int, Mapping[str, Decimal]]
+    new: bool
+
+    @property
+    def total(self) -> Decimal:
+        """Share of an account's equity that all sources together may steer; at most 1."""
+        return sum(self.weights.values(), Decimal(0))
+
+    def left(self, source: str) -> Decimal:
+        """Return how much of 1 the other sources leave to one."""
+        return 1 - self.total + self.weights.get(source, Decimal(0))
+
+    def set_leverage(self, text: str, *, force: bool) -> None:
+        """Apply an answer. Raises ``ValueError`` for one that is out of range."""
+        if not text.isdecimal() or not 1 <= int(text) <= (10**6 if force else LARGEST_LEVERAGE):
+            above = "" if force else f"; more than {LARGEST_LEVERAGE} needs --force"
+            raise ValueError(f"{text}: a leverage is a whole number from 1 to {LARGEST_LEVERAGE}{above}")
+        self.leverage = int(text)
+
+    def set_weight(self, source: str, text: str) -> None:
+        """Apply an answer. Raises ``ValueError`` for one that is out of range; 0 switches the source off here."""
+        try:
+            weight = Decimal(text)
+        except InvalidOperation:
+            raise ValueError(f"{text}: a weight is a number from 0 to 1") from None
+        if not 0 <= weight <= self.left(source):
+            raise ValueError(f"{text}: a weight is a number from 0 to 1, and {self.left(source):f} is left")
+        self.weights[source] = weight
+
+    def edits(self) -> Iterator[Edit]:
+        """Return what is to be written."""
+        leverage, weights = self.before
+        place = ("symbols", self.symbol)
+        if self.new or self.leverage != leverage:
+            yield Edit((*place, LEVERAGE), self.leverage)
+        if self.new:
+            yield Edit(
+                (*place, "weights"), {source: float(weight) for source, weight in self.weights.items()}
+            )
+            return
+        for source, weight in self.weights.items():
+            if weights.get(source) != weight:
+                yield Edit((*place, "weights", source), float(weight))
+
+
+def configure_weights(place: Place, changes: list[str] | None, *, yes: bool, force: bool) -> None:
+    """Ask for leverage and weights of each symbol, and write them.
+
+    ``changes``: ``SYMBOL.leverage=N`` and ``SYMBOL.SOURCE=WEIGHT`` instead of questions.
+    """
+    from te_core.settings.layers import read
+    from te_core.settings.loading import settings_from
+
+    texts = read(place.settings)
+    settings = settings_from(texts, os.environ)
+    rows = _rows(settings)
+    if not settings.sources:
+        raise Failure("the settings have no source yet", next_step="te configure tradingview")
+    if changes:
+        touched = _apply(rows, settings, changes, force=force)
+    elif not rows:
+        raise Failure("no source maps a symbol yet", next_step="te configure mappings")
+    else:
+        touched = [row for row in rows.values() if _ask(row, list(settings.sources), force=force)]
+    edits = [edit for row in touched for edit in row.edits()]
+    if not edits:
+        say("nothing changed")
+        return
+    _summarise(rows.values(), list(settings.sources))
+    save(place, texts, edits, ask=not (changes or yes))
+    say("te plan shows what that orders")
+
+
+def _rows(settings: Settings) -> dict[str, Row]:
+    mapped = dict.fromkeys(
+        symbol for source in settings.sources.values() for symbol in source.symbols.values()
+    )
+    return {symbol: _row(settings, symbol) for symbol in dict.fromkeys([*settings.symbols, *mapped])}
+
+
+def _row(settings: Settings, symbol: str) -> Row:
+    section = settings.symbols.get(symbol)
+    leverage, weights = (section.leverage, section.weights) if section else (1, {})
+    return Row(symbol, leverage, dict(weights), (leverage, weights), new=section is None)
+
+
+# -- without questions
+
+
+def _apply(rows: dict[str, Row], settings: Settings, changes: list[str], *, force: bool) -> list[Row]:
+    from te_core.cli.mappings import checked
+
+    touched: dict[str, Row] = {}
+    for change in changes:
+        key, equals, text = (part.strip() for part in change.partition("="))
+        symbol, _, what = key.partition(".")
+        if not equals or (what != LEVERAGE and what not in settings.sources):
+            raise Failure(
+                f"--set {change}: write it as SYMBOL.leverage=N or SYMBOL.SOURCE=WEIGHT, with a source of the "
+                f"settings ({', '.join(settings.sources)})",
+                code=ExitCode.INVALID,
+            )
+        symbol = checked(symbol)
+        row = touched[symbol] = rows.setdefault(symbol, _row(settings, symbol))
+        try:
+            if what == LEVERAGE:
+                row.set_leverage(text, force=force)
+            else:
+                row.set_weight(what, "0" if text == "-" else text)
+        except ValueError as error:
+            raise Failure(f"--set {key}: {error}", code=ExitCode.INVALID) from None
+    return list(touched.values())
+
+
+# -- with questions
+
+
+def _ask(row: Row, sources: list[str], *, force: bool) -> bool:
+    """Ask about one symbol; returns whether it is to be traded, or was before."""
+    say("", row.symbol + ("  (new: mapped, and not traded yet)" if row.new else ""), bold=True)
+    if row.new and not typer.confirm(f"  trade {row.symbol}?", default=True):
+        return False
+    while True:
+        answer = _prompt(f"  leverage, 1 to {LARGEST_LEVERAGE} [{row.leverage}]")
+        try:
+            row.set_leverage(answer or str(row.leverage), force=force or not answer)
+        except ValueError as error:
+            complain(f"  {error}")
+        else:
+            break
+    for source in sources:
+        _ask_weight(row, source)
+    return True
+
+
+def _ask_weight(row: Row, source: str) -> None:
+    while True:
+        now = row.weights.get(source)
+        answer = _prompt(
+            f"  weight of {source}, {row.left(source):.2f} of 1.00 left [{0 if now is None else f'{now:f}'}]"
+        )
+        if not answer:
+            return
+        try:
+            row.set_weight(source, answer)
+        except ValueError as error:
+            complain(f"  {error}")
+        else:
+            return
+
+
+def _prompt(text: str) -> str:
+    return str(typer.prompt(printable(text), default="", show_default=False)).strip()
+
+
+def _summarise(rows: Iterable[Row], sources: list[str]) -> None:
+    """Show every symbol, and what they may take of an account if all sources are all in."""
+    traded = [row for row in rows if not row.new or row.total]
+    lines = [
+        (
+            row.symbol,
+            row.leverage,
+            *(f"{row.weights.get(source, Decimal(0)):f}" for source in sources),
+            f"{row.total:.0%}",
+            f"{row.total * row.leverage:.2f}",
+        )
+        for row in traded
+    ]
+    total = sum((row.total for row in traded), Decimal(0))
+    exposure = sum((row.total * row.leverage for row in traded), Decimal(0))
+    lines.append(("all", "", *("" for _ in sources), f"{total:.0%}", f"{exposure:.2f}"))
+    show(table("Weights", ("symbol", LEVERAGE, *sources, "share of equity", "x equity"), lines))
+    if total > 1:
+        say(
+            f"together they may ask for {total:.0%} of an account: what its margin does not cover is not opened"
+        )

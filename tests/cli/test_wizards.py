@@ -1,0 +1,279 @@
+"""``te configure mappings`` and ``te configure weights``: questions, typed answers, and what ends up in the file."""
+
+from __future__ import annotations
+
+import asyncio
+import tomllib
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner, Result
+
+from te_core.cli.main import app
+from te_core.cli.pairs import base, doubt, read_pair, refused_spellings
+from te_core.cli.weights import Row
+from te_core.clock import SystemClock
+from te_core.journal.journal import Journal
+from te_core.model.signal import QuarantinedInput
+
+SETTINGS = """\
+# mine
+[sources.tradingview]
+plugin = "tradingview"
+symbols = { "BTCUSDT" = "BTCUSDT", "BTCUSDT.P" = "BTCUSDT", "ETHUSDT" = "ETHUSDT" }  # as charts call them
+[sources.other]
+plugin = "tradingview"
+
+# an account
+[accounts.paper]
+plugin = "paper"
+
+[symbols.BTCUSDT]
+leverage = 3   # tested
+weights = { tradingview = 0.5, other = 0.1 }
+
+# ---- limits
+[limits]
+leverage = 5
+"""
+
+
+class Desk:
+    def __init__(self, folder: Path) -> None:
+        self.settings = folder / "settings.toml"
+        self.settings.write_text(SETTINGS)
+        self.folder = folder
+
+    def te(self, *arguments: str, answers: str | None = None) -> Result:
+        return CliRunner().invoke(app, ["--settings", str(self.settings), *arguments], input=answers)
+
+    def tree(self) -> Any:
+        return tomllib.loads(self.settings.read_text())
+
+    def mapping(self, source: str = "tradingview") -> list[tuple[str, str]]:
+        return list(self.tree()["sources"][source].get("symbols", {}).items())
+
+    def configure(self, what: str, *answers: str) -> Result:
+        result = self.te("configure", what, answers="".join(f"{answer}\n" for answer in answers))
+        assert result.exit_code == 0, result.output
+        return result
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    monkeypatch.setenv("TE_HOME", str(tmp_path))
+    return Desk(tmp_path)
+
+
+BEFORE = [("BTCUSDT", "BTCUSDT"), ("BTCUSDT.P", "BTCUSDT"), ("ETHUSDT", "ETHUSDT")]
+
+# -- mappings
+
+
+def test_enter_everywhere_keeps_every_mapping(desk: Desk) -> None:
+    result = desk.configure("mappings", "", "", "")
+    assert "nothing changed" in result.output
+    assert "BTCUSDT.P" in result.output
+    assert desk.settings.read_text() == SETTINGS
+
+
+def test_new_pairs_are_typed_in_any_of_three_ways(desk: Desk) -> None:
+    desk.configure("mappings", "k", "SOLUSDT SOLUSDT", "TAOUSDT -> TAOUSDT", "DOGEUSD=dogeusdt", "", "", "")
+    assert desk.mapping() == [
+        *BEFORE,
+        ("SOLUSDT", "SOLUSDT"),
+        ("TAOUSDT", "TAOUSDT"),
+        ("DOGEUSD", "DOGEUSDT"),
+    ]
+    assert desk.mapping("other") == []
+    assert "# as charts call them" in desk.settings.read_text()
+
+
+def test_each_source_has_a_list_of_its_own(desk: Desk) -> None:
+    desk.configure("mappings", "", "", "XBTUSD BTCUSDT", "", "")
+    assert desk.mapping() == BEFORE
+    assert desk.mapping("other") == [("XBTUSD", "BTCUSDT")]
+
+
+def test_one_by_one_keeps_modifies_and_removes(desk: Desk) -> None:
+    desk.configure("mappings", "m", "", "r", "m", "ETHUSDC", "", "", "")
+    assert desk.mapping() == [("BTCUSDT", "BTCUSDT"), ("ETHUSDT", "ETHUSDC")]
+
+
+def test_starting_fresh_leaves_nothing_of_before(desk: Desk) -> None:
+    desk.configure("mappings", "n", "ETHUSDT.P ETHUSDT", "", "", "")
+    assert desk.mapping() == [("ETHUSDT.P", "ETHUSDT")]
+
+
+def test_a_mapped_spelling_is_updated_only_when_asked_back(desk: Desk) -> None:
+    desk.configure("mappings", "", "ethusdt ETHUSDC", "n", "", "")
+    assert desk.mapping() == BEFORE
+    desk.configure("mappings", "", "ethusdt ETHUSDC", "y", "", "", "")
+    assert desk.mapping() == [*BEFORE[:2], ("ETHUSDT", "ETHUSDC")]
+
+
+def test_a_symbol_that_another_spelling_has_is_shown_and_may_be_replaced(desk: Desk) -> None:
+    result = desk.configure("mappings", "", "ETHUSDT.P ETHUSDT", "b", "", "", "")
+    assert "ETHUSDT is ETHUSDT too" in result.output
+    assert desk.mapping() == [*BEFORE, ("ETHUSDT.P", "ETHUSDT")]
+    desk.configure("mappings", "", "BTCUSD BTCUSDT", "r", "", "", "")
+    assert desk.mapping() == [("ETHUSDT", "ETHUSDT"), ("ETHUSDT.P", "ETHUSDT"), ("BTCUSD", "BTCUSDT")]
+
+
+def test_what_looks_like_a_mistake_is_asked_back(desk: Desk) -> None:
+    result = desk.configure("mappings", "", "SOLUSD BTCUSDT", "n", "", "")
+    assert "SOLUSD looks like SOL, and BTCUSDT like BTC" in result.output
+    assert desk.mapping() == BEFORE
+
+
+def test_nonsense_is_explained_and_asked_again(desk: Desk) -> None:
+    result = desk.configure("mappings", "x", "k", "a b c", "SOLUSD B!", "SOLUSDT", "", "", "")
+    assert "one of k, m, n" in result.output
+    assert "write the source's spelling" in result.output
+    assert "letters and digits" in result.output
+    assert desk.mapping() == [*BEFORE, ("SOLUSD", "SOLUSDT")]
+
+
+def test_refused_alerts_are_proposed(desk: Desk) -> None:
+    state = desk.folder / "state"
+    state.mkdir()
+    reason = '"TAOUSDT.P" is not mapped'
+    where = {"source": "tradingview", "field": "symbol", "reason": reason, "body": "{}"}
+
+    async def refuse() -> None:
+        journal = Journal.open(
+            state / "journal.sqlite3", clock=SystemClock(), new_id=lambda: "j", inline=True
+        )
+        for _ in range(3):
+            await journal.append(QuarantinedInput(received_at=SystemClock().now(), **where))
+        journal.close()
+
+    asyncio.run(refuse())
+    result = desk.configure("mappings", "", "y", "", "", "")
+    assert "3 alerts were refused for TAOUSDT.P: map it?" in result.output
+    assert desk.mapping() == [*BEFORE, ("TAOUSDT.P", "TAOUSDT")]
+    assert "not traded before they have weights: ETHUSDT, TAOUSDT" in result.output
+
+
+def test_mappings_are_set_without_a_question(desk: Desk) -> None:
+    result = desk.te(
+        "configure", "mappings", "--set", "tradingview.TAOUSDT.P=TAOUSDT", "--set", "tradingview.ETHUSDT=-"
+    )
+    assert result.exit_code == 0, result.output
+    assert desk.mapping() == [*BEFORE[:2], ("TAOUSDT.P", "TAOUSDT")]
+    for wrong in ("TAOUSDT=TAOUSDT", "nobody.TAOUSDT=TAOUSDT", "tradingview.TAOUSDT", "tradingview.A=B!"):
+        assert desk.te("configure", "mappings", "--set", wrong).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "pair"),
+    [
+        ("BTCUSD BTCUSDT", ("BTCUSD", "BTCUSDT")),
+        ("  BTCUSD->BTCUSDT ", ("BTCUSD", "BTCUSDT")),
+        ('"BTCUSD" = "BTCUSDT"', ("BTCUSD", "BTCUSDT")),
+        ("BYBIT:BTCUSDT.P", ("BYBIT:BTCUSDT.P", "")),
+    ],
+)
+def test_a_pair_is_read_however_it_is_typed(text: str, pair: tuple[str, str]) -> None:
+    assert read_pair(text) == pair
+
+
+@pytest.mark.parametrize(
+    ("spelling", "coin"),
+    [
+        ("BTCUSDT", "BTC"),
+        ("BYBIT:BTCUSDT.P", "BTC"),
+        ("XBTUSDTM", "BTC"),
+        ("BTC-USDT-SWAP", "BTC"),
+        ("ETH_USDC", "ETH"),
+        ("BTCPERP", "BTC"),
+        ("XBTUSD", "BTC"),
+        ("SHIBUSD", "SHIB"),
+        ("1000PEPEUSDT", "1000PEPE"),
+        ("USDT", "USDT"),
+    ],
+)
+def test_the_coin_of_a_spelling(spelling: str, coin: str) -> None:
+    assert base(spelling) == coin
+
+
+def test_contracts_on_many_coins_are_not_those_on_one() -> None:
+    assert "different amounts" in doubt("PEPEUSDT", "1000PEPEUSDT")
+    assert "different amounts" in doubt("SHIBUSDT", "SHIB1000USDT")
+    assert doubt("ETHUSD", "ETHUSDT") == ""
+
+
+@given(st.text(max_size=20), st.text(max_size=20))
+def test_any_text_has_an_answer(spelling: str, symbol: str) -> None:
+    assert (doubt(spelling, symbol) == "") == (base(spelling) == base(symbol))
+
+
+def test_what_is_refused_for_another_reason_is_not_proposed() -> None:
+    entries: list[dict[str, Any]] = [
+        {"source": "tradingview", "reason": "size: not a number"},
+        {"source": "tradingview", "reason": None},
+    ]
+    assert refused_spellings(entries, "tradingview") == {}
+
+
+# -- weights
+
+
+def test_enter_everywhere_keeps_every_weight(desk: Desk) -> None:
+    result = desk.configure("weights", "", "", "", "n")
+    assert "weight of tradingview, 0.90 of 1.00 left [0.5]" in result.output
+    assert "weight of other, 0.50 of 1.00 left [0.1]" in result.output
+    assert "nothing changed" in result.output
+    assert desk.settings.read_text() == SETTINGS
+
+
+def test_leverage_and_weights_are_asked_for_and_summed_up(desk: Desk) -> None:
+    result = desk.configure("weights", "25", "4", "0.6", "0.5", "0", "y", "2", "0.2", "", "y")
+    assert "more than 20 needs --force" in result.output
+    assert "0.40 of 1.00 left" in result.output
+    assert "0.5: a weight is a number from 0 to 1, and 0.4 is left" in result.output
+    symbols = desk.tree()["symbols"]
+    assert symbols["BTCUSDT"] == {"leverage": 4, "weights": {"tradingview": 0.6, "other": 0}}
+    assert symbols["ETHUSDT"] == {"leverage": 2, "weights": {"tradingview": 0.2}}
+    assert "80%" in result.output
+    assert "2.80" in result.output
+
+
+def test_a_new_symbol_stands_with_the_others(desk: Desk) -> None:
+    desk.configure("weights", "", "", "", "y", "2", "0.2", "", "y")
+    text = desk.settings.read_text()
+    assert text.index("[symbols.BTCUSDT]") < text.index("[symbols.ETHUSDT]") < text.index("# ---- limits")
+    assert "# tested" in text
+
+
+def test_weights_are_set_without_a_question(desk: Desk) -> None:
+    done = desk.te("configure", "weights", "--set", "TAOUSDT.other=0.25", "--set", "TAOUSDT.leverage=2")
+    assert done.exit_code == 0, done.output
+    assert desk.tree()["symbols"]["TAOUSDT"] == {"leverage": 2, "weights": {"other": 0.25}}
+    done = desk.te("configure", "weights", "--set", "BTCUSDT.other=-")
+    assert desk.tree()["symbols"]["BTCUSDT"]["weights"] == {"tradingview": 0.5, "other": 0}
+    for wrong in (
+        "BTCUSDT.other=0.6",
+        "BTCUSDT.nobody=0.1",
+        "BTCUSDT.leverage=21",
+        "BTCUSDT.leverage=0",
+        "BTCUSDT",
+    ):
+        assert desk.te("configure", "weights", "--set", wrong).exit_code == 2
+    forced = desk.te("configure", "weights", "--force", "--set", "BTCUSDT.leverage=25")
+    assert forced.exit_code == 0
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.decimals(-1, 2, places=2)), max_size=12))
+def test_weights_never_make_more_than_one(answers: list[tuple[str, Decimal]]) -> None:
+    row = Row("BTCUSDT", 1, {}, (1, {}), new=False)
+    for source, weight in answers:
+        try:
+            row.set_weight(source, str(weight))
+        except ValueError:
+            assert weight < 0 or weight > row.left(source)
+    assert 0 <= row.total <= 1
