@@ -28,10 +28,11 @@ def configure(
     name: Annotated[
         str,
         typer.Argument(
-            help="A source, account or notifier of the settings, a plugin, mappings, or weights.",
+            help="A source, account or notifier of the settings, a plugin, credentials, mappings, or weights.",
             show_default=False,
         ),
     ],
+    *,
     changes: Annotated[
         list[str] | None,
         typer.Option(
@@ -40,22 +41,34 @@ def configure(
     ] = None,
     new: Annotated[str, typer.Option(metavar="NAME", help="Make another instance of the plugin.")] = "",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Write without asking once more.")] = False,
+    tries: Annotated[
+        bool,
+        typer.Option(
+            "--try/--no-try", help="Of credentials: try them at the exchange before they are saved."
+        ),
+    ] = True,
     force: Annotated[bool, typer.Option("--force", help="Of weights: allow a leverage above 20.")] = False,
 ) -> None:
     """Ask for every setting of a source, an account or a notifier, and write settings.toml and .secrets.toml.
 
-    Of all sources: "mappings" asks which of their spellings is which symbol, "weights" how far each may steer it.
+    Of all sources and accounts: "credentials" asks for what each cannot work without, and tries it; "mappings" asks
+    which spelling of a source is which symbol, "weights" how far each source may steer it.
     Enter keeps a value, - goes back to the default, Ctrl-C ends and writes nothing.
 
     \b
-    Example: te configure bittensor
+    Example: te configure credentials
+             te configure bittensor
              te configure sn8 --set interval=30s --set scoring.min_trades=20
              te configure bybit --new bybit-main
              te configure mappings --set tradingview.TAOUSDT.P=TAOUSDT
              te configure weights --set TAOUSDT.tradingview=0.2 --set TAOUSDT.leverage=2
     """
     place = Place.of(context)
-    if name == "mappings":
+    if name == "credentials":
+        from te_core.cli.keys import configure_credentials
+
+        configure_credentials(place, changes, yes=yes, tries=tries)
+    elif name == "mappings":
         configure_mappings(place, changes, yes=yes)
     elif name == "weights":
         configure_weights(place, changes, yes=yes, force=force)
@@ -67,16 +80,16 @@ def _configure(place: Place, name: str, new: str, changes: list[str] | None, *, 
     from te_core.settings.layers import read
 
     texts = read(place.settings)
-    draft = _draft(place, texts, name, new, asking=not changes)
+    draft = draft_of(place, texts, name, new, asking=not changes)
     if changes:
         _set(draft, changes)
     else:
-        _ask(draft)
+        ask_all(draft)
     if not draft.changes and not draft.new:
         say("nothing changed")
         return
     _summarise(draft)
-    save(place, texts, _edits(draft), ask=not (changes or yes))
+    save(place, texts, edits_of(draft), ask=not (changes or yes))
     if draft.new and draft.group == "sources":
         say(
             f"it steers nothing before a symbol gives it weight: te configure weights --set SYMBOL.{draft.name}=0.1"
@@ -86,7 +99,8 @@ def _configure(place: Place, name: str, new: str, changes: list[str] | None, *, 
 # -- which section
 
 
-def _draft(place: Place, texts: Texts, name: str, new: str, *, asking: bool) -> Draft:
+def draft_of(place: Place, texts: Texts, name: str, new: str = "", *, asking: bool = False) -> Draft:
+    """Return the section that a name means. Raises ``Failure`` where there is none."""
     from te_core.app import used_plugins
     from te_core.cli.draft import Draft
     from te_core.cli.sections import find, named
@@ -120,25 +134,28 @@ def _set(draft: Draft, changes: list[str]) -> None:
             if not equals:
                 raise Refused("write it as KEY=VALUE")
             parameter = draft.find(key.strip())
-            _take(draft, parameter, value.strip())
+            take(draft, parameter, value.strip())
         except Refused as refused:
             raise Failure(f"--set {key}: {refused}", code=ExitCode.INVALID) from None
 
 
-def _take(draft: Draft, parameter: Parameter, text: str) -> None:
+def take(draft: Draft, parameter: Parameter, text: str) -> None:
+    """Apply an answer; ``-`` goes back to the default. Raises ``Refused``."""
     if text == _UNSET:
         draft.unset(parameter)
     else:
         draft.answer(parameter, text)
 
 
-def _ask(draft: Draft) -> None:
+def ask_all(draft: Draft) -> None:
+    """Ask for every key that the plugin takes, and the most important ones of the core's."""
     say(f"[{draft.group}.{draft.name}]  Enter keeps a value, - goes back to the default, Ctrl-C ends.", "")
     for parameter in draft.asked():
-        _ask_for(draft, parameter)
+        ask_for(draft, parameter)
 
 
-def _ask_for(draft: Draft, parameter: Parameter) -> None:
+def ask_for(draft: Draft, parameter: Parameter) -> None:
+    """Ask for one key until the answer holds; Enter keeps what is there."""
     from te_core.cli.draft import Refused
     from te_core.cli.parameters import UNSET
 
@@ -154,7 +171,7 @@ def _ask_for(draft: Draft, parameter: Parameter) -> None:
         ).strip()
         try:
             if text:
-                _take(draft, parameter, text)
+                take(draft, parameter, text)
             elif parameter.required and draft.value(parameter) is UNSET:
                 raise Refused("it is needed")
         except Refused as refused:
@@ -187,7 +204,8 @@ def _summarise(draft: Draft) -> None:
 # -- files
 
 
-def _edits(draft: Draft) -> list[Edit]:
+def edits_of(draft: Draft) -> list[Edit]:
+    """Return what is to be written."""
     start = (draft.group, draft.name)
     made = [Edit((*start, "plugin"), draft.plugin)] if draft.new else []
     changes = draft.changes.items()

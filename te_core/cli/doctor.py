@@ -79,7 +79,7 @@ def _alone(place: Place) -> dict[str, Any]:
         section = resolved.settings.accounts[name]
         spec = registry.exchanges[section.plugin]
         try:
-            found[name] = asyncio.run(_connected(place, name, options, spec, resolved.settings))
+            found[name] = asyncio.run(connected(place, name, options, spec, resolved.settings))
         except Exception as error:  # noqa: BLE001 - told and raised again, without the secrets in it
             defect = redactor.redact(f"{type(error).__name__}: {error}")
             raise Failure(f"account {name}: plugin {section.plugin} has a defect: {defect}") from None
@@ -95,7 +95,8 @@ def _alone(place: Place) -> dict[str, Any]:
     return safe
 
 
-async def _connected(place: Place, name: str, options: Any, spec: Any, settings: Any) -> list[Any]:
+async def connected(place: Place, name: str, options: Any, spec: Any, settings: Any) -> list[Any]:
+    """Connect to one account and return what is found there, a failure to connect included."""
     from loguru import logger
 
     from te_core.clock import SystemClock

@@ -19,6 +19,7 @@ from te_core.cli.parameters import (
     value_at,
     with_value,
 )
+from te_core.contracts.options import MissingSecrets
 from te_core.errors import nearest
 
 if TYPE_CHECKING:
@@ -73,6 +74,16 @@ class Draft:
         wanted = _ASKED_OF_THE_CORE.get(self.group, ())
         yield from (p for p in self._own if p.path[0] in wanted)
 
+    def credentials(self) -> list[Parameter]:
+        """Return what it cannot work without: required keys, the secrets that it misses, and those of a source."""
+        secret = {p.path for p in self._of_plugin if p.secret}
+        data = {key: value for key, value in self._now.items() if (key,) not in secret}
+        missing = set(_missing_secrets(self._spec.settings, self._plugin_part(data)))
+        generated = set(getattr(self._spec, "generated_secrets", ()))
+        if self.group != "accounts":
+            missing |= {p.path[0] for p in self._of_plugin if p.secret and p.default == "none"} - generated
+        return [p for p in self._of_plugin if p.required or (len(p.path) == 1 and p.path[0] in missing)]
+
     def find(self, name: str) -> Parameter:
         """Give the parameter that a name means. Raises ``Refused``."""
         names = {p.name: p for p in self.all.values()}
@@ -124,13 +135,25 @@ class Draft:
         ]
 
     def _problems(self, data: Mapping[str, Any]) -> list[tuple[Keys, str, str]]:
-        own = {p.path[0] for p in self._own} | {"plugin"}
-        core = {key: value for key, value in data.items() if key in own}
-        options = {key: value for key, value in data.items() if key not in own}
+        options = self._plugin_part(data)
+        core = {key: value for key, value in data.items() if key not in options}
         return [
             *_errors(self._section, {"plugin": self._spec.name, **core, "options": {}}),
             *_errors(self._spec.settings, options),
         ]
+
+    def _plugin_part(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        own = {p.path[0] for p in self._own} | {"plugin"}
+        return {key: value for key, value in data.items() if key not in own}
+
+
+def _missing_secrets(model: type[BaseModel], data: dict[str, Any]) -> Iterator[str]:
+    try:
+        model.model_validate(data)
+    except ValidationError as error:
+        for each in error.errors(include_url=False):
+            if isinstance(cause := each.get("ctx", {}).get("error"), MissingSecrets):
+                yield from cause.names
 
 
 def _errors(model: type[BaseModel], data: dict[str, Any]) -> list[tuple[Keys, str, str]]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import queue
+import threading
 import tomllib
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -19,6 +22,8 @@ from te_core.cli.weights import Row
 from te_core.clock import SystemClock
 from te_core.journal.journal import Journal
 from te_core.model.signal import QuarantinedInput
+from tests.emulators.venues import running
+from tests.exchanges.trading import keys
 
 SETTINGS = """\
 # mine
@@ -277,3 +282,74 @@ def test_weights_never_make_more_than_one(answers: list[tuple[str, Decimal]]) ->
         except ValueError:
             assert weight < 0 or weight > row.left(source)
     assert 0 <= row.total <= 1
+
+
+# -- credentials
+
+
+@pytest.fixture(scope="module")
+def exchange() -> Iterator[dict[str, str]]:
+    """An emulated Bybit in a thread of its own; returns where it is, and the key that it knows."""
+    ready: queue.Queue[tuple[asyncio.AbstractEventLoop, asyncio.Event, dict[str, str]]] = queue.Queue()
+
+    async def serve() -> None:
+        async with running("bybit") as server:
+            end = asyncio.Event()
+            ready.put(
+                (asyncio.get_running_loop(), end, {key: str(text) for key, text in keys(server).items()})
+            )
+            await end.wait()
+
+    thread = threading.Thread(target=asyncio.run, args=(serve(),))
+    thread.start()
+    loop, end, known = ready.get(timeout=30)
+    yield known
+    loop.call_soon_threadsafe(end.set)
+    thread.join(timeout=30)
+
+
+@pytest.fixture
+def keyed(desk: Desk, exchange: dict[str, str]) -> Desk:
+    where = "".join(
+        f'{key} = "{text}"\n' for key, text in exchange.items() if key not in ("api_key", "secret")
+    )
+    account = f'[accounts.main]\nplugin = "bybit"\nstreams = false\n{where}'
+    desk.settings.write_text(SETTINGS.replace("# an account", account))
+    return desk
+
+
+def secrets_of(desk: Desk) -> Any:
+    file = desk.folder / ".secrets.toml"
+    return tomllib.loads(file.read_text()).get("accounts", {}) if file.exists() else {}
+
+
+@pytest.mark.real_clock
+def test_only_what_is_needed_is_asked_for_and_tried(keyed: Desk, exchange: dict[str, str]) -> None:
+    result = keyed.te(
+        "configure", "credentials", answers="\n".join([exchange["api_key"], exchange["secret"], "n", "y", ""])
+    )
+    assert result.exit_code == 0, result.output
+    assert secrets_of(keyed)["main"] == {"api_key": exchange["api_key"], "secret": exchange["secret"]}
+    assert "[accounts.paper]" not in result.output, "it needs nothing"
+    assert "[sources.tradingview]" not in result.output, "its token is made by the first start"
+    assert result.output.count("api_key:") == 1
+    assert "trying main" in result.output
+    assert "may trade contracts" in result.output
+
+
+@pytest.mark.real_clock
+def test_what_the_exchange_refuses_is_not_saved_unasked(keyed: Desk, exchange: dict[str, str]) -> None:
+    wrong = ["--set", "main.api_key=wrong", "--set", "main.secret=wrong"]
+    result = keyed.te("configure", "credentials", *wrong)
+    assert result.exit_code == 1
+    assert secrets_of(keyed) == {}
+    result = keyed.te("configure", "credentials", answers="\n".join(["wrong", "wrong", "n", "l", ""]))
+    assert "nothing changed" in result.output
+    result = keyed.te("configure", "credentials", "--no-try", *wrong)
+    assert result.exit_code == 0, result.output
+    assert secrets_of(keyed)["main"]["api_key"] == "wrong"
+
+
+def test_credentials_of_nobody_are_refused(desk: Desk) -> None:
+    assert desk.te("configure", "credentials", "--set", "nobody.api_key=x").exit_code == 2
+    assert "nothing changed" in desk.configure("credentials").output

@@ -1,0 +1,121 @@
+"""``te configure credentials``: what each source and account cannot work without, tried before it is saved."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from te_core.cli.configure import ask_all, ask_for, draft_of, edits_of, take
+from te_core.cli.draft import Refused
+from te_core.cli.failure import ExitCode, Failure
+from te_core.cli.output import complain, note, say, show, table
+from te_core.cli.saving import Edit, save, with_edits
+from te_core.texts import printable
+
+if TYPE_CHECKING:
+    from te_core.app.paths import Place
+    from te_core.cli.draft import Draft
+    from te_core.settings.layers import Texts
+
+GROUPS = ("sources", "accounts")
+
+
+def configure_credentials(place: Place, changes: list[str] | None, *, yes: bool, tries: bool) -> None:
+    """Ask for credentials section by section, or apply ``SECTION.KEY=VALUE``; write them after one confirmation."""
+    import os
+
+    from te_core.settings.layers import read
+    from te_core.settings.loading import settings_from
+
+    texts = read(place.settings)
+    settings = settings_from(texts, os.environ)
+    names = [f"{group}.{name}" for group in GROUPS for name in getattr(settings, group)]
+    edits: list[Edit] = []
+    if changes:
+        for draft in _apply(place, texts, names, changes):
+            if tries and not _works(place, texts, [*edits, *edits_of(draft)], draft):
+                raise Failure(
+                    "nothing was written", next_step="te configure credentials --no-try … saves them untried"
+                )
+            edits += edits_of(draft)
+    else:
+        for name in names:
+            edits += _ask(place, texts, edits, draft_of(place, texts, name), tries=tries)
+    if not edits:
+        say("nothing changed")
+        return
+    save(place, texts, edits, ask=not (changes or yes))
+
+
+def _apply(place: Place, texts: Texts, names: list[str], changes: list[str]) -> list[Draft]:
+    drafts: dict[str, Draft] = {}
+    for change in changes:
+        key, equals, text = change.partition("=")
+        section, _, option = key.strip().partition(".")
+        title = next((name for name in names if section in {name, name.partition(".")[2]}), "")
+        try:
+            if not equals or not title:
+                raise Refused(f"write it as SECTION.KEY=VALUE, with one of {', '.join(names)}")
+            draft = drafts.get(title) or draft_of(place, texts, title)
+            drafts[title] = draft
+            take(draft, draft.find(option), text.strip())
+        except Refused as refused:
+            raise Failure(f"--set {key}: {refused}", code=ExitCode.INVALID) from None
+    return list(drafts.values())
+
+
+def _ask(place: Place, texts: Texts, before: list[Edit], draft: Draft, *, tries: bool) -> list[Edit]:
+    """Ask for one section; returns what is to be written of it."""
+    needed = draft.credentials()
+    if not needed:
+        return []
+    say("", f"[{draft.group}.{draft.name}]  plugin {draft.plugin}", bold=True)
+    while True:
+        for parameter in needed:
+            ask_for(draft, parameter)
+        if typer.confirm(printable(f"more settings of {draft.name}?"), default=False):
+            ask_all(draft)
+        if not draft.changes:
+            return []
+        if not tries or _works(place, texts, [*before, *edits_of(draft)], draft):
+            return edits_of(draft)
+        match (
+            typer.prompt("a ask again, s save all the same, l leave it as it was", default="a")
+            .strip()
+            .lower()
+        ):
+            case "s":
+                return edits_of(draft)
+            case "l":
+                return []
+
+
+def _works(place: Place, texts: Texts, edits: list[Edit], draft: Draft) -> bool:
+    """Connect to an account as it would be, and show what is found there."""
+    from te_core.cli.doctor import connected
+    from te_core.cli.instances import load, redactor_of
+    from te_core.logs import configure_logs
+    from te_core.reporting.doctor import show as shown
+
+    if draft.group != "accounts" or all(draft.all[path].path[0] == "enabled" for path in draft.changes):
+        return True
+    resolved, registry, _ = load(place, as_at_start=True, texts=with_edits(texts, edits))
+    options = resolved.account_options.get(draft.name)
+    if options is None:
+        complain(f"  {resolved.unavailable.get(f'accounts.{draft.name}', 'it cannot be tried')}")
+        return False
+    redactor = redactor_of(resolved.settings, registry)
+    configure_logs(resolved.settings.logs.model_copy(update={"file": None}), redactor, folder=place.state)
+    note(f"trying {draft.name} …")
+    spec = registry.exchanges[draft.plugin]
+    found = asyncio.run(connected(place, draft.name, options, spec, resolved.settings))
+    rows: list[dict[str, Any]] = [shown(finding) for finding in found]
+    columns = ("severity", "check", "finding", "remedy")
+    cells = (
+        tuple(redactor.redact(str(row[key] or "")) for key in ("severity", "check", "text", "remedy"))
+        for row in rows
+    )
+    show(table(draft.name, columns, cells))
+    return not any(row["severity"] == "error" for row in rows)
