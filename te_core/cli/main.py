@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 from te_core import __version__
 from te_core.app.paths import Place
 from te_core.cli import (
+    adding,
     check,
     configure,
     doctor,
@@ -130,6 +131,8 @@ app.command()(explain.explain)
 app.command()(signals.signals)
 app.command()(plugins.plugins)
 app.command()(notify.notify)
+app.add_typer(adding.add, name="add")
+app.add_typer(adding.remove, name="remove")
 app.add_typer(signal.app, name="signal")
 app.add_typer(source.app, name="source")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any, cast
 
 import tomlkit
@@ -39,16 +39,47 @@ def changed(text: str, path: Keys, value: Any) -> str:
                 tail = tail if tail is not None else _tail(parent)
                 parent[key] = tomlkit.table(parent is document)
         parent = cast("Tree", parent[key])
-    _put(parent, path[-1], value)
+    if value is UNSET and isinstance(parent.get(path[-1]), Table):
+        _remove(document, parent, path[-1])
+    else:
+        _put(parent, path[-1], value)
     if tail is not None:
         cast("Table", parent).value.body.extend(tail or [(None, tomlkit.nl())])
     made = tomlkit.dumps(document)
-    if tomllib.loads(made) != with_value(tomllib.loads(text), path, value):
+    if not _says(made, with_value(tomllib.loads(text), path, value), path):
         raise Failure(
             f"{'.'.join(path)} cannot be changed without disturbing what stands around it",
             next_step="edit the file yourself, then: te check",
         )
     return made
+
+
+def _says(text: str, expected: Mapping[str, Any], path: Keys) -> bool:
+    """Return whether a text says what is expected; a table whose last key went may be gone, too."""
+    found: Mapping[str, Any] = tomllib.loads(text)
+    for size in range(len(path) - 1, 0, -1):
+        if value_at(expected, path[:size]) == {} and value_at(found, path[:size]) is UNSET:
+            expected = with_value(expected, path[:size], UNSET)
+    return found == expected
+
+
+def _remove(document: Tree, parent: Tree, key: str) -> None:
+    """Take out a table, but not the comments at its end: they are about what follows."""
+    table = parent[key]
+    tail = _tail(table)
+    tables = [each for each in _tables(document) if each is table or not each.is_super_table()]
+    index = next(number for number, each in enumerate(tables) if each is table)
+    del parent[key]
+    body = tables[index - 1].value.body if index else _body(document)
+    body.extend(tail)
+
+
+def _tables(parent: Tree) -> Iterator[Table]:
+    """Return all tables in the order in which they stand."""
+    for _, item in _body(parent):
+        if isinstance(item, Table):
+            yield item
+            yield from _tables(item)
 
 
 def _put(parent: Tree, key: str, value: Any) -> None:

@@ -109,10 +109,11 @@ def _rows(settings: Settings) -> dict[str, Row]:
     mapped = dict.fromkeys(
         symbol for source in settings.sources.values() for symbol in source.symbols.values()
     )
-    return {symbol: _row(settings, symbol) for symbol in dict.fromkeys([*settings.symbols, *mapped])}
+    return {symbol: row_of(settings, symbol) for symbol in dict.fromkeys([*settings.symbols, *mapped])}
 
 
-def _row(settings: Settings, symbol: str) -> Row:
+def row_of(settings: Settings, symbol: str) -> Row:
+    """Return a symbol as the settings have it, or would have it if it were new."""
     section = settings.symbols.get(symbol)
     leverage, weights = (section.leverage, section.weights) if section else (1, {})
     return Row(symbol, leverage, dict(weights), (leverage, weights), new=section is None)
@@ -135,7 +136,7 @@ def _apply(rows: dict[str, Row], settings: Settings, changes: list[str], *, forc
                 code=ExitCode.INVALID,
             )
         symbol = checked(symbol)
-        row = touched[symbol] = rows.setdefault(symbol, _row(settings, symbol))
+        row = touched[symbol] = rows.setdefault(symbol, row_of(settings, symbol))
         try:
             if what == LEVERAGE:
                 row.set_leverage(text, force=force)
@@ -154,6 +155,14 @@ def _ask(row: Row, sources: list[str], *, force: bool) -> bool:
     say("", row.symbol + ("  (new: mapped, and not traded yet)" if row.new else ""), bold=True)
     if row.new and not typer.confirm(f"  trade {row.symbol}?", default=True):
         return False
+    ask_leverage(row, force=force)
+    for source in sources:
+        ask_weight(row, source)
+    return True
+
+
+def ask_leverage(row: Row, *, force: bool) -> None:
+    """Ask until an answer holds; Enter keeps the present leverage."""
     while True:
         answer = _prompt(f"  leverage, 1 to {LARGEST_LEVERAGE} [{row.leverage}]")
         try:
@@ -161,13 +170,11 @@ def _ask(row: Row, sources: list[str], *, force: bool) -> bool:
         except ValueError as error:
             complain(f"  {error}")
         else:
-            break
-    for source in sources:
-        _ask_weight(row, source)
-    return True
+            return
 
 
-def _ask_weight(row: Row, source: str) -> None:
+def ask_weight(row: Row, source: str) -> None:
+    """Ask until an answer holds; Enter keeps the present weight."""
     while True:
         now = row.weights.get(source)
         answer = _prompt(

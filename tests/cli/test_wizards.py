@@ -353,3 +353,54 @@ def test_what_the_exchange_refuses_is_not_saved_unasked(keyed: Desk, exchange: d
 def test_credentials_of_nobody_are_refused(desk: Desk) -> None:
     assert desk.te("configure", "credentials", "--set", "nobody.api_key=x").exit_code == 2
     assert "nothing changed" in desk.configure("credentials").output
+
+
+# -- one symbol in one step
+
+
+def test_a_symbol_is_added_with_mapping_weight_and_leverage(desk: Desk) -> None:
+    more = ("--from", "tradingview:TAOUSDT.P", "--weight", "tradingview=0.2", "--weight", "other=0.1")
+    result = desk.te("add", "symbol", "taousdt", *more, "--leverage", "2")
+    assert result.exit_code == 0, result.output
+    assert desk.mapping() == [*BEFORE, ("TAOUSDT.P", "TAOUSDT")]
+    assert desk.mapping("other") == [("TAOUSDT", "TAOUSDT")]
+    weights = {"tradingview": 0.2, "other": 0.1}
+    assert desk.tree()["symbols"]["TAOUSDT"] == {"leverage": 2, "weights": weights}
+    assert "asking paper" in result.output
+
+
+def test_what_is_missing_is_asked_for(desk: Desk) -> None:
+    result = desk.te("add", "symbol", "TAOUSDT", answers="2\n0.3\nTAOUSDT.P\n\ny\n")
+    assert result.exit_code == 0, result.output
+    assert desk.mapping() == [*BEFORE, ("TAOUSDT.P", "TAOUSDT")]
+    assert desk.mapping("other") == []
+    assert desk.tree()["symbols"]["TAOUSDT"] == {"leverage": 2, "weights": {"tradingview": 0.3}}
+
+
+@pytest.mark.real_clock
+def test_a_symbol_that_an_account_does_not_offer_is_asked_about(
+    keyed: Desk, exchange: dict[str, str]
+) -> None:
+    key = ("--set", f"main.api_key={exchange['api_key']}", "--set", f"main.secret={exchange['secret']}")
+    assert keyed.te("configure", "credentials", "--no-try", *key).exit_code == 0
+    before = keyed.settings.read_text()
+    result = keyed.te("add", "symbol", "NOSUCHUSDT", "--weight", "tradingview=0.1", answers="n\n")
+    assert result.exit_code == 1
+    assert "NOSUCHUSDT cannot be traded everywhere" in result.output
+    assert keyed.settings.read_text() == before
+
+
+def test_wrong_additions_are_refused(desk: Desk) -> None:
+    for wrong in (["--weight", "nobody=0.1"], ["--weight", "other=2"], ["--weight", "other=0"]):
+        assert desk.te("add", "symbol", "TAOUSDT", *wrong).exit_code == 2
+    assert desk.te("add", "symbol", "T!", "--weight", "other=0.1").exit_code == 2
+    assert desk.settings.read_text() == SETTINGS
+
+
+def test_a_removed_symbol_is_gone_from_mapping_and_weights(desk: Desk) -> None:
+    result = desk.te("remove", "symbol", "BTCUSDT", "--yes")
+    assert result.exit_code == 0, result.output
+    assert desk.mapping() == [("ETHUSDT", "ETHUSDT")]
+    assert "BTCUSDT" not in desk.tree().get("symbols", {})
+    assert "# ---- limits" in desk.settings.read_text()
+    assert desk.te("remove", "symbol", "BTCUSDT", "--yes").exit_code == 2

@@ -1,0 +1,233 @@
+"""``te add`` and ``te remove``: a symbol with its mapping, weights and leverage in one step."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from te_core.app.paths import Place
+from te_core.cli.failure import ExitCode, Failure
+from te_core.cli.mappings import Sheet, checked
+from te_core.cli.output import note, say, show, table
+from te_core.cli.saving import Edit, save, with_edits
+from te_core.cli.weights import Row, ask_leverage, ask_weight, row_of
+from te_core.texts import printable
+
+if TYPE_CHECKING:
+    from te_core.settings.layers import Texts
+    from te_core.settings.schema import Settings
+
+add = typer.Typer(help="Add a symbol, an account or a source.", no_args_is_help=True)
+remove = typer.Typer(help="Remove a symbol.", no_args_is_help=True)
+
+NAME = Annotated[str, typer.Argument(help="The engine's symbol, like TAOUSDT.", show_default=False)]
+YES = Annotated[bool, typer.Option("--yes", "-y", help="Write without asking once more.")]
+
+
+@add.command("symbol")
+def add_symbol(
+    context: typer.Context,
+    name: NAME,
+    *,
+    spellings: Annotated[
+        list[str] | None,
+        typer.Option("--from", metavar="SOURCE:SPELLING", help="How a source spells it. Repeatable."),
+    ] = None,
+    weights: Annotated[
+        list[str] | None,
+        typer.Option("--weight", metavar="SOURCE=WEIGHT", help="Its weight there. Repeatable."),
+    ] = None,
+    leverage: Annotated[int | None, typer.Option(min=1, help="Used while no source states one.")] = None,
+    yes: YES = False,
+) -> None:
+    """Map a symbol, give it weights and a leverage, and check that every account offers it.
+
+    Without --weight it asks.
+
+    \b
+    Example: te add symbol TAOUSDT
+             te add symbol TAOUSDT --from tradingview:TAOUSDT.P --weight tradingview=0.2 --leverage 2
+    """
+    place, symbol = Place.of(context), checked(name)
+    texts, settings = _read(place)
+    if not settings.sources:
+        raise Failure("the settings have no source yet", next_step="te configure tradingview")
+    sheets = {name: Sheet(name, each.symbols, dict(each.symbols)) for name, each in settings.sources.items()}
+    row = row_of(settings, symbol)
+    if weights:
+        _apply(sheets, row, spellings or [], weights, leverage)
+    else:
+        _ask(sheets, row)
+    if not row.total:
+        raise Failure(f"{symbol} has no weight: nothing would trade it", code=ExitCode.INVALID)
+    edits = [
+        Edit(("sources", sheet.source, "symbols"), dict(sheet.now))
+        for sheet in sheets.values()
+        if sheet.is_changed
+    ]
+    edits += row.edits()
+    missing = list(_not_offered(place, texts, edits, symbol))
+    if missing and not (
+        yes or typer.confirm(printable(f"{symbol} cannot be traded everywhere: add it all the same?"))
+    ):
+        raise typer.Abort
+    save(place, texts, edits, ask=not (yes or weights))
+
+
+@add.command("account")
+def add_account(
+    context: typer.Context,
+    plugin: Annotated[str, typer.Argument(help="An exchange plugin.", show_default=False)],
+    name: Annotated[str, typer.Argument(help="The new section's name.")] = "",
+) -> None:
+    """Add an account: the same as te configure PLUGIN --new NAME.
+
+    \b
+    Example: te add account bybit bybit-main
+    """
+    _add_section(context, plugin, name)
+
+
+@add.command("source")
+def add_source(
+    context: typer.Context,
+    plugin: Annotated[str, typer.Argument(help="A signal plugin.", show_default=False)],
+    name: Annotated[str, typer.Argument(help="The new section's name.")] = "",
+) -> None:
+    """Add a source: the same as te configure PLUGIN --new NAME.
+
+    \b
+    Example: te add source bittensor sn8
+    """
+    _add_section(context, plugin, name)
+
+
+@remove.command("symbol")
+def remove_symbol(context: typer.Context, name: NAME, yes: YES = False) -> None:
+    """Take a symbol out of the settings. The engine then closes what it holds of it, on every account.
+
+    \b
+    Example: te remove symbol TAOUSDT
+    """
+    place, symbol = Place.of(context), checked(name)
+    texts, settings = _read(place)
+    edits = list(_without(settings, symbol))
+    if not edits:
+        raise Failure(f"{symbol} is not in the settings", code=ExitCode.INVALID)
+    held = list(_held(place, symbol))
+    if held:
+        show(table(f"To be closed: {symbol}", ("account", "position"), held))
+    else:
+        say(f"{symbol}: no position of it is known")
+    save(place, texts, edits, ask=not yes)
+
+
+def _add_section(context: typer.Context, plugin: str, name: str) -> None:
+    from te_core.cli.configure import configure
+
+    configure(context, plugin, changes=None, new=name or plugin, yes=False, tries=True, force=False)
+
+
+def _read(place: Place) -> tuple[Texts, Settings]:
+    from te_core.settings.layers import read
+    from te_core.settings.loading import settings_from
+
+    texts = read(place.settings)
+    return texts, settings_from(texts, os.environ)
+
+
+# -- adding
+
+
+def _apply(
+    sheets: dict[str, Sheet], row: Row, spellings: list[str], weights: list[str], leverage: int | None
+) -> None:
+    given = dict(text.partition(":")[::2] for text in spellings)
+    for text in weights:
+        source, _, weight = (part.strip() for part in text.partition("="))
+        _known(sheets, source)
+        try:
+            row.set_weight(source, weight)
+        except ValueError as error:
+            raise Failure(f"--weight {text}: {error}", code=ExitCode.INVALID) from None
+        given.setdefault(source, "")
+    for source, spelling in given.items():
+        sheet = _known(sheets, source)
+        if spelling or not sheet.others("", row.symbol):
+            sheet.put(spelling or row.symbol, row.symbol)
+    row.leverage = leverage or row.leverage
+
+
+def _known(sheets: dict[str, Sheet], source: str) -> Sheet:
+    if source not in sheets:
+        raise Failure(f"no source is called {source} (known: {', '.join(sheets)})", code=ExitCode.INVALID)
+    return sheets[source]
+
+
+def _ask(sheets: dict[str, Sheet], row: Row) -> None:
+    ask_leverage(row, force=False)
+    for sheet in sheets.values():
+        ask_weight(row, sheet.source)
+        mapped = sheet.others("", row.symbol)
+        if row.weights.get(sheet.source) and not mapped:
+            text = printable(f"  how {sheet.source} spells it [{row.symbol}]")
+            sheet.put(typer.prompt(text, default=row.symbol, show_default=False).strip(), row.symbol)
+
+
+def _not_offered(place: Place, texts: Texts, edits: list[Edit], symbol: str) -> Iterator[str]:
+    """Connect to each enabled account, and show what is found of a symbol there; returns those where it fails."""
+    import asyncio
+
+    from te_core.cli.doctor import connected
+    from te_core.cli.instances import load, redactor_of
+    from te_core.logs import configure_logs
+    from te_core.reporting.doctor import show as shown
+
+    resolved, registry, _ = load(place, as_at_start=True, texts=with_edits(texts, edits))
+    settings = resolved.settings
+    redactor = redactor_of(settings, registry)
+    configure_logs(settings.logs.model_copy(update={"file": None}), redactor, folder=place.state)
+    alone = settings.model_copy(update={"symbols": {symbol: settings.symbols[symbol]}})
+    rows: list[tuple[str, str, str]] = []
+    for name, options in resolved.account_options.items():
+        if not settings.accounts[name].enabled:
+            continue
+        note(f"asking {name} …")
+        spec = registry.exchanges[settings.accounts[name].plugin]
+        found: list[dict[str, Any]] = [
+            shown(finding) for finding in asyncio.run(connected(place, name, options, spec, alone))
+        ]
+        told = [row for row in found if row["check"] == symbol or row["severity"] == "error"]
+        rows += [(name, row["severity"], redactor.redact(row["text"])) for row in told]
+    show(table(symbol, ("account", "severity", "finding"), rows))
+    yield from (name for name, severity, text in rows if severity == "error" or "does not offer" in text)
+
+
+# -- removing
+
+
+def _without(settings: Settings, symbol: str) -> Iterator[Edit]:
+    from te_core.cli.parameters import UNSET
+
+    for name, source in settings.sources.items():
+        kept = {spelling: target for spelling, target in source.symbols.items() if target != symbol}
+        if len(kept) != len(source.symbols):
+            yield Edit(("sources", name, "symbols"), kept)
+    if symbol in settings.symbols:
+        yield Edit(("symbols", symbol), UNSET)
+
+
+def _held(place: Place, symbol: str) -> Iterator[tuple[str, str]]:
+    from te_core.cli.client import EngineDown, ask
+
+    try:
+        accounts = ask(place, "/api/v1/state")["accounts"]
+    except EngineDown:
+        return
+    for name, account in accounts.items():
+        position = (account.get("positions") or {}).get(symbol)
+        if position:
+            yield name, str(position.get("quantity", position) if isinstance(position, dict) else position)
