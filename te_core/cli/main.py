@@ -21,6 +21,7 @@ from te_core.cli import (
     configure,
     doctor,
     explain,
+    history,
     notify,
     plan,
     plugins,
@@ -133,6 +134,7 @@ app.command()(plugins.plugins)
 app.command()(notify.notify)
 app.add_typer(adding.add, name="add")
 app.add_typer(adding.remove, name="remove")
+app.add_typer(history.app, name="settings")
 app.add_typer(signal.app, name="signal")
 app.add_typer(source.app, name="source")
 

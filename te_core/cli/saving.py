@@ -64,7 +64,11 @@ def check(place: Place, edited: Texts) -> None:
 
 
 def write(place: Place, before: Texts, edited: Texts) -> None:
-    """Replace the files that changed. Raises ``Failure`` where somebody else edited them meanwhile."""
+    """Replace the files that changed; the version before is kept (``te settings undo``).
+
+    Raises ``Failure`` where somebody else edited them meanwhile.
+    """
+    from te_core.cli.history import persist
     from te_core.settings.files import replace_file
     from te_core.settings.layers import SECRETS_FILE, read
     from te_core.settings.secrets import MODE
@@ -75,6 +79,7 @@ def write(place: Place, before: Texts, edited: Texts) -> None:
     settings = place.settings.resolve()
     secrets = place.settings.with_name(SECRETS_FILE).resolve()
     try:
+        persist(place.state, before)
         if edited.settings is not None and edited.settings != before.settings:
             replace_file(settings, edited.settings, mode=stat.S_IMODE(settings.stat().st_mode))
         if edited.secrets is not None and edited.secrets != before.secrets:

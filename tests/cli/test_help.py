@@ -16,6 +16,7 @@ from te_core.cli.main import app
 COMMANDS = [
     "run", "check", "status", "plan", "explain", "signals", "plugins", "signal send", "source url",
     "add symbol", "add account", "add source", "remove symbol",
+    "settings history", "settings undo",
 ]  # fmt: skip
 HEAVY = {
     "aiohttp",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import queue
+import stat
 import threading
 import tomllib
 from collections.abc import Iterator
@@ -404,3 +405,31 @@ def test_a_removed_symbol_is_gone_from_mapping_and_weights(desk: Desk) -> None:
     assert "BTCUSDT" not in desk.tree().get("symbols", {})
     assert "# ---- limits" in desk.settings.read_text()
     assert desk.te("remove", "symbol", "BTCUSDT", "--yes").exit_code == 2
+
+
+# -- earlier versions
+
+
+def test_what_a_command_wrote_can_be_undone_and_that_too(desk: Desk) -> None:
+    desk.te("configure", "weights", "--set", "BTCUSDT.tradingview=0.3")
+    changed = desk.settings.read_text()
+    listed = desk.te("settings", "history")
+    assert "1        20" in listed.output
+    result = desk.te("settings", "undo", "--yes")
+    assert result.exit_code == 0, result.output
+    assert "-weights = { tradingview = 0.3" in result.output
+    assert desk.settings.read_text() == SETTINGS
+    desk.te("settings", "undo", "--yes")
+    assert desk.settings.read_text() == changed
+    kept = list((desk.folder / "state" / "settings").iterdir())
+    assert len(kept) == 3
+    assert {stat.S_IMODE(path.stat().st_mode) for path in kept} == {0o600}
+
+
+def test_no_more_versions_are_kept_than_needed(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("te_core.cli.history.KEPT", 2)
+    for weight in ("0.1", "0.2", "0.3", "0.4"):
+        desk.te("configure", "weights", "--set", f"BTCUSDT.tradingview={weight}")
+    assert desk.te("settings", "undo", "3").exit_code == 2
+    assert desk.te("settings", "undo", "2", "--yes").exit_code == 0
+    assert desk.tree()["symbols"]["BTCUSDT"]["weights"]["tradingview"] == 0.2
