@@ -12,7 +12,7 @@ from te_core.cli.failure import ExitCode
 from te_core.cli.output import note, print_json, say
 
 if TYPE_CHECKING:
-    from te_core.settings.schema import ListenSettings
+    from te_core.settings.schema import ListenSettings, Settings
 
 
 def check(
@@ -64,6 +64,7 @@ def _found(place: Place) -> dict[str, Any]:
         "warnings": [
             *resolved.warnings,
             *(f"{key} is missing: the first `te run` makes one in .secrets.toml" for key in pending),
+            *_loose_ends(resolved.settings),
             *_exposed(resolved.settings.listen),
         ],
         "unavailable": redacted(resolved.unavailable, redactor_of(resolved.settings, registry).redact),
@@ -71,6 +72,20 @@ def _found(place: Place) -> dict[str, Any]:
         "accounts": list(resolved.account_options),
         "notifiers": list(resolved.notifier_options),
     }
+
+
+def _loose_ends(settings: Settings) -> Iterator[str]:
+    """Name what is mapped and not traded, and what has weight and is not mapped."""
+    for name, source in settings.sources.items():
+        targets = dict.fromkeys(source.symbols.values())
+        weighted = {symbol for symbol, section in settings.symbols.items() if section.weights.get(name)}
+        if without := [symbol for symbol in targets if symbol not in settings.symbols]:
+            yield (
+                f"sources.{name} maps {', '.join(without)}, which nothing gives weight: te configure weights, "
+                "or te remove symbol"
+            )
+        if targets and (unmapped := sorted(weighted - targets.keys())):
+            yield f"sources.{name} has weight for {', '.join(unmapped)} and maps nothing to it: te configure mappings"
 
 
 def _exposed(settings: ListenSettings) -> Iterator[str]:

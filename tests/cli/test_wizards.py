@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import queue
 import stat
 import threading
@@ -56,6 +57,9 @@ class Desk:
 
     def te(self, *arguments: str, answers: str | None = None) -> Result:
         return CliRunner().invoke(app, ["--settings", str(self.settings), *arguments], input=answers)
+
+    def json(self, *arguments: str) -> Any:
+        return json.loads(self.te(*arguments, "--json").stdout)
 
     def tree(self) -> Any:
         return tomllib.loads(self.settings.read_text())
@@ -433,3 +437,15 @@ def test_no_more_versions_are_kept_than_needed(desk: Desk, monkeypatch: pytest.M
     assert desk.te("settings", "undo", "3").exit_code == 2
     assert desk.te("settings", "undo", "2", "--yes").exit_code == 0
     assert desk.tree()["symbols"]["BTCUSDT"]["weights"]["tradingview"] == 0.2
+
+
+def test_loose_ends_are_named(desk: Desk) -> None:
+    desk.settings.write_text(
+        SETTINGS.replace('"ETHUSDT" = "ETHUSDT"', '"XRPUSDT" = "XRPUSDT"').replace("BTCUSDT]", "SOLUSDT]")
+    )
+    warnings = "\n".join(desk.json("check")["warnings"])
+    assert "sources.tradingview maps BTCUSDT, XRPUSDT, which nothing gives weight" in warnings
+    assert (
+        "sources.tradingview has weight for SOLUSDT and maps nothing to it: te configure mappings" in warnings
+    )
+    assert "sources.other has weight" not in warnings, "it maps nothing: whatever it publishes counts"
