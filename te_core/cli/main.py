@@ -20,6 +20,7 @@ from te_core.cli import (
     configure,
     doctor,
     explain,
+    init,
     notify,
     plan,
     plugins,
@@ -119,6 +120,7 @@ def main_options(
     context.obj = Place.find(settings)
 
 
+app.command()(init.init)
 app.command()(run.run)
 app.command()(check.check)
 app.command()(configure.configure)

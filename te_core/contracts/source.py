@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
@@ -134,12 +134,18 @@ class WebhookSpec(Generic[Options]):
     example: Callable[[str], Mapping[str, Any]]
 
 
+def _as_it_is(symbol: str) -> Sequence[str]:
+    return (symbol,)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignalSourceSpec(Generic[Options]):
     """What a signal plugin offers.
 
     ``name`` is the plugin's entry-point name. ``generated_secrets`` are options that ``te run`` fills with a
-    random value in ``.secrets.toml`` when they are missing.
+    random value in ``.secrets.toml`` when they are missing. ``essential`` are options that nearly everybody sets:
+    ``te init`` asks for them. ``spellings`` returns how the source writes one of the engine's symbols, for a first
+    mapping.
     """
 
     name: str
@@ -147,5 +153,7 @@ class SignalSourceSpec(Generic[Options]):
     factory: Callable[[SourceContext[Options]], SignalSource]
     webhook: WebhookSpec[Options] | None = None
     generated_secrets: tuple[str, ...] = ()
+    essential: tuple[str, ...] = ()
+    spellings: Callable[[str], Sequence[str]] = _as_it_is
     summary: str = ""
     kind: str = field(default="source", init=False)

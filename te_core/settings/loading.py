@@ -30,7 +30,7 @@ def load_settings(file: Path, env: Mapping[str, str]) -> Settings:
 def settings_from(texts: Texts, env: Mapping[str, str]) -> Settings:
     """Make settings of texts that were read before. Raises ``SettingsInvalid``."""
     if texts.settings is None and not texts.problems:
-        reason = "there is no such file: name it with --settings or TE_SETTINGS"
+        reason = "there is no such file: make one with te init, or name it with --settings or TE_SETTINGS"
         raise SettingsInvalid([ConfigError(reason, file=str(texts.file))])
     merged = layers.merge(texts, env, Settings)
     if merged.problems:

@@ -19,6 +19,11 @@ def webhook_path(options: TradingViewOptions) -> str:
     return f"/{options.secrets[0]}"
 
 
+def spellings(symbol: str) -> tuple[str, str]:
+    """Return how charts spell a symbol: as it is, and as a perpetual."""
+    return symbol, f"{symbol}.P"
+
+
 @hookimpl
 def te_signal_sources() -> Iterable[SignalSourceSpec[Any]]:
     """Offer the TradingView source."""
@@ -28,6 +33,7 @@ def te_signal_sources() -> Iterable[SignalSourceSpec[Any]]:
         factory=TradingViewSource,
         webhook=WebhookSpec(path=webhook_path, example=example_message),
         generated_secrets=("token",),
+        spellings=spellings,
         summary="TradingView alerts, taken by webhook",
     )
 
