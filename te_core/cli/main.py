@@ -18,6 +18,7 @@ from te_core.app.paths import Place
 from te_core.cli import (
     check,
     configure,
+    demo,
     doctor,
     explain,
     init,
@@ -121,6 +122,7 @@ def main_options(
 
 
 app.command()(init.init)
+app.command()(demo.demo)
 app.command()(run.run)
 app.command()(check.check)
 app.command()(configure.configure)

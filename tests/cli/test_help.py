@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from te_core.cli.main import app
 
 COMMANDS = [
-    "init", "run", "check", "status", "plan", "explain", "signals", "plugins", "signal send", "source url",
+    "init", "demo", "run", "check", "status", "plan", "explain", "signals", "plugins", "signal send", "source url",
 ]  # fmt: skip
 HEAVY = {
     "aiohttp",
