@@ -28,6 +28,9 @@ def try_out(wheels: Sequence[Path]) -> None:
         te = str(python.with_name("te"))
         say(here, te, "--version")
         _all_plugins_are_there(here, te)
+        say(here, te, "demo", "--seconds", "0")
+        say(here, te, "init", "--yes")
+        say(here, te, "check")
         _conforms(here, python)
 
 

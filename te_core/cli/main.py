@@ -27,6 +27,7 @@ from te_core.cli import (
     plugins,
     resume,
     run,
+    service,
     signal,
     signals,
     source,
@@ -136,6 +137,7 @@ app.command()(plugins.plugins)
 app.command()(notify.notify)
 app.add_typer(signal.app, name="signal")
 app.add_typer(source.app, name="source")
+app.add_typer(service.app, name="service")
 
 
 def _defect(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

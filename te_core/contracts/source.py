@@ -127,11 +127,13 @@ class WebhookSpec(Generic[Options]):
     """How the world reaches a source that listens.
 
     ``path`` gives the path below ``/hooks/<name>``, token included (``/s3cret``): shown only where asked for.
-    ``example`` gives a complete message for one of the source's own symbol spellings.
+    ``example`` gives a complete message for one of the source's own symbol spellings. ``senders`` are the only
+    addresses that messages come from, where there are such: ``te service tls`` lets nobody else through.
     """
 
     path: Callable[[Options], str]
     example: Callable[[str], Mapping[str, Any]]
+    senders: tuple[str, ...] = ()
 
 
 def _as_it_is(symbol: str) -> Sequence[str]:

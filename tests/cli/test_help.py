@@ -15,6 +15,7 @@ from te_core.cli.main import app
 
 COMMANDS = [
     "init", "demo", "run", "check", "status", "plan", "explain", "signals", "plugins", "signal send", "source url",
+    "service pm2", "service systemd", "service tls",
 ]  # fmt: skip
 HEAVY = {
     "aiohttp",
