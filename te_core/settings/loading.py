@@ -51,17 +51,6 @@ def settings_from(texts: Texts, env: Mapping[str, str]) -> Settings:
     return settings.with_origin(origin)
 
 
-def peek(file: Path, env: Mapping[str, str], path: Keys) -> Any:
-    """Return one value as the layers have it, None where it is missing, whatever else is wrong with them.
-
-    For commands that have to reach an engine which runs with its last good settings.
-    """
-    tree: Any = layers.merge(layers.read(file), env, Settings).tree
-    for key in path:
-        tree = tree.get(key) if isinstance(tree, Mapping) else None
-    return tree.value if isinstance(tree, Given) else None
-
-
 def _validated(data: dict[str, Any], origin: Origin) -> tuple[Settings | None, list[ConfigError]]:
     """Return problems instead of raising, so that pydantic's error, which quotes values, is never chained."""
     try:
