@@ -5,6 +5,7 @@
 # make flood  alerts in time while strangers crowd the listener
 # make bench-exchanges  round trips and requests per alert    make exchanges  conformance cases by exchange
 # make dist   build, check and try every package     make lock   pin the newest versions that fit
+# make container  lint the Dockerfile, take its steps in an empty environment
 # make test PYTHON=python3.13  the same tests with another Python
 #
 # Needs Python 3.11 or newer and a package index that pip or uv knows. With uv on the PATH it installs faster.
@@ -34,7 +35,7 @@ MAKE_VENV = $(PYTHON) -m venv $(VENV)
 INSTALL   = $(BIN)/python -m pip install -qq --no-compile --disable-pip-version-check --no-input
 endif
 
-.PHONY: help run install test check bench bench-exchanges exchanges soak crashes mutants fuzz flood lock dist clean
+.PHONY: help run install test check bench bench-exchanges exchanges soak crashes mutants fuzz flood lock dist container clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -81,6 +82,9 @@ mutants: $(VENV)/.tested-with
 # make dist FLAGS='--repository https://…' gives the packages urls, and their READMEs links.
 dist: .venv-dist/.installed
 	@.venv-dist/bin/python -u -m release $(FLAGS)
+
+container: .venv-dist/.installed
+	@.venv-dist/bin/python -u -m release.container
 
 clean:
 	rm -rf $(VENV) .venv-* dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -21,6 +21,7 @@ from te_core.cli import (
     demo,
     doctor,
     explain,
+    health,
     init,
     notify,
     plan,
@@ -129,6 +130,7 @@ app.command()(check.check)
 app.command()(configure.configure)
 app.command()(doctor.doctor)
 app.command()(status.status)
+app.command()(health.health)
 app.command()(plan.plan)
 app.command()(resume.resume)
 app.command()(explain.explain)

@@ -9,12 +9,13 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
 
 from te_core.app.paths import Place
 from te_core.cli.failure import ExitCode, Failure
-from te_core.cli.output import say
+from te_core.cli.output import note, say
 
 if TYPE_CHECKING:
     from te_core.contracts.source import SignalSourceSpec
@@ -27,10 +28,12 @@ app = typer.Typer(
 )
 
 _MEMORY = re.compile(r"[1-9]\d*[MG]")
+_STDOUT = Path("-")
+_UPSTREAM = re.compile(r"([\w.-]+|\[[0-9a-fA-F:.]+\]):\d{1,5}")
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 
 Memory = Annotated[str, typer.Option(metavar="SIZE", help="Largest memory, such as 512M or 1G.")]
-Output = Annotated[Path | None, typer.Option(metavar="FILE", help="Write there instead.")]
+Output = Annotated[Path | None, typer.Option(metavar="FILE", help="Write there instead; - prints it.")]
 Force = Annotated[bool, typer.Option("--force", help="Write over a file that is there.")]
 
 
@@ -69,6 +72,7 @@ def pm2(context: typer.Context, memory: Memory = "1G", output: Output = None, fo
         "pm2 logs trade-engine",
         "pm2 restart trade-engine",
         "chmod 600 ~/.pm2/dump.pm2    # pm2 save copies the environment into it",
+        aside=output == _STDOUT,
     )
 
 
@@ -105,6 +109,7 @@ def systemd(
         "And then:",
         "journalctl -u trade-engine -f",
         f"sudo -u {user} {shlex.quote(str(service.program))} --settings {shlex.quote(str(service.settings))} status",
+        aside=output == _STDOUT,
     )
 
 
@@ -113,6 +118,10 @@ def tls(
     context: typer.Context,
     domain: Annotated[str, typer.Argument(help="The name that alerts are sent to.", show_default=False)],
     proxy: Annotated[Proxy, typer.Option(help="The reverse proxy.")] = Proxy.CADDY,
+    upstream: Annotated[
+        str,
+        typer.Option(metavar="HOST:PORT", help="Where the proxy finds the engine, if not on this machine."),
+    ] = "",
     output: Output = None,
     force: Force = False,
 ) -> None:
@@ -124,6 +133,7 @@ def tls(
     """
     from te_core.cli.instances import load
     from te_core.setup.proxy_files import DOMAIN, caddy_file, nginx_file
+    from te_core.web.address import address
 
     place = Place.of(context)
     domain = domain.lower().rstrip(".")
@@ -139,11 +149,13 @@ def tls(
     make, name = (
         (caddy_file, "Caddyfile") if proxy is Proxy.CADDY else (nginx_file, "trade-engine.nginx.conf")
     )
-    host = "127.0.0.1" if public.host in {"0.0.0.0", "::"} else public.host  # noqa: S104 - only compared
-    upstream = f"[{host}]:{public.port}" if ":" in host else f"{host}:{public.port}"
+    upstream = upstream or urlsplit(address(public.host, public.port)).netloc
+    if not _UPSTREAM.fullmatch(upstream):
+        raise Failure(f"--upstream {upstream!r}: host:port is needed", code=ExitCode.INVALID)
     file = output or place.settings.parent / name
     _write(file, make(domain, upstream, hooks), force=force)
-    _remaining(*_for_tls(domain, proxy, file, hooks, trusted=bool(public.trusted_proxies)))
+    steps = _for_tls(domain, proxy, file, hooks, trusted=bool(public.trusted_proxies))
+    _remaining(*steps, aside=output == _STDOUT)
 
 
 def _for_tls(domain: str, proxy: Proxy, file: Path, hooks: list[Hook], *, trusted: bool) -> Iterable[str]:
@@ -198,6 +210,9 @@ def _user() -> str:
 def _write(file: Path, text: str, *, force: bool) -> None:
     from te_core.settings.files import replace_file
 
+    if file == _STDOUT:
+        say(*text.splitlines())
+        return
     if file.exists() and not force:
         if file.read_text(encoding="utf-8", errors="replace") == text:
             say(f"{file} is there already, and as it should be", "")
@@ -214,9 +229,11 @@ def _write(file: Path, text: str, *, force: bool) -> None:
     say(f"wrote {file}", "")
 
 
-def _remaining(*lines: str) -> None:
+def _remaining(*lines: str, aside: bool) -> None:
+    """Print what is left to do; beside the answer where the file itself is printed."""
     for line in lines:
-        if line.endswith(":"):
-            say(line, bold=True)
+        shown = line if line.endswith(":") else f"  {line}"
+        if aside:
+            note(shown)
         else:
-            say(f"  {line}")
+            say(shown, bold=line.endswith(":"))

@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 from te_core.cli.main import app
 
 COMMANDS = [
-    "init", "demo", "run", "check", "status", "plan", "explain", "signals", "plugins", "signal send", "source url",
-    "service pm2", "service systemd", "service tls",
+    "init", "demo", "run", "check", "status", "health", "plan", "explain", "signals", "plugins",
+    "signal send", "source url", "service pm2", "service systemd", "service tls",
 ]  # fmt: skip
 HEAVY = {
     "aiohttp",

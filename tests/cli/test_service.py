@@ -104,6 +104,14 @@ def test_tls_lets_alerts_through_and_nothing_else(folder: Any, proxy: str) -> No
     assert "trusted_proxies" in shown.stdout
 
 
+def test_a_file_for_another_container_goes_to_stdout_alone(folder: Any) -> None:
+    shown = folder.te("service", "tls", "alerts.example.org", "--upstream", "engine:8787", "--output", "-")
+    assert shown.stdout == caddy_file("alerts.example.org", "engine:8787", SAMPLE)
+    assert "What remains to be done:" in shown.stderr
+    assert folder.te("service", "tls", "alerts.example.org", "--upstream", "engine").exit_code == 2
+    assert not (folder.path / "Caddyfile").exists()
+
+
 def test_what_is_set_already_is_not_asked_for(folder: Any) -> None:
     folder.edit("[listen.public]", '[listen.public]\ntrusted_proxies = ["127.0.0.1"]')
     assert "trusted_proxies" not in folder.te("service", "tls", "alerts.example.org").stdout
