@@ -166,6 +166,8 @@ def _without_secrets(text: str) -> str:
 def main() -> None:
     """Run the command line, and end at once: taking the interpreter apart would cost half a second of a stop."""
     sys.excepthook = _defect
+    # pydantic would search every installed package for plugins of its own, and import them: code that no setting names.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
     try:
         app()
     except SystemExit as end:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from te_core.cli import main
 from te_core.cli.client import JOURNAL_FILE
 from te_core.settings import layers
 from te_core.settings.layers import Given
@@ -67,6 +68,17 @@ def test_asking_the_engine_loads_neither_journal_nor_schema(engine: Any) -> None
     loaded = modules_after(IN_A_PROCESS.format(arguments=arguments), engine.folder.path)
     assert not loaded & {"ccxt", "aiohttp", "sqlalchemy", "alembic", "dynaconf", "tomlkit", "rich", "asyncio"}
     assert not loaded & {"te_core.settings.schema", "te_core.plugins.registry"}
+
+
+def test_pydantic_searches_no_package_for_plugins_that_nobody_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes a tenth of a second, and would import what is found."""
+    monkeypatch.setenv("PYDANTIC_DISABLE_PLUGINS", "")  # so that it is restored afterwards
+    monkeypatch.delenv("PYDANTIC_DISABLE_PLUGINS")
+    seen = []
+    monkeypatch.setattr(main, "app", lambda: seen.append(os.environ.get("PYDANTIC_DISABLE_PLUGINS")))
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    main.main()
+    assert seen == ["1"]
 
 
 # -- the short cut to single values says what the settings say
