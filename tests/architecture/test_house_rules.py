@@ -18,7 +18,7 @@ ROOM_LINES = {
     "rules": 1_100,
     "contracts": 400,
     "plugins": 500,
-    "settings": 1_350,
+    "settings": 1_400,
     "journal": 1_800,
     "accounts": 2_250,
     "signals": 620,
