@@ -63,7 +63,7 @@ def pm2(context: typer.Context, memory: Memory = "1G", output: Output = None, fo
         "pm2 save",
         "pm2 startup          # prints a command: run it as root",
         "Logs of 50 MB, ten of them, compressed, looked at every 6 hours:",
-        "pm2 install pm2-logrotate",
+        "pm2 install pm2-logrotate@2.7.0    # 3.0.0 reads compress as false, whatever is set",
         "pm2 set pm2-logrotate:max_size 50M",
         "pm2 set pm2-logrotate:retain 10",
         "pm2 set pm2-logrotate:compress true",

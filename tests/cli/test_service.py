@@ -46,7 +46,15 @@ def test_pm2_starts_this_program_with_these_settings(folder: Any) -> None:
 
 def test_pm2_s_next_steps_rotate_logs_and_start_at_boot(folder: Any) -> None:
     shown = folder.te("service", "pm2").stdout
-    for step in ("pm2 start", "pm2 save", "pm2 startup", "max_size 50M", "retain 10", "compress true"):
+    for step in (
+        "pm2 start",
+        "pm2 save",
+        "pm2 startup",
+        "max_size 50M",
+        "retain 10",
+        "compress true",
+        "logrotate@2.7.0",
+    ):
         assert step in shown
     assert "rotateInterval '0 */6 * * *'" in shown
 
