@@ -13,15 +13,16 @@ from typing import Any
 from te_core.app.application import Application
 from te_core.app.paths import Place
 from te_core.app.summary import settled
+from te_core.cli.client import request
 from te_core.cli.explain import explanation_lines
 from te_core.cli.failure import Failure
 from te_core.cli.output import say, show, table
 from te_core.clock import SystemClock
-from te_core.http_session import http_session
 from te_core.logs import flush_logs
 from te_core.plugins.registry import Registry
 from te_core.settings.secrets import random_secret
 from te_core.setup.tape import SETTINGS, SOURCE, TAPE, Alert
+from te_core.web.encoding import encode
 
 _LOOK = 0.02
 """Seconds between two looks whether the accounts are where they should be."""
@@ -103,9 +104,13 @@ async def _send(application: Application, alert: Alert) -> tuple[int, Any]:
     webhook = application.registry.sources[SOURCE].webhook
     assert webhook is not None
     path = webhook.path(application.engine.resolved.source_options[SOURCE])
-    url = f"{application.servers.public.url}/hooks/{SOURCE}{path}"
-    async with http_session() as http, http.post(url, json=alert.message()) as response:
-        return response.status, await response.json()
+    return await asyncio.to_thread(
+        request,
+        application.servers.public.url,
+        f"/hooks/{SOURCE}{path}",
+        body=encode(alert.message()).encode(),
+        headers={"Content-Type": "application/json"},
+    )
 
 
 async def _until_at_rest(application: Application) -> None:

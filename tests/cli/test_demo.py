@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import socket
 import tempfile
 from decimal import Decimal
 from pathlib import Path
@@ -16,15 +16,15 @@ from te_core.cli.main import app
 from te_core.setup.tape import TAPE
 
 connected: list[Any] = []
-"""Addresses that this process connected to while a test listens."""
+"""Addresses that were connected to during the demonstration."""
 
 
-def _listen(event: str, arguments: tuple[Any, ...]) -> None:
-    if event == "socket.connect":
-        connected.append(arguments[1])
+class WatchedSocket(socket.socket):
+    """Notes where it connects to."""
 
-
-sys.addaudithook(_listen)
+    def connect(self, address: Any) -> None:
+        connected.append(address)
+        super().connect(address)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> str:
     place = tmp_path_factory.mktemp("temporary")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tempfile, "tempdir", str(place))
-        connected.clear()
+        patch.setattr(socket, "socket", WatchedSocket)
         result = CliRunner().invoke(app, ["demo", "--seconds", "0"])
     logger.remove()
     assert result.exit_code == 0, result.output
