@@ -101,7 +101,11 @@ def systemd(
     home = shlex.quote(str(service.home))
     _remaining(
         "As root:",
-        f"useradd --system --home-dir {home} --shell /usr/sbin/nologin {user}    # unless it is there",
+        *(
+            []
+            if _is_there(user)
+            else [f"useradd --system --home-dir {home} --shell /usr/sbin/nologin {user}"]
+        ),
         f"chown -R {user}: {home} && chmod 700 {home}",
         f"install -m 0644 {shlex.quote(str(file))} /etc/systemd/system/trade-engine.service",
         "systemctl daemon-reload",
@@ -205,6 +209,16 @@ def _user() -> str:
 
     found = getpass.getuser()
     return "trade-engine" if found == "root" else found
+
+
+def _is_there(user: str) -> bool:
+    import pwd
+
+    try:
+        pwd.getpwnam(user)
+    except KeyError:
+        return False
+    return True
 
 
 def _write(file: Path, text: str, *, force: bool) -> None:

@@ -84,6 +84,9 @@ def test_a_unit_that_systemd_accepts(folder: Any) -> None:
 def test_root_never_runs_it(folder: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("getpass.getuser", lambda: "root")
     assert folder.te("service", "systemd").exit_code == 0
+    assert "useradd" not in folder.te("service", "systemd", "--user", "daemon", "--force").stdout
+    assert "useradd --system" in folder.te("service", "systemd", "--user", "no-such-user", "--force").stdout
+    folder.te("service", "systemd", "--force")
     assert "User=trade-engine\n" in (folder.path / "trade-engine.service").read_text()
     assert folder.te("service", "systemd", "--user", "root", "--force").exit_code == 2
 
