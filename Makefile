@@ -4,7 +4,8 @@
 # make soak   kill -9 and restart, 200 times     make fuzz   100,000 malformed alerts
 # make flood  alerts in time while strangers crowd the listener
 # make bench-exchanges  round trips and requests per alert    make exchanges  conformance cases by exchange
-# make wheels build every package       make lock   pin the newest versions that fit
+# make dist   build, check and try every package     make lock   pin the newest versions that fit
+# make container  lint the Dockerfile, take its steps in an empty environment
 # make test PYTHON=python3.13  the same tests with another Python
 #
 # Needs Python 3.11 or newer and a package index that pip or uv knows. With uv on the PATH it installs faster.
@@ -34,7 +35,7 @@ MAKE_VENV = $(PYTHON) -m venv $(VENV)
 INSTALL   = $(BIN)/python -m pip install -qq --no-compile --disable-pip-version-check --no-input
 endif
 
-.PHONY: help run install test check bench bench-exchanges exchanges soak crashes mutants fuzz flood lock wheels clean
+.PHONY: help run install test check bench bench-exchanges exchanges soak crashes mutants fuzz flood lock dist container clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -50,7 +51,7 @@ test: $(VENV)/.tested-with
 check: $(VENV)/.tested-with
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy te_core tests conftest.py $(wildcard bench)
+	$(BIN)/mypy te_core tests conftest.py $(wildcard bench release)
 	@for plugin in $(PLUGINS); do echo "$(BIN)/mypy $$plugin"; $(BIN)/mypy $$plugin || exit 1; done
 	$(if $(filter test,$(MAKECMDGOALS)),,$(BIN)/pytest -q tests/architecture)
 
@@ -78,8 +79,12 @@ crashes: $(VENV)/.tested-with
 mutants: $(VENV)/.tested-with
 	@$(BIN)/python -m tests.mutants $(FLAGS)
 
-wheels: $(VENV)/.installed
-	$(BIN)/python -m pip wheel -q --no-deps --no-build-isolation -w dist $(addprefix ./,$(PROJECTS))
+# make dist FLAGS='--repository https://…' gives the packages urls, and their READMEs links.
+dist: .venv-dist/.installed
+	@.venv-dist/bin/python -u -m release $(FLAGS)
+
+container: .venv-dist/.installed
+	@.venv-dist/bin/python -u -m release.container
 
 clean:
 	rm -rf $(VENV) .venv-* dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
@@ -110,10 +115,16 @@ $(VENV)/.tested-with: $(VENV)/.installed requirements/dev.txt
 	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib > /dev/null || true
 	@touch $@
 
+.venv-dist/.installed: $(VENV)/.made requirements/dist.txt
+	@$(BIN)/python -m venv .venv-dist
+	@.venv-dist/bin/python -m pip install -qq --disable-pip-version-check --no-input --require-hashes \
+	    -r requirements/dist.txt
+	@touch $@
+
 # Pins carry hashes and no download addresses. The repo's own packages are resolved from here and left out.
 COMPILE = pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
-    --no-emit-package te-core $(foreach plugin,$(PLUGINS),--no-emit-package $(shell \
-        sed -n 's/^name = "\(.*\)"/\1/p' $(plugin)/pyproject.toml))
+    $(foreach project,$(PROJECTS),--no-emit-package $(shell \
+        sed -n 's/^name = "\(.*\)"/\1/p' $(project)/pyproject.toml))
 
 lock: $(VENV)/.made
 	@test -n "$(UV)" || $(INSTALL) uv
@@ -121,4 +132,5 @@ lock: $(VENV)/.made
 	$(or $(UV),$(BIN)/uv) $(COMPILE) requirements/.projects.in requirements/build.in -o requirements/run.txt
 	$(or $(UV),$(BIN)/uv) $(COMPILE) -c requirements/run.txt requirements/.projects.in requirements/dev.in \
 	    -o requirements/dev.txt
+	$(or $(UV),$(BIN)/uv) $(COMPILE) -c requirements/dev.txt requirements/dist.in -o requirements/dist.txt
 	@rm requirements/.projects.in

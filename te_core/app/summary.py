@@ -12,6 +12,7 @@ from typing import Any
 
 from te_core.app.application import Application
 from te_core.app.paths import Place
+from te_core.contracts.source import WebhookSpec
 from te_core.logs import say
 from te_core.web.encoding import encode
 
@@ -67,21 +68,25 @@ def _webhook(application: Application, name: str) -> Any:
 
 
 def _first_alert(application: Application, state: Any) -> Iterator[str]:
-    """Give a complete command for the first source that listens. It asks for the token when it is pasted."""
     for name, section in application.settings.sources.items():
         webhook = _webhook(application, name)
         if webhook is None or state["sources"][name]["status"] != "running" or not section.symbols:
             continue
-        example = encode(webhook.example(next(iter(section.symbols))))
         yield "An alert by hand:"
-        yield (
-            f'  curl -sS -X POST "$({_this_command(application.place)} source url {name})"'
-            f" -H 'content-type: application/json' -d {shlex.quote(example)}"
-        )
+        yield f"  {first_alert(application.place, name, webhook, next(iter(section.symbols)))}"
         return
 
 
-def _this_command(place: Place) -> str:
+def first_alert(place: Place, source: str, webhook: WebhookSpec[Any], symbol: str) -> str:
+    """Return a complete command that sends a source an alert. It asks for the token when it is pasted."""
+    example = encode(webhook.example(symbol))
+    return (
+        f'curl -sS -X POST "$({this_command(place)} source url {source})"'
+        f" -H 'content-type: application/json' -d {shlex.quote(example)}"
+    )
+
+
+def this_command(place: Place) -> str:
     """Spell this very ``te`` with this very place, so that it works in another shell."""
     program = Path(sys.argv[0]).absolute()
     if program.name != "te":

@@ -11,6 +11,9 @@ from te_core.app.announcement import Announcement
 from te_core.app.paths import Place
 from te_core.cli.failure import ExitCode, Failure
 
+JOURNAL_FILE = "journal.sqlite3"
+"""The schema's default, known without the schema: loading that takes longer than asking the engine."""
+
 _PATIENCE = 10.0
 """Seconds; `te plan` waits for every account to be read."""
 
@@ -150,8 +153,7 @@ def _at_socket(path: str) -> Any:
 
 def setting(place: Place, *path: str) -> str:
     """Return one setting, also while an edit has broken others: the engine runs on with its last good ones."""
-    from te_core.settings.loading import peek
-    from te_core.settings.schema import JournalSettings
+    from te_core.settings.peek import peek
 
-    default = JournalSettings().file if path == ("journal", "file") else ""
+    default = JOURNAL_FILE if path == ("journal", "file") else ""
     return str(peek(place.settings, os.environ, path) or default)

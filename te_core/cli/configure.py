@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -77,9 +78,7 @@ def configure(
 
 
 def _configure(place: Place, name: str, new: str, changes: list[str] | None, *, yes: bool) -> None:
-    from te_core.settings.layers import read
-
-    texts = read(place.settings)
+    texts = _texts(place)
     draft = draft_of(place, texts, name, new, asking=not changes)
     if changes:
         _set(draft, changes)
@@ -97,6 +96,16 @@ def _configure(place: Place, name: str, new: str, changes: list[str] | None, *, 
 
 
 # -- which section
+
+
+def _texts(place: Place) -> Texts:
+    """Read the files; where there are no settings yet, they begin with what such a file is for."""
+    from te_core.settings.layers import read
+    from te_core.setup.settings_file import INTRODUCTION
+
+    texts = read(place.settings)
+    missing = texts.settings is None and not texts.problems
+    return replace(texts, settings=INTRODUCTION) if missing else texts
 
 
 def draft_of(place: Place, texts: Texts, name: str, new: str = "", *, asking: bool = False) -> Draft:

@@ -92,6 +92,21 @@ class Draft:
             raise Refused(f"unknown key{nearest(name, names)}")
         return names.get(name) or spellings[name]
 
+    def lacking(self) -> Iterator[Parameter]:
+        """Yield what the plugin cannot do without, or hardly anybody does, and what is not there yet."""
+        own = {p.path[0] for p in self._own} | {"plugin"}
+        names = dict.fromkeys(getattr(self._spec, "essential", ()))
+        try:
+            self._spec.settings.model_validate({k: v for k, v in self._now.items() if k not in own})
+        except ValidationError as error:
+            for each in error.errors(include_url=False):
+                cause = each.get("ctx", {}).get("error")
+                names |= dict.fromkeys(cause.names if isinstance(cause, MissingSecrets) else ())
+                if each["type"] == "missing":
+                    names[".".join(map(str, each["loc"]))] = None
+        found = (self.find(name) for name in names)
+        yield from (parameter for parameter in found if self.value(parameter) is UNSET)
+
     def value(self, parameter: Parameter) -> Any:
         """Give the present value; ``UNSET`` where the default counts."""
         return value_at(self._now, parameter.path)

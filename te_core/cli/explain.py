@@ -43,7 +43,7 @@ def explain(
         print_json(found)
         return
     for name, explanation in found["accounts"].items():
-        say(*_lines(name, explanation, found["signals"]), "")
+        say(*explanation_lines(name, explanation, found["signals"]), "")
 
 
 def _explanation(place: Place, symbol: str) -> Any:
@@ -55,7 +55,8 @@ def _explanation(place: Place, symbol: str) -> Any:
         return offline_explanation(place, symbol)
 
 
-def _lines(name: str, found: Any, signals: Any) -> Iterator[str]:
+def explanation_lines(name: str, found: Any, signals: Any) -> Iterator[str]:
+    """Write the arithmetic of one account's target for people."""
     yield f"{name} {found['symbol']}: revision {found['revision']}, {found['reason']}, {found['created_at']}"
     for term in found["terms"]:
         said = f"  signal {term['source']}: weight {term['weight']} x depth {term['depth']} = {term['share']}"

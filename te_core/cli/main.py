@@ -19,14 +19,18 @@ from te_core.cli import (
     adding,
     check,
     configure,
+    demo,
     doctor,
     explain,
+    health,
     history,
+    init,
     notify,
     plan,
     plugins,
     resume,
     run,
+    service,
     signal,
     signals,
     source,
@@ -121,11 +125,14 @@ def main_options(
     context.obj = Place.find(settings)
 
 
+app.command()(init.init)
+app.command()(demo.demo)
 app.command()(run.run)
 app.command()(check.check)
 app.command()(configure.configure)
 app.command()(doctor.doctor)
 app.command()(status.status)
+app.command()(health.health)
 app.command()(plan.plan)
 app.command()(resume.resume)
 app.command()(explain.explain)
@@ -137,6 +144,7 @@ app.add_typer(adding.remove, name="remove")
 app.add_typer(history.app, name="settings")
 app.add_typer(signal.app, name="signal")
 app.add_typer(source.app, name="source")
+app.add_typer(service.app, name="service")
 
 
 def _defect(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -163,6 +171,8 @@ def _without_secrets(text: str) -> str:
 def main() -> None:
     """Run the command line, and end at once: taking the interpreter apart would cost half a second of a stop."""
     sys.excepthook = _defect
+    # pydantic would search every installed package for plugins of its own, and import them: code that no setting names.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
     try:
         app()
     except SystemExit as end:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from te_core.app.paths import Place
+from te_core.cli.init import offer
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -21,7 +22,9 @@ def run(context: typer.Context) -> None:
     \b
     Example: te run
              te run --settings /srv/te/settings.toml
+    Without a settings file, `te init` is offered at a terminal.
     """
+    offer(context)
     gc.disable()  # nothing that the imports and the start make is garbage; ``serve`` enables it again
     import asyncio
     from uuid import uuid4

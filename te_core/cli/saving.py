@@ -74,14 +74,16 @@ def write(place: Place, before: Texts, edited: Texts) -> None:
     from te_core.settings.secrets import MODE
 
     now = read(place.settings)
-    if (now.settings, now.secrets) != (before.settings, before.secrets):
+    if (now.settings, now.secrets) != (before.settings if place.settings.exists() else None, before.secrets):
         raise Failure("the files were edited meanwhile: nothing was written", next_step="run it again")
     settings = place.settings.resolve()
     secrets = place.settings.with_name(SECRETS_FILE).resolve()
     try:
         persist(place.state, before)
         if edited.settings is not None and edited.settings != before.settings:
-            replace_file(settings, edited.settings, mode=stat.S_IMODE(settings.stat().st_mode))
+            settings.parent.mkdir(parents=True, exist_ok=True)
+            mode = stat.S_IMODE(settings.stat().st_mode) if settings.exists() else 0o644
+            replace_file(settings, edited.settings, mode=mode)
         if edited.secrets is not None and edited.secrets != before.secrets:
             replace_file(secrets, edited.secrets, mode=MODE)
     except OSError as error:

@@ -94,18 +94,21 @@ def _shown(settings: Settings, reason: str) -> str:
     return Redactor(secret.get_secret_value() for secret in settings.origin.secrets).redact(reason)
 
 
-def _found(settings: Settings, group: str, name: str, plugin: str, registry: Registry, *, new: bool) -> Found:
+def section_of(group: str) -> type[PluginSection]:
+    """Return the core's model of the sections of a group."""
     from te_core.settings.schema import AccountSettings, NotifierSettings, SourceSettings
 
-    sections: dict[str, type[PluginSection]] = dict(
-        zip(GROUPS, (SourceSettings, AccountSettings, NotifierSettings), strict=True)
-    )
+    models: tuple[type[PluginSection], ...] = (SourceSettings, AccountSettings, NotifierSettings)
+    return models[GROUPS.index(group)]
+
+
+def _found(settings: Settings, group: str, name: str, plugin: str, registry: Registry, *, new: bool) -> Found:
     specs = _specs(registry)
     if plugin not in specs[group]:
         report = registry.reports.get(plugin)
         reason = (report.reason if report else "") or f"it is not installed, or offers no {group}"
         raise Failure(f"plugin {plugin}: {_shown(settings, reason)}", next_step="te plugins")
-    return Found(group=group, name=name, section=sections[group], spec=specs[group][plugin], new=new)
+    return Found(group=group, name=name, section=section_of(group), spec=specs[group][plugin], new=new)
 
 
 def _specs(registry: Registry) -> Mapping[str, Mapping[str, InstanceSpec]]:

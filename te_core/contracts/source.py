@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
@@ -127,11 +127,17 @@ class WebhookSpec(Generic[Options]):
     """How the world reaches a source that listens.
 
     ``path`` gives the path below ``/hooks/<name>``, token included (``/s3cret``): shown only where asked for.
-    ``example`` gives a complete message for one of the source's own symbol spellings.
+    ``example`` gives a complete message for one of the source's own symbol spellings. ``senders`` are the only
+    addresses that messages come from, where there are such: ``te service tls`` lets nobody else through.
     """
 
     path: Callable[[Options], str]
     example: Callable[[str], Mapping[str, Any]]
+    senders: tuple[str, ...] = ()
+
+
+def _as_it_is(symbol: str) -> Sequence[str]:
+    return (symbol,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +145,9 @@ class SignalSourceSpec(Generic[Options]):
     """What a signal plugin offers.
 
     ``name`` is the plugin's entry-point name. ``generated_secrets`` are options that ``te run`` fills with a
-    random value in ``.secrets.toml`` when they are missing.
+    random value in ``.secrets.toml`` when they are missing. ``essential`` are options that nearly everybody sets:
+    ``te init`` asks for them. ``spellings`` returns how the source writes one of the engine's symbols, for a first
+    mapping.
     """
 
     name: str
@@ -147,5 +155,7 @@ class SignalSourceSpec(Generic[Options]):
     factory: Callable[[SourceContext[Options]], SignalSource]
     webhook: WebhookSpec[Options] | None = None
     generated_secrets: tuple[str, ...] = ()
+    essential: tuple[str, ...] = ()
+    spellings: Callable[[str], Sequence[str]] = _as_it_is
     summary: str = ""
     kind: str = field(default="source", init=False)

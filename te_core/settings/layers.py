@@ -17,13 +17,12 @@ from dynaconf import Dynaconf  # type: ignore[import-untyped]  # dynaconf ships 
 from pydantic import BaseModel
 
 from te_core.errors import ConfigError
-from te_core.settings import fields, origin
+from te_core.settings import fields, origin, peek
 from te_core.settings.origin import Place
 from te_core.settings.permissions import file_warnings
 
-SECRETS_FILE = ".secrets.toml"
-PREFIX = "TE_"
-OWN_VARIABLES = frozenset({"TE_HOME", "TE_SETTINGS"})
+SECRETS_FILE = peek.SECRETS_FILE
+PREFIX = peek.PREFIX
 
 _SERVICE_LINK = re.compile(
     r"TE_(?:[A-Z0-9_]+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_[A-Z0-9_]+)?|PORT(?:_\d+_(?:TCP|UDP|SCTP)(?:_[A-Z]+)?)?)"
@@ -136,7 +135,7 @@ def merge(texts: Texts, env: Mapping[str, str], schema: type[BaseModel]) -> Laye
 
 def _variables(env: Mapping[str, str], layers: Layers) -> Iterator[str]:
     """Name the variables that are settings, and warn of those that only look like some."""
-    names = sorted(name for name in env if name.startswith(PREFIX) and name not in OWN_VARIABLES)
+    names = sorted(name for name in env if name.startswith(PREFIX) and name not in peek.OWN_VARIABLES)
     links = [name for name in names if _SERVICE_LINK.fullmatch(name) and "__" not in name]
     if links:
         layers.warnings.append(
@@ -221,19 +220,10 @@ def _variable(name: str, text: str, steps: Sequence[str]) -> dict[str, Any]:
     numbers and switches where it wants those. Only a complete TOML array or inline table is read as one.
     """
     place = Place(f"environment variable {name}")
-    value = _wrapped(_structure(text), place)
+    value = _wrapped(peek.structure(text), place)
     for step in reversed(steps):
         value = {_Exact(step): value}
     return {str(key): inner for key, inner in value.items()}
-
-
-def _structure(text: str) -> Any:
-    if text.lstrip()[:1] not in {"[", "{"}:
-        return text
-    try:
-        return tomllib.loads(f"value = {text.strip()}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
 
 
 def _wrapped(value: Any, place: Place) -> Any:

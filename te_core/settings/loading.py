@@ -30,7 +30,7 @@ def load_settings(file: Path, env: Mapping[str, str]) -> Settings:
 def settings_from(texts: Texts, env: Mapping[str, str]) -> Settings:
     """Make settings of texts that were read before. Raises ``SettingsInvalid``."""
     if texts.settings is None and not texts.problems:
-        reason = "there is no such file: name it with --settings or TE_SETTINGS"
+        reason = "there is no such file: make one with te init, or name it with --settings or TE_SETTINGS"
         raise SettingsInvalid([ConfigError(reason, file=str(texts.file))])
     merged = layers.merge(texts, env, Settings)
     if merged.problems:
@@ -49,17 +49,6 @@ def settings_from(texts: Texts, env: Mapping[str, str]) -> Settings:
     if settings is None:
         raise SettingsInvalid(problems)
     return settings.with_origin(origin)
-
-
-def peek(file: Path, env: Mapping[str, str], path: Keys) -> Any:
-    """Return one value as the layers have it, None where it is missing, whatever else is wrong with them.
-
-    For commands that have to reach an engine which runs with its last good settings.
-    """
-    tree: Any = layers.merge(layers.read(file), env, Settings).tree
-    for key in path:
-        tree = tree.get(key) if isinstance(tree, Mapping) else None
-    return tree.value if isinstance(tree, Given) else None
 
 
 def _validated(data: dict[str, Any], origin: Origin) -> tuple[Settings | None, list[ConfigError]]:

@@ -1,21 +1,21 @@
-"""Makes the secrets that a source needs and the operator did not choose: there is no default password."""
+"""Makes the secrets that a source needs and the operator did not choose: there is no default password.
+
+Commands that only ask the engine import this for its randomness: what is heavy is imported where it is used.
+"""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-import tomlkit
-from tomlkit.items import InlineTable
-
-from te_core.plugins.registry import Registry
 from te_core.settings.files import replace_file
-from te_core.settings.layers import SECRETS_FILE
-from te_core.settings.origin import dotted
-from te_core.settings.references import refers
-from te_core.settings.schema import Settings
+from te_core.settings.peek import SECRETS_FILE
+
+if TYPE_CHECKING:
+    from te_core.plugins.registry import Registry
+    from te_core.settings.schema import Settings
 
 Tree = MutableMapping[str, Any]
 
@@ -29,6 +29,8 @@ def random_secret() -> str:
 
 def missing_secrets(settings: Settings, registry: Registry) -> Iterator[tuple[str, str]]:
     """Name (source, option) of the secrets that enabled sources lack and the engine may choose."""
+    from te_core.settings.references import refers
+
     for name, section in settings.sources.items():
         spec = registry.sources.get(section.plugin)
         if spec and section.enabled and settings.plugin_enabled(section.plugin):
@@ -66,6 +68,8 @@ def private_token(file: Path, settings: Settings, *, generate: Callable[[], str]
 
 
 def _write(file: Path, values: Mapping[tuple[str, ...], str]) -> tuple[str, ...]:
+    import tomlkit
+
     if values:
         path = file.with_name(SECRETS_FILE).resolve()
         try:
@@ -78,10 +82,13 @@ def _write(file: Path, values: Mapping[tuple[str, ...], str]) -> tuple[str, ...]
                 table = _table(table, name)
             table[option] = value
         replace_file(path, tomlkit.dumps(document), mode=MODE)
-    return tuple(dotted(path) for path in values)
+    return tuple(".".join(path) for path in values)
 
 
 def _table(parent: Tree, key: str) -> Tree:
+    import tomlkit
+    from tomlkit.items import InlineTable
+
     if key not in parent:
         # An inline table can only hold inline ones.
         parent[key] = tomlkit.inline_table() if isinstance(parent, InlineTable) else tomlkit.table()

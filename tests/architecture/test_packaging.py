@@ -17,13 +17,19 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+from release.projects import GROUPS, Project
+from release.readme import LINK, for_an_index
 from te_core import __version__
+
+META = "trade-engine"
+"""The distribution that holds no code and installs the others."""
 
 
 @pytest.fixture(scope="session")
 def projects(root: Path) -> dict[str, Path]:
     """Give the folder of each distribution, each one after those of ours that it needs: the core's first."""
-    folders = [root, *sorted(path.parent for path in root.glob("plugins/*/pyproject.toml"))]
+    found = (path.parent for group in GROUPS for path in root.glob(f"{group}/*/pyproject.toml"))
+    folders = [root, *sorted(found)]
     by_name = {project(folder)["name"]: folder for folder in folders}
     needs = {
         name: {Requirement(text).name for text in project(folder)["dependencies"]} & set(by_name)
@@ -68,8 +74,9 @@ def metadata(wheel: zipfile.ZipFile) -> Message:
 
 
 def requirements(wheel: zipfile.ZipFile) -> dict[str, Requirement]:
+    """Give what a wheel needs, by name; what an extra asks for once more stands behind."""
     stated = metadata(wheel).get_all("Requires-Dist", [])
-    return {requirement.name: requirement for requirement in map(Requirement, stated)}
+    return {requirement.name: requirement for requirement in map(Requirement, reversed(stated))}
 
 
 def test_each_plugin_wheel_asks_for_the_core_that_it_was_made_for(wheels: dict[str, zipfile.ZipFile]) -> None:
@@ -87,7 +94,7 @@ def test_each_plugin_wheel_registers_its_name_and_ships_its_package(
 ) -> None:
     seen: dict[str, str] = {}
     for name, wheel in wheels.items():
-        if name == "te-core":
+        if name in {"te-core", META}:
             continue
         points = project(projects[name])["entry-points"]["trade_engine.plugins"]
         for entry, module in points.items():
@@ -136,7 +143,7 @@ def test_every_declared_dependency_is_pinned_with_a_hash(
 def test_editable_installs_give_the_command_and_the_plugins(
     bare_environment: Path, projects: dict[str, Path]
 ) -> None:
-    core, plugin, *rest = map(str, projects.values())
+    core, plugin, *rest = [str(folder) for name, folder in projects.items() if name != META]
     for folders in ([core], [plugin], rest):  # the rest at once: each start of pip costs a second
         editable = [word for folder in folders for word in ("-e", folder)]
         pip("install", "--no-index", "--no-build-isolation", *editable, python=bare_environment)
@@ -145,7 +152,7 @@ def test_editable_installs_give_the_command_and_the_plugins(
         "print(*sorted({p.dist.name for p in e(group='trade_engine.plugins')}))"
     )
     listed = subprocess.run([bare_environment, "-c", code], capture_output=True, text=True, check=True)
-    assert set(listed.stdout.split()) == set(projects) - {"te-core"}
+    assert set(listed.stdout.split()) == set(projects) - {"te-core", META}
     shown = subprocess.run(
         [str(bare_environment.with_name("te")), "--help"], capture_output=True, text=True, check=False
     )
@@ -156,4 +163,60 @@ def test_every_plugin_is_type_checked_under_its_own_name(projects: dict[str, Pat
     """mypy finds a plugin's package through its folder in ``mypy_path``."""
     config = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["mypy"]
     places = {path.replace("$MYPY_CONFIG_FILE_DIR", str(root)) for path in config["mypy_path"]}
-    assert places >= {str(folder) for folder in projects.values()}
+    assert places >= {str(folder) for name, folder in projects.items() if name != META}
+
+
+def test_each_distribution_says_who_made_it_and_who_may_use_it(
+    wheels: dict[str, zipfile.ZipFile], root: Path
+) -> None:
+    license_text = (root / "LICENSE").read_text(encoding="utf-8")
+    assert license_text.startswith("MIT License")
+    for name, wheel in wheels.items():
+        stated = metadata(wheel)
+        assert (stated["License-Expression"], stated["Author"]) == ("MIT", "trade-engine contributors"), name
+        assert {"Typing :: Typed", "Programming Language :: Python :: 3.11"} <= set(
+            stated.get_all("Classifier", [])
+        ), name
+        (copy,) = (path for path in wheel.namelist() if path.endswith(".dist-info/licenses/LICENSE"))
+        assert wheel.read(copy).decode() == license_text, f"{name} has another LICENSE than the repository"
+        packages = {path.partition("/")[0] for path in wheel.namelist() if path.endswith(".py")}
+        assert {f"{package}/py.typed" for package in packages} <= set(wheel.namelist()), name
+
+
+def test_the_one_package_brings_the_others_and_the_command(
+    wheels: dict[str, zipfile.ZipFile], projects: dict[str, Path]
+) -> None:
+    needed = requirements(wheels[META])
+    assert {name for name, need in needed.items() if need.marker is None} == set(projects) - {
+        META,
+        "te-notify-webhook",
+    }
+    assert "te-notify-webhook" in needed
+    assert metadata(wheels[META]).get_all("Provides-Extra") == ["fast", "keyring", "notifiers"]
+    assert not [path for path in wheels[META].namelist() if path.endswith(".py")]
+    # Installers of applications (pipx, uv tool) expose the commands of the package that they were asked for only.
+    assert project(projects[META])["scripts"] == project(projects["te-core"])["scripts"]
+
+
+def test_what_is_published_has_no_link_that_leads_nowhere(projects: dict[str, Path], tmp_path: Path) -> None:
+    for repository in ("", "https://code.example.org/trade-engine/"):
+        for name, folder in projects.items():
+            made = Project(folder=folder, metadata=project(folder))
+            staged = made.staged(tmp_path / f"with{len(repository)}", repository=repository)
+            shown = (staged / "README.md").read_text(encoding="utf-8")
+            assert not LINK.search(shown), name
+            assert ("urls" in project(staged)) == bool(repository)
+            assert (staged / "LICENSE").exists()
+            assert not list(staged.rglob("__pycache__"))
+
+
+def test_links_of_a_readme_become_absolute_or_words() -> None:
+    text = (
+        "See [the guide](../../docs/exchanges.md#ids), [ccxt](https://example.org).\n"
+        "```\n[kept](as/it/is.md)\n```\n"
+    )
+    words = for_an_index(text)
+    assert words == text.replace("[the guide](../../docs/exchanges.md#ids)", "the guide")
+    full = for_an_index(text, folder="plugins/exchange_ccxt", repository="https://code.example.org/te")
+    assert "[the guide](https://code.example.org/te/blob/main/docs/exchanges.md#ids)" in full
+    assert "[kept](as/it/is.md)" in full

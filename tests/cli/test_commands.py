@@ -215,3 +215,10 @@ class Receiver(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
+
+
+def test_health_is_an_exit_code(engine: Any, tmp_path: Any) -> None:
+    assert engine.folder.te("health").stdout == "alive\n"
+    assert engine.folder.te("health", "--ready").stdout == "ready\n"
+    nobody = type(engine.folder)(tmp_path)
+    assert nobody.te("health").exit_code == 3

@@ -14,9 +14,9 @@ from typer.testing import CliRunner
 from te_core.cli.main import app
 
 COMMANDS = [
-    "run", "check", "status", "plan", "explain", "signals", "plugins", "signal send", "source url",
-    "add symbol", "add account", "add source", "remove symbol",
-    "settings history", "settings undo",
+    "init", "demo", "run", "check", "status", "health", "plan", "explain", "signals", "plugins",
+    "signal send", "source url", "service pm2", "service systemd", "service tls",
+    "add symbol", "add account", "add source", "remove symbol", "settings history", "settings undo",
 ]  # fmt: skip
 HEAVY = {
     "aiohttp",

@@ -308,7 +308,10 @@ def test_a_state_folder_that_cannot_be_written_is_told(first: bool, home: Home, 
 def test_without_a_settings_file_the_way_to_name_one_is_told(home: Home, start: Start) -> None:
     home.settings.unlink()
     assert start(home).exit_code() == INVALID
-    assert f"{home.settings}: there is no such file: name it with --settings or TE_SETTINGS" in home.log()
+    assert (
+        f"{home.settings}: there is no such file: make one with te init, or name it with --settings or TE_SETTINGS"
+        in home.log()
+    )
     assert not home.state.exists()
 
 

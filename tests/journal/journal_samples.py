@@ -11,7 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
 
-from te_core.journal import Journal
+from te_core.journal.journal import Journal
 from te_core.model.event import Event
 from te_core.model.exits import Exit, Exits, ExitUnit
 from te_core.model.order import Intent, IntentState, Settlement, Side

@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 
 from te_core.errors import EntryRefused, JournalError
-from te_core.journal import Journal, database
+from te_core.journal import database
 from te_core.journal.committer import Work
-from te_core.journal.journal import ENOUGH
+from te_core.journal.journal import ENOUGH, Journal
 from te_core.journal.writer import ThreadWriter
 from te_core.model.order import IntentState
 from tests.journal.journal_samples import (

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import Engine
 from sqlalchemy import event as sqlalchemy_event
 
-from te_core.journal import Journal
+from te_core.journal.journal import Journal
 from tests.journal.journal_samples import (
     NOW,
     confirmation,

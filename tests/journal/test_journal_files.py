@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from te_core.errors import JournalError
-from te_core.journal import Journal
-from te_core.journal.journal import PROBE
+from te_core.journal.journal import PROBE, Journal
 from tests.journal.journal_samples import event, open_journal, signal
 
 Put = Callable[[], object]

@@ -20,8 +20,9 @@ import pytest
 
 from te_core.clock import SystemClock
 from te_core.errors import JournalError
-from te_core.journal import Journal, reserve
+from te_core.journal import reserve
 from te_core.journal.entries import Entry, reduces
+from te_core.journal.journal import Journal
 from te_core.journal.reserve import RESTORE_EVERY, SIZE, SLICE, Reserve
 from te_core.model.order import IntentState
 from te_core.testing.virtual_clock import VirtualClock

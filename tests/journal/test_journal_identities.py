@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from te_core.errors import JournalError
-from te_core.journal import AccountRecord, Journal
 from te_core.journal.identities import book_of
+from te_core.journal.journal import Journal
+from te_core.journal.memory import AccountRecord
 from tests.journal.journal_samples import NOW, StoppedClock, open_journal, target
 
 

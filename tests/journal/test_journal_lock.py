@@ -15,7 +15,7 @@ from types import ModuleType
 import pytest
 
 from te_core.errors import JournalError, JournalLocked
-from te_core.journal import Journal
+from te_core.journal.journal import Journal
 from te_core.journal.lock import JournalLock
 from tests.journal.journal_samples import event, open_journal
 

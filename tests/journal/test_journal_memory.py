@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from te_core.errors import JournalError
-from te_core.journal import JournalSnapshot, SymbolRecord
 from te_core.journal.entries import Entry
+from te_core.journal.memory import JournalSnapshot, SymbolRecord
 from te_core.model.exits import Exit, Exits, ExitUnit
 from te_core.model.order import Intent, IntentState, Settlement
 from te_core.model.signal import Signal

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from te_core.errors import JournalError
-from te_core.journal import Journal, JournalReader
+from te_core.journal.journal import Journal
+from te_core.journal.reader import JournalReader
 from tests.journal.journal_samples import event, open_journal, signal
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from te_core.errors import JournalError
-from te_core.journal import IntentRecord, Journal
+from te_core.journal.journal import Journal
+from te_core.journal.memory import IntentRecord
 from te_core.model.order import IntentState
 from tests.journal.journal_samples import (
     event,

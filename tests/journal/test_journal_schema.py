@@ -20,7 +20,8 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from te_core import __version__
 from te_core.errors import JournalError, JournalTooNew
-from te_core.journal import Journal, database, reader, retention, schema, statements, tables
+from te_core.journal import database, reader, retention, schema, statements, tables
+from te_core.journal.journal import Journal
 from tests.journal.journal_samples import event, full_signal, open_journal, signal, target
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from te_core.journal import Journal
+from te_core.journal.journal import Journal
 from te_core.model.order import HEX_IDS
 from te_core.rules.client_order_ids import client_order_id
 from tests.journal.journal_samples import intent, open_journal, target

@@ -31,7 +31,9 @@ def the_only(load: Load, settings: str = SETTINGS, secrets: str | None = None, *
 
 
 def test_a_missing_file(folder: Folder) -> None:
-    with pytest.raises(SettingsInvalid, match="there is no such file: name it with --settings"):
+    with pytest.raises(
+        SettingsInvalid, match="there is no such file: make one with te init, or name it with --settings"
+    ):
         folder.load()
 
 

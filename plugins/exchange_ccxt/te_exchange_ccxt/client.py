@@ -13,8 +13,6 @@ from json import dumps, loads
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
-import aiohttp
-
 from te_core.api import RateLimited, TradeEngineError, http_session
 from te_exchange_ccxt.budget import Purse
 from te_exchange_ccxt.library import SILENT, BadResponse, Base, BaseError
@@ -220,6 +218,8 @@ def bare(venue: Venue, base: Any) -> Any:
 
 def connect(venue: Venue, base: Any) -> Any:
     """Make the client and give it to the venue; its ``purse`` is set once its addresses are known."""
+    import aiohttp  # late: settings are checked and asked for without it; ccxt has imported it by now
+
     config = venue.config()
     exchange = wired(base, venue.mends)(
         {

@@ -7,8 +7,6 @@ import socket
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import aiohttp
-
 from te_core.api import (
     AuthError,
     DuplicateClientOrderId,
@@ -98,6 +96,8 @@ def _is_broken(answer: Answer) -> bool:
 
 def _refused_on_the_way(error: BaseException) -> Trouble | None:
     """Recognise what never came from the exchange's own server: a proxy's refusal, or a redirect."""
+    import aiohttp  # late: settings are checked and asked for without it
+
     match error.__cause__:
         case aiohttp.ClientHttpProxyError() | aiohttp.ClientProxyConnectionError():
             return Trouble.PROXY
@@ -108,6 +108,8 @@ def _refused_on_the_way(error: BaseException) -> Trouble | None:
 
 def _certainly_unsent(error: BaseException) -> bool:
     """Tell whether no connection was made, so that nothing can have arrived. (A timeout is an ``OSError`` too.)"""
+    import aiohttp
+
     unconnected = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, socket.gaierror)
     return isinstance(error.__cause__, unconnected)
 
@@ -130,6 +132,8 @@ def _first(body: Mapping[str, Any], keys: Sequence[str]) -> str:
 
 def _said(error: BaseException) -> str:
     """Return the error's text in one line, without query strings (some exchanges sign there) and not too long."""
+    import aiohttp
+
     words = [word.split("?", 1)[0] if "://" in word else word for word in str(error).split()]
     if isinstance(cause := error.__cause__, aiohttp.ClientResponseError):
         words.append(f"{cause.status}, {cause.message}")

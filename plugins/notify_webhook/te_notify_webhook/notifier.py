@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from aiohttp import ClientError, ClientResponseError, ClientTimeout
-
 from te_core.api import AuthError, Event, NoticeRefused, Notifier, NotifierContext, NotReady
 from te_notify_webhook.options import WebhookNotifierOptions
 from te_notify_webhook.wording import body
@@ -23,6 +21,8 @@ class WebhookNotifier(Notifier):
 
     async def notify(self, event: Event) -> None:
         """Post one event."""
+        import aiohttp  # late: settings are checked and asked for without it
+
         options = self._options
         content, kind = body(event, options)
         headers = {name: value.get_secret_value() for name, value in options.headers.items()}
@@ -31,15 +31,15 @@ class WebhookNotifier(Notifier):
                 options.url.get_secret_value(),
                 data=content,
                 headers={"Content-Type": kind, **headers},
-                timeout=ClientTimeout(total=options.timeout.total_seconds()),
+                timeout=aiohttp.ClientTimeout(total=options.timeout.total_seconds()),
                 allow_redirects=False,
             ) as response:
                 status, retry_after = response.status, response.headers.get("Retry-After", "")
-        except ClientResponseError as error:  # what the engine's sessions raise for a redirect
+        except aiohttp.ClientResponseError as error:  # what the engine's sessions raise for a redirect
             status, retry_after = error.status, ""
         except TimeoutError:
             raise NotReady(f"{options.host} did not answer within {options.timeout}") from None
-        except (ClientError, OSError, ValueError) as error:
+        except (aiohttp.ClientError, OSError, ValueError) as error:
             raise NotReady(f"{options.host} cannot be reached: {type(error).__name__}") from None
         if not 200 <= status < 300:
             self._refused(status, retry_after)

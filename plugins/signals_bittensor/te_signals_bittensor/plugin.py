@@ -13,6 +13,12 @@ if TYPE_CHECKING:
     from typer import Typer
 
 
+def spellings(symbol: str) -> tuple[str, ...]:
+    """Return upstream's ids of a coin: that of today, and that of before 2026, on which positions may be open."""
+    coin = symbol.removesuffix("USDT")
+    return (symbol,) if coin == symbol else (f"{coin}USDC", f"{coin}USD")
+
+
 @hookimpl
 def te_signal_sources() -> Iterable[SignalSourceSpec[Any]]:
     """Offer the Bittensor source."""
@@ -20,6 +26,8 @@ def te_signal_sources() -> Iterable[SignalSourceSpec[Any]]:
         name="bittensor",
         settings=BittensorOptions,
         factory=BittensorSource,
+        essential=("url", "api_key"),
+        spellings=spellings,
         summary="positions of Bittensor subnet 8 miners, fetched and scored",
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from te_core.api import CommandContext, CommandSpec, SignalSourceSpec, WebhookSpec, hookimpl
+from te_signals_tradingview.addresses import TRADINGVIEW
 from te_signals_tradingview.example import example_message
 from te_signals_tradingview.options import TradingViewOptions
 from te_signals_tradingview.source import TradingViewSource
@@ -19,6 +20,11 @@ def webhook_path(options: TradingViewOptions) -> str:
     return f"/{options.secrets[0]}"
 
 
+def spellings(symbol: str) -> tuple[str, str]:
+    """Return how charts spell a symbol: as it is, and as a perpetual."""
+    return symbol, f"{symbol}.P"
+
+
 @hookimpl
 def te_signal_sources() -> Iterable[SignalSourceSpec[Any]]:
     """Offer the TradingView source."""
@@ -26,8 +32,9 @@ def te_signal_sources() -> Iterable[SignalSourceSpec[Any]]:
         name="tradingview",
         settings=TradingViewOptions,
         factory=TradingViewSource,
-        webhook=WebhookSpec(path=webhook_path, example=example_message),
+        webhook=WebhookSpec(path=webhook_path, example=example_message, senders=TRADINGVIEW),
         generated_secrets=("token",),
+        spellings=spellings,
         summary="TradingView alerts, taken by webhook",
     )
 

@@ -1,0 +1,30 @@
+"""``te demo``: a minute of alerts on paper accounts, for those who only want to look."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def demo(
+    seconds: Annotated[float, typer.Option(min=0, max=3600, help="How long it takes.")] = 60,
+) -> None:
+    """Show the engine at work for a minute: alerts come in, two paper accounts follow. Nothing is kept.
+
+    It runs in a temporary folder, listens on this machine only and connects to nobody else.
+
+    \b
+    Example: te demo
+             te demo --seconds 10
+    """
+    import asyncio
+    import tempfile
+    from pathlib import Path
+
+    from te_core.cli.output import say
+    from te_core.cli.performance import perform
+
+    with tempfile.TemporaryDirectory(prefix="te-demo-") as folder:
+        asyncio.run(perform(Path(folder), seconds))
+    say("", "That was all paper. To set up your own:  te init")

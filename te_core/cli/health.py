@@ -1,0 +1,34 @@
+"""``te health``: one exit code, for whoever watches over the process."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from te_core.app.paths import Place
+from te_core.cli.client import EngineDown, ask, running_engine
+from te_core.cli.failure import Failure
+from te_core.cli.output import say
+
+
+def health(
+    context: typer.Context,
+    ready: Annotated[
+        bool, typer.Option("--ready", help="Also ask whether everything that is wanted works.")
+    ] = False,
+) -> None:
+    """Exit with 0 when an engine runs here and answers; for health checks of containers and the like.
+
+    \b
+    Example: te health
+             te health --ready
+    Exit code: 0 it does, 1 it is not ready (with --ready), 3 none answers
+    """
+    place = Place.of(context)
+    if running_engine(place) is None:
+        raise EngineDown(place)
+    reasons = ask(place, "/api/v1/state")["engine"]["reasons"] if ready else []
+    if reasons:
+        raise Failure(f"not ready: {'; '.join(reasons)}", next_step="te status")
+    say("ready" if ready else "alive")

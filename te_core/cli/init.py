@@ -1,0 +1,416 @@
+"""``te init``: a first settings file from a few answers."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from te_core.app.paths import Place
+from te_core.cli.failure import ExitCode, Failure
+from te_core.cli.output import complain, note, say
+from te_core.texts import printable
+
+if TYPE_CHECKING:
+    from te_core.cli.draft import Draft
+    from te_core.plugins.loading import InstanceSpec
+    from te_core.plugins.registry import Registry
+    from te_core.setup.answers import Answers, Instance, NewSource
+
+_SYMBOLS = "BTCUSDT ETHUSDT SOLUSDT"
+_LEVERAGE = "2"
+
+
+def init(  # noqa: PLR0917 - typer makes options of parameters
+    context: typer.Context,
+    source: Annotated[list[str] | None, typer.Option(metavar="NAME", help="A source. Repeatable.")] = None,
+    exchange: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="An exchange to hold an account at. Repeatable.")
+    ] = None,
+    symbol: Annotated[
+        list[str] | None, typer.Option(metavar="SYMBOL", help="A symbol to trade. Repeatable.")
+    ] = None,
+    leverage: Annotated[str, typer.Option(help="Leverage of each symbol.")] = "",
+    weight: Annotated[
+        str, typer.Option(help="Share of an account that each source may steer on each symbol, 0.01 to 1.")
+    ] = "",
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME.KEY=VALUE", help="A key of a source or an exchange. Repeatable."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: take what is suggested.")] = False,
+) -> None:
+    """Write a first settings.toml and .secrets.toml from a few answers, and check them.
+
+    Enter takes what stands in brackets, Ctrl-C ends and writes nothing. An option answers its question beforehand.
+
+    \b
+    Example: te init
+             te init --exchange paper --symbol BTCUSDT --yes
+             te init --exchange bybit --set bybit.api_key=… --set bybit.secret=…
+    """
+    place = Place.of(context)
+    made = begin(
+        place,
+        Given(
+            sources=source,
+            exchanges=exchange,
+            symbols=symbol,
+            leverage=leverage,
+            weight=weight,
+            keys=_keys(changes or []),
+            asking=not yes,
+        ),
+    )
+    _check_up(context)
+    _next_steps(place, made)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """What the options answered; None and empty texts are asked for."""
+
+    sources: Sequence[str] | None = None
+    exchanges: Sequence[str] | None = None
+    symbols: Sequence[str] | None = None
+    leverage: str = ""
+    weight: str = ""
+    keys: Mapping[str, Mapping[str, str]]
+    asking: bool
+
+
+def offer(context: typer.Context) -> None:
+    """Offer to make the settings that are missing, where somebody sits at a terminal; else do nothing."""
+    place = Place.of(context)
+    if place.settings.exists() or not _at_a_terminal():
+        return
+    say(f"There is no {place.settings} yet.")
+    if typer.confirm("Answer a few questions to make one?", default=True):
+        begin(place, Given(keys={}, asking=True))
+        _check_up(context)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """What was written, and the plugins that it names."""
+
+    answers: Answers
+    registry: Registry
+
+
+def _at_a_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def begin(place: Place, given: Given) -> Made:
+    """Ask, and write both files. Raises ``Failure`` where settings are there already."""
+    if place.settings.exists():
+        raise Failure(
+            f"{place.settings} is there already",
+            next_step="change it: te configure NAME, or your editor and te check",
+            code=ExitCode.INVALID,
+        )
+    registry = _installed(place)
+    if given.asking:
+        say(
+            f"This makes {place.settings}.",
+            "Enter takes what stands in [brackets], Ctrl-C ends. Several names: with spaces.",
+        )
+    answers = _answers(registry, given)
+    _write(place, answers)
+    return Made(answers=answers, registry=registry)
+
+
+# -- what can be chosen
+
+
+def _installed(place: Place) -> Registry:
+    """Import every installed plugin: each says what it is, and one that is broken is not offered."""
+    import asyncio
+
+    from te_core.app import used_plugins
+    from te_core.cli.instances import redact_for
+    from te_core.plugins.registry import Registry
+
+    registry = Registry(used=used_plugins.read(place.state))
+    asyncio.run(registry.ensure(list(registry.reports), {}))
+    redact = redact_for(place)
+    for name, report in registry.reports.items():
+        if report.reason:
+            note(f"plugin {name} is left out: {redact(report.reason)}")
+    if not registry.sources or not registry.exchanges:
+        raise Failure("no source, or no exchange, is installed", next_step="te plugins")
+    return registry
+
+
+def _easiest_first(specs: Mapping[str, InstanceSpec], group: str) -> list[str]:
+    """Put first what works without keys: a paper account does, and a source that only listens."""
+    return sorted(specs, key=lambda name: (any(_draft(specs[name], group).lacking()), name))
+
+
+# -- questions
+
+
+def _answers(registry: Registry, given: Given) -> Answers:
+    from te_core.setup.answers import Answers, suggested_weight
+
+    sources = _chosen(
+        "Where do signals come from?", "Sources", "sources", registry.sources, given.sources, given
+    )
+    exchanges = _chosen(
+        "Where are positions held? Begin with paper money.",
+        "Exchanges",
+        "accounts",
+        registry.exchanges,
+        given.exchanges,
+        given,
+    )
+    known = [*sources, *exchanges]
+    if unknown := next((name for name in given.keys if name not in known), ""):
+        raise Failure(
+            f"--set {unknown}: it is not among the chosen: {', '.join(known)}", code=ExitCode.INVALID
+        )
+    if given.asking:
+        say("")
+    symbols = _asked("Symbols", _SYMBOLS, _symbols, " ".join(given.symbols or ()), given)
+    leverage = _asked("Leverage", _LEVERAGE, _leverage, given.leverage, given)
+    suggested = suggested_weight(symbols=len(symbols), sources=len(sources))
+    if given.asking and not given.weight:
+        say("", 'A source that says "all in" moves an account to weight x equity x leverage on a symbol.')
+    weight = _asked("Weight of each source", f"{suggested}", _weight(len(sources)), given.weight, given)
+    return Answers(
+        sources=[_source(registry.sources[name], symbols, given) for name in sources],
+        accounts=[_instance(registry.exchanges[name], "accounts", given) for name in exchanges],
+        symbols=symbols,
+        leverage=leverage,
+        weight=weight,
+    )
+
+
+def _chosen(
+    title: str,
+    question: str,
+    group: str,
+    specs: Mapping[str, InstanceSpec],
+    chosen: Sequence[str] | None,
+    given: Given,
+) -> list[str]:
+    names = _easiest_first(specs, group)
+    if given.asking and not chosen:
+        say("", title)
+        width = max(map(len, names))
+        for name in names:
+            say(f"  {name.ljust(width)}  {specs[name].summary}")
+
+    def known(text: str) -> list[str]:
+        from te_core.errors import nearest
+        from te_core.setup.answers import words
+
+        found = words(text)
+        for name in found:
+            if name not in names:
+                raise ValueError(
+                    f"there is no {name!r} here{nearest(name, names)} (there is: {', '.join(names)})"
+                )
+        if not found:
+            raise ValueError("name at least one")
+        return found
+
+    found: list[str] = _asked(question, names[0], known, " ".join(chosen or ()), given)
+    return found
+
+
+def _asked(question: str, suggested: str, parse: Callable[[str], Any], answer: str, given: Given) -> Any:
+    """Return the parsed answer: the option's, else the one that is typed, asked for until it holds."""
+    if answer or not given.asking:
+        try:
+            return parse(answer or suggested)
+        except ValueError as error:
+            raise Failure(f"{question.lower()}: {error}", code=ExitCode.INVALID) from None
+    while True:
+        try:
+            return parse(typer.prompt(question, default=suggested).strip())
+        except ValueError as error:
+            complain(f"  {printable(str(error))}")
+
+
+def _symbols(text: str) -> list[str]:
+    from te_core.setup.answers import SYMBOL, words
+
+    found = words(text.upper())
+    for symbol in found:
+        if not SYMBOL.fullmatch(symbol):
+            raise ValueError(f"{symbol!r}: a symbol has letters and digits only, such as BTCUSDT")
+    if not found:
+        raise ValueError("name at least one")
+    return found
+
+
+def _leverage(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 100:
+        raise ValueError("a whole number from 1 to 100 is needed")
+    return int(text)
+
+
+def _weight(sources: int) -> Callable[[str], Decimal]:
+    def parse(text: str) -> Decimal:
+        try:
+            value = Decimal(text)
+        except InvalidOperation:
+            raise ValueError("a number such as 0.3 is needed") from None
+        if not 0 < value * sources <= 1:
+            raise ValueError(
+                f"more than 0, and at most {Decimal(1) / sources:.4g}: weights of a symbol make 1 together"
+            )
+        return value
+
+    return parse
+
+
+# -- sources and accounts
+
+
+def _source(spec: Any, symbols: Iterable[str], given: Given) -> NewSource:
+    from te_core.setup.answers import NewSource
+
+    made = _instance(spec, "sources", given)
+    spellings = {spelling: symbol for symbol in symbols for spelling in spec.spellings(symbol)}
+    return NewSource(
+        name=made.name,
+        summary=made.summary,
+        options=made.options,
+        hidden=made.hidden,
+        missing=made.missing,
+        spellings=spellings,
+    )
+
+
+def _draft(spec: InstanceSpec, group: str) -> Draft:
+    from te_core.cli.draft import Draft
+    from te_core.cli.sections import section_of
+
+    return Draft(group=group, name=spec.name, section=section_of(group), spec=spec, data={}, new=True)
+
+
+def _instance(spec: InstanceSpec, group: str, given: Given) -> Instance:
+    """Ask for what the plugin cannot do without. An empty answer puts the rest off."""
+    from te_core.cli.draft import Refused
+    from te_core.setup.answers import Instance
+
+    draft = _draft(spec, group)
+    for key, text in given.keys.get(spec.name, {}).items():
+        try:
+            draft.answer(draft.find(key), text)
+        except Refused as refused:
+            raise Failure(f"--set {spec.name}.{key}: {refused}", code=ExitCode.INVALID) from None
+    if given.asking:
+        _ask_for_the_rest(draft)
+    missing = list(draft.lacking())
+    if any(not parameter.secret for parameter in missing):
+        draft.answer(draft.find("enabled"), "false")
+    values = {draft.all[path].name: (draft.all[path].secret, value) for path, value in draft.changes.items()}
+    return Instance(
+        name=spec.name,
+        summary=spec.summary,
+        options={name: value for name, (secret, value) in values.items() if not secret},
+        hidden={name: value for name, (secret, value) in values.items() if secret},
+        missing=[parameter.name for parameter in missing],
+    )
+
+
+def _ask_for_the_rest(draft: Draft) -> None:
+    from te_core.cli.draft import Refused
+
+    while parameter := next(iter(draft.lacking()), None):
+        say("", f"{draft.name}: {parameter.meaning}")
+        text = typer.prompt(
+            f"{draft.name} {parameter.name} (Enter: later)",
+            default="",
+            show_default=False,
+            hide_input=parameter.secret,
+        ).strip()
+        if not text:
+            return
+        try:
+            draft.answer(parameter, text)
+        except Refused as refused:
+            complain(f"  {refused}")
+
+
+def _keys(changes: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Read ``NAME.KEY=VALUE``."""
+    found: dict[str, dict[str, str]] = {}
+    for change in changes:
+        path, equals, value = change.partition("=")
+        name, dot, key = path.strip().partition(".")
+        if not (equals and dot and key):
+            raise Failure(f"--set {path}: write it as NAME.KEY=VALUE", code=ExitCode.INVALID)
+        found.setdefault(name, {})[key] = value.strip()
+    return found
+
+
+# -- files
+
+
+def _write(place: Place, answers: Answers) -> None:
+    from te_core.cli.instances import load
+    from te_core.settings import files, layers
+    from te_core.settings.loading import load_settings
+    from te_core.settings.secrets import MODE, generate_missing, private_token
+    from te_core.setup.settings_file import secrets_text, settings_text
+
+    secrets = place.settings.with_name(layers.SECRETS_FILE)
+    if secrets.exists():
+        raise Failure(
+            f"{secrets} is there already, and is kept as it is",
+            next_step="move it away, or write settings.toml beside it yourself",
+            code=ExitCode.INVALID,
+        )
+    texts = layers.Texts(file=place.settings, settings=settings_text(answers), secrets=secrets_text(answers))
+    _, registry, _ = load(place, as_at_start=True, texts=texts)  # raises what `te check` would refuse
+    try:
+        place.settings.parent.mkdir(parents=True, exist_ok=True)
+        files.replace_file(secrets, texts.secrets or "", mode=MODE)
+        files.replace_file(place.settings, texts.settings or "", mode=0o644)
+        settings = load_settings(place.settings, os.environ)
+        generate_missing(place.settings, settings, registry)
+        private_token(place.settings, settings)
+    except OSError as error:
+        raise Failure(f"{error.filename or place.settings}: cannot be written: {error.strerror}") from None
+    say("", f"wrote {place.settings} and {layers.SECRETS_FILE}")
+
+
+# -- and then
+
+
+def _check_up(context: typer.Context) -> None:
+    from te_core.cli.doctor import doctor
+
+    say("", "te doctor:")
+    try:
+        doctor(context, account=None, as_json=False)
+    except typer.Exit:
+        note("some of it does not work yet; what to do stands beside it. te doctor looks again")
+
+
+def _next_steps(place: Place, made: Made) -> None:
+    from te_core.app.summary import first_alert
+
+    te = "te" if place == Place.find(None) else f"te --settings {shlex.quote(str(place.settings))}"
+    say("Next:", "")
+    say(f"  {te} run", bold=True)
+    say("    starts the engine in this terminal. In another one:", "")
+    say(f"  {te} plan", bold=True)
+    say("    shows what would be ordered now: nothing, before a first signal", "")
+    for name, spec in made.registry.sources.items():
+        spellings = next((source.spellings for source in made.answers.sources if source.name == name), {})
+        if spec.webhook is not None and spellings:
+            say(f"  {first_alert(place, name, spec.webhook, next(iter(spellings)))}", bold=True)
+            say("    sends a first alert by hand", "")
+            break

@@ -1,0 +1,253 @@
+"""``te service``: files that keep the engine running, and put TLS before it."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlsplit
+
+import typer
+
+from te_core.app.paths import Place
+from te_core.cli.failure import ExitCode, Failure
+from te_core.cli.output import note, say
+
+if TYPE_CHECKING:
+    from te_core.contracts.source import SignalSourceSpec
+    from te_core.settings.resolution import Resolved
+    from te_core.setup.proxy_files import Hook
+    from te_core.setup.service_files import Service
+
+app = typer.Typer(
+    help="Files that keep the engine running (pm2, systemd), and put TLS before it.", no_args_is_help=True
+)
+
+_MEMORY = re.compile(r"[1-9]\d*[MG]")
+_STDOUT = Path("-")
+_UPSTREAM = re.compile(r"([\w.-]+|\[[0-9a-fA-F:.]+\]):\d{1,5}")
+_USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
+
+Memory = Annotated[str, typer.Option(metavar="SIZE", help="Largest memory, such as 512M or 1G.")]
+Output = Annotated[Path | None, typer.Option(metavar="FILE", help="Write there instead; - prints it.")]
+Force = Annotated[bool, typer.Option("--force", help="Write over a file that is there.")]
+
+
+class Proxy(StrEnum):
+    """The reverse proxies that there are files for."""
+
+    CADDY = "caddy"
+    NGINX = "nginx"
+
+
+@app.command()
+def pm2(context: typer.Context, memory: Memory = "1G", output: Output = None, force: Force = False) -> None:
+    """Write ecosystem.config.js beside the settings, and say how to start it, at boot too, with rotated logs.
+
+    \b
+    Example: te service pm2
+             te service pm2 --memory 512M
+    """
+    from te_core.setup.service_files import pm2_file
+
+    service = _service(context, memory)
+    file = output or service.settings.parent / "ecosystem.config.js"
+    _write(file, pm2_file(service), force=force)
+    _remaining(
+        "To start it, and to start it at boot:",
+        f"pm2 start {shlex.quote(str(file))}",
+        "pm2 save",
+        "pm2 startup          # prints a command: run it as root",
+        "Logs of 50 MB, ten of them, compressed, looked at every 6 hours:",
+        "pm2 install pm2-logrotate@2.7.0    # 3.0.0 reads compress as false, whatever is set",
+        "pm2 set pm2-logrotate:max_size 50M",
+        "pm2 set pm2-logrotate:retain 10",
+        "pm2 set pm2-logrotate:compress true",
+        "pm2 set pm2-logrotate:rotateInterval '0 */6 * * *'",
+        "And then:",
+        "pm2 logs trade-engine",
+        "pm2 restart trade-engine",
+        "chmod 600 ~/.pm2/dump.pm2    # pm2 save copies the environment into it",
+        aside=output == _STDOUT,
+    )
+
+
+@app.command()
+def systemd(
+    context: typer.Context,
+    user: Annotated[str, typer.Option(metavar="NAME", help="The user that runs it; never root.")] = "",
+    memory: Memory = "1G",
+    output: Output = None,
+    force: Force = False,
+) -> None:
+    """Write a hardened unit beside the settings, and say how to install it.
+
+    \b
+    Example: te service systemd
+             te service systemd --user trade-engine
+    """
+    from te_core.setup.service_files import systemd_unit
+
+    service = _service(context, memory)
+    user = user or _user()
+    if user == "root" or not _USER.fullmatch(user):
+        raise Failure(f"--user {user}: the engine needs a user of its own, not root", code=ExitCode.INVALID)
+    file = output or service.settings.parent / "trade-engine.service"
+    _write(file, systemd_unit(service, user=user), force=force)
+    home = shlex.quote(str(service.home))
+    _remaining(
+        "As root:",
+        *(
+            []
+            if _is_there(user)
+            else [f"useradd --system --home-dir {home} --shell /usr/sbin/nologin {user}"]
+        ),
+        f"chown -R {user}: {home} && chmod 700 {home}",
+        f"install -m 0644 {shlex.quote(str(file))} /etc/systemd/system/trade-engine.service",
+        "systemctl daemon-reload",
+        "systemctl enable --now trade-engine",
+        "And then:",
+        "journalctl -u trade-engine -f",
+        f"sudo -u {user} {shlex.quote(str(service.program))} --settings {shlex.quote(str(service.settings))} status",
+        aside=output == _STDOUT,
+    )
+
+
+@app.command()
+def tls(
+    context: typer.Context,
+    domain: Annotated[str, typer.Argument(help="The name that alerts are sent to.", show_default=False)],
+    proxy: Annotated[Proxy, typer.Option(help="The reverse proxy.")] = Proxy.CADDY,
+    upstream: Annotated[
+        str,
+        typer.Option(metavar="HOST:PORT", help="Where the proxy finds the engine, if not on this machine."),
+    ] = "",
+    output: Output = None,
+    force: Force = False,
+) -> None:
+    """Write a proxy's file that puts TLS before the public listener, and say what remains to be done.
+
+    \b
+    Example: te service tls alerts.example.org
+             te service tls alerts.example.org --proxy nginx
+    """
+    from te_core.cli.instances import load
+    from te_core.setup.proxy_files import DOMAIN, caddy_file, nginx_file
+    from te_core.web.address import address
+
+    place = Place.of(context)
+    domain = domain.lower().rstrip(".")
+    if not DOMAIN.fullmatch(domain):
+        raise Failure(f"{domain!r}: a name such as alerts.example.org is needed", code=ExitCode.INVALID)
+    resolved, registry, _ = load(place, as_at_start=True)
+    public = resolved.settings.listen.public
+    if public.certificate is not None:
+        raise Failure("listen.public.certificate is set: the engine speaks TLS itself", code=ExitCode.INVALID)
+    hooks = list(_hooks(resolved, registry.sources))
+    if not hooks:
+        raise Failure("no source of the settings takes webhooks", next_step="te init, or te configure NAME")
+    make, name = (
+        (caddy_file, "Caddyfile") if proxy is Proxy.CADDY else (nginx_file, "trade-engine.nginx.conf")
+    )
+    upstream = upstream or urlsplit(address(public.host, public.port)).netloc
+    if not _UPSTREAM.fullmatch(upstream):
+        raise Failure(f"--upstream {upstream!r}: host:port is needed", code=ExitCode.INVALID)
+    file = output or place.settings.parent / name
+    _write(file, make(domain, upstream, hooks), force=force)
+    steps = _for_tls(domain, proxy, file, hooks, trusted=bool(public.trusted_proxies))
+    _remaining(*steps, aside=output == _STDOUT)
+
+
+def _for_tls(domain: str, proxy: Proxy, file: Path, hooks: list[Hook], *, trusted: bool) -> Iterable[str]:
+    yield "What remains to be done:"
+    yield f"point {domain} at this machine: an A record, since TradingView sends over IPv4 only"
+    yield "let ports 80 and 443 in: the certificate is asked for over 80, alerts come to 443"
+    quoted = shlex.quote(str(file))
+    if proxy is Proxy.CADDY:
+        yield f"install Caddy, then: cp {quoted} /etc/caddy/Caddyfile && systemctl reload caddy"
+    else:
+        yield f"certbot certonly --nginx -d {domain}    # or any other way to a certificate"
+        yield f"cp {quoted} /etc/nginx/conf.d/ && nginx -t && systemctl reload nginx"
+    if not trusted:
+        yield 'set trusted_proxies = ["127.0.0.1"] below [listen.public], else all alerts seem to come from the proxy'
+    yield "The addresses for the alerts, tokens included, are what these print:"
+    for hook in hooks:
+        yield f"te source url {hook.source} --base https://{domain}"
+
+
+def _hooks(resolved: Resolved, specs: Mapping[str, SignalSourceSpec[Any]]) -> Iterable[Hook]:
+    from te_core.setup.proxy_files import Hook
+
+    for name, section in resolved.settings.sources.items():
+        spec = specs.get(section.plugin)
+        if spec is not None and spec.webhook is not None:
+            yield Hook(source=name, senders=spec.webhook.senders)
+
+
+def _service(context: typer.Context, memory: str) -> Service:
+    from te_core.setup.service_files import Service
+
+    place = Place.of(context)
+    if not _MEMORY.fullmatch(memory):
+        raise Failure(f"--memory {memory}: a size such as 512M or 1G is needed", code=ExitCode.INVALID)
+    if not place.settings.exists():
+        raise Failure(f"there is no {place.settings}", next_step="te init", code=ExitCode.INVALID)
+    program = Path(sys.executable).with_name("te")
+    paths = (program, place.settings, place.state)
+    if odd := next((path for path in paths if not str(path).isprintable()), None):
+        raise Failure(f"{str(odd)!r}: no service file can hold such a path", code=ExitCode.INVALID)
+    return Service(program=program, settings=place.settings, home=place.state.parent, memory=memory)
+
+
+def _user() -> str:
+    """Return who runs the engine: whoever asks, but never root."""
+    import getpass
+
+    found = getpass.getuser()
+    return "trade-engine" if found == "root" else found
+
+
+def _is_there(user: str) -> bool:
+    import pwd
+
+    try:
+        pwd.getpwnam(user)
+    except KeyError:
+        return False
+    return True
+
+
+def _write(file: Path, text: str, *, force: bool) -> None:
+    from te_core.settings.files import replace_file
+
+    if file == _STDOUT:
+        say(*text.splitlines())
+        return
+    if file.exists() and not force:
+        if file.read_text(encoding="utf-8", errors="replace") == text:
+            say(f"{file} is there already, and as it should be", "")
+            return
+        raise Failure(
+            f"{file} is there already, and is another",
+            next_step="--force writes over it",
+            code=ExitCode.INVALID,
+        )
+    try:
+        replace_file(file, text, mode=0o644)
+    except OSError as error:
+        raise Failure(f"{file}: cannot be written: {error.strerror}") from None
+    say(f"wrote {file}", "")
+
+
+def _remaining(*lines: str, aside: bool) -> None:
+    """Print what is left to do; beside the answer where the file itself is printed."""
+    for line in lines:
+        shown = line if line.endswith(":") else f"  {line}"
+        if aside:
+            note(shown)
+        else:
+            say(shown, bold=line.endswith(":"))

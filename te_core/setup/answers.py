@@ -1,0 +1,59 @@
+"""What `te init` asks for, as values, and the rules of what it suggests."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import ROUND_DOWN, Decimal
+from typing import Any
+
+SYMBOL = re.compile(r"[A-Z0-9]{2,32}")
+STEP = Decimal("0.01")
+LARGEST_SUGGESTED = Decimal("0.30")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instance:
+    """One section below ``[sources]`` or ``[accounts]``, named like its plugin."""
+
+    name: str
+    summary: str = ""
+    """What the plugin says of itself, as a comment."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    hidden: Mapping[str, str] = field(default_factory=dict)
+    """Options that belong into ``.secrets.toml``."""
+    missing: Sequence[str] = ()
+    """Options that it needs and that were put off."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewSource(Instance):
+    """``spellings``: the source's spelling of each symbol = the engine's."""
+
+    spellings: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    """``weight``: share of an account that each source may steer on each symbol, 0 … 1."""
+
+    sources: Sequence[NewSource]
+    accounts: Sequence[Instance]
+    symbols: Sequence[str]
+    leverage: int
+    weight: Decimal
+
+
+def words(text: str) -> list[str]:
+    """Return the names in an answer, without repetitions: commas and spaces separate them."""
+    return list(dict.fromkeys(text.replace(",", " ").split()))
+
+
+def suggested_weight(*, symbols: int, sources: int) -> Decimal:
+    """Return a weight that leaves a tenth of the account free when every source goes all in on every symbol.
+
+    Never more than 0.30; rounded down to hundredths, at least 0.01.
+    """
+    share = Decimal("0.9") / (max(symbols, 1) * max(sources, 1))
+    return max(STEP, min(LARGEST_SUGGESTED, share.quantize(STEP, rounding=ROUND_DOWN)))

@@ -1,0 +1,82 @@
+"""The demonstration of `te demo`: its settings, and a minute of alerts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+SOURCE = "tradingview"
+ACCOUNT_PLUGIN = "paper"
+
+SETTINGS = f"""\
+[listen.public]
+port = 0
+[listen.private]
+port = 0
+[logs]
+level = "ERROR"
+[sources.{SOURCE}]
+plugin = "{SOURCE}"
+symbols = {{ "BTCUSDT.P" = "BTCUSDT", "ETHUSDT.P" = "ETHUSDT", "SOLUSDT.P" = "SOLUSDT" }}
+[accounts.small]
+plugin = "{ACCOUNT_PLUGIN}"
+balance = 2000
+[accounts.large]
+plugin = "{ACCOUNT_PLUGIN}"
+balance = 50000
+[symbols.BTCUSDT]
+leverage = 3
+weights = {{ {SOURCE} = 0.3 }}
+[symbols.ETHUSDT]
+leverage = 2
+weights = {{ {SOURCE} = 0.3 }}
+[symbols.SOLUSDT]
+leverage = 2
+weights = {{ {SOURCE} = 0.2 }}
+[limits]
+leverage = 5
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """``at``: when it comes, as a share of the demonstration, 0 … 1. ``why``: what there is to see."""
+
+    at: float
+    symbol: str
+    direction: str
+    price: str
+    why: str
+    size: str = ""
+    event_id: str
+
+    def message(self) -> Mapping[str, str]:
+        """Return what TradingView would send."""
+        told = {"symbol": self.symbol, "direction": self.direction, "size": self.size, "price": self.price}
+        return {**{key: value for key, value in told.items() if value}, "event_id": self.event_id}
+
+    def __str__(self) -> str:
+        """Write it as a headline."""
+        size = f" {self.size}" if self.size else ""
+        return f"{self.symbol} {self.direction}{size} at {self.price}"
+
+
+def _alert(at: float, alert: str, why: str, event_id: str) -> Alert:
+    symbol, direction, *size, price = alert.split()
+    return Alert(
+        at=at, symbol=symbol, direction=direction, size="".join(size), price=price, why=why, event_id=event_id
+    )
+
+
+TAPE: Sequence[Alert] = (
+    _alert(0.00, "BTCUSDT.P long 50/100 65000", "half of what the source may steer", "1"),
+    _alert(0.10, "ETHUSDT.P short 100/100 2500", "all in, the other way round", "2"),
+    _alert(0.20, "SOLUSDT.P long 40/100 150", "a third symbol, next to the others", "3"),
+    _alert(0.30, "BTCUSDT.P long 100/100 65800", "adds to what is held", "4"),
+    _alert(0.40, "BTCUSDT.P long 100/100 65800", "delivered a second time: nothing is ordered twice", "4"),
+    _alert(0.50, "ETHUSDT.P flat 2410", "takes the profit", "5"),
+    _alert(0.60, "BTCUSDT.P short 50/100 64900", "turns round: closes first, then opens", "6"),
+    _alert(0.70, "DOGEUSDT.P long 50/100 0.2", "a symbol that nobody mapped: refused, never guessed", "7"),
+    _alert(0.80, "SOLUSDT.P flat 156", "closes", "8"),
+    _alert(0.90, "BTCUSDT.P flat 64200", "closes: nothing is held any more", "9"),
+)

@@ -1,0 +1,86 @@
+"""The engine under a real pm2, from the file that `te service pm2` writes. Skipped where pm2 is not installed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.end_to_end.engine_process import eventually, te
+from tests.end_to_end.home import Home
+
+PM2 = shutil.which("pm2")
+NAME = "trade-engine"
+
+pytestmark = pytest.mark.skipif(PM2 is None, reason="pm2 is not installed: npm install --global pm2")
+
+
+class Pm2:
+    """A pm2 with a daemon of its own."""
+
+    def __init__(self, home: Home, folder: Path) -> None:
+        self._home = home
+        self._env = {**home.environment(), "PM2_HOME": str(folder), "NO_COLOR": "1"}
+
+    def __call__(self, *arguments: str) -> str:
+        done = subprocess.run(
+            [str(PM2), *arguments],
+            env=self._env,
+            cwd=self._home.folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def app(self) -> dict[str, Any]:
+        listed = self("jlist")
+        (found,) = json.loads(listed[listed.index("[{") :])
+        return {"pid": found["pid"], **found["pm2_env"]}
+
+    def until_running(self, *, other_than: int = 0) -> int:
+        """Wait until the engine that pm2 started answers; gives its process id."""
+
+        def look() -> int:
+            shown = te(self._home, "status", "--json")
+            pid: int = json.loads(shown.stdout)["engine"]["pid"] or 0 if shown.returncode == 0 else 0
+            return 0 if pid == other_than else pid
+
+        return eventually(look, told=self.log)
+
+    def log(self) -> str:
+        file = self._home.folder / "logs" / "engine.log"
+        return file.read_text() if file.exists() else "no log"
+
+
+@pytest.fixture
+def pm2(home: Home, tmp_path: Path) -> Iterator[Pm2]:
+    assert te(home, "service", "pm2").returncode == 0
+    made = Pm2(home, tmp_path / "pm2")
+    yield made
+    made("kill")
+
+
+def test_pm2_starts_restarts_reloads_revives_and_stops_it(pm2: Pm2) -> None:
+    pm2("start", "ecosystem.config.js")
+    first = pm2.until_running()
+    assert pm2.app()["pid"] == first
+    pm2("restart", NAME)
+    second = pm2.until_running(other_than=first)
+    pm2("reload", NAME)
+    third = pm2.until_running(other_than=second)
+    os.kill(third, 9)
+    fourth = pm2.until_running(other_than=third)
+    assert pm2.app()["pid"] == fourth
+    pm2("stop", NAME)
+    assert pm2.app()["status"] == "stopped"
+    log = pm2.log()
+    assert log.count("stopped") == 3, "each of the asked-for stops came to its end within pm2's patience"
+    assert "not stopped after" not in log
