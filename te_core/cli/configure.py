@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from te_core.app.paths import Place
 from te_core.cli.failure import ExitCode, Failure
 from te_core.cli.mappings import configure_mappings
-from te_core.cli.output import complain, say
-from te_core.cli.saving import Edit, save
+from te_core.cli.output import say
+from te_core.cli.saving import save
 from te_core.cli.weights import configure_weights
-from te_core.texts import printable
 
 if TYPE_CHECKING:
     from te_core.cli.draft import Draft
-    from te_core.cli.parameters import Parameter
-    from te_core.settings.layers import Texts
-
-_UNSET = "-"
 
 
 def configure(
@@ -43,10 +36,7 @@ def configure(
     new: Annotated[str, typer.Option(metavar="NAME", help="Make another instance of the plugin.")] = "",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Write without asking once more.")] = False,
     tries: Annotated[
-        bool,
-        typer.Option(
-            "--try/--no-try", help="Of credentials: try them at the exchange before they are saved."
-        ),
+        bool, typer.Option("--try/--no-try", help="Try credentials at the exchange before saving them.")
     ] = True,
     force: Annotated[bool, typer.Option("--force", help="Of weights: allow a leverage above 20.")] = False,
 ) -> None:
@@ -65,20 +55,23 @@ def configure(
              te configure weights --set TAOUSDT.tradingview=0.2 --set TAOUSDT.leverage=2
     """
     place = Place.of(context)
-    if name == "credentials":
-        from te_core.cli.keys import configure_credentials
+    match name:
+        case "credentials":
+            from te_core.cli.keys import configure_credentials
 
-        configure_credentials(place, changes, yes=yes, tries=tries)
-    elif name == "mappings":
-        configure_mappings(place, changes, yes=yes)
-    elif name == "weights":
-        configure_weights(place, changes, yes=yes, force=force)
-    else:
-        _configure(place, name, new, changes, yes=yes)
+            configure_credentials(place, changes, yes=yes, tries=tries)
+        case "mappings":
+            configure_mappings(place, changes, yes=yes)
+        case "weights":
+            configure_weights(place, changes, yes=yes, force=force)
+        case _:
+            _configure(place, name, new, changes, yes=yes)
 
 
 def _configure(place: Place, name: str, new: str, changes: list[str] | None, *, yes: bool) -> None:
-    texts = _texts(place)
+    from te_core.cli.asking import ask_all, draft_of, edits_of, read_texts
+
+    texts = read_texts(place)
     draft = draft_of(place, texts, name, new, asking=not changes)
     if changes:
         _set(draft, changes)
@@ -95,46 +88,8 @@ def _configure(place: Place, name: str, new: str, changes: list[str] | None, *, 
         )
 
 
-# -- which section
-
-
-def _texts(place: Place) -> Texts:
-    """Read the files; where there are no settings yet, they begin with what such a file is for."""
-    from te_core.settings.layers import read
-    from te_core.setup.settings_file import INTRODUCTION
-
-    texts = read(place.settings)
-    missing = texts.settings is None and not texts.problems
-    return replace(texts, settings=INTRODUCTION) if missing else texts
-
-
-def draft_of(place: Place, texts: Texts, name: str, new: str = "", *, asking: bool = False) -> Draft:
-    """Return the section that a name means. Raises ``Failure`` where there is none."""
-    from te_core.app import used_plugins
-    from te_core.cli.draft import Draft
-    from te_core.cli.sections import find, named
-    from te_core.settings import layers
-    from te_core.settings.loading import settings_from
-    from te_core.settings.schema import Settings
-
-    settings = settings_from(texts, os.environ)
-    found = find(settings, name, new, used_plugins.read(place.state))
-    title = found.name
-    if found.new and not new and asking:
-        title = typer.prompt(f"Name of the new section below [{found.group}]", default=title)
-    if found.new:
-        named(settings, found.group, title)
-    tree: dict[str, Any] = layers.plain(layers.merge(texts, os.environ, Settings).tree)
-    data = tree.get(found.group, {}).get(title, {})
-    return Draft(
-        group=found.group, name=title, section=found.section, spec=found.spec, data=data, new=found.new
-    )
-
-
-# -- answers
-
-
 def _set(draft: Draft, changes: list[str]) -> None:
+    from te_core.cli.asking import take
     from te_core.cli.draft import Refused
 
     for change in changes:
@@ -148,56 +103,6 @@ def _set(draft: Draft, changes: list[str]) -> None:
             raise Failure(f"--set {key}: {refused}", code=ExitCode.INVALID) from None
 
 
-def take(draft: Draft, parameter: Parameter, text: str) -> None:
-    """Apply an answer; ``-`` goes back to the default. Raises ``Refused``."""
-    if text == _UNSET:
-        draft.unset(parameter)
-    else:
-        draft.answer(parameter, text)
-
-
-def ask_all(draft: Draft) -> None:
-    """Ask for every key that the plugin takes, and the most important ones of the core's."""
-    say(f"[{draft.group}.{draft.name}]  Enter keeps a value, - goes back to the default, Ctrl-C ends.", "")
-    for parameter in draft.asked():
-        ask_for(draft, parameter)
-
-
-def ask_for(draft: Draft, parameter: Parameter) -> None:
-    """Ask for one key until the answer holds; Enter keeps what is there."""
-    from te_core.cli.draft import Refused
-    from te_core.cli.parameters import UNSET
-
-    say(f"{parameter.name}: {parameter.meaning}", bold=True)
-    if parameter.choices:
-        say(f"  one of: {', '.join(parameter.choices)}")
-    while True:
-        text = typer.prompt(
-            printable(f"  {_present(draft, parameter)}"),
-            default="",
-            show_default=False,
-            hide_input=parameter.secret,
-        ).strip()
-        try:
-            if text:
-                take(draft, parameter, text)
-            elif parameter.required and draft.value(parameter) is UNSET:
-                raise Refused("it is needed")
-        except Refused as refused:
-            complain(f"  {refused}")
-        else:
-            return
-
-
-def _present(draft: Draft, parameter: Parameter) -> str:
-    from te_core.cli.parameters import UNSET, in_words
-
-    value = draft.value(parameter)
-    if value is UNSET:
-        return "needed" if parameter.required else f"default {parameter.default}"
-    return "is set" if parameter.secret else f"now {in_words(value)}"
-
-
 def _summarise(draft: Draft) -> None:
     from te_core.cli.parameters import UNSET, in_words
 
@@ -208,14 +113,3 @@ def _summarise(draft: Draft) -> None:
             f"default {parameter.default}" if value is UNSET else "…" if parameter.secret else in_words(value)
         )
         say(f"  {parameter.name} = {shown}")
-
-
-# -- files
-
-
-def edits_of(draft: Draft) -> list[Edit]:
-    """Return what is to be written."""
-    start = (draft.group, draft.name)
-    made = [Edit((*start, "plugin"), draft.plugin)] if draft.new else []
-    changes = draft.changes.items()
-    return made + [Edit((*start, *path), value, secret=draft.all[path].secret) for path, value in changes]

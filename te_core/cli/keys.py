@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from te_core.cli.configure import ask_all, ask_for, draft_of, edits_of, take
+from te_core.cli.asking import ask_all, ask_for, draft_of, edits_of, take
 from te_core.cli.draft import Refused
 from te_core.cli.failure import ExitCode, Failure
 from te_core.cli.output import complain, note, say, show, table

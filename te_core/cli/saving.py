@@ -68,7 +68,7 @@ def write(place: Place, before: Texts, edited: Texts) -> None:
 
     Raises ``Failure`` where somebody else edited them meanwhile.
     """
-    from te_core.cli.history import persist
+    from te_core.cli.versions import persist
     from te_core.settings.files import replace_file
     from te_core.settings.layers import SECRETS_FILE, read
     from te_core.settings.secrets import MODE

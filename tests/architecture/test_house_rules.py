@@ -27,7 +27,7 @@ ROOM_LINES = {
     "web": 1_200,
     "app": 600,
     "setup": 450,
-    "cli": 3_000,
+    "cli": 3_900,
     "testing": 1_500,
 }
 """Lines of code that each room may have: docs/adr/0022 says what is counted and why."""

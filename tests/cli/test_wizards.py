@@ -431,7 +431,7 @@ def test_what_a_command_wrote_can_be_undone_and_that_too(desk: Desk) -> None:
 
 
 def test_no_more_versions_are_kept_than_needed(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("te_core.cli.history.KEPT", 2)
+    monkeypatch.setattr("te_core.cli.versions.KEPT", 2)
     for weight in ("0.1", "0.2", "0.3", "0.4"):
         desk.te("configure", "weights", "--set", f"BTCUSDT.tradingview={weight}")
     assert desk.te("settings", "undo", "3").exit_code == 2
