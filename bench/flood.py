@@ -155,7 +155,7 @@ def crowded(crowd: Crowd) -> Iterator[Counter[str]]:
         time.sleep(WARM_UP)
         yield counts
     finally:
-        said, _ = process.communicate(timeout=30)
+        said, _ = process.communicate(timeout=180)  # thousands of connections are cut off
         counts.update(json.loads(said))
 
 
