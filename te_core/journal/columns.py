@@ -89,6 +89,7 @@ def _terms_from_json(text: str) -> tuple[Term, ...]:
         Term(
             **{name: value(term, name, Decimal) for name in ("weight", "depth", "leverage", "price")},
             time=value(term, "time", datetime.fromisoformat),
+            heard_at=value(term, "heard_at", datetime.fromisoformat) if "heard_at" in term else None,
             source=term["source"],
             note=term["note"],
         )

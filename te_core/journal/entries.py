@@ -12,14 +12,28 @@ from te_core.journal import statements
 from te_core.journal.memory import AccountRecord
 from te_core.journal.redaction import Redact, redacted
 from te_core.journal.statements import Row, Statement
+from te_core.model.control import Control, ControlState
 from te_core.model.event import Event
 from te_core.model.order import Intent, IntentState, Settlement
 from te_core.model.signal import QuarantinedInput, Signal
 from te_core.model.target import Confirmation, Goal, Target
 from te_core.secrets import ordering
 
-Entry = Signal | QuarantinedInput | Target | Goal | Intent | Settlement | Confirmation | Event | AccountRecord
+Entry = (
+    Signal
+    | QuarantinedInput
+    | Target
+    | Goal
+    | Intent
+    | Settlement
+    | Confirmation
+    | Event
+    | AccountRecord
+    | Control
+)
 Writes = tuple[tuple[Statement, Row], ...]
+_TIGHTENING = (ControlState.HALTED, ControlState.FLAT, ControlState.FOREIGN)
+"""States of controls that are persisted on a full disk, too."""
 Columns = Callable[[Any], Row]
 
 
@@ -32,6 +46,7 @@ def _columns(entry: type) -> Columns:
 
 _SIGNAL, _QUARANTINED, _EVENT, _TARGET = map(_columns, (Signal, QuarantinedInput, Event, Target))
 _GOAL, _CONFIRMATION, _INTENT, _ACCOUNT = map(_columns, (Goal, Confirmation, Intent, AccountRecord))
+_CONTROL = _columns(Control)
 _OPEN = {"state": IntentState.OPEN, "settled_at": None, "filled": None, "average_price": None, "reason": ""}
 
 
@@ -47,6 +62,8 @@ def reduces(entry: Entry) -> bool:
             return entry.depth == 0
         case Goal():
             return entry.quantity == 0
+        case Control():
+            return entry.state in _TIGHTENING
     return isinstance(entry, Settlement | Confirmation | AccountRecord)
 
 
@@ -143,6 +160,11 @@ def _(entry: Settlement, clerk: Clerk) -> Writes:
 def _(entry: AccountRecord, clerk: Clerk) -> Writes:
     del clerk
     return ((statements.IDENTIFY_ACCOUNT, _ACCOUNT(entry)),)
+
+
+@_writes.register
+def _(entry: Control, clerk: Clerk) -> Writes:
+    return ((statements.STANDING_CONTROL, clerk.row(_CONTROL, entry, "by", "reason", "held")),)
 
 
 def _book(entry: Target | Goal | Confirmation, **value: int) -> Row:

@@ -308,5 +308,8 @@ def _refuse(done: Done, error: JournalError) -> None:
 
 
 def _last_number(connection: Connection) -> int:
-    lasts = [connection.execute(select(func.max(table.c.number))).scalar() for table in tables.HISTORY]
+    lasts = [
+        connection.execute(select(func.max(table.c.number))).scalar()
+        for table in (*tables.HISTORY, tables.controls)
+    ]
     return max((last for last in lasts if last is not None), default=0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from te_core.model.control import Control
 from te_core.model.order import Intent, IntentState, Settlement
 from te_core.model.signal import Signal
 from te_core.model.target import Confirmation, Goal, Target
@@ -50,6 +51,8 @@ class JournalSnapshot:
     books: dict[tuple[str, str], SymbolRecord]
     open_intents: tuple[Intent, ...]
     accounts: tuple[AccountRecord, ...] = ()
+    controls: tuple[Control, ...] = ()
+    """Standing commands, oldest first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

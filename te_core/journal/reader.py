@@ -30,6 +30,7 @@ from te_core.errors import JournalError, SignalRejected
 from te_core.journal import database, schema, tables
 from te_core.journal.memory import AccountRecord, IntentRecord, JournalSnapshot, SymbolRecord
 from te_core.journal.tables import books, confirmations, goals, intents, latest_signals, signals, targets
+from te_core.model.control import Control
 from te_core.model.event import Event
 from te_core.model.order import Intent, IntentState, Settlement
 from te_core.model.signal import QuarantinedInput, Signal
@@ -65,6 +66,7 @@ class JournalReader:
                 books=_books(connection),
                 open_intents=tuple(_all(connection, Intent, OPEN_INTENTS)),
                 accounts=tuple(_all(connection, AccountRecord, ACCOUNTS)),
+                controls=tuple(_all(connection, Control, CONTROLS)),
             )
 
     def accounts(self) -> Sequence[AccountRecord]:
@@ -254,6 +256,7 @@ ORDERS = select(
 
 
 ACCOUNTS = _columns(AccountRecord, tables.accounts).order_by(tables.accounts.c.book)
+CONTROLS = _columns(Control, tables.controls).order_by(tables.controls.c.number)
 _newest_intents = (
     select(intents.c.account, intents.c.created_at, intents.c.state)
     .order_by(intents.c.number.desc())

@@ -79,6 +79,15 @@ IDENTIFY_ACCOUNT = Statement(
     lane="accounts",
     newest=("book",),
 )
+STANDING_CONTROL = Statement(
+    sql=upsert(
+        tables.controls,
+        key=tables.CONTROL_KEY,
+        changes=[c.name for c in tables.controls.c if c.name not in tables.CONTROL_KEY],
+    ),
+    lane="controls",
+    newest=tables.CONTROL_KEY,
+)
 LATEST_SIGNAL = Statement(
     sql=upsert(tables.latest_signals, key=("source", "symbol"), changes=("number",)),
     lane="latest_signals",

@@ -2,7 +2,7 @@
 
 ``number`` counts all entries of the journal, so it also tells what came before what. Everything is history that
 grows until retention, except ``latest_signals`` and ``books``, which point at what is in force, and ``accounts``: they
-stay small.
+stay small, and so does ``controls``: the newest command of each kind, scope and symbol.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from sqlalchemy.types import TypeEngine
 
 from te_core.journal.columns import Amount, ExitLevels, Json, Moment, Notes, Terms, Whole, Words, choice
 from te_core.journal.memory import AccountRecord
+from te_core.model.control import Control
 from te_core.model.event import Event
 from te_core.model.exits import Exits
 from te_core.model.order import Intent, IntentState
@@ -105,4 +106,13 @@ books = Table(
 _IDENTITY = get_type_hints(AccountRecord)
 accounts = Table(
     "accounts", metadata, *(_column(name, hint, key=name == "book") for name, hint in _IDENTITY.items())
+)
+
+_CONTROL = get_type_hints(Control)
+CONTROL_KEY = ("topic", "scope", "symbol")
+controls = Table(
+    "controls",
+    metadata,
+    *(_column(name, hint, key=name in CONTROL_KEY) for name, hint in _CONTROL.items()),
+    _column("number", int),
 )

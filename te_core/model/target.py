@@ -11,7 +11,10 @@ from te_core.model.position import MarginMode
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Term:
-    """One source's part in a blend: ``weight`` x ``depth``. ``note``: why the depth was replaced."""
+    """One source's part in a blend: ``weight`` x ``depth``. ``note``: why the depth was replaced.
+
+    ``time``: when the source said it; ``heard_at``: when the engine received it, None where the source is paused.
+    """
 
     source: str
     weight: Decimal
@@ -20,6 +23,7 @@ class Term:
     price: Decimal | None = None
     time: datetime | None = None
     note: str = ""
+    heard_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,6 +33,10 @@ class Opinion:
     on_expiry: Literal["hold", "decay", "flat"] = "hold"
     enabled: bool = True
     said_at: datetime | None = None
+    paused: str = ""
+    """Why the source has no say at present; empty when it has. ``signal`` is what is held of it, or not counted."""
+    share_closed: bool = False
+    """A paused source's share is closed, not held."""
 
     def expires_at(self) -> datetime | None:
         """When the signal expires: by its own age, or because its source is silent."""
@@ -62,7 +66,9 @@ def term(source: str, weight: Decimal, opinion: Opinion | None, now: datetime) -
     signal = opinion.signal
     depth, note = signal.depth, ""
     expires_at = opinion.expires_at()
-    if not opinion.enabled:
+    if opinion.paused:
+        depth, note = ZERO if opinion.share_closed else depth, opinion.paused
+    elif not opinion.enabled:
         depth, note = ZERO, f"source is disabled (it said {signal.depth})"
     elif expires_at is not None and now >= expires_at:
         note = f"expired at {expires_at:%Y-%m-%d %H:%M:%S}Z: {opinion.on_expiry}"
@@ -76,6 +82,7 @@ def term(source: str, weight: Decimal, opinion: Opinion | None, now: datetime) -
         price=signal.price,
         time=signal.time,
         note=note,
+        heard_at=None if opinion.paused else signal.received_at,
     )
 
 

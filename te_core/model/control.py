@@ -1,0 +1,93 @@
+"""What the operator commands beyond the settings: halts, pauses and targets by hand. They outlive restarts and edits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+
+class Topic(StrEnum):
+    """What a control is about."""
+
+    HALT = "halt"
+    PAUSE = "pause"
+    TARGET = "target"
+    CLOSED = "closed"
+    """An account was found flat after a flatten; ``at`` is that of the flatten."""
+
+
+class ControlState(StrEnum):
+    """Where it stands."""
+
+    HALTED = "halted"
+    """Reductions only."""
+    FLAT = "flat"
+    """Reductions only, and whatever the engine holds is closed."""
+    FOREIGN = "foreign"
+    """The same, with what the engine never opened."""
+    NEXT_SIGNAL = "next_signal"
+    """Resumed, but opinions of before do not count until their source speaks again."""
+    HOLD = "hold"
+    """A source's alerts have no say; its share stays as it was."""
+    CLOSE = "close"
+    """A source's alerts have no say; its share is closed."""
+    SET = "set"
+    """A depth by hand goes before the signals."""
+    OVER = "over"
+    """Lifted, resumed, ended or done."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Control:
+    """One standing command, and who gave it when and why. The newest of each topic, scope and symbol counts.
+
+    ``scope``: an account's section or book, a source for ``PAUSE``, empty for all accounts. ``symbol``: empty for all.
+    ``depth`` −1 … 1 and ``until`` belong to ``SET``; without ``until`` it ends when a source of the symbol speaks.
+    ``held``: by symbol, what a source that is held said when it was paused (JSON values).
+    """
+
+    topic: Topic
+    scope: str
+    symbol: str
+    state: ControlState
+    at: datetime
+    by: str
+    reason: str = ""
+    depth: Decimal | None = None
+    until: datetime | None = None
+    held: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Action(StrEnum):
+    """What the operator may ask for."""
+
+    HALT = "halt"
+    FLATTEN = "flatten"
+    RESUME = "resume"
+    PAUSE = "pause"
+    TARGET = "target"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """One request of the operator. ``by``: who asks, as far as is known; ``reason``: why, in their words.
+
+    ``accounts``: sections of the settings, none for all; ``sources``: for pause and resume. ``lasts``: how long a depth
+    by hand counts, None until a source of the symbol speaks.
+    """
+
+    action: Action
+    by: str
+    reason: str = ""
+    accounts: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    symbol: str = ""
+    foreign: bool = False
+    from_next_signal: bool = False
+    close: bool = False
+    depth: Decimal | None = None
+    lasts: timedelta | None = None

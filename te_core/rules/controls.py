@@ -1,0 +1,201 @@
+"""What the operator's standing commands leave open for a symbol of an account, and for a source.
+
+Of all halts and resumes that cover a symbol the newest counts: a later ``te halt`` takes back what was resumed before
+it, and ``te resume ACCOUNT`` lifts a halt of everything for that account alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from decimal import Decimal
+
+from te_core.model.control import Action, Command, Control, ControlState, Topic
+from te_core.model.target import Blend, Term
+from te_core.rules.blend import blend_leverage
+
+ZERO = Decimal(0)
+BY_HAND = "by hand"
+"""The source that stands in a target's terms for the operator."""
+HALTING = (ControlState.HALTED, ControlState.FLAT, ControlState.FOREIGN)
+Key = tuple[Topic, str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Controls:
+    """The newest control of each topic, scope and symbol, with its place in the order of commands."""
+
+    by_key: Mapping[Key, tuple[int, Control]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, rows: Iterable[Control]) -> Controls:
+        """Collect controls, oldest first."""
+        return cls().adding(rows)
+
+    def adding(self, rows: Iterable[Control]) -> Controls:
+        """Return these with newer ones."""
+        by_key = dict(self.by_key)
+        last = max((number for number, _ in by_key.values()), default=0)
+        for number, row in enumerate(rows, last + 1):
+            by_key[row.topic, row.scope, row.symbol] = (number, row)
+        return Controls(by_key=by_key)
+
+    def newest(self, topic: Topic, scopes: Iterable[str], symbols: Sequence[str]) -> Control | None:
+        """Return the newest control of a topic in any of these scopes, for any of these symbols."""
+        found = [
+            entry
+            for scope in scopes
+            for symbol in symbols
+            if (entry := self.by_key.get((topic, scope, symbol)))
+        ]
+        return max(found, key=lambda entry: entry[0])[1] if found else None
+
+    def halt(self, scopes: Iterable[str], symbol: str) -> Control | None:
+        """Return the newest halt or resume that covers a symbol of an account; None where there never was one."""
+        return self.newest(Topic.HALT, ("", *scopes), ("", symbol) if symbol else ("",))
+
+    def pause(self, source: str) -> Control | None:
+        """Return the pause of a source; None when it is not paused."""
+        found = self.newest(Topic.PAUSE, (source,), ("",))
+        return found if found is not None and found.state is not ControlState.OVER else None
+
+    def active(self) -> Iterator[Control]:
+        """Return what stands and has not been taken back by a newer one, oldest first."""
+        for number, row in sorted(self.by_key.values(), key=lambda entry: entry[0]):
+            if row.state is ControlState.OVER or row.topic is Topic.CLOSED:
+                continue
+            wider = [("", ""), ("", row.symbol), (row.scope, "")] if row.topic is Topic.HALT else []
+            newer = (self.by_key.get((row.topic, *key), (0, row)) for key in wider)
+            if all(other <= number for other, _ in newer):
+                yield row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What the commands leave open for one symbol of one account."""
+
+    halt: str = ""
+    """Why only reductions are allowed; empty when increases are, too."""
+    flat: bool = False
+    """Everything that is held is to be closed."""
+    foreign: bool = False
+    """That includes what the engine never opened."""
+    fence: datetime | None = None
+    """Opinions received until then do not count."""
+    by_hand: Control | None = None
+    """A depth that goes before the signals."""
+    since: datetime | None = None
+    """When the halt was commanded."""
+
+
+FREE = Standing()
+
+
+def standing(
+    controls: Controls, scopes: Sequence[str], symbol: str, blend: Blend | None, now: datetime
+) -> Standing:
+    """Return what the commands leave open for a symbol of the account that these scopes mean."""
+    by_hand = controls.newest(Topic.TARGET, scopes, (symbol,))
+    if by_hand is not None and not counts(by_hand, blend, now):
+        by_hand = None
+    row = controls.halt(scopes, symbol)
+    if row is None or row.state is ControlState.OVER:
+        return Standing(by_hand=by_hand) if by_hand is not None else FREE
+    if row.state is ControlState.NEXT_SIGNAL:
+        waits = not spoken_since(blend, row.at) and by_hand is None
+        why = f"{described(row)}: waiting for the next signal" if waits else ""
+        return Standing(halt=why, fence=row.at, by_hand=by_hand, since=row.at)
+    foreign = row.state is ControlState.FOREIGN
+    flat = foreign or row.state is ControlState.FLAT
+    return Standing(halt=described(row), flat=flat, foreign=foreign, by_hand=by_hand, since=row.at)
+
+
+def counts(by_hand: Control, blend: Blend | None, now: datetime) -> bool:
+    """Return whether a depth by hand still goes before the signals."""
+    if by_hand.state is not ControlState.SET:
+        return False
+    return now < by_hand.until if by_hand.until is not None else not spoken_since(blend, by_hand.at)
+
+
+def spoken_since(blend: Blend | None, at: datetime) -> bool:
+    """Return whether a source of the symbol has spoken after that time."""
+    return blend is not None and any(part.heard_at is not None and part.heard_at > at for part in blend.terms)
+
+
+def commanded(symbol: str, blend: Blend | None, held: Standing) -> Blend | None:
+    """Return the blend as the commands leave it: a depth by hand, or without opinions from before a resume."""
+    if held.by_hand is not None and held.by_hand.depth is not None:
+        return _by_hand(symbol, blend, held.by_hand, held.by_hand.depth)
+    if blend is None or held.fence is None or held.halt:
+        return blend
+    terms = tuple(_fenced(part, held.fence) for part in blend.terms)
+    depth = sum((part.weight * part.depth for part in terms), ZERO)
+    return replace(blend, depth=depth, terms=terms, leverage=blend_leverage(terms, blend.leverage))
+
+
+def _by_hand(symbol: str, blend: Blend | None, control: Control, depth: Decimal) -> Blend:
+    note = f"{described(control)}, {_end(control)}"
+    term = Term(source=BY_HAND, weight=Decimal(1), depth=depth, time=control.at, note=note)
+    leverage = blend.leverage if blend is not None else 1
+    return Blend(symbol=symbol, depth=depth, leverage=leverage, terms=(term,))
+
+
+def _end(control: Control) -> str:
+    if control.until is None:
+        return "until a source of the symbol speaks"
+    return f"until {control.until:%Y-%m-%d %H:%M:%S}Z"
+
+
+def _fenced(part: Term, fence: datetime) -> Term:
+    if part.heard_at is None or part.heard_at > fence:
+        return part
+    return replace(part, depth=ZERO, note=f"from before the resume (it said {part.depth})")
+
+
+VERBS = {
+    ControlState.HALTED: "halted",
+    ControlState.FLAT: "flattened",
+    ControlState.FOREIGN: "flattened with foreign positions",
+    ControlState.NEXT_SIGNAL: "resumed from the next signal on",
+    ControlState.HOLD: "paused, its share held",
+    ControlState.CLOSE: "paused, its share closed",
+    ControlState.SET: "set by hand",
+    ControlState.OVER: "resumed",
+}
+
+
+def described(control: Control) -> str:
+    """Put into words what was commanded, by whom, when and why."""
+    why = f" ({control.reason})" if control.reason else ""
+    return f"{VERBS[control.state]} by {control.by} at {control.at:%Y-%m-%d %H:%M:%S}Z{why}"
+
+
+def controls_of(command: Command, now: datetime, scopes: Mapping[str, Sequence[str]]) -> tuple[Control, ...]:
+    """Return the controls that carry out a command on accounts. ``scopes``: name and book of each account.
+
+    Pauses need what the source said, and are made where that is known.
+    """
+    states = {
+        Action.HALT: ControlState.HALTED,
+        Action.FLATTEN: ControlState.FOREIGN if command.foreign else ControlState.FLAT,
+        Action.RESUME: ControlState.NEXT_SIGNAL if command.from_next_signal else ControlState.OVER,
+        Action.TARGET: ControlState.SET,
+    }
+    where = [scope for name in command.accounts for scope in scopes[name]] or [""]
+    topic = Topic.TARGET if command.action is Action.TARGET else Topic.HALT
+    until = None if command.lasts is None else now + command.lasts
+    return tuple(
+        Control(
+            topic=topic,
+            scope=scope,
+            symbol=command.symbol,
+            state=states[command.action],
+            at=now,
+            by=command.by,
+            reason=command.reason,
+            depth=command.depth,
+            until=until,
+        )
+        for scope in dict.fromkeys(where)
+    )
