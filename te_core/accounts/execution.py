@@ -86,7 +86,7 @@ class Execution:
         self._quantity = decision.quantity
         self._start = position.quantity
         self._answered_at = decided_at
-        self.reducing = decision.plan.reduces
+        self.reducing = self._reduces_now = decision.plan.reduces
         self.confirms = not decision.drift or decision.sized
         """A correction of drift confirms nothing: what was confirmed stays what drift is measured against."""
 
@@ -118,6 +118,7 @@ class Execution:
         for step in self._decision.plan.steps:
             # An order that was only acknowledged does not hold up the next: all orders of a plan have one side and add
             # up to the goal, so that in whatever order they fill, none passes beyond it (I5).
+            self._reduces_now = isinstance(step, OrderStep) and step.reduce_only
             self._stop_if_superseded()
             match step:
                 case OrderStep():
@@ -134,6 +135,8 @@ class Execution:
             return "the target has changed"
         if self._ctx.stopping():
             return "the engine is stopping"
+        if self._keeper.standing.halt and not self._reduces_now:
+            return self._keeper.standing.halt
         return too_old(self._decided_at, self._ctx.clock)
 
     def _stop_if_superseded(self) -> None:
@@ -245,6 +248,7 @@ class Execution:
             signal_price=newest.price,
             orders_last_minute=0,
             exposure=Exposure(),
+            halted=keeper.standing.halt,
         )
         reason = ctx.ledger.admit(intent.account, intent.symbol, check, ctx.limits())
         if reason is not None:

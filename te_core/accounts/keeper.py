@@ -17,8 +17,10 @@ from te_core.model.order import Settlement
 from te_core.model.position import MarginMode, Position
 from te_core.model.reading import Unknown
 from te_core.model.target import Blend, Confirmation, Goal, Target
+from te_core.rules.controls import FREE, Standing
 from te_core.rules.decision import NOTHING, Decision, Status
 from te_core.rules.drift import CORRECTION_SPAN, looks_liquidated, may_correct
+from te_core.rules.plan import at_target
 
 if TYPE_CHECKING:
     from loguru import Logger
@@ -76,6 +78,7 @@ class Keeper:
         self.symbol = symbol
         self.log = log
         self.blend: Blend | None = None
+        self.standing: Standing = FREE
         self.target: Target | None = None
         self.goal: Goal | None = None
         self.confirmation: Confirmation | None = None
@@ -138,6 +141,19 @@ class Keeper:
             and self.confirmation is not None
             and self.confirmation.revision == self.target.revision
         )
+
+    @property
+    def reached(self) -> bool:
+        """Whether an observation has shown all of the present target's goal, and nothing was held back of it."""
+        goal, shown = self.goal, self.confirmation
+        if goal is None or shown is None or not self.confirmed or goal.revision != shown.revision:
+            return False
+        return at_target(shown.quantity, goal.quantity, goal.quantity_step)
+
+    @property
+    def ours(self) -> bool:
+        """Whether what is held counts as opened by the engine."""
+        return self.goal is not None and not self.goal.foreign
 
     @property
     def closing(self) -> bool:
@@ -209,6 +225,10 @@ class Keeper:
     def set_blend(self, blend: Blend | None) -> None:
         """Note the newest blend; None: the symbol has no weights any more."""
         self.blend = blend
+
+    def set_standing(self, standing: Standing) -> None:
+        """Note what the operator's commands leave open; orders under way go by it from now on."""
+        self.standing = standing
 
     def set_target(self, target: Target) -> None:
         """Replace the target: earlier failures and corrections no longer hold it back."""

@@ -16,7 +16,9 @@ from te_core.contracts.exchange import Feed
 from te_core.model.event import Event
 from te_core.model.position import Equity, Position
 from te_core.model.reading import Unknown
+from te_core.model.target import Blend
 from te_core.outage import Outages
+from te_core.rules.controls import Controls
 from te_core.rules.decision import NOTHING, Decision, Facts, Status, decide
 from te_core.rules.margin_priority import runnable
 
@@ -38,6 +40,14 @@ class Work:
     decided_at: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AsIf:
+    """What to preview: commands that would be in force, and blends that would differ then."""
+
+    controls: Controls
+    blends: Mapping[str, Blend | None]
+
+
 class Reconciler:
     """Makes the passes of one account. ``record`` keeps events; ``wake`` asks for another pass."""
 
@@ -56,6 +66,8 @@ class Reconciler:
         self.failing: Mapping[str, Unknown | None] = {}
         self.increases_blocked = ""
         """Why no symbol of the account is increased now; empty when it may be."""
+        self.found_flat = True
+        """Whether everything that a flatten asked for was closed: what others open after it is theirs."""
         self._name = name
         self._book = book
         self._targets = targets
@@ -93,6 +105,8 @@ class Reconciler:
             self._undecidable(positions.reason)
             return []
         self._count_exposure(ctx)
+        if not self.found_flat and self._targets.close_foreign(self.foreign):
+            self._wake()
         # A target that came while the read was under way was not read for: the next pass decides it.
         ready = [k for k in keepers.values() if k.symbol in symbols or not k.wanted]
         work = []
@@ -106,17 +120,40 @@ class Reconciler:
             work[index].keeper.waits_for_others(waiting=len(beginning) < len(work))
         return [work[index] for index in beginning]
 
-    async def preview(self, ctx: ExecutionContext) -> Mapping[str, Decision] | str:
-        """Read everything and return each symbol's next decision, or why there is none. Sends and keeps nothing."""
-        keepers = [keeper for keeper in self._targets.keepers.values() if keeper.target is not None]
+    async def preview(self, ctx: ExecutionContext, as_if: AsIf | None = None) -> Mapping[str, Decision] | str:
+        """Read everything and return each symbol's next decision, or why there is none. Sends and keeps nothing.
+
+        ``as_if``: what commands would be in force, and what the signals would say then.
+        """
+        keepers = list(self._targets.keepers.values())
+        if as_if is None:
+            keepers = [keeper for keeper in keepers if keeper.target is not None]
         symbols = tuple(keeper.symbol for keeper in keepers)
         failures = await ctx.reader.read(Wanted(positions=True, equity=True, prices=symbols))
         positions = failures.get("positions")
         if positions is not None:
             return positions.reason
-        return {
-            keeper.symbol: decide(self._facts(ctx, keeper, keeper.known_position())) for keeper in keepers
-        }
+        if as_if is None:
+            return {
+                keeper.symbol: decide(self._facts(ctx, keeper, keeper.known_position())) for keeper in keepers
+            }
+        known = {keeper.symbol for keeper in keepers}
+        keepers += [self._targets.unregistered(s) for s in ctx.beliefs.held() if s not in known]
+        decisions = {keeper.symbol: self._decision_as_if(ctx, keeper, as_if) for keeper in keepers}
+        return {symbol: decision for symbol, decision in decisions.items() if decision is not None}
+
+    def _decision_as_if(self, ctx: ExecutionContext, keeper: Keeper, as_if: AsIf) -> Decision | None:
+        blend = as_if.blends.get(keeper.symbol, keeper.blend)
+        held = self._targets.standing(keeper, as_if.controls, blend)
+        target = self._targets.as_if(keeper, held, blend)
+        if held.foreign and not keeper.ours:
+            target = self._targets.foreign_target(keeper)
+        if target is None:
+            return None
+        if keeper.standing.halt and not held.halt and keeper.target is target and not keeper.reached:
+            target = replace(target, revision=target.revision + 1)
+        facts = self._facts(ctx, keeper, keeper.known_position())
+        return decide(replace(facts, target=target, halt=held.halt, foreign=held.foreign))
 
     # -- reading
 
@@ -156,7 +193,7 @@ class Reconciler:
     def _count_exposure(self, ctx: ExecutionContext) -> None:
         """Count what is held in the exposure ledger, except where an own order is under way or newer."""
         held, keepers = ctx.beliefs.held(), self._targets.keepers
-        ours = {symbol for symbol, keeper in keepers.items() if keeper.goal is not None}
+        ours = {symbol for symbol, keeper in keepers.items() if keeper.ours}
         self.foreign = {symbol: p.quantity for symbol, p in held.items() if symbol not in ours}
         for symbol in dict.fromkeys([*keepers, *self._counted, *held]):
             position = held.get(symbol)
@@ -217,7 +254,14 @@ class Reconciler:
         """Return what a symbol at its target rests on: while that stays, deciding again would change nothing."""
         assert keeper.target is not None
         shown = (position.quantity, position.leverage, position.margin_mode, position.obstacle)
-        return keeper.target.revision, shown, self._targets.settings, ctx.reader.instrument(keeper.symbol)
+        halted = bool(keeper.standing.halt)
+        return (
+            keeper.target.revision,
+            halted,
+            shown,
+            self._targets.settings,
+            ctx.reader.instrument(keeper.symbol),
+        )
 
     def decide_again(self, ctx: ExecutionContext, keeper: Keeper) -> Work | None:
         """Decide once more about a symbol whose decision waited; None when nothing may begin any more."""
@@ -244,10 +288,9 @@ class Reconciler:
         return replace(decision, status=Status.WAITING, reason=self.increases_blocked, plan=NOTHING)
 
     def _facts(self, ctx: ExecutionContext, keeper: Keeper, position: Position | Unknown) -> Facts:
-        assert keeper.target is not None
         settings = self._targets.settings
         return Facts(
-            target=keeper.target,
+            target=keeper.target or self._targets.foreign_target(keeper),
             goal=keeper.goal,
             confirmation=keeper.confirmation,
             position=position,
@@ -263,6 +306,8 @@ class Reconciler:
             liquidated=keeper.liquidated,
             goal_expired=keeper.goal_expired,
             may_correct=keeper.may_correct,
+            halt=keeper.standing.halt,
+            foreign=keeper.standing.foreign and not self.found_flat,
             now=ctx.clock.now(),
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -14,9 +14,11 @@ from te_core.accounts.pending_writes import persist
 from te_core.clock import Clock
 from te_core.journal.journal import Journal
 from te_core.journal.memory import SymbolRecord
+from te_core.model.control import Control
 from te_core.model.order import Intent
 from te_core.model.policy import AccountPolicy, Limits
-from te_core.model.target import Blend, Confirmation, Target
+from te_core.model.target import TAKEN_TO_CLOSE, Blend, Confirmation, Target
+from te_core.rules.controls import Controls, Standing, commanded, standing
 from te_core.rules.targeting import target_for
 from te_core.settings.schema import EngineSettings
 
@@ -37,7 +39,10 @@ class WorkerSettings:
 
 
 class Targets:
-    """Has the keeper of every symbol that has or had a target on the account. ``book``: its key in the journal."""
+    """Has the keeper of every symbol that has or had a target on the account. ``book``: its key in the journal.
+
+    ``scopes``: what the account is called in the operator's commands.
+    """
 
     def __init__(
         self,
@@ -48,8 +53,12 @@ class Targets:
         clock: Clock,
         log: Logger,
         beliefs: Beliefs,
+        scopes: Sequence[str] = (),
+        controls: Controls | None = None,
     ) -> None:
         self.settings = settings
+        self.controls = controls or Controls()
+        self.scopes = tuple(dict.fromkeys(scopes or (book,)))
         self.keepers: dict[str, Keeper] = {}
         self._book = book
         self._journal = journal
@@ -73,6 +82,8 @@ class Targets:
             )
         for intent in open_intents:
             self.keeper(intent.symbol).orders.journaled(intent)
+        for keeper in self.keepers.values():
+            keeper.set_standing(self.standing(keeper))
 
     def now(self) -> datetime:
         """Return the wall-clock time."""
@@ -81,12 +92,7 @@ class Targets:
     def keeper(self, symbol: str) -> Keeper:
         """Return a symbol's keeper, made when it is first asked for."""
         if symbol not in self.keepers:
-            self.keepers[symbol] = Keeper(
-                symbol,
-                log=self._log.bind(symbol=symbol),
-                beliefs=self._beliefs,
-                monotonic=self._clock.monotonic,
-            )
+            self.keepers[symbol] = self.unregistered(symbol)
         return self.keepers[symbol]
 
     @property
@@ -98,6 +104,66 @@ class Targets:
         """Take the newest blends; None for a symbol without weights. Returns whether a target changed."""
         changed = [self._retarget(self.keeper(symbol), blend) for symbol, blend in blends.items()]
         return any(changed)
+
+    def command(self, controls: Controls) -> None:
+        """Apply the operator's commands as they stand by now."""
+        self.controls = controls
+        for keeper in self.keepers.values():
+            self._retarget(keeper, keeper.blend)
+
+    def standing(
+        self, keeper: Keeper, controls: Controls | None = None, blend: Blend | None = None
+    ) -> Standing:
+        """Return what commands leave open for a symbol: those in force, or others to see what they would do."""
+        return standing(
+            self.controls if controls is None else controls,
+            self.scopes,
+            keeper.symbol,
+            blend or keeper.blend,
+            self._clock.now(),
+        )
+
+    def halt(self) -> Control | None:
+        """Return the newest halt or resume of the whole account."""
+        return self.controls.halt(self.scopes, "")
+
+    def as_if(self, keeper: Keeper, held: Standing, blend: Blend | None) -> Target | None:
+        """Return the target that a symbol would have; None where it never had one."""
+        return self._wanted(keeper, held, blend) or keeper.target
+
+    def close_foreign(self, symbols: Iterable[str]) -> bool:
+        """Take over what the engine never opened, to close it. Returns whether there is any."""
+        taken = False
+        for symbol in symbols:
+            keeper = self.keeper(symbol)
+            held = self.standing(keeper)
+            if held.foreign and (keeper.target is None or not keeper.closing):
+                keeper.set_standing(held)
+                self._set(keeper, self.foreign_target(keeper))
+                taken = True
+        return taken
+
+    def foreign_target(self, keeper: Keeper) -> Target:
+        """Return the target that closes a position which the engine never opened."""
+        return Target(
+            account=self._book,
+            symbol=keeper.symbol,
+            revision=keeper.target.revision + 1 if keeper.target is not None else 1,
+            depth=Decimal(0),
+            leverage=1,
+            margin_mode=self.settings.policy.margin_mode,
+            reason=TAKEN_TO_CLOSE,
+            created_at=self._clock.now(),
+        )
+
+    def unregistered(self, symbol: str) -> Keeper:
+        """Return a keeper of a symbol that keeps nothing: to see what would be done."""
+        return Keeper(
+            symbol,
+            log=self._log.bind(symbol=symbol),
+            beliefs=self._beliefs,
+            monotonic=self._clock.monotonic,
+        )
 
     def configure(self, settings: WorkerSettings) -> None:
         """Apply changed settings; targets that they change get their next revision."""
@@ -112,8 +178,22 @@ class Targets:
 
     def _retarget(self, keeper: Keeper, blend: Blend | None) -> bool:
         keeper.set_blend(blend)
-        target = target_for(
-            blend,
+        before, held = keeper.standing, self.standing(keeper)
+        keeper.set_standing(held)
+        target = self._wanted(keeper, held, blend)
+        if target is not None:
+            self._set(keeper, target)
+        elif keeper.target is not None and (reason := _asked_again(keeper, before, held)):
+            self.size_again(keeper, reason)
+        else:
+            return before != held
+        return True
+
+    def _wanted(self, keeper: Keeper, held: Standing, blend: Blend | None) -> Target | None:
+        if held.flat and keeper.target is not None and keeper.target.reason == TAKEN_TO_CLOSE:
+            return None
+        return target_for(
+            commanded(keeper.symbol, blend, held),
             keeper.target,
             account=self._book,
             symbol=keeper.symbol,
@@ -121,10 +201,8 @@ class Targets:
             limits=self.settings.limits,
             enabled=self.settings.enabled,
             now=self._clock.now(),
+            flat=held.halt if held.flat else "",
         )
-        if target is not None:
-            self._set(keeper, target)
-        return target is not None
 
     def _set(self, keeper: Keeper, target: Target) -> None:
         keeper.set_target(target)
@@ -136,6 +214,19 @@ class Targets:
             target.revision,
             target.reason,
         )
+
+
+def _asked_again(keeper: Keeper, before: Standing, held: Standing) -> str:
+    """Return why a target that stays is sized again by a command; empty when it is not.
+
+    What a drift policy left open is closed too, and what a halt held back is not opened at the size of before it.
+    """
+    position = keeper.position
+    if held.flat and not before.flat and not (keeper.confirmed and position and position.quantity == 0):
+        return held.halt
+    if before.halt and not held.halt and not keeper.reached:
+        return "resumed"
+    return ""
 
 
 def _still_confirmed(book: SymbolRecord) -> Confirmation | None:

@@ -7,7 +7,7 @@ same time, each by its own task; a pass never waits for them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
@@ -17,11 +17,12 @@ from te_core.accounts.beliefs import Beliefs
 from te_core.accounts.context import ExecutionContext
 from te_core.accounts.execution import Execution, Superseded, TooOld
 from te_core.accounts.exposure import ExposureLedger
+from te_core.accounts.flattening import FlattenWatch
 from te_core.accounts.keeper import Keeper
 from te_core.accounts.outcomes import resolve_open
 from te_core.accounts.pushes import Pushes
 from te_core.accounts.reader import AccountReader
-from te_core.accounts.reconciler import Reconciler, Work
+from te_core.accounts.reconciler import AsIf, Reconciler, Work
 from te_core.accounts.schedule import Schedule
 from te_core.accounts.targets import Targets, WorkerSettings
 from te_core.accounts.turns import Turns
@@ -35,6 +36,7 @@ from te_core.model.order import ClientOrderIdForm, Intent
 from te_core.model.target import Blend
 from te_core.outage import Outages
 from te_core.rules.client_order_ids import is_engine_id
+from te_core.rules.controls import Controls
 from te_core.rules.decision import Decision
 
 if TYPE_CHECKING:
@@ -68,6 +70,7 @@ class AccountWorker:
         books: Mapping[str, SymbolRecord],
         open_intents: Iterable[Intent],
         turns: Turns | None = None,
+        controls: Controls | None = None,
     ) -> None:
         self.name = name
         self.book = book or name
@@ -81,7 +84,14 @@ class AccountWorker:
         self._record = record
         self._schedule = Schedule(outages)
         self._targets = Targets(
-            self.book, settings, journal=journal, clock=clock, log=log, beliefs=self.beliefs
+            self.book,
+            settings,
+            journal=journal,
+            clock=clock,
+            log=log,
+            beliefs=self.beliefs,
+            scopes=(name, self.book),
+            controls=controls,
         )
         self._targets.restore(books, open_intents)
         self._reconciler = Reconciler(
@@ -92,6 +102,17 @@ class AccountWorker:
             outages=outages,
             record=record,
             wake=self.wake,
+        )
+        self._flatten = FlattenWatch(
+            name,
+            targets=self._targets,
+            reconciler=self._reconciler,
+            beliefs=self.beliefs,
+            journal=journal,
+            clock=clock,
+            log=log,
+            record=record,
+            connected=lambda: self._ctx is not None,
         )
         self.stream: AccountStream = self._pushes(clock)
         self._wake_event = asyncio.Event()
@@ -145,9 +166,19 @@ class AccountWorker:
         """Return what fails now."""
         return self._outages.reason()
 
-    async def preview(self) -> Mapping[str, Decision] | str:
+    async def preview(self, as_if: AsIf | None = None) -> Mapping[str, Decision] | str:
         """Read the account and return each symbol's next decision, or why there is none; sends and changes nothing."""
-        return "not connected" if self._ctx is None else await self._reconciler.preview(self._ctx)
+        return "not connected" if self._ctx is None else await self._reconciler.preview(self._ctx, as_if)
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """What the account is called in the operator's commands: its section, and its book."""
+        return self._targets.scopes
+
+    @property
+    def still_open(self) -> Sequence[str]:
+        """What a flatten asked to close and is open, or not known to be closed; in words."""
+        return self._flatten.still_open()
 
     # -- what others ask for
 
@@ -162,6 +193,13 @@ class AccountWorker:
         if settings.concurrency != self.settings.concurrency:
             self._slots = asyncio.Semaphore(settings.concurrency)
         self._targets.configure(settings)
+        self.wake()
+
+    def command(self, controls: Controls) -> None:
+        """Apply the operator's commands as they stand by now: at once, also to plans that are being carried out."""
+        self._targets.command(controls)
+        if self._flatten.commanded():
+            self.read_by(self._clock.monotonic())
         self.wake()
 
     def resume(self) -> None:
@@ -230,6 +268,7 @@ class AccountWorker:
         self.beliefs.connected(ctx.window)
         self._reconciler.connected()
         self._ctx = ctx
+        self._flatten.commanded()
         self.read_by(self._clock.monotonic())
         try:
             while True:
@@ -288,6 +327,7 @@ class AccountWorker:
                 self._start(keeper, partial(resolve_open, ctx, keeper))
         for work in await self._reconciler.make_pass(ctx):
             self._execute(ctx, work)
+        self._flatten.check()
 
     # -- one symbol
 
@@ -336,6 +376,7 @@ class AccountWorker:
             self.wake()  # its outcome is looked up first
         else:
             self._failed(keeper, error, reducing=reducing)
+        self._flatten.check()
         self._wake_event.set()
 
     def _succeeded(self, keeper: Keeper, execution: Execution | None) -> None:

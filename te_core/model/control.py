@@ -1,4 +1,4 @@
-"""What the operator commands beyond the settings: halts, pauses and targets by hand. They outlive restarts and edits."""
+"""What the operator commands beyond the settings: halts, pauses, depths by hand. They outlive restarts and edits."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Control:
     """One standing command, and who gave it when and why. The newest of each topic, scope and symbol counts.
 
     ``scope``: an account's section or book, a source for ``PAUSE``, empty for all accounts. ``symbol``: empty for all.
-    ``depth`` −1 … 1 and ``until`` belong to ``SET``; without ``until`` it ends when a source of the symbol speaks.
+    ``depth`` -1 … 1 and ``until`` belong to ``SET``; without ``until`` it ends when a source of the symbol speaks.
     ``held``: by symbol, what a source that is held said when it was paused (JSON values).
     """
 

@@ -37,6 +37,10 @@ class Blend:
     price: Decimal | None = None
 
 
+TAKEN_TO_CLOSE = "not opened by the engine; taken over to close it"
+"""The reason of a target by which a position of others is closed: it makes no later one the engine's."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """What an account should hold on a symbol. ``revision`` grows by one with every change, from 1.
@@ -78,6 +82,11 @@ class Goal:
     quantity_step: Decimal
     sized_at: datetime
     notes: tuple[str, ...] = ()
+
+    @property
+    def foreign(self) -> bool:
+        """Whether it closes what the engine never opened: what is held there later is not the engine's either."""
+        return TAKEN_TO_CLOSE in self.notes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

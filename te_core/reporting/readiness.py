@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from te_core.model.control import Topic
 from te_core.reporting.account_view import account_view, plain_or_empty
+from te_core.rules.controls import Controls, where
 from te_core.runtime.engine import Engine
 from te_core.runtime.instances import SourceRunner
 from te_core.runtime.supervisor import Running
@@ -15,9 +17,15 @@ def readiness(engine: Engine) -> dict[str, Any]:
     """Return whether the journal can be written and every enabled source and account works, and what does not.
 
     An account has to be readable; a source that runs must not be failing. A stream that is down is made up for.
+    ``halts``: in words, what the operator halted: alerts are taken, and nothing is increased.
     """
     reasons = list(_reasons(engine))
-    return {"ready": not reasons, "reasons": reasons}
+    return {"ready": not reasons, "reasons": reasons, "halts": halts(engine.commands.controls)}
+
+
+def halts(controls: Controls) -> list[str]:
+    """Return what is halted, in words."""
+    return list(dict.fromkeys(where(row) for row in controls.active() if row.topic is Topic.HALT))
 
 
 def _reasons(engine: Engine) -> Iterator[str]:

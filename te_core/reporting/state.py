@@ -8,14 +8,17 @@ from typing import Any
 
 from te_core import __version__
 from te_core.accounts.worker import AccountWorker
+from te_core.model.control import Control
 from te_core.model.reading import Unknown
 from te_core.reporting.account_view import account_view, plain_or_empty, symbol_view
 from te_core.reporting.explain import show_signal, text
 from te_core.reporting.symbol_view import symbol_json
+from te_core.rules.controls import described, where
 from te_core.rules.decision import Decision
 from te_core.rules.plan import LeverageStep, MarginModeStep, OrderStep, Step
 from te_core.runtime.engine import Engine
 from te_core.runtime.instances import AccountRunner, SourceRunner
+from te_core.runtime.supervisor import Running
 from te_core.settings.schema import Settings
 from te_core.texts import bounded_values
 
@@ -31,9 +34,10 @@ def engine_state(
             "pid": pid,
             "started_at": text(engine.started_at),
             "event_loop": type(asyncio.get_running_loop()).__module__.partition(".")[0],
-            "status": "ready" if readiness["ready"] else "degraded",
+            "status": _status(readiness),
             "reasons": readiness["reasons"],
         },
+        "commands": [show_control(row) for row in engine.commands.controls.active()],
         "sources": {name: _source(engine, settings, name, runner) for name, runner in engine.sources.items()},
         "accounts": {
             name: _account(settings, name, runner, now)
@@ -62,16 +66,42 @@ def engine_state(
     }
 
 
+def _status(readiness: Mapping[str, Any]) -> str:
+    if not readiness["ready"]:
+        return "degraded"
+    return "halted" if readiness["halts"] else "ready"
+
+
+def show_control(row: Control) -> dict[str, Any]:
+    """Show a standing command: what it is about, and in words who gave it when and why."""
+    return {
+        "topic": str(row.topic),
+        "state": str(row.state),
+        "scope": row.scope,
+        "symbol": row.symbol,
+        "at": text(row.at),
+        "by": row.by,
+        "reason": row.reason,
+        "depth": text(row.depth),
+        "until": text(row.until),
+        "text": where(row),
+    }
+
+
 def _source(engine: Engine, settings: Settings, name: str, runner: SourceRunner) -> dict[str, Any]:
     now = engine.netting.time.now()
     section = settings.sources[name]
+    pause = engine.netting.pauses.get(name)
+    works = runner.health.status in (Running.RUNNING, Running.DISABLED)
     signals = engine.netting.intake.by_source(name)
     newest = max((signal.received_at for signal in signals.values()), default=None)
     return {
         "plugin": section.plugin,
         "enabled": section.enabled and settings.plugin_enabled(section.plugin),
-        "status": str(runner.health.status),
-        "reason": plain_or_empty(runner.health.reason) or runner.outages.reason(),
+        "status": "paused" if works and pause else str(runner.health.status),
+        "reason": plain_or_empty(runner.health.reason)
+        or runner.outages.reason()
+        or (described(pause) if pause else ""),
         "retry_at": text(runner.health.retry_at),
         "last_signal_at": text(newest),
         "silent_since": text(engine.netting.heartbeat.since(name)),

@@ -12,6 +12,7 @@ from te_core.reporting.explain import text
 UNREADABLE = "unreadable"
 DECIDING = "deciding"
 WORKING = "working"
+HALTED = "halted"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +42,8 @@ class SymbolView:
     """Since the exchange last showed the position; None: it has not yet."""
     fresh_for: float
     """A position shown longer ago than this proves nothing any more."""
+    halt: str = ""
+    """Why the operator allows reductions only; empty when increases are allowed, too."""
     unreadable: str = ""
     """Why the position cannot be read at present; empty while it can."""
 
@@ -55,6 +58,8 @@ def shown_status(view: SymbolView) -> str:
         return WORKING
     if view.phase == "deciding":
         return DECIDING
+    if view.halt and view.status in ("at_target", "limited"):
+        return HALTED
     if view.phase == "held" and view.status == "at_target":
         return "waiting"
     return view.status
@@ -67,6 +72,8 @@ def shown_reason(view: SymbolView) -> str:
         return view.unreadable
     if status == UNREADABLE:
         return "not read yet" if view.read_age is None else f"not read for {duration(view.read_age)}"
+    if status == HALTED:
+        return view.halt
     return view.phase_reason or (view.reason if status == view.status else "")
 
 
@@ -86,6 +93,7 @@ def symbol_json(view: SymbolView) -> dict[str, Any]:
         "retry_in": _rounded(view.retry_in),
         "retry": view.retry,
         "limited": view.limited,
+        "halt": view.halt,
         "read_age": _rounded(view.read_age),
     }
 

@@ -33,12 +33,18 @@ class Controls:
         """Collect controls, oldest first."""
         return cls().adding(rows)
 
-    def adding(self, rows: Iterable[Control]) -> Controls:
-        """Return these with newer ones."""
+    @property
+    def last(self) -> int:
+        """The largest place so far; 0 for none."""
+        return max((number for number, _ in self.by_key.values()), default=0)
+
+    def adding(self, rows: Iterable[Control], *, after: int | None = None) -> Controls:
+        """Return these with others. ``after``: the place that theirs follow, None for the last one."""
         by_key = dict(self.by_key)
-        last = max((number for number, _ in by_key.values()), default=0)
-        for number, row in enumerate(rows, last + 1):
-            by_key[row.topic, row.scope, row.symbol] = (number, row)
+        for number, row in enumerate(rows, (self.last if after is None else after) + 1):
+            key = (row.topic, row.scope, row.symbol)
+            if key not in by_key or by_key[key][0] < number:
+                by_key[key] = (number, row)
         return Controls(by_key=by_key)
 
     def newest(self, topic: Topic, scopes: Iterable[str], symbols: Sequence[str]) -> Control | None:
@@ -171,6 +177,15 @@ def described(control: Control) -> str:
     return f"{VERBS[control.state]} by {control.by} at {control.at:%Y-%m-%d %H:%M:%S}Z{why}"
 
 
+def where(control: Control) -> str:
+    """Put into words what a control is about, and what was commanded."""
+    about = "source " if control.topic is Topic.PAUSE else "account "
+    what = f"{about}{control.scope}" if control.scope else "all accounts"
+    symbol = f" {control.symbol}" if control.symbol else ""
+    depth = "" if control.depth is None else f", depth {control.depth:f} {_end(control)}"
+    return f"{what}{symbol}: {described(control)}{depth}"
+
+
 def controls_of(command: Command, now: datetime, scopes: Mapping[str, Sequence[str]]) -> tuple[Control, ...]:
     """Return the controls that carry out a command on accounts. ``scopes``: name and book of each account.
 
@@ -182,8 +197,9 @@ def controls_of(command: Command, now: datetime, scopes: Mapping[str, Sequence[s
         Action.RESUME: ControlState.NEXT_SIGNAL if command.from_next_signal else ControlState.OVER,
         Action.TARGET: ControlState.SET,
     }
-    where = [scope for name in command.accounts for scope in scopes[name]] or [""]
-    topic = Topic.TARGET if command.action is Action.TARGET else Topic.HALT
+    by_hand = command.action is Action.TARGET  # which belongs to the account, whatever its section is called
+    where = [scope for name in command.accounts for scope in scopes[name][-1 if by_hand else 0 :]] or [""]
+    topic = Topic.TARGET if by_hand else Topic.HALT
     until = None if command.lasts is None else now + command.lasts
     return tuple(
         Control(
@@ -199,3 +215,22 @@ def controls_of(command: Command, now: datetime, scopes: Mapping[str, Sequence[s
         )
         for scope in dict.fromkeys(where)
     )
+
+
+def lifted_by(command: Command, controls: Controls, scopes: Mapping[str, Sequence[str]]) -> Iterator[Control]:
+    """Return what a resume takes back: whatever stands of what it names, a halt of more than that included."""
+    everything = not (command.accounts or command.sources)
+    names = [scopes[name] for name in (scopes if everything else command.accounts)]
+    for row in controls.active():
+        symbol = command.symbol or row.symbol
+        within = row.symbol == symbol
+        match row.topic:
+            case Topic.PAUSE:
+                taken = row.scope in command.sources
+            case Topic.TARGET:
+                taken = within and (everything or any(row.scope in named for named in names))
+            case _:
+                counting = any(controls.halt(named, symbol) is row for named in names)
+                taken = (within or not row.symbol) and (counting or (everything and not command.symbol))
+        if taken:
+            yield row

@@ -17,8 +17,8 @@ from te_core.model.position import Equity, Position
 from te_core.model.reading import Unknown
 from te_core.model.target import Confirmation, Goal, Target
 from te_core.rules.drift import corrected
-from te_core.rules.limits import Ceiling, hold_back
-from te_core.rules.plan import Plan, at_target, plan
+from te_core.rules.limits import Ceiling, halted, hold_back
+from te_core.rules.plan import OrderStep, Plan, at_target, plan
 from te_core.rules.sizing import flat, size, smallest_quantity
 
 ZERO = Decimal(0)
@@ -69,6 +69,10 @@ class Facts:
     """The goal was sized by a decision that grew too old before any order of it left."""
     may_correct: bool = True
     """False after too many corrections of drift: somebody else trades here."""
+    halt: str = ""
+    """Why the operator allows reductions only; empty when increases are allowed, too."""
+    foreign: bool = False
+    """What the engine never opened is to be closed, too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,10 +109,21 @@ def decide(facts: Facts) -> Decision:
         facts = replace(facts, instrument=replace(facts.instrument, own_minimum=floor))
     if isinstance(facts.position, Unknown):
         return Decision(status=Status.WAITING, reason=facts.position.reason)
-    position = facts.position
+    if not facts.halt:
+        return _decided(facts, facts.position)
+    decision = _decided(replace(facts, ceiling=halted(facts.halt)), facts.position)
+    reductions = tuple(s for s in decision.plan.steps if isinstance(s, OrderStep) and s.reduce_only)
+    if reductions == decision.plan.steps:
+        return decision
+    left = replace(decision, plan=replace(decision.plan, steps=reductions))
+    return left if reductions else replace(left, status=Status.LIMITED, reason=facts.halt, limited=facts.halt)
+
+
+def _decided(facts: Facts, position: Position) -> Decision:
     if position.obstacle:
         return Decision(status=Status.BLOCKED, reason=position.obstacle)
-    if facts.goal is None and position.quantity != 0 and not facts.policy.adopt:
+    foreign = facts.goal is None or facts.goal.foreign
+    if foreign and position.quantity != 0 and not facts.policy.adopt and not facts.foreign:
         return Decision(
             status=Status.BLOCKED,
             reason=f"the account holds {position.quantity:f} that the engine never opened: close it, "

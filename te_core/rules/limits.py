@@ -20,6 +20,13 @@ class Ceiling:
 
     notional: Decimal
     limit: str
+    why: str = ""
+    """What to say instead of the limit's name and room."""
+
+
+def halted(why: str) -> Ceiling:
+    """Return the ceiling of a symbol that the operator halted: nothing more than what is held."""
+    return Ceiling(notional=ZERO, limit="halt", why=why)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +56,9 @@ def hold_back(
     same_side = min(abs(held), abs(want)) if held * want > 0 else ZERO
     if ceiling is None or abs(want) <= same_side:
         return Held(quantity=want)
+    if ceiling.why:
+        left = same_side.copy_sign(want) + ZERO
+        return Held(quantity=left, limit=ceiling.limit, cut=f"{ceiling.why} ({left:f} of {want:f})")
     if price is None or price <= 0:
         return Held(
             quantity=same_side.copy_sign(want) + ZERO,
@@ -107,14 +117,16 @@ class OrderCheck:
     signal_price: Decimal | None
     orders_last_minute: int
     exposure: Exposure
+    halted: str = ""
+    """Why the operator allows reductions only; empty when increases are allowed, too."""
 
 
 def refusal(check: OrderCheck, limits: Limits) -> str | None:
     """Return why an order must not leave, or None. Reductions are never held back."""
     if check.reduce_only:
         return None
-    if not check.enabled:
-        return "the account is disabled: it only reduces"
+    if check.halted or not check.enabled:
+        return f"{check.halted or 'the account is disabled'}: it only reduces"
     if check.price is None and limits.by_notional is not None:
         return f"no present price is known to hold to limit {limits.by_notional}"
     if limits.order_notional is not None and check.notional > limits.order_notional:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 
+from te_core.model.control import Control, ControlState
 from te_core.model.policy import SourcePolicy
 from te_core.model.signal import Signal
 from te_core.rules.blend import Opinion
+from te_core.rules.controls import described
 
 Due = Callable[[str], datetime | None]
 """Return when a source must be heard from again; None where nothing is expected of it."""
@@ -36,6 +40,48 @@ def opinions_on(
         for source, signal in signals.items()
         if (opinion := opinion_of(signal, policies, due, said_at)) is not None
     }
+
+
+def with_pauses(
+    symbol: str, opinions: Mapping[str, Opinion], pauses: Mapping[str, Control]
+) -> Mapping[str, Opinion]:
+    """Return the opinions on a symbol with those of paused sources held as they were, or closed."""
+    found = dict(opinions)
+    for source, pause in pauses.items():
+        opinion = found.get(source)
+        if opinion is None:
+            continue
+        note = f"{described(pause)} (it said {opinion.signal.depth})"
+        saved = pause.held.get(symbol) if pause.state is ControlState.HOLD else None
+        signal = opinion.signal if saved is None else _saved(opinion.signal, saved)
+        found[source] = Opinion(signal=signal, paused=note, share_closed=saved is None)
+    return found
+
+
+def share_of(opinion: Opinion, now: datetime) -> dict[str, str | None]:
+    """Return what is held of an opinion while its source is paused, as JSON values."""
+    signal = opinion.signal
+    depth = signal.depth * opinion.remaining(now) if opinion.enabled else Decimal(0)
+    return {
+        "depth": f"{depth:f}",
+        "leverage": None if signal.leverage is None else f"{signal.leverage:f}",
+        "price": None if signal.price is None else f"{signal.price:f}",
+        "time": signal.time.isoformat(),
+    }
+
+
+def _saved(signal: Signal, saved: Mapping[str, str | None]) -> Signal:
+    def number(name: str) -> Decimal | None:
+        text = saved.get(name)
+        return None if text is None else Decimal(text)
+
+    return replace(
+        signal,
+        depth=number("depth") or Decimal(0),
+        leverage=number("leverage"),
+        price=number("price"),
+        time=datetime.fromisoformat(saved.get("time") or signal.time.isoformat()),
+    )
 
 
 def expiring_opinions(

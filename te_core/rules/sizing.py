@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Literal
 
 from te_core.model.instrument import Instrument
-from te_core.model.target import Goal, Target
+from te_core.model.target import TAKEN_TO_CLOSE, Goal, Target
 
 ZERO = Decimal(0)
 
@@ -104,5 +104,5 @@ def flat(target: Target, *, now: datetime, price: Decimal | None = None) -> Goal
         contract_size=Decimal(1),
         quantity_step=ZERO,
         sized_at=now,
-        notes=("flat",),
+        notes=("flat", TAKEN_TO_CLOSE) if target.reason == TAKEN_TO_CLOSE else ("flat",),
     )

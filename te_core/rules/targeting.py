@@ -22,12 +22,15 @@ def target_for(
     limits: Limits,
     enabled: bool,
     now: datetime,
+    flat: str = "",
 ) -> Target | None:
     """Give the target that replaces ``old``, or None when nothing changes.
 
     A disabled account, and a symbol that nobody wishes for any more, only ever get flat; where there never was a
-    target there is nothing to make flat.
+    target there is nothing to make flat. ``flat``: why everything is closed whatever is wished for; empty when it
+    is not.
     """
+    enabled = enabled and not flat
     depth = wish.depth if wish is not None and enabled else ZERO
     if depth == 0 and old is None and (wish is None or not enabled or not _heard(wish)):
         return None
@@ -41,7 +44,7 @@ def target_for(
         depth=depth,
         leverage=leverage,
         margin_mode=policy.margin_mode,
-        reason=_reason(wish, enabled=enabled),
+        reason=flat or _reason(wish, enabled=enabled),
         created_at=now,
         price=wish.price if wish else None,
         terms=wish.terms if wish else (),

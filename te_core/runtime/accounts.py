@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
@@ -23,6 +23,7 @@ from te_core.model.event import Event
 from te_core.model.reading import Known
 from te_core.model.target import Blend
 from te_core.outage import Outages
+from te_core.rules.controls import Controls
 from te_core.runtime.facilities import Facilities
 from te_core.runtime.identities import Identities, Identity, fingerprint, told
 from te_core.runtime.instances import AccountRunner
@@ -66,6 +67,8 @@ class Accounts(Instances[AccountRunner]):
         """Those that were ever connected, by book."""
         self._names: dict[str, str] = {}
         """Book -> the section that its worker was made for."""
+        self.controls = Controls.of(self._snapshot.controls)
+        """The operator's commands as they stand."""
         met = sorted(self._snapshot.accounts, key=lambda record: record.seen_at)
         self._books: dict[str, str] = {record.name: record.book for record in met}
         """Section -> the book that it traded last."""
@@ -117,6 +120,17 @@ class Accounts(Instances[AccountRunner]):
             asyncio.get_running_loop().call_soon(self._pass_on)
         else:
             self._newest.clear()
+
+    def command(self, controls: Controls) -> None:
+        """Apply the operator's commands as they stand by now to every account, connected or not."""
+        self.controls = controls
+        workers = [*self._workers.values(), *(runner.worker for runner in self.runners.values())]
+        for worker in dict.fromkeys(workers):
+            worker.command(controls)
+
+    def scopes(self) -> Mapping[str, Sequence[str]]:
+        """Return what each account of the settings is called in commands: its section and its book."""
+        return {name: runner.worker.scopes for name, runner in self.runners.items()}
 
     # -- what the settings say
 
@@ -290,6 +304,7 @@ class Accounts(Instances[AccountRunner]):
             log=log,
             outages=self._outages[name],
             record=self._facilities.record,
+            controls=self.controls,
             books={symbol: record for (key, symbol), record in self._snapshot.books.items() if key == book},
             open_intents=[intent for intent in self._snapshot.open_intents if intent.account == book],
         )

@@ -21,6 +21,7 @@ from te_core.model.target import Blend
 from te_core.outage import Outages
 from te_core.plugins.registry import Registry
 from te_core.runtime.accounts import Accounts
+from te_core.runtime.commands import Commands
 from te_core.runtime.facilities import Facilities
 from te_core.runtime.instances import AccountRunner, Runner, SourceRunner
 from te_core.runtime.notifiers import Notifiers
@@ -84,6 +85,16 @@ class Engine:
             blends=self._blends,
             signal_price=self.netting.intake.price,
         )
+        self.commands = Commands(
+            journal,
+            clock=clock,
+            log=log,
+            notify=self._notify,
+            netting=self.netting,
+            accounts=self._accounts,
+            sources=lambda: self.sources,
+            changed=lambda: self._reblend(None),
+        )
         self._kinds: Mapping[Kind, Instances[Any]] = {
             "notifiers": self.notifiers,  # first, so that they are there for what the others meet
             "sources": self._sources,
@@ -105,12 +116,14 @@ class Engine:
     async def start(self, resolved: Resolved) -> None:
         """Load what the journal has, then start what the settings ask for."""
         self.netting.restore(self._journal.memory().signals)
+        self.commands.start()
         await self.apply(resolved)
 
     async def stop(self) -> None:
         """Accept no more signals, let orders under way be answered, then stop everything."""
         self.stopping = True
         self.netting.close_intake()
+        self.commands.stop()
         await asyncio.gather(*(runner.drain(DRAIN) for runner in self.accounts.values()))
         await asyncio.gather(*(kind.stop() for kind in self._kinds.values()))
         if self._session is not None:
@@ -192,6 +205,7 @@ class Engine:
             self._accounts.retarget(self._blends(self._accounts.symbols))
         else:
             self._accounts.retarget(self.netting.blends(symbols))
+        self.commands.signals_came(symbols)
         self.netting.watch_expiry()
 
     # -- what listeners ask for

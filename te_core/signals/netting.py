@@ -10,12 +10,20 @@ from typing import TYPE_CHECKING
 from te_core.clock import Clock
 from te_core.contracts.source import LONGEST_DEDUPE
 from te_core.journal.journal import Journal
+from te_core.model.control import Control
 from te_core.model.event import Event
 from te_core.model.policy import SourcePolicy
 from te_core.model.signal import Signal
 from te_core.model.target import Blend
 from te_core.rules.blend import blend
-from te_core.rules.opinions import expectations, expiring_opinions, opinion_of, opinions_on
+from te_core.rules.opinions import (
+    expectations,
+    expiring_opinions,
+    opinion_of,
+    opinions_on,
+    share_of,
+    with_pauses,
+)
 from te_core.settings.policies import source_policies
 from te_core.settings.schema import Settings, SymbolSettings
 from te_core.signals.expiry import ExpiryWatch
@@ -44,6 +52,8 @@ class Netting:
         on_change: Callable[[Sequence[str] | None], None],
     ) -> None:
         self.policies: Mapping[str, SourcePolicy] = {}
+        self.pauses: Mapping[str, Control] = {}
+        """By source: those that the operator paused."""
         self.time = TimeBase(clock, log, record, self._on_time)
         self.heartbeat = Heartbeat(clock, self.time, log, record, lambda: on_change(None))
         self._ages = Ages(self.time)
@@ -90,9 +100,24 @@ class Netting:
         """Every symbol that has weights."""
         return self._weights.keys()
 
-    def blends(self, symbols: Iterable[str]) -> dict[str, Blend | None]:
-        """Return the blend of each symbol; None for one that no longer has weights."""
-        return {symbol: self._blend(symbol) for symbol in symbols}
+    def blends(
+        self, symbols: Iterable[str], pauses: Mapping[str, Control] | None = None
+    ) -> dict[str, Blend | None]:
+        """Return the blend of each symbol; None for one that no longer has weights.
+
+        ``pauses``: others than those in force, to see what they would lead to.
+        """
+        pauses = self.pauses if pauses is None else pauses
+        return {symbol: self._blend(symbol, pauses) for symbol in symbols}
+
+    def shares(self, source: str) -> dict[str, dict[str, str | None]]:
+        """Return what a source's opinions count for now, by symbol, as JSON values."""
+        now = self.time.now()
+        return {
+            symbol: share_of(opinion, now)
+            for symbol, signal in self.intake.by_source(source).items()
+            if (opinion := opinion_of(signal, self.policies, self.heartbeat.due, self._ages.said_at))
+        }
 
     def watch_expiry(self) -> None:
         """Wake up when the next opinion that counts expires."""
@@ -104,17 +129,18 @@ class Netting:
         opinion = opinion_of(signal, self.policies, self.heartbeat.due, self._ages.said_at)
         return opinion.expires_at() if opinion is not None else None
 
-    def _blend(self, symbol: str) -> Blend | None:
+    def _blend(self, symbol: str, pauses: Mapping[str, Control]) -> Blend | None:
         section = self._weights.get(symbol)
         if section is None:
             return None
+        opinions = opinions_on(
+            self.intake.in_force(symbol), self.policies, self.heartbeat.due, self._ages.said_at
+        )
         return blend(
             symbol,
             weights=section.weights,
             leverage=section.leverage,
-            opinions=opinions_on(
-                self.intake.in_force(symbol), self.policies, self.heartbeat.due, self._ages.said_at
-            ),
+            opinions=with_pauses(symbol, opinions, pauses) if pauses else opinions,
             now=self.time.now(),
         )
 

@@ -37,9 +37,11 @@ from te_core.api import (
     SourceContext,
 )
 from te_core.journal.journal import Journal
+from te_core.model.control import Action, Command
 from te_core.model.event import Event
 from te_core.plugins.registry import Registry
 from te_core.reporting.queries import Queries
+from te_core.runtime.commands import Outcome
 from te_core.runtime.engine import Engine
 from te_core.settings.resolution import resolve
 from te_core.settings.schema import Settings
@@ -219,12 +221,21 @@ class Scene:
         await self.engine.apply(resolve(Settings.model_validate(self.settings), self.registry))
         await asyncio.sleep(wait)
 
-    async def say(self, depth: str, symbol: str = "BTCUSDT", *, wait: float = 1, **more: Any) -> None:
-        """Have the source say something."""
+    async def say(
+        self, depth: str, symbol: str = "BTCUSDT", *, source: str = "tv", wait: float = 1, **more: Any
+    ) -> None:
+        """Have a source say something."""
         now = self.clock.now()
-        signal = Signal(source="tv", symbol=symbol, depth=D(depth), time=now, received_at=now, **more)
-        await self.sources["tv"].publish(signal)
+        signal = Signal(source=source, symbol=symbol, depth=D(depth), time=now, received_at=now, **more)
+        await self.sources[source].publish(signal)
         await asyncio.sleep(wait)
+
+    async def command(self, action: Action, *accounts: str, wait: float = 1, **more: Any) -> Outcome:
+        """Have the operator command something."""
+        command = Command(action=action, by="alice", accounts=accounts, **more)
+        outcome = await self.engine.commands.execute(command)
+        await asyncio.sleep(wait)
+        return outcome
 
     # -- what the engine says of itself
 
@@ -237,6 +248,10 @@ class Scene:
         """Return what ``te status`` shows of an account."""
         found: dict[str, Any] = Queries(self.engine).state()["accounts"][account]
         return found
+
+    def whole_state(self) -> dict[str, Any]:
+        """Return everything that ``te status`` shows."""
+        return Queries(self.engine).state()
 
     def at_target(self, symbol: str = "BTCUSDT", account: str = "one") -> bool:
         """Whether the engine says that a symbol is at its target."""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from te_core.model.control import Action, Command, Control, ControlState, Topic
 from te_core.model.target import Blend, Term
-from te_core.rules.controls import Controls, commanded, controls_of, standing
+from te_core.rules.controls import Controls, commanded, controls_of, lifted_by, standing
 
 D = Decimal
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -131,14 +131,14 @@ actions = st.builds(
 @given(st.lists(actions, max_size=8))
 def test_the_newest_command_that_covers_a_symbol_is_the_one_that_counts(commands: list[Command]) -> None:
     controls = after(*commands)
-    for account in SCOPES:
+    for account, scopes in SCOPES.items():
         for symbol in ("BTCUSDT", "ETHUSDT", "SOLUSDT"):
             last = None
             for one in commands:
                 if one.accounts in ((), (account,)) and one.symbol in ("", symbol):
                     last = one.action
             assert halted(controls, account, symbol) is (last in (Action.HALT, Action.FLATTEN))
-            assert standing(controls, SCOPES[account], symbol, None, NOW).flat is (last is Action.FLATTEN)
+            assert standing(controls, scopes, symbol, None, NOW).flat is (last is Action.FLATTEN)
 
 
 @given(st.lists(actions, max_size=8))
@@ -153,3 +153,42 @@ def test_restored_from_their_rows_they_say_the_same(commands: list[Command]) -> 
             ), account
     assert [row.state for row in again.active()] == [row.state for row in controls.active()]
     assert all(row.state is not ControlState.OVER and row.topic is Topic.HALT for row in again.active())
+
+
+def lifted(controls: Controls, *accounts: str, **more: object) -> list[tuple[str, str]]:
+    resume = command(Action.RESUME, *accounts, **more)
+    return [(row.scope, row.symbol) for row in lifted_by(resume, controls, SCOPES)]
+
+
+def test_a_resume_says_what_it_takes_back() -> None:
+    controls = after(HALT, command(Action.RESUME, "one"), command(Action.HALT, "one", symbol="BTCUSDT"))
+    assert lifted(controls, "one") == [("one~1", "BTCUSDT")], "the halt of everything is lifted there already"
+    assert lifted(controls, "one", symbol="ETHUSDT") == []
+    assert lifted(controls, "two") == [("", "")]
+    assert lifted(controls, sources=("tv",)) == []
+    assert len(lifted(controls)) == 3
+
+
+def test_a_resume_of_a_symbol_ends_only_its_depth_by_hand() -> None:
+    controls = after(
+        command(Action.TARGET, "one", symbol="BTCUSDT", depth=D(1)),
+        command(Action.TARGET, "one", symbol="ETHUSDT", depth=D(1)),
+        command(Action.TARGET, "two", symbol="BTCUSDT", depth=D(1)),
+    )
+    assert lifted(controls, "one", symbol="BTCUSDT") == [("one~1", "BTCUSDT")]
+    assert lifted(controls, "one") == [("one~1", "BTCUSDT"), ("one~1", "ETHUSDT")]
+    assert len(lifted(controls)) == 3
+
+
+@given(st.lists(actions, max_size=8), actions)
+def test_what_a_resume_names_is_free_then_and_it_takes_back_something_if_it_was_not(
+    commands: list[Command], last: Command
+) -> None:
+    controls = after(*commands)
+    resume = replace(last, action=Action.RESUME)
+    names = resume.accounts or tuple(SCOPES)
+    symbols = [resume.symbol] if resume.symbol else ["BTCUSDT", "ETHUSDT", "SOLUSDT"]
+    was = any(halted(controls, name, symbol) for name in names for symbol in symbols)
+    assert bool(list(lifted_by(resume, controls, SCOPES))) >= was
+    now = controls.adding(controls_of(resume, NOW, SCOPES))
+    assert not any(halted(now, name, symbol) for name in names for symbol in symbols)

@@ -1,0 +1,147 @@
+"""Follows a flatten of one account until everything is closed, and reports it: once what is still open, and the end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from te_core.accounts.beliefs import Beliefs
+from te_core.accounts.keeper import Keeper
+from te_core.accounts.reconciler import Reconciler
+from te_core.accounts.targets import Targets
+from te_core.clock import Clock
+from te_core.journal.journal import Journal
+from te_core.model.control import Control, ControlState, Topic
+from te_core.model.event import Event
+from te_core.model.reading import Unknown
+from te_core.rules.decision import Status
+
+if TYPE_CHECKING:
+    from loguru import Logger
+
+STILL_OPEN = 10.0
+"""Seconds after which it is reported what a flatten has not closed yet."""
+
+
+class FlattenWatch:
+    """One per account. Orders nothing: the keepers' targets are flat, and the worker tries until they are reached."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        targets: Targets,
+        reconciler: Reconciler,
+        beliefs: Beliefs,
+        journal: Journal,
+        clock: Clock,
+        log: Logger,
+        record: Callable[[Event], None],
+        connected: Callable[[], bool],
+    ) -> None:
+        self._name = name
+        self._targets = targets
+        self._reconciler = reconciler
+        self._beliefs = beliefs
+        self._journal = journal
+        self._clock = clock
+        self._log = log
+        self._record = record
+        self._connected = connected
+        self._wanted: datetime | None = None
+        self._asked_at = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        done = targets.controls.newest(Topic.CLOSED, targets.scopes, ("",))
+        self._done: datetime | None = done.at if done is not None else None
+
+    def commanded(self) -> bool:
+        """Note the commands as they stand by now. Returns whether there is something new to close."""
+        wanted = self._newest()
+        if wanted is None or wanted == self._done:
+            self._wanted = None
+            self._reconciler.found_flat = True
+            self._cancel()
+            return False
+        if wanted == self._wanted:
+            return False
+        self._wanted, self._asked_at = wanted, self._clock.monotonic()
+        self._reconciler.found_flat = False
+        self._cancel()
+        self._timer = asyncio.get_running_loop().call_later(STILL_OPEN, self._report_open)
+        return True
+
+    def check(self) -> None:
+        """Report the end once everything is closed. Called after each pass, and when a symbol's orders are done."""
+        if self._wanted is None or not self._connected() or self.still_open():
+            return
+        self._done, self._wanted = self._wanted, None
+        self._reconciler.found_flat = True
+        self._cancel()
+        done = Control(
+            topic=Topic.CLOSED,
+            scope=self._targets.scopes[-1],
+            symbol="",
+            state=ControlState.OVER,
+            at=self._done,
+            by="the engine",
+        )
+        self._journal.append(done, awaited=False, reduction=True)
+        self._tell("everything that was to be closed is closed; halted until te resume")
+
+    def still_open(self) -> Sequence[str]:
+        """Return what is open, or not known to be closed, in words; nothing where no flatten is under way."""
+        if self._wanted is None:
+            return ()
+        if not self._connected():
+            return ("the account is not connected: what is open there is not known",)
+        read_at = self._beliefs.read_at
+        if read_at is None or read_at < self._asked_at:
+            return (f"not read since then{self._why_unread()}",)
+        return tuple(
+            f"{keeper.symbol} {self._how_open(keeper)}"
+            for keeper in self._targets.keepers.values()
+            if keeper.standing.flat and self._is_open(keeper)
+        )
+
+    def _why_unread(self) -> str:
+        failed = self._reconciler.failing.get("positions")
+        return f": {failed.reason}" if failed is not None else ""
+
+    def _is_open(self, keeper: Keeper) -> bool:
+        if keeper.target is None or not (keeper.ours or keeper.standing.foreign):
+            return False
+        position = self._beliefs.position(keeper.symbol)
+        if keeper.orders.open or keeper.task is not None or isinstance(position, Unknown):
+            return True
+        # A rest below the exchange's step can be closed by nobody's order.
+        rest = keeper.confirmed and keeper.status is Status.AT_TARGET
+        return position.quantity != 0 and not rest
+
+    def _how_open(self, keeper: Keeper) -> str:
+        position = self._beliefs.position(keeper.symbol)
+        held = "not known" if isinstance(position, Unknown) else f"{position.quantity:f}"
+        return f"{held} ({keeper.reason})" if keeper.reason else held
+
+    def _newest(self) -> datetime | None:
+        flat = [k.standing for k in self._targets.keepers.values() if k.standing.flat]
+        asked = [held.since for held in flat if held.since is not None]
+        whole = self._targets.halt()
+        if whole is not None and whole.state in (ControlState.FLAT, ControlState.FOREIGN):
+            asked.append(whole.at)
+        return max(asked, default=None)
+
+    def _report_open(self) -> None:
+        self._timer = None
+        if found := self.still_open():
+            self._tell(f"still open: {'; '.join(found)}; tried until it is closed")
+
+    def _tell(self, text: str) -> None:
+        self._log.warning("flatten: {}", text)
+        self._record(Event(at=self._clock.now(), kind="flatten", text=f"flatten: {text}", account=self._name))
+
+    def _cancel(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

@@ -1,0 +1,256 @@
+"""Carries out what the operator commands: halts, flattens, resumes, pauses, depths by hand. Each of it is journaled.
+
+What holds back is in force before it is durable, what lets go only after it: a crash in between leaves less open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from te_core.accounts.reconciler import AsIf
+from te_core.clock import Clock
+from te_core.errors import TradeEngineError
+from te_core.journal.journal import Journal
+from te_core.model.control import Action, Command, Control, ControlState, Topic
+from te_core.model.event import Event
+from te_core.model.target import Blend
+from te_core.rules.controls import Controls, controls_of, counts, described, lifted_by
+from te_core.rules.decision import Decision
+from te_core.runtime.accounts import Accounts
+from te_core.signals.netting import Netting
+
+if TYPE_CHECKING:
+    from loguru import Logger
+
+ENGINE = "the engine"
+Previews = Mapping[str, "Mapping[str, Decision] | str | BaseException"]
+
+
+class CommandRefused(TradeEngineError):
+    """A command names what is not there, or asks for what cannot be."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a command changed: the controls that it set, and those that it took back."""
+
+    set: tuple[Control, ...] = ()
+    lifted: tuple[Control, ...] = ()
+
+
+class Commands:
+    """One per engine. ``changed`` is called when what the sources say counts for something else."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        *,
+        clock: Clock,
+        log: Logger,
+        notify: Callable[[Event], None],
+        netting: Netting,
+        accounts: Accounts,
+        sources: Callable[[], Iterable[str]],
+        changed: Callable[[], None],
+    ) -> None:
+        self._journal = journal
+        self._clock = clock
+        self._log = log
+        self._notify = notify
+        self._netting = netting
+        self._accounts = accounts
+        self._sources = sources
+        self._changed = changed
+        self._place = self.controls.last
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def controls(self) -> Controls:
+        """The commands as they stand."""
+        return self._accounts.controls
+
+    def start(self) -> None:
+        """Put pauses of an earlier run in force, and end what has run out meanwhile."""
+        self._netting.pauses = _pauses(self.controls)
+        self._end_what_ran_out()
+
+    def stop(self) -> None:
+        """Wait for nothing any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    async def execute(self, command: Command) -> Outcome:
+        """Carry a command out. Raises ``CommandRefused``, ``JournalError``."""
+        outcome = self._outcome(command)
+        if not outcome.set:
+            return outcome
+        place, self._place = self._place, self._place + len(outcome.set)
+        tightens = command.action in (Action.HALT, Action.FLATTEN)
+        if tightens:
+            self._apply(outcome.set, place)
+        event = self._event(command, outcome)
+        await self._journal.append(*outcome.set, event, reduction=tightens)
+        if not tightens:
+            self._apply(outcome.set, place)
+        self._log.warning("{}", event.text)
+        self._notify(event)
+        return outcome
+
+    async def preview(self, command: Command) -> tuple[Outcome, Previews]:
+        """Return what a command would change, and what each account concerned would order then; nothing is changed.
+
+        Raises ``CommandRefused``.
+        """
+        outcome = self._outcome(command)
+        controls = self.controls.adding(outcome.set)
+        as_if = AsIf(controls=controls, blends=self._blends(_pauses(controls)))
+        runners = self._accounts.runners
+        names = [name for name in command.accounts or runners if runners[name].running]
+        previews = (runners[name].worker.preview(as_if) for name in names)
+        decisions = await asyncio.gather(*previews, return_exceptions=True)
+        idle = {name: "not running" for name in command.accounts if name not in names}
+        return outcome, {**idle, **dict(zip(names, decisions, strict=True))}
+
+    def signals_came(self, symbols: Iterable[str] | None) -> None:
+        """End depths by hand that counted until a source of their symbol spoke."""
+        waiting = [row for row in self._by_hand() if row.until is None]
+        named = None if symbols is None else set(symbols)
+        waiting = [row for row in waiting if named is None or row.symbol in named]
+        if waiting:
+            blends = self._netting.blends({row.symbol for row in waiting})
+            now = self._clock.now()
+            self._end([row for row in waiting if not counts(row, blends[row.symbol], now)], "a source spoke")
+
+    # -- what a command means
+
+    def _outcome(self, command: Command) -> Outcome:
+        self._check(command)
+        now, scopes = self._clock.now(), self._accounts.scopes()
+        if command.action is Action.PAUSE:
+            return Outcome(set=tuple(self._pause(command, source, now) for source in command.sources))
+        if command.action is not Action.RESUME:
+            return Outcome(set=controls_of(command, now, scopes))
+        lifted = tuple(lifted_by(command, self.controls, scopes))
+        made = [
+            replace(row, state=ControlState.OVER, at=now, by=command.by, reason=command.reason)
+            for row in lifted
+        ]
+        ended = tuple(replace(row, held={}) for row in made if row.topic is not Topic.HALT)
+        halts = controls_of(command, now, scopes) if len(ended) < len(made) else ()
+        return Outcome(set=(*halts, *ended), lifted=lifted)
+
+    def _check(self, command: Command) -> None:
+        accounts, sources = self._accounts.runners, list(self._sources())
+        for name in command.accounts:
+            if name not in accounts:
+                raise CommandRefused(f"there is no [accounts.{name}] in the settings")
+        for name in command.sources:
+            if name not in sources:
+                raise CommandRefused(f"there is no [sources.{name}] in the settings")
+        if command.action is Action.PAUSE and not command.sources:
+            raise CommandRefused("a pause needs a source: te halt stops accounts")
+        if command.action is Action.TARGET:
+            self._check_target(command)
+
+    def _check_target(self, command: Command) -> None:
+        if len(command.accounts) != 1 or not command.symbol or command.depth is None:
+            raise CommandRefused("a depth by hand needs an account, a symbol and the depth")
+        keepers = self._accounts.runners[command.accounts[0]].worker.keepers
+        if command.symbol in self._netting.symbols or (command.depth == 0 and command.symbol in keepers):
+            return
+        known = ", ".join(self._netting.symbols) or "none"
+        raise CommandRefused(f"there is no [symbols.{command.symbol}] in the settings (there are: {known})")
+
+    def _pause(self, command: Command, source: str, now: datetime) -> Control:
+        before = self.controls.pause(source)
+        held: Mapping[str, object] = {}
+        if not command.close:
+            held = self._netting.shares(source) if before is None else before.held
+        return Control(
+            topic=Topic.PAUSE,
+            scope=source,
+            symbol="",
+            state=ControlState.CLOSE if command.close else ControlState.HOLD,
+            at=now,
+            by=command.by,
+            reason=command.reason,
+            held=held,
+        )
+
+    def _event(self, command: Command, outcome: Outcome) -> Event:
+        where = ", ".join((*command.accounts, *command.sources)) or "all accounts"
+        symbol = f" {command.symbol}" if command.symbol else ""
+        done = described(outcome.set[-1])
+        depth = f" to {command.depth:f}" if command.depth is not None else ""
+        return Event(
+            at=self._clock.now(),
+            kind=str(command.action),
+            text=f"{where}{symbol}: {done}{depth}",
+            account=command.accounts[0] if len(command.accounts) == 1 else None,
+            source=command.sources[0] if len(command.sources) == 1 else None,
+            symbol=command.symbol or None,
+            detail={
+                "by": command.by,
+                "reason": command.reason,
+                "lifted": [described(r) for r in outcome.lifted],
+            },
+        )
+
+    # -- in force
+
+    def _apply(self, rows: Sequence[Control], place: int) -> None:
+        controls = self.controls.adding(rows, after=place)
+        before, self._netting.pauses = self._netting.pauses, _pauses(controls)
+        self._accounts.command(controls)
+        if before != self._netting.pauses:
+            self._changed()
+        self._watch_ends()
+
+    def _blends(self, pauses: Mapping[str, Control]) -> Mapping[str, Blend | None]:
+        symbols = dict.fromkeys([*self._netting.symbols, *self._accounts.symbols])
+        return self._netting.blends(symbols, pauses)
+
+    def _by_hand(self) -> list[Control]:
+        return [row for row in self.controls.active() if row.topic is Topic.TARGET]
+
+    def _watch_ends(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        ends = [row.until for row in self._by_hand() if row.until is not None]
+        if ends:
+            left = (min(ends) - self._clock.now()).total_seconds()
+            self._timer = asyncio.get_running_loop().call_later(max(left, 0.0), self._end_what_ran_out)
+
+    def _end_what_ran_out(self) -> None:
+        now = self._clock.now()
+        over = [row for row in self._by_hand() if row.until is not None and row.until <= now]
+        self._end(over, "its time is over")
+        self._watch_ends()
+
+    def _end(self, rows: Sequence[Control], why: str) -> None:
+        """End depths by hand: from now on the signals count."""
+        now = self._clock.now()
+        made = [replace(row, state=ControlState.OVER, at=now, by=ENGINE, reason=why) for row in rows]
+        place, self._place = self._place, self._place + len(made)
+        for row, ended in zip(rows, made, strict=True):
+            event = Event(
+                at=now,
+                kind=str(Action.TARGET),
+                text=f"{row.scope} {row.symbol}: {described(row)}; {why}: the signals count again",
+                account=row.scope,
+                symbol=row.symbol,
+            )
+            self._journal.append(ended, event, awaited=False)
+            self._log.warning("{}", event.text)
+            self._notify(event)
+        if made:
+            self._apply(made, place)
+
+
+def _pauses(controls: Controls) -> dict[str, Control]:
+    rows = (row for row in controls.active() if row.topic is Topic.PAUSE)
+    return {row.scope: row for row in rows}
