@@ -114,6 +114,10 @@ class CommandFailed(TradeEngineError):
         super().__init__(reason)
 
 
+class CommandRefused(TradeEngineError):
+    """A command of the operator names what is not there, or asks for what cannot be; it changes nothing."""
+
+
 class JournalError(TradeEngineError):
     """The journal cannot be used: unreadable, damaged, or a write failed."""
 

@@ -22,6 +22,7 @@ from te_core.errors import ConfigError, JournalError, NotReady
 from te_core.journal.journal import Journal
 from te_core.journal.redaction import redacted
 from te_core.logs import close_log_file, configure_logs
+from te_core.model.control import Command
 from te_core.model.event import Event
 from te_core.outage import Outages
 from te_core.plugins.registry import Registry
@@ -29,6 +30,7 @@ from te_core.plugins.report import PluginReport
 from te_core.reporting.doctor import show
 from te_core.reporting.machine import Machine, examine_machine
 from te_core.reporting.queries import Queries
+from te_core.reporting.state import outcome_state
 from te_core.runtime.engine import Engine
 from te_core.runtime.supervisor import Health, Supervisor
 from te_core.runtime.watchdog import Watchdog
@@ -370,6 +372,13 @@ class Application:
         return self._shown(
             {"name": name, "resumed": runner.running, "status": str(health.status), "reason": health.reason}
         )
+
+    async def command(self, command: Command, *, preview: bool) -> dict[str, Any]:
+        """Carry out an operator's command, or show what it would do. Raises ``CommandRefused``, ``JournalError``."""
+        commands = self._started.commands
+        if preview:
+            return self._shown(outcome_state(*await commands.preview(command)))
+        return self._shown(outcome_state(await commands.execute(command)))
 
     def readiness(self) -> dict[str, Any]:
         """Say whether everything that is wanted runs. Raises ``NotReady`` before that can be said."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,16 @@ def post(place: Place, path: str) -> Any | None:
     if status not in {200, 404}:
         raise Failure(str(body["error"]["reason"]))
     return body if status == 200 else None
+
+
+def command(place: Place, action: str, body: Mapping[str, Any]) -> Any:
+    """Have the running engine carry out a command of the operator. Raises as ``ask`` does."""
+    from te_core.web.encoding import encode
+
+    status, answer = _exchange(place, f"/api/v1/commands/{action}", body=encode(body).encode())
+    if status != 200:
+        raise Failure(str(answer["error"]["reason"]), next_step="te status shows what there is")
+    return answer
 
 
 def running_engine(place: Place) -> Announcement | None:

@@ -26,6 +26,7 @@ from te_core.cli import (
     history,
     init,
     notify,
+    operate,
     plan,
     plugins,
     resume,
@@ -134,7 +135,12 @@ app.command()(doctor.doctor)
 app.command()(status.status)
 app.command()(health.health)
 app.command()(plan.plan)
+app.command()(operate.halt)
+app.command()(operate.flatten)
 app.command()(resume.resume)
+app.command()(operate.pause)
+app.command()(operate.close)
+app.command()(operate.set_target)
 app.command()(explain.explain)
 app.command()(signals.signals)
 app.command()(plugins.plugins)

@@ -14,6 +14,8 @@ from te_core.journal.journal import Journal
 from te_core.journal.memory import JournalSnapshot
 from te_core.journal.reader import JournalReader
 from te_core.reporting.explain import explain, explain_signals, show_signal, text
+from te_core.reporting.state import show_control
+from te_core.rules.controls import Controls
 from te_core.settings.loading import load_settings
 from te_core.settings.schema import Settings
 
@@ -43,6 +45,7 @@ def offline_state(place: Place) -> dict[str, Any]:
         memory = journal.memory()
     return {
         "engine": {"version": None, "pid": None, "started_at": None, "status": "stopped"},
+        "commands": [show_control(row) for row in Controls.of(memory.controls).active()],
         "sources": {name: _source(settings, name, memory) for name in settings.sources},
         "accounts": {name: _account(settings, name, memory) for name in settings.accounts},
         "symbols": {

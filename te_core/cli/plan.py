@@ -9,7 +9,9 @@ import typer
 
 from te_core.app.paths import Place
 from te_core.cli.client import ask
-from te_core.cli.output import print_json, show, table
+from te_core.cli.output import FittedTable, print_json, show, table
+
+NOTHING = "nothing to do"
 
 
 def plan(
@@ -24,7 +26,14 @@ def plan(
     if as_json:
         print_json(answer)
     else:
-        show(table("Plan", ("account", "symbol", "status", "goal", "steps", "reason"), _rows(answer)))
+        show(plan_table(answer))
+
+
+def plan_table(answer: Any, *, title: str = "Plan", only_orders: bool = False) -> FittedTable:
+    """Build the table of a plan. ``only_orders``: leave out symbols where nothing is to be done."""
+    columns = ("account", "symbol", "status", "goal", "steps", "reason")
+    rows = (row for row in _rows(answer) if not only_orders or row[4] != NOTHING)
+    return table(title, columns, rows)
 
 
 def _rows(answer: Any) -> Iterator[tuple[object, ...]]:
@@ -32,7 +41,7 @@ def _rows(answer: Any) -> Iterator[tuple[object, ...]]:
         if "error" in account:
             yield (name, "", "unknown", "", "", account["error"])
         for symbol, found in account.get("symbols", {}).items():
-            steps = "; ".join(_step(step) for step in found["steps"]) or "nothing to do"
+            steps = "; ".join(_step(step) for step in found["steps"]) or NOTHING
             why = "; ".join(part for part in (found["reason"], *found["notes"]) if part)
             yield (name, symbol, found["status"], found["goal"], steps, why)
 

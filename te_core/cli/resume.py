@@ -1,14 +1,15 @@
-"""``te resume``: what waits for its next try is tried at once."""
+"""``te resume``: halts and pauses are lifted, and what waits for its next try is tried at once."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from te_core.app.paths import Place
-from te_core.cli.client import post
+from te_core.cli.client import ask, command, post
 from te_core.cli.failure import Failure
+from te_core.cli.operate import Reason, Symbol, Yes, body, confirmed, done, show_preview
 from te_core.cli.output import say
 
 KINDS = ("accounts", "sources", "notifiers")
@@ -16,22 +17,75 @@ KINDS = ("accounts", "sources", "notifiers")
 
 def resume(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="An account, source or notifier.", show_default=False)],
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Accounts, sources or notifiers; every halt if none is named.", show_default=False
+        ),
+    ] = None,
+    symbol: Symbol = "",
+    from_next_signal: Annotated[
+        bool,
+        typer.Option(
+            "--from-next-signal", help="Opinions of before do not count until their source speaks again."
+        ),
+    ] = False,
+    reason: Reason = "",
+    yes: Yes = False,
 ) -> None:
-    """Try an account, source or notifier at once that failed and waits for its next try; an account's symbols too.
+    """Lift halts, pauses and depths by hand, after showing what that orders; try at once what waits for its next try.
 
     \b
-    Example: te resume bybit-main
+    Example: te resume
+             te resume bybit-main --from-next-signal
+             te resume tradingview
     """
     place = Place.of(context)
-    found = {kind: answer for kind in KINDS if (answer := post(place, f"/api/v1/{kind}/{name}/resume"))}
-    if not found:
-        raise Failure(f"no account, source or notifier is named {name}", next_step="te status lists them")
-    for kind, answer in found.items():
-        if not answer["resumed"]:
-            reason = f": {answer['reason']}" if answer["reason"] else ""
-            raise Failure(
-                f"{kind}.{name} is {answer['status']}{reason}", next_step="edit the settings, then: te check"
-            )
+    state = ask(place, "/api/v1/state")
+    named = {kind: [name for name in names or [] if name in state.get(kind, {})] for kind in KINDS}
+    known = {name for found in named.values() for name in found}
+    if unknown := [name for name in names or [] if name not in known]:
+        raise Failure(
+            f"no account, source or notifier is named {unknown[0]}", next_step="te status lists them"
+        )
+    lifted = False
+    if not names or named["accounts"] or named["sources"]:
+        wanted = body(
+            accounts=named["accounts"],
+            sources=named["sources"],
+            symbol=symbol,
+            from_next_signal=from_next_signal,
+            reason=reason,
+        )
+        lifted = _lift(place, wanted, yes=yes)
+    if not symbol:
+        for kind, found in named.items():
+            for name in found:
+                _try_again(place, kind, name, quiet=lifted)
+    if not names and not lifted:
+        say("nothing is halted or set by hand")
+
+
+def _lift(place: Place, wanted: dict[str, Any], *, yes: bool) -> bool:
+    """Take back what stands of what is named. Returns whether anything did."""
+    shown = command(place, "resume", {**wanted, "preview": True})
+    if not shown["lifted"]:
+        return False
+    show_preview(shown)
+    confirmed("Resume?", yes=yes)
+    done(command(place, "resume", wanted))
+    return True
+
+
+def _try_again(place: Place, kind: str, name: str, *, quiet: bool) -> None:
+    answer = post(place, f"/api/v1/{kind}/{name}/resume")
+    if answer is None:
+        raise Failure(f"{kind}.{name} is not in the settings any more", next_step="te status lists them")
+    if not answer["resumed"]:
+        reason = f": {answer['reason']}" if answer["reason"] else ""
+        raise Failure(
+            f"{kind}.{name} is {answer['status']}{reason}", next_step="edit the settings, then: te check"
+        )
+    if not quiet:
         what = "running; what was held back is tried" if answer["status"] == "running" else "tried"
         say(f"{kind}.{name}: {what} again now; te status shows the result")

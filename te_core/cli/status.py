@@ -81,6 +81,11 @@ def _tables(state: Any) -> Iterator[Any]:
     yield f"engine {engine['status']}" + (
         f", pid {engine['pid']}, since {to_the_second(engine['started_at'])}" if engine["pid"] else ""
     )
+    for command in state.get("commands", ()):
+        yield f"! {command['text']}"
+    for name, account in state["accounts"].items():
+        for left in account.get("still_open", ()):
+            yield f"! {name}: still open: {left}"
     for reason in engine.get("reasons", ()):
         yield f"not ready: {reason}"
     for refused in state.get("settings", {}).get("refused", ()):

@@ -16,6 +16,7 @@ from te_core.reporting.symbol_view import symbol_json
 from te_core.rules.controls import described, where
 from te_core.rules.decision import Decision
 from te_core.rules.plan import LeverageStep, MarginModeStep, OrderStep, Step
+from te_core.runtime.commands import Outcome, Previews
 from te_core.runtime.engine import Engine
 from te_core.runtime.instances import AccountRunner, SourceRunner
 from te_core.runtime.supervisor import Running
@@ -135,6 +136,7 @@ def _account(settings: Settings, name: str, runner: AccountRunner, now: float) -
             for symbol, keeper in worker.keepers.items()
             if keeper.target
         },
+        "still_open": list(worker.still_open),
         "foreign": {symbol: text(quantity) for symbol, quantity in worker.foreign.items()},
     }
 
@@ -152,6 +154,17 @@ def _positions(worker: AccountWorker) -> dict[str, Any]:
         symbol: {"size": text(position.quantity), "entry_price": text(position.entry_price)}
         for symbol, position in worker.beliefs.held().items()
     }
+
+
+def outcome_state(outcome: Outcome, previews: Previews | None = None) -> dict[str, Any]:
+    """Show what a command changes, and what each account would order then."""
+    shown: dict[str, Any] = {
+        "set": [show_control(row) for row in outcome.set],
+        "lifted": [show_control(row) for row in outcome.lifted],
+    }
+    if previews is not None:
+        shown["accounts"] = {name: plan_state(one) for name, one in previews.items()}
+    return shown
 
 
 def plan_state(decisions: Mapping[str, Decision] | str | BaseException) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
@@ -53,12 +53,15 @@ class Accounts(Instances[AccountRunner]):
         *,
         blends: Callable[[Iterable[str]], Mapping[str, Blend | None]],
         signal_price: Callable[[str], Known[Decimal] | None],
+        only: Collection[str] | None = None,
     ) -> None:
         super().__init__()
         self._facilities = facilities
         self._journal = journal
         self._blends = blends
         self._signal_price = signal_price
+        self._only = only
+        """Sections that run; None for all."""
         self._ledger = ExposureLedger(facilities.clock.monotonic)
         self._turns = Turns()
         self._snapshot = journal.memory()
@@ -157,6 +160,8 @@ class Accounts(Instances[AccountRunner]):
 
     def _is_wanted(self, runner: AccountRunner, name: str, resolved: Resolved) -> bool:
         """Also a disabled one with other keys than before: what is held there is not known before it is connected."""
+        if self._only is not None and name not in self._only:
+            return False
         other_keys = (
             self._connected_with.get(name, resolved.account_options[name]) != resolved.account_options[name]
         )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from te_core.accounts.reconciler import AsIf
 from te_core.clock import Clock
-from te_core.errors import TradeEngineError
+from te_core.errors import CommandRefused, JournalError
 from te_core.journal.journal import Journal
 from te_core.model.control import Action, Command, Control, ControlState, Topic
 from te_core.model.event import Event
@@ -28,10 +28,6 @@ if TYPE_CHECKING:
 
 ENGINE = "the engine"
 Previews = Mapping[str, "Mapping[str, Decision] | str | BaseException"]
-
-
-class CommandRefused(TradeEngineError):
-    """A command names what is not there, or asks for what cannot be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +89,14 @@ class Commands:
         if tightens:
             self._apply(outcome.set, place)
         event = self._event(command, outcome)
-        await self._journal.append(*outcome.set, event, reduction=tightens)
+        try:
+            await self._journal.append(*outcome.set, event, reduction=tightens)
+        except JournalError as error:
+            if not tightens:
+                raise
+            raise JournalError(
+                f"in force, but not persisted: it ends when the engine stops ({error})"
+            ) from error
         if not tightens:
             self._apply(outcome.set, place)
         self._log.warning("{}", event.text)
@@ -106,6 +109,8 @@ class Commands:
         Raises ``CommandRefused``.
         """
         outcome = self._outcome(command)
+        if not outcome.set:
+            return outcome, {}
         controls = self.controls.adding(outcome.set)
         as_if = AsIf(controls=controls, blends=self._blends(_pauses(controls)))
         runners = self._accounts.runners
@@ -114,6 +119,14 @@ class Commands:
         decisions = await asyncio.gather(*previews, return_exceptions=True)
         idle = {name: "not running" for name in command.accounts if name not in names}
         return outcome, {**idle, **dict(zip(names, decisions, strict=True))}
+
+    def hold_everything(self, by: str) -> None:
+        """Let all accounts only reduce in this run, without persisting it; what is commanded later goes before it."""
+        place, self._place = self._place, self._place + 1
+        halt = Control(
+            topic=Topic.HALT, scope="", symbol="", state=ControlState.HALTED, at=self._clock.now(), by=by
+        )
+        self._apply([halt], place)
 
     def signals_came(self, symbols: Iterable[str] | None) -> None:
         """End depths by hand that counted until a source of their symbol spoke."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -43,7 +43,10 @@ RETRY_AFTER = 5
 
 
 class Engine:
-    """Everything between the sources and the accounts. Made, started, given settings, stopped."""
+    """Everything between the sources and the accounts. Made, started, given settings, stopped.
+
+    ``only``: the accounts that run, and no source does; None runs everything that the settings ask for.
+    """
 
     def __init__(
         self,
@@ -54,6 +57,7 @@ class Engine:
         log: Logger,
         state_dir: Path,
         redact: Redact = str,
+        only: Collection[str] | None = None,
     ) -> None:
         self.started_at = clock.now()
         self.resolved: Resolved | None = None
@@ -84,6 +88,7 @@ class Engine:
             journal,
             blends=self._blends,
             signal_price=self.netting.intake.price,
+            only=only,
         )
         self.commands = Commands(
             journal,
@@ -97,7 +102,7 @@ class Engine:
         )
         self._kinds: Mapping[Kind, Instances[Any]] = {
             "notifiers": self.notifiers,  # first, so that they are there for what the others meet
-            "sources": self._sources,
+            **({"sources": self._sources} if only is None else {}),
             "accounts": self._accounts,
         }
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, Protocol
 
 from te_core.contracts.webhook import WebhookRequest, WebhookResponse
+from te_core.model.control import Command
 
 
 class EngineFacade(Protocol):
@@ -45,6 +46,10 @@ class EngineFacade(Protocol):
 
     def resume(self, kind: str, name: str) -> Mapping[str, Any]:
         """Try an instance of ``accounts``, ``sources`` or ``notifiers`` at once. Raises ``KeyError`` when unknown."""
+        ...
+
+    async def command(self, command: Command, *, preview: bool) -> Mapping[str, Any]:
+        """Carry out what the operator commands, or only show what it would do. Raises ``CommandRefused``."""
         ...
 
     def readiness(self) -> Mapping[str, Any]:

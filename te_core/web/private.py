@@ -9,8 +9,10 @@ from typing import Any
 from aiohttp import web
 
 from te_core.clock import Clock
+from te_core.errors import CommandRefused
 from te_core.settings.schema import PrivateListenerSettings
 from te_core.web.answer import answer, refuse
+from te_core.web.commands import BadCommand, parse_command
 from te_core.web.facade import EngineFacade, History
 from te_core.web.guards import Tokens, errors_as_json, no_other_site, only_this_host
 from te_core.web.identity import proof
@@ -44,6 +46,8 @@ def private_site(
     site.router.add_get("/api/v1/quarantine", api.quarantine)
     site.router.add_get("/api/v1/plugins", api.plugins)
     site.router.add_post("/api/v1/{kind:accounts|sources|notifiers}/{name}/resume", api.resume)
+    site.router.add_get("/api/v1/commands", api.commands)
+    site.router.add_post("/api/v1/commands/{action:halt|flatten|resume|pause|target}", api.command)
     return site
 
 
@@ -114,6 +118,20 @@ class _Api:
             return answer(200, self._engine.resume(kind, name))
         except KeyError:
             return refuse(404, f"there is no [{kind}.{name}] in the settings")
+
+    async def commands(self, _request: web.Request) -> web.Response:
+        return answer(200, {"commands": self._engine.state()["commands"]})
+
+    async def command(self, request: web.Request) -> web.Response:
+        if request.content_type != "application/json":
+            return refuse(415, "send 'Content-Type: application/json'")
+        try:
+            command, preview = parse_command(request.match_info["action"], await request.read())
+            return answer(200, await self._engine.command(command, preview=preview))
+        except BadCommand as error:
+            return refuse(400, str(error))
+        except CommandRefused as error:
+            return refuse(404, str(error))
 
     async def plugins(self, _request: web.Request) -> web.Response:
         return answer(200, {"plugins": self._engine.state()["plugins"]})

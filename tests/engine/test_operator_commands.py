@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from te_core.api import Instrument, NotReady, OrderRequest
+from te_core.errors import CommandRefused
 from te_core.model.control import Action, Command
 from te_core.rules.decision import Decision
 from te_core.rules.plan import OrderStep
-from te_core.runtime.commands import CommandRefused
 from te_core.testing.faults import Fault
 from tests.engine.scene import Scene, scene
 

@@ -1,0 +1,119 @@
+"""``te flatten --direct``: closes without an engine, after asking one that does not answer to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from te_core.app.paths import Place
+from te_core.cli.client import EngineDown, ask, command, setting
+from te_core.cli.failure import ExitCode, Failure
+from te_core.cli.operate import confirmed, done, preview, show_preview
+from te_core.cli.output import note, say
+
+STOPPING = 5.0
+"""Seconds that an engine gets to stop; by itself it takes 1.4 at most."""
+LOOK = 0.1
+
+
+def flatten_directly(place: Place, wanted: Mapping[str, Any], *, yes: bool) -> None:
+    """Flatten by the engine if it answers, else without it."""
+    try:
+        ask(place, "/api/v1/state")
+    except (EngineDown, Failure):
+        _take_over(place, yes=yes)
+        _flatten(place, wanted, yes=yes)
+        return
+    note("the engine answers: it does this itself")
+    preview(place, "flatten", wanted, "Close this, and halt?", yes=yes)
+    done(command(place, "flatten", wanted))
+
+
+def _take_over(place: Place, *, yes: bool) -> None:
+    """Have an engine that does not answer let go of the journal. Raises ``Failure`` if it does not."""
+    pid = _holder(place)
+    if pid is None:
+        return
+    note(f"the engine (process {pid}) does not answer: it is asked to stop")
+    if _ended(place, pid, signal.SIGTERM):
+        return
+    confirmed(f"Process {pid} did not stop. Kill it? Its journal allows that.", yes=yes)
+    if not _ended(place, pid, signal.SIGKILL):
+        raise Failure(
+            f"process {pid} still holds the journal", next_step=f"end it: kill -9 {pid}", code=ExitCode.ENGINE
+        )
+
+
+def _holder(place: Place) -> int | None:
+    """Return the process that holds the journal's lock; None when nobody does. Raises ``Failure``, ``JournalError``."""
+    from te_core.errors import JournalLocked
+    from te_core.journal.lock import JournalLock
+
+    journal = place.state / setting(place, "journal", "file")
+    if not journal.exists():
+        return None
+    try:
+        JournalLock(journal).release()
+    except JournalLocked as error:
+        if error.pid is None or error.pid == os.getpid():
+            raise
+        return error.pid
+    return None
+
+
+def _ended(place: Place, pid: int, number: int) -> bool:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        raise Failure(f"process {pid} belongs to another user", next_step="run te as that user") from None
+    pause = threading.Event()
+    for _ in range(int(STOPPING / LOOK)):
+        if _holder(place) is None:
+            return True
+        pause.wait(LOOK)
+    return False
+
+
+def _flatten(place: Place, wanted: Mapping[str, Any], *, yes: bool) -> None:
+    from uuid import uuid4
+
+    from te_core.app.direct import DirectFlatten
+    from te_core.clock import SystemClock
+    from te_core.model.control import Action, Command
+    from te_core.plugins.registry import Registry
+
+    async def show_and_ask(answer: Mapping[str, Any]) -> None:
+        show_preview(answer)
+        await asyncio.to_thread(confirmed, "Close this, and halt?", yes=yes)
+
+    os.umask(0o077)
+    asked = Command(
+        action=Action.FLATTEN,
+        by=wanted["by"],
+        reason=wanted["reason"],
+        accounts=tuple(wanted["accounts"]),
+        symbol=wanted["symbol"],
+        foreign=wanted["foreign"],
+    )
+    direct = DirectFlatten(
+        place,
+        asked,
+        env=os.environ,
+        clock=SystemClock(),
+        new_id=lambda: uuid4().hex,
+        registry=Registry(),
+    )
+    try:
+        asyncio.run(direct.run(show_and_ask, note))
+    except KeyboardInterrupt:
+        raise Failure(
+            "interrupted; what was begun is in the journal",
+            next_step="te flatten --direct goes on, and so does te run",
+        ) from None
+    say("everything that was to be closed is closed; halted until te resume")

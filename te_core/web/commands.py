@@ -1,0 +1,60 @@
+"""What a command of the operator looks like on the wire."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from te_core.model.control import Action, Command
+
+Name = Annotated[str, Field(min_length=1, max_length=100)]
+Text = Annotated[str, Field(max_length=200)]
+
+
+class BadCommand(ValueError):
+    """The body of a command does not hold; the text names the field."""
+
+
+class Body(BaseModel):
+    """One command. ``lasts`` in seconds; ``preview``: show what it would do, and change nothing."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    by: Text = ""
+    reason: Text = ""
+    accounts: tuple[Name, ...] = ()
+    sources: tuple[Name, ...] = ()
+    symbol: Text = ""
+    foreign: bool = False
+    from_next_signal: bool = False
+    close: bool = False
+    depth: Annotated[Decimal, Field(ge=-1, le=1)] | None = None
+    lasts: Annotated[float, Field(gt=0, le=366 * 86_400)] | None = None
+    preview: bool = False
+
+
+def parse_command(action: str, body: bytes) -> tuple[Command, bool]:
+    """Return the command of a request, and whether it is a preview. Raises ``BadCommand``."""
+    try:
+        said = Body.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        field = ".".join(map(str, first["loc"]))
+        raise BadCommand(f"{field}: {first['msg']}" if field else first["msg"]) from None
+    command = Command(
+        action=Action(action),
+        by=said.by or "the API",
+        reason=said.reason,
+        accounts=said.accounts,
+        sources=said.sources,
+        symbol=said.symbol,
+        foreign=said.foreign,
+        from_next_signal=said.from_next_signal,
+        close=said.close,
+        depth=said.depth,
+        lasts=None if said.lasts is None else timedelta(seconds=said.lasts),
+    )
+    return command, said.preview
