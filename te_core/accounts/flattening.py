@@ -95,6 +95,8 @@ class FlattenWatch:
         if self._wanted is None:
             return ()
         if not self._connected():
+            if self._targets.at_rest and not any(k.standing.foreign for k in self._targets.keepers.values()):
+                return ()  # a disabled one that is done is not connected
             return ("the account is not connected: what is open there is not known",)
         read_at = self._beliefs.read_at
         if read_at is None or read_at < self._asked_at:

@@ -14,7 +14,7 @@ from te_core.journal.journal import Journal
 from te_core.journal.memory import JournalSnapshot
 from te_core.journal.reader import JournalReader
 from te_core.reporting.explain import explain, explain_signals, show_signal, text
-from te_core.reporting.state import show_control
+from te_core.reporting.state import standing_commands
 from te_core.rules.controls import Controls
 from te_core.settings.loading import load_settings
 from te_core.settings.schema import Settings
@@ -45,7 +45,7 @@ def offline_state(place: Place) -> dict[str, Any]:
         memory = journal.memory()
     return {
         "engine": {"version": None, "pid": None, "started_at": None, "status": "stopped"},
-        "commands": [show_control(row) for row in Controls.of(memory.controls).active()],
+        "commands": standing_commands(Controls.of(memory.controls), {}),
         "sources": {name: _source(settings, name, memory) for name in settings.sources},
         "accounts": {name: _account(settings, name, memory) for name in settings.accounts},
         "symbols": {

@@ -7,7 +7,7 @@ from typing import Any
 
 from te_core.model.control import Topic
 from te_core.reporting.account_view import account_view, plain_or_empty
-from te_core.rules.controls import Controls, where
+from te_core.rules.controls import where
 from te_core.runtime.engine import Engine
 from te_core.runtime.instances import SourceRunner
 from te_core.runtime.supervisor import Running
@@ -20,12 +20,14 @@ def readiness(engine: Engine) -> dict[str, Any]:
     ``halts``: in words, what the operator halted: alerts are taken, and nothing is increased.
     """
     reasons = list(_reasons(engine))
-    return {"ready": not reasons, "reasons": reasons, "halts": halts(engine.commands.controls)}
+    return {"ready": not reasons, "reasons": reasons, "halts": halts(engine)}
 
 
-def halts(controls: Controls) -> list[str]:
-    """Return what is halted, in words."""
-    return list(dict.fromkeys(where(row) for row in controls.active() if row.topic is Topic.HALT))
+def halts(engine: Engine) -> list[str]:
+    """Return what is halted, in words: halts that hold for an account of the settings."""
+    controls, accounts = engine.commands.controls, engine.commands.scopes().values()
+    rows = [row for row in controls.active() if row.topic is Topic.HALT and controls.holds_for(row, accounts)]
+    return [where(row, but=controls.resumed_out_of(row)) for row in rows]
 
 
 def _reasons(engine: Engine) -> Iterator[str]:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from te_core import __version__
 from te_core.accounts.worker import AccountWorker
-from te_core.model.control import Control
+from te_core.model.control import Control, Topic
 from te_core.model.reading import Unknown
 from te_core.reporting.account_view import account_view, plain_or_empty, symbol_view
 from te_core.reporting.explain import show_signal, text
 from te_core.reporting.symbol_view import symbol_json
-from te_core.rules.controls import described, where
+from te_core.rules.controls import Controls, described, where
 from te_core.rules.decision import Decision
 from te_core.rules.plan import LeverageStep, MarginModeStep, OrderStep, Step
 from te_core.runtime.commands import Outcome, Previews
@@ -38,7 +39,7 @@ def engine_state(
             "status": _status(readiness),
             "reasons": readiness["reasons"],
         },
-        "commands": [show_control(row) for row in engine.commands.controls.active()],
+        "commands": standing_commands(engine.commands.controls, engine.commands.scopes()),
         "sources": {name: _source(engine, settings, name, runner) for name, runner in engine.sources.items()},
         "accounts": {
             name: _account(settings, name, runner, now)
@@ -71,6 +72,18 @@ def _status(readiness: Mapping[str, Any]) -> str:
     if not readiness["ready"]:
         return "degraded"
     return "halted" if readiness["halts"] else "ready"
+
+
+def standing_commands(controls: Controls, scopes: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
+    """Show the commands that stand, halts first; of those for a section and its book one."""
+    rows = sorted(controls.active(), key=lambda row: row.topic is not Topic.HALT)
+    shown = {}
+    for row in rows:
+        name = next((name for name, own in scopes.items() if row.scope in own), row.scope)
+        named = replace(row, scope=name)
+        but = controls.resumed_out_of(row) if row.topic is Topic.HALT else ()
+        shown[named.topic, name, named.symbol] = {**show_control(named), "text": where(named, but=but)}
+    return list(shown.values())
 
 
 def show_control(row: Control) -> dict[str, Any]:

@@ -76,6 +76,23 @@ class Controls:
             if all(other <= number for other, _ in newer):
                 yield row
 
+    def resumed_out_of(self, halt: Control) -> list[str]:
+        """Return what was resumed out of a wider halt, in words."""
+        found = []
+        for number, row in sorted(self.by_key.values(), key=lambda entry: entry[0]):
+            if row.topic is not Topic.HALT or row.state is not ControlState.OVER:
+                continue
+            within = halt.scope in ("", row.scope) and halt.symbol in ("", row.symbol)
+            newer = self.by_key[halt.topic, halt.scope, halt.symbol][0] < number
+            counting = self.newest(Topic.HALT, dict.fromkeys(("", row.scope)), ("", row.symbol)) is row
+            if within and newer and counting:
+                found.append(f"{row.scope or 'all accounts'} {row.symbol}".strip())
+        return found
+
+    def holds_for(self, halt: Control, accounts: Iterable[Sequence[str]]) -> bool:
+        """Return whether a halt still counts for any of these accounts; each is given by its scopes."""
+        return any(self.halt(scopes, halt.symbol) is halt for scopes in accounts)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
@@ -177,13 +194,14 @@ def described(control: Control) -> str:
     return f"{VERBS[control.state]} by {control.by} at {control.at:%Y-%m-%d %H:%M:%S}Z{why}"
 
 
-def where(control: Control) -> str:
-    """Put into words what a control is about, and what was commanded."""
+def where(control: Control, *, but: Sequence[str] = ()) -> str:
+    """Put into words what a control is about, and what was commanded. ``but``: what was resumed out of it."""
     about = "source " if control.topic is Topic.PAUSE else "account "
     what = f"{about}{control.scope}" if control.scope else "all accounts"
     symbol = f" {control.symbol}" if control.symbol else ""
     depth = "" if control.depth is None else f", depth {control.depth:f} {_end(control)}"
-    return f"{what}{symbol}: {described(control)}{depth}"
+    left = f" but {', '.join(but)}" if but else ""
+    return f"{what}{symbol}{left}: {described(control)}{depth}"
 
 
 def controls_of(command: Command, now: datetime, scopes: Mapping[str, Sequence[str]]) -> tuple[Control, ...]:

@@ -69,6 +69,10 @@ class Commands:
         """The commands as they stand."""
         return self._accounts.controls
 
+    def scopes(self) -> Mapping[str, Sequence[str]]:
+        """Return what each account of the settings is called in commands."""
+        return self._accounts.scopes()
+
     def start(self) -> None:
         """Put pauses of an earlier run in force, and end what has run out meanwhile."""
         self._netting.pauses = _pauses(self.controls)

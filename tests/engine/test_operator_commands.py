@@ -126,6 +126,12 @@ async def test_one_account_is_resumed_out_of_a_halt_of_all(tmp_path: Path) -> No
         assert not any((world.held(), world.held(key="two")))
         await world.command(RESUME, "two", wait=30)
         assert (world.held(), world.held(key="two")) == (D(0), D("0.1"))
+        assert [row["text"].split(":")[0] for row in world.whole_state()["commands"]] == [
+            "all accounts but two"
+        ]
+        assert world.whole_state()["engine"]["status"] == "halted"
+        await world.command(RESUME, "one", wait=30)
+        assert world.whole_state()["engine"]["status"] == "ready", "no account is halted any more"
 
 
 async def test_what_a_halt_held_back_is_sized_afresh(tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ from loguru import logger
 
 from te_core.clock import SystemClock
 from te_core.contracts.webhook import WebhookRequest, WebhookResponse
+from te_core.errors import CommandRefused
+from te_core.model.control import Command
 from te_core.settings.schema import ListenSettings
 from te_core.web.server import ServerFiles, Servers
 
@@ -34,6 +36,7 @@ class FakeEngine:
         self.reply: WebhookResponse | BaseException = WebhookResponse(status=200, body={"status": "accepted"})
         self.hold: asyncio.Event | None = None
         self.reasons: list[str] = []
+        self.commands: list[tuple[Command, bool]] = []
 
     def screen(self, source: str, request: WebhookRequest) -> WebhookResponse | None:
         self.screened.append((source, request))
@@ -57,6 +60,7 @@ class FakeEngine:
             "sources": {"tradingview": {"status": "running"}},
             "symbols": {"BTCUSDT": {}},
             "plugins": [{"name": "x"}],
+            "commands": [{"text": "all accounts: halted"}],
         }
 
     async def plan(self) -> Mapping[str, Any]:
@@ -73,6 +77,12 @@ class FakeEngine:
 
     def resume(self, kind: str, name: str) -> Mapping[str, Any]:
         return {("accounts", "paper"): {"name": name, "resumed": True}}[kind, name]
+
+    async def command(self, command: Command, *, preview: bool) -> Mapping[str, Any]:
+        if "nobody" in command.accounts:
+            raise CommandRefused("there is no [accounts.nobody] in the settings")
+        self.commands.append((command, preview))
+        return {"set": [{"text": "halted by alice"}], "lifted": []}
 
     def readiness(self) -> Mapping[str, Any]:
         return {"ready": not self.reasons, "reasons": self.reasons}
