@@ -36,7 +36,7 @@ from te_core.model.order import ClientOrderIdForm, Intent
 from te_core.model.target import Blend
 from te_core.outage import Outages
 from te_core.rules.client_order_ids import is_engine_id
-from te_core.rules.controls import Controls
+from te_core.rules.controls import Controls, scope_of_book
 from te_core.rules.decision import Decision
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class AccountWorker:
             clock=clock,
             log=log,
             beliefs=self.beliefs,
-            scopes=(name, self.book),
+            scopes=(name, scope_of_book(self.book)),
             controls=controls,
         )
         self._targets.restore(books, open_intents)

@@ -45,7 +45,8 @@ class ControlState(StrEnum):
 class Control:
     """One standing command, and who gave it when and why. The newest of each topic, scope and symbol counts.
 
-    ``scope``: an account's section or book, a source for ``PAUSE``, empty for all accounts. ``symbol``: empty for all.
+    ``scope``: an account's section, or ``#`` and its book; empty for all accounts; the source for ``PAUSE``.
+    ``symbol``: empty for all.
     ``depth`` -1 … 1 and ``until`` belong to ``SET``; without ``until`` it ends when a source of the symbol speaks.
     ``held``: by symbol, what a source that is held said when it was paused (JSON values).
     """

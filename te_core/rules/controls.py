@@ -22,6 +22,11 @@ HALTING = (ControlState.HALTED, ControlState.FLAT, ControlState.FOREIGN)
 Key = tuple[Topic, str, str]
 
 
+def scope_of_book(book: str) -> str:
+    """Return the scope of an account's book, which no section's name can be taken for."""
+    return f"#{book}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Controls:
     """The newest control of each topic, scope and symbol, with its place in the order of commands."""

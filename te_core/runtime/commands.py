@@ -254,11 +254,12 @@ class Commands:
         made = [replace(row, state=ControlState.OVER, at=now, by=ENGINE, reason=why) for row in rows]
         place, self._place = self._place, self._place + len(made)
         for row, ended in zip(rows, made, strict=True):
+            name = next((name for name, own in self.scopes().items() if row.scope in own), row.scope)
             event = Event(
                 at=now,
                 kind=str(Action.TARGET),
-                text=f"{row.scope} {row.symbol}: {described(row)}; {why}: the signals count again",
-                account=row.scope,
+                text=f"{name} {row.symbol}: {described(row)}; {why}: the signals count again",
+                account=name,
                 symbol=row.symbol,
             )
             self._journal.append(ended, event, awaited=False)

@@ -15,7 +15,7 @@ from te_core.rules.controls import Controls, commanded, controls_of, lifted_by, 
 
 D = Decimal
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-SCOPES = {"one": ("one", "one~1"), "two": ("two",)}
+SCOPES = {"one": ("one", "#one"), "two": ("two",)}
 
 
 def command(action: Action, *accounts: str, **more: object) -> Command:
@@ -83,8 +83,8 @@ def test_a_wider_resume_lifts_what_is_narrower() -> None:
 
 def test_a_halt_follows_the_account_under_another_name_and_the_name_with_another_account() -> None:
     controls = after(command(Action.HALT, "one"))
-    assert standing(controls, ("renamed", "one~1"), "BTCUSDT", None, NOW).halt
-    assert standing(controls, ("one", "one~2"), "BTCUSDT", None, NOW).halt
+    assert standing(controls, ("renamed", "#one"), "BTCUSDT", None, NOW).halt
+    assert standing(controls, ("one", "#one~2"), "BTCUSDT", None, NOW).halt
 
 
 def test_from_the_next_signal_on_only_what_is_said_after_it_counts() -> None:
@@ -162,7 +162,7 @@ def lifted(controls: Controls, *accounts: str, **more: object) -> list[tuple[str
 
 def test_a_resume_says_what_it_takes_back() -> None:
     controls = after(HALT, command(Action.RESUME, "one"), command(Action.HALT, "one", symbol="BTCUSDT"))
-    assert lifted(controls, "one") == [("one~1", "BTCUSDT")], "the halt of everything is lifted there already"
+    assert lifted(controls, "one") == [("#one", "BTCUSDT")], "the halt of everything is lifted there already"
     assert lifted(controls, "one", symbol="ETHUSDT") == []
     assert lifted(controls, "two") == [("", "")]
     assert lifted(controls, sources=("tv",)) == []
@@ -175,8 +175,8 @@ def test_a_resume_of_a_symbol_ends_only_its_depth_by_hand() -> None:
         command(Action.TARGET, "one", symbol="ETHUSDT", depth=D(1)),
         command(Action.TARGET, "two", symbol="BTCUSDT", depth=D(1)),
     )
-    assert lifted(controls, "one", symbol="BTCUSDT") == [("one~1", "BTCUSDT")]
-    assert lifted(controls, "one") == [("one~1", "BTCUSDT"), ("one~1", "ETHUSDT")]
+    assert lifted(controls, "one", symbol="BTCUSDT") == [("#one", "BTCUSDT")]
+    assert lifted(controls, "one") == [("#one", "BTCUSDT"), ("#one", "ETHUSDT")]
     assert len(lifted(controls)) == 3
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -32,6 +32,8 @@ from te_core.api import (
     SourceContext,
 )
 from te_core.journal.journal import Journal
+from te_core.journal.memory import AccountRecord
+from te_core.model.control import Action, Command
 from te_core.plugins.registry import Registry
 from te_core.reporting.queries import Queries
 from te_core.rules.plan import at_target
@@ -42,6 +44,7 @@ from te_core.settings.schema import Settings
 from te_core.testing.faults import Fault
 from te_core.testing.virtual_clock import VirtualClock
 from tests.engine import odd
+from tests.engine.commanding import ALL, Commanding
 from tests.engine.desks import FOREIGN, PRICES, UIDS, Venue, Wire
 from tests.engine.edits import EDITS, ON, SETTINGS, permission
 from tests.engine.seeds import blocks, other_tasks, run_block
@@ -57,6 +60,7 @@ SOURCE_KINDS = {
     "source is interrupted": KeyboardInterrupt,
     "source fails": ValueError,
 }
+COMMANDS = {"halt": Action.HALT, "flatten": Action.FLATTEN, "resume": Action.RESUME, "next": Action.RESUME}
 KINDS = frozenset(
     (
         *odd.KINDS,
@@ -77,6 +81,7 @@ KINDS = frozenset(
         "close hangs",
         "asked",
         "edit refused",
+        *COMMANDS,
     )
 )
 LATELY = 180
@@ -103,6 +108,7 @@ class World(Trader):
         self.limited: list[tuple[float, Decimal | None]] = []
         """When each limit on the total ended to hold; an order that left before may still be on its way."""
         self.violations: list[str] = []
+        self.commanding = Commanding()
         self.said: dict[tuple[str, str], Decimal] = {}
         self.delivered: list[tuple[str, str, str, str]] = []
         self.storm = storm(chance, chance.choice([0, 0.3, 1]))
@@ -198,6 +204,7 @@ class World(Trader):
         self.counts["kill"] += 1
         self.engine.netting.heartbeat.stop()
         self.engine.netting._expiry.stop()
+        self.engine.commands.stop()
         tasks = other_tasks()
         for task in tasks:
             task.cancel()
@@ -216,6 +223,7 @@ class World(Trader):
         self.counts["signal"] += 1
         depth, number = self.chance.choice(["0", "0.2", "-0.2", "0.6", "-1", "1"]), str(len(self.delivered))
         self.said[source, symbol] = D(depth)
+        self.commanding.said(source, symbol)
         self.note_goals()
         await self.deliver(source, symbol, depth, number)
         self.delivered.append((source, symbol, depth, number))
@@ -270,6 +278,44 @@ class World(Trader):
         self.counts["total_exposure lowered"] += new < old
         self.counts["total_exposure lifted"] += new > old
 
+    async def command(self) -> None:
+        """The operator halts, flattens or resumes something, perhaps in the middle of a plan."""
+        action = self.chance.choice([*COMMANDS, "resume"])
+        names = self.chance.choice([(), *((name,) for name in self.settings["accounts"])])
+        symbol = self.chance.choice(["", "", *PRICES])
+        if action not in self.kinds or not set(names) <= set(self.engine.accounts):
+            return
+        await asyncio.sleep(0.001)  # what was said before was said before
+        wanted = Command(
+            action=COMMANDS[action],
+            by="alice",
+            accounts=names,
+            symbol=symbol,
+            from_next_signal=action == "next",
+        )
+        scopes = self.engine.commands.scopes()
+        to = frozenset(scope for name in names for scope in scopes[name]) or frozenset({ALL})
+        if (await self.engine.commands.execute(wanted)).set:
+            self.counts[action] += 1
+            self.commanding.note(action, to, symbol)
+            self.note_goals()
+        await asyncio.sleep(0.001)
+
+    def who(self, name: str) -> set[str]:
+        """Return what commands call the account that a section has."""
+        key = self.settings["accounts"][name]["key"] if name in self.settings["accounts"] else None
+        uid = UIDS[key] if key is not None else None
+        return {name, *(f"#{record.book}" for record in self.met() if record.uid == uid)}
+
+    def met(self) -> Sequence[AccountRecord]:
+        """Return the accounts that the engine has met."""
+        return self.journal.accounts()
+
+    def weights(self, symbol: str) -> Mapping[str, Any]:
+        """Return the weights of a symbol's sources."""
+        weights: Mapping[str, Any] = self.settings["symbols"].get(symbol, {}).get("weights", {})
+        return weights
+
     async def ask(self) -> None:
         """Whoever asks the engine gets an answer."""
         self.counts["asked"] += 1
@@ -301,8 +347,10 @@ class World(Trader):
             await self.again()
         elif draw < 0.58:
             await self.ask()
-        elif draw < 0.87:
+        elif draw < 0.79:
             await self.edit()
+        elif draw < 0.87:
+            await self.command()
         elif draw < 0.92:
             if "wall clock ahead" in self.kinds:
                 await self.step_the_clock()
@@ -322,6 +370,11 @@ class World(Trader):
         allowed = {permission(settings, name) for settings in (self.settings, self.applied)}
         if allowed == {"nothing"} or (allowed <= {"nothing", "reductions"} and not order.reduce_only):
             self.found(f"{name}, which may send {allowed}, sent {order}")
+        books = {f"#{record.book}" for record in self.met() if record.uid == venue.uid}
+        if not order.reduce_only and self.commanding.held(
+            {name, *books}, order.symbol, self.weights(order.symbol)
+        ):
+            self.found(f"{name} sent {order} though it was halted")
         if venue.ids[order.client_order_id] > 1:
             self.found(f"{name} sent {order.client_order_id} twice")
         if venue.trader not in (None, name):
@@ -389,7 +442,7 @@ class World(Trader):
     def venue_of(self, key: str) -> Venue:
         return self.venues[UIDS[key]]
 
-    def depth(self, symbol: str) -> Decimal:
+    def depth(self, symbol: str, who: set[str]) -> Decimal:
         settings = self.settings
         if symbol not in settings["symbols"] or not settings.get("plugins", {}).get("pushed", ON)["enabled"]:
             return D(0)
@@ -398,13 +451,16 @@ class World(Trader):
             section = settings["sources"][source]
             ended = section.get("max_age") and section.get("on_expiry", "hold") != "hold"
             if section.get("enabled", True) and not ended:
-                total += D(str(weight)) * self.said.get((source, symbol), D(0))
+                said = self.said.get((source, symbol), D(0))
+                weights = settings["symbols"][symbol]["weights"]
+                total += D(str(weight)) * self.commanding.share(who, source, symbol, weights, said)
         return total
 
     def goals(self, account: str) -> Mapping[str, Decimal]:
-        section, goals = self.settings["accounts"][account], {}
+        section, goals, who = self.settings["accounts"][account], {}, self.who(account)
         for symbol, price in PRICES.items():
-            depth = self.depth(symbol) if section.get("enabled", True) else D(0)
+            flat = self.commanding.flat(who, symbol) or not section.get("enabled", True)
+            depth = D(0) if flat else self.depth(symbol, who)
             leverage = section.get("leverage") or self.settings["symbols"].get(symbol, {}).get("leverage", 1)
             steps = abs(10000 * depth * leverage / D(price)) // STEP
             goals[symbol] = (steps * STEP).copy_sign(depth)
@@ -448,6 +504,9 @@ class World(Trader):
             if (venue.uid, symbol) == FOREIGN[:2] or at_target(held, goal, STEP):
                 continue
             row = Queries(self.engine).state()["accounts"][name]["targets"].get(symbol, {})
+            halted = self.commanding.held(self.who(name), symbol, self.weights(symbol))
+            if halted and abs(held) < abs(goal) and goal * held >= 0 and row.get("status") == "halted":
+                continue
             limited = self.settings.get("limits", {}).get("total_exposure") is not None
             if (
                 limited
