@@ -72,6 +72,13 @@ class FlattenWatch:
         self._timer = asyncio.get_running_loop().call_later(STILL_OPEN, self._report_open)
         return True
 
+    @property
+    def foreign(self) -> bool:
+        """Whether what the engine never opened is to be closed, too."""
+        whole = self._targets.halt()
+        taken = whole is not None and whole.state is ControlState.FOREIGN
+        return taken or any(keeper.standing.foreign for keeper in self._targets.keepers.values())
+
     def check(self) -> None:
         """Report the end once everything is closed. Called after each pass, and when a symbol's orders are done."""
         if self._wanted is None or not self._connected() or self.still_open():
@@ -95,7 +102,7 @@ class FlattenWatch:
         if self._wanted is None:
             return ()
         if not self._connected():
-            if self._targets.at_rest and not any(k.standing.foreign for k in self._targets.keepers.values()):
+            if self._targets.at_rest and not self.foreign:
                 return ()  # a disabled one that is done is not connected
             return ("the account is not connected: what is open there is not known",)
         read_at = self._beliefs.read_at

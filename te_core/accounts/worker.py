@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
 FOREIGN_ENGINE = 600.0
 """Seconds for which an account is only reduced after an order of another engine was seen on it."""
 
+VERIFYING = 1.0
+"""Seconds after a flatten until the account is read as a whole, unless that comes first anyway."""
 FRESH = 0.5
 """Seconds after which a decision that waited for its turn is made again before it is carried out."""
 
@@ -199,7 +202,8 @@ class AccountWorker:
         """Apply the operator's commands as they stand by now: at once, also to plans that are being carried out."""
         self._targets.command(controls)
         if self._flatten.commanded():
-            self.read_by(self._clock.monotonic())
+            # What is known is closed at once; whether that was all, the next read shows.
+            self.read_by(self._clock.monotonic() + (0 if self._flatten.foreign else VERIFYING))
         self.wake()
 
     def resume(self) -> None:
@@ -349,11 +353,15 @@ class AccountWorker:
     ) -> None:
         if self._stopping:
             return
-        task = keeper.begin(self._in_slot(work), resolving=execution is None)
+        # What the operator wants closed does not wait for a slot: the exchange's own budget is all that bounds it.
+        slot = nullcontext() if keeper.standing.flat else self._slots
+        task = keeper.begin(self._in_slot(work, slot), resolving=execution is None)
         task.add_done_callback(partial(self._finished, keeper, execution))
 
-    async def _in_slot(self, work: Callable[[], Awaitable[None]]) -> None:
-        async with self._slots:
+    async def _in_slot(
+        self, work: Callable[[], Awaitable[None]], slot: AbstractAsyncContextManager[None]
+    ) -> None:
+        async with slot:
             await self._turn()
             await work()
 

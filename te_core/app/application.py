@@ -377,8 +377,8 @@ class Application:
         """Carry out an operator's command, or show what it would do. Raises ``CommandRefused``, ``JournalError``."""
         commands = self._started.commands
         if preview:
-            return self._shown(outcome_state(*await commands.preview(command)))
-        return self._shown(outcome_state(await commands.execute(command)))
+            return self._shown(outcome_state(*await commands.preview(command), scopes=commands.scopes()))
+        return self._shown(outcome_state(await commands.execute(command), scopes=commands.scopes()))
 
     def readiness(self) -> dict[str, Any]:
         """Say whether everything that is wanted runs. Raises ``NotReady`` before that can be said."""

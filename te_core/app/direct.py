@@ -105,7 +105,8 @@ class DirectFlatten:
             try:
                 await engine.start(resolved)
                 await self._connected(engine)
-                await ask(outcome_state(*await engine.commands.preview(self._command)))
+                planned = await engine.commands.preview(self._command)
+                await ask(outcome_state(*planned, scopes=engine.commands.scopes()))
                 await engine.commands.execute(self._command)
                 await self._closed(engine, tell)
             finally:

@@ -13,9 +13,9 @@ from te_core.cli.output import note
 from te_core.journal.journal import Journal
 from te_core.journal.memory import JournalSnapshot
 from te_core.journal.reader import JournalReader
+from te_core.reporting.command_view import standing_commands
 from te_core.reporting.explain import explain, explain_signals, show_signal, text
-from te_core.reporting.state import standing_commands
-from te_core.rules.controls import Controls
+from te_core.rules.controls import Controls, scope_of_book
 from te_core.settings.loading import load_settings
 from te_core.settings.schema import Settings
 
@@ -45,7 +45,7 @@ def offline_state(place: Place) -> dict[str, Any]:
         memory = journal.memory()
     return {
         "engine": {"version": None, "pid": None, "started_at": None, "status": "stopped"},
-        "commands": standing_commands(Controls.of(memory.controls), {}),
+        "commands": _commands(memory),
         "sources": {name: _source(settings, name, memory) for name in settings.sources},
         "accounts": {name: _account(settings, name, memory) for name in settings.accounts},
         "symbols": {
@@ -54,6 +54,12 @@ def offline_state(place: Place) -> dict[str, Any]:
         },
         "plugins": [],
     }
+
+
+def _commands(memory: JournalSnapshot) -> list[dict[str, Any]]:
+    """Show the commands that hold for the next engine, too."""
+    scopes = {record.name: (record.name, scope_of_book(record.book)) for record in memory.accounts}
+    return standing_commands(Controls.of(memory.controls), scopes)
 
 
 def _source(settings: Settings, name: str, memory: JournalSnapshot) -> dict[str, Any]:

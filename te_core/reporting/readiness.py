@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from te_core.model.control import Topic
+from te_core.model.control import Control, ControlState, Topic
 from te_core.reporting.account_view import account_view, plain_or_empty
-from te_core.rules.controls import where
+from te_core.reporting.command_view import in_words
 from te_core.runtime.engine import Engine
 from te_core.runtime.instances import SourceRunner
 from te_core.runtime.supervisor import Running
@@ -25,9 +25,23 @@ def readiness(engine: Engine) -> dict[str, Any]:
 
 def halts(engine: Engine) -> list[str]:
     """Return what is halted, in words: halts that hold for an account of the settings."""
-    controls, accounts = engine.commands.controls, engine.commands.scopes().values()
-    rows = [row for row in controls.active() if row.topic is Topic.HALT and controls.holds_for(row, accounts)]
-    return [where(row, but=controls.resumed_out_of(row)) for row in rows]
+    controls, scopes = engine.commands.controls, engine.commands.scopes()
+    rows = (row for row in controls.active() if row.topic is Topic.HALT)
+    return [
+        in_words(row, controls, scopes)
+        for row in rows
+        if (
+            _waits(engine, row)
+            if row.state is ControlState.NEXT_SIGNAL
+            else controls.holds_for(row, scopes.values())
+        )
+    ]
+
+
+def _waits(engine: Engine, row: Control) -> bool:
+    """Return whether a symbol still waits for the next signal after a resume."""
+    keepers = (keeper for runner in engine.accounts.values() for keeper in runner.worker.keepers.values())
+    return any(k.standing.halt and k.standing.since == row.at and k.target is not None for k in keepers)
 
 
 def _reasons(engine: Engine) -> Iterator[str]:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import Any
 
 from te_core import __version__
 from te_core.accounts.worker import AccountWorker
-from te_core.model.control import Control, Topic
 from te_core.model.reading import Unknown
 from te_core.reporting.account_view import account_view, plain_or_empty, symbol_view
+from te_core.reporting.command_view import Scopes, shown_rows, standing_commands
 from te_core.reporting.explain import show_signal, text
 from te_core.reporting.symbol_view import symbol_json
-from te_core.rules.controls import Controls, described, where
+from te_core.rules.controls import described
 from te_core.rules.decision import Decision
 from te_core.rules.plan import LeverageStep, MarginModeStep, OrderStep, Step
 from te_core.runtime.commands import Outcome, Previews
@@ -72,34 +71,6 @@ def _status(readiness: Mapping[str, Any]) -> str:
     if not readiness["ready"]:
         return "degraded"
     return "halted" if readiness["halts"] else "ready"
-
-
-def standing_commands(controls: Controls, scopes: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
-    """Show the commands that stand, halts first; of those for a section and its book one."""
-    rows = sorted(controls.active(), key=lambda row: row.topic is not Topic.HALT)
-    shown = {}
-    for row in rows:
-        name = next((name for name, own in scopes.items() if row.scope in own), row.scope)
-        named = replace(row, scope=name)
-        but = controls.resumed_out_of(row) if row.topic is Topic.HALT else ()
-        shown[named.topic, name, named.symbol] = {**show_control(named), "text": where(named, but=but)}
-    return list(shown.values())
-
-
-def show_control(row: Control) -> dict[str, Any]:
-    """Show a standing command: what it is about, and in words who gave it when and why."""
-    return {
-        "topic": str(row.topic),
-        "state": str(row.state),
-        "scope": row.scope,
-        "symbol": row.symbol,
-        "at": text(row.at),
-        "by": row.by,
-        "reason": row.reason,
-        "depth": text(row.depth),
-        "until": text(row.until),
-        "text": where(row),
-    }
 
 
 def _source(engine: Engine, settings: Settings, name: str, runner: SourceRunner) -> dict[str, Any]:
@@ -169,11 +140,11 @@ def _positions(worker: AccountWorker) -> dict[str, Any]:
     }
 
 
-def outcome_state(outcome: Outcome, previews: Previews | None = None) -> dict[str, Any]:
-    """Show what a command changes, and what each account would order then."""
+def outcome_state(outcome: Outcome, previews: Previews | None = None, *, scopes: Scopes) -> dict[str, Any]:
+    """Show what a command changes, and what each account would order then. ``scopes``: see ``Scopes``."""
     shown: dict[str, Any] = {
-        "set": [show_control(row) for row in outcome.set],
-        "lifted": [show_control(row) for row in outcome.lifted],
+        "set": list(shown_rows(outcome.set, scopes)),
+        "lifted": list(shown_rows(outcome.lifted, scopes)),
     }
     if previews is not None:
         shown["accounts"] = {name: plan_state(one) for name, one in previews.items()}

@@ -81,8 +81,9 @@ class Controls:
             if all(other <= number for other, _ in newer):
                 yield row
 
-    def resumed_out_of(self, halt: Control) -> list[str]:
-        """Return what was resumed out of a wider halt, in words."""
+    def resumed_out_of(self, halt: Control, scopes: Mapping[str, Sequence[str]]) -> list[str]:
+        """Return what was resumed out of a wider halt, in words. ``scopes``: of each account of the settings."""
+        names = {scope: name for name, own in scopes.items() for scope in own}
         found = []
         for number, row in sorted(self.by_key.values(), key=lambda entry: entry[0]):
             if row.topic is not Topic.HALT or row.state is not ControlState.OVER:
@@ -91,8 +92,8 @@ class Controls:
             newer = self.by_key[halt.topic, halt.scope, halt.symbol][0] < number
             counting = self.newest(Topic.HALT, dict.fromkeys(("", row.scope)), ("", row.symbol)) is row
             if within and newer and counting:
-                found.append(f"{row.scope or 'all accounts'} {row.symbol}".strip())
-        return found
+                found.append(f"{names.get(row.scope, row.scope) or 'all accounts'} {row.symbol}".strip())
+        return list(dict.fromkeys(found))
 
     def holds_for(self, halt: Control, accounts: Iterable[Sequence[str]]) -> bool:
         """Return whether a halt still counts for any of these accounts; each is given by its scopes."""

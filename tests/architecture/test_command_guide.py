@@ -14,7 +14,7 @@ from te_core.cli.failure import ExitCode
 from te_core.cli.main import app
 
 ROW = re.compile(
-    r"^\| `te (?P<name>[a-z0-9 ]*[a-z0-9])(?: [A-Z]+)?` \| (?P<what>.+?) \| (?P<options>.*?) ?\|$", re.M
+    r"^\| `te (?P<name>[a-z0-9 -]*[a-z0-9])(?: [A-Z]+…?)*` \| (?P<what>.+?) \| (?P<options>.*?) ?\|$", re.M
 )
 
 

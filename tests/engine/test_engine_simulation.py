@@ -280,9 +280,13 @@ class World(Trader):
 
     async def command(self) -> None:
         """The operator halts, flattens or resumes something, perhaps in the middle of a plan."""
-        action = self.chance.choice([*COMMANDS, "resume"])
         names = self.chance.choice([(), *((name,) for name in self.settings["accounts"])])
         symbol = self.chance.choice(["", "", *PRICES])
+        action = self.chance.choice(["halt", "flatten"])
+        if any(self.engine.commands.controls.active()) and self.chance.random() < 0.6:
+            action = self.chance.choice(["resume", "next"])
+            if self.chance.random() < 0.5:
+                names, symbol = (), ""
         if action not in self.kinds or not set(names) <= set(self.engine.accounts):
             return
         await asyncio.sleep(0.001)  # what was said before was said before

@@ -309,6 +309,10 @@ async def test_from_the_next_signal_on_old_opinions_do_not_count(tmp_path: Path)
         assert world.held() == D("0.1")
         await world.say("1", wait=60)
         assert world.held() == D("0.2")
+        assert world.whole_state()["engine"]["status"] == "halted", "ETHUSDT still waits"
+        await world.say("0.4", "ETHUSDT", wait=60)
+        assert world.held("ETHUSDT") == D("1.6")
+        assert world.whole_state()["engine"]["status"] == "ready"
 
 
 async def test_what_is_held_stays_until_the_next_signal(tmp_path: Path) -> None:
