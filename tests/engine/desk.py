@@ -21,6 +21,7 @@ from te_core.model.order import Intent
 from te_core.model.policy import Limits
 from te_core.model.target import Blend, Term
 from te_core.outage import Outages
+from te_core.rules.controls import Controls
 from te_core.settings.policies import account_policy, effective_limits
 from te_core.settings.schema import AccountSettings, EngineSettings, GlobalLimitSettings, LimitSettings
 from te_core.testing.virtual_clock import START, VirtualClock
@@ -44,6 +45,8 @@ class Desk:
         self, path: Path, account: ExchangeAccount, clock: VirtualClock, *, name: str = "a", **settings: Any
     ) -> None:
         self.name = name
+        self.controls = Controls()
+        """What the operator commanded; it outlives a crash."""
         self.path = path
         self.account = account
         self.clock = clock
@@ -88,6 +91,7 @@ class Desk:
             outages=Outages(self.clock, self.log, self.events.append, account="a"),
             record=self.events.append,
             books={symbol: book for (name, symbol), book in memory.books.items() if name == self.name},
+            controls=self.controls,
             open_intents=[held for held in memory.open_intents if held.account == self.name],
         )
         self.task = asyncio.create_task(self.worker.run(self.account, self.capabilities))

@@ -63,6 +63,7 @@ class Judge:
         self._sent: dict[str, tuple[float, Goal]] = {}
         self._admitted: dict[str, float] = {}
         self._limited_at = -1e9
+        self.halted: Callable[[str], bool] = lambda symbol: False
         market.on_fill = self.on_fill
 
     @property
@@ -98,7 +99,7 @@ class Judge:
 
     def _limited_lately(self) -> bool:
         """Return whether a limit may have held back what is being carried out: it may be lifted meanwhile."""
-        if self._settings().limits.by_notional:
+        if self._settings().limits.by_notional or any(map(self.halted, self.market.price)):
             self._limited_at = self.now
         return self.now - self._limited_at <= SLACK
 
@@ -141,6 +142,8 @@ class Judge:
 
     def _check_increase(self, order: OrderRequest, limits: Limits) -> None:
         symbol, prices = order.symbol, self.market.past[order.symbol].within(PRICE_AGE)
+        if self.halted(symbol):
+            self.found(order, "increases though it is halted")
         if not self._settings().enabled:
             self.found(order, "increases on a disabled account")
         if limits.leverage is not None and order.leverage > limits.leverage:

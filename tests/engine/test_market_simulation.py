@@ -22,12 +22,15 @@ import pytest
 from te_core.accounts.exposure import ExposureLedger, count_journaled
 from te_core.api import Known, NotReady, OrderReport, OrderRequest, Position, RateLimited
 from te_core.errors import TradeEngineError
+from te_core.model.control import Action, Command
 from te_core.model.target import Blend
+from te_core.rules.controls import controls_of
 from te_core.runtime.guarded_account import GuardedAccount
 from te_core.settings.schema import LimitSettings
 from te_core.testing.faults import Fault
 from te_core.testing.virtual_clock import VirtualClock
 from tests.engine import market, odd, showing
+from tests.engine.commanding import Commanding
 from tests.engine.desk import Desk, wish
 from tests.engine.judge import JUST_NOW, Judge, busiest_minute
 from tests.engine.market import PRICES, Habits, Market
@@ -50,6 +53,9 @@ KINDS = frozenset(
         "limits lifted",
         "stop",
         "kill",
+        "halt",
+        "flatten",
+        "resume",
         "wall clock steps",
         "price is missing",
         "symbol is not listed",
@@ -118,7 +124,9 @@ class Sea(Desk):
         self.keys: dict[str, Any] = {}
         self.wishes: dict[str, tuple[str, int] | None] = {}
         self.said_at: dict[str, str] = {}
+        self.commanding = Commanding()
         self.judge = Judge(market, lambda: self.settings, lambda symbol: D(self.said_at[symbol]))
+        self.judge.halted = self.halted
         wire.desk, wire.read_at = self, []
         super().__init__(path, GuardedAccount(wire), clock)
 
@@ -210,6 +218,23 @@ class Sea(Desk):
         self.keys["limits"] = limits
         self.configure(**self.keys)
 
+    def command(self) -> None:
+        """The operator halts, flattens or resumes the account, or a symbol of it."""
+        action = self.chance.choice(["halt", "flatten", *["resume"] * 2 * any(self.controls.active())])
+        symbol = self.chance.choice(["", *PRICES]) if action != "resume" or self.chance.random() < 0.5 else ""
+        if action not in self.kinds:
+            return
+        self.counts[action] += 1
+        self.commanding.note(action, frozenset({"a"}), symbol)
+        wanted = Command(action=Action(action), by="alice", accounts=("a",), symbol=symbol)
+        rows = controls_of(wanted, self.clock.now(), {"a": self.worker.scopes})
+        self.controls = self.controls.adding(rows)
+        self.worker.command(self.controls)
+
+    def halted(self, symbol: str) -> bool:
+        """Whether a symbol may only be reduced."""
+        return self.commanding.held({"a"}, symbol, ())
+
     async def die(self) -> None:
         stops = self.chance.random() < 0.5
         self.counts["stop" if stops else "kill"] += 1
@@ -241,7 +266,7 @@ class Sea(Desk):
     async def happen(self) -> None:
         """One more thing happens."""
         happenings: list[tuple[float, Callable[[], None]]] = [
-            (0.38, self.signal),
+            (0.32, self.signal),
             (0.08, self.edit),
             (0.08, self.limit),
             (0.08, self.market.trade_by_hand),
@@ -251,6 +276,7 @@ class Sea(Desk):
             (0.04, self.market.change_instrument),
             (0.05, self.miss),
             (0.03, self.worker.wake),
+            (0.06, self.command),
         ]
         if "wall clock steps" in self.kinds:
             happenings.append((0.03, self.step_the_clock))
@@ -274,7 +300,7 @@ class Sea(Desk):
     def wanted(self, symbol: str) -> tuple[Decimal, int | None]:
         """Depth and leverage that wishes and settings ask for; leverage None where it does not matter."""
         how = self.wishes[symbol]
-        if how is None or not self.settings.enabled or D(how[0]) == 0:
+        if self.commanding.flat({"a"}, symbol) or how is None or not self.settings.enabled or D(how[0]) == 0:
             return D(0), None
         caps = [
             self.settings.policy.leverage or how[1],
@@ -302,7 +328,7 @@ class Sea(Desk):
             return False
         crumb = abs(held) < self.market.listed[symbol].quantity_step
         less = abs(held) < abs(goal.quantity) and (held * goal.quantity >= 0 or crumb)
-        if less and (limits.by_notional or self.too_far(symbol)):
+        if less and (limits.by_notional or self.too_far(symbol) or self.halted(symbol)):
             return True
         position = self.market.held.get(symbol)
         if position is not None and held and position.margin_mode != goal.margin_mode:
@@ -341,7 +367,8 @@ class Sea(Desk):
             where += f"goal {goal and goal.quantity} of {target.depth} x{target.leverage} {target.reason}"
             if abs(target.depth - depth) > D("0.001") or leverage not in (None, target.leverage):
                 found.append(f"{where}: another target")
-            limited = status == "limited" and bool(self.settings.limits.by_notional)
+            limits = bool(self.settings.limits.by_notional) or self.halted(symbol)
+            limited = status == "limited" and limits
             if limited or self.excused(symbol):
                 hidden = self.settings.enabled and (status == "at_target" or not reason)
                 found += [f"{where}: not shown"] * (hidden and not self.judge.arrived(symbol))
