@@ -218,8 +218,18 @@ class Sea(Desk):
         self.keys["limits"] = limits
         self.configure(**self.keys)
 
+    def operate(self) -> None:
+        """The operator commands something, now or in the middle of what a signal starts."""
+        if self.chance.random() < 0.5:
+            self.command()
+        else:
+            self.signal()
+            asyncio.get_running_loop().call_later(self.chance.uniform(0.01, 1), self.command)
+
     def command(self) -> None:
         """The operator halts, flattens or resumes the account, or a symbol of it."""
+        if self.task.done():  # the engine is down
+            return
         action = self.chance.choice(["halt", "flatten", *["resume"] * 2 * any(self.controls.active())])
         symbol = self.chance.choice(["", *PRICES]) if action != "resume" or self.chance.random() < 0.5 else ""
         if action not in self.kinds:
@@ -276,7 +286,7 @@ class Sea(Desk):
             (0.04, self.market.change_instrument),
             (0.05, self.miss),
             (0.03, self.worker.wake),
-            (0.06, self.command),
+            (0.06, self.operate),
         ]
         if "wall clock steps" in self.kinds:
             happenings.append((0.03, self.step_the_clock))
