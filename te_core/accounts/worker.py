@@ -86,16 +86,7 @@ class AccountWorker:
         self._outages = outages
         self._record = record
         self._schedule = Schedule(outages)
-        self._targets = Targets(
-            self.book,
-            settings,
-            journal=journal,
-            clock=clock,
-            log=log,
-            beliefs=self.beliefs,
-            scopes=(name, scope_of_book(self.book)),
-            controls=controls,
-        )
+        self._targets = self._make_targets(settings, controls)
         self._targets.restore(books, open_intents)
         self._reconciler = Reconciler(
             name=name,
@@ -106,17 +97,7 @@ class AccountWorker:
             record=record,
             wake=self.wake,
         )
-        self._flatten = FlattenWatch(
-            name,
-            targets=self._targets,
-            reconciler=self._reconciler,
-            beliefs=self.beliefs,
-            journal=journal,
-            clock=clock,
-            log=log,
-            record=record,
-            connected=lambda: self._ctx is not None,
-        )
+        self._flatten = self._flatten_watch()
         self.stream: AccountStream = self._pushes(clock)
         self._wake_event = asyncio.Event()
         self._stopping = False
@@ -125,6 +106,31 @@ class AccountWorker:
         for keeper in self.keepers.values():
             if keeper.goal is not None:
                 ledger.aim(self.book, keeper.symbol, keeper.goal.quantity * keeper.goal.price)
+
+    def _make_targets(self, settings: WorkerSettings, controls: Controls | None) -> Targets:
+        return Targets(
+            self.book,
+            settings,
+            journal=self._journal,
+            clock=self._clock,
+            log=self._log,
+            beliefs=self.beliefs,
+            scopes=(self.name, scope_of_book(self.book)),
+            controls=controls,
+        )
+
+    def _flatten_watch(self) -> FlattenWatch:
+        return FlattenWatch(
+            self.name,
+            targets=self._targets,
+            reconciler=self._reconciler,
+            beliefs=self.beliefs,
+            journal=self._journal,
+            clock=self._clock,
+            log=self._log,
+            record=self._record,
+            connected=lambda: self._ctx is not None,
+        )
 
     def _pushes(self, clock: Clock) -> Pushes:
         return Pushes(

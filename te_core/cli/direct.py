@@ -11,8 +11,8 @@ from typing import Any
 
 from te_core.app.paths import Place
 from te_core.cli.client import EngineDown, ask, command, setting
+from te_core.cli.commanding import confirmed, done, preview, show_preview
 from te_core.cli.failure import ExitCode, Failure
-from te_core.cli.operate import confirmed, done, preview, show_preview
 from te_core.cli.output import note, say
 
 STOPPING = 5.0

@@ -8,8 +8,8 @@ import typer
 
 from te_core.app.paths import Place
 from te_core.cli.client import ask, command, post
+from te_core.cli.commanding import Reason, Symbol, Yes, body, confirmed, done, show_preview
 from te_core.cli.failure import Failure
-from te_core.cli.operate import Reason, Symbol, Yes, body, confirmed, done, show_preview
 from te_core.cli.output import say
 
 KINDS = ("accounts", "sources", "notifiers")

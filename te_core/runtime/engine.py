@@ -90,9 +90,17 @@ class Engine:
             signal_price=self.netting.intake.price,
             only=only,
         )
-        self.commands = Commands(
-            journal,
-            clock=clock,
+        self.commands = self._make_commands(log)
+        self._kinds: Mapping[Kind, Instances[Any]] = {
+            "notifiers": self.notifiers,  # first, so that they are there for what the others meet
+            **({"sources": self._sources} if only is None else {}),
+            "accounts": self._accounts,
+        }
+
+    def _make_commands(self, log: Logger) -> Commands:
+        return Commands(
+            self._journal,
+            clock=self.clock,
             log=log,
             notify=self._notify,
             netting=self.netting,
@@ -100,11 +108,6 @@ class Engine:
             sources=lambda: self.sources,
             changed=lambda: self._reblend(None),
         )
-        self._kinds: Mapping[Kind, Instances[Any]] = {
-            "notifiers": self.notifiers,  # first, so that they are there for what the others meet
-            **({"sources": self._sources} if only is None else {}),
-            "accounts": self._accounts,
-        }
 
     @property
     def sources(self) -> Mapping[str, SourceRunner]:

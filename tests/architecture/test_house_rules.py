@@ -43,7 +43,12 @@ NOWHERE: set[str] = set()
 CLOCK = {"te_core.clock"}
 PLAIN_PROGRAM = {"te_core.cli.status"}  # `te status --watch` has no event loop
 OUTPUT = {"te_core.cli.output"}
-IDS = {"te_core.rules.client_order_ids", "te_core.settings.secrets", "te_core.cli.run"}
+IDS = {
+    "te_core.rules.client_order_ids",
+    "te_core.settings.secrets",
+    "te_core.cli.run",
+    "te_core.cli.direct",
+}
 BANNED = {
     "asyncio.wait_for": (NOWHERE, "it can swallow a cancellation on 3.11; use asyncio.timeout"),
     "time.sleep": (PLAIN_PROGRAM, "it stops the event loop"),

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from te_core.cli import direct
+from te_core.cli.commanding import seconds
 from te_core.cli.failure import Failure
-from te_core.cli.operate import seconds
 
 
 def say(engine: Any, direction: str, size: str = "100/100", symbol: str = "ETHUSDT") -> None:
