@@ -15,19 +15,19 @@ from tests.architecture.conftest import Module
 
 ROOM_LINES = {
     "model": 500,
-    "rules": 1_100,
+    "rules": 1_400,
     "contracts": 400,
     "plugins": 500,
     "settings": 1_350,
     "journal": 1_800,
-    "accounts": 2_250,
-    "signals": 620,
-    "runtime": 1_600,
-    "reporting": 800,
+    "accounts": 2_650,
+    "signals": 660,
+    "runtime": 1_850,
+    "reporting": 900,
     "web": 1_200,
-    "app": 600,
+    "app": 750,
     "setup": 450,
-    "cli": 3_900,
+    "cli": 4_200,
     "testing": 1_500,
 }
 """Lines of code that each room may have: docs/adr/0022 says what is counted and why."""

@@ -184,5 +184,5 @@ def test_with_its_insert_every_statement_is_one_that_postgresql_understands(
     dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy has no types there
     compiled = [str(statement.compile(dialect=dialect)) for statement in (*written, *pruned)]
     compiled += [str(statement.compile(dialect=dialect)) for statement in (*read, *made, *indexed)]
-    assert sum("ON CONFLICT" in text for text in compiled) == 6
+    assert sum("ON CONFLICT" in text for text in compiled) == 7
     assert any("WHERE state = 'open'" in text for text in compiled)
