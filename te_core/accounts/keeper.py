@@ -151,6 +151,11 @@ class Keeper:
         return at_target(shown.quantity, goal.quantity, goal.quantity_step)
 
     @property
+    def drifted(self) -> bool:
+        """Whether what is held was last found to differ from what was confirmed."""
+        return self.decision is not None and self.decision.drift
+
+    @property
     def ours(self) -> bool:
         """Whether what is held counts as opened by the engine."""
         return self.goal is not None and not self.goal.foreign

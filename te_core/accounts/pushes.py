@@ -19,7 +19,7 @@ class Pushes(AccountStream):
 
     ``wake`` asks for a pass at once, ``read_by`` for a read of everything by a time. ``knows_order``: whether this
     engine sent an order, ``is_engine_id``: whether an id looks like one of any engine of this kind.
-    ``another_engine``: called with the reason once an order of another engine is seen.
+    ``another_engine``: called with symbol and reason once an order of another engine is seen.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class Pushes(AccountStream):
         read_by: Callable[[float], None],
         knows_order: Callable[[str, str], bool],
         is_engine_id: Callable[[str], bool],
-        another_engine: Callable[[str], None],
+        another_engine: Callable[[str, str], None],
     ) -> None:
         self._beliefs = beliefs
         self._clock = clock
@@ -75,8 +75,9 @@ class Pushes(AccountStream):
             return
         if self._is_engine_id(client_order_id):
             self._another_engine(
+                symbol,
                 f"another engine trades this account (its order {client_order_id} in {symbol}): only reducing; "
-                "let one engine trade an account, then te resume"
+                "let one engine trade an account, then te resume",
             )
         self._beliefs.order_of_others(symbol)
         self.changed()

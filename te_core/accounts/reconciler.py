@@ -49,7 +49,7 @@ class AsIf:
 
 
 class Reconciler:
-    """Makes the passes of one account. ``record`` keeps events; ``wake`` asks for another pass."""
+    """Makes the passes of one account. ``record`` keeps events, ``wake`` asks for another pass, ``trip`` halts a symbol."""
 
     def __init__(
         self,
@@ -61,6 +61,7 @@ class Reconciler:
         outages: Outages,
         record: Callable[[Event], None],
         wake: Callable[[], None],
+        trip: Callable[[str, str], None],
     ) -> None:
         self.foreign: Mapping[str, Decimal] = {}
         self.failing: Mapping[str, Unknown | None] = {}
@@ -75,6 +76,7 @@ class Reconciler:
         self._outages = outages
         self._record = record
         self._wake = wake
+        self._trip = trip
         self._instruments_loaded = False
         self._counted: dict[str, Decimal] = {}
         """By symbol: the notional that the exposure ledger was last told."""
@@ -150,7 +152,8 @@ class Reconciler:
             target = self._targets.foreign_target(keeper)
         if target is None:
             return None
-        if keeper.standing.halt and not held.halt and keeper.target is target and not keeper.reached:
+        left = not keeper.reached or keeper.drifted
+        if keeper.standing.halt and not held.halt and keeper.target is target and left:
             target = replace(target, revision=target.revision + 1)
         facts = self._facts(ctx, keeper, keeper.known_position())
         return decide(replace(facts, target=target, halt=held.halt, foreign=held.foreign))
@@ -334,6 +337,7 @@ class Reconciler:
             news = keeper.is_news("drift")
             if not keeper.may_correct and keeper.gives_up_correcting():
                 self._tell(keeper, "drift", f"drift: {decision.reason}")
+                self._trip(keeper.symbol, "corrected too often: somebody else may be trading here")
             elif news:
                 how = "correcting it" if decision.plan.steps else "not corrected"
                 self._tell(keeper, "drift", f"drift: {decision.reason}; {how}")

@@ -224,7 +224,7 @@ def _asked_again(keeper: Keeper, before: Standing, held: Standing) -> str:
     position = keeper.position
     if held.flat and not before.flat and not (keeper.confirmed and position and position.quantity == 0):
         return held.halt
-    if before.halt and not held.halt and not keeper.reached:
+    if before.halt and not held.halt and (keeper.drifted or not keeper.reached):
         return "resumed"
     return ""
 

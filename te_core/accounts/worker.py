@@ -74,6 +74,7 @@ class AccountWorker:
         open_intents: Iterable[Intent],
         turns: Turns | None = None,
         controls: Controls | None = None,
+        trip: Callable[[str, str], None] = lambda _symbol, _reason: None,
     ) -> None:
         self.name = name
         self.book = book or name
@@ -85,6 +86,7 @@ class AccountWorker:
         self._log = log
         self._outages = outages
         self._record = record
+        self._trip = trip
         self._schedule = Schedule(outages)
         self._targets = self._make_targets(settings, controls)
         self._targets.restore(books, open_intents)
@@ -95,6 +97,7 @@ class AccountWorker:
             schedule=self._schedule,
             outages=outages,
             record=record,
+            trip=trip,
             wake=self.wake,
         )
         self._flatten = self._flatten_watch()
@@ -140,7 +143,7 @@ class AccountWorker:
             read_by=self.read_by,
             knows_order=self._knows_order,
             is_engine_id=self._is_engine_id,
-            another_engine=partial(self.block_increases, seconds=FOREIGN_ENGINE),
+            another_engine=self._another_engine,
         )
 
     # -- what others see
@@ -215,12 +218,17 @@ class AccountWorker:
     def resume(self) -> None:
         """Try again at once whatever is held back, and bring drift that was left back to its target, sized afresh."""
         for keeper in self.keepers.values():
-            drifted = keeper.decision is not None and keeper.decision.drift
+            drifted = keeper.drifted
             keeper.resume()
             if drifted:
                 self._targets.size_again(keeper, "resumed by the operator")
         self._reconciler.increases_blocked = ""
         self.wake()
+
+    def _another_engine(self, symbol: str, reason: str) -> None:
+        """Let the account only reduce for a while, and halt the symbol until the operator resumes it."""
+        self.block_increases(reason, seconds=FOREIGN_ENGINE)
+        self._trip(symbol, "another engine trades it")
 
     def block_increases(self, reason: str, *, seconds: float) -> None:
         """Let the account only reduce for some seconds; recorded as an event once."""

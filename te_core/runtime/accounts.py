@@ -53,6 +53,7 @@ class Accounts(Instances[AccountRunner]):
         *,
         blends: Callable[[Iterable[str]], Mapping[str, Blend | None]],
         signal_price: Callable[[str], Known[Decimal] | None],
+        trip: Callable[[str, str, str], None],
         only: Collection[str] | None = None,
     ) -> None:
         super().__init__()
@@ -60,6 +61,8 @@ class Accounts(Instances[AccountRunner]):
         self._journal = journal
         self._blends = blends
         self._signal_price = signal_price
+        self._trip = trip
+        """Halts a symbol of a section, for a reason."""
         self._only = only
         """Sections that run; None for all."""
         self._ledger = ExposureLedger(facilities.clock.monotonic)
@@ -310,6 +313,7 @@ class Accounts(Instances[AccountRunner]):
             outages=self._outages[name],
             record=self._facilities.record,
             controls=self.controls,
+            trip=partial(self._trip, name),
             books={symbol: record for (key, symbol), record in self._snapshot.books.items() if key == book},
             open_intents=[intent for intent in self._snapshot.open_intents if intent.account == book],
         )

@@ -18,7 +18,7 @@ from te_core.journal.journal import Journal
 from te_core.model.control import Action, Command, Control, ControlState, Topic
 from te_core.model.event import Event
 from te_core.model.target import Blend
-from te_core.rules.controls import Controls, controls_of, counts, described, lifted_by
+from te_core.rules.controls import HALTING, Controls, controls_of, counts, described, lifted_by
 from te_core.rules.decision import Decision
 from te_core.runtime.accounts import Accounts
 from te_core.signals.netting import Netting
@@ -123,6 +123,20 @@ class Commands:
         decisions = await asyncio.gather(*previews, return_exceptions=True)
         idle = {name: "not running" for name in command.accounts if name not in names}
         return outcome, {**idle, **dict(zip(names, decisions, strict=True))}
+
+    def trip(self, account: str, symbol: str, reason: str) -> None:
+        """Halt a symbol of an account because of what was found there; only ``te resume`` lifts it."""
+        found = self.controls.halt(self.scopes().get(account, (account,)), symbol)
+        if found is not None and found.state in HALTING:
+            return
+        command = Command(action=Action.HALT, by=ENGINE, reason=reason, accounts=(account,), symbol=symbol)
+        outcome = Outcome(set=controls_of(command, self._clock.now(), self.scopes()))
+        place, self._place = self._place, self._place + len(outcome.set)
+        self._apply(outcome.set, place)
+        event = self._event(command, outcome)
+        self._journal.append(*outcome.set, event, awaited=False, reduction=True)
+        self._log.warning("{}; te resume {} --symbol {} lifts it", event.text, account, symbol)
+        self._notify(event)
 
     def hold_everything(self, by: str) -> None:
         """Let all accounts only reduce in this run, without persisting it; what is commanded later goes before it."""

@@ -88,6 +88,7 @@ class Engine:
             journal,
             blends=self._blends,
             signal_price=self.netting.intake.price,
+            trip=self._trip,
             only=only,
         )
         self.commands = self._make_commands(log)
@@ -195,6 +196,10 @@ class Engine:
 
     def _persist(self, entry: Event | QuarantinedInput) -> None:
         self._journal.append(entry, awaited=False)
+
+    def _trip(self, account: str, symbol: str, reason: str) -> None:
+        """Halt a symbol once the decision during which that was found out is over."""
+        asyncio.get_running_loop().call_soon(self.commands.trip, account, symbol, reason)
 
     # -- blends to accounts
 

@@ -395,3 +395,39 @@ async def test_a_halt_goes_before_a_depth_by_hand(tmp_path: Path) -> None:
         assert world.held() == 0
         await world.command(RESUME, "one", wait=30)
         assert world.held() == 0, "a resume ends what was set by hand"
+
+
+# -- what the engine halts by itself
+
+
+async def test_a_symbol_that_others_keep_trading_is_halted_until_it_is_resumed(tmp_path: Path) -> None:
+    async with scene(tmp_path) as world:
+        await world.say("0.5", wait=30)
+        for _ in range(5):
+            world.exchange().hold("BTCUSDT", "0.3")
+            await asyncio.sleep(60)
+        assert world.held() == D("0.3"), "given up"
+        (event,) = world.events("halt")
+        assert event.symbol == "BTCUSDT"
+        assert "halted by the engine" in event.text
+        await world.restart(wait=5)
+        before = len(world.sent())
+        await world.say("0.8", wait=60)
+        assert not increases(world, before)
+        assert "somebody else may be trading here" in world.row()["halt"]
+        await world.say("0.4", "ETHUSDT", wait=30)
+        assert world.held("ETHUSDT") == D("1.6")
+        await world.command(RESUME, "one", symbol="BTCUSDT", wait=30)
+        assert world.held() == D("0.16")
+
+
+async def test_an_order_of_another_engine_halts_its_symbol(tmp_path: Path) -> None:
+    async with scene(tmp_path, streams=True) as world:
+        await world.say("0.5", wait=30)
+        world.exchange().push_order("7e" + "A" * 20, "BTCUSDT")
+        await asyncio.sleep(700)
+        await world.say("0.8", wait=30)
+        await world.say("0.4", "ETHUSDT", wait=30)
+        assert (world.held(), world.held("ETHUSDT")) == (D("0.1"), D("1.6"))
+        assert "another engine" in world.row()["reason"]
+        assert len(world.events("halt")) == 1

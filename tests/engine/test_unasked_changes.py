@@ -187,7 +187,8 @@ async def test_somebody_who_trades_against_the_engine_stops_its_corrections(tmp_
         assert 1 <= corrections <= 4, "three in ten minutes, then it stops"
         assert not world.at_target()
         assert "trading" in world.row()["reason"]
-        assert len([event for event in world.events() if "trading" in event.text]) == 1
+        assert len([event for event in world.events("drift") if "trading" in event.text]) == 1
+        assert len(world.events("halt")) == 1, "no more than a reduction until it is resumed"
 
 
 async def test_an_own_order_that_was_filled_in_part_is_no_drift(tmp_path: Path) -> None:
