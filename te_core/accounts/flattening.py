@@ -150,6 +150,10 @@ class FlattenWatch:
         self._log.warning("flatten: {}", text)
         self._record(Event(at=self._clock.now(), kind="flatten", text=f"flatten: {text}", account=self._name))
 
+    def stop(self) -> None:
+        """Report nothing any more."""
+        self._cancel()
+
     def _cancel(self) -> None:
         if self._timer is not None:
             self._timer.cancel()

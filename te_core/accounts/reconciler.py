@@ -49,7 +49,10 @@ class AsIf:
 
 
 class Reconciler:
-    """Makes the passes of one account. ``record`` keeps events, ``wake`` asks for another pass, ``trip`` halts a symbol."""
+    """Makes the passes of one account.
+
+    ``record`` keeps events, ``wake`` asks for another pass, ``trip`` halts a symbol for a reason.
+    """
 
     def __init__(
         self,

@@ -301,6 +301,7 @@ class AccountWorker:
     async def drain(self, patience: timedelta) -> None:
         """Begin no further step, and give orders under way time to be answered. For a graceful stop."""
         self._stopping = True
+        self._flatten.stop()
         if tasks := self._tasks():
             await asyncio.wait(tasks, timeout=patience.total_seconds())
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from te_core.accounts.reconciler import AsIf
 from te_core.clock import Clock
-from te_core.errors import CommandRefused, JournalError
+from te_core.errors import CommandRefused, JournalError, nearest
 from te_core.journal.journal import Journal
 from te_core.model.control import Action, Command, Control, ControlState, Topic
 from te_core.model.event import Event
@@ -186,6 +186,18 @@ class Commands:
             raise CommandRefused("a pause needs a source: te halt stops accounts")
         if command.action is Action.TARGET:
             self._check_target(command)
+        if command.action in (Action.HALT, Action.FLATTEN) and command.symbol:
+            self._check_symbol(command.symbol)
+
+    def _check_symbol(self, symbol: str) -> None:
+        """Refuse what nothing knows: whoever mistypes a halt must not believe that it holds."""
+        workers = [runner.worker for runner in self._accounts.runners.values()]
+        held = [one for worker in workers for one in (*worker.keepers, *worker.foreign)]
+        known = list(dict.fromkeys([*self._netting.symbols, *held]))
+        if symbol not in known:
+            raise CommandRefused(
+                f"no symbol {symbol} is in the settings or held anywhere{nearest(symbol, known)}"
+            )
 
     def _check_target(self, command: Command) -> None:
         if len(command.accounts) != 1 or not command.symbol or command.depth is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -236,9 +237,12 @@ class Engine:
         if self.stopping:
             return _refusal(503, "the engine is stopping; try again", retry_after=RETRY_AFTER)
         try:
-            return await runner.on_webhook(request)
+            answer = await runner.on_webhook(request)
         except NotReady as error:
             return _refusal(503, error.reason, retry_after=max(RETRY_AFTER, int(error.retry_after or 0)))
+        if answer.status == 200 and source in self.netting.pauses:
+            return replace(answer, body={**answer.body, "note": "no say at present: the source is paused"})
+        return answer
 
 
 def _refusal(status: int, reason: str, *, retry_after: int | None = None) -> WebhookResponse:

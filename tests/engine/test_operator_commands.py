@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from te_core.api import Instrument, NotReady, OrderRequest
-from te_core.errors import CommandRefused
-from te_core.model.control import Action, Command
+from te_core.errors import CommandRefused, JournalError
+from te_core.model.control import Action, Command, Control
 from te_core.rules.decision import Decision
 from te_core.rules.plan import OrderStep
 from te_core.testing.faults import Fault
@@ -65,7 +65,9 @@ async def test_a_halt_is_shown_first_and_nothing_of_it_is_at_target(tmp_path: Pa
         state = world.whole_state()
         assert state["engine"]["status"] == "halted"
         assert [(halt["scope"], halt["symbol"]) for halt in state["commands"]] == [("one", "BTCUSDT")]
-        assert len(world.events("halt")) == 1
+        (event,) = world.events("halt")
+        assert (event.detail["by"], event.detail["reason"]) == ("alice", "news")
+        assert (event.account, event.symbol) == ("one", "BTCUSDT")
         await world.command(RESUME, wait=30)
         assert world.at_target()
         assert world.whole_state()["engine"]["status"] == "ready"
@@ -149,10 +151,37 @@ async def test_names_that_are_not_there_are_refused(tmp_path: Path) -> None:
             await world.command(HALT, "nobody")
         with pytest.raises(CommandRefused, match=r"sources\.nobody"):
             await world.command(PAUSE, sources=("nobody",))
+        with pytest.raises(CommandRefused, match=r"BTCUSD is .*did you mean 'BTCUSDT'"):
+            await world.command(HALT, symbol="BTCUSD")
         with pytest.raises(CommandRefused, match=r"symbols\.DOGEUSDT"):
             await world.command(TARGET, "one", symbol="DOGEUSDT", depth=D(1))
         assert not (await world.command(RESUME, "one")).set
         assert not world.events("resume")
+
+
+async def test_a_halt_holds_though_it_cannot_be_persisted_and_a_resume_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with scene(tmp_path) as world:
+        await world.say("0.5", wait=30)
+        append = world.journal.append
+
+        def failing(*entries: Any, **how: Any) -> Any:
+            if not any(isinstance(entry, Control) for entry in entries):
+                return append(*entries, **how)
+            refused = asyncio.get_running_loop().create_future()
+            refused.set_exception(JournalError("disk full"))
+            return refused
+
+        monkeypatch.setattr(world.journal, "append", failing)
+        with pytest.raises(JournalError, match="in force, but not persisted"):
+            await world.command(HALT)
+        await world.say("0.8", wait=30)
+        assert world.held() == D("0.1")
+        with pytest.raises(JournalError, match="disk full"):
+            await world.command(RESUME)
+        await asyncio.sleep(30)
+        assert world.held() == D("0.1")
 
 
 # -- flatten
