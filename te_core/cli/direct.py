@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import threading
@@ -81,6 +80,7 @@ def _ended(place: Place, pid: int, number: int) -> bool:
 
 
 def _flatten(place: Place, wanted: Mapping[str, Any], *, yes: bool) -> None:
+    import asyncio
     from uuid import uuid4
 
     from te_core.app.direct import DirectFlatten
