@@ -15,13 +15,17 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from te_core.api import AccountContext, ExchangeAccount, OrderReport, OrderRequest
+from te_core.model.control import Action
 from te_core.testing.faults import Fault
 from tests.engine.scene import Scene, Wire
 from tests.engine.seeds import other_tasks
 
 T = TypeVar("T")
 Step = (
-    tuple[Literal["say"], str, str] | tuple[Literal["edit"], str, Any] | tuple[Literal["fault"], str, Fault]
+    tuple[Literal["say"], str, str]
+    | tuple[Literal["edit"], str, Any]
+    | tuple[Literal["fault"], str, Fault]
+    | tuple[Literal["command"], Action, bool]
 )
 Fate = Literal["lost", "executed", "late"]
 FATES: tuple[Fate, ...] = ("lost", "executed", "late")
@@ -120,6 +124,7 @@ class Crashing(Scene):
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
         self.engine.netting.close_intake()
+        self.engine.commands.stop()
         self.journal.close()
         self.folder = self.folder.parent / str(self.process)
         await asyncio.sleep(0.5)
@@ -151,5 +156,7 @@ class Crashing(Scene):
             await self.say(step[1], step[2], wait=0, delivery_id=f"step {number}")
         elif step[0] == "edit":
             await self.edit(step[1], step[2], wait=0)
+        elif step[0] == "command":
+            await self.command(step[1], from_next_signal=step[2], wait=0)
         else:
             self.wire().inject(step[1], step[2])
