@@ -106,9 +106,12 @@ class AccountWorker:
         self._stopping = False
         self._ctx: ExecutionContext | None = None
         self._slots = asyncio.Semaphore(settings.concurrency)
+        self._count_goals()
+
+    def _count_goals(self) -> None:
         for keeper in self.keepers.values():
             if keeper.goal is not None:
-                ledger.aim(self.book, keeper.symbol, keeper.goal.quantity * keeper.goal.price)
+                self._ledger.aim(self.book, keeper.symbol, keeper.goal.quantity * keeper.goal.price)
 
     def _make_targets(self, settings: WorkerSettings, controls: Controls | None) -> Targets:
         return Targets(

@@ -62,7 +62,7 @@ def resume(
         for kind, found in named.items():
             for name in found:
                 _try_again(place, kind, name, quiet=lifted)
-    if not names and not lifted:
+    if not lifted and (symbol or not names):
         say("nothing is halted or set by hand")
 
 

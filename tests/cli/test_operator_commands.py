@@ -67,6 +67,7 @@ def test_the_day_of_an_operator(engine: Any) -> None:
     assert "all accounts but paper: halted" in te("status").stdout
     assert te("resume", "--yes").exit_code == 0
     assert "nothing is halted" in te("resume").stdout
+    assert "nothing is halted" in te("resume", "paper", "--symbol", "ETHUSDT").stdout
     assert "what was held back is tried again now" in te("resume", "paper").stdout
 
     assert te("pause", "tradingview").exit_code == 0

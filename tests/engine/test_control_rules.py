@@ -10,8 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from te_core.model.control import Action, Command, Control, ControlState, Topic
+from te_core.model.signal import Signal
 from te_core.model.target import Blend, Term
+from te_core.rules.blend import Opinion, blend
 from te_core.rules.controls import Controls, commanded, controls_of, lifted_by, standing
+from te_core.rules.opinions import share_of, with_pauses
 
 D = Decimal
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -103,17 +106,17 @@ def test_from_the_next_signal_on_only_what_is_said_after_it_counts() -> None:
 def test_a_depth_by_hand_ends_with_its_time_or_with_the_next_signal() -> None:
     by_hand = command(Action.TARGET, "one", symbol="BTCUSDT", depth=D("-0.3"))
     old, new = said(-1), said(1)
-    for controls, blend, now, counts in [
+    for controls, spoken, now, counts in [
         (after(by_hand), old, NOW + timedelta(days=9), True),
         (after(by_hand), new, NOW, False),
         (after(replace(by_hand, lasts=timedelta(hours=1))), new, NOW + timedelta(minutes=59), True),
         (after(replace(by_hand, lasts=timedelta(hours=1))), new, NOW + timedelta(minutes=60), False),
     ]:
-        held = standing(controls, SCOPES["one"], "BTCUSDT", blend, now)
-        left = commanded("BTCUSDT", blend, held)
+        held = standing(controls, SCOPES["one"], "BTCUSDT", spoken, now)
+        left = commanded("BTCUSDT", spoken, held)
         assert left is not None
         assert (left.depth == D("-0.3")) is counts
-        assert standing(controls, SCOPES["two"], "BTCUSDT", blend, now).by_hand is None
+        assert standing(controls, SCOPES["two"], "BTCUSDT", spoken, now).by_hand is None
 
 
 actions = st.builds(
@@ -192,3 +195,28 @@ def test_what_a_resume_names_is_free_then_and_it_takes_back_something_if_it_was_
     assert bool(list(lifted_by(resume, controls, SCOPES))) >= was
     now = controls.adding(controls_of(resume, NOW, SCOPES))
     assert not any(halted(now, name, symbol) for name in names for symbol in symbols)
+
+
+depths = st.decimals(-1, 1, places=4)
+
+
+@given(depths, depths, depths, st.booleans())
+def test_a_paused_source_counts_for_what_it_said_before_or_for_nothing(
+    before: Decimal, after_it: Decimal, other: Decimal, close: bool
+) -> None:
+    def opinion(source: str, depth: Decimal) -> Opinion:
+        return Opinion(signal=Signal(source=source, symbol="BTCUSDT", depth=depth, time=NOW, received_at=NOW))
+
+    def netted(paused: Decimal, pauses: dict[str, Control]) -> Blend:
+        opinions = {"tv": opinion("tv", paused), "sn": opinion("sn", other)}
+        weights = {"tv": D("0.5"), "sn": D("0.5")}
+        found = with_pauses("BTCUSDT", opinions, pauses)
+        return blend("BTCUSDT", weights=weights, leverage=1, opinions=found, now=NOW)
+
+    held = {} if close else {"BTCUSDT": share_of(opinion("tv", before), NOW)}
+    state = ControlState.CLOSE if close else ControlState.HOLD
+    pause = Control(topic=Topic.PAUSE, scope="tv", symbol="", state=state, at=NOW, by="alice", held=held)
+    expected = netted(D(0) if close else before, {})
+    found = netted(after_it, {"tv": pause})
+    assert found.depth == expected.depth
+    assert [term.heard_at for term in found.terms] == [None, NOW], "it does not count as speaking"
