@@ -7,8 +7,8 @@ from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
-from te_core.journal import Journal
 from te_core.journal.entries import reduces
+from te_core.journal.journal import Journal
 from te_core.model.control import Control, ControlState, Topic
 from tests.journal.journal_samples import NOW, open_journal
 
