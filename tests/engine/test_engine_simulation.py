@@ -11,6 +11,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -31,6 +32,7 @@ from te_core.api import (
     SignalSourceSpec,
     SourceContext,
 )
+from te_core.errors import CommandRefused
 from te_core.journal.journal import Journal
 from te_core.journal.memory import AccountRecord
 from te_core.model.control import Action, Command
@@ -299,10 +301,11 @@ class World(Trader):
         )
         scopes = self.engine.commands.scopes()
         to = frozenset(scope for name in names for scope in scopes[name]) or frozenset({ALL})
-        if (await self.engine.commands.execute(wanted)).set:
-            self.counts[action] += 1
-            self.commanding.note(action, to, symbol)
-            self.note_goals()
+        with suppress(CommandRefused):  # of a symbol that is in the settings no more
+            if (await self.engine.commands.execute(wanted)).set:
+                self.counts[action] += 1
+                self.commanding.note(action, to, symbol)
+                self.note_goals()
         await asyncio.sleep(0.001)
 
     def who(self, name: str) -> set[str]:
