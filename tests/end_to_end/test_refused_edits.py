@@ -169,7 +169,9 @@ def test_what_does_not_hold_is_refused_with_its_place_and_reason(name: str, desk
     if name != "a plugin that is not installed":
         assert f"settings.toml:{line_of(bad.text, bad.line)}" in told
     logged = [f"settings refused; the last good ones stay active: {problem}" for problem in desk.refused()]
-    desk.engine.wait(lambda: all(line in desk.home.log() for line in logged))  # the log has a thread of its own
+    desk.engine.wait(
+        lambda: all(line in desk.home.log() for line in logged)
+    )  # the log has a thread of its own
     desk.still_trades()
     desk.put_right()
 
