@@ -115,7 +115,9 @@ def why(target: Mapping[str, Any]) -> str:
     """Put into words why it stands there: the reason, what a limit holds back, and how it is tried again."""
     reason, limited = target.get("reason") or "", target.get("limited") or ""
     held = target.get("phase") == "held" and target["status"] != UNREADABLE and not target.get("retry_in")
-    parts = (reason, "" if limited == reason else limited, target.get("retry", "") if held else "")
+    one_says_both = limited in reason or reason in limited
+    said = (max(reason, limited, key=len),) if one_says_both else (reason, limited)
+    parts = (*said, target.get("retry", "") if held else "")
     return "; ".join(part for part in parts if part)
 
 

@@ -280,6 +280,15 @@ def test_a_symbol_in_words(view: SymbolView, words: str, reason: str) -> None:
     assert (doing(shown), why(shown)) == (words, reason)
 
 
+def test_a_reason_that_says_what_is_held_back_is_not_said_twice() -> None:
+    halted = {"status": "halted", "phase": "resting", "reason": "halted by hand"}
+    assert why({**halted, "limited": "halted by hand (0.046 of 0.092)"}) == "halted by hand (0.046 of 0.092)"
+    assert (
+        why({**halted, "limited": "order_notional allows 0.05"})
+        == "halted by hand; order_notional allows 0.05"
+    )
+
+
 @given(
     status=st.sampled_from(["at_target", "working", "waiting", "blocked", "drift", "limited"]),
     phase=st.sampled_from(["resting", "deciding", "executing", "resolving", "held"]),
