@@ -203,7 +203,7 @@ RULES = (
     Mutant(
         name="what the engine never opened is taken over",
         file=DECISION,
-        old="if facts.goal is None and position.quantity != 0 and not facts.policy.adopt:",
+        old="if foreign and position.quantity != 0 and not facts.policy.adopt and not facts.foreign:",
         new="if False:",
     ),
     Mutant(
@@ -348,8 +348,8 @@ ENGINE = (
     Mutant(
         name="a disabled source still counts",
         file="te_core/rules/blend.py",
-        old="    if not opinion.enabled:",
-        new="    if False:",
+        old="    elif not opinion.enabled:",
+        new="    elif False:",
     ),
     Mutant(
         name="a weight does not count",
