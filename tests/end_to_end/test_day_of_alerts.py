@@ -22,7 +22,7 @@ from tests.end_to_end.engine_process import EngineProcess
 from tests.end_to_end.home import TOKEN, Home
 from tests.end_to_end.order_records import OrderRecords
 
-ALERTS = 10_000
+ALERTS = 4_000
 SEED = 20_240_801
 DAY = datetime(2026, 1, 5, tzinfo=UTC)
 CONNECTIONS = 16
@@ -232,7 +232,7 @@ def sized_with(engine: EngineProcess, account: str, symbol: str) -> Fraction:
 
 
 @pytest.mark.real_clock
-async def test_ten_thousand_alerts_end_at_the_blended_targets_and_no_order_is_sent_twice(
+async def test_thousands_of_alerts_end_at_the_blended_targets_and_no_order_is_sent_twice(
     tmp_path: Path,
     start: Callable[[Home], EngineProcess],
     record_property: Callable[[str, object], None],

@@ -26,7 +26,7 @@ from tests.end_to_end.engine_process import EngineProcess, until_enough
 from tests.end_to_end.home import TOKEN, Home
 from tests.end_to_end.order_records import OrderRecords, journal_rows
 
-KILLS = int(os.environ.get("TE_KILLS", "20"))
+KILLS = int(os.environ.get("TE_KILLS", "10"))
 ROUND = 10
 """Kills that one state folder goes through."""
 

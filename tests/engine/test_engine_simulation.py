@@ -553,6 +553,6 @@ async def simulate(folder: Path, seed: int, kinds: frozenset[str] = KINDS) -> Co
     return world.counts
 
 
-@pytest.mark.parametrize("seeds", blocks(60, 30), ids=str)
+@pytest.mark.parametrize("seeds", blocks(30, 30), ids=str)
 def test_every_account_ends_where_signals_and_settings_put_it(seeds: range, tmp_path: Path) -> None:
     run_block(simulate, tmp_path, seeds, KINDS)

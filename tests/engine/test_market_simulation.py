@@ -436,6 +436,6 @@ async def simulate(folder: Path, seed: int, kinds: frozenset[str] = KINDS) -> Co
     return market.counts
 
 
-@pytest.mark.parametrize("seeds", blocks(100, 50), ids=str)
+@pytest.mark.parametrize("seeds", blocks(50, 50), ids=str)
 def test_every_account_reaches_its_targets_while_the_world_moves(seeds: range, tmp_path: Path) -> None:
     run_block(simulate, tmp_path, seeds, KINDS)

@@ -251,7 +251,7 @@ async def simulate(folder: Path, seed: int, kinds: frozenset[str] = KINDS) -> Co
     return counts
 
 
-@pytest.mark.parametrize("seeds", blocks(150, 50), ids=str)
+@pytest.mark.parametrize("seeds", blocks(100, 50), ids=str)
 def test_every_account_reaches_its_targets_through_any_storm(seeds: range, tmp_path: Path) -> None:
     run_block(simulate, tmp_path, seeds, KINDS)
 
