@@ -180,6 +180,8 @@ def _ask(sheets: dict[str, Sheet], row: Row) -> None:
 def _not_offered(place: Place, texts: Texts, edits: list[Edit], symbol: str) -> Iterator[str]:
     """Connect to each enabled account, and show what is found of a symbol there; returns those where it fails."""
     import asyncio
+    from pathlib import Path
+    from tempfile import TemporaryDirectory
 
     from te_core.cli.doctor import connected
     from te_core.cli.instances import load, redactor_of
@@ -197,9 +199,9 @@ def _not_offered(place: Place, texts: Texts, edits: list[Edit], symbol: str) -> 
             continue
         note(f"asking {name} …")
         spec = registry.exchanges[settings.accounts[name].plugin]
-        found: list[dict[str, Any]] = [
-            shown(finding) for finding in asyncio.run(connected(place, name, options, spec, alone))
-        ]
+        with TemporaryDirectory() as folder:  # an engine may be running in the account's own
+            findings = asyncio.run(connected(Path(folder), name, options, spec, alone))
+        found: list[dict[str, Any]] = [shown(finding) for finding in findings]
         told = [row for row in found if row["check"] == symbol or row["severity"] == "error"]
         rows += [(name, row["severity"], redactor.redact(row["text"])) for row in told]
     show(table(symbol, ("account", "severity", "finding"), rows))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -77,9 +78,9 @@ def _alone(place: Place) -> dict[str, Any]:
     }
     for name, options in resolved.account_options.items():
         section = resolved.settings.accounts[name]
-        spec = registry.exchanges[section.plugin]
+        spec, folder = registry.exchanges[section.plugin], place.state / "accounts" / name
         try:
-            found[name] = asyncio.run(connected(place, name, options, spec, resolved.settings))
+            found[name] = asyncio.run(connected(folder, name, options, spec, resolved.settings))
         except Exception as error:  # noqa: BLE001 - told and raised again, without the secrets in it
             defect = redactor.redact(f"{type(error).__name__}: {error}")
             raise Failure(f"account {name}: plugin {section.plugin} has a defect: {defect}") from None
@@ -95,8 +96,11 @@ def _alone(place: Place) -> dict[str, Any]:
     return safe
 
 
-async def connected(place: Place, name: str, options: Any, spec: Any, settings: Any) -> list[Any]:
-    """Connect to one account and return what is found there, a failure to connect included."""
+async def connected(folder: Path, name: str, options: Any, spec: Any, settings: Any) -> list[Any]:
+    """Connect to one account and return what is found there, a failure to connect included.
+
+    ``folder``: what the account may keep; never that of a running engine.
+    """
     from loguru import logger
 
     from te_core.clock import SystemClock
@@ -108,7 +112,6 @@ async def connected(place: Place, name: str, options: Any, spec: Any, settings: 
     from te_core.runtime.instances import make_folder
 
     clock = SystemClock()
-    folder = place.state / "accounts" / name
     async with http_session() as session:
         context = AccountContext(
             name=name,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -110,7 +112,8 @@ def _works(place: Place, texts: Texts, edits: list[Edit], draft: Draft) -> bool:
     configure_logs(resolved.settings.logs.model_copy(update={"file": None}), redactor, folder=place.state)
     note(f"trying {draft.name} …")
     spec = registry.exchanges[draft.plugin]
-    found = asyncio.run(connected(place, draft.name, options, spec, resolved.settings))
+    with TemporaryDirectory() as folder:  # an engine may be running in the account's own
+        found = asyncio.run(connected(Path(folder), draft.name, options, spec, resolved.settings))
     rows: list[dict[str, Any]] = [shown(finding) for finding in found]
     columns = ("severity", "check", "finding", "remedy")
     cells = (

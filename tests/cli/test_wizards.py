@@ -449,3 +449,32 @@ def test_loose_ends_are_named(desk: Desk) -> None:
         "sources.tradingview has weight for SOLUSDT and maps nothing to it: te configure mappings" in warnings
     )
     assert "sources.other has weight" not in warnings, "it maps nothing: whatever it publishes counts"
+
+
+def test_undoing_shows_no_secret_that_once_stood_in_the_settings(desk: Desk) -> None:
+    key = "once-in-the-settings-file"
+    desk.settings.write_text(
+        SETTINGS.replace(
+            'plugin = "tradingview"\nsymbols', f'plugin = "tradingview"\ntoken = "{key}"\nsymbols'
+        )
+    )
+    assert desk.te("configure", "tradingview", "--set", "token=another-token-of-some-length").exit_code == 0
+    result = desk.te("settings", "undo", "--yes")
+    assert result.exit_code == 0, result.output
+    assert "+token = " in result.output
+    assert key not in result.output
+    assert key in desk.settings.read_text()
+
+
+def test_trying_an_account_leaves_the_engines_own_folder_alone(desk: Desk) -> None:
+    assert desk.te("add", "symbol", "TAOUSDT", "--weight", "other=0.1", "--yes").exit_code == 0
+    assert not (desk.folder / "state" / "accounts").exists()
+
+
+def test_settings_that_were_broken_by_hand_can_be_undone(desk: Desk) -> None:
+    desk.te("configure", "weights", "--set", "BTCUSDT.tradingview=0.3")
+    desk.settings.write_text(SETTINGS.replace("leverage = 3", 'levrage = "a-secret-put-in-the-wrong-place"'))
+    result = desk.te("settings", "undo", "--yes")
+    assert result.exit_code == 0, result.output
+    assert "a-secret" not in result.output
+    assert desk.settings.read_text() == SETTINGS
