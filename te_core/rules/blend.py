@@ -66,10 +66,10 @@ def term(source: str, weight: Decimal, opinion: Opinion | None, now: datetime) -
     signal = opinion.signal
     depth, note = signal.depth, ""
     expires_at = opinion.expires_at()
-    if opinion.paused:
-        depth, note = ZERO if opinion.share_closed else depth, opinion.paused
-    elif not opinion.enabled:
+    if not opinion.enabled:
         depth, note = ZERO, f"source is disabled (it said {signal.depth})"
+    elif opinion.paused:
+        depth, note = ZERO if opinion.share_closed else depth, opinion.paused
     elif expires_at is not None and now >= expires_at:
         note = f"expired at {expires_at:%Y-%m-%d %H:%M:%S}Z: {opinion.on_expiry}"
         if opinion.on_expiry != "hold":

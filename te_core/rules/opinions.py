@@ -54,7 +54,9 @@ def with_pauses(
         note = f"{described(pause)} (it said {opinion.signal.depth})"
         saved = pause.held.get(symbol) if pause.state is ControlState.HOLD else None
         signal = opinion.signal if saved is None else _saved(opinion.signal, saved)
-        found[source] = Opinion(signal=signal, paused=note, share_closed=saved is None)
+        found[source] = Opinion(
+            signal=signal, enabled=opinion.enabled, paused=note, share_closed=saved is None
+        )
     return found
 
 

@@ -385,6 +385,16 @@ async def test_the_share_of_a_paused_source_is_closed_where_asked(tmp_path: Path
         assert world.held() == D("0.14")
 
 
+async def test_switching_a_paused_source_off_closes_its_share_all_the_same(tmp_path: Path) -> None:
+    async with scene(tmp_path) as world:
+        await world.say("0.5", wait=30)
+        await world.command(PAUSE, sources=("tv",), wait=30)
+        await world.edit("sources.tv.enabled", False, wait=30)
+        assert world.held() == 0
+        await world.edit("sources.tv.enabled", True, wait=30)
+        assert world.held() == D("0.1"), "paused again, with the share that was held"
+
+
 # -- by hand
 
 

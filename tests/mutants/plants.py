@@ -348,8 +348,8 @@ ENGINE = (
     Mutant(
         name="a disabled source still counts",
         file="te_core/rules/blend.py",
-        old="    elif not opinion.enabled:",
-        new="    elif False:",
+        old="    if not opinion.enabled:",
+        new="    if False:",
     ),
     Mutant(
         name="a weight does not count",
