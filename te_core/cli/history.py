@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from te_core.app.paths import Place
 from te_core.cli.failure import ExitCode, Failure
 from te_core.cli.output import say, show, table
-from te_core.cli.versions import FOLDER, PARTS, text_of, versions
-
-if TYPE_CHECKING:
-    from te_core.settings.layers import Texts
+from te_core.cli.versions import redactor_of_version, text_of, versions
 
 app = typer.Typer(help="Earlier versions of the settings.", no_args_is_help=True)
 
@@ -41,7 +37,7 @@ def undo(
     *,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Write without asking.")] = False,
 ) -> None:
-    """Bring an earlier version back, after showing what changes; the present one becomes the newest in the history.
+    """Bring an earlier settings.toml back, after showing what changes; the present one joins the history.
 
     \b
     Example: te settings undo
@@ -59,10 +55,9 @@ def undo(
     if version > len(kept):
         raise Failure(f"there is no version {version}: {len(kept)} are kept", code=ExitCode.INVALID)
     name, before = kept[version - 1], read(place.settings)
-    settings, secrets = (text_of(place.state / FOLDER / f"{name}.{part}") for part in PARTS)
-    edited = replace(before, settings=settings, secrets=secrets if secrets is not None else before.secrets)
+    edited = replace(before, settings=text_of(place.state, name))
     try:
-        hide = _redactor(place, before, edited)
+        hide = redactor_of_version(place, before)
     except SettingsInvalid:  # its secrets are not known, and undoing is what would help
         say("the present settings are refused (te check): what changes is not shown, it might be a secret")
     else:
@@ -73,25 +68,8 @@ def undo(
                 or ["settings.toml stays as it is"]
             )
         )
-    if edited.secrets != before.secrets:
-        say("secrets change too; they are not shown")
     check(place, edited)
     if not yes:
         typer.confirm("Write this?", default=True, abort=True)
     write(place, before, edited)
     say(f"wrote {place.settings}")
-
-
-def _redactor(place: Place, *versions: Texts) -> Callable[[str], str]:
-    """Return what hides the secrets of any version: some may have stood in settings.toml once."""
-    from te_core.cli.instances import load, redactor_of
-
-    found = [load(place, as_at_start=True, texts=texts) for texts in versions]
-    redactors = [redactor_of(resolved.settings, registry) for resolved, registry, _ in found]
-
-    def hide(text: str) -> str:
-        for redactor in redactors:
-            text = redactor.redact(text)
-        return text
-
-    return hide

@@ -79,8 +79,11 @@ def write(place: Place, before: Texts, edited: Texts) -> None:
     settings = place.settings.resolve()
     secrets = place.settings.with_name(SECRETS_FILE).resolve()
     try:
-        persist(place.state, before)
         if edited.settings is not None and edited.settings != before.settings:
+            if place.settings.exists() and not persist(place, before):
+                note(
+                    "te settings undo cannot bring the version before back: it holds secrets, or was refused"
+                )
             settings.parent.mkdir(parents=True, exist_ok=True)
             mode = stat.S_IMODE(settings.stat().st_mode) if settings.exists() else 0o644
             replace_file(settings, edited.settings, mode=mode)

@@ -1,47 +1,61 @@
-"""Earlier versions of the settings: kept whenever a command replaces them, in the state folder."""
+"""Earlier versions of settings.toml: kept whenever a command replaces it, in the state folder. They hold no secret."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from te_core.app.paths import Place
     from te_core.settings.layers import Texts
 
 FOLDER = "settings"
 """Below the state folder."""
 KEPT = 50
-PARTS = ("settings.toml", "secrets.toml")
+_SUFFIX = ".settings.toml"
 
 
-def persist(state: Path, texts: Texts) -> None:
-    """Keep a version before it is replaced, readable by its owner only; the oldest beyond 50 go. Raises ``OSError``."""
+def persist(place: Place, texts: Texts) -> bool:
+    """Keep a version before it is replaced; the oldest beyond 50 go. Returns whether it is kept. Raises ``OSError``.
+
+    One in which secrets stand, or may stand since it is refused, is not: keys are not copied to a second place.
+    """
     from te_core.clock import SystemClock
     from te_core.settings.files import replace_file
+    from te_core.settings.problems import SettingsInvalid
     from te_core.settings.secrets import MODE
 
-    folder = state / FOLDER
+    text = texts.settings
+    try:
+        if text is None or redactor_of_version(place, texts)(text) != text:
+            return False
+    except SettingsInvalid:
+        return False
+    folder = place.state / FOLDER
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     name = SystemClock().now().astimezone(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-    for part, text in zip(PARTS, (texts.settings, texts.secrets), strict=True):
-        if text is not None:
-            replace_file(folder / f"{name}.{part}", text, mode=MODE)
-    for old in versions(state)[KEPT:]:
-        _forget(folder, old)
+    replace_file(folder / f"{name}{_SUFFIX}", text, mode=MODE)
+    for old in versions(place.state)[KEPT:]:
+        (folder / f"{old}{_SUFFIX}").unlink(missing_ok=True)
+    return True
 
 
 def versions(state: Path) -> list[str]:
     """Return the names of the versions that are kept, the newest first; a name is the time of its end, in UTC."""
-    names = {path.name.removesuffix(f".{PARTS[0]}") for path in (state / FOLDER).glob(f"*.{PARTS[0]}")}
+    names = (path.name.removesuffix(_SUFFIX) for path in (state / FOLDER).glob(f"*{_SUFFIX}"))
     return sorted(names, reverse=True)
 
 
-def _forget(folder: Path, version: str) -> None:
-    for part in PARTS:
-        (folder / f"{version}.{part}").unlink(missing_ok=True)
+def text_of(state: Path, version: str) -> str:
+    """Return a version that is kept. Raises ``OSError``."""
+    return (state / FOLDER / f"{version}{_SUFFIX}").read_text(encoding="utf-8")
 
 
-def text_of(path: Path) -> str | None:
-    """Return a file's text; None where there is none."""
-    return path.read_text(encoding="utf-8") if path.exists() else None
+def redactor_of_version(place: Place, texts: Texts) -> Callable[[str], str]:
+    """Return what hides the secrets of a version. Raises ``SettingsInvalid`` where they cannot be told."""
+    from te_core.cli.instances import load, redactor_of
+
+    resolved, registry, _ = load(place, as_at_start=True, texts=texts)
+    return redactor_of(resolved.settings, registry).redact

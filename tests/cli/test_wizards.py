@@ -451,19 +451,19 @@ def test_loose_ends_are_named(desk: Desk) -> None:
     assert "sources.other has weight" not in warnings, "it maps nothing: whatever it publishes counts"
 
 
-def test_undoing_shows_no_secret_that_once_stood_in_the_settings(desk: Desk) -> None:
+def test_secrets_are_neither_kept_in_the_history_nor_shown_by_undoing(desk: Desk) -> None:
     key = "once-in-the-settings-file"
+    assert desk.te("configure", "weights", "--set", "BTCUSDT.tradingview=0.3").exit_code == 0
     desk.settings.write_text(
-        SETTINGS.replace(
-            'plugin = "tradingview"\nsymbols', f'plugin = "tradingview"\ntoken = "{key}"\nsymbols'
-        )
+        desk.settings.read_text().replace("# mine", f'plugins = {{}}\nlisten.private.token = "{key}"')
     )
-    assert desk.te("configure", "tradingview", "--set", "token=another-token-of-some-length").exit_code == 0
+    result = desk.te("configure", "weights", "--set", "BTCUSDT.tradingview=0.2")
+    assert "it holds secrets" in result.output
     result = desk.te("settings", "undo", "--yes")
     assert result.exit_code == 0, result.output
-    assert "+token = " in result.output
+    assert "-listen.private.token" in result.output
     assert key not in result.output
-    assert key in desk.settings.read_text()
+    assert not any(key in path.read_text() for path in (desk.folder / "state" / "settings").iterdir())
 
 
 def test_trying_an_account_leaves_the_engines_own_folder_alone(desk: Desk) -> None:

@@ -130,6 +130,7 @@ CANARIES = {
         "private-api",
         "wrong-bearer",
         "api-key",
+        "tried-key",
         "api-secret",
         "password",
         "new-api-key",
@@ -219,6 +220,11 @@ class Doors:
         self.run("explain", "BTCUSDT", "--json")
         self.run("notify", "crier")
         self.run("configure", "telltale", "--set", "balance=1")
+        self.run("settings", "history")
+        self.run("settings", "undo", "--yes")
+        self.run("configure", "credentials", "--set", f"vault.api_key={CANARIES['tried-key']}")
+        self.run("halt", "--reason", "a test")
+        self.run("resume", "--yes")
         self.run("telltale", "--help")
 
 
