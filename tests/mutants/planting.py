@@ -19,6 +19,8 @@ from tests.mutants.plants import Mutant
 
 ROOT = Path(__file__).parents[2]
 SHARED = ("tests", "plugins", "conftest.py", "pyproject.toml", "docs", "bench")
+WAIT = 10
+"""How many times longer than its own seconds a hunt may take beside other work, before it counts as hanging."""
 OPTIONS = ("-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--tb=no", "--show-capture=no")
 SCRIPTED = (
     "test_unasked_changes.py",
@@ -72,9 +74,11 @@ def run(root: Path, seconds: float, *arguments: str) -> subprocess.CompletedProc
 def failing_without(source: Path, seeds: int, seconds: float) -> tuple[list[str], int]:
     """Return which seeds and scripted tests fail though nothing is planted, and how many seeds were tried."""
     with copy_of_source(source) as root:
-        scripted = run(root, 600, "-m", "pytest", *OPTIONS, *(f"tests/engine/{name}" for name in SCRIPTED))
+        scripted = run(
+            root, 600 * WAIT, "-m", "pytest", *OPTIONS, *(f"tests/engine/{name}" for name in SCRIPTED)
+        )
         tests = re.findall(r"^(?:FAILED|ERROR) (\S+::\S+)", scripted.stdout, re.MULTILINE)
-        done = run(root, seconds + 60, "-m", "tests.mutants.hunt", "--all", str(seconds), str(seeds))
+        done = run(root, seconds * WAIT + 60, "-m", "tests.mutants.hunt", "--all", str(seconds), str(seeds))
         found = json.loads(done.stdout.splitlines()[-1])
         assert found["source"] == str(root / "te_core"), "the copy is what runs"
         return [*found["failing"], *tests], found["seeds"]
@@ -89,7 +93,9 @@ def catch(
         began, tried = time.monotonic(), 0
         if not mutant.tests:
             skipped = [name for name in known if "::" not in name]
-            done = run(root, seconds + 60, "-m", "tests.mutants.hunt", str(seconds), str(seeds), *skipped)
+            done = run(
+                root, seconds * WAIT + 60, "-m", "tests.mutants.hunt", str(seconds), str(seeds), *skipped
+            )
             if done.returncode != 0:
                 why = (done.stderr.strip().splitlines() or [""])[-1]
                 by = "it hangs" if done.returncode == 124 else "it breaks"
@@ -107,7 +113,7 @@ def _scripted(root: Path, mutant: Mutant, known: Sequence[str]) -> tuple[str, in
     """Run scripted tests until one fails; returns its name and how many were run."""
     files = [mutant.tests] if mutant.tests else [f"tests/engine/{name}" for name in SCRIPTED]
     left_out = [part for name in known for part in ("--deselect", name)]
-    done = run(root, 600, "-m", "pytest", "-x", *OPTIONS, *left_out, *files)
+    done = run(root, 600 * WAIT, "-m", "pytest", "-x", *OPTIONS, *left_out, *files)
     name = re.search(r"^(?:FAILED|ERROR) \S+::(\S+)", done.stdout, re.MULTILINE)
     counted = sum(map(int, re.findall(r"(\d+) (?:passed|failed)", done.stdout)))
     return (name.group(1) if name else "", counted)
