@@ -6,20 +6,30 @@ import os
 import sys
 from contextlib import suppress
 from pathlib import Path
+from threading import Event
 
 from te_core.errors import JournalError, JournalLocked
 
+PATIENCE = 20
+"""Times that a holder of the lock is asked again: one that only asks (``is_locked``) has let it go by then."""
+SHARED = sys.platform != "win32"
+"""Whether several may ask at once."""
+
 
 def is_locked(journal: Path) -> bool:
-    """Return whether an engine holds a journal now."""
+    """Return whether an engine holds a journal now. Writes nothing, and refuses no engine that starts meanwhile."""
     if not journal.with_name(journal.name + ".lock").exists():
         return False
     try:
-        JournalLock(journal).release()
-    except JournalLocked:
+        file = os.open(journal.with_name(journal.name + ".lock"), os.O_RDONLY if SHARED else os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        _lock(file, shared=True)
+    except BlockingIOError:
         return True
-    except JournalError:
-        pass
+    finally:
+        os.close(file)
     return False
 
 
@@ -37,7 +47,7 @@ class JournalLock:
                 "(give this user write permission to the folder, or choose another with TE_HOME)"
             ) from error
         try:
-            _lock(self._file)
+            _lock_soon(self._file)
         except BlockingIOError:
             os.lseek(self._file, 0, os.SEEK_SET)
             found = os.read(self._file, 20).decode("ascii", "replace").strip()
@@ -59,9 +69,24 @@ class JournalLock:
             self._file = -1
 
 
+def _lock_soon(file: int) -> None:
+    """Lock the file, waiting for those that only ask. Raises ``BlockingIOError``."""
+    for _ in range(PATIENCE):
+        try:
+            return _lock(file)
+        except BlockingIOError:
+            _wait()
+    return _lock(file)
+
+
+def _wait() -> None:
+    """Wait for a moment, in which one that only asks lets go of the lock. At the start only: no event loop runs."""
+    Event().wait(0.005)
+
+
 if sys.platform == "win32":
 
-    def _lock(file: int) -> None:
+    def _lock(file: int, *, shared: bool = False) -> None:  # noqa: ARG001 - only one may ask at a time here
         """Lock a byte far behind the content, which stays readable. Raises ``BlockingIOError``."""
         import msvcrt
 
@@ -73,8 +98,8 @@ if sys.platform == "win32":
 
 else:
 
-    def _lock(file: int) -> None:
-        """Lock the file. Raises ``BlockingIOError``."""
+    def _lock(file: int, *, shared: bool = False) -> None:
+        """Lock the file, or look whether it could be locked (``shared``). Raises ``BlockingIOError``."""
         import fcntl
 
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)

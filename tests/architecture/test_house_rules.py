@@ -19,7 +19,7 @@ ROOM_LINES = {
     "contracts": 400,
     "plugins": 500,
     "settings": 1_350,
-    "journal": 1_800,
+    "journal": 1_900,
     "accounts": 2_650,
     "signals": 660,
     "runtime": 1_850,

@@ -15,8 +15,9 @@ from types import ModuleType
 import pytest
 
 from te_core.errors import JournalError, JournalLocked
+from te_core.journal import lock
 from te_core.journal.journal import Journal
-from te_core.journal.lock import JournalLock
+from te_core.journal.lock import JournalLock, is_locked
 from tests.journal.journal_samples import event, open_journal
 
 ENGINE = Path(__file__).with_name("journal_process.py")
@@ -137,6 +138,26 @@ async def test_a_lock_file_without_a_pid_still_refuses(tmp_path: Path) -> None:
         open_journal(tmp_path)
     assert refusal.value.pid is None
     first.release()
+
+
+def test_an_engine_that_starts_while_somebody_asks_is_not_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "journal.sqlite3"
+    asking = os.open(place.with_name("journal.sqlite3.lock"), os.O_RDONLY | os.O_CREAT, 0o600)
+    fcntl.flock(asking, fcntl.LOCK_SH)
+    monkeypatch.setattr(lock, "_wait", lambda: fcntl.flock(asking, fcntl.LOCK_UN))
+    held = JournalLock(place)
+    assert is_locked(place)
+    held.release()
+    os.close(asking)
+
+
+def test_asking_leaves_the_pid_of_the_last_holder(tmp_path: Path) -> None:
+    place = tmp_path / "journal.sqlite3"
+    place.with_name("journal.sqlite3.lock").write_text("4711\n")
+    assert not is_locked(place)
+    assert place.with_name("journal.sqlite3.lock").read_text() == "4711\n"
 
 
 @pytest.mark.real_clock
