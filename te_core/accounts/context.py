@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from decimal import Decimal
 
 from te_core.accounts.beliefs import Beliefs
 from te_core.accounts.exposure import ExposureLedger
@@ -11,13 +12,14 @@ from te_core.accounts.reader import AccountReader
 from te_core.clock import Clock
 from te_core.contracts.exchange import Capabilities, ExchangeAccount
 from te_core.journal.journal import Journal
-from te_core.model.policy import Limits
+from te_core.model.policy import AccountPolicy, Limits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutionContext:
     """What every execution on a connected account uses. ``busy``: on how many of its symbols one runs now.
 
+    ``no_increases``: why the clock allows only reductions of a symbol now; empty when it does not matter.
     ``turn``: wait before work that computes, so that others get the event loop.
     """
 
@@ -29,10 +31,18 @@ class ExecutionContext:
     ledger: ExposureLedger
     clock: Clock
     limits: Callable[[], Limits]
+    policy: Callable[[], AccountPolicy]
+    no_increases: Callable[[str], str]
     enabled: Callable[[], bool]
     stopping: Callable[[], bool]
     busy: Callable[[], int]
     turn: Callable[[], Awaitable[None]]
+
+    def others(self, book: str, symbol: str) -> Decimal:
+        """Return the notional of an account's other symbols, where a limit asks for it; otherwise 0."""
+        if self.limits().liquidation_distance is None:
+            return Decimal(0)
+        return self.ledger.beside(book, symbol).account_others
 
     @property
     def window(self) -> float:

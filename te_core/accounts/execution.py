@@ -40,6 +40,7 @@ from te_core.model.target import Goal
 from te_core.rules.client_order_ids import client_order_id
 from te_core.rules.decision import Decision
 from te_core.rules.limits import Exposure, OrderCheck
+from te_core.rules.liquidation import liquidation_ceiling
 from te_core.rules.plan import LeverageStep, MarginModeStep, OrderStep, at_target
 
 ZERO = Decimal(0)
@@ -84,6 +85,7 @@ class Execution:
         self._decided_at = decided_at
         self._goal: Goal = decision.goal
         self._quantity = decision.quantity
+        self._held = position
         self._start = position.quantity
         self._answered_at = decided_at
         self.reducing = self._reduces_now = decision.plan.reduces
@@ -135,9 +137,14 @@ class Execution:
             return "the target has changed"
         if self._ctx.stopping():
             return "the engine is stopping"
-        if self._keeper.standing.halt and not self._reduces_now:
-            return self._keeper.standing.halt
+        if not self._reduces_now and (halted := self._halted):
+            return halted
         return too_old(self._decided_at, self._ctx.clock)
+
+    @property
+    def _halted(self) -> str:
+        """Return why only reductions are allowed now; empty when increases are allowed, too."""
+        return self._keeper.standing.halt or self._ctx.no_increases(self._keeper.symbol)
 
     def _stop_if_superseded(self) -> None:
         if reason := self._refusal():
@@ -234,13 +241,17 @@ class Execution:
         price = ctx.beliefs.price(intent.symbol)
         if price is None and self._decision.price is not None and not intent.reduce_only:
             raise StaleDecision(f"the price of {intent.symbol} is not recent any more")
+        limits, equity = ctx.limits(), ctx.beliefs.equity()
+        if isinstance(equity, Unknown) and limits.by_share and not intent.reduce_only:
+            raise StaleDecision("the equity is not recent any more")
         worth = price or intent.reference_price
-        after = abs(self._expected + intent.side.sign * intent.quantity)
+        after = self._expected + intent.side.sign * intent.quantity
+        side = (after > 0) - (after < 0)
         assert keeper.target is not None
         newest = keeper.blend or keeper.target  # one that repeats the target states a later price
         check = OrderCheck(
             notional=intent.quantity * worth,
-            notional_after=after * worth,
+            notional_after=abs(after) * worth,
             reduce_only=intent.reduce_only,
             enabled=ctx.enabled(),
             leverage=intent.leverage,
@@ -248,9 +259,22 @@ class Execution:
             signal_price=newest.price,
             orders_last_minute=0,
             exposure=Exposure(),
-            halted=keeper.standing.halt,
+            side=side,
+            equity=None if isinstance(equity, Unknown) else ctx.policy().value_of(equity),
+            liquidation=liquidation_ceiling(
+                limits.liquidation_distance,
+                side=side,
+                held=self._held,
+                price=price,
+                leverage=intent.leverage,
+                margin_mode=intent.margin_mode,
+                equity=None if isinstance(equity, Unknown) else equity.total,
+                others=ctx.others(intent.account, intent.symbol),
+                instrument=ctx.reader.instrument(intent.symbol),
+            ),
+            halted=self._halted,
         )
-        reason = ctx.ledger.admit(intent.account, intent.symbol, check, ctx.limits())
+        reason = ctx.ledger.admit(intent.account, intent.symbol, check, limits)
         if reason is not None:
             self._resolve(intent, IntentState.REFUSED, reason=reason)
             raise Refused(reason)

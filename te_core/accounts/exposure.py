@@ -7,7 +7,7 @@ check costs does not depend on how many accounts and symbols there are.
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Context, Decimal
@@ -20,6 +20,9 @@ from te_core.rules.limits import Ceiling, Exposure, OrderCheck, ceiling, refusal
 
 ZERO = Decimal(0)
 Key = tuple[str, str]
+Sides = tuple[Decimal, Decimal]
+"""The notional that counts on the long side and on the short side, each >= 0."""
+FLAT: Sides = (ZERO, ZERO)
 
 _EXACT = Context(prec=2000)
 """Sums are kept by adding and taking away, which must not round: what is left over would stay for ever."""
@@ -32,25 +35,34 @@ class ExposureLedger:
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
-        self._known: dict[Key, Decimal] = {}
-        self._reserved: dict[Key, Decimal] = {}
-        self._aimed: dict[Key, Decimal] = {}
-        self._held: defaultdict[str, dict[str, Decimal]] = defaultdict(dict)
+        self._known: dict[Key, Sides] = {}
+        self._reserved: dict[Key, Sides] = {}
+        self._aimed: dict[Key, Sides] = {}
+        self._held: defaultdict[str, dict[str, Sides]] = defaultdict(dict)
         self._sums: defaultdict[str, Decimal] = defaultdict(Decimal)
+        self._sides: defaultdict[str, Sides] = defaultdict(lambda: FLAT)
+        """By account: the sums of what counts on each side."""
+        self._groups: Mapping[str, Sequence[str]] = {}
+        """By symbol: the groups that it belongs to."""
+        self._grouped: defaultdict[Key, Decimal] = defaultdict(Decimal)
+        """By account and group: the sum of its symbols."""
         self._total = ZERO
         self._shadows: dict[str, str] = {}
         """Accounts that are no part of the total, each with the one in whose place it would be."""
         self._sent: defaultdict[str, deque[float]] = defaultdict(deque)
 
-    def observe(self, account: str, symbol: str, notional: Decimal) -> None:
-        """Replace reservations by a read that is newer than every own order."""
-        self._known[account, symbol] = abs(notional)
+    def observe(self, account: str, symbol: str, notional: Decimal, *, side_known: bool = True) -> None:
+        """Replace reservations by a read that is newer than every own order.
+
+        ``notional`` is signed; without ``side_known`` it counts on both sides.
+        """
+        self._known[account, symbol] = _sides(notional) if side_known else (abs(notional), abs(notional))
         self._reserved.pop((account, symbol), None)
         self._count((account, symbol))
 
     def aim(self, account: str, symbol: str, notional: Decimal) -> None:
         """Count a goal from the moment it is decided, so that two symbols never share one room."""
-        self._aimed[account, symbol] = abs(notional)
+        self._aimed[account, symbol] = _sides(notional)
         self._count((account, symbol))
 
     def shadow(self, account: str, of: str | None) -> None:
@@ -70,9 +82,26 @@ class ExposureLedger:
         for symbol in self._held.pop(account, {}):
             for table in (self._known, self._reserved, self._aimed):
                 table.pop((account, symbol), None)
+        self._sides.pop(account, None)
+        for key in [key for key in self._grouped if key[0] == account]:
+            del self._grouped[key]
         gone = self._sums.pop(account, ZERO)
         if account not in self._shadows:
             self._total = _EXACT.subtract(self._total, gone)
+
+    def group(self, groups: Mapping[str, Iterable[str]]) -> None:
+        """Count by these groups of symbols from now on."""
+        found: defaultdict[str, list[str]] = defaultdict(list)
+        for name, symbols in groups.items():
+            for symbol in dict.fromkeys(symbols):
+                found[symbol].append(name)
+        if found == self._groups:
+            return
+        self._groups = dict(found)
+        self._grouped.clear()
+        for account, held in self._held.items():
+            for symbol, sides in held.items():
+                self._count_groups(account, symbol, max(sides))
 
     def seed(self, account: str, sent: Iterable[float]) -> None:
         """Count orders that left before this process began, by their monotonic times; they may be negative."""
@@ -82,50 +111,92 @@ class ExposureLedger:
 
     def held(self, key: Key) -> Decimal:
         """Return the notional that counts for a symbol of an account."""
-        account, symbol = key
-        return self._held.get(account, {}).get(symbol, ZERO)
+        return max(self._held_sides(key))
 
-    def beside(self, account: str, symbol: str) -> Exposure:
-        """Return what counts next to one symbol."""
-        others = _EXACT.subtract(self._sums.get(account, ZERO), self.held((account, symbol)))
+    def _held_sides(self, key: Key) -> Sides:
+        account, symbol = key
+        return self._held.get(account, {}).get(symbol, FLAT)
+
+    def beside(self, account: str, symbol: str, side: int = 0) -> Exposure:
+        """Return what counts next to one symbol. ``side``: 1 for the long and -1 for the short side, 0 for neither."""
+        own = self._held_sides((account, symbol))
+        others = _EXACT.subtract(self._sums.get(account, ZERO), max(own))
         stands_for = self._shadows.get(account, account)
         elsewhere = _EXACT.subtract(self._total, self._sums.get(stands_for, ZERO))
-        return Exposure(account_others=others, total_others=_EXACT.add(elsewhere, others))
+        one_side = ZERO
+        if side:
+            index = 0 if side > 0 else 1
+            one_side = _EXACT.subtract(self._sides.get(account, FLAT)[index], own[index])
+        return Exposure(
+            account_others=others,
+            total_others=_EXACT.add(elsewhere, others),
+            side_others=one_side,
+            group_others={
+                name: _EXACT.subtract(self._grouped.get((account, name), ZERO), max(own))
+                for name in self._groups.get(symbol, ())
+            },
+        )
 
-    def ceiling(self, account: str, symbol: str, limits: Limits) -> Ceiling | None:
-        """Return the largest notional that the limits leave for a symbol now."""
-        return ceiling(limits, self.beside(account, symbol) if limits.counts_others else Exposure())
+    def ceiling(
+        self, account: str, symbol: str, limits: Limits, *, side: int = 0, equity: Decimal | None = None
+    ) -> Ceiling | None:
+        """Return the largest notional that the limits leave for a symbol now, on the side that is wanted.
+
+        ``equity``: in quote currency; None where it is not known.
+        """
+        beside = self.beside(account, symbol, side) if limits.counts_others else Exposure()
+        return ceiling(limits, beside, equity=equity)
 
     def admit(self, account: str, symbol: str, check: OrderCheck, limits: Limits) -> str | None:
         """Check an order and, when it may leave, reserve it. Returns the reason of a refusal, or None."""
         recent = self._recent(account)
-        beside = self.beside(account, symbol) if limits.counts_others else Exposure()
+        beside = self.beside(account, symbol, check.side) if limits.counts_others else Exposure()
         full = replace(check, orders_last_minute=len(recent), exposure=beside)
         reason = refusal(full, limits)
         if reason is None:
             recent.append(self._monotonic())
             key = (account, symbol)
-            self._reserved[key] = max(self._reserved.get(key, ZERO), check.notional_after)
+            long, short = self._reserved.get(key, FLAT)
+            after = check.notional_after
+            self._reserved[key] = (long, max(short, after)) if check.side < 0 else (max(long, after), short)
             self._count(key)
         return reason
 
     def _count(self, key: Key) -> None:
         """Bring the sums up to date with one symbol."""
         account, symbol = key
-        before = self.held(key)
-        after = max(table.get(key, ZERO) for table in (self._known, self._reserved, self._aimed))
+        before = self._held_sides(key)
+        found = [table.get(key, FLAT) for table in (self._known, self._reserved, self._aimed)]
+        after = (max(long for long, _ in found), max(short for _, short in found))
         self._held[account][symbol] = after
-        if after != before:
-            change = _EXACT.subtract(after, before)
+        if after == before:
+            return
+        long, short = self._sides[account]
+        self._sides[account] = (
+            _EXACT.add(long, _EXACT.subtract(after[0], before[0])),
+            _EXACT.add(short, _EXACT.subtract(after[1], before[1])),
+        )
+        change = _EXACT.subtract(max(after), max(before))
+        if change:
             self._sums[account] = _EXACT.add(self._sums[account], change)
+            self._count_groups(account, symbol, change)
             if account not in self._shadows:
                 self._total = _EXACT.add(self._total, change)
+
+    def _count_groups(self, account: str, symbol: str, change: Decimal) -> None:
+        for name in self._groups.get(symbol, ()):
+            self._grouped[account, name] = _EXACT.add(self._grouped[account, name], change)
 
     def _recent(self, account: str) -> deque[float]:
         recent = self._sent[account]
         while recent and recent[0] <= self._monotonic() - _MINUTE:
             recent.popleft()
         return recent
+
+
+def _sides(notional: Decimal) -> Sides:
+    """Return a signed notional on the side where it counts."""
+    return (ZERO, abs(notional)) if notional < 0 else (abs(notional), ZERO)
 
 
 def count_journaled(
@@ -139,7 +210,8 @@ def count_journaled(
     for (book, symbol), record in books.items():
         if record.goal is not None:
             ledger.aim(book, symbol, record.goal.quantity * record.goal.price)
-            ledger.observe(book, symbol, largest.get((book, symbol), ZERO) * record.goal.price)
+            held = largest.get((book, symbol), ZERO) * record.goal.price
+            ledger.observe(book, symbol, held, side_known=False)  # orders of both sides may have led there
     now, monotonic = clock.now(), clock.monotonic()
     for book, times in journal.orders_since(now - timedelta(seconds=_MINUTE)).items():
         ledger.seed(book, [monotonic - max((now - at).total_seconds(), 0.0) for at in times])

@@ -295,24 +295,32 @@ class Reconciler:
 
     def _facts(self, ctx: ExecutionContext, keeper: Keeper, position: Position | Unknown) -> Facts:
         settings = self._targets.settings
+        target, equity = keeper.target or self._targets.foreign_target(keeper), self._equity(ctx)
         return Facts(
-            target=keeper.target or self._targets.foreign_target(keeper),
+            target=target,
             goal=keeper.goal,
             confirmation=keeper.confirmation,
             position=position,
-            equity=self._equity(ctx),
+            equity=equity,
             price=self._price(ctx, keeper.symbol),
             instrument=ctx.reader.instrument(keeper.symbol),
             policy=settings.policy,
             limits=settings.limits,
             leverage_in_order=ctx.capabilities.leverage_in_order,
-            ceiling=ctx.ledger.ceiling(self._book, keeper.symbol, settings.limits),
+            ceiling=ctx.ledger.ceiling(
+                self._book,
+                keeper.symbol,
+                settings.limits,
+                side=(target.depth > 0) - (target.depth < 0),
+                equity=None if isinstance(equity, Unknown) else settings.policy.value_of(equity),
+            ),
+            others=ctx.others(self._book, keeper.symbol),
             leverage_tries=keeper.mode.tries,
             disturbed=ctx.beliefs.evidence(keeper.symbol).disturbed,
             liquidated=keeper.liquidated,
             goal_expired=keeper.goal_expired,
             may_correct=keeper.may_correct,
-            halt=keeper.standing.halt,
+            halt=keeper.standing.halt or ctx.no_increases(keeper.symbol),
             foreign=keeper.standing.foreign and not self.found_flat,
             now=ctx.clock.now(),
         )

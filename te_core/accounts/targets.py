@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from te_core.clock import Clock
 from te_core.journal.journal import Journal
 from te_core.journal.memory import SymbolRecord
 from te_core.model.control import Control
+from te_core.model.hours import Hours
 from te_core.model.order import Intent
 from te_core.model.policy import AccountPolicy, Limits
 from te_core.model.target import TAKEN_TO_CLOSE, Blend, Confirmation, Target
@@ -28,7 +29,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerSettings:
-    """What the operator wants of an account. A disabled one only reduces. ``symbols``: those that may get a target."""
+    """What the operator wants of an account. A disabled one only reduces. ``symbols``: those that may get a target.
+
+    ``hours``: by symbol, those in which it is not increased; under ``""`` those of the whole account.
+    """
 
     policy: AccountPolicy
     limits: Limits
@@ -36,6 +40,7 @@ class WorkerSettings:
     enabled: bool
     concurrency: int = 10
     symbols: tuple[str, ...] = ()
+    hours: Mapping[str, tuple[Hours, ...]] = field(default_factory=dict)
 
 
 class Targets:

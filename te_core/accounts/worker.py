@@ -22,6 +22,7 @@ from te_core.accounts.flattening import FlattenWatch
 from te_core.accounts.keeper import Keeper
 from te_core.accounts.outcomes import resolve_open
 from te_core.accounts.pushes import Pushes
+from te_core.accounts.quiet import QuietTimes
 from te_core.accounts.reader import AccountReader
 from te_core.accounts.reconciler import AsIf, Reconciler, Work
 from te_core.accounts.schedule import Schedule
@@ -89,6 +90,7 @@ class AccountWorker:
         self._trip = trip
         self._schedule = Schedule(outages)
         self._targets = self._make_targets(settings, controls)
+        self._quiet = QuietTimes(clock, lambda: self.settings)
         self._targets.restore(books, open_intents)
         self._reconciler = Reconciler(
             name=name,
@@ -281,6 +283,8 @@ class AccountWorker:
             ledger=self._ledger,
             clock=self._clock,
             limits=lambda: self.settings.limits,
+            policy=lambda: self.settings.policy,
+            no_increases=self._quiet.why,
             enabled=lambda: self.settings.enabled,
             stopping=lambda: self._stopping,
             busy=lambda: len(self._tasks()),
@@ -298,6 +302,7 @@ class AccountWorker:
                 await self._pass(ctx)
         finally:
             self._ctx = None
+            self._quiet.forget_end()
             await self._cancel_tasks()
             await reader.close()
 
@@ -350,6 +355,7 @@ class AccountWorker:
         for work in await self._reconciler.make_pass(ctx):
             self._execute(ctx, work)
         self._flatten.check()
+        self._quiet.wake_at_end([k.symbol for k in self.keepers.values() if k.limited], self.wake)
 
     # -- one symbol
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 from typing import Literal
 
-from te_core.model.position import MarginMode
+from te_core.model.position import Equity, MarginMode
 
 OnExpiry = Literal["hold", "decay", "flat"]
 
@@ -25,6 +26,10 @@ class AccountPolicy:
     leverage: int | None = None
     rebalance: Literal["on_change", "band"] = "on_change"
     band: Decimal = Decimal("0.05")
+
+    def value_of(self, equity: Equity) -> Decimal:
+        """Return the value of the account by which positions are sized, in quote currency."""
+        return equity.wallet if self.equity == "wallet" else equity.total
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +51,9 @@ class SourcePolicy:
 class Limits:
     """An account's effective limits: the stricter of its own and the global one. None: no limit.
 
-    Notionals are in quote currency; ``price_distance`` is a share of the signal's price.
+    Notionals are in quote currency. ``symbol_share``, ``direction_share`` and ``group_share`` (by group of symbols) are
+    notionals as a share of the account's equity. ``price_distance`` is a share of the signal's price, and
+    ``liquidation_distance`` one of the present price.
     """
 
     leverage: int | None = None
@@ -56,12 +63,23 @@ class Limits:
     total_exposure: Decimal | None = None
     orders_per_minute: int | None = None
     price_distance: Decimal | None = None
+    symbol_share: Decimal | None = None
+    direction_share: Decimal | None = None
+    group_share: Mapping[str, Decimal] = field(default_factory=dict)
+    liquidation_distance: Decimal | None = None
 
     @property
     def by_notional(self) -> str | None:
         """Name one of the limits that need a price, if any is set."""
         names = ("order_notional", "symbol_exposure", "account_exposure", "total_exposure")
-        return next((name for name in names if getattr(self, name) is not None), None)
+        return next((name for name in names if getattr(self, name) is not None), self.by_share)
+
+    @property
+    def by_share(self) -> str | None:
+        """Name one of the limits that need the equity, if any is set."""
+        names = ("symbol_share", "direction_share", "liquidation_distance")
+        group = "group_share" if self.group_share else None
+        return next((name for name in names if getattr(self, name) is not None), group)
 
     @property
     def needs_price(self) -> bool:
@@ -71,4 +89,10 @@ class Limits:
     @property
     def counts_others(self) -> bool:
         """Whether what other symbols hold matters."""
-        return self.account_exposure is not None or self.total_exposure is not None
+        others = (
+            self.account_exposure,
+            self.total_exposure,
+            self.direction_share,
+            self.liquidation_distance,
+        )
+        return bool(self.group_share) or any(limit is not None for limit in others)

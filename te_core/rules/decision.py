@@ -17,7 +17,8 @@ from te_core.model.position import Equity, Position
 from te_core.model.reading import Unknown
 from te_core.model.target import Confirmation, Goal, Target
 from te_core.rules.drift import corrected
-from te_core.rules.limits import Ceiling, halted, hold_back
+from te_core.rules.limits import Ceiling, halted, hold_back, stricter
+from te_core.rules.liquidation import liquidation_ceiling
 from te_core.rules.plan import OrderStep, Plan, at_target, plan
 from te_core.rules.sizing import flat, size, smallest_quantity
 
@@ -59,6 +60,8 @@ class Facts:
     ceiling: Ceiling | None
     """What limits leave for the symbol now; None when nothing limits it."""
     now: datetime
+    others: Decimal = ZERO
+    """Notional of the account's other positions, in quote currency."""
     leverage_tries: int = 0
     """How often the leverage was set since a read last showed it."""
     disturbed: bool = False
@@ -70,7 +73,7 @@ class Facts:
     may_correct: bool = True
     """False after too many corrections of drift: somebody else trades here."""
     halt: str = ""
-    """Why the operator allows reductions only; empty when increases are allowed, too."""
+    """Why only reductions are allowed now; empty when increases are allowed, too."""
     foreign: bool = False
     """What the engine never opened is to be closed, too."""
 
@@ -168,7 +171,7 @@ def _size(facts: Facts) -> Goal | Unknown:
         return facts.equity
     if facts.price is None or facts.price <= 0:
         return Unknown(reason=f"no recent price of {target.symbol} is known")
-    equity = facts.equity.wallet if facts.policy.equity == "wallet" else facts.equity.total
+    equity = facts.policy.value_of(facts.equity)
     if equity <= 0:
         return Unknown(reason=f"the equity is {equity:f}: nothing can be opened until funds arrive")
     return size(
@@ -355,10 +358,11 @@ def _towards(
 ) -> Decision:
     """Plan the way to a goal as far as the limits allow. ``to``: where it leads instead of all the way to the goal."""
     want = goal.quantity if to is None else to
+    top = _ceiling(facts, position, goal)
     allowed = hold_back(
         want,
         held=position.quantity,
-        ceiling=facts.ceiling,
+        ceiling=top,
         price=facts.price,
         instrument=facts.instrument,
     )
@@ -399,6 +403,22 @@ def _towards(
     )
 
 
+def _ceiling(facts: Facts, position: Position, goal: Goal) -> Ceiling | None:
+    """Return what the limits leave on the way to a goal: those of notional, and the distance to liquidation."""
+    near = liquidation_ceiling(
+        facts.limits.liquidation_distance,
+        side=(goal.quantity > 0) - (goal.quantity < 0),
+        held=position,
+        price=facts.price,
+        leverage=goal.leverage,
+        margin_mode=goal.margin_mode,
+        equity=None if isinstance(facts.equity, Unknown) else facts.equity.total,
+        others=facts.others,
+        instrument=facts.instrument,
+    )
+    return stricter(facts.ceiling, near)
+
+
 def _is_far(facts: Facts, held: Decimal, wanted: Decimal, price: Decimal) -> bool:
     """Return whether a position is further from where it is wanted than the exchange's smallest order."""
     if facts.instrument is None or price <= 0:
@@ -411,7 +431,9 @@ def _keeps_margin_mode(facts: Facts, position: Position, goal: Goal, want: Decim
     held = position.quantity
     if held * want <= 0 or position.margin_mode in (None, goal.margin_mode):
         return ""
-    again = hold_back(want, held=ZERO, ceiling=facts.ceiling, price=facts.price, instrument=facts.instrument)
+    closed = replace(position, quantity=ZERO)
+    top = _ceiling(facts, closed, goal)
+    again = hold_back(want, held=ZERO, ceiling=top, price=facts.price, instrument=facts.instrument)
     if abs(again.quantity) >= min(abs(held), abs(want)):
         return ""
     return f"margin mode stays {position.margin_mode}: {again.cut}, so the position could not be opened again"

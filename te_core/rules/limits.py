@@ -5,7 +5,8 @@ A limit only holds back increases: on the side that is held it never leaves less
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from te_core.model.instrument import Instrument
@@ -80,14 +81,24 @@ def hold_back(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exposure:
-    """Absolute notionals in quote currency next to the symbol in question: its account's other symbols, and all."""
+    """Absolute notionals in quote currency next to the symbol in question.
+
+    ``account_others``: its account's other symbols; ``total_others``: all accounts' others; ``side_others``: its
+    account's others on the side that is wanted; ``group_others``: its account's others by group of symbols, of the
+    groups that the symbol belongs to.
+    """
 
     account_others: Decimal = ZERO
     total_others: Decimal = ZERO
+    side_others: Decimal = ZERO
+    group_others: Mapping[str, Decimal] = field(default_factory=dict)
 
 
-def ceiling(limits: Limits, exposure: Exposure) -> Ceiling | None:
-    """Return the largest notional that a symbol may have now; None when nothing limits it."""
+def ceiling(limits: Limits, exposure: Exposure, *, equity: Decimal | None = None) -> Ceiling | None:
+    """Return the largest notional that a symbol may have now; None when nothing limits it.
+
+    ``equity``: in quote currency, None where it is not known; a limit that is a share of it leaves nothing more then.
+    """
     candidates = []
     if limits.symbol_exposure is not None:
         candidates.append((limits.symbol_exposure, "symbol_exposure"))
@@ -95,17 +106,44 @@ def ceiling(limits: Limits, exposure: Exposure) -> Ceiling | None:
         candidates.append((limits.account_exposure - exposure.account_others, "account_exposure"))
     if limits.total_exposure is not None:
         candidates.append((limits.total_exposure - exposure.total_others, "total_exposure"))
+    shares = _shares(limits, exposure)
+    if shares and equity is None:
+        name = shares[0][2]
+        return Ceiling(notional=ZERO, limit=name, why=f"no recent equity is known to apply limit {name}")
+    candidates += [(share * max(equity or ZERO, ZERO) - others, name) for share, others, name in shares]
     if not candidates:
         return None
     notional, limit = min(candidates)
     return Ceiling(notional=max(notional, ZERO), limit=limit)
 
 
+def _shares(limits: Limits, exposure: Exposure) -> list[tuple[Decimal, Decimal, str]]:
+    """Return the limits that are shares of the equity, each with what others use of it and its name."""
+    found = []
+    if limits.symbol_share is not None:
+        found.append((limits.symbol_share, ZERO, "symbol_share"))
+    if limits.direction_share is not None:
+        found.append((limits.direction_share, exposure.side_others, "direction_share"))
+    for group, others in exposure.group_others.items():
+        if group in limits.group_share:
+            found.append((limits.group_share[group], others, f"group_share.{group}"))
+    return found
+
+
+def stricter(one: Ceiling | None, other: Ceiling | None) -> Ceiling | None:
+    """Return the ceiling that leaves less."""
+    if one is None or other is None:
+        return one or other
+    return min(one, other, key=lambda ceiling: ceiling.notional)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderCheck:
     """What the last check before the wire looks at. Notionals in quote currency, at the present price.
 
-    ``price``: that price, None if it is not known; the notionals are at the goal's own then.
+    ``price``: that price, None if it is not known; the notionals are at the goal's own then. ``side``: that of the
+    position afterwards, 1 for long and -1 for short. ``equity``: in quote currency, None if it is not known.
+    ``liquidation``: what ``liquidation_distance`` leaves; None when it does not limit.
     """
 
     notional: Decimal
@@ -117,8 +155,11 @@ class OrderCheck:
     signal_price: Decimal | None
     orders_last_minute: int
     exposure: Exposure
+    side: int = 0
+    equity: Decimal | None = None
+    liquidation: Ceiling | None = None
     halted: str = ""
-    """Why the operator allows reductions only; empty when increases are allowed, too."""
+    """Why only reductions are allowed now; empty when increases are allowed, too."""
 
 
 def refusal(check: OrderCheck, limits: Limits) -> str | None:
@@ -135,9 +176,12 @@ def refusal(check: OrderCheck, limits: Limits) -> str | None:
         return f"leverage {check.leverage} is above limit leverage = {limits.leverage}"
     if limits.orders_per_minute is not None and check.orders_last_minute >= limits.orders_per_minute:
         return f"{check.orders_last_minute} orders in the last minute: limit orders_per_minute"
-    top = ceiling(limits, check.exposure)
+    top = stricter(ceiling(limits, check.exposure, equity=check.equity), check.liquidation)
     if top is not None and check.notional_after > top.notional:
-        return f"notional would be {check.notional_after:f}: limit {top.limit} leaves {top.notional:f}"
+        return (
+            top.why
+            or f"notional would be {check.notional_after:f}: limit {top.limit} leaves {top.notional:f}"
+        )
     return _too_far(check, limits)
 
 

@@ -29,7 +29,7 @@ from te_core.runtime.identities import Identities, Identity, fingerprint, told
 from te_core.runtime.instances import AccountRunner
 from te_core.runtime.reconciler import Instances
 from te_core.runtime.supervisor import Running
-from te_core.settings.policies import account_policy, effective_limits
+from te_core.settings.policies import account_policy, effective_limits, hours_without_increases
 from te_core.settings.resolution import Kind, Resolved
 from te_core.texts import bounded
 
@@ -202,6 +202,7 @@ class Accounts(Instances[AccountRunner]):
     def _place_shadows(self, resolved: Resolved) -> None:
         self._shadow_of = {name: one.shadow_of for name, one in resolved.settings.accounts.items()}
         self._count_shadows()
+        self._ledger.group(resolved.settings.groups)
 
     def _count_shadows(self) -> None:
         """Keep the books of shadows out of the total exposure; which books those are shows when accounts connect."""
@@ -329,4 +330,5 @@ def worker_settings(name: str, resolved: Resolved) -> WorkerSettings:
         enabled=section.enabled,
         concurrency=section.concurrency,
         symbols=tuple(settings.symbols),
+        hours=hours_without_increases(settings, section),
     )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import fields
 
+from te_core.model.hours import Hours
 from te_core.model.policy import AccountPolicy, Limits, SourcePolicy
+from te_core.settings.hours import parse_hours
 from te_core.settings.schema import AccountSettings, GlobalLimitSettings, LimitSettings, Settings
 
 
@@ -26,8 +28,27 @@ def source_policies(settings: Settings) -> dict[str, SourcePolicy]:
     }
 
 
+STRICTER_IF_LARGER = {"liquidation_distance"}
+"""Limits that are a floor rather than a ceiling."""
+
+
 def effective_limits(everywhere: GlobalLimitSettings, own: LimitSettings) -> Limits:
     """Return the stricter of two sets of limits, name by name."""
-    pairs = {name: (getattr(everywhere, name), getattr(own, name)) for name in LimitSettings.model_fields}
-    strictest = {name: min((v for v in pair if v is not None), default=None) for name, pair in pairs.items()}
-    return Limits(total_exposure=everywhere.total_exposure, **strictest)
+    names = LimitSettings.model_fields.keys() - {"group_share"}
+    pairs = {name: (getattr(everywhere, name), getattr(own, name)) for name in names}
+    strictest = {
+        name: (max if name in STRICTER_IF_LARGER else min)((v for v in pair if v is not None), default=None)
+        for name, pair in pairs.items()
+    }
+    by_group = {
+        group: min(limits.group_share[group] for limits in (everywhere, own) if group in limits.group_share)
+        for group in {**everywhere.group_share, **own.group_share}
+    }
+    return Limits(total_exposure=everywhere.total_exposure, group_share=by_group, **strictest)
+
+
+def hours_without_increases(settings: Settings, account: AccountSettings) -> dict[str, tuple[Hours, ...]]:
+    """Return the hours in which symbols are not increased, by symbol; those of the whole account under ``""``."""
+    by_symbol = {symbol: section.no_increases for symbol, section in settings.symbols.items()}
+    texts = {"": account.no_increases, **by_symbol}
+    return {name: tuple(map(parse_hours, each)) for name, each in texts.items() if each}

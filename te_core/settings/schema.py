@@ -10,15 +10,35 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 
 from te_core.contracts.options import Duration, Positive, Share
 from te_core.errors import nearest
 from te_core.model.position import MarginMode
+from te_core.settings.hours import parse_hours
 from te_core.settings.origin import Origin, Path, dotted
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 SymbolName = Annotated[str, Field(pattern=r"^[A-Z0-9]{2,32}$")]
+GroupName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+
+
+def _checked_hours(text: str) -> str:
+    parse_hours(text)
+    return text
+
+
+HoursText = Annotated[str, AfterValidator(_checked_hours)]
+"""Hours of the week: ``"22:00-06:00"``, ``"sat-sun"``, ``"mon-fri 14:25-14:40 America/New_York"``."""
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
@@ -56,7 +76,10 @@ class LimitSettings(Section):
     """Limits that hold at every moment (I6). Money in the account's quote currency. None: no limit.
 
     ``price_distance``: largest share by which the price may differ from the newest signal's own price for an
-    increase. ``orders_per_minute`` counts every order; only increases are held back by it.
+    increase. ``orders_per_minute`` counts every order; only increases are held back by it. ``symbol_share``,
+    ``direction_share`` (all long positions, or all short ones) and ``group_share`` (by name in ``[groups]``) are
+    largest notionals as a share of the account's equity. ``liquidation_distance``: share of the price by which the
+    estimated liquidation price has to be away after an increase.
     """
 
     leverage: Annotated[int, Field(ge=1)] | None = None
@@ -65,6 +88,10 @@ class LimitSettings(Section):
     account_exposure: Positive | None = None
     orders_per_minute: Annotated[int, Field(ge=1)] | None = 600
     price_distance: Positive | None = None
+    symbol_share: Positive | None = None
+    direction_share: Positive | None = None
+    group_share: dict[GroupName, Positive] = Field(default_factory=dict)
+    liquidation_distance: Annotated[Share, Field(gt=0, lt=1)] | None = None
 
 
 class GlobalLimitSettings(LimitSettings):
@@ -74,9 +101,13 @@ class GlobalLimitSettings(LimitSettings):
 
 
 class EngineSettings(Section):
-    """``resync``: how often each account is read without cause. ``strict``: a broken plugin stops it."""
+    """``resync``: how often each account is read without cause. ``strict``: a broken plugin stops it.
+
+    ``start_delay``: for so long after the start nothing is increased.
+    """
 
     resync: Duration = timedelta(seconds=30)
+    start_delay: Duration = timedelta(0)
     strict: bool = False
     backoff_first: Duration = timedelta(seconds=5)
     backoff_last: Duration = timedelta(seconds=120)
@@ -218,6 +249,7 @@ class AccountSettings(PluginSection):
     less; it never holds up closing a whole position. ``leverage``: instead of the symbol's. ``rebalance = "band"``
     resizes when the size would differ by more than the share ``band``. ``shadow_of``: another account whose settings
     hold here too, except for what this section states (and ``enabled``); only for accounts on paper.
+    ``no_increases``: hours of the week in which nothing is increased here.
     """
 
     shadow_of: Name | None = None
@@ -231,6 +263,7 @@ class AccountSettings(PluginSection):
     rebalance: Literal["on_change", "band"] = "on_change"
     band: Annotated[Share, Field(gt=0)] = Decimal("0.05")
     concurrency: Annotated[int, Field(ge=1, le=100)] = 10
+    no_increases: tuple[HoursText, ...] = ()
     limits: LimitSettings = LimitSettings()
 
     def shadowing(self, live: AccountSettings) -> AccountSettings:
@@ -245,10 +278,11 @@ class AccountSettings(PluginSection):
 class SymbolSettings(Section):
     """``weights``: the largest share of an account that each source may steer here; together at most 1.
 
-    ``leverage`` is used when no source states one.
+    ``leverage`` is used when no source states one. ``no_increases``: hours of the week in which it is not increased.
     """
 
     leverage: Annotated[int, Field(ge=1)] = 1
+    no_increases: tuple[HoursText, ...] = ()
     weights: dict[str, Share] = Field(default_factory=dict)
 
     @field_validator("weights")
@@ -272,6 +306,7 @@ class Settings(Section):
     sources: dict[Name, SourceSettings] = Field(default_factory=dict)
     accounts: dict[Name, AccountSettings] = Field(default_factory=dict)
     symbols: dict[SymbolName, SymbolSettings] = Field(default_factory=dict)
+    groups: dict[GroupName, tuple[SymbolName, ...]] = Field(default_factory=dict)
     notifiers: dict[Name, NotifierSettings] = Field(default_factory=dict)
 
     _origin: Origin = PrivateAttr(default_factory=Origin)
@@ -306,6 +341,20 @@ class Settings(Section):
             for symbol, settings in self.symbols.items()
             for source in settings.weights
             if source not in self.sources
+        ]
+        if parts:
+            raise Contradiction(parts)
+        return self
+
+    @model_validator(mode="after")
+    def _known_groups(self) -> Self:
+        places: list[tuple[Path, LimitSettings]] = [(("limits",), self.limits)]
+        places += [(("accounts", name, "limits"), section.limits) for name, section in self.accounts.items()]
+        parts = [
+            ((*path, "group_share", group), f"there is no groups.{group}{nearest(group, self.groups)}")
+            for path, limits in places
+            for group in limits.group_share
+            if group not in self.groups
         ]
         if parts:
             raise Contradiction(parts)

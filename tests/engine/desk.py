@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from te_core.model.policy import Limits
 from te_core.model.target import Blend, Term
 from te_core.outage import Outages
 from te_core.rules.controls import Controls
+from te_core.settings.hours import parse_hours
 from te_core.settings.policies import account_policy, effective_limits
 from te_core.settings.schema import AccountSettings, EngineSettings, GlobalLimitSettings, LimitSettings
 from te_core.testing.virtual_clock import START, VirtualClock
@@ -64,6 +66,8 @@ class Desk:
         enabled: bool = True,
         limits: LimitSettings | None = None,
         symbols: tuple[str, ...] = (),
+        hours: Mapping[str, tuple[str, ...]] | None = None,
+        start_delay: float = 0,
         **keys: Any,
     ) -> WorkerSettings:
         section = AccountSettings(plugin="fake", **keys)
@@ -71,9 +75,10 @@ class Desk:
             policy=account_policy(section),
             concurrency=section.concurrency,
             limits=effective_limits(GlobalLimitSettings(), limits) if limits else Limits(),
-            engine=EngineSettings(),
+            engine=EngineSettings(start_delay=timedelta(seconds=start_delay)),
             enabled=enabled,
             symbols=symbols,
+            hours={symbol: tuple(map(parse_hours, texts)) for symbol, texts in (hours or {}).items()},
         )
 
     def start(self) -> None:

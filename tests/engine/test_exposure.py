@@ -199,10 +199,14 @@ def calls_made(work: Callable[[], object]) -> int:
 
 
 def test_a_check_costs_the_same_among_ten_thousand_positions_as_among_one() -> None:
-    limits = Limits(total_exposure=Decimal(10**12), account_exposure=Decimal(10**12))
+    much = Decimal(10**12)
+    limits = Limits(
+        total_exposure=much, account_exposure=much, direction_share=much, group_share={"all": much}
+    )
 
     def cost(accounts: int, symbols: int) -> int:
         ledger = ExposureLedger(lambda: 0.0)
+        ledger.group({"all": map(str, range(symbols))})
         for account in range(accounts):
             for symbol in range(symbols):
                 ledger.observe(str(account), str(symbol), Decimal(100))
@@ -212,9 +216,9 @@ def test_a_check_costs_the_same_among_ten_thousand_positions_as_among_one() -> N
 
 
 def _decide_and_order(ledger: ExposureLedger, limits: Limits) -> None:
-    ledger.ceiling("0", "0", limits)
+    ledger.ceiling("0", "0", limits, side=1, equity=Decimal(1000))
     ledger.aim("0", "0", Decimal(300))
-    ledger.admit("0", "0", order(Decimal(300)), limits)
+    assert ledger.admit("0", "0", order(Decimal(300), side=1, equity=Decimal(1000)), limits) is None
     ledger.observe("0", "0", Decimal(300))
 
 

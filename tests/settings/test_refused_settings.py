@@ -122,7 +122,7 @@ weights = { oracle = 0.7, other = 0.4 }
         ("[engine]\nresinc = 1\n", "did you mean 'resync'?"),
         ("[listen.publik]\n", "did you mean 'public'?"),
         ("[Sources.x]\nplugin='x'\n", "did you mean 'sources'?"),
-        ("[zzz]\n", "known: accounts, engine, journal"),
+        ("[zzz]\n", "known: accounts, engine, groups, journal"),
     ],
 )
 def test_an_unknown_key_names_the_nearest_known_one(load: Load, typo: str, hint: str) -> None:
@@ -280,3 +280,18 @@ def test_settings_do_not_show_options_or_origins(load: Load) -> None:
     assert SECRET not in repr(settings.origin)
     assert SECRET not in settings.model_dump_json()
     assert [secret.get_secret_value() for secret in settings.origin.secrets] == [SECRET]
+
+
+def test_a_share_of_a_group_that_is_not_listed_is_refused(load: Load) -> None:
+    text = "[groups]\nmajors = ['BTCUSDT']\n[accounts.a]\nplugin = 'p'\nlimits.group_share.major = 2\n"
+    problem = the_only(load, text)
+    assert problem.reason == "there is no groups.major; did you mean 'majors'?"
+    assert problem.key == "accounts.a.limits.group_share.major"
+
+
+@pytest.mark.parametrize(
+    "hours", ["24h", "25:00-26:00", "22:00", "mon-xyz", "22:00-22:00", "sat Mars/Olympus", ""]
+)
+def test_hours_that_cannot_be_read_are_refused_with_examples(load: Load, hours: str) -> None:
+    problem = the_only(load, f"[symbols.BTCUSDT]\nno_increases = ['{hours}']\n")
+    assert "no time zone" in problem.reason or "write '22:00-06:00'" in problem.reason

@@ -1,0 +1,49 @@
+"""Whether the clock allows a symbol to be increased: quiet hours, and the time after the start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from te_core.model.hours import DAY, WEEK, Hours
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quiet:
+    """Why nothing is increased now, and until when (UTC)."""
+
+    why: str
+    until: datetime
+
+
+def quiet(hours: Iterable[Hours], now: datetime) -> Quiet | None:
+    """Return which hours hold now; of several, those that end last. None: none do."""
+    found = [one for each in hours if (one := _holds(each, now)) is not None]
+    return max(found, key=lambda one: one.until, default=None)
+
+
+def _holds(hours: Hours, now: datetime) -> Quiet | None:
+    zone = ZoneInfo(hours.zone)
+    local = now.astimezone(zone).replace(tzinfo=None)
+    monday = (local - timedelta(days=local.weekday())).replace(hour=0, minute=0, second=0, microsecond=0)
+    minute = local.weekday() * DAY + local.hour * 60 + local.minute
+    ends = [end for begin, end in hours.spans if begin <= minute < end]
+    if not ends:
+        return None
+    end = _joined(hours.spans, max(ends))
+    # The clock of the zone counts, also where summer time begins or ends in between.
+    until = (monday + timedelta(minutes=end)).replace(tzinfo=zone).astimezone(UTC)
+    return Quiet(why=f"no increases in these hours: {hours.text} (until {until:%a %H:%M} UTC)", until=until)
+
+
+def _joined(spans: Iterable[tuple[int, int]], end: int) -> int:
+    """Return where a span really ends: others may begin in the minute in which it does, also in the next week."""
+    rest = set(spans)
+    while True:
+        following = [span for span in rest if span[0] <= end % WEEK < span[1]]
+        if not following:
+            return end
+        rest -= set(following)
+        end += max(to for _, to in following) - end % WEEK

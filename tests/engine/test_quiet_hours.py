@@ -1,0 +1,150 @@
+"""Hours without increases, and the delay after the start."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from te_core.model.hours import WEEK
+from te_core.rules.hours import quiet
+from te_core.settings.hours import parse_hours
+from te_core.settings.schema import LimitSettings
+from te_core.testing.fake_account import FakeAccount
+from tests.engine.desk import Desk
+
+Open = Callable[..., Desk]
+D = Decimal
+MONDAY = datetime(2026, 11, 30, tzinfo=UTC)
+
+
+def at(text: str) -> datetime:
+    """Return a moment of the week that begins on Monday, 2026-11-30, in UTC."""
+    day, _, time = text.partition(" ")
+    days = ("mon", "tue", "wed", "thu", "fri", "sat", "sun").index(day)
+    hour, minute = map(int, time.split(":"))
+    return MONDAY + timedelta(days=days, hours=hour, minutes=minute)
+
+
+@pytest.mark.parametrize(
+    ("hours", "inside", "outside"),
+    [
+        ("22:00-06:00", ("mon 22:00", "tue 05:59", "mon 00:00", "sun 23:59"), ("mon 06:00", "sun 21:59")),
+        ("sat-sun", ("sat 00:00", "sun 23:59"), ("fri 23:59", "mon 00:00")),
+        ("sat,mon", ("sat 12:00", "mon 12:00"), ("sun 12:00", "tue 00:00")),
+        (
+            "fri-mon 23:00-01:00",
+            ("fri 23:00", "tue 00:59", "sun 23:30"),
+            ("fri 00:30", "tue 01:00", "thu 23:30"),
+        ),
+        ("fri 22:00 - sun 22:00", ("fri 22:00", "sat 12:00", "sun 21:59"), ("fri 21:59", "sun 22:00")),
+        ("sun 20:00 - mon 08:00", ("sun 20:00", "mon 07:59"), ("mon 08:00", "sun 19:59")),
+        ("mon-fri 14:25-14:40 America/New_York", ("mon 19:25", "fri 19:39"), ("mon 14:30", "fri 19:40")),
+        ("Mon 8:00-24:00", ("mon 08:00", "mon 23:59"), ("mon 07:59", "tue 00:00")),
+    ],
+)
+def test_hours_hold_from_their_first_minute_to_their_last(
+    hours: str, inside: tuple[str, ...], outside: tuple[str, ...]
+) -> None:
+    parsed = (parse_hours(hours),)
+    assert [moment for moment in inside if quiet(parsed, at(moment)) is None] == []
+    assert [moment for moment in outside if quiet(parsed, at(moment)) is not None] == []
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            ("22:00-06:00", "sat-sun", "fri 22:00 - sun 22:00", "06:00-07:30", "mon-thu 23:00-23:05")
+        ),
+        min_size=1,
+    ),
+    st.integers(0, WEEK - 1),
+    st.sampled_from(("UTC", "Europe/Berlin", "Asia/Kolkata", "America/New_York")),
+)
+def test_they_end_at_the_first_minute_that_none_of_them_covers(
+    texts: list[str], minute: int, zone: str
+) -> None:
+    hours = [parse_hours(f"{text} {zone}") for text in texts]
+    now = MONDAY + timedelta(minutes=minute)
+    found = quiet(hours, now)
+    while found is not None and now < found.until:
+        assert quiet(hours, now) is not None
+        now += timedelta(minutes=5)
+
+
+def test_the_zone_s_own_clock_counts_when_summer_time_begins() -> None:
+    night = parse_hours("22:00-06:00 Europe/Berlin")
+    before = datetime(2026, 3, 28, 23, 0, tzinfo=ZoneInfo("Europe/Berlin"))
+    found = quiet([night], before)
+    assert found is not None
+    assert found.until == datetime(2026, 3, 29, 4, 0, tzinfo=UTC)
+    assert found.why == "no increases in these hours: 22:00-06:00 Europe/Berlin (until Sun 04:00 UTC)"
+
+
+def test_every_day_all_day_has_an_end_to_be_looked_at_again() -> None:
+    found = quiet([parse_hours("mon-sun")], MONDAY)
+    assert found is not None
+    assert found.until > MONDAY
+
+
+async def test_nothing_is_increased_in_quiet_hours_and_closing_goes_on(
+    open_desk: Open, account: FakeAccount
+) -> None:
+    # The virtual clock begins on Thursday at 00:00 UTC.
+    desk = open_desk(hours={"BTCUSDT": ("thu 00:01-00:30",), "": ("thu 02:00-03:00",)})
+    await desk.want("BTCUSDT", "0.5", wait=70)
+    assert account.quantity("BTCUSDT") == D("0.1")
+    await desk.want("BTCUSDT", "0.8", wait=5)
+    await desk.want("ETHUSDT", "0.2", wait=5)
+    assert account.quantity("BTCUSDT") == D("0.1"), "no more of it"
+    assert account.quantity("ETHUSDT") == D("0.8"), "the hours are those of the other symbol"
+    assert desk.worker.keepers["BTCUSDT"].status == "limited"
+    assert "thu 00:01-00:30" in desk.worker.keepers["BTCUSDT"].reason
+    await desk.want("BTCUSDT", "0.3", wait=5)
+    assert account.quantity("BTCUSDT") == D("0.06")
+    await desk.want("BTCUSDT", "-0.3", wait=5)
+    assert account.quantity("BTCUSDT") == 0, "of a flip the first half is taken"
+    account.calls.clear()
+    await desk.go(1800 - 90 - 0.1)
+    assert account.quantity("BTCUSDT") == 0
+    await desk.go(1)
+    assert account.quantity("BTCUSDT") == D("-0.06"), "at the end of the hours, not at the next read"
+
+
+async def test_hours_that_begin_in_the_middle_of_a_plan_end_its_increases(
+    open_desk: Open, account: FakeAccount
+) -> None:
+    desk = open_desk(hours={"": ("thu 00:01-00:30",)}, limits=LimitSettings(order_notional=D(100)))
+    await desk.go(59.9)
+    sent = account.place_order
+
+    async def slow(order: object) -> object:
+        await asyncio.sleep(0.03)
+        return await sent(order)  # type: ignore[arg-type]
+
+    account.place_order = slow  # type: ignore[method-assign,assignment]
+    await desk.want("BTCUSDT", "0.5", wait=10)
+    assert 0 < account.quantity("BTCUSDT") < D("0.02")
+
+
+async def test_nothing_is_increased_for_a_while_after_the_start(
+    open_desk: Open, account: FakeAccount
+) -> None:
+    desk = open_desk(start_delay=45)
+    await desk.want("BTCUSDT", "0.5", wait=44)
+    assert account.quantity("BTCUSDT") == 0
+    assert desk.worker.keepers["BTCUSDT"].reason.startswith(
+        "no increases for start_delay = 45 s after the start"
+    )
+    await desk.go(2)
+    assert account.quantity("BTCUSDT") == D("0.1")
+    await desk.restart()
+    account.hold("BTCUSDT", "0.2")
+    await desk.go(40)
+    assert account.quantity("BTCUSDT") == D("0.1"), "what is too much is cut at once"
