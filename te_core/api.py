@@ -44,6 +44,7 @@ from te_core.hookspecs import hookimpl
 from te_core.http_session import http_session
 from te_core.model.event import Event
 from te_core.model.exits import Exit, Exits, ExitUnit
+from te_core.model.funding import FundingRate
 from te_core.model.instrument import Instrument
 from te_core.model.order import HEX_IDS, ClientOrderIdForm, OrderReport, OrderRequest, OrderStatus, Side
 from te_core.model.position import Equity, MarginMode, Position
@@ -77,6 +78,7 @@ __all__ = [
     "Exits",
     "Feed",
     "Finding",
+    "FundingRate",
     "Instrument",
     "InsufficientMargin",
     "JournalError",

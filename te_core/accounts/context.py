@@ -19,7 +19,7 @@ from te_core.model.policy import AccountPolicy, Limits
 class ExecutionContext:
     """What every execution on a connected account uses. ``busy``: on how many of its symbols one runs now.
 
-    ``no_increases``: why the clock allows only reductions of a symbol now; empty when it does not matter.
+    ``no_increases``: why a symbol is not increased on a side (1, -1) at this time; empty when it may be.
     ``turn``: wait before work that computes, so that others get the event loop.
     """
 
@@ -32,7 +32,7 @@ class ExecutionContext:
     clock: Clock
     limits: Callable[[], Limits]
     policy: Callable[[], AccountPolicy]
-    no_increases: Callable[[str], str]
+    no_increases: Callable[[str, int], str]
     enabled: Callable[[], bool]
     stopping: Callable[[], bool]
     busy: Callable[[], int]

@@ -144,7 +144,9 @@ class Execution:
     @property
     def _halted(self) -> str:
         """Return why only reductions are allowed now; empty when increases are allowed, too."""
-        return self._keeper.standing.halt or self._ctx.no_increases(self._keeper.symbol)
+        return self._keeper.standing.halt or self._ctx.no_increases(
+            self._keeper.symbol, _sign(self._goal.quantity)
+        )
 
     def _stop_if_superseded(self) -> None:
         if reason := self._refusal():
@@ -246,7 +248,7 @@ class Execution:
             raise StaleDecision("the equity is not recent any more")
         worth = price or intent.reference_price
         after = self._expected + intent.side.sign * intent.quantity
-        side = (after > 0) - (after < 0)
+        side = _sign(after)
         assert keeper.target is not None
         newest = keeper.blend or keeper.target  # one that repeats the target states a later price
         check = OrderCheck(
@@ -396,3 +398,7 @@ class Execution:
             confirm(self._ctx, keeper, self._goal, reached)
         elif keeper.confirmation is not None and at_target(reached, keeper.confirmation.quantity, step):
             confirm(self._ctx, keeper, self._goal, keeper.confirmation.quantity)
+
+
+def _sign(quantity: Decimal) -> int:
+    return (quantity > 0) - (quantity < 0)

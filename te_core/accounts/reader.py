@@ -18,6 +18,7 @@ from te_core.accounts.beliefs import Beliefs
 from te_core.clock import Clock
 from te_core.contracts.exchange import ExchangeAccount
 from te_core.errors import AuthError, ConfigError, NotReady, OrderRejected, OutcomeUnknown
+from te_core.model.funding import FundingRate
 from te_core.model.instrument import Instrument
 from te_core.model.observation import Observation
 from te_core.model.position import Position
@@ -30,6 +31,9 @@ PositionsTask: TypeAlias = "asyncio.Task[Observation[Positions] | Unknown]"
 READ_TIMEOUT = timedelta(seconds=10)
 INSTRUMENT_AGE = timedelta(hours=1)
 MISSING_INSTRUMENT_AGE = timedelta(minutes=5)
+FUNDING_PAUSE = timedelta(minutes=5)
+FUNDING_AGE = timedelta(minutes=20)
+"""Rates that were announced longer ago are not known any more."""
 RENEWAL_PAUSE = timedelta(minutes=5)
 FUTURE = 5.0
 """Seconds by which an exchange's clock may be ahead; an answer from later shows that a clock was set meanwhile."""
@@ -72,6 +76,13 @@ class AccountReader:
         self._asked: dict[str, float] = {}
         self._renewing: asyncio.Task[None] | None = None
         self._renewed_at = float("-inf")
+        self._funding: Mapping[str, FundingRate] = {}
+        self._funding_at = self._funding_asked = float("-inf")
+        self._funding_of = self._funding_wanted = frozenset[str]()
+        """Symbols of the last answer, and those that were last asked for."""
+        self._reading_funding: asyncio.Task[None] | None = None
+        self.tells_funding = True
+        """False once the plugin has said that its exchange tells nothing of funding."""
         self._dated: dict[str, tuple[datetime, float, int]] = {}
         """By kind of read: the exchange's time of the newest answer, and when it was first received."""
 
@@ -169,9 +180,48 @@ class AccountReader:
 
     async def close(self) -> None:
         """Stop what runs in the background."""
-        if self._renewing is not None:
-            self._renewing.cancel()
-            await asyncio.gather(self._renewing, return_exceptions=True)
+        running = [task for task in (self._renewing, self._reading_funding) if task is not None]
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+    def funding(self, symbol: str) -> FundingRate | Unknown | None:
+        """Return what is announced for a symbol's next funding; None where there is none, or none is told."""
+        if not self.tells_funding:
+            return None
+        recent = self._clock.monotonic() - self._funding_at <= FUNDING_AGE.total_seconds()
+        if recent and symbol in self._funding_of:
+            return self._funding.get(symbol)
+        return Unknown(reason=f"the funding of {symbol} is not known now")
+
+    async def load_funding(self, symbols: Sequence[str], done: Callable[[], None]) -> None:
+        """Read what is announced, every five minutes; only the first time this waits for it.
+
+        ``done`` is called when it was read in the background.
+        """
+        now = self._clock.monotonic()
+        running = self._reading_funding is not None and not self._reading_funding.done()
+        new = not self._funding_wanted.issuperset(symbols)
+        if running or not self.tells_funding or not symbols:
+            return
+        if new or now - self._funding_asked >= FUNDING_PAUSE.total_seconds():
+            self._funding_wanted = frozenset(symbols)
+            self._funding_asked = now
+            first = not self._funding_of
+            self._reading_funding = asyncio.create_task(self._read_funding(symbols, done))
+            if first:
+                await asyncio.wait([self._reading_funding])
+
+    async def _read_funding(self, symbols: Sequence[str], done: Callable[[], None]) -> None:
+        asked_at = self._clock.monotonic()
+        with suppress(AuthError, ConfigError):  # the next read of the account meets them too
+            found = await read("funding", partial(self._account.funding, symbols))
+            if isinstance(found, Unknown):
+                return
+            self.tells_funding = found is not None
+            self._funding, self._funding_at = found or {}, asked_at
+            self._funding_of = frozenset(symbols)
+            done()
 
     async def _load_quietly(self, symbols: Sequence[str]) -> None:
         with suppress(AuthError, ConfigError):  # the next read of the account meets them too

@@ -81,6 +81,7 @@ class Reconciler:
         self._wake = wake
         self._trip = trip
         self._instruments_loaded = False
+        self._told_of_funding = False
         self._counted: dict[str, Decimal] = {}
         """By symbol: the notional that the exposure ledger was last told."""
 
@@ -169,6 +170,12 @@ class Reconciler:
         # Prices that need not be read are pushed: an earlier read that failed stands for nothing any more.
         results = {"prices": None, **await ctx.reader.read(wanted), "instruments": missing}
         urgent = any(keeper.may_reduce for keeper in self._targets.keepers.values())
+        if self._targets.settings.limits.funding_guards:
+            await ctx.reader.load_funding(self._targets.settings.symbols or symbols, self._wake)
+            if not ctx.reader.tells_funding and not self._told_of_funding:
+                self._told_of_funding = True
+                text = "limits.funding_guard has no effect here: the plugin tells nothing of funding"
+                self._record(Event(at=self._targets.now(), kind="limited", text=text, account=self._name))
         self._schedule.read(
             ctx.clock.monotonic(),
             results,
@@ -296,6 +303,7 @@ class Reconciler:
     def _facts(self, ctx: ExecutionContext, keeper: Keeper, position: Position | Unknown) -> Facts:
         settings = self._targets.settings
         target, equity = keeper.target or self._targets.foreign_target(keeper), self._equity(ctx)
+        side = (target.depth > 0) - (target.depth < 0)
         return Facts(
             target=target,
             goal=keeper.goal,
@@ -311,7 +319,7 @@ class Reconciler:
                 self._book,
                 keeper.symbol,
                 settings.limits,
-                side=(target.depth > 0) - (target.depth < 0),
+                side=side,
                 equity=None if isinstance(equity, Unknown) else settings.policy.value_of(equity),
             ),
             others=ctx.others(self._book, keeper.symbol),
@@ -320,7 +328,7 @@ class Reconciler:
             liquidated=keeper.liquidated,
             goal_expired=keeper.goal_expired,
             may_correct=keeper.may_correct,
-            halt=keeper.standing.halt or ctx.no_increases(keeper.symbol),
+            halt=keeper.standing.halt or ctx.no_increases(keeper.symbol, side),
             foreign=keeper.standing.foreign and not self.found_flat,
             now=ctx.clock.now(),
         )

@@ -291,6 +291,7 @@ class AccountWorker:
             turn=partial(self._turn, begun=True),
         )
         self.beliefs.connected(ctx.window)
+        self._quiet.connected(reader)
         self._reconciler.connected()
         self._ctx = ctx
         self._flatten.commanded()

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from te_core.clock import Clock
 from te_core.contracts.source import RecordEvent
+from te_core.model.funding import FundingRate
 from te_core.model.instrument import Instrument
 from te_core.model.order import ClientOrderIdForm, OrderReport, OrderRequest
 from te_core.model.position import Equity, MarginMode, Position
@@ -194,6 +195,15 @@ class ExchangeAccount(ABC):
 
     async def set_margin_mode(self, symbol: str, margin_mode: MarginMode) -> None:
         """Set the margin mode of a flat symbol. "Unchanged" is a success. The default has nothing to set."""
+
+    async def funding(self, symbols: Sequence[str]) -> Mapping[str, FundingRate] | None:
+        """Return the rate that is announced for the next funding of those symbols that have one.
+
+        None, the default, where the exchange does not tell: then ``limits.funding_guard`` has no effect there. Called
+        every five minutes while that limit is set.
+        """
+        del symbols
+        return None
 
     async def diagnose(self) -> Sequence[Finding]:
         """Look at what only this exchange knows: key permissions, account type, position mode, clock. Changes nothing.

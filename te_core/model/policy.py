@@ -8,6 +8,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Literal
 
+from te_core.model.funding import FundingGuard
 from te_core.model.position import Equity, MarginMode
 
 OnExpiry = Literal["hold", "decay", "flat"]
@@ -67,6 +68,7 @@ class Limits:
     direction_share: Decimal | None = None
     group_share: Mapping[str, Decimal] = field(default_factory=dict)
     liquidation_distance: Decimal | None = None
+    funding_guards: tuple[FundingGuard, ...] = ()
 
     @property
     def by_notional(self) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 
+from te_core.model.funding import FundingGuard
 from te_core.model.hours import Hours
 from te_core.model.policy import AccountPolicy, Limits, SourcePolicy
 from te_core.settings.hours import parse_hours
@@ -34,7 +35,7 @@ STRICTER_IF_LARGER = {"liquidation_distance"}
 
 def effective_limits(everywhere: GlobalLimitSettings, own: LimitSettings) -> Limits:
     """Return the stricter of two sets of limits, name by name."""
-    names = LimitSettings.model_fields.keys() - {"group_share"}
+    names = LimitSettings.model_fields.keys() - {"group_share", "funding_guard"}
     pairs = {name: (getattr(everywhere, name), getattr(own, name)) for name in names}
     strictest = {
         name: (max if name in STRICTER_IF_LARGER else min)((v for v in pair if v is not None), default=None)
@@ -44,7 +45,13 @@ def effective_limits(everywhere: GlobalLimitSettings, own: LimitSettings) -> Lim
         group: min(limits.group_share[group] for limits in (everywhere, own) if group in limits.group_share)
         for group in {**everywhere.group_share, **own.group_share}
     }
-    return Limits(total_exposure=everywhere.total_exposure, group_share=by_group, **strictest)
+    guards = [limits.funding_guard for limits in (everywhere, own) if limits.funding_guard is not None]
+    return Limits(
+        total_exposure=everywhere.total_exposure,
+        group_share=by_group,
+        funding_guards=tuple(FundingGuard(rate=guard.rate, before=guard.before) for guard in guards),
+        **strictest,
+    )
 
 
 def hours_without_increases(settings: Settings, account: AccountSettings) -> dict[str, tuple[Hours, ...]]:

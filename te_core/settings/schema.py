@@ -72,6 +72,13 @@ class PluginSection(Section):
         return {**own, "options": {key: value for key, value in data.items() if key not in own}}
 
 
+class FundingGuardSettings(Section):
+    """``rate``: funding above this share of the position's value, ``before``: how long before it is paid."""
+
+    rate: Positive
+    before: Duration = timedelta(minutes=10)
+
+
 class LimitSettings(Section):
     """Limits that hold at every moment (I6). Money in the account's quote currency. None: no limit.
 
@@ -79,7 +86,8 @@ class LimitSettings(Section):
     increase. ``orders_per_minute`` counts every order; only increases are held back by it. ``symbol_share``,
     ``direction_share`` (all long positions, or all short ones) and ``group_share`` (by name in ``[groups]``) are
     largest notionals as a share of the account's equity. ``liquidation_distance``: share of the price by which the
-    estimated liquidation price has to be away after an increase.
+    estimated liquidation price has to be away after an increase. ``funding_guard``: which funding keeps the side that
+    pays it from being increased, and for how long before it is paid.
     """
 
     leverage: Annotated[int, Field(ge=1)] | None = None
@@ -92,6 +100,7 @@ class LimitSettings(Section):
     direction_share: Positive | None = None
     group_share: dict[GroupName, Positive] = Field(default_factory=dict)
     liquidation_distance: Annotated[Share, Field(gt=0, lt=1)] | None = None
+    funding_guard: FundingGuardSettings | None = None
 
 
 class GlobalLimitSettings(LimitSettings):

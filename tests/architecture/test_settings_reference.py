@@ -71,6 +71,8 @@ def shown(value: object) -> str:
 
 def in_largest_unit(value: timedelta) -> str:
     seconds = int(value.total_seconds())
+    if not seconds:
+        return "0s"
     size, unit = next(
         (size, unit) for size, unit in ((86400, "d"), (60, "m"), (1, "s")) if seconds % size == 0
     )

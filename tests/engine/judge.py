@@ -157,6 +157,8 @@ class Judge:
         after = (held + order.quantity) * min(prices)  # what a flip closes may not be filled yet
         if not self.touched(symbol) and limits.symbol_exposure is not None and after > limits.symbol_exposure:
             self.found(order, "leads to", after, "above symbol_exposure", limits.symbol_exposure)
+        if limits.by_share is not None:
+            self._check_shares(order, limits, after)
         if limits.account_exposure is not None and not any(map(self.touched, self.market.price)):
             total = after + sum(
                 abs(self.market.quantity(other)) * min(past.within(JUST_NOW))
@@ -165,6 +167,23 @@ class Judge:
             )
             if total > limits.account_exposure:
                 self.found(order, "leads to", total, "above account_exposure", limits.account_exposure)
+
+    def _check_shares(self, order: OrderRequest, limits: Limits, after: Decimal) -> None:
+        """Hold an increase to its shares of the largest equity that could be believed."""
+        if any(map(self.touched, self.market.price)):
+            return
+        unrealised = max(self.market.unrealised, ZERO) if self._settings().policy.equity == "total" else ZERO
+        equity = max(self.market.wallets.within(EQUITY_AGE)) + unrealised
+        if limits.symbol_share is not None and after > limits.symbol_share * equity:
+            self.found(order, "leads to", after, "above symbol_share of", equity)
+        if limits.direction_share is not None:
+            total = after + sum(
+                max(self.market.quantity(other) * order.side.sign, ZERO) * min(past.within(JUST_NOW))
+                for other, past in self.market.past.items()
+                if other != order.symbol
+            )
+            if total > limits.direction_share * equity:
+                self.found(order, "leads to", total, "above direction_share of", equity)
 
     def _check_price(self, order: OrderRequest, distance: Decimal | None, prices: list[Decimal]) -> None:
         if distance is None:

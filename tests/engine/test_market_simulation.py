@@ -212,6 +212,8 @@ class Sea(Desk):
                 LimitSettings(order_notional=D(3000), orders_per_minute=20),
                 LimitSettings(symbol_exposure=D(4000), account_exposure=D(7000), orders_per_minute=8),
                 LimitSettings(symbol_exposure=D(2500), account_exposure=D(3000)),
+                LimitSettings(symbol_share=D("0.4"), direction_share=D("0.6")),
+                LimitSettings(direction_share=D("0.3"), liquidation_distance=D("0.3")),
             ]
         )
         self.counts["limits lifted" if limits == LimitSettings() else "limits set"] += 1

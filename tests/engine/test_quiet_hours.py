@@ -1,9 +1,9 @@
-"""Hours without increases, and the delay after the start."""
+"""Hours without increases, the delay after the start, and the guard against a large funding."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -12,11 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from te_core.api import FundingRate, NotReady
 from te_core.model.hours import WEEK
 from te_core.rules.hours import quiet
 from te_core.settings.hours import parse_hours
-from te_core.settings.schema import LimitSettings
+from te_core.settings.schema import FundingGuardSettings, LimitSettings
 from te_core.testing.fake_account import FakeAccount
+from te_core.testing.virtual_clock import VirtualClock
 from tests.engine.desk import Desk
 
 Open = Callable[..., Desk]
@@ -148,3 +150,81 @@ async def test_nothing_is_increased_for_a_while_after_the_start(
     account.hold("BTCUSDT", "0.2")
     await desk.go(40)
     assert account.quantity("BTCUSDT") == D("0.1"), "what is too much is cut at once"
+
+
+# -- funding; the next one is 20 minutes after the start
+
+
+class Announced(FakeAccount):
+    """Tells what is announced; ``reads`` counts how often it was asked, ``failing`` answers as a busy exchange does."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        super().__init__(clock, equity="10000", BTCUSDT="50000", ETHUSDT="2500")
+        self.rate = {"BTCUSDT": D("0.001")}
+        self.at = clock.now() + timedelta(minutes=20)
+        self.reads, self.failing = 0, False
+
+    async def funding(self, symbols: Sequence[str]) -> Mapping[str, FundingRate] | None:
+        self.reads += 1
+        if self.failing:
+            raise NotReady("busy")
+        return {s: FundingRate(at=self.at, rate=rate) for s, rate in self.rate.items() if s in symbols}
+
+
+def guarding(open_desk: Open, account: FakeAccount) -> Desk:
+    guard = FundingGuardSettings(rate=D("0.0005"), before=timedelta(minutes=10))
+    return open_desk(
+        account=account, limits=LimitSettings(funding_guard=guard), symbols=("BTCUSDT", "ETHUSDT")
+    )
+
+
+async def test_the_side_that_pays_a_large_funding_is_not_increased_before_it(
+    open_desk: Open, clock: VirtualClock
+) -> None:
+    account = Announced(clock)
+    desk = guarding(open_desk, account)
+    await desk.want("BTCUSDT", "0.1", wait=540)
+    assert account.quantity("BTCUSDT") == D("0.02"), "twenty minutes before there is time"
+    await desk.go(120)
+    await desk.want("BTCUSDT", "0.5", wait=5)
+    await desk.want("ETHUSDT", "0.1", wait=5)
+    assert account.quantity("BTCUSDT") == D("0.02")
+    assert "no increases before a funding of 0.1000% at 00:20 UTC" in desk.worker.keepers["BTCUSDT"].reason
+    assert account.quantity("ETHUSDT") == D("0.4"), "a symbol without funding has nothing to guard"
+    await desk.want("BTCUSDT", "-0.2", wait=5)
+    assert account.quantity("BTCUSDT") == D("-0.04"), "shorts are paid"
+    await desk.want("BTCUSDT", "0.2", wait=5)
+    assert account.quantity("BTCUSDT") == 0
+    account.at += timedelta(hours=8)
+    await desk.go(540)
+    assert account.quantity("BTCUSDT") == D("0.04"), "after it was paid"
+    assert account.reads <= 6
+
+
+async def test_a_funding_that_is_not_known_holds_increases_until_it_is(
+    open_desk: Open, clock: VirtualClock
+) -> None:
+    account = Announced(clock)
+    account.failing = True
+    desk = guarding(open_desk, account)
+    await desk.want("BTCUSDT", "0.1", wait=60)
+    assert account.quantity("BTCUSDT") == 0
+    assert "the funding of BTCUSDT is not known now" in desk.worker.keepers["BTCUSDT"].reason
+    account.failing = False
+    await desk.go(300)
+    assert account.quantity("BTCUSDT") == D("0.02")
+    account.failing = True
+    await desk.go(1500)
+    await desk.want("BTCUSDT", "0.3", wait=5)
+    assert account.quantity("BTCUSDT") == D("0.02"), "what was announced long ago is not known any more"
+
+
+async def test_where_a_plugin_tells_nothing_the_guard_says_that_it_has_no_effect(
+    open_desk: Open, account: FakeAccount
+) -> None:
+    desk = guarding(open_desk, account)
+    await desk.want("BTCUSDT", "0.1", wait=600)
+    assert account.quantity("BTCUSDT") == D("0.02")
+    assert [event.text for event in desk.events] == [
+        "limits.funding_guard has no effect here: the plugin tells nothing of funding"
+    ]

@@ -267,6 +267,35 @@ ACCOUNTS = (
         new="DECISION_AGE = 1e9",
     ),
     Mutant(
+        name="the other direction's room is used",
+        file=LEDGER,
+        old="index = 0 if side > 0 else 1",
+        new="index = 1 if side > 0 else 0",
+        tests="tests/engine/test_concentration.py",
+        quick=True,
+    ),
+    Mutant(
+        name="a group's room is used twice",
+        file=LEDGER,
+        old="            self._count_groups(account, symbol, change)\n",
+        new="",
+        tests="tests/engine/test_concentration.py",
+    ),
+    Mutant(
+        name="the liquidation of a short position is sought below its price",
+        file="te_core/rules/liquidation.py",
+        old="own = ONE - Decimal(side) / leverage",
+        new="own = ONE - Decimal(1) / leverage",
+        tests="tests/engine/test_liquidation_distance.py",
+    ),
+    Mutant(
+        name="quiet hours end a minute early",
+        file="te_core/rules/hours.py",
+        old="if begin <= minute < end]",
+        new="if begin <= minute < end - 1]",
+        tests="tests/engine/test_quiet_hours.py",
+    ),
+    Mutant(
         name="what is decided is not counted at a limit, nor what leaves",
         file=RECONCILER,
         old="            ctx.ledger.aim(self._book, keeper.symbol, worth)\n",
@@ -274,7 +303,7 @@ ACCOUNTS = (
         also=(
             (
                 LEDGER,
-                "self._reserved[key] = max(self._reserved.get(key, ZERO), check.notional_after)",
+                "self._reserved[key] = (long, max(short, after)) if check.side < 0 else (max(long, after), short)",
                 "pass",
             ),
         ),

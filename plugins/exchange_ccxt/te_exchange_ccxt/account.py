@@ -16,6 +16,7 @@ from te_core.api import (
     Equity,
     ExchangeAccount,
     Finding,
+    FundingRate,
     Instrument,
     Known,
     MarginMode,
@@ -28,6 +29,7 @@ from te_core.api import (
 )
 from te_exchange_ccxt.budget import Priority, priority
 from te_exchange_ccxt.connection import SKEW_ADJUSTED, Connection, tell_skew
+from te_exchange_ccxt.funding import announced_funding
 from te_exchange_ccxt.live import AccountStreams
 from te_exchange_ccxt.symbols import Symbols
 from te_exchange_ccxt.trouble import Trouble
@@ -176,6 +178,13 @@ class CcxtAccount(ExchangeAccount):
         prices = {symbol: self._venue.price(tickers.get(name) or {}) for symbol, name in wanted.items()}
         value = {symbol: price for symbol, price in prices.items() if price is not None and price > 0}
         return Known(value=value, as_of=asked_at)
+
+    async def funding(self, symbols: Sequence[str]) -> Mapping[str, FundingRate] | None:
+        """Read what is announced for the next funding of each symbol that has one."""
+        known = await self._link.symbols()
+        markets = {symbol: known.market(symbol) for symbol in symbols}
+        names = {str(market["symbol"]): symbol for symbol, market in markets.items() if market is not None}
+        return await announced_funding(self._link, names)
 
     def _parsed(self, rows: Sequence[Row], symbols: Symbols) -> dict[str, Position]:
         found: dict[str, Position] = {}

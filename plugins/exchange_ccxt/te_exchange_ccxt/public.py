@@ -8,13 +8,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from te_core.api import AccountContext, AccountStream, ConfigError, Equity, Feed, Instrument, Position
+from te_core.api import (
+    AccountContext,
+    AccountStream,
+    ConfigError,
+    Equity,
+    Feed,
+    FundingRate,
+    Instrument,
+    Position,
+)
 from te_exchange_ccxt.connection import Connection
+from te_exchange_ccxt.funding import announced_funding, funding_rate
 from te_exchange_ccxt.generic import GenericOptions, GenericVenue
 from te_exchange_ccxt.live import AccountStreams
 from te_exchange_ccxt.wire import ZERO, Row, number
@@ -36,14 +46,6 @@ class Quote:
     price: Decimal
     bid: Decimal | None
     ask: Decimal | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FundingRate:
-    """A rate, as a share of the position's value, and when it is or was paid. Longs pay when it is positive."""
-
-    at: datetime
-    rate: Decimal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,18 +144,7 @@ class PublicData:
 
     async def funding(self, symbols: Sequence[str]) -> Mapping[str, FundingRate]:
         """Read the rate that is announced for the next funding, of those symbols that have one."""
-        exchange, names = self._link.exchange, self._names(symbols)
-        rows: Sequence[Row] = ()
-        if exchange.has.get("fetchFundingRates") is True and names:
-            found = await self._link.ask("funding rates", lambda: exchange.fetch_funding_rates(list(names)))
-            rows = list(found.values())
-        elif exchange.has.get("fetchFundingRate"):
-            rows = [
-                await self._link.ask("funding rate", partial(exchange.fetch_funding_rate, name))
-                for name in names
-            ]
-        rates = {names.get(str(row.get("symbol"))): _rate(row, "fundingTimestamp") for row in rows}
-        return {symbol: rate for symbol, rate in rates.items() if symbol is not None and rate is not None}
+        return await announced_funding(self._link, self._names(symbols)) or {}
 
     async def past_funding(self, symbol: str, since: datetime) -> Sequence[FundingRate] | None:
         """Read the rates that were paid after ``since``, oldest first; None where no history is offered."""
@@ -168,7 +159,9 @@ class PublicData:
             request = partial(
                 exchange.fetch_funding_rate_history, name, int(begin.timestamp() * 1000), None, window
             )
-            rates = [_rate(row, "timestamp") for row in await self._link.ask("past funding rates", request)]
+            rates = [
+                funding_rate(row, "timestamp") for row in await self._link.ask("past funding rates", request)
+            ]
             found |= {rate.at: rate for rate in rates if rate is not None and rate.at > since}
             if end >= now:
                 break
@@ -251,13 +244,6 @@ class _Nobody(AccountStream):
     def price(self, symbol: str, price: Decimal) -> None: ...
     def order(self, client_order_id: str, symbol: str) -> None: ...
     def changed(self) -> None: ...
-
-
-def _rate(row: Row, key: str) -> FundingRate | None:
-    rate, at = number(row.get("fundingRate")), number(row.get(key))
-    if rate is None or not at:
-        return None
-    return FundingRate(at=datetime.fromtimestamp(int(at) / 1000, UTC), rate=rate)
 
 
 def _tiers(rows: Sequence[Row], unit: Decimal) -> Sequence[RiskTier]:

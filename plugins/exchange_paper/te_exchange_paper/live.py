@@ -33,7 +33,8 @@ from te_exchange_paper.market import LiveQuote
 from te_exchange_paper.options import PaperOptions
 
 if TYPE_CHECKING:
-    from te_exchange_ccxt.public import FundingRate, PublicData, Quote
+    from te_core.api import FundingRate
+    from te_exchange_ccxt.public import PublicData, Quote
 
 LOOK = 1.0
 """Seconds between two looks at the positions: what prices no longer carry is liquidated, what is stale reported."""

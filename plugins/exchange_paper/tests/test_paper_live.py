@@ -17,6 +17,7 @@ from loguru import logger
 
 from te_core.api import (
     ConfigError,
+    FundingRate,
     Instrument,
     Known,
     MarginMode,
@@ -29,7 +30,7 @@ from te_core.api import (
 from te_core.model.event import Event
 from te_core.testing.fakes import account_context
 from te_core.testing.virtual_clock import VirtualClock
-from te_exchange_ccxt.public import FundingRate, Quote, RiskTier
+from te_exchange_ccxt.public import Quote, RiskTier
 from te_exchange_paper.account import FILE_NAME, PaperAccount
 from te_exchange_paper.options import PaperOptions
 

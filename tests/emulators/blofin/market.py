@@ -28,12 +28,16 @@ def routes(server: BlofinServer) -> list[Route]:
     def marks(call: Call) -> object:
         return [mark(exchange, i) for i in chosen(exchange.market, call.parameters)]
 
+    def fundings(call: Call) -> object:
+        return [funding(exchange, i) for i in chosen(exchange.market, call.parameters)]
+
     return [
         Route(method="GET", path=f"/api/v1/market/{path}", kind=kind, handler=handler, private=False)
         for path, kind, handler in (
             ("instruments", "instruments", instruments),
             ("tickers", "tickers", tickers),
             ("mark-price", "tickers", marks),
+            ("funding-rate", "tickers", fundings),
         )
     ]
 
@@ -76,4 +80,14 @@ def mark(exchange: Exchange, instrument: Instrument) -> dict[str, str]:
         "indexPrice": plain(quote.index),
         "markPrice": plain(quote.mark),
         "ts": str(exchange.clock.ms()),
+    }
+
+
+def funding(exchange: Exchange, instrument: Instrument) -> dict[str, str]:
+    """The rate that is announced."""
+    facts = exchange.market.facts[instrument.symbol]
+    return {
+        "instId": instrument.symbol,
+        "fundingRate": plain(facts.funding_rate),
+        "fundingTime": str(facts.next_funding),
     }

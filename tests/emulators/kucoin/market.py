@@ -35,6 +35,9 @@ def routes(server: KucoinServer) -> list[Route]:
     def mark(call: Call) -> object:
         return mark_price(market, call.places["symbol"], clock.ms())
 
+    def funding(call: Call) -> object:
+        return funding_rate(market, call.places["symbol"])
+
     def time(call: Call) -> object:
         return clock.ms()
 
@@ -50,6 +53,7 @@ def routes(server: KucoinServer) -> list[Route]:
         ("GET", "/api/v1/allTickers", "tickers", tickers),
         ("GET", "/api/v1/ticker", "tickers", one_ticker),
         ("GET", "/api/v1/mark-price/{symbol}/current", "tickers", mark),
+        ("GET", "/api/v1/funding-rate/{symbol}/current", "tickers", funding),
         ("GET", "/api/v1/timestamp", "time", time),
         ("GET", "/api/v1/status", "time", status),
         ("POST", "/api/v1/bullet-public", "other", token),
@@ -105,4 +109,21 @@ def mark_price(market: Market, symbol: str, now_ms: int) -> dict[str, Any]:
         "timePoint": now_ms // 1000 * 1000,
         "value": quote.mark,
         "indexPrice": quote.index,
+    }
+
+
+def funding_rate(market: Market, symbol: str) -> dict[str, Any]:
+    """The rate that is announced. Its symbol is that of the rate, not of the contract."""
+    found = market.instrument(symbol)
+    facts = market.facts[found.symbol]
+    return {
+        "symbol": found.row["fundingRateSymbol"],
+        "granularity": 28_800_000,
+        "timePoint": facts.next_funding - 28_800_000,
+        "value": float(facts.funding_rate),
+        "dailyInterestRate": 0.0003,
+        "fundingRateCap": 0.003,
+        "fundingRateFloor": -0.003,
+        "period": 1,
+        "fundingTime": facts.next_funding,
     }

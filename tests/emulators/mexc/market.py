@@ -31,12 +31,32 @@ def routes(server: MexcServer) -> list[Route]:
             return ticker(market.instrument(symbol), market.quotes[symbol], now)
         return [ticker(i, market.quotes[i.symbol], now) for i in market.instruments.values()]
 
+    def funding(call: Call) -> object:
+        found = market.instrument(call.places["symbol"])
+        facts = market.facts[found.symbol]
+        return {
+            "symbol": found.symbol,
+            "fundingRate": float(facts.funding_rate),
+            "maxFundingRate": 0.003,
+            "minFundingRate": -0.003,
+            "collectCycle": 8,
+            "nextSettleTime": facts.next_funding,
+            "timestamp": server.exchange.clock.ms(),
+        }
+
     def ping(call: Call) -> object:
         return server.exchange.clock.ms()
 
     return [
         Route(method="GET", path=f"{ROOT}/detail", kind="instruments", handler=detail, private=False),
         Route(method="GET", path=f"{ROOT}/ticker", kind="tickers", handler=tickers, private=False),
+        Route(
+            method="GET",
+            path=f"{ROOT}/funding_rate/{{symbol}}",
+            kind="tickers",
+            handler=funding,
+            private=False,
+        ),
         Route(method="GET", path=f"{ROOT}/ping", kind="time", handler=ping, private=False),
     ]
 
