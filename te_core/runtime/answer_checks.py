@@ -12,6 +12,7 @@ from typing import Any
 
 from te_core.contracts.exchange import AccountIdentity, Finding
 from te_core.errors import NotReady, OutcomeUnknown
+from te_core.model.funding import FundingRate
 from te_core.model.instrument import Instrument
 from te_core.model.order import OrderReport, OrderStatus
 from te_core.model.position import Equity, Position
@@ -73,6 +74,19 @@ def prices(answer: Any) -> Known[Mapping[str, Decimal]]:
     return found
 
 
+def funding(answer: Any) -> Mapping[str, FundingRate] | None:
+    """Check what ``funding`` returned."""
+    if answer is None:
+        return None
+    _expect("funding()", answer, Mapping, "a mapping of symbols to FundingRate, or None")
+    for symbol, rate in answer.items():
+        _expect(f"funding()[{symbol!r}]", rate, FundingRate, "FundingRate")
+        _numbers(f"funding()[{symbol!r}]", rate, "rate")
+        _aware(f"funding()[{symbol!r}].at", rate.at)
+    found: Mapping[str, FundingRate] = answer
+    return found
+
+
 def report(method: str, answer: Any) -> OrderReport:
     """Check what was said of an order."""
     if not isinstance(answer, OrderReport) or not isinstance(answer.status, OrderStatus):
@@ -121,10 +135,14 @@ def pushed_price(symbol: Any, price: Any) -> Decimal:
 
 def _value(method: str, answer: Any) -> Any:
     _expect(method, answer, Known, "Known")
-    _expect(f"{method}.as_of", answer.as_of, datetime, "an aware datetime")
-    if answer.as_of.tzinfo is None:
-        raise NotReady(_wrong(f"{method}.as_of", answer.as_of, "an aware datetime"))
+    _aware(f"{method}.as_of", answer.as_of)
     return answer.value
+
+
+def _aware(where: str, time: Any) -> None:
+    _expect(where, time, datetime, "an aware datetime")
+    if time.tzinfo is None:
+        raise NotReady(_wrong(where, time, "an aware datetime"))
 
 
 def _expect(where: str, answer: Any, kind: type, expected: str) -> None:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import TypeVar
 
 from te_core.contracts.exchange import AccountIdentity, AccountStream, ExchangeAccount, Feed, Finding
+from te_core.model.funding import FundingRate
 from te_core.model.instrument import Instrument
 from te_core.model.order import OrderReport, OrderRequest
 from te_core.model.position import Equity, MarginMode, Position
@@ -59,6 +60,10 @@ class GuardedAccount(ExchangeAccount):
     async def prices(self, symbols: Sequence[str]) -> Known[Mapping[str, Decimal]]:
         """Return present prices."""
         return check.prices(await self._call("prices()", self.inner.prices(symbols)))
+
+    async def funding(self, symbols: Sequence[str]) -> Mapping[str, FundingRate] | None:
+        """Return what is announced for the next funding."""
+        return check.funding(await self._call("funding()", self.inner.funding(symbols)))
 
     async def set_leverage(self, symbol: str, leverage: int, margin_mode: MarginMode) -> None:
         """Set a symbol's leverage."""

@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, TypeVar, cast
 
-from te_core.contracts.exchange import AccountIdentity, AccountStream, ExchangeAccount
+from te_core.contracts.exchange import AccountIdentity, AccountStream, ExchangeAccount, Finding
 from te_core.errors import OutcomeUnknown, TradeEngineError
+from te_core.model.funding import FundingRate
 from te_core.model.instrument import Instrument
 from te_core.model.order import OrderReport, OrderRequest, OrderStatus
 from te_core.model.position import Equity, MarginMode, Position
@@ -133,6 +134,14 @@ class FaultyAccount(ExchangeAccount):
     async def prices(self, symbols: Sequence[str]) -> Known[Mapping[str, Decimal]]:
         """Pass on."""
         return await self._call("prices", lambda: self.inner.prices(symbols))
+
+    async def funding(self, symbols: Sequence[str]) -> Mapping[str, FundingRate] | None:
+        """Pass on."""
+        return await self._call("funding", lambda: self.inner.funding(symbols))
+
+    async def diagnose(self) -> Sequence[Finding]:
+        """Pass on."""
+        return await self._call("diagnose", self.inner.diagnose)
 
     async def set_leverage(self, symbol: str, leverage: int, margin_mode: MarginMode) -> None:
         """Pass on."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -26,8 +27,10 @@ from te_core.api import (
 )
 from te_core.reporting.queries import Queries
 from te_core.runtime import guard
+from te_core.runtime.guarded_account import GuardedAccount
 from te_core.testing.fake_account import FakeAccount
 from te_core.testing.fakes import webhook_request
+from te_core.testing.faults import FaultyAccount
 from te_core.testing.virtual_clock import START, VirtualClock
 from tests.engine.test_engine import BASE, Trader, changed, running
 
@@ -381,3 +384,10 @@ async def test_a_timeout_counts_where_a_plugin_swallows_it(clock: VirtualClock) 
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(5):
             await guard.call("place_order()", swallow())
+
+
+@pytest.mark.parametrize("wrapper", [GuardedAccount, FaultyAccount])
+def test_what_stands_between_engine_and_plugin_passes_every_method_on(wrapper: type) -> None:
+    """A method that a wrapper inherits answers with the contract's default, whatever the plugin can do."""
+    methods = {name for name, _ in inspect.getmembers(ExchangeAccount, inspect.isfunction) if name[0] != "_"}
+    assert methods - vars(wrapper).keys() == set()

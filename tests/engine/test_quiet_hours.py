@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -20,6 +21,7 @@ from te_core.settings.schema import FundingGuardSettings, LimitSettings
 from te_core.testing.fake_account import FakeAccount
 from te_core.testing.virtual_clock import VirtualClock
 from tests.engine.desk import Desk
+from tests.engine.scene import scene
 
 Open = Callable[..., Desk]
 D = Decimal
@@ -228,3 +230,21 @@ async def test_where_a_plugin_tells_nothing_the_guard_says_that_it_has_no_effect
     assert [event.text for event in desk.events] == [
         "limits.funding_guard has no effect here: the plugin tells nothing of funding"
     ]
+
+
+async def test_the_guard_of_a_whole_engine_hears_what_the_plugin_tells(tmp_path: Path) -> None:
+    guard = {"funding_guard": {"rate": 0.0005}}
+    async with scene(tmp_path, accounts__one__limits=guard) as world:
+        exchange, at = world.exchange(), world.clock.now() + timedelta(minutes=9)
+
+        async def funding(symbols: Sequence[str]) -> Mapping[str, FundingRate]:
+            return {symbol: FundingRate(at=at, rate=D("0.001")) for symbol in symbols}
+
+        exchange.funding = funding  # type: ignore[method-assign]
+        await world.restart()
+        await world.say("0.5")
+        assert world.held() == 0
+        assert "before a funding of 0.1000%" in world.row()["reason"]
+        exchange.funding = lambda _: asyncio.sleep(0, {"BTCUSDT": 0.001})  # type: ignore[method-assign,assignment,dict-item]
+        await world.restart()
+        assert "not known now" in world.row()["reason"], "an answer of another type is none"
