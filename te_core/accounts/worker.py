@@ -49,6 +49,8 @@ FOREIGN_ENGINE = 600.0
 
 VERIFYING = 1.0
 """Seconds after a flatten until the account is read as a whole, unless that comes first anyway."""
+SHORTEST = 1e-6
+"""Seconds that are waited at least: a moment that rounding put just ahead of now would come no nearer otherwise."""
 FRESH = 0.5
 """Seconds after which a decision that waited for its turn is made again before it is carried out."""
 
@@ -334,7 +336,7 @@ class AccountWorker:
                 return
             self._wake_event.clear()
             try:
-                async with asyncio.timeout(delay):
+                async with asyncio.timeout(None if delay is None else max(delay, SHORTEST)):
                     await self._wake_event.wait()
             except TimeoutError:
                 continue

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from te_core.accounts.schedule import Schedule
 from te_core.api import Capabilities, Known, NotReady, OutcomeUnknown, Position
 from te_core.testing.faults import Fault
+from tests.engine.desk import Desk
 from tests.engine.scene import Strict, scene
 
 D = Decimal
@@ -141,3 +145,22 @@ async def test_what_an_owner_holds_himself_counts_to_a_limit_at_the_present_pric
         await asyncio.sleep(60)
         await world.say("0.4", "ETHUSDT", wait=120)
         assert world.held("ETHUSDT") * 2500 <= 1000
+
+
+async def test_a_read_that_rounding_put_just_ahead_of_now_is_waited_for(
+    open_desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loop fires timers a nanosecond early: two accounts kept each other awake without time passing."""
+    desk = open_desk()
+    await desk.want("BTCUSDT", "0.5", wait=10)
+    due, asked = Schedule.due, Counter[str]()
+
+    def counted(schedule: Schedule, *args: Any, **more: Any) -> float | None:
+        asked["due"] += 1
+        return due(schedule, *args, **more)
+
+    monkeypatch.setattr(Schedule, "due", counted)
+    desk.worker.read_by(desk.clock.monotonic() + 1e-14)
+    for _ in range(1000):
+        await asyncio.sleep(0)  # somebody else has work at this moment
+    assert asked["due"] < 5
