@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from decimal import Decimal
 from itertools import count
 from typing import Any, TypeAlias, TypeVar
@@ -60,6 +61,13 @@ class Beliefs:
         """Number of the newest order of anybody that was answered or seen: an equity from before lacks what it cost."""
         self._prices: dict[str, Observation[Decimal]] = {}
         self._feeds: dict[Feed, FeedState] = {}
+        self.dated: dict[str, tuple[datetime, float, int]] = {}
+        """By kind of read: the exchange's time of the newest answer, and when it was first received.
+
+        These outlive a connection: an old answer that is repeated on the next one has become no newer.
+        """
+        self.disbelieved: dict[str, datetime] = {}
+        """By kind of read: the exchange's time of the newest answer that lay in the future."""
 
     def number(self) -> int:
         """Return the number of the next event."""

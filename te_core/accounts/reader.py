@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import TypeAlias, TypeVar
 
@@ -83,8 +83,6 @@ class AccountReader:
         self._reading_funding: asyncio.Task[None] | None = None
         self.tells_funding = True
         """False once the plugin has said that its exchange tells nothing of funding."""
-        self._dated: dict[str, tuple[datetime, float, int]] = {}
-        """By kind of read: the exchange's time of the newest answer, and when it was first received."""
 
     async def read(self, wanted: Wanted) -> Mapping[str, Unknown | None]:
         """Read what is wanted at the same time and fold it in. Returns what failed, by name; None for a success."""
@@ -131,19 +129,22 @@ class AccountReader:
         if isinstance(answer, Unknown):
             return answer
         arrived_at = self._clock.monotonic()
-        first = self._dated.get(what)
+        first = self._beliefs.dated.get(what)
         if first is not None and first[0] == answer.as_of and first[1] < asked_at:
             return Observation(  # the same answer again: it proves what it proved when it was new
                 value=answer.value, asked_at=first[1], arrived_at=arrived_at, number=first[2]
             )
         ahead = (answer.as_of - self._clock.now()).total_seconds()
+        if answer.as_of == self._beliefs.disbelieved.get(what):
+            return Unknown(reason=f"{what}: an answer that was dated in the future is repeated: not believed")
         if ahead > FUTURE:
+            self._beliefs.disbelieved[what] = answer.as_of
             return Unknown(reason=f"{what}: the answer is dated {ahead:.0f} s in the future: not believed")
         if answer.as_of < sent_at:
             # An older state. Rounding must never make it look newer than our own order.
             age = (self._clock.now() - answer.as_of + timedelta.resolution).total_seconds()
             asked_at = min(asked_at, arrived_at - age)
-        self._dated[what] = answer.as_of, asked_at, number
+        self._beliefs.dated[what] = answer.as_of, asked_at, number
         return Observation(value=answer.value, asked_at=asked_at, arrived_at=arrived_at, number=number)
 
     # -- instruments

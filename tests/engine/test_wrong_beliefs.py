@@ -224,6 +224,25 @@ async def test_a_repeated_read_of_equity_sizes_nothing(
         assert "equity" in world.row()["reason"]
 
 
+async def test_an_old_answer_is_no_newer_for_a_clock_that_was_set_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It lies in the future at first; once the clock has caught up with it, it must not pass for a fresh one."""
+    async with scene(tmp_path) as world:
+        repeated = await world.exchange().prices(["BTCUSDT"])
+
+        async def prices(_: object) -> Known[Mapping[str, Decimal]]:
+            return repeated
+
+        monkeypatch.setattr(world.exchange(), "prices", prices)
+        world.exchange().price["BTCUSDT"] = D(100_000)
+        world.clock.shift -= timedelta(seconds=60)
+        await world.restart()
+        await world.say("0.5", wait=600)
+        assert world.sent() == []
+        assert "no recent price" in world.row()["reason"]
+
+
 # -- equity
 
 
