@@ -259,6 +259,9 @@ def _reached(facts: Facts, position: Position, goal: Goal, confirmed: Confirmati
             decision = replace(decision, status=Status.LIMITED, reason=decision.limited)
     if leverage and decision.status is Status.AT_TARGET:
         decision = _with_other_leverage(facts, decision, leverage)
+    if decision.status is Status.AT_TARGET and _leverage_is_unknown(facts, position, goal):
+        again = _towards(facts, position, goal, to=position.quantity)
+        return replace(again, reason=f"leverage is not known, wanted is {goal.leverage}", confirm=False)
     return replace(decision, resize="rebalance" if _out_of_band(facts, goal) else "")
 
 
@@ -339,6 +342,17 @@ def _leverage_drift(position: Position, goal: Goal) -> str:
     if 0 in (position.quantity, goal.quantity) or shown in (None, goal.leverage):
         return ""
     return f"leverage is {shown:f}, wanted is {goal.leverage}"
+
+
+def _leverage_is_unknown(facts: Facts, position: Position, goal: Goal) -> bool:
+    """Return whether nobody knows the leverage of a position, and it may be set.
+
+    Where the exchange hides it, that is so after somebody else was here, or after a halt kept it from being set.
+    """
+    wanted = position.leverage is None and 0 not in (position.quantity, goal.quantity)
+    return (
+        wanted and facts.policy.drift != "alert" and facts.leverage_tries < LEVERAGE_TRIES and not facts.halt
+    )
 
 
 def _out_of_band(facts: Facts, goal: Goal) -> bool:

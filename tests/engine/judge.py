@@ -24,6 +24,8 @@ from tests.engine.market import Market
 ZERO = Decimal(0)
 SLACK = 15
 """Seconds between deciding and being filled: a decision may be 5 s old, and the exchange takes its time."""
+LIMITED = 30
+"""Seconds from a decision under a limit to its confirmation: an order's answer may take half of it."""
 PRICE_AGE = belief.PRICE_AGE + SLACK
 EQUITY_AGE = belief.EQUITY_AGE + SLACK
 JUST_NOW = belief.FOLLOWED_AGE + SLACK
@@ -101,7 +103,7 @@ class Judge:
         """Return whether a limit may have held back what is being carried out: it may be lifted meanwhile."""
         if self._settings().limits.by_notional or any(map(self.halted, self.market.price)):
             self._limited_at = self.now
-        return self.now - self._limited_at <= SLACK
+        return self.now - self._limited_at <= LIMITED
 
     def _check_confirmation(self, entry: Confirmation) -> None:
         """What is confirmed is true, and it is the goal unless a limit is set that may hold it back."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -13,7 +14,8 @@ from typing import Any
 import pytest
 
 from te_core.accounts.schedule import Schedule
-from te_core.api import Capabilities, Known, NotReady, OutcomeUnknown, Position
+from te_core.api import Capabilities, Known, MarginMode, NotReady, OutcomeUnknown, Position
+from te_core.model.control import Action
 from te_core.testing.faults import Fault
 from tests.engine.desk import Desk
 from tests.engine.scene import Strict, scene
@@ -164,3 +166,30 @@ async def test_a_read_that_rounding_put_just_ahead_of_now_is_waited_for(
     for _ in range(1000):
         await asyncio.sleep(0)  # somebody else has work at this moment
     assert asked["due"] < 5
+
+
+async def test_a_leverage_that_nobody_knows_is_set_once_a_halt_is_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The exchange hides it, and the hand that changed the position may have changed the leverage, too."""
+    async with scene(tmp_path, symbols__BTCUSDT__leverage=2) as world:
+        exchange = world.exchange()
+        positions = exchange.positions
+
+        async def hiding() -> Known[Mapping[str, Position]]:
+            known = await positions()
+            return replace(known, value={s: replace(p, leverage=None) for s, p in known.value.items()})
+
+        monkeypatch.setattr(exchange, "positions", hiding)
+        await world.say("0.5", wait=60)
+        await world.command(Action.HALT)
+        exchange.hold("BTCUSDT", "0.3")
+        await exchange.set_leverage("BTCUSDT", 7, MarginMode.ISOLATED)
+        await asyncio.sleep(90)
+        assert world.held() == D("0.2"), "what was added is cut, halted or not"
+        assert exchange.held["BTCUSDT"].leverage == 7
+        await world.command(Action.RESUME, wait=60)
+        assert exchange.held["BTCUSDT"].leverage == 2
+        asked = exchange.calls.count("leverage 2")
+        await asyncio.sleep(600)
+        assert exchange.calls.count("leverage 2") == asked, "once is enough"

@@ -386,13 +386,20 @@ class Sea(Desk):
                 found += [f"{where}: not shown"] * (hidden and not self.judge.arrived(symbol))
             elif goal is None or goal.revision != target.revision or not self.judge.arrived(symbol):
                 found.append(f"{where}: not reached")
-            elif status == "drift" and ("below the exchange's minimum" in reason or "by an order" in reason):
-                continue  # what others added, and no order can take away
+            elif status == "drift" and self.left_for_a_reason(symbol, reason):
+                continue
             elif status != "at_target" and self.settings.enabled:  # a disabled account that rests is not read
                 found.append(f"{where}: reached, and not shown")
+            elif self.halted(symbol):
+                continue  # the leverage is set once increases are allowed again
             elif goal.quantity and position is not None and position.leverage != goal.leverage:
                 found.append(f"{where}: wants x{goal.leverage}")
         return found
+
+    def left_for_a_reason(self, symbol: str, reason: str) -> bool:
+        """Whether drift is left alone rightly: no order can take it away, or a halt keeps the leverage as it is."""
+        too_small = "below the exchange's minimum" in reason or "by an order" in reason
+        return too_small or ("leverage is" in reason and self.halted(symbol))
 
     def shown(self, symbol: str) -> tuple[str, str]:
         """Return status and reason of a symbol as an operator sees them."""

@@ -613,7 +613,7 @@ def test_equity_is_the_wallet_unless_the_account_counts_its_total() -> None:
 def test_a_kept_goal_is_not_resized_when_equity_moves() -> None:
     goal = goal_of(D(50), D(1), D(1))
     confirmed = Confirmation(account="a", symbol="BTCUSDT", revision=1, quantity=D(50), at=START)
-    held = Position(symbol="BTCUSDT", quantity=D(50))
+    held = Position(symbol="BTCUSDT", quantity=D(50), leverage=D(1))
     rich = Equity(wallet=D(900), total=D(900))
     assert decide(facts(goal=goal, confirmation=confirmed, position=held, equity=rich)).plan.steps == ()
 
