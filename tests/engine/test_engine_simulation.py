@@ -514,6 +514,12 @@ class World(Trader):
             halted = self.commanding.held(self.who(name), symbol, self.weights(symbol))
             if halted and abs(held) < abs(goal) and goal * held >= 0 and row.get("status") == "halted":
                 continue
+            if (
+                abs(held) < abs(goal)
+                and goal * held > 0
+                and "when the symbol is next flat" in row.get("reason", "")
+            ):
+                continue  # it was opened in the other margin mode, and is not increased in it
             limited = self.settings.get("limits", {}).get("total_exposure") is not None
             if (
                 limited
