@@ -12,13 +12,15 @@ from te_core.accounts.reader import AccountReader
 from te_core.clock import Clock
 from te_core.contracts.exchange import Capabilities, ExchangeAccount
 from te_core.journal.journal import Journal
+from te_core.metrics import Metrics
 from te_core.model.policy import AccountPolicy, Limits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutionContext:
-    """What every execution on a connected account uses. ``busy``: on how many of its symbols one runs now.
+    """What every execution on a connected account uses. ``name``: its section in the settings.
 
+    ``busy``: on how many of its symbols one runs now.
     ``no_increases``: why a symbol is not increased on a side (1, -1) at this time; empty when it may be.
     ``turn``: wait before work that computes, so that others get the event loop.
     """
@@ -29,6 +31,8 @@ class ExecutionContext:
     beliefs: Beliefs
     journal: Journal
     ledger: ExposureLedger
+    metrics: Metrics
+    name: str
     clock: Clock
     limits: Callable[[], Limits]
     policy: Callable[[], AccountPolicy]

@@ -46,6 +46,8 @@ from te_core.rules.plan import LeverageStep, MarginModeStep, OrderStep, at_targe
 ZERO = Decimal(0)
 BATCH_WINDOW = 0.03
 """Seconds for which a confirming read waits for orders that are answered at about the same time."""
+CAUSED = 1.0
+"""Seconds after a signal within which a target that it changes is made: a later one has another cause."""
 PUSH_GRACE = 0.25
 """Seconds for which a pushed position is waited for before it is read."""
 
@@ -287,6 +289,8 @@ class Execution:
         if ctx.capabilities.leverage_in_order and not intent.reduce_only:
             keeper.mode_in_order(intent.leverage, intent.margin_mode)
         keeper.orders.sent(intent, ctx.clock.monotonic())
+        if not self._sent and (seconds := self._since_signal()) is not None:
+            ctx.metrics.ordered(ctx.name, seconds)
         ctx.beliefs.sent(intent.symbol)
         self._sent.append(intent)
         try:
@@ -308,6 +312,16 @@ class Execution:
             if intent.client_order_id in keeper.orders.open:
                 keeper.orders.sent(intent, ctx.clock.monotonic())
         self._accept(intent, report)
+
+    def _since_signal(self) -> float | None:
+        """Seconds since the signal arrived that led to this first order; None where something else did."""
+        target = self._keeper.target
+        if target is None or self._keeper.orders.last_step != 1:
+            return None
+        heard = max((term.heard_at for term in target.terms if term.heard_at is not None), default=None)
+        if heard is None or (target.created_at - heard).total_seconds() > CAUSED:
+            return None
+        return (self._ctx.clock.now() - heard).total_seconds()
 
     async def _placed(self, intent: Intent) -> OrderReport:
         with dispatching(self._refusal):

@@ -117,6 +117,10 @@ class ExposureLedger:
         account, symbol = key
         return self._held.get(account, {}).get(symbol, FLAT)
 
+    def of(self, account: str) -> Decimal:
+        """Return the notional of all symbols of an account."""
+        return self._sums.get(account, ZERO)
+
     def beside(self, account: str, symbol: str, side: int = 0) -> Exposure:
         """Return what counts next to one symbol. ``side``: 1 for the long and -1 for the short side, 0 for neither."""
         own = self._held_sides((account, symbol))

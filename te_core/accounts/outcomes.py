@@ -78,6 +78,10 @@ def resolve(
         reason=reason,
     )
     persist(ctx.journal, keeper, settlement)
+    ctx.metrics.order(ctx.name, outcome)
+    if average_price is not None:
+        expected, sign = intent.reference_price, intent.side.sign
+        ctx.metrics.slippage(ctx.name, expected=expected, got=average_price, sign=sign)
     # Failures are logged once, as an outage of the symbol; here they are only detail.
     level = "INFO" if outcome is IntentState.FILLED else "DEBUG"
     keeper.log.log(

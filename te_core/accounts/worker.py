@@ -33,6 +33,7 @@ from te_core.contracts.exchange import AccountStream, Capabilities, ExchangeAcco
 from te_core.errors import OutcomeUnknown, PluginDefect, RateLimited, TradeEngineError
 from te_core.journal.journal import Journal
 from te_core.journal.memory import SymbolRecord
+from te_core.metrics import Metrics
 from te_core.model.event import Event
 from te_core.model.order import ClientOrderIdForm, Intent
 from te_core.model.target import Blend
@@ -78,12 +79,14 @@ class AccountWorker:
         turns: Turns | None = None,
         controls: Controls | None = None,
         trip: Callable[[str, str], None] = lambda _symbol, _reason: None,
+        metrics: Metrics | None = None,
     ) -> None:
         self.name = name
         self.book = book or name
         self.beliefs = Beliefs(clock, self._has_open_orders)
         self._journal = journal
         self._ledger = ledger
+        self.metrics = metrics or Metrics()
         self._clock = clock
         self._turn = partial((turns or Turns()).next, self.book)
         self._log = log
@@ -94,16 +97,7 @@ class AccountWorker:
         self._targets = self._make_targets(settings, controls)
         self._quiet = QuietTimes(clock, lambda: self.settings)
         self._targets.restore(books, open_intents)
-        self._reconciler = Reconciler(
-            name=name,
-            book=self.book,
-            targets=self._targets,
-            schedule=self._schedule,
-            outages=outages,
-            record=record,
-            trip=trip,
-            wake=self.wake,
-        )
+        self._reconciler = self._make_reconciler()
         self._flatten = self._flatten_watch()
         self.stream: AccountStream = self._pushes(clock)
         self._wake_event = asyncio.Event()
@@ -127,6 +121,18 @@ class AccountWorker:
             beliefs=self.beliefs,
             scopes=(self.name, scope_of_book(self.book)),
             controls=controls,
+        )
+
+    def _make_reconciler(self) -> Reconciler:
+        return Reconciler(
+            name=self.name,
+            book=self.book,
+            targets=self._targets,
+            schedule=self._schedule,
+            outages=self._outages,
+            record=self._record,
+            trip=self._trip,
+            wake=self.wake,
         )
 
     def _flatten_watch(self) -> FlattenWatch:
@@ -174,6 +180,11 @@ class AccountWorker:
     def foreign(self) -> Mapping[str, Decimal]:
         """What the account holds that the engine never opened, by symbol."""
         return self._reconciler.foreign
+
+    @property
+    def exposure(self) -> Decimal:
+        """Return the absolute notional of all its symbols that counts to limits, in quote currency."""
+        return self._ledger.of(self.book)
 
     @property
     def failing_reads(self) -> Mapping[str, str]:
@@ -283,6 +294,8 @@ class AccountWorker:
             beliefs=self.beliefs,
             journal=self._journal,
             ledger=self._ledger,
+            metrics=self.metrics,
+            name=self.name,
             clock=self._clock,
             limits=lambda: self.settings.limits,
             policy=lambda: self.settings.policy,
@@ -355,6 +368,7 @@ class AccountWorker:
         for keeper in self.keepers.values():
             if keeper.orders.open and keeper.task is None:
                 self._start(keeper, partial(resolve_open, ctx, keeper))
+        self.metrics.made_pass(self.name)
         for work in await self._reconciler.make_pass(ctx):
             self._execute(ctx, work)
         self._flatten.check()

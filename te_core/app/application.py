@@ -29,6 +29,7 @@ from te_core.plugins.registry import Registry
 from te_core.plugins.report import PluginReport
 from te_core.reporting.doctor import show
 from te_core.reporting.machine import Machine, examine_machine
+from te_core.reporting.measures import exposition
 from te_core.reporting.queries import Queries
 from te_core.reporting.state import outcome_state
 from te_core.runtime.engine import Engine
@@ -105,7 +106,7 @@ class Application:
                     logger.warning("{}: {}; {}", finding.check, finding.text, finding.remedy)
             self.engine = self._engine(journal)
             started.push_async_callback(self.engine.stop)
-            watchdog = Watchdog(self._clock, logger, self.engine.record)
+            watchdog = Watchdog(self._clock, logger, self.engine.record, self.engine.metrics.lag)
             started.callback(watchdog.stop)
             watchdog.start()
             await self.engine.start(resolved)
@@ -379,6 +380,10 @@ class Application:
         if preview:
             return self._shown(outcome_state(*await commands.preview(command), scopes=commands.scopes()))
         return self._shown(outcome_state(await commands.execute(command), scopes=commands.scopes()))
+
+    async def metrics(self, accept: str) -> tuple[bytes, str]:
+        """Return all metrics, and their content type. Raises ``NotReady``."""
+        return await exposition(self._started, accept)
 
     def readiness(self) -> dict[str, Any]:
         """Say whether everything that is wanted runs. Raises ``NotReady`` before that can be said."""

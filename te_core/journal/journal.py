@@ -144,6 +144,11 @@ class Journal(JournalReader):
         """
         return not self._closed and not self._files.problem()
 
+    def size(self) -> int:
+        """Return the bytes of its files on the disk."""
+        files = (self.path, self.path.with_name(self.path.name + "-wal"))
+        return sum(file.stat().st_size for file in files if file.exists())
+
     def trouble(self) -> str:
         """Return why appends are not kept at present; "" while they are."""
         return self._files.problem() or self._committer.trouble or self._reserve.problem()

@@ -315,6 +315,7 @@ class Accounts(Instances[AccountRunner]):
             record=self._facilities.record,
             controls=self.controls,
             trip=partial(self._trip, name),
+            metrics=self._facilities.metrics,
             books={symbol: record for (key, symbol), record in self._snapshot.books.items() if key == book},
             open_intents=[intent for intent in self._snapshot.open_intents if intent.account == book],
         )

@@ -16,6 +16,7 @@ from te_core.errors import NotReady
 from te_core.http_session import http_session
 from te_core.journal.journal import Journal
 from te_core.journal.redaction import Redact
+from te_core.metrics import Metrics
 from te_core.model.event import Event
 from te_core.model.signal import QuarantinedInput
 from te_core.model.target import Blend
@@ -64,24 +65,14 @@ class Engine:
         self.resolved: Resolved | None = None
         self.registry = registry
         self.clock = clock
-        self.netting = Netting(journal, clock=clock, log=log, record=self.record, on_change=self._reblend)
+        self.metrics = Metrics()
+        self.netting = self._make_netting(journal, log)
         self.stopping = False
         self._journal = journal
         self._engine_outages = Outages(clock, log, self.record)
         self._session: ClientSession | None = None
         self._applying = asyncio.Lock()
-        facilities = Facilities(
-            clock=clock,
-            log=log,
-            registry=registry,
-            state_dir=state_dir,
-            record=self.record,
-            notify=self._notify,
-            persist=self._persist,
-            engine=self._engine_settings,
-            http=self._http,
-            redact=redact,
-        )
+        facilities = self._make_facilities(log, state_dir, redact)
         self.notifiers = Notifiers(facilities, redact)
         self._sources = Sources(facilities, self.netting.intake, self._last_price)
         self._accounts = Accounts(
@@ -98,6 +89,31 @@ class Engine:
             **({"sources": self._sources} if only is None else {}),
             "accounts": self._accounts,
         }
+
+    def _make_facilities(self, log: Logger, state_dir: Path, redact: Redact) -> Facilities:
+        return Facilities(
+            clock=self.clock,
+            log=log,
+            registry=self.registry,
+            state_dir=state_dir,
+            record=self.record,
+            notify=self._notify,
+            persist=self._persist,
+            engine=self._engine_settings,
+            http=self._http,
+            metrics=self.metrics,
+            redact=redact,
+        )
+
+    def _make_netting(self, journal: Journal, log: Logger) -> Netting:
+        return Netting(
+            journal,
+            clock=self.clock,
+            log=log,
+            record=self.record,
+            on_change=self._reblend,
+            count=self.metrics.signal,
+        )
 
     def _make_commands(self, log: Logger) -> Commands:
         return Commands(
@@ -192,7 +208,12 @@ class Engine:
         self._persist(event)
         self._notify(event)
 
+    def journal_size(self) -> int:
+        """Return the bytes of the journal's files."""
+        return self._journal.size()
+
     def _notify(self, event: Event) -> None:
+        self.metrics.event(event.kind)
         self.notifiers.take(event)
 
     def _persist(self, entry: Event | QuarantinedInput) -> None:
@@ -234,6 +255,15 @@ class Engine:
         runner = self.sources.get(source)
         if runner is None:
             return _NO_SOURCE
+        began, status = self.clock.monotonic(), 503
+        try:
+            answer = await self._answer(source, runner, request)
+            status = answer.status
+        finally:
+            self.metrics.alert(source, status, self.clock.monotonic() - began)
+        return answer
+
+    async def _answer(self, source: str, runner: SourceRunner, request: WebhookRequest) -> WebhookResponse:
         if self.stopping:
             return _refusal(503, "the engine is stopping; try again", retry_after=RETRY_AFTER)
         try:

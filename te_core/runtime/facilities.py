@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from te_core.clock import Clock
+from te_core.metrics import Metrics
 from te_core.model.event import Event
 from te_core.outage import Outages
 from te_core.plugins.registry import Registry
@@ -35,6 +36,7 @@ class Facilities:
     persist: Callable[[Any], None]
     engine: Callable[[], EngineSettings]
     http: Callable[[], ClientSession]
+    metrics: Metrics
     redact: Redact = str
     """Takes secrets out of every text that comes from a plugin."""
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import TypeVar
 
+from te_core.clock import Clock
 from te_core.contracts.exchange import AccountIdentity, AccountStream, ExchangeAccount, Feed, Finding
 from te_core.model.funding import FundingRate
 from te_core.model.instrument import Instrument
@@ -26,12 +27,33 @@ class GuardedAccount(ExchangeAccount):
     What an exchange says is redacted here, where it enters: in errors, findings and reports.
     """
 
-    def __init__(self, inner: ExchangeAccount, redact: Redact = str) -> None:
+    def __init__(
+        self,
+        inner: ExchangeAccount,
+        redact: Redact = str,
+        *,
+        clock: Clock | None = None,
+        measure: Callable[[str, str, float], None] | None = None,
+    ) -> None:
+        """``measure`` is told of each call: its kind, how it ended, and how many seconds it took."""
         self.inner = inner
         self._redact = redact
+        self._clock = clock
+        self._measure = measure
 
     async def _call(self, what: str, work: Awaitable[T]) -> T:
-        return await call(what, work, self._redact)
+        if self._clock is None or self._measure is None:
+            return await call(what, work, self._redact)
+        began, result = self._clock.monotonic(), "cancelled"
+        try:
+            answer = await call(what, work, self._redact)
+            result = "ok"
+        except Exception as error:
+            result = type(error).__name__
+            raise
+        finally:
+            self._measure(what.removesuffix("()"), result, self._clock.monotonic() - began)
+        return answer
 
     async def open(self) -> None:
         """Connect."""
@@ -93,7 +115,7 @@ class GuardedAccount(ExchangeAccount):
 
     async def watch(self, stream: AccountStream) -> None:
         """Pass on what the exchange pushes."""
-        await self._call("watch()", self.inner.watch(GuardedStream(stream)))
+        await call("watch()", self.inner.watch(GuardedStream(stream)), self._redact)
 
 
 class GuardedStream(AccountStream):

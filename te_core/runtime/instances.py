@@ -258,7 +258,12 @@ class AccountRunner(Runner):
     ) -> None:
         make_folder(context.state_dir)
         capabilities = guard.make(spec.capabilities_of, context.options)
-        account = GuardedAccount(guard.make(spec.factory, context), self._redact)
+        account = GuardedAccount(
+            guard.make(spec.factory, context),
+            self._redact,
+            clock=self._common["clock"],
+            measure=partial(self.worker.metrics.request, self.worker.name),
+        )
         stream: asyncio.Task[None] | None = None
         try:
             try:

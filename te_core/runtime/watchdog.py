@@ -63,10 +63,18 @@ class _Stall:
 class Watchdog:
     """Watches the loop that calls ``start``. ``record`` is called on that loop, once a stall is over."""
 
-    def __init__(self, clock: Clock, log: Logger, record: Callable[[Event], None]) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        log: Logger,
+        record: Callable[[Event], None],
+        lag: Callable[[float], None] = lambda _: None,
+    ) -> None:
+        """``lag`` is told how many seconds late each heartbeat is."""
         self._clock = clock
         self._log = log
         self._record = record
+        self._lag = lag
         self._beats = 0
         self._beaten_at = 0.0
         self._stall: _Stall | None = None
@@ -96,6 +104,8 @@ class Watchdog:
         if stall is not None:
             self._stall = None
             self._over(stall, now - self._beaten_at)
+        if self._beats:
+            self._lag(now - self._beaten_at - PERIOD)
         self._beaten_at = now
         self._beats += 1
         self._timer = asyncio.get_running_loop().call_later(PERIOD, self._beat)

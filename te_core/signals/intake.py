@@ -31,12 +31,14 @@ class Intake:
         ages: Ages,
         on_change: Callable[[str], None],
         on_heard: Callable[[str], None],
+        count: Callable[[str, str], None],
     ) -> None:
         self._journal = journal
         self._time = time
         self._ages = ages
         self._on_change = on_change
         self._on_heard = on_heard
+        self._count = count
         self._latest: dict[tuple[str, str], Signal] = {}
         self._arrived: dict[tuple[str, str], Signal] = {}
         self._durable: dict[tuple[str, str], Signal] = {}
@@ -87,6 +89,7 @@ class Intake:
         if key is not None and dedupe_for is not None:
             earlier = self._deliveries.get(key)
             if earlier is not None and abs(self._time.now() - earlier) <= dedupe_for:
+                self._count(signal.source, Publication.DUPLICATE)
                 return self._duplicate(self._being_kept.get(key))
         return self._keep(signal, key)
 
@@ -125,7 +128,9 @@ class Intake:
             if signal.current:
                 self._put_in_force(signal)
                 self._on_change(signal.symbol)
-        _answer(keeping.answer, Publication.ACCEPTED if signal.current else Publication.SUPERSEDED, error)
+        outcome = Publication.ACCEPTED if signal.current else Publication.SUPERSEDED
+        self._count(signal.source, "failed" if error is not None else outcome)
+        _answer(keeping.answer, outcome, error)
         for known in keeping.again:
             _answer(known, Publication.DUPLICATE, error)
 

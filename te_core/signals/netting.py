@@ -39,7 +39,8 @@ class Netting:
     """All signals of the engine and what they add up to.
 
     ``on_change`` is called with the symbols whose blend may have changed, or with None when any may have. It is called
-    once per round of the event loop, however many signals became durable together.
+    once per round of the event loop, however many signals became durable together. ``count``: is told of each signal's
+    source and outcome.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Netting:
         log: Logger,
         record: Callable[[Event], None],
         on_change: Callable[[Sequence[str] | None], None],
+        count: Callable[[str, str], None] = lambda _source, _outcome: None,
     ) -> None:
         self.policies: Mapping[str, SourcePolicy] = {}
         self.pauses: Mapping[str, Control] = {}
@@ -57,7 +59,7 @@ class Netting:
         self.time = TimeBase(clock, log, record, self._on_time)
         self.heartbeat = Heartbeat(clock, self.time, log, record, lambda: on_change(None))
         self._ages = Ages(self.time)
-        self.intake = Intake(journal, self.time, self._ages, self._on_signal, self.heartbeat.seen)
+        self.intake = Intake(journal, self.time, self._ages, self._on_signal, self.heartbeat.seen, count)
         self._journal = journal
         self._clock = clock
         self._on_change = on_change

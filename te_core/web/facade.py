@@ -52,6 +52,10 @@ class EngineFacade(Protocol):
         """Carry out what the operator commands, or only show what it would do. Raises ``CommandRefused``."""
         ...
 
+    async def metrics(self, accept: str) -> tuple[bytes, str]:
+        """Return all metrics in the form that the header ``Accept`` asks for, and the content type."""
+        ...
+
     def readiness(self) -> Mapping[str, Any]:
         """Return ``ready`` (bool) and ``reasons`` (list of text)."""
         ...

@@ -37,6 +37,7 @@ def private_site(
     site = web.Application(middlewares=guards)
     site.router.add_get("/healthz", api.health)
     site.router.add_get("/readyz", api.ready)
+    site.router.add_get("/metrics", api.metrics)
     site.router.add_get("/api/v1/state", api.state)
     site.router.add_get("/api/v1/plan", api.plan)
     site.router.add_get("/api/v1/doctor", api.doctor)
@@ -67,6 +68,10 @@ class _Api:
     async def ready(self, _request: web.Request) -> web.Response:
         readiness = self._engine.readiness()
         return answer(200 if readiness["ready"] else 503, readiness)
+
+    async def metrics(self, request: web.Request) -> web.Response:
+        body, content_type = await self._engine.metrics(request.headers.get("Accept", ""))
+        return web.Response(body=body, headers={"Content-Type": content_type, "Cache-Control": "no-store"})
 
     async def state(self, _request: web.Request) -> web.Response:
         return answer(200, self._engine.state())

@@ -84,6 +84,9 @@ class FakeEngine:
         self.commands.append((command, preview))
         return {"set": [{"text": "halted by alice"}], "lifted": []}
 
+    async def metrics(self, accept: str) -> tuple[bytes, str]:
+        return f"te_ready 1\n# {accept}\n".encode(), "text/plain; version=0.0.4; charset=utf-8"
+
     def readiness(self) -> Mapping[str, Any]:
         return {"ready": not self.reasons, "reasons": self.reasons}
 

@@ -35,6 +35,14 @@ async def test_numbers_lose_no_digit(serve: Any) -> None:
         assert state["accounts"]["paper"]["equity"] == "12345678901234567890.123456789"
 
 
+async def test_metrics_are_served_as_the_scraper_asks_for_them(serve: Any) -> None:
+    plain = {"Accept": "text/plain"}
+    async with serve() as site, site.http.get(site.private + "/metrics", headers=plain) as response:
+        assert response.status == 200
+        assert response.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+        assert await response.text() == "te_ready 1\n# text/plain\n"
+
+
 async def test_plan_explanation_and_plugins(serve: Any) -> None:
     async with serve() as site:
         assert await _get(site, "/api/v1/plan") == (200, {"accounts": {"paper": {"BTCUSDT": {"steps": []}}}})
@@ -108,7 +116,7 @@ async def test_with_a_token_only_health_is_open(serve: Any) -> None:
     async with serve(private={"token": TOKEN}) as site:
         assert (await _get(site, "/healthz"))[0] == 200
         for given in ("", "Bearer", f"Bearer {TOKEN}x", f"Basic {TOKEN}", TOKEN, "Bearer é"):
-            for path in ("/api/v1/state", "/readyz", "/nothing"):
+            for path in ("/api/v1/state", "/readyz", "/metrics", "/nothing"):
                 assert (await _get(site, path, Authorization=given))[0] == 401, given
         assert (await _get(site, "/api/v1/state", Authorization=f"Bearer {TOKEN}"))[0] == 200
 
