@@ -394,6 +394,7 @@ class Market(FakeAccount):
             self.counts["margin mode by hand"] += 1
         elif "leverage by hand" in self.kinds and self.habits.shows_leverage:
             self._hold(symbol, leverage=Decimal(self.chance.choice([1, 2, 3])))
+            self.mode_by_hand[symbol] = self.clock.monotonic()
             self.counts["leverage by hand"] += 1
         else:
             return
