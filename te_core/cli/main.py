@@ -24,6 +24,7 @@ from te_core.cli import (
     explain,
     health,
     history,
+    importing,
     init,
     notify,
     operate,
@@ -128,6 +129,7 @@ def main_options(
 
 app.command()(init.init)
 app.command()(demo.demo)
+app.command("import")(importing.import_earlier)
 app.command()(run.run)
 app.command()(check.check)
 app.command()(configure.configure)

@@ -1,0 +1,230 @@
+"""``te import``: takes over an installation of the earlier program."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from te_core.app.paths import Place
+from te_core.cli.failure import ExitCode, Failure
+from te_core.cli.output import note, say, show, table
+from te_core.texts import printable
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+    from te_core.cli.saving import Edit
+    from te_core.model.signal import Signal
+    from te_core.moving.import_plan import ImportPlan
+    from te_core.settings.layers import Texts
+
+
+def import_earlier(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Argument(help="Where the earlier program stands.", show_default=False)],
+    *,
+    zone: Annotated[
+        str, typer.Option(metavar="NAME", help="Time zone of its logs, if not this machine's.")
+    ] = "",
+    adopt: Annotated[
+        bool | None,
+        typer.Option(
+            "--adopt/--no-adopt",
+            help="Take over positions that accounts hold. Asked for; with --yes where all of them match.",
+            show_default=False,
+        ),
+    ] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace sections that are there.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Write without asking.")] = False,
+) -> None:
+    """Take over mappings, weights, miners' parameters, exchange keys and last signals of the earlier program.
+
+    It shows everything before it writes, and never changes the folder. Stop the earlier program first: two programs
+    on one account undo each other's orders.
+
+    \b
+    Example: te import ~/trade-engine
+             te import /srv/old --zone Europe/Berlin
+    """
+    from te_core.cli.asking import read_texts
+    from te_core.cli.saving import check, report, with_edits, write
+    from te_core.clock import SystemClock
+    from te_core.journal.lock import is_locked
+    from te_core.moving.import_plan import plan_import
+
+    place = Place.of(context)
+    if is_locked(_journal(place)):
+        raise Failure(
+            f"an engine is running in {place.state}: it would trade what is only half taken over",
+            next_step="stop it, then run this again",
+            code=ExitCode.ENGINE,
+        )
+    plan = plan_import(folder.expanduser().resolve(), zone=_zone(zone), now=SystemClock().now())
+    texts = read_texts(place)
+    there = _there(texts, plan)
+    if there and not replace:
+        raise Failure(
+            f"{place.settings} has {', '.join(there)} already: nothing was written",
+            next_step="--replace replaces these sections; or import into an empty folder: "
+            "te --settings FOLDER/settings.toml import …",
+            code=ExitCode.INVALID,
+        )
+    _show(plan)
+    plan = plan.adopting(list(_adopted(plan, adopt, yes=yes)))
+    edits = list(_edits(plan, there))
+    edited = with_edits(texts, edits)
+    check(place, edited)
+    _show_texts(plan)
+    signals = _news(place, plan)
+    say(f"{len(signals)} last signals go into the journal, dated by their own time")
+    if not yes:
+        typer.confirm("Is the earlier program stopped, and shall this be written?", default=False, abort=True)
+    if signals:
+        _journalise(place, signals)
+    write(place, texts, edited)
+    report(place, edits)
+    _next_steps(plan)
+
+
+def _journal(place: Place) -> Path:
+    from te_core.cli.client import setting
+
+    return place.state / setting(place, "journal", "file")
+
+
+def _zone(name: str) -> ZoneInfo | None:
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+    try:
+        return ZoneInfo(name) if name else None
+    except (ZoneInfoNotFoundError, ValueError):
+        raise Failure(
+            f"--zone {name}: a name such as Europe/Berlin or UTC is needed", code=ExitCode.INVALID
+        ) from None
+
+
+def _there(texts: Texts, plan: ImportPlan) -> list[str]:
+    """Return the sections that the settings have already."""
+    from te_core.cli.settings_text import holds
+
+    files = [text for text in (texts.settings, texts.secrets) if text]
+    paths = [(section.group, section.name) for section in plan.sections]
+    return [".".join(path) for path in paths if any(holds(text, path) for text in files)]
+
+
+def _show(plan: ImportPlan) -> None:
+    say("Found:", *(f"  {file}" for file in plan.files), "")
+    if plan.notes:
+        note("Not taken over:", *(f"  {line}" for line in plan.notes))
+        say("")
+    if plan.held:
+        rows = [
+            (
+                each.account,
+                each.symbol,
+                f"{each.depth:f}",
+                f"{each.wanted:f}",
+                "" if each.matches else "differs",
+            )
+            for each in plan.held
+        ]
+        show(
+            table(
+                "What accounts were last put to", ("account", "symbol", "depth", "signals say", "note"), rows
+            )
+        )
+
+
+def _adopted(plan: ImportPlan, adopt: bool | None, *, yes: bool) -> Iterator[str]:
+    """Yield the accounts whose positions are to be taken over."""
+    for account, matches in plan.adoptable().items():
+        if adopt is not None:
+            wanted = adopt
+        elif yes:
+            wanted = matches
+        else:
+            differ = "" if matches else " What differs will be traded to what the signals say."
+            question = f"Take over the positions of {account} (adopt = true)?{differ}"
+            wanted = typer.confirm(printable(question), default=matches)
+        if wanted:
+            yield account
+        else:
+            note(
+                f"{account}: its positions are left alone, and their symbols are not traded until they are flat"
+            )
+
+
+def _edits(plan: ImportPlan, there: Sequence[str]) -> Iterator[Edit]:
+    from te_core.cli.parameters import UNSET
+    from te_core.cli.saving import Edit
+    from te_core.moving.import_plan import toml_value
+
+    for section in plan.sections:
+        path = (section.group, section.name)
+        if ".".join(path) in there:
+            yield Edit(path, UNSET)
+        for key, value in section.values.items():
+            yield Edit((*path, key), toml_value(value))
+        for key, secret in section.hidden.items():
+            yield Edit((*path, key), secret, secret=True)
+
+
+def _show_texts(plan: ImportPlan) -> None:
+    from te_core.moving.import_plan import shown
+    from te_core.secrets import Redactor
+
+    redact = Redactor(plan.secrets()).redact
+    for file, text in zip(("settings.toml", ".secrets.toml"), shown(plan), strict=True):
+        if text:
+            say(f"Into {file}:", "", bold=True)
+            say(*(redact(line) for line in text.splitlines()), "")
+
+
+def _news(place: Place, plan: ImportPlan) -> list[Signal]:
+    """Return the signals that the journal does not have yet, or has older ones of."""
+    from te_core.journal.journal import Journal
+    from te_core.moving.import_plan import news
+
+    file = _journal(place)
+    if not file.exists():
+        return list(plan.signals)
+    reader = Journal.open_readonly(file)
+    try:
+        return news(plan.signals, reader.memory().signals)
+    finally:
+        reader.close()
+
+
+def _journalise(place: Place, signals: Sequence[Signal]) -> None:
+    """Append signals before the settings name their sources: an engine never sees the accounts without them."""
+    import asyncio
+
+    from te_core.app import state_folder
+    from te_core.clock import SystemClock
+    from te_core.journal.journal import Journal
+    from te_core.settings.secrets import random_secret
+
+    async def append() -> None:
+        state_folder.prepare(place.state, _journal(place))
+        journal = Journal.open(_journal(place), clock=SystemClock(), new_id=random_secret)
+        try:
+            await journal.append(*signals)
+        finally:
+            journal.close()
+
+    asyncio.run(append())
+
+
+def _next_steps(plan: ImportPlan) -> None:
+    listening: Any = [
+        section.name for section in plan.sections if section.values.get("plugin") == "tradingview"
+    ]
+    say("", "Next:", bold=True)
+    say("  te doctor                      # do the keys work?")
+    say("  te run                         # start it, and in another terminal:")
+    say("  te plan                        # empty where accounts hold their targets")
+    if listening:
+        say("  te tradingview template        # alerts need a new address: it has a token of its own")
