@@ -88,7 +88,10 @@ def test_a_line_that_never_counted_is_left_out_and_named(text: str, reason: str)
 
 
 def test_a_line_says_symbol_side_size_leverage_and_price() -> None:
-    old = '2024-08-01 01:00:31.328625 {"symbol": "BTCUSDT.P", "direction": "short", "leverage": "3", "size": "15/100", "order_price": 64617.05}'
+    old = (
+        '2024-08-01 01:00:31.328625 {"symbol": "BTCUSDT.P", "direction": "short", "leverage": "3", '
+        '"size": "15/100", "order_price": 64617.05}'
+    )
     (alert,) = parse_lines(["# a comment", "", old], "day.log", {"BTCUSDT.P": "BTCUSDT"}, Notes())
     assert (alert.symbol, alert.spelling, alert.depth) == ("BTCUSDT", "BTCUSDT.P", Decimal("-0.15"))
     assert (alert.leverage, alert.price, alert.line) == (3, None, 3)
