@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from loguru import logger
 
-from te_core.app import state_folder, used_plugins
+from te_core.app import last_run, state_folder, used_plugins
 from te_core.app.announcement import Announcement
 from te_core.app.paths import Place
 from te_core.clock import Clock
@@ -255,8 +255,9 @@ class Application:
         self._plugin_notices = dict(self.registry.notices)
         try:
             used_plugins.remember(self.place.state, self.registry.used)
+            last_run.remember(self.place.state, last_run.present(self.registry))
         except OSError as error:
-            logger.warning("{} cannot be written: {}", self.place.state / used_plugins.FILE, error.strerror)
+            logger.warning("{} cannot be written: {}", error.filename, error.strerror)
 
     def _configure_logs(self, settings: Settings) -> None:
         for chatty in ("alembic", "watchfiles"):

@@ -26,6 +26,7 @@ from te_core.cli import (
     history,
     importing,
     init,
+    moving,
     notify,
     operate,
     plan,
@@ -124,7 +125,17 @@ def main_options(
              te --settings my.toml check
              te tradingview --help       commands that a plugin brings
     """
-    context.obj = Place.find(settings)
+    context.obj = place = Place.find(settings)
+    if (place.state / ".restore" / "decided.json").exists():
+        _finish_restore(place)
+
+
+def _finish_restore(place: Place) -> None:
+    """Go on with a restore that was interrupted, before anything is read that it replaces."""
+    from te_core.moving.restore import finish_pending
+
+    if finish_pending(place):
+        complain("te: a restore had been interrupted: it is complete now")
 
 
 app.command()(init.init)
@@ -147,6 +158,10 @@ app.command()(explain.explain)
 app.command()(signals.signals)
 app.command()(plugins.plugins)
 app.command()(notify.notify)
+app.command()(moving.backup)
+app.command()(moving.restore)
+app.command()(moving.move)
+app.command("upgrade-check")(moving.upgrade_check)
 app.add_typer(adding.add, name="add")
 app.add_typer(adding.remove, name="remove")
 app.add_typer(history.app, name="settings")

@@ -10,7 +10,7 @@ import errno
 import re
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from itertools import chain
 from operator import itemgetter
 from pathlib import Path
@@ -92,6 +92,38 @@ def _open(path: Path, *, readonly: bool) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+HEADER = b"SQLite format 3\0"
+
+
+def is_database(path: Path) -> bool:
+    """Whether a file is a database of this kind."""
+    with path.open("rb") as file:
+        return file.read(len(HEADER)) == HEADER
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copy a database as it is at one moment, while others write it. The copy is one file without a log.
+
+    Raises ``DRIVER_ERROR``.
+    """
+    with (
+        closing(_open(source, readonly=True)) as reading,
+        closing(sqlite3.connect(target, isolation_level=None)) as writing,
+    ):
+        reading.backup(writing)
+        writing.execute("PRAGMA journal_mode=DELETE")
+
+
+def find_damage(path: Path) -> str:
+    """Look at every page; return what is wrong, "" if nothing is."""
+    try:
+        with closing(_open(path, readonly=True)) as connection:
+            found = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+    except sqlite3.Error as error:
+        return str(error)
+    return "" if found == "ok" else found
 
 
 def check_pages(connection: Connection, path: Path) -> None:

@@ -74,12 +74,12 @@ def create(path: Path, *, journal_id: str, at: datetime) -> None:
 def check_content(connection: Connection, path: Path) -> None:
     """Refuse a damaged file, another program's database, a later schema. Raises ``JournalTooNew``, ``JournalError``."""
     database.check_pages(connection, path)
-    _version(connection, path)
+    revision_of(connection, path)
 
 
 def prepare(connection: Connection, path: Path) -> str:
     """Upgrade an older journal; return its id."""
-    if _version(connection, path) != REVISIONS[-1]:
+    if revision_of(connection, path) != REVISIONS[-1]:
         _upgrade(connection)
     known = _meta(connection)
     if known["written_by"] != __version__:
@@ -89,7 +89,7 @@ def prepare(connection: Connection, path: Path) -> str:
 
 def check_readable(connection: Connection, path: Path) -> None:
     """Refuse to read another schema. Raises ``JournalTooNew``, ``JournalError``."""
-    version = _version(connection, path)
+    version = revision_of(connection, path)
     if version != REVISIONS[-1]:
         raise JournalError(
             f"journal {path} has the older schema {version}, this version reads {REVISIONS[-1]}: "
@@ -97,7 +97,8 @@ def check_readable(connection: Connection, path: Path) -> None:
         )
 
 
-def _version(connection: Connection, path: Path) -> str:
+def revision_of(connection: Connection, path: Path) -> str:
+    """Return a journal's schema. Raises ``JournalTooNew``, ``JournalError``."""
     if not {"alembic_version", "meta", "books"} <= set(inspect(connection).get_table_names()):
         raise JournalError(
             f"journal {path}: this database is not a journal of the trade engine: "

@@ -1,0 +1,431 @@
+"""``te backup``, ``te restore``, ``te move`` and ``te upgrade-check``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from te_core.app.paths import Place
+from te_core.cli.failure import ExitCode, Failure
+from te_core.cli.output import note, print_json, say, show, table
+
+if TYPE_CHECKING:
+    from te_core.moving.other_engine import Answer
+    from te_core.moving.restore import Staged
+    from te_core.moving.sealing import Seal
+    from te_core.moving.upgrade import Change
+
+PassphraseFile = Annotated[
+    Path | None, typer.Option("--passphrase-file", metavar="FILE", help="Read the passphrase from a file.")
+]
+
+
+def backup(
+    context: typer.Context,
+    target: Annotated[
+        Path | None,
+        typer.Argument(metavar="FILE", help="The file to write, or its folder.", show_default=False),
+    ] = None,
+    *,
+    passphrase: Annotated[bool, typer.Option("--passphrase", help="Encrypt; asks for a passphrase.")] = False,
+    passphrase_file: PassphraseFile = None,
+    recipients: Annotated[
+        list[str] | None,
+        typer.Option("--recipient", metavar="AGE1…", help="Encrypt for a key of age. Repeatable."),
+    ] = None,
+) -> None:
+    """Write journal, settings, secrets and what plugins keep into one file, while the engine runs or not.
+
+    The file is readable by you alone, and holds your exchange keys: encrypt it before it leaves this machine.
+
+    \b
+    Example: te backup
+             te backup /backup --passphrase
+             te backup nightly.age --recipient age1…
+    """
+    import platform
+
+    from te_core.clock import SystemClock
+    from te_core.moving.backup import make_backup
+
+    place = Place.of(context)
+    by = _seal(recipients or [], _passphrase(passphrase_file, asked=passphrase, twice=True))
+    now = SystemClock().now()
+    name = f"te-backup-{now:%Y%m%dT%H%M%SZ}.tar.gz" + (".age" if by else "")
+    file = (target or Path.cwd()).expanduser().absolute()
+    file = file / name if file.is_dir() else file
+    made = make_backup(place, _journal(place), file, by=by, now=now, machine=platform.node())
+    say(f"wrote {made.file} ({_size(made.size)}, {made.files} files)")
+    if not made.journal:
+        note("there is no journal yet: only settings were backed up")
+    if not made.steady:
+        note("the engine was trading meanwhile: what plugins keep may be a moment newer than the journal")
+    if by is None:
+        note("it holds your exchange keys, and is not encrypted: --passphrase, or --recipient")
+    for other in _others(place):
+        note(f"not in it: {other}")
+
+
+def restore(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A file of te backup.", show_default=False)],
+    *,
+    passphrase_file: PassphraseFile = None,
+    identity: Annotated[
+        Path | None,
+        typer.Option("--identity", metavar="FILE", help="Your key of age, for which it is encrypted."),
+    ] = None,
+    skip_exchange_check: Annotated[
+        bool,
+        typer.Option(
+            "--skip-exchange-check",
+            help="Do not ask the exchanges whether another engine trades. Risk: two engines on one account double "
+            "each other's positions.",
+        ),
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Replace what is there without asking.")] = False,
+) -> None:
+    """Put a backup in the place of settings, secrets, journal and what plugins keep. Stop the old engine first.
+
+    It checks the backup and asks the exchanges whether an engine with this journal still trades, before it changes
+    anything. Killed in between, it leaves the old state, or the new one. What was there is kept beside it.
+
+    \b
+    Example: te restore te-backup-20260312T120000Z.tar.gz
+             te --settings /srv/te/settings.toml restore backup.age --identity key.txt
+    """
+    from te_core.clock import SystemClock
+    from te_core.moving import restore as restoring
+    from te_core.settings.secrets import random_secret
+
+    place = Place.of(context)
+    _refuse_running(place)
+    staged = restoring.stage(_opened(file.expanduser().absolute(), passphrase_file, identity), place)
+    try:
+        _describe(staged)
+        forced = _refuse_other_engine(staged, skip=skip_exchange_check)
+        _confirm(place, yes=yes)
+        now = SystemClock().now()
+        kept = restoring.apply(
+            staged,
+            former_journal=_journal(place),
+            stamp=f"{now:%Y%m%dT%H%M%SZ}",
+            new_identity=random_secret() if forced else "",
+        )
+    finally:
+        restoring.clear(place)
+    say(f"restored into {place.settings.parent}")
+    if forced:
+        note("the journal has a new identity: its orders carry other ids than those of the engine before")
+    if kept.exists() and any(kept.iterdir()):
+        say(f"what was there is in {kept}, keys included: delete it when all is well")
+    say("", "Next:", bold=True)
+    say("  te doctor")
+    say("  te run         # and in another terminal, before anything else:")
+    say("  te plan        # its signals are those of the backup")
+
+
+def move(context: typer.Context) -> None:
+    """Print the steps that move this installation to another server. Changes nothing.
+
+    \b
+    Example: te move
+    """
+    from te_core.moving.steps import move_steps
+
+    place = Place.of(context)
+    if not place.settings.exists():
+        raise Failure(f"there is no {place.settings}", next_step="te init", code=ExitCode.INVALID)
+    for line in move_steps(_installation(place)):
+        title = line.endswith(":")
+        say(*([""] if title else []), line if title else f"  {line}", bold=title)
+
+
+def upgrade_check(
+    context: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
+) -> None:
+    """Say what an upgrade changes here: run it after installing a version, before starting it. Changes nothing.
+
+    It compares plugins with the core, the journal with what this version writes, and keys and defaults of the settings
+    with those of the version that last ran here.
+
+    \b
+    Example: te upgrade-check && te run
+    Exit code: 0 it can be started, 1 something is to be done first, 2 the settings do not hold
+    """
+    from te_core.contracts.exchange import Severity
+
+    found = list(_changes(Place.of(context)))
+    rows = [(str(each.severity), each.what, each.text, each.remedy) for each in found]
+    names = ("severity", "what", "finding", "remedy")
+    if as_json:
+        print_json([dict(zip(names, row, strict=True)) for row in rows])
+    else:
+        show(table("Upgrade", names, rows))
+    if any(each.severity is Severity.ERROR for each in found):
+        raise typer.Exit(ExitCode.FAILED)
+
+
+# -- files
+
+
+def _journal(place: Place) -> Path:
+    from te_core.cli.client import setting
+
+    return place.state / setting(place, "journal", "file")
+
+
+def _seal(recipients: Sequence[str], passphrase: str) -> Seal | None:
+    from te_core.moving.sealing import Seal
+
+    if recipients and passphrase:
+        raise Failure("a passphrase or recipients: age takes either", code=ExitCode.INVALID)
+    return Seal(recipients=recipients, passphrase=passphrase) if recipients or passphrase else None
+
+
+def _passphrase(file: Path | None, *, asked: bool, twice: bool) -> str:
+    if file is not None:
+        try:
+            lines = file.read_text(encoding="utf-8").splitlines()
+        except OSError as error:
+            raise Failure(f"{file}: {error.strerror}", code=ExitCode.INVALID) from None
+        if not lines or not lines[0]:
+            raise Failure(f"{file}: its first line is empty", code=ExitCode.INVALID)
+        return lines[0]
+    if not asked:
+        return ""
+    text: str = typer.prompt("Passphrase", hide_input=True, confirmation_prompt=twice)
+    return text
+
+
+def _opened(file: Path, passphrase_file: Path | None, identity: Path | None) -> IO[bytes]:
+    """Open a backup, decrypted if it is encrypted."""
+    from te_core.moving.sealing import is_sealed, unseal, wants_passphrase
+
+    try:
+        if not is_sealed(file):
+            return file.open("rb")
+        if identity is None and not wants_passphrase(file):
+            raise Failure(
+                f"{file} is encrypted for a key of age", next_step="--identity FILE", code=ExitCode.INVALID
+            )
+    except OSError as error:
+        raise Failure(f"{file}: {error.strerror}", code=ExitCode.INVALID) from None
+    phrase = "" if identity is not None else _passphrase(passphrase_file, asked=True, twice=False)
+    return unseal(file, passphrase=phrase, identities=identity)
+
+
+def _size(number: int) -> str:
+    return f"{number / 1e6:.1f} MB" if number >= 100_000 else f"{number / 1e3:.1f} kB"
+
+
+def _others(place: Place) -> Iterator[Path]:
+    """Yield files outside of the backup that the settings name: certificates, secrets in files of their own."""
+    import os
+
+    from te_core.settings.loading import load_settings
+    from te_core.settings.problems import SettingsInvalid
+
+    try:
+        settings = load_settings(place.settings, os.environ)
+    except SettingsInvalid:
+        return
+    public = settings.listen.public
+    named = [public.certificate, public.key, public.client_ca]
+    for sections in (settings.sources, settings.accounts, settings.notifiers):
+        for section in sections.values():
+            named += [value for key, value in section.options.items() if key.endswith("_file")]
+    for name in dict.fromkeys(str(each) for each in named if each):
+        yield place.settings.parent / name
+
+
+# -- restoring
+
+
+def _refuse_running(place: Place) -> None:
+    from te_core.journal.lock import is_locked
+
+    if is_locked(_journal(place)):
+        raise Failure(
+            f"an engine is running in {place.state}: nothing was restored",
+            next_step="stop it, then run this again",
+            code=ExitCode.ENGINE,
+        )
+
+
+def _describe(staged: Staged) -> None:
+    manifest = staged.manifest
+    say(f"backup of {manifest.machine}, made {manifest.made_at[:19]}Z by te {manifest.version}: whole")
+    if staged.facts is None:
+        note("it holds no journal: the engine will start without targets")
+
+
+def _confirm(place: Place, *, yes: bool) -> None:
+    """Say what is replaced, and ask. Raises ``Failure``, ``typer.Abort``."""
+    there = place.settings.exists()
+    if yes:
+        return
+    if there and not sys.stdin.isatty():
+        raise Failure(
+            f"{place.settings} is there already: nothing was restored", next_step="--yes replaces it"
+        )
+    question = f"Replace {place.settings.parent}'s settings and state?" if there else "Restore it here?"
+    typer.confirm(f"The engine that made this backup must be stopped. {question}", default=False, abort=True)
+
+
+def _refuse_other_engine(staged: Staged, *, skip: bool) -> bool:
+    """Ask the exchanges for orders that the journal does not know; return whether that was skipped.
+
+    Raises ``Failure`` where there are some, or an exchange could not be asked.
+    """
+    if staged.facts is None:
+        return False
+    if skip:
+        note(
+            "the exchanges are not asked: if another engine still trades, both undo or double each other's orders"
+        )
+        return True
+    answers = _asked(staged)
+    lines = [f"{each.account}: {order}" for each in answers for order in each.orders]
+    if lines:
+        raise Failure(
+            "orders that follow on this journal, and that it does not know: another engine with its identity trades, "
+            f"or has since the backup was made ({'; '.join(lines[:5])}): nothing was restored",
+            next_step="stop that engine and back up again; if it is gone for good: --skip-exchange-check",
+        )
+    if silent := [f"{each.account}: {each.reason}" for each in answers if each.reason]:
+        raise Failure(
+            f"whether another engine trades could not be asked ({'; '.join(silent)}): nothing was restored",
+            next_step="try again; if the old engine is stopped for certain: --skip-exchange-check",
+        )
+    return False
+
+
+def _asked(staged: Staged) -> list[Answer]:
+    import asyncio
+    from tempfile import TemporaryDirectory
+
+    from te_core.cli.instances import load, redactor_of
+    from te_core.clock import SystemClock
+    from te_core.journal.journal import Journal
+    from te_core.journal.schema import REVISIONS
+    from te_core.logs import configure_logs
+    from te_core.moving.other_engine import Answer, ask_exchange, next_ids
+
+    assert staged.facts is not None
+    if staged.facts.revision != REVISIONS[-1]:
+        reason = (
+            f"its journal has schema {staged.facts.revision}: start it once with the version that made it"
+        )
+        return [Answer(account="journal", reason=reason)]
+    resolved, registry, _ = load(staged.place, as_at_start=True, texts=staged.texts())
+    redactor = redactor_of(resolved.settings, registry)
+    configure_logs(
+        resolved.settings.logs.model_copy(update={"file": None}), redactor, folder=staged.place.state
+    )
+    reader = Journal.open_readonly(staged.journal)
+    try:
+        snapshot = reader.memory()
+    finally:
+        reader.close()
+    answers = []
+    for key, reason in resolved.unavailable.items():
+        if key.startswith("accounts."):
+            answers.append(Answer(account=key.partition(".")[2], reason=redactor.redact(reason)))
+    met = {record.name for record in snapshot.accounts}
+    for name, options in resolved.account_options.items():
+        section = resolved.settings.accounts[name]
+        if not section.enabled and name not in met:
+            continue  # it has never traded
+        spec = registry.exchanges[section.plugin]
+        form = spec.capabilities_of(options).client_order_ids
+        symbols = list(resolved.settings.symbols)
+        ids = list(next_ids(snapshot, staged.facts.journal_id, account=name, symbols=symbols, form=form))
+        note(f"asking {name} whether another engine trades …")
+        with TemporaryDirectory() as folder:
+            one = asyncio.run(
+                ask_exchange(
+                    spec, options, name=name, ids=ids, folder=Path(folder) / name, clock=SystemClock()
+                )
+            )
+        answers.append(Answer(account=name, orders=one.orders, reason=redactor.redact(one.reason)))
+    return answers
+
+
+# -- moving and upgrading
+
+
+def _installation(place: Place) -> Any:
+    from te_core.cli.instances import load
+    from te_core.moving.steps import Installation
+
+    resolved, registry, _ = load(place, as_at_start=True)
+    used = set(resolved.settings.plugins_in_use())
+    packages = {
+        f"{r.distribution}=={r.version}" for name, r in registry.reports.items() if name in used and r.version
+    }
+    from te_core import __version__
+
+    hooks = [
+        name
+        for name, section in resolved.settings.sources.items()
+        if (spec := registry.sources.get(section.plugin)) is not None and spec.webhook is not None
+    ]
+    return Installation(
+        settings=place.settings,
+        home=place.state.parent,
+        program=Path(sys.executable).with_name("te"),
+        version=__version__,
+        service=_service(place),
+        others=list(_others(place)),
+        packages=[f"te-core=={__version__}", *sorted(packages)],
+        hooks=hooks,
+    )
+
+
+def _service(place: Place) -> str:
+    """Return what seems to run the engine, by the files that ``te service`` writes."""
+    unit = Path("/etc/systemd/system/trade-engine.service")
+    if unit.exists() or (place.settings.parent / unit.name).exists():
+        return "systemd"
+    return "pm2" if (place.settings.parent / "ecosystem.config.js").exists() else ""
+
+
+def _changes(place: Place) -> Iterator[Change]:
+    import os
+
+    from te_core.app import last_run
+    from te_core.cli.instances import load, redactor_of
+    from te_core.contracts.exchange import Severity
+    from te_core.errors import JournalError
+    from te_core.journal.copies import read_facts
+    from te_core.moving import upgrade
+    from te_core.moving.upgrade import Change
+    from te_core.settings.layers import read
+    from te_core.settings.loading import settings_from
+
+    last, journal = last_run.read(place.state), _journal(place)
+    try:
+        facts = read_facts(journal) if journal.exists() else None
+        problem = ""
+    except JournalError as error:
+        facts, problem = None, str(error)
+    yield from upgrade.check_version(last, facts.written_by if facts else "")
+    if problem:
+        yield Change(severity=Severity.ERROR, what="journal", text=problem)
+    yield from upgrade.check_journal(facts)
+    settings_from(read(place.settings), os.environ)  # raises what the core would refuse
+    resolved, registry, _ = load(place, as_at_start=True)
+    redact = redactor_of(resolved.settings, registry).redact
+    used = [registry.reports[name] for name in resolved.settings.plugins_in_use() if name in registry.reports]
+    for change in (
+        *upgrade.check_plugins(used, last),
+        *upgrade.check_defaults(last, last_run.present(registry), resolved.settings),
+    ):
+        yield Change(
+            severity=change.severity, what=change.what, text=redact(change.text), remedy=redact(change.remedy)
+        )

@@ -1,0 +1,79 @@
+"""Copies of the journal: made while it is written, checked before they are used, told apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import select, update
+from sqlalchemy.exc import SQLAlchemyError
+
+from te_core.errors import JournalError
+from te_core.journal import database, schema
+from te_core.journal.tables import meta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyFacts:
+    """``journal_id``: the identity that its orders carry. ``commits``: how often it was written."""
+
+    journal_id: str
+    written_by: str
+    revision: str
+    commits: int
+
+
+def copy_journal(source: Path, target: Path) -> None:
+    """Copy a journal as it is at one moment, while an engine writes it or not. Raises ``JournalError``."""
+    schema.check_file(source, writable=False)
+    copy_database(source, target)
+
+
+def copy_database(source: Path, target: Path) -> None:
+    """Copy any database of this kind in the same way. Raises ``JournalError``."""
+    try:
+        database.copy(source, target)
+    except database.DRIVER_ERROR as error:
+        raise database.explained(source, error) from error
+
+
+def read_facts(path: Path) -> CopyFacts:
+    """Return what a journal of any schema that this version knows says of itself.
+
+    Raises ``JournalTooNew``, ``JournalError``.
+    """
+    schema.check_file(path, writable=False)
+    engine = database.connect(path, readonly=True)
+    try:
+        with engine.begin() as connection:
+            revision = schema.revision_of(connection, path)
+            values = {row.key: row.value for row in connection.execute(select(meta))}
+    except SQLAlchemyError as error:
+        raise database.explained(path, error) from error
+    finally:
+        engine.dispose()
+    return CopyFacts(
+        journal_id=values["journal_id"],
+        written_by=values.get("written_by", ""),
+        revision=revision,
+        commits=int(values.get("writer_sequence", 0)),
+    )
+
+
+def check_copy(path: Path) -> CopyFacts:
+    """Look at every page of a copy. Raises ``JournalTooNew``, ``JournalError``."""
+    if damage := database.find_damage(path):
+        raise JournalError(f"journal {path}: {damage} ({database.DAMAGED})")
+    return read_facts(path)
+
+
+def give_identity(path: Path, journal_id: str) -> None:
+    """Give a copy an identity of its own, so that no order of it has the id of one that the original sent."""
+    engine = database.connect(path, readonly=False)
+    try:
+        with engine.begin() as connection:
+            connection.execute(update(meta).where(meta.c.key == "journal_id").values(value=journal_id))
+    except SQLAlchemyError as error:
+        raise database.explained(path, error) from error
+    finally:
+        engine.dispose()

@@ -1,0 +1,245 @@
+"""Puts a backup in the place of what is there: either all of it, or nothing, wherever the process is killed.
+
+The backup is unpacked and checked beside the present state. One file, replaced as a whole, then decides that it counts;
+from there on the renames that remain are repeated by whichever command comes next, before it reads anything.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO
+
+from te_core.app.paths import Place
+from te_core.journal.copies import CopyFacts, check_copy, give_identity
+from te_core.journal.lock import JournalLock
+from te_core.moving.archive import JOURNAL, SECRETS, SETTINGS, STATE, BackupError, Manifest, unpack
+from te_core.moving.backup import FILES, FOLDERS
+from te_core.settings.files import replace_file
+from te_core.settings.layers import SECRETS_FILE, Texts
+
+WORK = ".restore"
+"""Below the state folder."""
+NEW, OLD, DECIDED = "new", "old", "decided.json"
+KEPT = "before-restore"
+_LOGS = ("-wal", "-shm")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Staged:
+    """A backup that was unpacked and checked; ``facts``: of its journal, None if it has none."""
+
+    place: Place
+    folder: Path
+    manifest: Manifest
+    facts: CopyFacts | None
+
+    @property
+    def journal(self) -> Path:
+        """The journal's copy."""
+        return self.folder / JOURNAL
+
+    def texts(self) -> Texts:
+        """Return the settings of the backup, as if they stood in their place."""
+        secrets = self.folder / SECRETS
+        return Texts(
+            file=self.place.settings,
+            settings=(self.folder / SETTINGS).read_text(encoding="utf-8-sig"),
+            secrets=secrets.read_text(encoding="utf-8-sig") if secrets.exists() else None,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Decision:
+    """What is to be finished. Names are seen from the state folder; ``kept``: where the former state goes.
+
+    ``entries``: what the backup brings.
+    """
+
+    settings: str
+    journal: str
+    former_journal: str
+    kept: str
+    entries: Sequence[str]
+
+
+def stage(stream: IO[bytes], place: Place) -> Staged:
+    """Unpack a backup beside what is there, and check it. Raises ``BackupError``, ``JournalError``."""
+    try:
+        place.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        clear(place)
+        folder = place.state / WORK / NEW
+        folder.mkdir(parents=True, mode=0o700)
+        manifest = unpack(stream, folder)
+    except OSError as error:
+        raise BackupError(
+            f"{error.filename or place.state}: {error.strerror}: nothing was restored"
+        ) from None
+    if SETTINGS not in manifest.files:
+        raise BackupError("the backup holds no settings")
+    facts = check_copy(folder / JOURNAL) if JOURNAL in manifest.files else None
+    if facts is not None and (Path(manifest.journal).is_absolute() or ".." in Path(manifest.journal).parts):
+        raise BackupError(
+            f"its journal stood at {manifest.journal}, outside of the state folder: set journal.file to a name "
+            "below it, and back up again"
+        )
+    return Staged(place=place, folder=folder, manifest=manifest, facts=facts)
+
+
+def clear(place: Place) -> None:
+    """Delete what was unpacked and not decided."""
+    work = place.state / WORK
+    if not (work / DECIDED).exists() and work.exists():
+        shutil.rmtree(work)
+
+
+def apply(staged: Staged, *, former_journal: Path, stamp: str, new_identity: str = "") -> Path:
+    """Replace what is there by a backup; return the folder that the former state was moved to.
+
+    ``former_journal``: that of the settings that are there. ``new_identity``: gives the journal another one.
+    Raises ``JournalLocked`` while an engine runs on either, ``BackupError``.
+    """
+    place = staged.place
+    brought = [name for name in (*FOLDERS, *FILES) if (staged.folder / STATE / name).exists()]
+    decision = _Decision(
+        settings=str(place.settings),
+        journal=staged.manifest.journal,
+        former_journal=_below(former_journal, place.state),
+        kept=f"{KEPT}-{stamp}",
+        entries=[*filter(None, [staged.manifest.journal]), *brought],
+    )
+    try:
+        with _locked(place, decision):
+            if new_identity and staged.facts is not None:
+                give_identity(staged.journal, new_identity)
+            _sync(staged.folder)
+            text = json.dumps(asdict(decision))
+            replace_file(place.state / WORK / DECIDED, text, mode=0o600)
+            _sync_folder(place.state / WORK)
+            _finish(place, decision)
+    except OSError as error:
+        raise BackupError(f"{error.filename}: {error.strerror}: run any te command to go on") from None
+    return place.state / decision.kept
+
+
+def finish_pending(place: Place) -> bool:
+    """Go on with a restore that was decided and interrupted; return whether there was one.
+
+    Raises ``JournalLocked`` while another process does, ``BackupError``.
+    """
+    decided = place.state / WORK / DECIDED
+    if not decided.exists():
+        return False
+    try:
+        decision = _Decision(**json.loads(decided.read_text(encoding="utf-8")))
+        with _locked(place, decision):
+            _finish(place, decision)
+    except FileNotFoundError:  # another process has finished it meanwhile
+        return False
+    except OSError as error:
+        raise BackupError(
+            f"an interrupted restore cannot go on: {error.filename}: {error.strerror}"
+        ) from None
+    return True
+
+
+def _below(journal: Path, state: Path) -> str:
+    """Return a journal's place seen from the state folder; one elsewhere is left where it is."""
+    return journal.relative_to(state).as_posix() if journal.is_relative_to(state) else ""
+
+
+def _locked(place: Place, decision: _Decision) -> ExitStack:
+    """Keep engines out of both journals. Raises ``JournalLocked``."""
+    with ExitStack() as locks:
+        for name in dict.fromkeys(filter(None, (decision.journal, decision.former_journal))):
+            path = place.state / name
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            locks.callback(JournalLock(path).release)
+        return locks.pop_all()
+
+
+# -- what can be repeated
+
+
+def _finish(place: Place, decision: _Decision) -> None:
+    state, work = place.state, place.state / WORK
+    new, old, kept = work / NEW, work / OLD, place.state / decision.kept
+    settings = Path(decision.settings)
+    if not kept.exists():  # else everything was moved before the interruption
+        old.mkdir(exist_ok=True, mode=0o700)
+        for name, present in ((SETTINGS, settings), (SECRETS, settings.with_name(SECRETS_FILE))):
+            if present.exists() and not (old / name).exists():
+                _copy(present, old / name)
+        for name in _former(decision):
+            placed = name in decision.entries and not (new / _staged_name(name, decision)).exists()
+            if (state / name).exists() and not (old / name).exists() and not placed:
+                (old / name).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                (state / name).replace(old / name)
+        _sync_folder(old)
+    for name in _former(decision):
+        if (staged := new / _staged_name(name, decision)).exists():
+            (state / name).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            staged.replace(state / name)
+    _sync_folder(state)
+    _put_settings(new, settings)
+    if old.exists():
+        old.replace(kept)
+    _sync_folder(state)
+    (work / DECIDED).unlink(missing_ok=True)
+    shutil.rmtree(work, ignore_errors=True)
+    if not any(kept.iterdir()):
+        kept.rmdir()
+
+
+def _former(decision: _Decision) -> Iterator[str]:
+    """Yield what is replaced: a database's log before the database, which must never meet another's log."""
+    if former := decision.former_journal:
+        yield from (f"{former}{suffix}" for suffix in _LOGS)
+    journals = (decision.former_journal, decision.journal)
+    yield from dict.fromkeys(filter(None, journals))
+    yield from (*FOLDERS, *FILES)
+
+
+def _staged_name(name: str, decision: _Decision) -> str:
+    return JOURNAL if decision.journal and name == decision.journal else f"{STATE}/{name}"
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy as a whole or not at all."""
+    part = target.with_name(f"{target.name}.part")
+    shutil.copyfile(source, part)
+    part.chmod(0o600)
+    part.replace(target)
+
+
+def _put_settings(new: Path, settings: Path) -> None:
+    settings.parent.mkdir(parents=True, exist_ok=True)
+    secrets = settings.with_name(SECRETS_FILE).resolve()
+    if (new / SECRETS).exists():
+        replace_file(secrets, (new / SECRETS).read_text(encoding="utf-8"), mode=0o600)
+    elif (new / SETTINGS).exists():
+        secrets.unlink(missing_ok=True)
+    if (new / SETTINGS).exists():
+        replace_file(settings.resolve(), (new / SETTINGS).read_text(encoding="utf-8"), mode=0o600)
+
+
+def _sync(folder: Path) -> None:
+    """Have the names of all files below a folder on disk."""
+    for each in (folder, *(path for path in folder.rglob("*") if path.is_dir())):
+        _sync_folder(each)
+
+
+def _sync_folder(folder: Path) -> None:
+    if sys.platform == "win32":  # folders cannot be opened there
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
