@@ -104,7 +104,8 @@ def restore(
 
     place = Place.of(context)
     _refuse_running(place)
-    staged = restoring.stage(_opened(file.expanduser().absolute(), passphrase_file, identity), place)
+    with _opened(file.expanduser().absolute(), passphrase_file, identity) as stream:
+        staged = restoring.stage(stream, place)
     try:
         _describe(staged)
         forced = _refuse_other_engine(staged, skip=skip_exchange_check)

@@ -70,17 +70,27 @@ class _Decision:
 
 
 def stage(stream: IO[bytes], place: Place) -> Staged:
-    """Unpack a backup beside what is there, and check it. Raises ``BackupError``, ``JournalError``."""
+    """Unpack a backup beside what is there, and check it; what cannot be used is deleted again.
+
+    Raises ``BackupError``, ``JournalError``.
+    """
     try:
         place.state.mkdir(parents=True, exist_ok=True, mode=0o700)
         clear(place)
         folder = place.state / WORK / NEW
         folder.mkdir(parents=True, mode=0o700)
-        manifest = unpack(stream, folder)
+        return _checked(place, folder, unpack(stream, folder))
     except OSError as error:
+        clear(place)
         raise BackupError(
             f"{error.filename or place.state}: {error.strerror}: nothing was restored"
         ) from None
+    except BaseException:
+        clear(place)
+        raise
+
+
+def _checked(place: Place, folder: Path, manifest: Manifest) -> Staged:
     if SETTINGS not in manifest.files:
         raise BackupError("the backup holds no settings")
     facts = check_copy(folder / JOURNAL) if JOURNAL in manifest.files else None
