@@ -101,37 +101,14 @@ async def connected(folder: Path, name: str, options: Any, spec: Any, settings: 
 
     ``folder``: what the account may keep; never that of a running engine.
     """
-    from loguru import logger
-
     from te_core.clock import SystemClock
-    from te_core.contracts.exchange import AccountContext
     from te_core.errors import TradeEngineError
-    from te_core.http_session import http_session
-    from te_core.outage import Outages
     from te_core.reporting.doctor import examine, failed
-    from te_core.runtime.instances import make_folder
+    from te_core.runtime.lone_account import opened_account
 
     clock = SystemClock()
-    async with http_session() as session:
-        context = AccountContext(
-            name=name,
-            options=options,
-            clock=clock,
-            log=logger.bind(account=name),
-            state_dir=folder,
-            signal_price=lambda _symbol: None,
-            http=lambda: session,
-            outages=Outages(clock, logger, lambda _event: None, account=name),
-            record=lambda *_what, **_more: None,
-            date=clock.now,
-        )
-        try:
-            make_folder(folder)
-            account = spec.factory(context)
-            try:
-                await account.open()
-                return await examine(account, settings.accounts[name], settings.symbols, clock)
-            finally:
-                await account.close()
-        except TradeEngineError as error:
-            return [failed("connection", error)]
+    try:
+        async with opened_account(spec, options, name=name, folder=folder, clock=clock) as account:
+            return await examine(account, settings.accounts[name], settings.symbols, clock)
+    except TradeEngineError as error:
+        return [failed("connection", error)]

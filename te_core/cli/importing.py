@@ -50,7 +50,6 @@ def import_earlier(
              te import /srv/old --zone Europe/Berlin
     """
     from te_core.cli.asking import read_texts
-    from te_core.cli.saving import check, report, with_edits, write
     from te_core.clock import SystemClock
     from te_core.journal.lock import is_locked
     from te_core.moving.import_plan import plan_import
@@ -62,18 +61,23 @@ def import_earlier(
             next_step="stop it, then run this again",
             code=ExitCode.ENGINE,
         )
-    plan = plan_import(folder.expanduser().resolve(), zone=_zone(zone), now=SystemClock().now())
     texts = read_texts(place)
+    plan = plan_import(folder.expanduser().resolve(), zone=_zone(zone), now=SystemClock().now())
     there = _there(texts, plan)
     if there and not replace:
         raise Failure(
             f"{place.settings} has {', '.join(there)} already: nothing was written",
-            next_step="--replace replaces these sections; or import into an empty folder: "
-            "te --settings FOLDER/settings.toml import …",
+            next_step="--replace replaces these sections; or import into an empty folder",
             code=ExitCode.INVALID,
         )
     _show(plan)
-    plan = plan.adopting(list(_adopted(plan, adopt, yes=yes)))
+    _write(place, texts, plan.adopting(list(_adopted(plan, adopt, yes=yes))), there, yes=yes)
+
+
+def _write(place: Place, texts: Texts, plan: ImportPlan, there: Sequence[str], *, yes: bool) -> None:
+    """Check, show, ask, and write."""
+    from te_core.cli.saving import check, report, with_edits, write
+
     edits = list(_edits(plan, there))
     edited = with_edits(texts, edits)
     check(place, edited)

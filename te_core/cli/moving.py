@@ -98,31 +98,36 @@ def restore(
     Example: te restore te-backup-20260312T120000Z.tar.gz
              te --settings /srv/te/settings.toml restore backup.age --identity key.txt
     """
-    from te_core.clock import SystemClock
-    from te_core.moving import restore as restoring
-    from te_core.settings.secrets import random_secret
+    from te_core.moving.restore import clear, stage
 
     place = Place.of(context)
     _refuse_running(place)
     with _opened(file.expanduser().absolute(), passphrase_file, identity) as stream:
-        staged = restoring.stage(stream, place)
+        staged = stage(stream, place)
     try:
         _describe(staged)
         forced = _refuse_other_engine(staged, skip=skip_exchange_check)
         _confirm(place, yes=yes)
-        now = SystemClock().now()
-        kept = restoring.apply(
-            staged,
-            former_journal=_journal(place),
-            stamp=f"{now:%Y%m%dT%H%M%SZ}",
-            new_identity=random_secret() if forced else "",
-        )
+        _apply(place, staged, forced=forced)
     finally:
-        restoring.clear(place)
+        clear(place)
+
+
+def _apply(place: Place, staged: Staged, *, forced: bool) -> None:
+    from te_core.clock import SystemClock
+    from te_core.moving.restore import apply
+    from te_core.settings.secrets import random_secret
+
+    kept = apply(
+        staged,
+        former_journal=_journal(place),
+        stamp=f"{SystemClock().now():%Y%m%dT%H%M%SZ}",
+        new_identity=random_secret() if forced else "",
+    )
     say(f"restored into {place.settings.parent}")
     if forced:
         note("the journal has a new identity: its orders carry other ids than those of the engine before")
-    if kept.exists() and any(kept.iterdir()):
+    if kept.exists():
         say(f"what was there is in {kept}, keys included: delete it when all is well")
     say("", "Next:", bold=True)
     say("  te doctor")
@@ -156,7 +161,7 @@ def upgrade_check(
 
     \b
     Example: te upgrade-check && te run
-    Exit code: 0 it can be started, 1 something is to be done first, 2 the settings do not hold
+    Exit code: 0 it can be started, 1 something is to be done first
     """
     from te_core.contracts.exchange import Severity
 
@@ -308,14 +313,14 @@ def _refuse_other_engine(staged: Staged, *, skip: bool) -> bool:
 
 def _asked(staged: Staged) -> list[Answer]:
     import asyncio
-    from tempfile import TemporaryDirectory
+    from dataclasses import replace
 
     from te_core.cli.instances import load, redactor_of
     from te_core.clock import SystemClock
     from te_core.journal.journal import Journal
     from te_core.journal.schema import REVISIONS
     from te_core.logs import configure_logs
-    from te_core.moving.other_engine import Answer, ask_exchange, next_ids
+    from te_core.moving.other_engine import Answer, ask_all
 
     assert staged.facts is not None
     if staged.facts.revision != REVISIONS[-1]:
@@ -324,37 +329,25 @@ def _asked(staged: Staged) -> list[Answer]:
         )
         return [Answer(account="journal", reason=reason)]
     resolved, registry, _ = load(staged.place, as_at_start=True, texts=staged.texts())
-    redactor = redactor_of(resolved.settings, registry)
-    configure_logs(
-        resolved.settings.logs.model_copy(update={"file": None}), redactor, folder=staged.place.state
-    )
+    redact = redactor_of(resolved.settings, registry)
+    logs = resolved.settings.logs.model_copy(update={"file": None})
+    configure_logs(logs, redact, folder=staged.place.state)
     reader = Journal.open_readonly(staged.journal)
     try:
         snapshot = reader.memory()
     finally:
         reader.close()
-    answers = []
-    for key, reason in resolved.unavailable.items():
-        if key.startswith("accounts."):
-            answers.append(Answer(account=key.partition(".")[2], reason=redactor.redact(reason)))
-    met = {record.name for record in snapshot.accounts}
-    for name, options in resolved.account_options.items():
-        section = resolved.settings.accounts[name]
-        if not section.enabled and name not in met:
-            continue  # it has never traded
-        spec = registry.exchanges[section.plugin]
-        form = spec.capabilities_of(options).client_order_ids
-        symbols = list(resolved.settings.symbols)
-        ids = list(next_ids(snapshot, staged.facts.journal_id, account=name, symbols=symbols, form=form))
-        note(f"asking {name} whether another engine trades …")
-        with TemporaryDirectory() as folder:
-            one = asyncio.run(
-                ask_exchange(
-                    spec, options, name=name, ids=ids, folder=Path(folder) / name, clock=SystemClock()
-                )
-            )
-        answers.append(Answer(account=name, orders=one.orders, reason=redactor.redact(one.reason)))
-    return answers
+    answers = asyncio.run(
+        ask_all(
+            resolved,
+            registry,
+            snapshot,
+            staged.facts.journal_id,
+            clock=SystemClock(),
+            on_asking=lambda name: note(f"asking {name} whether another engine trades …"),
+        )
+    )
+    return [replace(answer, reason=redact.redact(answer.reason)) for answer in answers]
 
 
 # -- moving and upgrading
@@ -397,36 +390,34 @@ def _service(place: Place) -> str:
 
 
 def _changes(place: Place) -> Iterator[Change]:
-    import os
+    from dataclasses import replace
 
     from te_core.app import last_run
     from te_core.cli.instances import load, redactor_of
-    from te_core.contracts.exchange import Severity
-    from te_core.errors import JournalError
-    from te_core.journal.copies import read_facts
-    from te_core.moving import upgrade
-    from te_core.moving.upgrade import Change
-    from te_core.settings.layers import read
-    from te_core.settings.loading import settings_from
+    from te_core.moving.upgrade import (
+        check_defaults,
+        check_journal,
+        check_plugins,
+        check_settings,
+        check_version,
+    )
+    from te_core.settings.problems import SettingsInvalid
 
-    last, journal = last_run.read(place.state), _journal(place)
+    last = last_run.read(place.state)
+    journal, written_by = check_journal(_journal(place))
+    yield from check_version(last, written_by)
+    yield from journal
     try:
-        facts = read_facts(journal) if journal.exists() else None
-        problem = ""
-    except JournalError as error:
-        facts, problem = None, str(error)
-    yield from upgrade.check_version(last, facts.written_by if facts else "")
-    if problem:
-        yield Change(severity=Severity.ERROR, what="journal", text=problem)
-    yield from upgrade.check_journal(facts)
-    settings_from(read(place.settings), os.environ)  # raises what the core would refuse
-    resolved, registry, _ = load(place, as_at_start=True)
+        resolved, registry, _ = load(place, as_at_start=True)
+    except SettingsInvalid as invalid:
+        yield from check_settings(invalid)
+        return
     redact = redactor_of(resolved.settings, registry).redact
     used = [registry.reports[name] for name in resolved.settings.plugins_in_use() if name in registry.reports]
-    for change in (
-        *upgrade.check_plugins(used, last),
-        *upgrade.check_defaults(last, last_run.present(registry), resolved.settings),
-    ):
-        yield Change(
-            severity=change.severity, what=change.what, text=redact(change.text), remedy=redact(change.remedy)
+    yield from (
+        replace(change, text=redact(change.text), remedy=redact(change.remedy))
+        for change in (
+            *check_plugins(used, last),
+            *check_defaults(last, last_run.present(registry), resolved.settings),
         )
+    )

@@ -6,22 +6,21 @@ original has used since the backup was made.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from loguru import logger
-
 from te_core.clock import Clock
-from te_core.contracts.exchange import AccountContext, ExchangeAccount, ExchangeSpec
+from te_core.contracts.exchange import ExchangeAccount, ExchangeSpec
 from te_core.errors import OrderRejected, TradeEngineError
-from te_core.http_session import http_session
 from te_core.journal.memory import JournalSnapshot
 from te_core.model.order import ClientOrderIdForm
-from te_core.outage import Outages
+from te_core.plugins.registry import Registry
 from te_core.rules.client_order_ids import client_order_id
-from te_core.runtime.instances import make_folder
+from te_core.runtime.lone_account import opened_account
+from te_core.settings.resolution import Resolved
 
 REVISIONS = 4
 """Revisions of a target, after the one in the journal, whose first orders are looked up: some of them order nothing."""
@@ -58,6 +57,38 @@ def next_ids(
             yield symbol, client_order_id(journal_id, book, symbol, of, number, 0, form=form)
 
 
+async def ask_all(
+    resolved: Resolved,
+    registry: Registry,
+    snapshot: JournalSnapshot,
+    journal_id: str,
+    *,
+    clock: Clock,
+    on_asking: Callable[[str], None],
+) -> list[Answer]:
+    """Ask the exchange of every account that may have traded. ``on_asking`` is called with each one's name."""
+    settings = resolved.settings
+    met = {record.name for record in snapshot.accounts}
+    answers = [
+        Answer(account=name, reason=reason)
+        for key, reason in resolved.unavailable.items()
+        if (name := key.removeprefix("accounts.")) != key
+    ]
+    for name, options in resolved.account_options.items():
+        section = settings.accounts[name]
+        if not section.enabled and name not in met:
+            continue  # it has never traded
+        on_asking(name)
+        spec = registry.exchanges[section.plugin]
+        form = spec.capabilities_of(options).client_order_ids
+        ids = list(next_ids(snapshot, journal_id, account=name, symbols=list(settings.symbols), form=form))
+        with TemporaryDirectory() as folder:  # an engine may be running in the account's own
+            answers.append(
+                await ask_exchange(spec, options, name=name, ids=ids, folder=Path(folder) / name, clock=clock)
+            )
+    return answers
+
+
 async def ask_exchange(
     spec: ExchangeSpec[Any],
     options: Any,
@@ -74,31 +105,13 @@ async def ask_exchange(
     if not capabilities.order_lookup:
         return Answer(account=name, reason="the exchange looks up no orders by our ids")
     try:
-        async with http_session() as session:
-            make_folder(folder)
-            context = AccountContext(
-                name=name,
-                options=options,
-                clock=clock,
-                log=logger.bind(account=name),
-                state_dir=folder,
-                signal_price=lambda _symbol: None,
-                http=lambda: session,
-                outages=Outages(clock, logger, lambda _event: None, account=name),
-                record=lambda *_what, **_more: None,
-                date=clock.now,
-            )
-            account = spec.factory(context)
-            try:
-                await account.open()
-                return Answer(account=name, orders=[each async for each in _found(account, ids)])
-            finally:
-                await account.close()
+        async with opened_account(spec, options, name=name, folder=folder, clock=clock) as account:
+            return Answer(account=name, orders=[each async for each in _found(account, ids)])
     except TradeEngineError as error:
         return Answer(account=name, reason=str(error))
 
 
-async def _found(account: ExchangeAccount, ids: Sequence[tuple[str, str]]) -> Any:
+async def _found(account: ExchangeAccount, ids: Sequence[tuple[str, str]]) -> AsyncIterator[str]:
     """Yield the ids that the exchange knows."""
     offered: Mapping[str, Any] = await account.instruments(list(dict.fromkeys(symbol for symbol, _ in ids)))
     for symbol, order_id in ids:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from te_core import __version__
 from te_core.app.last_run import LastRun
 from te_core.contracts.exchange import Severity
-from te_core.journal.copies import CopyFacts
+from te_core.errors import JournalError
+from te_core.journal.copies import read_facts
 from te_core.journal.schema import REVISIONS
 from te_core.plugins.report import PluginReport, PluginStatus
+from te_core.settings.problems import SettingsInvalid
 from te_core.settings.schema import Settings
 
 _UNFIT = (PluginStatus.FAILED, PluginStatus.INCOMPATIBLE, PluginStatus.CONFLICT, PluginStatus.MISSING)
@@ -44,21 +47,20 @@ def check_plugins(reports: Iterable[PluginReport], last: LastRun | None) -> Iter
             yield Change(severity=Severity.OK, what=name, text=text)
 
 
-def check_journal(facts: CopyFacts | None) -> Iterator[Change]:
-    """Yield what the first start does to the journal."""
-    if facts is None:
-        return
+def check_journal(path: Path) -> tuple[Sequence[Change], str]:
+    """Return what the first start does to the journal, and which version wrote it; "" if there is none."""
+    if not path.exists():
+        return (), ""
+    try:
+        facts = read_facts(path)
+    except JournalError as error:
+        return (Change(severity=Severity.ERROR, what="journal", text=str(error)),), ""
     if facts.revision == REVISIONS[-1]:
-        yield Change(
-            severity=Severity.OK, what="journal", text=f"schema {facts.revision}, as this version writes it"
-        )
-    else:
-        yield Change(
-            severity=Severity.WARNING,
-            what="journal",
-            text=f"schema {facts.revision} becomes {REVISIONS[-1]} at the first start; there is no way back",
-            remedy="te backup",
-        )
+        text = f"schema {facts.revision}, as this version writes it"
+        return (Change(severity=Severity.OK, what="journal", text=text),), facts.written_by
+    text = f"schema {facts.revision} becomes {REVISIONS[-1]} at the first start; there is no way back"
+    change = Change(severity=Severity.WARNING, what="journal", text=text, remedy="te backup")
+    return (change,), facts.written_by
 
 
 def check_version(last: LastRun | None, written_by: str) -> Iterator[Change]:
@@ -84,40 +86,29 @@ def check_version(last: LastRun | None, written_by: str) -> Iterator[Change]:
         )
 
 
+def check_settings(invalid: SettingsInvalid) -> Iterator[Change]:
+    """Yield what this version refuses in the settings, keys that were renamed or are gone among it."""
+    for problem in invalid.problems:
+        key, reason = getattr(problem, "key", ""), getattr(problem, "reason", str(problem))
+        yield Change(
+            severity=Severity.ERROR, what=key or "settings", text=reason, remedy="edit it, then: te check"
+        )
+
+
 def check_defaults(last: LastRun | None, now: LastRun, settings: Settings) -> Iterator[Change]:
-    """Yield keys whose default is another one and counts here, and keys that are gone and are set here."""
-    if last is None:
-        return
-    for key, before in last.defaults.items():
-        after = now.defaults.get(key)
+    """Yield keys whose default is another one than at the last run, where the settings leave it to the default."""
+    for key, before in last.defaults.items() if last is not None else ():
+        after = now.defaults.get(key, before)
         if after == before:
             continue
-        if after is None:
-            for place in _stated(settings, key):
-                yield Change(
-                    severity=Severity.ERROR,
-                    what=place,
-                    text="this version has no such key",
-                    remedy="te check names what is meant, or take it out",
-                )
-        else:
-            for place in _unstated(settings, key):
+        for place, stated, name in _places(settings, key):
+            if not _has(stated, name):
                 yield Change(
                     severity=Severity.WARNING,
                     what=place,
                     text=f"default {before} becomes {after}",
-                    remedy=f"to keep it: {place.rpartition('.')[2]} = {before}",
+                    remedy=f"to keep it: {name} = {before}",
                 )
-
-
-def _stated(settings: Settings, key: str) -> Iterator[str]:
-    """Yield the places where a key is set."""
-    yield from (place for place, tree, name in _places(settings, key) if _has(tree, name))
-
-
-def _unstated(settings: Settings, key: str) -> Iterator[str]:
-    """Yield the places where a key's default counts."""
-    yield from (place for place, tree, name in _places(settings, key) if not _has(tree, name))
 
 
 def _places(settings: Settings, key: str) -> Iterator[tuple[str, Mapping[str, object], str]]:

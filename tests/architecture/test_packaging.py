@@ -192,7 +192,7 @@ def test_the_one_package_brings_the_others_and_the_command(
         "te-notify-webhook",
     }
     assert "te-notify-webhook" in needed
-    assert metadata(wheels[META]).get_all("Provides-Extra") == ["fast", "keyring", "notifiers"]
+    assert metadata(wheels[META]).get_all("Provides-Extra") == ["encryption", "fast", "keyring", "notifiers"]
     assert not [path for path in wheels[META].namelist() if path.endswith(".py")]
     # Installers of applications (pipx, uv tool) expose the commands of the package that they were asked for only.
     assert project(projects[META])["scripts"] == project(projects["te-core"])["scripts"]

@@ -226,6 +226,8 @@ class Doors:
         self.run("halt", "--reason", "a test")
         self.run("resume", "--yes")
         self.run("telltale", "--help")
+        self.run("upgrade-check")
+        self.run("backup", str(self.home.folder.parent / f"backup-{len(self.answers)}"))
 
 
 def alerts() -> Iterator[tuple[int, str, object, dict[str, str]]]:

@@ -207,6 +207,10 @@ def repacked(change: Callable[[tarfile.TarInfo], None]) -> Callable[[bytes], byt
     return with_another
 
 
+def as_link(member: tarfile.TarInfo) -> None:
+    member.type, member.linkname = tarfile.SYMTYPE, "/"
+
+
 def newer(data: bytes) -> bytes:
     plain = gzip.decompress(data)
     return gzip.compress(plain.replace(b'"format": 1', b'"format": 2'))
@@ -216,9 +220,7 @@ BROKEN: dict[str, Callable[[bytes], bytes]] = {
     "cut off": cut_off,
     "one bit": one_bit,
     "path": repacked(lambda member: setattr(member, "name", "../../intruder")),
-    "link": repacked(
-        lambda member: (setattr(member, "type", tarfile.SYMTYPE), setattr(member, "linkname", "/"))[0]
-    ),
+    "link": repacked(as_link),
     "newer": newer,
     "another file": lambda _: b"no backup at all",
 }

@@ -94,6 +94,6 @@ def test_a_line_says_symbol_side_size_leverage_and_price() -> None:
     )
     (alert,) = parse_lines(["# a comment", "", old], "day.log", {"BTCUSDT.P": "BTCUSDT"}, Notes())
     assert (alert.symbol, alert.spelling, alert.depth) == ("BTCUSDT", "BTCUSDT.P", Decimal("-0.15"))
-    assert (alert.leverage, alert.price, alert.line) == (3, None, 3)
+    assert (alert.leverage, alert.price, alert.line) == (Decimal(3), None, 3)
     (other,) = parse_lines([line(START, "X", "long", "-14.08/100", price="12.5")], "d", {}, Notes())
     assert (other.depth, other.price) == (Decimal("-0.1408"), Decimal("12.5"))  # the number's sign wins
