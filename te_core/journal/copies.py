@@ -33,7 +33,7 @@ def copy_database(source: Path, target: Path) -> None:
     """Copy any database of this kind in the same way. Raises ``JournalError``."""
     try:
         database.copy(source, target)
-    except database.DRIVER_ERROR as error:
+    except (database.DRIVER_ERROR, OSError) as error:
         raise database.explained(source, error) from error
 
 

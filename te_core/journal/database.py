@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import re
+import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -94,6 +95,9 @@ def _open(path: Path, *, readonly: bool) -> sqlite3.Connection:
     return connection
 
 
+COPIES = 50
+"""How often a copy of a file that somebody holds is begun again because it was written meanwhile."""
+
 HEADER = b"SQLite format 3\0"
 
 
@@ -106,14 +110,50 @@ def is_database(path: Path) -> bool:
 def copy(source: Path, target: Path) -> None:
     """Copy a database as it is at one moment, while others write it. The copy is one file without a log.
 
-    Raises ``DRIVER_ERROR``.
+    Raises ``DRIVER_ERROR``, ``OSError``.
     """
-    with (
-        closing(_open(source, readonly=True)) as reading,
-        closing(sqlite3.connect(target, isolation_level=None)) as writing,
-    ):
-        reading.backup(writing)
-        writing.execute("PRAGMA journal_mode=DELETE")
+    try:
+        with closing(_open(source, readonly=True)) as reading, closing(sqlite3.connect(target)) as writing:
+            reading.execute("PRAGMA busy_timeout=0")
+            reading.backup(writing, progress=_refuse_busy)
+    except BlockingIOError:
+        _copy_files(source, target)
+    with closing(sqlite3.connect(target, isolation_level=None)) as copied:
+        copied.execute("PRAGMA journal_mode=DELETE")  # what its log holds goes into the file
+
+
+def _refuse_busy(status: int, remaining: int, total: int) -> None:
+    """End a copy that would otherwise wait for ever: somebody may hold the file as long as it runs."""
+    del remaining, total
+    if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        raise BlockingIOError
+
+
+def _copy_files(source: Path, target: Path) -> None:
+    """Copy a database that one program holds for itself: file and log, as they are while neither changes."""
+    names = [
+        ("", source),
+        *((suffix, source.with_name(source.name + suffix)) for suffix in ("-wal", "-journal")),
+    ]
+    for _ in range(COPIES):
+        target.unlink(missing_ok=True)
+        before = [_state_of(path) for _, path in names]
+        for suffix, path in names:
+            copied = target.with_name(target.name + suffix)
+            copied.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                shutil.copyfile(path, copied)
+        if before == [_state_of(path) for _, path in names]:
+            return
+    raise Unable("it is written all the time, by a program that lets nobody else read it")
+
+
+def _state_of(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_mtime_ns, found.st_size
 
 
 def find_damage(path: Path) -> str:

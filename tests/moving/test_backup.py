@@ -138,6 +138,21 @@ async def test_a_backup_is_consistent_while_the_engine_writes(tmp_path: Path) ->
     assert "a-token-that-nobody-guesses" not in said
 
 
+def test_a_database_that_its_plugin_holds_for_itself_is_copied_with_its_log(tmp_path: Path) -> None:
+    folder = install(tmp_path / "one")
+    path = folder / "state" / "accounts" / "paper" / "book.sqlite3"
+    with closing(sqlite3.connect(path, isolation_level=None)) as held:
+        held.execute("PRAGMA locking_mode=EXCLUSIVE")
+        held.execute("INSERT INTO kept VALUES ('in the log')")
+        back_up(folder, tmp_path / BACKUP)
+    with tarfile.open(tmp_path / BACKUP) as tar:
+        tar.extractall(tmp_path / "out", filter="data")
+    copied = tmp_path / "out" / "state" / "accounts" / "paper"
+    with closing(sqlite3.connect(copied / "book.sqlite3")) as book:
+        assert book.execute("SELECT what FROM kept").fetchall() == [("old",), ("in the log",)]
+    assert not list(copied.glob("*-wal"))
+
+
 @pytest.mark.parametrize("way", ["passphrase", "recipient"])
 def test_an_encrypted_backup_opens_for_whom_it_is_meant(way: str, tmp_path: Path) -> None:
     folder, file = install(tmp_path / "one"), tmp_path / "backup.age"
