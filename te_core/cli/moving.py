@@ -266,6 +266,7 @@ def _refuse_running(place: Place) -> None:
 def _describe(staged: Staged) -> None:
     manifest = staged.manifest
     say(f"backup of {manifest.machine}, made {manifest.made_at[:19]}Z by te {manifest.version}: whole")
+    note("the engine that made it must be stopped: two engines on one account undo each other's orders")
     if staged.facts is None:
         note("it holds no journal: the engine will start without targets")
 
@@ -296,12 +297,12 @@ def _refuse_other_engine(staged: Staged, *, skip: bool) -> bool:
         )
         return True
     answers = _asked(staged)
-    lines = [f"{each.account}: {order}" for each in answers for order in each.orders]
+    lines = [f"{each.account}: {what}" for each in answers for what in each.traded]
     if lines:
         raise Failure(
-            "orders that follow on this journal, and that it does not know: another engine with its identity trades, "
-            f"or has since the backup was made ({'; '.join(lines[:5])}): nothing was restored",
-            next_step="stop that engine and back up again; if it is gone for good: --skip-exchange-check",
+            "somebody has traded since this backup was made, another engine with its journal perhaps: "
+            f"{'; '.join(lines[:5])}: nothing was restored",
+            next_step="stop that engine and back up again; if none runs any more: --skip-exchange-check",
         )
     if silent := [f"{each.account}: {each.reason}" for each in answers if each.reason]:
         raise Failure(
@@ -337,16 +338,19 @@ def _asked(staged: Staged) -> list[Answer]:
         snapshot = reader.memory()
     finally:
         reader.close()
-    answers = asyncio.run(
-        ask_all(
-            resolved,
-            registry,
-            snapshot,
-            staged.facts.journal_id,
-            clock=SystemClock(),
-            on_asking=lambda name: note(f"asking {name} whether another engine trades …"),
-        )
+    asking = ask_all(
+        resolved,
+        registry,
+        snapshot,
+        staged.facts.journal_id,
+        clock=SystemClock(),
+        on_asking=lambda name: note(f"asking {name} whether another engine trades …"),
     )
+    try:
+        answers = asyncio.run(asking)
+    except Exception as error:  # noqa: BLE001 - told and raised again, without the secrets in it
+        defect = redact.redact(f"{type(error).__name__}: {error}")
+        raise Failure(f"an exchange's plugin has a defect: {defect}: nothing was restored") from None
     return [replace(answer, reason=redact.redact(answer.reason)) for answer in answers]
 
 

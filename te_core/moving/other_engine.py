@@ -1,13 +1,15 @@
 """Does another engine with this journal's identity trade? The exchanges know: its orders have ids that follow from it.
 
 An engine numbers its orders on from what its journal holds. So the ids that a journal would use next are those that its
-original has used since the backup was made.
+original has used since the backup was made. Exchanges forget old ids, but not positions: one that is no longer what the
+journal saw last was changed since, by an engine or a person.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -19,6 +21,7 @@ from te_core.journal.memory import JournalSnapshot
 from te_core.model.order import ClientOrderIdForm
 from te_core.plugins.registry import Registry
 from te_core.rules.client_order_ids import client_order_id
+from te_core.rules.plan import at_target
 from te_core.runtime.lone_account import opened_account
 from te_core.settings.resolution import Resolved
 
@@ -30,10 +33,10 @@ STEPS = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What one exchange said. ``orders``: those that the journal does not know. ``reason``: why it said nothing."""
+    """What one exchange said. ``traded``: what shows that somebody did. ``reason``: why it said nothing."""
 
     account: str
-    orders: Sequence[str] = ()
+    traded: Sequence[str] = ()
     reason: str = ""
 
 
@@ -55,6 +58,21 @@ def next_ids(
         steps += [(revision + more, 1) for more in range(1, REVISIONS + 1)]
         for of, number in steps:
             yield symbol, client_order_id(journal_id, book, symbol, of, number, 0, form=form)
+
+
+def last_seen(snapshot: JournalSnapshot, *, account: str) -> dict[str, Decimal]:
+    """Return by symbol the position that a journal saw last, where none of its own orders may have changed it since."""
+    book = {record.name: record.book for record in snapshot.accounts}.get(account, account)
+    under_way = {(intent.account, intent.symbol) for intent in snapshot.open_intents}
+    return {
+        symbol: record.confirmation.quantity
+        for (owner, symbol), record in snapshot.books.items()
+        if owner == book
+        and record.confirmation is not None
+        and record.confirmation.revision == record.target.revision
+        and not record.increased_since_confirmed
+        and (owner, symbol) not in under_way
+    }
 
 
 async def ask_all(
@@ -84,7 +102,15 @@ async def ask_all(
         ids = list(next_ids(snapshot, journal_id, account=name, symbols=list(settings.symbols), form=form))
         with TemporaryDirectory() as folder:  # an engine may be running in the account's own
             answers.append(
-                await ask_exchange(spec, options, name=name, ids=ids, folder=Path(folder) / name, clock=clock)
+                await ask_exchange(
+                    spec,
+                    options,
+                    name=name,
+                    ids=ids,
+                    seen=last_seen(snapshot, account=name),
+                    folder=Path(folder) / name,
+                    clock=clock,
+                )
             )
     return answers
 
@@ -95,10 +121,11 @@ async def ask_exchange(
     *,
     name: str,
     ids: Sequence[tuple[str, str]],
+    seen: Mapping[str, Decimal],
     folder: Path,
     clock: Clock,
 ) -> Answer:
-    """Look orders up at an exchange. ``folder``: what the account may keep meanwhile. Changes nothing."""
+    """Look orders and positions up at an exchange. ``folder``: what the account may keep meanwhile. Changes nothing."""
     capabilities = spec.capabilities_of(options)
     if capabilities.simulated:
         return Answer(account=name)
@@ -106,7 +133,8 @@ async def ask_exchange(
         return Answer(account=name, reason="the exchange looks up no orders by our ids")
     try:
         async with opened_account(spec, options, name=name, folder=folder, clock=clock) as account:
-            return Answer(account=name, orders=[each async for each in _found(account, ids)])
+            traded = [each async for each in _found(account, ids)]
+            return Answer(account=name, traded=[*traded, *await _changed(account, seen)])
     except TradeEngineError as error:
         return Answer(account=name, reason=str(error))
 
@@ -119,6 +147,18 @@ async def _found(account: ExchangeAccount, ids: Sequence[tuple[str, str]]) -> As
             continue
         try:
             if await account.find_order(symbol, order_id) is not None:
-                yield f"{symbol} {order_id}"
+                yield f"{symbol} order {order_id}"
         except OrderRejected:  # it does not know the symbol any more
             continue
+
+
+async def _changed(account: ExchangeAccount, seen: Mapping[str, Decimal]) -> list[str]:
+    """Return the positions that are no longer what a journal saw last."""
+    offered = await account.instruments(list(seen))
+    held = (await account.positions()).value if offered else {}
+    found = {symbol: held[symbol].quantity if symbol in held else Decimal(0) for symbol in offered}
+    return [
+        f"{symbol} position {found[symbol]:f}, in the backup {seen[symbol]:f}"
+        for symbol, instrument in offered.items()
+        if not at_target(found[symbol], seen[symbol], instrument.quantity_step)
+    ]

@@ -364,49 +364,59 @@ async def test_it_is_refused_while_another_engine_with_its_identity_trades(tmp_p
         spec = quick(spec_of("bybit"))
         section = account("bybit", emulator)
         symbols = {"BTCUSDT": {"leverage": 2, "weights": {"said": 1}}, "ETHUSDT": {"weights": {"said": 1}}}
-        state = tmp_path / "one" / "state"
-        state.mkdir(parents=True, mode=0o700)
-        desk = Trading(state, {"accounts": {"main": section}, "symbols": symbols}, spec)
-        await desk.start()
-        try:
-            await desk.say({"BTCUSDT": "0.1", "ETHUSDT": "0"})
-            await desk.settled()
-            lines = [f'{name} = "{value}"' for name, value in section.items()]
-            text = SETTINGS.replace(
-                '[accounts.paper]\nplugin = "paper"\nbalance = 10000', "[accounts.main]\n" + "\n".join(lines)
-            )
-            (tmp_path / "one" / "settings.toml").write_text(text)
-            file = await asyncio.to_thread(back_up, tmp_path / "one", tmp_path / BACKUP)
-            known = set(client_order_ids(emulator))
-            fresh = await asyncio.to_thread(te, tmp_path / "fresh", "restore", str(file), "--yes")
-            assert fresh.exit_code == 0, fresh.stderr
-            snapshot = desk.journal.memory()
-            form = spec.capabilities.client_order_ids
-            next_ones = [
-                name for _, name in next_ids(snapshot, "exchanges", account="main", symbols=[], form=form)
-            ]
-            await desk.say({"BTCUSDT": "0.05"})
-            await desk.until(lambda: len(client_order_ids(emulator)) > len(known), "another order")
-            await desk.settled()
-            (another,) = set(client_order_ids(emulator)) - known
-            assert another in next_ones
-            late = await asyncio.to_thread(te, tmp_path / "late", "restore", str(file), "--yes")
-            assert late.exit_code == 1
-            assert f"main: BTCUSDT {another}" in late.stderr
-            assert not (tmp_path / "late" / "settings.toml").exists()
-            skipped = await asyncio.to_thread(
-                te, tmp_path / "late", "restore", str(file), "--yes", "--skip-exchange-check"
-            )
-            assert skipped.exit_code == 0, skipped.stderr
-            identity = read_facts(tmp_path / "late" / "state" / "journal.sqlite3").journal_id
-            assert identity != "exchanges"
-        finally:
-            await desk.stop()
-    gone = await asyncio.to_thread(te, tmp_path / "gone", "restore", str(file), "--yes")
+        settings = {"accounts": {"main": section}, "symbols": symbols}
+        one = tmp_path / "one"
+        (one / "state").mkdir(parents=True, mode=0o700)
+        await engine_says(Trading(one / "state", settings, spec), {"BTCUSDT": "0.1", "ETHUSDT": "0"})
+        lines = "\n".join(f'{name} = "{value}"' for name, value in section.items())
+        paper = '[accounts.paper]\nplugin = "paper"\nbalance = 10000'
+        (one / "settings.toml").write_text(SETTINGS.replace(paper, f"[accounts.main]\n{lines}"))
+        file = await asyncio.to_thread(back_up, one, tmp_path / BACKUP)
+        known = set(client_order_ids(emulator))
+
+        async def restore(name: str, *more: str) -> Result:
+            return await asyncio.to_thread(te, tmp_path / name, "restore", str(file), "--yes", *more)
+
+        fresh = await restore("fresh")
+        assert fresh.exit_code == 0, fresh.stderr
+
+        # somebody else changes a position
+        main, ether = emulator.exchange.accounts["main"], emulator.exchange.market.by_base("ETH").symbol
+        emulator.exchange.trade_by_hand(main, ether, Decimal("0.5"))
+        changed = await restore("changed")
+        assert changed.exit_code == 1
+        assert "main: ETHUSDT position 0.5, in the backup 0: nothing was restored" in changed.stderr
+        emulator.exchange.trade_by_hand(main, ether, Decimal("-0.5"))
+
+        # the engine goes on
+        desk = Trading(one / "state", settings, spec)
+        form = spec.capabilities.client_order_ids
+        ids = next_ids(desk.journal.memory(), "exchanges", account="main", symbols=[], form=form)
+        await engine_says(desk, {"BTCUSDT": "0.05"})
+        (another,) = set(client_order_ids(emulator)) - known
+        assert another in [name for _, name in ids]
+        late = await restore("late")
+        assert late.exit_code == 1
+        assert f"main: BTCUSDT order {another}" in late.stderr
+        assert "main: BTCUSDT position" in late.stderr
+        assert not (tmp_path / "late" / "settings.toml").exists()
+        skipped = await restore("late", "--skip-exchange-check")
+        assert skipped.exit_code == 0, skipped.stderr
+        assert read_facts(tmp_path / "late" / "state" / "journal.sqlite3").journal_id != "exchanges"
+    gone = await restore("gone")
     assert gone.exit_code == 1
     assert "could not be asked (main:" in gone.stderr
-    assert "S" not in [word.strip("(),.;:") for word in gone.stderr.split()]
     assert not (tmp_path / "gone" / "settings.toml").exists()
+
+
+async def engine_says(desk: Trading, depths: dict[str, str]) -> None:
+    """Run an engine until an opinion is carried out."""
+    await desk.start()
+    try:
+        await desk.say(depths)
+        await desk.settled()
+    finally:
+        await desk.stop()
 
 
 def client_order_ids(emulator: Any) -> list[str]:
