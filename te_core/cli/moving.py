@@ -12,6 +12,7 @@ import typer
 from te_core.app.paths import Place
 from te_core.cli.failure import ExitCode, Failure
 from te_core.cli.output import note, print_json, say, show, table
+from te_core.texts import printable
 
 if TYPE_CHECKING:
     from te_core.moving.other_engine import Answer
@@ -233,6 +234,7 @@ def _others(place: Place) -> Iterator[Path]:
     """Yield files outside of the backup that the settings name: certificates, secrets in files of their own."""
     import os
 
+    from te_core.moving.steps import files_elsewhere
     from te_core.settings.loading import load_settings
     from te_core.settings.problems import SettingsInvalid
 
@@ -240,13 +242,7 @@ def _others(place: Place) -> Iterator[Path]:
         settings = load_settings(place.settings, os.environ)
     except SettingsInvalid:
         return
-    public = settings.listen.public
-    named = [public.certificate, public.key, public.client_ca]
-    for sections in (settings.sources, settings.accounts, settings.notifiers):
-        for section in sections.values():
-            named += [value for key, value in section.options.items() if key.endswith("_file")]
-    for name in dict.fromkeys(str(each) for each in named if each):
-        yield place.settings.parent / name
+    yield from files_elsewhere(settings, place.settings.parent)
 
 
 # -- restoring
@@ -281,7 +277,7 @@ def _confirm(place: Place, *, yes: bool) -> None:
             f"{place.settings} is there already: nothing was restored", next_step="--yes replaces it"
         )
     question = f"Replace {place.settings.parent}'s settings and state?" if there else "Restore it here?"
-    typer.confirm(f"The engine that made this backup must be stopped. {question}", default=False, abort=True)
+    typer.confirm(printable(f"It is stopped for certain? {question}"), default=False, abort=True)
 
 
 def _refuse_other_engine(staged: Staged, *, skip: bool) -> bool:

@@ -94,10 +94,10 @@ async def ask_all(
     ]
     for name, options in resolved.account_options.items():
         section = settings.accounts[name]
-        if not section.enabled and name not in met:
-            continue  # it has never traded
-        on_asking(name)
         spec = registry.exchanges[section.plugin]
+        if spec.capabilities_of(options).simulated or (not section.enabled and name not in met):
+            continue  # no order of it is known to others, or it has never traded
+        on_asking(name)
         form = spec.capabilities_of(options).client_order_ids
         ids = list(next_ids(snapshot, journal_id, account=name, symbols=list(settings.symbols), form=form))
         with TemporaryDirectory() as folder:  # an engine may be running in the account's own
@@ -126,10 +126,7 @@ async def ask_exchange(
     clock: Clock,
 ) -> Answer:
     """Look orders and positions up at an exchange. ``folder``: what the account may keep meanwhile. Changes nothing."""
-    capabilities = spec.capabilities_of(options)
-    if capabilities.simulated:
-        return Answer(account=name)
-    if not capabilities.order_lookup:
+    if not spec.capabilities_of(options).order_lookup:
         return Answer(account=name, reason="the exchange looks up no orders by our ids")
     try:
         async with opened_account(spec, options, name=name, folder=folder, clock=clock) as account:

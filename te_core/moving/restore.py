@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import stat
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -236,7 +237,8 @@ def _put_settings(new: Path, settings: Path) -> None:
     elif (new / SETTINGS).exists():
         secrets.unlink(missing_ok=True)
     if (new / SETTINGS).exists():
-        replace_file(settings.resolve(), (new / SETTINGS).read_text(encoding="utf-8"), mode=0o600)
+        mode = stat.S_IMODE(settings.stat().st_mode) if settings.exists() else 0o600
+        replace_file(settings.resolve(), (new / SETTINGS).read_text(encoding="utf-8"), mode=mode)
 
 
 def _sync(folder: Path) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from te_core.settings.schema import Settings
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Installation:
@@ -22,6 +24,16 @@ class Installation:
     others: Sequence[Path] = ()
     packages: Sequence[str] = ()
     hooks: Sequence[str] = ()
+
+
+def files_elsewhere(settings: Settings, folder: Path) -> Iterator[Path]:
+    """Yield files that settings name, certificates and secrets in files of their own: no backup holds them."""
+    public = settings.listen.public
+    named = [public.certificate, public.key, public.client_ca]
+    for sections in (settings.sources, settings.accounts, settings.notifiers):
+        for section in sections.values():
+            named += [value for key, value in section.options.items() if key.endswith("_file")]
+    yield from (folder / name for name in dict.fromkeys(str(each) for each in named if each))
 
 
 def move_steps(here: Installation) -> Iterator[str]:
