@@ -27,7 +27,7 @@ ROOM_LINES = {
     "web": 1_200,
     "app": 800,
     "setup": 450,
-    "moving": 1_500,
+    "moving": 1_600,
     "cli": 4_200,
     "testing": 1_500,
 }
