@@ -246,6 +246,28 @@ def test_the_files_are_private_and_no_secret_is_shown(tmp_path: Path) -> None:
     assert "adopt" not in tomllib.loads((new / "settings.toml").read_text())["accounts"]["bybit"]
 
 
+def test_signals_are_journaled_before_the_settings_name_accounts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An engine that adopts positions and has no signal for them would close them."""
+    install(tmp_path / "old", datetime.now(UTC))
+    new = tmp_path / "new"
+
+    def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("te_core.cli.saving.write", killed)
+        te(new, "import", str(tmp_path / "old"), "--zone", "UTC", "--yes")
+    assert not (new / "settings.toml").exists()
+    reader = Journal.open_readonly(new / "state" / "journal.sqlite3")
+    assert len(reader.memory().signals) == 3
+    reader.close()
+    again = te(new, "import", str(tmp_path / "old"), "--zone", "UTC", "--yes")
+    assert again.exit_code == 0, again.stderr
+    assert "0 last signals go" in again.stdout
+
+
 def test_it_is_refused_while_an_engine_runs(tmp_path: Path) -> None:
     install(tmp_path / "old", datetime.now(UTC))
     (tmp_path / "state").mkdir(mode=0o700)
