@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
+from te_core.app import state_folder
 from te_core.app.paths import Place
 from te_core.journal.copies import CopyFacts, check_copy, give_identity
 from te_core.journal.lock import JournalLock
@@ -73,10 +74,10 @@ class _Decision:
 def stage(stream: IO[bytes], place: Place) -> Staged:
     """Unpack a backup beside what is there, and check it; what cannot be used is deleted again.
 
-    Raises ``BackupError``, ``JournalError``.
+    Raises ``BackupError``, ``JournalError``, ``ConfigError`` where the state folder is not this user's alone.
     """
+    state_folder.prepare(place.state, place.state / JOURNAL)
     try:
-        place.state.mkdir(parents=True, exist_ok=True, mode=0o700)
         clear(place)
         folder = place.state / WORK / NEW
         folder.mkdir(parents=True, mode=0o700)

@@ -264,6 +264,16 @@ def test_a_damaged_or_newer_journal_is_refused(tmp_path: Path) -> None:
     assert "schema 0099" in result.stderr
 
 
+def test_a_state_folder_that_others_may_write_is_refused(tmp_path: Path) -> None:
+    file = back_up(install(tmp_path / "one"), tmp_path / BACKUP)
+    target = install(tmp_path / "two", identity="second")
+    (target / "state").chmod(0o777)
+    result = te(target, "restore", str(file), "--yes")
+    assert result.exit_code == 2
+    assert "others may write there" in result.stderr
+    assert events(target) == ["event of second"]
+
+
 def test_an_engine_that_runs_is_not_replaced(tmp_path: Path) -> None:
     file = back_up(install(tmp_path / "one"), tmp_path / BACKUP)
     target = install(tmp_path / "two", identity="second")
