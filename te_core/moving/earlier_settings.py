@@ -40,6 +40,9 @@ _UNUSED = "leverage_limit_crypto"
 """It was stored, and nothing that traded read it."""
 _WHOLE = ("min_trades", "min_trades_per_asset")
 
+UNMAPPED: Mapping[str, Mapping[str, str]] = {BITTENSOR: {"BTCUSD": "BTCUSDT", "ETHUSD": "ETHUSDT"}}
+"""What counted where there was no file of mappings."""
+
 Mappings = Mapping[str, Mapping[str, str]]
 """By source: its spelling = the symbol."""
 
@@ -126,6 +129,11 @@ def sources(
 def _miners(
     pairs: Mapping[str, str], credentials: Mapping[str, Any], found: Mapping[str, Any], notes: Notes
 ) -> Iterator[NewSection]:
+    if old := [spelling for spelling in pairs if spelling.endswith("USD")]:
+        notes.add(
+            MAPPINGS,
+            f"{BITTENSOR}: newer validators call {old[0]} {old[0]}C: map that, too (docs/bittensor.md)",
+        )
     key, address = credentials.get("api_key"), credentials.get("endpoint")
     if not isinstance(address, str) or not address.startswith(("http://", "https://")):
         notes.add(CREDENTIALS, "bittensor_sn8 has no endpoint: the source cannot be taken over")

@@ -30,6 +30,7 @@ from te_core.moving.earlier_files import (
     number,
     read_json,
 )
+from te_core.moving.earlier_settings import UNMAPPED
 
 RULE = "imported"
 """What stands as the rule of an imported signal."""
@@ -78,7 +79,8 @@ def plan_import(folder: Path, *, zone: tzinfo | None, now: datetime) -> ImportPl
     notes = Notes()
     files = find_files(folder)
     credentials = read_json(folder, CREDENTIALS, dict, notes)
-    mapping = earlier_settings.mappings(read_json(folder, MAPPINGS, dict, notes), notes)
+    mapped = read_json(folder, MAPPINGS, dict, notes) if (folder / MAPPINGS).exists() else UNMAPPED
+    mapping = earlier_settings.mappings(mapped, notes)
     symbols = list(earlier_settings.symbols(read_json(folder, WEIGHTS, list, notes), notes))
     miners = credentials.get("bittensor_sn8") or credentials.get("bittensor") or {}
     parameters = read_json(folder, MINERS, dict, notes) if (folder / MINERS).exists() else {}

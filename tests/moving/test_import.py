@@ -107,6 +107,14 @@ def test_a_weighted_symbol_that_was_passed_on_unmapped_is_mapped_to_itself(tmp_p
     assert made["sources.tradingview"]["symbols"] == {"BTCUSDT": "BTCUSDT", "ETHUSDT": "ETHUSDT"}
 
 
+def test_without_a_file_of_mappings_its_defaults_count(tmp_path: Path) -> None:
+    folder = install(tmp_path / "old", NOW)
+    (folder / "asset_mapping_config.json").unlink()
+    plan = plan_import(folder, zone=UTC, now=NOW)
+    assert sections(plan)["sources.bittensor"]["symbols"] == {"BTCUSD": "BTCUSDT", "ETHUSD": "ETHUSDT"}
+    assert any("newer validators call BTCUSD BTCUSDC" in note for note in plan.notes)
+
+
 def test_an_exchange_in_the_list_of_ccxt_takes_the_place_of_its_own_entry(tmp_path: Path) -> None:
     listed = {**key("listed"), "exchange_name": "bybit", "enabled": True}
     plan = planned(tmp_path / "old", credentials={"bybit": key("own"), "ccxt": {"ccxt_list": [listed]}})
