@@ -16,16 +16,13 @@ from typer.core import TyperGroup
 from te_core import __version__
 from te_core.app.paths import Place
 from te_core.cli import (
-    adding,
     check,
-    configure,
     demo,
     doctor,
     explain,
     health,
     history,
     importing,
-    init,
     moving,
     notify,
     operate,
@@ -43,6 +40,7 @@ from te_core.cli.failure import ExitCode, Failure
 from te_core.cli.output import complain, say
 from te_core.cli.plugin_commands import plugin_commands
 from te_core.errors import CommandFailed, ConfigError, JournalLocked, TradeEngineError
+from te_core.wizards import adding, configure, init
 
 
 class Commands(TyperGroup):

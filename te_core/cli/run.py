@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from te_core.app.paths import Place
-from te_core.cli.init import offer
+from te_core.wizards.init import offer
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop

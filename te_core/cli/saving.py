@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """A value for a place in the settings; ``parameters.UNSET`` takes out what is there."""
+    """A value for a place in the settings; ``settings_tree.UNSET`` takes out what is there."""
 
     path: tuple[str, ...]
     value: Any
@@ -39,8 +39,8 @@ def save(place: Place, texts: Texts, edits: Sequence[Edit], *, ask: bool) -> Non
 
 def with_edits(texts: Texts, edits: Sequence[Edit]) -> Texts:
     """Return the texts with edits. Secrets go into .secrets.toml, and out of settings.toml."""
-    from te_core.cli.parameters import UNSET
     from te_core.cli.settings_text import changed, holds
+    from te_core.cli.settings_tree import UNSET
 
     settings, secrets = texts.settings or "", texts.secrets or ""
     for edit in edits:

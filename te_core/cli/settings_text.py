@@ -11,7 +11,7 @@ from tomlkit.container import Container
 from tomlkit.items import InlineTable, Table
 
 from te_core.cli.failure import Failure
-from te_core.cli.parameters import UNSET, Keys, value_at, with_value
+from te_core.cli.settings_tree import UNSET, Keys, value_at, with_value
 
 Tree = MutableMapping[str, Any]
 

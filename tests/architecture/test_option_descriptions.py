@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from te_core.cli.parameters import parameters
 from te_core.plugins.registry import Registry
+from te_core.wizards.parameters import parameters
 
 NAMES = sorted(Registry().reports)
 

@@ -14,8 +14,8 @@ from typer.testing import CliRunner, Result
 
 from te_core.cli.failure import Failure
 from te_core.cli.main import app
-from te_core.cli.parameters import UNSET, value_at, with_value
 from te_core.cli.settings_text import changed
+from te_core.cli.settings_tree import UNSET, value_at, with_value
 
 SETTINGS = """\
 # mine
@@ -53,8 +53,8 @@ class Desk:
 
     def answers(self, **given: str) -> str:
         """Give what is typed when everything else is kept: one line for every key, in the order of asking."""
-        from te_core.cli.parameters import parameters
         from te_core.settings.schema import SourceSettings
+        from te_core.wizards.parameters import parameters
         from te_signals_bittensor.options import BittensorOptions
 
         names = [p.name for p in parameters(BittensorOptions)]

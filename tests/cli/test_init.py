@@ -15,11 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
-from te_core.cli import init
 from te_core.cli.main import app
 from te_core.settings.schema import Settings
 from te_core.setup.answers import Answers, Instance, NewSource, suggested_weight, words
 from te_core.setup.settings_file import secrets_text, settings_text
+from te_core.wizards import init
 
 
 class Empty:

@@ -31,7 +31,7 @@ print(*sys.modules)
 
 ALL_MODELS = """
 import asyncio, sys
-from te_core.cli.parameters import parameters
+from te_core.wizards.parameters import parameters
 from te_core.plugins.registry import Registry
 registry = Registry()
 asyncio.run(registry.ensure(list(registry.reports), {}))

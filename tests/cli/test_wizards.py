@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
 from te_core.cli.main import app
-from te_core.cli.pairs import base, doubt, read_pair, refused_spellings
-from te_core.cli.weights import Row
 from te_core.clock import SystemClock
 from te_core.journal.journal import Journal
 from te_core.model.signal import QuarantinedInput
+from te_core.wizards.pairs import base, doubt, read_pair, refused_spellings
+from te_core.wizards.weights import Row
 from tests.emulators.venues import running
 from tests.exchanges.trading import keys
 

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from te_core.cli.draft import Draft, Refused
 from te_core.cli.output import complain, say
 from te_core.cli.saving import Edit
 from te_core.texts import printable
+from te_core.wizards.draft import Draft, Refused
 
 if TYPE_CHECKING:
     from te_core.app.paths import Place
-    from te_core.cli.parameters import Parameter
     from te_core.settings.layers import Texts
+    from te_core.wizards.parameters import Parameter
 
 _UNSET = "-"
 
@@ -34,10 +34,10 @@ def read_texts(place: Place) -> Texts:
 def draft_of(place: Place, texts: Texts, name: str, new: str = "", *, asking: bool = False) -> Draft:
     """Return the section that a name means. Raises ``Failure`` where there is none."""
     from te_core.app import used_plugins
-    from te_core.cli.sections import find, named
     from te_core.settings import layers
     from te_core.settings.loading import settings_from
     from te_core.settings.schema import Settings
+    from te_core.wizards.sections import find, named
 
     settings = settings_from(texts, os.environ)
     found = find(settings, name, new, used_plugins.read(place.state))
@@ -70,7 +70,7 @@ def ask_all(draft: Draft) -> None:
 
 def ask_for(draft: Draft, parameter: Parameter) -> None:
     """Ask for one key until the answer holds; Enter keeps what is there."""
-    from te_core.cli.parameters import UNSET
+    from te_core.cli.settings_tree import UNSET
 
     say(f"{parameter.name}: {parameter.meaning}", bold=True)
     if parameter.choices:
@@ -94,7 +94,8 @@ def ask_for(draft: Draft, parameter: Parameter) -> None:
 
 
 def _present(draft: Draft, parameter: Parameter) -> str:
-    from te_core.cli.parameters import UNSET, in_words
+    from te_core.cli.settings_tree import UNSET
+    from te_core.wizards.parameters import in_words
 
     value = draft.value(parameter)
     if value is UNSET:

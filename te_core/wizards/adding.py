@@ -10,11 +10,11 @@ import typer
 
 from te_core.app.paths import Place
 from te_core.cli.failure import ExitCode, Failure
-from te_core.cli.mappings import Sheet, checked
 from te_core.cli.output import note, say, show, table
 from te_core.cli.saving import Edit, save, with_edits
-from te_core.cli.weights import Row, ask_leverage, ask_weight, row_of
 from te_core.texts import printable
+from te_core.wizards.mappings import Sheet, checked
+from te_core.wizards.weights import Row, ask_leverage, ask_weight, row_of
 
 if TYPE_CHECKING:
     from te_core.settings.layers import Texts
@@ -126,7 +126,7 @@ def remove_symbol(context: typer.Context, name: NAME, yes: YES = False) -> None:
 
 
 def _add_section(context: typer.Context, plugin: str, name: str) -> None:
-    from te_core.cli.configure import configure
+    from te_core.wizards.configure import configure
 
     configure(context, plugin, changes=None, new=name or plugin, yes=False, tries=True, force=False)
 
@@ -212,7 +212,7 @@ def _not_offered(place: Place, texts: Texts, edits: list[Edit], symbol: str) -> 
 
 
 def _without(settings: Settings, symbol: str) -> Iterator[Edit]:
-    from te_core.cli.parameters import UNSET
+    from te_core.cli.settings_tree import UNSET
 
     for name, source in settings.sources.items():
         kept = {spelling: target for spelling, target in source.symbols.items() if target != symbol}

@@ -11,9 +11,9 @@ import typer
 
 from te_core.cli.failure import ExitCode, Failure
 from te_core.cli.output import complain, say, show, table
-from te_core.cli.pairs import doubt, proposed, read_pair, refused_spellings
 from te_core.cli.saving import Edit, save
 from te_core.texts import printable
+from te_core.wizards.pairs import doubt, proposed, read_pair, refused_spellings
 
 if TYPE_CHECKING:
     from te_core.app.paths import Place

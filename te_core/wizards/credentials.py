@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from te_core.cli.asking import ask_all, ask_for, draft_of, edits_of, take
-from te_core.cli.draft import Refused
 from te_core.cli.failure import ExitCode, Failure
 from te_core.cli.output import complain, note, say, show, table
 from te_core.cli.saving import Edit, save, with_edits
 from te_core.texts import printable
+from te_core.wizards.asking import ask_all, ask_for, draft_of, edits_of, take
+from te_core.wizards.draft import Refused
 
 if TYPE_CHECKING:
     from te_core.app.paths import Place
-    from te_core.cli.draft import Draft
     from te_core.settings.layers import Texts
+    from te_core.wizards.draft import Draft
 
 GROUPS = ("sources", "accounts")
 

@@ -8,13 +8,13 @@ import typer
 
 from te_core.app.paths import Place
 from te_core.cli.failure import ExitCode, Failure
-from te_core.cli.mappings import configure_mappings
 from te_core.cli.output import say
 from te_core.cli.saving import save
-from te_core.cli.weights import configure_weights
+from te_core.wizards.mappings import configure_mappings
+from te_core.wizards.weights import configure_weights
 
 if TYPE_CHECKING:
-    from te_core.cli.draft import Draft
+    from te_core.wizards.draft import Draft
 
 
 def configure(
@@ -57,7 +57,7 @@ def configure(
     place = Place.of(context)
     match name:
         case "credentials":
-            from te_core.cli.keys import configure_credentials
+            from te_core.wizards.credentials import configure_credentials
 
             configure_credentials(place, changes, yes=yes, tries=tries)
         case "mappings":
@@ -69,7 +69,7 @@ def configure(
 
 
 def _configure(place: Place, name: str, new: str, changes: list[str] | None, *, yes: bool) -> None:
-    from te_core.cli.asking import ask_all, draft_of, edits_of, read_texts
+    from te_core.wizards.asking import ask_all, draft_of, edits_of, read_texts
 
     texts = read_texts(place)
     draft = draft_of(place, texts, name, new, asking=not changes)
@@ -89,8 +89,8 @@ def _configure(place: Place, name: str, new: str, changes: list[str] | None, *, 
 
 
 def _set(draft: Draft, changes: list[str]) -> None:
-    from te_core.cli.asking import take
-    from te_core.cli.draft import Refused
+    from te_core.wizards.asking import take
+    from te_core.wizards.draft import Refused
 
     for change in changes:
         key, equals, value = change.partition("=")
@@ -104,7 +104,8 @@ def _set(draft: Draft, changes: list[str]) -> None:
 
 
 def _summarise(draft: Draft) -> None:
-    from te_core.cli.parameters import UNSET, in_words
+    from te_core.cli.settings_tree import UNSET
+    from te_core.wizards.parameters import in_words
 
     say("", f"[{draft.group}.{draft.name}]" + ("  new" if draft.new else ""))
     for path, value in draft.changes.items():

@@ -12,12 +12,10 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel, SecretBytes, SecretStr
 from pydantic.fields import FieldInfo
 
+from te_core.cli.settings_tree import Keys
 from te_core.settings import fields
 
-Keys = tuple[str, ...]
 NOTHING: Mapping[str, Any] = {}
-UNSET = object()
-"""Stands for a key that is not in the settings."""
 
 _UNITS = (("d", 86_400_000_000), ("h", 3_600_000_000), ("m", 60_000_000), ("s", 1_000_000), ("ms", 1_000))
 
@@ -124,29 +122,3 @@ def readings(answer: str, *, secret: bool) -> Iterator[Any]:
         found.append(value)
     found.append(answer)
     yield from reversed(found) if secret else found
-
-
-def value_at(tree: Mapping[str, Any], path: Keys) -> Any:
-    """Give what stands at a path, ``UNSET`` where nothing does."""
-    here: Any = tree
-    for key in path:
-        if not isinstance(here, Mapping) or key not in here:
-            return UNSET
-        here = here[key]
-    return here
-
-
-def with_value(tree: Mapping[str, Any], path: Keys, value: Any) -> dict[str, Any]:
-    """Give a tree that has something else at a path; ``UNSET`` takes it away."""
-    changed = dict(tree)
-    key, *below = path
-    if value is UNSET and value_at(tree, path) is UNSET:
-        return changed
-    if below:
-        inner = changed.get(key)
-        changed[key] = with_value(inner if isinstance(inner, Mapping) else {}, tuple(below), value)
-    elif value is UNSET:
-        changed.pop(key, None)
-    else:
-        changed[key] = value
-    return changed

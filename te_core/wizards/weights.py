@@ -123,7 +123,7 @@ def row_of(settings: Settings, symbol: str) -> Row:
 
 
 def _apply(rows: dict[str, Row], settings: Settings, changes: list[str], *, force: bool) -> list[Row]:
-    from te_core.cli.mappings import checked
+    from te_core.wizards.mappings import checked
 
     touched: dict[str, Row] = {}
     for change in changes:

@@ -9,18 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 
-from te_core.cli.parameters import (
-    UNSET,
-    Keys,
-    Parameter,
-    in_words,
-    parameters,
-    readings,
-    value_at,
-    with_value,
-)
+from te_core.cli.settings_tree import UNSET, Keys, value_at, with_value
 from te_core.contracts.options import MissingSecrets
 from te_core.errors import nearest
+from te_core.wizards.parameters import Parameter, in_words, parameters, readings
 
 if TYPE_CHECKING:
     from te_core.plugins.loading import InstanceSpec

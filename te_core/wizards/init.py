@@ -18,10 +18,10 @@ from te_core.cli.output import complain, note, say
 from te_core.texts import printable
 
 if TYPE_CHECKING:
-    from te_core.cli.draft import Draft
     from te_core.plugins.loading import InstanceSpec
     from te_core.plugins.registry import Registry
     from te_core.setup.answers import Answers, Instance, NewSource
+    from te_core.wizards.draft import Draft
 
 _SYMBOLS = "BTCUSDT ETHUSDT SOLUSDT"
 _LEVERAGE = "2"
@@ -292,16 +292,16 @@ def _source(spec: Any, symbols: Iterable[str], given: Given) -> NewSource:
 
 
 def _draft(spec: InstanceSpec, group: str) -> Draft:
-    from te_core.cli.draft import Draft
-    from te_core.cli.sections import section_of
+    from te_core.wizards.draft import Draft
+    from te_core.wizards.sections import section_of
 
     return Draft(group=group, name=spec.name, section=section_of(group), spec=spec, data={}, new=True)
 
 
 def _instance(spec: InstanceSpec, group: str, given: Given) -> Instance:
     """Ask for what the plugin cannot do without. An empty answer puts the rest off."""
-    from te_core.cli.draft import Refused
     from te_core.setup.answers import Instance
+    from te_core.wizards.draft import Refused
 
     draft = _draft(spec, group)
     for key, text in given.keys.get(spec.name, {}).items():
@@ -325,7 +325,7 @@ def _instance(spec: InstanceSpec, group: str, given: Given) -> Instance:
 
 
 def _ask_for_the_rest(draft: Draft) -> None:
-    from te_core.cli.draft import Refused
+    from te_core.wizards.draft import Refused
 
     while parameter := next(iter(draft.lacking()), None):
         say("", f"{draft.name}: {parameter.meaning}")

@@ -1,0 +1,1 @@
+"""Questions whose answers become settings; every one also without questions."""
