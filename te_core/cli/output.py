@@ -14,7 +14,21 @@ import typer
 
 from te_core.texts import printable
 
-PROSE = frozenset({"reason", "note", "finding", "remedy", "steps", "body", "check", "package", "instances"})
+PROSE = frozenset(
+    {
+        "reason",
+        "note",
+        "finding",
+        "remedy",
+        "steps",
+        "body",
+        "check",
+        "package",
+        "instances",
+        "meaning",
+        "keys",
+    }
+)
 """Columns whose cells are folded where they are too wide."""
 
 PROSE_WIDTH = 20

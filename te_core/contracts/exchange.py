@@ -252,6 +252,7 @@ class ExchangeSpec(Generic[Options]):
     """What an exchange plugin offers. ``name`` is the plugin's entry-point name.
 
     ``capabilities_by``: for a plugin of several exchanges, the capabilities of the one that an account's settings name.
+    ``groups``: headings and the keys that ``te configure`` shows below them. ``event_kinds``: what it records.
     """
 
     name: str
@@ -259,6 +260,8 @@ class ExchangeSpec(Generic[Options]):
     factory: Callable[[AccountContext[Options]], ExchangeAccount]
     capabilities: Capabilities = field(default_factory=Capabilities)
     capabilities_by: Callable[[Options], Capabilities] | None = None
+    groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    event_kinds: tuple[str, ...] = ()
     summary: str = ""
     kind: str = field(default="exchange", init=False)
 

@@ -147,7 +147,7 @@ class SignalSourceSpec(Generic[Options]):
     ``name`` is the plugin's entry-point name. ``generated_secrets`` are options that ``te run`` fills with a
     random value in ``.secrets.toml`` when they are missing. ``essential`` are options that nearly everybody sets:
     ``te init`` asks for them. ``spellings`` returns how the source writes one of the engine's symbols, for a first
-    mapping.
+    mapping. ``groups``: headings and the keys that ``te configure`` shows below them. ``event_kinds``: what it records.
     """
 
     name: str
@@ -157,5 +157,7 @@ class SignalSourceSpec(Generic[Options]):
     generated_secrets: tuple[str, ...] = ()
     essential: tuple[str, ...] = ()
     spellings: Callable[[str], Sequence[str]] = _as_it_is
+    groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    event_kinds: tuple[str, ...] = ()
     summary: str = ""
     kind: str = field(default="source", init=False)

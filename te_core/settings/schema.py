@@ -61,6 +61,7 @@ class PluginSection(Section):
 
     plugin: str
     enabled: bool = True
+    """false: a source has no opinion, an account closes what the engine opened, a notifier is silent"""
     options: dict[str, Any] = Field(default_factory=dict, exclude=True, repr=False)
 
     @model_validator(mode="before")
@@ -73,70 +74,79 @@ class PluginSection(Section):
 
 
 class FundingGuardSettings(Section):
-    """``rate``: funding above this share of the position's value, ``before``: how long before it is paid."""
+    """Which funding keeps the side that pays it from being increased, and for how long before it is paid."""
 
     rate: Positive
+    """funding above this share of a position's value keeps the side that pays it from being increased"""
     before: Duration = timedelta(minutes=10)
+    """for how long before it is paid"""
 
 
 class LimitSettings(Section):
-    """Limits that hold at every moment (I6). Money in the account's quote currency. None: no limit.
-
-    ``price_distance``: largest share by which the price may differ from the newest signal's own price for an
-    increase. ``orders_per_minute`` counts every order; only increases are held back by it. ``symbol_share``,
-    ``direction_share`` (all long positions, or all short ones) and ``group_share`` (by name in ``[groups]``) are
-    largest notionals as a share of the account's equity. ``liquidation_distance``: share of the price by which the
-    estimated liquidation price has to be away after an increase. ``funding_guard``: which funding keeps the side that
-    pays it from being increased, and for how long before it is paid.
-    """
+    """Limits that hold at every moment (I6). Money in the account's quote currency. None: no limit."""
 
     leverage: Annotated[int, Field(ge=1)] | None = None
+    """largest leverage of any position"""
     order_notional: Positive | None = None
+    """largest single order; what is larger is cut into several"""
     symbol_exposure: Positive | None = None
+    """largest position in one symbol of one account"""
     account_exposure: Positive | None = None
+    """largest sum of all positions of one account"""
     orders_per_minute: Annotated[int, Field(ge=1)] | None = 600
+    """orders of one account within a minute: all count, only increases are held back"""
     price_distance: Positive | None = None
+    """largest share by which the price may differ from the newest signal's own for an increase: 0.02 is 2 %"""
     symbol_share: Positive | None = None
+    """largest position in one symbol, as a share of the account's equity: 0.5 is half of it"""
     direction_share: Positive | None = None
+    """largest sum of all long positions, and of all short ones, as a share of the account's equity"""
     group_share: dict[GroupName, Positive] = Field(default_factory=dict)
+    """largest sum of the positions of a group of [groups], as a share of the account's equity"""
     liquidation_distance: Annotated[Share, Field(gt=0, lt=1)] | None = None
+    """share of the price by which the estimated liquidation price has to be away after an increase"""
     funding_guard: FundingGuardSettings | None = None
 
 
 class GlobalLimitSettings(LimitSettings):
-    """Limits of every account, and ``total_exposure`` over all accounts together."""
+    """Limits of every account, and one over all accounts together."""
 
     total_exposure: Positive | None = None
+    """largest sum of all positions of all accounts"""
 
 
 class EngineSettings(Section):
-    """``resync``: how often each account is read without cause. ``strict``: a broken plugin stops it.
-
-    ``start_delay``: for so long after the start nothing is increased.
-    """
+    """How accounts are read and failures are retried."""
 
     resync: Duration = timedelta(seconds=30)
+    """how often each account is read without cause, to find what changed from outside"""
     start_delay: Duration = timedelta(0)
+    """for so long after the start nothing is increased"""
     strict: bool = False
+    """whether a broken plugin that the settings name keeps the engine from starting"""
     backoff_first: Duration = timedelta(seconds=5)
+    """first pause after a symbol failed; doubles with every further failure"""
     backoff_last: Duration = timedelta(seconds=120)
+    """longest such pause"""
 
 
 class ListenerSettings(Section):
-    """Where a listener binds. ``trusted_proxies``: addresses whose ``X-Forwarded-For`` is believed.
-
-    ``certificate``, ``key``: files in PEM for TLS of its own, beside ``settings.toml``; ``key`` may stand in the
-    certificate's file. ``client_certificate = "tradingview"`` asks for that of TradingView's webhooks on top of the
-    token, signed by ``client_ca`` (a file in PEM; the system's authorities where there is none).
-    """
+    """Where a listener binds, and its TLS. Files are in PEM; relative names are next to ``settings.toml``."""
 
     host: str = "127.0.0.1"
+    """address of the public listener, which accepts webhooks and nothing else"""
     port: Port = 8787
+    """its port; 0 lets the system choose"""
     trusted_proxies: tuple[str, ...] = ()
+    """addresses or networks of your reverse proxy, whose X-Forwarded-For is believed"""
     certificate: str | None = None
+    """file in PEM; with it the listener speaks TLS itself"""
     key: str | None = None
+    """file in PEM with its private key, unless the certificate's file contains it"""
     client_certificate: Literal["tradingview"] | None = None
+    """ask senders for TradingView's client certificate, on top of the token"""
     client_ca: str | None = None
+    """file in PEM with the authority that signed it; without one the system's authorities count"""
 
     @model_validator(mode="after")
     def _networks(self) -> Self:
@@ -163,15 +173,16 @@ def is_loopback(host: str) -> bool:
 
 
 class PrivateListenerSettings(Section):
-    """The API of ``te status`` and friends. ``socket``: a Unix socket in the state folder instead of host and port.
-
-    ``token`` is made at the first start; outside loopback it needs 24 characters or more.
-    """
+    """The API of ``te status`` and friends."""
 
     host: str = "127.0.0.1"
+    """address of the private listener: state, health, what te status reads"""
     port: Port = 8788
+    """its port; 0 lets the system choose"""
     token: SecretStr | None = None
+    """asked for by everything but health; the first start makes one. Outside loopback 24 characters or more"""
     socket: str | None = None
+    """name of a Unix socket in the state folder, instead of host and port"""
 
     @model_validator(mode="after")
     def _guarded(self) -> Self:
@@ -193,19 +204,25 @@ class ListenSettings(Section):
 
 
 class LogSettings(Section):
-    """``format``: readable lines or one JSON object a line. ``file``: also write there (rotated at 10 MB)."""
+    """What is logged, and where."""
 
     level: Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """what is logged: this and everything more serious"""
     format: Literal["text", "json"] = "text"
+    """readable lines, or one JSON object a line"""
     file: str | None = None
+    """also log to this file, rotated at 10 MB"""
 
 
 class JournalSettings(Section):
-    """``file``: relative to the state folder. ``keep``: age after which what is not in force is deleted."""
+    """What must survive, and for how long."""
 
     file: str = "journal.sqlite3"
+    """the SQLite file, relative to the state folder"""
     keep: Duration = timedelta(days=90)
+    """age after which what no longer counts is deleted"""
     quarantine: Annotated[int, Field(ge=0, le=100_000)] = 500
+    """how many refused inputs are kept to be looked at"""
 
 
 class PluginSwitch(Section):
@@ -244,35 +261,39 @@ class SourceSettings(PluginSection):
 
 
 class NotifierSettings(PluginSection):
-    """Who is told what happens. ``kinds``: only of events of these kinds (empty: of all)."""
+    """Who is told what happens."""
 
     kinds: tuple[str, ...] = ()
+    """only events of these kinds, such as outage, recovery, drift; empty: all"""
 
 
 class AccountSettings(PluginSection):
-    """An exchange account. A disabled one closes what the engine opened there, then rests.
-
-    ``equity``: wallet balance, or with unrealised profit. ``drift``: what to do about a position that others changed:
-    cut what is too much, also restore what is missing, or only report it. ``adopt``: take over positions that the
-    engine never opened. ``minimum_order``: the least value of an order in quote currency, where the exchange accepts
-    less; it never holds up closing a whole position. ``leverage``: instead of the symbol's. ``rebalance = "band"``
-    resizes when the size would differ by more than the share ``band``. ``shadow_of``: another account whose settings
-    hold here too, except for what this section states (and ``enabled``); only for accounts on paper.
-    ``no_increases``: hours of the week in which nothing is increased here.
-    """
+    """An exchange account. A disabled one closes what the engine opened there, then rests."""
 
     shadow_of: Name | None = None
+    """another account whose settings hold here too, except for what this section states; on paper only"""
     equity: Literal["wallet", "total"] = "wallet"
+    """what depths are fractions of: the wallet balance, or with unrealised profit"""
     drift: Literal["reduce", "heal", "alert"] = "reduce"
+    """when others changed a position: cut what is too much, also restore what is missing, or only report it"""
     adopt: bool = False
+    """whether positions that the engine never opened are taken over"""
     below_minimum: Literal["skip", "raise"] = "skip"
+    """a size below the exchange's minimum: stay flat, or trade the minimum"""
     minimum_order: Positive | None = None
+    """least value of an order in quote currency, where the exchange accepts less; closing is never held up"""
     margin_mode: MarginMode = MarginMode.ISOLATED
+    """margin mode of every position; changed only while flat"""
     leverage: Annotated[int, Field(ge=1)] | None = None
+    """leverage instead of what signals and symbols ask for"""
     rebalance: Literal["on_change", "band"] = "on_change"
+    """whether sizes change with targets only, or also when equity and price moved them far enough"""
     band: Annotated[Share, Field(gt=0)] = Decimal("0.05")
+    """how far that is, as a share of the size: 0.05 is 5 %"""
     concurrency: Annotated[int, Field(ge=1, le=100)] = 10
+    """symbols of this account that are worked on at the same time"""
     no_increases: tuple[HoursText, ...] = ()
+    """hours of the week in which nothing is increased here"""
     limits: LimitSettings = LimitSettings()
 
     def shadowing(self, live: AccountSettings) -> AccountSettings:

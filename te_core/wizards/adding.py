@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from te_core.settings.layers import Texts
     from te_core.settings.schema import Settings
 
-add = typer.Typer(help="Add a symbol, an account or a source.", no_args_is_help=True)
+add = typer.Typer(help="Add a symbol, an account, a source or a notifier.", no_args_is_help=True)
 remove = typer.Typer(help="Remove a symbol.", no_args_is_help=True)
 
 NAME = Annotated[str, typer.Argument(help="The engine's symbol, like TAOUSDT.", show_default=False)]
@@ -105,6 +105,20 @@ def add_source(
     _add_section(context, plugin, name)
 
 
+@add.command("notifier")
+def add_notifier(
+    context: typer.Context,
+    plugin: Annotated[str, typer.Argument(help="A notifier plugin.", show_default=False)],
+    name: Annotated[str, typer.Argument(help="The new section's name.")] = "",
+) -> None:
+    """Add a notifier: the same as te configure PLUGIN --new NAME.
+
+    \b
+    Example: te add notifier webhook phone
+    """
+    _add_section(context, plugin, name)
+
+
 @remove.command("symbol")
 def remove_symbol(context: typer.Context, name: NAME, yes: YES = False) -> None:
     """Take a symbol out of the settings. The engine then closes what it holds of it, on every account.
@@ -128,7 +142,16 @@ def remove_symbol(context: typer.Context, name: NAME, yes: YES = False) -> None:
 def _add_section(context: typer.Context, plugin: str, name: str) -> None:
     from te_core.wizards.configure import configure
 
-    configure(context, plugin, changes=None, new=name or plugin, yes=False, tries=True, force=False)
+    configure(
+        context,
+        plugin,
+        changes=None,
+        new=name or plugin,
+        everything=False,
+        yes=False,
+        tries=True,
+        force=False,
+    )
 
 
 def _read(place: Place) -> tuple[Texts, Settings]:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from te_core.cli.output import complain, say
+from te_core.cli.output import complain, say, show, table
 from te_core.cli.saving import Edit
 from te_core.texts import printable
-from te_core.wizards.draft import Draft, Refused
+from te_core.wizards.draft import TAKE_OUT, Draft, Group, Refused
 
 if TYPE_CHECKING:
     from te_core.app.paths import Place
     from te_core.settings.layers import Texts
     from te_core.wizards.parameters import Parameter
 
-_UNSET = "-"
+_AT_ONCE = 3
+"""Groups that are gone through one after the other; of more it is asked which."""
 
 
 def read_texts(place: Place) -> Texts:
@@ -31,12 +34,19 @@ def read_texts(place: Place) -> Texts:
     return replace(texts, settings=INTRODUCTION) if missing else texts
 
 
+def tree_of(texts: Texts) -> dict[str, Any]:
+    """Return what the settings say: files, secrets and environment together."""
+    from te_core.settings import layers
+    from te_core.settings.schema import Settings
+
+    tree: dict[str, Any] = layers.plain(layers.merge(texts, os.environ, Settings).tree)
+    return tree
+
+
 def draft_of(place: Place, texts: Texts, name: str, new: str = "", *, asking: bool = False) -> Draft:
     """Return the section that a name means. Raises ``Failure`` where there is none."""
     from te_core.app import used_plugins
-    from te_core.settings import layers
     from te_core.settings.loading import settings_from
-    from te_core.settings.schema import Settings
     from te_core.wizards.sections import find, named
 
     settings = settings_from(texts, os.environ)
@@ -46,26 +56,63 @@ def draft_of(place: Place, texts: Texts, name: str, new: str = "", *, asking: bo
         title = typer.prompt(f"Name of the new section below [{found.group}]", default=title)
     if found.new:
         named(settings, found.group, title)
-    tree: dict[str, Any] = layers.plain(layers.merge(texts, os.environ, Settings).tree)
-    data = tree.get(found.group, {}).get(title, {})
-    return Draft(
-        group=found.group, name=title, section=found.section, spec=found.spec, data=data, new=found.new
-    )
+    data = tree_of(texts).get(found.group, {}).get(title, {})
+    return Draft(place=(found.group, title), section=found.section, spec=found.spec, data=data, new=found.new)
 
 
 def take(draft: Draft, parameter: Parameter, text: str) -> None:
     """Apply an answer; ``-`` goes back to the default. Raises ``Refused``."""
-    if text == _UNSET:
+    if text == TAKE_OUT:
         draft.unset(parameter)
     else:
         draft.answer(parameter, text)
 
 
-def ask_all(draft: Draft) -> None:
-    """Ask for every key that the plugin takes, and the most important ones of the core's."""
-    say(f"[{draft.group}.{draft.name}]  Enter keeps a value, - goes back to the default, Ctrl-C ends.", "")
-    for parameter in draft.asked():
-        ask_for(draft, parameter)
+def ask_sections(drafts: Sequence[Draft], *, everything: bool = False) -> None:
+    """Show the keys group by group, and ask for those that are chosen; ``everything``: for every one."""
+    parts = [(draft, group) for draft in drafts for group in draft.groups()]
+    if not everything and len(parts) > _AT_ONCE:
+        headings = [
+            (_heading(draft, group), ", ".join(p.path[-1] for p in group.parameters))
+            for draft, group in parts
+        ]
+        show(table("", ("", "group", "keys"), ((n, *row) for n, row in enumerate(headings, 1))))
+        chosen = _chosen("Which groups? Numbers, a for all, Enter for none", [name for name, _ in headings])
+        parts = [parts[index] for index in chosen]
+    say("Enter keeps a value, - goes back to the default, Ctrl-C ends and writes nothing.")
+    for draft, group in parts:
+        say("", _heading(draft, group), bold=True)
+        found = list(group.parameters)
+        if not everything:
+            rows = (
+                (n, p.path[-1], _present(draft, p, short=True), p.meaning) for n, p in enumerate(found, 1)
+            )
+            show(table("", ("", "key", "value", "meaning"), rows))
+            names = [p.path[-1] for p in found]
+            found = [
+                found[i] for i in _chosen("Change which? Numbers or keys, a for all, Enter for none", names)
+            ]
+        for parameter in found:
+            ask_for(draft, parameter)
+
+
+def _heading(draft: Draft, group: Group) -> str:
+    if not group.title or draft.title.endswith(group.title):
+        return f"[{draft.title}]"
+    return f"[{draft.title}] {group.title}"
+
+
+def _chosen(question: str, names: Sequence[str]) -> list[int]:
+    """Ask until every word is the number or the name of something; returns their indices."""
+    while True:
+        words = re.split(r"[\s,]+", prompt(question))
+        if words == ["a"]:
+            return list(range(len(names)))
+        numbers = [str(number) for number in range(1, len(names) + 1)]
+        unknown = [word for word in words if word and word not in (*numbers, *names)]
+        if not unknown:
+            return [numbers.index(w) if w in numbers else names.index(w) for w in dict.fromkeys(words) if w]
+        complain(f"  {unknown[0]}: there is no such number or name here")
 
 
 def ask_for(draft: Draft, parameter: Parameter) -> None:
@@ -73,15 +120,10 @@ def ask_for(draft: Draft, parameter: Parameter) -> None:
     from te_core.cli.settings_tree import UNSET
 
     say(f"{parameter.name}: {parameter.meaning}", bold=True)
-    if parameter.choices:
-        say(f"  one of: {', '.join(parameter.choices)}")
+    if parameter.expected:
+        say(f"  {parameter.expected}")
     while True:
-        text = typer.prompt(
-            printable(f"  {_present(draft, parameter)}"),
-            default="",
-            show_default=False,
-            hide_input=parameter.secret,
-        ).strip()
+        text = prompt(f"  {_present(draft, parameter)}", hidden=parameter.secret)
         try:
             if text:
                 take(draft, parameter, text)
@@ -93,19 +135,26 @@ def ask_for(draft: Draft, parameter: Parameter) -> None:
             return
 
 
-def _present(draft: Draft, parameter: Parameter) -> str:
+def prompt(question: str, *, hidden: bool = False) -> str:
+    """Ask one question, whose default is part of it; empty for Enter."""
+    return str(typer.prompt(printable(question), default="", show_default=False, hide_input=hidden)).strip()
+
+
+def _present(draft: Draft, parameter: Parameter, *, short: bool = False) -> str:
     from te_core.cli.settings_tree import UNSET
-    from te_core.wizards.parameters import in_words
+    from te_core.wizards.words import in_words
 
     value = draft.value(parameter)
     if value is UNSET:
         return "needed" if parameter.required else f"default {parameter.default}"
-    return "is set" if parameter.secret else f"now {in_words(value)}"
+    words = "is set" if parameter.secret else in_words(value)
+    return words if short or parameter.secret else f"now {words}"
 
 
 def edits_of(draft: Draft) -> list[Edit]:
     """Return what is to be written."""
-    start = (draft.group, draft.name)
-    made = [Edit((*start, "plugin"), draft.plugin)] if draft.new else []
+    made = [Edit((*draft.place, "plugin"), draft.plugin)] if draft.new and draft.plugin else []
     changes = draft.changes.items()
-    return made + [Edit((*start, *path), value, secret=draft.all[path].secret) for path, value in changes]
+    return made + [
+        Edit((*draft.place, *path), value, secret=draft.all[path].secret) for path, value in changes
+    ]

@@ -14,18 +14,29 @@ from te_core.wizards.mappings import configure_mappings
 from te_core.wizards.weights import configure_weights
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from te_core.settings.layers import Texts
     from te_core.wizards.draft import Draft
+    from te_core.wizards.parameters import Parameter
+
+CHAPTERS = ("limits", "engine", "listen", "notifiers")
+"""Sections of the core's own, and of all notifiers."""
+
+
+NAME = Annotated[
+    str,
+    typer.Argument(
+        help="A source, account or notifier of the settings, a plugin, or credentials, mappings, weights, "
+        "limits, engine, listen, notifiers.",
+        show_default=False,
+    ),
+]
 
 
 def configure(
     context: typer.Context,
-    name: Annotated[
-        str,
-        typer.Argument(
-            help="A source, account or notifier of the settings, a plugin, credentials, mappings, or weights.",
-            show_default=False,
-        ),
-    ],
+    name: NAME,
     *,
     changes: Annotated[
         list[str] | None,
@@ -34,22 +45,27 @@ def configure(
         ),
     ] = None,
     new: Annotated[str, typer.Option(metavar="NAME", help="Make another instance of the plugin.")] = "",
+    everything: Annotated[
+        bool, typer.Option("--all", help="Ask for every key, not only chosen ones.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Write without asking once more.")] = False,
     tries: Annotated[
         bool, typer.Option("--try/--no-try", help="Try credentials at the exchange before saving them.")
     ] = True,
     force: Annotated[bool, typer.Option("--force", help="Of weights: allow a leverage above 20.")] = False,
 ) -> None:
-    """Ask for every setting of a source, an account or a notifier, and write settings.toml and .secrets.toml.
+    """Show the settings of a source, an account or a notifier, ask for those you choose, and write them.
 
     Of all sources and accounts: "credentials" asks for what each cannot work without, and tries it; "mappings" asks
-    which spelling of a source is which symbol, "weights" how far each source may steer it.
+    which spelling of a source is which symbol, "weights" how far each source may steer it. Of the engine: "limits",
+    also those of each account; "engine" with log and journal; "listen"; "notifiers".
     Enter keeps a value, - goes back to the default, Ctrl-C ends and writes nothing.
 
     \b
     Example: te configure credentials
              te configure bittensor
              te configure sn8 --set interval=30s --set scoring.min_trades=20
+             te configure limits --set account_exposure=50000 --set paper.leverage=3
              te configure bybit --new bybit-main
              te configure mappings --set tradingview.TAOUSDT.P=TAOUSDT
              te configure weights --set TAOUSDT.tradingview=0.2 --set TAOUSDT.leverage=2
@@ -64,31 +80,81 @@ def configure(
             configure_mappings(place, changes, yes=yes)
         case "weights":
             configure_weights(place, changes, yes=yes, force=force)
+        case _ if name in CHAPTERS:
+            _configure_chapter(place, name, changes, everything=everything, yes=yes)
         case _:
-            _configure(place, name, new, changes, yes=yes)
+            _configure(place, name, new, changes, everything=everything, yes=yes)
 
 
-def _configure(place: Place, name: str, new: str, changes: list[str] | None, *, yes: bool) -> None:
-    from te_core.wizards.asking import ask_all, draft_of, edits_of, read_texts
+def _configure(
+    place: Place, name: str, new: str, changes: list[str] | None, *, everything: bool, yes: bool
+) -> None:
+    from te_core.wizards.asking import ask_for, ask_sections, draft_of, read_texts
 
     texts = read_texts(place)
     draft = draft_of(place, texts, name, new, asking=not changes)
     if changes:
-        _set(draft, changes)
+        _set(changes, lambda key: (draft, draft.find(key)))
     else:
-        ask_all(draft)
-    if not draft.changes and not draft.new:
-        say("nothing changed")
-        return
-    _summarise(draft)
-    save(place, texts, edits_of(draft), ask=not (changes or yes))
+        needed = (
+            dict.fromkeys([*draft.credentials(), *draft.lacking()]) if draft.new and not everything else ()
+        )
+        for parameter in needed:
+            ask_for(draft, parameter)
+        if not draft.new or everything or typer.confirm(f"more settings of {draft.name}?", default=False):
+            ask_sections([draft], everything=everything)
+    _finish(place, texts, [draft], changes, yes=yes)
     if draft.new and draft.group == "sources":
         say(
             f"it steers nothing before a symbol gives it weight: te configure weights --set SYMBOL.{draft.name}=0.1"
         )
 
 
-def _set(draft: Draft, changes: list[str]) -> None:
+def _configure_chapter(
+    place: Place, name: str, changes: list[str] | None, *, everything: bool, yes: bool
+) -> None:
+    from te_core.wizards.asking import ask_sections, read_texts
+    from te_core.wizards.chapters import drafts_of, find, notifier_plugins
+
+    texts = read_texts(place)
+    drafts = drafts_of(place, texts, name)
+    if not drafts:
+        plugins = notifier_plugins(place)
+        if changes or not plugins:
+            raise Failure(
+                "the settings have no notifier",
+                next_step=f"te add notifier {plugins[0] if plugins else 'PLUGIN'}",
+            )
+        say(f"The settings have no notifier yet. Plugins: {', '.join(plugins)}")
+        plugin = typer.prompt("Which one?", default=plugins[0]).strip()
+        _configure(place, plugin, "", None, everything=everything, yes=yes)
+        return
+    if changes:
+        _set(changes, lambda key: find(drafts, key))
+    else:
+        ask_sections(drafts, everything=everything)
+    _finish(place, texts, drafts, changes, yes=yes)
+
+
+def _finish(place: Place, texts: Texts, drafts: list[Draft], changes: list[str] | None, *, yes: bool) -> None:
+    """Show what was changed, and write it."""
+    from te_core.wizards.asking import edits_of
+
+    changed = [draft for draft in drafts if draft.changes or draft.new]
+    if not changed:
+        say("nothing changed")
+        return
+    replaced = False
+    for draft in changed:
+        _summarise(draft)
+        for parameter, lost in draft.replaced():
+            replaced = True
+            say(f"  {parameter.name} loses {', '.join(lost)}")
+    edits = [edit for draft in changed for edit in edits_of(draft)]
+    save(place, texts, edits, ask=not yes and (replaced or not changes))
+
+
+def _set(changes: list[str], find: Callable[[str], tuple[Draft, Parameter]]) -> None:
     from te_core.wizards.asking import take
     from te_core.wizards.draft import Refused
 
@@ -97,7 +163,7 @@ def _set(draft: Draft, changes: list[str]) -> None:
         try:
             if not equals:
                 raise Refused("write it as KEY=VALUE")
-            parameter = draft.find(key.strip())
+            draft, parameter = find(key.strip())
             take(draft, parameter, value.strip())
         except Refused as refused:
             raise Failure(f"--set {key}: {refused}", code=ExitCode.INVALID) from None
@@ -105,9 +171,9 @@ def _set(draft: Draft, changes: list[str]) -> None:
 
 def _summarise(draft: Draft) -> None:
     from te_core.cli.settings_tree import UNSET
-    from te_core.wizards.parameters import in_words
+    from te_core.wizards.words import in_words
 
-    say("", f"[{draft.group}.{draft.name}]" + ("  new" if draft.new else ""))
+    say("", f"[{'.'.join(draft.place)}]" + ("  new" if draft.new else ""))
     for path, value in draft.changes.items():
         parameter = draft.all[path]
         shown = (

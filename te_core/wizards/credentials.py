@@ -13,7 +13,7 @@ from te_core.cli.failure import ExitCode, Failure
 from te_core.cli.output import complain, note, say, show, table
 from te_core.cli.saving import Edit, save, with_edits
 from te_core.texts import printable
-from te_core.wizards.asking import ask_all, ask_for, draft_of, edits_of, take
+from te_core.wizards.asking import ask_for, ask_sections, draft_of, edits_of, take
 from te_core.wizards.draft import Refused
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _ask(place: Place, texts: Texts, before: list[Edit], draft: Draft, *, tries:
         for parameter in needed:
             ask_for(draft, parameter)
         if typer.confirm(printable(f"more settings of {draft.name}?"), default=False):
-            ask_all(draft)
+            ask_sections([draft])
         if not draft.changes:
             return []
         if not tries or _works(place, texts, [*before, *edits_of(draft)], draft):

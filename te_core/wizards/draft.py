@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -12,62 +13,96 @@ from pydantic import BaseModel, ValidationError
 from te_core.cli.settings_tree import UNSET, Keys, value_at, with_value
 from te_core.contracts.options import MissingSecrets
 from te_core.errors import nearest
-from te_core.wizards.parameters import Parameter, in_words, parameters, readings
+from te_core.wizards.parameters import Parameter, pairs, parameters, readings
+from te_core.wizards.words import in_words
 
 if TYPE_CHECKING:
     from te_core.plugins.loading import InstanceSpec
-    from te_core.settings.schema import PluginSection
-
-_ASKED_OF_THE_CORE: Mapping[str, tuple[str, ...]] = {
-    "sources": ("symbols", "max_age", "on_expiry", "expect_every")
-}
-"""Keys of the core's own that are asked for beside the plugin's; the others are taken by name."""
 
 _NOT_TO_BE_SET = frozenset({"plugin", "options"})
+_NOT_ASKED = frozenset({"symbols"})
+"""They have a wizard of their own: ``te configure mappings``."""
 
 
 _DURATION = re.compile(r"datetime\.timedelta\((\w+)=(\d+)\)")
 """How pydantic shows the limit of a duration."""
 
 
+TAKE_OUT = "-"
+"""The answer that goes back to the default, or takes an entry out of a table."""
+
+
 class Refused(Exception):
     """An answer that does not hold. Never quotes a secret."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Keys that are shown together."""
+
+    title: str
+    parameters: Sequence[Parameter]
+
+
 class Draft:
-    """``group``: ``sources``, ``accounts`` or ``notifiers``. ``new``: whether the settings have no such section yet."""
+    """``place``: of the section, as in ``("sources", "sn8")`` or ``("limits",)``. ``new``: there is none yet.
+
+    ``spec``: of its plugin; None for a section of the core's own, and where only the core's keys matter. ``part``: only
+    what is below that key is asked for.
+    """
 
     def __init__(
         self,
         *,
-        group: str,
-        name: str,
-        section: type[PluginSection],
-        spec: InstanceSpec,
+        place: Keys,
+        section: type[BaseModel],
+        spec: InstanceSpec | None = None,
         data: Mapping[str, Any],
-        new: bool,
+        new: bool = False,
+        part: Keys = (),
     ) -> None:
-        self.group = group
-        self.name = name
+        self.place = place
+        self.name = place[-1]
         self.new = new
         self.changes: dict[Keys, Any] = {}
         self._section = section
         self._spec = spec
+        self.part = part
         self._before = dict(data)
         self._now = dict(data)
-        self.plugin = spec.name
         self._own = [p for p in parameters(section) if p.path[0] not in _NOT_TO_BE_SET]
-        self._of_plugin = list(parameters(spec.settings, data))
+        self._of_plugin = list(parameters(spec.settings, data)) if spec else []
         self.all = {p.path: p for p in (*self._of_plugin, *self._own)}
 
-    def asked(self) -> Iterator[Parameter]:
-        """Give what is asked for: all that the plugin takes, and of the core's own keys those that matter most."""
-        yield from self._of_plugin
-        wanted = _ASKED_OF_THE_CORE.get(self.group, ())
-        yield from (p for p in self._own if p.path[0] in wanted)
+    @property
+    def group(self) -> str:
+        """``sources``, ``accounts`` or ``notifiers``, or the name of a section of the core's own."""
+        return self.place[0]
+
+    @property
+    def plugin(self) -> str:
+        """Name of the plugin; empty for a section of the core's own."""
+        return self._spec.name if self._spec else str(self._now.get("plugin", ""))
+
+    @property
+    def title(self) -> str:
+        """The heading of the section in the file."""
+        return ".".join((*self.place, *self.part))
+
+    def groups(self) -> Iterator[Group]:
+        """Return what is asked for, in the groups that the plugin names; what it does not name stands by its table."""
+        left = {p.name: p for p in self._of_plugin}
+        for title, names in getattr(self._spec, "groups", {}).items():
+            if found := [left.pop(name) for name in names if name in left]:
+                yield Group(title=title, parameters=found)
+        yield from _by_table(left.values(), "settings of its own")
+        own = [p for p in self._own if p.path[0] not in _NOT_ASKED and p.path[: len(self.part)] == self.part]
+        yield from _by_table(own, "what the engine does with it" if self._spec else "")
 
     def credentials(self) -> list[Parameter]:
         """Return what it cannot work without: required keys, the secrets that it misses, and those of a source."""
+        if self._spec is None:
+            return []
         secret = {p.path for p in self._of_plugin if p.secret}
         data = {key: value for key, value in self._now.items() if (key,) not in secret}
         missing = set(_missing_secrets(self._spec.settings, self._plugin_part(data)))
@@ -80,12 +115,22 @@ class Draft:
         """Give the parameter that a name means. Raises ``Refused``."""
         names = {p.name: p for p in self.all.values()}
         spellings = {spelling: p for p in self.all.values() for spelling in p.spellings}
-        if name not in names and name not in spellings:
-            raise Refused(f"unknown key{nearest(name, names)}")
-        return names.get(name) or spellings[name]
+        if found := names.get(name) or spellings.get(name):
+            return found
+        for parameter in self.all.values():  # one entry of a table: its name may have dots in it
+            entry = name.removeprefix(f"{parameter.name}.")
+            if parameter.is_table and entry != name:
+                path = (*parameter.path, entry)
+                made = replace(
+                    parameter, path=path, is_table=False, default="none", expected="", spellings=frozenset()
+                )
+                return self.all.setdefault(path, made)
+        raise Refused(f"unknown key{nearest(name, names)}")
 
     def lacking(self) -> Iterator[Parameter]:
         """Yield what the plugin cannot do without, or hardly anybody does, and what is not there yet."""
+        if self._spec is None:
+            return
         own = {p.path[0] for p in self._own} | {"plugin"}
         names = dict.fromkeys(getattr(self._spec, "essential", ()))
         try:
@@ -104,15 +149,42 @@ class Draft:
         return value_at(self._now, parameter.path)
 
     def answer(self, parameter: Parameter, text: str) -> None:
-        """Take an answer. Raises ``Refused`` for one that does not hold, and nothing changed."""
+        """Take an answer. Raises ``Refused`` for one that does not hold, and nothing changed.
+
+        A table takes entries, ``NAME=VALUE, …``, or a whole one in braces, which replaces it.
+        """
+        if parameter.is_table and not text.startswith("{"):
+            self._answer_entries(parameter, text)
+            return
         refused: list[str] = []
-        for value in readings(text, secret=parameter.secret):
+        for value in readings(text, secret=parameter.secret, is_list=parameter.is_list):
             reasons = self._problems_with(parameter, value)
             if not reasons:
                 self._set(parameter.path, value)
                 return
             refused = refused or reasons
         raise Refused("; ".join(refused))
+
+    def _answer_entries(self, parameter: Parameter, text: str) -> None:
+        try:
+            entries = pairs(text)
+        except ValueError as error:
+            raise Refused(str(error)) from None
+        for name, value in entries.items():
+            entry = self.find(f"{parameter.name}.{name}")
+            if value == TAKE_OUT:
+                self.unset(entry)
+            else:
+                self.answer(entry, value)
+
+    def replaced(self) -> Iterator[tuple[Parameter, list[str]]]:
+        """Yield the tables that lose entries, or get others in their place, because a whole table was written."""
+        for path, value in self.changes.items():
+            before = value_at(self._before, path)
+            if self.all[path].is_table and isinstance(before, Mapping):
+                now = value if isinstance(value, Mapping) else {}
+                if lost := [name for name, old in before.items() if now.get(name) != old]:
+                    yield self.all[path], lost
 
     def unset(self, parameter: Parameter) -> None:
         """Go back to the default. Raises ``Refused`` where there is none."""
@@ -125,10 +197,11 @@ class Draft:
 
     def _set(self, path: Keys, value: Any) -> None:
         self._now = with_value(self._now, path, value)
+        for entry in [key for key in self.changes if key[: len(path)] == path]:
+            del self.changes[entry]
         if value_at(self._before, path) == value or value is value_at(self._before, path):
-            self.changes.pop(path, None)
-        else:
-            self.changes[path] = value
+            return
+        self.changes[path] = value
 
     def _problems_with(self, parameter: Parameter, value: Any) -> list[str]:
         """Say what is wrong with a value here; what was wrong elsewhere before is no matter of this answer."""
@@ -144,6 +217,8 @@ class Draft:
     def _problems(self, data: Mapping[str, Any]) -> list[tuple[Keys, str, str]]:
         options = self._plugin_part(data)
         core = {key: value for key, value in data.items() if key not in options}
+        if self._spec is None:
+            return _errors(self._section, dict(data))
         return [
             *_errors(self._section, {"plugin": self._spec.name, **core, "options": {}}),
             *_errors(self._spec.settings, options),
@@ -152,6 +227,15 @@ class Draft:
     def _plugin_part(self, data: Mapping[str, Any]) -> dict[str, Any]:
         own = {p.path[0] for p in self._own} | {"plugin"}
         return {key: value for key, value in data.items() if key not in own}
+
+
+def _by_table(found: Iterable[Parameter], title: str) -> Iterator[Group]:
+    """Group keys by the table in which they stand; ``title`` is that of the keys in none."""
+    tables: dict[Keys, list[Parameter]] = {}
+    for parameter in found:
+        tables.setdefault(parameter.path[:-1], []).append(parameter)
+    for table, members in sorted(tables.items(), key=lambda item: bool(item[0])):
+        yield Group(title=".".join(table) or title, parameters=members)
 
 
 def _missing_secrets(model: type[BaseModel], data: dict[str, Any]) -> Iterator[str]:

@@ -295,7 +295,7 @@ def _draft(spec: InstanceSpec, group: str) -> Draft:
     from te_core.wizards.draft import Draft
     from te_core.wizards.sections import section_of
 
-    return Draft(group=group, name=spec.name, section=section_of(group), spec=spec, data={}, new=True)
+    return Draft(place=(group, spec.name), section=section_of(group), spec=spec, data={}, new=True)
 
 
 def _instance(spec: InstanceSpec, group: str, given: Given) -> Instance:

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
-from decimal import Decimal
-from typing import Any, Literal, get_args, get_origin
+from typing import Any
 
-from pydantic import BaseModel, SecretBytes, SecretStr
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from te_core.cli.settings_tree import Keys
 from te_core.settings import fields
+from te_core.wizards.expected import choices, expected, is_list, is_table
+from te_core.wizards.meanings import meaning_of
+from te_core.wizards.words import in_words
 
 NOTHING: Mapping[str, Any] = {}
-
-_UNITS = (("d", 86_400_000_000), ("h", 3_600_000_000), ("m", 60_000_000), ("s", 1_000_000), ("ms", 1_000))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
-    """One key. ``meaning``: its description. ``choices``: its only values, if so few. ``default``: in words.
+    """One key. ``default`` and ``expected``, its type and range: in words. ``choices``: its only values, if so few.
 
     ``spellings``: names that mean the same.
     """
@@ -30,6 +30,9 @@ class Parameter:
     path: Keys
     meaning: str
     default: str
+    expected: str = ""
+    is_list: bool = False
+    is_table: bool = False
     choices: tuple[str, ...] = ()
     secret: bool = False
     required: bool = False
@@ -58,9 +61,12 @@ def parameters(
             continue
         yield Parameter(
             path=path,
-            meaning=info.description or "",
+            meaning=meaning_of(model, field),
             default="" if info.is_required() else in_words(_default(info)),
-            choices=tuple(_choices(info.annotation)),
+            expected=expected(info),
+            is_list=is_list(info.annotation),
+            is_table=is_table(info.annotation),
+            choices=tuple(choices(info.annotation)),
             secret=fields.is_secret((info.annotation,)),
             required=info.is_required(),
             spellings=frozenset(".".join((*prefix, key)) for key in fields.names(field, info)),
@@ -71,49 +77,11 @@ def _default(info: FieldInfo) -> Any:
     return info.get_default(call_default_factory=True, validated_data={})
 
 
-def _choices(annotation: Any) -> Iterator[str]:
-    if annotation is bool:
-        yield from ("true", "false")
-    elif get_origin(annotation) is Literal:
-        yield from (str(value) for value in get_args(annotation))
-    else:
-        for kind in get_args(annotation) if get_origin(annotation) not in {dict, list, tuple} else ():
-            yield from _choices(kind)
-
-
-def in_words(value: Any) -> str:
-    """Show a value as the settings would have it."""
-    match value:
-        case SecretStr() | SecretBytes():
-            return "set"
-        case None:
-            return "none"
-        case bool():
-            return str(value).lower()
-        case timedelta():
-            return _duration(value)
-        case Decimal():
-            return f"{value:f}"
-        case Mapping():
-            return ", ".join(f"{key} = {in_words(item)}" for key, item in value.items()) or "empty"
-        case list() | tuple():
-            return ", ".join(in_words(item) for item in value) or "empty"
-    return str(getattr(value, "value", value))
-
-
-def _duration(value: timedelta) -> str:
-    left = value // timedelta(microseconds=1)
-    parts = []
-    for unit, size in _UNITS:
-        count, left = divmod(left, size)
-        if count:
-            parts.append(f"{count}{unit}")
-    return " ".join(parts) or "0s"
-
-
-def readings(answer: str, *, secret: bool) -> Iterator[Any]:
+def readings(answer: str, *, secret: bool = False, is_list: bool = False) -> Iterator[Any]:
     """Give what an answer may mean, the likeliest first: a TOML value, or the text as it stands."""
     found: list[Any] = []
+    if is_list and not answer.startswith("["):
+        found.append([part for part in re.split(r"[\s,]+", answer) if part])
     try:
         value = tomllib.loads(f"value = {answer}")["value"]
     except tomllib.TOMLDecodeError:
@@ -122,3 +90,14 @@ def readings(answer: str, *, secret: bool) -> Iterator[Any]:
         found.append(value)
     found.append(answer)
     yield from reversed(found) if secret else found
+
+
+def pairs(answer: str) -> dict[str, str]:
+    """Read ``NAME=VALUE, NAME=VALUE``. Raises ``ValueError``."""
+    found = {}
+    for part in filter(None, map(str.strip, answer.split(","))):
+        name, equals, value = part.partition("=")
+        if not equals or not name.strip():
+            raise ValueError("write it as NAME=VALUE, with commas between")
+        found[name.strip().strip("\"'")] = value.strip().strip("\"'")
+    return found

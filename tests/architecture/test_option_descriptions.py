@@ -23,3 +23,6 @@ def test_every_option_of_a_plugin_says_what_it_means(name: str) -> None:
     for spec in specs:
         silent = [parameter.name for parameter in parameters(spec.settings) if len(parameter.meaning) < 15]
         assert not silent
+        grouped = [key for keys in getattr(spec, "groups", {}).values() for key in keys]
+        assert len(set(grouped)) == len(grouped)
+        assert not grouped or set(grouped) == {parameter.name for parameter in parameters(spec.settings)}

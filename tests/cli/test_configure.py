@@ -54,15 +54,12 @@ class Desk:
     def answers(self, **given: str) -> str:
         """Give what is typed when everything else is kept: one line for every key, in the order of asking."""
         from te_core.settings.schema import SourceSettings
-        from te_core.wizards.parameters import parameters
-        from te_signals_bittensor.options import BittensorOptions
+        from te_core.wizards.draft import Draft
+        from te_signals_bittensor.plugin import te_signal_sources
 
-        names = [p.name for p in parameters(BittensorOptions)]
-        names += [
-            p.name
-            for p in parameters(SourceSettings)
-            if p.name in {"symbols", "max_age", "on_expiry", "expect_every"}
-        ]
+        (spec,) = te_signal_sources()
+        draft = Draft(place=("sources", "sn8"), section=SourceSettings, spec=spec, data={})
+        names = [p.name for group in draft.groups() for p in group.parameters]
         unknown = set(given) - {name.replace(".", "__") for name in names}
         assert not unknown
         return "".join(given.get(name.replace(".", "__"), "") + "\n" for name in names)
@@ -77,19 +74,26 @@ def desk(tmp_path: Path) -> Desk:
 
 
 def test_every_parameter_is_asked_for_with_its_meaning_and_value(desk: Desk) -> None:
-    result = desk.te("configure", "sn8", answers=desk.answers())
+    result = desk.te("configure", "sn8", "--all", answers=desk.answers())
     assert result.exit_code == 0
-    assert "interval: pause between two fetches\n  now 20s" in result.stdout
-    assert "scoring.min_trades: fewest trades of a miner\n  default 10" in result.stdout
+    assert (
+        "interval: pause between two fetches\n  a duration like 30s, 5m, 12h, 1s or more\n  now 20s"
+        in result.stdout
+    )
+    assert (
+        "scoring.min_trades: fewest trades of a miner\n  a whole number, 0 or more\n  default 10"
+        in result.stdout
+    )
     assert "on_expiry: " in result.stdout
-    assert "one of: hold, decay, flat" in result.stdout
+    assert "one of hold, decay, flat" in result.stdout
+    assert "a number, from 0 to 1" in result.stdout
     assert "nothing changed" in result.stdout
     assert desk.untouched()
 
 
 def test_answers_are_written_and_everything_else_stays(desk: Desk) -> None:
     answers = desk.answers(interval="30s", scoring__min_trades="20", on_expiry="decay", max_age="20m")
-    result = desk.te("configure", "bittensor", answers=answers + "y\n")
+    result = desk.te("configure", "bittensor", "--all", answers=answers + "y\n")
     assert result.exit_code == 0, result.output
     assert desk.settings.read_text() == SETTINGS.replace('"20s"', '"30s"').replace(
         "often\n", 'often\nmax_age = "20m"\non_expiry = "decay"\n'
@@ -100,7 +104,7 @@ def test_answers_are_written_and_everything_else_stays(desk: Desk) -> None:
 
 def test_a_wrong_answer_is_explained_and_asked_for_again(desk: Desk) -> None:
     answers = desk.answers(interval="0s\nsoon\n25s", auth="cookie\nbody", url="v.example.org\n")
-    result = desk.te("configure", "sn8", "--yes", answers=answers)
+    result = desk.te("configure", "sn8", "--all", "--yes", answers=answers)
     assert result.exit_code == 0, result.output
     assert "greater than or equal to 1s" in result.stderr
     assert "a duration is a number of seconds or a text such as" in result.stderr
@@ -114,7 +118,7 @@ def test_secrets_go_into_their_own_file_and_are_never_shown(desk: Desk) -> None:
     desk.settings.write_text(
         SETTINGS.replace('plugin = "bittensor"', 'plugin = "bittensor"\napi_key = "oldkey"')
     )
-    result = desk.te("configure", "sn8", "--yes", answers=desk.answers(api_key="N3wKey"))
+    result = desk.te("configure", "sn8", "--all", "--yes", answers=desk.answers(api_key="N3wKey"))
     assert result.exit_code == 0, result.output
     assert "N3wKey" not in result.output
     assert "oldkey" not in result.output
@@ -141,14 +145,14 @@ def test_a_dash_goes_back_to_the_default(desk: Desk) -> None:
 
 @pytest.mark.parametrize("end", ["", "\n\n\n"])
 def test_giving_up_writes_nothing(desk: Desk, end: str) -> None:
-    result = desk.te("configure", "sn8", answers=desk.answers(interval="30s")[:20] + end)
+    result = desk.te("configure", "sn8", "--all", answers=desk.answers(interval="30s")[:20] + end)
     assert result.exit_code == 1
     assert "Aborted" in result.output
     assert desk.untouched()
 
 
 def test_no_at_the_end_writes_nothing(desk: Desk) -> None:
-    assert desk.te("configure", "sn8", answers=desk.answers(interval="30s") + "n\n").exit_code == 1
+    assert desk.te("configure", "sn8", "--all", answers=desk.answers(interval="30s") + "n\n").exit_code == 1
     assert desk.untouched()
 
 
@@ -264,6 +268,152 @@ def test_files_that_were_edited_meanwhile_are_left_alone(desk: Desk, monkeypatch
     assert result.exit_code == 1
     assert "edited meanwhile" in result.stderr
     assert desk.settings.read_text() == "# another hand"
+
+
+# -- only what is chosen
+
+
+def test_groups_and_keys_are_chosen_by_number_or_name(desk: Desk) -> None:
+    answers = ["9 x", "how many", "2 4", "interval", "30s", "1", "", "y"]
+    result = desk.te("configure", "sn8", answers="\n".join([*answers, ""]))
+    assert result.exit_code == 0, result.output
+    assert result.stderr.count("there is no such number or name here") == 2
+    assert "which trades count" in result.stdout
+    assert result.stdout.count("a duration like") == 1, "only the chosen key is asked for"
+    assert desk.tree()["sources"]["sn8"]["interval"] == "30s"
+    assert desk.te("configure", "sn8", answers="\n").stdout.endswith("nothing changed\n")
+
+
+def test_a_new_section_is_asked_for_what_it_needs(desk: Desk) -> None:
+    url = "https://w.example.org/miner-positions"
+    result = desk.te("configure", "bittensor", "--new", "sn9", answers=f"\n{url}\n\n\ny\n")
+    assert result.exit_code == 0, result.output
+    assert "it is needed" in result.stderr
+    assert desk.tree()["sources"]["sn9"] == {"plugin": "bittensor", "url": url}
+
+
+# -- the core's own sections
+
+
+def test_limits_of_the_engine_and_of_accounts(desk: Desk) -> None:
+    result = desk.te(
+        "configure",
+        "limits",
+        *("--set", "leverage=5", "--set", "paper.leverage=3"),
+        *("--set", "limits.order_notional=20000", "--set", "accounts.paper.limits.price_distance=0.02"),
+    )
+    assert result.exit_code == 0, result.output
+    tree = desk.tree()
+    assert tree["limits"] == {"leverage": 5, "order_notional": 20000}
+    assert tree["accounts"]["paper"]["limits"] == {"leverage": 3, "price_distance": 0.02}
+    assert desk.te("configure", "limits", "--set", "leverage=-").exit_code == 0
+    assert desk.tree()["limits"] == {"order_notional": 20000}
+    result = desk.te("configure", "limits", answers="order_notional\n-1\n\n\n")
+    assert "a number, more than 0\n  now 20000" in result.stdout
+    assert "greater than 0" in result.stderr
+    assert "nothing changed" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("chapter", "change", "place"),
+    [
+        ("engine", "resync=45s", ("engine", "resync", "45s")),
+        ("engine", "logs.level=DEBUG", ("logs", "level", "DEBUG")),
+        ("engine", "keep=30d", ("journal", "keep", "30d")),
+        ("listen", "public.port=9000", ("listen", "public", "port", 9000)),
+        (
+            "listen",
+            "listen.public.trusted_proxies=10.0.0.1, 10.0.0.2",
+            ("listen", "public", "trusted_proxies", ["10.0.0.1", "10.0.0.2"]),
+        ),
+    ],
+)
+def test_every_section_of_the_core_is_set_without_questions(
+    desk: Desk, chapter: str, change: str, place: tuple[Any, ...]
+) -> None:
+    result = desk.te("configure", chapter, "--set", change)
+    assert result.exit_code == 0, result.output
+    *path, value = place
+    assert value_at(desk.tree(), tuple(path)) == value
+
+
+@pytest.mark.parametrize(
+    ("chapter", "change", "reason"),
+    [
+        ("engine", "file=x", "say which: logs.file, journal.file"),
+        ("engine", "resynk=45s", "unknown key"),
+        ("limits", "paper.levrage=3", "did you mean"),
+        ("limits", "leverage=0", "greater than or equal to 1"),
+        ("listen", "private.host=0.0.0.0", "can be reached from outside"),
+        ("listen", "public.port=99999", "less than or equal to 65535"),
+        ("notifiers", "phone.timeout=1s", "no notifier"),
+    ],
+)
+def test_a_wrong_key_or_value_of_the_core_writes_nothing(
+    desk: Desk, chapter: str, change: str, reason: str
+) -> None:
+    result = desk.te("configure", chapter, "--set", change)
+    assert result.exit_code in {1, 2}
+    assert reason in result.stderr
+    assert desk.untouched()
+
+
+def test_a_first_notifier_is_offered_and_then_configured(desk: Desk) -> None:
+    secret = "https://example.org/t0ken-of-mine"
+    result = desk.te("configure", "notifiers", answers=f"\nphone\n{secret}\n\ny\n")
+    assert result.exit_code == 0, result.output
+    assert secret not in result.output
+    assert tomllib.loads(desk.secrets.read_text())["notifiers"]["phone"]["url"] == secret
+    done = desk.te("configure", "notifiers", "--set", "phone.kinds=outage recovery", "--set", "timeout=5s")
+    assert done.exit_code == 0, done.output
+    section = desk.tree()["notifiers"]["phone"]
+    assert section == {"plugin": "webhook", "kinds": ["outage", "recovery"], "timeout": "5s"}
+
+
+def test_every_key_of_the_core_says_what_it_means(desk: Desk) -> None:
+    """The texts stand under the fields of the schema."""
+    from te_core.settings.schema import AccountSettings, NotifierSettings, Settings, SourceSettings
+    from te_core.wizards.parameters import parameters
+
+    core = [p for p in parameters(Settings) if p.path[0] in {"engine", "logs", "journal", "limits", "listen"}]
+    sections = (SourceSettings, AccountSettings, NotifierSettings)
+    found = [
+        *core,
+        *(p for model in sections for p in parameters(model) if p.name not in {"plugin", "options"}),
+    ]
+    assert len(found) > 40
+    assert [p.name for p in found if len(p.meaning) < 10] == []
+
+
+# -- entries of tables
+
+
+def test_an_entry_is_added_to_a_table_and_taken_out(desk: Desk) -> None:
+    def symbols() -> Any:
+        return desk.tree()["sources"]["sn8"]["symbols"]
+
+    add = ("--set", "symbols.TAOUSD=TAOUSDT", "--set", "symbols.BTCUSDT.P=BTCUSDT")
+    assert desk.te("configure", "sn8", *add).exit_code == 0
+    assert symbols() == {"BTCUSD": "BTCUSDT", "TAOUSD": "TAOUSDT", "BTCUSDT.P": "BTCUSDT"}
+    assert desk.te("configure", "sn8", "--set", "symbols.TAOUSD=-").exit_code == 0
+    assert desk.te("configure", "sn8", "--set", "max_leverage=BTCUSDC=2.5, ETHUSDC=3").exit_code == 0
+    assert desk.tree()["sources"]["sn8"]["max_leverage"] == {"BTCUSDC": 2.5, "ETHUSDC": 3}
+    assert list(symbols()) == ["BTCUSD", "BTCUSDT.P"]
+    assert "# old id" in desk.settings.read_text()
+    wrong = desk.te("configure", "sn8", "--set", "symbols.TAOUSD=b!")
+    assert wrong.exit_code == 2
+
+
+def test_replacing_a_table_asks(desk: Desk) -> None:
+    change = ("--set", 'symbols={ TAOUSD = "TAOUSDT" }')
+    result = desk.te("configure", "sn8", *change, answers="n\n")
+    assert result.exit_code == 1
+    assert "symbols loses BTCUSD" in result.stdout
+    assert desk.untouched()
+    assert desk.te("configure", "sn8", "--set", "symbols=-", answers="").exit_code == 1
+    assert desk.untouched()
+    assert desk.te("configure", "sn8", *change, "--yes").exit_code == 0
+    assert desk.tree()["sources"]["sn8"]["symbols"] == {"TAOUSD": "TAOUSDT"}
 
 
 # -- the text

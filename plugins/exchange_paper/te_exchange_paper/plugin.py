@@ -22,6 +22,7 @@ PAPER = ExchangeSpec(
     factory=PaperAccount,
     capabilities=CAPABILITIES,
     summary="a linear-perpetual account on paper, kept in a file",
+    event_kinds=("funding",),
 )
 
 

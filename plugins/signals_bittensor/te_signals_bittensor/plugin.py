@@ -13,6 +13,41 @@ if TYPE_CHECKING:
     from typer import Typer
 
 
+GROUPS = {
+    "where positions come from": (
+        "url",
+        "api_key",
+        "auth",
+        "tier",
+        "feed_url",
+        "feed_auth",
+        "facts_url",
+        "facts_interval",
+    ),
+    "how often": ("interval", "timeout", "backoff", "refresh"),
+    "which miners count": (
+        "scoring.min_trades",
+        "scoring.max_drawdown_threshold",
+        "scoring.min_profitable_rate",
+        "scoring.min_total_return",
+        "exclude_eliminated",
+        "per_entity",
+    ),
+    "which trades count": ("scoring.min_trades_per_asset", "scoring.max_trade_age_days"),
+    "how much each counts": (
+        "strategy",
+        "scoring.drawdown_exponent",
+        "scoring.sharpe_exponent",
+        "scoring.profitable_rate_exponent",
+        "scoring.position_count_divisor",
+    ),
+    "leverage": ("max_leverage",),
+    "sudden changes": ("hysteresis", "guard_tolerance", "guard_release"),
+    "explanations": ("contributors",),
+}
+"""How ``te configure`` shows the options."""
+
+
 def spellings(symbol: str) -> tuple[str, ...]:
     """Return upstream's ids of a coin: that of today, and that of before 2026, on which positions may be open."""
     coin = symbol.removesuffix("USDT")
@@ -28,6 +63,8 @@ def te_signal_sources() -> Iterable[SignalSourceSpec[Any]]:
         factory=BittensorSource,
         essential=("url", "api_key"),
         spellings=spellings,
+        groups=GROUPS,
+        event_kinds=("clamped",),
         summary="positions of Bittensor subnet 8 miners, fetched and scored",
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from te_core.api import CommandContext, CommandSpec, SignalSourceSpec, WebhookSpec, hookimpl
+from te_signals_tradingview import gaps, refusals
 from te_signals_tradingview.addresses import TRADINGVIEW
 from te_signals_tradingview.example import example_message
 from te_signals_tradingview.options import TradingViewOptions
@@ -35,6 +36,7 @@ def te_signal_sources() -> Iterable[SignalSourceSpec[Any]]:
         webhook=WebhookSpec(path=webhook_path, example=example_message, senders=TRADINGVIEW),
         generated_secrets=("token",),
         spellings=spellings,
+        event_kinds=(refusals.KIND, gaps.KIND),
         summary="TradingView alerts, taken by webhook",
     )
 

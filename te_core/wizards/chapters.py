@@ -1,0 +1,100 @@
+"""Sections that are configured together: limits, the engine's own, listeners, notifiers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+from te_core.settings.loading import settings_from
+from te_core.settings.schema import AccountSettings, Settings
+from te_core.wizards.asking import draft_of, tree_of
+from te_core.wizards.draft import Draft, Refused
+from te_core.wizards.parameters import Parameter
+
+if TYPE_CHECKING:
+    from te_core.app.paths import Place
+    from te_core.settings.layers import Texts
+
+
+def drafts_of(place: Place, texts: Texts, chapter: str) -> list[Draft]:
+    """Return the sections of a chapter, as the settings have them."""
+    settings = settings_from(texts, os.environ)
+    return list(CHAPTERS[chapter](place, texts, settings))
+
+
+def find(drafts: list[Draft], name: str) -> tuple[Draft, Parameter]:
+    """Return what a key means: its whole path, or as much of its end as is clear. Raises ``Refused``."""
+    found: list[tuple[Draft, Parameter]] = []
+    reason = Refused(f"unknown key; the sections are {', '.join(draft.title for draft in drafts)}")
+    for draft in drafts:
+        starts = [start for start in (".".join(draft.place), draft.name) if name.startswith(f"{start}.")]
+        if not starts and draft.place[0] == "accounts":
+            continue
+        rest = name.removeprefix(f"{starts[0]}.") if starts else name
+        if not rest.startswith(".".join(draft.part)):
+            rest = ".".join((*draft.part, rest))
+        try:
+            found.append((draft, draft.find(rest)))
+        except Refused as refused:
+            reason = refused
+            continue
+        if starts:
+            return found[-1]
+    if len(found) > 1:
+        raise Refused(f"say which: {', '.join(f'{draft.title}.{name}' for draft, _ in found)}")
+    if not found:
+        raise reason
+    return found[0]
+
+
+def _core(texts: Texts, *names: str) -> Iterator[Draft]:
+    tree = tree_of(texts)
+    for name in names:
+        model = Settings.model_fields[name].annotation
+        assert isinstance(model, type)
+        assert issubclass(model, BaseModel)
+        yield Draft(place=(name,), section=model, data=tree.get(name, {}))
+
+
+def _limits(_place: Place, texts: Texts, settings: Settings) -> Iterator[Draft]:
+    yield from _core(texts, "limits")
+    accounts: Mapping[str, Any] = tree_of(texts).get("accounts", {})
+    for name in settings.accounts:
+        data = accounts.get(name, {})
+        yield Draft(place=("accounts", name), section=AccountSettings, data=data, part=("limits",))
+
+
+def _engine(_place: Place, texts: Texts, _settings: Settings) -> Iterator[Draft]:
+    yield from _core(texts, "engine", "logs", "journal")
+
+
+def _listen(_place: Place, texts: Texts, _settings: Settings) -> Iterator[Draft]:
+    yield from _core(texts, "listen")
+
+
+def _notifiers(place: Place, texts: Texts, settings: Settings) -> Iterator[Draft]:
+    for name in settings.notifiers:
+        yield draft_of(place, texts, f"notifiers.{name}")
+
+
+def notifier_plugins(place: Place) -> list[str]:
+    """Return the installed plugins that a notifier can be made of."""
+    import asyncio
+
+    from te_core.app import used_plugins
+    from te_core.plugins.registry import Registry
+
+    registry = Registry(used=used_plugins.read(place.state))
+    asyncio.run(registry.ensure(list(registry.reports), {}))
+    return list(registry.notifiers)
+
+
+CHAPTERS: Mapping[str, Callable[[Place, Texts, Settings], Iterator[Draft]]] = {
+    "limits": _limits,
+    "engine": _engine,
+    "listen": _listen,
+    "notifiers": _notifiers,
+}
