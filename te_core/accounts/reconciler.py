@@ -134,6 +134,10 @@ class Reconciler:
         keepers = list(self._targets.keepers.values())
         if as_if is None:
             keepers = [keeper for keeper in keepers if keeper.target is not None]
+        else:
+            new = [symbol for symbol in as_if.blends if symbol not in self._targets.keepers]
+            await ctx.reader.load_instruments(new)
+            keepers += map(self._targets.unregistered, new)
         symbols = tuple(keeper.symbol for keeper in keepers)
         failures = await ctx.reader.read(Wanted(positions=True, equity=True, prices=symbols))
         positions = failures.get("positions")

@@ -200,6 +200,11 @@ class AccountWorker:
         """Read the account and return each symbol's next decision, or why there is none; sends and changes nothing."""
         return "not connected" if self._ctx is None else await self._reconciler.preview(self._ctx, as_if)
 
+    def largest_leverage(self, symbol: str) -> int | None:
+        """Return the largest that the exchange allows for a symbol; None while that is not known."""
+        instrument = self._ctx.reader.instrument(symbol) if self._ctx is not None else None
+        return instrument.largest_leverage if instrument is not None else None
+
     @property
     def scopes(self) -> tuple[str, ...]:
         """What the account is called in the operator's commands: its section, and its book."""

@@ -39,7 +39,7 @@ from te_core.secrets import Redactor
 from te_core.settings.loading import load_settings
 from te_core.settings.problems import SettingsInvalid
 from te_core.settings.resolution import Kind, Resolved
-from te_core.settings.schema import Settings
+from te_core.settings.schema import Settings, SymbolSettings
 from te_core.settings.secrets import private_token
 from te_core.settings.store import SettingsStore
 from te_core.settings.watch import watch
@@ -77,6 +77,10 @@ class Application:
         self._loop: asyncio.AbstractEventLoop
         self._reloading = asyncio.Lock()
         self._warned: tuple[str, ...] = ()
+        self._edits = 0
+        """Edits of the settings that were looked at, refused ones included."""
+        self._applied: tuple[str, ...] = ()
+        """What the newest of them changed."""
         self._plugin_notices: dict[str, str] = {}
         self._running: AsyncExitStack | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -220,14 +224,17 @@ class Application:
             if isinstance(outcome, SettingsInvalid):
                 for problem in outcome.problems:
                     logger.error("settings refused; the last good ones stay active: {}", problem)
+                self._applied = ()
             elif outcome is not None and self._store.current is not None:
-                logger.info("settings: {}", "; ".join(outcome.lines()) or "nothing has changed")
+                self._applied = tuple(outcome.lines())
+                logger.info("settings: {}", "; ".join(self._applied) or "nothing has changed")
                 if outcome:
                     self._take(self._store.current)
                 else:
                     self._warn(self._store.current)
                 await self._started.apply(self._store.current)
                 self._remember_plugins()
+            self._edits += outcome is not None
 
     def _take(self, resolved: Resolved) -> None:
         """Learn the secrets before anything can be said about them, and write logs as told."""
@@ -341,13 +348,15 @@ class Application:
                 "settings": {
                     "file": str(self.place.settings),
                     "refused": [str(problem) for problem in refused.problems] if refused else [],
+                    "edits": self._edits,
+                    "applied": list(self._applied),
                 },
             }
         )
 
-    async def plan(self) -> dict[str, Any]:
-        """Say what would be ordered now."""
-        return self._shown(await self._queries.plan())
+    async def plan(self, sections: Mapping[str, SymbolSettings | None] | None = None) -> dict[str, Any]:
+        """Return what would be ordered now, or if symbols had other sections."""
+        return self._shown(await self._queries.plan(sections))
 
     async def doctor(self) -> dict[str, Any]:
         """Check every running account, the machine, and what the listeners leave open."""

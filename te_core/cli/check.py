@@ -12,7 +12,7 @@ from te_core.cli.failure import ExitCode
 from te_core.cli.output import note, print_json, say
 
 if TYPE_CHECKING:
-    from te_core.settings.schema import ListenSettings, Settings
+    from te_core.settings.schema import ListenSettings
 
 
 def check(
@@ -42,6 +42,7 @@ def check(
 
 def _found(place: Place) -> dict[str, Any]:
     from te_core.cli.instances import load, redactor_of
+    from te_core.cli.loose_ends import largest_leverages, loose_ends
     from te_core.journal.redaction import redacted
     from te_core.settings.problems import SettingsInvalid
 
@@ -64,7 +65,7 @@ def _found(place: Place) -> dict[str, Any]:
         "warnings": [
             *resolved.warnings,
             *(f"{key} is missing: the first `te run` makes one in .secrets.toml" for key in pending),
-            *_loose_ends(resolved.settings),
+            *loose_ends(resolved.settings, registry, largest_leverages(place)),
             *_exposed(resolved.settings.listen),
         ],
         "unavailable": redacted(resolved.unavailable, redactor_of(resolved.settings, registry).redact),
@@ -72,20 +73,6 @@ def _found(place: Place) -> dict[str, Any]:
         "accounts": list(resolved.account_options),
         "notifiers": list(resolved.notifier_options),
     }
-
-
-def _loose_ends(settings: Settings) -> Iterator[str]:
-    """Name what is mapped and not traded, and what has weight and is not mapped."""
-    for name, source in settings.sources.items():
-        targets = dict.fromkeys(source.symbols.values())
-        weighted = {symbol for symbol, section in settings.symbols.items() if section.weights.get(name)}
-        if without := [symbol for symbol in targets if symbol not in settings.symbols]:
-            yield (
-                f"sources.{name} maps {', '.join(without)}, which nothing gives weight: te configure weights, "
-                "or te remove symbol"
-            )
-        if targets and (unmapped := sorted(weighted - targets.keys())):
-            yield f"sources.{name} has weight for {', '.join(unmapped)} and maps nothing to it: te configure mappings"
 
 
 def _exposed(settings: ListenSettings) -> Iterator[str]:

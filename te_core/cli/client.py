@@ -38,12 +38,14 @@ def ask(place: Place, path: str) -> Any:
     return body
 
 
-def post(place: Place, path: str) -> Any | None:
+def post(place: Place, path: str, body: Mapping[str, Any] | None = None) -> Any | None:
     """Have the running engine do something; None when it knows nothing of that name. Raises as ``ask`` does."""
-    status, body = _exchange(place, path, body=b"{}")
+    from te_core.web.encoding import encode
+
+    status, answer = _exchange(place, path, body=encode(body or {}).encode())
     if status not in {200, 404}:
-        raise Failure(str(body["error"]["reason"]))
-    return body if status == 200 else None
+        raise Failure(str(answer["error"]["reason"]))
+    return answer if status == 200 else None
 
 
 def command(place: Place, action: str, body: Mapping[str, Any]) -> Any:

@@ -46,7 +46,7 @@ def undo(
     from dataclasses import replace
     from difflib import unified_diff
 
-    from te_core.cli.saving import check, write
+    from te_core.cli.saving import check, edits_seen, report, write
     from te_core.settings.layers import read
     from te_core.settings.problems import SettingsInvalid
 
@@ -71,5 +71,6 @@ def undo(
     check(place, edited)
     if not yes:
         typer.confirm("Write this?", default=True, abort=True)
+    seen = edits_seen(place)
     write(place, before, edited)
-    say(f"wrote {place.settings}")
+    report(place, (), seen)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Sequence
+import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,13 @@ from te_core.cli.output import note, say
 
 if TYPE_CHECKING:
     from te_core.app.paths import Place
+    from te_core.plugins.registry import Registry
     from te_core.settings.layers import Texts
+    from te_core.settings.schema import Settings
+
+TAKEN_UP = 5.0
+"""Seconds for which it is waited that a running engine looks at what was written; usually it takes a fifth of one."""
+LOOK = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +35,40 @@ class Edit:
 
 
 def save(place: Place, texts: Texts, edits: Sequence[Edit], *, ask: bool) -> None:
-    """Check, confirm, write, and say what became of it. Raises ``SettingsInvalid``, ``Failure`` or ``typer.Abort``."""
+    """Check, show what it leads to, confirm, write, and say what became of it.
+
+    Raises ``SettingsInvalid``, ``Failure`` or ``typer.Abort``.
+    """
     edited = with_edits(texts, edits)
-    check(place, edited)
+    settings, registry = check(place, edited)
+    _show_loose_ends(place, texts, settings, registry)
     if ask:
+        _show_orders(place, texts, settings)
         typer.confirm("Write this?", default=True, abort=True)
+    seen = edits_seen(place)
     write(place, texts, edited)
-    report(place, edits)
+    report(place, edits, seen)
+
+
+def _show_loose_ends(place: Place, before: Texts, settings: Settings, registry: Registry) -> None:
+    """Name what te check would warn of, and did not before."""
+    from te_core.cli.loose_ends import largest_leverages, loose_ends
+    from te_core.settings.loading import settings_from
+
+    largest = largest_leverages(place)
+    known = set(loose_ends(settings_from(before, os.environ), registry, largest))
+    for loose in loose_ends(settings, registry, largest):
+        if loose not in known:
+            note(loose)
+
+
+def _show_orders(place: Place, before: Texts, settings: Settings) -> None:
+    """Show what changed weights and leverages would order."""
+    from te_core.cli.planning import changed_symbols, show_difference
+    from te_core.settings.loading import settings_from
+
+    if symbols := changed_symbols(settings_from(before, os.environ), settings):
+        show_difference(place, symbols)
 
 
 def with_edits(texts: Texts, edits: Sequence[Edit]) -> Texts:
@@ -52,8 +86,8 @@ def with_edits(texts: Texts, edits: Sequence[Edit]) -> Texts:
     return replace(texts, settings=settings, secrets=kept)
 
 
-def check(place: Place, edited: Texts) -> None:
-    """Refuse what ``te check`` would. Raises ``SettingsInvalid``."""
+def check(place: Place, edited: Texts) -> tuple[Settings, Registry]:
+    """Refuse what ``te check`` would; return the settings, and the plugins. Raises ``SettingsInvalid``."""
     from te_core.cli.instances import load, redactor_of
     from te_core.journal.redaction import redacted
 
@@ -61,6 +95,7 @@ def check(place: Place, edited: Texts) -> None:
     redact = redactor_of(resolved.settings, registry).redact
     for key, reason in redacted(dict(resolved.unavailable), redact).items():
         note(f"{key}: {reason}")
+    return resolved.settings, registry
 
 
 def write(place: Place, before: Texts, edited: Texts) -> None:
@@ -93,9 +128,11 @@ def write(place: Place, before: Texts, edited: Texts) -> None:
         raise Failure(f"{error.filename or settings}: {error.strerror}: nothing was written there") from None
 
 
-def report(place: Place, edits: Sequence[Edit]) -> None:
-    """Say what was written, what counts all the same, and whether an engine takes it up."""
-    from te_core.cli.client import running_engine
+def report(place: Place, edits: Sequence[Edit], seen: int | None) -> None:
+    """Say what was written, what counts all the same, and what a running engine made of it.
+
+    ``seen``: how many edits it had looked at before; None where none runs.
+    """
     from te_core.settings.layers import SECRETS_FILE, merge, read
     from te_core.settings.schema import Settings
 
@@ -106,5 +143,45 @@ def report(place: Place, edits: Sequence[Edit]) -> None:
         found = places.get(edit.path)
         if found is not None and found.file.startswith("environment"):
             note(f"{'.'.join(edit.path[2:])}: {found.file} says otherwise, and counts")
-    if running_engine(place):
-        say("the running engine takes it up: te status shows it")
+    if seen is not None:
+        _report_engine(place, seen)
+
+
+def edits_seen(place: Place) -> int | None:
+    """Return how many edits of the settings a running engine has looked at; None where none runs."""
+    settings = _settings_of_engine(place)
+    return None if settings is None else int(settings.get("edits", 0))
+
+
+def _settings_of_engine(place: Place) -> Mapping[str, Any] | None:
+    from te_core.cli.client import ask
+
+    try:
+        found: Mapping[str, Any] = ask(place, "/api/v1/state").get("settings", {})
+    except Failure:
+        return None
+    return found
+
+
+def _report_engine(place: Place, seen: int) -> None:
+    """Wait until the engine has looked at what was written, and say what it did."""
+    pause = threading.Event()
+    for _ in range(int(TAKEN_UP / LOOK)):
+        found = _settings_of_engine(place)
+        if found is None:
+            return
+        if int(found.get("edits", 0)) > seen:
+            break
+        pause.wait(LOOK)
+    else:
+        note("the running engine has not looked at it yet: te status shows it")
+        return
+    for problem in found["refused"]:
+        note(f"the running engine refuses it, its last good settings stay active: {problem}")
+    if not found["refused"]:
+        applied = list(found["applied"])
+        say(f"the running engine applied it: {'; '.join(applied) or 'nothing changes for it'}")
+        if any("restart the engine" in line for line in applied):
+            say(
+                "  restart it as it was started: pm2 restart NAME, systemctl restart NAME, or Ctrl-C and te run"
+            )

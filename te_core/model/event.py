@@ -7,6 +7,30 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+KINDS = (
+    "blocked",
+    "clock",
+    "drift",
+    "expired",
+    "flatten",
+    "halt",
+    "heard",
+    "identity",
+    "key",
+    "limited",
+    "listener",
+    "outage",
+    "pause",
+    "plugin",
+    "recovery",
+    "resume",
+    "silent",
+    "stall",
+    "target",
+    "waiting",
+)
+"""Kinds that the engine itself records; plugins have more (``event_kinds`` of their specs)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:

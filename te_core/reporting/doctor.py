@@ -112,16 +112,25 @@ def _symbol(
     if price is None or isinstance(value, Unknown):
         yield Finding(severity=WARNING, check=name, text="no price is known", remedy="wait for one")
         return
+    wanted = settings.leverage or section.leverage
+    leverage = min(wanted, instrument.largest_leverage or wanted)
+    if leverage < wanted:
+        yield Finding(
+            severity=WARNING,
+            check=name,
+            text=f"leverage {wanted} is more than the exchange allows: {leverage} is used",
+            remedy=f"expect that, or: te configure weights --set {name}.leverage={leverage}",
+        )
     equity = value.wallet if settings.equity == "wallet" else value.total
     own = settings.minimum_order or Decimal(0)
     smallest = smallest_quantity(replace(instrument, own_minimum=own), price) * price
-    usable = max(equity, Decimal(0)) * (settings.leverage or section.leverage)
-    largest = sum(section.weights.values(), Decimal(0))
-    if usable * largest < smallest:
+    usable = max(equity, Decimal(0)) * leverage
+    deepest = sum(section.weights.values(), Decimal(0))
+    if usable * deepest < smallest:
         yield Finding(
             severity=ERROR if settings.below_minimum == "skip" else WARNING,
             check=name,
-            text=f"the smallest order is {smallest:.2f}; at this equity even depth {largest:f} will never trade",
+            text=f"the smallest order is {smallest:.2f}; at this equity even depth {deepest:f} will never trade",
             remedy='raise weight, leverage or equity, or set below_minimum = "raise"',
         )
         return

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Container, Mapping
 from typing import Any
 
+from te_core.accounts.reconciler import AsIf
 from te_core.reporting.doctor import examine_all
 from te_core.reporting.explain import explain, explain_signals
 from te_core.reporting.readiness import readiness
 from te_core.reporting.state import engine_state, plan_state
+from te_core.rules.decision import Decision
 from te_core.runtime.engine import Engine
-from te_core.settings.schema import Settings
+from te_core.settings.schema import Settings, SymbolSettings
 
 
 class Queries:
@@ -29,12 +32,23 @@ class Queries:
         """Return what ``te status`` shows."""
         return engine_state(self._engine, self._settings, pid=os.getpid(), readiness=self.readiness())
 
-    async def plan(self) -> dict[str, Any]:
-        """Read every account and return what would be ordered now, and why. Sends nothing."""
+    async def plan(self, sections: Mapping[str, SymbolSettings | None] | None = None) -> dict[str, Any]:
+        """Read every account and return what would be ordered now, and why. Sends nothing.
+
+        ``sections``: of some symbols, to see what these would order if the settings had them so; None for none.
+        """
+        as_if = None
+        if sections is not None:
+            blends = self._engine.netting.blends_as_if(sections)
+            as_if = AsIf(controls=self._engine.commands.controls, blends=blends)
         running = {name: runner for name, runner in self._engine.accounts.items() if runner.running}
-        previews = (runner.worker.preview() for runner in running.values())
+        previews = (runner.worker.preview(as_if) for runner in running.values())
         decisions = await asyncio.gather(*previews, return_exceptions=True)
-        return {"accounts": {name: plan_state(one) for name, one in zip(running, decisions, strict=True)}}
+        return {
+            "accounts": {
+                name: plan_state(_only(one, sections)) for name, one in zip(running, decisions, strict=True)
+            }
+        }
 
     def explain(self, symbol: str) -> dict[str, Any]:
         """Return the arithmetic from signals to quantity per account. Raises ``KeyError`` for an unknown symbol."""
@@ -65,3 +79,12 @@ class Queries:
     def readiness(self) -> dict[str, Any]:
         """Return whether everything that is wanted works, and what does not."""
         return readiness(self._engine)
+
+
+def _only(
+    decisions: Mapping[str, Decision] | str | BaseException, symbols: Container[str] | None
+) -> Mapping[str, Decision] | str | BaseException:
+    """Leave out what was not asked about."""
+    if symbols is None or isinstance(decisions, str | BaseException):
+        return decisions
+    return {symbol: decision for symbol, decision in decisions.items() if symbol in symbols}

@@ -110,7 +110,11 @@ class Netting:
         ``pauses``: others than those in force, to see what they would lead to.
         """
         pauses = self.pauses if pauses is None else pauses
-        return {symbol: self._blend(symbol, pauses) for symbol in symbols}
+        return {symbol: self._blend(symbol, self._weights.get(symbol), pauses) for symbol in symbols}
+
+    def blends_as_if(self, sections: Mapping[str, SymbolSettings | None]) -> dict[str, Blend | None]:
+        """Return what blends would be if these symbols had other sections; None for a symbol without one."""
+        return {symbol: self._blend(symbol, section, self.pauses) for symbol, section in sections.items()}
 
     def shares(self, source: str) -> dict[str, dict[str, str | None]]:
         """Return what a source's opinions count for now, by symbol, as JSON values."""
@@ -131,8 +135,9 @@ class Netting:
         opinion = opinion_of(signal, self.policies, self.heartbeat.due, self._ages.said_at)
         return opinion.expires_at() if opinion is not None else None
 
-    def _blend(self, symbol: str, pauses: Mapping[str, Control]) -> Blend | None:
-        section = self._weights.get(symbol)
+    def _blend(
+        self, symbol: str, section: SymbolSettings | None, pauses: Mapping[str, Control]
+    ) -> Blend | None:
         if section is None:
             return None
         opinions = opinions_on(

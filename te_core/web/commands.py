@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated
@@ -9,6 +10,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from te_core.model.control import Action, Command
+from te_core.settings.schema import SymbolName, SymbolSettings
 
 Name = Annotated[str, Field(min_length=1, max_length=100)]
 Text = Annotated[str, Field(max_length=200)]
@@ -36,14 +38,28 @@ class Body(BaseModel):
     preview: bool = False
 
 
+class Sections(BaseModel):
+    """Sections of symbols as they would be; null for one that is to have none."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    symbols: dict[SymbolName, SymbolSettings | None]
+
+
+def parse_sections(body: bytes) -> Mapping[str, SymbolSettings | None]:
+    """Return the sections of a request. Raises ``BadCommand``."""
+    try:
+        return Sections.model_validate_json(body).symbols
+    except ValidationError as error:
+        raise _bad(error) from None
+
+
 def parse_command(action: str, body: bytes) -> tuple[Command, bool]:
     """Return the command of a request, and whether it is a preview. Raises ``BadCommand``."""
     try:
         said = Body.model_validate_json(body)
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        field = ".".join(map(str, first["loc"]))
-        raise BadCommand(f"{field}: {first['msg']}" if field else first["msg"]) from None
+        raise _bad(error) from None
     command = Command(
         action=Action(action),
         by=said.by or "the API",
@@ -58,3 +74,9 @@ def parse_command(action: str, body: bytes) -> tuple[Command, bool]:
         lasts=None if said.lasts is None else timedelta(seconds=said.lasts),
     )
     return command, said.preview
+
+
+def _bad(error: ValidationError) -> BadCommand:
+    first = error.errors(include_input=False, include_url=False)[0]
+    field = ".".join(map(str, first["loc"]))
+    return BadCommand(f"{field}: {first['msg']}" if field else first["msg"])

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from te_core.contracts.webhook import WebhookRequest, WebhookResponse
 from te_core.model.control import Command
+from te_core.settings.schema import SymbolSettings
 
 
 class EngineFacade(Protocol):
@@ -28,8 +29,11 @@ class EngineFacade(Protocol):
         """Return what ``te status`` shows."""
         ...
 
-    async def plan(self) -> Mapping[str, Any]:
-        """Return what would be ordered now, and why; sends nothing."""
+    async def plan(self, sections: Mapping[str, SymbolSettings | None] | None = None) -> Mapping[str, Any]:
+        """Return what would be ordered now, and why; sends nothing.
+
+        ``sections``: of some symbols, to see what these would order then; None for one that is to have none.
+        """
         ...
 
     async def doctor(self) -> Mapping[str, Any]:

@@ -12,7 +12,7 @@ from te_core.clock import Clock
 from te_core.errors import CommandRefused
 from te_core.settings.schema import PrivateListenerSettings
 from te_core.web.answer import answer, refuse
-from te_core.web.commands import BadCommand, parse_command
+from te_core.web.commands import BadCommand, parse_command, parse_sections
 from te_core.web.facade import EngineFacade, History
 from te_core.web.guards import Tokens, errors_as_json, no_other_site, only_this_host
 from te_core.web.identity import proof
@@ -40,6 +40,7 @@ def private_site(
     site.router.add_get("/metrics", api.metrics)
     site.router.add_get("/api/v1/state", api.state)
     site.router.add_get("/api/v1/plan", api.plan)
+    site.router.add_post("/api/v1/plan", api.plan_as_if)
     site.router.add_get("/api/v1/doctor", api.doctor)
     site.router.add_get("/api/v1/explain/{symbol}", api.explain)
     site.router.add_get("/api/v1/sources/{name}", api.source)
@@ -78,6 +79,14 @@ class _Api:
 
     async def plan(self, _request: web.Request) -> web.Response:
         return answer(200, await self._plan.get())
+
+    async def plan_as_if(self, request: web.Request) -> web.Response:
+        if request.content_type != "application/json":
+            return refuse(415, "send 'Content-Type: application/json'")
+        try:
+            return answer(200, await self._engine.plan(parse_sections(await request.read())))
+        except BadCommand as error:
+            return refuse(400, str(error))
 
     async def doctor(self, _request: web.Request) -> web.Response:
         return answer(200, await self._doctor.get())

@@ -87,15 +87,6 @@ def configure_mappings(place: Place, changes: list[str] | None, *, yes: bool) ->
     show(table("Mappings", ("source", "spelling", "symbol", ""), _rows(sheets)))
     edits = [Edit(("sources", sheet.source, "symbols"), dict(sheet.now)) for sheet in changed]
     save(place, texts, edits, ask=not (changes or yes))
-    mapped = {symbol for sheet in sheets for symbol in sheet.now.values()}
-    without = [s for s in dict.fromkeys(_in_order(sheets)) if s in mapped and s not in settings.symbols]
-    if without:
-        say(f"not traded before they have weights: {', '.join(without)} (te configure weights)")
-
-
-def _in_order(sheets: Iterable[Sheet]) -> Iterator[str]:
-    for sheet in sheets:
-        yield from sheet.now.values()
 
 
 def _rows(sheets: Iterable[Sheet]) -> Iterator[tuple[str, ...]]:

@@ -102,7 +102,6 @@ def configure_weights(place: Place, changes: list[str] | None, *, yes: bool, for
         return
     _summarise(rows.values(), list(settings.sources))
     save(place, texts, edits, ask=not (changes or yes))
-    say("te plan shows what that orders")
 
 
 def _rows(settings: Settings) -> dict[str, Row]:

@@ -166,7 +166,7 @@ def test_refused_alerts_are_proposed(desk: Desk) -> None:
     result = desk.configure("mappings", "", "y", "", "", "")
     assert "3 alerts were refused for TAOUSDT.P: map it?" in result.output
     assert desk.mapping() == [*BEFORE, ("TAOUSDT.P", "TAOUSDT")]
-    assert "not traded before they have weights: ETHUSDT, TAOUSDT" in result.output
+    assert "sources.tradingview maps ETHUSDT, TAOUSDT, which nothing gives weight" in result.output
 
 
 def test_mappings_are_set_without_a_question(desk: Desk) -> None:
@@ -449,6 +449,36 @@ def test_loose_ends_are_named(desk: Desk) -> None:
         "sources.tradingview has weight for SOLUSDT and maps nothing to it: te configure mappings" in warnings
     )
     assert "sources.other has weight" not in warnings, "it maps nothing: whatever it publishes counts"
+
+
+def test_a_kind_of_event_that_nothing_records_is_named(desk: Desk) -> None:
+    text = desk.settings.read_text()
+    notifier = '\n[notifiers.phone]\nplugin = "webhook"\nurl = "https://example.org"\n'
+    notifier += 'kinds = ["outage", "drifts", "refused"]\n'
+    desk.settings.write_text(text + notifier)
+    (found,) = [line for line in desk.json("check")["warnings"] if "kinds" in line]
+    assert found == "notifiers.phone.kinds: no event is of kind drifts; did you mean 'drift'?"
+    result = desk.te("configure", "notifiers", "--set", "phone.kinds=outage missed_alert silence")
+    assert "no event is of kind silence; did you mean 'silent'?" in result.output
+
+
+def test_a_leverage_that_no_account_allows_is_named(desk: Desk) -> None:
+    def found() -> list[str]:
+        return [line for line in desk.json("check")["warnings"] if "leverage" in line]
+
+    assert found() == []
+    desk.settings.write_text(SETTINGS.replace("leverage = 3", "leverage = 7"))
+    assert found() == ["symbols.BTCUSDT.leverage is 7, and no account allows more than 5"]
+    desk.settings.write_text(SETTINGS.replace("leverage = 3", "leverage = 7").replace("leverage = 5", ""))
+    assert found() == [], "what the exchange allows is not known here"
+
+
+def test_loose_ends_are_told_before_they_are_written(desk: Desk) -> None:
+    result = desk.te("configure", "weights", answers="7\n\n\nn\nn\n")
+    assert "no account allows more than 5" in result.output
+    assert "no engine is running here: what this orders is not known" in result.output
+    assert result.exit_code == 1
+    assert desk.settings.read_text() == SETTINGS
 
 
 def test_secrets_are_neither_kept_in_the_history_nor_shown_by_undoing(desk: Desk) -> None:

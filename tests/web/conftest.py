@@ -18,7 +18,7 @@ from te_core.clock import SystemClock
 from te_core.contracts.webhook import WebhookRequest, WebhookResponse
 from te_core.errors import CommandRefused
 from te_core.model.control import Command
-from te_core.settings.schema import ListenSettings
+from te_core.settings.schema import ListenSettings, SymbolSettings
 from te_core.web.server import ServerFiles, Servers
 
 TOKEN = "a-token-of-some-length-1234"
@@ -37,6 +37,7 @@ class FakeEngine:
         self.hold: asyncio.Event | None = None
         self.reasons: list[str] = []
         self.commands: list[tuple[Command, bool]] = []
+        self.sections: Mapping[str, SymbolSettings | None] | None = None
 
     def screen(self, source: str, request: WebhookRequest) -> WebhookResponse | None:
         self.screened.append((source, request))
@@ -63,7 +64,8 @@ class FakeEngine:
             "commands": [{"text": "all accounts: halted"}],
         }
 
-    async def plan(self) -> Mapping[str, Any]:
+    async def plan(self, sections: Mapping[str, SymbolSettings | None] | None = None) -> Mapping[str, Any]:
+        self.sections = sections
         return {"accounts": {"paper": {"BTCUSDT": {"steps": []}}}}
 
     async def doctor(self) -> Mapping[str, Any]:

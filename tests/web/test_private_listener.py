@@ -57,6 +57,33 @@ async def test_plan_explanation_and_plugins(serve: Any) -> None:
         assert "BTCUSDT" in body["error"]["reason"]
 
 
+async def test_the_plan_of_other_weights_is_asked_for_with_json(serve: Any) -> None:
+    async with serve() as site:
+
+        async def asked(body: str, content_type: str = "application/json") -> tuple[int, Any]:
+            url, headers = f"{site.private}/api/v1/plan", {"Content-Type": content_type}
+            async with site.http.post(url, data=body, headers=headers) as response:
+                return response.status, await response.json()
+
+        status, plan = await asked(
+            '{"symbols": {"BTCUSDT": {"leverage": 2, "weights": {}}, "ETHUSDT": null}}'
+        )
+        assert status == 200
+        assert "paper" in plan["accounts"]
+        assert site.engine.sections["BTCUSDT"].leverage == 2
+        assert site.engine.sections["ETHUSDT"] is None
+        assert (await asked("{}", "text/plain"))[0] == 415
+        for wrong in (
+            "",
+            "{}",
+            '{"symbols": {"BTCUSDT": {"leverage": 0}}}',
+            '{"symbols": {"btc/usdt": null}}',
+        ):
+            status, body = await asked(wrong)
+            assert status == 400
+            assert body["error"]["reason"]
+
+
 @pytest.mark.parametrize(
     ("path", "content_type", "status"),
     [

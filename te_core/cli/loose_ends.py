@@ -1,0 +1,82 @@
+"""What in the settings is allowed and most likely a mistake: ``te check`` names it, and wizards before they write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from te_core.errors import nearest
+from te_core.model.event import KINDS
+
+if TYPE_CHECKING:
+    from te_core.app.paths import Place
+    from te_core.plugins.registry import Registry
+    from te_core.settings.schema import Settings
+
+Largest = Mapping[str, Mapping[str, int]]
+"""Account -> symbol -> the largest leverage that its exchange allows, as far as it is known."""
+
+
+def largest_leverages(place: Place) -> Largest:
+    """Return what the accounts of a running engine allow; nothing where none runs: only an account can say."""
+    from te_core.cli.client import ask
+    from te_core.cli.failure import Failure
+
+    try:
+        accounts: Mapping[str, Any] = ask(place, "/api/v1/state")["accounts"]
+    except Failure:
+        return {}
+    return {name: account.get("largest_leverage") or {} for name, account in accounts.items()}
+
+
+def loose_ends(settings: Settings, registry: Registry, largest: Largest) -> Iterator[str]:
+    """Name them, each with what to do."""
+    yield from _mappings(settings)
+    yield from _kinds(settings, registry)
+    yield from _leverages(settings, largest)
+
+
+def _mappings(settings: Settings) -> Iterator[str]:
+    """Name what is mapped and not traded, and what has weight and is not mapped."""
+    for name, source in settings.sources.items():
+        targets = dict.fromkeys(source.symbols.values())
+        weighted = {symbol for symbol, section in settings.symbols.items() if section.weights.get(name)}
+        if without := [symbol for symbol in targets if symbol not in settings.symbols]:
+            yield (
+                f"sources.{name} maps {', '.join(without)}, which nothing gives weight: te configure weights, "
+                "or te remove symbol"
+            )
+        if targets and (unmapped := sorted(weighted - targets.keys())):
+            yield f"sources.{name} has weight for {', '.join(unmapped)} and maps nothing to it: te configure mappings"
+
+
+def _kinds(settings: Settings, registry: Registry) -> Iterator[str]:
+    """Name kinds of events that nothing records. A plugin that does not say what it records may, so it is a warning."""
+    kinds = [spec.event_kinds for spec in registry.sources.values()]
+    kinds += [spec.event_kinds for spec in registry.exchanges.values()]
+    known = [*KINDS, *(kind for found in kinds for kind in found)]
+    for name, notifier in settings.notifiers.items():
+        for kind in notifier.kinds:
+            if kind not in known:
+                yield f"notifiers.{name}.kinds: no event is of kind {kind}{nearest(kind, known)}"
+
+
+def _leverages(settings: Settings, largest: Largest) -> Iterator[str]:
+    """Name leverages that no account would get: above its limits, or what its exchange allows if that is known."""
+    for symbol, section in settings.symbols.items():
+        allowed = [_allowed(settings, name, largest.get(name, {}).get(symbol)) for name in _traded(settings)]
+        known = [most for most in allowed if most is not None]
+        if known and len(known) == len(allowed) and section.leverage > max(known):
+            yield f"symbols.{symbol}.leverage is {section.leverage}, and no account allows more than {max(known)}"
+
+
+def _traded(settings: Settings) -> Iterator[str]:
+    """Return the accounts that follow the symbols' leverage."""
+    yield from (
+        name for name, section in settings.accounts.items() if section.enabled and not section.leverage
+    )
+
+
+def _allowed(settings: Settings, name: str, exchange: int | None) -> int | None:
+    bounds = (settings.limits.leverage, settings.accounts[name].limits.leverage, exchange)
+    return min((bound for bound in bounds if bound is not None), default=None)

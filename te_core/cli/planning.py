@@ -1,0 +1,44 @@
+"""What changed sections of symbols would order, asked of the running engine before they are written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from te_core.cli.client import EngineDown, post
+from te_core.cli.failure import Failure
+from te_core.cli.output import note, say, show
+
+if TYPE_CHECKING:
+    from te_core.app.paths import Place
+    from te_core.settings.schema import Settings
+
+
+def changed_symbols(before: Settings, after: Settings) -> dict[str, Any]:
+    """Return the sections that differ, as JSON values; None for one that is gone."""
+    names = dict.fromkeys([*before.symbols, *after.symbols])
+    changed = (name for name in names if before.symbols.get(name) != after.symbols.get(name))
+    return {
+        name: section.model_dump(mode="json") if (section := after.symbols.get(name)) else None
+        for name in changed
+    }
+
+
+def show_difference(place: Place, symbols: Mapping[str, Any]) -> None:
+    """Show what sections of symbols would order on each account; where nobody can say, say so."""
+    from te_core.cli.plan import NOTHING, plan_table
+
+    note("asking the accounts what this orders …")
+    try:
+        answer = post(place, "/api/v1/plan", {"symbols": symbols})
+    except EngineDown:
+        note("no engine is running here: what this orders is not known before it is; then te plan shows it")
+        return
+    except Failure as failure:
+        note(f"what this orders is not known: {failure}")
+        return
+    plan = plan_table(answer or {"accounts": {}}, title="What this orders", only_orders=True)
+    if plan.rows:
+        show(plan)
+    else:
+        say(f"on every account: {NOTHING} now")
