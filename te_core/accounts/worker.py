@@ -35,6 +35,7 @@ from te_core.journal.journal import Journal
 from te_core.journal.memory import SymbolRecord
 from te_core.metrics import Metrics
 from te_core.model.event import Event
+from te_core.model.instrument import Instrument
 from te_core.model.order import ClientOrderIdForm, Intent
 from te_core.model.target import Blend
 from te_core.outage import Outages
@@ -200,10 +201,14 @@ class AccountWorker:
         """Read the account and return each symbol's next decision, or why there is none; sends and changes nothing."""
         return "not connected" if self._ctx is None else await self._reconciler.preview(self._ctx, as_if)
 
-    def largest_leverage(self, symbol: str) -> int | None:
-        """Return the largest that the exchange allows for a symbol; None while that is not known."""
-        instrument = self._ctx.reader.instrument(symbol) if self._ctx is not None else None
-        return instrument.largest_leverage if instrument is not None else None
+    async def instruments(self, symbols: Sequence[str]) -> Mapping[str, Instrument] | str:
+        """Return the instruments of those symbols that the exchange has, or why they are not known."""
+        if self._ctx is None:
+            return "not connected"
+        reader = self._ctx.reader
+        missing = await reader.load_instruments(symbols)
+        found = {symbol: instrument for symbol in symbols if (instrument := reader.instrument(symbol))}
+        return found if missing is None else missing.reason
 
     @property
     def scopes(self) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 from typing import Any, cast
@@ -357,6 +357,10 @@ class Application:
     async def plan(self, sections: Mapping[str, SymbolSettings | None] | None = None) -> dict[str, Any]:
         """Return what would be ordered now, or if symbols had other sections."""
         return self._shown(await self._queries.plan(sections))
+
+    async def instruments(self, symbols: Sequence[str]) -> dict[str, Any]:
+        """Return per account which of the symbols its exchange offers."""
+        return self._shown(await self._queries.instruments(symbols))
 
     async def doctor(self) -> dict[str, Any]:
         """Check every running account, the machine, and what the listeners leave open."""

@@ -65,7 +65,7 @@ def _found(place: Place) -> dict[str, Any]:
         "warnings": [
             *resolved.warnings,
             *(f"{key} is missing: the first `te run` makes one in .secrets.toml" for key in pending),
-            *loose_ends(resolved.settings, registry, largest_leverages(place)),
+            *loose_ends(resolved.settings, registry, largest_leverages(place, resolved.settings.symbols)),
             *_exposed(resolved.settings.listen),
         ],
         "unavailable": redacted(resolved.unavailable, redactor_of(resolved.settings, registry).redact),

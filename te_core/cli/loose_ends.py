@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from te_core.errors import nearest
 from te_core.model.event import KINDS
@@ -17,16 +17,14 @@ Largest = Mapping[str, Mapping[str, int]]
 """Account -> symbol -> the largest leverage that its exchange allows, as far as it is known."""
 
 
-def largest_leverages(place: Place) -> Largest:
+def largest_leverages(place: Place, symbols: Iterable[str]) -> Largest:
     """Return what the accounts of a running engine allow; nothing where none runs: only an account can say."""
-    from te_core.cli.client import ask
-    from te_core.cli.failure import Failure
+    from te_core.cli.offers import offers
 
-    try:
-        accounts: Mapping[str, Any] = ask(place, "/api/v1/state")["accounts"]
-    except Failure:
-        return {}
-    return {name: account.get("largest_leverage") or {} for name, account in accounts.items()}
+    return {
+        name: {symbol: each["largest_leverage"] for symbol, each in found.items() if each["largest_leverage"]}
+        for name, found in (offers(place, symbols) or {}).items()
+    }
 
 
 def loose_ends(settings: Settings, registry: Registry, largest: Largest) -> Iterator[str]:
@@ -44,7 +42,7 @@ def _mappings(settings: Settings) -> Iterator[str]:
         if without := [symbol for symbol in targets if symbol not in settings.symbols]:
             yield (
                 f"sources.{name} maps {', '.join(without)}, which nothing gives weight: te configure weights, "
-                "or te remove symbol"
+                f"or te remove symbol {without[0]}"
             )
         if targets and (unmapped := sorted(weighted - targets.keys())):
             yield f"sources.{name} has weight for {', '.join(unmapped)} and maps nothing to it: te configure mappings"

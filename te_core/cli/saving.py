@@ -55,7 +55,7 @@ def _show_loose_ends(place: Place, before: Texts, settings: Settings, registry: 
     from te_core.cli.loose_ends import largest_leverages, loose_ends
     from te_core.settings.loading import settings_from
 
-    largest = largest_leverages(place)
+    largest = largest_leverages(place, settings.symbols)
     known = set(loose_ends(settings_from(before, os.environ), registry, largest))
     for loose in loose_ends(settings, registry, largest):
         if loose not in known:

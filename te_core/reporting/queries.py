@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from te_core.accounts.reconciler import AsIf
+from te_core.model.instrument import Instrument
 from te_core.reporting.doctor import examine_all
 from te_core.reporting.explain import explain, explain_signals
 from te_core.reporting.readiness import readiness
@@ -50,6 +51,13 @@ class Queries:
             }
         }
 
+    async def instruments(self, symbols: Sequence[str]) -> dict[str, Any]:
+        """Return per account which of the symbols its exchange offers, and the largest leverage of each."""
+        running = {name: runner for name, runner in self._engine.accounts.items() if runner.running}
+        asked = (runner.worker.instruments(symbols) for runner in running.values())
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        return {"accounts": {name: _offers(one) for name, one in zip(running, answers, strict=True)}}
+
     def explain(self, symbol: str) -> dict[str, Any]:
         """Return the arithmetic from signals to quantity per account. Raises ``KeyError`` for an unknown symbol."""
         found = {
@@ -79,6 +87,14 @@ class Queries:
     def readiness(self) -> dict[str, Any]:
         """Return whether everything that is wanted works, and what does not."""
         return readiness(self._engine)
+
+
+def _offers(found: Mapping[str, Instrument] | str | BaseException) -> dict[str, Any]:
+    if isinstance(found, BaseException):
+        return {"error": f"{type(found).__name__}: {found}"}
+    if isinstance(found, str):
+        return {"error": found}
+    return {"symbols": {symbol: {"largest_leverage": one.largest_leverage} for symbol, one in found.items()}}
 
 
 def _only(

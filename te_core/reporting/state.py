@@ -120,9 +120,6 @@ def _account(settings: Settings, name: str, runner: AccountRunner, now: float) -
             for symbol, keeper in worker.keepers.items()
             if keeper.target
         },
-        "largest_leverage": {
-            symbol: largest for symbol in settings.symbols if (largest := worker.largest_leverage(symbol))
-        },
         "still_open": list(worker.still_open),
         "foreign": {symbol: text(quantity) for symbol, quantity in worker.foreign.items()},
     }

@@ -46,10 +46,24 @@ class Sections(BaseModel):
     symbols: dict[SymbolName, SymbolSettings | None]
 
 
+class Symbols(BaseModel):
+    """Symbols that are asked about."""
+
+    symbols: Annotated[tuple[SymbolName, ...], Field(max_length=1000)]
+
+
 def parse_sections(body: bytes) -> Mapping[str, SymbolSettings | None]:
     """Return the sections of a request. Raises ``BadCommand``."""
     try:
         return Sections.model_validate_json(body).symbols
+    except ValidationError as error:
+        raise _bad(error) from None
+
+
+def parse_symbols(text: str) -> tuple[str, ...]:
+    """Return the symbols of a query, with commas between. Raises ``BadCommand``."""
+    try:
+        return Symbols.model_validate({"symbols": text.split(",") if text else ()}).symbols
     except ValidationError as error:
         raise _bad(error) from None
 

@@ -36,6 +36,10 @@ class EngineFacade(Protocol):
         """
         ...
 
+    async def instruments(self, symbols: Sequence[str]) -> Mapping[str, Any]:
+        """Return per account which of the symbols its exchange offers, and the largest leverage of each."""
+        ...
+
     async def doctor(self) -> Mapping[str, Any]:
         """Return what was found by looking every running account over."""
         ...

@@ -12,7 +12,7 @@ from te_core.clock import Clock
 from te_core.errors import CommandRefused
 from te_core.settings.schema import PrivateListenerSettings
 from te_core.web.answer import answer, refuse
-from te_core.web.commands import BadCommand, parse_command, parse_sections
+from te_core.web.commands import BadCommand, parse_command, parse_sections, parse_symbols
 from te_core.web.facade import EngineFacade, History
 from te_core.web.guards import Tokens, errors_as_json, no_other_site, only_this_host
 from te_core.web.identity import proof
@@ -41,6 +41,7 @@ def private_site(
     site.router.add_get("/api/v1/state", api.state)
     site.router.add_get("/api/v1/plan", api.plan)
     site.router.add_post("/api/v1/plan", api.plan_as_if)
+    site.router.add_get("/api/v1/instruments", api.instruments)
     site.router.add_get("/api/v1/doctor", api.doctor)
     site.router.add_get("/api/v1/explain/{symbol}", api.explain)
     site.router.add_get("/api/v1/sources/{name}", api.source)
@@ -87,6 +88,13 @@ class _Api:
             return answer(200, await self._engine.plan(parse_sections(await request.read())))
         except BadCommand as error:
             return refuse(400, str(error))
+
+    async def instruments(self, request: web.Request) -> web.Response:
+        try:
+            symbols = parse_symbols(request.query.get("symbols", ""))
+        except BadCommand as error:
+            return refuse(400, str(error))
+        return answer(200, await self._engine.instruments(symbols))
 
     async def doctor(self, _request: web.Request) -> web.Response:
         return answer(200, await self._doctor.get())

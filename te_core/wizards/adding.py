@@ -69,7 +69,7 @@ def add_symbol(
         if sheet.is_changed
     ]
     edits += row.edits()
-    missing = list(_not_offered(place, texts, edits, symbol))
+    missing = list(_not_offered(place, settings, texts, edits, symbol))
     if missing and not (
         yes or typer.confirm(printable(f"{symbol} cannot be traded everywhere: add it all the same?"))
     ):
@@ -200,7 +200,32 @@ def _ask(sheets: dict[str, Sheet], row: Row) -> None:
             sheet.put(typer.prompt(text, default=row.symbol, show_default=False).strip(), row.symbol)
 
 
-def _not_offered(place: Place, texts: Texts, edits: list[Edit], symbol: str) -> Iterator[str]:
+def _not_offered(
+    place: Place, settings: Settings, texts: Texts, edits: list[Edit], symbol: str
+) -> Iterator[str]:
+    """Show what each account says of a symbol, and return those where it cannot be traded."""
+    from te_core.cli.offers import offers
+
+    found = offers(place, [symbol])
+    if found is None:
+        yield from _not_found(place, texts, edits, symbol)
+        return
+    rows: list[tuple[str, str]] = []
+    for name in (name for name, section in settings.accounts.items() if section.enabled):
+        offered = found.get(name)
+        if offered is None:
+            rows.append((name, "it cannot be asked at present"))
+        elif symbol not in offered:
+            rows.append((name, "the exchange does not offer it"))
+        else:
+            most = offered[symbol]["largest_leverage"]
+            rows.append((name, f"offered, with leverage up to {most}" if most else "offered"))
+            continue
+        yield name
+    show(table(symbol, ("account", "finding"), rows))
+
+
+def _not_found(place: Place, texts: Texts, edits: list[Edit], symbol: str) -> Iterator[str]:
     """Connect to each enabled account, and show what is found of a symbol there; returns those where it fails."""
     import asyncio
     from pathlib import Path

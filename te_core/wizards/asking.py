@@ -12,8 +12,8 @@ import typer
 
 from te_core.cli.output import complain, say, show, table
 from te_core.cli.saving import Edit
-from te_core.texts import printable
-from te_core.wizards.draft import TAKE_OUT, Draft, Group, Refused
+from te_core.wizards.draft import Draft, Group, Refused
+from te_core.wizards.prompts import TAKE_OUT, prompt
 
 if TYPE_CHECKING:
     from te_core.app.paths import Place
@@ -133,11 +133,6 @@ def ask_for(draft: Draft, parameter: Parameter) -> None:
             complain(f"  {refused}")
         else:
             return
-
-
-def prompt(question: str, *, hidden: bool = False) -> str:
-    """Ask one question, whose default is part of it; empty for Enter."""
-    return str(typer.prompt(printable(question), default="", show_default=False, hide_input=hidden)).strip()
 
 
 def _present(draft: Draft, parameter: Parameter, *, short: bool = False) -> str:

@@ -89,7 +89,7 @@ def configure(
 def _configure(
     place: Place, name: str, new: str, changes: list[str] | None, *, everything: bool, yes: bool
 ) -> None:
-    from te_core.wizards.asking import ask_for, ask_sections, draft_of, read_texts
+    from te_core.wizards.asking import ask_for, ask_sections, draft_of, read_texts, tree_of
 
     texts = read_texts(place)
     draft = draft_of(place, texts, name, new, asking=not changes)
@@ -105,9 +105,8 @@ def _configure(
             ask_sections([draft], everything=everything)
     _finish(place, texts, [draft], changes, yes=yes)
     if draft.new and draft.group == "sources":
-        say(
-            f"it steers nothing before a symbol gives it weight: te configure weights --set SYMBOL.{draft.name}=0.1"
-        )
+        symbol = next(iter(tree_of(texts).get("symbols", {})), "BTCUSDT")
+        say(f"nothing follows it before it has weight: te configure weights --set {symbol}.{draft.name}=0.1")
 
 
 def _configure_chapter(

@@ -11,7 +11,7 @@ import typer
 
 from te_core.cli.failure import ExitCode, Failure
 from te_core.cli.output import complain, note, say, show, table
-from te_core.cli.saving import Edit, save, with_edits
+from te_core.cli.saving import Edit, check, save, with_edits
 from te_core.texts import printable
 from te_core.wizards.asking import ask_for, ask_sections, draft_of, edits_of, take
 from te_core.wizards.draft import Refused
@@ -39,7 +39,8 @@ def configure_credentials(place: Place, changes: list[str] | None, *, yes: bool,
         for draft in _apply(place, texts, names, changes):
             if tries and not _works(place, texts, [*edits, *edits_of(draft)], draft):
                 raise Failure(
-                    "nothing was written", next_step="te configure credentials --no-try … saves them untried"
+                    "nothing was written",
+                    next_step="correct them, or save them untried: the same with --no-try",
                 )
             edits += edits_of(draft)
     else:
@@ -88,10 +89,22 @@ def _ask(place: Place, texts: Texts, before: list[Edit], draft: Draft, *, tries:
             .strip()
             .lower()
         ):
-            case "s":
+            case "s" if _holds(place, texts, [*before, *edits_of(draft)]):
                 return edits_of(draft)
             case "l":
                 return []
+
+
+def _holds(place: Place, texts: Texts, edits: list[Edit]) -> bool:
+    """Whether it can be written at all; says why not."""
+    from te_core.settings.problems import SettingsInvalid
+
+    try:
+        check(place, with_edits(texts, edits))
+    except SettingsInvalid as invalid:  # such as the key of another account
+        complain(*(f"  {problem}" for problem in invalid.problems))
+        return False
+    return True
 
 
 def _works(place: Place, texts: Texts, edits: list[Edit], draft: Draft) -> bool:
@@ -103,6 +116,8 @@ def _works(place: Place, texts: Texts, edits: list[Edit], draft: Draft) -> bool:
 
     if draft.group != "accounts" or all(draft.all[path].path[0] == "enabled" for path in draft.changes):
         return True
+    if not _holds(place, texts, edits):
+        return False
     resolved, registry, _ = load(place, as_at_start=True, texts=with_edits(texts, edits))
     options = resolved.account_options.get(draft.name)
     if options is None:

@@ -14,6 +14,7 @@ from te_core.cli.settings_tree import UNSET, Keys, value_at, with_value
 from te_core.contracts.options import MissingSecrets
 from te_core.errors import nearest
 from te_core.wizards.parameters import Parameter, pairs, parameters, readings
+from te_core.wizards.prompts import TAKE_OUT
 from te_core.wizards.words import in_words
 
 if TYPE_CHECKING:
@@ -26,10 +27,6 @@ _NOT_ASKED = frozenset({"symbols"})
 
 _DURATION = re.compile(r"datetime\.timedelta\((\w+)=(\d+)\)")
 """How pydantic shows the limit of a duration."""
-
-
-TAKE_OUT = "-"
-"""The answer that goes back to the default, or takes an entry out of a table."""
 
 
 class Refused(Exception):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,8 @@ from te_core.cli.failure import ExitCode, Failure
 from te_core.cli.output import complain, say, show, table
 from te_core.cli.saving import Edit, save
 from te_core.texts import printable
-from te_core.wizards.pairs import doubt, proposed, read_pair, refused_spellings
+from te_core.wizards.pairs import candidates, doubt, read_pair, refused_spellings
+from te_core.wizards.prompts import TAKE_OUT, prompt
 
 if TYPE_CHECKING:
     from te_core.app.paths import Place
@@ -48,6 +49,15 @@ class Sheet:
         self.now[self.known(spelling) or spelling] = checked(symbol)
 
 
+def is_symbol(text: str) -> bool:
+    """Whether a text can be a symbol of the engine's."""
+    try:
+        checked(text)
+    except Failure:
+        return False
+    return True
+
+
 def checked(symbol: str) -> str:
     """Return a symbol in capitals. Raises ``Failure`` for what cannot be one."""
     from pydantic import TypeAdapter, ValidationError
@@ -77,14 +87,14 @@ def configure_mappings(place: Place, changes: list[str] | None, *, yes: bool) ->
     if changes:
         _apply(sheets, changes)
     else:
-        quarantine = _quarantine(place)
+        quarantine, market = _quarantine(place), Market(place, list(settings.symbols))
         for sheet in sheets:
-            _edit(sheet, refused_spellings(quarantine, sheet.source))
+            _edit(sheet, refused_spellings(quarantine, sheet.source), market)
     changed = [sheet for sheet in sheets if sheet.is_changed]
     if not changed:
         say("nothing changed")
         return
-    show(table("Mappings", ("source", "spelling", "symbol", ""), _rows(sheets)))
+    show(table("Mappings", ("source", "spelling", "symbol", "change"), _rows(sheets)))
     edits = [Edit(("sources", sheet.source, "symbols"), dict(sheet.now)) for sheet in changed]
     save(place, texts, edits, ask=not (changes or yes))
 
@@ -127,7 +137,30 @@ def _apply(sheets: list[Sheet], changes: list[str]) -> None:
 # -- with questions
 
 
-def _edit(sheet: Sheet, refused: Mapping[str, int]) -> None:
+@dataclass(slots=True)
+class Market:
+    """What can be traded: the symbols in use, and what the accounts of a running engine offer."""
+
+    place: Place
+    used: Sequence[str]
+
+    def suggested(self, spelling: str) -> str:
+        """Return the symbol that a spelling most likely means, an offered one if that is known."""
+        from te_core.cli.offers import offers
+
+        found = [name for name in candidates(spelling, self.used) if is_symbol(name)]
+        offered = {symbol for account in (offers(self.place, found) or {}).values() for symbol in account}
+        return next((name for name in found if name in offered), found[0] if found else "")
+
+    def doubt(self, symbol: str) -> str:
+        """Return why a symbol may be of no use; empty where it may be of some."""
+        from te_core.cli.offers import offers
+
+        found = offers(self.place, [symbol]) if symbol not in self.used else None
+        return f"no account offers {symbol}" if found and not any(found.values()) else ""
+
+
+def _edit(sheet: Sheet, refused: Mapping[str, int], market: Market) -> None:
     say("", f"[sources.{sheet.source}]", bold=True)
     if sheet.now:
         show(
@@ -135,7 +168,7 @@ def _edit(sheet: Sheet, refused: Mapping[str, int]) -> None:
         )
         match _choice("k keep all, m modify one by one, n start fresh", "kmn", "k"):
             case "m":
-                _one_by_one(sheet)
+                _one_by_one(sheet, market)
             case "n":
                 sheet.now.clear()
     else:
@@ -145,9 +178,9 @@ def _edit(sheet: Sheet, refused: Mapping[str, int]) -> None:
         if not sheet.known(spelling) and typer.confirm(
             printable(f"{alerts} refused for {spelling}: map it?"), default=True
         ):
-            _put(sheet, spelling, proposed(spelling))
+            _put(sheet, spelling, _symbol(market, spelling), market)
     say("New ones, like BTCUSD BTCUSDT: the source's spelling, then your symbol. Enter ends.")
-    while text := _prompt("new").strip():
+    while text := prompt("new"):
         try:
             spelling, symbol = read_pair(text)
         except ValueError as error:
@@ -156,19 +189,28 @@ def _edit(sheet: Sheet, refused: Mapping[str, int]) -> None:
         known = sheet.known(spelling)
         if known and not typer.confirm(printable(f"  {known} is {sheet.now[known]}: update it?")):
             continue
-        _put(sheet, spelling, symbol or _prompt("  your symbol").strip())
+        _put(sheet, known or spelling, symbol or _symbol(market, spelling), market)
 
 
-def _one_by_one(sheet: Sheet) -> None:
+def _symbol(market: Market, spelling: str) -> str:
+    """Ask for the symbol of a spelling; Enter takes the one that is suggested, - none."""
+    suggested = market.suggested(spelling)
+    if not suggested:
+        return prompt("  your symbol")
+    answer = prompt(f"  your symbol [{suggested}], - for none")
+    return "" if answer == TAKE_OUT else answer or suggested
+
+
+def _one_by_one(sheet: Sheet, market: Market) -> None:
     for spelling, symbol in list(sheet.now.items()):
         match _choice(f"  {spelling} is {symbol}: k keep, m modify, r remove", "kmr", "k"):
             case "m":
-                _put(sheet, spelling, _prompt("  your symbol").strip())
+                _put(sheet, spelling, prompt(f"  your symbol [{symbol}]"), market)
             case "r":
                 del sheet.now[spelling]
 
 
-def _put(sheet: Sheet, spelling: str, symbol: str) -> None:
+def _put(sheet: Sheet, spelling: str, symbol: str, market: Market) -> None:
     """Map one pair, after asking about what looks like a mistake."""
     while True:
         if not symbol:
@@ -178,10 +220,10 @@ def _put(sheet: Sheet, spelling: str, symbol: str) -> None:
             symbol = checked(symbol)
         except Failure as failure:
             complain(f"  {failure}")
-            symbol = _prompt("  your symbol").strip()
+            symbol = prompt("  your symbol, Enter for none")
         else:
             break
-    why = doubt(spelling, symbol)
+    why = doubt(spelling, symbol) or market.doubt(symbol)
     if why and not typer.confirm(printable(f"  {why}: map it all the same?")):
         return
     others = sheet.others(spelling, symbol)
@@ -196,14 +238,10 @@ def _put(sheet: Sheet, spelling: str, symbol: str) -> None:
 
 def _choice(text: str, letters: str, default: str) -> str:
     while True:
-        answer = _prompt(f"{text} [{default}]").strip().lower() or default
+        answer = prompt(f"{text} [{default}]").lower() or default
         if answer in letters and len(answer) == 1:
             return answer
         complain(f"  one of {', '.join(letters)}")
-
-
-def _prompt(text: str) -> str:
-    return str(typer.prompt(printable(text), default="", show_default=False))
 
 
 def _quarantine(place: Place) -> list[Mapping[str, Any]]:

@@ -10,6 +10,7 @@ from typing import Any
 
 _BETWEEN = re.compile(r"\s*(?:->|=>|→|=)\s*|\s+")
 _QUOTES = ("USDT", "USDC", "USD", "EUR")
+_SETTLED = ("USDT", "USDC")
 _SUFFIXES = (".P", "-PERP", "_PERP", "PERP", "-SWAP", "_SWAP", "SWAP", "M")
 """Marks of a perpetual; ``M`` is KuCoin's."""
 _SAME_COIN = {"XBT": "BTC"}
@@ -38,6 +39,18 @@ def proposed(spelling: str) -> str:
             text = shorter
             break
     return re.sub(r"[-_/.]", "", text)
+
+
+def candidates(spelling: str, known: Iterable[str] = ()) -> list[str]:
+    """Return the symbols that a spelling may mean, the likeliest first: those in use, then perpetuals on its coin.
+
+    ``BTCUSD`` may mean ``BTCUSDT``: most exchanges settle in tethers. Other amounts of a coin are never meant.
+    """
+    coin, plain = base(spelling), proposed(spelling)
+    used = [symbol for symbol in known if base(symbol) == coin]
+    stated = [quote for quote in _SETTLED if plain.endswith(quote)]
+    made = [*(f"{coin}{quote}" for quote in stated or _SETTLED), plain]
+    return list(dict.fromkeys([*(symbol for symbol in made if symbol in used), *used, *made]))
 
 
 def base(symbol: str) -> str:

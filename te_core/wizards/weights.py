@@ -13,7 +13,7 @@ import typer
 from te_core.cli.failure import ExitCode, Failure
 from te_core.cli.output import complain, say, show, table
 from te_core.cli.saving import Edit, save
-from te_core.texts import printable
+from te_core.wizards.prompts import prompt
 
 if TYPE_CHECKING:
     from te_core.app.paths import Place
@@ -27,13 +27,17 @@ LEVERAGE = "leverage"
 
 @dataclass(slots=True)
 class Row:
-    """One symbol while it is edited. ``before``: its weights in the settings. ``new``: it has no section yet."""
+    """One symbol while it is edited. ``before``: its weights in the settings. ``new``: it has no section yet.
+
+    ``most``: the largest leverage that any account's exchange allows; None while that is not known.
+    """
 
     symbol: str
     leverage: int
     weights: dict[str, Decimal]
     before: tuple[int, Mapping[str, Decimal]]
     new: bool
+    most: int | None = None
 
     @property
     def total(self) -> Decimal:
@@ -49,6 +53,8 @@ class Row:
         if not text.isdecimal() or not 1 <= int(text) <= (10**6 if force else LARGEST_LEVERAGE):
             above = "" if force else f"; more than {LARGEST_LEVERAGE} needs --force"
             raise ValueError(f"{text}: a leverage is a whole number from 1 to {LARGEST_LEVERAGE}{above}")
+        if self.most is not None and int(text) > self.most:
+            raise ValueError(f"{text}: no account's exchange allows more than {self.most}")
         self.leverage = int(text)
 
     def set_weight(self, source: str, text: str) -> None:
@@ -88,6 +94,7 @@ def configure_weights(place: Place, changes: list[str] | None, *, yes: bool, for
     texts = read(place.settings)
     settings = settings_from(texts, os.environ)
     rows = _rows(settings)
+    know_most(place, settings, rows.values())
     if not settings.sources:
         raise Failure("the settings have no source yet", next_step="te configure tradingview")
     if changes:
@@ -109,6 +116,18 @@ def _rows(settings: Settings) -> dict[str, Row]:
         symbol for source in settings.sources.values() for symbol in source.symbols.values()
     )
     return {symbol: row_of(settings, symbol) for symbol in dict.fromkeys([*settings.symbols, *mapped])}
+
+
+def know_most(place: Place, settings: Settings, rows: Iterable[Row]) -> None:
+    """Note the largest leverages, where every account that trades can say."""
+    from te_core.cli.loose_ends import largest_leverages
+
+    found = {row.symbol: row for row in rows}
+    largest = largest_leverages(place, found)
+    accounts = [name for name, section in settings.accounts.items() if section.enabled]
+    for symbol, row in found.items():
+        known = [most for name in accounts if (most := largest.get(name, {}).get(symbol))]
+        row.most = max(known) if known and len(known) == len(accounts) else None
 
 
 def row_of(settings: Settings, symbol: str) -> Row:
@@ -163,7 +182,7 @@ def _ask(row: Row, sources: list[str], *, force: bool) -> bool:
 def ask_leverage(row: Row, *, force: bool) -> None:
     """Ask until an answer holds; Enter keeps the present leverage."""
     while True:
-        answer = _prompt(f"  leverage, 1 to {LARGEST_LEVERAGE} [{row.leverage}]")
+        answer = prompt(f"  leverage, 1 to {LARGEST_LEVERAGE} [{row.leverage}]")
         try:
             row.set_leverage(answer or str(row.leverage), force=force or not answer)
         except ValueError as error:
@@ -176,7 +195,7 @@ def ask_weight(row: Row, source: str) -> None:
     """Ask until an answer holds; Enter keeps the present weight."""
     while True:
         now = row.weights.get(source)
-        answer = _prompt(
+        answer = prompt(
             f"  weight of {source}, {row.left(source):.2f} of 1.00 left [{0 if now is None else f'{now:f}'}]"
         )
         if not answer:
@@ -187,10 +206,6 @@ def ask_weight(row: Row, source: str) -> None:
             complain(f"  {error}")
         else:
             return
-
-
-def _prompt(text: str) -> str:
-    return str(typer.prompt(printable(text), default="", show_default=False)).strip()
 
 
 def _summarise(rows: Iterable[Row], sources: list[str]) -> None:

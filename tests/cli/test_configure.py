@@ -204,7 +204,7 @@ def test_a_plugin_gets_a_new_instance_under_a_name_that_is_asked_for(desk: Desk)
         "configure", "bittensor", "--new", "sn9", "--set", "url=https://w.example.org/miner-positions"
     )
     assert result.exit_code == 0, result.output
-    assert "te configure weights --set SYMBOL.sn9=0.1" in result.stdout
+    assert "te configure weights --set BTCUSDT.sn9=0.1" in result.stdout
     added = desk.tree()["sources"]["sn9"]
     assert added == {"plugin": "bittensor", "url": "https://w.example.org/miner-positions"}
     several = desk.te("configure", "bittensor")
@@ -263,7 +263,7 @@ def test_a_name_that_means_nothing(desk: Desk, words: list[str], reason: str) ->
 def test_files_that_were_edited_meanwhile_are_left_alone(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     from te_core.cli import saving
 
-    monkeypatch.setattr(saving, "check", lambda *_: desk.settings.write_text("# another hand"))
+    monkeypatch.setattr(saving, "_show_loose_ends", lambda *_: desk.settings.write_text("# another hand"))
     result = desk.te("configure", "sn8", "--set", "interval=30s")
     assert result.exit_code == 1
     assert "edited meanwhile" in result.stderr

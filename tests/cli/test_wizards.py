@@ -22,7 +22,7 @@ from te_core.cli.main import app
 from te_core.clock import SystemClock
 from te_core.journal.journal import Journal
 from te_core.model.signal import QuarantinedInput
-from te_core.wizards.pairs import base, doubt, read_pair, refused_spellings
+from te_core.wizards.pairs import base, candidates, doubt, read_pair, refused_spellings
 from te_core.wizards.weights import Row
 from tests.emulators.venues import running
 from tests.exchanges.trading import keys
@@ -163,7 +163,7 @@ def test_refused_alerts_are_proposed(desk: Desk) -> None:
         journal.close()
 
     asyncio.run(refuse())
-    result = desk.configure("mappings", "", "y", "", "", "")
+    result = desk.configure("mappings", "", "y", "", "", "", "")
     assert "3 alerts were refused for TAOUSDT.P: map it?" in result.output
     assert desk.mapping() == [*BEFORE, ("TAOUSDT.P", "TAOUSDT")]
     assert "sources.tradingview maps ETHUSDT, TAOUSDT, which nothing gives weight" in result.output
@@ -230,6 +230,31 @@ def test_what_is_refused_for_another_reason_is_not_proposed() -> None:
     assert refused_spellings(entries, "tradingview") == {}
 
 
+@pytest.mark.parametrize(
+    ("spelling", "first"),
+    [
+        ("BTCUSD", "BTCUSDT"),
+        ("BYBIT:ETHUSDC.P", "ETHUSDC"),
+        ("XBTUSDTM", "BTCUSDT"),
+        ("SOL-USDT-SWAP", "SOLUSDT"),
+        ("1000PEPEUSD", "1000PEPEUSDT"),
+    ],
+)
+def test_a_spelling_suggests_a_symbol(spelling: str, first: str) -> None:
+    assert candidates(spelling)[0] == first
+    assert doubt(spelling, candidates(spelling)[0]) == ""
+
+
+def test_a_symbol_in_use_is_suggested_before_others() -> None:
+    assert candidates("BTCUSD", ["ETHUSDC", "BTCUSDC"])[0] == "BTCUSDC"
+
+
+def test_enter_takes_what_is_suggested_and_a_dash_does_not(desk: Desk) -> None:
+    result = desk.configure("mappings", "", "TAOUSD", "", "SOLUSD", "-", "", "", "")
+    assert "your symbol [TAOUSDT], - for none" in result.output
+    assert desk.mapping() == [*BEFORE, ("TAOUSD", "TAOUSDT")]
+
+
 # -- weights
 
 
@@ -276,6 +301,13 @@ def test_weights_are_set_without_a_question(desk: Desk) -> None:
         assert desk.te("configure", "weights", "--set", wrong).exit_code == 2
     forced = desk.te("configure", "weights", "--force", "--set", "BTCUSDT.leverage=25")
     assert forced.exit_code == 0
+
+
+def test_more_than_every_exchange_allows_is_refused() -> None:
+    row = Row("BTCUSDT", 1, {}, (1, {}), new=False, most=25)
+    row.set_leverage("25", force=True)
+    with pytest.raises(ValueError, match="no account's exchange allows more than 25"):
+        row.set_leverage("26", force=True)
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.decimals(-1, 2, places=2)), max_size=12))
@@ -353,6 +385,19 @@ def test_what_the_exchange_refuses_is_not_saved_unasked(keyed: Desk, exchange: d
     result = keyed.te("configure", "credentials", "--no-try", *wrong)
     assert result.exit_code == 0, result.output
     assert secrets_of(keyed)["main"]["api_key"] == "wrong"
+
+
+@pytest.mark.real_clock
+def test_the_key_of_another_account_is_asked_for_again(keyed: Desk, exchange: dict[str, str]) -> None:
+    known = [exchange["api_key"], exchange["secret"]]
+    text = keyed.settings.read_text()
+    section = text.partition("[accounts.main]")[2].partition("[accounts.paper]")[0]
+    keyed.settings.write_text(f"{text}\n[accounts.again]{section}")
+    answers = [*known, "n", *known, "n", "s", *known, "n", "l", "y", ""]
+    result = keyed.te("configure", "credentials", answers="\n".join(answers))
+    assert result.exit_code == 0, result.output
+    assert result.output.count("has the same credentials as accounts.main") == 3
+    assert set(secrets_of(keyed)) == {"main"}
 
 
 def test_credentials_of_nobody_are_refused(desk: Desk) -> None:

@@ -51,6 +51,15 @@ def test_a_removed_symbol_shows_what_is_closed(te: Any) -> None:
 
 
 @pytest.mark.real_clock
+def test_a_symbol_is_added_while_the_engine_runs(te: Any, engine: Any) -> None:
+    added = te("add", "symbol", "TAOUSDT", "--weight", "tradingview=0.1", "--leverage", "2", "--yes")
+    assert added.exit_code == 0, added.output
+    assert "offered" in added.output
+    assert "rebuild sources.tradingview; update symbols.TAOUSDT" in added.output
+    assert engine.folder.json("status")["symbols"]["TAOUSDT"]["leverage"] == "2"
+
+
+@pytest.mark.real_clock
 def test_what_needs_a_restart_is_said_with_the_command(te: Any, engine: Any) -> None:
     result = te("configure", "listen", "--set", "public.trusted_proxies=127.0.0.1")
     assert result.exit_code == 0, result.output

@@ -51,14 +51,18 @@ async def test_a_symbol_without_weights_until_now_is_planned_with_its_last_signa
         assert planned == f"buy {world.held('ETHUSDT'):f}"
 
 
-async def test_the_largest_leverage_is_known_once_an_account_was_read(tmp_path: Path) -> None:
+async def test_accounts_say_what_they_offer_and_how_much_leverage(tmp_path: Path) -> None:
     async with scene(tmp_path) as world:
         world.exchange().instrument_of = lambda symbol: Instrument(
             symbol=symbol, quantity_step=D("0.001"), minimum_quantity=D("0.001"), largest_leverage=25
         )
         await world.restart(wait=1)
         await world.say("0.5", wait=30)
-        assert world.state()["largest_leverage"]["BTCUSDT"] == 25
+        offers = (await Queries(world.engine).instruments(["BTCUSDT", "SOLUSDT"]))["accounts"]["one"]
+        assert offers["symbols"]["SOLUSDT"] == {"largest_leverage": 25}
+        await world.stop()
+        assert (await Queries(world.engine).instruments(["BTCUSDT"]))["accounts"] == {}
+        await world.start()
         await world.edit("symbols.BTCUSDT.leverage", 50)
         found = (await Queries(world.engine).doctor())["accounts"]["one"]
         (said,) = [row for row in found if "more than the exchange allows" in row["text"]]

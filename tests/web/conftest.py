@@ -68,6 +68,9 @@ class FakeEngine:
         self.sections = sections
         return {"accounts": {"paper": {"BTCUSDT": {"steps": []}}}}
 
+    async def instruments(self, symbols: Sequence[str]) -> Mapping[str, Any]:
+        return {"accounts": {"paper": {"symbols": {name: {"largest_leverage": 25} for name in symbols}}}}
+
     async def doctor(self) -> Mapping[str, Any]:
         return {"accounts": {"paper": [{"severity": "ok", "check": "equity"}]}}
 

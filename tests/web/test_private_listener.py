@@ -84,6 +84,15 @@ async def test_the_plan_of_other_weights_is_asked_for_with_json(serve: Any) -> N
             assert body["error"]["reason"]
 
 
+async def test_it_is_asked_which_symbols_are_offered(serve: Any) -> None:
+    async with serve() as site:
+        status, found = await _get(site, "/api/v1/instruments?symbols=BTCUSDT,ETHUSDT")
+        assert (status, list(found["accounts"]["paper"]["symbols"])) == (200, ["BTCUSDT", "ETHUSDT"])
+        assert (await _get(site, "/api/v1/instruments"))[1] == {"accounts": {"paper": {"symbols": {}}}}
+        for wrong in ("btc", "BTCUSDT,", f"{'A' * 33}", ",".join(["BTCUSDT"] * 1001)):
+            assert (await _get(site, f"/api/v1/instruments?symbols={wrong}"))[0] == 400
+
+
 @pytest.mark.parametrize(
     ("path", "content_type", "status"),
     [

@@ -19,6 +19,8 @@ _REMEMBERED = 1_000
 """Spellings; an alert sends the same one every time."""
 
 _DELAYED = ("_DL", "_DLY")
+_IN_A_SHELL = re.compile(r"[\w.:-]+", re.ASCII)
+"""Spellings that a shell takes as they are."""
 _LINEAR = re.compile(r"(?!1M|10{3,})[A-Z0-9]{1,20}(?<!1000)USD[TC]")
 
 
@@ -49,7 +51,7 @@ class SymbolMap:
     def resolve(self, spelling: str, *, field: str = "symbol") -> str:
         """Give the engine's symbol; of several lines that fit, the one with the most specific spelling decides.
 
-        Raises ``SignalRejected`` with the line to add.
+        Raises ``SignalRejected`` with the command that adds it.
         """
         symbol = self._resolved.get(spelling)
         if symbol is not None:
@@ -64,7 +66,10 @@ class SymbolMap:
 
     def _line(self, spelling: str) -> str:
         plain = normalise(spelling)
-        hint = f"under [sources.{self._source}.symbols] add: {quoted(spelling)} = {quoted(plain or '…')}"
+        if plain and _IN_A_SHELL.fullmatch(spelling):
+            return f"te configure mappings --set {self._source}.{spelling}={plain}"
+        pair = f"{quoted(spelling)} = {quoted(plain or '…')}"
+        hint = f"in [sources.{self._source}] symbols needs {pair}"
         return hint if plain else f"{hint}, but only with a symbol of yours that is the same contract"
 
 

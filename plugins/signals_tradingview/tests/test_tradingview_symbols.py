@@ -104,17 +104,19 @@ def test_every_spelling_maps_by_its_own_line(spelling: str) -> None:
     assert SymbolMap({spelling: "BTCUSDT"}, source="tv").resolve(spelling) == "BTCUSDT"
 
 
-def test_an_unmapped_symbol_is_told_the_line_to_add() -> None:
+def test_an_unmapped_symbol_is_told_the_command_that_adds_it() -> None:
     with pytest.raises(SignalRejected) as refusal:
         SymbolMap({}, source="tv").resolve("BYBIT:SOLUSDT.P")
-    assert refusal.value.hint == 'under [sources.tv.symbols] add: "BYBIT:SOLUSDT.P" = "SOLUSDT"'
+    assert refusal.value.hint == "te configure mappings --set tv.BYBIT:SOLUSDT.P=SOLUSDT"
 
 
-@pytest.mark.parametrize("spelling", ["SOLUSDT.P", 'odd"quote', "back\\slash", "línea\tß", "\u2028", "BTC1!"])
-def test_the_line_to_add_is_valid_toml(spelling: str) -> None:
+@pytest.mark.parametrize(
+    "spelling", [" SOLUSDT.P", 'odd"quote', "$(reboot)", "back\\slash", "línea\tß", "\u2028", "BTC1!"]
+)
+def test_what_no_shell_should_see_is_said_as_toml(spelling: str) -> None:
     with pytest.raises(SignalRejected) as refusal:
         SymbolMap({}, source="tv").resolve(spelling)
-    line = refusal.value.hint.partition("add: ")[2].partition(", but only")[0]
+    line = refusal.value.hint.partition("symbols needs ")[2].partition(", but only")[0]
     assert list(tomllib.loads(line)) == [spelling]
 
 
