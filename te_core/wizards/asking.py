@@ -141,7 +141,9 @@ def _present(draft: Draft, parameter: Parameter, *, short: bool = False) -> str:
 
     value = draft.value(parameter)
     if value is UNSET:
-        return "needed" if parameter.required else f"default {parameter.default}"
+        if parameter.required:
+            return "needed"
+        return "not set" if parameter.secret else f"default {parameter.default}"
     words = "is set" if parameter.secret else in_words(value)
     return words if short or parameter.secret else f"now {words}"
 

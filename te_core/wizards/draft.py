@@ -106,7 +106,7 @@ class Draft:
         generated = set(getattr(self._spec, "generated_secrets", ()))
         if self.group != "accounts":
             missing |= {p.path[0] for p in self._of_plugin if p.secret and p.default == "none"} - generated
-        return [p for p in self._of_plugin if p.required or (len(p.path) == 1 and p.path[0] in missing)]
+        return [p for p in self._of_plugin if p.required or (len(p.path) == 1 and p.spellings & missing)]
 
     def find(self, name: str) -> Parameter:
         """Give the parameter that a name means. Raises ``Refused``."""

@@ -110,7 +110,7 @@ def answered(terminal: Terminal, **answers: str) -> None:
     asked = ""
     while "Write this?" not in asked:
         before = len(terminal.shown)
-        terminal.until(r"(now .*|default .*|is set|needed|\[Y/n\]): $")
+        terminal.until(r"(now .*|default .*|is set|not set|needed|\[Y/n\]): $")
         asked = terminal.shown[before:]
         name = re.findall(r"(?m)^\W*(?:\x1b\[1m)?([a-z_.]+): ", asked)
         terminal.type(answers.get((name or [""])[0].replace(".", "__"), "") + "\n")
@@ -170,21 +170,21 @@ def test_a_parameter_that_is_changed_at_a_terminal_is_followed_without_a_restart
     engine = start(home).until_listening()  # a source whose key is refused is not ready
     engine.wait(lambda: "401" in str(engine.get("/readyz")[1].get("reasons")))
     assert engine.get("/readyz")[0] == 503
-    terminal = Terminal(home, "configure", "sn8")
+    terminal = Terminal(home, "configure", "sn8", "--all")
     answered(terminal, api_key="K")
     assert terminal.end() == 0, terminal.shown
-    assert "the running engine takes it up" in terminal.shown
+    assert "the running engine applied it: rebuild sources.sn8" in terminal.shown
     engine.wait(lambda: source(engine)["counters"].get("ranked", 0) > 0)
 
     look_at_the_miners(home)
 
-    terminal = Terminal(home, "configure", "sn8")
+    terminal = Terminal(home, "configure", "sn8", "--all")
     answered(terminal, scoring__min_trades="100000")
     assert terminal.end() == 0, terminal.shown
     engine.wait(lambda: "none of 100 miners qualifies" in str(source(engine)))
 
     written = home.settings.read_text(), home.secrets.read_text()
-    terminal = Terminal(home, "configure", "sn8")
+    terminal = Terminal(home, "configure", "sn8", "--all")
     terminal.until(r"now .*: $")
     assert terminal.end("\x03") != 0
     assert (home.settings.read_text(), home.secrets.read_text()) == written
