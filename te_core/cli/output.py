@@ -5,10 +5,13 @@ Everything that a command prints passes here, and nothing in it acts on the term
 
 from __future__ import annotations
 
+import shutil
+import sys
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TextIO
 
 import typer
 
@@ -51,23 +54,40 @@ def to_the_second(timestamp: str | None) -> str:
 
 def say(*lines: str, bold: bool = False) -> None:
     """Print lines. Each is one line, whatever is in it."""
-    typer.secho(_joined(lines), bold=bold)
+    typer.secho(_joined(map(printable, lines)), bold=bold)
+
+
+def prose(*lines: str, bold: bool = False) -> None:
+    """Print sentences; at a terminal they are folded between words."""
+    typer.secho(_joined(folded(line, sys.stdout) for line in lines), bold=bold)
 
 
 def note(*lines: str) -> None:
     """Print something that is not part of the answer."""
-    typer.secho(_joined(lines), err=True, fg=typer.colors.YELLOW)
+    typer.secho(_joined(folded(line, sys.stderr) for line in lines), err=True, fg=typer.colors.YELLOW)
 
 
 def complain(*lines: str, next_step: str = "") -> None:
     """Print what failed, and what to do about it."""
-    typer.secho(_joined(lines), err=True, fg=typer.colors.RED)
+    typer.secho(_joined(folded(line, sys.stderr) for line in lines), err=True, fg=typer.colors.RED)
     if next_step:
         typer.echo(f"    {printable(next_step)}", err=True)
 
 
 def _joined(lines: Iterable[str]) -> str:
-    return "\n".join(map(printable, lines))
+    return "\n".join(lines)
+
+
+def folded(text: str, stream: TextIO) -> str:
+    """Return a text as it may be printed: one line, or at a terminal as many as it takes, broken between words."""
+    shown = printable(text)
+    if not stream.isatty():
+        return shown
+    start = " " * (len(shown) - len(shown.lstrip()) + 2)
+    width = shutil.get_terminal_size().columns - 1
+    return textwrap.fill(
+        shown, max(width, 20), subsequent_indent=start, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def clear_screen() -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from te_core.cli.failure import Failure
-from te_core.cli.output import note, say
+from te_core.cli.output import note, prose, say
 
 if TYPE_CHECKING:
     from te_core.app.paths import Place
@@ -180,7 +180,7 @@ def _report_engine(place: Place, seen: int) -> None:
         note(f"the running engine refuses it, its last good settings stay active: {problem}")
     if not found["refused"]:
         applied = list(found["applied"])
-        say(f"the running engine applied it: {'; '.join(applied) or 'nothing changes for it'}")
+        prose(f"the running engine applied it: {'; '.join(applied) or 'nothing changes for it'}")
         if any("restart the engine" in line for line in applied):
             say(
                 "  restart it as it was started: pm2 restart NAME, systemctl restart NAME, or Ctrl-C and te run"

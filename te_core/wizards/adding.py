@@ -14,6 +14,7 @@ from te_core.cli.output import note, say, show, table
 from te_core.cli.saving import Edit, save, with_edits
 from te_core.texts import printable
 from te_core.wizards.mappings import Sheet, checked
+from te_core.wizards.prompts import confirm
 from te_core.wizards.weights import Row, ask_leverage, ask_weight, row_of
 
 if TYPE_CHECKING:
@@ -70,9 +71,7 @@ def add_symbol(
     ]
     edits += row.edits()
     missing = list(_not_offered(place, settings, texts, edits, symbol))
-    if missing and not (
-        yes or typer.confirm(printable(f"{symbol} cannot be traded everywhere: add it all the same?"))
-    ):
+    if missing and not (yes or confirm(f"{symbol} cannot be traded everywhere: add it all the same?")):
         raise typer.Abort
     save(place, texts, edits, ask=not (yes or weights))
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from te_core.cli.output import complain, say, show, table
+from te_core.cli.output import complain, prose, say, show, table
 from te_core.cli.saving import Edit
 from te_core.wizards.draft import Draft, Group, Refused
 from te_core.wizards.prompts import TAKE_OUT, prompt
@@ -71,15 +71,9 @@ def take(draft: Draft, parameter: Parameter, text: str) -> None:
 def ask_sections(drafts: Sequence[Draft], *, everything: bool = False) -> None:
     """Show the keys group by group, and ask for those that are chosen; ``everything``: for every one."""
     parts = [(draft, group) for draft in drafts for group in draft.groups()]
+    prose("Enter keeps a value, - goes back to the default, Ctrl-C ends and writes nothing.")
     if not everything and len(parts) > _AT_ONCE:
-        headings = [
-            (_heading(draft, group), ", ".join(p.path[-1] for p in group.parameters))
-            for draft, group in parts
-        ]
-        show(table("", ("", "group", "keys"), ((n, *row) for n, row in enumerate(headings, 1))))
-        chosen = _chosen("Which groups? Numbers, a for all, Enter for none", [name for name, _ in headings])
-        parts = [parts[index] for index in chosen]
-    say("Enter keeps a value, - goes back to the default, Ctrl-C ends and writes nothing.")
+        parts = _chosen_groups(parts)
     for draft, group in parts:
         say("", _heading(draft, group), bold=True)
         found = list(group.parameters)
@@ -94,6 +88,16 @@ def ask_sections(drafts: Sequence[Draft], *, everything: bool = False) -> None:
             ]
         for parameter in found:
             ask_for(draft, parameter)
+
+
+def _chosen_groups(parts: list[tuple[Draft, Group]]) -> list[tuple[Draft, Group]]:
+    one = len({draft.title for draft, _ in parts}) == 1
+    headings = [group.title if one else _heading(draft, group) for draft, group in parts]
+    keys = (", ".join(p.path[-1] for p in group.parameters) for _, group in parts)
+    rows = ((n, *row) for n, row in enumerate(zip(headings, keys, strict=True), 1))
+    say("", f"[{parts[0][0].title}]" if one else "", bold=True)
+    show(table("", ("", "group", "keys"), rows))
+    return [parts[index] for index in _chosen("Which groups? Numbers, a for all, Enter for none", headings)]
 
 
 def _heading(draft: Draft, group: Group) -> str:
@@ -119,9 +123,9 @@ def ask_for(draft: Draft, parameter: Parameter) -> None:
     """Ask for one key until the answer holds; Enter keeps what is there."""
     from te_core.cli.settings_tree import UNSET
 
-    say(f"{parameter.name}: {parameter.meaning}", bold=True)
+    prose(f"{parameter.name}: {parameter.meaning}", bold=True)
     if parameter.expected:
-        say(f"  {parameter.expected}")
+        prose(f"  {parameter.expected}")
     while True:
         text = prompt(f"  {_present(draft, parameter)}", hidden=parameter.secret)
         try:

@@ -8,9 +8,10 @@ import typer
 
 from te_core.app.paths import Place
 from te_core.cli.failure import ExitCode, Failure
-from te_core.cli.output import say
+from te_core.cli.output import prose, say
 from te_core.cli.saving import save
 from te_core.wizards.mappings import configure_mappings
+from te_core.wizards.prompts import confirm
 from te_core.wizards.weights import configure_weights
 
 if TYPE_CHECKING:
@@ -101,12 +102,14 @@ def _configure(
         )
         for parameter in needed:
             ask_for(draft, parameter)
-        if not draft.new or everything or typer.confirm(f"more settings of {draft.name}?", default=False):
+        if not draft.new or everything or confirm(f"more settings of {draft.name}?", default=False):
             ask_sections([draft], everything=everything)
     _finish(place, texts, [draft], changes, yes=yes)
     if draft.new and draft.group == "sources":
         symbol = next(iter(tree_of(texts).get("symbols", {})), "BTCUSDT")
-        say(f"nothing follows it before it has weight: te configure weights --set {symbol}.{draft.name}=0.1")
+        prose(
+            f"nothing follows it before it has weight: te configure weights --set {symbol}.{draft.name}=0.1"
+        )
 
 
 def _configure_chapter(

@@ -12,9 +12,9 @@ import typer
 from te_core.cli.failure import ExitCode, Failure
 from te_core.cli.output import complain, note, say, show, table
 from te_core.cli.saving import Edit, check, save, with_edits
-from te_core.texts import printable
 from te_core.wizards.asking import ask_for, ask_sections, draft_of, edits_of, take
 from te_core.wizards.draft import Refused
+from te_core.wizards.prompts import confirm
 
 if TYPE_CHECKING:
     from te_core.app.paths import Place
@@ -78,7 +78,7 @@ def _ask(place: Place, texts: Texts, before: list[Edit], draft: Draft, *, tries:
     while True:
         for parameter in needed:
             ask_for(draft, parameter)
-        if typer.confirm(printable(f"more settings of {draft.name}?"), default=False):
+        if confirm(f"more settings of {draft.name}?", default=False):
             ask_sections([draft])
         if not draft.changes:
             return []

@@ -7,14 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from te_core.cli.failure import ExitCode, Failure
-from te_core.cli.output import complain, say, show, table
+from te_core.cli.output import complain, prose, say, show, table
 from te_core.cli.saving import Edit, save
-from te_core.texts import printable
 from te_core.wizards.pairs import candidates, doubt, read_pair, refused_spellings
-from te_core.wizards.prompts import TAKE_OUT, prompt
+from te_core.wizards.prompts import TAKE_OUT, confirm, prompt
 
 if TYPE_CHECKING:
     from te_core.app.paths import Place
@@ -175,11 +172,9 @@ def _edit(sheet: Sheet, refused: Mapping[str, int], market: Market) -> None:
         say("nothing is mapped yet")
     for spelling, times in refused.items():
         alerts = "1 alert was" if times == 1 else f"{times} alerts were"
-        if not sheet.known(spelling) and typer.confirm(
-            printable(f"{alerts} refused for {spelling}: map it?"), default=True
-        ):
+        if not sheet.known(spelling) and confirm(f"{alerts} refused for {spelling}: map it?", default=True):
             _put(sheet, spelling, _symbol(market, spelling), market)
-    say("New ones, like BTCUSD BTCUSDT: the source's spelling, then your symbol. Enter ends.")
+    prose("New ones, like BTCUSD BTCUSDT: its spelling, then your symbol. Enter ends.")
     while text := prompt("new"):
         try:
             spelling, symbol = read_pair(text)
@@ -187,7 +182,7 @@ def _edit(sheet: Sheet, refused: Mapping[str, int], market: Market) -> None:
             complain(f"  {error}")
             continue
         known = sheet.known(spelling)
-        if known and not typer.confirm(printable(f"  {known} is {sheet.now[known]}: update it?")):
+        if known and not confirm(f"  {known} is {sheet.now[known]}: update it?"):
             continue
         _put(sheet, known or spelling, symbol or _symbol(market, spelling), market)
 
@@ -224,7 +219,7 @@ def _put(sheet: Sheet, spelling: str, symbol: str, market: Market) -> None:
         else:
             break
     why = doubt(spelling, symbol) or market.doubt(symbol)
-    if why and not typer.confirm(printable(f"  {why}: map it all the same?")):
+    if why and not confirm(f"  {why}: map it all the same?"):
         return
     others = sheet.others(spelling, symbol)
     if others and sheet.now.get(spelling) != symbol:

@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING
 
-import typer
-
 from te_core.cli.failure import ExitCode, Failure
-from te_core.cli.output import complain, say, show, table
+from te_core.cli.output import complain, prose, say, show, table
 from te_core.cli.saving import Edit, save
-from te_core.wizards.prompts import prompt
+from te_core.wizards.prompts import confirm, prompt
 
 if TYPE_CHECKING:
     from te_core.app.paths import Place
@@ -171,7 +169,7 @@ def _apply(rows: dict[str, Row], settings: Settings, changes: list[str], *, forc
 def _ask(row: Row, sources: list[str], *, force: bool) -> bool:
     """Ask about one symbol; returns whether it is to be traded, or was before."""
     say("", row.symbol + ("  (new: mapped, and not traded yet)" if row.new else ""), bold=True)
-    if row.new and not typer.confirm(f"  trade {row.symbol}?", default=True):
+    if row.new and not confirm(f"  trade {row.symbol}?", default=True):
         return False
     ask_leverage(row, force=force)
     for source in sources:
@@ -226,6 +224,6 @@ def _summarise(rows: Iterable[Row], sources: list[str]) -> None:
     lines.append(("all", "", *("" for _ in sources), f"{total:.0%}", f"{exposure:.2f}"))
     show(table("Weights", ("symbol", LEVERAGE, *sources, "share of equity", "x equity"), lines))
     if total > 1:
-        say(
+        prose(
             f"together they may ask for {total:.0%} of an account: what its margin does not cover is not opened"
         )
