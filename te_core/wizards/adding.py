@@ -132,7 +132,7 @@ def remove_symbol(context: typer.Context, name: NAME, yes: YES = False) -> None:
         raise Failure(f"{symbol} is not in the settings", code=ExitCode.INVALID)
     held = list(_held(place, symbol))
     if held:
-        show(table(f"To be closed: {symbol}", ("account", "position"), held))
+        show(table("To be closed", ("account", "position"), held))
     else:
         say(f"{symbol}: no position of it is known")
     save(place, texts, edits, ask=not yes)
@@ -279,4 +279,4 @@ def _held(place: Place, symbol: str) -> Iterator[tuple[str, str]]:
     for name, account in accounts.items():
         position = (account.get("positions") or {}).get(symbol)
         if position:
-            yield name, str(position.get("quantity", position) if isinstance(position, dict) else position)
+            yield name, str(position["size"])

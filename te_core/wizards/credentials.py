@@ -134,6 +134,7 @@ def _works(place: Place, texts: Texts, edits: list[Edit], draft: Draft) -> bool:
     cells = (
         tuple(redactor.redact(str(row[key] or "")) for key in ("severity", "check", "text", "remedy"))
         for row in rows
+        if row["severity"] != "ok" or row["check"] not in resolved.settings.symbols
     )
     show(table(draft.name, columns, cells))
     return not any(row["severity"] == "error" for row in rows)

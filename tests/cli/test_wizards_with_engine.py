@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -48,6 +49,7 @@ def test_a_removed_symbol_shows_what_is_closed(te: Any) -> None:
     result = te("remove", "symbol", "ETHUSDT", answers="n\n")
     assert result.exit_code == 1
     assert "reduce-only" in result.output
+    assert re.search(r"^paper +[\d.]+ *$", result.output, re.M), "the size that is held, and nothing else"
 
 
 @pytest.mark.real_clock

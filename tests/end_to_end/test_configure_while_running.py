@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import copy
-import fcntl
 import json
-import os
-import pty
 import re
-import select
 import subprocess
 import sys
-import termios
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.end_to_end.engine_process import PATIENCE, TE, EngineProcess, te
+from tests.end_to_end.engine_process import PATIENCE, EngineProcess, te
 from tests.end_to_end.home import PLAIN, Home
+from tests.end_to_end.terminal import Terminal
 
 LOOSE = {"min_trades": 3, "min_profitable_rate": 0.2, "max_drawdown_threshold": -1.0}
 
@@ -50,59 +45,6 @@ def validator() -> Iterator[str]:
         yield process.stdout.readline().split()[1] + "/miner-positions"
         process.terminate()
         process.wait(PATIENCE)
-
-
-class Terminal:
-    """A command at a terminal of its own."""
-
-    def __init__(self, home: Home, *arguments: str) -> None:
-        self.ours, theirs = pty.openpty()
-        self.shown = ""
-        self.process = subprocess.Popen(
-            [str(TE), "--settings", str(home.settings), *arguments],
-            env=home.environment(),
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            start_new_session=True,
-            preexec_fn=self._take_terminal,  # noqa: PLW1509 - no thread of ours holds a lock that it needs
-        )
-        os.close(theirs)
-
-    @staticmethod
-    def _take_terminal() -> None:
-        """Make it the terminal that Ctrl-C is heard from."""
-        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-
-    def until(self, pattern: str) -> None:
-        """Read until something new is shown that matches."""
-        deadline = time.monotonic() + PATIENCE
-        seen = len(self.shown)
-        while not re.search(pattern, self.shown[seen:]):
-            assert time.monotonic() < deadline, self.shown
-            if select.select([self.ours], [], [], 1)[0]:
-                self.shown += os.read(self.ours, 65536).decode()
-
-    def type(self, text: str) -> None:
-        os.write(self.ours, text.encode())
-
-    def end(self, key: str = "") -> int:
-        """Wait for its end; gives the exit code.
-
-        ``key`` is pressed until then: Python hears of a signal that comes between a prompt and the reading of its
-        answer with the next one only.
-        """
-        deadline = time.monotonic() + PATIENCE
-        while self.process.poll() is None:
-            assert time.monotonic() < deadline, self.shown
-            self.type(key)
-            if select.select([self.ours], [], [], 0.1)[0]:
-                try:
-                    self.shown += os.read(self.ours, 65536).decode()
-                except OSError:
-                    break
-        os.close(self.ours)
-        return self.process.wait(PATIENCE)
 
 
 def answered(terminal: Terminal, **answers: str) -> None:
