@@ -15,7 +15,7 @@ from te_core.cli.saving import Edit, save, with_edits
 from te_core.texts import printable
 from te_core.wizards.mappings import Sheet, checked
 from te_core.wizards.prompts import confirm
-from te_core.wizards.weights import Row, ask_leverage, ask_weight, row_of
+from te_core.wizards.weights import Row, ask_leverage, ask_weight, know_most, row_of
 
 if TYPE_CHECKING:
     from te_core.settings.layers import Texts
@@ -42,6 +42,7 @@ def add_symbol(
         typer.Option("--weight", metavar="SOURCE=WEIGHT", help="Its weight there. Repeatable."),
     ] = None,
     leverage: Annotated[int | None, typer.Option(min=1, help="Used while no source states one.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Allow a leverage above 20.")] = False,
     yes: YES = False,
 ) -> None:
     """Map a symbol, give it weights and a leverage, and check that every account offers it.
@@ -58,10 +59,12 @@ def add_symbol(
         raise Failure("the settings have no source yet", next_step="te configure tradingview")
     sheets = {name: Sheet(name, each.symbols, dict(each.symbols)) for name, each in settings.sources.items()}
     row = row_of(settings, symbol)
+    know_most(place, settings, [row])
+    _set_leverage(row, leverage, force=force)
     if weights:
-        _apply(sheets, row, spellings or [], weights, leverage)
+        _apply(sheets, row, spellings or [], weights)
     else:
-        _ask(sheets, row)
+        _ask(sheets, row, force=force)
     if not row.total:
         raise Failure(f"{symbol} has no weight: nothing would trade it", code=ExitCode.INVALID)
     edits = [
@@ -164,9 +167,7 @@ def _read(place: Place) -> tuple[Texts, Settings]:
 # -- adding
 
 
-def _apply(
-    sheets: dict[str, Sheet], row: Row, spellings: list[str], weights: list[str], leverage: int | None
-) -> None:
+def _apply(sheets: dict[str, Sheet], row: Row, spellings: list[str], weights: list[str]) -> None:
     given = dict(text.partition(":")[::2] for text in spellings)
     for text in weights:
         source, _, weight = (part.strip() for part in text.partition("="))
@@ -180,7 +181,13 @@ def _apply(
         sheet = _known(sheets, source)
         if spelling or not sheet.others("", row.symbol):
             sheet.put(spelling or row.symbol, row.symbol)
-    row.leverage = leverage or row.leverage
+
+
+def _set_leverage(row: Row, leverage: int | None, *, force: bool) -> None:
+    try:
+        row.set_leverage(str(leverage or row.leverage), force=force or not leverage)
+    except ValueError as error:
+        raise Failure(f"--leverage {error}", code=ExitCode.INVALID) from None
 
 
 def _known(sheets: dict[str, Sheet], source: str) -> Sheet:
@@ -189,8 +196,8 @@ def _known(sheets: dict[str, Sheet], source: str) -> Sheet:
     return sheets[source]
 
 
-def _ask(sheets: dict[str, Sheet], row: Row) -> None:
-    ask_leverage(row, force=False)
+def _ask(sheets: dict[str, Sheet], row: Row, *, force: bool) -> None:
+    ask_leverage(row, force=force)
     for sheet in sheets.values():
         ask_weight(row, sheet.source)
         mapped = sheet.others("", row.symbol)

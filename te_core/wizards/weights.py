@@ -91,7 +91,7 @@ def configure_weights(place: Place, changes: list[str] | None, *, yes: bool, for
 
     texts = read(place.settings)
     settings = settings_from(texts, os.environ)
-    rows = _rows(settings)
+    rows = _rows(settings, changes or ())
     know_most(place, settings, rows.values())
     if not settings.sources:
         raise Failure("the settings have no source yet", next_step="te configure tradingview")
@@ -109,11 +109,14 @@ def configure_weights(place: Place, changes: list[str] | None, *, yes: bool, for
     save(place, texts, edits, ask=not (changes or yes))
 
 
-def _rows(settings: Settings) -> dict[str, Row]:
-    mapped = dict.fromkeys(
-        symbol for source in settings.sources.values() for symbol in source.symbols.values()
-    )
-    return {symbol: row_of(settings, symbol) for symbol in dict.fromkeys([*settings.symbols, *mapped])}
+def _rows(settings: Settings, changes: Iterable[str]) -> dict[str, Row]:
+    """Return the symbols of the settings, of the mappings, and those that changes name."""
+    from te_core.wizards.mappings import is_symbol
+
+    mapped = (symbol for source in settings.sources.values() for symbol in source.symbols.values())
+    named = (change.partition("=")[0].partition(".")[0].strip().upper() for change in changes)
+    symbols = dict.fromkeys([*settings.symbols, *mapped, *filter(is_symbol, named)])
+    return {symbol: row_of(settings, symbol) for symbol in symbols}
 
 
 def know_most(place: Place, settings: Settings, rows: Iterable[Row]) -> None:
@@ -152,7 +155,7 @@ def _apply(rows: dict[str, Row], settings: Settings, changes: list[str], *, forc
                 code=ExitCode.INVALID,
             )
         symbol = checked(symbol)
-        row = touched[symbol] = rows.setdefault(symbol, row_of(settings, symbol))
+        row = touched[symbol] = rows[symbol]
         try:
             if what == LEVERAGE:
                 row.set_leverage(text, force=force)

@@ -26,6 +26,8 @@ ROOM_LINES = {
     "reporting": 1_000,
     "web": 1_200,
     "app": 800,
+    "web": 1_260,
+    "app": 750,
     "setup": 450,
     "moving": 1_600,
     "cli": 2_900,

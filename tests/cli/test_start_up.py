@@ -63,6 +63,18 @@ def test_an_exchange_is_configured_without_its_client(folder: Any) -> None:
     assert "[accounts.bybit]" in folder.settings.read_text()
 
 
+def test_help_loads_no_wizard_and_no_schema(folder: Any) -> None:
+    loaded = modules_after("import sys, te_core.cli.main\nprint(*sys.modules)", folder.path)
+    assert not loaded & {"pydantic", "asyncio", "dynaconf", "tomlkit", "rich", "te_core.settings.schema"}
+    assert "te_core.wizards.asking" not in loaded
+
+
+def test_the_core_s_own_sections_are_configured_without_any_client(folder: Any) -> None:
+    arguments = ["--settings", str(folder.settings), "configure", "limits", "--set", "paper.leverage=3"]
+    loaded = modules_after(IN_A_PROCESS.format(arguments=arguments), folder.path)
+    assert not loaded & {"ccxt", "aiohttp", "sqlalchemy"}
+
+
 def test_asking_the_engine_loads_neither_journal_nor_schema(engine: Any) -> None:
     arguments = ["--settings", str(engine.folder.settings), "status", "--json"]
     loaded = modules_after(IN_A_PROCESS.format(arguments=arguments), engine.folder.path)

@@ -444,6 +444,8 @@ def test_wrong_additions_are_refused(desk: Desk) -> None:
     for wrong in (["--weight", "nobody=0.1"], ["--weight", "other=2"], ["--weight", "other=0"]):
         assert desk.te("add", "symbol", "TAOUSDT", *wrong).exit_code == 2
     assert desk.te("add", "symbol", "T!", "--weight", "other=0.1").exit_code == 2
+    much = desk.te("add", "symbol", "TAOUSDT", "--weight", "other=0.1", "--leverage", "21")
+    assert (much.exit_code, "more than 20 needs --force" in much.stderr) == (2, True)
     assert desk.settings.read_text() == SETTINGS
 
 
