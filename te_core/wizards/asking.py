@@ -154,8 +154,14 @@ def _present(draft: Draft, parameter: Parameter, *, short: bool = False) -> str:
 
 def edits_of(draft: Draft) -> list[Edit]:
     """Return what is to be written."""
+    from te_core.cli.settings_tree import UNSET
+
     made = [Edit((*draft.place, "plugin"), draft.plugin)] if draft.new and draft.plugin else []
-    changes = draft.changes.items()
     return made + [
-        Edit((*draft.place, *path), value, secret=draft.all[path].secret) for path, value in changes
+        Edit(
+            (*draft.place, *(draft.place_of(path) if value is UNSET else path)),
+            value,
+            secret=draft.all[path].secret,
+        )
+        for path, value in draft.changes.items()
     ]

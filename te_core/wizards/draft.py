@@ -192,8 +192,21 @@ class Draft:
             raise Refused("; ".join(reasons))
         self._set(parameter.path, UNSET)
 
+    def place_of(self, path: Keys) -> Keys:
+        """Return what goes when a key does: also the tables that have nothing else in them."""
+        while len(path) > 1 and value_at(self._now, path[:-1]) in (UNSET, {}):
+            path = path[:-1]
+        return path
+
+    def _with(self, path: Keys, value: Any) -> dict[str, Any]:
+        tree = with_value(self._now, path, value)
+        while value is UNSET and len(path) > 1 and value_at(tree, path[:-1]) == {}:
+            path = path[:-1]
+            tree = with_value(tree, path, UNSET)
+        return tree
+
     def _set(self, path: Keys, value: Any) -> None:
-        self._now = with_value(self._now, path, value)
+        self._now = self._with(path, value)
         for entry in [key for key in self.changes if key[: len(path)] == path]:
             del self.changes[entry]
         if value_at(self._before, path) == value or value is value_at(self._before, path):
@@ -203,7 +216,7 @@ class Draft:
     def _problems_with(self, parameter: Parameter, value: Any) -> list[str]:
         """Say what is wrong with a value here; what was wrong elsewhere before is no matter of this answer."""
         before = {path for path, _, _ in self._problems(self._now)}
-        after = self._problems(with_value(self._now, parameter.path, value))
+        after = self._problems(self._with(parameter.path, value))
         size = len(parameter.path)
         return [
             reason

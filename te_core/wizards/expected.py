@@ -75,16 +75,17 @@ def _with_range(noun: str, limits: list[Any]) -> str:
     least = _strictest(limits, ("ge", "gt"), max)
     most = _strictest(limits, ("le", "lt"), min)
     match least, most:
-        case (("gt", low), (_, high)):
-            bounds = f"more than {low}, at most {high}"
-        case ((_, low), (_, high)):
+        case (("ge", low), ("le", high)):
             bounds = f"from {low} to {high}"
+        case ((kind, low), (other, high)):
+            bounds = f"{'more than' if kind == 'gt' else 'at least'} {low}, "
+            bounds += f"{'less than' if other == 'lt' else 'at most'} {high}"
         case (("ge", low), None):
             bounds = f"{low} or more"
         case (("gt", low), None):
             bounds = f"more than {low}"
-        case (None, (_, high)):
-            bounds = f"at most {high}"
+        case (None, (other, high)):
+            bounds = f"{'less than' if other == 'lt' else 'at most'} {high}"
         case _:
             bounds = ""
     return ", ".join(filter(None, (noun, bounds)))

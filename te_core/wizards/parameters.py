@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -45,11 +44,16 @@ class Parameter:
 
 
 def parameters(
-    model: type[BaseModel], present: Mapping[str, Any] = NOTHING, prefix: Keys = ()
+    model: type[BaseModel],
+    present: Mapping[str, Any] = NOTHING,
+    prefix: Keys = (),
+    *,
+    optional: bool = False,
 ) -> Iterator[Parameter]:
     """Name all keys of a model; those of models inside it as ``outer.inner``.
 
-    ``present``: what the settings have, which decides between several spellings of a key.
+    ``present``: what the settings have, which decides between several spellings of a key. ``optional``: the model need
+    not be there at all, so none of its keys need be.
     """
     for field, info in model.model_fields.items():
         name = next((key for key in sorted(fields.names(field, info)) if key in present), field)
@@ -57,18 +61,20 @@ def parameters(
         inner = fields.models((info.annotation,))
         if inner:
             below = present.get(name)
-            yield from parameters(inner[0], below if isinstance(below, Mapping) else NOTHING, path)
+            below = below if isinstance(below, Mapping) else NOTHING
+            yield from parameters(inner[0], below, path, optional=optional or not info.is_required())
             continue
+        required = info.is_required() and not optional
         yield Parameter(
             path=path,
             meaning=meaning_of(model, field),
-            default="" if info.is_required() else in_words(_default(info)),
+            default="" if required else "none" if info.is_required() else in_words(_default(info)),
             expected=expected(info),
             is_list=is_list(info.annotation),
             is_table=is_table(info.annotation),
             choices=tuple(choices(info.annotation)),
             secret=fields.is_secret((info.annotation,)),
-            required=info.is_required(),
+            required=required,
             spellings=frozenset(".".join((*prefix, key)) for key in fields.names(field, info)),
         )
 
@@ -81,7 +87,7 @@ def readings(answer: str, *, secret: bool = False, is_list: bool = False) -> Ite
     """Give what an answer may mean, the likeliest first: a TOML value, or the text as it stands."""
     found: list[Any] = []
     if is_list and not answer.startswith("["):
-        found.append([part for part in re.split(r"[\s,]+", answer) if part])
+        found.append([part.strip() for part in answer.split(",") if part.strip()])
     try:
         value = tomllib.loads(f"value = {answer}")["value"]
     except tomllib.TOMLDecodeError:

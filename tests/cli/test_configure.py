@@ -308,7 +308,7 @@ def test_limits_of_the_engine_and_of_accounts(desk: Desk) -> None:
     assert tree["accounts"]["paper"]["limits"] == {"leverage": 3, "price_distance": 0.02}
     assert desk.te("configure", "limits", "--set", "leverage=-").exit_code == 0
     assert desk.tree()["limits"] == {"order_notional": 20000}
-    result = desk.te("configure", "limits", answers="order_notional\n-1\n\n\n")
+    result = desk.te("configure", "limits", answers="1\norder_notional\n-1\n\n")
     assert "a number, more than 0\n  now 20000" in result.stdout
     assert "greater than 0" in result.stderr
     assert "nothing changed" in result.stdout
@@ -364,10 +364,31 @@ def test_a_first_notifier_is_offered_and_then_configured(desk: Desk) -> None:
     assert result.exit_code == 0, result.output
     assert secret not in result.output
     assert tomllib.loads(desk.secrets.read_text())["notifiers"]["phone"]["url"] == secret
-    done = desk.te("configure", "notifiers", "--set", "phone.kinds=outage recovery", "--set", "timeout=5s")
+    done = desk.te("configure", "notifiers", "--set", "phone.kinds=outage, recovery", "--set", "timeout=5s")
     assert done.exit_code == 0, done.output
     section = desk.tree()["notifiers"]["phone"]
     assert section == {"plugin": "webhook", "kinds": ["outage", "recovery"], "timeout": "5s"}
+
+
+def test_a_table_that_need_not_be_there_is_begun_and_ended_by_its_keys(desk: Desk) -> None:
+    def set_to(*changes: str) -> Result:
+        return desk.te("configure", "limits", *(word for change in changes for word in ("--set", change)))
+
+    assert set_to("funding_guard.rate=0.001", "paper.liquidation_distance=0.1").exit_code == 0
+    assert desk.tree()["limits"] == {"funding_guard": {"rate": 0.001}}
+    wrong = set_to("liquidation_distance=1")
+    assert "less than 1" in wrong.stderr
+    shown = desk.te("configure", "limits", "--all", answers="\n" * 60)
+    assert "a number, more than 0, less than 1" in shown.stdout
+    assert set_to("funding_guard.rate=-").exit_code == 0
+    assert not desk.tree().get("limits", {}).get("funding_guard")
+
+
+def test_a_list_takes_words_or_phrases(desk: Desk) -> None:
+    hours = "Mon 13:00-15:00, Fri 21:00-23:00"
+    done = desk.te("configure", "paper", "--set", f"no_increases={hours}")
+    assert done.exit_code == 0, done.output
+    assert desk.tree()["accounts"]["paper"]["no_increases"] == hours.split(", ")
 
 
 def test_every_key_of_the_core_says_what_it_means(desk: Desk) -> None:

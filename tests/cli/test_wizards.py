@@ -505,7 +505,7 @@ def test_a_kind_of_event_that_nothing_records_is_named(desk: Desk) -> None:
     desk.settings.write_text(text + notifier)
     (found,) = [line for line in desk.json("check")["warnings"] if "kinds" in line]
     assert found == "notifiers.phone.kinds: no event is of kind drifts; did you mean 'drift'?"
-    result = desk.te("configure", "notifiers", "--set", "phone.kinds=outage missed_alert silence")
+    result = desk.te("configure", "notifiers", "--set", "phone.kinds=outage, missed_alert, silence")
     assert "no event is of kind silence; did you mean 'silent'?" in result.output
 
 
