@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from te_core.cli.client import EngineDown, post
+from te_core.cli.client import post, running_engine
 from te_core.cli.failure import Failure
 from te_core.cli.output import note, say, show
 
@@ -28,12 +28,12 @@ def show_difference(place: Place, symbols: Mapping[str, Any]) -> None:
     """Show what sections of symbols would order on each account; where nobody can say, say so."""
     from te_core.cli.plan import NOTHING, plan_table
 
+    if running_engine(place) is None:
+        note("no engine is running here: what this orders is not known before it is; then te plan shows it")
+        return
     note("asking the accounts what this orders …")
     try:
         answer = post(place, "/api/v1/plan", {"symbols": symbols})
-    except EngineDown:
-        note("no engine is running here: what this orders is not known before it is; then te plan shows it")
-        return
     except Failure as failure:
         note(f"what this orders is not known: {failure}")
         return

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -14,6 +17,9 @@ from te_core.cli.output import complain, prose, say, show, table
 from te_core.cli.saving import Edit
 from te_core.wizards.draft import Draft, Group, Refused
 from te_core.wizards.prompts import TAKE_OUT, prompt
+
+_AROUND = 7
+"""Lines of a screen that a table of keys leaves to headings and the question."""
 
 if TYPE_CHECKING:
     from te_core.app.paths import Place
@@ -71,23 +77,31 @@ def take(draft: Draft, parameter: Parameter, text: str) -> None:
 def ask_sections(drafts: Sequence[Draft], *, everything: bool = False) -> None:
     """Show the keys group by group, and ask for those that are chosen; ``everything``: for every one."""
     parts = [(draft, group) for draft in drafts for group in draft.groups()]
-    prose("Enter keeps a value, - goes back to the default, Ctrl-C ends and writes nothing.")
+    prose("Enter keeps a value, - goes back to its default, Ctrl-C writes nothing.")
     if not everything and len(parts) > _AT_ONCE:
         parts = _chosen_groups(parts)
     for draft, group in parts:
         say("", _heading(draft, group), bold=True)
         found = list(group.parameters)
         if not everything:
-            rows = (
-                (n, p.path[-1], _present(draft, p, short=True), p.meaning) for n, p in enumerate(found, 1)
-            )
-            show(table("", ("", "key", "value", "meaning"), rows))
+            show(table("", ("", "key", "value", "meaning"), _rows(draft, found)))
             names = [p.path[-1] for p in found]
             found = [
                 found[i] for i in _chosen("Change which? Numbers or keys, a for all, Enter for none", names)
             ]
         for parameter in found:
             ask_for(draft, parameter)
+
+
+def _rows(draft: Draft, found: list[Parameter]) -> list[tuple[int, str, str, str]]:
+    """Return what is shown of keys; where a terminal is too low for all of it, the beginning of each meaning."""
+    keys = [(p.path[-1], _present(draft, p, short=True), p.meaning) for p in found]
+    size = shutil.get_terminal_size()
+    space = max(size.columns - sum(max(len(row[column]) for row in keys) for column in (0, 1)) - 9, 20)
+    lines = sum(-(-len(meaning) // space) for _, _, meaning in keys)
+    if sys.stdout.isatty() and lines + _AROUND > size.lines:
+        keys = [(key, value, shorten(meaning, space, placeholder=" …")) for key, value, meaning in keys]
+    return [(number, *row) for number, row in enumerate(keys, 1)]
 
 
 def _chosen_groups(parts: list[tuple[Draft, Group]]) -> list[tuple[Draft, Group]]:

@@ -16,6 +16,8 @@ ASKED = re.compile(r": $")
 DEFAULT = re.compile(
     r"(\[[^\]]+\]|now .+|default .+|is set|not set|needed|, (Enter|-) (for none|ends)|new)(, - for none)?: ?$"
 )
+SCREEN = re.compile(r"^\[[a-z0-9._-]+\].*\n(?:(?!\[).*\n)*?(?=Change which|Which groups)", re.M)
+"""From the heading of a table to the question about it."""
 KEY = re.compile(r"^(now .+|default .+|is set|not set|needed): ?$")
 
 LONG = "A_RATHER_LONG_SPELLING:1000PEPEUSDT.P"
@@ -40,6 +42,7 @@ TALKS = {
         ["configure", "mappings"],
         ["x", "m", *[""] * 2, "TAOUSD", "", f"{LONG} ETHUSDT", "y", "b", "BTCUSD BTCUSDT", "b", "", "y"],
     ),
+    "an account": (["configure", "paper"], ["1 2", "2", "5000", "drift leverage", "heal", "0", "3", "y"]),
     "weights": (["configure", "weights"], ["30", "4", "0.95", "", *[""] * 2, "n", "y"]),
     "a symbol": (["add", "symbol", "TAOUSDT"], ["2", "0.05", "TAOUSD", "y"]),
     "a notifier": (
@@ -78,6 +81,9 @@ def test_every_screen_fits_and_every_question_explains_itself(name: str, tmp_pat
     assert len(questions) >= 4, shown
     assert [line for line in plain(shown) if len(line) > 80] == []
     assert "Traceback" not in shown
+    screens = SCREEN.findall("\n".join(plain(shown)))
+    assert len(screens) >= shown.count("Numbers or keys")
+    assert [screen for screen in screens if screen.count("\n") > 22] == []
     for lines in questions:
         asked = lines[-1].strip()
         assert DEFAULT.search(asked), lines

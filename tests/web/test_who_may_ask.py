@@ -16,7 +16,15 @@ from te_core.web.shared_answer import SharedAnswer
 from tests.web.conftest import NONCE, TOKEN
 
 OWN = {"Authorization": f"Bearer {TOKEN}"}
-EVERYTHING = ("/readyz", "/api/v1/state", "/api/v1/plan", "/api/v1/doctor", "/api/v1/signals", "/nothing")
+EVERYTHING = (
+    "/readyz",
+    "/api/v1/state",
+    "/api/v1/plan",
+    "/api/v1/instruments",
+    "/api/v1/doctor",
+    "/api/v1/signals",
+    "/nothing",
+)
 
 
 async def _status(site: Any, path: str, **headers: str) -> int:
