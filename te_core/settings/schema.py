@@ -337,6 +337,7 @@ class Settings(Section):
     accounts: dict[Name, AccountSettings] = Field(default_factory=dict)
     symbols: dict[SymbolName, SymbolSettings] = Field(default_factory=dict)
     groups: dict[GroupName, tuple[SymbolName, ...]] = Field(default_factory=dict)
+    """symbols that count together in group_share"""
     notifiers: dict[Name, NotifierSettings] = Field(default_factory=dict)
 
     _origin: Origin = PrivateAttr(default_factory=Origin)

@@ -31,7 +31,7 @@ def find(drafts: list[Draft], name: str) -> tuple[Draft, Parameter]:
     reason = Refused(f"unknown key; the sections are {', '.join(draft.title for draft in drafts)}")
     for draft in drafts:
         starts = [start for start in (".".join(draft.place), draft.name) if name.startswith(f"{start}.")]
-        if not starts and draft.place[0] == "accounts":
+        if not starts and draft.part:
             continue
         rest = name.removeprefix(f"{starts[0]}.") if starts else name
         if not rest.startswith(".".join(draft.part)):
@@ -61,7 +61,9 @@ def _core(texts: Texts, *names: str) -> Iterator[Draft]:
 
 def _limits(_place: Place, texts: Texts, settings: Settings) -> Iterator[Draft]:
     yield from _core(texts, "limits")
-    accounts: Mapping[str, Any] = tree_of(texts).get("accounts", {})
+    tree = tree_of(texts)
+    yield Draft(place=(), section=Settings, data=tree, part=("groups",))
+    accounts: Mapping[str, Any] = tree.get("accounts", {})
     for name in settings.accounts:
         data = accounts.get(name, {})
         yield Draft(place=("accounts", name), section=AccountSettings, data=data, part=("limits",))

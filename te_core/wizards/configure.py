@@ -175,7 +175,7 @@ def _summarise(draft: Draft) -> None:
     from te_core.cli.settings_tree import UNSET
     from te_core.wizards.words import in_words
 
-    say("", f"[{'.'.join(draft.place)}]" + ("  new" if draft.new else ""))
+    say("", f"[{'.'.join(draft.place) or draft.title}]" + ("  new" if draft.new else ""))
     for path, value in draft.changes.items():
         parameter = draft.all[path]
         shown = (

@@ -42,10 +42,10 @@ class Group:
 
 
 class Draft:
-    """``place``: of the section, as in ``("sources", "sn8")`` or ``("limits",)``. ``new``: there is none yet.
+    """``place``: of the section, as in ``("sources", "sn8")`` or ``("limits",)``; empty for the whole file.
 
-    ``spec``: of its plugin; None for a section of the core's own, and where only the core's keys matter. ``part``: only
-    what is below that key is asked for.
+    ``new``: there is none yet. ``spec``: of its plugin; None for a section of the core's own, and where only the core's
+    keys matter. ``part``: only what is below that key is asked for.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Draft:
         part: Keys = (),
     ) -> None:
         self.place = place
-        self.name = place[-1]
+        self.name = (place or part)[-1]
         self.new = new
         self.changes: dict[Keys, Any] = {}
         self._section = section
@@ -119,7 +119,13 @@ class Draft:
             if parameter.is_table and entry != name:
                 path = (*parameter.path, entry)
                 made = replace(
-                    parameter, path=path, is_table=False, default="none", expected="", spellings=frozenset()
+                    parameter,
+                    path=path,
+                    is_table=False,
+                    is_list=parameter.is_table_of_lists,
+                    default="none",
+                    expected="",
+                    spellings=frozenset(),
                 )
                 return self.all.setdefault(path, made)
         raise Refused(f"unknown key{nearest(name, names)}")

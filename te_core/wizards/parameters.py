@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -32,6 +32,7 @@ class Parameter:
     expected: str = ""
     is_list: bool = False
     is_table: bool = False
+    is_table_of_lists: bool = False
     choices: tuple[str, ...] = ()
     secret: bool = False
     required: bool = False
@@ -72,6 +73,7 @@ def parameters(
             expected=expected(info),
             is_list=is_list(info.annotation),
             is_table=is_table(info.annotation),
+            is_table_of_lists=is_table(info.annotation) and is_list(get_args(info.annotation)[1]),
             choices=tuple(choices(info.annotation)),
             secret=fields.is_secret((info.annotation,)),
             required=required,

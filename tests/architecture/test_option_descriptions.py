@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 
 import pytest
 
 from te_core.plugins.registry import Registry
+from te_core.settings.schema import Settings
+from te_core.wizards.draft import Draft
 from te_core.wizards.parameters import parameters
+from te_core.wizards.sections import section_of
 
 NAMES = sorted(Registry().reports)
 
@@ -26,3 +30,35 @@ def test_every_option_of_a_plugin_says_what_it_means(name: str) -> None:
         grouped = [key for keys in getattr(spec, "groups", {}).values() for key in keys]
         assert len(set(grouped)) == len(grouped)
         assert not grouped or set(grouped) == {parameter.name for parameter in parameters(spec.settings)}
+
+
+def drafts() -> Iterator[Draft]:
+    """Yield the core's own sections, and one of each plugin."""
+    for name in ("engine", "logs", "journal", "limits", "listen"):
+        model = Settings.model_fields[name].annotation
+        assert isinstance(model, type)
+        yield Draft(place=(name,), section=model, data={})
+    registry = Registry()
+    asyncio.run(registry.ensure(NAMES))
+    groups = {"sources": registry.sources, "accounts": registry.exchanges, "notifiers": registry.notifiers}
+    for group, specs in groups.items():
+        for name, spec in specs.items():
+            yield Draft(place=(group, name), section=section_of(group), spec=spec, data={})
+
+
+def test_every_default_that_is_shown_can_be_typed() -> None:
+    typed = 0
+    for draft in drafts():
+        for parameter in list(draft.all.values()):
+            if parameter.default in {"", "none", "empty"} or parameter.secret or parameter.is_table:
+                continue
+            draft.answer(parameter, parameter.default)
+            typed += 1
+    assert typed > 100
+
+
+def test_every_key_is_shown_in_one_group_unless_it_has_a_wizard_of_its_own() -> None:
+    for draft in drafts():
+        shown = [parameter.name for group in draft.groups() for parameter in group.parameters]
+        assert len(shown) == len(set(shown))
+        assert {parameter.name for parameter in draft.all.values()} - set(shown) <= {"symbols"}, draft.title

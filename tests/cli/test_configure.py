@@ -384,6 +384,17 @@ def test_a_table_that_need_not_be_there_is_begun_and_ended_by_its_keys(desk: Des
     assert not desk.tree().get("limits", {}).get("funding_guard")
 
 
+def test_groups_of_symbols_are_set_with_their_limits(desk: Desk) -> None:
+    changes = ("--set", "groups.majors=BTCUSDT, ETHUSDT", "--set", "paper.group_share.majors=0.5")
+    result = desk.te("configure", "limits", *changes)
+    assert result.exit_code == 0, result.output
+    assert desk.tree()["groups"] == {"majors": ["BTCUSDT", "ETHUSDT"]}
+    assert desk.tree()["accounts"]["paper"]["limits"] == {"group_share": {"majors": 0.5}}
+    wrong = desk.te("configure", "limits", "--set", "group_share.others=0.5")
+    assert (wrong.exit_code, "there is no groups.others" in wrong.stderr) == (2, True)
+    assert desk.te("configure", "limits", "--set", "groups.small=btc!").exit_code == 2
+
+
 def test_a_list_takes_words_or_phrases(desk: Desk) -> None:
     hours = "Mon 13:00-15:00, Fri 21:00-23:00"
     done = desk.te("configure", "paper", "--set", f"no_increases={hours}")
