@@ -165,10 +165,14 @@ def _settings_of_engine(place: Place) -> Mapping[str, Any] | None:
 
 def _report_engine(place: Place, seen: int) -> None:
     """Wait until the engine has looked at what was written, and say what it did."""
+    from te_core.cli.client import running_engine
+
     pause = threading.Event()
     for _ in range(int(TAKEN_UP / LOOK)):
         found = _settings_of_engine(place)
         if found is None:
+            if running_engine(place):
+                note("the running engine cannot be asked with these settings: restart it to apply them")
             return
         if int(found.get("edits", 0)) > seen:
             break

@@ -8,7 +8,7 @@ import typer
 
 from te_core.app.paths import Place
 from te_core.cli.failure import ExitCode, Failure
-from te_core.cli.output import prose, say
+from te_core.cli.output import complain, prose, say
 from te_core.cli.saving import save
 from te_core.wizards.mappings import configure_mappings
 from te_core.wizards.prompts import confirm
@@ -104,7 +104,7 @@ def _configure(
             ask_for(draft, parameter)
         if not draft.new or everything or confirm(f"more settings of {draft.name}?", default=False):
             ask_sections([draft], everything=everything)
-    _finish(place, texts, [draft], changes, yes=yes)
+    _finish_or_ask(place, texts, [draft], changes, yes=yes)
     if draft.new and draft.group == "sources":
         symbol = next(iter(tree_of(texts).get("symbols", {})), "BTCUSDT")
         prose(
@@ -135,7 +135,27 @@ def _configure_chapter(
         _set(changes, lambda key: find(drafts, key))
     else:
         ask_sections(drafts, everything=everything)
-    _finish(place, texts, drafts, changes, yes=yes)
+    _finish_or_ask(place, texts, drafts, changes, yes=yes)
+
+
+def _finish_or_ask(
+    place: Place, texts: Texts, drafts: list[Draft], changes: list[str] | None, *, yes: bool
+) -> None:
+    """Write what was changed; where answers do not fit together, say so and ask again."""
+    from te_core.settings.problems import SettingsInvalid
+    from te_core.wizards.asking import ask_sections
+
+    while True:
+        try:
+            _finish(place, texts, drafts, changes, yes=yes)
+        except SettingsInvalid as invalid:
+            if changes:
+                raise
+            complain("", *(str(problem) for problem in invalid.problems))
+            prose("Nothing was written. What you answered is kept; change what does not fit.")
+            ask_sections(drafts)
+        else:
+            return
 
 
 def _finish(place: Place, texts: Texts, drafts: list[Draft], changes: list[str] | None, *, yes: bool) -> None:

@@ -395,6 +395,15 @@ def test_groups_of_symbols_are_set_with_their_limits(desk: Desk) -> None:
     assert desk.te("configure", "limits", "--set", "groups.small=btc!").exit_code == 2
 
 
+def test_answers_that_do_not_fit_together_are_asked_for_again(desk: Desk) -> None:
+    answers = ["1", "group_share", "majors=0.5", "1", "group_share leverage", "majors=-", "5", "y", ""]
+    result = desk.te("configure", "limits", answers="\n".join(answers))
+    assert result.exit_code == 0, result.output
+    assert "there is no groups.majors" in result.stderr
+    assert "What you answered is kept" in result.stdout
+    assert desk.tree()["limits"] == {"leverage": 5}
+
+
 def test_a_list_takes_words_or_phrases(desk: Desk) -> None:
     hours = "Mon 13:00-15:00, Fri 21:00-23:00"
     done = desk.te("configure", "paper", "--set", f"no_increases={hours}")

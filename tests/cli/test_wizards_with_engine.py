@@ -72,6 +72,19 @@ def test_what_needs_a_restart_is_said_with_the_command(te: Any, engine: Any) -> 
 
 
 @pytest.mark.real_clock
+def test_a_token_that_the_engine_does_not_know_yet_is_said_to_need_a_restart(te: Any, engine: Any) -> None:
+    secrets = engine.folder.path / ".secrets.toml"
+    before = secrets.read_text()
+    try:
+        result = te("configure", "listen", "--set", "private.token=another-one-of-24-letters")
+        assert result.exit_code == 0, result.output
+        assert "cannot be asked with these settings: restart it" in result.output
+        assert "another-one" not in result.output
+    finally:
+        secrets.write_text(before)
+
+
+@pytest.mark.real_clock
 def test_check_knows_what_the_accounts_of_the_engine_allow(te: Any, engine: Any) -> None:
     """A paper account takes what it is told; the limit of the settings is the one that counts there."""
     assert te("configure", "limits", "--set", "leverage=5").exit_code == 0
