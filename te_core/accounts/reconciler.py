@@ -135,7 +135,8 @@ class Reconciler:
         if as_if is None:
             keepers = [keeper for keeper in keepers if keeper.target is not None]
         else:
-            new = [symbol for symbol in as_if.blends if symbol not in self._targets.keepers]
+            wanted = [symbol for symbol, blend in as_if.blends.items() if blend is not None and blend.depth]
+            new = [symbol for symbol in wanted if symbol not in self._targets.keepers]
             await ctx.reader.load_instruments(new)
             keepers += map(self._targets.unregistered, new)
         symbols = tuple(keeper.symbol for keeper in keepers)

@@ -31,7 +31,7 @@ ROOM_LINES = {
     "setup": 450,
     "moving": 1_600,
     "cli": 2_900,
-    "wizards": 2_000,
+    "wizards": 2_100,
     "testing": 1_500,
 }
 """Lines of code that each room may have: docs/adr/0022 says what is counted and why."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from te_core.plugins.loading import InstanceSpec
 from te_core.plugins.registry import Registry
 from te_core.settings.schema import Settings
 from te_core.wizards.draft import Draft
@@ -40,10 +41,11 @@ def drafts() -> Iterator[Draft]:
         yield Draft(place=(name,), section=model, data={})
     registry = Registry()
     asyncio.run(registry.ensure(NAMES))
-    groups = {"sources": registry.sources, "accounts": registry.exchanges, "notifiers": registry.notifiers}
-    for group, specs in groups.items():
-        for name, spec in specs.items():
-            yield Draft(place=(group, name), section=section_of(group), spec=spec, data={})
+    specs: list[tuple[str, InstanceSpec]] = [("sources", spec) for spec in registry.sources.values()]
+    specs += [("accounts", spec) for spec in registry.exchanges.values()]
+    specs += [("notifiers", spec) for spec in registry.notifiers.values()]
+    for group, spec in specs:
+        yield Draft(place=(group, spec.name), section=section_of(group), spec=spec, data={})
 
 
 def test_every_default_that_is_shown_can_be_typed() -> None:
