@@ -49,10 +49,10 @@ def import_earlier(
     Example: te import ~/trade-engine
              te import /srv/old --zone Europe/Berlin
     """
-    from te_core.cli.asking import read_texts
     from te_core.clock import SystemClock
     from te_core.journal.lock import is_locked
     from te_core.moving.import_plan import plan_import
+    from te_core.wizards.asking import read_texts
 
     place = Place.of(context)
     if is_locked(_journal(place)):
@@ -89,7 +89,7 @@ def _write(place: Place, texts: Texts, plan: ImportPlan, there: Sequence[str], *
     if signals:
         _journalise(place, signals)
     write(place, texts, edited)
-    report(place, edits)
+    report(place, edits, None)
     _next_steps(plan)
 
 
@@ -162,8 +162,8 @@ def _adopted(plan: ImportPlan, adopt: bool | None, *, yes: bool) -> Iterator[str
 
 
 def _edits(plan: ImportPlan, there: Sequence[str]) -> Iterator[Edit]:
-    from te_core.cli.parameters import UNSET
     from te_core.cli.saving import Edit
+    from te_core.cli.settings_tree import UNSET
     from te_core.moving.import_plan import toml_value
 
     for section in plan.sections:
