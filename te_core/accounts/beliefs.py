@@ -23,6 +23,7 @@ from te_core.rules.belief import (
     believed_equity,
     believed_position,
     believed_price,
+    may_be_stale,
     observe,
     order_answered,
     order_filled,
@@ -219,9 +220,14 @@ class Beliefs:
         )
 
     def counts(self, symbol: str, read: Observation[Positions]) -> bool:
-        """Return whether a read was requested after our last order of a symbol was answered."""
+        """Return whether a read was requested after our last order of a symbol was answered, and shows what came of it.
+
+        One that shows what was there before an earlier order of ours may simply be behind.
+        """
         evidence = self.evidence(symbol)
-        return read.number > evidence.own_number and read.asked_at >= evidence.own_at
+        quantity = _about(read, symbol).value.quantity
+        newer = read.number > evidence.own_number and read.asked_at >= evidence.own_at
+        return newer and not may_be_stale(evidence, quantity, read.asked_at, self.window)
 
     def agrees(self, symbol: str, read: Observation[Positions]) -> None:
         """Let a read count that shows where our own orders led, though their outcome was learnt only after it."""

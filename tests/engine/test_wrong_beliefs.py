@@ -11,7 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from te_core.api import Equity, Feed, Known, MarginMode, NotReady, OrderReport, OrderRequest, Position
+from te_core.api import (
+    Equity,
+    Feed,
+    Known,
+    MarginMode,
+    NotReady,
+    OrderReport,
+    OrderRequest,
+    OrderStatus,
+    Position,
+)
 from te_core.testing.faults import Fault, Faults
 from tests.engine.scene import scene
 
@@ -183,6 +193,36 @@ async def test_nothing_is_sized_at_an_old_price_while_the_present_one_cannot_be_
 def _failing(*methods: str) -> Faults:
     refused = Fault(refused=NotReady("cannot be reached"))
     return lambda method, _: refused if method in methods else None
+
+
+async def test_a_read_from_before_the_last_fill_proves_no_acknowledged_close(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A close that was only acknowledged was taken for filled: a read that was behind still showed flat."""
+    async with scene(tmp_path, streams=True) as world:
+        exchange = world.exchange()
+
+        async def place_order(order: OrderRequest) -> OrderReport:
+            asyncio.get_running_loop().call_later(25 if order.reduce_only else 4, exchange.fill, order)
+            return OrderReport(client_order_id=order.client_order_id, status=OrderStatus.OPEN)
+
+        async def find_order(symbol: str, client_order_id: str) -> OrderReport | None:
+            return exchange.orders.get(client_order_id) or OrderReport(
+                client_order_id=client_order_id, status=OrderStatus.OPEN
+            )
+
+        monkeypatch.setattr(exchange, "place_order", place_order)
+        monkeypatch.setattr(exchange, "find_order", find_order)
+        exchange.read_lag = 6.0
+        await world.say("0.5", wait=1)
+        await world.say("0", wait=9)
+        assert world.held() == D("0.1")
+        assert not world.row()["confirmed"]
+        await asyncio.sleep(60)
+        assert world.held() == 0
+        assert world.at_target()
+        assert world.events("drift") == []
+        assert len(world.sent()) == 2
 
 
 # -- reads that repeat themselves
