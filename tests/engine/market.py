@@ -147,6 +147,8 @@ class Market(FakeAccount):
         self.past = {symbol: Past(clock, price) for symbol, price in self.price.items()}
         self.kind = self.coinless = self.restless = False
         self.liquidated: set[str] = set()
+        self.losses: Counter[float] = Counter()
+        """By moment: how often the wallet fell."""
         self.on_fill: Callable[[OrderRequest, Decimal], None] = lambda order, before: None
         self.listed = {symbol: self._instrument(symbol) for symbol in PRICES}
         self.coarsest = {symbol: self.listed[symbol].quantity_step for symbol in PRICES}
@@ -314,6 +316,7 @@ class Market(FakeAccount):
         self.showing.position(self._shown(self.held[symbol]))
 
     def _pay(self, wallet: Decimal) -> None:
+        self.losses[self.clock.monotonic()] += wallet < self.wallet
         self.wallet = wallet
         self.wallets.note(wallet)
         self.showing.equity(self._equity())

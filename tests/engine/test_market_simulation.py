@@ -351,6 +351,8 @@ class Sea(Desk):
                 and (
                     policy.drift == "reduce"
                     or symbol in self.market.liquidated
+                    or self.market.losses[by_hand]
+                    > 1  # what another one lost cannot be told from a liquidation
                     or abs(held) >= self._affordable(symbol)
                 )
             )
