@@ -90,6 +90,7 @@ class Bench:
                 "accounts": {
                     f"{name}-{number}": {
                         "plugin": name,
+                        "observe": False,
                         "url": address.url,
                         "ws_url": address.ws_url,
                         "api_key": f"K{number}",

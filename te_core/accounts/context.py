@@ -22,6 +22,7 @@ class ExecutionContext:
 
     ``busy``: on how many of its symbols one runs now.
     ``no_increases``: why a symbol is not increased on a side (1, -1) at this time; empty when it may be.
+    ``observing``: why nothing may be sent at all; empty when orders may be.
     ``turn``: wait before work that computes, so that others get the event loop.
     """
 
@@ -38,6 +39,7 @@ class ExecutionContext:
     policy: Callable[[], AccountPolicy]
     no_increases: Callable[[str, int], str]
     enabled: Callable[[], bool]
+    observing: Callable[[], str]
     stopping: Callable[[], bool]
     busy: Callable[[], int]
     turn: Callable[[], Awaitable[None]]

@@ -38,8 +38,10 @@ def dispatching(refusal: Refusal) -> Iterator[None]:
         _present.reset(token)
 
 
-def dating(clock: Clock, holds_lock: Callable[[], bool]) -> Callable[[], datetime]:
-    """Return the ``AccountContext.date`` of an engine."""
+def dating(
+    clock: Clock, holds_lock: Callable[[], bool], observing: Callable[[], str] = str
+) -> Callable[[], datetime]:
+    """Return the ``AccountContext.date`` of an engine. ``observing``: why nothing is sent; empty when it may be."""
 
     def date() -> datetime:
         at = clock.now()
@@ -47,11 +49,18 @@ def dating(clock: Clock, holds_lock: Callable[[], bool]) -> Callable[[], datetim
         reason = refusal() if refusal is not None else ""
         if reason:
             raise StaleDecision(reason)
+        check_sending(observing)
         if not holds_lock():
             raise NotReady("the journal at its path is not this engine's any more: nothing is sent")
         return at
 
     return date
+
+
+def check_sending(observing: Callable[[], str]) -> None:
+    """Raise ``StaleDecision`` while an account observes: nothing that changes something leaves."""
+    if why := observing():
+        raise StaleDecision(f"observing: {why}")
 
 
 def too_old(decided_at: float, clock: Clock) -> str:

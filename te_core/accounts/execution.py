@@ -134,6 +134,8 @@ class Execution:
 
     def _refusal(self) -> str:
         """Return why nothing of this plan may be sent any more; empty when it may."""
+        if why := self._ctx.observing():
+            return f"observing: {why}"
         target = self._keeper.target
         if target is None or target.revision != self._goal.revision:
             return "the target has changed"

@@ -130,6 +130,8 @@ class FlattenWatch:
 
     def _how_open(self, keeper: Keeper) -> str:
         position = self._beliefs.position(keeper.symbol)
+        if isinstance(position, Unknown) and self._targets.observing and keeper.position is not None:
+            position = keeper.position  # it is not read for closing, as nothing is
         held = "not known" if isinstance(position, Unknown) else f"{position.quantity:f}"
         return f"{held} ({keeper.reason})" if keeper.reason else held
 

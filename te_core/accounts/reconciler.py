@@ -19,7 +19,7 @@ from te_core.model.reading import Unknown
 from te_core.model.target import Blend
 from te_core.outage import Outages
 from te_core.rules.controls import Controls
-from te_core.rules.decision import NOTHING, Decision, Facts, Status, decide
+from te_core.rules.decision import NOTHING, Decision, Facts, Status, decide, observed
 from te_core.rules.margin_priority import runnable
 
 ZERO = Decimal(0)
@@ -146,7 +146,7 @@ class Reconciler:
             return positions.reason
         if as_if is None:
             return {
-                keeper.symbol: decide(self._facts(ctx, keeper, keeper.known_position())) for keeper in keepers
+                keeper.symbol: self._shown(decide(self._facts(ctx, keeper)), keeper) for keeper in keepers
             }
         known = {keeper.symbol for keeper in keepers}
         keepers += [self._targets.unregistered(s) for s in ctx.beliefs.held() if s not in known]
@@ -162,10 +162,17 @@ class Reconciler:
         if target is None:
             return None
         left = not keeper.reached or keeper.drifted
-        if keeper.standing.halt and not held.halt and keeper.target is target and left:
+        freed = bool(self._targets.observing and not self._targets.observing_by(as_if.controls))
+        freed = freed or bool(keeper.standing.halt and not held.halt)
+        if freed and keeper.target is target and left:
             target = replace(target, revision=target.revision + 1)
-        facts = self._facts(ctx, keeper, keeper.known_position())
-        return decide(replace(facts, target=target, halt=held.halt, foreign=held.foreign))
+        facts = replace(self._facts(ctx, keeper), target=target, halt=held.halt, foreign=held.foreign)
+        return self._shown(decide(facts), keeper, as_if.controls)
+
+    def _shown(self, decision: Decision, keeper: Keeper, controls: Controls | None = None) -> Decision:
+        """Return a decision as a preview shows it: with its steps, also where they would not be sent."""
+        by = self._targets.controls if controls is None else controls
+        return observed(decision, keeper.symbol) if self._targets.observing_by(by) else decision
 
     # -- reading
 
@@ -292,7 +299,11 @@ class Reconciler:
         return work
 
     def _decision(self, ctx: ExecutionContext, keeper: Keeper) -> Decision:
-        return self._unblocked(decide(self._facts(ctx, keeper, keeper.known_position())))
+        decision = self._unblocked(decide(self._facts(ctx, keeper)))
+        if not decision.plan.steps or not self._targets.observing:
+            return decision
+        held = keeper.position.quantity if keeper.position is not None else ZERO
+        return replace(observed(decision, keeper.symbol), plan=NOTHING, quantity=held)
 
     def _work(self, ctx: ExecutionContext, keeper: Keeper, decision: Decision) -> Work | None:
         position = keeper.known_position()
@@ -305,8 +316,8 @@ class Reconciler:
             return decision
         return replace(decision, status=Status.WAITING, reason=self.increases_blocked, plan=NOTHING)
 
-    def _facts(self, ctx: ExecutionContext, keeper: Keeper, position: Position | Unknown) -> Facts:
-        settings = self._targets.settings
+    def _facts(self, ctx: ExecutionContext, keeper: Keeper) -> Facts:
+        position, settings = keeper.known_position(), self._targets.settings
         target, equity = keeper.target or self._targets.foreign_target(keeper), self._equity(ctx)
         side = (target.depth > 0) - (target.depth < 0)
         return Facts(
@@ -356,8 +367,11 @@ class Reconciler:
             self._wake()
 
     def _report(self, keeper: Keeper, decision: Decision) -> None:
-        """Record once what is new: waiting, blocked, limited, drifting, given up."""
-        if decision.drift:
+        """Record once what is new: waiting, blocked, limited, drifting, given up; what would be done, by target."""
+        if decision.status is Status.OBSERVING:
+            if keeper.is_news("observing"):
+                self._tell(keeper, "observing", decision.reason)
+        elif decision.drift:
             news = keeper.is_news("drift")
             if not keeper.may_correct and keeper.gives_up_correcting():
                 self._tell(keeper, "drift", f"drift: {decision.reason}")

@@ -19,7 +19,7 @@ from te_core.model.hours import Hours
 from te_core.model.order import Intent
 from te_core.model.policy import AccountPolicy, Limits
 from te_core.model.target import TAKEN_TO_CLOSE, Blend, Confirmation, Target
-from te_core.rules.controls import Controls, Standing, commanded, standing
+from te_core.rules.controls import Controls, Standing, commanded, described, standing
 from te_core.rules.targeting import target_for
 from te_core.settings.schema import EngineSettings
 
@@ -39,6 +39,8 @@ class WorkerSettings:
     engine: EngineSettings
     enabled: bool
     concurrency: int = 10
+    observe: str | None = None
+    """Why nothing is sent, whatever was commanded; empty if that may never be so, None where commands decide."""
     symbols: tuple[str, ...] = ()
     hours: Mapping[str, tuple[Hours, ...]] = field(default_factory=dict)
 
@@ -112,9 +114,20 @@ class Targets:
 
     def command(self, controls: Controls) -> None:
         """Apply the operator's commands as they stand by now."""
-        self.controls = controls
-        for keeper in self.keepers.values():
-            self._retarget(keeper, keeper.blend)
+        before, self.controls = self.observing, controls
+        self._retarget_all(observed=bool(before))
+
+    @property
+    def observing(self) -> str:
+        """Why nothing is sent on the account; empty when it is traded."""
+        return self.observing_by(self.controls)
+
+    def observing_by(self, controls: Controls) -> str:
+        """Return why nothing would be sent by those commands."""
+        if self.settings.observe is not None:
+            return self.settings.observe
+        row = controls.observing(self.scopes)
+        return "" if row is None else described(row).removeprefix("observing ")
 
     def standing(
         self, keeper: Keeper, controls: Controls | None = None, blend: Blend | None = None
@@ -172,9 +185,15 @@ class Targets:
 
     def configure(self, settings: WorkerSettings) -> None:
         """Apply changed settings; targets that they change get their next revision."""
-        self.settings = settings
+        before, self.settings = self.observing, settings
+        self._retarget_all(observed=bool(before))
+
+    def _retarget_all(self, *, observed: bool) -> None:
+        """Apply changed commands or settings. ``observed``: whether nothing was sent before."""
+        live = observed and not self.observing
         for keeper in self.keepers.values():
-            self._retarget(keeper, keeper.blend)
+            if not self._retarget(keeper, keeper.blend) and live and _sized_before(keeper):
+                self.size_again(keeper, "set live")
 
     def size_again(self, keeper: Keeper, reason: str) -> None:
         """Give the present target its next revision, so that it is sized with the present equity and price."""
@@ -219,6 +238,13 @@ class Targets:
             target.revision,
             target.reason,
         )
+
+
+def _sized_before(keeper: Keeper) -> bool:
+    """Return whether what is open of a target was sized before the account observed."""
+    if keeper.target is None or keeper.goal is None or keeper.goal.revision != keeper.target.revision:
+        return False
+    return keeper.drifted or not keeper.reached
 
 
 def _asked_again(keeper: Keeper, before: Standing, held: Standing) -> str:

@@ -216,6 +216,11 @@ class AccountWorker:
         return self._targets.scopes
 
     @property
+    def observing(self) -> str:
+        """Why nothing is sent on the account; empty when it is traded."""
+        return self._targets.observing
+
+    @property
     def still_open(self) -> Sequence[str]:
         """What a flatten asked to close and is open, or not known to be closed; in words."""
         return self._flatten.still_open()
@@ -311,6 +316,7 @@ class AccountWorker:
             policy=lambda: self.settings.policy,
             no_increases=self._quiet.why,
             enabled=lambda: self.settings.enabled,
+            observing=lambda: self.observing,
             stopping=lambda: self._stopping,
             busy=lambda: len(self._tasks()),
             turn=partial(self._turn, begun=True),

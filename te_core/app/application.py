@@ -62,6 +62,7 @@ class Application:
         new_id: Callable[[], str],
         new_secret: Callable[[], str],
         registry: Registry,
+        observe: str = "",
     ) -> None:
         self.place = place
         self.registry = registry
@@ -73,6 +74,7 @@ class Application:
         self._new_id = new_id
         self._new_secret = new_secret
         self._nonce = new_secret()
+        self._observe = observe
         self._store = SettingsStore(place.settings, env=env, registry=registry, generate=new_secret)
         self._loop: asyncio.AbstractEventLoop
         self._reloading = asyncio.Lock()
@@ -186,6 +188,7 @@ class Application:
             log=logger,
             state_dir=self.place.state,
             redact=self.redactor.redact,
+            observe=self._observe,
         )
 
     def _announce(self, started: AsyncExitStack) -> None:

@@ -139,5 +139,5 @@ def _comes_up(runner: AccountRunner) -> bool:
 
 def _still_open(engine: Engine) -> Iterator[str]:
     for name, runner in engine.accounts.items():
-        if runner.running:
+        if runner.running and not runner.worker.observing:  # there nothing is ever closed
             yield from (f"{name}: {line}" for line in runner.worker.still_open)

@@ -72,8 +72,11 @@ def allow_many_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-async def serve(place: Place, *, new_id: Callable[[], str]) -> None:
-    """Run an engine until a signal comes. Raises what ``Application.start`` raises."""
+async def serve(place: Place, *, new_id: Callable[[], str], observe: str = "") -> None:
+    """Run an engine until a signal comes. Raises what ``Application.start`` raises.
+
+    ``observe``: why no account sends anything; empty when they may.
+    """
     _stop_on_signals()
     allow_many_files()
     application = Application(
@@ -83,6 +86,7 @@ async def serve(place: Place, *, new_id: Callable[[], str]) -> None:
         new_id=new_id,
         new_secret=random_secret,
         registry=Registry(patience=_IMPORT),
+        observe=observe,
     )
     try:
         await application.start()

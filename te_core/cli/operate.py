@@ -1,4 +1,4 @@
-"""Hands on the wheel: ``te halt``, ``te flatten``, ``te pause``, ``te close``, ``te set-target``."""
+"""Hands on the wheel: ``te go``, ``te halt``, ``te flatten``, ``te pause``, ``te close``, ``te set-target``."""
 
 from __future__ import annotations
 
@@ -28,6 +28,22 @@ from te_core.cli.output import note, say
 WAIT = 10.0
 """Seconds for which `te flatten` shows what becomes of it."""
 LOOK = 0.2
+
+
+def go(
+    context: typer.Context,
+    accounts: Annotated[list[str], typer.Argument(help="Accounts that observe.", show_default=False)],
+    reason: Reason = "",
+    yes: Yes = False,
+) -> None:
+    """Let accounts that observe trade, after showing what they will order.
+
+    \b
+    Example: te go bybit-main
+    """
+    place, wanted = Place.of(context), body(accounts=accounts, reason=reason)
+    preview(place, "go", wanted, f"Let {', '.join(accounts)} trade?", yes=yes)
+    done(command(place, "go", wanted))
 
 
 def halt(context: typer.Context, accounts: Accounts = None, symbol: Symbol = "", reason: Reason = "") -> None:
@@ -146,7 +162,12 @@ def _follow(place: Place, accounts: list[str]) -> None:
     """Show for a while what is still open."""
     pause_between = threading.Event()
     for _ in range(int(WAIT / LOOK)):
-        left = still_open(ask(place, "/api/v1/state"), accounts)
+        state = ask(place, "/api/v1/state")
+        left = still_open(state, accounts)
+        if left and not any(state["accounts"][line.partition(":")[0]]["observing"] == "" for line in left):
+            for line in left:
+                note(f"left open, as nothing is sent while observing: {line}")
+            return
         if not left:
             say("everything that was to be closed is closed")
             return

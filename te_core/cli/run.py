@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,12 +16,18 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
 
-def run(context: typer.Context) -> None:
+def run(
+    context: typer.Context,
+    observe: Annotated[
+        bool, typer.Option("--observe", help="Read, plan and show; send nothing on any account.")
+    ] = False,
+) -> None:
     """Start the engine: it listens for signals and keeps every account at its target, until SIGINT or SIGTERM.
 
     \b
     Example: te run
              te run --settings /srv/te/settings.toml
+             te run --observe
     Without a settings file, `te init` is offered at a terminal.
     """
     offer(context)
@@ -33,7 +39,10 @@ def run(context: typer.Context) -> None:
 
     os.umask(0o077)  # what the engine writes is its owner's alone
     with asyncio.Runner(loop_factory=_event_loop()) as runner:
-        run_to_the_end(runner.get_loop(), serve(Place.of(context), new_id=lambda: uuid4().hex))
+        served = serve(
+            Place.of(context), new_id=lambda: uuid4().hex, observe="te run --observe" if observe else ""
+        )
+        run_to_the_end(runner.get_loop(), served)
 
 
 def _event_loop() -> Callable[[], AbstractEventLoop] | None:

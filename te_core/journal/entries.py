@@ -32,7 +32,7 @@ Entry = (
     | Control
 )
 Writes = tuple[tuple[Statement, Row], ...]
-_TIGHTENING = (ControlState.HALTED, ControlState.FLAT, ControlState.FOREIGN)
+_TIGHTENING = (ControlState.HALTED, ControlState.FLAT, ControlState.FOREIGN, ControlState.OBSERVING)
 """States of controls that are persisted on a full disk, too."""
 Columns = Callable[[Any], Row]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from datetime import timedelta
 from itertools import count
@@ -27,6 +27,7 @@ from te_core.journal.redaction import Redact
 from te_core.journal.reserve import Reserve
 from te_core.journal.retention import RULES
 from te_core.journal.writer import InlineWriter, ThreadWriter, resolve
+from te_core.model.control import Control
 
 LINGER = 0.005
 """Seconds for which an append that nobody has awaited waits for another that takes it along."""
@@ -198,11 +199,22 @@ class Journal(JournalReader):
         else:
             self._flush()
 
-    async def identify(self, *, name: str, plugin: str, host: str, uid: str) -> str:
+    async def identify(
+        self,
+        *,
+        name: str,
+        plugin: str,
+        host: str,
+        uid: str,
+        first: Callable[[str], Iterable[Control]] = lambda _book: (),
+    ) -> str:
         """Return the book of an account: the key of its targets, goals and orders, as ``account``, in the journal.
 
         It follows from ``plugin``, ``host`` and ``uid``; ``name`` is what the settings call the account now. Durable
         when it returns. Raises ``JournalError`` if an account that was never met cannot be recorded.
+
+        ``first`` returns, by the book, what holds from the first time that an account is met: recorded with it, or
+        neither is.
         """
         async with self._identifying:
             known = {record.book: record for record in self.accounts()}
@@ -210,9 +222,10 @@ class Journal(JournalReader):
             seen = AccountRecord(
                 book=book, name=name, plugin=plugin, host=host, uid=uid, seen_at=self._clock.now()
             )
-            recorded = self.append(seen, awaited=book not in known)
-            if book not in known:
-                await recorded
+            if book in known:
+                self.append(seen, awaited=False)
+            else:
+                await self.append(seen, *first(book))
         return book
 
     async def prune(self, older_than: timedelta) -> None:

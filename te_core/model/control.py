@@ -1,4 +1,7 @@
-"""What the operator commands beyond the settings: halts, pauses, depths by hand. They outlive restarts and edits."""
+"""What the operator commands beyond the settings: halts, pauses, depths by hand, going live.
+
+It outlives restarts and edits of the settings.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,8 @@ class Topic(StrEnum):
     TARGET = "target"
     CLOSED = "closed"
     """An account was found flat after a flatten; ``at`` is that of the flatten."""
+    OBSERVE = "observe"
+    """An account that is new here, from when it was first connected until the operator lets it trade."""
 
 
 class ControlState(StrEnum):
@@ -37,6 +42,8 @@ class ControlState(StrEnum):
     """A source's alerts have no say; its share is closed."""
     SET = "set"
     """A depth by hand goes before the signals."""
+    OBSERVING = "observing"
+    """Nothing is sent."""
     OVER = "over"
     """Lifted, resumed, ended or done."""
 
@@ -71,6 +78,7 @@ class Action(StrEnum):
     RESUME = "resume"
     PAUSE = "pause"
     TARGET = "target"
+    GO = "go"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from te_core.accounts.keeper import Keeper
 from te_core.accounts.worker import AccountWorker
+from te_core.model.target import Goal
 from te_core.reporting.symbol_view import UNREADABLE, SymbolView, duration
+from te_core.rules.decision import Status
 from te_core.runtime.instances import AccountRunner
 from te_core.runtime.supervisor import Running
 from te_core.texts import plain
@@ -15,6 +17,7 @@ READS = ("positions", "equity", "prices", "instruments")
 """What must be readable of an account that is connected; it can be traded without its stream."""
 
 NOT_YET = "not read yet"
+OBSERVING = "observing"
 
 READ_TIME = 15.0
 """Seconds that a regular read may be late before what it showed counts as too old."""
@@ -25,7 +28,7 @@ class AccountView:
     """One account at one moment."""
 
     status: str
-    """As its instance's; ``starting`` until it was read, and ``unreadable`` while it runs and cannot be."""
+    """As its instance's; ``starting`` until it was read, ``unreadable`` while it runs and cannot be, ``observing``."""
     reason: str
     unready: str
     """Why it is not ready; empty when it is, or need not be."""
@@ -53,9 +56,12 @@ def account_view(runner: AccountRunner, now: float) -> AccountView:
         if why := runner.outages.reason_of(READS) or unreadable:
             status = str(Running.STARTING) if why == NOT_YET else UNREADABLE
             unready = f"{status}: {why}"
+        elif worker.observing:
+            status = OBSERVING
+    reason = plain_or_empty(health.reason) or worker.trouble() or (unreadable if unready else "")
     return AccountView(
         status=status,
-        reason=plain_or_empty(health.reason) or worker.trouble() or (unreadable if unready else ""),
+        reason=reason or (worker.observing if status == OBSERVING else ""),
         unready=unready,
         unreadable=unreadable,
         read_age=read_age,
@@ -65,7 +71,7 @@ def account_view(runner: AccountRunner, now: float) -> AccountView:
 
 def symbol_view(keeper: Keeper, worker: AccountWorker, account: AccountView, now: float) -> SymbolView:
     """Look at one symbol that has a target. The only place that knows the keeper."""
-    target, goal, phase = keeper.target, keeper.goal, keeper.phase
+    target, goal, phase = keeper.target, shown_goal(keeper), keeper.phase
     assert target is not None
     evidence = worker.beliefs.evidence(keeper.symbol)
     return SymbolView(
@@ -87,6 +93,14 @@ def symbol_view(keeper: Keeper, worker: AccountWorker, account: AccountView, now
         fresh_for=account.fresh_for,
         unreadable=account.unreadable or evidence.doubt,
     )
+
+
+def shown_goal(keeper: Keeper) -> Goal | None:
+    """Return the goal in force; of an account that observes what it would be, which is adopted by nothing."""
+    decision = keeper.decision
+    if decision is not None and decision.status is Status.OBSERVING and decision.goal is not None:
+        return decision.goal
+    return keeper.goal
 
 
 def plain_or_empty(reason: str) -> str:

@@ -167,4 +167,17 @@ async def _examined(
         return None
     if runner.account is None:
         return [failed("connection", NotReady(runner.health.reason or runner.health.status))]
-    return await examine(runner.account, section, settings.symbols, clock)
+    found = await examine(runner.account, section, settings.symbols, clock)
+    if why := runner.worker.observing:
+        found.append(observing(why))
+    return found
+
+
+def observing(why: str) -> Finding:
+    """Return the finding of an account that sends nothing."""
+    remedy = (
+        "te plan shows what it would do; te go lets it"
+        if "te go" in why
+        else "te plan shows what it would do"
+    )
+    return Finding(severity=WARNING, check="observing", text=f"sends nothing: {why}", remedy=remedy)

@@ -9,6 +9,7 @@ from typing import Any
 
 from te_core.accounts.reconciler import AsIf
 from te_core.model.instrument import Instrument
+from te_core.reporting.account_view import shown_goal
 from te_core.reporting.doctor import examine_all
 from te_core.reporting.explain import explain, explain_signals
 from te_core.reporting.readiness import readiness
@@ -62,7 +63,7 @@ class Queries:
         """Return the arithmetic from signals to quantity per account. Raises ``KeyError`` for an unknown symbol."""
         found = {
             name: explain(
-                state.target, state.goal, state.confirmation, limited=state.limited, now=state.reason
+                state.target, shown_goal(state), state.confirmation, limited=state.limited, now=state.reason
             )
             for name, runner in self._engine.accounts.items()
             if (state := runner.worker.keepers.get(symbol)) is not None and state.target is not None

@@ -17,10 +17,17 @@ def readiness(engine: Engine) -> dict[str, Any]:
     """Return whether the journal can be written and every enabled source and account works, and what does not.
 
     An account has to be readable; a source that runs must not be failing. A stream that is down is made up for.
-    ``halts``: in words, what the operator halted: alerts are taken, and nothing is increased.
+    ``halts``: in words, what the operator halted: alerts are taken, and nothing is increased. ``observing``: accounts
+    that send nothing, and why.
     """
     reasons = list(_reasons(engine))
-    return {"ready": not reasons, "reasons": reasons, "halts": halts(engine)}
+    return {"ready": not reasons, "reasons": reasons, "halts": halts(engine), "observing": observing(engine)}
+
+
+def observing(engine: Engine) -> list[str]:
+    """Return which accounts send nothing, and why."""
+    runners = engine.accounts.items()
+    return [f"account {name}: {why}" for name, runner in runners if (why := runner.worker.observing)]
 
 
 def halts(engine: Engine) -> list[str]:

@@ -35,7 +35,7 @@ def engine_state(
             "pid": pid,
             "started_at": text(engine.started_at),
             "event_loop": type(asyncio.get_running_loop()).__module__.partition(".")[0],
-            "status": _status(readiness),
+            "status": _status(readiness, accounts=len(engine.accounts)),
             "reasons": readiness["reasons"],
         },
         "commands": standing_commands(engine.commands.controls, engine.commands.scopes()),
@@ -67,10 +67,12 @@ def engine_state(
     }
 
 
-def _status(readiness: Mapping[str, Any]) -> str:
+def _status(readiness: Mapping[str, Any], *, accounts: int) -> str:
     if not readiness["ready"]:
         return "degraded"
-    return "halted" if readiness["halts"] else "ready"
+    if readiness["halts"]:
+        return "halted"
+    return "observing" if 0 < accounts == len(readiness["observing"]) else "ready"
 
 
 def _source(engine: Engine, settings: Settings, name: str, runner: SourceRunner) -> dict[str, Any]:
@@ -109,6 +111,7 @@ def _account(settings: Settings, name: str, runner: AccountRunner, now: float) -
         "plugin": section.plugin,
         "enabled": worker.settings.enabled,
         "shadow_of": section.shadow_of,
+        "observing": worker.observing,
         "status": view.status,
         "reason": view.reason,
         "retry_at": text(runner.health.retry_at),

@@ -66,6 +66,11 @@ class Controls:
         """Return the newest halt or resume that covers a symbol of an account; None where there never was one."""
         return self.newest(Topic.HALT, ("", *scopes), ("", symbol) if symbol else ("",))
 
+    def observing(self, scopes: Iterable[str]) -> Control | None:
+        """Return what an account observes by; None when it may trade."""
+        found = self.newest(Topic.OBSERVE, scopes, ("",))
+        return found if found is not None and found.state is ControlState.OBSERVING else None
+
     def pause(self, source: str) -> Control | None:
         """Return the pause of a source; None when it is not paused."""
         found = self.newest(Topic.PAUSE, (source,), ("",))
@@ -197,7 +202,10 @@ VERBS = {
 def described(control: Control) -> str:
     """Put into words what was commanded, by whom, when and why."""
     why = f" ({control.reason})" if control.reason else ""
-    return f"{VERBS[control.state]} by {control.by} at {control.at:%Y-%m-%d %H:%M:%S}Z{why}"
+    if control.state is ControlState.OBSERVING:
+        return f"observing since {control.at:%Y-%m-%d %H:%M:%S}Z{why}: nothing is sent until te go"
+    verb = "set live" if control.topic is Topic.OBSERVE else VERBS[control.state]
+    return f"{verb} by {control.by} at {control.at:%Y-%m-%d %H:%M:%S}Z{why}"
 
 
 def where(control: Control, *, but: Sequence[str] = ()) -> str:
@@ -220,10 +228,12 @@ def controls_of(command: Command, now: datetime, scopes: Mapping[str, Sequence[s
         Action.FLATTEN: ControlState.FOREIGN if command.foreign else ControlState.FLAT,
         Action.RESUME: ControlState.NEXT_SIGNAL if command.from_next_signal else ControlState.OVER,
         Action.TARGET: ControlState.SET,
+        Action.GO: ControlState.OVER,
     }
-    by_hand = command.action is Action.TARGET  # which belongs to the account, whatever its section is called
-    where = [scope for name in command.accounts for scope in scopes[name][-1 if by_hand else 0 :]] or [""]
-    topic = Topic.TARGET if by_hand else Topic.HALT
+    topics = {Action.TARGET: Topic.TARGET, Action.GO: Topic.OBSERVE}
+    topic = topics.get(command.action, Topic.HALT)
+    own = topic is not Topic.HALT  # it belongs to the account, whatever its section is called
+    where = [scope for name in command.accounts for scope in scopes[name][-1 if own else 0 :]] or [""]
     until = None if command.lasts is None else now + command.lasts
     return tuple(
         Control(
@@ -253,6 +263,8 @@ def lifted_by(command: Command, controls: Controls, scopes: Mapping[str, Sequenc
                 taken = row.scope in command.sources
             case Topic.TARGET:
                 taken = within and (everything or any(row.scope in named for named in names))
+            case Topic.OBSERVE:
+                taken = False
             case _:
                 counting = any(controls.halt(named, symbol) is row for named in names)
                 taken = (within or not row.symbol) and (counting or (everything and not command.symbol))

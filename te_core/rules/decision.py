@@ -19,7 +19,7 @@ from te_core.model.target import Confirmation, Goal, Target
 from te_core.rules.drift import corrected
 from te_core.rules.limits import Ceiling, halted, hold_back, stricter
 from te_core.rules.liquidation import liquidation_ceiling
-from te_core.rules.plan import OrderStep, Plan, at_target, plan
+from te_core.rules.plan import OrderStep, Plan, at_target, in_words, plan
 from te_core.rules.sizing import flat, size, smallest_quantity
 
 ZERO = Decimal(0)
@@ -39,6 +39,7 @@ class Status(StrEnum):
     BLOCKED = "blocked"
     DRIFT = "drift"
     LIMITED = "limited"
+    OBSERVING = "observing"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +121,14 @@ def decide(facts: Facts) -> Decision:
         return decision
     left = replace(decision, plan=replace(decision.plan, steps=reductions))
     return left if reductions else replace(left, status=Status.LIMITED, reason=facts.halt, limited=facts.halt)
+
+
+def observed(decision: Decision, symbol: str) -> Decision:
+    """Return what an account that observes shows of a decision: what would be done. Its steps are not for sending."""
+    if not decision.plan.steps:
+        return decision
+    reason = f"observing: would {in_words(decision.plan, symbol)}"
+    return replace(decision, status=Status.OBSERVING, reason=reason, confirm=False)
 
 
 def _decided(facts: Facts, position: Position) -> Decision:

@@ -71,6 +71,23 @@ class Plan:
         return any(isinstance(step, OrderStep) and not step.reduce_only for step in self.steps)
 
 
+def in_words(plan: Plan, symbol: str) -> str:
+    """Put into words what a plan would do: ``set leverage 3, buy 0.069 BTCUSDT``."""
+    return ", ".join(_in_words(step, symbol) for step in plan.steps)
+
+
+def _in_words(step: Step, symbol: str) -> str:
+    match step:
+        case OrderStep():
+            orders = f" in {len(step.chunks)} orders" if len(step.chunks) > 1 else ""
+            only = " reduce-only" if step.reduce_only else ""
+            return f"{step.side} {step.quantity.normalize():f} {symbol}{only}{orders}"
+        case LeverageStep():
+            return f"set leverage {step.leverage}"
+        case MarginModeStep():
+            return f"set margin mode {step.margin_mode}"
+
+
 def at_target(held: Decimal, want: Decimal, step: Decimal) -> bool:
     """Return whether a position counts as being at its goal: both sides non-zero and closer than max(step, 0.1 %)."""
     if held == want:

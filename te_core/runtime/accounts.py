@@ -19,11 +19,12 @@ from te_core.accounts.worker import AccountWorker
 from te_core.contracts.exchange import AccountContext, AccountIdentity, ExchangeAccount
 from te_core.errors import NotReady
 from te_core.journal.journal import Journal
+from te_core.model.control import Control, ControlState, Topic
 from te_core.model.event import Event
 from te_core.model.reading import Known
 from te_core.model.target import Blend
 from te_core.outage import Outages
-from te_core.rules.controls import Controls
+from te_core.rules.controls import Controls, scope_of_book
 from te_core.runtime.facilities import Facilities
 from te_core.runtime.identities import Identities, Identity, fingerprint, told
 from te_core.runtime.instances import AccountRunner
@@ -54,7 +55,9 @@ class Accounts(Instances[AccountRunner]):
         blends: Callable[[Iterable[str]], Mapping[str, Blend | None]],
         signal_price: Callable[[str], Known[Decimal] | None],
         trip: Callable[[str, str, str], None],
+        met: Callable[[str, Sequence[str], Sequence[Control]], None],
         only: Collection[str] | None = None,
+        observe: str = "",
     ) -> None:
         super().__init__()
         self._facilities = facilities
@@ -65,6 +68,10 @@ class Accounts(Instances[AccountRunner]):
         """Halts a symbol of a section, for a reason."""
         self._only = only
         """Sections that run; None for all."""
+        self._account_met = met
+        """Takes what an account is called, and what was persisted with it when it was first met."""
+        self._observe = observe
+        """Why no account of this run sends anything; empty when they may."""
         self._ledger = ExposureLedger(facilities.clock.monotonic)
         self._turns = Turns()
         self._snapshot = journal.memory()
@@ -75,8 +82,8 @@ class Accounts(Instances[AccountRunner]):
         """Book -> the section that its worker was made for."""
         self.controls = Controls.of(self._snapshot.controls)
         """The operator's commands as they stand."""
-        met = sorted(self._snapshot.accounts, key=lambda record: record.seen_at)
-        self._books: dict[str, str] = {record.name: record.book for record in met}
+        seen = sorted(self._snapshot.accounts, key=lambda record: record.seen_at)
+        self._books: dict[str, str] = {record.name: record.book for record in seen}
         """Section -> the book that it traded last."""
         self._newest: dict[str, Blend | None] = {}
         """Blends that some account has not got yet, by symbol."""
@@ -147,12 +154,12 @@ class Accounts(Instances[AccountRunner]):
             self._outages[name] = Outages(
                 facilities.clock, log, facilities.record, account=name, redact=facilities.redact
             )
-        self._wanted[name] = worker_settings(name, resolved)
+        self._wanted[name] = worker_settings(name, resolved, self._observe)
         self._place_shadows(resolved)
         return AccountRunner(self._presumed(name), **facilities.runner(log, self._outages[name]))
 
     def _update(self, runner: AccountRunner, name: str, resolved: Resolved) -> None:
-        self._wanted[name] = wanted = worker_settings(name, resolved)
+        self._wanted[name] = wanted = worker_settings(name, resolved, self._observe)
         self._place_shadows(resolved)
         if runner.worker.settings == wanted:
             return
@@ -184,10 +191,11 @@ class Accounts(Instances[AccountRunner]):
             http=facilities.http,
             outages=runner.outages,
             record=partial(self._record, name),
-            date=dating(facilities.clock, self._journal.holds_lock),
+            date=dating(facilities.clock, self._journal.holds_lock, lambda: runner.worker.observing),
         )
-        admit = partial(self._admit, runner, name, plugin, options)
-        runner.start(facilities.registry.exchanges[plugin], context, admit)
+        spec = facilities.registry.exchanges[plugin]
+        live = not spec.capabilities_of(options).simulated
+        runner.start(spec, context, partial(self._admit, runner, name, plugin, options, live=live))
 
     def _why_idle(self, name: str, resolved: Resolved) -> tuple[Running, str]:
         status, reason = super()._why_idle(name, resolved)
@@ -212,7 +220,14 @@ class Accounts(Instances[AccountRunner]):
     # -- who it is
 
     async def _admit(
-        self, runner: AccountRunner, name: str, plugin: str, options: BaseModel, account: ExchangeAccount
+        self,
+        runner: AccountRunner,
+        name: str,
+        plugin: str,
+        options: BaseModel,
+        account: ExchangeAccount,
+        *,
+        live: bool,
     ) -> AccountWorker:
         """Return the worker of the account that was connected to. Raises ``AccountTaken``."""
         stated = await account.identity()
@@ -220,7 +235,16 @@ class Accounts(Instances[AccountRunner]):
             self._warn_of_withdrawals(name)
         identity = await self._identity(name, fingerprint(plugin, name, options), stated)
         self._identities.claim(name, identity)
-        book = await self._journal.identify(name=name, plugin=plugin, host=identity.host, uid=identity.uid)
+        rows: list[Control] = []
+
+        def first(book: str) -> Sequence[Control]:
+            rows.extend(self._at_first(name, book, live=live))
+            return rows
+
+        book = await self._journal.identify(
+            name=name, plugin=plugin, host=identity.host, uid=identity.uid, first=first
+        )
+        self._account_met(name, (name, scope_of_book(book)), rows)
         before, self._books[name] = self._books.get(name, book), book
         self._count_shadows()
         if before != book:
@@ -231,6 +255,23 @@ class Accounts(Instances[AccountRunner]):
         runner.worker = worker = await self._worker(book, name)
         worker.retarget(self._blends(worker.keepers))
         return worker
+
+    def _at_first(self, name: str, book: str, *, live: bool) -> Iterable[Control]:
+        """Return what holds for an account that is new here: a live one observes, unless its settings say otherwise.
+
+        One whose targets are older than identities in the journal is not new.
+        """
+        known = any(key == book for key, _ in self._snapshot.books)
+        if live and not known and self._wanted[name].observe != "":
+            yield Control(
+                topic=Topic.OBSERVE,
+                scope=scope_of_book(book),
+                symbol="",
+                state=ControlState.OBSERVING,
+                at=self._facilities.clock.now(),
+                by="the engine",
+                reason="new here",
+            )
 
     def _warn_of_withdrawals(self, name: str) -> None:
         """Warn once in a run of the engine, not with each connection."""
@@ -321,9 +362,13 @@ class Accounts(Instances[AccountRunner]):
         )
 
 
-def worker_settings(name: str, resolved: Resolved) -> WorkerSettings:
-    """Return what a section says of its account, with what the settings say of all."""
+def worker_settings(name: str, resolved: Resolved, observe: str = "") -> WorkerSettings:
+    """Return what a section says of its account, with what the settings say of all.
+
+    ``observe``: why no account of this run sends anything.
+    """
     settings, section = resolved.settings, resolved.settings.accounts[name]
+    by_section = {True: "observe = true in its settings", False: "", None: None}
     return WorkerSettings(
         policy=account_policy(section),
         limits=effective_limits(settings.limits, section.limits),
@@ -332,4 +377,5 @@ def worker_settings(name: str, resolved: Resolved) -> WorkerSettings:
         concurrency=section.concurrency,
         symbols=tuple(settings.symbols),
         hours=hours_without_increases(settings, section),
+        observe=observe or by_section[section.observe],
     )

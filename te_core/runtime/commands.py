@@ -1,6 +1,7 @@
-"""Carries out what the operator commands: halts, flattens, resumes, pauses, depths by hand. Each of it is journaled.
+"""Carries out what the operator commands: halts, flattens, resumes, pauses, depths by hand, going live.
 
-What holds back is in force before it is durable, what lets go only after it: a crash in between leaves less open.
+Each of it is journaled. What holds back is in force before it is durable, what lets go only after it: a crash in
+between leaves less open.
 """
 
 from __future__ import annotations
@@ -103,8 +104,7 @@ class Commands:
             ) from error
         if not tightens:
             self._apply(outcome.set, place)
-        self._log.warning("{}", event.text)
-        self._notify(event)
+        self._report(event)
         return outcome
 
     async def preview(self, command: Command) -> tuple[Outcome, Previews]:
@@ -136,6 +136,39 @@ class Commands:
         event = self._event(command, outcome)
         self._journal.append(*outcome.set, event, awaited=False, reduction=True)
         self._log.warning("{}; te resume {} --symbol {} lifts it", event.text, account, symbol)
+        self._notify(event)
+
+    def met(self, account: str, scopes: Sequence[str], rows: Sequence[Control]) -> None:
+        """Apply what holds for an account from the first time that it is met, and is persisted; then its settings."""
+        if rows:
+            place, self._place = self._place, self._place + len(rows)
+            self._apply(rows, place)
+        for row in rows:
+            text = f"{account}: {described(row)} {account}"
+            event = Event(at=row.at, kind=str(row.topic), text=text, account=account)
+            self._journal.append(event, awaited=False)
+            self._report(event)
+        self._follow_settings(account, scopes)
+
+    def follow_settings(self) -> None:
+        """End what accounts observe by where their settings say ``observe = false``."""
+        for name, runner in self._accounts.runners.items():
+            if runner.identified:
+                self._follow_settings(name, runner.worker.scopes)
+
+    def _follow_settings(self, account: str, scopes: Sequence[str]) -> None:
+        row, runner = self.controls.observing(scopes), self._accounts.runners.get(account)
+        if row is None or runner is None or runner.worker.settings.observe != "":
+            return
+        live = replace(row, state=ControlState.OVER, at=self._clock.now(), reason="observe = false")
+        place, self._place = self._place, self._place + 1
+        event = Event(at=live.at, kind=str(Action.GO), text=f"{account}: {described(live)}", account=account)
+        self._journal.append(live, event, awaited=False)
+        self._apply([live], place)
+        self._report(event)
+
+    def _report(self, event: Event) -> None:
+        self._log.warning("{}", event.text)
         self._notify(event)
 
     def hold_everything(self, by: str) -> None:
@@ -186,6 +219,8 @@ class Commands:
             raise CommandRefused("a pause needs a source: te halt stops accounts")
         if command.action is Action.TARGET:
             self._check_target(command)
+        if command.action is Action.GO:
+            self._check_go(command)
         if command.action in (Action.HALT, Action.FLATTEN) and command.symbol:
             self._check_symbol(command.symbol)
 
@@ -207,6 +242,24 @@ class Commands:
             return
         known = ", ".join(self._netting.symbols) or "none"
         raise CommandRefused(f"there is no [symbols.{command.symbol}] in the settings (there are: {known})")
+
+    def _check_go(self, command: Command) -> None:
+        if not command.accounts:
+            raise CommandRefused("te go needs an account: te status shows which of them observe")
+        for name in command.accounts:
+            runner = self._accounts.runners[name]
+            worker, reason = runner.worker, runner.health.reason
+            if worker.settings.observe:
+                raise CommandRefused(
+                    f"{name} observes by {worker.settings.observe}: te go does not lift that"
+                )
+            if not runner.identified:
+                why = f" ({reason})" if reason else ""
+                raise CommandRefused(
+                    f"{name} is not connected{why}: whose account it is has to be known first"
+                )
+            if not worker.observing:
+                raise CommandRefused(f"{name} does not observe: it is live")
 
     def _pause(self, command: Command, source: str, now: datetime) -> Control:
         before = self.controls.pause(source)
@@ -289,8 +342,7 @@ class Commands:
                 symbol=row.symbol,
             )
             self._journal.append(ended, event, awaited=False)
-            self._log.warning("{}", event.text)
-            self._notify(event)
+            self._report(event)
         if made:
             self._apply(made, place)
 

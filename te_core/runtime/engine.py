@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -17,6 +17,7 @@ from te_core.http_session import http_session
 from te_core.journal.journal import Journal
 from te_core.journal.redaction import Redact
 from te_core.metrics import Metrics
+from te_core.model.control import Control
 from te_core.model.event import Event
 from te_core.model.signal import QuarantinedInput
 from te_core.model.target import Blend
@@ -47,7 +48,8 @@ RETRY_AFTER = 5
 class Engine:
     """Everything between the sources and the accounts. Made, started, given settings, stopped.
 
-    ``only``: the accounts that run, and no source does; None runs everything that the settings ask for.
+    ``only``: the accounts that run, and no source does; None runs everything that the settings ask for. ``observe``:
+    why no account of this run sends anything; empty when they may.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Engine:
         state_dir: Path,
         redact: Redact = str,
         only: Collection[str] | None = None,
+        observe: str = "",
     ) -> None:
         self.started_at = clock.now()
         self.resolved: Resolved | None = None
@@ -81,7 +84,9 @@ class Engine:
             blends=self._blends,
             signal_price=self.netting.intake.price,
             trip=self._trip,
+            met=self._met,
             only=only,
+            observe=observe,
         )
         self.commands = self._make_commands(log)
         self._kinds: Mapping[Kind, Instances[Any]] = {
@@ -163,6 +168,7 @@ class Engine:
             self.netting.configure(resolved.settings)
             for kind in self._kinds.values():
                 kind.prepare(resolved)
+            self.commands.follow_settings()
             # Before anything is awaited: while something is slow to stop, the others follow the new settings.
             self._reblend(None)
             await asyncio.gather(*(kind.carry_out(changes, resolved) for kind in self._kinds.values()))
@@ -222,6 +228,9 @@ class Engine:
     def _trip(self, account: str, symbol: str, reason: str) -> None:
         """Halt a symbol once the decision during which that was found out is over."""
         asyncio.get_running_loop().call_soon(self.commands.trip, account, symbol, reason)
+
+    def _met(self, account: str, scopes: Sequence[str], rows: Sequence[Control]) -> None:
+        self.commands.met(account, scopes, rows)
 
     # -- blends to accounts
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import TypeVar
 
+from te_core.accounts.dispatch import check_sending
 from te_core.clock import Clock
 from te_core.contracts.exchange import AccountIdentity, AccountStream, ExchangeAccount, Feed, Finding
 from te_core.model.funding import FundingRate
@@ -24,13 +25,15 @@ T = TypeVar("T")
 class GuardedAccount(ExchangeAccount):
     """Passes every call on to ``inner``. Raises ``PluginDefect`` for a stray cancellation, an exit, a wrong type.
 
-    What an exchange says is redacted here, where it enters: in errors, findings and reports.
+    What an exchange says is redacted here, where it enters: in errors, findings and reports. Nothing that changes
+    something leaves while ``observing`` returns why not: whatever asks for it comes by here (I14).
     """
 
     def __init__(
         self,
         inner: ExchangeAccount,
         redact: Redact = str,
+        observing: Callable[[], str] = str,
         *,
         clock: Clock | None = None,
         measure: Callable[[str, str, float], None] | None = None,
@@ -38,6 +41,7 @@ class GuardedAccount(ExchangeAccount):
         """``measure`` is told of each call: its kind, how it ended, and how many seconds it took."""
         self.inner = inner
         self._redact = redact
+        self._observing = observing
         self._clock = clock
         self._measure = measure
 
@@ -89,14 +93,17 @@ class GuardedAccount(ExchangeAccount):
 
     async def set_leverage(self, symbol: str, leverage: int, margin_mode: MarginMode) -> None:
         """Set a symbol's leverage."""
+        check_sending(self._observing)
         await self._call("set_leverage()", self.inner.set_leverage(symbol, leverage, margin_mode))
 
     async def set_margin_mode(self, symbol: str, margin_mode: MarginMode) -> None:
         """Set a symbol's margin mode."""
+        check_sending(self._observing)
         await self._call("set_margin_mode()", self.inner.set_margin_mode(symbol, margin_mode))
 
     async def place_order(self, order: OrderRequest) -> OrderReport:
         """Send one order."""
+        check_sending(self._observing)
         return self._report("place_order()", await self._call("place_order()", self.inner.place_order(order)))
 
     async def find_order(self, symbol: str, client_order_id: str) -> OrderReport | None:

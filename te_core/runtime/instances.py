@@ -261,6 +261,7 @@ class AccountRunner(Runner):
         account = GuardedAccount(
             guard.make(spec.factory, context),
             self._redact,
+            lambda: self.worker.observing,
             clock=self._common["clock"],
             measure=partial(self.worker.metrics.request, self.worker.name),
         )

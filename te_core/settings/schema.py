@@ -272,6 +272,8 @@ class AccountSettings(PluginSection):
 
     shadow_of: Name | None = None
     """another account whose settings hold here too, except for what this section states; on paper only"""
+    observe: bool | None = None
+    """whether nothing is sent, while everything is read, planned and shown; unset, a new live account does so until te go"""
     equity: Literal["wallet", "total"] = "wallet"
     """what depths are fractions of: the wallet balance, or with unrealised profit"""
     drift: Literal["reduce", "heal", "alert"] = "reduce"
@@ -300,7 +302,7 @@ class AccountSettings(PluginSection):
         """Return this section with what it does not state taken from another."""
         theirs = [name for name in LimitSettings.model_fields if name not in self.limits.model_fields_set]
         limits = self.limits.model_copy(update={name: getattr(live.limits, name) for name in theirs})
-        own = {*self.model_fields_set, *PluginSection.model_fields, "shadow_of", "limits"}
+        own = {*self.model_fields_set, *PluginSection.model_fields, "shadow_of", "observe", "limits"}
         inherited = [name for name in AccountSettings.model_fields if name not in own]
         return self.model_copy(update={**{name: getattr(live, name) for name in inherited}, "limits": limits})
 

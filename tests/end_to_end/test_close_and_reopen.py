@@ -104,7 +104,7 @@ class Desk:
             "sources": {
                 "tradingview": {"plugin": "tradingview", "token": TOKEN, "symbols": {"BTCUSDT.P": "BTCUSDT"}}
             },
-            "accounts": {"one": {"plugin": "fake"}},
+            "accounts": {"one": {"plugin": "fake", "observe": False}},
             "symbols": {"BTCUSDT": {"leverage": 1, "weights": {"tradingview": 1}}},
         }
         await self.engine.start(resolve(Settings.model_validate(settings), self._registry))

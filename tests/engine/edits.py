@@ -8,7 +8,10 @@ from typing import Any
 ON = {"enabled": True}
 SETTINGS: dict[str, Any] = {
     "sources": {"tv": {"plugin": "pushed"}, "sn": {"plugin": "pushed"}},
-    "accounts": {"one": {"plugin": "fake", "key": "a"}, "two": {"plugin": "fake", "key": "c", "leverage": 2}},
+    "accounts": {
+        "one": {"plugin": "fake", "observe": False, "key": "a"},
+        "two": {"plugin": "fake", "observe": False, "key": "c", "leverage": 2},
+    },
     "symbols": {
         "BTCUSDT": {"leverage": 1, "weights": {"tv": 0.5, "sn": 0.25}},
         "ETHUSDT": {"leverage": 1, "weights": {"tv": 0.25}},
@@ -40,7 +43,11 @@ EDITS += [
     (
         "two sections on one account",
         "accounts.three",
-        [None, {"plugin": "fake", "key": "a2"}, {"plugin": "fake", "key": "a"}],
+        [
+            None,
+            {"plugin": "fake", "observe": False, "key": "a2"},
+            {"plugin": "fake", "observe": False, "key": "a"},
+        ],
     ),
     ("total_exposure", "limits.total_exposure", [None, None, 3000, 6000, 9000]),
     ("total_exposure", "limits.total_exposure", [None, None, 3000, 6000, 9000]),

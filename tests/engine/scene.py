@@ -54,7 +54,7 @@ D = Decimal
 PRICES = {"BTCUSDT": "50000", "ETHUSDT": "2500", "SOLUSDT": "100"}
 SETTINGS: dict[str, Any] = {
     "sources": {"tv": {"plugin": "pushed"}},
-    "accounts": {"one": {"plugin": "fake"}},
+    "accounts": {"one": {"plugin": "fake", "observe": False}},
     "symbols": {symbol: {"leverage": 1, "weights": {"tv": 1}} for symbol in PRICES},
 }
 HEARTBEAT = 5.0
@@ -143,6 +143,7 @@ class Scene:
     def __init__(self, folder: Path, *, streams: bool = False, **settings: Any) -> None:
         self.folder, self.clock = folder, VirtualClock()
         self.capabilities = Capabilities(private_stream=streams)
+        self.observe = ""
         self.settings = SETTINGS
         for path, value in settings.items():
             self.settings = changed(self.settings, path.replace("__", "."), value)
@@ -200,6 +201,7 @@ class Scene:
             clock=self.clock,
             log=logger,
             state_dir=self.folder,
+            observe=self.observe,
         )
         await self.engine.start(resolve(Settings.model_validate(self.settings), self.registry))
         await asyncio.sleep(1)

@@ -27,8 +27,10 @@ file = "../j.sqlite3"
 plugin = "pushed"
 [accounts.one]
 plugin = "fake"
+observe = false
 [accounts.two]
 plugin = "fake"
+observe = false
 key = "two"
 [symbols.BTCUSDT]
 weights = { tv = 1 }
@@ -41,7 +43,7 @@ class Dead(Scene):
     """An engine with two accounts that was killed, and what its operator does then."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(folder, accounts__two={"plugin": "fake", "key": "two"})
+        super().__init__(folder, accounts__two={"plugin": "fake", "observe": False, "key": "two"})
         (folder / "settings.toml").write_text(SETTINGS)
         (folder / "settings.toml").chmod(0o600)
         self.shown: list[Mapping[str, Any]] = []

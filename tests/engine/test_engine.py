@@ -115,7 +115,10 @@ class Trader:
 
 BASE: dict[str, Any] = {
     "sources": {"tv": {"plugin": "pushed"}, "sn": {"plugin": "pushed"}},
-    "accounts": {"one": {"plugin": "fake"}, "two": {"plugin": "fake", "leverage": 2}},
+    "accounts": {
+        "one": {"plugin": "fake", "observe": False},
+        "two": {"plugin": "fake", "observe": False, "leverage": 2},
+    },
     "symbols": {
         "BTCUSDT": {"leverage": 1, "weights": {"tv": 0.5, "sn": 0.25}},
         "ETHUSDT": {"leverage": 1, "weights": {"tv": 0.25}},
@@ -347,7 +350,7 @@ async def test_what_did_not_change_is_not_touched(tmp_path: Path, trader: Trader
 async def test_accounts_and_symbols_are_added_while_it_runs(tmp_path: Path, trader: Trader) -> None:
     async with running(tmp_path, trader) as run:
         await trader.say("tv", "1")
-        more = changed(BASE, "accounts.three", {"plugin": "fake"})
+        more = changed(BASE, "accounts.three", {"plugin": "fake", "observe": False})
         trader.accounts["three"] = FakeAccount(trader.clock, BTCUSDT="50000", SOLUSDT="100")
         await run.apply(changed(more, "symbols.SOLUSDT", {"weights": {"tv": 0.1}}))
         await trader.say("tv", "1", "SOLUSDT")

@@ -22,7 +22,7 @@ SYMBOLS = tuple(f"S{number}USDT" for number in range(20))
 def settings(**account: Any) -> dict[str, Any]:
     return {
         "sources": {"tv": {"plugin": "pushed"}},
-        "accounts": {name: {"plugin": "fake", "key": name, **account} for name in ACCOUNTS},
+        "accounts": {name: {"plugin": "fake", "observe": False, "key": name, **account} for name in ACCOUNTS},
         "symbols": {symbol: {"weights": {"tv": 0.5}} for symbol in SYMBOLS},
     }
 

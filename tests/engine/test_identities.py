@@ -145,7 +145,11 @@ async def test_a_key_that_may_withdraw_is_warned_of_at_every_start(tmp_path: Pat
 async def test_a_section_with_another_name_goes_on_with_its_account(
     tmp_path: Path, bank: Bank, restart: bool
 ) -> None:
-    renamed = changed(changed(ONE, "accounts.one", None), "accounts.main", {"plugin": "fake", "key": "alice"})
+    renamed = changed(
+        changed(ONE, "accounts.one", None),
+        "accounts.main",
+        {"plugin": "fake", "observe": False, "key": "alice"},
+    )
     async with running(tmp_path, bank, ONE) as run:
         await bank.say("tv", "1")
         await asyncio.sleep(1)
@@ -162,7 +166,7 @@ async def test_a_section_with_another_name_goes_on_with_its_account(
 
 
 async def test_the_second_section_of_one_account_is_refused_by_name(tmp_path: Path, bank: Bank) -> None:
-    both = changed(ONE, "accounts.again", {"plugin": "fake", "key": "other key of alice"})
+    both = changed(ONE, "accounts.again", {"plugin": "fake", "observe": False, "key": "other key of alice"})
     async with running(tmp_path, bank, both) as run:
         await bank.say("tv", "1")
         await asyncio.sleep(3600)
@@ -189,7 +193,9 @@ async def test_a_section_that_rests_with_other_keys_lets_its_account_go(tmp_path
         await bank.say("tv", "1")
         off = changed(ONE, "accounts.one.enabled", False)
         await run.apply(off, wait=60)
-        other = changed(off, "accounts.again", {"plugin": "fake", "key": "other key of alice"})
+        other = changed(
+            off, "accounts.again", {"plugin": "fake", "observe": False, "key": "other key of alice"}
+        )
         await run.apply(changed(other, "accounts.one.key", "bob"), wait=60)
         assert Queries(run.engine).state()["accounts"]["again"]["status"] == "running"
         assert bank.held("alice") == D("0.1")
@@ -209,7 +215,7 @@ async def test_old_keys_in_a_section_that_is_off_close_what_is_held_there(tmp_pa
 
 
 async def test_keys_that_two_sections_exchange_in_one_edit(tmp_path: Path, bank: Bank) -> None:
-    before = changed(ONE, "accounts.two", {"plugin": "fake", "key": "bob", "leverage": 2})
+    before = changed(ONE, "accounts.two", {"plugin": "fake", "observe": False, "key": "bob", "leverage": 2})
     after = changed(changed(before, "accounts.one.key", "bob"), "accounts.two.key", "alice")
     for slow in ("one", "two"):
         bank.slow_to_close = {slow: 3}
@@ -298,7 +304,9 @@ async def test_what_no_section_trades_any_more_counts_in_the_total(
     tmp_path: Path, bank: Bank, edit: tuple[str, Any]
 ) -> None:
     """5,000 of a limit of 6,000 are held by an account that is removed, or whose plugin is switched off."""
-    gone = changed(changed(LIMITED, *edit), "accounts.two", {"plugin": "other", "key": "bob"})
+    gone = changed(
+        changed(LIMITED, *edit), "accounts.two", {"plugin": "other", "observe": False, "key": "bob"}
+    )
     async with running(tmp_path, bank, LIMITED) as run:
         await bank.say("tv", "1")
         await asyncio.sleep(1)
@@ -311,7 +319,7 @@ async def test_what_no_section_trades_any_more_counts_in_the_total(
 
 
 async def test_a_removed_account_that_was_flat_takes_no_room(tmp_path: Path, bank: Bank) -> None:
-    removed = changed(LIMITED, "accounts.two", {"plugin": "fake", "key": "bob"})
+    removed = changed(LIMITED, "accounts.two", {"plugin": "fake", "observe": False, "key": "bob"})
     removed = changed(removed, "accounts.one", None)
     async with running(tmp_path, bank, LIMITED):
         await bank.say("tv", "1")

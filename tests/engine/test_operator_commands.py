@@ -19,7 +19,7 @@ from te_core.testing.faults import Fault
 from tests.engine.scene import Scene, scene
 
 D = Decimal
-HALT, FLATTEN, RESUME, PAUSE, TARGET = Action
+HALT, FLATTEN, RESUME, PAUSE, TARGET, GO = Action
 
 
 def increases(world: Scene, since: int = 0) -> list[OrderRequest]:
@@ -121,7 +121,7 @@ async def test_a_halt_holds_through_restarts_crashes_and_edits(tmp_path: Path) -
 
 
 async def test_one_account_is_resumed_out_of_a_halt_of_all(tmp_path: Path) -> None:
-    two = {"plugin": "fake", "key": "two"}
+    two = {"plugin": "fake", "observe": False, "key": "two"}
     async with scene(tmp_path, accounts__two=two) as world:
         await world.command(HALT)
         await world.say("0.5", wait=30)

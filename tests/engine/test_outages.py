@@ -213,7 +213,7 @@ def test_one_network_failure_is_two_messages_an_account(tmp_path: Path) -> None:
         for name in names:
             fake = FakeAccount(clock, BTCUSDT="50000", ETHUSDT="2500")
             trader.accounts[name] = FaultyAccount(fake, faults=faults)  # type: ignore[assignment]
-        settings = changed(BASE, "accounts", {name: {"plugin": "fake"} for name in names})
+        settings = changed(BASE, "accounts", {name: {"plugin": "fake", "observe": False} for name in names})
         async with running(tmp_path, trader, settings) as engine:
             await trader.say("tv", "1")
             await asyncio.sleep(60)

@@ -335,8 +335,8 @@ async def test_an_account_that_hangs_or_raises_when_asked_holds_up_nobody(
     tmp_path: Path, method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     accounts: Mapping[str, Any] = {
-        "one": {"plugin": "fake", "key": "a"},
-        "two": {"plugin": "fake", "key": "b"},
+        "one": {"plugin": "fake", "observe": False, "key": "a"},
+        "two": {"plugin": "fake", "observe": False, "key": "b"},
     }
     async with scene(tmp_path, accounts=accounts) as world:
 

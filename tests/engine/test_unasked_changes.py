@@ -201,7 +201,10 @@ async def test_an_own_order_that_was_filled_in_part_is_no_drift(tmp_path: Path) 
 
 # -- who an account is (I20)
 
-TWO = {"one": {"plugin": "fake", "key": "a"}, "two": {"plugin": "fake", "key": "b"}}
+TWO = {
+    "one": {"plugin": "fake", "observe": False, "key": "a"},
+    "two": {"plugin": "fake", "observe": False, "key": "b"},
+}
 
 
 async def test_a_new_key_under_an_old_name_is_another_account(tmp_path: Path) -> None:

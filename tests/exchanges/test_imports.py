@@ -92,6 +92,7 @@ def test_alerts_are_answered_while_two_accounts_import_ccxt_once_in_a_thread(tmp
             async with running("bybit") as server:
                 server.exchange.open_account("second", key="K2", secret="S")
                 keys = {"plugin": "bybit", "url": server.url, "api_key": "K", "secret": "S", "streams": False}
+                keys["observe"] = False
                 settings = Settings.model_validate({
                     "sources": {"tv": {"plugin": "tradingview", "token": TOKEN, "symbols": {"BTCUSDT": "BTCUSDT"}}},
                     "accounts": {"one": keys, "two": {**keys, "api_key": "K2"}},

@@ -154,7 +154,7 @@ def keys(server: WireServer, account: str = "main") -> dict[str, object]:
 
 def account(exchange: str, server: WireServer, **options: object) -> dict[str, object]:
     """The section of one account at an emulator."""
-    found = {"plugin": exchange, **keys(server), **options}
+    found = {"plugin": exchange, "observe": False, **keys(server), **options}
     if "password" in spec_of(exchange).settings.credentials:
         found["passphrase"] = "P"
     return found
