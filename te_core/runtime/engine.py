@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -17,7 +17,6 @@ from te_core.http_session import http_session
 from te_core.journal.journal import Journal
 from te_core.journal.redaction import Redact
 from te_core.metrics import Metrics
-from te_core.model.control import Control
 from te_core.model.event import Event
 from te_core.model.signal import QuarantinedInput
 from te_core.model.target import Blend
@@ -70,8 +69,7 @@ class Engine:
         self.clock = clock
         self.metrics = Metrics()
         self.netting = self._make_netting(journal, log)
-        self.stopping = False
-        self._journal = journal
+        self.stopping, self._journal = False, journal
         self._engine_outages = Outages(clock, log, self.record)
         self._session: ClientSession | None = None
         self._applying = asyncio.Lock()
@@ -84,7 +82,7 @@ class Engine:
             blends=self._blends,
             signal_price=self.netting.intake.price,
             trip=self._trip,
-            met=self._met,
+            met=lambda *met: self.commands.met(*met),
             only=only,
             observe=observe,
         )
@@ -228,9 +226,6 @@ class Engine:
     def _trip(self, account: str, symbol: str, reason: str) -> None:
         """Halt a symbol once the decision during which that was found out is over."""
         asyncio.get_running_loop().call_soon(self.commands.trip, account, symbol, reason)
-
-    def _met(self, account: str, scopes: Sequence[str], rows: Sequence[Control]) -> None:
-        self.commands.met(account, scopes, rows)
 
     # -- blends to accounts
 

@@ -273,7 +273,7 @@ class AccountSettings(PluginSection):
     shadow_of: Name | None = None
     """another account whose settings hold here too, except for what this section states; on paper only"""
     observe: bool | None = None
-    """whether nothing is sent, while everything is read, planned and shown; unset, a new live account does so until te go"""
+    """whether everything is read and shown, and nothing sent; unset, a new live account does so until te go"""
     equity: Literal["wallet", "total"] = "wallet"
     """what depths are fractions of: the wallet balance, or with unrealised profit"""
     drift: Literal["reduce", "heal", "alert"] = "reduce"

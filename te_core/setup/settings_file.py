@@ -32,6 +32,7 @@ _SOURCE = """\
 _ACCOUNT = """\
 # enabled = false            # close what the engine opened there, then rest
 # leverage = 1               # instead of what signals and symbols ask for
+# observe = true             # read, plan and show; send nothing (a live account does so until te go)
 """
 _NOTIFIERS = """\
 # [notifiers.phone]

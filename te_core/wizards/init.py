@@ -408,9 +408,21 @@ def _next_steps(place: Place, made: Made) -> None:
     say("    starts the engine in this terminal. In another one:", "")
     say(f"  {te} plan", bold=True)
     say("    shows what would be ordered now: nothing, before a first signal", "")
+    live = [one.name for one in made.answers.accounts if _is_live(one.name, made.registry)]
+    if live:
+        say(f"  {te} go {live[0]}", bold=True)
+        say(
+            "    lets that account trade: a live one only observes before, and te plan shows what it would do",
+            "",
+        )
     for name, spec in made.registry.sources.items():
         spellings = next((source.spellings for source in made.answers.sources if source.name == name), {})
         if spec.webhook is not None and spellings:
             say(f"  {first_alert(place, name, spec.webhook, next(iter(spellings)))}", bold=True)
             say("    sends a first alert by hand", "")
             break
+
+
+def _is_live(plugin: str, registry: Registry) -> bool:
+    spec = registry.exchanges.get(plugin)
+    return spec is not None and not spec.capabilities.simulated
