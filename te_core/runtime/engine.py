@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -17,6 +17,7 @@ from te_core.http_session import http_session
 from te_core.journal.journal import Journal
 from te_core.journal.redaction import Redact
 from te_core.metrics import Metrics
+from te_core.model.control import Control
 from te_core.model.event import Event
 from te_core.model.signal import QuarantinedInput
 from te_core.model.target import Blend
@@ -65,8 +66,7 @@ class Engine:
     ) -> None:
         self.started_at = clock.now()
         self.resolved: Resolved | None = None
-        self.registry = registry
-        self.clock = clock
+        self.registry, self.clock = registry, clock
         self.metrics = Metrics()
         self.netting = self._make_netting(journal, log)
         self.stopping, self._journal = False, journal
@@ -82,7 +82,7 @@ class Engine:
             blends=self._blends,
             signal_price=self.netting.intake.price,
             trip=self._trip,
-            met=lambda *met: self.commands.met(*met),
+            met=self._met,
             only=only,
             observe=observe,
         )
@@ -226,6 +226,9 @@ class Engine:
     def _trip(self, account: str, symbol: str, reason: str) -> None:
         """Halt a symbol once the decision during which that was found out is over."""
         asyncio.get_running_loop().call_soon(self.commands.trip, account, symbol, reason)
+
+    def _met(self, account: str, scopes: Sequence[str], rows: Sequence[Control]) -> None:
+        self.commands.met(account, scopes, rows)
 
     # -- blends to accounts
 
