@@ -12,6 +12,7 @@ from te_core.contracts.exchange import (
     Feed,
     Finding,
     Severity,
+    TradingTerms,
 )
 from te_core.contracts.notifier import Notifier, NotifierContext, NotifierSpec
 from te_core.contracts.options import Duration, MissingSecrets, Number, Positive, Share
@@ -113,6 +114,7 @@ __all__ = [
     "SourceContext",
     "SourceInstance",
     "TradeEngineError",
+    "TradingTerms",
     "Unknown",
     "WebhookRequest",
     "WebhookResponse",

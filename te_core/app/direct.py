@@ -8,25 +8,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import ExitStack
 from typing import Any
 
 from loguru import logger
 
-from te_core.app import state_folder
-from te_core.app.paths import Place
-from te_core.clock import Clock
-from te_core.journal.journal import Journal
-from te_core.logs import close_log_file, configure_logs
+from te_core.app.in_place import Surroundings, in_place
 from te_core.model.control import Command
-from te_core.plugins.registry import Registry
 from te_core.reporting.state import outcome_state
 from te_core.runtime.engine import Engine
 from te_core.runtime.instances import AccountRunner
 from te_core.runtime.supervisor import Running
-from te_core.secrets import Redactor
-from te_core.settings.loading import load_settings
-from te_core.settings.store import SettingsStore
 
 CONNECTING = 15.0
 """Seconds that accounts get to connect and be read before the plan is shown."""
@@ -39,66 +30,27 @@ Ask = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 
 class DirectFlatten:
-    """Runs the accounts that a command names, without sources and listeners, until everything is closed.
+    """Runs the accounts that a command names, without sources and listeners, until everything is closed."""
 
-    ``inline``: the journal is written on the event loop, for tests on the virtual clock.
-    """
-
-    def __init__(
-        self,
-        place: Place,
-        command: Command,
-        *,
-        env: Mapping[str, str],
-        clock: Clock,
-        new_id: Callable[[], str],
-        registry: Registry,
-        inline: bool = False,
-    ) -> None:
-        self._inline = inline
-        self._place = place
+    def __init__(self, given: Surroundings, command: Command) -> None:
+        self._given = given
         self._command = command
-        self._env = env
-        self._clock = clock
-        self._new_id = new_id
-        self._registry = registry
-        self._redactor = Redactor()
+        self._clock = given.clock
 
     async def run(self, ask: Ask, tell: Callable[[str], None]) -> None:
         """Show the plan, ask, close, and return when nothing is open any more.
 
         Raises ``JournalLocked`` while an engine runs, ``ConfigError``, ``JournalError``, ``CommandRefused``.
         """
-        settings = load_settings(self._place.settings, self._env)
-        state_folder.prepare(self._place.state, self._place.state / settings.journal.file)
-        with ExitStack() as opened:
-            opened.callback(close_log_file)
-            self._redactor.learn(settings, settings.origin.secrets)
-            configure_logs(
-                settings.logs, self._redactor, folder=self._place.state, on_trouble=lambda *_: None
-            )
-            journal = Journal.open(
-                self._place.state / settings.journal.file,
-                clock=self._clock,
-                new_id=self._new_id,
-                inline=self._inline,
-                quarantine_limit=settings.journal.quarantine,
-                redact=self._redactor.redact,
-            )
-            opened.callback(journal.close)
-            resolved = await SettingsStore(
-                self._place.settings, env=self._env, registry=self._registry
-            ).load()
-            self._redactor.learn(
-                resolved.secrets, resolved.source_options, resolved.account_options, resolved.notifier_options
-            )
+        with in_place(self._given) as opened:
+            resolved = await opened.resolved()
             engine = Engine(
-                journal=journal,
-                registry=self._registry,
+                journal=opened.journal,
+                registry=self._given.registry,
                 clock=self._clock,
                 log=logger,
-                state_dir=self._place.state,
-                redact=self._redactor.redact,
+                state_dir=self._given.place.state,
+                redact=opened.redactor.redact,
                 only=self._command.accounts or tuple(resolved.settings.accounts),
             )
             engine.commands.hold_everything(self._command.by)

@@ -6,13 +6,16 @@ import os
 import signal
 import threading
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from te_core.app.paths import Place
 from te_core.cli.client import EngineDown, ask, command, setting
 from te_core.cli.commanding import confirmed, done, preview, show_preview
 from te_core.cli.failure import ExitCode, Failure
 from te_core.cli.output import note, say
+
+if TYPE_CHECKING:
+    from te_core.app.in_place import Surroundings
 
 STOPPING = 5.0
 """Seconds that an engine gets to stop; by itself it takes 1.4 at most."""
@@ -79,14 +82,24 @@ def _ended(place: Place, pid: int, number: int) -> bool:
     return False
 
 
-def _flatten(place: Place, wanted: Mapping[str, Any], *, yes: bool) -> None:
-    import asyncio
+def surroundings(place: Place) -> Surroundings:
+    """Return what a command works with that takes the engine's place."""
     from uuid import uuid4
 
-    from te_core.app.direct import DirectFlatten
+    from te_core.app.in_place import Surroundings
     from te_core.clock import SystemClock
-    from te_core.model.control import Action, Command
     from te_core.plugins.registry import Registry
+
+    return Surroundings(
+        place=place, env=os.environ, clock=SystemClock(), new_id=lambda: uuid4().hex, registry=Registry()
+    )
+
+
+def _flatten(place: Place, wanted: Mapping[str, Any], *, yes: bool) -> None:
+    import asyncio
+
+    from te_core.app.direct import DirectFlatten
+    from te_core.model.control import Action, Command
 
     async def show_and_ask(answer: Mapping[str, Any]) -> None:
         show_preview(answer)
@@ -101,14 +114,7 @@ def _flatten(place: Place, wanted: Mapping[str, Any], *, yes: bool) -> None:
         symbol=wanted["symbol"],
         foreign=wanted["foreign"],
     )
-    direct = DirectFlatten(
-        place,
-        asked,
-        env=os.environ,
-        clock=SystemClock(),
-        new_id=lambda: uuid4().hex,
-        registry=Registry(),
-    )
+    direct = DirectFlatten(surroundings(place), asked)
     try:
         asyncio.run(direct.run(show_and_ask, note))
     except KeyboardInterrupt:

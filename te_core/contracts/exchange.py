@@ -135,6 +135,20 @@ class AccountIdentity:
     """Whether the exchange says that this key may take money out; the operator is warned at every start."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradingTerms:
+    """What an order of a symbol costs, and what others have placed there. None: the exchange does not say.
+
+    ``taker_fee``: as a share of an order's value; ``of_account``: at this account's own rate, else the usual one.
+    ``spread``: between best bid and best ask, in quote currency. ``open_orders``: how many rest on the symbol.
+    """
+
+    taker_fee: Decimal | None = None
+    of_account: bool = False
+    spread: Decimal | None = None
+    open_orders: int | None = None
+
+
 class ExchangeAccount(ABC):
     """One account at one exchange, with its own credentials, in one-way position mode.
 
@@ -204,6 +218,11 @@ class ExchangeAccount(ABC):
         """
         del symbols
         return None
+
+    async def trading_terms(self, symbol: str) -> TradingTerms:
+        """Return what an order of a symbol would cost; asked before ``te selftest``. The default knows nothing."""
+        del symbol
+        return TradingTerms()
 
     async def diagnose(self) -> Sequence[Finding]:
         """Look at what only this exchange knows: key permissions, account type, position mode, clock. Changes nothing.

@@ -10,7 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from te_core.contracts.exchange import AccountIdentity, Finding
+from te_core.contracts.exchange import AccountIdentity, Finding, TradingTerms
 from te_core.errors import NotReady, OutcomeUnknown
 from te_core.model.funding import FundingRate
 from te_core.model.instrument import Instrument
@@ -104,6 +104,16 @@ def findings(answer: Any) -> Sequence[Finding]:
     for finding in answer:
         _expect("diagnose()", finding, Finding, "a sequence of Finding")
     found: Sequence[Finding] = answer
+    return found
+
+
+def terms(answer: Any) -> TradingTerms:
+    """Check what ``trading_terms`` returned."""
+    _expect("trading_terms()", answer, TradingTerms, "TradingTerms")
+    for field in ("taker_fee", "spread"):
+        if getattr(answer, field) is not None:
+            _numbers("trading_terms()", answer, field)
+    found: TradingTerms = answer
     return found
 
 

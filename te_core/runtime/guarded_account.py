@@ -9,7 +9,14 @@ from typing import TypeVar
 
 from te_core.accounts.dispatch import check_sending
 from te_core.clock import Clock
-from te_core.contracts.exchange import AccountIdentity, AccountStream, ExchangeAccount, Feed, Finding
+from te_core.contracts.exchange import (
+    AccountIdentity,
+    AccountStream,
+    ExchangeAccount,
+    Feed,
+    Finding,
+    TradingTerms,
+)
 from te_core.model.funding import FundingRate
 from te_core.model.instrument import Instrument
 from te_core.model.order import OrderReport, OrderRequest
@@ -114,6 +121,10 @@ class GuardedAccount(ExchangeAccount):
     def _report(self, method: str, answer: object) -> OrderReport:
         report = check.report(method, answer)
         return replace(report, reason=self._redact(report.reason)) if report.reason else report
+
+    async def trading_terms(self, symbol: str) -> TradingTerms:
+        """Return what an order would cost."""
+        return check.terms(await self._call("trading_terms()", self.inner.trading_terms(symbol)))
 
     async def diagnose(self) -> Sequence[Finding]:
         """Return what only this exchange knows."""

@@ -13,6 +13,7 @@ import pytest
 
 from te_core.api import NotReady
 from te_core.app.direct import DirectFlatten
+from te_core.app.in_place import Surroundings
 from te_core.app.paths import Place
 from te_core.errors import JournalLocked
 from te_core.model.control import Action, Command
@@ -60,21 +61,21 @@ class Dead(Scene):
         async def ask(plan: Mapping[str, Any]) -> None:
             self.shown.append(plan)
 
-        direct = DirectFlatten(
-            Place(self.folder / "settings.toml", self.folder / "state"),
-            Command(action=Action.FLATTEN, by="alice", accounts=accounts, **more),
+        given = Surroundings(
+            place=Place(self.folder / "settings.toml", self.folder / "state"),
             env=os.environ,
             clock=self.clock,
             new_id=lambda: "j",
             registry=self.registry,
             inline=True,
         )
+        direct = DirectFlatten(given, Command(action=Action.FLATTEN, by="alice", accounts=accounts, **more))
         await direct.run(ask, self.told.append)
 
 
 @pytest.fixture
 def dead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Dead:
-    monkeypatch.setattr("te_core.app.direct.configure_logs", lambda *_, **__: None)
+    monkeypatch.setattr("te_core.app.in_place.configure_logs", lambda *_, **__: None)
     return Dead(tmp_path)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
@@ -26,6 +26,8 @@ from te_core.api import (
     OrderRequest,
     Position,
     Severity,
+    TradeEngineError,
+    TradingTerms,
 )
 from te_exchange_ccxt.budget import Priority, priority
 from te_exchange_ccxt.connection import SKEW_ADJUSTED, Connection, tell_skew
@@ -117,6 +119,35 @@ class CcxtAccount(ExchangeAccount):
                 )
             )
         return [*found, *await self._link.ask("looking the account over", self._venue.findings)]
+
+    async def trading_terms(self, symbol: str) -> TradingTerms:
+        """Return the account's fee rate, the spread, and what others have placed: each as far as the exchange tells."""
+        market = await self._market(symbol)
+        exchange, name = self._venue.exchange, market["symbol"]
+        fee = await self._if_told("fee rate", "fetchTradingFee", lambda: exchange.fetch_trading_fee(name))
+        resting = await self._if_told(
+            "open orders", "fetchOpenOrders", lambda: exchange.fetch_open_orders(name)
+        )
+        tickers = await self._if_told("prices", "fetchTickers", lambda: exchange.fetch_tickers([name]))
+        ticker = (tickers or {}).get(name, {})
+        bid, ask = number(ticker.get("bid")), number(ticker.get("ask"))
+        own = number((fee or {}).get("taker"))
+        return TradingTerms(
+            taker_fee=own if own is not None else number(market.get("taker")),
+            of_account=own is not None,
+            spread=ask - bid if ask and bid else None,
+            open_orders=None if resting is None else len(resting),
+        )
+
+    async def _if_told(self, what: str, method: str, request: Callable[[], Awaitable[Any]]) -> Any:
+        """Return an answer that nothing depends on; None where the exchange has none."""
+        if not self._venue.exchange.has.get(method):
+            return None
+        try:
+            return await self._link.ask(what, request)
+        except TradeEngineError as error:
+            self._context.log.info("{}: not known: {}", what, error)
+            return None
 
     # -- reading
 

@@ -22,6 +22,7 @@ from te_core.api import (
     OrderReport,
     OrderRequest,
     Position,
+    TradingTerms,
 )
 from te_exchange_paper.admission import admitted
 from te_exchange_paper.funding import Funded, Settlement, payment, quantity_at
@@ -133,6 +134,16 @@ class PaperAccount(ExchangeAccount):
             wallet=ledger.wallet, total=ledger.wallet + ledger.unrealised, free=max(ledger.free, ZERO)
         )
         return Known(value=value, as_of=self._context.clock.now())
+
+    async def trading_terms(self, symbol: str) -> TradingTerms:
+        """Return the fee of the settings, and twice the slippage for a spread; nothing ever rests here."""
+        price = (await self.prices([symbol])).value.get(symbol)
+        return TradingTerms(
+            taker_fee=self._options.fee,
+            of_account=True,
+            spread=None if price is None else price * self._options.slippage * 2,
+            open_orders=0,
+        )
 
     async def positions(self) -> Known[Mapping[str, Position]]:
         """Give every position, and the flat symbols whose leverage or margin mode was set."""
