@@ -1,0 +1,73 @@
+"""What a command works with that takes the engine's place: the settings, the log, and the journal under its lock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from te_core.app import state_folder
+from te_core.app.paths import Place
+from te_core.clock import Clock
+from te_core.journal.journal import Journal
+from te_core.logs import close_log_file, configure_logs
+from te_core.plugins.registry import Registry
+from te_core.secrets import Redactor
+from te_core.settings.loading import load_settings
+from te_core.settings.resolution import Resolved
+from te_core.settings.store import SettingsStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What a command is given. ``inline``: the journal is written on the event loop, for tests on the virtual clock."""
+
+    place: Place
+    env: Mapping[str, str]
+    clock: Clock
+    new_id: Callable[[], str]
+    registry: Registry
+    inline: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InPlace:
+    """What is open while the command works."""
+
+    journal: Journal
+    redactor: Redactor
+    given: Surroundings
+
+    async def resolved(self) -> Resolved:
+        """Return the settings with the plugins that they name; secrets are known to the log from then on."""
+        given = self.given
+        resolved = await SettingsStore(given.place.settings, env=given.env, registry=given.registry).load()
+        self.redactor.learn(
+            resolved.secrets, resolved.source_options, resolved.account_options, resolved.notifier_options
+        )
+        return resolved
+
+
+@contextmanager
+def in_place(given: Surroundings) -> Iterator[InPlace]:
+    """Open it. Raises ``JournalLocked`` while an engine runs, ``ConfigError``, ``JournalError``."""
+    settings, redactor = load_settings(given.place.settings, given.env), Redactor()
+    file = given.place.state / settings.journal.file
+    state_folder.prepare(given.place.state, file)
+    redactor.learn(settings, settings.origin.secrets)
+    try:
+        configure_logs(settings.logs, redactor, folder=given.place.state, on_trouble=lambda *_: None)
+        journal = Journal.open(
+            file,
+            clock=given.clock,
+            new_id=given.new_id,
+            inline=given.inline,
+            quarantine_limit=settings.journal.quarantine,
+            redact=redactor.redact,
+        )
+        try:
+            yield InPlace(journal=journal, redactor=redactor, given=given)
+        finally:
+            journal.close()
+    finally:
+        close_log_file()
