@@ -30,6 +30,7 @@ from te_core.cli import (
     plugins,
     resume,
     run,
+    selftest,
     service,
     signal,
     signals,
@@ -147,6 +148,7 @@ app.command()(status.status)
 app.command()(health.health)
 app.command()(plan.plan)
 app.command()(operate.go)
+app.command()(selftest.selftest)
 app.command()(operate.halt)
 app.command()(operate.flatten)
 app.command()(resume.resume)

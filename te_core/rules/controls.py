@@ -27,6 +27,19 @@ def scope_of_book(book: str) -> str:
     return f"#{book}"
 
 
+def new_here(book: str, at: datetime) -> Control:
+    """Return what a live account observes by that the journal has never met."""
+    return Control(
+        topic=Topic.OBSERVE,
+        scope=scope_of_book(book),
+        symbol="",
+        state=ControlState.OBSERVING,
+        at=at,
+        by="the engine",
+        reason="new here",
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Controls:
     """The newest control of each topic, scope and symbol, with its place in the order of commands."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 from typing import ClassVar
@@ -16,17 +15,16 @@ from te_core.accounts.exposure import ExposureLedger, count_journaled
 from te_core.accounts.targets import WorkerSettings
 from te_core.accounts.turns import Turns
 from te_core.accounts.worker import AccountWorker
-from te_core.contracts.exchange import AccountContext, AccountIdentity, ExchangeAccount
-from te_core.errors import NotReady
+from te_core.contracts.exchange import AccountContext, ExchangeAccount
 from te_core.journal.journal import Journal
-from te_core.model.control import Control, ControlState, Topic
+from te_core.model.control import Control
 from te_core.model.event import Event
 from te_core.model.reading import Known
 from te_core.model.target import Blend
 from te_core.outage import Outages
-from te_core.rules.controls import Controls, scope_of_book
+from te_core.rules.controls import Controls, new_here, scope_of_book
 from te_core.runtime.facilities import Facilities
-from te_core.runtime.identities import Identities, Identity, fingerprint, told
+from te_core.runtime.identities import Identities, fingerprint, identified
 from te_core.runtime.instances import AccountRunner
 from te_core.runtime.reconciler import Instances
 from te_core.runtime.supervisor import Running
@@ -233,7 +231,9 @@ class Accounts(Instances[AccountRunner]):
         stated = await account.identity()
         if stated is not None and stated.may_withdraw:
             self._warn_of_withdrawals(name)
-        identity = await self._identity(name, fingerprint(plugin, name, options), stated)
+        identity = await identified(
+            self._journal, name, fingerprint(plugin, name, options), stated, self._facilities.clock.now()
+        )
         self._identities.claim(name, identity)
         rows: list[Control] = []
 
@@ -263,15 +263,7 @@ class Accounts(Instances[AccountRunner]):
         """
         known = any(key == book for key, _ in self._snapshot.books)
         if live and not known and self._wanted[name].observe != "":
-            yield Control(
-                topic=Topic.OBSERVE,
-                scope=scope_of_book(book),
-                symbol="",
-                state=ControlState.OBSERVING,
-                at=self._facilities.clock.now(),
-                by="the engine",
-                reason="new here",
-            )
+            yield new_here(book, self._facilities.clock.now())
 
     def _warn_of_withdrawals(self, name: str) -> None:
         """Warn once in a run of the engine, not with each connection."""
@@ -284,22 +276,6 @@ class Accounts(Instances[AccountRunner]):
             self._facilities.record(
                 Event(at=self._facilities.clock.now(), kind="key", text=text, account=name)
             )
-
-    async def _identity(self, name: str, by_key: Identity, stated: AccountIdentity | None) -> Identity:
-        """Return who it is. Raises ``NotReady`` where that was told before and is not now: it may be anybody."""
-        met = {(record.plugin, record.host, record.uid): record for record in self._journal.accounts()}
-        if stated is None:
-            if any(who[0] == by_key.plugin and told(who[2]) and met[who].name == name for who in met):
-                raise NotReady("the exchange does not say which account this is, as it did before")
-            return by_key
-        identity = Identity(plugin=by_key.plugin, host=stated.host, uid=stated.uid)
-        before = met.get(by_key.key)
-        if before is not None and identity.key not in met:  # it was only known by its key until now
-            now = self._facilities.clock.now()
-            await self._journal.append(
-                replace(before, name=name, host=identity.host, uid=identity.uid, seen_at=now)
-            )
-        return identity
 
     async def _report(self, name: str, text: str) -> None:
         """Persist an event, and with it whatever was appended before."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from hashlib import blake2b
 
 from pydantic import BaseModel
 
-from te_core.errors import ConfigError
+from te_core.contracts.exchange import AccountIdentity
+from te_core.errors import ConfigError, NotReady
+from te_core.journal.journal import Journal
 from te_core.settings.credentials import credentials
 
 KEY = "key:"
@@ -51,6 +54,22 @@ def fingerprint(plugin: str, name: str, options: BaseModel) -> Identity:
     parts = (plugin, *(credentials(options) or ("", name)))
     digest = blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()
     return Identity(plugin=plugin, host="", uid=KEY + digest)
+
+
+async def identified(
+    journal: Journal, name: str, by_key: Identity, stated: AccountIdentity | None, now: datetime
+) -> Identity:
+    """Return who an account is. Raises ``NotReady`` where that was told before and is not now: it may be anybody."""
+    met = {(record.plugin, record.host, record.uid): record for record in journal.accounts()}
+    if stated is None:
+        if any(who[0] == by_key.plugin and told(who[2]) and met[who].name == name for who in met):
+            raise NotReady("the exchange does not say which account this is, as it did before")
+        return by_key
+    identity = Identity(plugin=by_key.plugin, host=stated.host, uid=stated.uid)
+    before = met.get(by_key.key)
+    if before is not None and identity.key not in met:  # it was only known by its key until now
+        await journal.append(replace(before, name=name, host=identity.host, uid=identity.uid, seen_at=now))
+    return identity
 
 
 class Identities:
