@@ -15,6 +15,7 @@ from te_core.plugins.registry import Registry
 from te_core.secrets import Redactor
 from te_core.settings.loading import load_settings
 from te_core.settings.resolution import Resolved
+from te_core.settings.schema import Settings
 from te_core.settings.store import SettingsStore
 
 
@@ -34,6 +35,7 @@ class Surroundings:
 class InPlace:
     """What is open while the command works."""
 
+    settings: Settings
     journal: Journal
     redactor: Redactor
     given: Surroundings
@@ -66,7 +68,7 @@ def in_place(given: Surroundings) -> Iterator[InPlace]:
             redact=redactor.redact,
         )
         try:
-            yield InPlace(journal=journal, redactor=redactor, given=given)
+            yield InPlace(settings=settings, journal=journal, redactor=redactor, given=given)
         finally:
             journal.close()
     finally:

@@ -95,6 +95,32 @@ def surroundings(place: Place) -> Surroundings:
     )
 
 
+def halt_directly(place: Place, wanted: Mapping[str, Any]) -> Any:
+    """Persist a halt for the next engine. Raises ``Failure`` where one runs that does not answer."""
+    import asyncio
+
+    from te_core.app.halting import halt_in_place
+    from te_core.errors import JournalLocked
+    from te_core.model.control import Action, Command
+
+    asked = Command(
+        action=Action.HALT,
+        by=wanted["by"],
+        reason=wanted["reason"],
+        accounts=tuple(wanted["accounts"]),
+        symbol=wanted["symbol"],
+    )
+    os.umask(0o077)
+    try:
+        return asyncio.run(halt_in_place(surroundings(place), asked))
+    except JournalLocked as error:
+        raise Failure(
+            f"the engine (process {error.pid}) does not answer, and nothing was halted",
+            next_step=f"te flatten --direct takes over; or end it (kill -9 {error.pid}), then te halt again",
+            code=ExitCode.ENGINE,
+        ) from None
+
+
 def _flatten(place: Place, wanted: Mapping[str, Any], *, yes: bool) -> None:
     import asyncio
 

@@ -21,7 +21,7 @@ from te_core.cli.commanding import (
     seconds,
     still_open,
 )
-from te_core.cli.direct import flatten_directly
+from te_core.cli.direct import flatten_directly, halt_directly
 from te_core.cli.failure import ExitCode, Failure
 from te_core.cli.output import note, say
 
@@ -47,13 +47,19 @@ def go(
 
 
 def halt(context: typer.Context, accounts: Accounts = None, symbol: Symbol = "", reason: Reason = "") -> None:
-    """Allow reductions only from now on, until te resume. Closes nothing.
+    """Allow reductions only from now on, until te resume. Closes nothing. Works without an engine, for the next one.
 
     \b
     Example: te halt
              te halt bybit-main --symbol BTCUSDT --reason "exchange maintenance"
     """
-    done(command(Place.of(context), "halt", body(accounts=accounts or [], symbol=symbol, reason=reason)))
+    place, wanted = Place.of(context), body(accounts=accounts or [], symbol=symbol, reason=reason)
+    try:
+        answer = command(place, "halt", wanted)
+    except EngineDown:
+        answer = halt_directly(place, wanted)
+        note("no engine is running: the next one starts halted")
+    done(answer)
 
 
 def flatten(  # noqa: PLR0917 - typer makes options of parameters

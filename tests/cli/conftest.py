@@ -57,9 +57,10 @@ class Folder:
         assert old in text
         self.settings.write_text(text.replace(old, new))
 
-    def te(self, *arguments: str, env: dict[str, str] | None = None) -> Result:
-        """Run a command in this process."""
-        return CliRunner().invoke(app, ["--settings", str(self.settings), *arguments], env=env)
+    def te(self, *arguments: str, env: dict[str, str] | None = None, given: str | None = None) -> Result:
+        """Run a command in this process. ``given``: what is typed."""
+        line = ["--settings", str(self.settings), *arguments]
+        return CliRunner().invoke(app, line, env=env, input=given)
 
     def json(self, *arguments: str) -> Any:
         result = self.te(*arguments, "--json")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from te_core.cli import direct
+from te_core.cli import client, direct
 from te_core.cli.commanding import seconds
 from te_core.cli.failure import Failure
 
@@ -98,8 +98,67 @@ def test_what_is_not_there_is_named(engine: Any) -> None:
         assert word in failed.stderr
 
 
-def test_without_an_engine_only_a_direct_flatten_works(folder: Any) -> None:
-    for command in (["halt"], ["flatten", "--yes"], ["resume"], ["pause", "tradingview"]):
+def test_a_halt_without_an_engine_holds_for_the_next_one(
+    folder: Any, started: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    halted = folder.te("halt", "paper", "--symbol", "ethusdt", "--reason", "it died")
+    assert halted.exit_code == 0, halted.output
+    assert "account paper ETHUSDT: halted by" in halted.stdout
+    assert "the next one starts halted" in halted.stderr
+    assert folder.te("halt", "nobody").exit_code == 1
+    assert "did you mean 'ETHUSDT'" in folder.te("halt", "--symbol", "ETHUSD").stderr
+    assert "(it died)" in folder.te("status").stdout
+    engine = started(folder)
+    assert "engine halted" in folder.te("status").stdout
+    monkeypatch.setattr(client, "_PATIENCE", 0.5)
+    engine.process.send_signal(signal.SIGSTOP)
+    stuck = folder.te("halt")
+    assert stuck.exit_code == 3
+    assert f"process {engine.process.pid}" in stuck.stderr
+    engine.process.send_signal(signal.SIGCONT)
+    monkeypatch.setattr(client, "_PATIENCE", 10.0)
+    assert folder.te("resume", "--yes").exit_code == 0
+
+
+def test_an_engine_that_observes_says_so_everywhere_and_sends_nothing(folder: Any, started: Any) -> None:
+    folder.edit('plugin = "paper"\n', 'plugin = "paper"\nobserve = true\n')
+    engine = started(folder)
+    say(engine, "long")
+    te = folder.te
+    while "observing: would" not in te("status").stdout:
+        pass
+    assert te("status").stdout.startswith("engine observing")
+    plan = " ".join(te("plan").stdout.split())
+    assert "buy 2" in plan
+    assert "observing" in plan
+    assert "sends nothing" in te("doctor").stdout
+    assert "observing: would" in te("explain", "ETHUSDT").stdout
+    refused = te("go", "paper")
+    assert refused.exit_code == 1
+    assert "observe = true in its settings" in refused.stderr
+    assert held(engine) == 0
+
+
+def test_a_selftest_says_what_it_costs_and_asks_twice(folder: Any) -> None:
+    folder.edit("balance = 10000\n", "balance = 10000\nprices = { BTCUSDT = 65000, ETHUSDT = 2500 }\n")
+    shown = folder.te("selftest", "paper")
+    assert shown.exit_code == 1
+    assert "4 market orders of " in shown.stdout
+    assert "this account's rate" in shown.stdout
+    assert all(len(line) <= 80 for line in shown.stdout.splitlines())
+    assert "nothing was sent" in shown.stderr
+    wrong = folder.te("selftest", "paper", "--send-orders", given="papr\n")
+    assert wrong.exit_code == 1
+    assert "that is not the account's name" in wrong.stderr
+    assert folder.te("selftest", "paper", "--send-orders", given="").exit_code == 1
+    sent = folder.te("selftest", "paper", "--symbol", "ethusdt", "--send-orders", given="paper\n")
+    assert sent.exit_code == 0, sent.output
+    assert "turned round to short, leverage 1" in sent.stderr
+    assert "passed: flat again" in sent.stderr
+
+
+def test_without_an_engine_only_halts_and_a_direct_flatten_work(folder: Any) -> None:
+    for command in (["go", "paper"], ["flatten", "--yes"], ["resume"], ["pause", "tradingview"]):
         assert folder.te(*command).exit_code == 3
     assert "--direct" in folder.te("flatten", "--yes").stderr
     flat = folder.te("flatten", "--direct", "--yes", "--reason", "enough")
