@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -57,6 +58,7 @@ def in_place(given: Surroundings) -> Iterator[InPlace]:
     file = given.place.state / settings.journal.file
     state_folder.prepare(given.place.state, file)
     redactor.learn(settings, settings.origin.secrets)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
         configure_logs(settings.logs, redactor, folder=given.place.state, on_trouble=lambda *_: None)
         journal = Journal.open(

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from loguru import logger
 
@@ -37,9 +37,6 @@ from te_core.runtime.guarded_account import GuardedAccount
 from te_core.runtime.identities import fingerprint, identified
 from te_core.runtime.instances import make_folder
 from te_core.settings.resolution import Resolved
-
-if TYPE_CHECKING:
-    from aiohttp import ClientSession
 
 BY = "te selftest"
 SPECK = Decimal("1E-12")
@@ -123,7 +120,7 @@ class SelfTest:
                 finally:
                     await guard.close("close()", account.close, context.log)
 
-    def _context(self, opened: InPlace, options: Any, session: ClientSession) -> AccountContext[Any]:
+    def _context(self, opened: InPlace, options: Any, session: Any) -> AccountContext[Any]:
         log = logger.bind(account=self._name)
 
         def record(event: Event) -> None:
@@ -188,7 +185,7 @@ class _Run:
         if failed or left:
             raise CommandRefused(text)
         wallet = (await self._account.equity()).value.wallet
-        tell(f"passed: flat again, wallet {wallet:f}; orders and prices are in the journal")
+        tell(f"passed: flat again, wallet {wallet.normalize():f}; orders and prices are in the journal")
 
     async def _identify(self) -> tuple[str, str]:
         options = self._resolved.account_options[self._name]

@@ -68,7 +68,7 @@ def _typed() -> str:
 def _lines(costs: Costs) -> list[str]:
     size = f"{costs.quantity:f} {costs.symbol}"
     first, second = costs.leverages
-    rate = "unknown" if costs.taker_fee is None else f"{costs.taker_fee * 100:f} %"
+    rate = "unknown" if costs.taker_fee is None else f"{(costs.taker_fee * 100).normalize():f} %"
     whose = (
         "this account's rate" if costs.of_account else "the exchange's usual rate; the account's is not told"
     )

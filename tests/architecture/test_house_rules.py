@@ -25,10 +25,10 @@ ROOM_LINES = {
     "runtime": 2_000,
     "reporting": 1_000,
     "web": 1_260,
-    "app": 800,
+    "app": 1_150,
     "setup": 450,
     "moving": 1_600,
-    "cli": 3_100,
+    "cli": 3_300,
     "wizards": 2_100,
     "testing": 1_500,
 }

@@ -193,6 +193,7 @@ CLIENTS: dict[str, tuple[Ask, ...] | str] = {
     "te_core.http_session": (any_session, any_socket),
     "te_core.cli.client": (own_client,),
     "te_core.runtime.engine": "passes a session of te_core.http_session on",
+    "te_core.app.selftest": "passes a session of te_core.http_session on",
     "te_core.runtime.lone_account": "passes a session of te_core.http_session on",
     "te_core.cli.notify": "passes a session of te_core.http_session on",
     "te_signals_bittensor.fetching": (miners,),
