@@ -84,3 +84,70 @@ def test_pm2_starts_restarts_reloads_revives_and_stops_it(pm2: Pm2) -> None:
     log = pm2.log()
     assert log.count("stopped") == 3, "each of the asked-for stops came to its end within pm2's patience"
     assert "not stopped after" not in log
+
+
+REDIRECTED = """
+const fs = require("fs");
+const write = fs.writeFileSync;
+fs.writeFileSync = (file, ...rest) => write(String(file).startsWith("/etc/") ? process.env.UNIT : file, ...rest);
+process.getuid = () => 0;
+"""
+"""Lets pm2 write a unit as root would, and somewhere else."""
+
+
+def written_unit(home: Home, folder: Path) -> dict[str, list[str]]:
+    """Return what `pm2 startup` would install for whoever keeps pm2 in ``folder``; nothing outside it is touched."""
+    shim, unit, bin_folder = folder / "redirect.js", folder / "unit", folder / "bin"
+    shim.write_text(REDIRECTED)
+    bin_folder.mkdir()
+    systemctl = bin_folder / "systemctl"
+    systemctl.write_text('#!/bin/sh\necho "$@" >> "$UNIT.enabled"\n')
+    systemctl.chmod(0o755)
+    done = subprocess.run(
+        [str(PM2), "startup", "systemd", "-u", "trader", "--hp", str(folder)],
+        env={
+            **home.environment(),
+            "PM2_HOME": str(folder / "of-root"),
+            "PATH": f"{bin_folder}:{os.environ['PATH']}",
+            "NODE_OPTIONS": f"--require {shim}",
+            "UNIT": str(unit),
+            "NO_COLOR": "1",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (folder / "unit.enabled").read_text() == "enable pm2-trader\n"
+    found: dict[str, list[str]] = {}
+    for line in unit.read_text().splitlines():
+        key, equals, value = line.partition("=")
+        if equals:
+            found.setdefault(key, []).append(value)
+    return found
+
+
+def test_the_unit_of_pm2_startup_brings_back_what_was_saved_and_stops_it_in_time(
+    home: Home, tmp_path: Path
+) -> None:
+    """Of `pm2 start`, `pm2 save` and `pm2 startup`, as docs/operations.md and `te service pm2` have them."""
+    assert te(home, "service", "pm2").returncode == 0
+    pm2 = Pm2(home, tmp_path / ".pm2")
+    try:
+        pm2("start", "ecosystem.config.js")
+        first = pm2.until_running()
+        pm2("save")
+        pm2("kill")
+        unit = written_unit(home, tmp_path)
+        assert (unit["User"], unit["Type"]) == (["trader"], ["forking"])
+        booted = dict(line.split("=", 1) for line in unit["Environment"])
+        assert booted["PM2_HOME"] == str(tmp_path / ".pm2"), "where pm2 save wrote"
+        assert unit["PIDFile"] == [str(tmp_path / ".pm2" / "pm2.pid")]
+        bare = {**booted, "HOME": str(tmp_path), "USER": "trader"}  # as systemd has it: nothing of a login
+        subprocess.run(unit["ExecStart"][0].split(), env=bare, cwd="/", check=True, capture_output=True)
+        second = pm2.until_running(other_than=first)
+        assert pm2.app()["pid"] == second
+        subprocess.run(unit["ExecStop"][0].split(), env=bare, cwd="/", check=True, capture_output=True)
+        assert pm2.log().count("stopped") == 2, "both stops came to their end within pm2's patience"
+    finally:
+        pm2("kill")
