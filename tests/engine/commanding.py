@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
 ALL = "*"
+HELD, CLOSED = "pause hold", "pause close"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +21,15 @@ class Given:
     signals: int
 
 
+@dataclass(frozen=True, slots=True)
+class Hand:
+    """A depth by hand: after how many signals, and until when (monotonic); None until a source speaks."""
+
+    depth: Decimal
+    signals: int
+    until: float | None
+
+
 @dataclass
 class Commanding:
     """Everything that was commanded, oldest first. ``said_at``: the number of each source's newest signal."""
@@ -26,6 +37,26 @@ class Commanding:
     given: list[Given] = field(default_factory=list)
     said_at: dict[tuple[str, str], int] = field(default_factory=dict)
     signals: int = 0
+    paused: dict[str, Mapping[str, Decimal]] = field(default_factory=dict)
+    """By source that is paused: what it is held at, by symbol."""
+    hands: dict[tuple[str, str], Hand] = field(default_factory=dict)
+    """Depths by hand, by account (who it is at its exchange) and symbol."""
+
+    def speaking(self, weights: Iterable[str]) -> list[str]:
+        """Return which of a symbol's sources have a say."""
+        return [source for source in weights if source not in self.paused]
+
+    def pause(self, source: str, said: Mapping[str, Decimal], *, close: bool) -> None:
+        """Note a pause; one that is paused already stays at what it was held at, or is closed."""
+        self.paused[source] = {} if close else self.paused.get(source, said)
+
+    def end_hands(self, weights: Callable[[str], Iterable[str]]) -> None:
+        """End depths by hand that counted until a source spoke, where one has."""
+        for (account, symbol), hand in list(self.hands.items()):
+            speaking = self.speaking(weights(symbol))
+            spoken = any(self.said_at.get((source, symbol), 0) > hand.signals for source in speaking)
+            if hand.until is None and spoken:
+                del self.hands[account, symbol]
 
     def said(self, source: str, symbol: str) -> None:
         """Note that a source spoke."""
@@ -52,7 +83,9 @@ class Commanding:
         found = self.newest(who, symbol)
         if found is None or found.action == "resume":
             return False
-        return found.action != "next" or not any(self.counts(found, source, symbol) for source in weights)
+        if found.action != "next":
+            return True
+        return not any(self.counts(found, source, symbol) for source in self.speaking(weights))
 
     def counts(self, given: Given | None, source: str, symbol: str) -> bool:
         """Whether what a source said last came after a resume from the next signal on."""
@@ -61,7 +94,9 @@ class Commanding:
         )
 
     def share(self, who: set[str], source: str, symbol: str, weights: Any, depth: Decimal) -> Decimal:
-        """Return what a source's depth counts for there."""
+        """Return what a source's depth counts for there; what a paused one is held at counts whatever was resumed."""
+        if source in self.paused:
+            return self.paused[source].get(symbol, Decimal(0))
         if self.held(who, symbol, weights) or self.counts(self.newest(who, symbol), source, symbol):
             return depth
         return Decimal(0)

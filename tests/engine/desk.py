@@ -68,6 +68,7 @@ class Desk:
         symbols: tuple[str, ...] = (),
         hours: Mapping[str, tuple[str, ...]] | None = None,
         start_delay: float = 0,
+        observe: bool = False,
         **keys: Any,
     ) -> WorkerSettings:
         section = AccountSettings(plugin="fake", **keys)
@@ -79,6 +80,7 @@ class Desk:
             enabled=enabled,
             symbols=symbols,
             hours={symbol: tuple(map(parse_hours, texts)) for symbol, texts in (hours or {}).items()},
+            observe="told to" if observe else "",
         )
 
     def start(self) -> None:

@@ -15,6 +15,7 @@ from te_core.api import (
     AccountIdentity,
     AccountStream,
     Known,
+    MarginMode,
     OrderReport,
     OrderRequest,
     Position,
@@ -77,7 +78,7 @@ class Venue(FakeAccount):
 
 
 class Wire(OddAccount):
-    """One section's connection to an account; it notes orders that this section may not send."""
+    """One section's connection to an account; it notes what this section may not send."""
 
     def __init__(
         self,
@@ -89,9 +90,10 @@ class Wire(OddAccount):
         counts: Counter[str],
         kinds: frozenset[str],
         refuse: Callable[[str, Venue, OrderRequest], None],
+        sends: Callable[[str, Venue, str], None],
     ) -> None:
         super().__init__(venue, faults, chance=chance, counts=counts, kinds=kinds)
-        self.venue, self.name, self._refuse = venue, name, refuse
+        self.venue, self.name, self._refuse, self._sends = venue, name, refuse, sends
 
     async def identity(self) -> AccountIdentity | None:
         return await self._call("identity", self._identity)
@@ -101,8 +103,17 @@ class Wire(OddAccount):
 
     async def place_order(self, order: OrderRequest) -> OrderReport:
         self.venue.ids[order.client_order_id] += 1
+        self._sends(self.name, self.venue, str(order))
         self._refuse(self.name, self.venue, order)
         return await super().place_order(order)
+
+    async def set_leverage(self, symbol: str, leverage: int, margin_mode: MarginMode) -> None:
+        self._sends(self.name, self.venue, f"leverage {leverage} of {symbol}")
+        await super().set_leverage(symbol, leverage, margin_mode)
+
+    async def set_margin_mode(self, symbol: str, margin_mode: MarginMode) -> None:
+        self._sends(self.name, self.venue, f"margin mode {margin_mode} of {symbol}")
+        await super().set_margin_mode(symbol, margin_mode)
 
     async def close(self) -> None:
         if self.venue.trader == self.name:

@@ -27,6 +27,7 @@ EDITS: list[tuple[str, str, list[Any]]] = [
     ),
     ("account enabled", "accounts.one.enabled", [True, True, False]),
     ("margin mode", "accounts.one.margin_mode", ["isolated", "cross"]),
+    ("observe", "accounts.one.observe", [None, True, False, False]),
     ("plugin of accounts", "plugins.fake", [ON, ON, {"enabled": False}]),
     ("plugin of sources", "plugins.pushed", [ON, ON, {"enabled": False}]),
     ("source enabled", "sources.sn.enabled", [True, False]),
@@ -38,7 +39,7 @@ EDITS: list[tuple[str, str, list[Any]]] = [
 """Kind of edit, path, and the values that it may get; None removes it."""
 TWO = SETTINGS["accounts"]["two"]
 EDITS += [
-    ("account", "accounts.two", [None, TWO, {**TWO, "enabled": False}]),
+    ("account", "accounts.two", [None, TWO, {**TWO, "enabled": False}, {**TWO, "observe": None}]),
     ("key exchanged", "accounts.one.key", ["a", "a2", "b"]),
     (
         "two sections on one account",

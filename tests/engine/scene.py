@@ -48,6 +48,7 @@ from te_core.settings.schema import Settings
 from te_core.testing.fake_account import FakeAccount
 from te_core.testing.faults import FaultyAccount
 from te_core.testing.virtual_clock import VirtualClock
+from tests.engine.seeds import other_tasks
 from tests.engine.test_engine import changed
 
 D = Decimal
@@ -210,6 +211,16 @@ class Scene:
         """Stop it as SIGTERM does."""
         await self.engine.stop()
         self.journal.close()
+
+    async def kill(self) -> None:
+        """End it as a power cut would: nothing of it gets to say a word."""
+        self.engine.commands.stop()
+        tasks = other_tasks()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self.journal.close()
+        await asyncio.sleep(0.001)
 
     async def restart(self, wait: float = 1) -> None:
         """Stop the engine and start the next one."""

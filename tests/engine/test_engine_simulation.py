@@ -35,7 +35,7 @@ from te_core.api import (
 from te_core.errors import CommandRefused
 from te_core.journal.journal import Journal
 from te_core.journal.memory import AccountRecord
-from te_core.model.control import Action, Command
+from te_core.model.control import Action, Command, Topic
 from te_core.plugins.registry import Registry
 from te_core.reporting.queries import Queries
 from te_core.rules.plan import at_target
@@ -46,7 +46,7 @@ from te_core.settings.schema import Settings
 from te_core.testing.faults import Fault
 from te_core.testing.virtual_clock import VirtualClock
 from tests.engine import odd
-from tests.engine.commanding import ALL, Commanding
+from tests.engine.commanding import ALL, CLOSED, HELD, Commanding, Hand
 from tests.engine.desks import FOREIGN, PRICES, UIDS, Venue, Wire
 from tests.engine.edits import EDITS, ON, SETTINGS, permission
 from tests.engine.seeds import blocks, other_tasks, run_block
@@ -62,7 +62,15 @@ SOURCE_KINDS = {
     "source is interrupted": KeyboardInterrupt,
     "source fails": ValueError,
 }
-COMMANDS = {"halt": Action.HALT, "flatten": Action.FLATTEN, "resume": Action.RESUME, "next": Action.RESUME}
+COMMANDS = {
+    "halt": Action.HALT,
+    "flatten": Action.FLATTEN,
+    "flatten foreign": Action.FLATTEN,
+    "resume": Action.RESUME,
+    "next": Action.RESUME,
+}
+HANDS = {"by hand": None, "by hand for a time": 300.0, "closed by hand": None}
+"""Commands of depths by hand, and how many seconds each lasts."""
 KINDS = frozenset(
     (
         *odd.KINDS,
@@ -84,6 +92,11 @@ KINDS = frozenset(
         "asked",
         "edit refused",
         *COMMANDS,
+        *HANDS,
+        HELD,
+        CLOSED,
+        "source resumed",
+        "go",
     )
 )
 LATELY = 180
@@ -106,6 +119,14 @@ class World(Trader):
         self.counts: Counter[str] = Counter()
         self.capabilities = Capabilities(private_stream=chance.random() < 0.5)
         self.settings: dict[str, Any] = dict(SETTINGS)
+        if "go" in kinds and chance.random() < 0.4:  # as an operator writes it: new accounts observe
+            for name in SETTINGS["accounts"]:
+                self.settings = changed(self.settings, f"accounts.{name}.observe", None)
+        self.live: set[str] = set()
+        """Accounts that may have been let trade: by a command, or by settings that may have been in force."""
+        self.told_to_go: set[str] = set()
+        self.swept = False
+        """Whether what its owner holds may have been closed."""
         self.applied = self.settings
         self.limited: list[tuple[float, Decimal | None]] = []
         """When each limit on the total ended to hold; an order that left before may still be on its way."""
@@ -147,6 +168,7 @@ class World(Trader):
             counts=self.counts,
             kinds=self.kinds,
             refuse=self.on_order,
+            sends=self.on_sending,
         )
         wire.calm = self.calm
         self.wires.append(wire)
@@ -228,6 +250,7 @@ class World(Trader):
         self.commanding.said(source, symbol)
         self.note_goals()
         await self.deliver(source, symbol, depth, number)
+        self.commanding.end_hands(self.weights)
         self.delivered.append((source, symbol, depth, number))
         self.delivered_at = self.clock.now()
 
@@ -280,11 +303,114 @@ class World(Trader):
         self.counts["total_exposure lowered"] += new < old
         self.counts["total_exposure lifted"] += new > old
 
+    async def operate(self) -> None:
+        """The operator does something by command."""
+        await self.chance.choice([self.command] * 3 + [self.pause] * 2 + [self.by_hand, self.go])()
+
+    async def pause(self) -> None:
+        """The operator pauses a source, or lets it speak again."""
+        source = self.chance.choice([*self.commanding.paused] * 3 + ["tv", "sn"])
+        action = self.chance.choice([HELD, CLOSED])
+        if source in self.commanding.paused and self.chance.random() < 0.7:
+            action = "source resumed"
+        section = self.settings["sources"][source]
+        ages = section.get("max_age") or section.get("expect_every")
+        if action not in self.kinds or (
+            action == HELD and ages
+        ):  # how much is left of it would have to be known
+            return
+        await asyncio.sleep(0.001)  # what was said before was said before
+        self.counts[action] += 1
+        if action == "source resumed":
+            del self.commanding.paused[source]
+            self.note_goals()
+            await self._execute(Command(action=Action.RESUME, by="alice", sources=(source,)))
+            return
+        speaks = (
+            section.get("enabled", True) and self.settings.get("plugins", {}).get("pushed", ON)["enabled"]
+        )
+        said = {symbol: self.said.get((source, symbol), D(0)) if speaks else D(0) for symbol in PRICES}
+        self.commanding.pause(source, said, close=action == CLOSED)
+        self.note_goals()
+        paused = Command(action=Action.PAUSE, by="alice", sources=(source,), close=action == CLOSED)
+        await self._execute(paused)
+
+    async def _execute(self, command: Command) -> bool:
+        """Have a command carried out. Returns whether the engine did."""
+        try:
+            return bool((await self.engine.commands.execute(command)).set)
+        except CommandRefused:
+            return False
+        finally:
+            await asyncio.sleep(0.001)
+
+    async def by_hand(self) -> None:
+        """The operator sets a depth by hand, or closes a symbol."""
+        action = self.chance.choice(list(HANDS))
+        name = self.chance.choice(list(self.settings["accounts"]))
+        symbol = self.chance.choice(list(self.settings["symbols"]))
+        runner = self.engine.accounts.get(name)
+        if action not in self.kinds or runner is None or not runner.identified:
+            return
+        await asyncio.sleep(0.001)  # what was said before was said before
+        uid = next((record.uid for record in self.met() if record.book == runner.worker.book), "")
+        depth = D(0) if action == "closed by hand" else D(self.chance.choice(["0.3", "-0.4", "0.7"]))
+        lasts = HANDS[action]
+        until = None if lasts is None else self.clock.monotonic() + lasts
+        hands = self.commanding.hands
+        before = hands.get((uid, symbol))
+        hands[uid, symbol] = Hand(depth, self.commanding.signals, until)
+        self.note_goals()
+        wanted = Command(
+            action=Action.TARGET,
+            by="alice",
+            accounts=(name,),
+            symbol=symbol,
+            depth=depth,
+            lasts=None if lasts is None else timedelta(seconds=lasts),
+        )
+        if await self._execute(wanted):
+            self.counts[action] += 1
+            if lasts is not None:
+                asyncio.get_running_loop().call_later(lasts, self.note_goals)
+        elif before is None:
+            del hands[uid, symbol]
+        else:
+            hands[uid, symbol] = before
+
+    def hand(self, uid: str, symbol: str) -> Hand | None:
+        """Return the depth by hand that counts for a symbol of an account."""
+        found = self.commanding.hands.get((uid, symbol))
+        over = found is not None and found.until is not None and self.clock.monotonic() >= found.until
+        return None if over else found
+
+    async def go(self) -> None:
+        """The operator lets an account trade."""
+        name = self.chance.choice(list(self.settings["accounts"]))
+        if "go" not in self.kinds:
+            return
+        uid, known = self.uid_of(name), set(self.live)
+        self.live.add(uid)
+        self.note_goals()
+        if await self._execute(Command(action=Action.GO, by="alice", accounts=(name,))):
+            self.counts["go"] += 1
+            self.told_to_go.add(uid)
+        else:
+            self.live = known
+
+    def may_trade(self, settings: Mapping[str, Any], name: str) -> bool:
+        """Whether a section does not observe, as far as can be told."""
+        section = settings["accounts"].get(name, {})
+        observe = section.get("observe")
+        if observe is None:
+            return "key" in section and UIDS[section["key"]] in self.live
+        return not observe
+
     async def command(self) -> None:
         """The operator halts, flattens or resumes something, perhaps in the middle of a plan."""
         names = self.chance.choice([(), *((name,) for name in self.settings["accounts"])])
         symbol = self.chance.choice(["", "", *PRICES])
-        action = self.chance.choice(["halt", "flatten"])
+        action = self.chance.choice(["halt", "flatten", "flatten foreign"])
         if any(self.engine.commands.controls.active()) and self.chance.random() < 0.6:
             action = self.chance.choice(["resume", "next"])
             if self.chance.random() < 0.5:
@@ -298,15 +424,27 @@ class World(Trader):
             accounts=names,
             symbol=symbol,
             from_next_signal=action == "next",
+            foreign=action == "flatten foreign",
         )
         scopes = self.engine.commands.scopes()
         to = frozenset(scope for name in names for scope in scopes[name]) or frozenset({ALL})
+        self.swept |= wanted.foreign and symbol in ("", FOREIGN[1])
         with suppress(CommandRefused):  # of a symbol that is in the settings no more
-            if (await self.engine.commands.execute(wanted)).set:
-                self.counts[action] += 1
-                self.commanding.note(action, to, symbol)
-                self.note_goals()
+            made = (await self.engine.commands.execute(wanted)).set
+            self.counts[action] += bool(made)
+            if any(row.topic is Topic.HALT for row in made):
+                self.commanding.note(action.partition(" ")[0], to, symbol)
+            if wanted.action is Action.RESUME:
+                self._lift_hands(to, symbol)
+            self.note_goals()
         await asyncio.sleep(0.001)
+
+    def _lift_hands(self, to: frozenset[str], symbol: str) -> None:
+        books = {record.uid: f"#{record.book}" for record in self.met()}
+        hands = self.commanding.hands
+        for uid, name in list(hands):
+            if symbol in ("", name) and to & {ALL, books.get(uid, "")}:
+                del hands[uid, name]
 
     def who(self, name: str) -> set[str]:
         """Return what commands call the account that a section has."""
@@ -354,10 +492,10 @@ class World(Trader):
             await self.again()
         elif draw < 0.58:
             await self.ask()
-        elif draw < 0.79:
+        elif draw < 0.74:
             await self.edit()
         elif draw < 0.87:
-            await self.command()
+            await self.operate()
         elif draw < 0.92:
             if "wall clock ahead" in self.kinds:
                 await self.step_the_clock()
@@ -377,18 +515,28 @@ class World(Trader):
         allowed = {permission(settings, name) for settings in (self.settings, self.applied)}
         if allowed == {"nothing"} or (allowed <= {"nothing", "reductions"} and not order.reduce_only):
             self.found(f"{name}, which may send {allowed}, sent {order}")
-        books = {f"#{record.book}" for record in self.met() if record.uid == venue.uid}
-        if not order.reduce_only and self.commanding.held(
-            {name, *books}, order.symbol, self.weights(order.symbol)
-        ):
+        if not order.reduce_only and self.held(name, venue.uid, order.symbol):
             self.found(f"{name} sent {order} though it was halted")
         if venue.ids[order.client_order_id] > 1:
             self.found(f"{name} sent {order.client_order_id} twice")
         if venue.trader not in (None, name):
             self.found(f"{name} sent {order} to {venue.uid}, which {venue.trader} trades")
-        if (venue.uid, order.symbol) == FOREIGN[:2]:
+        if (venue.uid, order.symbol) == FOREIGN[:2] and not self.swept:
             self.found(f"{name} sent {order} for what its owner holds at {venue.uid}")
         venue.trader = name
+
+    def held(self, name: str, uid: str, symbol: str) -> bool:
+        """Whether a symbol of an account may only be reduced."""
+        books = {f"#{record.book}" for record in self.met() if record.uid == uid}
+        newest = self.commanding.newest({name, *books}, symbol)
+        if newest is not None and newest.action == "next" and self.hand(uid, symbol) is not None:
+            return False
+        return self.commanding.held({name, *books}, symbol, self.weights(symbol))
+
+    def on_sending(self, name: str, venue: Venue, what: str) -> None:
+        """Check that an account does not observe, whatever is sent to it."""
+        if not any(self.may_trade(settings, name) for settings in (self.settings, self.applied)):
+            self.found(f"{name}, which observes, sent {what} to {venue.uid}")
 
     def on_fill(self, venue: Venue, order: OrderRequest, before: Decimal) -> None:
         """Check where an order led, over all accounts."""
@@ -409,6 +557,7 @@ class World(Trader):
         since = self.clock.monotonic() - LATELY
         if self.clock.monotonic() < self.unclear_until or self.expires:
             return
+        self.note_goals()  # a depth by hand may have ended just now
         history = self.goals_lately.get(order.symbol, [])
         start = max((at for at, _ in history if at <= since), default=-1.0)
         wanted = [
@@ -433,8 +582,15 @@ class World(Trader):
         tv = self.settings["sources"]["tv"]
         return bool(tv.get("max_age")) and tv.get("on_expiry", "hold") != "hold"
 
+    def note_live(self) -> None:
+        """Keep which accounts the settings let trade."""
+        sections = self.settings["accounts"].values()
+        self.live |= {UIDS[section["key"]] for section in sections if section.get("observe") is False}
+
     def note_goals(self) -> None:
         """Keep what each section wants from now on; a section that is gone wants nothing, so nothing may be done."""
+        self.commanding.end_hands(self.weights)
+        self.note_live()
         for symbol in PRICES:
             wanted = {
                 f"{name} {self.uid_of(name)}": self.goals(name)[symbol] for name in self.settings["accounts"]
@@ -457,7 +613,8 @@ class World(Trader):
         for source, weight in settings["symbols"][symbol]["weights"].items():
             section = settings["sources"][source]
             ended = section.get("max_age") and section.get("on_expiry", "hold") != "hold"
-            if section.get("enabled", True) and not ended:
+            paused = source in self.commanding.paused
+            if section.get("enabled", True) and (paused or not ended):
                 said = self.said.get((source, symbol), D(0))
                 weights = settings["symbols"][symbol]["weights"]
                 total += D(str(weight)) * self.commanding.share(who, source, symbol, weights, said)
@@ -467,7 +624,9 @@ class World(Trader):
         section, goals, who = self.settings["accounts"][account], {}, self.who(account)
         for symbol, price in PRICES.items():
             flat = self.commanding.flat(who, symbol) or not section.get("enabled", True)
-            depth = D(0) if flat else self.depth(symbol, who)
+            hand = self.hand(UIDS[section["key"]], symbol)
+            depth = self.depth(symbol, who) if hand is None else hand.depth
+            depth = D(0) if flat else depth
             leverage = section.get("leverage") or self.settings["symbols"].get(symbol, {}).get("leverage", 1)
             steps = abs(10000 * depth * leverage / D(price)) // STEP
             goals[symbol] = (steps * STEP).copy_sign(depth)
@@ -491,12 +650,13 @@ class World(Trader):
             enabled = [n for n, section in self.settings["sources"].items() if section.get("enabled", True)]
             found += [f"source {name} does not run" for name in enabled if not self.runs(name)]
         held = self.venues[FOREIGN[0]].quantity(FOREIGN[1])
-        return [*found, f"its owner's own position became {held}"] if held != D(FOREIGN[2]) else found
+        changed_by = held != D(FOREIGN[2]) and not self.swept
+        return [*found, f"its owner's own position became {held}"] if changed_by else found
 
     def not_refused(self, claims: list[str]) -> list[str]:
         """Of several sections that claim one account, one runs at most; the others say why they do not."""
         shown = {name: Queries(self.engine).state()["accounts"][name] for name in claims}
-        running = [name for name in claims if shown[name]["status"] == "running"]
+        running = [name for name in claims if shown[name]["status"] in ("running", "observing")]
         silent = [name for name in claims if name not in running and shown[name]["status"] != "disabled"]
         found = [f"{running} all run on one account"] if len(running) > 1 else []
         return found + [
@@ -505,13 +665,19 @@ class World(Trader):
 
     def wrong(self, name: str, venue: Venue) -> list[str]:
         """Return what a section has not brought about, unless the limit on the total keeps it from that."""
+        shown = Queries(self.engine).state()["accounts"][name]
+        if shown["observing"]:
+            told = venue.uid in self.told_to_go and self.settings["accounts"][name].get("observe") is None
+            return [f"{name} observes though it was told to go: {shown}"] if told else []
+        if not self.may_trade(self.settings, name):
+            return [f"{name} should observe: {shown}"] if shown["status"] == "running" else []
         found = []
         for symbol, goal in self.goals(name).items():
             held = venue.quantity(symbol)
             if (venue.uid, symbol) == FOREIGN[:2] or at_target(held, goal, STEP):
                 continue
-            row = Queries(self.engine).state()["accounts"][name]["targets"].get(symbol, {})
-            halted = self.commanding.held(self.who(name), symbol, self.weights(symbol))
+            row = shown["targets"].get(symbol, {})
+            halted = self.held(name, venue.uid, symbol)
             if halted and abs(held) < abs(goal) and goal * held >= 0 and row.get("status") == "halted":
                 continue
             if (
@@ -541,6 +707,7 @@ async def simulate(folder: Path, seed: int, kinds: frozenset[str] = KINDS) -> Co
     """Run one seed with those kinds of events; returns how often each happened."""
     chance, clock = random.Random(seed), VirtualClock()
     world = World(folder, clock, chance, kinds)
+    world.note_live()
     await world.start()
     for _ in range(30):
         await world.happen()

@@ -12,6 +12,7 @@ import contextlib
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -20,11 +21,11 @@ from typing import Any, Literal
 import pytest
 
 from te_core.accounts.exposure import ExposureLedger, count_journaled
-from te_core.api import Known, NotReady, OrderReport, OrderRequest, Position, RateLimited
+from te_core.api import Known, MarginMode, NotReady, OrderReport, OrderRequest, Position, RateLimited
 from te_core.errors import TradeEngineError
-from te_core.model.control import Action, Command
+from te_core.model.control import Action, Command, ControlState
 from te_core.model.target import Blend
-from te_core.rules.controls import controls_of
+from te_core.rules.controls import controls_of, lifted_by
 from te_core.runtime.guarded_account import GuardedAccount
 from te_core.settings.schema import LimitSettings
 from te_core.testing.faults import Fault
@@ -56,6 +57,10 @@ KINDS = frozenset(
         "halt",
         "flatten",
         "resume",
+        "flatten foreign",
+        "by hand",
+        "observe",
+        "go",
         "wall clock steps",
         "price is missing",
         "symbol is not listed",
@@ -111,8 +116,21 @@ class Wire(OddAccount):
         return await super().positions()
 
     async def place_order(self, order: OrderRequest) -> OrderReport:
+        self._sends(order)
         self.desk.judge.on_order(order)
         return await super().place_order(order)
+
+    async def set_leverage(self, symbol: str, leverage: int, margin_mode: MarginMode) -> None:
+        self._sends("a leverage")
+        await super().set_leverage(symbol, leverage, margin_mode)
+
+    async def set_margin_mode(self, symbol: str, margin_mode: MarginMode) -> None:
+        self._sends("a margin mode")
+        await super().set_margin_mode(symbol, margin_mode)
+
+    def _sends(self, what: object) -> None:
+        if self.desk.keys.get("observe"):
+            self.desk.judge.found(what, "was sent while observing")
 
 
 class Sea(Desk):
@@ -125,6 +143,9 @@ class Sea(Desk):
         self.wishes: dict[str, tuple[str, int] | None] = {}
         self.said_at: dict[str, str] = {}
         self.commanding = Commanding()
+        self.by_hand: dict[str, Decimal] = {}
+        self.swept_at: dict[str, float] = {}
+        """When a flatten of everything that is held was commanded last, by symbol; nothing else was since."""
         self.judge = Judge(market, lambda: self.settings, lambda symbol: D(self.said_at[symbol]))
         self.judge.halted = self.halted
         wire.desk, wire.read_at = self, []
@@ -232,16 +253,46 @@ class Sea(Desk):
         """The operator halts, flattens or resumes the account, or a symbol of it."""
         if self.task.done():  # the engine is down
             return
-        action = self.chance.choice(["halt", "flatten", *["resume"] * 2 * any(self.controls.active())])
+        action = self.chance.choice(
+            ["halt", "flatten", "flatten foreign", "by hand", *["resume"] * 3 * any(self.controls.active())]
+        )
         symbol = self.chance.choice(["", *PRICES]) if action != "resume" or self.chance.random() < 0.5 else ""
-        if action not in self.kinds:
+        if action not in self.kinds or (action == "by hand" and not symbol):
             return
         self.counts[action] += 1
-        self.commanding.note(action, frozenset({"a"}), symbol)
-        wanted = Command(action=Action(action), by="alice", accounts=("a",), symbol=symbol)
-        rows = controls_of(wanted, self.clock.now(), {"a": self.worker.scopes})
+        depth = D(self.chance.choice(DEPTHS)) if action == "by hand" else None
+        if depth is not None:
+            self.by_hand[symbol] = depth
+        else:
+            for name in [symbol] if symbol else PRICES:
+                self.swept_at.pop(name, None)
+                if action == "flatten foreign":
+                    self.swept_at[name] = self.clock.monotonic()
+            self.commanding.note(action.partition(" ")[0], frozenset({"a"}), symbol)
+        if action == "resume":
+            self.by_hand = {name: one for name, one in self.by_hand.items() if symbol not in ("", name)}
+        wanted = Command(
+            action=Action.TARGET if depth is not None else Action(action.partition(" ")[0]),
+            by="alice",
+            accounts=("a",),
+            symbol=symbol,
+            foreign=action == "flatten foreign",
+            depth=depth,
+        )
+        scopes, now = {"a": self.worker.scopes}, self.clock.now()
+        rows = controls_of(wanted, now, scopes)
+        if action == "resume":
+            lifted = lifted_by(wanted, self.controls, scopes)
+            ended = [replace(row, state=ControlState.OVER, at=now) for row in lifted if row.depth is not None]
+            rows = (*rows, *ended)
         self.controls = self.controls.adding(rows)
         self.worker.command(self.controls)
+
+    def observe(self) -> None:
+        """The operator has the account observe, or lets it trade again."""
+        self.keys["observe"] = not self.keys.get("observe", False)
+        self.counts["observe" if self.keys["observe"] else "go"] += 1
+        self.configure(**self.keys)
 
     def halted(self, symbol: str) -> bool:
         """Whether a symbol may only be reduced."""
@@ -290,6 +341,8 @@ class Sea(Desk):
             (0.03, self.worker.wake),
             (0.06, self.operate),
         ]
+        if "observe" in self.kinds:
+            happenings.append((0.03, self.observe))
         if "wall clock steps" in self.kinds:
             happenings.append((0.03, self.step_the_clock))
         draw = self.chance.random()
@@ -311,7 +364,9 @@ class Sea(Desk):
 
     def wanted(self, symbol: str) -> tuple[Decimal, int | None]:
         """Depth and leverage that wishes and settings ask for; leverage None where it does not matter."""
-        how = self.wishes[symbol]
+        how = self.wishes.get(symbol)
+        if symbol in self.by_hand:
+            how = (str(self.by_hand[symbol]), how[1] if how is not None else 1)
         if self.commanding.flat({"a"}, symbol) or how is None or not self.settings.enabled or D(how[0]) == 0:
             return D(0), None
         caps = [
@@ -367,9 +422,19 @@ class Sea(Desk):
         size = abs(depth) * (leverage or 1) * equity / self.market.price[symbol]
         return size - self.market.listed[symbol].quantity_step
 
+    def not_swept(self) -> list[str]:
+        """What is open though everything that is held was flattened, the owner's own positions included."""
+        found = []
+        for symbol, at in self.swept_at.items():
+            held = self.market.quantity(symbol)
+            left_alone = self.market.by_hand.get(symbol, -1e9) > at - JUST_NOW or not self.settings.enabled
+            if not left_alone and abs(held) >= self.market.coarsest[symbol]:
+                found.append(f"{symbol} is {held} after everything was flattened: {self.shown(symbol)}")
+        return found
+
     def amiss(self) -> list[str]:
         """What is not as wishes and settings ask for, once there was time enough."""
-        found = []
+        found = self.not_swept()
         for symbol in self.wishes:
             kept, (depth, leverage) = self.judge.kept[symbol], self.wanted(symbol)
             status, reason = self.shown(symbol)
@@ -427,6 +492,8 @@ async def simulate(folder: Path, seed: int, kinds: frozenset[str] = KINDS) -> Co
         await desk.go(chance.choice([0, 0.3, 2, 9, 40] * 8 + [4000]))
     market.clear()
     weather.calm = wire.calm = True
+    desk.keys["observe"] = False
+    desk.configure(**desk.keys)
     await desk.go(CALM)
     assert not desk.judge.violations, desk.judge.violations
     assert not (amiss := desk.amiss()), amiss

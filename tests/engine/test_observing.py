@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 
 from te_core.accounts.dispatch import StaleDecision
+from te_core.api import ExchangeAccount
 from te_core.errors import CommandRefused
 from te_core.journal.journal import Journal
 from te_core.journal.memory import AccountRecord
@@ -18,6 +21,7 @@ from te_core.model.control import Control
 from te_core.model.order import OrderRequest, Side
 from te_core.model.position import MarginMode
 from te_core.reporting.queries import Queries
+from te_core.runtime.guarded_account import GuardedAccount
 from te_core.testing.faults import Fault
 from tests.engine.scene import Scene, scene
 from tests.engine.test_operator_commands import FLATTEN, GO, HALT, RESUME, TARGET, in_chunks, plan
@@ -177,6 +181,26 @@ async def test_what_is_set_to_observe_in_the_middle_of_a_plan_sends_nothing_more
         await asyncio.sleep(10)  # until it is pushed
         await world.edit("accounts.one.observe", None, wait=60)
         assert world.held() == D("0.05"), "sized afresh"
+
+
+READING = {
+    *("open", "close", "identity", "instruments", "equity", "positions", "prices", "find_order"),
+    *("trading_terms", "diagnose", "watch"),
+}
+"""What an account that observes is asked all the same. Whatever else the contract has, or gets, changes something."""
+
+
+def methods() -> list[str]:
+    return [name for name, _ in inspect.getmembers(ExchangeAccount, inspect.iscoroutinefunction)]
+
+
+@pytest.mark.parametrize("name", [name for name in methods() if name not in READING])
+async def test_no_method_of_the_contract_that_changes_something_passes_the_gate(name: str) -> None:
+    inner = AsyncMock(spec=ExchangeAccount)
+    method = getattr(GuardedAccount(inner, observing=lambda: "new here"), name)
+    with pytest.raises(StaleDecision, match="observing: new here"):
+        await method(*(None for _ in inspect.signature(method).parameters))
+    assert not inner.mock_calls
 
 
 async def test_nothing_gets_past_the_account_itself_whatever_asks_for_it(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from te_core.api import (
     AccountStream,
     InsufficientMargin,
     Known,
+    MarginMode,
     NotReady,
     OrderReport,
     OrderRequest,
@@ -51,6 +52,8 @@ KINDS = frozenset(
         "order late",
         "order filled in part",
         "reads miss an order",
+        "observe",
+        "go",
         "stale read",
     )
 )
@@ -102,13 +105,27 @@ class Venue(FakeAccount):
 
 
 class Wire(OddAccount):
-    """Notes ids that are sent twice."""
+    """Notes ids that are sent twice, and what is sent while the account observes."""
 
     ids: Counter[str]
+    observes = False
 
     async def place_order(self, order: OrderRequest) -> OrderReport:
         self.ids[order.client_order_id] += 1
+        self._sends(order)
         return await super().place_order(order)
+
+    async def set_leverage(self, symbol: str, leverage: int, margin_mode: MarginMode) -> None:
+        self._sends(f"leverage {leverage} of {symbol}")
+        await super().set_leverage(symbol, leverage, margin_mode)
+
+    async def set_margin_mode(self, symbol: str, margin_mode: MarginMode) -> None:
+        self._sends(f"{margin_mode} of {symbol}")
+        await super().set_margin_mode(symbol, margin_mode)
+
+    def _sends(self, what: object) -> None:
+        if self.observes:
+            self.inner.violations.append(f"{what} was sent while observing")  # type: ignore[attr-defined]
 
 
 class Supervised(Desk):
@@ -227,6 +244,10 @@ async def simulate(folder: Path, seed: int, kinds: frozenset[str] = KINDS) -> Co
         counts["outage"] += bool(down)
         venue.showing.draw(tuple(PRICES), kinds)
         await desk.want(symbol, depth, chance.choice([1, 1, 1]), wait=chance.choice([0, 0.3, 2, 9, 40]))
+        if "observe" in kinds and chance.random() < 0.2:
+            account.observes = not account.observes
+            counts["observe" if account.observes else "go"] += 1
+            desk.configure(observe=account.observes)
         if chance.random() < 0.15:
             counts["kill"] += 1
             await desk.crash()
@@ -235,6 +256,8 @@ async def simulate(folder: Path, seed: int, kinds: frozenset[str] = KINDS) -> Co
                 await desk.want(name, said, wait=0)
     calm = account.calm = True
     down = frozenset()
+    account.observes = False
+    desk.configure()
     venue.showing.clear()
     await desk.go(CALM if kinds else 260)
     held = {symbol: venue.quantity(symbol) for symbol in PRICES}

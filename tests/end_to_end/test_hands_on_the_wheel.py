@@ -1,0 +1,185 @@
+"""The operator's commands on four exchanges at once, by real processes that are killed and exchanges that fail."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.emulators.core.faults import Fault, FaultKind
+from tests.emulators.venues import VENUES, running
+from tests.emulators.wire.server import WireServer
+from tests.end_to_end.engine_process import EngineProcess, eventually, te
+from tests.end_to_end.home import PLAIN, Home
+from tests.exchanges.trading import account, held
+
+NAMES = tuple(VENUES)
+LATENCY = 0.04
+"""Seconds that each request takes: a plan of twenty orders is long enough to meet it in its middle."""
+ORDERS = 20
+DOWN = Fault(kind=FaultKind.SERVER_ERROR, status=502, times=None)
+FLAT = dict.fromkeys(NAMES, Decimal(0))
+
+
+class World:
+    """Four exchanges, on a thread of their own."""
+
+    def __init__(self, servers: dict[str, WireServer]) -> None:
+        self.servers = servers
+
+    def orders(self, *, increases: bool = True) -> dict[str, int]:
+        """Return how many orders came, by exchange."""
+        return {
+            name: sum(not (increases and order.request.reduce_only) for order in list(main.orders.values()))
+            for name, main in self._accounts()
+        }
+
+    def held(self) -> dict[str, Decimal]:
+        """Return the true positions."""
+        return {name: held(server, "BTCUSDT") for name, server in self.servers.items()}
+
+    def ids(self) -> list[str]:
+        """Return the client order ids of all orders."""
+        return [str(o.request.client_id) for _, main in self._accounts() for o in list(main.orders.values())]
+
+    def _accounts(self) -> Iterator[tuple[str, Any]]:
+        for name, server in self.servers.items():
+            yield name, server.exchange.accounts["main"]
+
+    def fail(self) -> None:
+        """Have every request of every exchange answered with a 502."""
+        for server in self.servers.values():
+            server.faults.add(DOWN)
+
+    def recover(self) -> None:
+        """End that."""
+        for server in self.servers.values():
+            server.faults.clear()
+
+
+@contextmanager
+def exchanges() -> Iterator[World]:
+    servers: dict[str, WireServer] = {}
+    up, loop = threading.Event(), asyncio.new_event_loop()
+    ended = asyncio.Event()
+
+    async def serve() -> None:
+        async with AsyncExitStack() as stack:
+            for name in NAMES:
+                servers[name] = await stack.enter_async_context(running(name, latency=LATENCY))
+            up.set()
+            await ended.wait()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
+    thread.start()
+    try:
+        assert up.wait(30)
+        yield World(servers)
+    finally:
+        loop.call_soon_threadsafe(ended.set)
+        thread.join()
+        loop.close()
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    with exchanges() as found:
+        yield found
+
+
+def settings(world: World) -> dict[str, Any]:
+    accounts = {name: account(name, server, streams=False) for name, server in world.servers.items()}
+    for section in accounts.values():
+        del section["observe"]
+    return {
+        **PLAIN,
+        "engine": {"backoff_first": "100ms", "backoff_last": "500ms", "resync": "500ms"},
+        "limits": {"order_notional": 600},
+        "accounts": accounts,
+        "symbols": {"BTCUSDT": {"leverage": 4, "weights": {"tradingview": 0.3}}},
+    }
+
+
+def done(home: Home, *arguments: str) -> str:
+    """Run a command that has to work, and return what it printed."""
+    ran = te(home, *arguments)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return ran.stdout + ran.stderr
+
+
+def rows(engine: EngineProcess) -> list[Any]:
+    """Return what the engine says of the symbol on each account."""
+    return [one["targets"].get("BTCUSDT", {}) for one in engine.state()["accounts"].values()]
+
+
+def in_the_middle(world: World, before: dict[str, int]) -> bool:
+    """Tell whether each exchange has got some of its plan's orders since then."""
+    return all(now - before[name] >= 3 for name, now in world.orders(increases=False).items())
+
+
+def test_commands_on_four_exchanges_through_kills_and_outages(
+    world: World, tmp_path: Path, start: Callable[[Home], EngineProcess]
+) -> None:
+    home = Home(tmp_path / "home", settings(world))
+    none = dict.fromkeys(NAMES, 0)
+
+    # new accounts observe, and go when they are told to
+    engine = start(home).until_ready()
+    engine.accept(symbol="BTCUSDT.P", direction="long", action="buy", size="100/100", price="65000")
+    engine.wait(lambda: done(home, "status").count("observing: would") == 4)
+    assert world.orders() == none
+    assert "Let " not in done(home, "go", *NAMES, "--yes")
+
+    # a halt in the middle of the twenty orders of each
+    eventually(lambda: in_the_middle(world, none))
+    done(home, "halt", "--reason", "enough")
+    engine.wait(lambda: all(row.get("status") == "halted" for row in rows(engine)))
+    halted = world.orders()
+    assert all(3 <= count < ORDERS for count in halted.values()), halted
+    part = world.held()
+    engine.wait(lambda: engine.get("/readyz")[1]["halts"])
+    assert world.orders() == halted
+
+    # resumed, and killed in the middle; halted while it is dead
+    reached = world.orders(increases=False)
+    done(home, "resume", "--yes")
+    eventually(lambda: in_the_middle(world, reached))
+    engine.kill()
+    assert "the next one starts halted" in done(home, "halt", "--reason", "it died")
+    engine = start(home).until_ready()
+    engine.wait(lambda: all(row.get("status") == "halted" for row in rows(engine)))
+    assert all(abs(now) > abs(part[name]) for name, now in world.held().items())
+    killed = world.orders()
+
+    # flattened while the exchanges fail, and killed meanwhile
+    world.fail()
+    done(home, "flatten", "--yes", "--reason", "502")
+    engine.wait(lambda: home.events().count("flatten: still open") == 4)
+    engine.kill()
+    assert all(world.held().values()), "nothing could be closed"
+    world.recover()
+    engine = start(home).until_ready()
+    engine.wait(lambda: world.held() == FLAT)
+    engine.wait(lambda: home.events().count("everything that was to be closed is closed") == 4)
+    assert world.orders() == killed
+
+    # resumed, killed in the middle, and closed without an engine
+    closed = world.orders(increases=False)
+    done(home, "resume", "--yes")
+    eventually(lambda: in_the_middle(world, closed))
+    engine.kill()
+    done(home, "flatten", "--direct", "--yes")
+    assert world.held() == FLAT
+    direct = world.orders()
+    engine = start(home).until_ready()
+    engine.accept(symbol="BTCUSDT.P", direction="long", action="buy", size="50/100", price="65000")
+    engine.wait(lambda: all(row.get("status") == "halted" for row in rows(engine)))
+    assert (world.held(), world.orders()) == (FLAT, direct), "nothing is opened again"
+    ids = world.ids()
+    assert len(ids) == len(set(ids)), "no order was sent twice"
