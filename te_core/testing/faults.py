@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, TypeVar, cast
 
-from te_core.contracts.exchange import AccountIdentity, AccountStream, ExchangeAccount, Finding
+from te_core.contracts.exchange import AccountIdentity, AccountStream, ExchangeAccount, Finding, TradingTerms
 from te_core.errors import OutcomeUnknown, TradeEngineError
 from te_core.model.funding import FundingRate
 from te_core.model.instrument import Instrument
@@ -156,6 +156,10 @@ class FaultyAccount(ExchangeAccount):
         self.sent.append(order)
         fault = self._next("place_order")
         return await self._carry_out("place_order", lambda: self._place(order, fault), fault)
+
+    async def trading_terms(self, symbol: str) -> TradingTerms:
+        """Pass on."""
+        return await self._call("trading_terms", lambda: self.inner.trading_terms(symbol))
 
     async def find_order(self, symbol: str, client_order_id: str) -> OrderReport | None:
         """Pass on; an order that was filled in part is found as it ended."""

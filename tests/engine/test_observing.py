@@ -185,7 +185,7 @@ async def test_what_is_set_to_observe_in_the_middle_of_a_plan_sends_nothing_more
 
 READING = {
     *("open", "close", "identity", "instruments", "equity", "positions", "prices", "find_order"),
-    *("trading_terms", "diagnose", "watch"),
+    *("trading_terms", "funding", "diagnose", "watch"),
 }
 """What an account that observes is asked all the same. Whatever else the contract has, or gets, changes something."""
 
