@@ -174,6 +174,14 @@ class EngineProcess:
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
         return self._send("public", "POST", f"/hooks/{source}/{token}", raw, {})
 
+    def command(self, action: str, **body: Any) -> tuple[int, Any]:
+        """Command something over the private listener."""
+        headers = {
+            "Authorization": f"Bearer {self.private_token()}",
+            "Content-Type": "application/json",
+        }
+        return self._send("private", "POST", f"/api/v1/commands/{action}", json.dumps(body).encode(), headers)
+
     def accept(self, *, source: str = "tradingview", **message: str) -> None:
         """Send an alert that has to be taken. It differs from all others: equal ones would be redeliveries."""
         self._alerts += 1
