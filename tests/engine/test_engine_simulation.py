@@ -413,7 +413,7 @@ class World(Trader):
         action = self.chance.choice(["halt", "flatten", "flatten foreign"])
         if any(self.engine.commands.controls.active()) and self.chance.random() < 0.6:
             action = self.chance.choice(["resume", "next"])
-            if self.chance.random() < 0.5:
+            if self.chance.random() < 0.7:
                 names, symbol = (), ""
         if action not in self.kinds or not set(names) <= set(self.engine.accounts):
             return
@@ -486,15 +486,15 @@ class World(Trader):
     async def happen(self) -> None:
         self.stir()
         draw = self.chance.random()
-        if draw < 0.45:
+        if draw < 0.40:
             await self.signal()
-        elif draw < 0.53:
+        elif draw < 0.47:
             await self.again()
-        elif draw < 0.58:
+        elif draw < 0.52:
             await self.ask()
-        elif draw < 0.74:
+        elif draw < 0.73:
             await self.edit()
-        elif draw < 0.87:
+        elif draw < 0.88:
             await self.operate()
         elif draw < 0.92:
             if "wall clock ahead" in self.kinds:
@@ -515,7 +515,7 @@ class World(Trader):
         allowed = {permission(settings, name) for settings in (self.settings, self.applied)}
         if allowed == {"nothing"} or (allowed <= {"nothing", "reductions"} and not order.reduce_only):
             self.found(f"{name}, which may send {allowed}, sent {order}")
-        if not order.reduce_only and self.held(name, venue.uid, order.symbol):
+        if not order.reduce_only and self.held_back(name, venue.uid, order.symbol):
             self.found(f"{name} sent {order} though it was halted")
         if venue.ids[order.client_order_id] > 1:
             self.found(f"{name} sent {order.client_order_id} twice")
@@ -525,7 +525,7 @@ class World(Trader):
             self.found(f"{name} sent {order} for what its owner holds at {venue.uid}")
         venue.trader = name
 
-    def held(self, name: str, uid: str, symbol: str) -> bool:
+    def held_back(self, name: str, uid: str, symbol: str) -> bool:
         """Whether a symbol of an account may only be reduced."""
         books = {f"#{record.book}" for record in self.met() if record.uid == uid}
         newest = self.commanding.newest({name, *books}, symbol)
@@ -677,7 +677,7 @@ class World(Trader):
             if (venue.uid, symbol) == FOREIGN[:2] or at_target(held, goal, STEP):
                 continue
             row = shown["targets"].get(symbol, {})
-            halted = self.held(name, venue.uid, symbol)
+            halted = self.held_back(name, venue.uid, symbol)
             if halted and abs(held) < abs(goal) and goal * held >= 0 and row.get("status") == "halted":
                 continue
             if (
@@ -726,6 +726,6 @@ async def simulate(folder: Path, seed: int, kinds: frozenset[str] = KINDS) -> Co
     return world.counts
 
 
-@pytest.mark.parametrize("seeds", blocks(30, 30), ids=str)
+@pytest.mark.parametrize("seeds", blocks(30, 60), ids=str)
 def test_every_account_ends_where_signals_and_settings_put_it(seeds: range, tmp_path: Path) -> None:
     run_block(simulate, tmp_path, seeds, KINDS)

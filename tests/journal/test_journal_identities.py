@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -58,7 +59,7 @@ async def test_other_credentials_under_an_old_name_are_another_account(tmp_path:
 @pytest.mark.parametrize("other", [{"plugin": "kucoin"}, {"host": "demo"}, {"uid": "8"}])
 async def test_plugin_host_and_uid_all_belong_to_an_identity(tmp_path: Path, other: dict[str, str]) -> None:
     journal = open_journal(tmp_path)
-    identity = {"plugin": "bybit", "host": "api", "uid": "7"}
+    identity: dict[str, Any] = {"plugin": "bybit", "host": "api", "uid": "7"}
     assert await journal.identify(name="main", **identity) == "main"
     assert await journal.identify(name="main", **{**identity, **other}) != "main"
     journal.close()
