@@ -73,7 +73,7 @@ async def test_an_alert_becomes_a_position(folder: Any) -> None:
         await _until(lambda: _target(application).get("confirmed"))
         positions = application.state()["accounts"]["paper"]["positions"]
         assert positions["BTCUSDT"]["size"] == "0.15"
-        assert application.readiness() == {"ready": True, "reasons": [], "halts": []}
+        assert application.readiness() == {"ready": True, "reasons": [], "halts": [], "observing": []}
 
 
 async def test_edits_are_applied_while_it_runs_and_refused_ones_change_nothing(folder: Any) -> None:

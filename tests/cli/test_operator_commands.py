@@ -120,23 +120,28 @@ def test_a_halt_without_an_engine_holds_for_the_next_one(
     assert folder.te("resume", "--yes").exit_code == 0
 
 
-def test_an_engine_that_observes_says_so_everywhere_and_sends_nothing(folder: Any, started: Any) -> None:
-    folder.edit('plugin = "paper"\n', 'plugin = "paper"\nobserve = true\n')
-    engine = started(folder)
+def test_an_account_that_observes_says_so_everywhere_and_sends_nothing(folder: Any, started: Any) -> None:
+    engine, te = started(folder), folder.te
     say(engine, "long")
-    te = folder.te
-    while "observing: would" not in te("status").stdout:
+    until_held(engine, "2")
+    folder.edit('plugin = "paper"\n', 'plugin = "paper"\nobserve = true\n')
+    while not te("status").stdout.startswith("engine observing"):
         pass
-    assert te("status").stdout.startswith("engine observing")
+    say(engine, "long", "50/100")
+    while "observing: would sell" not in te("status").stdout:
+        pass
     plan = " ".join(te("plan").stdout.split())
-    assert "buy 2" in plan
     assert "observing" in plan
+    assert "reduce-only" in plan
     assert "sends nothing" in te("doctor").stdout
     assert "observing: would" in te("explain", "ETHUSDT").stdout
     refused = te("go", "paper")
     assert refused.exit_code == 1
     assert "observe = true in its settings" in refused.stderr
-    assert held(engine) == 0
+    flat = te("flatten", "--yes")
+    assert flat.exit_code == 0, flat.output
+    assert "left open, as nothing is sent while observing: paper: ETHUSDT 2 " in flat.stderr
+    assert held(engine) == 2
 
 
 def test_a_selftest_says_what_it_costs_and_asks_twice(folder: Any) -> None:
