@@ -170,11 +170,11 @@ def test_commands_on_four_exchanges_through_kills_and_outages(
     engine.wait(lambda: home.events().count("everything that was to be closed is closed") == 4)
     assert world.orders() == killed
 
-    # resumed, killed in the middle, and closed without an engine
+    # resumed, stopped in the middle, and closed without an engine
     closed = world.orders(increases=False)
     done(home, "resume", "--yes")
     eventually(lambda: in_the_middle(world, closed))
-    engine.kill()
+    engine.stop()
     done(home, "flatten", "--direct", "--yes")
     assert world.held() == FLAT
     direct = world.orders()
