@@ -230,5 +230,6 @@ def _next_steps(plan: ImportPlan) -> None:
     say("  te doctor                      # do the keys work?")
     say("  te run                         # start it, and in another terminal:")
     say("  te plan                        # empty where accounts hold their targets")
+    say("  te go ACCOUNT                  # lets a live account trade: before, it only observes")
     if listening:
         say("  te tradingview template        # alerts need a new address: it has a token of its own")
