@@ -145,7 +145,7 @@ class Commands:
             self._apply(rows, place)
         for row in rows:
             text = f"{account}: {described(row)} {account}"
-            event = Event(at=row.at, kind=str(row.topic), text=text, account=account)
+            event = Event(at=row.at, kind="observe", text=text, account=account)
             self._journal.append(event, awaited=False)
             self._report(event)
         self._follow_settings(account, scopes)
