@@ -364,9 +364,21 @@ ENGINE = (
     ),
     Mutant(
         name="an account is known by its name",
-        file="te_core/runtime/accounts.py",
+        file="te_core/runtime/identities.py",
         old="identity = Identity(plugin=by_key.plugin, host=stated.host, uid=stated.uid)",
         new='identity = Identity(plugin=by_key.plugin, host="", uid=name)',
+    ),
+    Mutant(
+        name="an account that observes sends what is asked for past the rules",
+        file="te_core/accounts/dispatch.py",
+        old="    if why := observing():",
+        new="    if why := str():",
+    ),
+    Mutant(
+        name="a new live account trades at once",
+        file="te_core/runtime/accounts.py",
+        old='if live and not known and self._wanted[name].observe != "":',
+        new="if False:",
     ),
     Mutant(
         name="a refused key is never tried again",
