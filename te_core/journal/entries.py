@@ -12,8 +12,10 @@ from te_core.journal import statements
 from te_core.journal.memory import AccountRecord
 from te_core.journal.redaction import Redact, redacted
 from te_core.journal.statements import Row, Statement
+from te_core.model.breaker import BreakerRecord
 from te_core.model.control import Control, ControlState
 from te_core.model.event import Event
+from te_core.model.money import EquitySample, Fill, Flow
 from te_core.model.order import Intent, IntentState, Settlement
 from te_core.model.signal import QuarantinedInput, Signal
 from te_core.model.target import Confirmation, Goal, Target
@@ -30,6 +32,10 @@ Entry = (
     | Event
     | AccountRecord
     | Control
+    | Fill
+    | Flow
+    | EquitySample
+    | BreakerRecord
 )
 Writes = tuple[tuple[Statement, Row], ...]
 _TIGHTENING = (ControlState.HALTED, ControlState.FLAT, ControlState.FOREIGN, ControlState.OBSERVING)
@@ -47,6 +53,7 @@ def _columns(entry: type) -> Columns:
 _SIGNAL, _QUARANTINED, _EVENT, _TARGET = map(_columns, (Signal, QuarantinedInput, Event, Target))
 _GOAL, _CONFIRMATION, _INTENT, _ACCOUNT = map(_columns, (Goal, Confirmation, Intent, AccountRecord))
 _CONTROL = _columns(Control)
+_FILL, _FLOW, _SAMPLE, _BREAKER = map(_columns, (Fill, Flow, EquitySample, BreakerRecord))
 _OPEN = {"state": IntentState.OPEN, "settled_at": None, "filled": None, "average_price": None, "reason": ""}
 
 
@@ -64,7 +71,7 @@ def reduces(entry: Entry) -> bool:
             return entry.quantity == 0
         case Control():
             return entry.state in _TIGHTENING
-    return isinstance(entry, Settlement | Confirmation | AccountRecord)
+    return isinstance(entry, Settlement | Confirmation | AccountRecord | BreakerRecord)
 
 
 class Clerk:
@@ -165,6 +172,26 @@ def _(entry: AccountRecord, clerk: Clerk) -> Writes:
 @_writes.register
 def _(entry: Control, clerk: Clerk) -> Writes:
     return ((statements.STANDING_CONTROL, clerk.row(_CONTROL, entry, "by", "reason", "held")),)
+
+
+@_writes.register
+def _(entry: Fill, clerk: Clerk) -> Writes:
+    return ((statements.RECORD_FILL, clerk.row(_FILL, entry, "fee_currency")),)
+
+
+@_writes.register
+def _(entry: Flow, clerk: Clerk) -> Writes:
+    return ((statements.RECORD_FLOW, clerk.row(_FLOW, entry, "key")),)
+
+
+@_writes.register
+def _(entry: EquitySample, clerk: Clerk) -> Writes:
+    return ((statements.ADD_EQUITY, clerk.row(_SAMPLE, entry)),)
+
+
+@_writes.register
+def _(entry: BreakerRecord, clerk: Clerk) -> Writes:
+    return ((statements.KEEP_BREAKER, clerk.row(_BREAKER, entry)),)
 
 
 def _book(entry: Target | Goal | Confirmation, **value: int) -> Row:

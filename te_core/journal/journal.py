@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Self
@@ -25,9 +25,10 @@ from te_core.journal.memory import AccountRecord
 from te_core.journal.reader import JournalReader
 from te_core.journal.redaction import Redact
 from te_core.journal.reserve import Reserve
-from te_core.journal.retention import RULES
+from te_core.journal.retention import RULES, SAMPLES, THIN
 from te_core.journal.writer import InlineWriter, ThreadWriter, resolve
 from te_core.model.control import Control
+from te_core.rules.thinning import superfluous
 
 LINGER = 0.005
 """Seconds for which an append that nobody has awaited waits for another that takes it along."""
@@ -248,6 +249,25 @@ class Journal(JournalReader):
                 self._flush()
                 await deleted
                 after = last
+        await self._thin_equity(now)
+
+    async def _thin_equity(self, now: datetime) -> None:
+        """Delete samples of what accounts were worth that others stand for by now."""
+        after, seen = -1, None
+        while True:
+            with self._snapshot() as connection:
+                samples = [tuple(row) for row in connection.execute(SAMPLES, {"after": after})]
+            if not samples:
+                return
+            after = samples[-1][0]
+            gone, seen = superfluous(samples, now, seen)
+            if gone:
+                deleted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+                self._hold(
+                    Work(tuple((THIN, {"thinned": number, "before": now}) for number in gone), deleted)
+                )
+                self._flush()
+                await deleted
 
     def close(self) -> None:
         """Make what was appended durable, then let the file and its lock go. May be called again."""
@@ -328,6 +348,6 @@ def _refuse(done: Done, error: JournalError) -> None:
 def _last_number(connection: Connection) -> int:
     lasts = [
         connection.execute(select(func.max(table.c.number))).scalar()
-        for table in (*tables.HISTORY, tables.controls)
+        for table in (*tables.HISTORY, tables.controls, tables.breakers)
     ]
     return max((last for last in lasts if last is not None), default=0)

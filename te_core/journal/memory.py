@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from te_core.model.breaker import BreakerRecord
 from te_core.model.control import Control
+from te_core.model.money import EquitySample
 from te_core.model.order import Intent, IntentState, Settlement
 from te_core.model.signal import Signal
 from te_core.model.target import Confirmation, Goal, Target
@@ -53,6 +55,9 @@ class JournalSnapshot:
     accounts: tuple[AccountRecord, ...] = ()
     controls: tuple[Control, ...] = ()
     """Standing commands, oldest first."""
+    equity: tuple[EquitySample, ...] = ()
+    """The newest sample of each account."""
+    breakers: tuple[BreakerRecord, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

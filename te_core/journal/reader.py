@@ -21,6 +21,7 @@ from sqlalchemy import (
     bindparam,
     exists,
     func,
+    not_,
     or_,
     select,
 )
@@ -30,8 +31,10 @@ from te_core.errors import JournalError, SignalRejected
 from te_core.journal import database, schema, tables
 from te_core.journal.memory import AccountRecord, IntentRecord, JournalSnapshot, SymbolRecord
 from te_core.journal.tables import books, confirmations, goals, intents, latest_signals, signals, targets
+from te_core.model.breaker import BreakerRecord
 from te_core.model.control import Control
 from te_core.model.event import Event
+from te_core.model.money import EquitySample, Fill, Flow
 from te_core.model.order import Intent, IntentState, Settlement
 from te_core.model.signal import QuarantinedInput, Signal
 from te_core.model.target import Confirmation, Goal, Target
@@ -39,6 +42,8 @@ from te_core.model.target import Confirmation, Goal, Target
 T = TypeVar("T")
 
 ZERO = Decimal(0)
+MOST_UNASKED = 2_000
+"""Newest intents among which a start looks for those whose fill is not recorded."""
 MOST_ORDERS = 10_000
 """Newest intents that ``orders_since`` looks at: far more than exchanges take in a minute."""
 
@@ -67,6 +72,8 @@ class JournalReader:
                 open_intents=tuple(_all(connection, Intent, OPEN_INTENTS)),
                 accounts=tuple(_all(connection, AccountRecord, ACCOUNTS)),
                 controls=tuple(_all(connection, Control, CONTROLS)),
+                equity=tuple(_all(connection, EquitySample, LAST_SEEN)),
+                breakers=tuple(_all(connection, BreakerRecord, BREAKERS)),
             )
 
     def accounts(self) -> Sequence[AccountRecord]:
@@ -168,6 +175,30 @@ class JournalReader:
         with self._snapshot() as connection:
             return [_record(row) for row in connection.execute(wanted).mappings()]
 
+    def fills(self, limit: int, *, account: str | None = None, symbol: str | None = None) -> Sequence[Fill]:
+        """Return the newest fills of orders."""
+        return self._newest(Fill, tables.fills, limit, account=account, symbol=symbol)
+
+    def flows(self, limit: int, *, account: str | None = None) -> Sequence[Flow]:
+        """Return the newest payments that came or went without an order."""
+        return self._newest(Flow, tables.flows, limit, account=account)
+
+    def equity(self, limit: int, *, account: str | None = None) -> Sequence[EquitySample]:
+        """Return the newest samples of what accounts are worth."""
+        return self._newest(EquitySample, tables.equity, limit, account=account)
+
+    def unasked(self, account: str, since: datetime, limit: int) -> Sequence[IntentRecord]:
+        """Return the newest executed orders of an account, resolved from ``since`` on, whose fill is not recorded."""
+        recorded = exists().where(tables.fills.c.client_order_id == _candidates.c.client_order_id)
+        wanted = (
+            select(_candidates)
+            .where(_candidates.c.account == account, _candidates.c.settled_at >= since, not_(recorded))
+            .limit(limit)
+        )
+        with self._snapshot() as connection:
+            rows = connection.execute(wanted).mappings()
+            return [_record(row) for row in rows if row["filled"]]
+
     def _newest(self, entry: type[T], table: Table, limit: int, **equal: str | None) -> Sequence[T]:
         wanted = _columns(entry, table).where(*_equal(table, **equal))
         with self._snapshot() as connection:
@@ -257,6 +288,21 @@ ORDERS = select(
 
 ACCOUNTS = _columns(AccountRecord, tables.accounts).order_by(tables.accounts.c.book)
 CONTROLS = _columns(Control, tables.controls).order_by(tables.controls.c.number)
+BREAKERS = _columns(BreakerRecord, tables.breakers).order_by(tables.breakers.c.scope)
+_samples = tables.equity.alias()
+_last_samples = (
+    select(_samples.c.number)
+    .where(_samples.c.account == tables.accounts.c.book)
+    .order_by(_samples.c.at.desc(), _samples.c.number.desc())
+    .limit(1)
+    .scalar_subquery()
+)
+LAST_SEEN = (
+    _columns(EquitySample, tables.equity)
+    .join_from(tables.accounts, tables.equity, tables.equity.c.number == _last_samples)
+    .order_by(tables.equity.c.account)
+)
+_candidates = select(intents).order_by(intents.c.number.desc()).limit(MOST_UNASKED).subquery()
 _newest_intents = (
     select(intents.c.account, intents.c.created_at, intents.c.state)
     .order_by(intents.c.number.desc())

@@ -24,7 +24,10 @@ from te_core.journal.statements import Statement
 from te_core.journal.tables import (
     books,
     confirmations,
+    equity,
     events,
+    fills,
+    flows,
     goals,
     intents,
     is_open,
@@ -82,6 +85,18 @@ _latest = exists().where(
 )
 _goal = or_(books.c.goal == goals.c.number, books.c.revision == goals.c.revision)
 
+_later = equity.alias()
+THIN = Statement(
+    sql=delete(equity).where(equity.c.number == bindparam("thinned"), equity.c.at < bindparam("before")),
+    lane="equity.thin",
+)
+SAMPLES = (
+    select(equity.c.number, equity.c.account, equity.c.at)
+    .where(equity.c.number > bindparam("after"))
+    .order_by(equity.c.number)
+    .limit(CHUNK)
+)
+
 RULES = (
     _rule(signals, signals.c.received_at, kept=_latest),
     _rule(targets, targets.c.created_at, kept=_book_of(targets, books.c.revision == targets.c.revision)),
@@ -98,4 +113,11 @@ RULES = (
     ),
     _rule(quarantine, quarantine.c.received_at, kept=false()),
     _rule(events, events.c.at, kept=false()),
+    _rule(fills, fills.c.at, kept=false()),
+    _rule(flows, flows.c.at, kept=false()),
+    _rule(
+        equity,
+        equity.c.at,
+        kept=~exists().where(_later.c.account == equity.c.account, _later.c.at > equity.c.at),
+    ),
 )

@@ -93,6 +93,26 @@ LATEST_SIGNAL = Statement(
     lane="latest_signals",
     newest=("source", "symbol"),
 )
+RECORD_FILL = Statement(
+    sql=upsert(
+        tables.fills,
+        key=("client_order_id",),
+        changes=[c.name for c in tables.fills.c if c.name not in ("client_order_id", "number")],
+    ),
+    lane="fills",
+    newest=("client_order_id",),
+)
+RECORD_FLOW = Statement(
+    sql=upsert(tables.flows, key=("account", "key"), changes=("kind", "amount", "symbol")),
+    lane="flows",
+    newest=("account", "key"),
+)
+ADD_EQUITY = _add(tables.equity)
+KEEP_BREAKER = Statement(
+    sql=upsert(tables.breakers, key=("scope",), changes=("at", "state", "number")),
+    lane="breakers",
+    newest=("scope",),
+)
 TRIM_QUARANTINE = _trim_quarantine()
 RECORD_INTENT = _record_intent()
 SETTLE_INTENT = Statement(

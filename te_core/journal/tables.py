@@ -2,7 +2,7 @@
 
 ``number`` counts all entries of the journal, so it also tells what came before what. Everything is history that
 grows until retention, except ``latest_signals`` and ``books``, which point at what is in force, and ``accounts``: they
-stay small, and so does ``controls``: the newest command of each kind, scope and symbol.
+stay small, and so do ``controls`` (the newest command of each kind, scope and symbol) and ``breakers``.
 """
 
 from __future__ import annotations
@@ -21,9 +21,11 @@ from sqlalchemy.types import TypeEngine
 
 from te_core.journal.columns import Amount, ExitLevels, Json, Moment, Notes, Terms, Whole, Words, choice
 from te_core.journal.memory import AccountRecord
+from te_core.model.breaker import BreakerRecord
 from te_core.model.control import Control
 from te_core.model.event import Event
 from te_core.model.exits import Exits
+from te_core.model.money import EquitySample, Fill, Flow
 from te_core.model.order import Intent, IntentState
 from te_core.model.signal import QuarantinedInput, Signal
 from te_core.model.target import Confirmation, Goal, Target, Term
@@ -77,8 +79,16 @@ intents = _history(
 )
 confirmations = _history("confirmations", Confirmation)
 events = _history("events", Event)
+fills = _history(
+    "fills",
+    Fill,
+    Index("fills_order", "client_order_id", unique=True),
+    Index("fills_account", "account", "at"),
+)
+flows = _history("flows", Flow, Index("flows_key", "account", "key", unique=True))
+equity = _history("equity", EquitySample, Index("equity_account", "account", "at"))
 
-HISTORY = (signals, quarantine, targets, goals, intents, confirmations, events)
+HISTORY = (signals, quarantine, targets, goals, intents, confirmations, events, fills, flows, equity)
 
 # A database uses a partial index only for a query that states the same condition, with a constant.
 is_open = intents.c.state == literal_column(f"'{IntentState.OPEN}'")
@@ -114,5 +124,13 @@ controls = Table(
     "controls",
     metadata,
     *(_column(name, hint, key=name in CONTROL_KEY) for name, hint in _CONTROL.items()),
+    _column("number", int),
+)
+
+_BREAKER = get_type_hints(BreakerRecord)
+breakers = Table(
+    "breakers",
+    metadata,
+    *(_column(name, hint, key=name == "scope") for name, hint in _BREAKER.items()),
     _column("number", int),
 )

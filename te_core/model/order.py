@@ -8,6 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
+from te_core.model.cause import Cause
 from te_core.model.position import MarginMode
 
 
@@ -95,6 +96,10 @@ class OrderReport:
     filled: Decimal | None = None
     average_price: Decimal | None = None
     fee: Decimal | None = None
+    """Paid so far, below zero for a rebate."""
+    fee_currency: str = ""
+    realised: Decimal | None = None
+    """Profit without the fee of what it closed."""
     reason: str = ""
 
 
@@ -118,6 +123,7 @@ class Intent:
     """One order of a plan, journaled before it is sent (I3).
 
     ``client_order_id`` follows from journal, account, symbol, revision, step and chunk, in the exchange's form.
+    ``cause``, ``caused_at``: what made it necessary, and when that came; None where an earlier version recorded it.
     """
 
     client_order_id: str
@@ -133,6 +139,8 @@ class Intent:
     margin_mode: MarginMode
     reference_price: Decimal
     created_at: datetime
+    cause: Cause | None = None
+    caused_at: datetime | None = None
 
     def request(self) -> OrderRequest:
         """Return the order that this intent sends."""

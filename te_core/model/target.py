@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from te_core.model.cause import Cause
 from te_core.model.position import MarginMode
 
 
@@ -45,7 +46,8 @@ TAKEN_TO_CLOSE = "not opened by the engine; taken over to close it"
 class Target:
     """What an account should hold on a symbol. ``revision`` grows by one with every change, from 1.
 
-    ``reason`` says what changed it; ``terms`` are the blend's, for the explanation (I11).
+    ``reason`` says what changed it; ``terms`` are the blend's, for the explanation (I11). ``cause``, ``caused_at``: the
+    same for counting, and when that came; None where an earlier version recorded it.
     """
 
     account: str
@@ -58,6 +60,8 @@ class Target:
     created_at: datetime
     price: Decimal | None = None
     terms: tuple[Term, ...] = ()
+    cause: Cause | None = None
+    caused_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,11 +14,21 @@ from typing import Any, cast
 from te_core.journal.journal import Journal
 from te_core.model.event import Event
 from te_core.model.exits import Exit, Exits, ExitUnit
+from te_core.model.money import EquitySample, Fill, Flow, FlowKind
 from te_core.model.order import Intent, IntentState, Settlement, Side
 from te_core.model.position import MarginMode
 from te_core.model.signal import QuarantinedInput, Signal
 from te_core.model.target import Confirmation, Goal, Target, Term
 
+FIFTH_UNDONE = (
+    *(f"DROP TABLE {table}" for table in ("fills", "flows", "equity", "breakers")),
+    *(
+        f"ALTER TABLE {table} DROP COLUMN {column}"
+        for table in ("targets", "intents")
+        for column in ("cause", "caused_at")
+    ),
+)
+"""What turns an empty journal of the fifth schema into one of the fourth."""
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 
 
@@ -125,6 +135,32 @@ def confirmation(
 ) -> Confirmation:
     values = {"quantity": Decimal("-0.01"), "at": NOW}
     return Confirmation(account=account, symbol=symbol, revision=revision, **{**values, **more})
+
+
+def fill(order: str = "o1", **more: Any) -> Fill:
+    values = {
+        "account": "paper",
+        "symbol": "BTCUSDT",
+        "side": Side.BUY,
+        "quantity": Decimal("0.1"),
+        "at": NOW,
+        "price": Decimal(65000),
+        "fee": Decimal("-0.5"),
+        "fee_currency": "USDT",
+        "realised": None,
+        "shares": {"tradingview": "0.4"},
+    }
+    return Fill(client_order_id=order, **{**values, **more})
+
+
+def sample(minutes: float, total: str = "10000", account: str = "paper") -> EquitySample:
+    at = NOW - timedelta(minutes=minutes)
+    return EquitySample(account=account, at=at, wallet=Decimal(total), total=Decimal(total), gross=Decimal(7))
+
+
+def flow(key: str = "f1", **more: Any) -> Flow:
+    values = {"account": "paper", "kind": FlowKind.FUNDING, "amount": Decimal("-1.5"), "at": NOW}
+    return Flow(key=key, **{**values, "symbol": "BTCUSDT", **more})
 
 
 def event(text: str = "outage over", **more: Any) -> Event:

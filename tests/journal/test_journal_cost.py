@@ -14,14 +14,18 @@ from sqlalchemy import Engine
 from sqlalchemy import event as sqlalchemy_event
 
 from te_core.journal.journal import Journal
+from te_core.model.breaker import BreakerRecord
 from tests.journal.journal_samples import (
     NOW,
     confirmation,
     event,
+    fill,
+    flow,
     goal,
     intent,
     open_journal,
     quarantined,
+    sample,
     settlement,
     signal,
     target,
@@ -29,8 +33,16 @@ from tests.journal.journal_samples import (
 )
 
 ROWS = 100_000
-UNIQUE = {"client_order_id": "client_order_id || i", "revision": "revision + i", "delivery_id": "'d' || i"}
-HISTORY = ("signals", "quarantine", "targets", "goals", "intents", "confirmations", "events")
+UNIQUE = {
+    "client_order_id": "client_order_id || i",
+    "revision": "revision + i",
+    "delivery_id": "'d' || i",
+    "key": "key || i",
+}
+HISTORY = (
+    *("signals", "quarantine", "targets", "goals", "intents", "confirmations", "events"),
+    *("fills", "flows", "equity"),
+)
 IN_FORCE = ("latest_signals", "books")
 VALUES = re.compile(r"(?<=VALUES ).*?(?=$| ON CONFLICT)|'[^']*'|\b\d+\b", re.DOTALL)
 
@@ -43,6 +55,7 @@ async def small(folder: Path) -> Path:
     await journal.append(
         intent("o1"), settlement("o1"), event(), intent("o2", revision=10_000_000), quarantined()
     )
+    await journal.append(fill(), flow(), sample(0))
     journal.close()
     return journal.path
 
@@ -101,6 +114,7 @@ async def append_one_of_each(journal: Journal) -> None:
     await journal.append(target(revision=20_000_000), goal(revision=20_000_000), event())
     await journal.append(intent("new"))
     await journal.append(settlement("new"), confirmation())
+    await journal.append(fill("new"), flow("new"), sample(-1), BreakerRecord(scope="", at=NOW, state={}))
 
 
 async def test_an_append_takes_as_much_work_after_long_history_as_after_none(tmp_path: Path) -> None:
@@ -113,7 +127,7 @@ async def test_an_append_takes_as_much_work_after_long_history_as_after_none(tmp
         work[make] = ([VALUES.sub("", statement) for statement in executed], len(steps))
         journal.close()
     assert work[large][0] == work[small][0]
-    assert len(work[small][0]) == 23, work[small][0]
+    assert len(work[small][0]) == 30, work[small][0]
     assert work[large][1] <= work[small][1] * 1.1
 
 
@@ -155,6 +169,9 @@ def steps_of(path: Path, statement: str, parameters: Any) -> list[str]:
         lambda journal: journal.quarantine(5, source="tradingview"),
         lambda journal: journal.events(5),
         lambda journal: journal.intents(5),
+        lambda journal: journal.fills(5),
+        lambda journal: journal.flows(5),
+        lambda journal: journal.equity(5),
         lambda journal: journal.intents(5, client_order_ids=["o1", "o2"]),
         lambda journal: journal.goals(5, account="paper", symbol="BTCUSDT"),
         lambda journal: journal.targets(5, account="paper", symbol="BTCUSDT"),
