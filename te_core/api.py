@@ -47,6 +47,7 @@ from te_core.model.event import Event
 from te_core.model.exits import Exit, Exits, ExitUnit
 from te_core.model.funding import FundingRate
 from te_core.model.instrument import Instrument
+from te_core.model.money import CashFlow, FlowKind
 from te_core.model.order import HEX_IDS, ClientOrderIdForm, OrderReport, OrderRequest, OrderStatus, Side
 from te_core.model.position import Equity, MarginMode, Position
 from te_core.model.reading import Known, Unknown
@@ -62,6 +63,7 @@ __all__ = [
     "AccountStream",
     "AuthError",
     "Capabilities",
+    "CashFlow",
     "ClientOrderIdForm",
     "Clock",
     "CommandContext",
@@ -79,6 +81,7 @@ __all__ = [
     "Exits",
     "Feed",
     "Finding",
+    "FlowKind",
     "FundingRate",
     "Instrument",
     "InsufficientMargin",

@@ -18,6 +18,7 @@ from te_core.clock import Clock
 from te_core.contracts.source import RecordEvent
 from te_core.model.funding import FundingRate
 from te_core.model.instrument import Instrument
+from te_core.model.money import CashFlow, FlowKind
 from te_core.model.order import ClientOrderIdForm, OrderReport, OrderRequest
 from te_core.model.position import Equity, MarginMode, Position
 from te_core.model.reading import Known
@@ -207,6 +208,20 @@ class ExchangeAccount(ABC):
     async def find_order(self, symbol: str, client_order_id: str) -> OrderReport | None:
         """Look up an order of ours by its client order id; None when the exchange does not know it (yet)."""
 
+    async def order_cost(self, symbol: str, client_order_id: str) -> OrderReport | None:
+        """Return what an order of ours was filled at and what it cost, as far as the exchange says by now.
+
+        Asked once its outcome is known, and never on an order's way; asked again a few times while the price is
+        missing, or the fee where ``tells_fees`` is a capability. What is not said is None, never a guess. The default
+        looks the order up; override it where a look-up lacks the fee.
+        """
+        return await self.find_order(symbol, client_order_id)
+
+    async def cash_flows(self, since: datetime) -> Sequence[CashFlow]:
+        """Return what came or went without an order from ``since`` on, of the kinds named in the capabilities."""
+        del since
+        return ()
+
     async def set_margin_mode(self, symbol: str, margin_mode: MarginMode) -> None:
         """Set the margin mode of a flat symbol. "Unchanged" is a success. The default has nothing to set."""
 
@@ -253,6 +268,7 @@ class Capabilities:
     ``hedge_mode``: an account there can stand in hedge mode, so ``open`` and orders have to look out for it.
     ``client_order_ids``: the form in which it accepts them; an id always comes back as it was sent.
     ``simulated``: no order leaves the engine, so that an account may be the shadow of a real one.
+    ``tells_fees``: ``order_cost`` has the fee of an order. ``cash_flows``: the kinds that ``cash_flows`` returns.
     """
 
     order_lookup: bool = True
@@ -264,6 +280,8 @@ class Capabilities:
     hedge_mode: bool = True
     client_order_ids: ClientOrderIdForm = field(default_factory=ClientOrderIdForm)
     simulated: bool = False
+    tells_fees: bool = False
+    cash_flows: frozenset[FlowKind] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

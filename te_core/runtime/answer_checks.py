@@ -14,6 +14,7 @@ from te_core.contracts.exchange import AccountIdentity, Finding, TradingTerms
 from te_core.errors import NotReady, OutcomeUnknown
 from te_core.model.funding import FundingRate
 from te_core.model.instrument import Instrument
+from te_core.model.money import CashFlow
 from te_core.model.order import OrderReport, OrderStatus
 from te_core.model.position import Equity, Position
 from te_core.model.reading import Known
@@ -91,11 +92,22 @@ def report(method: str, answer: Any) -> OrderReport:
     """Check what was said of an order."""
     if not isinstance(answer, OrderReport) or not isinstance(answer.status, OrderStatus):
         raise OutcomeUnknown(_wrong(method, answer, "OrderReport"))
-    for field in ("filled", "average_price", "fee"):
+    for field in ("filled", "average_price", "fee", "realised"):
         number = getattr(answer, field)
         if number is not None and not _is_number(number):
             raise OutcomeUnknown(_wrong(f"{method}.{field}", number, "a finite Decimal or None"))
     return answer
+
+
+def cash_flows(answer: Any) -> Sequence[CashFlow]:
+    """Check what ``cash_flows`` returned."""
+    _expect("cash_flows()", answer, Sequence, "a sequence of CashFlow")
+    for flow in answer:
+        _expect("cash_flows()", flow, CashFlow, "a sequence of CashFlow")
+        _expect("cash_flows().at", flow.at, datetime, "an aware datetime")
+        _numbers("cash_flows()", flow, "amount")
+    found: Sequence[CashFlow] = answer
+    return found
 
 
 def findings(answer: Any) -> Sequence[Finding]:

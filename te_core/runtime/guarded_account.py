@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from decimal import Decimal
 from typing import TypeVar
 
@@ -19,6 +20,7 @@ from te_core.contracts.exchange import (
 )
 from te_core.model.funding import FundingRate
 from te_core.model.instrument import Instrument
+from te_core.model.money import CashFlow
 from te_core.model.order import OrderReport, OrderRequest
 from te_core.model.position import Equity, MarginMode, Position
 from te_core.model.reading import Known
@@ -117,6 +119,15 @@ class GuardedAccount(ExchangeAccount):
         """Look up an order."""
         found = await self._call("find_order()", self.inner.find_order(symbol, client_order_id))
         return None if found is None else self._report("find_order()", found)
+
+    async def order_cost(self, symbol: str, client_order_id: str) -> OrderReport | None:
+        """Return what an order cost."""
+        found = await self._call("order_cost()", self.inner.order_cost(symbol, client_order_id))
+        return None if found is None else self._report("order_cost()", found)
+
+    async def cash_flows(self, since: datetime) -> Sequence[CashFlow]:
+        """Return what came or went without an order."""
+        return check.cash_flows(await self._call("cash_flows()", self.inner.cash_flows(since)))
 
     def _report(self, method: str, answer: object) -> OrderReport:
         report = check.report(method, answer)

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, TypeVar, cast
 
@@ -14,6 +15,7 @@ from te_core.contracts.exchange import AccountIdentity, AccountStream, ExchangeA
 from te_core.errors import OutcomeUnknown, TradeEngineError
 from te_core.model.funding import FundingRate
 from te_core.model.instrument import Instrument
+from te_core.model.money import CashFlow
 from te_core.model.order import OrderReport, OrderRequest, OrderStatus
 from te_core.model.position import Equity, MarginMode, Position
 from te_core.model.reading import Known
@@ -168,6 +170,18 @@ class FaultyAccount(ExchangeAccount):
             return self._partial.get(client_order_id) or await self.inner.find_order(symbol, client_order_id)
 
         return await self._call("find_order", find)
+
+    async def order_cost(self, symbol: str, client_order_id: str) -> OrderReport | None:
+        """Pass on; an order that was filled in part is found as it ended."""
+
+        async def find() -> OrderReport | None:
+            return self._partial.get(client_order_id) or await self.inner.order_cost(symbol, client_order_id)
+
+        return await self._call("order_cost", find)
+
+    async def cash_flows(self, since: datetime) -> Sequence[CashFlow]:
+        """Pass on."""
+        return await self._call("cash_flows", lambda: self.inner.cash_flows(since))
 
     async def watch(self, stream: AccountStream) -> None:
         """Pass on, and record."""

@@ -42,6 +42,7 @@ class Ability(StrEnum):
     """Nothing that can be understood is answered to who asks for the equity, until ``restore``."""
     LOSE_POSITIONS = "lose_positions"
     """Nothing that can be understood is answered to who asks for the positions, until ``restore``."""
+    PAY_FUNDING = "pay_funding"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +103,10 @@ class Venue(ABC):
 
     async def set_leverage(self, symbol: str, leverage: int) -> None:
         """Change the leverage of a position by hand, as a user does at the exchange."""
+        raise NotImplementedError
+
+    async def pay_funding(self, symbol: str, rate: Decimal) -> None:
+        """Let a funding time pass: longs pay that share of their position's value, shorts receive it."""
         raise NotImplementedError
 
     async def liquidate(self, symbol: str) -> None:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 from decimal import Decimal
 from itertools import count
 from pathlib import Path
@@ -18,6 +19,7 @@ from te_core.api import (
     AccountIdentity,
     AccountStream,
     AuthError,
+    CashFlow,
     ConfigError,
     DuplicateClientOrderId,
     Equity,
@@ -481,3 +483,37 @@ class DoesNotLookForHedgeMode(Line):
             await super().open()
             return
         await self.inner.open()
+
+
+# -- money
+
+
+class TellsThePriceThatWasAskedFor(PaperAccount):
+    """Something near the reference price stands in for the price of the fill."""
+
+    async def place_order(self, order: OrderRequest) -> OrderReport:
+        report = await PaperAccount.place_order(self, order)
+        return replace(report, average_price=order.reference_price * Decimal("1.01"))
+
+
+class ReceivesItsFees(PaperAccount):
+    async def place_order(self, order: OrderRequest) -> OrderReport:
+        report = await PaperAccount.place_order(self, order)
+        return replace(report, fee=-report.fee if report.fee is not None else None)
+
+
+class ReceivesWhatItPays(PaperAccount):
+    """The sign of a payment is the exchange's, not the account's."""
+
+    async def cash_flows(self, since: datetime) -> Sequence[CashFlow]:
+        return [replace(flow, amount=-flow.amount) for flow in await PaperAccount.cash_flows(self, since)]
+
+
+class NumbersItsPaymentsAnew(PaperAccount):
+    def __init__(self, context: AccountContext[Any]) -> None:
+        super().__init__(context)
+        self.numbers = count(1)
+
+    async def cash_flows(self, since: datetime) -> Sequence[CashFlow]:
+        found = await PaperAccount.cash_flows(self, since)
+        return [replace(flow, key=str(next(self.numbers))) for flow in found]

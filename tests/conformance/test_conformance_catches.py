@@ -27,7 +27,7 @@ from te_exchange_paper.plugin import CAPABILITIES
 from tests.conformance import mistaken as m
 
 LATER = "e16 e17 e21 e22 e26 e27 e28 e31"
-CLOSING = "e07 e09 e10 e17 e18 e19_precision e21 e26"
+CLOSING = "e07 e09 e10 e17 e18 e19_precision e21 e26 e50"
 MISTAKES: list[tuple[str, type[Any], str]] = [
     ("e01_flat_to_long", m.ForgetsWhatItHoldsWhenIdle, LATER),  # whoever looks again after a while
     ("e02_long_to_larger", m.TakesAnOrderForATarget, "e06 e09 e23 e27 e31"),  # whoever adds to a position
@@ -48,7 +48,7 @@ MISTAKES: list[tuple[str, type[Any], str]] = [
     ("e16_restart_with_an_open_intent executed", m.KnowsItsOwnOrdersOnly, ""),
     ("e16_restart_with_an_open_intent never sent", m.WaitsForWhatWasNeverSent, ""),
     ("e17_manual_change", m.CountsItsOwnOrders, "e10 e18 e21"),  # whoever lets others change a position
-    ("e18_liquidation", m.NeverLoses, ""),
+    ("e18_liquidation", m.NeverLoses, "e50"),
     ("e19_precision_and_contract_size", m.CountsInContracts, ""),
     ("e19_precision_and_contract_size", m.UnderstatesTheStepOfContracts, ""),
     ("e19_rules_of_size_are_the_exchanges_own", m.CutsOffWhatIsNoMultiple, ""),
@@ -67,6 +67,10 @@ MISTAKES: list[tuple[str, type[Any], str]] = [
     ("e30_what_is_up_is_pushed", m.PushesNothing, ""),
     ("e31_changes_are_dated", m.DatesItsOwnRequests, ""),
     ("e32_the_account_stays_the_same", m.NumbersItsConnections, ""),
+    ("e50_what_an_order_cost", m.TellsThePriceThatWasAskedFor, ""),
+    ("e50_what_an_order_cost", m.ReceivesItsFees, ""),
+    ("e51_what_came_without_an_order", m.ReceivesWhatItPays, ""),
+    ("e51_what_came_without_an_order", m.NumbersItsPaymentsAnew, ""),
 ]
 """A case, a mistake that it is there for, and the cases beside it that cannot be passed with that mistake."""
 

@@ -66,6 +66,9 @@ def near(capabilities: Capabilities, *, streams: bool = False) -> Capabilities:
     return replace(capabilities, settle_after=window, private_stream=capabilities.private_stream and streams)
 
 
+TELL_PAYMENTS = {"bybit"}
+
+
 class EmulatedVenue(Venue):
     """One emulated exchange with one account.
 
@@ -73,8 +76,6 @@ class EmulatedVenue(Venue):
     are the engine's. Choose ``balance`` so that 0.4 of it is above the largest market order of a later symbol (E09),
     but 0.8 of it below that of the first two.
     """
-
-    abilities = frozenset(Ability)
 
     def __init__(
         self,
@@ -90,6 +91,7 @@ class EmulatedVenue(Venue):
         prepare: Callable[[WireServer], None] = lambda server: None,
     ) -> None:
         self.clock = SystemClock()
+        self.abilities = frozenset(Ability) - (set() if name in TELL_PAYMENTS else {Ability.PAY_FUNDING})
         self.symbols = symbols
         self.server = server(name, balance=balance, coin=coin)
         self._coin = coin
@@ -186,6 +188,10 @@ class EmulatedVenue(Venue):
         settings.set_leverage(
             self.server.exchange, self.owner, self.contract(symbol).symbol, Decimal(leverage)
         )
+
+    async def pay_funding(self, symbol: str, rate: Decimal) -> None:
+        """Let a funding time pass."""
+        self.server.exchange.pay_funding(self.owner, self.contract(symbol).symbol, rate)
 
     async def liquidate(self, symbol: str) -> None:
         """Let the price run past the liquidation price."""

@@ -179,5 +179,5 @@ def _joined(rows: Sequence[Row], sent: Sent | None) -> Row:
         "amount": wanted,
         "filled": filled,
         "average": value / filled if filled else None,
-        "fee": {"cost": sum(fees, ZERO)} if fees else None,
+        "fee": {"cost": sum(fees, ZERO), "currency": "USDT"} if fees else None,
     }

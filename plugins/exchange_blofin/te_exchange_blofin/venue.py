@@ -25,6 +25,7 @@ class Blofin(Venue):
     """A BloFin account. Sizes are in contracts; the margin mode is the account's and, apart from that, each order's."""
 
     exchange_id: str = "blofin"
+    realised_key: ClassVar[str] = "pnl"
     options: BlofinOptions
     mends: ClassVar[tuple[type[Any], ...]] = (Mended,)
     troubles: ClassVar[Mapping[str, Trouble]] = TROUBLES

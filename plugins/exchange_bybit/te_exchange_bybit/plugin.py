@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import ClassVar
 
-from te_core.api import Capabilities, ExchangeSpec, hookimpl
+from te_core.api import Capabilities, ExchangeSpec, FlowKind, hookimpl
 from te_exchange_bybit.venue import Bybit
 from te_exchange_ccxt.base import CcxtOptions, Window, account_factory
 
@@ -23,6 +23,8 @@ CAPABILITIES = Capabilities(
     # 5 s receive window, 0.5 s of clock skew that is not adjusted for, 4 s that reads were seen behind pushes.
     settle_after=timedelta(seconds=10),
     private_stream=True,
+    tells_fees=True,
+    cash_flows=frozenset({FlowKind.FUNDING, FlowKind.DEPOSIT, FlowKind.WITHDRAWAL}),
 )
 
 BYBIT = ExchangeSpec(

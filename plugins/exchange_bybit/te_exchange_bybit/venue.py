@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from asyncio import gather
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, ClassVar
 from uuid import uuid4
 
-from te_core.api import AuthError, Equity, Finding, MarginMode, OrderRequest, Position
+from te_core.api import AuthError, CashFlow, Equity, Finding, FlowKind, MarginMode, OrderRequest, Position
 from te_exchange_bybit.codes import REMEDIES, TEXTS, TROUBLES
 from te_exchange_bybit.looks import look_at_account, look_at_key, may_withdraw
 from te_exchange_ccxt.base import (
@@ -32,6 +33,13 @@ from te_exchange_ccxt.base import (
 
 UNIFIED = {"3", "4", "5", "6"}
 """``unifiedMarginStatus`` of unified accounts (1 is the classic one): /v5/account/info."""
+FLOWS = {
+    "SETTLEMENT": FlowKind.FUNDING,
+    "TRANSFER_IN": FlowKind.DEPOSIT,
+    "TRANSFER_OUT": FlowKind.WITHDRAWAL,
+}
+"""Types of the transaction log; everything else there comes of orders."""
+LOG_SPAN = 7 * 86_400_000
 PAGE = 200
 MOST_PAGES = 20
 MODES = {"ISOLATED_MARGIN": MarginMode.ISOLATED, "REGULAR_MARGIN": MarginMode.CROSS}
@@ -243,6 +251,43 @@ class Bybit(Venue):
                 order: Row = self.exchange.parse_order(rows[0], market)
                 return order
         return None
+
+    async def fetch_flows(self, since: datetime) -> Sequence[CashFlow]:
+        """Read fundings and transfers from the transaction log, which goes back seven days from a start.
+
+        ``change`` is what the balance moved by. https://bybit-exchange.github.io/docs/v5/account/transaction-log
+        """
+        begin = max(int(since.timestamp() * 1000), self.exchange.milliseconds() - LOG_SPAN)
+        return [flow for kind in FLOWS for flow in await self._flows(kind, begin)]
+
+    async def _flows(self, kind: str, begin: int) -> list[CashFlow]:
+        found: list[CashFlow] = []
+        which = {"accountType": "UNIFIED", "currency": self.options.settle, "type": kind, "startTime": begin}
+        cursor: dict[str, str] = {}
+        for _ in range(MOST_PAGES):
+            answer = await self.exchange.private_get_v5_account_transaction_log(
+                {**which, "limit": 50, **cursor}
+            )
+            rows = self.content(answer, list, "result", "list")
+            found += [self._flow(row, FLOWS[kind]) for row in rows]
+            following = dig(answer, "result", "nextPageCursor")
+            if not following or not rows:
+                return found
+            cursor = {"cursor": str(following)}
+        raise ValueError(f"Bybit tells more than {MOST_PAGES} pages of {kind} since {begin}")
+
+    def _flow(self, row: Row, kind: FlowKind) -> CashFlow:
+        amount, at = number(row.get("change")), int(row["transactionTime"])
+        if amount is None:
+            raise ValueError(f"Bybit tells a {row.get('type')} without its amount")
+        name = self.exchange.safe_symbol(row["symbol"], None, None, "swap") if row.get("symbol") else None
+        return CashFlow(
+            key=str(row["id"]),
+            kind=kind,
+            amount=amount,
+            at=datetime.fromtimestamp(at / 1000, UTC),
+            symbol=name,
+        )
 
     def order_reason(self, row: Row) -> str:
         """Take the reject reason, else how it was cancelled; both have words for "none"."""

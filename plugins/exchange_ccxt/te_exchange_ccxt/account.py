@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -13,6 +14,7 @@ from te_core.api import (
     AccountContext,
     AccountIdentity,
     AccountStream,
+    CashFlow,
     Equity,
     ExchangeAccount,
     Finding,
@@ -304,6 +306,22 @@ class CcxtAccount(ExchangeAccount):
                 absent=Trouble.NOT_FOUND,
             )
         return None if row is None else self._venue.report(client_order_id, row, market)
+
+    async def order_cost(self, symbol: str, client_order_id: str) -> OrderReport | None:
+        """Ask what an order cost; a read like any other."""
+        market = await self._market(symbol)
+        row = await self._link.ask(
+            f"cost of order {client_order_id}",
+            lambda: self._venue.order_cost(client_order_id, market),
+            absent=Trouble.NOT_FOUND,
+        )
+        return None if row is None else self._venue.report(client_order_id, row, market)
+
+    async def cash_flows(self, since: datetime) -> Sequence[CashFlow]:
+        """Read what came or went without an order."""
+        known = await self._link.symbols()
+        found = await self._link.ask("payments", lambda: self._venue.fetch_flows(since))
+        return [replace(flow, symbol=known.engine(flow.symbol) if flow.symbol else None) for flow in found]
 
     async def _market(self, symbol: str) -> Row:
         market = (await self._link.symbols()).market(symbol)

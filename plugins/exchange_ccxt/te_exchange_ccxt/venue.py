@@ -12,10 +12,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, ClassVar
 
 from te_core.api import (
+    CashFlow,
     ConfigError,
     Equity,
     Finding,
@@ -55,9 +57,11 @@ class Venue(Streams):
     account. ``hedge_per_symbol``: each symbol has a position mode of its own, so that one in hedge mode stops only
     that symbol. ``windows``: request limits (see ``spending``). ``rate_pause``: seconds to wait after a refusal for too
     many requests that names none. ``private_api``: where ccxt's table of addresses has that of the account's requests.
+    ``realised_key``: field of an order that has the profit of what it closed.
     """
 
     exchange_id: str = ""
+    realised_key: ClassVar[str] = ""
     mends: ClassVar[tuple[type[Any], ...]] = ()
     troubles: ClassVar[Mapping[str, Trouble]] = {}
     texts: ClassVar[Mapping[tuple[str, str], Trouble]] = {}
@@ -332,6 +336,19 @@ class Venue(Streams):
                     return dict(row)
         return None
 
+    async def order_cost(self, client_order_id: str, market: Row) -> Row | None:
+        """Read what an order cost once it is over, as one of ccxt's orders; ``find_order`` where that tells the fee."""
+        return await self.find_order(client_order_id, market)
+
+    async def fetch_flows(self, since: datetime) -> Sequence[CashFlow]:
+        """Read what came or went without an order; symbols are ccxt's. Of the kinds that the capabilities name."""
+        del since
+        return ()
+
+    def realised(self, row: Row) -> Decimal | None:
+        """Profit without the fee of what an order closed; None where the exchange does not say."""
+        return number(dig(row, "info", self.realised_key)) if self.realised_key else None
+
     def client_order_id(self, row: Row) -> str | None:
         """Client order id of one of ccxt's orders."""
         found = row.get("clientOrderId")
@@ -351,6 +368,8 @@ class Venue(Streams):
             filled=None if filled is None else filled * size,
             average_price=number(row.get("average")) or None,
             fee=number(dig(row, "fee", "cost")),
+            fee_currency=str(dig(row, "fee", "currency") or ""),
+            realised=self.realised(row),
             reason="" if status in (OrderStatus.OPEN, OrderStatus.FILLED) else self.order_reason(row),
         )
 

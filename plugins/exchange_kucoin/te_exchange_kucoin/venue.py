@@ -8,11 +8,11 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 from te_core.api import Equity, Finding, MarginMode, OrderRequest, Position
-from te_exchange_ccxt.base import BaseError, Row, Spending, Trouble, Venue, Window, dig, number
+from te_exchange_ccxt.base import ZERO, BaseError, Row, Spending, Trouble, Venue, Window, dig, number
 from te_exchange_kucoin.codes import TEXTS, TROUBLES
 from te_exchange_kucoin.looks import look_at_account, look_at_key, may_withdraw
 
-WEIGHTS = {"orders/byClientOid": 5, "account-overview": 5, "bullet-private": 10}
+WEIGHTS = {"orders/byClientOid": 5, "fills": 5, "account-overview": 5, "bullet-private": 10}
 PUBLIC = {"contracts/active": 3, "allTickers": 5, "ticker": 2, "timestamp": 2, "bullet-public": 10}
 OTHER_MODE = '"330005"'  # the order does not state its contract's margin mode
 
@@ -158,6 +158,20 @@ class Kucoin(Venue):
         """Ask by ``clientOid``. Unknown ones are answered with 100001, perhaps with a success without data."""
         found: Row = await self.exchange.fetch_order(None, market["symbol"], {"clientOid": client_order_id})
         return found if found.get("id") else None
+
+    async def order_cost(self, client_order_id: str, market: Row) -> Row | None:
+        """Add up an order's fees from its fills: orders do not tell them."""
+        found = await self.find_order(client_order_id, market)
+        if found is None or not number(found.get("filled")):
+            return found
+        trades = await self.exchange.fetch_my_trades(
+            market["symbol"], None, 1000, {"orderId": str(found["id"])}
+        )
+        paid = [cost for trade in trades if (cost := number(dig(trade, "fee", "cost"))) is not None]
+        amounts = sum((number(trade.get("amount")) or ZERO for trade in trades), ZERO)
+        if len(paid) < len(trades) or amounts < (number(found.get("filled")) or ZERO):
+            return found  # not all of it is told yet
+        return {**found, "fee": {"cost": str(sum(paid, ZERO)), "currency": dig(trades[0], "fee", "currency")}}
 
     # -- limits and errors
 

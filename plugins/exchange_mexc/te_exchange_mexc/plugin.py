@@ -31,6 +31,7 @@ CAPABILITIES = Capabilities(
     settle_after=timedelta(seconds=15),
     leverage_in_order=True,
     private_stream=True,
+    tells_fees=True,
     # What becomes of a second order with one externalOid is documented for batches only.
     duplicate_ids_refused=False,
 )

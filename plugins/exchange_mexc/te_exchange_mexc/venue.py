@@ -31,6 +31,7 @@ class Mexc(Venue):
     """A MEXC account. Sizes are in whole contracts; a position's id names it when it is reduced or changed."""
 
     exchange_id: str = "mexc"
+    realised_key: ClassVar[str] = "profit"
     options: MexcOptions
     troubles: ClassVar[Mapping[str, Trouble]] = TROUBLES
     texts: ClassVar[Mapping[tuple[str, str], Trouble]] = TEXTS

@@ -10,10 +10,12 @@ from decimal import Decimal
 from te_core.api import (
     AccountContext,
     AccountIdentity,
+    CashFlow,
     DuplicateClientOrderId,
     Equity,
     ExchangeAccount,
     Finding,
+    FlowKind,
     Instrument,
     Known,
     MarginMode,
@@ -25,7 +27,7 @@ from te_core.api import (
     TradingTerms,
 )
 from te_exchange_paper.admission import admitted
-from te_exchange_paper.funding import Funded, Settlement, payment, quantity_at
+from te_exchange_paper.funding import Funded, Payment, Settlement, payment, quantity_at
 from te_exchange_paper.holding import ZERO, Holding
 from te_exchange_paper.instruments import instrument, overridden
 from te_exchange_paper.ledger import Fill, Ledger
@@ -206,12 +208,25 @@ class PaperAccount(ExchangeAccount):
             after.require_safe(order.symbol, self._margins)
         executed = self._executed(order, fill, at)
         self._commit(after, executed, self._first_funding(order.symbol, at))
-        return executed.report()
+        return self._report(executed)
 
     async def find_order(self, symbol: str, client_order_id: str) -> OrderReport | None:
         """Look up a filled order; refused ones leave no trace. The newest ten thousand are known."""
         order = self._opened.order(client_order_id)
-        return order.report() if order is not None and order.symbol == symbol else None
+        return self._report(order) if order is not None and order.symbol == symbol else None
+
+    async def cash_flows(self, since: datetime) -> Sequence[CashFlow]:
+        """Return the funding payments; nothing else comes or goes here."""
+        return [
+            CashFlow(
+                key=str(paid.number),
+                kind=FlowKind.FUNDING,
+                amount=paid.amount,
+                at=paid.at,
+                symbol=paid.symbol,
+            )
+            for paid in self._opened.payments_since(since)
+        ]
 
     async def diagnose(self) -> Sequence[Finding]:
         """Look at the exchange with the live prices."""
@@ -236,11 +251,14 @@ class PaperAccount(ExchangeAccount):
         if funded.until is None:
             return
         holding, trades = ledger.holding(symbol), self._opened.trades_since(symbol, funded.until)
+        payments = []
         for one in settlements:
             held = quantity_at(one.at, holding.quantity, trades)
             price = self._market.required(symbol) if held else ZERO
             ledger, paid = ledger.funded(symbol, payment(held, price, one.rate))
             funded = replace(funded, until=one.at, paid=funded.paid + paid)
+            if paid:
+                payments.append(Payment(symbol=symbol, at=one.at, amount=-paid))
             if held:
                 self._context.log.bind(symbol=symbol).info(
                     "funding of {:%Y-%m-%d %H:%M} UTC: {} {} {}", one.at, "paid" if paid > 0 else "received",
@@ -248,7 +266,7 @@ class PaperAccount(ExchangeAccount):
                 )  # fmt: skip
         if not holding.quantity and not any(at > funded.until for at, _ in trades if funded.until):
             funded = replace(funded, until=None)  # flat for good: there is nothing to settle any more
-        self._commit(ledger, None, {symbol: funded})
+        self._commit(ledger, None, {symbol: funded}, payments)
         self._observed()
 
     def _begin_funding(self) -> None:
@@ -323,11 +341,15 @@ class PaperAccount(ExchangeAccount):
         after: Ledger,
         order: ExecutedOrder | None = None,
         funded: Mapping[str, Funded] | None = None,
+        payments: Sequence[Payment] = (),
     ) -> None:
         if order is not None or funded or after != self._ledger:
-            self._opened.save(self._ledger, after, order, funded)
+            self._opened.save(self._ledger, after, order, funded, payments)
         self._ledger = after
         self._funded |= funded or {}
+
+    def _report(self, order: ExecutedOrder) -> OrderReport:
+        return replace(order.report(), fee_currency=self._options.settle)
 
     def _executed(self, order: OrderRequest, fill: Fill, at: datetime) -> ExecutedOrder:
         return ExecutedOrder(

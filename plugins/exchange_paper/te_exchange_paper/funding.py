@@ -31,6 +31,16 @@ class Funded:
     paid: Decimal = ZERO
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payment:
+    """One funding payment of a position; ``amount`` is above zero when it was received. ``number`` 0: not kept yet."""
+
+    symbol: str
+    at: datetime
+    amount: Decimal
+    number: int = 0
+
+
 def on_the_minute(at: datetime) -> datetime:
     """Round to the nearest minute: some exchanges date one payment differently by milliseconds from place to place."""
     return (at + _HALF_A_MINUTE).replace(second=0, microsecond=0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import timedelta
 
-from te_core.api import Capabilities, ExchangeSpec, hookimpl
+from te_core.api import Capabilities, ExchangeSpec, FlowKind, hookimpl
 from te_exchange_paper.account import PaperAccount
 from te_exchange_paper.options import PaperOptions
 
@@ -14,6 +14,8 @@ CAPABILITIES = Capabilities(
     settle_after=timedelta(0),
     hedge_mode=False,
     simulated=True,
+    tells_fees=True,
+    cash_flows=frozenset({FlowKind.FUNDING}),
 )
 
 PAPER = ExchangeSpec(

@@ -9,7 +9,7 @@ long as the disk pleases.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,11 +17,12 @@ from decimal import Decimal
 from pathlib import Path
 
 from te_core.api import ConfigError, MarginMode, NotReady, OrderReport, OrderStatus, Side
-from te_exchange_paper.funding import Funded
+from te_exchange_paper.funding import Funded, Payment
 from te_exchange_paper.holding import Holding
 from te_exchange_paper.ledger import Ledger
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+KEEP_PAYMENTS = 10_000
 KEEP_ORDERS = 10_000
 """Orders that stay known; the oldest go first, so that neither the file nor the cost of an order grows."""
 
@@ -40,6 +41,12 @@ _FUNDING = """
 CREATE TABLE funding (symbol TEXT PRIMARY KEY, settled_until TEXT, paid TEXT NOT NULL) WITHOUT ROWID;
 """
 """What version 2 adds."""
+_PAYMENTS = """
+CREATE TABLE payments (
+    number INTEGER PRIMARY KEY, symbol TEXT NOT NULL, at TEXT NOT NULL, amount TEXT NOT NULL);
+CREATE INDEX payments_at ON payments (at);
+"""
+"""What version 3 adds: each funding payment, above zero when it was received."""
 _HOLDING_COLUMNS = "symbol, leverage, margin_mode, quantity, cost, margin, mark"
 _ORDER_COLUMNS = "client_order_id, symbol, side, reduce_only, quantity, price, fee, realised, at"
 
@@ -66,6 +73,7 @@ class ExecutedOrder:
             filled=self.quantity,
             average_price=self.price,
             fee=self.fee,
+            realised=self.realised,
         )
 
 
@@ -96,9 +104,11 @@ class Store:
             self._db.execute("PRAGMA synchronous=NORMAL")
             (version,) = self._db.execute("PRAGMA user_version").fetchone()
             if version == 0:
-                self._create(_SCHEMA + _FUNDING)
+                self._create(_SCHEMA + _FUNDING + _PAYMENTS)
             elif version == 1:
-                self._create(_FUNDING)
+                self._create(_FUNDING + _PAYMENTS)
+            elif version == 2:
+                self._create(_PAYMENTS)
         except sqlite3.OperationalError as error:
             raise NotReady(f"paper account file {self.path} cannot be used: {error}") from error
         except sqlite3.DatabaseError as error:
@@ -164,6 +174,7 @@ class Store:
         after: Ledger,
         order: ExecutedOrder | None = None,
         funded: Mapping[str, Funded] | None = None,
+        payments: Sequence[Payment] = (),
     ) -> None:
         """Write what differs between two states of the books, what made the difference, and settled fundings.
 
@@ -183,6 +194,29 @@ class Store:
                 self._db.execute(
                     "INSERT OR REPLACE INTO funding VALUES (?, ?, ?)", (symbol, until, str(one.paid))
                 )
+            for payment in payments:
+                self._save_payment(payment)
+
+    def payments_since(self, at: datetime) -> list[Payment]:
+        """Return the funding payments from that time on, oldest first."""
+        with self._guarded():
+            rows = self._db.execute(
+                "SELECT number, symbol, at, amount FROM payments WHERE at >= ? ORDER BY number",
+                (at.isoformat(),),
+            ).fetchall()
+        return [
+            Payment(number=number, symbol=symbol, at=datetime.fromisoformat(paid), amount=Decimal(amount))
+            for number, symbol, paid, amount in rows
+        ]
+
+    def _save_payment(self, payment: Payment) -> None:
+        written = self._db.execute(
+            "INSERT INTO payments (symbol, at, amount) VALUES (?, ?, ?)",
+            (payment.symbol, payment.at.isoformat(), str(payment.amount)),
+        )
+        self._db.execute(
+            "DELETE FROM payments WHERE number <= ?", ((written.lastrowid or 0) - KEEP_PAYMENTS,)
+        )
 
     def order(self, client_order_id: str) -> ExecutedOrder | None:
         """Look an order up by its client order id."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from decimal import Decimal
 from itertools import count
 from pathlib import Path
@@ -31,6 +32,7 @@ from te_core.testing.fakes import account_context
 from te_core.testing.faults import Fault, FaultyAccount
 from te_core.testing.venue import Ability, Execution, Venue
 from te_exchange_paper.account import PaperAccount
+from te_exchange_paper.funding import Funded, Settlement
 from te_exchange_paper.options import PaperOptions
 from te_exchange_paper.store import ExecutedOrder
 
@@ -124,6 +126,12 @@ class PaperVenue(Venue):
     async def rules(self, symbol: str) -> Instrument | None:
         """Give the rules that orders are held to, whatever the account says of them."""
         return (await PaperAccount.instruments(self._paper, [symbol])).get(symbol)
+
+    async def pay_funding(self, symbol: str, rate: Decimal) -> None:
+        """Let a funding time pass."""
+        now = self.clock.now()
+        self._paper._funded[symbol] = Funded(until=now - timedelta(hours=1))  # noqa: SLF001 - its own test kit
+        self._paper.settle(symbol, [Settlement(at=now, rate=rate)])
 
     async def liquidate(self, symbol: str) -> None:
         """Move the price just past the position's liquidation price."""

@@ -6,7 +6,7 @@ import hmac
 import uuid
 from collections.abc import Mapping, Sequence
 
-from tests.emulators.bybit import market, orders, positions
+from tests.emulators.bybit import ledger, market, orders, positions
 from tests.emulators.bybit.codes import code_of
 from tests.emulators.bybit.instruments import instruments
 from tests.emulators.bybit.signature import sign
@@ -60,7 +60,7 @@ class BybitServer(WireServer):
 
     def routes(self) -> Sequence[Route]:
         """All HTTP routes."""
-        return [*market.routes(self), *positions.routes(self), *orders.routes(self)]
+        return [*market.routes(self), *positions.routes(self), *orders.routes(self), *ledger.routes(self)]
 
     def streams(self) -> Mapping[str, type[Stream]]:
         """All WebSocket connections."""

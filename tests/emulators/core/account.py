@@ -17,18 +17,30 @@ ZERO = Decimal(0)
 
 @dataclass(kw_only=True, slots=True)
 class Ledger:
-    """Every change of the wallet by cause: wallet = deposits + realised - fees + insured."""
+    """Every change of the wallet by cause: wallet = deposits + realised - fees + funding + insured."""
 
     deposits: Decimal = ZERO
     realised: Decimal = ZERO
     fees: Decimal = ZERO
+    funding: Decimal = ZERO
+    """Received less paid."""
     insured: Decimal = ZERO
     """Paid by the insurance fund when a liquidation left the wallet below zero."""
 
     @property
     def wallet(self) -> Decimal:
         """What the account owns, open positions aside."""
-        return self.deposits + self.realised - self.fees + self.insured
+        return self.deposits + self.realised - self.fees + self.funding + self.insured
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Payment:
+    """What came or went without an order: a deposit, or funding of a contract."""
+
+    number: int
+    amount: Decimal
+    at_ms: int
+    symbol: str = ""
 
 
 @dataclass(kw_only=True)
@@ -41,6 +53,7 @@ class Account:
     """What it holds, and can trade contracts of."""
     keys: list[ApiKey] = field(default_factory=list)
     ledger: Ledger = field(default_factory=Ledger)
+    payments: list[Payment] = field(default_factory=list)
     default_margin_mode: MarginMode = MarginMode.CROSS
     margin_modes: dict[str, MarginMode] = field(default_factory=dict)
     default_position_mode: PositionMode = PositionMode.ONE_WAY

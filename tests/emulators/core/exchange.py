@@ -8,7 +8,7 @@ from decimal import Decimal
 from itertools import count
 
 from tests.emulators.core import errors, margin, matching
-from tests.emulators.core.account import Account
+from tests.emulators.core.account import Account, Payment
 from tests.emulators.core.admission import admit
 from tests.emulators.core.clock import ExchangeClock
 from tests.emulators.core.counts import Counts
@@ -91,6 +91,7 @@ class Exchange:
 
     def deposit(self, account: Account, amount: Decimal) -> None:
         """Add to the wallet (or take away)."""
+        self._note_payment(account, amount)
         account.ledger.deposits += amount
         self._wallet_event(account)
 
@@ -336,6 +337,17 @@ class Exchange:
         """Tell listeners how a position stands."""
         position.sequence = self._sequence + 1
         self._emit(Topic.POSITION, account=account, position=replace(position))
+
+    def pay_funding(self, account: Account, symbol: str, rate: Decimal) -> None:
+        """A funding time passes: longs pay that share of their position's value."""
+        worth = self.market.instrument(symbol).notional(account.size(symbol), self.market.mark(symbol))
+        account.ledger.funding -= worth * rate
+        self._note_payment(account, -worth * rate, symbol)
+        self._wallet_event(account)
+
+    def _note_payment(self, account: Account, amount: Decimal, symbol: str = "") -> None:
+        number = len(account.payments) + 1
+        account.payments.append(Payment(number=number, amount=amount, at_ms=self.clock.ms(), symbol=symbol))
 
     def _wallet_event(self, account: Account) -> None:
         self._emit(Topic.WALLET, account=account)

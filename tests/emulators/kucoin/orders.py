@@ -60,6 +60,7 @@ def routes(server: KucoinServer) -> list[Route]:
         return [row(order) for order in chosen(call.account, done)][:1000]
 
     found = [
+        ("GET", "/api/v1/fills", "lookup", fills, "read"),
         ("POST", "/api/v1/orders", "order", create, "trade"),
         ("GET", "/api/v1/orders/byClientOid", "lookup", by_client_id, "read"),
         ("GET", "/api/v1/orders/{order_id}", "lookup", by_id, "read"),
@@ -280,4 +281,38 @@ def row(order: Order) -> Body:
         "filledValue": plain(order.value, 8),
         "status": "done" if done else "open",
         "reduceOnly": request.reduce_only,
+    }
+
+
+def fills(call: Call) -> object:
+    """By order, newest first; what an order filled is shown as one fill."""
+    wanted = call.parameters.get("orderId")
+    filled = [order for order in chosen(call.account, call.parameters) if order.filled]
+    rows = [fill_row(order) for order in filled if wanted in {None, order.order_id}]
+    return page(rows, call.parameters)
+
+
+def fill_row(order: Order) -> Body:
+    """What an order filled, as the list of fills gives it."""
+    return {
+        "symbol": order.request.symbol,
+        "tradeId": f"t{order.order_id}",
+        "orderId": order.order_id,
+        "side": order.request.side.value,
+        "liquidity": "taker",
+        "forceTaker": True,
+        "price": plain(order.average or Decimal(0), 8),
+        "size": order.filled,
+        "value": plain(order.value, 8),
+        "feeRate": "0.0006",
+        "fixFee": "0",
+        "feeCurrency": order.coin,
+        "stop": "",
+        "tradeTime": order.updated_ms * 1_000_000,
+        "fee": plain(order.fee, 8),
+        "settleCurrency": order.coin,
+        "orderType": order.request.type.value,
+        "tradeType": "trade",
+        "createdAt": order.updated_ms,
+        "marginMode": order.margin_mode.value.upper(),
     }

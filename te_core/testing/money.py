@@ -1,0 +1,69 @@
+"""Cases about money: what orders cost, and what comes and goes without one."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from te_core.testing.desk import Desk
+from te_core.testing.steps import hold
+from te_core.testing.venue import Ability
+
+FIFTH = Decimal("0.2")
+CLOSE = Decimal("0.05")
+"""The share by which the price of an order may differ from the market's in an emulator."""
+
+
+class MoneyCases:
+    """Cases E50 and E51."""
+
+    async def test_e50_what_an_order_cost(self, desk: Desk) -> None:
+        """Opened and closed at the market's price: the wallet lost what the fills say, to a thousandth of a fee."""
+        async with desk:
+            symbol = desk.venue.symbols[0]
+            before = (await desk.account.equity()).value.wallet
+            price = (await desk.account.prices([symbol])).value[symbol]
+            await hold(desk, symbol, FIFTH)
+            await hold(desk, symbol, Decimal(0))
+            await desk.until(lambda: len(desk.journal.fills(9)) == 2, "both fills to be asked for")
+            sold, bought = desk.journal.fills(9)
+            assert bought.price is not None
+            assert sold.price is not None
+            assert abs(bought.price - price) < CLOSE * price
+            assert bought.quantity == sold.quantity == (await desk.venue.executed())[0].quantity
+            if not desk.capabilities.tells_fees:
+                pytest.skip("the exchange does not tell fees")
+            assert bought.fee is not None
+            assert sold.fee is not None
+            assert 0 < bought.fee < CLOSE * bought.quantity * price
+            assert bought.fee_currency == sold.fee_currency != ""
+            profit = sold.quantity * (sold.price - bought.price) - sold.fee - bought.fee
+            assert sold.realised in (None, sold.quantity * (sold.price - bought.price))
+            spent = await desk.fallen(before) - before
+            assert abs(spent - profit) <= bought.fee / 1000 + Decimal("0.0001"), (
+                "sums over fills are what it cost"
+            )
+
+    async def test_e51_what_came_without_an_order(self, desk: Desk) -> None:
+        """Payments are told from a time on, each with a key that stays, and nobody's trades are among them."""
+        if not desk.capabilities.cash_flows:
+            pytest.skip("the exchange does not tell payments")
+        async with desk:
+            symbol = desk.venue.symbols[0]
+            since = desk.venue.clock.now() - timedelta(hours=1)
+            await hold(desk, symbol, FIFTH)
+            before = await desk.account.cash_flows(since)
+            if Ability.PAY_FUNDING not in desk.venue.abilities:
+                assert before == []
+                return
+            await desk.venue.pay_funding(symbol, Decimal("0.001"))
+            held = await desk.venue.position(symbol) * (await desk.account.prices([symbol])).value[symbol]
+            found = [flow for flow in await desk.account.cash_flows(since) if flow not in before]
+            assert [(flow.kind in desk.capabilities.cash_flows, flow.symbol) for flow in found] == [
+                (True, symbol)
+            ]
+            assert abs(found[0].amount + held / 1000) < held / 10_000, "longs pay a rate above zero"
+            assert [flow for flow in await desk.account.cash_flows(since) if flow not in before] == found
+            assert not await desk.account.cash_flows(desk.venue.clock.now() + timedelta(hours=1))
