@@ -50,6 +50,8 @@ class Beliefs:
 
     def __init__(self, clock: Clock, pending: Callable[[str], bool]) -> None:
         self.window = 0.0
+        self.on_equity: Callable[[], None] = lambda: None
+        """Called with each equity that is observed."""
         self._clock = clock
         self._pending = pending
         self._numbers = count()
@@ -120,6 +122,7 @@ class Beliefs:
         """Take an equity, unless a newer one is known."""
         if self._equity is None or seen.asked_at >= self._equity.asked_at:
             self._equity = seen
+            self.on_equity()
 
     def equity_pushed(self, equity: Equity) -> None:
         """Take a pushed equity."""
@@ -127,6 +130,7 @@ class Beliefs:
         self._equity = Observation(
             value=equity, asked_at=now, arrived_at=now, number=self.number(), origin=Origin.PUSHED
         )
+        self.on_equity()
 
     def prices_read(self, read: Observation[Mapping[str, Decimal]]) -> None:
         """Take a read of prices; a newer pushed one stays."""
@@ -266,6 +270,16 @@ class Beliefs:
         """Whether the equity lacks fee and profit of the newest order, and no push corrects it."""
         known = self._equity
         return known is not None and known.number < self._order_number and not self.follows(Feed.EQUITY)
+
+    @property
+    def equity_seen(self) -> Observation[Equity] | None:
+        """The equity as observed last, of any age."""
+        return self._equity
+
+    @property
+    def equity_lags(self) -> bool:
+        """Whether the equity was observed before the newest order of anybody was answered or seen."""
+        return self._equity is None or self._equity.number < self._order_number
 
     def price(self, symbol: str) -> Decimal | None:
         """Return a symbol's price; None when none is recent enough."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from te_core.accounts.beliefs import Beliefs
+from te_core.accounts.bookkeeping import Bookkeeper
 from te_core.accounts.exposure import ExposureLedger
 from te_core.accounts.reader import AccountReader
 from te_core.clock import Clock
@@ -43,6 +44,7 @@ class ExecutionContext:
     stopping: Callable[[], bool]
     busy: Callable[[], int]
     turn: Callable[[], Awaitable[None]]
+    books: Bookkeeper
 
     def others(self, book: str, symbol: str) -> Decimal:
         """Return the notional of an account's other symbols, where a limit asks for it; otherwise 0."""

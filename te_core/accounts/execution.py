@@ -32,6 +32,7 @@ from te_core.errors import (
     OrderRejected,
     OutcomeUnknown,
 )
+from te_core.model.cause import Cause
 from te_core.model.observation import Observation
 from te_core.model.order import Intent, IntentState, OrderReport, OrderStatus
 from te_core.model.position import Position
@@ -213,7 +214,11 @@ class Execution:
             self._drop_unsent(intents)
 
     def _intents(self, step: OrderStep, number: int) -> list[Intent]:
-        ctx, goal = self._ctx, self._goal
+        ctx, goal, target = self._ctx, self._goal, self._keeper.target
+        assert target is not None
+        cause, caused_at = (
+            (Cause.DRIFT, ctx.clock.now()) if self._decision.drift else (target.cause, target.caused_at)
+        )
         return [
             Intent(
                 client_order_id=client_order_id(
@@ -237,6 +242,8 @@ class Execution:
                 margin_mode=goal.margin_mode,
                 reference_price=self._decision.price or goal.price,
                 created_at=ctx.clock.now(),
+                cause=cause,
+                caused_at=caused_at,
             )
             for chunk, quantity in enumerate(step.chunks)
         ]

@@ -58,10 +58,11 @@ def resolve(
     outcome: IntentState,
     *,
     filled: Decimal | None = None,
-    average_price: Decimal | None = None,
+    report: OrderReport | None = None,
     reason: str = "",
 ) -> None:
-    """Record an intent's known outcome."""
+    """Record an intent's known outcome. ``report``: what the exchange said of it, where that is how it is known."""
+    average_price = report.average_price if report is not None else None
     if filled is None:
         filled = intent.quantity if outcome is IntentState.FILLED else ZERO
     ctx.beliefs.catch_up(keeper.symbol)  # a read from before shows an order under way, not somebody else's
@@ -82,6 +83,8 @@ def resolve(
     if average_price is not None:
         expected, sign = intent.reference_price, intent.side.sign
         ctx.metrics.slippage(ctx.name, expected=expected, got=average_price, sign=sign)
+    ctx.books.executed(intent, filled, report, keeper.target)
+    ctx.books.rejected(outcome)
     # Failures are logged once, as an outage of the symbol; here they are only detail.
     level = "INFO" if outcome is IntentState.FILLED else "DEBUG"
     keeper.log.log(
@@ -104,7 +107,7 @@ def resolve_by_report(ctx: ExecutionContext, keeper: Keeper, intent: Intent, rep
         intent,
         FINAL[report.status],
         filled=report.filled,
-        average_price=report.average_price,
+        report=report,
         reason=report.reason,
     )
 

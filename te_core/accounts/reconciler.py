@@ -13,6 +13,7 @@ from te_core.accounts.reader import Wanted
 from te_core.accounts.schedule import Schedule
 from te_core.accounts.targets import Targets
 from te_core.contracts.exchange import Feed
+from te_core.model.cause import Cause
 from te_core.model.event import Event
 from te_core.model.position import Equity, Position
 from te_core.model.reading import Unknown
@@ -363,7 +364,7 @@ class Reconciler:
             self._outages.well(keeper.symbol)
         keeper.decided(decision)
         if decision.resize:
-            self._targets.size_again(keeper, decision.resize)
+            self._targets.size_again(keeper, decision.resize, Cause.DRIFT)
             self._wake()
 
     def _report(self, keeper: Keeper, decision: Decision) -> None:

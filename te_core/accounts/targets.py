@@ -14,11 +14,13 @@ from te_core.accounts.pending_writes import persist
 from te_core.clock import Clock
 from te_core.journal.journal import Journal
 from te_core.journal.memory import SymbolRecord
+from te_core.model.cause import Cause
 from te_core.model.control import Control
 from te_core.model.hours import Hours
 from te_core.model.order import Intent
 from te_core.model.policy import AccountPolicy, Limits
 from te_core.model.target import TAKEN_TO_CLOSE, Blend, Confirmation, Target
+from te_core.rules.causes import cause_of
 from te_core.rules.controls import Controls, Standing, commanded, described, standing
 from te_core.rules.targeting import target_for
 from te_core.settings.schema import EngineSettings
@@ -172,6 +174,8 @@ class Targets:
             margin_mode=self.settings.policy.margin_mode,
             reason=TAKEN_TO_CLOSE,
             created_at=self._clock.now(),
+            cause=Cause.BREAKER if keeper.standing.by_breaker else Cause.COMMAND,
+            caused_at=keeper.standing.since,
         )
 
     def unregistered(self, symbol: str) -> Keeper:
@@ -195,10 +199,11 @@ class Targets:
             if not self._retarget(keeper, keeper.blend) and live and _sized_before(keeper):
                 self.size_again(keeper, "set live")
 
-    def size_again(self, keeper: Keeper, reason: str) -> None:
+    def size_again(self, keeper: Keeper, reason: str, cause: Cause = Cause.COMMAND) -> None:
         """Give the present target its next revision, so that it is sized with the present equity and price."""
         if keeper.target is not None:
-            self._set(keeper, replace(keeper.target, revision=keeper.target.revision + 1, reason=reason))
+            again = replace(keeper.target, revision=keeper.target.revision + 1, reason=reason)
+            self._set(keeper, replace(again, cause=cause, caused_at=self._clock.now()))
 
     def _retarget(self, keeper: Keeper, blend: Blend | None) -> bool:
         keeper.set_blend(blend)
@@ -206,9 +211,10 @@ class Targets:
         keeper.set_standing(held)
         target = self._wanted(keeper, held, blend)
         if target is not None:
-            self._set(keeper, target)
+            cause, at = cause_of(target, keeper.target, held, enabled=self.settings.enabled)
+            self._set(keeper, replace(target, cause=cause, caused_at=at))
         elif keeper.target is not None and (reason := _asked_again(keeper, before, held)):
-            self.size_again(keeper, reason)
+            self.size_again(keeper, reason, Cause.BREAKER if held.by_breaker else Cause.COMMAND)
         else:
             return before != held
         return True

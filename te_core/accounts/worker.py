@@ -15,6 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from te_core.accounts.beliefs import Beliefs
+from te_core.accounts.bookkeeping import Bookkeeper, Counted
 from te_core.accounts.context import ExecutionContext
 from te_core.accounts.execution import Execution, Superseded, TooOld
 from te_core.accounts.exposure import ExposureLedger
@@ -49,6 +50,8 @@ if TYPE_CHECKING:
 FOREIGN_ENGINE = 600.0
 """Seconds for which an account is only reduced after an order of another engine was seen on it."""
 
+BOOKS_AGAIN = 60.0
+"""Seconds after which books that could not be kept are tried again."""
 VERIFYING = 1.0
 """Seconds after a flatten until the account is read as a whole, unless that comes first anyway."""
 SHORTEST = 1e-6
@@ -81,6 +84,7 @@ class AccountWorker:
         controls: Controls | None = None,
         trip: Callable[[str, str], None] = lambda _symbol, _reason: None,
         metrics: Metrics | None = None,
+        counted: Counted | None = None,
     ) -> None:
         self.name = name
         self.book = book or name
@@ -100,6 +104,7 @@ class AccountWorker:
         self._targets.restore(books, open_intents)
         self._reconciler = self._make_reconciler()
         self._flatten = self._flatten_watch()
+        self.books = self._bookkeeper(counted or Counted())
         self.stream: AccountStream = self._pushes(clock)
         self._wake_event = asyncio.Event()
         self._stopping = False
@@ -135,6 +140,21 @@ class AccountWorker:
             trip=self._trip,
             wake=self.wake,
         )
+
+    def _bookkeeper(self, counted: Counted) -> Bookkeeper:
+        books = Bookkeeper(
+            self.name,
+            self.book,
+            beliefs=self.beliefs,
+            journal=self._journal,
+            clock=self._clock,
+            log=self._log,
+            record=self._record,
+            in_flight=lambda: any(keeper.orders.open for keeper in self.keepers.values()),
+            counted=counted,
+        )
+        self.beliefs.on_equity = books.valued
+        return books
 
     def _flatten_watch(self) -> FlattenWatch:
         return FlattenWatch(
@@ -320,6 +340,7 @@ class AccountWorker:
             stopping=lambda: self._stopping,
             busy=lambda: len(self._tasks()),
             turn=partial(self._turn, begun=True),
+            books=self.books,
         )
         self.beliefs.connected(ctx.window)
         self._quiet.connected(reader)
@@ -327,6 +348,7 @@ class AccountWorker:
         self._ctx = ctx
         self._flatten.commanded()
         self.read_by(self._clock.monotonic())
+        books = asyncio.create_task(self._keep_books(account, capabilities))
         try:
             while True:
                 await self._until_due()
@@ -335,8 +357,28 @@ class AccountWorker:
         finally:
             self._ctx = None
             self._quiet.forget_end()
+            books.cancel()
             await self._cancel_tasks()
+            await asyncio.gather(books, return_exceptions=True)
             await reader.close()
+
+    async def _keep_books(self, account: ExchangeAccount, capabilities: Capabilities) -> None:
+        """Keep the books; what breaks there stops no order, is reported, and is tried again."""
+        while True:
+            keeping = asyncio.create_task(self.books.run(account, capabilities))
+            try:
+                ended, _ = await asyncio.wait([keeping], timeout=BOOKS_AGAIN)
+                if not ended:
+                    self._outages.well("books")
+                    await asyncio.wait([keeping])
+            finally:
+                keeping.cancel()
+                await asyncio.gather(keeping, return_exceptions=True)
+            error = None if keeping.cancelled() else keeping.exception()
+            self._log.opt(exception=error).error("defect: the books cannot be kept")
+            why = f"cannot count profit and loss, so that breakers rest: {type(error).__name__}: {error}"
+            self._outages.failing("books", why)
+            await asyncio.sleep(BOOKS_AGAIN)
 
     async def drain(self, patience: timedelta) -> None:
         """Begin no further step, and give orders under way time to be answered. For a graceful stop."""

@@ -18,6 +18,8 @@ from te_core.rules.blend import blend_leverage
 ZERO = Decimal(0)
 BY_HAND = "by hand"
 """The source that stands in a target's terms for the operator."""
+BREAKER = "breaker "
+"""How ``by`` begins in what a circuit breaker commanded."""
 HALTING = (ControlState.HALTED, ControlState.FLAT, ControlState.FOREIGN)
 Key = tuple[Topic, str, str]
 
@@ -134,6 +136,8 @@ class Standing:
     """A depth that goes before the signals."""
     since: datetime | None = None
     """When the halt was commanded."""
+    by_breaker: bool = False
+    """A circuit breaker commanded it, and not the operator."""
 
 
 FREE = Standing()
@@ -155,7 +159,10 @@ def standing(
         return Standing(halt=why, fence=row.at, by_hand=by_hand, since=row.at)
     foreign = row.state is ControlState.FOREIGN
     flat = foreign or row.state is ControlState.FLAT
-    return Standing(halt=described(row), flat=flat, foreign=foreign, by_hand=by_hand, since=row.at)
+    tripped = row.by.startswith(BREAKER)
+    return Standing(
+        halt=described(row), flat=flat, foreign=foreign, by_hand=by_hand, since=row.at, by_breaker=tripped
+    )
 
 
 def counts(by_hand: Control, blend: Blend | None, now: datetime) -> bool:

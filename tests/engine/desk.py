@@ -12,6 +12,7 @@ from typing import Any
 
 from loguru import logger
 
+from te_core.accounts.bookkeeping import Counted
 from te_core.accounts.exposure import ExposureLedger
 from te_core.accounts.targets import WorkerSettings
 from te_core.accounts.worker import AccountWorker
@@ -100,8 +101,13 @@ class Desk:
             books={symbol: book for (name, symbol), book in memory.books.items() if name == self.name},
             controls=self.controls,
             open_intents=[held for held in memory.open_intents if held.account == self.name],
+            counted=self.counted(),
         )
         self.task = asyncio.create_task(self.worker.run(self.account, self.capabilities))
+
+    def counted(self) -> Counted | None:
+        """Return what is known of the account's books, and who takes what changes in them; None: nobody."""
+        return None
 
     async def crash(self) -> None:
         """Stop without grace and forget everything that is not in the journal."""

@@ -141,6 +141,8 @@ class Wire(FaultyAccount):
 class Scene:
     """An engine and what outlives it. ``exchanges`` and ``wires`` are by the key in the account's settings."""
 
+    make_exchange: type[Exchange] = Exchange
+
     def __init__(self, folder: Path, *, streams: bool = False, **settings: Any) -> None:
         self.folder, self.clock = folder, VirtualClock()
         self.capabilities = Capabilities(private_stream=streams)
@@ -158,7 +160,7 @@ class Scene:
     def exchange(self, key: str = "none") -> Exchange:
         """Return the account that a key opens."""
         if key not in self.exchanges:
-            self.exchanges[key] = Exchange(self.clock, uid=key)
+            self.exchanges[key] = self.make_exchange(self.clock, uid=key)
             self.wires[key] = Wire(self.exchanges[key])
         return self.exchanges[key]
 

@@ -1,0 +1,410 @@
+"""Finds out what orders cost and what came and went besides, one after the other; no order waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from te_core.accounts.beliefs import Beliefs
+from te_core.clock import Clock
+from te_core.contracts.exchange import Capabilities, ExchangeAccount
+from te_core.errors import TradeEngineError
+from te_core.journal.entries import Entry
+from te_core.journal.journal import Journal
+from te_core.model.cause import Cause
+from te_core.model.event import Event
+from te_core.model.money import EquitySample, Fill, Flow, FlowKind
+from te_core.model.order import Intent, IntentState, OrderReport
+from te_core.model.position import Equity
+from te_core.model.reading import Unknown
+from te_core.model.target import Target
+from te_core.rules.profit import CENT, Change, Holding, Money, Valuation, filled, paid, transferred, valued
+from te_core.rules.thinning import worth_a_sample
+
+if TYPE_CHECKING:
+    from loguru import Logger
+
+ZERO = Decimal(0)
+CALL_TIMEOUT = 10.0
+AGAIN = (0.5, 2.0, 5.0, 15.0, 40.0)
+"""Pauses before what an order cost is asked for once more, while it is not told; together about a minute."""
+GATHER = 0.2
+"""Seconds for which a valuation waits for others: pushes come in bursts."""
+LOOK_BACK = timedelta(days=1)
+UNASKED = 200
+"""Orders of an earlier run that are asked for at most, and how old they may be."""
+POSITIONS_AGAIN = 1.0
+"""Seconds after which an account is valued again whose positions were not known."""
+UNKNOWN_FOR = 60.0
+"""Seconds for which an account is not valued while a position on it is not known."""
+OVERLAP = timedelta(minutes=10)
+"""Payments are told late: those from so long before the last time are asked for again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Books:
+    """What changed in an account's books. ``entries``: to be journaled with whatever follows from it.
+
+    ``slipped``: symbol, and the share by which an order's price was worse than its signal's. ``rejected``: an order was
+    refused by the exchange then.
+    """
+
+    account: str
+    book: str
+    money: Money
+    change: Change
+    entries: tuple[Entry, ...] = ()
+    slipped: tuple[str, Decimal] | None = None
+    rejected: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    """What the journal has of an account's books until ``at``, and who takes what changes."""
+
+    money: Money | None = None
+    at: datetime | None = None
+    seen: EquitySample | None = None
+    """What the account was last seen with."""
+    report: Callable[[Books], None] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Executed:
+    """An order of ours with its known outcome, and the target that it was made for."""
+
+    intent: Intent
+    filled: Decimal
+    report: OrderReport | None
+    target: Target | None
+
+
+class Bookkeeper:
+    """One per account. It goes on from what was ``counted``; without anybody who takes changes it journals them."""
+
+    def __init__(
+        self,
+        name: str,
+        book: str,
+        *,
+        beliefs: Beliefs,
+        journal: Journal,
+        clock: Clock,
+        log: Logger,
+        record: Callable[[Event], None],
+        in_flight: Callable[[], bool],
+        counted: Counted,
+    ) -> None:
+        self.money = counted.money or Money()
+        self.last_seen = counted.seen
+        """The newest sample of what the account is worth, of this run or an earlier one."""
+        self._name = name
+        self._book = book
+        self._beliefs = beliefs
+        self._journal = journal
+        self._clock = clock
+        self._log = log
+        self._record = record
+        self._in_flight = in_flight
+        self._report = counted.report or self._persist
+        self._orders: deque[Executed] = deque()
+        self._rejections: deque[datetime] = deque()
+        self._wake = asyncio.Event()
+        self._seen: object = None
+        """The equity that was counted last."""
+        self._value_due = False
+        self._flows_from = counted.at
+        """Until when payments are counted."""
+        self._known_flows: dict[str, datetime] = {}
+        self._named: dict[str, None] = {}
+        """Kinds of transfers that were told, while the balance does not show them for sure."""
+        self._unknown_since: float | None = None
+
+    # -- what happens, told by whoever sees it; nothing is awaited here
+
+    def executed(
+        self, intent: Intent, filled: Decimal, report: OrderReport | None, target: Target | None
+    ) -> None:
+        """Note the known outcome of an order of ours."""
+        if filled:
+            self._orders.append(Executed(intent=intent, filled=filled, report=report, target=target))
+            self._wake.set()
+
+    def rejected(self, outcome: IntentState) -> None:
+        """Note an order that was not executed; only what the exchange refused counts."""
+        if outcome is IntentState.REJECTED:
+            self._rejections.append(self._clock.now())
+            self._wake.set()
+
+    def valued(self) -> None:
+        """Note that a value of the account was observed."""
+        self._value_due = True
+        self._wake.set()
+
+    # -- finding out
+
+    async def run(self, account: ExchangeAccount, capabilities: Capabilities) -> None:
+        """Ask and count until cancelled."""
+        self._remember()
+        while True:
+            await self._until_woken()
+            while self._rejections:
+                self._tell(Change(), rejected=self._rejections.popleft())
+            while self._orders:
+                await self._count_order(account, capabilities, self._orders[0])
+                self._orders.popleft()
+            if self._value_due:
+                await asyncio.sleep(GATHER)
+                self._value_due = False
+                if not self._orders:
+                    await self._count_value(account, capabilities)
+
+    async def _until_woken(self) -> None:
+        """Wait for something to count; a value that was seen before its positions is tried again on its own."""
+        try:
+            async with asyncio.timeout(None if self._unknown_since is None else POSITIONS_AGAIN):
+                await self._wake.wait()
+        except TimeoutError:
+            self._value_due = True
+        self._wake.clear()
+
+    def _remember(self) -> None:
+        """Take up the orders of an earlier run that were not counted, and the payments that were."""
+        waiting = {one.intent.client_order_id for one in self._orders}
+        for record in reversed(self._journal.unasked(self._book, self._clock.now() - LOOK_BACK, UNASKED)):
+            intent, found = record.intent, record.settlement
+            if found is not None and intent.client_order_id not in waiting:
+                targets = self._journal.targets(10, account=self._book, symbol=intent.symbol)
+                target = next((one for one in targets if one.revision == intent.revision), None)
+                self._orders.append(
+                    Executed(intent=intent, filled=found.filled or ZERO, report=None, target=target)
+                )
+        self._known_flows = {flow.key: flow.at for flow in self._journal.flows(UNASKED, account=self._book)}
+        if self._orders:
+            self._wake.set()
+
+    async def _count_order(
+        self, account: ExchangeAccount, capabilities: Capabilities, order: Executed
+    ) -> None:
+        report = await self._cost(account, capabilities, order)
+        intent, target = order.intent, order.target
+        fill = Fill(
+            client_order_id=intent.client_order_id,
+            account=self._book,
+            symbol=intent.symbol,
+            side=intent.side,
+            quantity=order.filled,
+            at=self._clock.now(),
+            price=report.average_price if report is not None else None,
+            fee=report.fee if report is not None else None,
+            fee_currency=report.fee_currency if report is not None else "",
+            realised=report.realised if report is not None else None,
+            shares=shares_of(target) if target is not None else {},
+        )
+        self.money, change = filled(self.money, fill, reference=intent.reference_price)
+        slip = _slip(intent, fill, target)
+        self._tell(change, fill, slipped=None if slip is None else (intent.symbol, slip))
+
+    async def _cost(
+        self, account: ExchangeAccount, capabilities: Capabilities, order: Executed
+    ) -> OrderReport | None:
+        """Ask until price and fee are told, about a minute long; returns the most that was told."""
+        best, fees = order.report, capabilities.tells_fees
+        for pause in (0.0, *AGAIN):
+            if best is not None and best.average_price is not None and (best.fee is not None or not fees):
+                return best
+            await asyncio.sleep(pause)
+            intent = order.intent
+            try:
+                async with asyncio.timeout(CALL_TIMEOUT):
+                    found = await account.order_cost(intent.symbol, intent.client_order_id)
+            except (TradeEngineError, TimeoutError) as error:
+                self._log.bind(symbol=intent.symbol).debug("cost of an order is not told: {}", error)
+                continue
+            if found is not None and (best is None or found.average_price is not None):
+                best = found
+        return best
+
+    async def _count_value(self, account: ExchangeAccount, capabilities: Capabilities) -> None:
+        seen = self._valuation()
+        if seen is None:
+            return
+        told = FlowKind.FUNDING in capabilities.cash_flows
+        if capabilities.cash_flows and self._differs(seen):
+            flows = await self._ask_flows(account)
+            told = told and flows is not None  # else it may be funding that could not be asked for
+            self._count_flows(flows or ())
+            if self._orders or self._in_flight():
+                return
+        self.money, change = valued(self.money, seen, funding_told=told)
+        entries: list[Entry] = []
+        if change.transfer:
+            entries += self._transfer(change)
+        if self.money.suspect_at is None:
+            self._named.clear()
+        sample = self._sampled(seen)
+        if worth_a_sample(self.last_seen, sample):
+            self.last_seen = sample
+            entries.append(sample)
+        if change.result or change.transfer or change.symbols or entries:
+            self._tell(change, *entries)
+
+    def _differs(self, seen: Valuation) -> bool:
+        """Return whether the balance moved by more than orders explain, by however little."""
+        money, balance = self.money, seen.balance
+        known = money.balance is not None and balance is not None and money.expected is not None
+        if not known:
+            return self._flows_from is None
+        assert balance is not None
+        assert money.balance is not None
+        assert money.expected is not None
+        left = abs(balance - money.balance - money.expected)
+        return left > Decimal("0.000001") * max(abs(balance), Decimal(1))
+
+    def _valuation(self) -> Valuation | None:
+        """Return the account's value now; None while it is not known, or while it may lack an order of ours."""
+        equity, seen = self._beliefs.equity(), self._beliefs.equity_seen
+        if isinstance(equity, Unknown) or self._in_flight() or self._beliefs.equity_lags:
+            return None
+        if seen is self._seen or not self._positions_known():
+            return None
+        self._seen = seen
+        return Valuation(
+            at=self._clock.now(), wallet=equity.wallet, total=equity.total, held=holdings(self._beliefs)
+        )
+
+    def _positions_known(self) -> bool:
+        """Return whether every position is known that matters; what stays unknown for long counts as last seen."""
+        now = self._clock.monotonic()
+        symbols = dict.fromkeys([*self.money.symbols, *self._beliefs.held()])
+        unknown = any(isinstance(self._beliefs.position(symbol), Unknown) for symbol in symbols)
+        if self._beliefs.read_at is not None and not unknown:
+            self._unknown_since = None
+            return True
+        if self._unknown_since is None:
+            self._unknown_since = now
+        return self._beliefs.read_at is not None and now - self._unknown_since > UNKNOWN_FOR
+
+    async def _ask_flows(self, account: ExchangeAccount) -> tuple[Flow, ...] | None:
+        """Return the payments that were not known; None where they could not be asked for."""
+        now = self._clock.now()
+        since = (self._flows_from or now - LOOK_BACK) - OVERLAP
+        first = self.money.balance is None
+        try:
+            async with asyncio.timeout(CALL_TIMEOUT):
+                found = await account.cash_flows(since)
+        except (TradeEngineError, TimeoutError) as error:
+            self._log.debug("payments are not told: {}", error)
+            return None
+        fresh = [flow for flow in found if flow.key not in self._known_flows]
+        kept = {key: at for key, at in self._known_flows.items() if at >= since}
+        self._known_flows = kept | {flow.key: flow.at for flow in found}
+        self._flows_from = now
+        made = tuple(
+            Flow(
+                account=self._book,
+                key=flow.key,
+                kind=flow.kind,
+                amount=flow.amount,
+                at=flow.at,
+                symbol=flow.symbol,
+            )
+            for flow in fresh
+        )
+        if first:  # the balance of the first sight has them in it already
+            self._journal.append(*made, awaited=False)
+            return ()
+        return made
+
+    def _count_flows(self, flows: Iterable[Flow]) -> None:
+        for flow in flows:
+            change = Change()
+            if flow.kind.trading:
+                self.money, change = paid(self.money, flow.symbol, flow.amount)
+            else:
+                self.money = transferred(self.money, flow.amount)
+                self._named[str(flow.kind)] = None
+            self._tell(change, flow)
+
+    def _transfer(self, change: Change) -> list[Entry]:
+        """Report a change of the balance that was left out of profit and loss; return what nobody told of it."""
+        why = ", ".join(self._named) or "no order explains it"
+        moved = change.transfer.quantize(CENT)
+        text = f"the balance changed by {moved:+f} ({why}): left out of profit and loss"
+        self._log.warning("{}", text)
+        self._record(Event(at=self._clock.now(), kind="transfer", text=text, account=self._name))
+        if abs(change.untold) <= CENT:
+            return []
+        now, key = self._clock.now(), f"jump {self._clock.now().isoformat()}"
+        return [Flow(account=self._book, key=key, kind=FlowKind.UNEXPLAINED, amount=change.untold, at=now)]
+
+    def _sampled(self, seen: Valuation) -> EquitySample:
+        equity = self._beliefs.equity()
+        held = seen.held.values()
+        unrealised = [one.unrealised for one in held]
+        priced = all(one.price is not None for one in held)
+        return EquitySample(
+            account=self._book,
+            at=seen.at,
+            wallet=seen.wallet,
+            total=seen.total,
+            free=equity.free if isinstance(equity, Equity) else None,
+            unrealised=None if None in unrealised else sum((one for one in unrealised if one), ZERO),
+            gross=seen.gross if priced else None,
+            net=sum((one.quantity * (one.price or ZERO) for one in held), ZERO) if priced else None,
+        )
+
+    def _tell(
+        self,
+        change: Change,
+        *entries: Entry,
+        slipped: tuple[str, Decimal] | None = None,
+        rejected: datetime | None = None,
+    ) -> None:
+        self._report(
+            Books(
+                account=self._name,
+                book=self._book,
+                money=self.money,
+                change=change,
+                entries=entries,
+                slipped=slipped,
+                rejected=rejected,
+            )
+        )
+
+    def _persist(self, books: Books) -> None:
+        if books.entries:
+            self._journal.append(*books.entries, awaited=False)
+
+
+def holdings(beliefs: Beliefs) -> Mapping[str, Holding]:
+    """Return every position that is held, as last accepted, at its last price."""
+    return {
+        symbol: Holding(
+            quantity=held.quantity,
+            entry=held.entry_price,
+            price=beliefs.last_price(symbol),
+            unrealised=held.unrealised_pnl,
+        )
+        for symbol, held in beliefs.held().items()
+    }
+
+
+def shares_of(target: Target) -> dict[str, str]:
+    """Return each source's share in what the sources of a target move together, by its weight and depth."""
+    moved = {term.source: abs(term.weight * term.depth) for term in target.terms}
+    whole = sum(moved.values(), ZERO)
+    return {source: f"{part / whole:.6f}" for source, part in moved.items() if part} if whole else {}
+
+
+def _slip(intent: Intent, fill: Fill, target: Target | None) -> Decimal | None:
+    """Return by what share of the signal's price an order was filled worse; None where that cannot be said."""
+    if target is None or target.price is None or fill.price is None or intent.cause is not Cause.SIGNAL:
+        return None
+    return intent.side.sign * (fill.price - target.price) / target.price

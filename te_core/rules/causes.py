@@ -1,0 +1,40 @@
+"""What made a target change, for counting and for how long its orders took. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from te_core.model.cause import Cause
+from te_core.model.target import Target, Term
+from te_core.rules.controls import BY_HAND, Standing
+
+
+def cause_of(new: Target, old: Target | None, held: Standing, *, enabled: bool) -> tuple[Cause, datetime]:
+    """Return what made ``new`` replace ``old``, and when that came. ``held``: what the commands leave open."""
+    if held.flat and held.since is not None:
+        return (Cause.BREAKER if held.by_breaker else Cause.COMMAND), held.since
+    if held.by_hand is not None:
+        return Cause.COMMAND, held.by_hand.at
+    heard, before = _newest(new.terms), _last_heard(old)
+    if heard is not None and (before is None or heard > before) and enabled:
+        return Cause.SIGNAL, heard
+    if old is not None and old.cause in (Cause.COMMAND, Cause.BREAKER):
+        return Cause.COMMAND, new.created_at  # what was commanded is over
+    if enabled and old is not None and _weights(new.terms) == _weights(old.terms) != ():
+        return Cause.EXPIRY, new.created_at
+    return Cause.SETTINGS, new.created_at
+
+
+def _last_heard(old: Target | None) -> datetime | None:
+    """Return when the newest signal was received that a target goes by, or that a depth by hand went before."""
+    if old is not None and any(term.source == BY_HAND for term in old.terms):
+        return old.caused_at
+    return _newest(old.terms) if old is not None else None
+
+
+def _newest(terms: tuple[Term, ...]) -> datetime | None:
+    return max((term.heard_at for term in terms if term.heard_at is not None), default=None)
+
+
+def _weights(terms: tuple[Term, ...]) -> tuple[object, ...]:
+    return tuple((term.source, term.weight) for term in terms)

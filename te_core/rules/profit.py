@@ -1,0 +1,257 @@
+"""What an account earned or lost, told apart from what was paid in or out. Pure.
+
+An exchange's balance (without unrealised profit) moves with our fills, with funding and with transfers. What the fills
+explain is trading; what is left over is funding as long as it is small, else a transfer, which is neither profit nor
+loss. The value (with unrealised profit) less all transfers is what trading came to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from te_core.model.money import Fill
+
+ZERO = Decimal(0)
+CENT = Decimal("0.01")
+FUNDING = Decimal("0.005")
+"""The share of all positions' worth up to which a change of the balance that no fill explains counts as funding."""
+ROUNDING = Decimal("0.0005")
+"""The share of the balance up to which any change counts as trading."""
+READ_APART = Decimal("0.01")
+"""The share of all positions' worth that prices may move between the reads of value and positions."""
+UNPRICED = Decimal("0.05")
+"""The share of an order's worth by which its reference price may miss the price that nobody told."""
+SUSPECT = timedelta(seconds=10)
+"""How long an unexplained change has to be there before it counts: balances lag behind fills."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """A position at one moment; None for what is not known."""
+
+    quantity: Decimal
+    entry: Decimal | None = None
+    price: Decimal | None = None
+    unrealised: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Valuation:
+    """An account at a moment at which no order of ours was under way. ``held``: every position that is not flat."""
+
+    at: datetime
+    wallet: Decimal
+    total: Decimal
+    held: Mapping[str, Holding]
+
+    @property
+    def balance(self) -> Decimal | None:
+        """The value without unrealised profit; None where the exchange does not tell them apart."""
+        if self.wallet != self.total or not self.held:
+            return self.wallet
+        unrealised = [one.unrealised for one in self.held.values()]
+        known = [one for one in unrealised if one is not None]
+        return self.total - sum(known, ZERO) if len(known) == len(unrealised) else None
+
+    @property
+    def gross(self) -> Decimal:
+        """What all positions are worth without their signs, as far as prices are known."""
+        prices = ((one.quantity, one.price or one.entry or ZERO) for one in self.held.values())
+        return sum((abs(quantity) * price for quantity, price in prices), ZERO)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SymbolMoney:
+    """What one symbol came to. ``cost``: of what is held, signed as the quantity; None if not known.
+
+    ``realised``: everything so far, less fees, with funding. ``opened_with``: what that was when it was last flat.
+    ``price``: the last one that it was valued at.
+    """
+
+    quantity: Decimal = ZERO
+    cost: Decimal | None = ZERO
+    realised: Decimal = ZERO
+    opened_with: Decimal = ZERO
+    price: Decimal | None = None
+
+    @property
+    def result(self) -> Decimal:
+        """What it came to so far, with what is held at the last price."""
+        if not self.quantity or self.cost is None or self.price is None:
+            return self.realised
+        return self.realised + self.quantity * self.price - self.cost
+
+
+FLAT = SymbolMoney()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Money:
+    """An account's running sums. ``total`` and ``balance`` as last accepted; None before the first valuation.
+
+    ``expected``: what fills and told payments since then change the balance by; None when that cannot be said.
+    ``slack``: how wrong that may be. ``suspect_at``: since when the balance differs without an explanation.
+    """
+
+    total: Decimal | None = None
+    balance: Decimal | None = None
+    expected: Decimal | None = ZERO
+    slack: Decimal = ZERO
+    told: Decimal = ZERO
+    """Transfers that the exchange told since then."""
+    suspect_at: datetime | None = None
+    symbols: Mapping[str, SymbolMoney] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What a fill, a payment or a valuation changed.
+
+    ``result``: of trading, by which the account's profit moves. ``transfer``: what came (or went, below zero) that is
+    neither. ``symbols``: how much each symbol's result moved. ``round_trip``: symbol and result of one that ended.
+    """
+
+    result: Decimal = ZERO
+    transfer: Decimal = ZERO
+    untold: Decimal = ZERO
+    """The part of the transfer that the exchange did not tell."""
+    symbols: Mapping[str, Decimal] = field(default_factory=dict)
+    round_trip: tuple[str, Decimal] | None = None
+
+
+NOTHING = Change()
+
+
+def filled(money: Money, fill: Fill, *, reference: Decimal) -> tuple[Money, Change]:
+    """Count an order of ours. ``reference``: stands in for a price that was not told, to judge the balance by."""
+    before = money.symbols.get(fill.symbol, FLAT)
+    price = fill.price if fill.price is not None else reference
+    after, gained = _traded(before, fill.side.sign * fill.quantity, price)
+    fee = fill.fee or ZERO
+    after = replace(after, realised=after.realised - fee, price=price)
+    slack = ZERO if fill.price is not None else UNPRICED * fill.quantity * price
+    if fill.fee is None:
+        slack += fill.quantity * price / 500  # no exchange takes more than 0.2 %
+    ended = before.quantity and (after.quantity == 0 or (after.quantity > 0) != (before.quantity > 0))
+    trip = None
+    if ended:
+        if before.cost is not None and fill.price is not None:
+            trip = (fill.symbol, after.realised - before.opened_with)
+        after = replace(after, opened_with=after.realised)
+    unsure = money.expected is None or gained is None
+    changed = replace(
+        money,
+        expected=None if unsure else (money.expected or ZERO) + (gained or ZERO) - fee,
+        slack=money.slack + slack,
+        symbols={**money.symbols, fill.symbol: after},
+    )
+    moved = after.result - before.result
+    return changed, Change(symbols={fill.symbol: moved} if moved else {}, round_trip=trip)
+
+
+def paid(money: Money, symbol: str | None, amount: Decimal) -> tuple[Money, Change]:
+    """Count funding that the exchange told before the balance showed it, or with it."""
+    expected = None if money.expected is None else money.expected + amount
+    if symbol is None:
+        return replace(money, expected=expected), NOTHING
+    known = money.symbols.get(symbol, FLAT)
+    after = replace(known, realised=known.realised + amount)
+    return (
+        replace(money, expected=expected, symbols={**money.symbols, symbol: after}),
+        Change(symbols={symbol: amount}),
+    )
+
+
+def transferred(money: Money, amount: Decimal) -> Money:
+    """Note a deposit, or a withdrawal below zero, that the exchange told; the balance shows when it counts."""
+    return replace(money, told=money.told + amount)
+
+
+def unexplained(money: Money, seen: Valuation, *, funding_told: bool) -> Decimal:
+    """Return by how much the balance differs from what is known to have happened; zero where that is trading."""
+    balance = seen.balance
+    if money.balance is None or balance is None or money.expected is None or _changed_by_others(money, seen):
+        return ZERO
+    left = balance - money.balance - money.expected
+    bound = CENT + ROUNDING * max(abs(balance), abs(money.balance)) + money.slack
+    if not funding_told:
+        bound += FUNDING * seen.gross
+    if seen.wallet == seen.total:
+        bound += READ_APART * seen.gross
+    return left if abs(left) > bound else ZERO
+
+
+def valued(money: Money, seen: Valuation, *, funding_told: bool = False) -> tuple[Money, Change]:
+    """Count what an account is worth now. A change that nothing explains waits until it has been there for a while."""
+    transfer = unexplained(money, seen, funding_told=funding_told)
+    if transfer and (money.suspect_at is None or not seen.at - money.suspect_at >= SUSPECT):
+        if money.suspect_at is None or seen.at < money.suspect_at:
+            return replace(money, suspect_at=seen.at), NOTHING
+        return money, NOTHING
+    aligned = {symbol: _aligned(one, seen.held.get(symbol)) for symbol, one in money.symbols.items()}
+    aligned |= {
+        symbol: _aligned(FLAT, one) for symbol, one in seen.held.items() if symbol not in money.symbols
+    }
+    moved = {
+        symbol: one.result - money.symbols[symbol].result
+        for symbol, one in aligned.items()
+        if symbol in money.symbols
+    }
+    result = seen.total - money.total - transfer if money.total is not None else ZERO
+    after = Money(total=seen.total, balance=seen.balance, symbols=aligned)
+    return after, Change(
+        result=result,
+        transfer=transfer,
+        untold=transfer - money.told if transfer else ZERO,
+        symbols={symbol: one for symbol, one in moved.items() if one},
+    )
+
+
+def _changed_by_others(money: Money, seen: Valuation) -> bool:
+    symbols = dict.fromkeys([*money.symbols, *seen.held])
+    return any(_held(seen, symbol) != money.symbols.get(symbol, FLAT).quantity for symbol in symbols)
+
+
+def _held(seen: Valuation, symbol: str) -> Decimal:
+    return seen.held[symbol].quantity if symbol in seen.held else ZERO
+
+
+def _aligned(known: SymbolMoney, held: Holding | None) -> SymbolMoney:
+    """Return what is known of a symbol, valued at its price; from now on only, where others changed the position."""
+    quantity = held.quantity if held is not None else ZERO
+    if quantity == known.quantity:
+        return replace(known, price=held.price) if held is not None and held.price is not None else known
+    if held is None or not quantity:
+        end = known.result  # at the last price: nobody told theirs
+        return replace(known, quantity=ZERO, cost=ZERO, realised=end, opened_with=end, price=None)
+    cost = None if held.entry is None else quantity * held.entry
+    fresh = SymbolMoney(quantity=quantity, cost=cost, realised=known.result, price=held.price or held.entry)
+    already = fresh.result - known.result  # what it came to before anybody counted
+    realised = known.result - already
+    return replace(fresh, realised=realised, opened_with=realised)
+
+
+def _traded(known: SymbolMoney, change: Decimal, price: Decimal) -> tuple[SymbolMoney, Decimal | None]:
+    """Return a symbol after a trade, and what that realised; None where the cost of what was held is not known."""
+    quantity = known.quantity + change
+    if known.quantity * change >= 0:
+        cost = None if known.cost is None else known.cost + change * price
+        return replace(known, quantity=quantity, cost=cost), ZERO
+    closed = min(abs(change), abs(known.quantity)) * (1 if known.quantity > 0 else -1)
+    left = known.quantity - closed
+    opened = change + closed
+    if known.cost is None:
+        cost = ZERO if not left else None
+        return replace(known, quantity=quantity, cost=opened * price if opened else cost), None
+    part = known.cost * closed / known.quantity if left else known.cost
+    gained = closed * price - part
+    cost = known.cost - part + opened * price
+    return (
+        replace(
+            known, quantity=quantity, cost=ZERO if not quantity else cost, realised=known.realised + gained
+        ),
+        gained,
+    )

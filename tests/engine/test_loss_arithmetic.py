@@ -1,0 +1,230 @@
+"""Profit and loss: what fills, prices and funding did, and never what was paid in or out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from te_core.model.money import Fill
+from te_core.model.order import Side
+from te_core.rules.profit import (
+    SUSPECT,
+    Change,
+    Holding,
+    Money,
+    Valuation,
+    filled,
+    paid,
+    valued,
+)
+
+D = Decimal
+START = datetime(2026, 3, 1, tzinfo=UTC)
+SYMBOLS = ("BTCUSDT", "ETHUSDT")
+ZERO, BEGIN, CENT = D(0), D(10_000), D("0.01")
+
+
+@dataclass
+class Exchange:
+    """Plain book-keeping of its own: cash moves with every trade, the value is cash and what is held."""
+
+    tells_apart: bool
+    cash: Decimal = BEGIN
+    paid_in: Decimal = ZERO
+    prices: dict[str, Decimal] = field(default_factory=lambda: {"BTCUSDT": D(100), "ETHUSDT": D(20)})
+    held: dict[str, Decimal] = field(default_factory=dict)
+    entries: dict[str, Decimal] = field(default_factory=dict)
+
+    def trade(self, symbol: str, change: Decimal, fee: Decimal) -> None:
+        price, before = self.prices[symbol], self.held.get(symbol, D(0))
+        after = before + change
+        if before * change >= 0:
+            worth = before * self.entries.get(symbol, D(0)) + change * price
+            self.entries[symbol] = worth / after if after else D(0)
+        elif before * after < 0:
+            self.entries[symbol] = price
+        self.held[symbol] = after
+        self.cash -= change * price + fee
+
+    def deposit(self, amount: Decimal) -> None:
+        self.cash += amount
+        self.paid_in += amount
+
+    @property
+    def total(self) -> Decimal:
+        return self.cash + sum((quantity * self.prices[s] for s, quantity in self.held.items()), D(0))
+
+    def seen(self, at: datetime) -> Valuation:
+        unrealised = {s: q * (self.prices[s] - self.entries[s]) for s, q in self.held.items() if q}
+        wallet = self.total - sum(unrealised.values(), D(0)) if self.tells_apart else self.total
+        held: Mapping[str, Holding] = {
+            s: Holding(quantity=self.held[s], entry=self.entries[s], price=self.prices[s], unrealised=one)
+            for s, one in unrealised.items()
+        }
+        return Valuation(at=at, wallet=wallet, total=self.total, held=held)
+
+
+class Counting:
+    """An account's books, fed as the engine feeds them."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self.exchange, self.money, self.at = exchange, Money(), START
+        self.changes: list[Change] = []
+        self.orders = 0
+        self.look()
+
+    def note(self, counted: tuple[Money, Change]) -> Change:
+        self.money, change = counted
+        self.changes.append(change)
+        return change
+
+    def look(self) -> Change:
+        """See the value; what nothing explains has to be there a second time."""
+        self.at += timedelta(seconds=1)
+        self.note(valued(self.money, self.exchange.seen(self.at)))
+        self.at += SUSPECT
+        return self.note(valued(self.money, self.exchange.seen(self.at)))
+
+    def order(self, symbol: str, change: Decimal, fee: Decimal, *, told: bool = True) -> Change:
+        price = self.exchange.prices[symbol]
+        self.exchange.trade(symbol, change, fee)
+        self.orders += 1
+        fill = Fill(
+            client_order_id=str(self.orders),
+            account="a",
+            symbol=symbol,
+            side=Side.of(change),
+            quantity=abs(change),
+            at=self.at,
+            price=price if told else None,
+            fee=fee if told else None,
+            shares={},
+        )
+        return self.note(filled(self.money, fill, reference=price * D("1.01")))
+
+    @property
+    def profit(self) -> Decimal:
+        return sum((change.result for change in self.changes), D(0))
+
+    @property
+    def transfers(self) -> Decimal:
+        return sum((change.transfer for change in self.changes), D(0))
+
+    @property
+    def by_symbol(self) -> Decimal:
+        return sum((sum(change.symbols.values(), D(0)) for change in self.changes), D(0))
+
+
+quantities = st.decimals(min_value="-20", max_value="20", places=2).filter(lambda q: q != 0)
+steps = st.one_of(
+    st.tuples(st.just("order"), st.sampled_from(SYMBOLS), quantities),
+    st.tuples(st.just("price"), st.sampled_from(SYMBOLS), st.decimals("0.7", "1.4", places=3)),
+    st.tuples(st.just("deposit"), st.just(""), st.sampled_from([D(2000), D(-1500), D(7000), D(-2500)])),
+    st.tuples(st.just("look"), st.just(""), st.just(D(0))),
+    st.tuples(st.just("funding"), st.sampled_from(SYMBOLS), st.decimals("-30", "30", places=2)),
+)
+
+
+@given(st.lists(steps, max_size=25), st.booleans())
+def test_profit_is_what_the_value_changed_by_less_what_was_paid_in(
+    plan: list[tuple[str, str, Decimal]], tells_apart: bool
+) -> None:
+    exchange = Exchange(tells_apart)
+    books = Counting(exchange)
+    begun = exchange.total
+    for what, symbol, amount in plan:
+        match what:
+            case "order":
+                books.order(symbol, amount, abs(amount) * exchange.prices[symbol] / 1000)
+            case "price":
+                exchange.prices[symbol] *= amount
+            case "deposit":
+                exchange.deposit(amount)
+            case "look":
+                books.look()
+            case "funding":
+                exchange.cash += amount
+                books.note(paid(books.money, symbol, amount))
+    books.look()
+    assert abs(books.transfers - exchange.paid_in) < CENT, "a deposit is neither profit nor loss"
+    assert abs(books.profit - (exchange.total - begun - exchange.paid_in)) < CENT
+    assert abs(books.by_symbol - books.profit) < CENT, "sums over fills and payments are what the value did"
+
+
+@given(st.lists(steps.filter(lambda step: step[0] != "deposit"), max_size=25), st.booleans())
+def test_a_loss_is_never_left_out_whatever_the_market_does(
+    plan: list[tuple[str, str, Decimal]], told: bool
+) -> None:
+    """Without transfers nothing is taken for one, also where neither price nor fee of orders is told."""
+    exchange = Exchange(tells_apart=True)
+    books = Counting(exchange)
+    begun = exchange.total
+    for what, symbol, amount in plan:
+        if what == "order":
+            books.order(symbol, amount, abs(amount) * exchange.prices[symbol] / 1000, told=told)
+            books.look()
+        elif what == "price":
+            exchange.prices[symbol] *= amount
+            books.look()
+    assert books.transfers == 0
+    assert abs(books.profit - (exchange.total - begun)) < CENT
+
+
+def test_a_balance_that_lags_behind_an_order_is_no_transfer() -> None:
+    exchange = Exchange(tells_apart=True)
+    books = Counting(exchange)
+    books.order("BTCUSDT", D(20), D(2))
+    books.look()
+    stale = exchange.seen(books.at)
+    exchange.prices["BTCUSDT"] = D(50)
+    books.order("BTCUSDT", D(-20), D(1))
+    early = Valuation(at=books.at + timedelta(seconds=1), wallet=stale.wallet, total=stale.total, held={})
+    assert books.note(valued(books.money, early)) == Change(), (
+        "the order lost 1,001; the balance is from before it"
+    )
+    assert books.look().transfer == 0
+    assert books.profit == D(-1003)
+
+
+def test_funding_that_nobody_tells_counts_as_trading() -> None:
+    exchange = Exchange(tells_apart=True)
+    books = Counting(exchange)
+    books.order("BTCUSDT", D(50), D(5))
+    books.look()
+    exchange.cash -= D(5)  # a tenth of a percent of 5,000
+    books.look()
+    assert (books.transfers, books.profit) == (D(0), D(-10))
+
+
+@pytest.mark.parametrize(("change", "result"), [(D(-50), D(-2505)), (D(-20), D(-2505))])
+def test_what_others_did_to_a_position_counts_as_trading(change: Decimal, result: Decimal) -> None:
+    """A liquidation at a bad price is a loss, though no order of ours explains it."""
+    exchange = Exchange(tells_apart=True)
+    books = Counting(exchange)
+    books.order("BTCUSDT", D(50), D(5))
+    books.look()
+    exchange.prices["BTCUSDT"] = D(50)
+    exchange.trade("BTCUSDT", change, D(0))
+    books.look()
+    assert (books.transfers, books.profit) == (D(0), result)
+
+
+def test_a_round_trip_ends_flat_or_on_the_other_side_with_its_fees_and_funding() -> None:
+    exchange = Exchange(tells_apart=True)
+    books = Counting(exchange)
+    assert books.order("BTCUSDT", D(10), D(1)).round_trip is None
+    assert books.order("BTCUSDT", D(10), D(1)).round_trip is None
+    books.note(paid(books.money, "BTCUSDT", D(-3)))
+    exchange.prices["BTCUSDT"] = D("100.3")
+    ended = books.order("BTCUSDT", D(-30), D(2))
+    assert ended.round_trip == ("BTCUSDT", D("-1.0")), "six earned, seven paid"
+    exchange.prices["BTCUSDT"] = D(90)
+    assert books.order("BTCUSDT", D(10), D(1)).round_trip == ("BTCUSDT", D("102.0"))
+    books.order("ETHUSDT", D(1), D(0))
+    assert books.order("ETHUSDT", D(-1), D(0), told=False).round_trip is None, "not known is no loss"
