@@ -23,6 +23,7 @@ from te_core.model.order import Intent, IntentState, OrderReport
 from te_core.model.position import Equity
 from te_core.model.reading import Unknown
 from te_core.model.target import Target
+from te_core.outage import Outages
 from te_core.rules.profit import CENT, Change, Holding, Money, Valuation, filled, paid, transferred, valued
 from te_core.rules.thinning import worth_a_sample
 
@@ -33,6 +34,8 @@ ZERO = Decimal(0)
 CALL_TIMEOUT = 10.0
 AGAIN = (0.5, 2.0, 5.0, 15.0, 40.0)
 """Pauses before what an order cost is asked for once more, while it is not told; together about a minute."""
+BOOKS_AGAIN = 60.0
+"""Seconds after which books that could not be kept are tried again."""
 GATHER = 0.2
 """Seconds for which a valuation waits for others: pushes come in bursts."""
 LOOK_BACK = timedelta(days=1)
@@ -42,6 +45,8 @@ POSITIONS_AGAIN = 1.0
 """Seconds after which an account is valued again whose positions were not known."""
 UNKNOWN_FOR = 60.0
 """Seconds for which an account is not valued while a position on it is not known."""
+FLOWS_PAUSE = 4.0
+"""Seconds until payments are asked for again: values may be pushed many times meanwhile."""
 OVERLAP = timedelta(minutes=10)
 """Payments are told late: those from so long before the last time are asked for again."""
 
@@ -121,6 +126,7 @@ class Bookkeeper:
         self._flows_from = counted.at
         """Until when payments are counted."""
         self._known_flows: dict[str, datetime] = {}
+        self._flows_asked_at, self._flows_told = float("-inf"), False
         self._named: dict[str, None] = {}
         """Kinds of transfers that were told, while the balance does not show them for sure."""
         self._unknown_since: float | None = None
@@ -147,6 +153,24 @@ class Bookkeeper:
         self._wake.set()
 
     # -- finding out
+
+    async def keep(self, account: ExchangeAccount, capabilities: Capabilities, outages: Outages) -> None:
+        """Keep the books; what breaks there stops no order, is reported, and is tried again."""
+        while True:
+            keeping = asyncio.create_task(self.run(account, capabilities))
+            try:
+                ended, _ = await asyncio.wait([keeping], timeout=BOOKS_AGAIN)
+                if not ended:
+                    outages.well("books")
+                    await asyncio.wait([keeping])
+            finally:
+                keeping.cancel()
+                await asyncio.gather(keeping, return_exceptions=True)
+            error = None if keeping.cancelled() else keeping.exception()
+            self._log.opt(exception=error).error("defect: the books cannot be kept")
+            why = f"cannot count profit and loss, so that breakers rest: {type(error).__name__}: {error}"
+            outages.failing("books", why)
+            await asyncio.sleep(BOOKS_AGAIN)
 
     async def run(self, account: ExchangeAccount, capabilities: Capabilities) -> None:
         """Ask and count until cancelled."""
@@ -236,9 +260,9 @@ class Bookkeeper:
             return
         told = FlowKind.FUNDING in capabilities.cash_flows
         if capabilities.cash_flows and self._differs(seen):
-            flows = await self._ask_flows(account)
-            told = told and flows is not None  # else it may be funding that could not be asked for
-            self._count_flows(flows or ())
+            if self._clock.monotonic() - self._flows_asked_at >= FLOWS_PAUSE:
+                self._count_flows(await self._ask_flows(account) or ())
+            told = told and self._flows_told  # else it may be funding that could not be asked for
             if self._orders or self._in_flight():
                 return
         self.money, change = valued(self.money, seen, funding_told=told)
@@ -295,12 +319,14 @@ class Bookkeeper:
         now = self._clock.now()
         since = (self._flows_from or now - LOOK_BACK) - OVERLAP
         first = self.money.balance is None
+        self._flows_asked_at, self._flows_told = self._clock.monotonic(), False
         try:
             async with asyncio.timeout(CALL_TIMEOUT):
                 found = await account.cash_flows(since)
         except (TradeEngineError, TimeoutError) as error:
             self._log.debug("payments are not told: {}", error)
             return None
+        self._flows_told = True
         fresh = [flow for flow in found if flow.key not in self._known_flows]
         kept = {key: at for key, at in self._known_flows.items() if at >= since}
         self._known_flows = kept | {flow.key: flow.at for flow in found}

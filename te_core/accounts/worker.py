@@ -50,8 +50,6 @@ if TYPE_CHECKING:
 FOREIGN_ENGINE = 600.0
 """Seconds for which an account is only reduced after an order of another engine was seen on it."""
 
-BOOKS_AGAIN = 60.0
-"""Seconds after which books that could not be kept are tried again."""
 VERIFYING = 1.0
 """Seconds after a flatten until the account is read as a whole, unless that comes first anyway."""
 SHORTEST = 1e-6
@@ -348,7 +346,7 @@ class AccountWorker:
         self._ctx = ctx
         self._flatten.commanded()
         self.read_by(self._clock.monotonic())
-        books = asyncio.create_task(self._keep_books(account, capabilities))
+        books = asyncio.create_task(self.books.keep(account, capabilities, self._outages))
         try:
             while True:
                 await self._until_due()
@@ -361,24 +359,6 @@ class AccountWorker:
             await self._cancel_tasks()
             await asyncio.gather(books, return_exceptions=True)
             await reader.close()
-
-    async def _keep_books(self, account: ExchangeAccount, capabilities: Capabilities) -> None:
-        """Keep the books; what breaks there stops no order, is reported, and is tried again."""
-        while True:
-            keeping = asyncio.create_task(self.books.run(account, capabilities))
-            try:
-                ended, _ = await asyncio.wait([keeping], timeout=BOOKS_AGAIN)
-                if not ended:
-                    self._outages.well("books")
-                    await asyncio.wait([keeping])
-            finally:
-                keeping.cancel()
-                await asyncio.gather(keeping, return_exceptions=True)
-            error = None if keeping.cancelled() else keeping.exception()
-            self._log.opt(exception=error).error("defect: the books cannot be kept")
-            why = f"cannot count profit and loss, so that breakers rest: {type(error).__name__}: {error}"
-            self._outages.failing("books", why)
-            await asyncio.sleep(BOOKS_AGAIN)
 
     async def drain(self, patience: timedelta) -> None:
         """Begin no further step, and give orders under way time to be answered. For a graceful stop."""

@@ -55,6 +55,8 @@ def preview(place: Place, action: str, wanted: Mapping[str, Any], question: str,
 
 def show_preview(answer: Any) -> None:
     """Show what a command takes back, and what it would order."""
+    for text in answer.get("breakers", ()):
+        say(f"arms again: {text.partition(';')[0]}")
     for row in answer["lifted"]:
         say(f"lifts: {row['text']}")
     show(plan_table(answer, title="It would order", only_orders=True))

@@ -13,9 +13,12 @@ from te_core.cli.output import note
 from te_core.journal.journal import Journal
 from te_core.journal.memory import JournalSnapshot
 from te_core.journal.reader import JournalReader
+from te_core.reporting.breaker_view import show_breakers
 from te_core.reporting.command_view import standing_commands
 from te_core.reporting.explain import explain, explain_signals, show_signal, text
+from te_core.reporting.state import last_seen
 from te_core.rules.controls import Controls, scope_of_book
+from te_core.runtime.breakers import remembered
 from te_core.settings.loading import load_settings
 from te_core.settings.schema import Settings
 
@@ -45,6 +48,7 @@ def offline_state(place: Place) -> dict[str, Any]:
         memory = journal.memory()
     return {
         "engine": {"version": None, "pid": None, "started_at": None, "status": "stopped"},
+        "breakers": show_breakers(remembered(memory)),
         "commands": _commands(memory),
         "sources": {name: _source(settings, name, memory) for name in settings.sources},
         "accounts": {name: _account(settings, name, memory) for name in settings.accounts},
@@ -85,6 +89,7 @@ def _account(settings: Settings, name: str, memory: JournalSnapshot) -> dict[str
         "status": "stopped",
         "reason": "",
         "equity": None,
+        "last_seen": last_seen(next((one for one in memory.equity if one.account == name), None)),
         "positions": {},
         "targets": {
             symbol: {

@@ -69,7 +69,7 @@ def resume(
 def _lift(place: Place, wanted: dict[str, Any], *, yes: bool) -> bool:
     """Take back what stands of what is named. Returns whether anything did."""
     shown = command(place, "resume", {**wanted, "preview": True})
-    if not shown["lifted"]:
+    if not shown["lifted"] and not shown.get("breakers"):
         return False
     show_preview(shown)
     confirmed("Resume?", yes=yes)

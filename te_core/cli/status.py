@@ -32,6 +32,7 @@ _POSITION = (
     "reason",
 )
 
+_BREAKER = ("breakers of", "how near", "used", "then", "as of")
 _NOTIFIER = ("notifier", "plugin", "status", "sent", "waiting", "dropped", "reason")
 
 
@@ -81,8 +82,14 @@ def _tables(state: Any) -> Iterator[Any]:
     yield f"engine {engine['status']}" + (
         f", pid {engine['pid']}, since {to_the_second(engine['started_at'])}" if engine["pid"] else ""
     )
+    breakers = state.get("breakers", ())
+    tripped = [one for one in breakers if one["tripped_at"]]
+    for breaker in tripped:
+        yield f"! {breaker['text']} (since {to_the_second(breaker['tripped_at'])})"
+    own = {(f"breaker {one['name']}", one["symbol"]) for one in tripped}
     for command in state.get("commands", ()):
-        yield f"! {command['text']}"
+        if (command["by"], command["symbol"]) not in own:  # what a breaker commanded is told above
+            yield f"! {command['text']}"
     for name, account in state["accounts"].items():
         for left in account.get("still_open", ()):
             yield f"! {name}: still open: {left}"
@@ -90,12 +97,20 @@ def _tables(state: Any) -> Iterator[Any]:
         yield f"not ready: {reason}"
     for refused in state.get("settings", {}).get("refused", ()):
         yield f"settings refused; the last good ones stay active: {refused}"
+    if near := [one for one in breakers if not one["tripped_at"]]:
+        yield table("Breakers", _BREAKER, _breakers(near))
     yield table("Sources", _SOURCE, _sources(state), spare=("price", "leverage", "plugin"))
     yield table("Accounts", _ACCOUNT, _accounts(state))
     spare = ("entry", "revision", "leverage", "depth", "read")
     yield table("Positions and targets", _POSITION, _positions(state), spare=spare)
     if state.get("notifiers"):
         yield table("Notifiers", _NOTIFIER, _notifiers(state))
+
+
+def _breakers(near: list[Any]) -> Iterator[tuple[object, ...]]:
+    for one in near:
+        seen = to_the_second(one["as_of"]) or "not yet"
+        yield (one["account"] or "all accounts", one["text"], f"{one['used']:.0%}", one["action"], seen)
 
 
 def _sources(state: Any) -> Iterator[tuple[object, ...]]:
@@ -125,7 +140,9 @@ def _accounts(state: Any) -> Iterator[tuple[object, ...]]:
     for name, account in state["accounts"].items():
         read = _ago(account.get("read_age"))
         shadow = f"shadow of {account['shadow_of']}" if account.get("shadow_of") else ""
-        note = "; ".join(part for part in (shadow, account["reason"]) if part)
+        seen = account.get("last_seen") if account["equity"] is None else None
+        last = f"last seen with {seen['total']} at {to_the_second(seen['at'])}" if seen else ""
+        note = "; ".join(part for part in (shadow, account["reason"], last) if part)
         yield (name, account["plugin"], account["status"], account["equity"], read, note)
 
 

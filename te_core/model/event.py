@@ -9,6 +9,7 @@ from typing import Any
 
 KINDS = (
     "blocked",
+    "breaker",
     "clock",
     "drift",
     "expired",
@@ -31,6 +32,7 @@ KINDS = (
     "silent",
     "stall",
     "target",
+    "transfer",
     "waiting",
 )
 """Kinds that the engine itself records; plugins have more (``event_kinds`` of their specs)."""

@@ -8,8 +8,10 @@ from typing import Any
 
 from te_core import __version__
 from te_core.accounts.worker import AccountWorker
+from te_core.model.money import EquitySample
 from te_core.model.reading import Unknown
 from te_core.reporting.account_view import account_view, plain_or_empty, symbol_view
+from te_core.reporting.breaker_view import show_breakers
 from te_core.reporting.command_view import Scopes, shown_rows, standing_commands
 from te_core.reporting.explain import show_signal, text
 from te_core.reporting.symbol_view import symbol_json
@@ -38,6 +40,7 @@ def engine_state(
             "status": _status(readiness, accounts=len(engine.accounts)),
             "reasons": readiness["reasons"],
         },
+        "breakers": show_breakers(engine.breakers.shown()),
         "commands": standing_commands(engine.commands.controls, engine.commands.scopes()),
         "sources": {name: _source(engine, settings, name, runner) for name, runner in engine.sources.items()},
         "accounts": {
@@ -117,6 +120,7 @@ def _account(settings: Settings, name: str, runner: AccountRunner, now: float) -
         "retry_at": text(runner.health.retry_at),
         "read_age": None if view.read_age is None else round(view.read_age, 1),
         "equity": _equity(worker),
+        "last_seen": last_seen(worker.books.last_seen),
         "positions": _positions(worker),
         "targets": {
             symbol: symbol_json(symbol_view(keeper, worker, view, now))
@@ -135,6 +139,13 @@ def _equity(worker: AccountWorker) -> str | None:
     return text(equity.wallet if worker.settings.policy.equity == "wallet" else equity.total)
 
 
+def last_seen(sample: EquitySample | None) -> dict[str, Any] | None:
+    """Show what an account was last seen with, also by an earlier run."""
+    if sample is None:
+        return None
+    return {"at": text(sample.at), "wallet": text(sample.wallet), "total": text(sample.total)}
+
+
 def _positions(worker: AccountWorker) -> dict[str, Any]:
     """Show the last accepted position of every symbol that is not flat."""
     return {
@@ -148,6 +159,7 @@ def outcome_state(outcome: Outcome, previews: Previews | None = None, *, scopes:
     shown: dict[str, Any] = {
         "set": list(shown_rows(outcome.set, scopes)),
         "lifted": list(shown_rows(outcome.lifted, scopes)),
+        "breakers": [text for found in outcome.rearmed.values() for text in found],
     }
     if previews is not None:
         shown["accounts"] = {name: plan_state(one) for name, one in previews.items()}

@@ -201,7 +201,10 @@ def valued(money: Money, seen: Valuation, *, funding_told: bool = False) -> tupl
         if symbol in money.symbols
     }
     result = seen.total - money.total - transfer if money.total is not None else ZERO
-    after = Money(total=seen.total, balance=seen.balance, symbols=aligned)
+    held = {
+        symbol: one for symbol, one in aligned.items() if one.quantity
+    }  # of the others nothing follows any more
+    after = Money(total=seen.total, balance=seen.balance, symbols=held)
     return after, Change(
         result=result,
         transfer=transfer,

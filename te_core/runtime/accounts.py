@@ -23,6 +23,7 @@ from te_core.model.reading import Known
 from te_core.model.target import Blend
 from te_core.outage import Outages
 from te_core.rules.controls import Controls, new_here, scope_of_book
+from te_core.runtime.breakers import CircuitBreakers
 from te_core.runtime.facilities import Facilities
 from te_core.runtime.identities import Identities, fingerprint, identified
 from te_core.runtime.instances import AccountRunner
@@ -54,6 +55,7 @@ class Accounts(Instances[AccountRunner]):
         signal_price: Callable[[str], Known[Decimal] | None],
         trip: Callable[[str, str, str], None],
         met: Callable[[str, Sequence[str], Sequence[Control]], None],
+        breakers: CircuitBreakers,
         only: Collection[str] | None = None,
         observe: str = "",
     ) -> None:
@@ -62,10 +64,9 @@ class Accounts(Instances[AccountRunner]):
         self._journal = journal
         self._blends = blends
         self._signal_price = signal_price
+        self._breakers = breakers
         self._trip = trip
-        """Halts a symbol of a section, for a reason."""
         self._only = only
-        """Sections that run; None for all."""
         self._account_met = met
         """Takes what an account is called, and what was persisted with it when it was first met."""
         self._observe = observe
@@ -333,6 +334,7 @@ class Accounts(Instances[AccountRunner]):
             controls=self.controls,
             trip=partial(self._trip, name),
             metrics=self._facilities.metrics,
+            counted=self._breakers.counted(name, book),
             books={symbol: record for (key, symbol), record in self._snapshot.books.items() if key == book},
             open_intents=[intent for intent in self._snapshot.open_intents if intent.account == book],
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -19,15 +19,18 @@ from te_core.journal.journal import Journal
 from te_core.model.control import Action, Command, Control, ControlState, Topic
 from te_core.model.event import Event
 from te_core.model.target import Blend
-from te_core.rules.controls import HALTING, Controls, controls_of, counts, described, lifted_by
+from te_core.rules.breakers import Trip
+from te_core.rules.controls import BREAKER, HALTING, Controls, controls_of, counts, described, lifted_by
 from te_core.rules.decision import Decision
 from te_core.runtime.accounts import Accounts
+from te_core.runtime.breakers import CircuitBreakers
 from te_core.signals.netting import Netting
 
 if TYPE_CHECKING:
     from loguru import Logger
 
 ENGINE = "the engine"
+FLATTENING = (ControlState.FLAT, ControlState.FOREIGN)
 Previews = Mapping[str, "Mapping[str, Decision] | str | BaseException"]
 
 
@@ -37,6 +40,8 @@ class Outcome:
 
     set: tuple[Control, ...] = ()
     lifted: tuple[Control, ...] = ()
+    rearmed: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """By scope, what had tripped there and is armed again, in words."""
 
 
 class Commands:
@@ -53,7 +58,9 @@ class Commands:
         accounts: Accounts,
         sources: Callable[[], Iterable[str]],
         changed: Callable[[], None],
+        breakers: CircuitBreakers,
     ) -> None:
+        self.breakers = breakers
         self._journal = journal
         self._clock = clock
         self._log = log
@@ -87,7 +94,8 @@ class Commands:
     async def execute(self, command: Command) -> Outcome:
         """Carry a command out. Raises ``CommandRefused``, ``JournalError``."""
         outcome = self._outcome(command)
-        if not outcome.set:
+        self._check_reason(command)
+        if not outcome.set and not outcome.rearmed:
             return outcome
         place, self._place = self._place, self._place + len(outcome.set)
         tightens = command.action in (Action.HALT, Action.FLATTEN)
@@ -95,7 +103,8 @@ class Commands:
             self._apply(outcome.set, place)
         event = self._event(command, outcome)
         try:
-            await self._journal.append(*outcome.set, event, reduction=tightens)
+            records = self.breakers.rearmed(outcome.rearmed, command.symbol)
+            await self._journal.append(*outcome.set, *records, event, reduction=tightens)
         except JournalError as error:
             if not tightens:
                 raise
@@ -103,6 +112,7 @@ class Commands:
                 f"in force, but not persisted: it ends when the engine stops ({error})"
             ) from error
         if not tightens:
+            self.breakers.rearm(outcome.rearmed, command.symbol)
             self._apply(outcome.set, place)
         self._report(event)
         return outcome
@@ -113,7 +123,8 @@ class Commands:
         Raises ``CommandRefused``.
         """
         outcome = self._outcome(command)
-        if not outcome.set:
+        self._check_reason(command)
+        if not outcome.set and not outcome.rearmed:
             return outcome, {}
         controls = self.controls.adding(outcome.set)
         as_if = AsIf(controls=controls, blends=self._blends(_pauses(controls)))
@@ -171,6 +182,29 @@ class Commands:
         self._log.warning("{}", event.text)
         self._notify(event)
 
+    def enforce(self, account: str | None, trip: Trip) -> tuple[Control, ...]:
+        """Put in force what a circuit breaker commands, and return it for the journal; nothing is ever loosened."""
+        action = Action.FLATTEN if trip.action == "flatten" else Action.HALT
+        scopes = self.scopes()
+        concerned = [scopes.get(account, (account,))] if account is not None else list(scopes.values())
+        enough = (FLATTENING, HALTING)[action is Action.HALT]
+        found = [self.controls.halt(own, trip.symbol) for own in concerned]
+        if found and all(row is not None and row.state in enough for row in found):
+            return ()
+        command = Command(
+            action=action,
+            by=f"{BREAKER}{trip.name}",
+            reason=trip.text,
+            accounts=() if account is None else (account,),
+            symbol=trip.symbol,
+        )
+        rows = controls_of(
+            command, self._clock.now(), {**scopes, **({account: concerned[0]} if account else {})}
+        )
+        place, self._place = self._place, self._place + len(rows)
+        self._apply(rows, place)
+        return rows
+
     def hold_everything(self, by: str) -> None:
         """Let all accounts only reduce in this run, without persisting it; what is commanded later goes before it."""
         place, self._place = self._place, self._place + 1
@@ -205,7 +239,14 @@ class Commands:
         ]
         ended = tuple(replace(row, held={}) for row in made if row.topic is not Topic.HALT)
         halts = controls_of(command, now, scopes) if len(ended) < len(made) else ()
-        return Outcome(set=(*halts, *ended), lifted=lifted)
+        return Outcome(set=(*halts, *ended), lifted=lifted, rearmed=self.breakers.lifted(command))
+
+    def _check_reason(self, command: Command) -> None:
+        """Refuse to lift what a breaker holds unless somebody says why."""
+        if not command.reason.strip() and (found := self.breakers.holding(command, self.scopes())):
+            raise CommandRefused(
+                f'{found[0].partition(";")[0]}: it is lifted with a reason only, --reason "…" says it'
+            )
 
     def _check(self, command: Command) -> None:
         accounts, sources = self._accounts.runners, list(self._sources())
@@ -280,7 +321,7 @@ class Commands:
     def _event(self, command: Command, outcome: Outcome) -> Event:
         where = ", ".join((*command.accounts, *command.sources)) or "all accounts"
         symbol = f" {command.symbol}" if command.symbol else ""
-        done = described(outcome.set[-1])
+        done = described(outcome.set[-1]) if outcome.set else "breakers armed again"
         depth = f" to {command.depth:f}" if command.depth is not None else ""
         return Event(
             at=self._clock.now(),
@@ -293,6 +334,7 @@ class Commands:
                 "by": command.by,
                 "reason": command.reason,
                 "lifted": [described(r) for r in outcome.lifted],
+                "breakers": [text for found in outcome.rearmed.values() for text in found],
             },
         )
 

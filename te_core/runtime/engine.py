@@ -24,6 +24,7 @@ from te_core.model.target import Blend
 from te_core.outage import Outages
 from te_core.plugins.registry import Registry
 from te_core.runtime.accounts import Accounts
+from te_core.runtime.breakers import CircuitBreakers
 from te_core.runtime.commands import Commands
 from te_core.runtime.facilities import Facilities
 from te_core.runtime.instances import AccountRunner, Runner, SourceRunner
@@ -76,9 +77,11 @@ class Engine:
         facilities = self._make_facilities(log, state_dir, redact)
         self.notifiers = Notifiers(facilities, redact)
         self._sources = Sources(facilities, self.netting.intake, self._last_price)
+        self.breakers = self._make_breakers(log)
         self._accounts = Accounts(
             facilities,
             journal,
+            breakers=self.breakers,
             blends=self._blends,
             signal_price=self.netting.intake.price,
             trip=self._trip,
@@ -118,6 +121,16 @@ class Engine:
             count=self.metrics.signal,
         )
 
+    def _make_breakers(self, log: Logger) -> CircuitBreakers:
+        return CircuitBreakers(
+            self._journal,
+            self._journal.memory(),
+            clock=self.clock,
+            log=log,
+            notify=self._notify,
+            enforce=lambda account, trip: self.commands.enforce(account, trip),  # noqa: PLW0108 - made later
+        )
+
     def _make_commands(self, log: Logger) -> Commands:
         return Commands(
             self._journal,
@@ -128,6 +141,7 @@ class Engine:
             accounts=self._accounts,
             sources=lambda: self.sources,
             changed=lambda: self._reblend(None),
+            breakers=self.breakers,
         )
 
     @property
@@ -166,6 +180,7 @@ class Engine:
             self.netting.configure(resolved.settings)
             for kind in self._kinds.values():
                 kind.prepare(resolved)
+            self.breakers.configure(resolved.settings)
             self.commands.follow_settings()
             # Before anything is awaited: while something is slow to stop, the others follow the new settings.
             self._reblend(None)

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from datetime import time
 
 from te_core.model.funding import FundingGuard
 from te_core.model.hours import Hours
 from te_core.model.policy import AccountPolicy, Limits, SourcePolicy
+from te_core.rules.breakers import Breakers, Loss, Streak
 from te_core.settings.hours import parse_hours
-from te_core.settings.schema import AccountSettings, GlobalLimitSettings, LimitSettings, Settings
+from te_core.settings.schema import (
+    AccountSettings,
+    BreakerSettings,
+    GlobalBreakerSettings,
+    GlobalLimitSettings,
+    LimitSettings,
+    LossSettings,
+    Settings,
+    SlippageSettings,
+    StreakSettings,
+)
 
 
 def account_policy(section: AccountSettings) -> AccountPolicy:
@@ -59,3 +71,27 @@ def hours_without_increases(settings: Settings, account: AccountSettings) -> dic
     by_symbol = {symbol: section.no_increases for symbol, section in settings.symbols.items()}
     texts = {"": account.no_increases, **by_symbol}
     return {name: tuple(map(parse_hours, each)) for name, each in texts.items() if each}
+
+
+def armed_breakers(everywhere: GlobalBreakerSettings, own: BreakerSettings) -> Breakers:
+    """Return the circuit breakers of a scope; ``everywhere`` says when days begin."""
+    return Breakers(
+        daily_loss=_loss(own.daily_loss),
+        drawdown=_loss(own.drawdown),
+        symbol_loss=_loss(own.symbol_loss),
+        losing_trades=_streak(own.losing_trades),
+        rejections=_streak(own.rejections),
+        slippage=_loss(own.slippage),
+        equity_jump=_loss(own.equity_jump),
+        reset_at=time.fromisoformat(everywhere.reset_at),
+        zone=everywhere.zone,
+    )
+
+
+def _loss(section: LossSettings | SlippageSettings) -> Loss | None:
+    stated = section.model_dump(exclude={"action"}, exclude_none=True)
+    return Loss(**stated, action=section.action) if stated else None
+
+
+def _streak(section: StreakSettings) -> Streak | None:
+    return None if section.count is None else Streak(**section.model_dump())

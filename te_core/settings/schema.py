@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     AfterValidator,
@@ -113,6 +114,74 @@ class GlobalLimitSettings(LimitSettings):
 
     total_exposure: Positive | None = None
     """largest sum of all positions of all accounts"""
+
+
+Act = Literal["warn", "halt", "flatten"]
+Percent = Annotated[Decimal, Field(gt=0, le=100, allow_inf_nan=False)]
+
+
+class LossSettings(Section):
+    """A loss in percent of what was there before it, or as an amount; whichever comes first. Neither: not armed."""
+
+    percent: Percent | None = None
+    amount: Positive | None = None
+    action: Act = "halt"
+
+
+class StreakSettings(Section):
+    """So many in a row. None: not armed."""
+
+    count: Annotated[int, Field(ge=1, le=1000)] | None = None
+    action: Act = "halt"
+
+
+class RejectionSettings(StreakSettings):
+    """So many within ``within``."""
+
+    within: Duration = timedelta(minutes=10)
+
+
+class SlippageSettings(Section):
+    """Percent of the signal's price by which an order was filled worse."""
+
+    percent: Percent | None = None
+    action: Act = "warn"
+
+
+class JumpSettings(LossSettings):
+    """A change of the balance that no order explains, either way."""
+
+    action: Act = "warn"
+
+
+class BreakerSettings(Section):
+    """Circuit breakers of an account. What trips and does not only warn holds until ``te resume`` with a reason."""
+
+    daily_loss: LossSettings = LossSettings()
+    drawdown: LossSettings = LossSettings()
+    symbol_loss: LossSettings = LossSettings()
+    losing_trades: StreakSettings = StreakSettings()
+    rejections: RejectionSettings = RejectionSettings()
+    slippage: SlippageSettings = SlippageSettings()
+    equity_jump: JumpSettings = JumpSettings()
+
+
+class GlobalBreakerSettings(BreakerSettings):
+    """Circuit breakers over all accounts together. Days begin at ``reset_at`` in ``zone``, for each account, too."""
+
+    reset_at: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] = "00:00"
+    zone: str = "UTC"
+
+    @field_validator("zone")
+    @classmethod
+    def _known_zone(cls, zone: str) -> str:
+        try:
+            ZoneInfo(zone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError(
+                f"{zone} is not a time zone known here: write UTC, or one like Europe/Berlin"
+            ) from None
+        return zone
 
 
 class EngineSettings(Section):
@@ -297,6 +366,7 @@ class AccountSettings(PluginSection):
     no_increases: tuple[HoursText, ...] = ()
     """hours of the week in which nothing is increased here"""
     limits: LimitSettings = LimitSettings()
+    breakers: BreakerSettings = BreakerSettings()
 
     def shadowing(self, live: AccountSettings) -> AccountSettings:
         """Return this section with what it does not state taken from another."""
@@ -334,6 +404,7 @@ class Settings(Section):
     logs: LogSettings = LogSettings()
     journal: JournalSettings = JournalSettings()
     limits: GlobalLimitSettings = GlobalLimitSettings()
+    breakers: GlobalBreakerSettings = GlobalBreakerSettings()
     plugins: dict[Name, PluginSwitch] = Field(default_factory=dict)
     sources: dict[Name, SourceSettings] = Field(default_factory=dict)
     accounts: dict[Name, AccountSettings] = Field(default_factory=dict)

@@ -20,14 +20,17 @@ from typing import Any, Literal
 
 import pytest
 
+from te_core.accounts.bookkeeping import Counted
 from te_core.accounts.exposure import ExposureLedger, count_journaled
 from te_core.api import Known, MarginMode, NotReady, OrderReport, OrderRequest, Position, RateLimited
 from te_core.errors import TradeEngineError
-from te_core.model.control import Action, Command, ControlState
+from te_core.model.control import Action, Command, Control, ControlState
 from te_core.model.target import Blend
+from te_core.rules.breakers import Trip
 from te_core.rules.controls import controls_of, lifted_by
+from te_core.runtime.breakers import CircuitBreakers
 from te_core.runtime.guarded_account import GuardedAccount
-from te_core.settings.schema import LimitSettings
+from te_core.settings.schema import LimitSettings, Settings
 from te_core.testing.faults import Fault
 from te_core.testing.virtual_clock import VirtualClock
 from tests.engine import market, odd, showing
@@ -65,8 +68,19 @@ KINDS = frozenset(
         "price is missing",
         "symbol is not listed",
         "only orders are pushed",
+        "breaker halts",
+        "breaker flattens",
+        "breaker is lifted",
     )
 )
+ARMED: list[dict[str, Any]] = [
+    {},
+    {"daily_loss": {"percent": 2}},
+    {"drawdown": {"percent": 3, "action": "flatten"}, "slippage": {"percent": 2}},
+    {"symbol_loss": {"amount": 80}, "losing_trades": {"count": 1, "action": "flatten"}},
+    {"rejections": {"count": 2, "action": "flatten"}, "equity_jump": {"percent": 10}},
+]
+"""Breakers that an operator arms; they trip seldom enough that the rest of the world goes on."""
 WORSE = [
     (0.01, ("positions", "set_leverage"), Fault(refused=RateLimited("slow down", retry_after=7))),
     (0.01, ("place_order", "set_leverage", *READS), Fault(silence=30)),
@@ -148,6 +162,9 @@ class Sea(Desk):
         """When a flatten of everything that is held was commanded last, by symbol; nothing else was since."""
         self.judge = Judge(market, lambda: self.settings, lambda symbol: D(self.said_at[symbol]))
         self.judge.halted = self.halted
+        self.armed: dict[str, Any] = self.chance.choice(ARMED)
+        self.held_by_breakers: dict[str, Trip] = {}
+        """What tripped and was not lifted, as this operator saw it."""
         wire.desk, wire.read_at = self, []
         super().__init__(path, GuardedAccount(wire), clock)
 
@@ -164,8 +181,48 @@ class Sea(Desk):
             return append(*entries, **how)
 
         self.journal.append = noting  # type: ignore[method-assign]
+        self.arm()
         self.stream = asyncio.create_task(self._follow()) if self.market.habits.streams else None
         self.tell()
+
+    def counted(self) -> Counted | None:
+        self.breakers = CircuitBreakers(
+            self.journal,
+            self.journal.memory(),
+            clock=self.clock,
+            log=self.log,
+            notify=self.events.append,
+            enforce=self.trip,
+        )
+        return self.breakers.counted("a", "a")
+
+    def arm(self) -> None:
+        account = {"plugin": "fake", "breakers": self.armed}
+        self.breakers.configure(Settings.model_validate({"accounts": {"a": account}}))
+
+    def trip(self, account: str | None, trip: Trip) -> tuple[Control, ...]:
+        """Have a breaker halt or flatten, as the engine's commands do."""
+        assert account == "a"
+        action = "flatten" if trip.action == "flatten" else "halt"
+        self.counts[f"breaker {action}s"] += 1
+        self.held_by_breakers[trip.key] = trip
+        if action == "halt" and self.commanding.held({"a"}, trip.symbol, ()):
+            return ()
+        return self._command(action, trip.symbol)
+
+    def check_breakers(self) -> None:
+        """What tripped holds, whatever happened since, until it is resumed."""
+        now = {one.trip.key for one in self.breakers.shown() if one.trip is not None}
+        if lost := self.held_by_breakers.keys() - now:
+            self.judge.found("tripped, and forgotten:", *lost)
+        for trip in self.held_by_breakers.values():
+            if not self.commanding.held({"a"}, trip.symbol, ()) and not self.let_out(trip):
+                self.judge.found(trip, "tripped, and holds nothing back")
+
+    def let_out(self, trip: Trip) -> bool:
+        """Whether the operator resumed a symbol out of what tripped."""
+        found = self.commanding.newest({"a"}, trip.symbol)
+        return found is not None and found.action == "resume"
 
     async def _follow(self) -> None:
         while True:
@@ -241,6 +298,16 @@ class Sea(Desk):
         self.keys["limits"] = limits
         self.configure(**self.keys)
 
+    def arm_breakers(self) -> None:
+        """The operator arms other breakers; what tripped stays tripped."""
+        if self.task.done() or not self.kinds & {"breaker halts", "breaker flattens"}:
+            return
+        if self.held_by_breakers and "breaker is lifted" in self.kinds and self.chance.random() < 0.7:
+            self._resume("")
+            return
+        self.armed = self.chance.choice(ARMED)
+        self.arm()
+
     def operate(self) -> None:
         """The operator commands something, now or in the middle of what a signal starts."""
         if self.chance.random() < 0.5:
@@ -260,6 +327,22 @@ class Sea(Desk):
         if action not in self.kinds or (action == "by hand" and not symbol):
             return
         self.counts[action] += 1
+        if action == "resume":
+            self._resume(symbol)
+        else:
+            self.journal.append(*self._command(action, symbol), awaited=False)
+
+    def _resume(self, symbol: str) -> None:
+        wanted = Command(action=Action.RESUME, by="alice", accounts=("a",), symbol=symbol, reason="seen")
+        lifted = self.breakers.lifted(wanted)
+        records = self.breakers.rearmed(lifted, symbol)
+        self.journal.append(*self._command("resume", symbol), *records, awaited=False)
+        self.breakers.rearm(lifted, symbol)
+        before = self.held_by_breakers
+        self.held_by_breakers = {k: trip for k, trip in before.items() if symbol and trip.symbol != symbol}
+        self.counts["breaker is lifted"] += len(self.held_by_breakers) < len(before)
+
+    def _command(self, action: str, symbol: str) -> tuple[Control, ...]:
         depth = D(self.chance.choice(DEPTHS)) if action == "by hand" else None
         if depth is not None:
             self.by_hand[symbol] = depth
@@ -287,6 +370,7 @@ class Sea(Desk):
             rows = (*rows, *ended)
         self.controls = self.controls.adding(rows)
         self.worker.command(self.controls)
+        return rows
 
     def observe(self) -> None:
         """The operator has the account observe, or lets it trade again."""
@@ -306,6 +390,7 @@ class Sea(Desk):
         await self.crash()
         await asyncio.sleep(self.chance.choice([0, 3, 60]))
         self.start()
+        self.check_breakers()
 
     def step_the_clock(self) -> None:
         """The wall clock is put right, or wrong."""
@@ -340,6 +425,7 @@ class Sea(Desk):
             (0.05, self.miss),
             (0.03, self.worker.wake),
             (0.06, self.operate),
+            (0.2 if self.held_by_breakers else 0.03, self.arm_breakers),
         ]
         if "observe" in self.kinds:
             happenings.append((0.03, self.observe))
@@ -489,13 +575,18 @@ async def simulate(folder: Path, seed: int, kinds: frozenset[str] = KINDS) -> Co
     for _ in range(25):
         weather.down = outage(chance)
         await desk.happen()
+        desk.check_breakers()
         await desk.go(chance.choice([0, 0.3, 2, 9, 40] * 8 + [4000]))
     market.clear()
     weather.calm = wire.calm = True
     desk.keys["observe"] = False
     desk.configure(**desk.keys)
+    desk.armed = {}  # what tripped stays
+    desk.arm()
     await desk.go(CALM)
+    desk.check_breakers()
     assert not desk.judge.violations, desk.judge.violations
+    assert not (defects := [one.text for one in desk.events if "cannot count" in one.text]), defects
     assert not (amiss := desk.amiss()), amiss
     assert busiest_minute(wire.read_at) < 90, "asked without pause"
     sent, held = len(wire.sent), dict(market.held)

@@ -400,4 +400,34 @@ ENGINE = (
         quick=True,
     ),
 )
-MUTANTS = (*BELIEFS, *RULES, *ACCOUNTS, *ENGINE)
+BREAKERS = (
+    Mutant(
+        name="what tripped is forgotten at a restart",
+        file="te_core/runtime/breakers.py",
+        old="            entries += [self._record(key) for key in touched]\n",
+        new="",
+        tests="tests/engine/test_circuit_breakers.py",
+    ),
+    Mutant(
+        name="a withdrawal is a loss",
+        file="te_core/rules/profit.py",
+        old="result = seen.total - money.total - transfer if money.total",
+        new="result = seen.total - money.total if money.total",
+        tests="tests/engine/test_loss_arithmetic.py",
+    ),
+    Mutant(
+        name="a new day lifts what a breaker holds",
+        file="te_core/rules/breakers.py",
+        old='for key, trip in sums.tripped.items() if trip.action != "warn"}',
+        new="for key, trip in sums.tripped.items() if not key}",
+        tests="tests/engine/test_breaker_rules.py",
+    ),
+    Mutant(
+        name="a breaker is lifted without a reason",
+        file="te_core/runtime/commands.py",
+        old="if not command.reason.strip() and",
+        new="if False and",
+        tests="tests/engine/test_circuit_breakers.py",
+    ),
+)
+MUTANTS = (*BELIEFS, *RULES, *ACCOUNTS, *ENGINE, *BREAKERS)

@@ -122,7 +122,7 @@ weights = { oracle = 0.7, other = 0.4 }
         ("[engine]\nresinc = 1\n", "did you mean 'resync'?"),
         ("[listen.publik]\n", "did you mean 'public'?"),
         ("[Sources.x]\nplugin='x'\n", "did you mean 'sources'?"),
-        ("[zzz]\n", "known: accounts, engine, groups, journal"),
+        ("[zzz]\n", "known: accounts, breakers, engine, groups, journal"),
     ],
 )
 def test_an_unknown_key_names_the_nearest_known_one(load: Load, typo: str, hint: str) -> None:

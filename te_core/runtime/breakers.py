@@ -1,0 +1,314 @@
+"""Keeps the circuit breakers: counts what the books report, trips, and remembers it in the journal.
+
+A trip, what it commands and its event are one append: after a crash there is all of it or nothing, and then the sums,
+which are older, trip it again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from te_core.accounts.bookkeeping import Books, Counted
+from te_core.clock import Clock
+from te_core.journal.entries import Entry
+from te_core.journal.journal import Journal
+from te_core.journal.memory import JournalSnapshot
+from te_core.model.breaker import BreakerRecord
+from te_core.model.control import Action, Command, Control
+from te_core.model.event import Event
+from te_core.rules.breakers import (
+    Breakers,
+    Level,
+    Sums,
+    Trip,
+    begun,
+    counted,
+    jumped,
+    levels,
+    needs_reason,
+    rearmed,
+    rejected,
+    slipped,
+    tripping,
+    trips,
+)
+from te_core.rules.profit import Money
+from te_core.settings.policies import armed_breakers
+from te_core.settings.schema import Settings
+
+if TYPE_CHECKING:
+    from loguru import Logger
+
+EVERYTHING = ""
+"""The scope of all accounts together."""
+ZERO = Decimal(0)
+_SUMS, _MONEY = TypeAdapter(Sums), TypeAdapter(Money)
+Enforce = Callable[[str | None, Trip], tuple[Control, ...]]
+
+
+@dataclass(slots=True)
+class Scope:
+    """One scope: a book, or all of them. ``name``: the section that trades it now."""
+
+    name: str = ""
+    sums: Sums = field(default_factory=Sums)
+    money: Money | None = None
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """A breaker as it stands: ``trip`` where it has tripped, else how near it is. ``account``: empty for all."""
+
+    account: str
+    trip: Trip | None = None
+    level: Level | None = None
+    as_of: datetime | None = None
+
+
+class CircuitBreakers:
+    """One per engine. ``enforce`` puts what a trip commands in force, and returns what is to be journaled of it."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        memory: JournalSnapshot,
+        *,
+        clock: Clock,
+        log: Logger,
+        notify: Callable[[Event], None],
+        enforce: Enforce,
+    ) -> None:
+        self._journal = journal
+        self._clock = clock
+        self._log = log
+        self._notify = notify
+        self._enforce = enforce
+        self._scopes = {EVERYTHING: Scope()}
+        self._armed: Mapping[str, Breakers] = {}
+        """By section; ``EVERYTHING`` for those over all accounts."""
+        self._shadows: frozenset[str] = frozenset()
+        self._seen = {sample.account: sample for sample in memory.equity}
+        for record in memory.breakers:
+            self._restore(record)
+
+    def _restore(self, record: BreakerRecord) -> None:
+        try:
+            sums = _SUMS.validate_python(record.state["sums"])
+            kept = record.state.get("money")
+            money = None if kept is None else _MONEY.validate_python(kept)
+        except (KeyError, ValidationError) as error:
+            self._log.error(
+                "what breakers remember of {} cannot be read, they begin anew: {}",
+                record.scope or "all",
+                error,
+            )
+            return
+        self._scopes[record.scope] = Scope(sums=sums, money=money, at=record.at)
+
+    # -- what the settings say
+
+    def configure(self, settings: Settings) -> None:
+        """Arm what the settings ask for, and look at once whether it trips."""
+        before = self._armed
+        self._shadows = frozenset(n for n, one in settings.accounts.items() if one.shadow_of is not None)
+        self._armed = {
+            EVERYTHING: armed_breakers(settings.breakers, settings.breakers),
+            **{
+                name: armed_breakers(settings.breakers, one.breakers)
+                for name, one in settings.accounts.items()
+            },
+        }
+        if self._armed != before:
+            for key, scope in self._scopes.items():
+                if key == EVERYTHING or scope.name:
+                    self._look(key, scope)
+
+    def counted(self, name: str, book: str) -> Counted:
+        """Return what is known of an account's books, for the section that trades it from now on."""
+        for other in self._scopes.values():
+            if other.name == name:  # another account stood under that name before
+                other.name = ""
+        scope = self._scopes.setdefault(book, Scope())
+        scope.name = name
+        return Counted(money=scope.money, at=scope.at, seen=self._seen.get(book), report=self.report)
+
+    # -- what happens
+
+    def report(self, books: Books) -> None:
+        """Count what changed in an account's books, journal it, and trip what has to."""
+        scope = self._scopes.setdefault(books.book, Scope())
+        scope.name, scope.money = books.account, books.money
+        entries: list[Entry] = list(books.entries)
+        touched = [books.book] if books.account in self._shadows else [books.book, EVERYTHING]
+        tripped = False
+        for key in touched:
+            tripped = self._count(key, self._scopes[key], books, entries) or tripped
+        if entries or tripped or books.rejected or books.change.transfer:
+            entries += [self._record(key) for key in touched]
+            self._append(entries, tripped=tripped)
+
+    def _count(self, key: str, scope: Scope, books: Books, entries: list[Entry]) -> bool:
+        breakers, now, change = self._breakers(key), self._clock.now(), books.change
+        equity = self._equity(key)
+        sums = counted(begun(scope.sums, breakers, now), change, equity)
+        if books.rejected is not None:
+            sums = rejected(sums, breakers, books.rejected)
+        found = chain(
+            levels(sums, breakers, now),
+            slipped(breakers, books.slipped[1], books.slipped[0]) if books.slipped else (),
+            jumped(breakers, change.transfer, equity),
+        )
+        made = trips(sums, found, now)
+        scope.sums, scope.at = tripping(sums, made), now
+        for trip in made:
+            entries += self._carry_out(key, trip)
+        return bool(made)
+
+    def _look(self, key: str, scope: Scope) -> None:
+        """Trip what the sums so far have to, as after a start or an edit of the settings."""
+        now, breakers = self._clock.now(), self._breakers(key)
+        if scope.at is None or not breakers.armed:
+            return
+        scope.sums = begun(scope.sums, breakers, now)
+        made = trips(scope.sums, levels(scope.sums, breakers, now), now)
+        scope.sums = tripping(scope.sums, made)
+        entries: list[Entry] = [entry for trip in made for entry in self._carry_out(key, trip)]
+        if made:
+            self._append([*entries, self._record(key)], tripped=True)
+
+    def _carry_out(self, key: str, trip: Trip) -> list[Entry]:
+        name = self._scopes[key].name
+        controls = () if trip.action == "warn" else self._enforce(name or None, trip)
+        event = Event(
+            at=trip.at,
+            kind="breaker",
+            text=in_words(name, trip),
+            account=name or None,
+            symbol=trip.symbol or None,
+            detail={"breaker": trip.name, "action": trip.action},
+        )
+        self._log.error("{}", event.text)
+        self._notify(event)
+        return [*controls, event]
+
+    def _breakers(self, key: str) -> Breakers:
+        name = self._scopes[key].name if key != EVERYTHING else EVERYTHING
+        return self._armed.get(name, Breakers())
+
+    def _equity(self, key: str) -> Decimal | None:
+        if key != EVERYTHING:
+            money = self._scopes[key].money
+            return money.total if money is not None else None
+        seen = [
+            one.money.total
+            for one in self._scopes.values()
+            if one.money is not None
+            and one.name
+            and one.name not in self._shadows
+            and one.money.total is not None
+        ]
+        return sum(seen, ZERO) if seen else None
+
+    def _record(self, key: str, sums: Sums | None = None) -> BreakerRecord:
+        scope = self._scopes[key]
+        state: dict[str, Any] = {"sums": _SUMS.dump_python(sums or scope.sums, mode="json")}
+        if scope.money is not None:
+            state["money"] = _MONEY.dump_python(scope.money, mode="json")
+        return BreakerRecord(scope=key, at=scope.at or self._clock.now(), state=state)
+
+    def _append(self, entries: Sequence[Entry], *, tripped: bool) -> None:
+        appended = self._journal.append(*entries, awaited=tripped, reduction=tripped)
+        if tripped:
+            appended.add_done_callback(self._appended)
+
+    def _appended(self, appended: asyncio.Future[None]) -> None:
+        if not appended.cancelled() and (error := appended.exception()) is not None:
+            self._log.error("a breaker tripped and is in force, but not persisted: {}", error)
+
+    # -- the operator
+
+    def holding(self, command: Command, scopes: Mapping[str, Sequence[str]]) -> list[str]:
+        """Return in words what holds something back that a resume lifts, or that something is let out of."""
+        if command.action is not Action.RESUME or (command.sources and not command.accounts):
+            return []
+        names = command.accounts or tuple(scopes)
+        concerned = [
+            (key, one) for key, one in self._scopes.items() if key == EVERYTHING or one.name in names
+        ]
+        return [
+            in_words(one.name, trip)
+            for _, one in concerned
+            for trip in needs_reason(one.sums, command.symbol)
+        ]
+
+    def lifted(self, command: Command) -> Mapping[str, list[str]]:
+        """Return by scope what has tripped there that a resume arms again, in words."""
+        if command.action is not Action.RESUME or (command.sources and not command.accounts):
+            return {}
+        found = {}
+        for key, scope in self._scopes.items():
+            covered = not command.accounts or (key != EVERYTHING and scope.name in command.accounts)
+            words = [
+                in_words(scope.name, trip)
+                for trip in scope.sums.tripped.values()
+                if not command.symbol or trip.symbol == command.symbol
+            ]
+            if covered and words:
+                found[key] = words
+        return found
+
+    def rearmed(self, keys: Iterable[str], symbol: str) -> list[BreakerRecord]:
+        """Return what the journal has to say once these scopes are armed again; ``rearm`` does it."""
+        return [self._record(key, rearmed(self._scopes[key].sums, symbol)) for key in keys]
+
+    def rearm(self, keys: Iterable[str], symbol: str) -> None:
+        """Arm these scopes again: everything is measured from now on."""
+        for key in keys:
+            scope = self._scopes[key]
+            scope.sums, scope.at = rearmed(scope.sums, symbol), self._clock.now()
+            self._journal.append(self._record(key), awaited=False)
+
+    def shown(self) -> Iterator[Shown]:
+        """Return every breaker that tripped, then every armed one."""
+        now = self._clock.now()
+        known = [
+            (key, one) for key, one in self._scopes.items() if key == EVERYTHING or one.name in self._armed
+        ]
+        for _, scope in known:
+            for trip in scope.sums.tripped.values():
+                yield Shown(account=scope.name, trip=trip, as_of=scope.at)
+        for key, scope in known:
+            breakers = self._breakers(key)
+            for level in levels(begun(scope.sums, breakers, now), breakers, now):
+                yield Shown(account=scope.name, level=level, as_of=scope.at)
+
+
+def remembered(memory: JournalSnapshot) -> list[Shown]:
+    """Return what the journal says has tripped, for when no engine runs."""
+    names = {record.book: record.name for record in memory.accounts}
+    found = []
+    for record in memory.breakers:
+        try:
+            sums = _SUMS.validate_python(record.state["sums"])
+        except (KeyError, ValidationError):
+            continue
+        name = names.get(record.scope, record.scope)
+        found += [Shown(account=name, trip=trip, as_of=record.at) for trip in sums.tripped.values()]
+    return found
+
+
+def in_words(name: str, trip: Trip) -> str:
+    """Put into words what tripped, what that does, and how it is lifted."""
+    what = {"warn": "only a warning", "halt": "halted", "flatten": "flattened"}[trip.action]
+    lift = "te resume" + (f" {name}" if name else "") + (f" --symbol {trip.symbol}" if trip.symbol else "")
+    reason = "" if trip.action == "warn" else ' --reason "…"'
+    return f"breaker {trip.text} ({name or 'all accounts'}): {what}; {lift}{reason} lifts it"
