@@ -14,23 +14,23 @@ import pytest
 from tests.architecture.conftest import Module
 
 ROOM_LINES = {
-    "model": 550,
-    "rules": 1_600,
-    "contracts": 400,
+    "model": 640,
+    "rules": 1_720,
+    "contracts": 440,
     "plugins": 500,
-    "settings": 1_550,
-    "journal": 1_950,
-    "accounts": 2_850,
+    "settings": 1_640,
+    "journal": 1_980,
+    "accounts": 3_450,
     "signals": 660,
-    "runtime": 2_060,
-    "reporting": 1_040,
+    "runtime": 2_080,
+    "reporting": 1_060,
     "web": 1_260,
     "app": 1_180,
     "setup": 450,
     "moving": 1_600,
     "cli": 3_300,
     "wizards": 2_100,
-    "testing": 1_500,
+    "testing": 1_650,
 }
 """Lines of code that each room may have: docs/adr/0022 says what is counted and why."""
 EXCHANGE_LINES = 450

@@ -69,6 +69,8 @@ async def test_a_signal_of_before_exits_states_none(tmp_path: Path) -> None:
     change(tmp_path, "ALTER TABLE signals DROP COLUMN exits")
     change(tmp_path, "ALTER TABLE confirmations DROP COLUMN step")
     change(tmp_path, "DROP TABLE controls")
+    change(tmp_path, "ALTER TABLE intents DROP COLUMN stop")
+    change(tmp_path, "DROP TABLE best_prices")
     change(tmp_path, "UPDATE alembic_version SET version_num = '0002'")
     journal = open_journal(tmp_path)
     assert journal.memory().signals == (signal(),)
@@ -180,9 +182,9 @@ def test_with_its_insert_every_statement_is_one_that_postgresql_understands(
     pruned = [rule.delete.sql for rule in retention.RULES]
     made = [CreateTable(table) for table in tables.metadata.sorted_tables]
     indexed = [CreateIndex(index) for table in tables.metadata.sorted_tables for index in table.indexes]
-    assert len(written) == 15
+    assert len(written) == 16
     dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy has no types there
     compiled = [str(statement.compile(dialect=dialect)) for statement in (*written, *pruned)]
     compiled += [str(statement.compile(dialect=dialect)) for statement in (*read, *made, *indexed)]
-    assert sum("ON CONFLICT" in text for text in compiled) == 7
+    assert sum("ON CONFLICT" in text for text in compiled) == 8
     assert any("WHERE state = 'open'" in text for text in compiled)
