@@ -47,7 +47,17 @@ from te_core.model.event import Event
 from te_core.model.exits import Exit, Exits, ExitUnit
 from te_core.model.funding import FundingRate
 from te_core.model.instrument import Instrument
-from te_core.model.order import HEX_IDS, ClientOrderIdForm, OrderReport, OrderRequest, OrderStatus, Side
+from te_core.model.order import (
+    HEX_IDS,
+    ClientOrderIdForm,
+    OrderReport,
+    OrderRequest,
+    OrderStatus,
+    RestingStop,
+    Side,
+    StopKind,
+    StopRequest,
+)
 from te_core.model.position import Equity, MarginMode, Position
 from te_core.model.reading import Known, Unknown
 from te_core.model.signal import QuarantinedInput, Signal
@@ -104,6 +114,7 @@ __all__ = [
     "QuarantinedInput",
     "RateLimited",
     "RecordEvent",
+    "RestingStop",
     "Severity",
     "Share",
     "Side",
@@ -113,6 +124,8 @@ __all__ = [
     "SignalSourceSpec",
     "SourceContext",
     "SourceInstance",
+    "StopKind",
+    "StopRequest",
     "TradeEngineError",
     "TradingTerms",
     "Unknown",

@@ -26,6 +26,7 @@ from te_core.accounts.quiet import QuietTimes
 from te_core.accounts.reader import AccountReader
 from te_core.accounts.reconciler import AsIf, Reconciler, Work
 from te_core.accounts.schedule import Schedule
+from te_core.accounts.stops import StopWatch
 from te_core.accounts.targets import Targets, WorkerSettings
 from te_core.accounts.turns import Turns
 from te_core.clock import Clock
@@ -81,6 +82,7 @@ class AccountWorker:
         controls: Controls | None = None,
         trip: Callable[[str, str], None] = lambda _symbol, _reason: None,
         metrics: Metrics | None = None,
+        stopped: Callable[[str, str, str], None] = lambda _symbol, _kind, _reason: None,
     ) -> None:
         self.name = name
         self.book = book or name
@@ -98,6 +100,7 @@ class AccountWorker:
         self._targets = self._make_targets(settings, controls)
         self._quiet = QuietTimes(clock, lambda: self.settings)
         self._targets.restore(books, open_intents)
+        self._stops = self._stop_watch(stopped)
         self._reconciler = self._make_reconciler()
         self._flatten = self._flatten_watch()
         self.stream: AccountStream = self._pushes(clock)
@@ -134,6 +137,21 @@ class AccountWorker:
             record=self._record,
             trip=self._trip,
             wake=self.wake,
+            note_changes=self._stops.note_changes,
+        )
+
+    def _stop_watch(self, stopped: Callable[[str, str, str], None]) -> StopWatch:
+        return StopWatch(
+            self.name,
+            targets=self._targets,
+            beliefs=self.beliefs,
+            journal=self._journal,
+            clock=self._clock,
+            outages=self._outages,
+            record=self._record,
+            wake=self.wake,
+            read_by=self.read_by,
+            stopped=stopped,
         )
 
     def _flatten_watch(self) -> FlattenWatch:
@@ -158,6 +176,8 @@ class AccountWorker:
             knows_order=self._knows_order,
             is_engine_id=self._is_engine_id,
             another_engine=self._another_engine,
+            stop_seen=self._stops.order_seen,
+            price_seen=self._stops.price_seen,
         )
 
     # -- what others see
@@ -219,6 +239,11 @@ class AccountWorker:
     def observing(self) -> str:
         """Why nothing is sent on the account; empty when it is traded."""
         return self._targets.observing
+
+    @property
+    def holds_stops(self) -> bool | None:
+        """Whether stops can rest at the exchange; None while the account is not connected."""
+        return self._ctx.capabilities.stops if self._ctx is not None else None
 
     @property
     def still_open(self) -> Sequence[str]:
@@ -289,7 +314,9 @@ class AccountWorker:
     def _knows_order(self, client_order_id: str, symbol: str) -> bool:
         """Return whether an order was sent by this engine, in this run or an earlier one."""
         keeper = self.keepers.get(symbol)
-        if keeper is not None and keeper.orders.knows(client_order_id):
+        if keeper is not None and (
+            keeper.orders.knows(client_order_id) or keeper.stops.knows(client_order_id)
+        ):
             return True
         return bool(self._journal.intents(1, client_order_ids=[client_order_id]))
 
@@ -324,6 +351,7 @@ class AccountWorker:
         self.beliefs.connected(ctx.window)
         self._quiet.connected(reader)
         self._reconciler.connected()
+        self._stops.connected()
         self._ctx = ctx
         self._flatten.commanded()
         self.read_by(self._clock.monotonic())
@@ -336,6 +364,7 @@ class AccountWorker:
             self._ctx = None
             self._quiet.forget_end()
             await self._cancel_tasks()
+            await self._stops.cancel_tasks()
             await reader.close()
 
     async def drain(self, patience: timedelta) -> None:
@@ -387,6 +416,8 @@ class AccountWorker:
         self.metrics.made_pass(self.name)
         for work in await self._reconciler.make_pass(ctx):
             self._execute(ctx, work)
+        self._stops.look(ctx)
+        self._stops.review(ctx)
         self._flatten.check()
         self._quiet.wake_at_end([k.symbol for k in self.keepers.values() if k.limited], self.wake)
 
@@ -441,6 +472,8 @@ class AccountWorker:
             self.wake()  # its outcome is looked up first
         else:
             self._failed(keeper, error, reducing=reducing)
+        if self._ctx is not None and not self._stopping:
+            self._stops.review(self._ctx, keeper)
         self._flatten.check()
         self._wake_event.set()
 

@@ -28,7 +28,12 @@ from te_core.runtime.identities import Identities, fingerprint, identified
 from te_core.runtime.instances import AccountRunner
 from te_core.runtime.reconciler import Instances
 from te_core.runtime.supervisor import Running
-from te_core.settings.policies import account_policy, effective_limits, hours_without_increases
+from te_core.settings.policies import (
+    account_policy,
+    effective_limits,
+    hours_without_increases,
+    stop_policy,
+)
 from te_core.settings.resolution import Kind, Resolved
 from te_core.texts import bounded
 
@@ -54,6 +59,7 @@ class Accounts(Instances[AccountRunner]):
         signal_price: Callable[[str], Known[Decimal] | None],
         trip: Callable[[str, str, str], None],
         met: Callable[[str, Sequence[str], Sequence[Control]], None],
+        stopped: Callable[[str, str, str, str], None],
         only: Collection[str] | None = None,
         observe: str = "",
     ) -> None:
@@ -64,6 +70,8 @@ class Accounts(Instances[AccountRunner]):
         self._signal_price = signal_price
         self._trip = trip
         """Halts a symbol of a section, for a reason."""
+        self._stopped = stopped
+        """Holds a symbol of a section flat after a stop: its kind, and what happened."""
         self._only = only
         """Sections that run; None for all."""
         self._account_met = met
@@ -333,6 +341,7 @@ class Accounts(Instances[AccountRunner]):
             controls=self.controls,
             trip=partial(self._trip, name),
             metrics=self._facilities.metrics,
+            stopped=partial(self._stopped, name),
             books={symbol: record for (key, symbol), record in self._snapshot.books.items() if key == book},
             open_intents=[intent for intent in self._snapshot.open_intents if intent.account == book],
         )
@@ -350,6 +359,7 @@ def worker_settings(name: str, resolved: Resolved, observe: str = "") -> WorkerS
         limits=effective_limits(settings.limits, section.limits),
         engine=settings.engine,
         enabled=section.enabled,
+        stops=stop_policy(section, settings.symbols),
         concurrency=section.concurrency,
         symbols=tuple(settings.symbols),
         hours=hours_without_increases(settings, section),

@@ -14,7 +14,7 @@ from te_core.contracts.exchange import AccountIdentity, Finding, TradingTerms
 from te_core.errors import NotReady, OutcomeUnknown
 from te_core.model.funding import FundingRate
 from te_core.model.instrument import Instrument
-from te_core.model.order import OrderReport, OrderStatus
+from te_core.model.order import OrderReport, OrderStatus, RestingStop
 from te_core.model.position import Equity, Position
 from te_core.model.reading import Known
 
@@ -96,6 +96,15 @@ def report(method: str, answer: Any) -> OrderReport:
         if number is not None and not _is_number(number):
             raise OutcomeUnknown(_wrong(f"{method}.{field}", number, "a finite Decimal or None"))
     return answer
+
+
+def stops(answer: Any) -> Sequence[RestingStop]:
+    """Check what ``stops`` returned."""
+    _expect("stops()", answer, Sequence, "a sequence of RestingStop")
+    for stop in answer:
+        _expect("stops()", stop, RestingStop, "a sequence of RestingStop")
+    found: Sequence[RestingStop] = answer
+    return found
 
 
 def findings(answer: Any) -> Sequence[Finding]:
