@@ -23,6 +23,7 @@ CAPABILITIES = Capabilities(
     # 5 s receive window, 0.5 s of clock skew that is not adjusted for, 4 s until an order shows.
     settle_after=timedelta(seconds=10),
     private_stream=True,
+    stops=True,
 )
 
 KUCOIN = ExchangeSpec(
