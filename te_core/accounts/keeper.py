@@ -192,6 +192,10 @@ class Keeper:
         """Whether drift may be corrected once more."""
         return not self._gave_up and may_correct(self._corrections, self._monotonic())
 
+    def knows_order(self, client_order_id: str) -> bool:
+        """Return whether an id is that of one of the symbol's recent orders or stops."""
+        return self.orders.knows(client_order_id) or self.stops.knows(client_order_id)
+
     def known_position(self) -> Position | Unknown:
         """Return the position as believed, with leverage and margin mode where the exchange does not show them."""
         position = self._beliefs.position(self.symbol)

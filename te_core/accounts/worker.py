@@ -314,9 +314,7 @@ class AccountWorker:
     def _knows_order(self, client_order_id: str, symbol: str) -> bool:
         """Return whether an order was sent by this engine, in this run or an earlier one."""
         keeper = self.keepers.get(symbol)
-        if keeper is not None and (
-            keeper.orders.knows(client_order_id) or keeper.stops.knows(client_order_id)
-        ):
+        if keeper is not None and keeper.knows_order(client_order_id):
             return True
         return bool(self._journal.intents(1, client_order_ids=[client_order_id]))
 

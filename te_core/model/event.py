@@ -30,6 +30,7 @@ KINDS = (
     "selftest",
     "silent",
     "stall",
+    "stop",
     "target",
     "waiting",
 )

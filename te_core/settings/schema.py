@@ -288,7 +288,7 @@ Level = Annotated[Exit, BeforeValidator(_level)]
 
 
 class StopSettings(Section):
-    """Where a position is left: ``"3%"`` of the price, or a difference of prices. What a signal states goes before it."""
+    """Where a position is left: ``"3%"`` of the price, or a difference of prices; what a signal states goes first."""
 
     loss: Level | None = None
     """where a losing position is left, from its entry: 3% of the price, or a difference of prices"""
@@ -352,7 +352,9 @@ class AccountSettings(PluginSection):
     no_increases: tuple[HoursText, ...] = ()
     """hours of the week in which nothing is increased here"""
     stop: StopSettings | None = None
+    """where every position is left; what its symbol or its signal states goes before it"""
     stops: Literal["exchange", "engine", "off"] = "exchange"
+    """who holds the stops of settings and signals: the exchange where its plugin can, the engine, or nobody"""
     limits: LimitSettings = LimitSettings()
 
     def shadowing(self, live: AccountSettings) -> AccountSettings:
