@@ -265,7 +265,7 @@ class StopWatch:
     ) -> bool:
         """Close a position whose level the price has passed, unless a stop at the exchange is about to."""
         stops, kind = keeper.stops, crossed(at, position.quantity, price)
-        if kind is None or not keeper.wanted:
+        if kind is None or not keeper.wanted or ctx.observing():
             stops.passed(None)
             return False
         now, held_there = ctx.clock.monotonic(), stops.may_cover(kind, position.quantity)

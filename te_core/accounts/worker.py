@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from te_core.accounts.beliefs import Beliefs
 from te_core.accounts.context import ExecutionContext
 from te_core.accounts.execution import Execution, Superseded, TooOld
-from te_core.accounts.exposure import ExposureLedger
+from te_core.accounts.exposure import ExposureLedger, aim_at_goals
 from te_core.accounts.flattening import FlattenWatch
 from te_core.accounts.keeper import Keeper
 from te_core.accounts.outcomes import resolve_open
@@ -108,12 +108,7 @@ class AccountWorker:
         self._stopping = False
         self._ctx: ExecutionContext | None = None
         self._slots = asyncio.Semaphore(settings.concurrency)
-        self._count_goals()
-
-    def _count_goals(self) -> None:
-        for keeper in self.keepers.values():
-            if keeper.goal is not None:
-                self._ledger.aim(self.book, keeper.symbol, keeper.goal.quantity * keeper.goal.price)
+        aim_at_goals(ledger, self.book, (keeper.goal for keeper in self.keepers.values()))
 
     def _make_targets(self, settings: WorkerSettings, controls: Controls | None) -> Targets:
         return Targets(

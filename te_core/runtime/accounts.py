@@ -46,6 +46,9 @@ class Accounts(Instances[AccountRunner]):
 
     Workers outlive connections and settings: a book that no section trades any more is kept as it is, its positions
     count in ``total_exposure``, and whoever connects to its account again goes on with it.
+
+    ``trip`` halts a symbol of a section, for a reason; ``stopped`` holds one flat after a stop, given its kind and what
+    happened. ``only``: the sections that run, None for all.
     """
 
     kind: ClassVar[Kind] = "accounts"
@@ -69,11 +72,8 @@ class Accounts(Instances[AccountRunner]):
         self._blends = blends
         self._signal_price = signal_price
         self._trip = trip
-        """Halts a symbol of a section, for a reason."""
         self._stopped = stopped
-        """Holds a symbol of a section flat after a stop: its kind, and what happened."""
         self._only = only
-        """Sections that run; None for all."""
         self._account_met = met
         """Takes what an account is called, and what was persisted with it when it was first met."""
         self._observe = observe

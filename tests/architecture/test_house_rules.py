@@ -20,7 +20,7 @@ ROOM_LINES = {
     "plugins": 500,
     "settings": 1_640,
     "journal": 1_980,
-    "accounts": 3_500,
+    "accounts": 3_560,
     "signals": 660,
     "runtime": 2_080,
     "reporting": 1_060,
