@@ -99,3 +99,16 @@ async def test_a_trailing_stop_that_the_engine_watches_survives_a_restart(tmp_pa
         falls(world, "52700")
         await world.say("0.2", "ETHUSDT", wait=60)
         assert world.held() == 0
+
+
+async def test_an_observing_account_closes_nothing_and_its_stop_counts_afterwards(tmp_path: Path) -> None:
+    async with scene(tmp_path, accounts__one__stop={"loss": "2%"}) as world:
+        await world.say("0.5", wait=30)
+        await world.edit("accounts.one.observe", True, wait=30)
+        falls(world)
+        await world.say("0.5", "ETHUSDT", wait=60)
+        assert world.held() == D("0.1")
+        assert not world.events("stop")
+        await world.edit("accounts.one.observe", False, wait=60)
+        assert world.held() == 0
+        assert len(world.events("stop")) == 1
