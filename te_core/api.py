@@ -48,7 +48,17 @@ from te_core.model.exits import Exit, Exits, ExitUnit
 from te_core.model.funding import FundingRate
 from te_core.model.instrument import Instrument
 from te_core.model.money import CashFlow, FlowKind
-from te_core.model.order import HEX_IDS, ClientOrderIdForm, OrderReport, OrderRequest, OrderStatus, Side
+from te_core.model.order import (
+    HEX_IDS,
+    ClientOrderIdForm,
+    OrderReport,
+    OrderRequest,
+    OrderStatus,
+    RestingStop,
+    Side,
+    StopKind,
+    StopRequest,
+)
 from te_core.model.position import Equity, MarginMode, Position
 from te_core.model.reading import Known, Unknown
 from te_core.model.signal import QuarantinedInput, Signal
@@ -107,6 +117,7 @@ __all__ = [
     "QuarantinedInput",
     "RateLimited",
     "RecordEvent",
+    "RestingStop",
     "Severity",
     "Share",
     "Side",
@@ -116,6 +127,8 @@ __all__ = [
     "SignalSourceSpec",
     "SourceContext",
     "SourceInstance",
+    "StopKind",
+    "StopRequest",
     "TradeEngineError",
     "TradingTerms",
     "Unknown",

@@ -16,6 +16,7 @@ from te_core.clock import Clock
 from te_core.journal.journal import Journal
 from te_core.journal.memory import SymbolRecord
 from te_core.model.policy import Limits
+from te_core.model.target import Goal
 from te_core.rules.limits import Ceiling, Exposure, OrderCheck, ceiling, refusal
 
 ZERO = Decimal(0)
@@ -219,3 +220,10 @@ def count_journaled(
     now, monotonic = clock.now(), clock.monotonic()
     for book, times in journal.orders_since(now - timedelta(seconds=_MINUTE)).items():
         ledger.seed(book, [monotonic - max((now - at).total_seconds(), 0.0) for at in times])
+
+
+def aim_at_goals(ledger: ExposureLedger, book: str, goals: Iterable[Goal | None]) -> None:
+    """Count what an account was on its way to when its engine ended."""
+    for goal in goals:
+        if goal is not None:
+            ledger.aim(book, goal.symbol, goal.quantity * goal.price)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from te_core.accounts.beliefs import Beliefs
 from te_core.accounts.own_orders import OwnOrders
+from te_core.accounts.own_stops import OwnStops
 from te_core.accounts.pauses import Hold, hold_after
 from te_core.model.order import Settlement
 from te_core.model.position import MarginMode, Position
@@ -83,6 +84,7 @@ class Keeper:
         self.goal: Goal | None = None
         self.confirmation: Confirmation | None = None
         self.orders = OwnOrders()
+        self.stops = OwnStops()
         self.mode = UNKNOWN_MODE
         self.decision: Decision | None = None
         self.phase = Phase(kind=PhaseKind.DECIDING, since=monotonic())
@@ -173,7 +175,8 @@ class Keeper:
     @property
     def at_rest(self) -> bool:
         """Whether nothing is held, wanted or under way."""
-        return not self.wanted and not self.closing and not self.orders.open and self.task is None
+        under_way = bool(self.orders.open or self.stops.open) or self.task is not None
+        return not self.wanted and not self.closing and not under_way
 
     @property
     def may_reduce(self) -> bool:
@@ -188,6 +191,10 @@ class Keeper:
     def may_correct(self) -> bool:
         """Whether drift may be corrected once more."""
         return not self._gave_up and may_correct(self._corrections, self._monotonic())
+
+    def knows_order(self, client_order_id: str) -> bool:
+        """Return whether an id is that of one of the symbol's recent orders or stops."""
+        return self.orders.knows(client_order_id) or self.stops.knows(client_order_id)
 
     def known_position(self) -> Position | Unknown:
         """Return the position as believed, with leverage and margin mode where the exchange does not show them."""
@@ -227,9 +234,10 @@ class Keeper:
             )
         self._beliefs.restore(self.symbol, end=end, changed_at=self._monotonic() - settled_before)
 
-    def set_blend(self, blend: Blend | None) -> None:
-        """Note the newest blend; None: the symbol has no weights any more."""
-        self.blend = blend
+    def set_blend(self, blend: Blend | None) -> bool:
+        """Note the newest blend; None: the symbol has no weights any more. Returns whether it states other exits."""
+        before, self.blend = self.blend, blend
+        return (before.exits if before is not None else None) != (blend.exits if blend is not None else None)
 
     def set_standing(self, standing: Standing) -> None:
         """Note what the operator's commands leave open; orders under way go by it from now on."""
@@ -269,6 +277,7 @@ class Keeper:
         """Note that the goal was reached: from now on drift is measured against it."""
         self.confirmation = confirmation
         self.hold = None
+        self.stops.confirmed(confirmation.quantity)
         if self.decision is not None and self.decision.plan.steps:
             cut = self.decision.limited
             status = Status.LIMITED if cut else Status.AT_TARGET

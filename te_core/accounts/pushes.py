@@ -19,7 +19,8 @@ class Pushes(AccountStream):
 
     ``wake`` asks for a pass at once, ``read_by`` for a read of everything by a time. ``knows_order``: whether this
     engine sent an order, ``is_engine_id``: whether an id looks like one of any engine of this kind.
-    ``another_engine``: called with symbol and reason once an order of another engine is seen.
+    ``another_engine``: called with symbol and reason once an order of another engine is seen. ``stop_seen``: called
+    with id and symbol of an order of this engine, which may be a stop; ``price_seen``: with every pushed price.
     """
 
     def __init__(
@@ -32,6 +33,8 @@ class Pushes(AccountStream):
         knows_order: Callable[[str, str], bool],
         is_engine_id: Callable[[str], bool],
         another_engine: Callable[[str, str], None],
+        stop_seen: Callable[[str, str], None],
+        price_seen: Callable[[str, Decimal], None],
     ) -> None:
         self._beliefs = beliefs
         self._clock = clock
@@ -40,6 +43,8 @@ class Pushes(AccountStream):
         self._knows_order = knows_order
         self._is_engine_id = is_engine_id
         self._another_engine = another_engine
+        self._stop_seen = stop_seen
+        self._price_seen = price_seen
         self._next_look = float("-inf")
 
     def up(self, *feeds: Feed) -> None:
@@ -68,10 +73,12 @@ class Pushes(AccountStream):
     def price(self, symbol: str, price: Decimal) -> None:
         """Take a pushed price."""
         self._beliefs.price_pushed(symbol, price)
+        self._price_seen(symbol, price)
 
     def order(self, client_order_id: str, symbol: str) -> None:
         """Look at once at an order that is not ours; one of another engine is reported."""
         if self._knows_order(client_order_id, symbol):
+            self._stop_seen(client_order_id, symbol)
             return
         if self._is_engine_id(client_order_id):
             self._another_engine(

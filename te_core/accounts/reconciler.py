@@ -52,7 +52,8 @@ class AsIf:
 class Reconciler:
     """Makes the passes of one account.
 
-    ``record`` keeps events, ``wake`` asks for another pass, ``trip`` halts a symbol for a reason.
+    ``record`` keeps events, ``wake`` asks for another pass, ``trip`` halts a symbol for a reason. ``note_changes`` is
+    called before anything is decided from what was read.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Reconciler:
         record: Callable[[Event], None],
         wake: Callable[[], None],
         trip: Callable[[str, str], None],
+        note_changes: Callable[[ExecutionContext], None],
     ) -> None:
         self.foreign: Mapping[str, Decimal] = {}
         self.failing: Mapping[str, Unknown | None] = {}
@@ -81,6 +83,7 @@ class Reconciler:
         self._record = record
         self._wake = wake
         self._trip = trip
+        self._note_changes = note_changes
         self._instruments_loaded = False
         self._told_of_funding = False
         self._counted: dict[str, Decimal] = {}
@@ -112,6 +115,7 @@ class Reconciler:
             self._undecidable(positions.reason)
             return []
         self._count_exposure(ctx)
+        self._note_changes(ctx)
         if not self.found_flat and self._targets.close_foreign(self.foreign):
             self._wake()
         # A target that came while the read was under way was not read for: the next pass decides it.
@@ -270,6 +274,10 @@ class Reconciler:
         keeper.observe_mode(position)
         keeper.watch_for_liquidation(position, wallet)
         decision = self._decision(ctx, keeper)
+        more = decision.drift or decision.plan.increases
+        if keeper.stops.doubted and more and not decision.plan.reduces:
+            keeper.undecidable("whether its stop was filled is not known yet")
+            return None
         self._report(keeper, decision)
         self._apply(ctx, keeper, decision, position)
         if decision.status is Status.AT_TARGET and self._targets.settings.policy.rebalance == "on_change":

@@ -17,8 +17,8 @@ from te_core.journal.memory import SymbolRecord
 from te_core.model.cause import Cause
 from te_core.model.control import Control
 from te_core.model.hours import Hours
-from te_core.model.order import Intent
-from te_core.model.policy import AccountPolicy, Limits
+from te_core.model.order import BestPrice, Intent
+from te_core.model.policy import AccountPolicy, Limits, StopPolicy
 from te_core.model.target import TAKEN_TO_CLOSE, Blend, Confirmation, Target
 from te_core.rules.causes import cause_of
 from te_core.rules.controls import Controls, Standing, commanded, described, standing
@@ -40,6 +40,7 @@ class WorkerSettings:
     limits: Limits
     engine: EngineSettings
     enabled: bool
+    stops: StopPolicy = field(default_factory=StopPolicy)
     concurrency: int = 10
     observe: str | None = None
     """Why nothing is sent, whatever was commanded; empty if that may never be so, None where commands decide."""
@@ -89,8 +90,14 @@ class Targets:
                 end=None if book.last_outcome_at is None else _shown_since(book, book.last_outcome_at),
                 settled_before=settled_before,
             )
+            if book.best is not None and _is_of_position(book, book.best):
+                self.keeper(symbol).stops.set_best(book.best)
         for intent in open_intents:
-            self.keeper(intent.symbol).orders.journaled(intent)
+            keeper = self.keeper(intent.symbol)
+            if intent.stop is None:
+                keeper.orders.journaled(intent)
+            else:
+                keeper.stops.restore(intent)
         for keeper in self.keepers.values():
             keeper.set_standing(self.standing(keeper))
 
@@ -206,7 +213,7 @@ class Targets:
             self._set(keeper, replace(again, cause=cause, caused_at=self._clock.now()))
 
     def _retarget(self, keeper: Keeper, blend: Blend | None) -> bool:
-        keeper.set_blend(blend)
+        moved = keeper.set_blend(blend)
         before, held = keeper.standing, self.standing(keeper)
         keeper.set_standing(held)
         target = self._wanted(keeper, held, blend)
@@ -216,7 +223,7 @@ class Targets:
         elif keeper.target is not None and (reason := _asked_again(keeper, before, held)):
             self.size_again(keeper, reason, Cause.BREAKER if held.by_breaker else Cause.COMMAND)
         else:
-            return before != held
+            return moved or before != held
         return True
 
     def _wanted(self, keeper: Keeper, held: Standing, blend: Blend | None) -> Target | None:
@@ -264,6 +271,14 @@ def _asked_again(keeper: Keeper, before: Standing, held: Standing) -> str:
     if before.halt and not held.halt and (keeper.drifted or not keeper.reached):
         return "resumed"
     return ""
+
+
+def _is_of_position(book: SymbolRecord, best: BestPrice) -> bool:
+    """Return whether a best price can be that of the present position, and not of one before it."""
+    shown, goal = book.confirmation, book.goal
+    if goal is None or shown is None or best.at >= goal.sized_at:
+        return goal is not None
+    return shown.revision == goal.revision
 
 
 def _still_confirmed(book: SymbolRecord) -> Confirmation | None:

@@ -18,7 +18,7 @@ from te_core.accounts.beliefs import Beliefs
 from te_core.accounts.bookkeeping import Bookkeeper, Counted
 from te_core.accounts.context import ExecutionContext
 from te_core.accounts.execution import Execution, Superseded, TooOld
-from te_core.accounts.exposure import ExposureLedger
+from te_core.accounts.exposure import ExposureLedger, aim_at_goals
 from te_core.accounts.flattening import FlattenWatch
 from te_core.accounts.keeper import Keeper
 from te_core.accounts.outcomes import resolve_open
@@ -27,6 +27,7 @@ from te_core.accounts.quiet import QuietTimes
 from te_core.accounts.reader import AccountReader
 from te_core.accounts.reconciler import AsIf, Reconciler, Work
 from te_core.accounts.schedule import Schedule
+from te_core.accounts.stops import StopWatch
 from te_core.accounts.targets import Targets, WorkerSettings
 from te_core.accounts.turns import Turns
 from te_core.clock import Clock
@@ -83,6 +84,7 @@ class AccountWorker:
         trip: Callable[[str, str], None] = lambda _symbol, _reason: None,
         metrics: Metrics | None = None,
         counted: Counted | None = None,
+        stopped: Callable[[str, str, str], None] = lambda _symbol, _kind, _reason: None,
     ) -> None:
         self.name = name
         self.book = book or name
@@ -100,6 +102,7 @@ class AccountWorker:
         self._targets = self._make_targets(settings, controls)
         self._quiet = QuietTimes(clock, lambda: self.settings)
         self._targets.restore(books, open_intents)
+        self._stops = self._stop_watch(stopped)
         self._reconciler = self._make_reconciler()
         self._flatten = self._flatten_watch()
         self.books = self._bookkeeper(counted or Counted())
@@ -108,12 +111,7 @@ class AccountWorker:
         self._stopping = False
         self._ctx: ExecutionContext | None = None
         self._slots = asyncio.Semaphore(settings.concurrency)
-        self._count_goals()
-
-    def _count_goals(self) -> None:
-        for keeper in self.keepers.values():
-            if keeper.goal is not None:
-                self._ledger.aim(self.book, keeper.symbol, keeper.goal.quantity * keeper.goal.price)
+        aim_at_goals(ledger, self.book, (keeper.goal for keeper in self.keepers.values()))
 
     def _make_targets(self, settings: WorkerSettings, controls: Controls | None) -> Targets:
         return Targets(
@@ -137,6 +135,21 @@ class AccountWorker:
             record=self._record,
             trip=self._trip,
             wake=self.wake,
+            note_changes=self._stops.note_changes,
+        )
+
+    def _stop_watch(self, stopped: Callable[[str, str, str], None]) -> StopWatch:
+        return StopWatch(
+            self.name,
+            targets=self._targets,
+            beliefs=self.beliefs,
+            journal=self._journal,
+            clock=self._clock,
+            outages=self._outages,
+            record=self._record,
+            wake=self.wake,
+            read_by=self.read_by,
+            stopped=stopped,
         )
 
     def _bookkeeper(self, counted: Counted) -> Bookkeeper:
@@ -176,6 +189,8 @@ class AccountWorker:
             knows_order=self._knows_order,
             is_engine_id=self._is_engine_id,
             another_engine=self._another_engine,
+            stop_seen=self._stops.order_seen,
+            price_seen=self._stops.price_seen,
         )
 
     # -- what others see
@@ -237,6 +252,11 @@ class AccountWorker:
     def observing(self) -> str:
         """Why nothing is sent on the account; empty when it is traded."""
         return self._targets.observing
+
+    @property
+    def holds_stops(self) -> bool | None:
+        """Whether stops can rest at the exchange; None while the account is not connected."""
+        return self._ctx.capabilities.stops if self._ctx is not None else None
 
     @property
     def still_open(self) -> Sequence[str]:
@@ -307,7 +327,7 @@ class AccountWorker:
     def _knows_order(self, client_order_id: str, symbol: str) -> bool:
         """Return whether an order was sent by this engine, in this run or an earlier one."""
         keeper = self.keepers.get(symbol)
-        if keeper is not None and keeper.orders.knows(client_order_id):
+        if keeper is not None and keeper.knows_order(client_order_id):
             return True
         return bool(self._journal.intents(1, client_order_ids=[client_order_id]))
 
@@ -343,6 +363,7 @@ class AccountWorker:
         self.beliefs.connected(ctx.window)
         self._quiet.connected(reader)
         self._reconciler.connected()
+        self._stops.connected()
         self._ctx = ctx
         self._flatten.commanded()
         self.read_by(self._clock.monotonic())
@@ -357,7 +378,7 @@ class AccountWorker:
             self._quiet.forget_end()
             books.cancel()
             await self._cancel_tasks()
-            await asyncio.gather(books, return_exceptions=True)
+            await asyncio.gather(books, self._stops.cancel_tasks(), return_exceptions=True)
             await reader.close()
 
     async def drain(self, patience: timedelta) -> None:
@@ -409,6 +430,8 @@ class AccountWorker:
         self.metrics.made_pass(self.name)
         for work in await self._reconciler.make_pass(ctx):
             self._execute(ctx, work)
+        self._stops.look(ctx)
+        self._stops.review(ctx)
         self._flatten.check()
         self._quiet.wake_at_end([k.symbol for k in self.keepers.values() if k.limited], self.wake)
 
@@ -463,6 +486,8 @@ class AccountWorker:
             self.wake()  # its outcome is looked up first
         else:
             self._failed(keeper, error, reducing=reducing)
+        if self._ctx is not None and not self._stopping:
+            self._stops.review(self._ctx, keeper)
         self._flatten.check()
         self._wake_event.set()
 

@@ -109,6 +109,7 @@ async def connected(folder: Path, name: str, options: Any, spec: Any, settings: 
     clock = SystemClock()
     try:
         async with opened_account(spec, options, name=name, folder=folder, clock=clock) as account:
-            return await examine(account, settings.accounts[name], settings.symbols, clock)
+            own, holds = settings.accounts[name], spec.capabilities_of(options).stops
+            return await examine(account, own, settings.symbols, clock, holds_stops=holds)
     except TradeEngineError as error:
         return [failed("connection", error)]

@@ -16,10 +16,11 @@ from pydantic import BaseModel
 
 from te_core.clock import Clock
 from te_core.contracts.source import RecordEvent
+from te_core.errors import OrderRejected
 from te_core.model.funding import FundingRate
 from te_core.model.instrument import Instrument
 from te_core.model.money import CashFlow, FlowKind
-from te_core.model.order import ClientOrderIdForm, OrderReport, OrderRequest
+from te_core.model.order import ClientOrderIdForm, OrderReport, OrderRequest, RestingStop, StopRequest
 from te_core.model.position import Equity, MarginMode, Position
 from te_core.model.reading import Known
 from te_core.outage import Outages
@@ -239,6 +240,26 @@ class ExchangeAccount(ABC):
         del symbol
         return TradingTerms()
 
+    async def place_stop(self, stop: StopRequest) -> None:
+        """Have a reduce-only market order rest until the mark price passes its trigger. Never retries by itself.
+
+        Called when ``stops`` is a capability, like the three methods below. Raises as ``place_order`` does; a trigger
+        that the price has passed already is an ``OrderRejected``.
+        """
+        raise OrderRejected(f"{stop.symbol}: this exchange plugin holds no stops")
+
+    async def cancel_stop(self, symbol: str, client_order_id: str) -> None:
+        """Cancel a stop order of ours. One that does not rest any more is a success: ``find_stop`` tells why."""
+        raise OrderRejected(f"{symbol} {client_order_id}: this exchange plugin holds no stops")
+
+    async def find_stop(self, symbol: str, client_order_id: str) -> OrderReport | None:
+        """Look up a stop order of ours; OPEN while it rests. None when the exchange does not know it (yet)."""
+        raise OrderRejected(f"{symbol} {client_order_id}: this exchange plugin holds no stops")
+
+    async def stops(self) -> Sequence[RestingStop]:
+        """Return every stop order that rests on the account, ours or not; one request where the exchange allows it."""
+        raise OrderRejected("this exchange plugin holds no stops")
+
     async def diagnose(self) -> Sequence[Finding]:
         """Look at what only this exchange knows: key permissions, account type, position mode, clock. Changes nothing.
 
@@ -267,6 +288,8 @@ class Capabilities:
     ``duplicate_ids_refused``: a second order with one client order id is refused, not executed.
     ``hedge_mode``: an account there can stand in hedge mode, so ``open`` and orders have to look out for it.
     ``client_order_ids``: the form in which it accepts them; an id always comes back as it was sent.
+    ``stops``: reduce-only stop orders with our ids rest at the exchange: ``place_stop`` and its kin work; without it
+    the engine watches prices itself.
     ``simulated``: no order leaves the engine, so that an account may be the shadow of a real one.
     ``tells_fees``: ``order_cost`` has the fee of an order. ``cash_flows``: the kinds that ``cash_flows`` returns.
     """
@@ -279,6 +302,7 @@ class Capabilities:
     duplicate_ids_refused: bool = True
     hedge_mode: bool = True
     client_order_ids: ClientOrderIdForm = field(default_factory=ClientOrderIdForm)
+    stops: bool = False
     simulated: bool = False
     tells_fees: bool = False
     cash_flows: frozenset[FlowKind] = frozenset()

@@ -113,6 +113,8 @@ def _exits_from_json(text: str) -> Exits:
         take_profit=tuple(found for each in kept["take_profit"] if (found := level(each)) is not None),
         stop_loss=level(kept["stop_loss"]),
         trailing_stop=level(kept["trailing_stop"]),
+        activation=level(kept.get("activation")),
+        break_even=level(kept.get("break_even")),
     )
 
 

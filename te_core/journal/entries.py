@@ -16,7 +16,7 @@ from te_core.model.breaker import BreakerRecord
 from te_core.model.control import Control, ControlState
 from te_core.model.event import Event
 from te_core.model.money import EquitySample, Fill, Flow
-from te_core.model.order import Intent, IntentState, Settlement
+from te_core.model.order import BestPrice, Intent, IntentState, Settlement
 from te_core.model.signal import QuarantinedInput, Signal
 from te_core.model.target import Confirmation, Goal, Target
 from te_core.secrets import ordering
@@ -36,9 +36,16 @@ Entry = (
     | Flow
     | EquitySample
     | BreakerRecord
+    | BestPrice
 )
 Writes = tuple[tuple[Statement, Row], ...]
-_TIGHTENING = (ControlState.HALTED, ControlState.FLAT, ControlState.FOREIGN, ControlState.OBSERVING)
+_TIGHTENING = (
+    ControlState.HALTED,
+    ControlState.FLAT,
+    ControlState.FOREIGN,
+    ControlState.OBSERVING,
+    ControlState.STOPPED,
+)
 """States of controls that are persisted on a full disk, too."""
 Columns = Callable[[Any], Row]
 
@@ -52,7 +59,7 @@ def _columns(entry: type) -> Columns:
 
 _SIGNAL, _QUARANTINED, _EVENT, _TARGET = map(_columns, (Signal, QuarantinedInput, Event, Target))
 _GOAL, _CONFIRMATION, _INTENT, _ACCOUNT = map(_columns, (Goal, Confirmation, Intent, AccountRecord))
-_CONTROL = _columns(Control)
+_CONTROL, _BEST_PRICE = _columns(Control), _columns(BestPrice)
 _FILL, _FLOW, _SAMPLE, _BREAKER = map(_columns, (Fill, Flow, EquitySample, BreakerRecord))
 _OPEN = {"state": IntentState.OPEN, "settled_at": None, "filled": None, "average_price": None, "reason": ""}
 
@@ -71,7 +78,7 @@ def reduces(entry: Entry) -> bool:
             return entry.quantity == 0
         case Control():
             return entry.state in _TIGHTENING
-    return isinstance(entry, Settlement | Confirmation | AccountRecord | BreakerRecord)
+    return isinstance(entry, Settlement | Confirmation | AccountRecord | BreakerRecord | BestPrice)
 
 
 class Clerk:
@@ -192,6 +199,12 @@ def _(entry: EquitySample, clerk: Clerk) -> Writes:
 @_writes.register
 def _(entry: BreakerRecord, clerk: Clerk) -> Writes:
     return ((statements.KEEP_BREAKER, clerk.row(_BREAKER, entry)),)
+
+
+@_writes.register
+def _(entry: BestPrice, clerk: Clerk) -> Writes:
+    del clerk
+    return ((statements.BEST_PRICE, _BEST_PRICE(entry)),)
 
 
 def _book(entry: Target | Goal | Confirmation, **value: int) -> Row:

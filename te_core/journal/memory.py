@@ -8,7 +8,7 @@ from datetime import datetime
 from te_core.model.breaker import BreakerRecord
 from te_core.model.control import Control
 from te_core.model.money import EquitySample
-from te_core.model.order import Intent, IntentState, Settlement
+from te_core.model.order import BestPrice, Intent, IntentState, Settlement
 from te_core.model.signal import Signal
 from te_core.model.target import Confirmation, Goal, Target
 
@@ -20,7 +20,8 @@ class SymbolRecord:
     ``goal``: the latest, of any revision. ``confirmation``: the latest. ``last_step``: the largest step among the
     intents of the target's revision, whatever became of them; 0 if there is none. ``last_outcome_at``: when the
     outcome of the latest order of any revision was learnt that may have changed the position;
-    ``increased_since_confirmed``: an order that was not reduce-only was executed after the confirmation.
+    ``increased_since_confirmed``: an order that was not reduce-only was executed after the confirmation. ``best``: the
+    best price for the position since it was opened, where a stop trails.
     """
 
     target: Target
@@ -29,6 +30,7 @@ class SymbolRecord:
     last_step: int = 0
     last_outcome_at: datetime | None = None
     increased_since_confirmed: bool = False
+    best: BestPrice | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,7 +35,7 @@ from te_core.model.breaker import BreakerRecord
 from te_core.model.control import Control
 from te_core.model.event import Event
 from te_core.model.money import EquitySample, Fill, Flow
-from te_core.model.order import Intent, IntentState, Settlement
+from te_core.model.order import BestPrice, Intent, IntentState, Settlement
 from te_core.model.signal import QuarantinedInput, Signal
 from te_core.model.target import Confirmation, Goal, Target
 
@@ -239,7 +239,12 @@ _last_step = (
 )
 _newest_outcome = (
     select(intents.c.settled_at)
-    .where(_same_book, intents.c.state.in_((IntentState.FILLED, IntentState.CANCELLED)))
+    .where(
+        _same_book,
+        intents.c.state.in_((IntentState.FILLED, IntentState.CANCELLED)),
+        # A stop that ended without a fill changed nothing.
+        or_(intents.c.stop.is_(None), intents.c.state == IntentState.FILLED, intents.c.filled != ZERO),
+    )
     .order_by(intents.c.revision.desc(), intents.c.step.desc(), intents.c.number.desc())
     .limit(1)
 )
@@ -287,6 +292,7 @@ ORDERS = select(
 
 
 ACCOUNTS = _columns(AccountRecord, tables.accounts).order_by(tables.accounts.c.book)
+BEST_PRICES = _columns(BestPrice, tables.best_prices)
 CONTROLS = _columns(Control, tables.controls).order_by(tables.controls.c.number)
 BREAKERS = _columns(BreakerRecord, tables.breakers).order_by(tables.breakers.c.scope)
 _samples = tables.equity.alias()
@@ -317,6 +323,7 @@ ORDERS_SINCE = select(_newest_intents.c.account, _newest_intents.c.created_at).w
 
 _since_confirmed = and_(
     _same_book,
+    intents.c.stop.is_(None),  # what rests, or closed, is never more than what was held
     intents.c.state.in_((IntentState.FILLED, IntentState.CANCELLED, IntentState.OPEN)),
     or_(confirmations.c.revision.is_(None), intents.c.state == IntentState.OPEN, _after_confirmation),
 )
@@ -340,6 +347,7 @@ def _books(connection: Connection) -> dict[tuple[str, str], SymbolRecord]:
     held = {(goal.account, goal.symbol): goal for goal in _all(connection, Goal, GOALS)}
     seen = {(found.account, found.symbol): found for found in _all(connection, Confirmation, CONFIRMATIONS)}
     orders = {(row.account, row.symbol): row for row in connection.execute(ORDERS)}
+    best = {(found.account, found.symbol): found for found in _all(connection, BestPrice, BEST_PRICES)}
     made = {}
     for target in _all(connection, Target, TARGETS):
         key = (target.account, target.symbol)
@@ -351,6 +359,7 @@ def _books(connection: Connection) -> dict[tuple[str, str], SymbolRecord]:
             last_step=order.step or 0,
             last_outcome_at=order.at,
             increased_since_confirmed=bool(order.increased),
+            best=best.get(key),
         )
     return made
 

@@ -88,6 +88,11 @@ STANDING_CONTROL = Statement(
     lane="controls",
     newest=tables.CONTROL_KEY,
 )
+BEST_PRICE = Statement(
+    sql=upsert(tables.best_prices, key=("account", "symbol"), changes=("side", "price", "at")),
+    lane="best_prices",
+    newest=("account", "symbol"),
+)
 LATEST_SIGNAL = Statement(
     sql=upsert(tables.latest_signals, key=("source", "symbol"), changes=("number",)),
     lane="latest_signals",

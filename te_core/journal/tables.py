@@ -2,7 +2,7 @@
 
 ``number`` counts all entries of the journal, so it also tells what came before what. Everything is history that
 grows until retention, except ``latest_signals`` and ``books``, which point at what is in force, and ``accounts``: they
-stay small, and so do ``controls`` (the newest command of each kind, scope and symbol) and ``breakers``.
+stay small, as do ``controls`` (the newest command of each kind, scope and symbol), ``breakers`` and ``best_prices``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from te_core.model.control import Control
 from te_core.model.event import Event
 from te_core.model.exits import Exits
 from te_core.model.money import EquitySample, Fill, Flow
-from te_core.model.order import Intent, IntentState
+from te_core.model.order import BestPrice, Intent, IntentState
 from te_core.model.signal import QuarantinedInput, Signal
 from te_core.model.target import Confirmation, Goal, Target, Term
 
@@ -116,6 +116,13 @@ books = Table(
 _IDENTITY = get_type_hints(AccountRecord)
 accounts = Table(
     "accounts", metadata, *(_column(name, hint, key=name == "book") for name, hint in _IDENTITY.items())
+)
+
+_BEST = get_type_hints(BestPrice)
+best_prices = Table(
+    "best_prices",
+    metadata,
+    *(_column(name, hint, key=name in ("account", "symbol")) for name, hint in _BEST.items()),
 )
 
 _CONTROL = get_type_hints(Control)

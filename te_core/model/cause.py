@@ -14,5 +14,7 @@ class Cause(StrEnum):
     SETTINGS = "settings"
     COMMAND = "command"
     BREAKER = "breaker"
+    STOP = "stop"
+    """A stop closed the position, or keeps a floor under it."""
     DRIFT = "drift"
     """Others changed the position, or the operator had it brought back."""

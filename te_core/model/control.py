@@ -44,6 +44,8 @@ class ControlState(StrEnum):
     """A depth by hand goes before the signals."""
     OBSERVING = "observing"
     """Nothing is sent."""
+    STOPPED = "stopped"
+    """A stop closed the position: depth 0 goes before the signals until a source of the symbol speaks."""
     OVER = "over"
     """Lifted, resumed, ended or done."""
 
@@ -54,7 +56,8 @@ class Control:
 
     ``scope``: an account's section, or ``#`` and its book; empty for all accounts; the source for ``PAUSE``.
     ``symbol``: empty for all.
-    ``depth`` -1 … 1 and ``until`` belong to ``SET``; without ``until`` it ends when a source of the symbol speaks.
+    ``depth`` -1 … 1 and ``until`` belong to ``SET`` and ``STOPPED``; without ``until`` it ends when a source of the
+    symbol speaks.
     ``held``: by symbol, what a source that is held said when it was paused (JSON values).
     """
 

@@ -31,6 +31,7 @@ KINDS = (
     "selftest",
     "silent",
     "stall",
+    "stop",
     "target",
     "transfer",
     "waiting",

@@ -1,4 +1,4 @@
-"""Where a source wants a position to be left: take-profits, a stop, a trailing stop. Kept, and not acted on yet."""
+"""Where a position is to be left: take-profits, a stop, a trailing stop, and when the stop moves to break-even."""
 
 from __future__ import annotations
 
@@ -43,18 +43,47 @@ class Exit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exits:
-    """All exits of one signal; a source that states none has no ``Exits``."""
+    """All exits of one signal, or those that the settings state; where there are none, there are no ``Exits``.
+
+    ``activation``: how far the price must have gone in the position's favour before ``trailing_stop`` counts.
+    ``break_even``: how far until the stop is moved to the entry.
+    """
 
     take_profit: tuple[Exit, ...] = ()
     stop_loss: Exit | None = None
     trailing_stop: Exit | None = None
+    activation: Exit | None = None
+    break_even: Exit | None = None
 
     def __post_init__(self) -> None:
         if self.trailing_stop is not None and self.trailing_stop.unit is ExitUnit.PRICE:
             raise SignalRejected("a trailing stop is a distance or percent, no price", field="exits")
+        for level in (self.activation, self.break_even):
+            if level is not None and level.share is not None:
+                raise SignalRejected("activation and break-even have no share", field="exits")
+
+    def over(self, usual: Exits | None) -> Exits:
+        """Return these with what they do not state taken from others. An activation belongs to its trailing stop."""
+        if usual is None:
+            return self
+        trailing = self if self.trailing_stop is not None else usual
+        return Exits(
+            take_profit=self.take_profit or usual.take_profit,
+            stop_loss=self.stop_loss or usual.stop_loss,
+            trailing_stop=trailing.trailing_stop,
+            activation=self.activation or trailing.activation,
+            break_even=self.break_even or usual.break_even,
+        )
+
+    @property
+    def follows_price(self) -> bool:
+        """Whether a level moves with the price."""
+        return self.trailing_stop is not None or self.break_even is not None
 
     def __str__(self) -> str:
         parts = [f"take profit {level}" for level in self.take_profit]
         parts += [f"stop {self.stop_loss}"] if self.stop_loss is not None else []
         parts += [f"trailing stop {self.trailing_stop}"] if self.trailing_stop is not None else []
+        parts += [f"from {self.activation} on"] if self.activation is not None else []
+        parts += [f"break-even after {self.break_even}"] if self.break_even is not None else []
         return ", ".join(parts)

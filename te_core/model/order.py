@@ -87,6 +87,55 @@ class OrderRequest:
     reference_price: Decimal
 
 
+class StopKind(StrEnum):
+    """What a stop order is for."""
+
+    LOSS = "stop loss"
+    PROFIT = "take profit"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopRequest:
+    """One reduce-only market order that rests until the mark price passes ``trigger``.
+
+    ``quantity`` is unsigned, in base units, a multiple of the instrument's step; ``trigger`` one of its price tick.
+    ``leverage`` and ``margin_mode`` are those of the position, for exchanges that carry them in every order.
+    """
+
+    client_order_id: str
+    symbol: str
+    kind: StopKind
+    side: Side
+    quantity: Decimal
+    trigger: Decimal
+    leverage: int
+    margin_mode: MarginMode
+
+    @property
+    def rising(self) -> bool:
+        """Whether the price triggers it by rising to ``trigger``; otherwise by falling to it."""
+        return (self.side is Side.BUY) == (self.kind is StopKind.LOSS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestingStop:
+    """A stop order that rests at the exchange, untriggered. ``client_order_id``: empty for one without."""
+
+    client_order_id: str
+    symbol: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BestPrice:
+    """The best price for a position since it was opened, by which its stop trails. ``side``: the position's."""
+
+    account: str
+    symbol: str
+    side: Side
+    price: Decimal
+    at: datetime
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderReport:
     """What the exchange says of an order. ``filled``: base units, unsigned; None where not said yet."""
@@ -124,6 +173,7 @@ class Intent:
 
     ``client_order_id`` follows from journal, account, symbol, revision, step and chunk, in the exchange's form.
     ``cause``, ``caused_at``: what made it necessary, and when that came; None where an earlier version recorded it.
+    ``stop``: what kind of stop it is, None for an order of a plan; the trigger is then its ``reference_price``.
     """
 
     client_order_id: str
@@ -141,6 +191,21 @@ class Intent:
     created_at: datetime
     cause: Cause | None = None
     caused_at: datetime | None = None
+    stop: StopKind | None = None
+
+    def stop_request(self) -> StopRequest:
+        """Return the stop order that this intent sends."""
+        assert self.stop is not None
+        return StopRequest(
+            client_order_id=self.client_order_id,
+            symbol=self.symbol,
+            kind=self.stop,
+            side=self.side,
+            quantity=self.quantity,
+            trigger=self.reference_price,
+            leverage=self.leverage,
+            margin_mode=self.margin_mode,
+        )
 
     def request(self) -> OrderRequest:
         """Return the order that this intent sends."""

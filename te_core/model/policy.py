@@ -8,6 +8,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Literal
 
+from te_core.model.exits import Exits
 from te_core.model.funding import FundingGuard
 from te_core.model.position import Equity, MarginMode
 
@@ -31,6 +32,23 @@ class AccountPolicy:
     def value_of(self, equity: Equity) -> Decimal:
         """Return the value of the account by which positions are sized, in quote currency."""
         return equity.wallet if self.equity == "wallet" else equity.total
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopPolicy:
+    """Who holds an account's stops, and where they are. ``account``: for all symbols, ``symbols``: for single ones."""
+
+    at: Literal["exchange", "engine", "off"] = "exchange"
+    account: Exits | None = None
+    symbols: Mapping[str, Exits] = field(default_factory=dict)
+
+    def of(self, symbol: str, stated: Exits | None) -> Exits | None:
+        """Return what counts for a symbol: what its signal states, then its own setting, then the account's."""
+        if self.at == "off":
+            return None
+        own = self.symbols.get(symbol)
+        usual = own.over(self.account) if own is not None else self.account
+        return stated.over(usual) if stated is not None else usual
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,7 +24,7 @@ class Signal:
     ``delivery_id``: equal for two deliveries of one message, so that the second changes nothing (I2).
     ``current``: False when ordering placed it before a signal that came earlier: kept for the record only.
     ``rule``: which ordering rule decided that.
-    ``exits``: where the source wants to leave the position, if it says so; kept, and not acted on.
+    ``exits``: where the source wants to leave the position, if it says so.
     ``detail``: what explains it later (unknown fields, contributors); JSON values without secrets.
 
     Raises ``SignalRejected`` for values outside these ranges.

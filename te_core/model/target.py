@@ -7,6 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from te_core.model.cause import Cause
+from te_core.model.exits import Exits
 from te_core.model.position import MarginMode
 
 
@@ -29,13 +30,17 @@ class Term:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blend:
-    """The weighted opinion of all sources on a symbol: depth -1 … 1, leverage a whole number >= 1."""
+    """The weighted opinion of all sources on a symbol: depth -1 … 1, leverage a whole number >= 1.
+
+    ``exits``: those of the newest signal in its direction that states any.
+    """
 
     symbol: str
     depth: Decimal
     leverage: int
     terms: tuple[Term, ...]
     price: Decimal | None = None
+    exits: Exits | None = None
 
 
 TAKEN_TO_CLOSE = "not opened by the engine; taken over to close it"

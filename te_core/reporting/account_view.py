@@ -88,6 +88,7 @@ def symbol_view(keeper: Keeper, worker: AccountWorker, account: AccountView, now
         retry_in=None if phase.until is None else max(phase.until - now, 0.0),
         retry=phase.retry,
         limited=keeper.limited,
+        stops=keeper.stops.in_words(),
         halt=keeper.standing.halt,
         read_age=max(now - evidence.seen_at, 0.0) if evidence.seen else None,
         fresh_for=account.fresh_for,

@@ -30,9 +30,17 @@ DIAGNOSE_TIMEOUT = 4.0
 
 
 async def examine(
-    account: ExchangeAccount, settings: AccountSettings, symbols: Mapping[str, SymbolSettings], clock: Clock
+    account: ExchangeAccount,
+    settings: AccountSettings,
+    symbols: Mapping[str, SymbolSettings],
+    clock: Clock,
+    *,
+    holds_stops: bool | None = None,
 ) -> list[Finding]:
-    """Look an opened account over. What it reports as failing becomes a finding; nothing is raised for that."""
+    """Look an opened account over. What it reports as failing becomes a finding; nothing is raised for that.
+
+    ``holds_stops``: whether stops can rest at the exchange; None where that is not known.
+    """
     beliefs = Beliefs(clock, lambda _symbol: False)
     reader = AccountReader(account, clock, beliefs)
     names = list(symbols)
@@ -43,6 +51,7 @@ async def examine(
         results = await reader.read(Wanted(positions=True, equity=True, prices=tuple(names)))
         found = [*specific, _round_trip(clock.monotonic() - began)]
         found += _reads({**results, "instruments": missing}, beliefs)
+        found += _stops(settings, symbols, holds=holds_stops) if holds_stops is not None else ()
         for name, section in symbols.items():
             found += _symbol(name, section, settings, beliefs, reader) if missing is None else ()
     except TradeEngineError as error:
@@ -76,6 +85,32 @@ def _round_trip(seconds: float) -> Finding:
         text=f"equity, positions and prices together take {seconds * 1000:.0f} ms",
         remedy="run the engine nearer to the exchange" if slow else "",
     )
+
+
+def _stops(
+    settings: AccountSettings, symbols: Mapping[str, SymbolSettings], *, holds: bool
+) -> Iterator[Finding]:
+    """Tell who holds the stops of settings and signals."""
+    stated = settings.stop is not None or any(section.stop is not None for section in symbols.values())
+    if settings.stops == "off":
+        text = "no stop is acted on: stops are off for this account"
+        yield Finding(
+            severity=WARNING if stated else OK,
+            check="stops",
+            text=text,
+            remedy='set stops = "exchange", or remove stop from the settings' if stated else "",
+        )
+    elif settings.stops == "exchange" and holds:
+        yield Finding(
+            severity=OK, check="stops", text="stops rest at the exchange: they work without the engine"
+        )
+    else:
+        yield Finding(
+            severity=WARNING if stated else OK,
+            check="stops",
+            text="the engine watches prices for stops: they work only while it runs",
+            remedy='set stops = "exchange"' if holds else "expect that: this exchange plugin holds no stops",
+        )
 
 
 def _reads(results: Mapping[str, Unknown | None], beliefs: Beliefs) -> Iterator[Finding]:
@@ -167,7 +202,8 @@ async def _examined(
         return None
     if runner.account is None:
         return [failed("connection", NotReady(runner.health.reason or runner.health.status))]
-    found = await examine(runner.account, section, settings.symbols, clock)
+    holds = runner.worker.holds_stops
+    found = await examine(runner.account, section, settings.symbols, clock, holds_stops=holds)
     if why := runner.worker.observing:
         found.append(observing(why))
     return found

@@ -42,6 +42,8 @@ class SymbolView:
     """Since the exchange last showed the position; None: it has not yet."""
     fresh_for: float
     """A position shown longer ago than this proves nothing any more."""
+    stops: str = ""
+    """Where the position is left, and who watches that."""
     halt: str = ""
     """Why the operator allows reductions only; empty when increases are allowed, too."""
     unreadable: str = ""
@@ -94,6 +96,7 @@ def symbol_json(view: SymbolView) -> dict[str, Any]:
         "retry": view.retry,
         "limited": view.limited,
         "halt": view.halt,
+        "stops": view.stops,
         "read_age": _rounded(view.read_age),
     }
 
@@ -112,12 +115,12 @@ def doing(target: Mapping[str, Any]) -> str:
 
 
 def why(target: Mapping[str, Any]) -> str:
-    """Put into words why it stands there: the reason, what a limit holds back, and how it is tried again."""
+    """Put into words why it stands there: the reason, what a limit holds back, how it is tried again, and its stops."""
     reason, limited = target.get("reason") or "", target.get("limited") or ""
     held = target.get("phase") == "held" and target["status"] != UNREADABLE and not target.get("retry_in")
     one_says_both = limited in reason or reason in limited
     said = (max(reason, limited, key=len),) if one_says_both else (reason, limited)
-    parts = (*said, target.get("retry", "") if held else "")
+    parts = (*said, target.get("retry", "") if held else "", target.get("stops", ""))
     return "; ".join(part for part in parts if part)
 
 

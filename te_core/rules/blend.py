@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Literal
 
+from te_core.model.exits import Exits
 from te_core.model.signal import Signal
 from te_core.model.target import Blend, Target, Term
 
@@ -107,13 +108,26 @@ def blend(
     """Combine the opinions of a symbol's sources. ``leverage`` is the configured one. Depth is within -1 … 1."""
     terms = tuple(term(source, weight, opinions.get(source), now) for source, weight in weights.items())
     newest = max((t for t in terms if t.price is not None and t.time), key=_time, default=None)
-    return Blend(
+    found = Blend(
         symbol=symbol,
         depth=sum((t.weight * t.depth for t in terms), ZERO),
         leverage=blend_leverage(terms, leverage),
         terms=terms,
         price=newest.price if newest else None,
     )
+    exits = _exits(found.depth, terms, opinions)
+    return found if exits is None else replace(found, exits=exits)
+
+
+def _exits(depth: Decimal, terms: tuple[Term, ...], opinions: Mapping[str, Opinion]) -> Exits | None:
+    """Return the exits of the newest opinion in the blend's direction that states any."""
+    stating = [t for t in terms if t.weight * t.depth * depth > 0 and t.time and _stated(t, opinions)]
+    newest = max(stating, key=_time, default=None)
+    return _stated(newest, opinions) if newest is not None else None
+
+
+def _stated(part: Term, opinions: Mapping[str, Opinion]) -> Exits | None:
+    return opinions[part.source].signal.exits
 
 
 def _time(part: Term) -> datetime:

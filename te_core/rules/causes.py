@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 
 from te_core.model.cause import Cause
+from te_core.model.control import ControlState
 from te_core.model.target import Target, Term
-from te_core.rules.controls import BY_HAND, Standing
+from te_core.rules.controls import BY_HAND, STOP, Standing
 
 
 def cause_of(new: Target, old: Target | None, held: Standing, *, enabled: bool) -> tuple[Cause, datetime]:
@@ -14,11 +15,12 @@ def cause_of(new: Target, old: Target | None, held: Standing, *, enabled: bool) 
     if held.flat and held.since is not None:
         return (Cause.BREAKER if held.by_breaker else Cause.COMMAND), held.since
     if held.by_hand is not None:
-        return Cause.COMMAND, held.by_hand.at
+        stopped = held.by_hand.state is ControlState.STOPPED
+        return (Cause.STOP if stopped else Cause.COMMAND), held.by_hand.at
     heard, before = _newest(new.terms), _last_heard(old)
     if heard is not None and (before is None or heard > before) and enabled:
         return Cause.SIGNAL, heard
-    if old is not None and old.cause in (Cause.COMMAND, Cause.BREAKER):
+    if old is not None and old.cause in (Cause.COMMAND, Cause.BREAKER, Cause.STOP):
         return Cause.COMMAND, new.created_at  # what was commanded is over
     if enabled and old is not None and _weights(new.terms) == _weights(old.terms) != ():
         return Cause.EXPIRY, new.created_at
@@ -27,7 +29,7 @@ def cause_of(new: Target, old: Target | None, held: Standing, *, enabled: bool) 
 
 def _last_heard(old: Target | None) -> datetime | None:
     """Return when the newest signal was received that a target goes by, or that a depth by hand went before."""
-    if old is not None and any(term.source == BY_HAND for term in old.terms):
+    if old is not None and any(term.source in (BY_HAND, STOP) for term in old.terms):
         return old.caused_at
     return _newest(old.terms) if old is not None else None
 

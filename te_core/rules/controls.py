@@ -17,7 +17,8 @@ from te_core.rules.blend import blend_leverage
 
 ZERO = Decimal(0)
 BY_HAND = "by hand"
-"""The source that stands in a target's terms for the operator."""
+STOP = "stop"
+"""The sources that stand in a target's terms for the operator, and for a stop that closed the position."""
 BREAKER = "breaker "
 """How ``by`` begins in what a circuit breaker commanded."""
 HALTING = (ControlState.HALTED, ControlState.FLAT, ControlState.FOREIGN)
@@ -167,7 +168,7 @@ def standing(
 
 def counts(by_hand: Control, blend: Blend | None, now: datetime) -> bool:
     """Return whether a depth by hand still goes before the signals."""
-    if by_hand.state is not ControlState.SET:
+    if by_hand.state not in (ControlState.SET, ControlState.STOPPED):
         return False
     return now < by_hand.until if by_hand.until is not None else not spoken_since(blend, by_hand.at)
 
@@ -190,7 +191,8 @@ def commanded(symbol: str, blend: Blend | None, held: Standing) -> Blend | None:
 
 def _by_hand(symbol: str, blend: Blend | None, control: Control, depth: Decimal) -> Blend:
     note = f"{described(control)}, {_end(control)}"
-    term = Term(source=BY_HAND, weight=Decimal(1), depth=depth, time=control.at, note=note)
+    source = STOP if control.state is ControlState.STOPPED else BY_HAND
+    term = Term(source=source, weight=Decimal(1), depth=depth, time=control.at, note=note)
     leverage = blend.leverage if blend is not None else 1
     return Blend(symbol=symbol, depth=depth, leverage=leverage, terms=(term,))
 
@@ -215,6 +217,7 @@ VERBS = {
     ControlState.HOLD: "paused, its share held",
     ControlState.CLOSE: "paused, its share closed",
     ControlState.SET: "set by hand",
+    ControlState.STOPPED: "closed",
     ControlState.OVER: "resumed",
 }
 
@@ -234,6 +237,8 @@ def where(control: Control, *, but: Sequence[str] = ()) -> str:
     what = f"{about}{control.scope}" if control.scope else "all accounts"
     symbol = f" {control.symbol}" if control.symbol else ""
     depth = "" if control.depth is None else f", depth {control.depth:f} {_end(control)}"
+    if control.state is ControlState.STOPPED:
+        depth = f"; stays flat {_end(control)}"
     left = f" but {', '.join(but)}" if but else ""
     return f"{what}{symbol}{left}: {described(control)}{depth}"
 
@@ -268,6 +273,20 @@ def controls_of(command: Command, now: datetime, scopes: Mapping[str, Sequence[s
             until=until,
         )
         for scope in dict.fromkeys(where)
+    )
+
+
+def stopped(scope: str, symbol: str, *, kind: str, reason: str, at: datetime) -> Control:
+    """Return the control by which a symbol stays flat after a stop closed it. ``kind``: of the stop, in words."""
+    return Control(
+        topic=Topic.TARGET,
+        scope=scope,
+        symbol=symbol,
+        state=ControlState.STOPPED,
+        at=at,
+        by=f"the {kind}",
+        reason=reason,
+        depth=ZERO,
     )
 
 

@@ -17,6 +17,7 @@ from te_core.accounts.turns import Turns
 from te_core.accounts.worker import AccountWorker
 from te_core.contracts.exchange import AccountContext, ExchangeAccount
 from te_core.journal.journal import Journal
+from te_core.journal.memory import AccountRecord
 from te_core.model.control import Control
 from te_core.model.event import Event
 from te_core.model.reading import Known
@@ -29,7 +30,12 @@ from te_core.runtime.identities import Identities, fingerprint, identified
 from te_core.runtime.instances import AccountRunner
 from te_core.runtime.reconciler import Instances
 from te_core.runtime.supervisor import Running
-from te_core.settings.policies import account_policy, effective_limits, hours_without_increases
+from te_core.settings.policies import (
+    account_policy,
+    effective_limits,
+    hours_without_increases,
+    stop_policy,
+)
 from te_core.settings.resolution import Kind, Resolved
 from te_core.texts import bounded
 
@@ -42,6 +48,9 @@ class Accounts(Instances[AccountRunner]):
 
     Workers outlive connections and settings: a book that no section trades any more is kept as it is, its positions
     count in ``total_exposure``, and whoever connects to its account again goes on with it.
+
+    ``trip`` halts a symbol of a section, for a reason; ``stopped`` holds one flat after a stop, given its kind and what
+    happened. ``only``: the sections that run, None for all.
     """
 
     kind: ClassVar[Kind] = "accounts"
@@ -56,6 +65,7 @@ class Accounts(Instances[AccountRunner]):
         trip: Callable[[str, str, str], None],
         met: Callable[[str, Sequence[str], Sequence[Control]], None],
         breakers: CircuitBreakers,
+        stopped: Callable[[str, str, str, str], None],
         only: Collection[str] | None = None,
         observe: str = "",
     ) -> None:
@@ -65,7 +75,7 @@ class Accounts(Instances[AccountRunner]):
         self._blends = blends
         self._signal_price = signal_price
         self._breakers = breakers
-        self._trip = trip
+        self._trip, self._stopped = trip, stopped
         self._only = only
         self._account_met = met
         """Takes what an account is called, and what was persisted with it when it was first met."""
@@ -81,8 +91,7 @@ class Accounts(Instances[AccountRunner]):
         """Book -> the section that its worker was made for."""
         self.controls = Controls.of(self._snapshot.controls)
         """The operator's commands as they stand."""
-        seen = sorted(self._snapshot.accounts, key=lambda record: record.seen_at)
-        self._books: dict[str, str] = {record.name: record.book for record in seen}
+        self._books = _books_by_name(self._snapshot.accounts)
         """Section -> the book that it traded last."""
         self._newest: dict[str, Blend | None] = {}
         """Blends that some account has not got yet, by symbol."""
@@ -91,7 +100,7 @@ class Accounts(Instances[AccountRunner]):
         self._connected_with: dict[str, BaseModel] = {}
         """Section -> the options of its newest connection."""
         self._outages: dict[str, Outages] = {}
-        self._may_withdraw: set[str] = set()
+        self._may_withdraw = set[str]()
         self._wanted: dict[str, WorkerSettings] = {}
         self._shadow_of: dict[str, str | None] = {}
         """Section -> the one that it is a shadow of."""
@@ -335,6 +344,7 @@ class Accounts(Instances[AccountRunner]):
             trip=partial(self._trip, name),
             metrics=self._facilities.metrics,
             counted=self._breakers.counted(name, book),
+            stopped=partial(self._stopped, name),
             books={symbol: record for (key, symbol), record in self._snapshot.books.items() if key == book},
             open_intents=[intent for intent in self._snapshot.open_intents if intent.account == book],
         )
@@ -352,8 +362,14 @@ def worker_settings(name: str, resolved: Resolved, observe: str = "") -> WorkerS
         limits=effective_limits(settings.limits, section.limits),
         engine=settings.engine,
         enabled=section.enabled,
+        stops=stop_policy(section, settings.symbols),
         concurrency=section.concurrency,
         symbols=tuple(settings.symbols),
         hours=hours_without_increases(settings, section),
         observe=observe or by_section[section.observe],
     )
+
+
+def _books_by_name(accounts: Iterable[AccountRecord]) -> dict[str, str]:
+    """Return the book that each section traded last."""
+    return {record.name: record.book for record in sorted(accounts, key=lambda record: record.seen_at)}

@@ -15,7 +15,7 @@ from te_core.errors import NotReady, OutcomeUnknown
 from te_core.model.funding import FundingRate
 from te_core.model.instrument import Instrument
 from te_core.model.money import CashFlow
-from te_core.model.order import OrderReport, OrderStatus
+from te_core.model.order import OrderReport, OrderStatus, RestingStop
 from te_core.model.position import Equity, Position
 from te_core.model.reading import Known
 
@@ -107,6 +107,15 @@ def cash_flows(answer: Any) -> Sequence[CashFlow]:
         _expect("cash_flows().at", flow.at, datetime, "an aware datetime")
         _numbers("cash_flows()", flow, "amount")
     found: Sequence[CashFlow] = answer
+    return found
+
+
+def stops(answer: Any) -> Sequence[RestingStop]:
+    """Check what ``stops`` returned."""
+    _expect("stops()", answer, Sequence, "a sequence of RestingStop")
+    for stop in answer:
+        _expect("stops()", stop, RestingStop, "a sequence of RestingStop")
+    found: Sequence[RestingStop] = answer
     return found
 
 

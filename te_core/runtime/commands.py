@@ -20,7 +20,16 @@ from te_core.model.control import Action, Command, Control, ControlState, Topic
 from te_core.model.event import Event
 from te_core.model.target import Blend
 from te_core.rules.breakers import Trip
-from te_core.rules.controls import BREAKER, HALTING, Controls, controls_of, counts, described, lifted_by
+from te_core.rules.controls import (
+    BREAKER,
+    HALTING,
+    Controls,
+    controls_of,
+    counts,
+    described,
+    lifted_by,
+    stopped,
+)
 from te_core.rules.decision import Decision
 from te_core.runtime.accounts import Accounts
 from te_core.runtime.breakers import CircuitBreakers
@@ -204,6 +213,14 @@ class Commands:
         place, self._place = self._place, self._place + len(rows)
         self._apply(rows, place)
         return rows
+
+    def stopped(self, account: str, symbol: str, kind: str, reason: str) -> None:
+        """Hold a symbol flat whose position a stop closed, until a source speaks or ``te resume`` lifts it."""
+        scope = self.scopes().get(account, (account,))[-1]
+        row = stopped(scope, symbol, kind=kind, reason=reason, at=self._clock.now())
+        place, self._place = self._place, self._place + 1
+        self._apply([row], place)
+        self._journal.append(row, awaited=False, reduction=True)
 
     def hold_everything(self, by: str) -> None:
         """Let all accounts only reduce in this run, without persisting it; what is commanded later goes before it."""

@@ -86,6 +86,7 @@ class Engine:
             signal_price=self.netting.intake.price,
             trip=self._trip,
             met=self._met,
+            stopped=self._stopped,
             only=only,
             observe=observe,
         )
@@ -237,6 +238,10 @@ class Engine:
 
     def _persist(self, entry: Event | QuarantinedInput) -> None:
         self._journal.append(entry, awaited=False)
+
+    def _stopped(self, account: str, symbol: str, kind: str, reason: str) -> None:
+        """Hold a symbol flat after a stop: once what found that is done."""
+        asyncio.get_running_loop().call_soon(self.commands.stopped, account, symbol, kind, reason)
 
     def _trip(self, account: str, symbol: str, reason: str) -> None:
         """Halt a symbol once the decision during which that was found out is over."""

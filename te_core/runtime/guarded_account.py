@@ -21,7 +21,7 @@ from te_core.contracts.exchange import (
 from te_core.model.funding import FundingRate
 from te_core.model.instrument import Instrument
 from te_core.model.money import CashFlow
-from te_core.model.order import OrderReport, OrderRequest
+from te_core.model.order import OrderReport, OrderRequest, RestingStop, StopRequest
 from te_core.model.position import Equity, MarginMode, Position
 from te_core.model.reading import Known
 from te_core.runtime import answer_checks as check
@@ -136,6 +136,25 @@ class GuardedAccount(ExchangeAccount):
     async def trading_terms(self, symbol: str) -> TradingTerms:
         """Return what an order would cost."""
         return check.terms(await self._call("trading_terms()", self.inner.trading_terms(symbol)))
+
+    async def place_stop(self, stop: StopRequest) -> None:
+        """Have a stop order rest."""
+        check_sending(self._observing)
+        await self._call("place_stop()", self.inner.place_stop(stop))
+
+    async def cancel_stop(self, symbol: str, client_order_id: str) -> None:
+        """Cancel a stop order."""
+        check_sending(self._observing)
+        await self._call("cancel_stop()", self.inner.cancel_stop(symbol, client_order_id))
+
+    async def find_stop(self, symbol: str, client_order_id: str) -> OrderReport | None:
+        """Look up a stop order."""
+        found = await self._call("find_stop()", self.inner.find_stop(symbol, client_order_id))
+        return None if found is None else self._report("find_stop()", found)
+
+    async def stops(self) -> Sequence[RestingStop]:
+        """Return every stop order that rests."""
+        return check.stops(await self._call("stops()", self.inner.stops()))
 
     async def diagnose(self) -> Sequence[Finding]:
         """Return what only this exchange knows."""

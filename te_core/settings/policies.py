@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields
 from datetime import time
 
 from te_core.model.funding import FundingGuard
 from te_core.model.hours import Hours
-from te_core.model.policy import AccountPolicy, Limits, SourcePolicy
+from te_core.model.policy import AccountPolicy, Limits, SourcePolicy, StopPolicy
 from te_core.rules.breakers import Breakers, Loss, Streak
 from te_core.settings.hours import parse_hours
 from te_core.settings.schema import (
@@ -20,12 +21,22 @@ from te_core.settings.schema import (
     Settings,
     SlippageSettings,
     StreakSettings,
+    SymbolSettings,
 )
 
 
 def account_policy(section: AccountSettings) -> AccountPolicy:
     """Return what the rules need of an account's section."""
     return AccountPolicy(**{field.name: getattr(section, field.name) for field in fields(AccountPolicy)})
+
+
+def stop_policy(section: AccountSettings, symbols: Mapping[str, SymbolSettings]) -> StopPolicy:
+    """Return what an account's section and those of the symbols say of stops."""
+    return StopPolicy(
+        at=section.stops,
+        account=section.stop.exits() if section.stop is not None else None,
+        symbols={name: one.stop.exits() for name, one in symbols.items() if one.stop is not None},
+    )
 
 
 def source_policies(settings: Settings) -> dict[str, SourcePolicy]:

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PrivateAttr,
@@ -23,7 +24,8 @@ from pydantic import (
 )
 
 from te_core.contracts.options import Duration, Positive, Share
-from te_core.errors import nearest
+from te_core.errors import SignalRejected, nearest
+from te_core.model.exits import Exit, Exits, ExitUnit
 from te_core.model.position import MarginMode
 from te_core.settings.hours import parse_hours
 from te_core.settings.origin import Origin, Path, dotted
@@ -336,6 +338,59 @@ class NotifierSettings(PluginSection):
     """only events of these kinds, such as outage, recovery, drift; empty: all"""
 
 
+def _level(value: object) -> object:
+    """Turn ``"3%"`` or ``120`` into an exit: percent of a price, or a difference of prices."""
+    if isinstance(value, Exit):
+        return value
+    text = str(value).strip() if isinstance(value, str | int | float | Decimal) and value is not True else ""
+    unit = ExitUnit.PERCENT if text.endswith("%") else ExitUnit.DISTANCE
+    try:
+        number = Decimal(text.removesuffix("%").strip())
+        return Exit(value=number, unit=unit)
+    except (ArithmeticError, SignalRejected):
+        raise ValueError(
+            "a level is a share of the price such as '3%', or a difference of prices such as 120"
+        ) from None
+
+
+Level = Annotated[Exit, BeforeValidator(_level)]
+
+
+class StopSettings(Section):
+    """Where a position is left: ``"3%"`` of the price, or a difference of prices; what a signal states goes first."""
+
+    loss: Level | None = None
+    """where a losing position is left, from its entry: 3% of the price, or a difference of prices"""
+    profit: Level | None = None
+    """where a winning position is left, from its entry"""
+    trailing: Level | None = None
+    """how far the stop stays behind the best price since the position was opened"""
+    activation: Level | None = None
+    """how far the price must have gone in the position's favour before trailing counts"""
+    break_even: Level | None = None
+    """how far the price must have gone until the stop is moved to the entry"""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.activation is not None and self.trailing is None:
+            raise ValueError("activation is of no use without trailing")
+        for name in ("loss", "trailing"):
+            level = getattr(self, name)
+            if level is not None and level.unit is ExitUnit.PERCENT and level.value >= 100:
+                raise ValueError(f"{name} = {level.value:f} % is all of the price: it could never be reached")
+        return self
+
+    def exits(self) -> Exits:
+        """Return it as the rules take it."""
+        return Exits(
+            take_profit=(self.profit,) if self.profit is not None else (),
+            stop_loss=self.loss,
+            trailing_stop=self.trailing,
+            activation=self.activation,
+            break_even=self.break_even,
+        )
+
+
 class AccountSettings(PluginSection):
     """An exchange account. A disabled one closes what the engine opened there, then rests."""
 
@@ -365,6 +420,10 @@ class AccountSettings(PluginSection):
     """symbols of this account that are worked on at the same time"""
     no_increases: tuple[HoursText, ...] = ()
     """hours of the week in which nothing is increased here"""
+    stop: StopSettings | None = None
+    """where every position is left; what its symbol or its signal states goes before it"""
+    stops: Literal["exchange", "engine", "off"] = "exchange"
+    """who holds the stops of settings and signals: the exchange where its plugin can, the engine, or nobody"""
     limits: LimitSettings = LimitSettings()
     breakers: BreakerSettings = BreakerSettings()
 
@@ -381,10 +440,12 @@ class SymbolSettings(Section):
     """``weights``: the largest share of an account that each source may steer here; together at most 1.
 
     ``leverage`` is used when no source states one. ``no_increases``: hours of the week in which it is not increased.
+    ``stop``: where its positions are left, before what accounts say.
     """
 
     leverage: Annotated[int, Field(ge=1)] = 1
     no_increases: tuple[HoursText, ...] = ()
+    stop: StopSettings | None = None
     weights: dict[str, Share] = Field(default_factory=dict)
 
     @field_validator("weights")

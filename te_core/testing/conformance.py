@@ -35,13 +35,14 @@ from te_core.testing.faults import Fault
 from te_core.testing.money import MoneyCases
 from te_core.testing.protection import ProtectionCases
 from te_core.testing.steps import bare_order, hold, moves, needs, order_id, outcomes, stopped
+from te_core.testing.stop_cases import StopCases
 from te_core.testing.venue import Ability, Venue
 
 ZERO, FIFTH, HALF = Decimal(0), Decimal("0.2"), Decimal("0.5")
 
 
-class ExchangeConformance(ProtectionCases, FactCases, MoneyCases):
-    """Cases E01 to E19, and those of ``ProtectionCases``, ``FactCases`` and ``MoneyCases``.
+class ExchangeConformance(ProtectionCases, FactCases, StopCases, MoneyCases):
+    """Cases E01 to E19, and those of ``ProtectionCases``, ``FactCases``, ``StopCases`` and ``MoneyCases``.
 
     ``patience``: seconds in which the account must reach a target, troubles included.
     """

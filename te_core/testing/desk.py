@@ -21,13 +21,15 @@ from te_core.accounts.worker import AccountWorker
 from te_core.contracts.exchange import AccountContext, Capabilities, ExchangeSpec
 from te_core.journal.journal import Journal
 from te_core.model.event import Event
+from te_core.model.exits import Exits
 from te_core.model.instrument import Instrument
 from te_core.model.policy import Limits
-from te_core.model.target import Blend
+from te_core.model.target import Blend, Term
 from te_core.outage import Outages
+from te_core.rules.controls import Controls, stopped
 from te_core.runtime.instances import AccountRunner
 from te_core.runtime.supervisor import Running
-from te_core.settings.policies import account_policy
+from te_core.settings.policies import account_policy, stop_policy
 from te_core.settings.schema import AccountSettings, EngineSettings
 from te_core.testing.dates import Dates
 from te_core.testing.fakes import account_context
@@ -104,7 +106,10 @@ class Desk:
             record=self.events.append,
             books={symbol: book for (_, symbol), book in memory.books.items()},
             open_intents=memory.open_intents,
+            controls=Controls.of(memory.controls),
+            stopped=self._stopped,
         )
+        self.controls = Controls.of(memory.controls)
         self.runner = AccountRunner(
             self.worker, clock=clock, log=logger, outages=outages, settings=lambda: self.engine
         )
@@ -122,6 +127,14 @@ class Desk:
         )
         self.runner.start(spec, context)
 
+    def _stopped(self, symbol: str, kind: str, reason: str) -> None:
+        """Hold a symbol flat after a stop, as the engine does."""
+        clock = self.venue.clock
+        row = stopped(self.worker.scopes[-1], symbol, kind=kind, reason=reason, at=clock.now())
+        self.journal.append(row, awaited=False, reduction=True)
+        self.controls = self.controls.adding([row])
+        asyncio.get_running_loop().call_soon(self.worker.command, self.controls)
+
     def _connect(self, context: object) -> FaultyAccount:
         del context
         self.account = FaultyAccount(self.venue.connect())
@@ -133,8 +146,10 @@ class Desk:
         self.journal.close()
 
     def _settings(self, **account: Any) -> WorkerSettings:
+        section = AccountSettings(plugin="venue", **account)
         return WorkerSettings(
-            policy=account_policy(AccountSettings(plugin="venue", **account)),
+            policy=account_policy(section),
+            stops=stop_policy(section, {}),
             limits=Limits(),
             engine=self.engine,
             enabled=True,
@@ -148,6 +163,13 @@ class Desk:
     def aim(self, symbol: str, depth: Decimal, leverage: int) -> None:
         """Set a target."""
         self.worker.retarget({symbol: Blend(symbol=symbol, depth=depth, leverage=leverage, terms=())})
+
+    def say(self, symbol: str, depth: Decimal, leverage: int = 1, exits: Exits | None = None) -> None:
+        """Set a target that a source states now."""
+        now = self.venue.clock.now()
+        term = Term(source="source", weight=Decimal(1), depth=depth, time=now, heard_at=now)
+        blend = Blend(symbol=symbol, depth=depth, leverage=leverage, terms=(term,), exits=exits)
+        self.worker.retarget({symbol: blend})
 
     def state(self, symbol: str) -> Keeper:
         """Give what the worker knows of a symbol."""

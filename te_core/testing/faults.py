@@ -16,7 +16,7 @@ from te_core.errors import OutcomeUnknown, TradeEngineError
 from te_core.model.funding import FundingRate
 from te_core.model.instrument import Instrument
 from te_core.model.money import CashFlow
-from te_core.model.order import OrderReport, OrderRequest, OrderStatus
+from te_core.model.order import OrderReport, OrderRequest, OrderStatus, RestingStop, StopRequest
 from te_core.model.position import Equity, MarginMode, Position
 from te_core.model.reading import Known
 from te_core.testing.stream_recorder import StreamRecorder
@@ -87,7 +87,7 @@ class FaultyAccount(ExchangeAccount):
     """Passes every call on to ``inner``, except where a fault stands.
 
     ``faults`` may be replaced at any time; ``inject`` goes before it. ``calls`` counts by method, ``sent``
-    has every order that was handed in, executed or not, ``pushed`` what ``watch`` passed on.
+    has every order that was handed in, executed or not, ``stops_sent`` every stop, ``pushed`` what ``watch`` passed on.
     """
 
     def __init__(self, inner: ExchangeAccount, faults: Faults = no_faults) -> None:
@@ -95,6 +95,7 @@ class FaultyAccount(ExchangeAccount):
         self.faults = faults
         self.calls: Counter[str] = Counter()
         self.sent: list[OrderRequest] = []
+        self.stops_sent: list[StopRequest] = []
         self.pushed = StreamRecorder()
         self._injected: dict[str, list[Fault | None]] = {}
         self._answers: dict[str, Any] = {}
@@ -182,6 +183,23 @@ class FaultyAccount(ExchangeAccount):
     async def cash_flows(self, since: datetime) -> Sequence[CashFlow]:
         """Pass on."""
         return await self._call("cash_flows", lambda: self.inner.cash_flows(since))
+
+    async def place_stop(self, stop: StopRequest) -> None:
+        """Pass on, and remember."""
+        self.stops_sent.append(stop)
+        await self._call("place_stop", lambda: self.inner.place_stop(stop))
+
+    async def cancel_stop(self, symbol: str, client_order_id: str) -> None:
+        """Pass on."""
+        await self._call("cancel_stop", lambda: self.inner.cancel_stop(symbol, client_order_id))
+
+    async def find_stop(self, symbol: str, client_order_id: str) -> OrderReport | None:
+        """Pass on."""
+        return await self._call("find_stop", lambda: self.inner.find_stop(symbol, client_order_id))
+
+    async def stops(self) -> Sequence[RestingStop]:
+        """Pass on."""
+        return await self._call("stops", self.inner.stops)
 
     async def watch(self, stream: AccountStream) -> None:
         """Pass on, and record."""

@@ -43,6 +43,14 @@ class Ability(StrEnum):
     LOSE_POSITIONS = "lose_positions"
     """Nothing that can be understood is answered to who asks for the positions, until ``restore``."""
     PAY_FUNDING = "pay_funding"
+    MOVE_PRICE = "move_price"
+    """``move`` sets the price; stops that it passes are triggered."""
+    REFUSE_STOP = "refuse_stop"
+    """Every stop is refused, until ``restore``."""
+    FILL_STOP_IN_PART = "fill_stop_in_part"
+    """The next stop that is triggered fills for a part; the rest is cancelled."""
+    LAPSE_STOPS = "lapse_stops"
+    """The stops that rest are cancelled, as somebody may do by hand; once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +62,17 @@ class Execution:
     side: Side
     quantity: Decimal
     reduce_only: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrueStop:
+    """A stop order that truly rests at the venue. ``quantity`` unsigned, base units."""
+
+    client_order_id: str
+    symbol: str
+    side: Side
+    quantity: Decimal
+    trigger: Decimal
 
 
 class Venue(ABC):
@@ -107,6 +126,18 @@ class Venue(ABC):
 
     async def pay_funding(self, symbol: str, rate: Decimal) -> None:
         """Let a funding time pass: longs pay that share of their position's value, shorts receive it."""
+        raise NotImplementedError
+
+    async def move(self, symbol: str, price: Decimal) -> None:
+        """Set a symbol's price, the mark price included."""
+        raise NotImplementedError
+
+    async def price(self, symbol: str) -> Decimal:
+        """Give a symbol's price."""
+        raise NotImplementedError
+
+    async def resting_stops(self) -> Sequence[TrueStop]:
+        """Give the stop orders that rest, oldest first."""
         raise NotImplementedError
 
     async def liquidate(self, symbol: str) -> None:

@@ -14,23 +14,23 @@ import pytest
 from tests.architecture.conftest import Module
 
 ROOM_LINES = {
-    "model": 640,
-    "rules": 2_000,
-    "contracts": 400,
+    "model": 740,
+    "rules": 2_350,
+    "contracts": 480,
     "plugins": 500,
-    "settings": 1_550,
-    "journal": 2_140,
-    "accounts": 3_260,
+    "settings": 1_800,
+    "journal": 2_250,
+    "accounts": 4_000,
     "signals": 660,
-    "runtime": 2_440,
-    "reporting": 1_100,
+    "runtime": 2_560,
+    "reporting": 1_200,
     "web": 1_260,
     "app": 1_180,
     "setup": 450,
     "moving": 1_600,
     "cli": 3_340,
     "wizards": 2_100,
-    "testing": 1_500,
+    "testing": 1_720,
 }
 """Lines of code that each room may have: docs/adr/0022 says what is counted and why."""
 EXCHANGE_LINES = 450
@@ -38,7 +38,7 @@ EXCHANGE_LINES = 450
 ON_CCXT = "te_exchange_ccxt"
 NO_ADAPTERS = {ON_CCXT, "te_exchange_paper"}
 """Paper is an exchange of its own, which only looks at prices through ccxt."""
-FILE_LINES = 500
+FILE_LINES = 560
 FUNCTION_LINES = 50
 
 NOWHERE: set[str] = set()

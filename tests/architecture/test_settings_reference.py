@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import pytest
 from pydantic import BaseModel, SecretStr
 
+from te_core.model.exits import Exit
 from te_core.settings.schema import PluginSection, Settings
 
 ROW = re.compile(r"^\| `(?P<key>[^`]+)` \| (?P<kind>.*?) \| (?P<default>.*?) \| (?P<meaning>.*?) \|$", re.M)
@@ -26,6 +27,7 @@ KINDS = {
     SecretStr: "secret",
     tuple: "list of texts",
     dict: "table",
+    Exit: "level",
 }
 
 

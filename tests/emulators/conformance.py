@@ -17,10 +17,11 @@ from te_core.api import Capabilities, ExchangeAccount, ExchangeSpec, Instrument,
 from te_core.clock import SystemClock
 from te_core.settings.schema import EngineSettings
 from te_core.testing.fakes import account_context
-from te_core.testing.venue import Ability, Execution, Venue
+from te_core.testing.venue import Ability, Execution, TrueStop, Venue
 from tests.emulators.core import errors, settings
 from tests.emulators.core.faults import Fault, FaultKind
 from tests.emulators.core.modes import MarginMode, PositionMode
+from tests.emulators.core.order import FillPlan
 from tests.emulators.venues import server
 from tests.emulators.wire.server import WireServer
 
@@ -46,6 +47,7 @@ LASTING = {
     ],
 }
 """What every request of a kind meets."""
+STOPS = {Ability.REFUSE_STOP, Ability.FILL_STOP_IN_PART, Ability.LAPSE_STOPS}
 LEVERAGE_IN_ORDERS = {"kucoin", "mexc"}
 """Where the leverage of what is opened comes with the order."""
 
@@ -193,6 +195,31 @@ class EmulatedVenue(Venue):
         """Let a funding time pass."""
         self.server.exchange.pay_funding(self.owner, self.contract(symbol).symbol, rate)
 
+    async def move(self, symbol: str, price: Decimal) -> None:
+        """Set mark, index and last price, bid and ask."""
+        found = self.contract(symbol)
+        tick = found.tick
+        self.server.exchange.set_price(found.symbol, price // tick * tick)
+
+    async def price(self, symbol: str) -> Decimal:
+        """Give the mark price."""
+        mark: Decimal = self.server.exchange.market.mark(self.contract(symbol).symbol)
+        return mark
+
+    async def resting_stops(self) -> Sequence[TrueStop]:
+        """Give the stops that rest."""
+        names = {self.contract(symbol).symbol: symbol for symbol in self.symbols}
+        return [
+            TrueStop(
+                client_order_id=order.request.client_id or "",
+                symbol=names[order.request.symbol],
+                side=Side(order.request.side.value.lower()),
+                quantity=order.size * order.contract_size,
+                trigger=order.request.trigger or Decimal(0),
+            )
+            for order in self.owner.stops.values()
+        ]
+
     async def liquidate(self, symbol: str) -> None:
         """Let the price run past the liquidation price."""
         found = self.contract(symbol)
@@ -229,12 +256,24 @@ class EmulatedVenue(Venue):
             self.server.exchange.keys.clear()
         elif trouble is Ability.SWITCH_TO_HEDGE_MODE:
             settings.set_position_mode(self.owner, PositionMode.HEDGE)
+        elif trouble in STOPS:
+            self._fail_stops(trouble)
         elif trouble is Ability.HALT_TRADING:
             self.server.exchange.market.add(replace(self.contract(symbol), tradable=False))
         elif trouble is Ability.HIDE_PRICE:
             self.server.exchange.market.untold.add(self.contract(symbol).symbol)
         else:
             raise NotImplementedError(trouble)
+
+    def _fail_stops(self, trouble: Ability) -> None:
+        exchange = self.server.exchange
+        if trouble is Ability.REFUSE_STOP:
+            exchange.takes_stops = False
+        elif trouble is Ability.FILL_STOP_IN_PART:
+            exchange.stop_plan = FillPlan(immediate=Decimal("0.4"))
+        else:
+            for order in list(self.owner.stops.values()):
+                exchange.cancel(self.owner, order)
 
     async def restore(self) -> None:
         """End every trouble."""
@@ -243,6 +282,7 @@ class EmulatedVenue(Venue):
         exchange.keys.update({key.key: (key, self.owner) for key in self.owner.keys})
         self.owner.default_position_mode = PositionMode.ONE_WAY
         exchange.market.untold.clear()
+        exchange.takes_stops = True
         for symbol in self.symbols:
             exchange.market.add(replace(self.contract(symbol), tradable=True))
 

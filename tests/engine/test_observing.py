@@ -184,7 +184,18 @@ async def test_what_is_set_to_observe_in_the_middle_of_a_plan_sends_nothing_more
 
 
 READING = {
-    *("open", "close", "identity", "instruments", "equity", "positions", "prices", "find_order"),
+    *(
+        "open",
+        "close",
+        "identity",
+        "instruments",
+        "equity",
+        "positions",
+        "prices",
+        "find_order",
+        "find_stop",
+        "stops",
+    ),
     *("trading_terms", "funding", "diagnose", "watch"),
 }
 """What an account that observes is asked all the same. Whatever else the contract has, or gets, changes something."""

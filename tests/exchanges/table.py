@@ -124,6 +124,7 @@ def capability_table() -> str:
         "has a hedge mode that has to be refused": lambda c: yes(c.hedge_mode),
         "leverage and margin mode travel in the order": lambda c: yes(c.leverage_in_order),
         "tells of changes by itself": lambda c: yes(c.private_stream),
+        "holds stops": lambda c: yes(c.stops),
         "margin modes": lambda c: ", ".join(sorted(c.margin_modes)),
         "an order that is not found was lost after": lambda c: f"{c.settle_after.total_seconds():g} s",
     }

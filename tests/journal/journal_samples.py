@@ -21,6 +21,8 @@ from te_core.model.signal import QuarantinedInput, Signal
 from te_core.model.target import Confirmation, Goal, Target, Term
 
 FIFTH_UNDONE = (
+    "ALTER TABLE intents DROP COLUMN stop",
+    "DROP TABLE best_prices",
     *(f"DROP TABLE {table}" for table in ("fills", "flows", "equity", "breakers")),
     *(
         f"ALTER TABLE {table} DROP COLUMN {column}"
@@ -28,7 +30,7 @@ FIFTH_UNDONE = (
         for column in ("cause", "caused_at")
     ),
 )
-"""What turns an empty journal of the fifth schema into one of the fourth."""
+"""What turns an empty journal of the newest schema into one of the fourth."""
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 
 

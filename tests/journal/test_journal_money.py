@@ -113,7 +113,7 @@ def test_thinning_works_in_pieces_as_in_one() -> None:
 
 
 async def test_a_journal_of_the_schema_before_is_upgraded(tmp_path: Path) -> None:
-    """Everything that the fifth migration made is taken out of a new journal: what is left is one of the fourth."""
+    """What the migrations since the fourth made is taken out of a new journal: what is left is one of the fourth."""
     journal = open_journal(tmp_path)
     await journal.append(target(), intent(), settlement())
     memory = journal.memory()

@@ -23,7 +23,7 @@ CODES = {
     Trouble.DUPLICATE: "110072",
     Trouble.NOT_FOUND: "110001",
     Trouble.SYMBOL: "110074",
-    Trouble.REJECTED: "110003 110020 110090",
+    Trouble.REJECTED: "110003 110009 110020 110090 110092 110093",
 }
 TROUBLES = {code: trouble for trouble, codes in CODES.items() for code in codes.split()}
 TEXTS = {

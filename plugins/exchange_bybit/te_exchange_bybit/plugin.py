@@ -25,6 +25,7 @@ CAPABILITIES = Capabilities(
     private_stream=True,
     tells_fees=True,
     cash_flows=frozenset({FlowKind.FUNDING, FlowKind.DEPOSIT, FlowKind.WITHDRAWAL}),
+    stops=True,
 )
 
 BYBIT = ExchangeSpec(

@@ -12,7 +12,17 @@ from decimal import Decimal
 from typing import Any, ClassVar
 from uuid import uuid4
 
-from te_core.api import AuthError, CashFlow, Equity, Finding, FlowKind, MarginMode, OrderRequest, Position
+from te_core.api import (
+    AuthError,
+    CashFlow,
+    Equity,
+    Finding,
+    FlowKind,
+    MarginMode,
+    OrderRequest,
+    Position,
+    StopRequest,
+)
 from te_exchange_bybit.codes import REMEDIES, TEXTS, TROUBLES
 from te_exchange_bybit.looks import look_at_account, look_at_key, may_withdraw
 from te_exchange_ccxt.base import (
@@ -41,6 +51,7 @@ FLOWS = {
 """Types of the transaction log; everything else there comes of orders."""
 LOG_SPAN = 7 * 86_400_000
 PAGE = 200
+ORDER_PAGE = 50
 MOST_PAGES = 20
 MODES = {"ISOLATED_MARGIN": MarginMode.ISOLATED, "REGULAR_MARGIN": MarginMode.CROSS}
 
@@ -288,6 +299,37 @@ class Bybit(Venue):
             at=datetime.fromtimestamp(at / 1000, UTC),
             symbol=name,
         )
+
+    def stop_params(self, stop: StopRequest, market: Row) -> dict[str, Any]:
+        """Make it a conditional order. https://bybit-exchange.github.io/docs/v5/order/create-order"""
+        del market
+        return {
+            "clientOrderId": stop.client_order_id,
+            "reduceOnly": True,
+            "triggerPrice": format(stop.trigger, "f"),
+            "triggerDirection": "ascending" if stop.rising else "descending",
+            "triggerBy": "MarkPrice",
+        }
+
+    async def cancel_stop(self, client_order_id: str, market: Row) -> None:
+        """Cancel it by ``orderLinkId``."""
+        which = {"category": "linear", "symbol": market["id"], "orderLinkId": client_order_id}
+        self.content(await self.exchange.private_post_v5_order_cancel(which), dict, "result")
+
+    async def fetch_stops(self) -> Sequence[Row]:
+        """Read the conditional orders that pay in the settle coin, page by page."""
+        found: list[Row] = []
+        page: dict[str, str] = {}
+        for _ in range(MOST_PAGES):
+            which = {"category": "linear", "settleCoin": self.options.settle, "orderFilter": "StopOrder"}
+            answer = await self.exchange.private_get_v5_order_realtime({**which, "limit": ORDER_PAGE, **page})
+            rows = self.content(answer, list, "result", "list")
+            found += [self.exchange.parse_order(row) for row in rows]
+            cursor = answer["result"].get("nextPageCursor")
+            if len(rows) < ORDER_PAGE or not cursor:
+                return found
+            page = {"cursor": str(cursor)}
+        raise ValueError(f"Bybit's conditional orders do not end after {MOST_PAGES} pages")
 
     def order_reason(self, row: Row) -> str:
         """Take the reject reason, else how it was cancelled; both have words for "none"."""

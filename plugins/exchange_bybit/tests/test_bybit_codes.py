@@ -76,6 +76,9 @@ CASES = [
     ("110090", "position limit", OrderRejected, NotReady, "refused"),
     ("110003", "Order price exceeds the allowable range.", OrderRejected, NotReady, "refused"),
     ("110020", "Not allowed to have more than 500 active orders", OrderRejected, NotReady, "refused"),
+    ("110009", "The number of stop orders exceeds maximum limit", OrderRejected, NotReady, "refused"),
+    ("110092", "expect Rising, but trigger_price[1] <= current[2]", OrderRejected, NotReady, "refused"),
+    ("110093", "expect Falling, but trigger_price[2] >= current[1]", OrderRejected, NotReady, "refused"),
     ("999999", "something new", OrderRejected, NotReady, "refused"),
 ]
 

@@ -27,7 +27,9 @@ from te_core.api import (
     OrderReport,
     OrderRequest,
     Position,
+    RestingStop,
     Severity,
+    StopRequest,
     TradeEngineError,
     TradingTerms,
 )
@@ -284,7 +286,52 @@ class CcxtAccount(ExchangeAccount):
             )
         return self._venue.report(order.client_order_id, row, market)
 
-    def _contracts(self, order: OrderRequest, market: Row) -> Decimal:
+    async def place_stop(self, stop: StopRequest) -> None:
+        """Have a stop order rest."""
+        market = await self._market(stop.symbol)
+        contracts = self._contracts(stop, market)
+        with priority(Priority.INCREASE):  # what closes a position now goes first
+            await self._link.ask(
+                f"{stop.kind} of {stop.quantity:f} {stop.symbol} at {stop.trigger:f}",
+                lambda: self._venue.create_stop(stop, contracts, market),
+                sending=True,
+            )
+
+    async def cancel_stop(self, symbol: str, client_order_id: str) -> None:
+        """Cancel a stop order; one that is not there any more is a success."""
+        market = await self._market(symbol)
+        with priority(Priority.INCREASE):
+            await self._link.ask(
+                f"cancelling stop {client_order_id}",
+                lambda: self._venue.cancel_stop(client_order_id, market),
+                sending=True,
+                absent=Trouble.NOT_FOUND,
+            )
+
+    async def find_stop(self, symbol: str, client_order_id: str) -> OrderReport | None:
+        """Look a stop order up by its client order id."""
+        market = await self._market(symbol)
+        with priority(Priority.INCREASE):
+            row = await self._link.ask(
+                f"stop {client_order_id}",
+                lambda: self._venue.find_stop(client_order_id, market),
+                absent=Trouble.NOT_FOUND,
+            )
+        return None if row is None else self._venue.report(client_order_id, row, market)
+
+    async def stops(self) -> Sequence[RestingStop]:
+        """Read every stop order that rests."""
+        known = await self._link.symbols()
+        rows = await self._link.ask("stops", self._venue.fetch_stops)
+        return [
+            RestingStop(
+                client_order_id=self._venue.client_order_id(row) or "",
+                symbol=known.engine(str(row.get("symbol"))) or str(row.get("symbol")),
+            )
+            for row in rows
+        ]
+
+    def _contracts(self, order: OrderRequest | StopRequest, market: Row) -> Decimal:
         """Size in contracts. ccxt would cut off what is not a multiple of the step; we refuse it."""
         contracts = order.quantity / self._venue.contract_size(market)
         step = self._venue.amount_step(market)

@@ -27,6 +27,7 @@ from te_core.api import (
     OrderRequest,
     OrderStatus,
     Position,
+    StopRequest,
 )
 from te_exchange_ccxt.budget import Spending, Window
 from te_exchange_ccxt.looks import UNTOLD
@@ -372,6 +373,37 @@ class Venue(Streams):
             realised=self.realised(row),
             reason="" if status in (OrderStatus.OPEN, OrderStatus.FILLED) else self.order_reason(row),
         )
+
+    # -- stops
+
+    def stop_params(self, stop: StopRequest, market: Row) -> dict[str, Any]:
+        """Parameters of ``create_order`` that make a reduce-only order rest until the mark price passes its trigger."""
+        raise NotImplementedError
+
+    async def create_stop(self, stop: StopRequest, contracts: Decimal, market: Row) -> None:
+        """Have a market order of ``contracts`` rest; for an exchange whose capabilities say ``stops``."""
+        placed: Row = await self.exchange.create_order(
+            market["symbol"],
+            "market",
+            stop.side.value,
+            self.amount(contracts),
+            None,
+            self.stop_params(stop, market),
+        )
+        if not placed.get("id"):
+            raise ValueError(f"{self.title} acknowledged no stop order")
+
+    async def cancel_stop(self, client_order_id: str, market: Row) -> None:
+        """Cancel a stop order by its client order id. "Not found" may be raised: the account takes it for success."""
+        raise NotImplementedError
+
+    async def find_stop(self, client_order_id: str, market: Row) -> Row | None:
+        """Look a stop order up, as ``find_order`` does; one that rests is open."""
+        return await self.find_order(client_order_id, market)
+
+    async def fetch_stops(self) -> Sequence[Row]:
+        """Read every stop order that rests, as ccxt's orders."""
+        raise NotImplementedError
 
     def order_reason(self, row: Row) -> str:
         """Say why an order ended without being filled, in the exchange's words."""

@@ -24,6 +24,7 @@ CAPABILITIES = Capabilities(
     settle_after=timedelta(seconds=10),
     private_stream=True,
     tells_fees=True,
+    stops=True,
 )
 
 KUCOIN = ExchangeSpec(

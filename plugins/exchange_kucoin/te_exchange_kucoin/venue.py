@@ -7,12 +7,13 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from te_core.api import Equity, Finding, MarginMode, OrderRequest, Position
+from te_core.api import Equity, Finding, MarginMode, OrderRequest, Position, StopKind, StopRequest
 from te_exchange_ccxt.base import ZERO, BaseError, Row, Spending, Trouble, Venue, Window, dig, number
 from te_exchange_kucoin.codes import TEXTS, TROUBLES
 from te_exchange_kucoin.looks import look_at_account, look_at_key, may_withdraw
 
-WEIGHTS = {"orders/byClientOid": 5, "fills": 5, "account-overview": 5, "bullet-private": 10}
+PAGE, MOST_PAGES = 100, 20
+WEIGHTS = {"stopOrders": 6, "orders/byClientOid": 5, "fills": 5, "account-overview": 5, "bullet-private": 10}
 PUBLIC = {"contracts/active": 3, "allTickers": 5, "ticker": 2, "timestamp": 2, "bullet-public": 10}
 OTHER_MODE = '"330005"'  # the order does not state its contract's margin mode
 
@@ -172,6 +173,42 @@ class Kucoin(Venue):
         if len(paid) < len(trades) or amounts < (number(found.get("filled")) or ZERO):
             return found  # not all of it is told yet
         return {**found, "fee": {"cost": str(sum(paid, ZERO)), "currency": dig(trades[0], "fee", "currency")}}
+
+    # -- stops: orders with stop, stopPrice and stopPriceType, which keep their id when they are triggered
+
+    def stop_params(self, stop: StopRequest, market: Row) -> dict[str, Any]:
+        """Make it a stop order; ccxt tells its direction from side and kind, and has the mark price trigger it."""
+        trigger = "stopLossPrice" if stop.kind is StopKind.LOSS else "takeProfitPrice"
+        mode = self.modes.get(market["id"]) or stop.margin_mode
+        return {
+            "clientOrderId": stop.client_order_id,
+            "marginMode": mode.value,
+            "leverage": stop.leverage,
+            "reduceOnly": True,
+            trigger: format(stop.trigger, "f"),
+        }
+
+    async def cancel_stop(self, client_order_id: str, market: Row) -> None:
+        """Look up its id, and cancel it by that."""
+        found = await self.find_stop(client_order_id, market)
+        if found is not None and found.get("status") == "open":
+            await self.exchange.futuresprivate_delete_orders_orderid({"orderId": found["id"]})
+
+    async def fetch_stops(self) -> Sequence[Row]:
+        """Read the untriggered stop orders, page by page."""
+        found: list[Row] = []
+        for page in range(1, MOST_PAGES + 1):
+            which = {"currentPage": page, "pageSize": PAGE}
+            data = self.content(await self.exchange.futuresprivate_get_stoporders(which), dict)
+            rows = data.get("items")
+            if not isinstance(rows, list):
+                raise TypeError("KuCoin listed no stop orders")
+            for row in rows:
+                symbol = self.exchange.safe_symbol(row.get("symbol"))
+                found.append({"clientOrderId": row.get("clientOid"), "symbol": symbol})
+            if page >= int(data.get("totalPage") or 0):
+                return found
+        raise ValueError(f"KuCoin's stop orders do not end after {MOST_PAGES} pages")
 
     # -- limits and errors
 

@@ -24,6 +24,8 @@ from te_core.api import (
     OrderReport,
     OrderRequest,
     Position,
+    RestingStop,
+    StopRequest,
     TradingTerms,
 )
 from te_exchange_paper.admission import admitted
@@ -35,6 +37,7 @@ from te_exchange_paper.live import LiveMarket, MakeData, public_data
 from te_exchange_paper.maintenance import Maintenance, Margins
 from te_exchange_paper.market import Market, fill_price
 from te_exchange_paper.options import PaperOptions
+from te_exchange_paper.stops import PaperStop, due
 from te_exchange_paper.store import ExecutedOrder, Store
 
 FILE_NAME = "paper.sqlite3"
@@ -66,6 +69,10 @@ class PaperAccount(ExchangeAccount):
         )
         self._margins = Margins(Maintenance.flat(context.options.maintenance_margin))
         self._funded: dict[str, Funded] = {}
+        self._stops: dict[str, PaperStop] = {}
+        """By client order id; ended ones too."""
+        self.stop_share = Decimal(1)
+        """How much of the next stop that is triggered is filled; less than 1 in tests only."""
         self._store: Store | None = None
         self._ledger = Ledger(wallet=ZERO, holdings={})
         self._checked: Ledger | None = None
@@ -82,6 +89,7 @@ class PaperAccount(ExchangeAccount):
         try:
             self._ledger, opened_with = store.load(self._options.balance)
             self._funded = store.load_funding()
+            self._stops = store.load_stops()
         except BaseException:
             store.close()
             raise
@@ -228,6 +236,115 @@ class PaperAccount(ExchangeAccount):
             for paid in self._opened.payments_since(since)
         ]
 
+    async def place_stop(self, stop: StopRequest) -> None:
+        """Have a stop rest in the file. Raises as ``place_order``; also where the price has passed it already."""
+        if stop.client_order_id in self._stops or self._opened.order(stop.client_order_id) is not None:
+            raise DuplicateClientOrderId(
+                f"order {stop.client_order_id} exists already", code="duplicate_client_order_id"
+            )
+        offered = self._offered(stop.symbol)
+        price = self._market.required(stop.symbol)
+        self._context.date()
+        if stop.quantity <= 0 or stop.quantity % offered.quantity_step:
+            raise OrderRejected(
+                f"{stop.symbol}: {stop.quantity} is not a multiple of the step", code="precision"
+            )
+        placed = PaperStop.of(stop)
+        if placed.passed(price):
+            raise OrderRejected(
+                f"{stop.symbol}: the price {price:f} has passed {stop.trigger:f}", code="trigger_passed"
+            )
+        if not self._observed().holding(stop.symbol).quantity * -stop.side.sign > 0:
+            raise OrderRejected(f"{stop.symbol}: there is nothing to reduce", code="reduce_only")
+        self._opened.save_stop(placed)
+        self._stops[stop.client_order_id] = placed
+        self._checked = None  # the next look at the prices goes through the stops, too
+
+    async def cancel_stop(self, symbol: str, client_order_id: str) -> None:
+        """Cancel a stop; nothing to do for one that does not rest any more."""
+        self._context.date()
+        self._observed()
+        stop = self._stops.get(client_order_id)
+        if stop is not None and stop.symbol == symbol and not stop.ended:
+            self._end(replace(stop, ended="cancelled"))
+
+    async def find_stop(self, symbol: str, client_order_id: str) -> OrderReport | None:
+        """Look up a stop: filled, resting, or ended."""
+        self._observed()
+        stop = self._stops.get(client_order_id)
+        if stop is None or stop.symbol != symbol:
+            return None
+        filled = self._opened.order(client_order_id)
+        return filled.report(stop.quantity) if filled is not None else stop.report()
+
+    async def stops(self) -> Sequence[RestingStop]:
+        """Give every stop that rests."""
+        self._observed()
+        return [
+            RestingStop(client_order_id=stop.client_order_id, symbol=stop.symbol)
+            for stop in self.resting_stops()
+        ]
+
+    def _end(self, stop: PaperStop) -> None:
+        self._opened.save_stop(stop)
+        self._stops[stop.client_order_id] = stop
+
+    def _trigger(self, ledger: Ledger) -> Ledger:
+        """Fill the stops that the present prices have passed."""
+        held = {symbol: one.mark for symbol, one in ledger.holdings.items() if one.quantity}
+        for stop in due(self._stops.values(), held):
+            holding = ledger.holding(stop.symbol)
+            if holding.quantity * -stop.side.sign <= 0:
+                self._end(replace(stop, ended="nothing to reduce"))
+                continue
+            taken = self._market.taken(stop.symbol, stop.side)
+            offered = self._offered(stop.symbol)
+            quantity = stop.side.sign * self._filled(stop, abs(holding.quantity))
+            after, fill = ledger.traded(
+                symbol=stop.symbol,
+                quantity=quantity,
+                price=fill_price(taken, stop.side, self._options.slippage, offered.price_tick),
+                mark=held[stop.symbol],
+                fee_rate=self._options.fee,
+            )
+            executed = self._executed_stop(stop, fill)
+            self._opened.save(self._ledger, after, executed, stop=replace(stop, ended="filled"))
+            self._stops[stop.client_order_id] = replace(stop, ended="filled")
+            self._ledger = ledger = after
+            self._context.log.bind(symbol=stop.symbol).info(
+                f"{stop.kind} at {stop.trigger:f}: {quantity:f} at {fill.price:f}"
+            )
+        return ledger
+
+    def _filled(self, stop: PaperStop, held: Decimal) -> Decimal:
+        """Return how much of a triggered stop is filled: no more than is held."""
+        share, self.stop_share = self.stop_share, Decimal(1)
+        step = self._offered(stop.symbol).quantity_step
+        part = stop.quantity * share // step * step if share < 1 else stop.quantity
+        return min(part, held)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the account's file is open."""
+        return self._store is not None
+
+    def resting_stops(self) -> list[PaperStop]:
+        """Give the stops that rest, oldest first."""
+        return [stop for stop in self._stops.values() if not stop.ended]
+
+    def _executed_stop(self, stop: PaperStop, fill: Fill) -> ExecutedOrder:
+        return ExecutedOrder(
+            client_order_id=stop.client_order_id,
+            symbol=stop.symbol,
+            side=stop.side,
+            reduce_only=True,
+            quantity=abs(fill.quantity),
+            price=fill.price,
+            fee=fill.fee,
+            realised=fill.realised,
+            at=self._context.clock.now(),
+        )
+
     async def diagnose(self) -> Sequence[Finding]:
         """Look at the exchange with the live prices."""
         return self._live.findings() if self._live is not None else ()
@@ -322,6 +439,7 @@ class PaperAccount(ExchangeAccount):
         seen = self._ledger.marked(self._market.moved(self._ledger.holdings))
         if seen is self._checked:
             return seen
+        seen = self._trigger(seen)
         after, liquidations = seen.liquidated(self._margins, self._checked)
         if liquidations:
             gone = {

@@ -13,6 +13,7 @@ CAPABILITIES = Capabilities(
     # An order is answered in the call that fills it: one that is not found was never executed.
     settle_after=timedelta(0),
     hedge_mode=False,
+    stops=True,
     simulated=True,
     tells_fees=True,
     cash_flows=frozenset({FlowKind.FUNDING}),

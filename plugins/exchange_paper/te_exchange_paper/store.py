@@ -11,15 +11,16 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
-from te_core.api import ConfigError, MarginMode, NotReady, OrderReport, OrderStatus, Side
+from te_core.api import ConfigError, MarginMode, NotReady, OrderReport, OrderStatus, Side, StopKind
 from te_exchange_paper.funding import Funded, Payment
 from te_exchange_paper.holding import Holding
 from te_exchange_paper.ledger import Ledger
+from te_exchange_paper.stops import PaperStop
 
 SCHEMA_VERSION = 3
 KEEP_PAYMENTS = 10_000
@@ -46,8 +47,16 @@ CREATE TABLE payments (
     number INTEGER PRIMARY KEY, symbol TEXT NOT NULL, at TEXT NOT NULL, amount TEXT NOT NULL);
 CREATE INDEX payments_at ON payments (at);
 """
-"""What version 3 adds: each funding payment, above zero when it was received."""
+"""What version 3 adds: each funding payment, above zero when it was received; with the stops."""
+_STOPS = """
+CREATE TABLE stops (
+    number INTEGER PRIMARY KEY, client_order_id TEXT NOT NULL UNIQUE, symbol TEXT NOT NULL, kind TEXT NOT NULL,
+    side TEXT NOT NULL, quantity TEXT NOT NULL, "trigger" TEXT NOT NULL, ended TEXT NOT NULL);
+"""
+KEEP_STOPS = 1_000
+"""Stops that stay known after they ended."""
 _HOLDING_COLUMNS = "symbol, leverage, margin_mode, quantity, cost, margin, mark"
+_STOP_COLUMNS = 'client_order_id, symbol, kind, side, quantity, "trigger", ended'
 _ORDER_COLUMNS = "client_order_id, symbol, side, reduce_only, quantity, price, fee, realised, at"
 
 
@@ -65,8 +74,10 @@ class ExecutedOrder:
     realised: Decimal
     at: datetime
 
-    def report(self) -> OrderReport:
-        """Tell what became of the order."""
+    def report(self, wanted: Decimal | None = None) -> OrderReport:
+        """Tell what became of the order. ``wanted``: what was asked for, of a stop that may have filled in part."""
+        if wanted is not None and self.quantity < wanted:
+            return replace(self.report(), status=OrderStatus.CANCELLED, reason="the rest was not filled")
         return OrderReport(
             client_order_id=self.client_order_id,
             status=OrderStatus.FILLED,
@@ -104,11 +115,9 @@ class Store:
             self._db.execute("PRAGMA synchronous=NORMAL")
             (version,) = self._db.execute("PRAGMA user_version").fetchone()
             if version == 0:
-                self._create(_SCHEMA + _FUNDING + _PAYMENTS)
-            elif version == 1:
-                self._create(_FUNDING + _PAYMENTS)
-            elif version == 2:
-                self._create(_PAYMENTS)
+                self._create(_SCHEMA + _FUNDING + _PAYMENTS + _STOPS)
+            elif version in (1, 2):
+                self._create((_FUNDING if version == 1 else "") + _PAYMENTS + _STOPS)
         except sqlite3.OperationalError as error:
             raise NotReady(f"paper account file {self.path} cannot be used: {error}") from error
         except sqlite3.DatabaseError as error:
@@ -157,6 +166,42 @@ class Store:
             for symbol, until, paid in rows
         }
 
+    def load_stops(self) -> dict[str, PaperStop]:
+        """Give the stops by client order id, ended ones too."""
+        with self._guarded():
+            rows = self._db.execute(f"SELECT {_STOP_COLUMNS} FROM stops ORDER BY number").fetchall()  # noqa: S608
+        return {
+            name: PaperStop(
+                client_order_id=name,
+                symbol=symbol,
+                kind=StopKind(kind),
+                side=Side(side),
+                quantity=Decimal(quantity),
+                trigger=Decimal(trigger),
+                ended=ended,
+            )
+            for name, symbol, kind, side, quantity, trigger, ended in rows
+        }
+
+    def save_stop(self, stop: PaperStop) -> None:
+        """Write a stop, new or ended."""
+        with self._transaction():
+            self._write_stop(stop)
+
+    def _write_stop(self, stop: PaperStop) -> None:
+        names = (stop.client_order_id, stop.symbol, stop.kind.value, stop.side.value)
+        values = (*names, str(stop.quantity), str(stop.trigger), stop.ended)
+        self._db.execute(
+            f"INSERT INTO stops ({_STOP_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?) "  # noqa: S608 - a constant
+            "ON CONFLICT (client_order_id) DO UPDATE SET ended = excluded.ended",
+            values,
+        )
+        if stop.ended:
+            self._db.execute(
+                "DELETE FROM stops WHERE ended != '' AND number <= (SELECT max(number) FROM stops) - ?",
+                (KEEP_STOPS,),
+            )
+
     def trades_since(self, symbol: str, at: datetime) -> list[tuple[datetime, Decimal]]:
         """Give time and signed quantity of a symbol's orders after that time."""
         with self._guarded():
@@ -175,6 +220,7 @@ class Store:
         order: ExecutedOrder | None = None,
         funded: Mapping[str, Funded] | None = None,
         payments: Sequence[Payment] = (),
+        stop: PaperStop | None = None,
     ) -> None:
         """Write what differs between two states of the books, what made the difference, and settled fundings.
 
@@ -189,6 +235,8 @@ class Store:
                     self._save_holding(holding)
             if order is not None:
                 self._save_order(order)
+            if stop is not None:
+                self._write_stop(stop)
             for symbol, one in (funded or {}).items():
                 until = one.until.isoformat() if one.until else None
                 self._db.execute(

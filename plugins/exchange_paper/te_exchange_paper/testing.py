@@ -30,7 +30,7 @@ from te_core.api import (
 )
 from te_core.testing.fakes import account_context
 from te_core.testing.faults import Fault, FaultyAccount
-from te_core.testing.venue import Ability, Execution, Venue
+from te_core.testing.venue import Ability, Execution, TrueStop, Venue
 from te_exchange_paper.account import PaperAccount
 from te_exchange_paper.funding import Funded, Settlement
 from te_exchange_paper.options import PaperOptions
@@ -47,6 +47,7 @@ REFUSALS: Mapping[tuple[Ability, str], TradeEngineError] = {
     (Ability.SWITCH_TO_HEDGE_MODE, "open"): ConfigError(HEDGE_MODE),
     (Ability.SWITCH_TO_HEDGE_MODE, "place_order"): AuthError(HEDGE_MODE),
     (Ability.REFUSE_LEVERAGE, "set_leverage"): OrderRejected("leverage refused", code="leverage"),
+    (Ability.REFUSE_STOP, "place_stop"): OrderRejected("stops are refused", code="stop"),
     (Ability.LOSE_EQUITY, "equity"): NotReady("nothing that can be understood"),
     (Ability.LOSE_POSITIONS, "positions"): NotReady("nothing that can be understood"),
 }
@@ -140,6 +141,33 @@ class PaperVenue(Venue):
         beyond = Decimal("0.999") if position.quantity > 0 else Decimal("1.001")
         self.market[symbol] = position.liquidation_price * beyond
 
+    async def move(self, symbol: str, price: Decimal) -> None:
+        """Set the price; stops that it passes are triggered at once, whether an engine runs or not."""
+        self.market[symbol] = price
+        if self._paper.is_open:
+            self._paper.look()
+            return
+        await self._paper.open()
+        self._paper.look()
+        await self._paper.close()
+
+    async def price(self, symbol: str) -> Decimal:
+        """Give the price."""
+        return self.market[symbol]
+
+    async def resting_stops(self) -> Sequence[TrueStop]:
+        """Give the stops that rest."""
+        return [
+            TrueStop(
+                client_order_id=stop.client_order_id,
+                symbol=stop.symbol,
+                side=stop.side,
+                quantity=stop.quantity,
+                trigger=stop.trigger,
+            )
+            for stop in self._paper.resting_stops()
+        ]
+
     def orders(self) -> list[ExecutedOrder]:
         """Give the executed orders with their prices and fees, oldest first, without those by hand."""
         orders = self._paper.executed_orders()
@@ -163,6 +191,11 @@ class PaperVenue(Venue):
         match trouble:
             case Ability.HALT_TRADING:
                 self.halted.add(symbol)
+            case Ability.LAPSE_STOPS:
+                for stop in self._paper.resting_stops():
+                    await PaperAccount.cancel_stop(self._paper, stop.symbol, stop.client_order_id)
+            case Ability.FILL_STOP_IN_PART:
+                self._paper.stop_share = Decimal("0.4")
             case Ability.HIDE_PRICE:
                 self._hidden[symbol] = self.market.pop(symbol)
             case _:

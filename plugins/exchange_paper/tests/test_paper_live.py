@@ -488,7 +488,9 @@ async def test_an_account_of_the_earlier_version_goes_on(world: World, order: Ma
     async with world.run() as account:
         await account.place_order(order("0.1"))
     with closing(sqlite3.connect(world.folder / FILE_NAME)) as file:
-        file.executescript("DROP TABLE funding; DROP TABLE payments; PRAGMA user_version=1;")
+        file.executescript(
+            "DROP TABLE funding; DROP TABLE payments; DROP TABLE stops; PRAGMA user_version=1;"
+        )
     announce(world, 1)
     async with world.run() as account:
         assert (await account.positions()).value["BTCUSDT"].quantity == D("0.1")

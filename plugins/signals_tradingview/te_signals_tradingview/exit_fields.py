@@ -1,6 +1,6 @@
 """Take-profits and stops of an alert, in its own words, those of TradersPost, or those of 3Commas.
 
-Nothing acts on them yet, so what cannot be understood refuses no alert: it is named, and kept as it came.
+What cannot be understood refuses no alert, whose position matters more: it is named, and kept as it came.
 """
 
 from __future__ import annotations
@@ -14,12 +14,18 @@ from te_signals_tradingview.number import to_number
 from te_signals_tradingview.payload import Payload
 
 _TAKE_PROFIT, _STOP, _TRAIL = "take_profit", "stop_loss", "trailing_stop"
+_ACTIVATION, _BREAK_EVEN = "activation", "break_even"
 _NAMES = {
     **dict.fromkeys(("takeprofit", "take_profit", "takeProfit"), _TAKE_PROFIT),
     **dict.fromkeys(("stoploss", "stop_loss", "stopLoss"), _STOP),
     **dict.fromkeys(("trailstop", "trailing_stop", "trailingStop"), _TRAIL),
+    **dict.fromkeys(("trailactivation", "trailing_activation", "trailingActivation"), _ACTIVATION),
+    **dict.fromkeys(("breakeven", "break_even", "breakEven"), _BREAK_EVEN),
 }
-_BARE = {_TAKE_PROFIT: ExitUnit.PRICE, _STOP: ExitUnit.PRICE, _TRAIL: ExitUnit.DISTANCE}
+_BARE = {
+    **dict.fromkeys((_TAKE_PROFIT, _STOP), ExitUnit.PRICE),
+    **dict.fromkeys((_TRAIL, _ACTIVATION, _BREAK_EVEN), ExitUnit.DISTANCE),
+}
 """What a number without a percent sign is."""
 
 _VALUES = {
@@ -87,14 +93,16 @@ def _exits(found: list[_Found]) -> Exits | None:
         take_profit=tuple(level for kind, level in found if kind == _TAKE_PROFIT),
         stop_loss=first.get(_STOP),
         trailing_stop=first.get(_TRAIL),
+        activation=first.get(_ACTIVATION),
+        break_even=first.get(_BREAK_EVEN),
     )
 
 
 def _levels(kind: str, value: Any) -> list[_Found]:
+    if isinstance(value, list) or (isinstance(value, dict) and kind in (_ACTIVATION, _BREAK_EVEN)):
+        raise _Unread
     if isinstance(value, dict):
         return list(_of_object(kind, value))
-    if isinstance(value, list):
-        raise _Unread
     if value is None or (isinstance(value, str) and value.strip().lower() in _NONE):
         return []
     level = _level(value, _BARE[kind])

@@ -55,6 +55,10 @@ def read(message: dict[str, Any], **fields: Any) -> Message:
             Exits(stop_loss=price("61000"), trailing_stop=percent("1")),
         ),
         ({"trailstop": "250"}, Exits(trailing_stop=distance("250"))),
+        (
+            {"trailstop": "1%", "trailactivation": "2%", "breakeven": "150"},
+            Exits(trailing_stop=percent("1"), activation=percent("2"), break_even=distance("150")),
+        ),
         ({"takeprofit": "0.0", "trailstop": "0.0", "stoploss": ""}, None),
         ({"takeprofit": None, "stoploss": "none"}, None),
         ({}, None),

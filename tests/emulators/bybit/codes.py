@@ -27,6 +27,8 @@ CODES: dict[type[errors.DomainError], tuple[int, str]] = {
     errors.PriceOutOfBand: (110003, "Order price exceeds the allowable range."),
     errors.InsufficientMargin: (110007, "ab not enough for new order"),
     errors.ReduceOnlyRejected: (110017, "orderQty will be truncated to zero"),
+    errors.TriggerPassed: (110092, ""),
+    errors.TooManyStops: (110009, "The number of stop orders exceeds maximum limit allowed"),
     errors.PositionModeMismatch: (10001, "position idx not match position mode"),
     errors.OrderNotFound: (110001, "order not exists or too late to cancel"),
     errors.OrderFinished: (110001, "order not exists or too late to cancel"),

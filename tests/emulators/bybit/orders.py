@@ -47,6 +47,8 @@ def routes(server: BybitServer) -> list[Route]:
         orders = matching(call.account, parameters)
         if not (parameters.get("orderId") or parameters.get("orderLinkId")):
             orders = [order for order in orders if order.status.open]
+        if (kind := parameters.get("orderFilter")) is not None:
+            orders = [order for order in orders if order.untriggered == (kind == "StopOrder")]
         return order_page([row(order) for order in orders], parameters)
 
     def history(call: Call) -> object:
@@ -89,6 +91,9 @@ def order_request(arguments: dict[str, Any]) -> OrderRequest:
     side = SIDES.get(text(arguments, "side"))
     kind = {"Market": OrderType.MARKET, "Limit": OrderType.LIMIT}.get(text(arguments, "orderType"))
     index = number(arguments.get("positionIdx", 0), "positionIdx")
+    trigger, direction = arguments.get("triggerPrice"), arguments.get("triggerDirection")
+    if trigger is not None and (direction not in (1, 2) or arguments.get("triggerBy") != "MarkPrice"):
+        raise errors.BadParameter("params error: triggerDirection or triggerBy invalid")
     link = arguments.get("orderLinkId") or None
     if side is None or kind is None or index not in INDEXES:
         raise errors.BadParameter("params error: side, orderType or positionIdx invalid")
@@ -106,6 +111,8 @@ def order_request(arguments: dict[str, Any]) -> OrderRequest:
         reduce_only=reduce_only,
         position_side=INDEXES[int(index)],
         client_id=link,
+        trigger=number(trigger, "triggerPrice") if trigger is not None else None,
+        rising=direction == 1,
         close_all=size == 0 and reduce_only and arguments.get("closeOnTrigger") is True,
     )
 
@@ -153,6 +160,8 @@ def _named(account: Account, order_id: str | None, link: str | None) -> list[Ord
 
 def status(order: Order) -> str:
     """Bybit's name; a cancelled order may have filled in part ("PartiallyFilledCanceled" is for spot only)."""
+    if order.untriggered:
+        return "Untriggered" if order.status.open else "Deactivated"
     return {
         OrderStatus.NEW: "New",
         OrderStatus.PARTIALLY_FILLED: "PartiallyFilled",
@@ -176,7 +185,7 @@ def row(order: Order) -> dict[str, Any]:
         "orderId": order.order_id,
         "cancelType": "CancelByUser" if order.reason == "by the user" else "UNKNOWN",
         "avgPrice": plain(average, 8) if average is not None else "",
-        "stopOrderType": "",
+        "stopOrderType": "Stop" if request.trigger is not None else "",
         "lastPriceOnCreated": plain(shown, 8) if shown is not None else "",
         "orderStatus": status(order),
         "createType": "CreateByLiq" if order.liquidation else "CreateByUser",
@@ -184,7 +193,7 @@ def row(order: Order) -> dict[str, Any]:
         "cumExecValue": plain(order.value, 8),
         "tpslMode": "",
         "smpType": "None",
-        "triggerDirection": 0,
+        "triggerDirection": 0 if request.trigger is None else 1 if request.rising else 2,
         "blockTradeId": "",
         "cumFeeDetail": {order.coin: plain(order.fee, 8)},
         "rejectReason": _reject_reason(order),
@@ -199,7 +208,7 @@ def row(order: Order) -> dict[str, Any]:
         "updatedTime": str(order.updated_ms),
         "side": "Buy" if request.side is Side.BUY else "Sell",
         "smpGroup": 0,
-        "triggerPrice": "",
+        "triggerPrice": "" if request.trigger is None else plain(request.trigger, 8),
         "tpLimitPrice": "0",
         "cumExecFee": plain(order.fee, 8),
         "slTriggerBy": "",
@@ -213,7 +222,7 @@ def row(order: Order) -> dict[str, Any]:
         "stopLoss": "",
         "smpOrderId": "",
         "slippageTolerance": "0",
-        "triggerBy": "",
+        "triggerBy": "" if request.trigger is None else "MarkPrice",
         "extraFees": "",
     }
 

@@ -65,6 +65,8 @@ class Account:
     """By order id, oldest first."""
     by_client_id: dict[str, Order] = field(default_factory=dict)
     open_orders: dict[str, Order] = field(default_factory=dict)
+    stops: dict[str, Order] = field(default_factory=dict)
+    """Those that rest until their trigger is passed, by order id."""
 
     def margin_mode(self, symbol: str) -> MarginMode:
         """The setting for a contract."""

@@ -116,6 +116,14 @@ class ReduceOnlyRejected(OrderRefused):
     """There is no position that a reduce-only order could reduce."""
 
 
+class TriggerPassed(OrderRefused):
+    """The price is beyond a stop's trigger already."""
+
+
+class TooManyStops(OrderRefused):
+    """No more stop orders are taken."""
+
+
 class PositionModeMismatch(OrderRefused):
     """The order's position side does not fit the account's position mode."""
 

@@ -55,6 +55,10 @@ class Exchange:
         self._ids = count(1_000_001)
         self._sequence = 0
         self._late: dict[str, tuple[Account, Order, int]] = {}
+        self.takes_stops = True
+        """Whether stop orders are accepted."""
+        self.stop_plan = FILL_ALL
+        """How the next stop that is triggered is filled."""
         self.later: Callable[[float, Callable[[], None]], object] | None = None
         """Calls back after seconds; the server gives its event loop's."""
 
@@ -101,6 +105,8 @@ class Exchange:
         """Accept an order and fill it as ``plan`` says; raises the domain error of a refused one."""
         if self.rules.unique_client_ids and request.client_id in account.by_client_id:
             raise errors.DuplicateClientOrderId(f"client order id {request.client_id} was used")
+        if request.trigger is not None:
+            self._check_stop(request)
         admitted = admit(account, self.market, request, self.rules)
         now = self.clock.ms()
         order = Order(
@@ -115,10 +121,15 @@ class Exchange:
             updated_ms=now,
         )
         account.orders[order.order_id] = order
-        account.open_orders[order.order_id] = order
         if request.client_id is not None:
             account.by_client_id[request.client_id] = order
         self.counts.orders += 1
+        if request.trigger is not None:
+            order.untriggered = True
+            account.stops[order.order_id] = order
+            self._order_event(account, order)
+            return order
+        account.open_orders[order.order_id] = order
         if plan.rejected is not None:
             self._finish(account, order, OrderStatus.REJECTED, plan.rejected)
         elif request.type is OrderType.LIMIT:
@@ -126,6 +137,31 @@ class Exchange:
         else:
             self._place_market(account, order, plan)
         return order
+
+    def _check_stop(self, request: OrderRequest) -> None:
+        if not self.takes_stops:
+            raise errors.TooManyStops("no more stop orders are taken")
+        if request.passed(self.market.mark(request.symbol)):
+            raise errors.TriggerPassed(
+                f"expect {'Rising' if request.rising else 'Falling'}, but trigger_price[{request.trigger}] "
+                f"{'<=' if request.rising else '>='} current[{self.market.mark(request.symbol)}]"
+            )
+
+    def _trigger_due(self, account: Account, symbol: str) -> None:
+        """Send the stops whose trigger the mark price has passed."""
+        mark = self.market.mark(symbol)
+        for order in list(account.stops.values()):
+            if order.request.symbol != symbol or not order.request.passed(mark):
+                continue
+            del account.stops[order.order_id]
+            order.untriggered = False
+            position = account.position(symbol, order.request.position_side)
+            if position is None or position.direction is not order.request.side.opposite:
+                self._finish(account, order, OrderStatus.CANCELLED, "reduce-only, nothing left to reduce")
+                continue
+            account.open_orders[order.order_id] = order
+            plan, self.stop_plan = self.stop_plan, FILL_ALL
+            self._place_market(account, order, plan)
 
     def _place_market(self, account: Account, order: Order, plan: FillPlan) -> None:
         step = self.market.instrument(order.request.symbol).size_step
@@ -238,6 +274,7 @@ class Exchange:
             for order in account.orders_open(quote.symbol):
                 if order.request.type is OrderType.LIMIT and self._crosses(order):
                     self.fill(account, order, price=order.request.price, maker=True)
+            self._trigger_due(account, quote.symbol)
             self._liquidate_due(account)
 
     def trade_by_hand(
@@ -321,6 +358,7 @@ class Exchange:
         order.reason = reason
         order.updated_ms = self.clock.ms()
         account.open_orders.pop(order.order_id, None)
+        account.stops.pop(order.order_id, None)
         self._order_event(account, order)
 
     def _fill_events(self, account: Account, order: Order, execution: Execution, position: Position) -> None:

@@ -64,6 +64,16 @@ class OrderRequest:
     """None: the contract's setting; otherwise becomes the setting if the order opens."""
     close_all: bool = False
     """Close the whole position, whatever ``size`` says."""
+    trigger: Decimal | None = None
+    """It rests until the mark price passes this."""
+    rising: bool = False
+    """Whether the mark price passes the trigger by rising."""
+
+    def passed(self, mark: Decimal) -> bool:
+        """Whether a mark price triggers it."""
+        if self.trigger is None:
+            return True
+        return mark >= self.trigger if self.rising else mark <= self.trigger
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,6 +113,8 @@ class Order:
     reason: str = ""
     """Why it was cancelled or rejected."""
     liquidation: bool = False
+    untriggered: bool = False
+    """It rests until its trigger is passed."""
     created_ms: int = 0
     updated_ms: int = 0
     sequence: int = 0

@@ -65,6 +65,7 @@ def routes(server: KucoinServer) -> list[Route]:
         ("GET", "/api/v1/orders/byClientOid", "lookup", by_client_id, "read"),
         ("GET", "/api/v1/orders/{order_id}", "lookup", by_id, "read"),
         ("GET", "/api/v1/orders", "lookup", listed, "read"),
+        ("GET", "/api/v1/stopOrders", "lookup", stops, "read"),
         ("GET", "/api/v1/recentDoneOrders", "lookup", recent, "read"),
         ("DELETE", "/api/v1/orders/client-order/{client_oid}", "cancel", cancel_by_client_id, "trade"),
         ("DELETE", "/api/v1/orders/{order_id}", "cancel", cancel, "trade"),
@@ -75,6 +76,13 @@ def routes(server: KucoinServer) -> list[Route]:
         Route(method=method, path=path, kind=kind, handler=handler, permission=permission)
         for method, path, kind, handler, permission in found
     ]
+
+
+def stops(call: Call) -> object:
+    """Untriggered stop orders, newest first."""
+    symbol = call.parameters.get("symbol")
+    found = [one for one in reversed(call.account.stops.values()) if symbol in {None, one.request.symbol}]
+    return page([row(order) for order in found], call.parameters)
 
 
 # --- what is asked for ----------------------------------------------------------------------------------------
@@ -97,6 +105,7 @@ def order_request(exchange: Exchange, account: Account, body: Body) -> OrderRequ
         _check_band(exchange, instrument, direction, price)
     at = price or exchange.market.quotes[instrument.symbol].price_for(direction)
     reduces = body.get("reduceOnly") is True
+    trigger, rising = _trigger(body)
     return OrderRequest(
         symbol=instrument.symbol,
         side=direction,
@@ -109,7 +118,19 @@ def order_request(exchange: Exchange, account: Account, body: Body) -> OrderRequ
         client_id=client_id,
         margin_mode=mode,
         leverage=_leverage(body, mode, needed=not reduces),
+        trigger=trigger,
+        rising=rising,
     )
+
+
+def _trigger(body: Body) -> tuple[Decimal | None, bool]:
+    """The price that a stop order waits for, and whether it is passed by rising; only mark prices trigger here."""
+    if body.get("stop") is None:
+        return None, False
+    direction = _one_of(body, "stop", ("up", "down"))
+    if _one_of(body, "stopPriceType", ("TP", "IP", "MP")) != "MP":
+        raise errors.BadParameter("stopPriceType must be MP")
+    return number(body.get("stopPrice"), "stopPrice"), direction == "up"
 
 
 def _closing(account: Account, instrument: Instrument, side: PositionSide, client_id: str) -> OrderRequest:
@@ -211,6 +232,7 @@ def chosen(account: Account, parameters: dict[str, str]) -> list[Order]:
         order
         for order in reversed(account.orders.values())
         if done in {None, not order.status.open}
+        and not (order.untriggered and order.status.open)
         and symbol in {None, order.request.symbol}
         and side in {None, order.request.side.value}
         and kind in {None, order.request.type.value}
@@ -248,10 +270,10 @@ def row(order: Order) -> Body:
         "dealValue": plain(order.value, 8),
         "dealSize": order.filled,
         "stp": "",
-        "stop": "",
-        "stopPriceType": "",
-        "stopTriggered": False,
-        "stopPrice": None,
+        "stop": "" if request.trigger is None else "up" if request.rising else "down",
+        "stopPriceType": "" if request.trigger is None else "MP",
+        "stopTriggered": request.trigger is not None and not order.untriggered,
+        "stopPrice": None if request.trigger is None else plain(request.trigger, 8),
         "timeInForce": "GTC"
         if request.time_in_force is TimeInForce.POST_ONLY
         else request.time_in_force.value,
