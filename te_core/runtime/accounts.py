@@ -242,7 +242,12 @@ class Accounts(Instances[AccountRunner]):
         if stated is not None and stated.may_withdraw:
             self._warn_of_withdrawals(name)
         identity = await identified(
-            self._journal, name, fingerprint(plugin, name, options), stated, self._facilities.clock.now()
+            self._journal,
+            name,
+            fingerprint(plugin, name, options),
+            stated,
+            self._facilities.clock.now(),
+            self._identities.heard,
         )
         self._identities.claim(name, identity)
         rows: list[Control] = []

@@ -57,14 +57,25 @@ def fingerprint(plugin: str, name: str, options: BaseModel) -> Identity:
 
 
 async def identified(
-    journal: Journal, name: str, by_key: Identity, stated: AccountIdentity | None, now: datetime
+    journal: Journal,
+    name: str,
+    by_key: Identity,
+    stated: AccountIdentity | None,
+    now: datetime,
+    heard: set[Identity],
 ) -> Identity:
-    """Return who an account is. Raises ``NotReady`` where that was told before and is not now: it may be anybody."""
+    """Return who an account is. Raises ``NotReady`` where that was told before and is not now: it may be anybody.
+
+    ``heard``: credentials of which it was told in this run, those of sections that were refused included.
+    """
     met = {(record.plugin, record.host, record.uid): record for record in journal.accounts()}
     if stated is None:
-        if any(who[0] == by_key.plugin and told(who[2]) and met[who].name == name for who in met):
+        if by_key in heard or any(
+            who[0] == by_key.plugin and told(who[2]) and met[who].name == name for who in met
+        ):
             raise NotReady("the exchange does not say which account this is, as it did before")
         return by_key
+    heard.add(by_key)
     identity = Identity(plugin=by_key.plugin, host=stated.host, uid=stated.uid)
     before = met.get(by_key.key)
     if before is not None and identity.key not in met:  # it was only known by its key until now
@@ -82,6 +93,8 @@ class Identities:
         self._on_free = on_free
         self._held: dict[str, Identity] = {}
         self._refused: dict[str, Identity] = {}
+        self.heard: set[Identity] = set()
+        """Credentials of which an exchange told in this run which account they open."""
 
     def claim(self, name: str, identity: Identity) -> None:
         """Let a section hold an account, and no other. Raises ``AccountTaken``."""

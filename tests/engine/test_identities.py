@@ -187,6 +187,20 @@ async def test_the_second_section_of_one_account_is_refused_by_name(tmp_path: Pa
         assert len(bank.at("alice").requests) == 1
 
 
+async def test_a_refused_section_is_not_let_in_without_a_name(tmp_path: Path, bank: Bank) -> None:
+    """Its plugin fails to tell who it is when it is tried again: that makes it no other account."""
+    both = changed(ONE, "accounts.again", {"plugin": "fake", "observe": False, "key": "other key of alice"})
+    async with running(tmp_path, bank, both) as run:
+        await bank.say("tv", "1")
+        await asyncio.sleep(30)
+        bank.nameless = True
+        await asyncio.sleep(3600)
+        states = Queries(run.engine).state()["accounts"]
+        assert sorted(state["status"] for state in states.values()) == ["failing", "running"]
+        assert len(bank.at("alice").requests) == 1
+        assert bank.held("alice") == D("0.1")
+
+
 async def test_a_section_that_rests_with_other_keys_lets_its_account_go(tmp_path: Path, bank: Bank) -> None:
     """It was switched off, and then got other keys: there is nothing to connect to, and nothing to hold."""
     async with running(tmp_path, bank, ONE) as run:
