@@ -252,6 +252,7 @@ def _reached(facts: Facts, position: Position, goal: Goal, confirmed: Confirmati
             "it changes when the symbol is next flat"
         )
         return Decision(status=Status.DRIFT, reason=mode, goal=goal, quantity=position.quantity, drift=True)
+    goal = _with_possible_leverage(facts, goal)
     leverage = _leverage_drift(position, goal)
     if leverage and facts.policy.drift != "alert" and facts.leverage_tries < LEVERAGE_TRIES:
         again = _towards(facts, position, goal, to=position.quantity)
@@ -344,6 +345,12 @@ def _why_left(facts: Facts, fresh: Goal | Unknown | None) -> str:
     if fresh is not None:
         return f"present equity and price allow {fresh.quantity:f}"
     return f"drift = {facts.policy.drift}: left until the target changes or te resume"
+
+
+def _with_possible_leverage(facts: Facts, goal: Goal) -> Goal:
+    """Return a goal with the leverage that the exchange allows by now: more than that is refused for ever."""
+    largest = facts.instrument.largest_leverage if facts.instrument else None
+    return goal if largest is None or goal.leverage <= largest else replace(goal, leverage=largest)
 
 
 def _leverage_drift(position: Position, goal: Goal) -> str:

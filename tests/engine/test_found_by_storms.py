@@ -9,13 +9,23 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from te_core.accounts.schedule import Schedule
-from te_core.api import Capabilities, Known, MarginMode, NotReady, OutcomeUnknown, Position
+from te_core.api import (
+    Capabilities,
+    Instrument,
+    Known,
+    MarginMode,
+    NotReady,
+    OrderRejected,
+    OutcomeUnknown,
+    Position,
+)
 from te_core.model.control import Action
+from te_core.testing.fake_account import FakeAccount
 from te_core.testing.faults import Fault
 from tests.engine.desk import Desk
 from tests.engine.scene import Strict, scene
@@ -193,3 +203,28 @@ async def test_a_leverage_that_nobody_knows_is_set_once_a_halt_is_over(
         asked = exchange.calls.count("leverage 2")
         await asyncio.sleep(600)
         assert exchange.calls.count("leverage 2") == asked, "once is enough"
+
+
+async def test_a_leverage_that_the_exchange_no_longer_allows_is_not_asked_for_for_ever(
+    open_desk: Callable[..., Desk],
+) -> None:
+    """It was changed by hand; meanwhile the exchange allows less than the goal was sized with."""
+    desk = open_desk()
+    account = cast("FakeAccount", desk.account)
+    await desk.want("BTCUSDT", "0.1", leverage=4, wait=10)
+    account.instrument_of = lambda symbol: Instrument(
+        symbol=symbol, quantity_step=D("0.001"), minimum_quantity=D("0.001"), largest_leverage=3
+    )
+    set_leverage = account.set_leverage
+
+    async def strict(symbol: str, leverage: int, margin_mode: MarginMode) -> None:
+        if leverage > 3:
+            raise OrderRejected("leverage is 3 at most")
+        await set_leverage(symbol, leverage, margin_mode)
+
+    account.set_leverage = strict  # type: ignore[method-assign]
+    account.held["BTCUSDT"] = replace(account.held["BTCUSDT"], leverage=D(1))
+    await desk.go(1200)
+    assert account.held["BTCUSDT"].leverage == 3
+    assert desk.worker.keepers["BTCUSDT"].status == "at_target"
+    assert account.quantity("BTCUSDT") == D("0.08")

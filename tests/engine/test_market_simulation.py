@@ -25,7 +25,7 @@ from te_core.accounts.exposure import ExposureLedger, count_journaled
 from te_core.api import Known, MarginMode, NotReady, OrderReport, OrderRequest, Position, RateLimited
 from te_core.errors import TradeEngineError
 from te_core.model.control import Action, Command, Control, ControlState
-from te_core.model.target import Blend
+from te_core.model.target import Blend, Goal
 from te_core.rules.breakers import Trip
 from te_core.rules.controls import controls_of, lifted_by
 from te_core.runtime.breakers import CircuitBreakers
@@ -545,9 +545,13 @@ class Sea(Desk):
                 found.append(f"{where}: reached, and not shown")
             elif self.halted(symbol):
                 continue  # the leverage is set once increases are allowed again
-            elif goal.quantity and position is not None and position.leverage != goal.leverage:
+            elif goal.quantity and position is not None and position.leverage != self.possible(symbol, goal):
                 found.append(f"{where}: wants x{goal.leverage}")
         return found
+
+    def possible(self, symbol: str, goal: Goal) -> int:
+        """Return the leverage of a goal, or what the exchange allows by now."""
+        return min(goal.leverage, self.market.listed[symbol].largest_leverage or goal.leverage)
 
     def left_for_a_reason(self, symbol: str, reason: str) -> bool:
         """Whether drift is left alone rightly: no order can take it away, or a halt keeps the leverage as it is."""
