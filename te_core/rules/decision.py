@@ -325,6 +325,8 @@ def _drifted(facts: Facts, position: Position, goal: Goal, confirmed: Confirmati
         fresh=restored,
         liquidated=facts.liquidated,
     )
+    if _passes_by(position.quantity, goal.quantity, to):
+        to = goal.quantity  # something had held it back there: what was wanted all along is not cut (I17)
     if to == position.quantity:
         return replace(left, reason=f"{drift}; {_why_left(facts, fresh)}")
     smaller = (
@@ -335,6 +337,11 @@ def _drifted(facts: Facts, position: Position, goal: Goal, confirmed: Confirmati
     if not decision.plan.steps:
         return replace(left, reason="; ".join(filter(None, (drift, decision.limited, *decision.plan.notes))))
     return replace(decision, reason=drift, drift=True, confirm=False)
+
+
+def _passes_by(held: Decimal, wanted: Decimal, to: Decimal) -> bool:
+    """Return whether a correction from ``held`` to ``to`` would lead past what is wanted, on one side."""
+    return held * wanted > 0 and wanted * to > 0 and abs(to) < abs(wanted) < abs(held)
 
 
 def _why_left(facts: Facts, fresh: Goal | Unknown | None) -> str:

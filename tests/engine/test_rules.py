@@ -669,6 +669,20 @@ def test_after_others_traded_no_held_back_goal_exceeds_a_fresh_size() -> None:
     assert (unknown.status, unknown.reason, unknown.resize) == (Status.WAITING, "no answer", "")
 
 
+def test_what_others_added_is_cut_to_what_is_wanted_and_no_further() -> None:
+    """Something had held the goal back; cutting to where that ended would sell what is bought again at once."""
+    held_back = facts(
+        goal=goal_of(D(50), D(1), D(1)),
+        confirmation=Confirmation(account="a", symbol="BTCUSDT", revision=1, quantity=D(20), at=START),
+        position=Position(symbol="BTCUSDT", quantity=D(80), leverage=D(1)),
+        disturbed=True,
+    )
+    assert decide(held_back).quantity == 50
+    assert decide(replace(held_back, position=Position(symbol="BTCUSDT", quantity=D(-80)))).quantity == 0
+    reached = replace(held_back, confirmation=replace(held_back.confirmation, quantity=D(50)))  # type: ignore[type-var]
+    assert decide(reached).quantity == 50
+
+
 # -- ids and back-off
 
 
