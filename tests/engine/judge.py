@@ -28,6 +28,8 @@ LIMITED = 30
 """Seconds from a decision under a limit to its confirmation: an order's answer may take half of it."""
 PRICE_AGE = belief.PRICE_AGE + SLACK
 EQUITY_AGE = belief.EQUITY_AGE + SLACK
+LAST_PRICES = 600
+"""Seconds: what other symbols hold counts at the last price that is known of them."""
 JUST_NOW = belief.FOLLOWED_AGE + SLACK
 """Seconds within which what others did may not have been seen yet: a push of it may have been lost."""
 
@@ -142,6 +144,10 @@ class Judge:
         if not order.reduce_only:
             self._check_increase(order, self._settings().limits)
 
+    def orders_forgotten(self) -> None:
+        """Count afresh: a process that began after the clock was stepped cannot tell how old orders are."""
+        self._admitted.clear()
+
     def _check_increase(self, order: OrderRequest, limits: Limits) -> None:
         symbol, prices = order.symbol, self.market.past[order.symbol].within(PRICE_AGE)
         if self.halted(symbol):
@@ -163,7 +169,7 @@ class Judge:
             self._check_shares(order, limits, after)
         if limits.account_exposure is not None and not any(map(self.touched, self.market.price)):
             total = after + sum(
-                abs(self.market.quantity(other)) * min(past.within(JUST_NOW))
+                abs(self.market.quantity(other)) * min(past.within(LAST_PRICES))
                 for other, past in self.market.past.items()
                 if other != symbol
             )

@@ -421,6 +421,10 @@ class Market(FakeAccount):
             self.liquidated.add(symbol)
             self.counts["ADL"] += 1
 
+    def lost_since(self, moment: float) -> int:
+        """Return how often the wallet fell within a minute from a moment on."""
+        return sum(often for at, often in self.losses.items() if moment <= at <= moment + 60)
+
     def change_equity(self) -> None:
         """Money comes or goes, or for a while the exchange does not show it."""
         kind = self.chance.choice(["deposit", "withdrawal", "equity is missing"])

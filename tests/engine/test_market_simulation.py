@@ -155,6 +155,7 @@ class Sea(Desk):
         self.kinds, self.counts = market.kinds, market.counts
         self.keys: dict[str, Any] = {}
         self.wishes: dict[str, tuple[str, int] | None] = {}
+        self.stepped_at = float("-inf")
         self.said_at: dict[str, str] = {}
         self.commanding = Commanding()
         self.by_hand: dict[str, Decimal] = {}
@@ -389,12 +390,15 @@ class Sea(Desk):
             await self.worker.drain(timedelta(seconds=1))
         await self.crash()
         await asyncio.sleep(self.chance.choice([0, 3, 60]))
+        if self.clock.monotonic() - self.stepped_at < 120:
+            self.judge.orders_forgotten()
         self.start()
         self.check_breakers()
 
     def step_the_clock(self) -> None:
         """The wall clock is put right, or wrong."""
         self.counts["wall clock steps"] += 1
+        self.stepped_at = self.clock.monotonic()
         self.clock.shift += timedelta(seconds=self.chance.choice([-3 * 3600, -60, 60, 3 * 3600]))
 
     def miss(self) -> None:
@@ -492,8 +496,7 @@ class Sea(Desk):
                 and (
                     policy.drift == "reduce"
                     or symbol in self.market.liquidated
-                    or self.market.losses[by_hand]
-                    > 1  # what another one lost cannot be told from a liquidation
+                    or self.market.lost_since(by_hand) > 1  # what else was lost cannot be told from it
                     or abs(held) >= self._affordable(symbol)
                 )
             )
