@@ -238,7 +238,7 @@ class Judge:
         """I18: what others did leads to nothing more than a fresh sizing, and by itself only to less risk."""
         symbol, kept = order.symbol, self.kept[order.symbol]
         by_hand = self.market.by_hand.get(symbol, -1e9)
-        if abs(after) <= abs(before) or kept.target is None or by_hand < kept.goal_at:
+        if abs(after) <= abs(before) or kept.target is None or by_hand <= kept.goal_at:
             return
         if kept.goal is None:
             return
