@@ -7,16 +7,17 @@ journal saw last was changed since, by an engine or a person.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeVar
 
 from te_core.clock import Clock
 from te_core.contracts.exchange import ExchangeAccount, ExchangeSpec
-from te_core.errors import OrderRejected, TradeEngineError
+from te_core.errors import OrderRejected, RateLimited, TradeEngineError
 from te_core.journal.memory import JournalSnapshot
 from te_core.model.order import ClientOrderIdForm
 from te_core.plugins.registry import Registry
@@ -25,8 +26,12 @@ from te_core.rules.plan import at_target
 from te_core.runtime.lone_account import opened_account
 from te_core.settings.resolution import Resolved
 
+T = TypeVar("T")
+
 REVISIONS = 4
 """Revisions of a target, after the one in the journal, whose first orders are looked up: some of them order nothing."""
+PATIENCE, PAUSE = 10, 1.0
+"""How often an exchange is asked again whose request limit is used up, and the seconds between."""
 STEPS = 2
 """Orders of the present revision, after the last one in the journal, that are looked up."""
 
@@ -143,10 +148,20 @@ async def _found(account: ExchangeAccount, ids: Sequence[tuple[str, str]]) -> As
         if symbol not in offered:
             continue
         try:
-            if await account.find_order(symbol, order_id) is not None:
+            if await _patiently(lambda: account.find_order(symbol, order_id)) is not None:  # noqa: B023 - awaited here
                 yield f"{symbol} order {order_id}"
         except OrderRejected:  # it does not know the symbol any more
             continue
+
+
+async def _patiently(ask: Callable[[], Awaitable[T]]) -> T:
+    """Ask again while the exchange's request limit is used up. Raises what ``ask`` does, ``RateLimited`` in the end."""
+    for _ in range(PATIENCE):
+        try:
+            return await ask()
+        except RateLimited as error:
+            await asyncio.sleep(max(error.retry_after or 0.0, PAUSE))
+    return await ask()
 
 
 async def _changed(account: ExchangeAccount, seen: Mapping[str, Decimal]) -> list[str]:

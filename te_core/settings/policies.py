@@ -10,17 +10,19 @@ from te_core.model.funding import FundingGuard
 from te_core.model.hours import Hours
 from te_core.model.policy import AccountPolicy, Limits, SourcePolicy, StopPolicy
 from te_core.rules.breakers import Breakers, Loss, Streak
+from te_core.settings.breakers import (
+    BreakerSettings,
+    GlobalBreakerSettings,
+    LossSettings,
+    SlippageSettings,
+    StreakSettings,
+)
 from te_core.settings.hours import parse_hours
 from te_core.settings.schema import (
     AccountSettings,
-    BreakerSettings,
-    GlobalBreakerSettings,
     GlobalLimitSettings,
     LimitSettings,
-    LossSettings,
     Settings,
-    SlippageSettings,
-    StreakSettings,
     SymbolSettings,
 )
 

@@ -9,13 +9,10 @@ from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     PrivateAttr,
     SecretStr,
@@ -27,8 +24,10 @@ from te_core.contracts.options import Duration, Positive, Share
 from te_core.errors import SignalRejected, nearest
 from te_core.model.exits import Exit, Exits, ExitUnit
 from te_core.model.position import MarginMode
+from te_core.settings.breakers import BreakerSettings, GlobalBreakerSettings
 from te_core.settings.hours import parse_hours
 from te_core.settings.origin import Origin, Path, dotted
+from te_core.settings.section import Section
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 SymbolName = Annotated[str, Field(pattern=r"^[A-Z0-9]{2,32}$")]
@@ -51,12 +50,6 @@ class Contradiction(ValueError):
     def __init__(self, parts: Sequence[tuple[Path, str]]) -> None:
         self.parts = parts
         super().__init__("; ".join(f"{dotted(path)}: {reason}" for path, reason in parts))
-
-
-class Section(BaseModel):
-    """A table of the settings file: unknown keys are refused, values are frozen."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class PluginSection(Section):
@@ -116,74 +109,6 @@ class GlobalLimitSettings(LimitSettings):
 
     total_exposure: Positive | None = None
     """largest sum of all positions of all accounts"""
-
-
-Act = Literal["warn", "halt", "flatten"]
-Percent = Annotated[Decimal, Field(gt=0, le=100, allow_inf_nan=False)]
-
-
-class LossSettings(Section):
-    """A loss in percent of what was there before it, or as an amount; whichever comes first. Neither: not armed."""
-
-    percent: Percent | None = None
-    amount: Positive | None = None
-    action: Act = "halt"
-
-
-class StreakSettings(Section):
-    """So many in a row. None: not armed."""
-
-    count: Annotated[int, Field(ge=1, le=1000)] | None = None
-    action: Act = "halt"
-
-
-class RejectionSettings(StreakSettings):
-    """So many within ``within``."""
-
-    within: Duration = timedelta(minutes=10)
-
-
-class SlippageSettings(Section):
-    """Percent of the signal's price by which an order was filled worse."""
-
-    percent: Percent | None = None
-    action: Act = "warn"
-
-
-class JumpSettings(LossSettings):
-    """A change of the balance that no order explains, either way."""
-
-    action: Act = "warn"
-
-
-class BreakerSettings(Section):
-    """Circuit breakers of an account. What trips and does not only warn holds until ``te resume`` with a reason."""
-
-    daily_loss: LossSettings = LossSettings()
-    drawdown: LossSettings = LossSettings()
-    symbol_loss: LossSettings = LossSettings()
-    losing_trades: StreakSettings = StreakSettings()
-    rejections: RejectionSettings = RejectionSettings()
-    slippage: SlippageSettings = SlippageSettings()
-    equity_jump: JumpSettings = JumpSettings()
-
-
-class GlobalBreakerSettings(BreakerSettings):
-    """Circuit breakers over all accounts together. Days begin at ``reset_at`` in ``zone``, for each account, too."""
-
-    reset_at: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] = "00:00"
-    zone: str = "UTC"
-
-    @field_validator("zone")
-    @classmethod
-    def _known_zone(cls, zone: str) -> str:
-        try:
-            ZoneInfo(zone)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise ValueError(
-                f"{zone} is not a time zone known here: write UTC, or one like Europe/Berlin"
-            ) from None
-        return zone
 
 
 class EngineSettings(Section):

@@ -59,14 +59,22 @@ def _core(texts: Texts, *names: str) -> Iterator[Draft]:
         yield Draft(place=(name,), section=model, data=tree.get(name, {}))
 
 
-def _limits(_place: Place, texts: Texts, settings: Settings) -> Iterator[Draft]:
-    yield from _core(texts, "limits")
-    tree = tree_of(texts)
-    yield Draft(place=(), section=Settings, data=tree, part=("groups",))
-    accounts: Mapping[str, Any] = tree.get("accounts", {})
+def _of_accounts(texts: Texts, settings: Settings, part: str) -> Iterator[Draft]:
+    accounts: Mapping[str, Any] = tree_of(texts).get("accounts", {})
     for name in settings.accounts:
         data = accounts.get(name, {})
-        yield Draft(place=("accounts", name), section=AccountSettings, data=data, part=("limits",))
+        yield Draft(place=("accounts", name), section=AccountSettings, data=data, part=(part,))
+
+
+def _limits(_place: Place, texts: Texts, settings: Settings) -> Iterator[Draft]:
+    yield from _core(texts, "limits")
+    yield Draft(place=(), section=Settings, data=tree_of(texts), part=("groups",))
+    yield from _of_accounts(texts, settings, "limits")
+
+
+def _breakers(_place: Place, texts: Texts, settings: Settings) -> Iterator[Draft]:
+    yield from _core(texts, "breakers")
+    yield from _of_accounts(texts, settings, "breakers")
 
 
 def _engine(_place: Place, texts: Texts, _settings: Settings) -> Iterator[Draft]:
@@ -96,6 +104,7 @@ def notifier_plugins(place: Place) -> list[str]:
 
 CHAPTERS: Mapping[str, Callable[[Place, Texts, Settings], Iterator[Draft]]] = {
     "limits": _limits,
+    "breakers": _breakers,
     "engine": _engine,
     "listen": _listen,
     "notifiers": _notifiers,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from te_core.wizards.draft import Draft
     from te_core.wizards.parameters import Parameter
 
-CHAPTERS = ("limits", "engine", "listen", "notifiers")
+CHAPTERS = ("limits", "breakers", "engine", "listen", "notifiers")
 """Sections of the core's own, and of all notifiers."""
 
 
@@ -29,7 +29,7 @@ NAME = Annotated[
     str,
     typer.Argument(
         help="A source, account or notifier of the settings, a plugin, or credentials, mappings, weights, "
-        "limits, engine, listen, notifiers.",
+        "limits, breakers, engine, listen, notifiers.",
         show_default=False,
     ),
 ]

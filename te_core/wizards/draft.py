@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _NOT_TO_BE_SET = frozenset({"plugin", "options"})
 _NOT_ASKED = frozenset({"symbols"})
 """They have a wizard of their own: ``te configure mappings``."""
+_OF_A_CHAPTER = frozenset({"breakers"})
+"""Tables of an account that are asked for with those of all others: ``te configure breakers``."""
 
 
 _DURATION = re.compile(r"datetime\.timedelta\((\w+)=(\d+)\)")
@@ -93,7 +95,8 @@ class Draft:
             if found := [left.pop(name) for name in names if name in left]:
                 yield Group(title=title, parameters=found)
         yield from _by_table(left.values(), "settings of its own")
-        own = [p for p in self._own if p.path[0] not in _NOT_ASKED and p.path[: len(self.part)] == self.part]
+        left_out = _NOT_ASKED if self.part else _NOT_ASKED | (_OF_A_CHAPTER if self._spec else set())
+        own = [p for p in self._own if p.path[0] not in left_out and p.path[: len(self.part)] == self.part]
         yield from _by_table(own, "what the engine does with it" if self._spec else "")
 
     def credentials(self) -> list[Parameter]:

@@ -63,4 +63,6 @@ def test_every_key_is_shown_in_one_group_unless_it_has_a_wizard_of_its_own() -> 
     for draft in drafts():
         shown = [parameter.name for group in draft.groups() for parameter in group.parameters]
         assert len(shown) == len(set(shown))
-        assert {parameter.name for parameter in draft.all.values()} - set(shown) <= {"symbols"}, draft.title
+        left = {parameter.name for parameter in draft.all.values()} - set(shown)
+        # Mappings have a wizard of their own; the breakers of all accounts are a chapter.
+        assert {name for name in left if not name.startswith("breakers.")} <= {"symbols"}, draft.title

@@ -233,7 +233,7 @@ async def test_what_others_add_towards_a_goal_that_a_limit_holds_back_is_not_too
     assert account.quantity("BTCUSDT") == D("0.08")
     account.hold("BTCUSDT", "0.12")
     await desk.go(60)
-    assert account.quantity("BTCUSDT") == D("0.1"), "beyond the goal of 0.1 it is drift; a limit never enlarges a reduction"
+    assert account.quantity("BTCUSDT") == D("0.1"), "beyond the goal of 0.1 it is drift"
 
 
 async def test_a_smaller_target_is_reached_though_its_margin_mode_cannot_be(tmp_path: Path) -> None:

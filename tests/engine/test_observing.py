@@ -193,6 +193,8 @@ READING = {
         "positions",
         "prices",
         "find_order",
+        "order_cost",
+        "cash_flows",
         "find_stop",
         "stops",
     ),
