@@ -192,7 +192,15 @@ class _Run:
         plugin = self._resolved.settings.accounts[self._name].plugin
         by_key = fingerprint(plugin, self._name, options)
         stated = await self._account.identity()
-        found = await identified(self._journal, self._name, by_key, stated, self._clock.now(), set())
+        found = await identified(
+            self._journal,
+            self._name,
+            by_key,
+            stated,
+            self._clock.now(),
+            heard=set(),
+            silent={by_key},
+        )
         observes = self._live and self._resolved.settings.accounts[self._name].observe is not False
         book = await self._journal.identify(
             name=self._name,

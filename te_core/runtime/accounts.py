@@ -247,7 +247,8 @@ class Accounts(Instances[AccountRunner]):
             fingerprint(plugin, name, options),
             stated,
             self._facilities.clock.now(),
-            self._identities.heard,
+            heard=self._identities.heard,
+            silent=self._identities.silent,
         )
         self._identities.claim(name, identity)
         rows: list[Control] = []

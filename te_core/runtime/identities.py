@@ -62,11 +62,15 @@ async def identified(
     by_key: Identity,
     stated: AccountIdentity | None,
     now: datetime,
+    *,
     heard: set[Identity],
+    silent: set[Identity],
 ) -> Identity:
     """Return who an account is. Raises ``NotReady`` where that was told before and is not now: it may be anybody.
 
-    ``heard``: credentials of which it was told in this run, those of sections that were refused included.
+    ``heard``: credentials of which it was told in this run, those of sections that were refused included. ``silent``:
+    those of which it was not told the last time: where the plugin tells it of other accounts, that counts when it is
+    so twice.
     """
     met = {(record.plugin, record.host, record.uid): record for record in journal.accounts()}
     if stated is None:
@@ -74,8 +78,14 @@ async def identified(
             who[0] == by_key.plugin and told(who[2]) and met[who].name == name for who in met
         ):
             raise NotReady("the exchange does not say which account this is, as it did before")
+        if by_key not in silent and any(who[0] == by_key.plugin and told(who[2]) for who in met):
+            silent.add(by_key)
+            raise NotReady(
+                "the exchange does not say which account this is, as it does of others: asked once more"
+            )
         return by_key
     heard.add(by_key)
+    silent.discard(by_key)
     identity = Identity(plugin=by_key.plugin, host=stated.host, uid=stated.uid)
     before = met.get(by_key.key)
     if before is not None and identity.key not in met:  # it was only known by its key until now
@@ -95,6 +105,8 @@ class Identities:
         self._refused: dict[str, Identity] = {}
         self.heard: set[Identity] = set()
         """Credentials of which an exchange told in this run which account they open."""
+        self.silent: set[Identity] = set()
+        """Credentials of which it did not, though it does of others."""
 
     def claim(self, name: str, identity: Identity) -> None:
         """Let a section hold an account, and no other. Raises ``AccountTaken``."""

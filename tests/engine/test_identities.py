@@ -201,6 +201,22 @@ async def test_a_refused_section_is_not_let_in_without_a_name(tmp_path: Path, ba
         assert bank.held("alice") == D("0.1")
 
 
+async def test_a_section_that_is_nameless_once_is_no_other_account(tmp_path: Path, bank: Bank) -> None:
+    """Where the plugin tells who other accounts are, its first silence about one proves nothing."""
+    both = changed(ONE, "accounts.again", {"plugin": "fake", "observe": False, "key": "other key of alice"})
+    async with running(tmp_path, bank, ONE) as run:
+        await bank.say("tv", "1")
+        await asyncio.sleep(30)
+        bank.nameless = True
+        await run.apply(both, wait=2)
+        assert "as it does of others" in Queries(run.engine).state()["accounts"]["again"]["reason"]
+        bank.nameless = False
+        await asyncio.sleep(600)
+        states = Queries(run.engine).state()["accounts"]
+        assert sorted(state["status"] for state in states.values()) == ["failing", "running"]
+        assert len(bank.at("alice").requests) == 1
+
+
 async def test_a_section_that_rests_with_other_keys_lets_its_account_go(tmp_path: Path, bank: Bank) -> None:
     """It was switched off, and then got other keys: there is nothing to connect to, and nothing to hold."""
     async with running(tmp_path, bank, ONE) as run:
