@@ -169,7 +169,7 @@ class Store:
     def load_stops(self) -> dict[str, PaperStop]:
         """Give the stops by client order id, ended ones too."""
         with self._guarded():
-            rows = self._db.execute(f"SELECT {_STOP_COLUMNS} FROM stops ORDER BY number").fetchall()  # noqa: S608
+            rows = self._db.execute(f"SELECT {_STOP_COLUMNS} FROM stops ORDER BY number").fetchall()  # noqa: S608 - a constant
         return {
             name: PaperStop(
                 client_order_id=name,
