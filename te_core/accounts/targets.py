@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
@@ -51,7 +51,8 @@ class WorkerSettings:
 class Targets:
     """Has the keeper of every symbol that has or had a target on the account. ``book``: its key in the journal.
 
-    ``scopes``: what the account is called in the operator's commands.
+    ``scopes``: what the account is called in the operator's commands. ``time``: returns the present time by which
+    depths by hand end, as signals do; the wall clock may be wrong for a while.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Targets:
         beliefs: Beliefs,
         scopes: Sequence[str] = (),
         controls: Controls | None = None,
+        time: Callable[[], datetime] | None = None,
     ) -> None:
         self.settings = settings
         self.controls = controls or Controls()
@@ -73,6 +75,7 @@ class Targets:
         self._book = book
         self._journal = journal
         self._clock = clock
+        self._time = time or clock.now
         self._log = log
         self._beliefs = beliefs
 
@@ -147,7 +150,7 @@ class Targets:
             self.scopes,
             keeper.symbol,
             blend or keeper.blend,
-            self._clock.now(),
+            self._time(),
         )
 
     def halt(self) -> Control | None:

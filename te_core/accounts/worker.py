@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING
@@ -85,6 +85,7 @@ class AccountWorker:
         metrics: Metrics | None = None,
         counted: Counted | None = None,
         stopped: Callable[[str, str, str], None] = lambda _symbol, _kind, _reason: None,
+        time: Callable[[], datetime] | None = None,
     ) -> None:
         self.name = name
         self.book = book or name
@@ -93,6 +94,7 @@ class AccountWorker:
         self._ledger = ledger
         self.metrics = metrics or Metrics()
         self._clock = clock
+        self._time = time
         self._turn = partial((turns or Turns()).next, self.book)
         self._log = log
         self._outages = outages
@@ -123,6 +125,7 @@ class AccountWorker:
             beliefs=self.beliefs,
             scopes=(self.name, scope_of_book(self.book)),
             controls=controls,
+            time=self._time,
         )
 
     def _make_reconciler(self) -> Reconciler:

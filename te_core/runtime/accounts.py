@@ -349,6 +349,7 @@ class Accounts(Instances[AccountRunner]):
             controls=self.controls,
             trip=partial(self._trip, name),
             metrics=self._facilities.metrics,
+            time=self._facilities.time,
             counted=self._breakers.counted(name, book),
             stopped=partial(self._stopped, name),
             books={symbol: record for (key, symbol), record in self._snapshot.books.items() if key == book},

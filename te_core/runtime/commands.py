@@ -237,7 +237,7 @@ class Commands:
         waiting = [row for row in waiting if named is None or row.symbol in named]
         if waiting:
             blends = self._netting.blends({row.symbol for row in waiting})
-            now = self._clock.now()
+            now = self._netting.time.now()
             self._end([row for row in waiting if not counts(row, blends[row.symbol], now)], "a source spoke")
 
     # -- what a command means
@@ -377,11 +377,11 @@ class Commands:
             self._timer.cancel()
         ends = [row.until for row in self._by_hand() if row.until is not None]
         if ends:
-            left = (min(ends) - self._clock.now()).total_seconds()
+            left = (min(ends) - self._netting.time.now()).total_seconds()
             self._timer = asyncio.get_running_loop().call_later(max(left, 0.0), self._end_what_ran_out)
 
     def _end_what_ran_out(self) -> None:
-        now = self._clock.now()
+        now = self._netting.time.now()
         over = [row for row in self._by_hand() if row.until is not None and row.until <= now]
         self._end(over, "its time is over")
         self._watch_ends()

@@ -109,6 +109,7 @@ class Engine:
             engine=self._engine_settings,
             http=self._http,
             metrics=self.metrics,
+            time=self.netting.time.now,
             redact=redact,
         )
 

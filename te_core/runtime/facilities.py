@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,8 @@ class Facilities:
     engine: Callable[[], EngineSettings]
     http: Callable[[], ClientSession]
     metrics: Metrics
+    time: Callable[[], datetime]
+    """The present time by which signals and depths by hand end."""
     redact: Redact = str
     """Takes secrets out of every text that comes from a plugin."""
 

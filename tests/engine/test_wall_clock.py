@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from te_core.api import Publication
+from te_core.model.control import Action
 from te_core.reporting.queries import Queries
 from te_core.testing.virtual_clock import VirtualClock
 from tests.engine.scene import scene
@@ -166,6 +167,19 @@ async def test_a_longer_expectation_ends_a_silence(tmp_path: Path, trader: Trade
         await asyncio.sleep(HOUR + 10)
         assert trader.held() == 0
         assert kinds(run, "silent", "heard") == ["silent", "heard", "silent"]
+
+
+async def test_a_depth_by_hand_outlasts_a_clock_that_is_wrong_for_two_minutes(tmp_path: Path) -> None:
+    async with scene(tmp_path) as world:
+        command = {"symbol": "BTCUSDT", "depth": D("0.5"), "lasts": timedelta(hours=1)}
+        await world.command(Action.TARGET, "one", wait=30, **command)
+        assert world.held() == D("0.1")
+        world.clock.shift += timedelta(hours=3)
+        await world.edit("symbols.SOLUSDT.leverage", 2, wait=120)  # every target is looked at again
+        assert world.held() == D("0.1"), "its hour is not over"
+        world.clock.shift -= timedelta(hours=3)
+        await asyncio.sleep(3600)
+        assert world.held() == 0, "now it is"
 
 
 async def test_a_clock_set_back_between_orders_restores_nothing(tmp_path: Path) -> None:
