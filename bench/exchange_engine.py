@@ -9,7 +9,7 @@ import json
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from bench.exchange_process import Exchanges, Seen
 from te_core.api import WebhookRequest
 from te_core.clock import SystemClock
 from te_core.journal.journal import Journal
+from te_core.model.control import Action, Command
 from te_core.plugins.registry import Registry
 from te_core.reporting.queries import Queries
 from te_core.runtime.engine import Engine
@@ -170,11 +171,29 @@ class Bench:
     async def alert(self, size: str, leverage: int = 2, *, symbols: Sequence[str] = ()) -> Round:
         """Send an alert per symbol at once, wait until all is confirmed, and count."""
         requests = [self._request(symbol, size, leverage) for symbol in symbols or self._symbols]
+
+        async def send() -> None:
+            for answer in await asyncio.gather(*(self.engine.on_webhook("tv", one) for one in requests)):
+                if answer.status != 200:
+                    raise SystemExit(f"an alert was refused: {json.dumps(dict(answer.body))}")
+
+        return await self._round(send())
+
+    async def flatten(self) -> Round:
+        """Command that everything is closed, wait until it is confirmed, and count."""
+        return await self._round(self._execute(Action.FLATTEN))
+
+    async def resume(self) -> Round:
+        """Lift a flatten, wait until everything is held again, and count."""
+        return await self._round(self._execute(Action.RESUME))
+
+    async def _execute(self, action: Action) -> None:
+        await self.engine.commands.execute(Command(action=action, by="bench", reason="to measure it"))
+
+    async def _round(self, act: Coroutine[Any, Any, None]) -> Round:
         self._exchanges.take()
         began = time.monotonic()
-        for answer in await asyncio.gather(*(self.engine.on_webhook("tv", one) for one in requests)):
-            if answer.status != 200:
-                raise SystemExit(f"an alert was refused: {json.dumps(dict(answer.body))}")
+        await act
         await self._settled(began)
         found = self._exchanges.take()
         orders = [seen.came - began for seen in found.seen if seen.kind == "order"]

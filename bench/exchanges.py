@@ -124,6 +124,17 @@ async def everywhere(exchanges: Sequence[str], *, streams: bool, lifted: bool) -
             show(f"one alert, {names}", made, found, Goal(trips=1 + reads, steps=1 + reads))
 
 
+async def flattened(exchanges: Sequence[str], *, lifted: bool) -> None:
+    """Close 20 positions at each exchange by one command, and open them again by another."""
+    names = f"{len(exchanges)} accounts x 20 symbols" + (", limits lifted" if lifted else "")
+    async with bench(exchanges, symbols=SYMBOLS, streams=True, lifted=lifted, latency=LATENCY) as made:
+        await made.alert("4")
+        await made.rest(made.longest_window + 0.5)
+        show(f"flatten, {names}", made, await made.flatten(), Goal(trips=3, steps=1))
+        await made.rest(made.longest_window + 0.5)
+        show(f"resume, {names}", made, await made.resume(), Goal(trips=3, steps=1))
+
+
 async def without_the_engine(exchange: str) -> None:
     found = await exchange_bare.measure(exchange, LATENCY)
     _client[exchange] = found.one / LATENCY
@@ -157,6 +168,9 @@ async def measure(exchanges: Sequence[str]) -> None:
     say(
         f"  {', '.join(exchanges)}, without the engine: {orders} orders at once take {taken / LATENCY:.2f} round trips"
     )
+    say(f"  {', '.join(exchanges)}: one account each, from the operator's command on, with streams")
+    for lifted in (False, True):
+        await flattened(exchanges, lifted=lifted)
     for streams in (True, False):
         say(f"  {', '.join(exchanges)}: two accounts each, {'with' if streams else 'without'} streams")
         for lifted in (False, True):
