@@ -330,3 +330,18 @@ class TestHosts:
             assert api["ws"]["swap"]["private"] == f"wss://{host}.blofin.com/ws/private"
         finally:
             await disconnect(client)
+
+
+async def test_what_orders_cost_is_asked_for_in_what_orders_leave(at_blofin: Any) -> None:
+    async with at_blofin() as desk, desk.account(rate_limits={"trading": 8}) as account:
+        placed = (await account.place_order(order("0.001"))).client_order_id
+        asked = [asyncio.create_task(account.order_cost("BTCUSDT", placed)) for _ in range(7)]
+        await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+        desk.counts.clear()
+        async with asyncio.timeout(5):  # the window lasts twice as long
+            for number in range(2, 7):
+                await account.place_order(order("0.001", number=number))
+        assert set(desk.paths) == {"trade/order"}
+        for one in asked:
+            one.cancel()
+        await asyncio.gather(*asked, return_exceptions=True)

@@ -355,19 +355,21 @@ class CcxtAccount(ExchangeAccount):
         return None if row is None else self._venue.report(client_order_id, row, market)
 
     async def order_cost(self, symbol: str, client_order_id: str) -> OrderReport | None:
-        """Ask what an order cost; a read like any other."""
+        """Ask what an order cost; every other request goes first."""
         market = await self._market(symbol)
-        row = await self._link.ask(
-            f"cost of order {client_order_id}",
-            lambda: self._venue.order_cost(client_order_id, market),
-            absent=Trouble.NOT_FOUND,
-        )
+        with priority(Priority.RECORD):
+            row = await self._link.ask(
+                f"cost of order {client_order_id}",
+                lambda: self._venue.order_cost(client_order_id, market),
+                absent=Trouble.NOT_FOUND,
+            )
         return None if row is None else self._venue.report(client_order_id, row, market)
 
     async def cash_flows(self, since: datetime) -> Sequence[CashFlow]:
-        """Read what came or went without an order."""
+        """Read what came or went without an order; every other request goes first."""
         known = await self._link.symbols()
-        found = await self._link.ask("payments", lambda: self._venue.fetch_flows(since))
+        with priority(Priority.RECORD):
+            found = await self._link.ask("payments", lambda: self._venue.fetch_flows(since))
         return [replace(flow, symbol=known.engine(flow.symbol) if flow.symbol else None) for flow in found]
 
     async def _market(self, symbol: str) -> Row:

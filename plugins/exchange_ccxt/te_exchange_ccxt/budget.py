@@ -1,7 +1,8 @@
 """Request budgets: several rolling windows at once, shared by everyone in the process who uses them.
 
-Reductions go before increases, increases before reads, and the last part of each window is kept from reads, so that an
-order never waits behind them. ``Schedule`` is arithmetic on plain seconds; ``Budget`` waits with it.
+Reductions go before increases, increases before reads, and reads before what is only asked for the books. The last part
+of each window is kept from reads, so that an order never waits behind them. ``Schedule`` is arithmetic on plain
+seconds; ``Budget`` waits with it.
 """
 
 from __future__ import annotations
@@ -35,10 +36,15 @@ class Priority(IntEnum):
     REDUCE = 0
     INCREASE = 1
     READ = 2
+    RECORD = 3
+    """What orders cost, and what came and went: for the books."""
 
 
-SHARE = {Priority.REDUCE: 1.0, Priority.INCREASE: 1.0, Priority.READ: 0.8}
-"""The part of a window that each may fill. Nothing is kept from increases: a burst of them would have to wait."""
+SHARE = {Priority.REDUCE: 1.0, Priority.INCREASE: 1.0, Priority.READ: 0.8, Priority.RECORD: 0.25}
+"""The part of a window that each may fill. Nothing is kept from increases: a burst of them would have to wait.
+
+What a burst of orders cost can wait, the next burst cannot: where both count in one window, most of it is kept.
+"""
 
 
 class Window(NamedTuple):
