@@ -5,6 +5,7 @@
 # make flood  alerts in time while strangers crowd the listener
 # make bench-exchanges  round trips and requests per alert    make exchanges  conformance cases by exchange
 # make dist   build, check and try every package     make lock   pin the newest versions that fit
+# make docs   build the documentation as a site, each link checked: build/site/html
 # make container  lint the Dockerfile, take its steps in an empty environment
 # make test PYTHON=python3.13  the same tests with another Python
 #
@@ -35,7 +36,7 @@ MAKE_VENV = $(PYTHON) -m venv $(VENV)
 INSTALL   = $(BIN)/python -m pip install -qq --no-compile --disable-pip-version-check --no-input
 endif
 
-.PHONY: help run install test check bench bench-exchanges exchanges soak crashes mutants fuzz flood lock dist container clean
+.PHONY: help run install test check bench bench-exchanges exchanges soak crashes mutants fuzz flood lock dist docs container clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -85,6 +86,9 @@ mutants: $(VENV)/.tested-with
 dist: .venv-dist/.installed
 	@.venv-dist/bin/python -u -m release $(FLAGS)
 
+docs: .venv-docs/.installed
+	@.venv-docs/bin/python -m release.site
+
 container: .venv-dist/.installed
 	@.venv-dist/bin/python -u -m release.container
 
@@ -123,6 +127,12 @@ $(VENV)/.tested-with: $(VENV)/.installed requirements/dev.txt
 	    -r requirements/dist.txt
 	@touch $@
 
+.venv-docs/.installed: $(VENV)/.made requirements/run.txt requirements/docs.txt
+	@$(BIN)/python -m venv .venv-docs
+	@.venv-docs/bin/python -m pip install -qq --disable-pip-version-check --no-input --require-hashes \
+	    -r requirements/run.txt -r requirements/docs.txt
+	@touch $@
+
 # Pins carry hashes and no download addresses. The repo's own packages are resolved from here and left out.
 COMPILE = pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
     $(foreach project,$(PROJECTS),--no-emit-package $(shell \
@@ -135,4 +145,5 @@ lock: $(VENV)/.made
 	$(or $(UV),$(BIN)/uv) $(COMPILE) -c requirements/run.txt requirements/.projects.in requirements/dev.in \
 	    -o requirements/dev.txt
 	$(or $(UV),$(BIN)/uv) $(COMPILE) -c requirements/dev.txt requirements/dist.in -o requirements/dist.txt
+	$(or $(UV),$(BIN)/uv) $(COMPILE) -c requirements/dev.txt requirements/docs.in -o requirements/docs.txt
 	@rm requirements/.projects.in
