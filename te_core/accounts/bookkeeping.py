@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from te_core.accounts.beliefs import Beliefs
+from te_core.accounts.notices import filled as notice_of_fill
 from te_core.clock import Clock
 from te_core.contracts.exchange import Capabilities, ExchangeAccount
 from te_core.errors import TradeEngineError
@@ -77,6 +78,8 @@ class Counted:
     seen: EquitySample | None = None
     """What the account was last seen with."""
     report: Callable[[Books], None] | None = None
+    notify: Callable[[Event], None] = lambda _: None
+    """Tells notifiers of what the journal has already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +120,7 @@ class Bookkeeper:
         self._record = record
         self._in_flight = in_flight
         self._report = counted.report or self._persist
+        self.notify = counted.notify
         self._orders: deque[Executed] = deque()
         self._rejections: deque[datetime] = deque()
         self._wake = asyncio.Event()
@@ -233,6 +237,7 @@ class Bookkeeper:
         self.money, change = filled(self.money, fill, reference=intent.reference_price)
         slip = _slip(intent, fill, target)
         self._tell(change, fill, slipped=None if slip is None else (intent.symbol, slip))
+        self.notify(notice_of_fill(self._name, fill))
 
     async def _cost(
         self, account: ExchangeAccount, capabilities: Capabilities, order: Executed

@@ -83,6 +83,8 @@ class Keeper:
         self.target: Target | None = None
         self.goal: Goal | None = None
         self.confirmation: Confirmation | None = None
+        self.last_confirmed: Decimal | None = None
+        """The size that was confirmed last, also where it has to be shown again; None where that is not known."""
         self.orders = OwnOrders()
         self.stops = OwnStops()
         self.mode = UNKNOWN_MODE
@@ -226,6 +228,7 @@ class Keeper:
         Where the exchange hides leverage and margin mode, a position that was confirmed has those of its goal.
         """
         self.target, self.goal, self.confirmation = target, goal, confirmation
+        self.last_confirmed = confirmation.quantity if confirmation is not None else None
         self.orders.continue_from(last_step)
         shown = confirmation is not None and goal is not None and confirmation.revision == goal.revision
         if shown and goal is not None and confirmation is not None and confirmation.quantity != 0:
@@ -275,7 +278,7 @@ class Keeper:
 
     def confirm(self, confirmation: Confirmation) -> None:
         """Note that the goal was reached: from now on drift is measured against it."""
-        self.confirmation = confirmation
+        self.confirmation, self.last_confirmed = confirmation, confirmation.quantity
         self.hold = None
         self.stops.confirmed(confirmation.quantity)
         if self.decision is not None and self.decision.plan.steps:

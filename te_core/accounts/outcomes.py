@@ -6,6 +6,7 @@ import asyncio
 from datetime import timedelta
 from decimal import Decimal
 
+from te_core.accounts import notices
 from te_core.accounts.context import ExecutionContext
 from te_core.accounts.keeper import Keeper
 from te_core.accounts.pending_writes import persist
@@ -46,9 +47,12 @@ def confirm(ctx: ExecutionContext, keeper: Keeper, goal: Goal, quantity: Decimal
         at=ctx.clock.now(),
         step=keeper.orders.last_step,
     )
+    before = keeper.last_confirmed
     keeper.confirm(confirmation)
     persist(ctx.journal, keeper, confirmation)
     keeper.log.info("confirmed {:f} (revision {})", quantity, goal.revision)
+    if quantity != before:
+        ctx.books.notify(notices.position_changed(ctx.name, keeper.symbol, before, quantity, confirmation.at))
 
 
 def resolve(
@@ -85,6 +89,8 @@ def resolve(
         ctx.metrics.slippage(ctx.name, expected=expected, got=average_price, sign=sign)
     ctx.books.executed(intent, filled, report, keeper.target)
     ctx.books.rejected(outcome)
+    if outcome is IntentState.REJECTED and keeper.is_news(f"refused {intent.revision}"):
+        ctx.books.notify(notices.refused(ctx.name, intent, reason, settlement.at))
     # Failures are logged once, as an outage of the symbol; here they are only detail.
     level = "INFO" if outcome is IntentState.FILLED else "DEBUG"
     keeper.log.log(

@@ -29,6 +29,11 @@ class Announcement:
         made.replace(state / ANNOUNCEMENT)
 
     @staticmethod
+    def left_behind(state: Path) -> bool:
+        """Return whether an engine that has ended, as the journal's lock is free, did not withdraw its own."""
+        return (state / ANNOUNCEMENT).exists()
+
+    @staticmethod
     def withdraw(state: Path) -> None:
         """Say that the engine has stopped."""
         (state / ANNOUNCEMENT).unlink(missing_ok=True)

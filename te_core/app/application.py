@@ -7,13 +7,16 @@ import logging
 import os
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 from loguru import logger
 
+from te_core import __version__
 from te_core.app import last_run, state_folder, used_plugins
 from te_core.app.announcement import Announcement
+from te_core.app.daily_summary import DailySummary
+from te_core.app.heartbeat import Heartbeat
 from te_core.app.paths import Place
 from te_core.clock import Clock
 from te_core.contracts.exchange import Severity
@@ -32,6 +35,7 @@ from te_core.reporting.machine import Machine, examine_machine
 from te_core.reporting.measures import exposition
 from te_core.reporting.queries import Queries
 from te_core.reporting.state import outcome_state
+from te_core.reporting.summary import read_since, summary, summary_lines
 from te_core.runtime.engine import Engine
 from te_core.runtime.supervisor import Health, Supervisor
 from te_core.runtime.watchdog import Watchdog
@@ -43,6 +47,7 @@ from te_core.settings.schema import Settings, SymbolSettings
 from te_core.settings.secrets import private_token
 from te_core.settings.store import SettingsStore
 from te_core.settings.watch import watch
+from te_core.texts import LONGEST_TEXT, bounded
 from te_core.web.history import JournalHistory
 from te_core.web.server import ServerFiles, Servers
 
@@ -85,6 +90,9 @@ class Application:
         """What the newest of them changed."""
         self._plugin_notices: dict[str, str] = {}
         self._running: AsyncExitStack | None = None
+        self._journal: Journal
+        self._heartbeat: Heartbeat
+        self._daily: DailySummary
         self._tasks: list[asyncio.Task[None]] = []
 
     # -- life
@@ -101,7 +109,7 @@ class Application:
             started.callback(close_log_file)
             self._configure_logs(settings)
             self.registry.used |= used_plugins.read(self.place.state)
-            journal = self._open_journal(settings)
+            self._journal = journal = self._open_journal(settings)
             started.callback(journal.close)
             self.servers = self._servers(settings, journal)
             await self.servers.start()
@@ -120,6 +128,8 @@ class Application:
             started.push_async_callback(self._stop_tasks)
             self._follow_settings()
             self._spawn(self._prune(journal))
+            self._keep_in_touch()
+            self._tell_of_start(killed=Announcement.left_behind(self.place.state))
             self._announce(started)
             self.servers.open()
             self._running = started.pop_all()
@@ -128,6 +138,8 @@ class Application:
         """Refuse new alerts, let orders under way be answered, then close everything."""
         if self._running is not None:
             self.servers.drain()
+            text = "the engine stops; what is held stays as it is, and nobody follows it meanwhile"
+            self._started.record(Event(at=self._clock.now(), kind="stopped", text=text))
             await self._running.aclose()
 
     def _open_journal(self, settings: Settings) -> Journal:
@@ -191,6 +203,14 @@ class Application:
             observe=self._observe,
         )
 
+    def _tell_of_start(self, *, killed: bool) -> None:
+        settings = self.settings
+        sources, accounts = (", ".join(found) or "none" for found in (settings.sources, settings.accounts))
+        text = f"version {__version__}, sources: {sources}, accounts: {accounts}"
+        if killed:
+            text += "; the last run was not stopped: it was killed, or the machine went down"
+        self._started.record(Event(at=self._clock.now(), kind="started", text=text))
+
     def _announce(self, started: AsyncExitStack) -> None:
         urls = self.servers.public.url, self.servers.private.url
         Announcement(os.getpid(), *urls, self._nonce).write(self.place.state)
@@ -206,15 +226,40 @@ class Application:
 
     def _follow_settings(self) -> None:
         self.registry.on_late = lambda _: self._spawn(self._reload(again=True))
+        self._keep("following the settings", lambda: watch(self.place.settings, self._reload))
+
+    def _keep(self, what: str, run: Callable[[], Awaitable[None]]) -> None:
+        """Keep something running beside the engine."""
         supervisor = Supervisor(
             health=Health(self._clock),
-            outages=Outages(self._clock, logger, self._started.record),
+            outages=self._outages(),
             clock=self._clock,
             log=logger,
             settings=lambda: self.settings.engine,
-            what="following the settings",
+            what=what,
         )
-        self._spawn(supervisor.keep_running(lambda _: watch(self.place.settings, self._reload)))
+        self._spawn(supervisor.keep_running(lambda _: run()))
+
+    def _outages(self) -> Outages:
+        return Outages(self._clock, logger, self._started.record, redact=self.redactor.redact)
+
+    def _keep_in_touch(self) -> None:
+        """Begin to sum up days, and to show a sign of life."""
+        self._daily = DailySummary(self._clock, lambda: self.settings.notices, self._tell_of_a_day)
+        self._heartbeat = Heartbeat(
+            settings=lambda: self.settings.notices,
+            readiness=self.readiness,
+            http=self._started.http,
+            log=logger,
+            outages=self._outages(),
+        )
+        self._keep("the daily summary", self._daily.run)
+        self._keep("the heartbeat", self._heartbeat.run)
+
+    async def _tell_of_a_day(self, since: datetime) -> None:
+        found = await self.summary(since)
+        text = "\n".join(summary_lines(found))
+        self._started.notify(Event(at=self._clock.now(), kind="daily_summary", text=text, detail=found))
 
     async def _reload(self, *, again: bool = False) -> None:
         """Apply an edit as a difference, or say why it is refused."""
@@ -228,6 +273,8 @@ class Application:
                 for problem in outcome.problems:
                     logger.error("settings refused; the last good ones stay active: {}", problem)
                 self._applied = ()
+                reasons = "; ".join(map(str, outcome.problems))
+                self._tell_of_settings(f"refused; the last good ones stay active: {reasons}")
             elif outcome is not None and self._store.current is not None:
                 self._applied = tuple(outcome.lines())
                 logger.info("settings: {}", "; ".join(self._applied) or "nothing has changed")
@@ -237,7 +284,15 @@ class Application:
                     self._warn(self._store.current)
                 await self._started.apply(self._store.current)
                 self._remember_plugins()
+                self._daily.settings_changed()
+                self._heartbeat.settings_changed()
+                if self._applied:
+                    self._tell_of_settings(f"applied: {'; '.join(self._applied)}")
             self._edits += outcome is not None
+
+    def _tell_of_settings(self, text: str) -> None:
+        event = Event(at=self._clock.now(), kind="settings", text=bounded(text, LONGEST_TEXT))
+        self._started.record(event)
 
     def _take(self, resolved: Resolved) -> None:
         """Learn the secrets before anything can be said about them, and write logs as told."""
@@ -397,6 +452,13 @@ class Application:
         if preview:
             return self._shown(outcome_state(*await commands.preview(command), scopes=commands.scopes()))
         return self._shown(outcome_state(await commands.execute(command), scopes=commands.scopes()))
+
+    async def summary(self, since: datetime) -> dict[str, Any]:
+        """Return what each account came to since then, and what needs attention. Raises ``JournalError``."""
+        engine = self._started
+        books = {name: runner.worker.book for name, runner in engine.accounts.items()}
+        before = await asyncio.to_thread(read_since, self._journal, books, since)
+        return self._shown(summary(engine, self._queries.readiness(), before))
 
     async def metrics(self, accept: str) -> tuple[bytes, str]:
         """Return all metrics, and their content type. Raises ``NotReady``."""

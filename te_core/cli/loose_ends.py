@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from te_core.errors import nearest
-from te_core.model.event import KINDS
+from te_core.model.event import EVERY_KIND, KINDS
 
 if TYPE_CHECKING:
     from te_core.app.paths import Place
@@ -54,9 +54,10 @@ def _kinds(settings: Settings, registry: Registry) -> Iterator[str]:
     kinds += [spec.event_kinds for spec in registry.exchanges.values()]
     known = [*KINDS, *(kind for found in kinds for kind in found)]
     for name, notifier in settings.notifiers.items():
-        for kind in notifier.kinds:
-            if kind not in known:
-                yield f"notifiers.{name}.kinds: no event is of kind {kind}{nearest(kind, known)}"
+        for key in ("kinds", "mute", "critical"):
+            for kind in getattr(notifier, key):
+                if kind not in known and (key, kind) != ("kinds", EVERY_KIND):
+                    yield f"notifiers.{name}.{key}: no event is of kind {kind}{nearest(kind, known)}"
 
 
 def _leverages(settings: Settings, largest: Largest) -> Iterator[str]:

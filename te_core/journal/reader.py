@@ -187,6 +187,21 @@ class JournalReader:
         """Return the newest samples of what accounts are worth."""
         return self._newest(EquitySample, tables.equity, limit, account=account)
 
+    def equity_at(self, account: str, at: datetime) -> EquitySample | None:
+        """Return what an account was worth at a time: the last sample until then, else the first one after it."""
+        samples = _columns(EquitySample, tables.equity).where(tables.equity.c.account == account).limit(1)
+        when = tables.equity.c.at
+        with self._snapshot() as connection:
+            found = _all(connection, EquitySample, samples.where(when <= at).order_by(when.desc()))
+            found = found or _all(connection, EquitySample, samples.where(when > at).order_by(when))
+            return found[0] if found else None
+
+    def flows_since(self, account: str, at: datetime) -> Sequence[Flow]:
+        """Return the payments of an account after a time."""
+        wanted = _columns(Flow, tables.flows).where(tables.flows.c.account == account, tables.flows.c.at > at)
+        with self._snapshot() as connection:
+            return _all(connection, Flow, wanted)
+
     def unasked(self, account: str, since: datetime, limit: int) -> Sequence[IntentRecord]:
         """Return the newest executed orders of an account, resolved from ``since`` on, whose fill is not recorded."""
         recorded = exists().where(tables.fills.c.client_order_id == _candidates.c.client_order_id)

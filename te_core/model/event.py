@@ -11,8 +11,10 @@ KINDS = (
     "blocked",
     "breaker",
     "clock",
+    "daily_summary",
     "drift",
     "expired",
+    "filled",
     "flatten",
     "go",
     "halt",
@@ -26,17 +28,31 @@ KINDS = (
     "outage",
     "pause",
     "plugin",
+    "position_changed",
     "recovery",
+    "refused",
     "resume",
     "selftest",
+    "settings",
     "silent",
     "stall",
+    "started",
     "stop",
+    "stopped",
     "target",
     "transfer",
     "waiting",
 )
 """Kinds that the engine itself records; plugins have more (``event_kinds`` of their specs)."""
+
+CHATTY = ("filled", "position_changed")
+"""Kinds that notifiers are told of only if they ask for them: there may be hundreds an hour."""
+
+EVERY_KIND = "*"
+"""Stands for all kinds where a notifier names those that it wants."""
+
+SEVERAL = "several"
+"""The kind of a notice that stands for events of several kinds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,3 +66,8 @@ class Event:
     account: str | None = None
     symbol: str | None = None
     detail: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def headline(self) -> str:
+        """What happened to whom: ``outage bybit-main BTCUSDT``."""
+        return " ".join(part for part in (self.kind, self.source, self.account, self.symbol) if part)

@@ -1,10 +1,10 @@
-"""Whether the clock allows a symbol to be increased: quiet hours, and the time after the start."""
+"""Hours of the week: whether some hold now, and until when; when a time of day comes next."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from te_core.model.hours import DAY, WEEK, Hours
@@ -12,7 +12,7 @@ from te_core.model.hours import DAY, WEEK, Hours
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quiet:
-    """Why nothing is increased now, and until when (UTC)."""
+    """Which hours hold now, in words for what they keep from being increased, and until when (UTC)."""
 
     why: str
     until: datetime
@@ -47,3 +47,17 @@ def _joined(spans: Iterable[tuple[int, int]], end: int) -> int:
             return end
         rest -= set(following)
         end += max(to for _, to in following) - end % WEEK
+
+
+def next_time_of_day(at: str, zone: str, now: datetime) -> datetime:
+    """Return when the clock of a zone next shows a time such as 07:30 (UTC); not now.
+
+    Where it never does on a day, as summer time begins, it is that long after midnight on the clock of before.
+    """
+    local = now.astimezone(ZoneInfo(zone))
+    for days in range(3):
+        day = (local + timedelta(days=days)).date()
+        due = datetime.combine(day, time.fromisoformat(at), ZoneInfo(zone)).astimezone(UTC)
+        if due > now:
+            return due
+    raise AssertionError("a day has no more than 25 hours")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 from typing import ClassVar
@@ -350,7 +351,7 @@ class Accounts(Instances[AccountRunner]):
             trip=partial(self._trip, name),
             metrics=self._facilities.metrics,
             time=self._facilities.time,
-            counted=self._breakers.counted(name, book),
+            counted=replace(self._breakers.counted(name, book), notify=self._facilities.notify),
             stopped=partial(self._stopped, name),
             books={symbol: record for (key, symbol), record in self._snapshot.books.items() if key == book},
             open_intents=[intent for intent in self._snapshot.open_intents if intent.account == book],

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from loguru import Logger
 
 DRAIN = timedelta(seconds=1)
+LAST_WORDS = 0.9
+"""Seconds that notifiers have for what is left to tell when the engine stops."""
 
 RETRY_AFTER = 5
 """Seconds after which a sender may try again."""
@@ -104,10 +106,10 @@ class Engine:
             registry=self.registry,
             state_dir=state_dir,
             record=self.record,
-            notify=self._notify,
+            notify=self.notify,
             persist=self._persist,
             engine=self._engine_settings,
-            http=self._http,
+            http=self.http,
             metrics=self.metrics,
             time=self.netting.time.now,
             redact=redact,
@@ -129,7 +131,7 @@ class Engine:
             self._journal.memory(),
             clock=self.clock,
             log=log,
-            notify=self._notify,
+            notify=self.notify,
             enforce=lambda account, trip: self.commands.enforce(account, trip),  # noqa: PLW0108 - made later
         )
 
@@ -138,7 +140,7 @@ class Engine:
             self._journal,
             clock=self.clock,
             log=log,
-            notify=self._notify,
+            notify=self.notify,
             netting=self.netting,
             accounts=self._accounts,
             sources=lambda: self.sources,
@@ -169,7 +171,8 @@ class Engine:
         self.stopping = True
         self.netting.close_intake()
         self.commands.stop()
-        await asyncio.gather(*(runner.drain(DRAIN) for runner in self.accounts.values()))
+        drained = (runner.drain(DRAIN) for runner in self.accounts.values())
+        await asyncio.gather(self.notifiers.empty(LAST_WORDS), *drained)
         await asyncio.gather(*(kind.stop() for kind in self._kinds.values()))
         if self._session is not None:
             await self._session.close()
@@ -198,7 +201,8 @@ class Engine:
         assert self.resolved is not None
         return self.resolved.settings.engine
 
-    def _http(self) -> ClientSession:
+    def http(self) -> ClientSession:
+        """Return the session that everything shares which needs none of its own."""
         if self._session is None:
             self._session = http_session()
         return self._session
@@ -227,13 +231,14 @@ class Engine:
     def record(self, event: Event) -> None:
         """Persist an event, and pass it to the notifiers."""
         self._persist(event)
-        self._notify(event)
+        self.notify(event)
 
     def journal_size(self) -> int:
         """Return the bytes of the journal's files."""
         return self._journal.size()
 
-    def _notify(self, event: Event) -> None:
+    def notify(self, event: Event) -> None:
+        """Pass an event to the notifiers, without persisting it."""
         self.metrics.event(event.kind)
         self.notifiers.take(event)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -17,11 +18,13 @@ from te_core.journal.redaction import Redact, redacted
 from te_core.model.event import Event
 from te_core.outage import Outages
 from te_core.rules.backoff import backoff
+from te_core.rules.notices import Outbox, accepted, due
 from te_core.runtime import guard
 from te_core.runtime.facilities import Facilities
 from te_core.runtime.instances import Runner, make_folder
 from te_core.runtime.reconciler import Instances
 from te_core.runtime.supervisor import Running, Up
+from te_core.settings.policies import notice_policy
 from te_core.settings.resolution import Kind, Resolved
 from te_core.settings.schema import NotifierSettings
 
@@ -32,39 +35,70 @@ LONGEST_WAIT = 3600.0
 """Seconds for which one that asks for patience is left alone at most, whatever it says."""
 
 MOST_WAITING = 500
-"""Events that wait for one notifier; the oldest give way to newer ones."""
+"""Notices that wait for one notifier; the oldest give way to newer ones."""
 
 
 class NotifierRunner(Runner):
-    """Runs one notifier. ``sent`` and ``dropped`` count events since the start."""
+    """Runs one notifier. ``sent`` and ``dropped`` count notices since the start."""
 
     stop_timeout = 0.2  # settings that touch trading, and the end of the process, come after it
 
     def __init__(self, name: str, section: NotifierSettings, **common: Any) -> None:
         self._what = f"notifier {name}"
         super().__init__(what=self._what, **common)
-        self.section = section
+        self._clock = common["clock"]
         self._engine = common["settings"]
         self.sent = 0
-        self.dropped = 0
+        self._dropped = 0
         self._asked = 0
+        self._outbox = Outbox()
         self._waiting: deque[Event] = deque()
         self._news = asyncio.Event()
+        self._idle = asyncio.Event()
+        self.configure(section)
+
+    def configure(self, section: NotifierSettings) -> None:
+        """Apply what changes without a restart: what is told, and when."""
+        self.section = section
+        self._policy = notice_policy(section)
+        self._news.set()
 
     @property
     def waiting(self) -> int:
         """How many events were not taken yet."""
-        return len(self._waiting)
+        return len(self._waiting) + self._outbox.waiting
+
+    @property
+    def dropped(self) -> int:
+        """How many gave way to newer ones, or were refused."""
+        return self._dropped + self._outbox.dropped
 
     def take(self, event: Event) -> None:
-        """Take an event that happened. One of a kind that is not wanted is passed over."""
-        if not self.running or (self.section.kinds and event.kind not in self.section.kinds):
+        """Take an event that happened; what is told of it, and when, is up to the settings."""
+        if not self.running:
             return
-        if len(self._waiting) == MOST_WAITING:
-            del self._waiting[1]  # the first may be on its way
-            self.dropped += 1
-        self._waiting.append(event)
+        self._outbox = accepted(self._outbox, event, self._policy, self._clock.monotonic())
+        self._idle.clear()
+        self._collect()
         self._news.set()
+
+    async def empty(self) -> None:
+        """Tell what is gathered without waiting for more; returns when all is told, or cannot be at present."""
+        self._policy = replace(self._policy, gather=0.0, per_hour=0)
+        self._news.set()
+        if self.waiting and self._health.status is Running.RUNNING:
+            await self._idle.wait()
+
+    def _collect(self) -> float | None:
+        """Put what is due among the notices that wait; return in how many seconds more may be."""
+        now = self._clock.monotonic()
+        self._outbox, told, seconds = due(self._outbox, self._policy, now, self._clock.now())
+        for notice in told:
+            if len(self._waiting) == MOST_WAITING:
+                del self._waiting[1]  # the first may be on its way
+                self._dropped += 1
+            self._waiting.append(notice)
+        return seconds
 
     def start(self, spec: NotifierSpec[Any], context: NotifierContext[Any]) -> None:
         """Make the instance and keep it running; what waits goes to the new instance."""
@@ -76,11 +110,17 @@ class NotifierRunner(Runner):
         self._health.set(Running.RUNNING)
         try:
             while True:
-                while self._waiting:
-                    await self._tell(instance, self._waiting[0])
                 self._news.clear()
-                await self._news.wait()
+                seconds = self._collect()
+                if self._waiting:
+                    await self._tell(instance, self._waiting[0])
+                    continue
+                self._idle.set()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(seconds):
+                        await self._news.wait()
         finally:
+            self._idle.set()
             await guard.close("close()", instance.close, self._log)
 
     async def _tell(self, instance: Notifier, event: Event) -> None:
@@ -97,7 +137,7 @@ class NotifierRunner(Runner):
             return
         except NoticeRefused as error:
             self._log.warning("an event of kind {} was refused: {}", event.kind, error)
-            self.dropped += 1
+            self._dropped += 1
         else:
             self.sent += 1
             self._health.set(Running.RUNNING)
@@ -131,11 +171,18 @@ class Notifiers(Instances[NotifierRunner]):
 
     def take(self, event: Event) -> None:
         """Take an event that happened; its texts go out without secrets."""
-        if self.runners:
+        runners = [runner for runner in self.runners.values() if runner.running]
+        if runners:
             detail = redacted(event.detail, self._redact)
             event = replace(event, text=self._redact(event.text), detail=detail)
-            for runner in self.runners.values():
+            for runner in runners:
                 runner.take(event)
+
+    async def empty(self, seconds: float) -> None:
+        """Give all of them that time to tell what they were given."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await asyncio.gather(*(runner.empty() for runner in self.runners.values() if runner.running))
 
     def _make(self, name: str, resolved: Resolved) -> NotifierRunner:
         log = self._facilities.log.bind(notifier=name)
@@ -147,7 +194,7 @@ class Notifiers(Instances[NotifierRunner]):
         return NotifierRunner(name, resolved.settings.notifiers[name], **common)
 
     def _update(self, runner: NotifierRunner, name: str, resolved: Resolved) -> None:
-        runner.section = resolved.settings.notifiers[name]
+        runner.configure(resolved.settings.notifiers[name])
 
     def _launch(self, runner: NotifierRunner, name: str, options: BaseModel, resolved: Resolved) -> None:
         plugin = resolved.settings.notifiers[name].plugin

@@ -9,9 +9,11 @@ from typing import Any, get_args
 from pydantic import BaseModel
 
 from te_core.settings.resolution import Kind, Resolved
-from te_core.settings.schema import PluginSection, Settings, SourceSettings
+from te_core.settings.schema import NotifierSettings, PluginSection, Settings, SourceSettings
 
 Names = tuple[str, ...]
+PARTS = ("limits", "engine", "logs", "notices")
+"""Sections of the core's own that are applied without a restart."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +43,7 @@ class Difference:
     limits: bool = False
     engine: bool = False
     logs: bool = False
+    notices: bool = False
     restart: Names = ()
 
     def __bool__(self) -> bool:
@@ -59,7 +62,7 @@ class Difference:
                 for name in getattr(changes, part.name):
                     yield f"{part.name} {kind}.{name}"
         yield from (f"update symbols.{name}" for name in self.symbols)
-        yield from (f"update {part}" for part in ("limits", "engine", "logs") if getattr(self, part))
+        yield from (f"update {part}" for part in PARTS if getattr(self, part))
         yield from (f"{key} has changed: restart the engine to apply it" for key in self.restart)
 
 
@@ -75,6 +78,7 @@ def difference(old: Resolved | None, new: Resolved) -> Difference:
         limits=before.limits != after.limits,
         engine=before.engine != after.engine,
         logs=before.logs != after.logs,
+        notices=before.notices != after.notices,
         restart=tuple(_restart(before, after)) if old else (),
     )
 
@@ -99,8 +103,9 @@ def _instances(resolved: Resolved | None, kind: Kind) -> dict[str, _Instance]:
 
 def _instance(section: PluginSection, options: BaseModel) -> _Instance:
     symbols = section.symbols if isinstance(section, SourceSettings) else None
-    steered = {key: value for key, value in section if key not in {"plugin", "options", "symbols"}}
-    return _Instance((section.plugin, options, symbols), steered)
+    control = section.control if isinstance(section, NotifierSettings) else None
+    steered = {key: value for key, value in section if key not in {"plugin", "options", "symbols", "control"}}
+    return _Instance((section.plugin, options, symbols, control), steered)
 
 
 def _changes(old: Mapping[str, _Instance], new: Mapping[str, _Instance]) -> Changes:

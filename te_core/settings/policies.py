@@ -10,6 +10,7 @@ from te_core.model.funding import FundingGuard
 from te_core.model.hours import Hours
 from te_core.model.policy import AccountPolicy, Limits, SourcePolicy, StopPolicy
 from te_core.rules.breakers import Breakers, Loss, Streak
+from te_core.rules.notices import NoticePolicy
 from te_core.settings.breakers import (
     BreakerSettings,
     GlobalBreakerSettings,
@@ -22,6 +23,7 @@ from te_core.settings.schema import (
     AccountSettings,
     GlobalLimitSettings,
     LimitSettings,
+    NotifierSettings,
     Settings,
     SymbolSettings,
 )
@@ -108,3 +110,15 @@ def _loss(section: LossSettings | SlippageSettings) -> Loss | None:
 
 def _streak(section: StreakSettings) -> Streak | None:
     return None if section.count is None else Streak(**section.model_dump())
+
+
+def notice_policy(section: NotifierSettings) -> NoticePolicy:
+    """Return what a notifier's section says of what it is told, and when."""
+    return NoticePolicy(
+        kinds=frozenset(section.kinds),
+        mute=frozenset(section.mute),
+        critical=frozenset(section.critical),
+        gather=section.gather.total_seconds(),
+        per_hour=section.per_hour,
+        quiet=tuple(map(parse_hours, section.quiet_hours)),
+    )

@@ -26,6 +26,7 @@ from te_core.model.exits import Exit, Exits, ExitUnit
 from te_core.model.position import MarginMode
 from te_core.settings.breakers import BreakerSettings, GlobalBreakerSettings
 from te_core.settings.hours import parse_hours
+from te_core.settings.notices import NoticesSettings
 from te_core.settings.origin import Origin, Path, dotted
 from te_core.settings.section import Section
 
@@ -257,10 +258,22 @@ class SourceSettings(PluginSection):
 
 
 class NotifierSettings(PluginSection):
-    """Who is told what happens."""
+    """Who is told what happens, how often, and when not."""
 
     kinds: tuple[str, ...] = ()
-    """only events of these kinds, such as outage, recovery, drift; empty: all"""
+    """only events of these kinds, such as outage or drift; empty: all but filled and position_changed; *: all"""
+    mute: tuple[str, ...] = ()
+    """events of these kinds are never told"""
+    gather: Duration = timedelta(seconds=5)
+    """what happens within so long is told together; 0: each event on its own"""
+    per_hour: Annotated[int, Field(ge=0, le=3600)] = 60
+    """notices within an hour, a sixth of them at once; what is more is told together later; 0: no limit"""
+    quiet_hours: tuple[HoursText, ...] = ()
+    """hours of the week in which only critical kinds are told; the rest is told together at their end"""
+    critical: tuple[str, ...] = ("blocked", "breaker", "flatten", "halt", "identity", "key")
+    """kinds that are told at once, also in quiet hours and above the limit"""
+    control: bool = False
+    """whether the plugin may ask and command the engine for those who write to it"""
 
 
 def _level(value: object) -> object:
@@ -391,6 +404,7 @@ class Settings(Section):
     journal: JournalSettings = JournalSettings()
     limits: GlobalLimitSettings = GlobalLimitSettings()
     breakers: GlobalBreakerSettings = GlobalBreakerSettings()
+    notices: NoticesSettings = NoticesSettings()
     plugins: dict[Name, PluginSwitch] = Field(default_factory=dict)
     sources: dict[Name, SourceSettings] = Field(default_factory=dict)
     accounts: dict[Name, AccountSettings] = Field(default_factory=dict)

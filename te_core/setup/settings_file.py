@@ -36,7 +36,11 @@ _ACCOUNT = """\
 """
 _NOTIFIERS = """\
 # [notifiers.phone]
-# plugin = "webhook"         # te-notify-webhook; its url belongs into .secrets.toml
+# plugin = "webhook"         # or "apprise", "telegram"; its url belongs into .secrets.toml
+# quiet_hours = ["22:00-07:00 Europe/Berlin"]
+#
+# [notices]
+# summary_at = "07:30"       # what each account came to, once a day
 """
 _LISTEN = """\
 [listen.public]              # webhooks only; `te service tls DOMAIN` writes the file of a proxy with TLS before it

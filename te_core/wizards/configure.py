@@ -59,7 +59,7 @@ def configure(
 
     Of all sources and accounts: "credentials" asks for what each cannot work without, and tries it; "mappings" asks
     which spelling of a source is which symbol, "weights" how far each source may steer it. Of the engine: "limits",
-    also those of each account; "engine" with log and journal; "listen"; "notifiers".
+    also those of each account; "engine" with log, journal and notices; "listen"; "notifiers".
     Enter keeps a value, - goes back to the default, Ctrl-C ends and writes nothing.
 
     \b

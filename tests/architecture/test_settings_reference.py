@@ -65,7 +65,7 @@ def shown(value: object) -> str:
         case str():
             return f'"{value}"'
         case tuple():
-            return "[]"
+            return f"[{', '.join(map(shown, value))}]"
         case dict():
             return "{}"
     return str(value)

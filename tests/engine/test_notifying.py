@@ -65,7 +65,9 @@ class Room:
         return Bell()
 
 
-SETTINGS: dict[str, Any] = {"notifiers": {"bell": {"plugin": "bell"}}}
+EACH: dict[str, Any] = {"plugin": "bell", "gather": 0, "per_hour": 0}
+"""A bell that rings for each event."""
+SETTINGS: dict[str, Any] = {"notifiers": {"bell": EACH}}
 
 
 @asynccontextmanager
@@ -94,7 +96,7 @@ def happens(engine: Engine, text: str, kind: str = "drift") -> None:
 
 
 async def apply(engine: Engine, **notifier: Any) -> None:
-    settings = Settings.model_validate({"notifiers": {"bell": {"plugin": "bell", **notifier}}})
+    settings = Settings.model_validate({"notifiers": {"bell": {**EACH, **notifier}}})
     await engine.apply(resolve(settings, engine.registry))
     await asyncio.sleep(0)
 
@@ -283,9 +285,7 @@ async def test_only_the_kinds_that_are_asked_for_are_told(tmp_path: Path) -> Non
         assert room.made == ["bell"], "the kinds alone need no new instance"
 
 
-@pytest.mark.parametrize(
-    "gone", [{"notifiers": {}}, {"notifiers": {"bell": {"plugin": "bell", "enabled": False}}}]
-)
+@pytest.mark.parametrize("gone", [{"notifiers": {}}, {"notifiers": {"bell": {**EACH, "enabled": False}}}])
 async def test_one_that_is_removed_or_switched_off_is_told_nothing(
     tmp_path: Path, gone: dict[str, Any]
 ) -> None:

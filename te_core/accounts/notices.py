@@ -1,0 +1,69 @@
+"""What notifiers are told of orders and positions. The journal has them in tables of their own, not as events."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+
+from te_core.model.event import Event
+from te_core.model.money import Fill
+from te_core.model.order import Intent, Side
+
+_DONE = {Side.BUY: "bought", Side.SELL: "sold"}
+
+
+def filled(account: str, fill: Fill) -> Event:
+    """Say what an order of ours was filled at, as far as the exchange told."""
+    price = f" at {fill.price:f}" if fill.price is not None else ", at a price that the exchange did not tell"
+    fee = f", fee {fill.fee:f} {fill.fee_currency}".rstrip() if fill.fee is not None else ""
+    won = f", realised {fill.realised:+f}" if fill.realised else ""
+    return Event(
+        at=fill.at,
+        kind="filled",
+        text=f"{_DONE[fill.side]} {fill.quantity:f}{price}{fee}{won}",
+        account=account,
+        symbol=fill.symbol,
+        detail={
+            "client_order_id": fill.client_order_id,
+            "side": str(fill.side),
+            "quantity": fill.quantity,
+            "price": fill.price,
+            "fee": fill.fee,
+            "fee_currency": fill.fee_currency,
+            "realised": fill.realised,
+        },
+    )
+
+
+def refused(account: str, intent: Intent, reason: str, at: datetime) -> Event:
+    """Say that the exchange refused an order."""
+    order = f"{intent.side} {intent.quantity:f}{' reduce-only' if intent.reduce_only else ''}"
+    return Event(
+        at=at,
+        kind="refused",
+        text=f"the exchange refused to {order}: {reason or 'it did not say why'}; te explain {intent.symbol}",
+        account=account,
+        symbol=intent.symbol,
+        detail={"client_order_id": intent.client_order_id},
+    )
+
+
+def position_changed(
+    account: str, symbol: str, before: Decimal | None, after: Decimal, at: datetime
+) -> Event:
+    """Say which size a position has by now. ``before``: None where that is not known."""
+    was = f" (was {_size(before)})" if before is not None else ""
+    return Event(
+        at=at,
+        kind="position_changed",
+        text=f"{_size(after)}{was}",
+        account=account,
+        symbol=symbol,
+        detail={"before": before, "after": after},
+    )
+
+
+def _size(quantity: Decimal) -> str:
+    if not quantity:
+        return "flat"
+    return f"{'long' if quantity > 0 else 'short'} {abs(quantity):f}"

@@ -1,0 +1,46 @@
+"""Sums up each day for the notifiers, at the time of day that the settings name."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+from te_core.clock import Clock
+from te_core.rules.hours import next_time_of_day
+from te_core.settings.notices import NoticesSettings
+
+DAY = timedelta(days=1)
+
+
+class DailySummary:
+    """``tell`` sums up what was since then, and hands it to the notifiers."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        settings: Callable[[], NoticesSettings],
+        tell: Callable[[datetime], Awaitable[None]],
+    ) -> None:
+        self._clock = clock
+        self._settings = settings
+        self._tell = tell
+        self._changed = asyncio.Event()
+
+    def settings_changed(self) -> None:
+        """Look at the settings again."""
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Sum up day after day, until cancelled."""
+        while True:
+            self._changed.clear()
+            section, now = self._settings(), self._clock.now()
+            due = next_time_of_day(section.summary_at, section.zone, now) if section.summary_at else None
+            with suppress(TimeoutError):
+                async with asyncio.timeout(None if due is None else (due - now).total_seconds()):
+                    await self._changed.wait()
+                    continue
+            if due is not None and self._clock.now() >= due:  # else the wall clock was put back meanwhile
+                await self._tell(due - DAY)

@@ -1,0 +1,264 @@
+"""What is told of events: one notice at a failure's start and one at its end, gathered, limited, quiet at night."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from te_core.model.event import SEVERAL, Event
+from te_core.rules.notices import LINES, MOST, ONE_FAILURE, NoticePolicy, Outbox, accepted, due, merged
+from te_core.settings.hours import parse_hours
+
+START = datetime(2026, 11, 30, 12, tzinfo=UTC)
+AT_ONCE = NoticePolicy()
+NIGHT = parse_hours("22:00-06:00")
+
+
+def event(kind: str, text: str = "", **about: Any) -> Event:
+    return Event(at=START, kind=kind, text=text or kind, **about)
+
+
+class Receiver:
+    """What one is told: by the second, as headlines and texts."""
+
+    def __init__(self, policy: NoticePolicy = AT_ONCE, *, wall: datetime = START) -> None:
+        self.policy, self.wall, self.outbox, self.told = policy, wall, Outbox(), list[tuple[float, Event]]()
+        self.now = 0.0
+
+    def happens(self, at: float, *events: Event) -> None:
+        self.until(at)
+        for each in events:
+            self.outbox = accepted(self.outbox, each, self.policy, self.now)
+        self._look()
+
+    def until(self, at: float) -> None:
+        """Let time pass, waking when something is due, as the engine does."""
+        while (seconds := self._look()) is not None and self.now + seconds <= at:
+            assert seconds > 0
+            self.now += seconds
+        self.now = max(self.now, at)
+        self._look()
+
+    def _look(self) -> float | None:
+        wall = self.wall + timedelta(seconds=self.now)
+        self.outbox, told, seconds = due(self.outbox, self.policy, self.now, wall)
+        self.told += [(self.now, each) for each in told]
+        return seconds
+
+    @property
+    def heard(self) -> list[str]:
+        return [f"{each.headline}: {each.text}" for _, each in self.told]
+
+
+def outage(symbol: str | None = None, account: str = "main") -> Event:
+    return event("outage", f"{symbol or 'positions'}: no answer", account=account, symbol=symbol)
+
+
+def recovery(symbol: str | None = None, account: str = "main") -> Event:
+    return event("recovery", f"{symbol or 'positions'} recovered", account=account, symbol=symbol)
+
+
+def test_one_network_failure_is_one_notice_per_account_and_one_at_its_end() -> None:
+    symbols = [f"S{number}USDT" for number in range(20)]
+    receiver = Receiver()
+    for account in ("main", "second"):
+        receiver.happens(receiver.now, *(outage(symbol, account) for symbol in symbols[:5]))
+    receiver.happens(20, outage(account="main"), outage(account="second"))
+    receiver.happens(40, *(outage(symbol, "main") for symbol in symbols))
+    assert receiver.heard == [
+        "outage main S0USDT: S0USDT: no answer",
+        "outage second S0USDT: S0USDT: no answer",
+    ]
+    receiver.told.clear()
+    receiver.happens(3000, recovery(account="main"))
+    receiver.happens(3010, *(recovery(symbol, "main") for symbol in symbols))
+    receiver.happens(3020, recovery("S3USDT", "second"), recovery(account="second"))
+    receiver.happens(3030, *(recovery(symbol, "second") for symbol in symbols[:5] if symbol != "S3USDT"))
+    receiver.until(9000)
+    assert receiver.heard == ["recovery main: positions recovered", "recovery second: positions recovered"]
+
+
+def test_what_fails_much_later_is_told_although_something_else_fails_already() -> None:
+    receiver = Receiver()
+    receiver.happens(0, outage("BTCUSDT"))
+    receiver.happens(ONE_FAILURE + 1, outage("ETHUSDT"))
+    receiver.happens(3 * ONE_FAILURE, outage())
+    assert [each.symbol for _, each in receiver.told] == ["BTCUSDT", "ETHUSDT", None]
+
+
+def test_an_end_does_not_wait_for_ever_for_a_symbol_that_fails_for_another_reason() -> None:
+    receiver = Receiver()
+    receiver.happens(0, outage())
+    receiver.happens(5, outage("BTCUSDT"))
+    receiver.happens(300, recovery())
+    receiver.until(9000)
+    assert receiver.heard[1:] == ["recovery main: positions recovered; still failing: BTCUSDT"]
+    assert receiver.told[1][0] == 300 + ONE_FAILURE
+    receiver.happens(9000, recovery("BTCUSDT"))
+    assert receiver.heard[2:] == ["recovery main BTCUSDT: BTCUSDT recovered"]
+
+
+def test_one_that_comes_and_goes_is_told_once_more_when_it_is_over() -> None:
+    receiver = Receiver()
+    receiver.happens(0, outage(), outage("BTCUSDT"))
+    for second in range(10, 100, 20):
+        receiver.happens(second, recovery())
+        receiver.happens(second + 10, outage())
+    receiver.happens(200, recovery("BTCUSDT"))
+    receiver.happens(201, recovery())
+    assert receiver.heard == ["outage main: positions: no answer", "recovery main: positions recovered"]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.floats(0, 30), st.booleans(), st.sampled_from([None, "BTCUSDT", "ETHUSDT"]), st.booleans()
+        ),
+        max_size=30,
+    )
+)
+def test_starts_and_ends_of_an_account_take_turns(
+    steps: list[tuple[float, bool, str | None, bool]],
+) -> None:
+    """However parts fail and recover, nobody is left with an end that was not told, or a second one of the same."""
+    receiver = Receiver()
+    failing: set[str | None] = set()
+    for pause, fails, symbol, _ in steps:
+        if fails == (symbol in failing):
+            continue
+        failing ^= {symbol}
+        receiver.happens(receiver.now + pause, outage(symbol) if fails else recovery(symbol))
+    for symbol in list(failing):
+        receiver.happens(receiver.now, recovery(symbol))
+    receiver.until(receiver.now + 10 * ONE_FAILURE)
+    kinds = [each.kind for _, each in receiver.told]
+    assert kinds[:1] != ["recovery"]
+    assert all(after == "outage" for before, after in pairwise(kinds) if before == "recovery")
+    assert kinds[-1:] != ["outage"]
+    assert not receiver.outbox.failing
+    assert not receiver.outbox.waiting
+
+
+def test_what_happens_together_is_told_together() -> None:
+    receiver = Receiver(NoticePolicy(gather=5, kinds=frozenset("*")))
+    receiver.happens(0, event("filled", "bought 1 at 100", account="main", symbol="BTCUSDT"))
+    receiver.happens(3, event("filled", "sold 2 at 50", account="main", symbol="ETHUSDT"))
+    receiver.happens(4, event("drift", "holds 1, wanted 2", account="second", symbol="BTCUSDT"))
+    receiver.happens(20, event("filled", "bought 3 at 1", account="main", symbol="XRPUSDT"))
+    receiver.until(60)
+    (first_at, first), (_, second) = receiver.told
+    assert first_at == 5
+    assert (first.kind, first.account, first.symbol) == (SEVERAL, None, None)
+    assert first.text.splitlines() == [
+        "filled main BTCUSDT: bought 1 at 100",
+        "filled main ETHUSDT: sold 2 at 50",
+        "drift second BTCUSDT: holds 1, wanted 2",
+    ]
+    assert second.headline == "filled main XRPUSDT"
+
+
+def test_what_all_lines_have_in_common_is_said_once() -> None:
+    together = merged(event("filled", f"bought {size}", account="main", symbol="BTCUSDT") for size in (1, 2))
+    assert together.headline == "filled main BTCUSDT"
+    assert together.text == "bought 1\nbought 2"
+
+
+def test_a_long_list_is_counted_and_cut() -> None:
+    together = merged([event("drift", str(number)) for number in range(99)] + [event("limited", "last")])
+    head, *lines = together.text.splitlines()
+    assert head == "100 events (99 drift, 1 limited); the newest:"
+    assert len(lines) == LINES
+    assert lines[-1] == "limited: last"
+
+
+def test_critical_kinds_are_told_at_once_in_quiet_hours_and_above_the_limit() -> None:
+    policy = NoticePolicy(gather=30, per_hour=1, quiet=(NIGHT,), critical=frozenset({"breaker"}))
+    receiver = Receiver(policy, wall=START.replace(hour=23))
+    for second in range(20):
+        receiver.happens(second, event("breaker", str(second)), event("drift", str(second)))
+    assert [each.text for _, each in receiver.told] == [str(second) for second in range(20)]
+
+
+def test_what_happens_in_quiet_hours_is_told_together_at_their_end() -> None:
+    receiver = Receiver(replace(AT_ONCE, quiet=(NIGHT,)), wall=START.replace(hour=21, minute=59))
+    receiver.happens(0, event("drift", "before"))
+    receiver.happens(120, outage())
+    receiver.happens(3600, recovery())
+    receiver.until(8 * 3600)
+    assert receiver.heard == ["drift: before"]
+    receiver.until(9 * 3600)
+    at, last = receiver.told[-1]
+    assert receiver.wall + timedelta(seconds=at) == START.replace(day=1, month=12, hour=6)
+    assert last.text.splitlines() == ["outage: positions: no answer", "recovery: positions recovered"]
+    assert len(receiver.told) == 2
+
+
+def test_more_than_the_limit_is_told_together_when_there_is_room() -> None:
+    receiver = Receiver(NoticePolicy(per_hour=60))
+    for second in range(600):
+        receiver.happens(second, event("drift", str(second)))
+    receiver.until(3600)
+    texts = [each.text for _, each in receiver.told]
+    assert texts[:10] == [str(second) for second in range(10)], "a sixth of an hour's come at once"
+    assert len(texts) <= 10 + 11
+    assert texts[-1].splitlines()[-1] == "599"
+    assert sum(each.detail.get("events", 1) for _, each in receiver.told) == 600
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 900), st.sampled_from(["drift", "breaker", "limited"])), max_size=80),
+    st.sampled_from([0.0, 5.0, 600.0]),
+    st.sampled_from([0, 1, 6, 60]),
+    st.booleans(),
+)
+def test_every_event_is_told_once_and_no_more_than_the_limit_allows(
+    steps: list[tuple[float, str]], gather: float, per_hour: int, at_night: bool
+) -> None:
+    policy = NoticePolicy(
+        gather=gather,
+        per_hour=per_hour,
+        quiet=(NIGHT,) if at_night else (),
+        critical=frozenset({"breaker"}),
+    )
+    receiver = Receiver(policy, wall=START.replace(hour=20))
+    for pause, kind in steps:
+        receiver.happens(receiver.now + pause, event(kind))
+    receiver.until(receiver.now + 24 * 3600)
+    assert sum(each.detail.get("events", 1) for _, each in receiver.told) == len(steps)
+    assert not receiver.outbox.waiting
+    limited = [at for at, each in receiver.told if each.kind != "breaker"]
+    if per_hour:
+        assert all(
+            sum(first <= at < first + 3600 for at in limited) <= per_hour + policy.burst for first in limited
+        )
+    if at_night:
+        walls = (receiver.wall + timedelta(seconds=at) for at in limited)
+        assert not [wall for wall in walls if wall.hour >= 22 or wall.hour < 6]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "mute", "told"),
+    [
+        ((), (), {"drift", "outage"}),
+        (("*",), (), {"drift", "outage", "filled"}),
+        (("filled",), (), {"filled"}),
+        ((), ("drift",), {"outage"}),
+        (("*",), ("filled",), {"drift", "outage"}),
+    ],
+)
+def test_which_kinds_are_told(kinds: Iterable[str], mute: Iterable[str], told: set[str]) -> None:
+    policy = NoticePolicy(kinds=frozenset(kinds), mute=frozenset(mute))
+    assert {kind for kind in ("drift", "outage", "filled") if policy.wants(kind)} == told
+
+
+def test_what_is_gathered_is_bounded_and_what_gave_way_is_counted() -> None:
+    receiver = Receiver(replace(AT_ONCE, quiet=(NIGHT,)), wall=START.replace(hour=23))
+    receiver.happens(0, *(event("drift", str(number)) for number in range(MOST + 7)))
+    assert (receiver.outbox.waiting, receiver.outbox.dropped) == (MOST, 7)
