@@ -14,13 +14,17 @@ _DONE = {Side.BUY: "bought", Side.SELL: "sold"}
 
 def filled(account: str, fill: Fill) -> Event:
     """Say what an order of ours was filled at, as far as the exchange told."""
-    price = f" at {fill.price:f}" if fill.price is not None else ", at a price that the exchange did not tell"
-    fee = f", fee {fill.fee:f} {fill.fee_currency}".rstrip() if fill.fee is not None else ""
-    won = f", realised {fill.realised:+f}" if fill.realised else ""
+    price = (
+        f" at {_plain(fill.price)}"
+        if fill.price is not None
+        else ", at a price that the exchange did not tell"
+    )
+    fee = f", fee {_plain(fill.fee)} {fill.fee_currency}".rstrip() if fill.fee is not None else ""
+    won = f", realised {_plain(fill.realised, sign='+')}" if fill.realised else ""
     return Event(
         at=fill.at,
         kind="filled",
-        text=f"{_DONE[fill.side]} {fill.quantity:f}{price}{fee}{won}",
+        text=f"{_DONE[fill.side]} {_plain(fill.quantity)}{price}{fee}{won}",
         account=account,
         symbol=fill.symbol,
         detail={
@@ -37,7 +41,7 @@ def filled(account: str, fill: Fill) -> Event:
 
 def refused(account: str, intent: Intent, reason: str, at: datetime) -> Event:
     """Say that the exchange refused an order."""
-    order = f"{intent.side} {intent.quantity:f}{' reduce-only' if intent.reduce_only else ''}"
+    order = f"{intent.side} {_plain(intent.quantity)}{' reduce-only' if intent.reduce_only else ''}"
     return Event(
         at=at,
         kind="refused",
@@ -66,4 +70,9 @@ def position_changed(
 def _size(quantity: Decimal) -> str:
     if not quantity:
         return "flat"
-    return f"{'long' if quantity > 0 else 'short'} {abs(quantity):f}"
+    return f"{'long' if quantity > 0 else 'short'} {_plain(abs(quantity))}"
+
+
+def _plain(value: Decimal, *, sign: str = "") -> str:
+    """Write a number without exponent and without zeros at its end."""
+    return f"{value.normalize():{sign}f}"
