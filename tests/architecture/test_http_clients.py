@@ -14,12 +14,14 @@ from tests.clients.redirected import CLIENTS
 
 LIBRARIES = {
     "aiohttp",
+    "apprise",
     "curl_cffi",
     "http.client",
     "httpx",
     "niquests",
     "pycurl",
     "requests",
+    "telegram",
     "tornado",
     "urllib.request",
     "urllib3",

@@ -16,11 +16,15 @@ from typing import Any
 from aiohttp import web
 from loguru import logger
 
-from te_core.api import Event, NotifierContext, http_session
+from te_core.api import Event, NotifierContext, NotReady, Outages, http_session
+from te_core.app.heartbeat import Heartbeat
 from te_core.cli.client import request
 from te_core.clock import SystemClock
+from te_core.settings.notices import NoticesSettings
 from te_core.testing.fakes import SourceRecorder
 from te_core.testing.stream_recorder import StreamRecorder
+from te_notify_apprise.notifier import AppriseNotifier
+from te_notify_apprise.options import AppriseOptions
 from te_notify_webhook.notifier import WebhookNotifier
 from te_notify_webhook.options import WebhookNotifierOptions
 from te_signals_bittensor.feed import Feed
@@ -148,6 +152,36 @@ async def webhook(server: Elsewhere, folder: Path) -> None:
         await notifier.notify(Event(at=datetime(2026, 1, 1, tzinfo=UTC), kind="test", text="x"))
 
 
+async def apprise(server: Elsewhere, folder: Path) -> None:
+    """The same by Apprise."""
+    options = AppriseOptions.model_validate({"urls": f"{server.url.replace('http', 'json')}/{SECRET}"})
+    context = NotifierContext(
+        name="phone",
+        options=options,
+        clock=SystemClock(),
+        log=logger,
+        state_dir=folder,
+        http=http_session,
+    )
+    notifier = AppriseNotifier(context)
+    await notifier.notify(Event(at=datetime(2026, 1, 1, tzinfo=UTC), kind="test", text="x"))
+
+
+async def heartbeat(server: Elsewhere, folder: Path) -> None:
+    """A sign of life."""
+    del folder
+    async with http_session() as session:
+        made = Heartbeat(
+            settings=NoticesSettings,
+            readiness=lambda: {"ready": True},
+            http=lambda: session,
+            log=logger,
+            outages=Outages(SystemClock(), logger, lambda _: None),
+        )
+        if reason := await made._ask(f"{server.url}/{SECRET}"):
+            raise NotReady(reason)
+
+
 def exchange(kind: str, name: str = "bybit") -> Ask:
     """An account whose exchange redirects one kind of request."""
 
@@ -200,6 +234,8 @@ CLIENTS: dict[str, tuple[Ask, ...] | str] = {
     "te_signals_bittensor.feed": (miners_feed,),
     "te_signals_bittensor.routes": (miners_facts,),
     "te_notify_webhook.notifier": (webhook,),
+    "te_notify_apprise.sending": (apprise,),
+    "te_core.app.heartbeat": (heartbeat,),
     "te_exchange_ccxt.client": tuple(
         exchange(kind, name) for name in PLUGINS for kind in ("positions", "order")
     ),

@@ -1,0 +1,1 @@
+"""A notifier of the trade engine that tells by whatever Apprise knows."""

@@ -1,0 +1,21 @@
+"""What this package offers to the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from te_core.api import NotifierSpec, hookimpl
+from te_notify_apprise.notifier import AppriseNotifier
+from te_notify_apprise.options import AppriseOptions
+
+
+@hookimpl
+def te_notifiers() -> Iterable[NotifierSpec[Any]]:
+    """Offer the notifier."""
+    yield NotifierSpec(
+        name="apprise",
+        settings=AppriseOptions,
+        factory=AppriseNotifier,
+        summary="tells by mail, Telegram, Discord, ntfy, Pushover and whatever else Apprise knows",
+    )
