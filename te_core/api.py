@@ -2,6 +2,7 @@
 
 from te_core.clock import Clock
 from te_core.contracts.command import CommandContext, CommandSpec, SourceInstance
+from te_core.contracts.control import ControlContext
 from te_core.contracts.exchange import (
     AccountContext,
     AccountIdentity,
@@ -29,6 +30,7 @@ from te_core.contracts.webhook import WebhookRequest, WebhookResponse
 from te_core.errors import (
     AuthError,
     CommandFailed,
+    CommandRefused,
     ConfigError,
     DuplicateClientOrderId,
     InsufficientMargin,
@@ -43,6 +45,7 @@ from te_core.errors import (
 )
 from te_core.hookspecs import hookimpl
 from te_core.http_session import http_session
+from te_core.model.control import Action, Command
 from te_core.model.event import Event
 from te_core.model.exits import Exit, Exits, ExitUnit
 from te_core.model.funding import FundingRate
@@ -71,15 +74,19 @@ __all__ = [
     "AccountContext",
     "AccountIdentity",
     "AccountStream",
+    "Action",
     "AuthError",
     "Capabilities",
     "CashFlow",
     "ClientOrderIdForm",
     "Clock",
+    "Command",
     "CommandContext",
     "CommandFailed",
+    "CommandRefused",
     "CommandSpec",
     "ConfigError",
+    "ControlContext",
     "DuplicateClientOrderId",
     "Duration",
     "Equity",

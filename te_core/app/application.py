@@ -201,6 +201,7 @@ class Application:
             state_dir=self.place.state,
             redact=self.redactor.redact,
             observe=self._observe,
+            control=self,
         )
 
     def _tell_of_start(self, *, killed: bool) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
 from te_core.clock import Clock
+from te_core.contracts.control import ControlContext
 from te_core.model.event import Event
 
 if TYPE_CHECKING:
@@ -22,7 +24,10 @@ Options = TypeVar("Options", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotifierContext(Generic[Options]):
-    """Everything a notifier may use. ``http`` gives the engine's shared client session."""
+    """Everything a notifier may use. ``http`` gives the engine's shared client session.
+
+    ``control``: what it may ask and command of the engine; None unless the settings say ``control = true``.
+    """
 
     name: str
     options: Options
@@ -30,6 +35,7 @@ class NotifierContext(Generic[Options]):
     log: Logger
     state_dir: Path
     http: Callable[[], ClientSession]
+    control: ControlContext | None = None
 
 
 class Notifier(ABC):
@@ -43,16 +49,33 @@ class Notifier(ABC):
         (after 1 min up to 1 h), ``NoticeRefused`` when this event will never be accepted.
         """
 
+    async def answer(self, up: Callable[[], None]) -> None:
+        """Answer those who write, until cancelled; only called where ``context.control`` is given.
+
+        It runs in an instance of its own, which is told nothing: neither holds up the other. Call ``up`` once it hears.
+        What it raises is logged, and it is called again: ``NotReady`` after a pause, ``AuthError`` after a long one.
+        """
+        del up
+        await asyncio.Event().wait()
+
+    def status(self) -> Mapping[str, Any]:
+        """Return counters of the instance that answers, for ``te status``; JSON values without secrets."""
+        return {}
+
     async def close(self) -> None:
         """Release what the instance holds; called once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotifierSpec(Generic[Options]):
-    """What a notifier plugin offers. ``name`` is the plugin's entry-point name."""
+    """What a notifier plugin offers. ``name`` is the plugin's entry-point name.
+
+    ``answers``: whether it can ask and command the engine for those who write to it.
+    """
 
     name: str
     settings: type[Options]
     factory: Callable[[NotifierContext[Options]], Notifier]
+    answers: bool = False
     summary: str = ""
     kind: str = field(default="notifier", init=False)

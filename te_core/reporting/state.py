@@ -21,6 +21,7 @@ from te_core.rules.plan import LeverageStep, MarginModeStep, OrderStep, Step
 from te_core.runtime.commands import Outcome, Previews
 from te_core.runtime.engine import Engine
 from te_core.runtime.instances import AccountRunner, SourceRunner
+from te_core.runtime.notifiers import NotifierRunner
 from te_core.runtime.supervisor import Running
 from te_core.settings.schema import Settings
 from te_core.texts import bounded_values
@@ -57,6 +58,7 @@ def engine_state(
                 "sent": runner.sent,
                 "waiting": runner.waiting,
                 "dropped": runner.dropped,
+                "control": _control(runner),
             }
             for name, runner in engine.notifiers.runners.items()
         },
@@ -67,6 +69,18 @@ def engine_state(
             }
             for symbol, section in settings.symbols.items()
         },
+    }
+
+
+def _control(runner: NotifierRunner) -> dict[str, Any] | None:
+    """Show the instance that answers those who write; None where none is to."""
+    if (health := runner.answering) is None:
+        return None
+    return {
+        "status": str(health.status),
+        "reason": health.reason,
+        "retry_at": text(health.retry_at),
+        "counters": bounded_values(runner.counters()),
     }
 
 

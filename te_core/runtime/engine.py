@@ -26,6 +26,7 @@ from te_core.plugins.registry import Registry
 from te_core.runtime.accounts import Accounts
 from te_core.runtime.breakers import CircuitBreakers
 from te_core.runtime.commands import Commands
+from te_core.runtime.control import ControlFacade
 from te_core.runtime.facilities import Facilities
 from te_core.runtime.instances import AccountRunner, Runner, SourceRunner
 from te_core.runtime.notifiers import Notifiers
@@ -52,7 +53,7 @@ class Engine:
     """Everything between the sources and the accounts. Made, started, given settings, stopped.
 
     ``only``: the accounts that run, and no source does; None runs everything that the settings ask for. ``observe``:
-    why no account of this run sends anything; empty when they may.
+    why no account of this run sends anything; empty when they may. ``control``: what plugins may control it by.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Engine:
         redact: Redact = str,
         only: Collection[str] | None = None,
         observe: str = "",
+        control: ControlFacade | None = None,
     ) -> None:
         self.started_at = clock.now()
         self.resolved: Resolved | None = None
@@ -76,7 +78,7 @@ class Engine:
         self._engine_outages = Outages(clock, log, self.record)
         self._session: ClientSession | None = None
         self._applying = asyncio.Lock()
-        facilities = self._make_facilities(log, state_dir, redact)
+        facilities = self._make_facilities(log, state_dir, redact, control)
         self.notifiers = Notifiers(facilities, redact)
         self._sources = Sources(facilities, self.netting.intake, self._last_price)
         self.breakers = self._make_breakers(log)
@@ -99,7 +101,9 @@ class Engine:
             "accounts": self._accounts,
         }
 
-    def _make_facilities(self, log: Logger, state_dir: Path, redact: Redact) -> Facilities:
+    def _make_facilities(
+        self, log: Logger, state_dir: Path, redact: Redact, control: ControlFacade | None
+    ) -> Facilities:
         return Facilities(
             clock=self.clock,
             log=log,
@@ -112,6 +116,7 @@ class Engine:
             http=self.http,
             metrics=self.metrics,
             time=self.netting.time.now,
+            control=control,
             redact=redact,
         )
 

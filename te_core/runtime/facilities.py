@@ -13,6 +13,7 @@ from te_core.metrics import Metrics
 from te_core.model.event import Event
 from te_core.outage import Outages
 from te_core.plugins.registry import Registry
+from te_core.runtime.control import ControlFacade
 from te_core.secrets import Redact
 from te_core.settings.schema import EngineSettings
 
@@ -40,6 +41,8 @@ class Facilities:
     metrics: Metrics
     time: Callable[[], datetime]
     """The present time by which signals and depths by hand end."""
+    control: ControlFacade | None = None
+    """What controls the engine from outside; None where nothing may."""
     redact: Redact = str
     """Takes secrets out of every text that comes from a plugin."""
 

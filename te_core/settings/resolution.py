@@ -71,6 +71,7 @@ def resolve(settings: Settings, registry: Registry) -> Resolved:
         *resolution.problems,
         *resolution.shared_credentials(accounts),
         *resolution.real_shadows(),
+        *resolution.without_answers(),
     ]
     if problems:
         raise SettingsInvalid(problems)
@@ -137,6 +138,16 @@ class _Resolution:
                 path = ("accounts", name, "shadow_of")
                 place = self._settings.origin.place(path)
                 reason = f'plugin {section.plugin} sends real orders: a shadow needs plugin = "paper"'
+                yield ConfigError(reason, key=dotted(path), file=place.file, line=place.line)
+
+    def without_answers(self) -> Iterator[ConfigError]:
+        """Refuse control by a plugin that answers nobody: whoever asked for it would wait for it in vain."""
+        for name, section in self._settings.notifiers.items():
+            spec = self._registry.notifiers.get(section.plugin)
+            if section.control and spec is not None and not spec.answers:
+                path = ("notifiers", name, "control")
+                place = self._settings.origin.place(path)
+                reason = f"plugin {section.plugin} only tells: it answers nobody"
                 yield ConfigError(reason, key=dotted(path), file=place.file, line=place.line)
 
     def _warn_of_misplaced(self, key: Path, section: PluginSection, spec: InstanceSpec) -> None:

@@ -116,6 +116,7 @@ async def test_events_are_told_in_their_order_and_without_secrets(tmp_path: Path
             "sent": 3,
             "waiting": 0,
             "dropped": 0,
+            "control": None,
         }
     assert room.closed == 1
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
-from te_core.api import AuthError, Event, NoticeRefused, Notifier, NotifierContext, NotReady
+from te_core.api import AuthError, Event, NoticeRefused, Notifier, NotifierContext, NotReady, TradeEngineError
 from te_notify_apprise.options import AppriseOptions
 from te_notify_apprise.sending import Failed, send
 
@@ -17,64 +17,47 @@ _WRONG_ADDRESS = frozenset({401, 403, 404, 405, 407, 410})
 
 
 class AppriseNotifier(Notifier):
-    """A service that has taken an event is not told again when another one has to be."""
+    """An event is told when one service has taken it: a service that is gone holds up no other."""
 
     def __init__(self, context: NotifierContext[AppriseOptions]) -> None:
         self._options = context.options
         self._log = context.log
-        self._event: Event | None = None
-        self._done: set[int] = set()
-        """The services, by their place, that are done with that event."""
-        self._busy = False
-        """Whether a thread is still telling a service, be it that nobody waits for it any more."""
+        self._busy: set[int] = set()
+        """The services that a thread is still telling, be it that nobody waits for it any more."""
 
     async def notify(self, event: Event) -> None:
-        """Tell the services that have not been told yet."""
-        if event is not self._event:
-            self._event, self._done = event, set()
-        errors: list[Exception] = []
-        for index, url in enumerate(self._options.urls):
-            if index in self._done:
-                continue
-            title = f"{self._options.title}: {event.headline}"
+        """Tell every service."""
+        title = f"{self._options.title}: {event.headline}"
+        errors: list[TradeEngineError] = []
+        for number, url in enumerate(self._options.urls, 1):
+            work = partial(send, url.get_secret_value(), number, title, event.text, event.kind)
             try:
-                await self._tell(
-                    partial(send, url.get_secret_value(), index + 1, title, event.text, event.kind)
-                )
-            except NoticeRefused as error:
+                await self._tell(number, work)
+            except (NotReady, AuthError, NoticeRefused) as error:
                 errors.append(error)
-            except (NotReady, AuthError) as error:
-                errors.append(error)
-                continue
-            self._done.add(index)
-        if errors:
-            raise self._worst(errors)
+        if len(errors) == len(self._options.urls):
+            # What may be taken later decides, then what somebody has to put right.
+            raise min(errors, key=lambda one: (NotReady, AuthError, NoticeRefused).index(type(one)))
+        for failed in errors:
+            self._log.warning("a notice was not taken: {}", failed)
 
-    def _worst(self, errors: list[Exception]) -> Exception:
-        """Return what decides whether the event is tried again; the others are logged."""
-        order = (NotReady, AuthError, NoticeRefused)
-        errors.sort(key=lambda error: order.index(type(error)))
-        for error in errors[1:]:
-            self._log.warning("{}", error)
-        return errors[0]
-
-    async def _tell(self, work: Callable[[], Failed | None]) -> None:
-        if self._busy:
-            raise NotReady("a service still keeps the last notice waiting")
+    async def _tell(self, number: int, work: Callable[[], Failed | None]) -> None:
+        if number in self._busy:
+            raise NotReady(f"service {number} still keeps an earlier notice waiting")
         try:
             async with asyncio.timeout(self._options.timeout.total_seconds()):
-                failed = await self._in_thread(work)
+                failed = await self._in_thread(number, work)
         except TimeoutError:
-            raise NotReady(f"a service did not answer within {self._options.timeout}") from None
+            raise NotReady(f"service {number} did not answer within {self._options.timeout}") from None
         if failed is not None:
             raise _error(failed)
 
-    async def _in_thread(self, work: Callable[[], Failed | None]) -> Failed | None:
+    async def _in_thread(self, number: int, work: Callable[[], Failed | None]) -> Failed | None:
         """Do it in a thread that nothing waits for when the engine ends; a pool's would be waited for."""
         loop, future = asyncio.get_running_loop(), asyncio.get_running_loop().create_future()
 
         def settle(failed: Failed | None, error: Exception | None) -> None:
-            self._busy = False
+            self._busy.discard(number)
             if future.done():
                 return
             if error is None:
@@ -91,7 +74,7 @@ class AppriseNotifier(Notifier):
             with suppress(RuntimeError):  # the loop is closed
                 loop.call_soon_threadsafe(settle, failed, raised)
 
-        self._busy = True
+        self._busy.add(number)
         threading.Thread(target=run, name="apprise", daemon=True).start()
         answer: Failed | None = await future
         return answer

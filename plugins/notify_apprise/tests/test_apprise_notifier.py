@@ -114,17 +114,16 @@ async def test_the_answer_decides(status: int, error: type[Exception]) -> None:
     assert "horse" not in f"{raised.value!r}"
 
 
-async def test_who_has_taken_a_notice_is_not_told_again_while_another_one_fails() -> None:
+async def test_one_service_that_takes_a_notice_is_enough_and_one_that_is_gone_holds_up_no_other() -> None:
     async with services() as here:
         made = notifier(*(f"{here.url}/{name}" for name in ("one", "two", "three")))
-        here.answers |= {"/two": 503, "/three": 400}
-        event = outage()
-        with pytest.raises(NotReady, match="503"):
-            await made.notify(event)
-        here.answers.clear()
-        await made.notify(event)
+        here.answers |= {"/one": 401, "/three": 400}
         await made.notify(outage())
-    assert here.asked == ["/one", "/two", "/three", "/two", "/one", "/two", "/three"]
+        await made.notify(outage())
+        assert here.asked == 2 * ["/one", "/two", "/three"]
+        here.answers["/two"] = 503
+        with pytest.raises(NotReady, match="503"):
+            await made.notify(outage())
 
 
 async def test_nothing_waits_for_a_service_that_hangs_and_it_is_not_asked_over_and_over() -> None:
@@ -133,7 +132,7 @@ async def test_nothing_waits_for_a_service_that_hangs_and_it_is_not_asked_over_a
         made = notifier(f"{here.url}/one", timeout="1s")
         with pytest.raises(NotReady, match="did not answer within"):
             await made.notify(outage())
-        with pytest.raises(NotReady, match="still keeps the last notice waiting"):
+        with pytest.raises(NotReady, match="service 1 still keeps an earlier notice waiting"):
             await made.notify(outage())
         (thread,) = [one for one in threading.enumerate() if one.name == "apprise"]
         assert thread.daemon, "the end of the process does not wait for it either"
@@ -141,7 +140,16 @@ async def test_nothing_waits_for_a_service_that_hangs_and_it_is_not_asked_over_a
         while made._busy:
             await asyncio.sleep(0.01)
         await made.notify(outage())
-    assert here.asked == ["/one", "/one"]
+        assert here.asked == ["/one", "/one"]
+        here.hold.clear()
+        with pytest.raises(NotReady):
+            await made.notify(outage())
+        both = notifier(
+            f"{here.url}/one", f"json://127.0.0.1:{here.url.rpartition(':')[2]}/two", timeout="1s"
+        )
+        with pytest.raises(NotReady, match="service 1 did not answer"):
+            await both.notify(outage())
+        assert here.asked[-2:] == ["/one", "/two"], "one that hangs keeps no other from being told"
 
 
 async def test_nobody_there_is_no_reason_to_give_up() -> None:

@@ -1,0 +1,88 @@
+"""Control of the engine as one plugin's instance has it: signed with the plugin's name, and over when it is stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from te_core.clock import Clock
+from te_core.contracts.control import CONTROLS
+from te_core.errors import CommandRefused, NotReady
+from te_core.model.control import Command
+from te_core.texts import bounded, printable
+
+LONGEST_BY = 100
+LONGEST_REASON = 200
+
+
+class ControlFacade(Protocol):
+    """The engine as those see it who control it from outside."""
+
+    def state(self) -> Mapping[str, Any]:
+        """Return what ``te status`` shows."""
+        ...
+
+    def explain(self, symbol: str) -> Mapping[str, Any]:
+        """Return the arithmetic of a symbol. Raises ``KeyError``."""
+        ...
+
+    async def summary(self, since: datetime) -> Mapping[str, Any]:
+        """Return what each account came to since then."""
+        ...
+
+    async def command(self, command: Command, *, preview: bool) -> Mapping[str, Any]:
+        """Carry a command out, or show what it would do."""
+        ...
+
+
+class Control:
+    """Implements ``ControlContext`` for one instance."""
+
+    def __init__(self, facade: ControlFacade, plugin: str, clock: Clock) -> None:
+        self._facade = facade
+        self._plugin = plugin
+        self._clock = clock
+        self._revoked = False
+
+    def revoke(self) -> None:
+        """Answer nothing any more."""
+        self._revoked = True
+
+    def state(self) -> Mapping[str, Any]:
+        """See ``ControlContext``."""
+        return self._engine.state()
+
+    def explain(self, symbol: str) -> Mapping[str, Any]:
+        """See ``ControlContext``."""
+        try:
+            return self._engine.explain(symbol)
+        except KeyError:
+            raise CommandRefused(f"no account has a target for {printable(bounded(symbol, 40))}") from None
+
+    async def summary(self, last: timedelta) -> Mapping[str, Any]:
+        """See ``ControlContext``."""
+        return await self._engine.summary(self._clock.now() - last)
+
+    async def preview(self, command: Command) -> Mapping[str, Any]:
+        """See ``ControlContext``."""
+        return await self._engine.command(self._signed(command), preview=True)
+
+    async def execute(self, command: Command) -> Mapping[str, Any]:
+        """See ``ControlContext``."""
+        return await self._engine.command(self._signed(command), preview=False)
+
+    @property
+    def _engine(self) -> ControlFacade:
+        if self._revoked:
+            raise NotReady("this instance was stopped: it controls nothing any more")
+        return self._facade
+
+    def _signed(self, command: Command) -> Command:
+        if type(command) is not Command or command.action not in CONTROLS:
+            allowed = ", ".join(CONTROLS)
+            raise CommandRefused(f"plugins may only command: {allowed}")
+        by = printable(" ".join(f"{self._plugin} {command.by}".split()))
+        reason = printable(" ".join(command.reason.split()))
+        return replace(command, by=bounded(by, LONGEST_BY), reason=bounded(reason, LONGEST_REASON))
