@@ -188,7 +188,10 @@ def test_the_one_package_brings_the_others_and_the_command(
 ) -> None:
     needed = requirements(wheels[META])
     notifiers = {f"te-notify-{name}" for name in ("apprise", "telegram", "webhook")}
-    assert {name for name, need in needed.items() if need.marker is None} == set(projects) - {META, *notifiers}
+    assert {name for name, need in needed.items() if need.marker is None} == set(projects) - {
+        META,
+        *notifiers,
+    }
     assert notifiers <= set(needed)
     assert metadata(wheels[META]).get_all("Provides-Extra") == ["encryption", "fast", "keyring", "notifiers"]
     assert not [path for path in wheels[META].namelist() if path.endswith(".py")]

@@ -25,6 +25,8 @@ from te_core.testing.fakes import SourceRecorder
 from te_core.testing.stream_recorder import StreamRecorder
 from te_notify_apprise.notifier import AppriseNotifier
 from te_notify_apprise.options import AppriseOptions
+from te_notify_telegram.notifier import TelegramNotifier
+from te_notify_telegram.options import TelegramOptions
 from te_notify_webhook.notifier import WebhookNotifier
 from te_notify_webhook.options import WebhookNotifierOptions
 from te_signals_bittensor.feed import Feed
@@ -167,6 +169,24 @@ async def apprise(server: Elsewhere, folder: Path) -> None:
     await notifier.notify(Event(at=datetime(2026, 1, 1, tzinfo=UTC), kind="test", text="x"))
 
 
+async def telegram(server: Elsewhere, folder: Path) -> None:
+    """The same to a chat; the bot's token is part of the address."""
+    token = f"123456789:{SECRET}-{'0' * 20}"
+    options = TelegramOptions.model_validate({"token": token, "chats": [1], "api": server.url})
+    async with http_session() as session:
+        notifier = TelegramNotifier(
+            NotifierContext(
+                name="phone",
+                options=options,
+                clock=SystemClock(),
+                log=logger,
+                state_dir=folder,
+                http=lambda: session,
+            )
+        )
+        await notifier.notify(Event(at=datetime(2026, 1, 1, tzinfo=UTC), kind="test", text="x"))
+
+
 async def heartbeat(server: Elsewhere, folder: Path) -> None:
     """A sign of life."""
     del folder
@@ -235,6 +255,7 @@ CLIENTS: dict[str, tuple[Ask, ...] | str] = {
     "te_signals_bittensor.routes": (miners_facts,),
     "te_notify_webhook.notifier": (webhook,),
     "te_notify_apprise.sending": (apprise,),
+    "te_notify_telegram.bot": (telegram,),
     "te_core.app.heartbeat": (heartbeat,),
     "te_exchange_ccxt.client": tuple(
         exchange(kind, name) for name in PLUGINS for kind in ("positions", "order")

@@ -1,0 +1,1 @@
+"""A notifier of the trade engine that tells in Telegram, and answers there."""

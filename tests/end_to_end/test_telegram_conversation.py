@@ -1,0 +1,235 @@
+"""A conversation by Telegram with a running engine: what is asked, what is commanded, and what it leaves behind."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession
+from loguru import logger
+
+from te_core.app.application import Application
+from te_core.app.paths import Place
+from te_core.clock import SystemClock
+from te_core.plugins.registry import Registry
+from tests.emulators.telegram.server import TOKEN, BotApi, Message, Person, bot_api
+
+pytestmark = pytest.mark.real_clock
+
+ADA = Person(id=101, first_name="Ada", last_name="L")
+BEN = Person(id=102, first_name="Ben")
+EVE = Person(id=666, first_name="Ada", last_name="L")
+"""She calls herself as Ada does."""
+ROBOT = Person(id=101_000, first_name="Robot", is_bot=True)
+GROUP = -4001
+ALERT = {"symbol": "BTCUSDT.P", "direction": "long", "size": "50/100", "price": "50000"}
+WEBHOOK = "a-token-for-tests-1234567890"
+SETTINGS = """
+[listen.public]
+port = 0
+[listen.private]
+port = 0
+[sources.tradingview]
+plugin = "tradingview"
+symbols = {{ "BTCUSDT.P" = "BTCUSDT" }}
+[accounts.paper]
+plugin = "paper"
+balance = 10000
+[symbols.BTCUSDT]
+leverage = 3
+weights = {{ tradingview = 0.5 }}
+[notifiers.phone]
+plugin = "telegram"
+chats = [101, {group}]
+users = {{ 101 = "control", 102 = "view" }}
+api = "{url}"
+gather = 0
+control = true
+"""
+
+
+class Phones:
+    """Everybody's view of the bot, and the engine behind it."""
+
+    def __init__(self, api: BotApi, application: Application) -> None:
+        self.api, self.application = api, application
+
+    async def ask(self, who: Person, text: str, *, chat: int | None = None, **more: Any) -> Message:
+        """Write, and return the answer."""
+        place, before = chat or who.id, len(self.api.messages)
+        self.api.say(who, text, chat=chat, **more)
+
+        def answers() -> list[Message]:
+            return [
+                one for one in self.api.messages[before:] if one.chat == place and not _is_notice(one.text)
+            ]
+
+        await until(answers)
+        return answers()[0]
+
+    async def press(self, who: Person, label: str, message: Message) -> str:
+        """Press a button, and return what the message says then, or what was shown to whoever pressed."""
+        toasts, text = len(self.api.toasts), message.text
+        self.api.press(who, label, message=message)
+        await until(lambda: len(self.api.toasts) > toasts)
+        if self.api.toasts[-1]:
+            return self.api.toasts[-1]
+        await until(lambda: message.text != text)
+        return message.text
+
+    def counters(self) -> dict[str, int]:
+        found: dict[str, int] = self.application.state()["notifiers"]["phone"]["control"]["counters"]
+        return found
+
+    def target(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.application.state()["accounts"]["paper"]["targets"].get("BTCUSDT", {})
+        return found
+
+    async def journaled(self, kind: str) -> list[Any]:
+        await self.application._journal.append()
+        return [event for event in self.application._journal.events(99) if event.kind == kind]
+
+
+NOTICES = ("started", "settings", "halt", "flatten", "resume", "pause", "outage", "recovery")
+
+
+def _is_notice(text: str) -> bool:
+    """Whether it came without being asked for: the first line is what happened to whom."""
+    kind, _, whom = text.partition("\n")[0].partition(" ")
+    return kind in NOTICES and whom in {"", "paper", "tradingview"}
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def phones(folder: Path) -> AsyncIterator[Phones]:
+    ids = itertools.count()
+    async with bot_api() as api:
+        (folder / "settings.toml").write_text(SETTINGS.format(url=api.url, group=GROUP))
+        secrets = folder / ".secrets.toml"
+        secrets.write_text(f'[notifiers.phone]\ntoken = "{TOKEN}"\n')
+        secrets.chmod(0o600)
+        application = Application(
+            Place(folder / "settings.toml", folder / "state"),
+            env={},
+            clock=SystemClock(),
+            new_id=lambda: f"id-{next(ids)}",
+            new_secret=lambda: WEBHOOK,
+            registry=Registry(),
+        )
+        await application.start()
+        try:
+            yield Phones(api, application)
+        finally:
+            await application.stop()
+            logger.remove()
+
+
+async def alert(application: Application) -> None:
+    url = f"{application.servers.public.url}/hooks/tradingview/{WEBHOOK}"
+    async with ClientSession() as http, http.post(url, json=ALERT) as response:
+        assert response.status == 200
+
+
+async def test_a_conversation(tmp_path: Path) -> None:
+    async with phones(tmp_path) as world:
+        api, application = world.api, world.application
+        await alert(application)
+        await until(lambda: world.target().get("confirmed"))
+
+        # Who may look asks, and is told.
+        status = await world.ask(BEN, "/status")
+        assert status.text.splitlines()[0] == "engine ready"
+        assert "paper: running, equity " in status.text
+        positions = await world.ask(BEN, "/positions BTCUSDT")
+        assert positions.text == "paper BTCUSDT long 0.15 at 50010, target 0.15, at target"
+        pnl = await world.ask(BEN, "/pnl 7d")
+        assert pnl.text.splitlines()[0] == "last 7 d, without what was paid in or out"
+        assert pnl.text.splitlines()[1].startswith("paper (paper): ")
+        why = await world.ask(BEN, "/why BTCUSDT")
+        assert "tradingview: 0.5 x 0.5 = 0.25" in why.text
+        assert "10,000.00 x 0.25 x 3 / 50000 = 0.15" in why.text
+        assert (
+            await world.ask(BEN, "/why DOGEUSDT")
+        ).text == "not done: no account has a target for DOGEUSDT"
+        assert "/flatten" not in (await world.ask(BEN, "/start")).text
+        assert (await world.ask(BEN, "/halt")).text == "you may ask, and not command"
+
+        # Who may command sees what it would order first, and may leave it.
+        plan = await world.ask(ADA, "/flatten PAPER: a bad feeling")
+        assert plan.text == (
+            "not done: no account, source or symbol is named PAPER; did you mean paper? (a reason follows a colon)"
+        )
+        plan = await world.ask(ADA, "/flatten paper: a bad feeling")
+        assert plan.text.splitlines() == [
+            "flatten paper?",
+            "reason: a bad feeling",
+            "it would order:",
+            "  paper BTCUSDT: sell 0.15 reduce-only",
+            "confirm within 60 s",
+        ]
+        assert list(plan.buttons) == ["Flatten paper", "Leave it"]
+        left = plan.buttons.copy()
+        assert await world.press(ADA, "Leave it", plan) == "left as it is"
+        assert world.target()["quantity"] == "0.15"
+        plan.buttons = left
+        assert await world.press(ADA, "Flatten paper", plan) == "this button does nothing any more"
+        assert world.target()["quantity"] == "0.15"
+
+        # In a group only who asked may confirm; it is carried out once, and journaled with who it was.
+        plan = await world.ask(ADA, "/flatten@engine_under_test_bot : weekend", chat=GROUP)
+        buttons = plan.buttons.copy()
+        assert await world.press(BEN, "Flatten everything", plan) == "you may ask, and not command"
+        done = await world.press(ADA, "Flatten everything", plan)
+        assert done.startswith("done: flatten everything\n")
+        assert "telegram Ada L (101)" in done
+        await until(lambda: not application.state()["accounts"]["paper"]["positions"])
+        plan.buttons = buttons
+        assert await world.press(ADA, "Flatten everything", plan) == "this button does nothing any more"
+        assert [event.detail["by"] for event in await world.journaled("flatten") if "by" in event.detail] == [
+            "telegram Ada L (101)"
+        ]
+
+        # What was halted is lifted the same way.
+        plan = await world.ask(ADA, "/resume: it is Monday")
+        assert "  paper BTCUSDT: buy 0." in plan.text
+        assert "lifts: " in plan.text
+        await world.press(ADA, "Resume everything", plan)
+        await until(lambda: world.target().get("confirmed") and world.target()["quantity"] != "0")
+        plan = await world.ask(ADA, "/pause tradingview close")
+        assert plan.text.splitlines()[0] == "pause tradingview, closing its share?"
+        await world.press(ADA, "Pause tradingview, closing its share", plan)
+        await until(lambda: world.target()["depth"] == "0")
+
+        # The notices of all this came, too, without being asked for.
+        assert [text for text in api.texts(101) if text.startswith("flatten")]
+        assert world.counters() == {"heard": 12, "strangers": 0, "commands": 3, "refused": 6}
+
+
+async def test_strangers_get_no_answer_and_are_counted(tmp_path: Path) -> None:
+    async with phones(tmp_path) as world:
+        await until(lambda: world.counters)
+        plan = await world.ask(ADA, "/halt", chat=GROUP)
+        before = len(world.api.messages)
+        for who, chat in ((EVE, None), (EVE, GROUP), (ROBOT, GROUP), (ADA, -999), (BEN, -999)):
+            world.api.say(who, "/status", chat=chat)
+        world.api.press(EVE, "Halt everything", message=plan)
+        world.api.say(ADA, "good morning")
+        world.api.say(ADA, "/status@another_bot")
+        old = datetime.now(UTC) - timedelta(hours=2)
+        late = await world.ask(ADA, "/halt", sent=old)
+        assert late.text == "/halt came when nobody listened, and is too old: send it again"
+        assert len(world.api.messages) == before + 1
+        assert world.api.toasts == []
+        assert world.counters() == {"heard": 2, "strangers": 6, "commands": 0, "refused": 0}
+        assert not world.application.readiness()["halts"]
