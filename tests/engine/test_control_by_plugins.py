@@ -131,6 +131,7 @@ async def test_what_it_commands_is_journaled_under_its_name(tmp_path: Path) -> N
             radio.control.explain("NOSUCH")
         with pytest.raises(CommandRefused, match="there is no"):
             await radio.control.execute(halt(accounts=("two",)))
+        await asyncio.sleep(1)
         assert radio.told[-1].startswith("all accounts: halted by radio"), "and told as any other"
 
 
