@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Annotated
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator
 
 from te_core.contracts.options import Duration
 from te_core.settings.section import Section
 
 
+def _time_of_day(text: str) -> str:
+    if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", text):
+        raise ValueError("a time of day such as 07:30, from 00:00 to 23:59")
+    return text
+
+
 class NoticesSettings(Section):
     """When a day is summed up for the notifiers, and who is to miss the engine when it is gone."""
 
-    summary_at: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] | None = None
+    summary_at: Annotated[str, AfterValidator(_time_of_day)] | None = None
     """time of day at which notifiers get a summary: equity, profit, exposure, what needs attention"""
     zone: str = "UTC"
     """the time zone of it, like Europe/Berlin"""

@@ -36,6 +36,12 @@ class Failed:
     status: int | None = None
 
 
+# Every failure would be a line of the engine's log, each time that it is tried again; an outage is logged once.
+_LOGGER = logging.getLogger("apprise")
+_LOGGER.addHandler(logging.NullHandler())
+_LOGGER.propagate = False
+
+
 def send(url: str, number: int, title: str, body: str, kind: str) -> Failed | None:
     """Tell one service; blocks until it has answered. Raises ``ConfigError`` for an address that Apprise refuses."""
     from apprise import NotifyType

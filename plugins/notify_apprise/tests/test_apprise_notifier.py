@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -152,10 +153,16 @@ async def test_nothing_waits_for_a_service_that_hangs_and_it_is_not_asked_over_a
         assert here.asked[-2:] == ["/one", "/two"], "one that hangs keeps no other from being told"
 
 
-async def test_nobody_there_is_no_reason_to_give_up() -> None:
+async def test_nobody_there_is_no_reason_to_give_up_and_apprise_says_nothing_of_its_own() -> None:
+    said: list[logging.LogRecord] = []
+    handler = logging.Handler()
+    handler.emit = said.append  # type: ignore[method-assign]
+    logging.getLogger().addHandler(handler)
     with pytest.raises(NotReady, match="JSON cannot be reached") as raised:
         await notifier(f"json://me:{QUOTED}@127.0.0.1:9/x").notify(outage())
     assert "horse" not in str(raised.value)
+    logging.getLogger().removeHandler(handler)
+    assert not said, "an outage is logged once, by the engine"
 
 
 async def test_an_address_that_apprise_does_not_know_is_named_by_its_number_and_scheme() -> None:
