@@ -430,4 +430,34 @@ BREAKERS = (
         tests="tests/engine/test_circuit_breakers.py",
     ),
 )
-MUTANTS = (*BELIEFS, *RULES, *ACCOUNTS, *ENGINE, *BREAKERS)
+CONTROL = (
+    Mutant(
+        name="a plugin that was stopped still controls",
+        file="te_core/runtime/control.py",
+        old="        self._revoked = True\n",
+        new="        self._revoked = False\n",
+        tests="tests/engine/test_control_by_plugins.py",
+    ),
+    Mutant(
+        name="a plugin may command anything",
+        file="te_core/runtime/control.py",
+        old="if type(command) is not Command or command.action not in CONTROLS:",
+        new="if type(command) is not Command:",
+        tests="tests/engine/test_control_by_plugins.py",
+    ),
+    Mutant(
+        name="each symbol of one failure is told",
+        file="te_core/rules/notices.py",
+        old="told = now - known.told_at < ONE_FAILURE or",
+        new="told = False and",
+        tests="tests/engine/test_notice_rules.py",
+    ),
+    Mutant(
+        name="nobody's sleep is kept",
+        file="te_core/rules/notices.py",
+        old="    if hours is not None:\n",
+        new="    if False:\n",
+        tests="tests/engine/test_notice_rules.py",
+    ),
+)
+MUTANTS = (*BELIEFS, *RULES, *ACCOUNTS, *ENGINE, *BREAKERS, *CONTROL)

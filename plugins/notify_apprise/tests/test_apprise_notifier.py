@@ -156,7 +156,7 @@ async def test_nothing_waits_for_a_service_that_hangs_and_it_is_not_asked_over_a
 async def test_nobody_there_is_no_reason_to_give_up_and_apprise_says_nothing_of_its_own() -> None:
     said: list[logging.LogRecord] = []
     handler = logging.Handler()
-    handler.emit = said.append  # type: ignore[method-assign]
+    handler.emit = said.append  # type: ignore[assignment,method-assign]
     logging.getLogger().addHandler(handler)
     with pytest.raises(NotReady, match="JSON cannot be reached") as raised:
         await notifier(f"json://me:{QUOTED}@127.0.0.1:9/x").notify(outage())
