@@ -360,7 +360,7 @@ def test_a_wrong_key_or_value_of_the_core_writes_nothing(
 
 def test_a_first_notifier_is_offered_and_then_configured(desk: Desk) -> None:
     secret = "https://example.org/t0ken-of-mine"
-    result = desk.te("configure", "notifiers", answers=f"\nphone\n{secret}\n\ny\n")
+    result = desk.te("configure", "notifiers", answers=f"webhook\nphone\n{secret}\n\ny\n")
     assert result.exit_code == 0, result.output
     assert secret not in result.output
     assert tomllib.loads(desk.secrets.read_text())["notifiers"]["phone"]["url"] == secret

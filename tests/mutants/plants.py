@@ -451,6 +451,7 @@ CONTROL = (
         old="told = now - known.told_at < ONE_FAILURE or",
         new="told = False and",
         tests="tests/engine/test_notice_rules.py",
+        quick=True,
     ),
     Mutant(
         name="nobody's sleep is kept",

@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from te_core.api import Duration
 
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
+_NEXT = re.compile(r"\s*,\s*(?=[A-Za-z][A-Za-z0-9+.-]*://)")
+"""Between two addresses in one text, as `te configure` and environment variables have them."""
 
 
 class AppriseOptions(BaseModel):
@@ -30,7 +32,7 @@ class AppriseOptions(BaseModel):
     @field_validator("urls", mode="before")
     @classmethod
     def _one_or_several(cls, urls: object) -> object:
-        return (urls,) if isinstance(urls, str) else urls
+        return tuple(_NEXT.split(urls)) if isinstance(urls, str) else urls
 
     @field_validator("urls")
     @classmethod

@@ -178,6 +178,14 @@ def test_what_is_no_address_is_refused_without_showing_it(urls: list[str]) -> No
     assert "topic" not in str(raised.value.errors(include_input=False)[0]["msg"])
 
 
+def test_several_addresses_may_stand_in_one_text() -> None:
+    options = AppriseOptions.model_validate(
+        {"urls": "ntfy://host/a,b , mailto://me:x,y@example.org,json://host"}
+    )
+    found = [url.get_secret_value() for url in options.urls]
+    assert found == ["ntfy://host/a,b", "mailto://me:x,y@example.org", "json://host"]
+
+
 def test_addresses_are_secrets() -> None:
     options = AppriseOptions.model_validate({"urls": f"json://me:{QUOTED}@example.org/token-4711"})
     assert "horse" not in repr(options)
