@@ -27,6 +27,7 @@ REFERENCE = {
             "te_core.contracts.source",
             "te_core.contracts.exchange",
             "te_core.contracts.notifier",
+            "te_core.contracts.control",
             "te_core.contracts.options",
         ),
     ),
@@ -52,7 +53,7 @@ CONTENTS = {
         "docs/bittensor",
     ),
     "Exchanges": ("docs/exchanges", "plugins/exchange_*/README"),
-    "Notices": ("plugins/notify_*/README",),
+    "Notices": ("docs/notices", "docs/telegram", "plugins/notify_*/README"),
     "Writing plugins": (
         "docs/plugins",
         "api/te_core",

@@ -53,7 +53,7 @@ def engine_state(
             name: {
                 "plugin": runner.section.plugin,
                 "status": str(runner.health.status),
-                "reason": runner.health.reason,
+                "reason": _why(runner),
                 "retry_at": text(runner.health.retry_at),
                 "sent": runner.sent,
                 "waiting": runner.waiting,
@@ -70,6 +70,13 @@ def engine_state(
             for symbol, section in settings.symbols.items()
         },
     }
+
+
+def _why(runner: NotifierRunner) -> str:
+    """Return why a notifier does not tell, or does not answer."""
+    answering = runner.answering
+    control = f"control: {answering.reason}" if answering is not None and answering.reason else ""
+    return runner.health.reason or control
 
 
 def _control(runner: NotifierRunner) -> dict[str, Any] | None:

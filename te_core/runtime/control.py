@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from te_core.arithmetic import own_arithmetic
 from te_core.clock import Clock
 from te_core.contracts.control import CONTROLS
 from te_core.errors import CommandRefused, NotReady
@@ -52,26 +53,31 @@ class Control:
 
     def state(self) -> Mapping[str, Any]:
         """See ``ControlContext``."""
-        return self._engine.state()
+        with own_arithmetic():
+            return self._engine.state()
 
     def explain(self, symbol: str) -> Mapping[str, Any]:
         """See ``ControlContext``."""
         try:
-            return self._engine.explain(symbol)
+            with own_arithmetic():
+                return self._engine.explain(symbol)
         except KeyError:
             raise CommandRefused(f"no account has a target for {printable(bounded(symbol, 40))}") from None
 
     async def summary(self, last: timedelta) -> Mapping[str, Any]:
         """See ``ControlContext``."""
-        return await self._engine.summary(self._clock.now() - last)
+        with own_arithmetic():
+            return await self._engine.summary(self._clock.now() - last)
 
     async def preview(self, command: Command) -> Mapping[str, Any]:
         """See ``ControlContext``."""
-        return await self._engine.command(self._signed(command), preview=True)
+        with own_arithmetic():
+            return await self._engine.command(self._signed(command), preview=True)
 
     async def execute(self, command: Command) -> Mapping[str, Any]:
         """See ``ControlContext``."""
-        return await self._engine.command(self._signed(command), preview=False)
+        with own_arithmetic():
+            return await self._engine.command(self._signed(command), preview=False)
 
     @property
     def _engine(self) -> ControlFacade:

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from decimal import Inexact, localcontext
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +136,23 @@ async def test_what_it_commands_is_journaled_under_its_name(tmp_path: Path) -> N
         assert radio.told[-1].startswith("all accounts: halted by radio"), "and told as any other"
 
 
+async def test_what_it_asks_is_computed_as_ever_whatever_it_does_to_its_own_numbers(tmp_path: Path) -> None:
+    radio = Radio()
+    async with controlled(tmp_path, radio) as world:
+        await world.say("0.12345", wait=3)
+        flatten = replace(halt(), action=Action.FLATTEN)
+        exact = await radio.control.preview(flatten)
+        with localcontext() as context:
+            context.prec, context.traps[Inexact] = 2, True
+            assert await radio.control.preview(flatten) == exact
+            await radio.control.summary(timedelta(days=1))
+            radio.control.state()
+            radio.control.explain("BTCUSDT")
+            await radio.control.execute(flatten)
+            await asyncio.sleep(5)
+        assert world.held() == 0
+
+
 @pytest.mark.parametrize("action", [Action.TARGET, Action.GO])
 async def test_what_is_not_for_plugins_is_refused(tmp_path: Path, action: Action) -> None:
     radio = Radio()
@@ -178,6 +196,7 @@ async def test_neither_telling_nor_answering_holds_up_the_other_or_the_engine(tm
         assert radio.told == ["one"]
         state = world.whole_state()["notifiers"]["radio"]
         assert (state["status"], state["control"]["status"]) == ("running", "failing")
+        assert state["reason"] == "control: no network", "te status shows it"
         assert state["control"]["reason"] == "no network"
         radio.deaf, radio.mute = None, AuthError("blocked")
         await asyncio.sleep(300)
