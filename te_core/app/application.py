@@ -16,8 +16,8 @@ from te_core import __version__
 from te_core.app import last_run, state_folder, used_plugins
 from te_core.app.announcement import Announcement
 from te_core.app.daily_summary import DailySummary
-from te_core.app.heartbeat import Heartbeat
 from te_core.app.paths import Place
+from te_core.app.sign_of_life import SignOfLife
 from te_core.clock import Clock
 from te_core.contracts.exchange import Severity
 from te_core.contracts.webhook import WebhookRequest, WebhookResponse
@@ -91,7 +91,7 @@ class Application:
         self._plugin_notices: dict[str, str] = {}
         self._running: AsyncExitStack | None = None
         self._journal: Journal
-        self._heartbeat: Heartbeat
+        self._sign_of_life: SignOfLife
         self._daily: DailySummary
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -247,7 +247,7 @@ class Application:
     def _keep_in_touch(self) -> None:
         """Begin to sum up days, and to show a sign of life."""
         self._daily = DailySummary(self._clock, lambda: self.settings.notices, self._tell_of_a_day)
-        self._heartbeat = Heartbeat(
+        self._sign_of_life = SignOfLife(
             settings=lambda: self.settings.notices,
             readiness=self.readiness,
             http=self._started.http,
@@ -255,7 +255,7 @@ class Application:
             outages=self._outages(),
         )
         self._keep("the daily summary", self._daily.run)
-        self._keep("the heartbeat", self._heartbeat.run)
+        self._keep("the heartbeat", self._sign_of_life.run)
 
     async def _tell_of_a_day(self, since: datetime) -> None:
         found = await self.summary(since)
@@ -286,7 +286,7 @@ class Application:
                 await self._started.apply(self._store.current)
                 self._remember_plugins()
                 self._daily.settings_changed()
-                self._heartbeat.settings_changed()
+                self._sign_of_life.settings_changed()
                 if self._applied:
                     self._tell_of_settings(f"applied: {'; '.join(self._applied)}")
             self._edits += outcome is not None
@@ -459,7 +459,10 @@ class Application:
         engine = self._started
         books = {name: runner.worker.book for name, runner in engine.accounts.items()}
         before = await asyncio.to_thread(read_since, self._journal, books, since)
-        return self._shown(summary(engine, self._queries.readiness(), before))
+        found = summary(engine, self._queries.readiness(), before)
+        if (refused := self._store.refused) is not None:
+            found["attention"] += [f"settings refused: {problem}" for problem in refused.problems]
+        return self._shown(found)
 
     async def metrics(self, accept: str) -> tuple[bytes, str]:
         """Return all metrics, and their content type. Raises ``NotReady``."""

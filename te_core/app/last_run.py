@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from te_core import __version__
 from te_core.settings import fields
 from te_core.settings.files import replace_file
+from te_core.settings.notices import NoticesSettings
 from te_core.settings.schema import (
     AccountSettings,
     EngineSettings,
@@ -37,6 +38,7 @@ _CORE: Mapping[str, type[BaseModel]] = {
     "logs": LogSettings,
     "journal": JournalSettings,
     "limits": GlobalLimitSettings,
+    "notices": NoticesSettings,
     "sources.*": SourceSettings,
     "accounts.*": AccountSettings,
     "notifiers.*": NotifierSettings,

@@ -98,6 +98,13 @@ def _attention(engine: Engine, readiness: Mapping[str, Any]) -> Iterator[str]:
     for one in engine.breakers.shown():
         if one.trip is not None and one.trip.action == "warn":
             yield in_words(one.account, one.trip)
+    for name in engine.sources:
+        if (since := engine.netting.heartbeat.since(name)) is not None:
+            yield f"source {name}: silent since {since:%d %b %H:%M} UTC"
+    for name, account in engine.accounts.items():
+        yield from (f"account {name}: still open: {left}" for left in account.worker.still_open)
+        if foreign := account.worker.foreign:
+            yield f"account {name}: holds what the engine never opened: {', '.join(foreign)}"
     for name, notifier in engine.notifiers.runners.items():
         if notifier.dropped:
             yield f"notifier {name}: {notifier.dropped} notices could not be sent"

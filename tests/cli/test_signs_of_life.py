@@ -15,7 +15,7 @@ from loguru import logger
 
 from te_core.app.announcement import ANNOUNCEMENT
 from te_core.app.daily_summary import DailySummary
-from te_core.app.heartbeat import Heartbeat
+from te_core.app.sign_of_life import SignOfLife
 from te_core.outage import Outages
 from te_core.settings.notices import NoticesSettings
 from te_core.testing.virtual_clock import VirtualClock
@@ -98,7 +98,7 @@ async def test_the_start_the_settings_the_day_and_the_end_are_told(folder: Any) 
 @asynccontextmanager
 async def beating(
     site: Site, url: str, readiness: Callable[[], Any], **section: Any
-) -> AsyncIterator[Heartbeat]:
+) -> AsyncIterator[SignOfLife]:
     """Run a heartbeat on the virtual clock against a site that answers at once."""
 
     class Session:
@@ -108,7 +108,7 @@ async def beating(
             yield type("Response", (), {"status": site.status})
 
     clock = VirtualClock()
-    heartbeat = Heartbeat(
+    heartbeat = SignOfLife(
         settings=lambda: NoticesSettings.model_validate({"heartbeat_url": url, **section}),
         readiness=readiness,
         http=Session,  # type: ignore[arg-type]

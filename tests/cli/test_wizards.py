@@ -501,10 +501,15 @@ def test_loose_ends_are_named(desk: Desk) -> None:
 def test_a_kind_of_event_that_nothing_records_is_named(desk: Desk) -> None:
     text = desk.settings.read_text()
     notifier = '\n[notifiers.phone]\nplugin = "webhook"\nurl = "https://example.org"\n'
-    notifier += 'kinds = ["outage", "drifts", "refused"]\n'
+    notifier += 'kinds = ["*", "outage", "drifts", "refused"]\nmute = ["fills"]\ncritical = ["halt", "*"]\n'
     desk.settings.write_text(text + notifier)
-    (found,) = [line for line in desk.json("check")["warnings"] if "kinds" in line]
-    assert found == "notifiers.phone.kinds: no event is of kind drifts; did you mean 'drift'?"
+    found = [line for line in desk.json("check")["warnings"] if "no event is of kind" in line]
+    assert found[:2] == [
+        "notifiers.phone.kinds: no event is of kind drifts; did you mean 'drift'?",
+        "notifiers.phone.mute: no event is of kind fills; did you mean 'filled'?",
+    ]
+    assert found[2].startswith("notifiers.phone.critical: no event is of kind * (known: ")
+    assert len(found) == 3
     result = desk.te("configure", "notifiers", "--set", "phone.kinds=outage, missed_alert, silence")
     assert "no event is of kind silence; did you mean 'silent'?" in result.output
 

@@ -17,7 +17,7 @@ from aiohttp import web
 from loguru import logger
 
 from te_core.api import Event, NotifierContext, NotReady, Outages, http_session
-from te_core.app.heartbeat import Heartbeat
+from te_core.app.sign_of_life import SignOfLife
 from te_core.cli.client import request
 from te_core.clock import SystemClock
 from te_core.settings.notices import NoticesSettings
@@ -191,7 +191,7 @@ async def heartbeat(server: Elsewhere, folder: Path) -> None:
     """A sign of life."""
     del folder
     async with http_session() as session:
-        made = Heartbeat(
+        made = SignOfLife(
             settings=NoticesSettings,
             readiness=lambda: {"ready": True},
             http=lambda: session,
@@ -256,7 +256,7 @@ CLIENTS: dict[str, tuple[Ask, ...] | str] = {
     "te_notify_webhook.notifier": (webhook,),
     "te_notify_apprise.sending": (apprise,),
     "te_notify_telegram.bot": (telegram,),
-    "te_core.app.heartbeat": (heartbeat,),
+    "te_core.app.sign_of_life": (heartbeat,),
     "te_exchange_ccxt.client": tuple(
         exchange(kind, name) for name in PLUGINS for kind in ("positions", "order")
     ),

@@ -163,6 +163,8 @@ async def test_a_conversation(tmp_path: Path) -> None:
             await world.ask(BEN, "/why DOGEUSDT")
         ).text == "not done: no account has a target for DOGEUSDT"
         assert "/flatten" not in (await world.ask(BEN, "/start")).text
+        assert api.menus[BEN.id] == ["status", "positions", "pnl", "why"]
+        assert api.menus[ADA.id][4:] == ["halt", "flatten", "resume", "pause"]
         assert (await world.ask(BEN, "/halt")).text == "you may ask, and not command"
 
         # Who may command sees what it would order first, and may leave it.

@@ -129,10 +129,15 @@ async def test_a_summary_says_what_each_account_came_to_and_what_needs_attention
         assert line.startswith("one: 12,195.00, profit +195.00 since 01 Jan 00:0")
         assert line.endswith("+2,000.00 paid in; 1 position, exposure 5,200.00 (net +5,200.00)")
         assert rest == "nothing needs attention"
+        world.bank()._set("ETHUSDT", D(1))
+        await asyncio.sleep(60)
+        await world.edit("sources.tv.expect_every", "5m")
         world.wire().inject("positions", *[Fault(refused=NotReady("down"))] * 99)
         await asyncio.sleep(400)
         found = summary(world.engine, Queries(world.engine).readiness(), before)
         assert any("one" in line and "down" in line for line in found["attention"]), found["attention"]
+        assert "source tv: silent since 01 Jan 00:00 UTC" in found["attention"]
+        assert "account one: holds what the engine never opened: ETHUSDT" in found["attention"]
         unknown = summary(world.engine, Queries(world.engine).readiness(), {})
         assert unknown["accounts"]["one"]["profit"] is None
         assert "profit not known" in summary_lines(unknown)[0]

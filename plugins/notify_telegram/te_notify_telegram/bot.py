@@ -7,13 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import aiohttp
 from telegram import Bot as Client
-from telegram import InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions, Update
+from telegram import (
+    BotCommandScopeChat,
+    InlineKeyboardButton,
+    InlineKeyboardMarkup,
+    LinkPreviewOptions,
+    Update,
+)
 from telegram.error import (
     BadRequest,
     ChatMigrated,
@@ -106,6 +112,11 @@ class Bot:
     async def username(self) -> str:
         """Return the bot's name; fails where its token is none."""
         return (await _told(self._client.get_me())).username or ""
+
+    async def offer(self, user: int, commands: Mapping[str, str]) -> None:
+        """Show somebody the commands that they may write, in the bot's menu."""
+        scope = BotCommandScopeChat(user)
+        await _told(self._client.set_my_commands(list(commands.items()), scope=scope))
 
     async def send(self, chat: int, text: str, buttons: Buttons = ()) -> int:
         """Send a message; returns its number."""

@@ -113,7 +113,7 @@ class Conversation:
     async def _view(self, written: Written, role: str) -> str:
         answer = self._views.get(written.name)
         if answer is None:
-            return words.help_text(controls=role == "control")
+            return words.help_text(role)
         return await self._said_or_why_not(answer(written))
 
     async def _said_or_why_not(self, answer: Awaitable[str]) -> str:

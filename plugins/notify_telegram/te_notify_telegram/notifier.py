@@ -70,6 +70,7 @@ class TelegramNotifier(Notifier):
         conversation = await self._conversation()
         bot = await self._connected()
         up()
+        await self._offer(bot)
         tasks: set[asyncio.Task[None]] = set()
         free = asyncio.Semaphore(AT_ONCE)
         try:
@@ -84,6 +85,16 @@ class TelegramNotifier(Notifier):
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _offer(self, bot: Bot) -> None:
+        """Put what each may write into the bot's menu; it works without."""
+        from te_notify_telegram.requests import allowed
+
+        for user, role in self._options.users.items():
+            try:
+                await bot.offer(user, allowed(role))
+            except TradeEngineError as error:  # most likely they have not pressed Start yet
+                self._context.log.info("user {} is not shown the commands: {}", user, error)
 
     async def _conversation(self) -> Conversation:
         from te_notify_telegram.conversation import Conversation

@@ -26,6 +26,11 @@ _WRITTEN = re.compile(r"/([A-Za-z_]{1,32})(?:@(\w{1,64}))?(?=[\s:]|$)(.*)", re.S
 _SPAN = re.compile(r"(\d{1,4})([hd])")
 
 
+def allowed(role: str) -> dict[str, str]:
+    """Return the commands that somebody with that role may write, and what they do."""
+    return {name: text for name, text in COMMANDS.items() if role == "control" or name not in RISKY}
+
+
 class Unclear(ValueError):
     """What was written cannot be carried out; the text says why."""
 

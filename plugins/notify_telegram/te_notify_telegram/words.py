@@ -8,16 +8,15 @@ from decimal import Decimal
 from typing import Any
 
 from te_core.api import Command, printable
-from te_notify_telegram.requests import COMMANDS, RISKY
+from te_notify_telegram.requests import allowed
 
 MOST = 25
 """Lines of a list."""
 
 
-def help_text(*, controls: bool) -> str:
+def help_text(role: str) -> str:
     """List what somebody may write."""
-    shown = [name for name in COMMANDS if controls or name not in RISKY]
-    return "\n".join(f"/{name}: {COMMANDS[name]}" for name in shown)
+    return "\n".join(f"/{name}: {text}" for name, text in allowed(role).items())
 
 
 def status_text(state: Mapping[str, Any]) -> str:

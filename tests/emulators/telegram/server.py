@@ -62,6 +62,8 @@ class BotApi:
         self.toasts: list[str] = []
         """What was shown to whoever pressed a button."""
         self.blocked: set[int] = set()
+        self.menus: dict[int, list[str]] = {}
+        """The commands that somebody is shown."""
         self.faults: dict[str, list[Refused]] = {}
         """What the next calls of a method are answered."""
         self.calls: list[str] = []
@@ -159,6 +161,13 @@ class BotApi:
             )
         self._polling = None
         return self._updates
+
+    def _setMyCommands(self, form: Mapping[str, Any]) -> Any:  # noqa: N802
+        scope = json.loads(form["scope"])
+        if scope["chat_id"] in self.blocked:
+            raise Refused(400, "Bad Request: chat not found")
+        self.menus[scope["chat_id"]] = [one["command"] for one in json.loads(form["commands"])]
+        return True
 
     def _sendMessage(self, form: Mapping[str, Any]) -> Any:  # noqa: N802
         chat, text = int(form["chat_id"]), self._text(form)

@@ -19,7 +19,7 @@ TIMEOUT = 10.0
 """Seconds that an answer may take."""
 
 
-class Heartbeat:
+class SignOfLife:
     """Whoever listens at the address raises the alarm when it is asked for no more; all that fails here is logged."""
 
     def __init__(
