@@ -1,0 +1,66 @@
+"""A network that is gone while orders are due is one notice of each account, and one when it is over."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from te_core.api import Event, Notifier, NotifierSpec
+from tests.emulators.core.faults import Fault, FaultKind
+from tests.emulators.venues import running
+from tests.exchanges.trading import NoOptions, account, keys, outages, quick, spec_of, trading
+
+pytestmark = pytest.mark.real_clock
+
+SYMBOLS = ("BTCUSDT", "ETHUSDT", "XRPUSDT")
+
+
+class Phone(Notifier):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[Event] = []
+
+    async def notify(self, event: Event) -> None:
+        self.told.append(event)
+
+    def of(self, kind: str) -> Counter[str | None]:
+        return Counter(event.account for event in self.told if event.kind == kind)
+
+
+async def test_a_network_failure_is_told_once_per_account(tmp_path: Path) -> None:
+    phone = Phone()
+    bell: Any = NotifierSpec(name="bell", settings=NoOptions, factory=lambda _: phone)
+    async with running("bybit") as server:
+        server.exchange.open_account("second", key="K2", secret="S2")
+        main = account("bybit", server, streams=False)
+        settings = {
+            "accounts": {"main": main, "second": {**main, **keys(server, "second")}},
+            "symbols": {symbol: {"weights": {"said": "0.3"}} for symbol in SYMBOLS},
+            "notifiers": {"phone": {"plugin": "bell", "gather": 0, "per_hour": 0, "kinds": ["*"]}},
+        }
+        async with trading(tmp_path, settings, quick(spec_of("bybit")), bell) as desk:
+            await desk.say(dict.fromkeys(SYMBOLS, "0.5"))
+            for kind in ("filled", "position_changed"):
+                await desk.until(
+                    lambda kind=kind: phone.of(kind) == {"main": 3, "second": 3}, f"{kind} to be told"
+                )
+            assert not phone.of("outage")
+            phone.told.clear()
+            server.faults.add(
+                Fault(kind=FaultKind.REJECTED, error="InsufficientMargin", route="order", times=None)
+            )
+            await desk.say(dict.fromkeys(SYMBOLS, "-0.5"))
+            await desk.until(lambda: len(phone.of("outage")) == 2, "both to be told of")
+            await server.refuse()
+            whole = {"main ", "second "}
+            await desk.until(lambda: whole <= outages(desk.events()).keys(), "reads to fail, too")
+            server.faults.clear()
+            await server.listen()
+            await desk.settled(40)
+            await desk.until(lambda: len(phone.of("recovery")) == 2, "the end to be told")
+            assert phone.of("outage") == phone.of("recovery") == {"main": 1, "second": 1}
+            assert len(outages(desk.events())) == 8, "the journal has each account, and each of its symbols"
