@@ -75,19 +75,20 @@ def engine_state(
 def _why(runner: NotifierRunner) -> str:
     """Return why a notifier does not tell, or does not answer."""
     answering = runner.answering
-    control = f"control: {answering.reason}" if answering is not None and answering.reason else ""
-    return runner.health.reason or control
+    control = answering.health.reason if answering is not None else ""
+    return runner.health.reason or (f"control: {control}" if control else "")
 
 
 def _control(runner: NotifierRunner) -> dict[str, Any] | None:
     """Show the instance that answers those who write; None where none is to."""
-    if (health := runner.answering) is None:
+    if (answering := runner.answering) is None:
         return None
+    health = answering.health
     return {
         "status": str(health.status),
         "reason": health.reason,
         "retry_at": text(health.retry_at),
-        "counters": bounded_values(runner.counters()),
+        "counters": bounded_values(answering.counters()),
     }
 
 

@@ -20,11 +20,12 @@ from te_core.outage import Outages
 from te_core.rules.backoff import backoff
 from te_core.rules.notices import Outbox, accepted, due
 from te_core.runtime import guard
+from te_core.runtime.answering import AnswerRunner
 from te_core.runtime.control import Control
 from te_core.runtime.facilities import Facilities
 from te_core.runtime.instances import Runner, make_folder
 from te_core.runtime.reconciler import Instances
-from te_core.runtime.supervisor import Health, Running, Supervisor, Up
+from te_core.runtime.supervisor import Running, Up
 from te_core.settings.policies import notice_policy
 from te_core.settings.resolution import Kind, Resolved
 from te_core.settings.schema import NotifierSettings
@@ -49,12 +50,8 @@ class NotifierRunner(Runner):
         super().__init__(what=self._what, **common)
         self._common = common
         self._clock = common["clock"]
-        self.answering: Health | None = None
-        """Status of the instance that answers; None where none is to."""
-        self._answering: asyncio.Task[None] | None = None
-        self._answers_again: Supervisor
-        self._answers: Notifier | None = None
-        self._control: Control | None = None
+        self.answering: AnswerRunner | None = None
+        """Runs the instance that answers; None where none is to."""
         self._engine = common["settings"]
         self.sent = 0
         self._dropped = 0
@@ -116,50 +113,24 @@ class NotifierRunner(Runner):
         ``control``: what another instance may control, which answers.
         """
         self._launch(partial(self._run, spec, context))
-        self._control = control
         if control is not None:
-            self.answering = Health(self._clock)
-            common = {**self._common, "what": f"control by {context.name}", "health": self.answering}
-            answer = partial(self._answer, spec, replace(context, control=control))
-            self._answers_again = Supervisor(**common)
-            self._answering = asyncio.create_task(self._answers_again.keep_running(answer))
+            common = {**self._common, "what": f"control by {context.name}"}
+            self.answering = AnswerRunner(control, **common)
+            self.answering.start(spec, context)
 
     async def stop(self, status: Running, reason: str = "") -> None:
-        """Stop; nothing is taken from whoever writes from now on, however long the plugin takes to end."""
-        if self._control is not None:
-            self._control.revoke()
-        task, self._answering, self.answering, self._control = self._answering, None, None, None
-        if task is not None:
-            task.cancel()
-        await super().stop(status, reason)
-        if task is not None:
-            await asyncio.wait([task], timeout=self.stop_timeout)
+        """Stop both instances; neither waits for the other."""
+        answering, self.answering = self.answering, None
+        stops = [super().stop(status, reason)]
+        if answering is not None:
+            stops.append(answering.stop(status, reason))
+        await asyncio.gather(*stops)
 
     def resume(self) -> bool:
         """Try at once what is waiting for its next try."""
-        if self.answering is not None and self.answering.status is not Running.RUNNING:
-            self._answers_again.try_now()
+        if self.answering is not None:
+            self.answering.resume()
         return super().resume()
-
-    def counters(self) -> dict[str, Any]:
-        """Return what the instance that answers counts."""
-        return {} if self._answers is None else guard.ask("status()", self._answers.status, self._redact)
-
-    async def _answer(self, spec: NotifierSpec[Any], context: NotifierContext[Any], up: Up) -> None:
-        make_folder(context.state_dir)
-        instance = guard.make(spec.factory, context)
-        self._answers = instance
-
-        def heard() -> None:
-            if self.answering is not None:
-                self.answering.set(Running.RUNNING)
-            up()
-
-        try:
-            await guard.call("answer()", instance.answer(heard), self._redact)
-        finally:
-            self._answers = None
-            await guard.close("close()", instance.close, self._log)
 
     async def _run(self, spec: NotifierSpec[Any], context: NotifierContext[Any], _up: Up) -> None:
         make_folder(context.state_dir)
