@@ -75,7 +75,7 @@ class Outages:
 
     def failing(self, what: str, reason: str) -> None:
         """Record a failure; reported when it is the first of an outage."""
-        text = plain(self._redact(reason.removeprefix(f"{what}: ")))
+        text = plain(self._redact(_without_name(reason, what)))
         if _SYMBOL.fullmatch(what):
             self._fail(self._symbols, what, text)
             if what not in self._reported_symbols:
@@ -106,6 +106,14 @@ class Outages:
     def reason_of(self, parts: Iterable[str]) -> str:
         """Return why these parts fail; empty for those that do not."""
         return _listed({part: self._failing[part] for part in parts if part in self._failing})
+
+    def first_reason(self) -> str:
+        """Return why the part fails that has failed longest, without its name; empty when all are well."""
+        return next(iter(self._failing.values())).reason if self._failing else ""
+
+    def since(self) -> datetime | None:
+        """Return since when parts have been failing without a break; None when all are well."""
+        return min((part.at for part in self._failing.values()), default=None)
 
     def close(self) -> None:
         """Report nothing that has not been reported yet."""
@@ -184,6 +192,11 @@ class Outages:
 
 def _only_streams(parts: Iterable[str]) -> bool:
     return all(part.startswith("stream") for part in parts)
+
+
+def _without_name(reason: str, part: str) -> str:
+    """Return a reason without the name of the part that it is listed under: plugins and reads put it in front, too."""
+    return reason.removeprefix(f"{part}: ").replace(f": {part}: ", ": ", 1)
 
 
 def _listed(parts: Mapping[str, _Part]) -> str:

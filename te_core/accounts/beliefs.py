@@ -290,6 +290,11 @@ class Beliefs:
         seen = self._prices.get(symbol)
         return seen.value if seen is not None else None
 
+    @property
+    def prices_seen(self) -> Mapping[str, Observation[Decimal]]:
+        """Every symbol's price as observed last, of any age: to show, never to act on."""
+        return self._prices
+
     def held(self) -> Mapping[str, Position]:
         """Return the last accepted position of every symbol that is not flat, whatever its age."""
         read = self._last_read.value if self._last_read is not None else {}

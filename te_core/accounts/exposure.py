@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Context, Decimal
 
@@ -29,6 +29,22 @@ _EXACT = Context(prec=2000)
 """Sums are kept by adding and taking away, which must not round: what is left over would stay for ever."""
 
 _MINUTE = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What counts to the limits of one account now: notionals in quote currency, and orders.
+
+    ``largest``: the symbol that counts most, and its notional. ``groups``: by group of symbols.
+    """
+
+    account: Decimal
+    total: Decimal
+    largest: tuple[str, Decimal]
+    long: Decimal
+    short: Decimal
+    groups: Mapping[str, Decimal]
+    orders_last_minute: int
 
 
 class ExposureLedger:
@@ -121,6 +137,21 @@ class ExposureLedger:
     def of(self, account: str) -> Decimal:
         """Return the notional of all symbols of an account."""
         return self._sums.get(account, ZERO)
+
+    def usage(self, account: str) -> Usage:
+        """Return what counts to the limits of an account: to show, at a cost that follows its symbols."""
+        held = self._held.get(account, {})
+        largest = max(held, key=lambda symbol: max(held[symbol]), default="")
+        long, short = self._sides.get(account, FLAT)
+        return Usage(
+            account=self.of(account),
+            total=self._total,
+            largest=(largest, max(held[largest]) if largest else ZERO),
+            long=long,
+            short=short,
+            groups={group: sum_ for (name, group), sum_ in self._grouped.items() if name == account},
+            orders_last_minute=len(self._recent(account)),
+        )
 
     def beside(self, account: str, symbol: str, side: int = 0) -> Exposure:
         """Return what counts next to one symbol. ``side``: 1 for the long and -1 for the short side, 0 for neither."""

@@ -235,7 +235,9 @@ class Keeper:
             self.mode = SymbolMode(
                 leverage=Decimal(goal.leverage), margin_mode=goal.margin_mode, mode_at=self._monotonic()
             )
-        self._beliefs.restore(self.symbol, end=end, changed_at=self._monotonic() - settled_before)
+        changed_at = self._monotonic() - settled_before
+        self.orders.last_at = changed_at if settled_before != float("inf") else None
+        self._beliefs.restore(self.symbol, end=end, changed_at=changed_at)
 
     def set_blend(self, blend: Blend | None) -> bool:
         """Note the newest blend; None: the symbol has no weights any more. Returns whether it states other exits."""

@@ -23,6 +23,8 @@ class OwnOrders:
         self._fills: dict[str, Decimal] = {}
         self._last_step = 0
         self._recent: deque[str] = deque(maxlen=REMEMBERED)
+        self.last_at: float | None = None
+        """When an order was last sent, or what an earlier one did was learnt; None for never, as far as is known."""
 
     def next_step(self) -> int:
         """Return a step number that no order of the target's revision ever had; each is used once."""
@@ -49,7 +51,7 @@ class OwnOrders:
 
     def sent(self, intent: Intent, at: float) -> None:
         """Note when an intent left, or when it was answered without an outcome."""
-        self._sent_at[intent.client_order_id] = at
+        self._sent_at[intent.client_order_id] = self.last_at = at
 
     def acknowledge(self, intent: Intent) -> None:
         """Note that the exchange accepted an order and did not say what it filled."""

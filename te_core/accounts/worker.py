@@ -18,7 +18,7 @@ from te_core.accounts.beliefs import Beliefs
 from te_core.accounts.bookkeeping import Bookkeeper, Counted
 from te_core.accounts.context import ExecutionContext
 from te_core.accounts.execution import Execution, Superseded, TooOld
-from te_core.accounts.exposure import ExposureLedger, aim_at_goals
+from te_core.accounts.exposure import ExposureLedger, Usage, aim_at_goals
 from te_core.accounts.flattening import FlattenWatch
 from te_core.accounts.keeper import Keeper
 from te_core.accounts.outcomes import resolve_open
@@ -222,6 +222,10 @@ class AccountWorker:
     def exposure(self) -> Decimal:
         """Return the absolute notional of all its symbols that counts to limits, in quote currency."""
         return self._ledger.of(self.book)
+
+    def usage(self) -> Usage:
+        """Return what counts to its limits now."""
+        return self._ledger.usage(self.book)
 
     @property
     def failing_reads(self) -> Mapping[str, str]:

@@ -13,10 +13,10 @@ from te_core.cli.output import note
 from te_core.journal.journal import Journal
 from te_core.journal.memory import JournalSnapshot
 from te_core.journal.reader import JournalReader
+from te_core.reporting.account_state import last_seen
 from te_core.reporting.breaker_view import show_breakers
 from te_core.reporting.command_view import standing_commands
 from te_core.reporting.explain import explain, explain_signals, show_signal, text
-from te_core.reporting.state import last_seen
 from te_core.rules.controls import Controls, scope_of_book
 from te_core.runtime.breakers import remembered
 from te_core.settings.loading import load_settings

@@ -292,6 +292,7 @@ class Capabilities:
     the engine watches prices itself.
     ``simulated``: no order leaves the engine, so that an account may be the shadow of a real one.
     ``tells_fees``: ``order_cost`` has the fee of an order. ``cash_flows``: the kinds that ``cash_flows`` returns.
+    ``currency``: what equity and notionals are in; accounts in different ones are never added up.
     """
 
     order_lookup: bool = True
@@ -306,6 +307,7 @@ class Capabilities:
     simulated: bool = False
     tells_fees: bool = False
     cash_flows: frozenset[FlowKind] = frozenset()
+    currency: str = "USDT"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

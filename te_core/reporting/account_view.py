@@ -93,6 +93,10 @@ def symbol_view(keeper: Keeper, worker: AccountWorker, account: AccountView, now
         read_age=max(now - evidence.seen_at, 0.0) if evidence.seen else None,
         fresh_for=account.fresh_for,
         unreadable=account.unreadable or evidence.doubt,
+        notes=goal.notes if goal is not None and goal.revision == target.revision else (),
+        limited_by=keeper.decision.limit if keeper.decision is not None and keeper.limited else "",
+        last_order_age=None if keeper.orders.last_at is None else max(now - keeper.orders.last_at, 0.0),
+        last_confirmed=(shown.quantity, shown.at) if (shown := keeper.confirmation) is not None else None,
     )
 
 

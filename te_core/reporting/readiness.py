@@ -51,9 +51,16 @@ def _waits(engine: Engine, row: Control) -> bool:
     return any(k.standing.halt and k.standing.since == row.at and k.target is not None for k in keepers)
 
 
-def _reasons(engine: Engine) -> Iterator[str]:
+def engine_troubles(engine: Engine) -> Iterator[str]:
+    """Return why the engine is not ready that lies with no source and no account."""
     if trouble := engine.journal_trouble():
         yield f"journal: {trouble}"
+    if engine.stopping:
+        yield "stopping"
+
+
+def _reasons(engine: Engine) -> Iterator[str]:
+    yield from engine_troubles(engine)
     for name, source in engine.sources.items():
         if unready := source_unready(source):
             yield f"source {name}: {unready}"
@@ -61,8 +68,6 @@ def _reasons(engine: Engine) -> Iterator[str]:
     for name, account in engine.accounts.items():
         if unready := account_view(account, now).unready:
             yield f"account {name}: {unready}"
-    if engine.stopping:
-        yield "stopping"
 
 
 def source_unready(runner: SourceRunner) -> str:

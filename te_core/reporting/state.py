@@ -7,20 +7,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from te_core import __version__
-from te_core.accounts.worker import AccountWorker
-from te_core.model.money import EquitySample
-from te_core.model.reading import Unknown
-from te_core.reporting.account_view import account_view, plain_or_empty, symbol_view
+from te_core.reporting.account_state import account_state
+from te_core.reporting.account_view import plain_or_empty
 from te_core.reporting.breaker_view import show_breakers
 from te_core.reporting.command_view import Scopes, shown_rows, standing_commands
 from te_core.reporting.explain import show_signal, text
-from te_core.reporting.symbol_view import symbol_json
+from te_core.reporting.limit_view import show_limits
+from te_core.reporting.readiness import engine_troubles, source_unready
 from te_core.rules.controls import described
 from te_core.rules.decision import Decision
 from te_core.rules.plan import LeverageStep, MarginModeStep, OrderStep, Step
 from te_core.runtime.commands import Outcome, Previews
 from te_core.runtime.engine import Engine
-from te_core.runtime.instances import AccountRunner, SourceRunner
+from te_core.runtime.instances import SourceRunner
 from te_core.runtime.notifiers import NotifierRunner
 from te_core.runtime.supervisor import Running
 from te_core.settings.schema import Settings
@@ -31,7 +30,6 @@ def engine_state(
     engine: Engine, settings: Settings, *, pid: int, readiness: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Show everything that runs. ``readiness``: as ``/readyz`` answers."""
-    now = engine.clock.monotonic()
     return {
         "engine": {
             "version": __version__,
@@ -40,12 +38,16 @@ def engine_state(
             "event_loop": type(asyncio.get_running_loop()).__module__.partition(".")[0],
             "status": _status(readiness, accounts=len(engine.accounts)),
             "reasons": readiness["reasons"],
+            "troubles": list(engine_troubles(engine)),
+            "now": text(engine.clock.now()),
+            "resync": settings.engine.resync.total_seconds(),
         },
+        "limits": show_limits({n: r for n, r in engine.accounts.items() if n in settings.accounts}),
         "breakers": show_breakers(engine.breakers.shown()),
         "commands": standing_commands(engine.commands.controls, engine.commands.scopes()),
         "sources": {name: _source(engine, settings, name, runner) for name, runner in engine.sources.items()},
         "accounts": {
-            name: _account(settings, name, runner, now)
+            name: account_state(engine, settings, name, runner)
             for name, runner in engine.accounts.items()
             if name in settings.accounts
         },
@@ -114,6 +116,7 @@ def _source(engine: Engine, settings: Settings, name: str, runner: SourceRunner)
         "reason": plain_or_empty(runner.health.reason)
         or runner.outages.reason()
         or (described(pause) if pause else ""),
+        "unready": source_unready(runner),
         "retry_at": text(runner.health.retry_at),
         "last_signal_at": text(newest),
         "silent_since": text(engine.netting.heartbeat.since(name)),
@@ -126,53 +129,6 @@ def _source(engine: Engine, settings: Settings, name: str, runner: SourceRunner)
             for expires_at in (engine.netting.expires_at(signal),)
         },
         "counters": bounded_values(runner.counters()),
-    }
-
-
-def _account(settings: Settings, name: str, runner: AccountRunner, now: float) -> dict[str, Any]:
-    section = settings.accounts[name]
-    worker, view = runner.worker, account_view(runner, now)
-    return {
-        "plugin": section.plugin,
-        "enabled": worker.settings.enabled,
-        "shadow_of": section.shadow_of,
-        "observing": worker.observing,
-        "status": view.status,
-        "reason": view.reason,
-        "retry_at": text(runner.health.retry_at),
-        "read_age": None if view.read_age is None else round(view.read_age, 1),
-        "equity": _equity(worker),
-        "last_seen": last_seen(worker.books.last_seen),
-        "positions": _positions(worker),
-        "targets": {
-            symbol: symbol_json(symbol_view(keeper, worker, view, now))
-            for symbol, keeper in worker.keepers.items()
-            if keeper.target
-        },
-        "still_open": list(worker.still_open),
-        "foreign": {symbol: text(quantity) for symbol, quantity in worker.foreign.items()},
-    }
-
-
-def _equity(worker: AccountWorker) -> str | None:
-    equity = worker.beliefs.equity()
-    if isinstance(equity, Unknown):
-        return None
-    return text(equity.wallet if worker.settings.policy.equity == "wallet" else equity.total)
-
-
-def last_seen(sample: EquitySample | None) -> dict[str, Any] | None:
-    """Show what an account was last seen with, also by an earlier run."""
-    if sample is None:
-        return None
-    return {"at": text(sample.at), "wallet": text(sample.wallet), "total": text(sample.total)}
-
-
-def _positions(worker: AccountWorker) -> dict[str, Any]:
-    """Show the last accepted position of every symbol that is not flat."""
-    return {
-        symbol: {"size": text(position.quantity), "entry_price": text(position.entry_price)}
-        for symbol, position in worker.beliefs.held().items()
     }
 
 

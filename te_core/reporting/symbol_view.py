@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -48,6 +49,14 @@ class SymbolView:
     """Why the operator allows reductions only; empty when increases are allowed, too."""
     unreadable: str = ""
     """Why the position cannot be read at present; empty while it can."""
+    notes: tuple[str, ...] = ()
+    """What changed the goal when it was sized."""
+    limited_by: str = ""
+    """The name of the limit that holds something back."""
+    last_order_age: float | None = None
+    """Since the newest order was sent; None where none is known."""
+    last_confirmed: tuple[Decimal, datetime] | None = None
+    """The quantity that a read last showed to be where it should, of any revision, and when."""
 
 
 def shown_status(view: SymbolView) -> str:
@@ -79,8 +88,9 @@ def shown_reason(view: SymbolView) -> str:
     return view.phase_reason or (view.reason if status == view.status else "")
 
 
-def symbol_json(view: SymbolView) -> dict[str, Any]:
-    """Return the JSON values of a symbol's target."""
+def symbol_json(view: SymbolView, now: datetime | None = None) -> dict[str, Any]:
+    """Return the JSON values of a symbol's target. ``now``: by which ages become times; None leaves those out."""
+    quantity, at = view.last_confirmed or (None, None)
     return {
         "depth": text(view.depth),
         "leverage": str(view.leverage),
@@ -98,6 +108,11 @@ def symbol_json(view: SymbolView) -> dict[str, Any]:
         "halt": view.halt,
         "stops": view.stops,
         "read_age": _rounded(view.read_age),
+        "notes": list(view.notes),
+        "limited_by": view.limited_by or None,
+        "since": before(now, view.phase_age),
+        "last_order_at": before(now, view.last_order_age),
+        "last_confirmed": None if quantity is None else {"quantity": text(quantity), "at": text(at)},
     }
 
 
@@ -132,6 +147,11 @@ def duration(seconds: float) -> str:
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit}"
     return f"{seconds:.0f} s"
+
+
+def before(now: datetime | None, seconds: float | None) -> str | None:
+    """Return as ISO text when something was so many seconds ago; None where either is not known."""
+    return None if now is None or seconds is None else text(now - timedelta(seconds=seconds))
 
 
 def _rounded(seconds: float | None) -> float | None:

@@ -203,7 +203,8 @@ class Accounts(Instances[AccountRunner]):
             date=dating(facilities.clock, self._journal.holds_lock, lambda: runner.worker.observing),
         )
         spec = facilities.registry.exchanges[plugin]
-        live = not spec.capabilities_of(options).simulated
+        runner.capabilities = capabilities = spec.capabilities_of(options)
+        live = not capabilities.simulated
         runner.start(spec, context, partial(self._admit, runner, name, plugin, options, live=live))
 
     def _why_idle(self, name: str, resolved: Resolved) -> tuple[Running, str]:

@@ -1,0 +1,162 @@
+"""One account as JSON values: what is known of it and how old that is, what it holds, and what fails."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from te_core.accounts.worker import AccountWorker
+from te_core.model.money import EquitySample
+from te_core.model.reading import Unknown
+from te_core.reporting.account_view import AccountView, account_view, plain_or_empty, symbol_view
+from te_core.reporting.explain import text
+from te_core.reporting.symbol_view import before, symbol_json
+from te_core.runtime.engine import Engine
+from te_core.runtime.instances import AccountRunner
+from te_core.runtime.supervisor import Running
+from te_core.settings.schema import Settings
+
+_TITLE = re.compile(r"[A-Z][A-Za-z0-9.]{1,20}: ")
+"""How plugins begin what an exchange said: with its name. The account's own name says that as well."""
+_RAW = re.compile(r" \(.*\)?$", re.S)
+
+
+def account_state(engine: Engine, settings: Settings, name: str, runner: AccountRunner) -> dict[str, Any]:
+    """Show an account. Every age is in seconds; what is not known is None, and ``read`` says why."""
+    section, worker = settings.accounts[name], runner.worker
+    steady, now = engine.clock.monotonic(), engine.clock.now()
+    view = account_view(runner, steady)
+    return {
+        "plugin": section.plugin,
+        "enabled": worker.settings.enabled,
+        "shadow_of": section.shadow_of,
+        "observing": worker.observing,
+        **_money_of(engine, section.plugin, runner),
+        "drift": worker.settings.policy.drift,
+        "status": view.status,
+        "reason": view.reason,
+        "unready": view.unready,
+        "trouble": _trouble(runner, view, now),
+        "retry_at": text(runner.health.retry_at),
+        "read_age": _rounded(view.read_age),
+        "fresh_for": view.fresh_for,
+        "read": _reads(worker, view, steady, now),
+        "equity": _equity(worker),
+        "last_seen": last_seen(worker.books.last_seen),
+        "prices": {symbol: text(seen.value) for symbol, seen in worker.beliefs.prices_seen.items()},
+        "positions": _positions(worker, steady),
+        "targets": {
+            symbol: symbol_json(symbol_view(keeper, worker, view, steady), now)
+            for symbol, keeper in worker.keepers.items()
+            if keeper.target
+        },
+        "still_open": list(worker.still_open),
+        "foreign": {symbol: text(quantity) for symbol, quantity in worker.foreign.items()},
+    }
+
+
+def _money_of(engine: Engine, plugin: str, runner: AccountRunner) -> dict[str, Any]:
+    """Show whether it is paper money, and its currency; None while the plugin is not there to say so."""
+    spec = engine.registry.exchanges.get(plugin)
+    known = runner.capabilities or (spec.capabilities if spec is not None else None)
+    return {
+        "paper": None if known is None else known.simulated,
+        "currency": None if known is None else known.currency,
+    }
+
+
+def _equity(worker: AccountWorker) -> str | None:
+    equity = worker.beliefs.equity()
+    if isinstance(equity, Unknown):
+        return None
+    return text(worker.settings.policy.value_of(equity))
+
+
+def last_seen(sample: EquitySample | None) -> dict[str, Any] | None:
+    """Show what an account was last seen with, also by an earlier run."""
+    if sample is None:
+        return None
+    figures = ("at", "wallet", "total", "free", "unrealised", "gross", "net")
+    return {name: text(getattr(sample, name)) for name in figures}
+
+
+def _reads(worker: AccountWorker, view: AccountView, steady: float, now: datetime) -> dict[str, Any]:
+    """Show how old the newest answer of each kind is, with ``unknown`` where it counts no more, and why."""
+    beliefs, failing = worker.beliefs, worker.failing_reads
+    equity, believed = beliefs.equity_seen, beliefs.equity()
+    figures: dict[str, str | None] = dict.fromkeys(("wallet", "total", "free"))
+    if equity is not None:
+        figures = {name: text(getattr(equity.value, name)) for name in figures}
+    newest = max((seen.asked_at for seen in beliefs.prices_seen.values()), default=None)
+    unknown = believed.reason if isinstance(believed, Unknown) else ""
+    return {
+        "positions": _read(view.read_age, view.unreadable, now),
+        "equity": _read(_age(equity.asked_at if equity else None, steady), unknown, now) | figures,
+        "prices": _read(_age(newest, steady), failing.get("prices", ""), now),
+    }
+
+
+def _age(at: float | None, steady: float) -> float | None:
+    return None if at is None else max(steady - at, 0.0)
+
+
+def _read(age: float | None, unknown: str, now: datetime) -> dict[str, Any]:
+    return {"as_of": before(now, age), "age": _rounded(age), "unknown": plain_or_empty(unknown) or None}
+
+
+def _positions(worker: AccountWorker, steady: float) -> dict[str, Any]:
+    """Show the last accepted position of every symbol that is not flat."""
+    return {
+        symbol: {
+            "size": text(position.quantity),
+            "entry_price": text(position.entry_price),
+            "unrealised_pnl": text(position.unrealised_pnl),
+            "liquidation_price": text(position.liquidation_price),
+            "leverage": text(position.leverage),
+            "margin_mode": None if position.margin_mode is None else str(position.margin_mode),
+            "read_age": _rounded(_age(evidence.seen_at, steady)) if evidence.seen else None,
+        }
+        for symbol, position in worker.beliefs.held().items()
+        for evidence in (worker.beliefs.evidence(symbol),)
+    }
+
+
+def _trouble(runner: AccountRunner, view: AccountView, now: datetime) -> dict[str, Any] | None:
+    """Show what fails: in a few words, and as the exchange said it."""
+    health, outages = runner.health, runner.outages
+    failing = outages.failing_parts
+    if health.status not in (Running.DISABLED, Running.RUNNING):
+        return _told(health.reason or str(health.status), health.since, health.retry_at, failing)
+    if failing:
+        return _told(outages.first_reason(), outages.since(), health.retry_at, failing)
+    if view.unready:
+        since = before(now, view.read_age)
+        return {**_told(view.reason, None, None, ("positions",)), "since": since}
+    return None
+
+
+def _told(
+    reason: str, since: datetime | None, retry_at: datetime | None, parts: Iterable[str]
+) -> dict[str, Any]:
+    detail = plain_or_empty(reason)
+    return {
+        "cause": cause(detail),
+        "detail": detail,
+        "since": text(since),
+        "retry_at": text(retry_at),
+        "parts": list(parts),
+    }
+
+
+def cause(reason: str) -> str:
+    """Return what a reason comes to: without the exchange's name, what was asked, and what it answered word by word."""
+    short = _RAW.sub("", _TITLE.sub("", reason, count=1)) or reason
+    for part in ("account", "positions", "equity", "prices", "instruments"):
+        short = short.removeprefix(f"{part}: ")
+    return short
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 1)
