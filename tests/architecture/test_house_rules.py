@@ -23,7 +23,7 @@ ROOM_LINES = {
     "accounts": 4_000,
     "signals": 660,
     "runtime": 2_640,
-    "reporting": 1_240,
+    "reporting": 2_500,
     "web": 1_260,
     "app": 1_340,
     "setup": 450,

@@ -1,0 +1,40 @@
+"""What the terminal and the page show, made from the engine's state (``/api/v1/state``): one truth for both.
+
+``view(state)`` is pure: no clock, no I/O; "now" is the state's own. It returns a ``View`` of frozen values. Amounts are
+``Decimal`` in an account's currency, ages are seconds, times are aware; what is not known is None and never 0.
+``te_core.reporting.figures`` writes them for people.
+"""
+
+from te_core.reporting.view.build import view
+from te_core.reporting.view.values import (
+    AccountRow,
+    Cell,
+    EngineLine,
+    Item,
+    LimitRow,
+    Mark,
+    NotifierRow,
+    Opinion,
+    Severity,
+    SourceRow,
+    SymbolRow,
+    Totals,
+    View,
+)
+
+__all__ = [
+    "AccountRow",
+    "Cell",
+    "EngineLine",
+    "Item",
+    "LimitRow",
+    "Mark",
+    "NotifierRow",
+    "Opinion",
+    "Severity",
+    "SourceRow",
+    "SymbolRow",
+    "Totals",
+    "View",
+    "view",
+]
