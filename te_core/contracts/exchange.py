@@ -292,7 +292,6 @@ class Capabilities:
     the engine watches prices itself.
     ``simulated``: no order leaves the engine, so that an account may be the shadow of a real one.
     ``tells_fees``: ``order_cost`` has the fee of an order. ``cash_flows``: the kinds that ``cash_flows`` returns.
-    ``currency``: what equity and notionals are in; accounts in different ones are never added up.
     """
 
     order_lookup: bool = True
@@ -307,7 +306,6 @@ class Capabilities:
     simulated: bool = False
     tells_fees: bool = False
     cash_flows: frozenset[FlowKind] = frozenset()
-    currency: str = "USDT"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -315,6 +313,8 @@ class ExchangeSpec(Generic[Options]):
     """What an exchange plugin offers. ``name`` is the plugin's entry-point name.
 
     ``capabilities_by``: for a plugin of several exchanges, the capabilities of the one that an account's settings name.
+    ``currency_by``: what equity and notionals of an account with these settings are in, USDT without it; accounts in
+    different currencies are never added up.
     ``groups``: headings and the keys that ``te configure`` shows below them. ``event_kinds``: what it records.
     """
 
@@ -323,6 +323,7 @@ class ExchangeSpec(Generic[Options]):
     factory: Callable[[AccountContext[Options]], ExchangeAccount]
     capabilities: Capabilities = field(default_factory=Capabilities)
     capabilities_by: Callable[[Options], Capabilities] | None = None
+    currency_by: Callable[[Options], str] | None = None
     groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
     event_kinds: tuple[str, ...] = ()
     summary: str = ""
@@ -331,3 +332,7 @@ class ExchangeSpec(Generic[Options]):
     def capabilities_of(self, options: Options) -> Capabilities:
         """Return what the exchange of an account with these settings can do."""
         return self.capabilities if self.capabilities_by is None else self.capabilities_by(options)
+
+    def currency_of(self, options: Options) -> str:
+        """Return the currency of an account with these settings."""
+        return "USDT" if self.currency_by is None else self.currency_by(options)

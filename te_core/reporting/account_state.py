@@ -58,13 +58,11 @@ def account_state(engine: Engine, settings: Settings, name: str, runner: Account
 
 
 def _money_of(engine: Engine, plugin: str, runner: AccountRunner) -> dict[str, Any]:
-    """Show whether it is paper money, and its currency; None while the plugin is not there to say so."""
+    """Show whether it is paper money, and its currency; None while it is not known."""
     spec = engine.registry.exchanges.get(plugin)
-    known = runner.capabilities or (spec.capabilities if spec is not None else None)
-    return {
-        "paper": None if known is None else known.simulated,
-        "currency": None if known is None else known.currency,
-    }
+    if runner.paper is None and spec is not None:  # one that is switched off
+        return {"paper": spec.capabilities.simulated, "currency": runner.currency}
+    return {"paper": runner.paper, "currency": runner.currency}
 
 
 def _equity(worker: AccountWorker) -> str | None:

@@ -203,9 +203,9 @@ class Accounts(Instances[AccountRunner]):
             date=dating(facilities.clock, self._journal.holds_lock, lambda: runner.worker.observing),
         )
         spec = facilities.registry.exchanges[plugin]
-        runner.capabilities = capabilities = spec.capabilities_of(options)
-        live = not capabilities.simulated
-        runner.start(spec, context, partial(self._admit, runner, name, plugin, options, live=live))
+        paper = spec.capabilities_of(options).simulated
+        runner.paper, runner.currency = paper, spec.currency_of(options)
+        runner.start(spec, context, partial(self._admit, runner, name, plugin, options, live=not paper))
 
     def _why_idle(self, name: str, resolved: Resolved) -> tuple[Running, str]:
         status, reason = super()._why_idle(name, resolved)

@@ -15,13 +15,7 @@ from pydantic import BaseModel
 
 from te_core.accounts.worker import AccountWorker
 from te_core.clock import Clock
-from te_core.contracts.exchange import (
-    AccountContext,
-    AccountStream,
-    Capabilities,
-    ExchangeAccount,
-    ExchangeSpec,
-)
+from te_core.contracts.exchange import AccountContext, AccountStream, ExchangeAccount, ExchangeSpec
 from te_core.contracts.source import SignalSource, SignalSourceSpec, SourceContext
 from te_core.contracts.webhook import WebhookRequest, WebhookResponse
 from te_core.errors import JournalError, NotReady, PluginDefect
@@ -232,8 +226,9 @@ class AccountRunner(Runner):
     def __init__(self, worker: AccountWorker, **common: Any) -> None:
         super().__init__(**common)
         self.worker = worker
-        self.capabilities: Capabilities | None = None
-        """What the exchange can do that the settings name; None before the first try to connect."""
+        self.paper: bool | None = None
+        """Whether its money is paper; None before the first try to connect, as is its ``currency``."""
+        self.currency: str | None = None
         self.account: ExchangeAccount | None = None
         """The present connection; None while there is none."""
         self.identified = False

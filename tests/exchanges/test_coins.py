@@ -26,6 +26,7 @@ async def test_an_account_in_usdc_trades_its_contracts(exchange: str, tmp_path: 
         offered = await found.instruments(["BTCUSDC", "BTCUSDT"])
         assert list(offered) == ["BTCUSDC"]
         assert (await found.equity()).value.wallet == Decimal(10_000)
+        assert spec_of(exchange).currency_of(found._context.options) == "USDC"
         sent = order("0.01", "BTCUSDC")
         await found.place_order(sent)
         report = await found.find_order("BTCUSDC", sent.client_order_id)

@@ -54,6 +54,7 @@ BLOFIN = ExchangeSpec(
     settings=BlofinOptions,
     factory=account_factory(_venue),
     capabilities=CAPABILITIES,
+    currency_by=lambda options: options.settle,
     summary="BloFin: futures and copy-trading accounts, USDT perpetuals; demo",
 )
 

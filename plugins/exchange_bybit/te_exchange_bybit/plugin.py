@@ -33,6 +33,7 @@ BYBIT = ExchangeSpec(
     settings=BybitOptions,
     factory=account_factory(Bybit),
     capabilities=CAPABILITIES,
+    currency_by=lambda options: options.settle,
     summary="Bybit: unified accounts, linear perpetuals; testnet and demo",
 )
 

@@ -31,6 +31,7 @@ CCXT = ExchangeSpec(
     factory=account_factory(GenericVenue),
     capabilities=CAPABILITIES,
     capabilities_by=capabilities_by,
+    currency_by=lambda options: options.settle,
     summary="any perpetual exchange that ccxt knows, by its id",
 )
 

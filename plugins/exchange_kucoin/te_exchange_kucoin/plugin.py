@@ -32,6 +32,7 @@ KUCOIN = ExchangeSpec(
     settings=KucoinOptions,
     factory=account_factory(Kucoin),
     capabilities=CAPABILITIES,
+    currency_by=lambda options: options.settle,
     summary="KuCoin Futures: classic accounts, linear perpetuals",
 )
 

@@ -41,6 +41,7 @@ MEXC = ExchangeSpec(
     settings=MexcOptions,
     factory=account_factory(Mexc),
     capabilities=CAPABILITIES,
+    currency_by=lambda options: options.settle,
     summary="MEXC: USDT perpetuals",
 )
 

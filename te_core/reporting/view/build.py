@@ -45,15 +45,21 @@ _QUIET = {"disabled", "paused", "running", "observing"}
 def view(state: State) -> View:
     """Return what there is to show of a state, as ``/api/v1/state`` answers it or ``offline_state`` makes it."""
     engine = _engine(state)
-    names = tuple(state["accounts"])
     elsewhere = _prices(state)
-    order = _symbols(state)
-    columns = {name: _cells(name, state["accounts"][name], order, elsewhere) for name in names}
-    accounts = tuple(_account(name, state["accounts"][name], columns[name].values()) for name in names)
+    every = _symbols(state)
+    columns = {name: _cells(name, one, every, elsewhere) for name, one in state["accounts"].items()}
+    left = tuple(
+        s for s in every if s not in state["symbols"] and not _matters(c[s] for c in columns.values())
+    )
+    columns = {name: {s: cell for s, cell in one.items() if s not in left} for name, one in columns.items()}
+    accounts = tuple(_account(name, one, columns[name].values()) for name, one in state["accounts"].items())
     totals = _totals(accounts)
     main = totals[0].accounts if totals else ()
-    every = [_symbol(name, state, tuple(columns[a][name] for a in names), main, engine.now) for name in order]
-    rows = [row for row in every if row.in_settings or _matters(row)]
+    rows = tuple(
+        _symbol(symbol, state, tuple(column[symbol] for column in columns.values()), main, engine.now)
+        for symbol in every
+        if symbol not in left
+    )
     sources = tuple(_source(name, one, engine.now) for name, one in state["sources"].items())
     items = attention(state, engine=engine, accounts=accounts, columns=columns, sources=sources)
     return View(
@@ -62,8 +68,8 @@ def view(state: State) -> View:
         ground=_ground(engine, accounts, totals) if _calm(items) else "",
         totals=totals,
         accounts=accounts,
-        symbols=tuple(rows),
-        left=tuple(row.symbol for row in every if row not in rows),
+        symbols=rows,
+        left=left,
         sources=sources,
         limits=(*map(_breaker, state.get("breakers", ())), *map(_limit, state.get("limits", ()))),
         notifiers=tuple(_notifier(name, one) for name, one in state.get("notifiers", {}).items()),
@@ -339,9 +345,9 @@ def _symbol(
     )
 
 
-def _matters(row: SymbolRow) -> bool:
+def _matters(cells: Iterable[Cell]) -> bool:
     """Return whether a symbol that the settings do not name is to be shown: something is held, wanted or not known."""
-    return any(cell.size or cell.depth or (cell.counts and cell.size is None) for cell in row.cells)
+    return any(cell.size or cell.depth or (cell.counts and cell.size is None) for cell in cells)
 
 
 def _opinion(source: str, weight: Decimal, signal: State | None, now: datetime | None) -> Opinion:
