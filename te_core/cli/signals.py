@@ -56,7 +56,8 @@ def _history(place: Place, what: str, limit: int) -> Any:
         return ask(place, f"/api/v1/{what}?limit={limit}")
     except EngineDown:
         from te_core.cli.offline import opened_journal
+        from te_core.journal.pages import Wanted
         from te_core.web.history import JournalHistory
 
         with opened_journal(place) as (_, journal):
-            return {what: getattr(JournalHistory(journal), what)(limit)}
+            return getattr(JournalHistory(journal), what)(Wanted(limit=limit))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from datetime import datetime
@@ -173,7 +173,7 @@ class JournalReader:
         if client_order_ids is not None:
             wanted = wanted.where(intents.c.client_order_id.in_(client_order_ids))
         with self._snapshot() as connection:
-            return [_record(row) for row in connection.execute(wanted).mappings()]
+            return [record_of(row) for row in connection.execute(wanted).mappings()]
 
     def fills(self, limit: int, *, account: str | None = None, symbol: str | None = None) -> Sequence[Fill]:
         """Return the newest fills of orders."""
@@ -212,7 +212,12 @@ class JournalReader:
         )
         with self._snapshot() as connection:
             rows = connection.execute(wanted).mappings()
-            return [_record(row) for row in rows if row["filled"]]
+            return [record_of(row) for row in rows if row["filled"]]
+
+    def read(self, question: Callable[[Connection], T]) -> T:
+        """Return the answer to a question that is asked of one moment of the journal; see ``te_core.journal.pages``."""
+        with self._snapshot() as connection:
+            return question(connection)
 
     def _newest(self, entry: type[T], table: Table, limit: int, **equal: str | None) -> Sequence[T]:
         wanted = _columns(entry, table).where(*_equal(table, **equal))
@@ -379,7 +384,8 @@ def _books(connection: Connection) -> dict[tuple[str, str], SymbolRecord]:
     return made
 
 
-def _record(row: RowMapping) -> IntentRecord:
+def record_of(row: RowMapping) -> IntentRecord:
+    """Return an intent with its outcome from its row."""
     state: IntentState = row["state"]
     settlement = None
     if state is not IntentState.OPEN:

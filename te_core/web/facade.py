@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, Protocol
 
 from te_core.contracts.webhook import WebhookRequest, WebhookResponse
+from te_core.journal.pages import Wanted
 from te_core.model.control import Command
 from te_core.settings.schema import SymbolSettings
 
@@ -70,12 +71,27 @@ class EngineFacade(Protocol):
 
 
 class History(Protocol):
-    """What the journal remembers, newest first; blocking reads, called in a thread."""
+    """What the journal remembers, a page at a time, newest first; blocking reads, called in a thread.
 
-    def signals(self, limit: int) -> Sequence[Mapping[str, Any]]:
-        """Return the newest signals."""
+    Each answer has the entries under the method's name, and ``next``: what to ask for ``before`` to go on, or null.
+    """
+
+    def signals(self, wanted: Wanted) -> Mapping[str, Any]:
+        """Return accepted signals."""
         ...
 
-    def quarantine(self, limit: int) -> Sequence[Mapping[str, Any]]:
-        """Return the newest refused inputs."""
+    def quarantine(self, wanted: Wanted) -> Mapping[str, Any]:
+        """Return refused inputs."""
+        ...
+
+    def events(self, wanted: Wanted) -> Mapping[str, Any]:
+        """Return events."""
+        ...
+
+    def orders(self, wanted: Wanted) -> Mapping[str, Any]:
+        """Return orders, sent or not."""
+        ...
+
+    def activity(self, wanted: Wanted) -> Mapping[str, Any]:
+        """Return what happened, orders with what caused them."""
         ...

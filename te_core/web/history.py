@@ -1,41 +1,121 @@
-"""What the journal remembers, as the JSON values that the private listener and ``te signals`` show."""
+"""What the journal remembers, as the JSON values that the private listener and the commands show."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any, TypeVar
 
+from sqlalchemy import Connection
+
+from te_core.journal.pages import (
+    Order,
+    Page,
+    Wanted,
+    event_page,
+    names,
+    number_at,
+    order_page,
+    orders_after,
+    refusal_page,
+    signal_page,
+    signals_received,
+)
 from te_core.journal.reader import JournalReader
-from te_core.reporting.explain import show_signal, text
+from te_core.journal.tables import intents
+from te_core.reporting.activity import Activity, ActivityKind, caused_by, grouped
+from te_core.reporting.history_view import (
+    shown_activity,
+    shown_event,
+    shown_order,
+    shown_refusal,
+    shown_signal,
+)
+
+T = TypeVar("T")
+LOOKED_AHEAD = 500
+"""Orders newer than a page among which those of its last alerts are looked for."""
 
 
 class JournalHistory:
-    """Newest first. Reads block: they belong in a thread."""
+    """Newest first, a page at a time. Reads block: they belong in a thread."""
 
     def __init__(self, journal: JournalReader) -> None:
         self._journal = journal
 
-    def signals(self, limit: int) -> Sequence[dict[str, Any]]:
-        """Give the newest signals."""
-        return [
-            {
-                "source": signal.source,
-                "symbol": signal.symbol,
-                "current": signal.current,
-                **show_signal(signal),
-            }
-            for signal in self._journal.signals(limit)
-        ]
+    def signals(self, wanted: Wanted) -> dict[str, Any]:
+        """Return accepted signals."""
+        page = self._journal.read(lambda connection: signal_page(connection, wanted))
+        return _shown("signals", page, shown_signal)
 
-    def quarantine(self, limit: int) -> Sequence[dict[str, Any]]:
-        """Give the newest refused inputs."""
-        return [
-            {
-                "source": refused.source,
-                "received_at": text(refused.received_at),
-                "field": refused.field,
-                "reason": refused.reason,
-                "body": refused.body,
-            }
-            for refused in self._journal.quarantine(limit)
-        ]
+    def quarantine(self, wanted: Wanted) -> dict[str, Any]:
+        """Return refused inputs."""
+        page = self._journal.read(lambda connection: refusal_page(connection, wanted))
+        return _shown("quarantine", page, shown_refusal)
+
+    def events(self, wanted: Wanted) -> dict[str, Any]:
+        """Return events."""
+        page = self._journal.read(lambda connection: event_page(connection, wanted))
+        return _shown("events", page, shown_event)
+
+    def orders(self, wanted: Wanted) -> dict[str, Any]:
+        """Return orders, sent or not, with their outcomes and costs."""
+        page, known = self._journal.read(
+            lambda connection: (order_page(connection, wanted), names(connection))
+        )
+        return _shown("orders", page, lambda number, order: shown_order(number, order, known))
+
+    def activity(self, wanted: Wanted) -> dict[str, Any]:
+        """Return what happened, orders with what caused them. ``wanted.kind``: one of ``ActivityKind``."""
+        page, known = self._journal.read(
+            lambda connection: (activity_page(connection, wanted), names(connection))
+        )
+        return {"activity": [shown_activity(one, known) for _, one in page.rows], "next": page.next}
+
+
+def _shown(name: str, page: Page[T], show: Callable[[int, T], dict[str, Any]]) -> dict[str, Any]:
+    return {name: [show(number, entry) for number, entry in page.rows], "next": page.next}
+
+
+def activity_page(connection: Connection, wanted: Wanted) -> Page[Activity]:
+    """Return what happened. Its place is that of its oldest entry: the orders of an alert come with the alert."""
+    entries = replace(wanted, kind=None)
+    signals = signal_page(connection, entries)
+    events = event_page(connection, entries)
+    refused = refusal_page(connection, entries)
+    orders = order_page(connection, entries)
+    cut = max(page.next or 0 for page in (signals, events, refused, orders))
+    found = [*_ahead(connection, wanted), *orders.rows]
+    heads = {number: signal for number, signal in signals.rows if number >= cut}
+    causes = {key for _, order in found if (key := caused_by(order)) is not None}
+    heads |= dict(signals_received(connection, causes))
+    made = grouped(
+        orders=found,
+        signals=heads.items(),
+        refused=[] if wanted.symbol or wanted.account else refused.rows,
+        events=events.rows,
+    )
+    beyond = wanted.before if wanted.before is not None else float("inf")
+    here = [one for one in made if cut <= one.number < beyond and _asked_for(one, wanted)]
+    rows = [(one.number, one) for one in here]
+    if len(rows) > wanted.limit:
+        return Page(rows=rows[: wanted.limit], next=rows[wanted.limit - 1][0])
+    return Page(rows=rows, next=cut or None)
+
+
+def _ahead(connection: Connection, wanted: Wanted) -> Iterable[tuple[int, Order]]:
+    """Return orders newer than the page that may belong to its alerts."""
+    if wanted.before is not None:
+        return orders_after(connection, wanted.before, wanted, scanned=LOOKED_AHEAD)
+    if wanted.until is not None:
+        first = number_at(connection, intents, intents.c.created_at, wanted.until)
+        return orders_after(connection, first, wanted, scanned=LOOKED_AHEAD)
+    return ()
+
+
+def _asked_for(activity: Activity, wanted: Wanted) -> bool:
+    if wanted.kind is not None and activity.kind != wanted.kind:
+        return False
+    if wanted.until is not None and activity.at >= wanted.until:
+        return False
+    return wanted.account is None or activity.kind is not ActivityKind.ALERT or bool(activity.orders)

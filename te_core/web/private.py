@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
 
 from aiohttp import web
 
@@ -16,10 +14,8 @@ from te_core.web.commands import BadCommand, parse_command, parse_sections, pars
 from te_core.web.facade import EngineFacade, History
 from te_core.web.guards import Tokens, errors_as_json, no_other_site, only_this_host
 from te_core.web.identity import proof
+from te_core.web.queries import BadQuery, parse_wanted
 from te_core.web.shared_answer import SharedAnswer
-
-_SIGNALS = 1000
-"""Most signals in one answer."""
 
 
 def private_site(
@@ -45,8 +41,7 @@ def private_site(
     site.router.add_get("/api/v1/doctor", api.doctor)
     site.router.add_get("/api/v1/explain/{symbol}", api.explain)
     site.router.add_get("/api/v1/sources/{name}", api.source)
-    site.router.add_get("/api/v1/signals", api.signals)
-    site.router.add_get("/api/v1/quarantine", api.quarantine)
+    site.router.add_get("/api/v1/{what:signals|quarantine|events|orders|activity}", api.listed)
     site.router.add_get("/api/v1/plugins", api.plugins)
     site.router.add_post("/api/v1/{kind:accounts|sources|notifiers}/{name}/resume", api.resume)
     site.router.add_get("/api/v1/commands", api.commands)
@@ -119,17 +114,13 @@ class _Api:
                 404, f"no source {name} is running (those that are: {', '.join(running) or 'none'})"
             )
 
-    async def signals(self, request: web.Request) -> web.Response:
-        return await self._listed("signals", self._history.signals, request)
-
-    async def quarantine(self, request: web.Request) -> web.Response:
-        return await self._listed("quarantine", self._history.quarantine, request)
-
-    async def _listed(self, name: str, read: Callable[[int], Any], request: web.Request) -> web.Response:
-        text = request.query.get("limit", "20")
-        if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= _SIGNALS):
-            return refuse(400, f"limit: a number from 1 to {_SIGNALS}, not {text[:40]!r}")
-        return answer(200, {name: await asyncio.to_thread(read, int(text))})
+    async def listed(self, request: web.Request) -> web.Response:
+        try:
+            wanted = parse_wanted(request.query)
+        except BadQuery as error:
+            return refuse(400, str(error))
+        read = getattr(self._history, request.match_info["what"])
+        return answer(200, await asyncio.to_thread(read, wanted))
 
     async def resume(self, request: web.Request) -> web.Response:
         # A web page of anybody's can make a browser send a form here, but not JSON: that asks first.

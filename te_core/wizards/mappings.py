@@ -253,6 +253,7 @@ def _quarantine(place: Place) -> list[Mapping[str, Any]]:
 def _of_the_journal(place: Place) -> list[Mapping[str, Any]]:
     from te_core.cli.client import setting
     from te_core.journal.journal import Journal
+    from te_core.journal.pages import Wanted
     from te_core.web.history import JournalHistory
 
     file = place.state / setting(place, "journal", "file")
@@ -260,6 +261,6 @@ def _of_the_journal(place: Place) -> list[Mapping[str, Any]]:
         return []
     reader = Journal.open_readonly(file)
     try:
-        return list(JournalHistory(reader).quarantine(_QUARANTINED))
+        return list(JournalHistory(reader).quarantine(Wanted(limit=_QUARANTINED))["quarantine"])
     finally:
         reader.close()

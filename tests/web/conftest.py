@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from loguru import logger
 from te_core.clock import SystemClock
 from te_core.contracts.webhook import WebhookRequest, WebhookResponse
 from te_core.errors import CommandRefused
+from te_core.journal.pages import Wanted
 from te_core.model.control import Command
 from te_core.settings.schema import ListenSettings, SymbolSettings
 from te_core.web.server import ServerFiles, Servers
@@ -97,11 +98,17 @@ class FakeEngine:
 
 
 class FakeHistory:
-    def signals(self, limit: int) -> Sequence[Mapping[str, Any]]:
-        return [{"symbol": "BTCUSDT", "depth": Decimal("0.10")}] * min(limit, 30)
+    def signals(self, wanted: Wanted) -> Mapping[str, Any]:
+        found = [{"symbol": "BTCUSDT", "depth": Decimal("0.10")}] * min(wanted.limit, 30)
+        return {"signals": found, "next": 7}
 
-    def quarantine(self, limit: int) -> Sequence[Mapping[str, Any]]:
-        return [{"reason": "size: not a number"}][:limit]
+    def quarantine(self, wanted: Wanted) -> Mapping[str, Any]:
+        return {"quarantine": [{"reason": "size: not a number"}][: wanted.limit], "next": None}
+
+    def events(self, wanted: Wanted) -> Mapping[str, Any]:
+        return {"events": [asdict(wanted)], "next": None}
+
+    orders = activity = events
 
 
 @dataclass

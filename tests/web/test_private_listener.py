@@ -122,12 +122,33 @@ async def test_history_is_bounded(serve: Any) -> None:
         _, body = await _get(site, "/api/v1/signals?limit=3")
         assert len(body["signals"]) == 3
         assert (await _get(site, "/api/v1/quarantine"))[1] == {
-            "quarantine": [{"reason": "size: not a number"}]
+            "quarantine": [{"reason": "size: not a number"}],
+            "next": None,
         }
         for limit in ("0", "1001", "-1", "x", "²", "9" * 5000):
             status, body = await _get(site, f"/api/v1/signals?limit={limit}")
             assert status == 400
             assert "1 to 1000" in body["error"]["reason"]
+
+
+async def test_history_is_asked_for_by_account_symbol_source_and_time(serve: Any) -> None:
+    query = "account=paper&symbol=BTCUSDT&source=&since=2026-11-27T00:00:00%2B00:00&before=7&limit=5"
+    async with serve() as site:
+        for what in ("events", "orders", "activity"):
+            _, body = await _get(site, f"/api/v1/{what}?{query}")
+            (heeded,) = body["events"]
+            assert {key: value for key, value in heeded.items() if value is not None} == {
+                "limit": 5,
+                "before": 7,
+                "since": "2026-11-27T00:00:00+00:00",
+                "account": "paper",
+                "symbol": "BTCUSDT",
+            }
+        for wrong, field in (("since=friday", "since"), ("before=-1", "before"), ("colour=red", "colour")):
+            status, body = await _get(site, f"/api/v1/orders?{wrong}")
+            assert status == 400
+            assert body["error"]["reason"].startswith(f"{field}: ")
+            assert "friday" not in body["error"]["reason"]
 
 
 async def test_errors_are_json(serve: Any) -> None:
