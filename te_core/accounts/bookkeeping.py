@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from te_core.accounts.beliefs import Beliefs
 from te_core.accounts.notices import filled as notice_of_fill
+from te_core.accounts.tallies import Tallies
 from te_core.clock import Clock
 from te_core.contracts.exchange import Capabilities, ExchangeAccount
 from te_core.errors import TradeEngineError
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from loguru import Logger
 
 ZERO = Decimal(0)
+MILLIONTH = Decimal("0.000001")
 CALL_TIMEOUT = 10.0
 AGAIN = (0.5, 2.0, 5.0, 15.0, 40.0)
 """Pauses before what an order cost is asked for once more, while it is not told; together about a minute."""
@@ -121,6 +123,7 @@ class Bookkeeper:
         self._in_flight = in_flight
         self._report = counted.report or self._persist
         self.notify = counted.notify
+        self._tallies = Tallies(book, journal.tallies(book), clock.now())
         self._orders: deque[Executed] = deque()
         self._rejections: deque[datetime] = deque()
         self._wake = asyncio.Event()
@@ -234,9 +237,15 @@ class Bookkeeper:
             realised=report.realised if report is not None else None,
             shares=shares_of(target) if target is not None else {},
         )
+        fill = self._tallies.executed(fill)
         self.money, change = filled(self.money, fill, reference=intent.reference_price)
         slip = _slip(intent, fill, target)
-        self._tell(change, fill, slipped=None if slip is None else (intent.symbol, slip))
+        self._tell(
+            change,
+            fill,
+            *self._tallies.unwritten(fill.at, [fill.symbol]),
+            slipped=None if slip is None else (intent.symbol, slip),
+        )
         self.notify(notice_of_fill(self._name, fill))
 
     async def _cost(
@@ -276,10 +285,11 @@ class Bookkeeper:
             entries += self._transfer(change)
         if self.money.suspect_at is None:
             self._named.clear()
+            self._tallies.valued(seen.held, change.result, seen.at)
         sample = self._sampled(seen)
         if worth_a_sample(self.last_seen, sample):
             self.last_seen = sample
-            entries.append(sample)
+            entries += [sample, *self._tallies.unwritten(seen.at)]
         if change.result or change.transfer or change.symbols or entries:
             self._tell(change, *entries)
 
@@ -357,10 +367,11 @@ class Bookkeeper:
             change = Change()
             if flow.kind.trading:
                 self.money, change = paid(self.money, flow.symbol, flow.amount)
+                self._tallies.paid(flow)
             else:
                 self.money = transferred(self.money, flow.amount)
                 self._named[str(flow.kind)] = None
-            self._tell(change, flow)
+            self._tell(change, flow, *self._tallies.unwritten(self._clock.now(), [flow.symbol or ""]))
 
     def _transfer(self, change: Change) -> list[Entry]:
         """Report a change of the balance that was left out of profit and loss; return what nobody told of it."""
@@ -397,6 +408,10 @@ class Bookkeeper:
         slipped: tuple[str, Decimal] | None = None,
         rejected: datetime | None = None,
     ) -> None:
+        if (
+            entries or rejected or change.transfer
+        ):  # then the sums are journaled, and the result goes with them
+            entries += tuple(self._tallies.unwritten(self._clock.now(), ()))
         self._report(
             Books(
                 account=self._name,
@@ -427,11 +442,12 @@ def holdings(beliefs: Beliefs) -> Mapping[str, Holding]:
     }
 
 
-def shares_of(target: Target) -> dict[str, str]:
+def shares_of(target: Target) -> dict[str, Decimal]:
     """Return each source's share in what the sources of a target move together, by its weight and depth."""
     moved = {term.source: abs(term.weight * term.depth) for term in target.terms}
     whole = sum(moved.values(), ZERO)
-    return {source: f"{part / whole:.6f}" for source, part in moved.items() if part} if whole else {}
+    shared = {source: (part / whole).quantize(MILLIONTH) for source, part in moved.items() if part}
+    return shared if whole else {}
 
 
 def _slip(intent: Intent, fill: Fill, target: Target | None) -> Decimal | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -118,6 +118,14 @@ def _exits_from_json(text: str) -> Exits:
     )
 
 
+def _amounts_to_json(amounts: Mapping[str, Decimal]) -> str:
+    return _to_json({name: f"{amount:f}" for name, amount in amounts.items()})
+
+
+def _amounts_from_json(text: str) -> dict[str, Decimal]:
+    return {name: Decimal(amount) for name, amount in json.loads(text).items()} if text != "{}" else {}
+
+
 Whole = BigInteger().with_variant(Integer(), "sqlite")
 """Whole numbers of 64 bits; SQLite makes a primary key the row id only if its type is called INTEGER."""
 
@@ -125,6 +133,7 @@ Words = CodedText(_storable, str)
 Amount = Coded(str, Decimal)
 Moment = CodedNumber(lambda at: (at - _EPOCH) // _MICROSECOND, lambda number: _EPOCH + number * _MICROSECOND)
 Json = Coded(_to_json_fast, json.loads)
+Amounts = Coded(_amounts_to_json, _amounts_from_json)
 Notes = Coded(_to_json, lambda text: tuple(json.loads(text)))
 ExitLevels = Coded(_exits_to_json, _exits_from_json)
 Terms = Coded(_terms_to_json, _terms_from_json)

@@ -9,13 +9,13 @@ from operator import attrgetter
 from typing import Any
 
 from te_core.journal import statements
-from te_core.journal.memory import AccountRecord
+from te_core.journal.memory import AccountRecord, OldTallies
 from te_core.journal.redaction import Redact, redacted
 from te_core.journal.statements import Row, Statement
 from te_core.model.breaker import BreakerRecord
 from te_core.model.control import Control, ControlState
 from te_core.model.event import Event
-from te_core.model.money import EquitySample, Fill, Flow
+from te_core.model.money import EquitySample, Fill, Flow, Tally
 from te_core.model.order import BestPrice, Intent, IntentState, Settlement
 from te_core.model.signal import QuarantinedInput, Signal
 from te_core.model.target import Confirmation, Goal, Target
@@ -37,6 +37,8 @@ Entry = (
     | EquitySample
     | BreakerRecord
     | BestPrice
+    | Tally
+    | OldTallies
 )
 Writes = tuple[tuple[Statement, Row], ...]
 _TIGHTENING = (
@@ -59,7 +61,7 @@ def _columns(entry: type) -> Columns:
 
 _SIGNAL, _QUARANTINED, _EVENT, _TARGET = map(_columns, (Signal, QuarantinedInput, Event, Target))
 _GOAL, _CONFIRMATION, _INTENT, _ACCOUNT = map(_columns, (Goal, Confirmation, Intent, AccountRecord))
-_CONTROL, _BEST_PRICE = _columns(Control), _columns(BestPrice)
+_CONTROL, _BEST_PRICE, _TALLY = map(_columns, (Control, BestPrice, Tally))
 _FILL, _FLOW, _SAMPLE, _BREAKER = map(_columns, (Fill, Flow, EquitySample, BreakerRecord))
 _OPEN = {"state": IntentState.OPEN, "settled_at": None, "filled": None, "average_price": None, "reason": ""}
 
@@ -194,6 +196,24 @@ def _(entry: Flow, clerk: Clerk) -> Writes:
 @_writes.register
 def _(entry: EquitySample, clerk: Clerk) -> Writes:
     return ((statements.ADD_EQUITY, clerk.row(_SAMPLE, entry)),)
+
+
+@_writes.register
+def _(entry: Tally, clerk: Clerk) -> Writes:
+    del clerk
+    return ((statements.KEEP_TALLY, _TALLY(entry)),)
+
+
+@_writes.register
+def _(entry: OldTallies, clerk: Clerk) -> Writes:
+    del clerk
+    row = {
+        "of_symbol": entry.symbol,
+        "of_account": entry.account,
+        "first": entry.first,
+        "beyond": entry.beyond,
+    }
+    return ((statements.THIN_TALLIES, row),)
 
 
 @_writes.register

@@ -48,6 +48,16 @@ class AccountRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OldTallies:
+    """Whole days, by their hours, of which from now on the last tally of each is enough."""
+
+    account: str
+    symbol: str
+    first: int
+    beyond: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JournalSnapshot:
     """Everything in force: ``signals`` are the newest current ones per source and symbol."""
 

@@ -34,7 +34,7 @@ from te_core.journal.tables import books, confirmations, goals, intents, latest_
 from te_core.model.breaker import BreakerRecord
 from te_core.model.control import Control
 from te_core.model.event import Event
-from te_core.model.money import EquitySample, Fill, Flow
+from te_core.model.money import EquitySample, Fill, Flow, Tally
 from te_core.model.order import BestPrice, Intent, IntentState, Settlement
 from te_core.model.signal import QuarantinedInput, Signal
 from te_core.model.target import Confirmation, Goal, Target
@@ -202,6 +202,11 @@ class JournalReader:
         with self._snapshot() as connection:
             return _all(connection, Flow, wanted)
 
+    def tallies(self, account: str) -> Sequence[Tally]:
+        """Return the last tally of each symbol of an account, and of the whole account."""
+        with self._snapshot() as connection:
+            return _all(connection, Tally, LAST_TALLIES.where(tables.tallies.c.account == account))
+
     def unasked(self, account: str, since: datetime, limit: int) -> Sequence[IntentRecord]:
         """Return the newest executed orders of an account, resolved from ``since`` on, whose fill is not recorded."""
         recorded = exists().where(tables.fills.c.client_order_id == _candidates.c.client_order_id)
@@ -327,6 +332,13 @@ LAST_SEEN = (
     _columns(EquitySample, tables.equity)
     .join_from(tables.accounts, tables.equity, tables.equity.c.number == _last_samples)
     .order_by(tables.equity.c.account)
+)
+_later = tables.tallies.alias()
+_same_tally = and_(_later.c.symbol == tables.tallies.c.symbol, _later.c.account == tables.tallies.c.account)
+LAST_TALLIES = (
+    _columns(Tally, tables.tallies)
+    .where(~exists().where(_same_tally, _later.c.hour > tables.tallies.c.hour))
+    .order_by(tables.tallies.c.symbol)
 )
 _candidates = select(intents).order_by(intents.c.number.desc()).limit(MOST_UNASKED).subquery()
 _newest_intents = (

@@ -14,7 +14,7 @@ from te_core.errors import JournalError, JournalTooNew
 from te_core.journal import database
 from te_core.journal.tables import meta
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
 """Every schema that this version can upgrade, oldest first; the last one is what it reads and writes."""
 
 SCRIPTS = "te_core.journal:migrations"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Table, UpdateBase, bindparam, delete, insert, select, update
+from sqlalchemy import Table, UpdateBase, bindparam, delete, func, insert, select, update
 
 from te_core.journal import tables
 from te_core.journal.database import insert_new, upsert
@@ -55,6 +55,23 @@ def _trim_quarantine() -> Statement:
         tables.quarantine.c.source == bindparam("of"), tables.quarantine.c.number <= oldest_over
     )
     return Statement(sql=stale, lane="quarantine.trim", newest=("of",))
+
+
+def _thin_tallies() -> Statement:
+    """Of the days within these hours only the last row of each stays."""
+    table, later = tables.tallies, tables.tallies.alias()
+    same_day = (later.c.symbol == table.c.symbol) & (later.c.account == table.c.account)
+    last = select(func.max(later.c.hour)).where(
+        same_day, later.c.hour >= table.c.hour, later.c.hour < table.c.hour - table.c.hour % 24 + 24
+    )
+    stale = delete(table).where(
+        table.c.symbol == bindparam("of_symbol"),
+        table.c.account == bindparam("of_account"),
+        table.c.hour >= bindparam("first"),
+        table.c.hour < bindparam("beyond"),
+        table.c.hour < last.scalar_subquery(),
+    )
+    return Statement(sql=stale, lane="tallies.thin")
 
 
 def _record_intent() -> Statement:
@@ -112,6 +129,16 @@ RECORD_FLOW = Statement(
     lane="flows",
     newest=("account", "key"),
 )
+KEEP_TALLY = Statement(
+    sql=upsert(
+        tables.tallies,
+        key=tables.TALLY_KEY,
+        changes=[c.name for c in tables.tallies.c if c.name not in tables.TALLY_KEY],
+    ),
+    lane="tallies",
+    newest=tables.TALLY_KEY,
+)
+THIN_TALLIES = _thin_tallies()
 ADD_EQUITY = _add(tables.equity)
 KEEP_BREAKER = Statement(
     sql=upsert(tables.breakers, key=("scope",), changes=("at", "state", "number")),

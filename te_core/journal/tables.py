@@ -3,6 +3,7 @@
 ``number`` counts all entries of the journal, so it also tells what came before what. Everything is history that
 grows until retention, except ``latest_signals`` and ``books``, which point at what is in force, and ``accounts``: they
 stay small, as do ``controls`` (the newest command of each kind, scope and symbol), ``breakers`` and ``best_prices``.
+``tallies`` has a row per symbol and hour, and after two weeks per day: it stays.
 """
 
 from __future__ import annotations
@@ -19,13 +20,24 @@ from sqlalchemy import Boolean, Column, Index, MetaData, Table, literal_column
 from sqlalchemy.schema import SchemaItem
 from sqlalchemy.types import TypeEngine
 
-from te_core.journal.columns import Amount, ExitLevels, Json, Moment, Notes, Terms, Whole, Words, choice
+from te_core.journal.columns import (
+    Amount,
+    Amounts,
+    ExitLevels,
+    Json,
+    Moment,
+    Notes,
+    Terms,
+    Whole,
+    Words,
+    choice,
+)
 from te_core.journal.memory import AccountRecord
 from te_core.model.breaker import BreakerRecord
 from te_core.model.control import Control
 from te_core.model.event import Event
 from te_core.model.exits import Exits
-from te_core.model.money import EquitySample, Fill, Flow
+from te_core.model.money import EquitySample, Fill, Flow, Tally
 from te_core.model.order import BestPrice, Intent, IntentState
 from te_core.model.signal import QuarantinedInput, Signal
 from te_core.model.target import Confirmation, Goal, Target, Term
@@ -39,6 +51,7 @@ _TYPES: dict[Any, TypeEngine[Any]] = {
     Decimal: Amount,
     datetime: Moment,
     Mapping[str, Any]: Json,
+    Mapping[str, Decimal]: Amounts,
     tuple[str, ...]: Notes,
     tuple[Term, ...]: Terms,
     Exits: ExitLevels,
@@ -123,6 +136,16 @@ best_prices = Table(
     "best_prices",
     metadata,
     *(_column(name, hint, key=name in ("account", "symbol")) for name, hint in _BEST.items()),
+)
+
+_TALLY = get_type_hints(Tally)
+TALLY_KEY = ("symbol", "account", "hour")
+tallies = Table(
+    "tallies",
+    metadata,
+    *(_column(name, _TALLY[name], key=True) for name in TALLY_KEY),
+    *(_column(name, hint) for name, hint in _TALLY.items() if name not in TALLY_KEY),
+    sqlite_with_rowid=False,
 )
 
 _CONTROL = get_type_hints(Control)

@@ -8,7 +8,9 @@ from typing import Any, Protocol
 from te_core.contracts.webhook import WebhookRequest, WebhookResponse
 from te_core.journal.pages import Wanted
 from te_core.model.control import Command
+from te_core.reporting.results import ResultsWanted
 from te_core.settings.schema import SymbolSettings
+from te_core.web.queries import CurveQuery
 
 
 class EngineFacade(Protocol):
@@ -73,7 +75,7 @@ class EngineFacade(Protocol):
 class History(Protocol):
     """What the journal remembers, a page at a time, newest first; blocking reads, called in a thread.
 
-    Each answer has the entries under the method's name, and ``next``: what to ask for ``before`` to go on, or null.
+    Each page has the entries under the method's name, and ``next``: what to ask for ``before`` to go on, or null.
     """
 
     def signals(self, wanted: Wanted) -> Mapping[str, Any]:
@@ -94,4 +96,12 @@ class History(Protocol):
 
     def activity(self, wanted: Wanted) -> Mapping[str, Any]:
         """Return what happened, orders with what caused them."""
+        ...
+
+    def pnl(self, wanted: ResultsWanted) -> Mapping[str, Any]:
+        """Return what accounts, symbols, sources or days came to, with totals and what they leave out."""
+        ...
+
+    def history(self, wanted: CurveQuery) -> Mapping[str, Any]:
+        """Return what accounts were worth over time, by account."""
         ...

@@ -31,6 +31,8 @@ from te_core.reporting.history_view import (
     shown_refusal,
     shown_signal,
 )
+from te_core.reporting.results import ResultsWanted, read_curve, read_results
+from te_core.web.queries import CurveQuery
 
 T = TypeVar("T")
 LOOKED_AHEAD = 500
@@ -71,6 +73,14 @@ class JournalHistory:
             lambda connection: (activity_page(connection, wanted), names(connection))
         )
         return {"activity": [shown_activity(one, known) for _, one in page.rows], "next": page.next}
+
+    def pnl(self, wanted: ResultsWanted) -> dict[str, Any]:
+        """Return what accounts, symbols, sources or days came to."""
+        return self._journal.read(lambda connection: read_results(connection, wanted))
+
+    def history(self, wanted: CurveQuery) -> dict[str, Any]:
+        """Return what accounts were worth over time."""
+        return self._journal.read(lambda connection: read_curve(connection, **dict(wanted)))
 
 
 def _shown(name: str, page: Page[T], show: Callable[[int, T], dict[str, Any]]) -> dict[str, Any]:

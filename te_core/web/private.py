@@ -14,7 +14,7 @@ from te_core.web.commands import BadCommand, parse_command, parse_sections, pars
 from te_core.web.facade import EngineFacade, History
 from te_core.web.guards import Tokens, errors_as_json, no_other_site, only_this_host
 from te_core.web.identity import proof
-from te_core.web.queries import BadQuery, parse_wanted
+from te_core.web.queries import BadQuery, parse_curve_query, parse_result_query, parse_wanted
 from te_core.web.shared_answer import SharedAnswer
 
 
@@ -42,6 +42,8 @@ def private_site(
     site.router.add_get("/api/v1/explain/{symbol}", api.explain)
     site.router.add_get("/api/v1/sources/{name}", api.source)
     site.router.add_get("/api/v1/{what:signals|quarantine|events|orders|activity}", api.listed)
+    site.router.add_get("/api/v1/pnl", api.pnl)
+    site.router.add_get("/api/v1/history", api.history)
     site.router.add_get("/api/v1/plugins", api.plugins)
     site.router.add_post("/api/v1/{kind:accounts|sources|notifiers}/{name}/resume", api.resume)
     site.router.add_get("/api/v1/commands", api.commands)
@@ -121,6 +123,20 @@ class _Api:
             return refuse(400, str(error))
         read = getattr(self._history, request.match_info["what"])
         return answer(200, await asyncio.to_thread(read, wanted))
+
+    async def pnl(self, request: web.Request) -> web.Response:
+        try:
+            wanted = parse_result_query(request.query)
+        except BadQuery as error:
+            return refuse(400, str(error))
+        return answer(200, await asyncio.to_thread(self._history.pnl, wanted))
+
+    async def history(self, request: web.Request) -> web.Response:
+        try:
+            wanted = parse_curve_query(request.query)
+        except BadQuery as error:
+            return refuse(400, str(error))
+        return answer(200, await asyncio.to_thread(self._history.history, wanted))
 
     async def resume(self, request: web.Request) -> web.Response:
         # A web page of anybody's can make a browser send a form here, but not JSON: that asks first.

@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from te_core.journal.pages import Wanted
+from te_core.reporting.results import Grouping, ResultsWanted
 
 MOST = 1000
 """Most entries in one answer."""
@@ -34,6 +35,8 @@ class Query(BaseModel):
 
 
 _EXPECTED = {
+    "by": f"one of {', '.join(Grouping)}",
+    "points": "a number from 1 to 2000",
     "limit": f"a number from 1 to {MOST}",
     **dict.fromkeys(("since", "until"), "a time in ISO 8601 with its zone, such as 2026-11-27T00:00:00Z"),
 }
@@ -58,3 +61,43 @@ def bad(error: ValidationError) -> BadQuery:
     first = error.errors(include_input=False, include_url=False)[0]
     field = ".".join(map(str, first["loc"]))
     return BadQuery(f"{field}: {_EXPECTED.get(field, first['msg'])}")
+
+
+class ResultQuery(BaseModel):
+    """Which results are asked for. Times count by the hour that they are in."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    by: Grouping = Grouping.ACCOUNT
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
+    account: Name | None = None
+    symbol: Name | None = None
+    source: Name | None = None
+
+
+class CurveQuery(BaseModel):
+    """Which values of accounts over time are asked for; ``points``: at most so many of each account."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    account: Name | None = None
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
+    points: Annotated[int, Field(ge=1, le=2000)] = 240
+
+
+def parse_result_query(query: Mapping[str, str]) -> ResultsWanted:
+    """Return which results a request asks for. Raises ``BadQuery``."""
+    try:
+        return ResultsWanted(**dict(ResultQuery.model_validate(given(query))))
+    except ValidationError as error:
+        raise bad(error) from None
+
+
+def parse_curve_query(query: Mapping[str, str]) -> CurveQuery:
+    """Return which values a request asks for. Raises ``BadQuery``."""
+    try:
+        return CurveQuery.model_validate(given(query))
+    except ValidationError as error:
+        raise bad(error) from None

@@ -20,7 +20,7 @@ ROOM_LINES = {
     "plugins": 500,
     "settings": 1_800,
     "journal": 2_600,
-    "accounts": 4_000,
+    "accounts": 4_100,
     "signals": 660,
     "runtime": 2_640,
     "reporting": 2_900,

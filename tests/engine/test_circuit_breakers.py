@@ -51,7 +51,7 @@ async def test_fills_have_price_fee_shares_and_cause_and_are_asked_for_off_the_o
         await asyncio.sleep(60)
         sold, bought = world.journal.fills(9)
         assert (bought.price, bought.fee, bought.fee_currency) == (D(50_000), D("5.0"), "USDT")
-        assert (sold.quantity, bought.shares) == (D("0.051"), {"tv": "1.000000"})
+        assert (sold.quantity, bought.shares) == (D("0.051"), {"tv": D(1)})
         intents = [record.intent for record in world.journal.intents(9)]
         assert [one.cause for one in intents] == [Cause.SIGNAL] * 2
         signals = world.journal.signals(9)
@@ -82,7 +82,7 @@ async def test_an_order_that_was_not_asked_before_a_crash_is_asked_after_it(tmp_
         await world.restart()
         await asyncio.sleep(3)
         (fill,) = world.journal.fills(9)
-        assert (fill.price, fill.shares) == (D(50_000), {"tv": "1.000000"})
+        assert (fill.price, fill.shares) == (D(50_000), {"tv": D(1)})
 
 
 async def test_causes_name_settings_commands_drift_and_breakers(tmp_path: Path) -> None:

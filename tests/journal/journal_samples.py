@@ -21,6 +21,7 @@ from te_core.model.signal import QuarantinedInput, Signal
 from te_core.model.target import Confirmation, Goal, Target, Term
 
 FIFTH_UNDONE = (
+    "DROP TABLE tallies",
     "ALTER TABLE intents DROP COLUMN stop",
     "DROP TABLE best_prices",
     *(f"DROP TABLE {table}" for table in ("fills", "flows", "equity", "breakers")),
@@ -150,7 +151,7 @@ def fill(order: str = "o1", **more: Any) -> Fill:
         "fee": Decimal("-0.5"),
         "fee_currency": "USDT",
         "realised": None,
-        "shares": {"tradingview": "0.4"},
+        "shares": {"tradingview": Decimal("0.4")},
     }
     return Fill(client_order_id=order, **{**values, **more})
 

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
+from sqlalchemy import select
+
+from te_core.journal import tables
 from te_core.journal.journal import Journal
+from te_core.journal.memory import OldTallies
 from te_core.model.breaker import BreakerRecord
 from te_core.model.cause import Cause
+from te_core.model.money import Tally
 from te_core.rules.thinning import superfluous, worth_a_sample
 from tests.journal.journal_samples import (
     FIFTH_UNDONE,
@@ -131,3 +138,42 @@ async def test_a_journal_of_the_schema_before_is_upgraded(tmp_path: Path) -> Non
     again = Journal.open_readonly(tmp_path / "journal.sqlite3")
     assert list(again.fills(1)) == [fill()]
     again.close()
+
+
+def tally(symbol: str, hour: int, **more: Any) -> Tally:
+    return Tally(account="paper", symbol=symbol, hour=hour, at=NOW, **more)
+
+
+async def test_tallies_are_kept_by_the_hour_and_later_by_the_day(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path)
+    hours = (0, 5, 23, 24, 47, 48, 50, 72)
+    await journal.append(*(tally("BTCUSDT", hour) for hour in hours), tally("", 40))
+    assert list(journal.tallies("paper")) == [tally("", 40), tally("BTCUSDT", 72)]
+    assert list(journal.tallies("other")) == []
+    await journal.append(OldTallies(account="paper", symbol="BTCUSDT", first=0, beyond=72))
+    await journal.append(OldTallies(account="paper", symbol="BTCUSDT", first=0, beyond=72))
+    with journal._snapshot() as connection:
+        rows = connection.execute(select(tables.tallies).order_by(tables.tallies.c.hour)).mappings().all()
+    assert [row["hour"] for row in rows if row["symbol"]] == [23, 47, 50, 72]
+    await journal.prune(timedelta())
+    assert list(journal.tallies("paper")) == [tally("", 40), tally("BTCUSDT", 72)], (
+        "sums outlive what they count"
+    )
+    journal.close()
+
+
+async def test_a_tally_is_read_back_as_written(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path)
+    full = tally(
+        "BTCUSDT",
+        30,
+        realised=Decimal("1.50"),
+        fills=3,
+        cost=Decimal("-7"),
+        shares={"a": Decimal("0.25"), "": Decimal("0.75")},
+        earned={"a": Decimal("0.000000000001")},
+    )
+    await journal.append(replace(full, fills=2))
+    await journal.append(full)
+    assert list(journal.tallies("paper")) == [full]
+    journal.close()

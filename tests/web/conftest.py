@@ -19,7 +19,9 @@ from te_core.contracts.webhook import WebhookRequest, WebhookResponse
 from te_core.errors import CommandRefused
 from te_core.journal.pages import Wanted
 from te_core.model.control import Command
+from te_core.reporting.results import ResultsWanted
 from te_core.settings.schema import ListenSettings, SymbolSettings
+from te_core.web.queries import CurveQuery
 from te_core.web.server import ServerFiles, Servers
 
 TOKEN = "a-token-of-some-length-1234"
@@ -109,6 +111,12 @@ class FakeHistory:
         return {"events": [asdict(wanted)], "next": None}
 
     orders = activity = events
+
+    def pnl(self, wanted: ResultsWanted) -> Mapping[str, Any]:
+        return {"asked": asdict(wanted)}
+
+    def history(self, wanted: CurveQuery) -> Mapping[str, Any]:
+        return {"asked": dict(wanted)}
 
 
 @dataclass

@@ -151,6 +151,23 @@ async def test_history_is_asked_for_by_account_symbol_source_and_time(serve: Any
             assert "friday" not in body["error"]["reason"]
 
 
+async def test_results_and_values_over_time_are_asked_for_by_period(serve: Any) -> None:
+    async with serve() as site:
+        _, body = await _get(site, "/api/v1/pnl?by=day&since=2026-11-27T10:00:00Z&symbol=BTCUSDT")
+        assert {key: value for key, value in body["asked"].items() if value is not None} == {
+            "by": "day",
+            "since": "2026-11-27T10:00:00+00:00",
+            "symbol": "BTCUSDT",
+        }
+        _, body = await _get(site, "/api/v1/history?points=30&account=paper")
+        assert (body["asked"]["points"], body["asked"]["account"]) == (30, "paper")
+        for wrong in ("pnl?by=month", "pnl?limit=3", "history?points=0", "history?since=yesterday"):
+            status, body = await _get(site, f"/api/v1/{wrong}")
+            assert status == 400
+            field = wrong.partition("?")[2].partition("=")[0]
+            assert body["error"]["reason"].startswith(f"{field}: ")
+
+
 async def test_errors_are_json(serve: Any) -> None:
     async with serve() as site:
         assert await _get(site, "/nothing") == (404, {"error": {"reason": "not found"}})

@@ -1,0 +1,96 @@
+"""Counts what each symbol of an account came to, and the account as a whole, and what of it is to be journaled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+
+from te_core.journal.entries import Entry
+from te_core.journal.memory import OldTallies
+from te_core.model.money import Fill, Flow, Tally
+from te_core.rules.pnl import funded, gathered, hour_of, marked, traded
+from te_core.rules.profit import Holding
+
+WHOLE = ""
+"""Stands for the symbol in the sums of the whole account."""
+HOURLY = 14 * 24
+"""Hours for which every hour's tally stays; of days before that the last one does."""
+ZERO = Decimal(0)
+
+
+class Tallies:
+    """One per account; goes on from the ``last`` tallies that the journal has."""
+
+    def __init__(self, book: str, last: Iterable[Tally], now: datetime) -> None:
+        self._book = book
+        self._last = {tally.symbol: tally for tally in last}
+        self._journaled = {symbol: tally.hour for symbol, tally in self._last.items()}
+        self._unwritten: dict[str, None] = {}
+        stored = self._last.pop(WHOLE, self._fresh(WHOLE, now))
+        # Its sums are those of the symbols: it may have had some at newer prices. Funding always comes with it.
+        whole = self._fresh(WHOLE, now)
+        for tally in self._last.values():
+            whole = gathered(whole, self._fresh(tally.symbol, now), tally)
+        self._whole = replace(whole, result=stored.result, funding=stored.funding, at=stored.at)
+
+    def executed(self, fill: Fill) -> Fill:
+        """Count an order of ours; returns its fill with what it realised by average cost."""
+        before = self._of(fill.symbol, fill.at)
+        after, gained = traded(before, fill)
+        self._set(before, after)
+        return replace(fill, gained=gained)
+
+    def paid(self, flow: Flow) -> None:
+        """Count funding."""
+        if flow.symbol is None:
+            self._whole = replace(self._whole, funding=self._whole.funding + flow.amount, at=flow.at)
+            self._unwritten[WHOLE] = None
+        else:
+            before = self._of(flow.symbol, flow.at)
+            self._set(before, funded(before, flow.amount, flow.at))
+
+    def valued(self, held: Mapping[str, Holding], result: Decimal, at: datetime) -> None:
+        """Value what is held. ``result``: what trading came to since the last time, by the account's value."""
+        for symbol in dict.fromkeys([*self._last, *held]):
+            before = self._of(symbol, at)
+            now = held.get(symbol)
+            quantity = now.quantity if now is not None else ZERO
+            if quantity or before.quantity:
+                after = marked(before, quantity, now.price if now is not None else None, at)
+                if replace(after, at=before.at) != before:
+                    self._set(before, after)
+        if result:
+            self._whole = replace(self._whole, result=self._whole.result + result, at=at)
+            self._unwritten[WHOLE] = None
+
+    def unwritten(self, now: datetime, symbols: Iterable[str] | None = None) -> Iterator[Entry]:
+        """Return what is to be journaled: of some symbols and the whole account, or of all that changed."""
+        wanted = [*self._unwritten] if symbols is None else [*symbols, WHOLE]
+        for symbol in dict.fromkeys(wanted):
+            if symbol in self._unwritten:
+                del self._unwritten[symbol]
+                tally = self._whole if symbol == WHOLE else self._last[symbol]
+                # The last one counts, also where the clock was set back.
+                hour = max(hour_of(now), self._journaled.get(symbol, 0))
+                yield replace(tally, hour=hour)
+                yield from self._thinned(symbol, hour)
+
+    def _thinned(self, symbol: str, hour: int) -> Iterator[OldTallies]:
+        before = self._journaled.get(symbol, hour)
+        self._journaled[symbol] = hour
+        first, beyond = (moment // 24 * 24 - HOURLY for moment in (before, hour))
+        if first < beyond:
+            yield OldTallies(account=self._book, symbol=symbol, first=first, beyond=beyond)
+
+    def _of(self, symbol: str, at: datetime) -> Tally:
+        return self._last.get(symbol) or self._fresh(symbol, at)
+
+    def _fresh(self, symbol: str, at: datetime) -> Tally:
+        return Tally(account=self._book, symbol=symbol, hour=hour_of(at), at=at)
+
+    def _set(self, before: Tally, after: Tally) -> None:
+        self._last[after.symbol] = after
+        self._whole = gathered(self._whole, before, after)
+        self._unwritten[after.symbol] = self._unwritten[WHOLE] = None

@@ -1,0 +1,191 @@
+"""Reading what accounts came to and were worth. The cost follows accounts, symbols and days, not the history."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Float,
+    and_,
+    cast,
+    func,
+    select,
+    type_coerce,
+)
+
+from te_core.journal.memory import AccountRecord
+from te_core.journal.pages import number_at
+from te_core.journal.tables import accounts, equity, flows, tallies
+from te_core.model.money import EquitySample, FlowKind, Tally
+
+WHOLE = ""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TALLY = [tallies.c[field.name] for field in fields(Tally)]
+_SAMPLE = [equity.c[field.name] for field in fields(EquitySample)]
+
+
+def records(connection: Connection) -> Sequence[AccountRecord]:
+    """Return every account that the engine has met."""
+    rows = connection.execute(select(accounts).order_by(accounts.c.name, accounts.c.book)).mappings()
+    return [AccountRecord(**row) for row in rows]
+
+
+def tallies_at(
+    connection: Connection, books: Collection[str], *, symbol: str | None, before: int | None
+) -> Mapping[tuple[str, str], Tally]:
+    """Return the last tally from before an hour, by book and symbol.
+
+    ``symbol``: ``WHOLE`` for those of whole accounts, None for those of all symbols.
+    """
+    names = _symbols() if symbol is None else select(_literal(symbol).label("symbol")).subquery()
+    its = tallies.alias()
+    last = select(func.max(its.c.hour)).where(
+        its.c.symbol == names.c.symbol, its.c.account == accounts.c.book
+    )
+    if before is not None:
+        last = last.where(its.c.hour < before)
+    wanted = (
+        select(*_TALLY)
+        .select_from(names)
+        .join(accounts, accounts.c.book.in_(books))
+        .join(
+            tallies,
+            and_(
+                tallies.c.symbol == names.c.symbol,
+                tallies.c.account == accounts.c.book,
+                tallies.c.hour == last.scalar_subquery(),
+            ),
+        )
+    )
+    found = (Tally(**row) for row in connection.execute(wanted).mappings())
+    return {(tally.account, tally.symbol): tally for tally in found}
+
+
+def _literal(symbol: str) -> ColumnElement[str]:
+    return type_coerce(symbol, tallies.c.symbol.type)
+
+
+def _symbols() -> Any:
+    """Every symbol that there is, each found with one look into the key."""
+    first = select(func.min(tallies.c.symbol).label("symbol")).where(tallies.c.symbol > WHOLE)
+    found = first.cte("symbols", recursive=True)
+    following = select(func.min(tallies.c.symbol)).where(tallies.c.symbol > found.c.symbol).scalar_subquery()
+    return found.union_all(select(following).where(found.c.symbol.is_not(None)))
+
+
+def daily(
+    connection: Connection, books: Collection[str], *, symbol: str, first: int, beyond: int | None
+) -> Sequence[Tally]:
+    """Return the last tally of each account and day within these hours, oldest first."""
+    its = tallies.alias()
+    lasts = (
+        select(its.c.account, func.max(its.c.hour).label("hour"))
+        .where(its.c.symbol == symbol, its.c.account.in_(books), its.c.hour >= first)
+        .group_by(its.c.account, its.c.hour - its.c.hour % 24)
+    )
+    if beyond is not None:
+        lasts = lasts.where(its.c.hour < beyond)
+    chosen = lasts.subquery()
+    wanted = select(*_TALLY).join(
+        chosen,
+        and_(
+            tallies.c.symbol == symbol,
+            tallies.c.account == chosen.c.account,
+            tallies.c.hour == chosen.c.hour,
+        ),
+    )
+    rows = connection.execute(wanted.order_by(tallies.c.account, tallies.c.hour)).mappings()
+    return [Tally(**row) for row in rows]
+
+
+def samples_at(
+    connection: Connection, books: Collection[str], at: datetime | None, *, oldest: bool = False
+) -> Mapping[str, EquitySample]:
+    """Return what each account was last seen with before a moment, or first of all."""
+    its = equity.alias()
+    order = (its.c.at, its.c.number) if oldest else (its.c.at.desc(), its.c.number.desc())
+    last = select(its.c.number).where(its.c.account == accounts.c.book).order_by(*order).limit(1)
+    if at is not None:
+        last = last.where(its.c.at < at)
+    wanted = (
+        select(*_SAMPLE)
+        .select_from(accounts)
+        .join(equity, equity.c.number == last.scalar_subquery())
+        .where(accounts.c.book.in_(books))
+    )
+    found = (EquitySample(**row) for row in connection.execute(wanted).mappings())
+    return {sample.account: sample for sample in found}
+
+
+def transfers(
+    connection: Connection, books: Collection[str], since: datetime | None, until: datetime | None
+) -> Mapping[str, Decimal]:
+    """Return what came into each account, less what went, beside trading."""
+    wanted = select(flows.c.account, flows.c.amount).where(
+        flows.c.kind != FlowKind.FUNDING, flows.c.account.in_(books)
+    )
+    if since is not None:  # it is journaled later than it happens
+        first = number_at(connection, flows, flows.c.at, since)
+        wanted = wanted.where(flows.c.number >= first, flows.c.at >= since)
+    if until is not None:
+        wanted = wanted.where(flows.c.at < until)
+    sums: dict[str, Decimal] = {}
+    for account, amount in connection.execute(wanted):
+        sums[account] = sums.get(account, Decimal(0)) + amount
+    return sums
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bucket:
+    """The last sample of an account in a part of the time, and the smallest and largest value in it."""
+
+    sample: EquitySample
+    low: float
+    high: float
+
+
+def curve(
+    connection: Connection,
+    books: Collection[str],
+    *,
+    since: datetime | None,
+    until: datetime | None,
+    points: int,
+) -> Iterable[Bucket]:
+    """Return each account's value over time, oldest first: at most so many points of each."""
+    moment = type_coerce(equity.c.at, BigInteger)
+    within: list[ColumnElement[bool]] = [equity.c.account.in_(books)]
+    within += [] if since is None else [equity.c.at >= since]
+    within += [] if until is None else [equity.c.at < until]
+    ends: tuple[int | None, ...] = tuple(
+        connection.execute(select(func.min(moment), func.max(moment)).where(*within)).one()
+    )
+    first, last = ends
+    if first is None or last is None:
+        return []
+    width = max((last - first) // points + 1, 1)
+    total = cast(equity.c.total, Float)
+    parts = (
+        select(
+            func.max(equity.c.number).label("number"),
+            func.min(total).label("low"),
+            func.max(total).label("high"),
+        )
+        .where(*within)
+        .group_by(equity.c.account, (moment - first) // width)
+        .subquery()
+    )
+    wanted = select(*_SAMPLE, parts.c.low, parts.c.high).join(parts, equity.c.number == parts.c.number)
+    rows = connection.execute(wanted.order_by(equity.c.account, equity.c.at)).mappings()
+    names = [field.name for field in fields(EquitySample)]
+    return [
+        Bucket(sample=EquitySample(**{name: row[name] for name in names}), low=row["low"], high=row["high"])
+        for row in rows
+    ]

@@ -1,0 +1,195 @@
+"""What accounts, symbols, sources and days came to, and what accounts were worth, as JSON values."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection
+
+from te_core.journal.memory import AccountRecord
+from te_core.journal.results import (
+    WHOLE,
+    curve,
+    daily,
+    records,
+    samples_at,
+    tallies_at,
+    transfers,
+)
+from te_core.model.money import EquitySample, Tally
+from te_core.reporting.explain import text
+from te_core.rules.periods import Result, Span, by_source, left_out, of_source, results, totals, untold
+from te_core.rules.pnl import hour_of
+
+PAPER = "paper"
+"""The plugin whose money is not real: it is never added to that of others."""
+HOUR = timedelta(hours=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+SUMS = ("result", "before_fees", "fees", "realised", "unrealised", "funding", "turnover", "untold")
+COUNTS = ("fills", "unpriced", "unknown_fees", "others")
+
+
+class Grouping(StrEnum):
+    """What results are added up by."""
+
+    ACCOUNT = "account"
+    SYMBOL = "symbol"
+    SOURCE = "source"
+    DAY = "day"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultsWanted:
+    """Which results are asked for. None: whatever it is. Times count by the full hour before them, in UTC."""
+
+    by: Grouping = Grouping.ACCOUNT
+    since: datetime | None = None
+    until: datetime | None = None
+    account: str | None = None
+    symbol: str | None = None
+    source: str | None = None
+
+    @property
+    def hours(self) -> tuple[int | None, int | None]:
+        """Return the first hour, and the one after the last."""
+        since, until = (None if at is None else hour_of(at) for at in (self.since, self.until))
+        return since, until
+
+
+def read_results(connection: Connection, wanted: ResultsWanted) -> dict[str, Any]:
+    """Return the results of a period. Every total is the sum of its rows, and says what it leaves out.
+
+    ``result`` is what trading came to after fees: the change of the equity without transfers. Real and play money are
+    apart: each row and each total says whether it is ``paper``.
+    """
+    chosen = [one for one in records(connection) if wanted.account in (None, one.name, one.book)]
+    books = {one.book: one for one in chosen}
+    first, beyond = wanted.hours
+    symbols = wanted.symbol if wanted.symbol is not None else WHOLE
+    ends = tallies_at(connection, books, symbol=symbols, before=beyond)
+    starts = {} if first is None else tallies_at(connection, books, symbol=symbols, before=first)
+    spans = _spans(ends, starts, books)
+    rows = _rows(connection, wanted, spans, books)
+    if wanted.source is not None:
+        whole = totals(rows)
+    else:
+        whole = totals(results(spans, [span.end.account for span in spans]))
+        rows += untold(whole, rows)
+    return {
+        "by": str(wanted.by),
+        "since": None if first is None else text(_EPOCH + first * HOUR),
+        "until": None if beyond is None else text(_EPOCH + beyond * HOUR),
+        "rows": [_shown(one, one.key) for one in rows],
+        "totals": [
+            {**_shown(one, one.key), **_equity(connection, wanted, books.values(), one.paper)}
+            for one in whole
+        ],
+        "left_out": left_out(whole),
+    }
+
+
+def _spans(
+    ends: Mapping[tuple[str, str], Tally],
+    starts: Mapping[tuple[str, str], Tally],
+    books: Mapping[str, AccountRecord],
+) -> list[Span]:
+    return [
+        Span(paper=books[end.account].plugin == PAPER, end=end, start=starts.get(key))
+        for key, end in ends.items()
+    ]
+
+
+def _rows(
+    connection: Connection, wanted: ResultsWanted, spans: list[Span], books: Mapping[str, AccountRecord]
+) -> list[Result]:
+    first, beyond = wanted.hours
+    if wanted.by is Grouping.DAY:
+        spans = _days(connection, wanted, spans, books)
+        keys = [(_EPOCH + span.end.hour * HOUR).date().isoformat() for span in spans]
+    elif wanted.by is Grouping.ACCOUNT:
+        keys = [books[span.end.account].name for span in spans]
+    else:
+        if wanted.by is Grouping.SYMBOL and wanted.symbol is None:
+            ends = tallies_at(connection, books, symbol=None, before=beyond)
+            starts = {} if first is None else tallies_at(connection, books, symbol=None, before=first)
+            spans = _spans(ends, starts, books)
+        keys = [span.end.symbol for span in spans]
+    if wanted.by is Grouping.SOURCE:
+        return by_source(spans, wanted.source)
+    found = results(spans, keys) if wanted.source is None else of_source(spans, wanted.source, keys)
+    return [one for one in found if one.happened]
+
+
+def _days(
+    connection: Connection, wanted: ResultsWanted, spans: list[Span], books: Mapping[str, AccountRecord]
+) -> list[Span]:
+    first, beyond = wanted.hours
+    found = daily(connection, books, symbol=wanted.symbol or WHOLE, first=first or 0, beyond=beyond)
+    before = {span.end.account: span.start for span in spans}
+    days = []
+    for tally in found:
+        paper = books[tally.account].plugin == PAPER
+        days.append(Span(paper=paper, end=tally, start=before.get(tally.account)))
+        before[tally.account] = tally
+    return days
+
+
+def _shown(result: Result, key: str) -> dict[str, Any]:
+    return {
+        "key": key,
+        "paper": result.paper,
+        **{name: text(getattr(result, name)) for name in SUMS},
+        **{name: getattr(result, name) for name in COUNTS},
+    }
+
+
+def _equity(
+    connection: Connection, wanted: ResultsWanted, chosen: Iterable[AccountRecord], paper: bool
+) -> dict[str, Any]:
+    """Return what the accounts were worth before and after, and what was paid in or out meanwhile."""
+    books = [one.book for one in chosen if (one.plugin == PAPER) is paper]
+    since, until = (None if hour is None else _EPOCH + hour * HOUR for hour in wanted.hours)
+    after = samples_at(connection, books, until)
+    before = samples_at(connection, books, since, oldest=since is None)
+    moved = transfers(connection, books, since, until)
+    return {
+        "equity_before": _total(before.values(), len(after)),
+        "equity_after": _total(after.values(), len(after)),
+        "transfers": text(sum(moved.values(), Decimal(0))),
+    }
+
+
+def _total(samples: Collection[EquitySample], accounts: int) -> str | None:
+    """Return what accounts were worth together; None where one of them is not known."""
+    return (
+        text(sum((one.total for one in samples), Decimal(0)))
+        if samples and len(samples) == accounts
+        else None
+    )
+
+
+def read_curve(
+    connection: Connection,
+    *,
+    account: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    points: int,
+) -> dict[str, Any]:
+    """Return what accounts were worth over time, oldest first; of each part of the time the last, least and most."""
+    chosen = [one for one in records(connection) if account in (None, one.name, one.book)]
+    books = {one.book: one for one in chosen}
+    found: dict[str, dict[str, Any]] = {
+        one.name: {"paper": one.plugin == PAPER, "points": []} for one in chosen
+    }
+    for bucket in curve(connection, books, since=since, until=until, points=points):
+        sample = bucket.sample
+        names = ("at", "total", "wallet", "free", "unrealised", "gross", "net")
+        point = {name: text(getattr(sample, name)) for name in names}
+        found[books[sample.account].name]["points"].append({**point, "low": bucket.low, "high": bucket.high})
+    return {"accounts": found}

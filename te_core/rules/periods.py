@@ -1,0 +1,166 @@
+"""What a period came to: by account, symbol, source or day, from the tallies at its ends. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Self
+
+from te_core.model.money import Tally
+from te_core.rules.pnl import COUNTS, SUMS
+
+ZERO = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """A tally at the end of a period, and the one from before it; ``paper``: whether it is play money."""
+
+    paper: bool
+    end: Tally
+    start: Tally | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What a period came to under one key. ``realised`` and the like: None where only the whole is known.
+
+    ``result`` = ``before_fees`` - ``fees``. ``untold``: the part of it that nobody told apart.
+    """
+
+    key: str
+    paper: bool
+    result: Decimal = ZERO
+    before_fees: Decimal = ZERO
+    fees: Decimal = ZERO
+    realised: Decimal | None = ZERO
+    unrealised: Decimal | None = ZERO
+    funding: Decimal | None = ZERO
+    turnover: Decimal | None = ZERO
+    untold: Decimal = ZERO
+    fills: int = 0
+    unpriced: int = 0
+    unknown_fees: int = 0
+    others: int = 0
+
+    @property
+    def happened(self) -> bool:
+        """Whether there is anything to tell."""
+        return any((self.result, self.before_fees, self.fees, self.fills, self.others, self.realised))
+
+    def __add__(self, other: Self) -> Self:
+        """Add another's sums, under this one's key."""
+        names = ("result", "before_fees", "fees", "untold", *COUNTS)
+        sums = {name: getattr(self, name) + getattr(other, name) for name in names}
+        for name in ("realised", "unrealised", "funding", "turnover"):
+            mine, others = getattr(self, name), getattr(other, name)
+            sums[name] = None if mine is None or others is None else mine + others
+        return replace(self, **sums)
+
+
+LEAST = Decimal("1E-6")
+"""What is less is rounding."""
+UNTOLD = "not told apart"
+"""Stands for what the value of an account changed by beyond what fills, fees and funding explain."""
+
+
+def results(spans: Iterable[Span], keys: Iterable[str]) -> list[Result]:
+    """Return what came under each key; the keys are those of the spans."""
+    return _collected(_whole(span, key) for span, key in zip(spans, keys, strict=True))
+
+
+def by_source(spans: Iterable[Span], only: str | None = None) -> list[Result]:
+    """Return each source's result; an empty key stands for nobody. ``only``: that one source."""
+    return _collected(found for span in spans for found in _sources(span, only))
+
+
+def of_source(spans: Iterable[Span], source: str, keys: Iterable[str]) -> list[Result]:
+    """Return one source's result under the keys of the spans."""
+    return _collected(
+        replace(part, key=key)
+        for span, key in zip(spans, keys, strict=True)
+        for part in _sources(span, source)
+    )
+
+
+def untold(total: Iterable[Result], rows: Sequence[Result]) -> Iterator[Result]:
+    """Return what accounts came to beyond the rows: nobody told which symbol or source it belongs to."""
+    for one in total:
+        left = one.result - sum((row.result for row in rows if row.paper == one.paper), ZERO)
+        if abs(left) >= LEAST:
+            yield Result(key=UNTOLD, paper=one.paper, result=left, before_fees=left, untold=left)
+
+
+def totals(results: Iterable[Result]) -> list[Result]:
+    """Return the sums: of real money, and of play money beside it."""
+    return _collected(replace(one, key="paper" if one.paper else "all") for one in results)
+
+
+def left_out(results: Iterable[Result]) -> list[str]:
+    """Return in words what is missing in the sums."""
+    total = list(results)
+    words = []
+    for name, one, several in _MISSING:
+        number = sum(getattr(result, name) for result in total)
+        if number:
+            words.append(f"{number} {one if number == 1 else several}")
+    return words
+
+
+_MISSING = (
+    ("unpriced", "fill without a price", "fills without a price"),
+    ("unknown_fees", "fill whose fee is not known", "fills whose fees are not known"),
+    (
+        "others",
+        "change of a position by others, at the price seen before it",
+        "changes of positions by others, at the prices seen before them",
+    ),
+)
+
+
+def _whole(span: Span, key: str) -> Result:
+    sums = {
+        name: getattr(span.end, name) - (getattr(span.start, name) if span.start else 0)
+        for name in (*SUMS, *COUNTS)
+    }
+    result = span.end.result - (span.start.result if span.start else ZERO)
+    gross = sums["realised"] + sums["unrealised"] + sums["funding"]
+    return Result(
+        key=key,
+        paper=span.paper,
+        result=result,
+        before_fees=result + sums["fees"],
+        untold=result - gross + sums["fees"],
+        **sums,
+    )
+
+
+def _sources(span: Span, only: str | None) -> Iterator[Result]:
+    before = span.start
+    for source in dict.fromkeys([*span.end.earned, *span.end.paid]):
+        earned, paid = (
+            getattr(span.end, name).get(source, ZERO)
+            - (getattr(before, name).get(source, ZERO) if before else ZERO)
+            for name in ("earned", "paid")
+        )
+        if (earned or paid) and only in (None, source):
+            yield Result(
+                key=source,
+                paper=span.paper,
+                result=earned - paid,
+                before_fees=earned,
+                fees=paid,
+                realised=None,
+                unrealised=None,
+                funding=None,
+                turnover=None,
+            )
+
+
+def _collected(results: Iterable[Result]) -> list[Result]:
+    found: dict[tuple[bool, str], Result] = {}
+    for one in results:
+        key = (one.paper, one.key)
+        found[key] = found[key] + one if key in found else one
+    return sorted(found.values(), key=lambda one: (one.paper, one.key == UNTOLD, one.key))
