@@ -34,6 +34,24 @@ _PLAIN = (
 """What is likely to be a secret in a text that is no JSON, and what stands before it."""
 
 
+_OWN, _OWN_CLOSE = f'"token": "{HIDDEN}"', f'"token":"{HIDDEN}"'
+_HINTS = (
+    *(
+        "secret",
+        "token",
+        "passw",
+        "passphrase",
+        "credential",
+        "apikey",
+        "api_key",
+        "privatekey",
+        "private_key",
+    ),
+    *("signature", "licence", "license", "bot_uuid", '"code"', "enter-", "exit-"),
+)
+"""One of these stands in every JSON text in which there is anything to hide."""
+
+
 @lru_cache(maxsize=512)
 def _is_secret(name: str) -> bool:
     """Alerts have the same fields every time."""
@@ -61,6 +79,14 @@ def hide_in_text(text: str) -> str:
     for pattern in _PLAIN:
         text = pattern.sub(rf"\1{HIDDEN}", text)
     return text
+
+
+def hide_in_message(text: str) -> str:
+    """Do the same for an accepted message. Few hold any but our own token, which has been removed."""
+    rest = text.lower().replace(_OWN, "", 1).replace(_OWN_CLOSE, "", 1)
+    if text.lstrip().startswith("{") and not any(hint in rest for hint in _HINTS):
+        return text
+    return hide_in_text(text)
 
 
 def _hidden(found: re.Match[str]) -> str:

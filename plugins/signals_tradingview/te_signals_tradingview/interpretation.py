@@ -47,13 +47,19 @@ def interpret(
     arrived: Callable[[str], Signal | None],
     place: Place,
     delivery_id: str,
+    raw: str = "",
 ) -> Signal:
-    """Build the signal and place it among those that came before. Raises ``SignalRejected``."""
+    """Build the signal and place it among those that came before. Raises ``SignalRejected``.
+
+    ``raw``: the message as it came, without secrets, for the record.
+    """
     symbol = symbols.resolve(message.symbol, field=message.symbol_field)
     current = latest(symbol)
     placement = place(message, symbol=symbol, latest=current, arrived=arrived(symbol))
     detail = _detail(message)
     detail.update(placement.memory)
+    if raw:
+        detail["raw"] = raw
     if placement.current and (missed := _missed(message, current)):
         detail["note"] = missed
     return Signal(

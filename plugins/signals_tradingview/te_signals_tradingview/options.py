@@ -69,8 +69,8 @@ class TradingViewOptions(BaseModel):
     none, as a share of the whole. ``ordering``: "trust" asks all evidence in turn, "parity" follows the predecessor.
     ``window``, ``window_from_flat``: how far two alerts may be apart to be a close and a reopening, or from flat an
     opening and its close.
-    ``quarantine_body_limit``: characters of a refused message that are kept. ``extra_limit``: characters of unknown
-    fields that are kept with a signal.
+    ``quarantine_body_limit``: characters of a refused message that are kept; ``raw_limit``: of an accepted one.
+    ``extra_limit``: characters of unknown fields that are kept with a signal.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -116,6 +116,10 @@ class TradingViewOptions(BaseModel):
     )
     quarantine_body_limit: Annotated[int, Field(ge=0, le=65_536)] = Field(
         default=2_048, description="characters of a refused message that are kept"
+    )
+    raw_limit: Annotated[int, Field(ge=0, le=65_536)] = Field(
+        default=2_048,
+        description="characters of an accepted message that are kept, without secrets; 0 keeps none",
     )
     extra_limit: Annotated[int, Field(ge=0, le=65_536)] = Field(
         default=4_096, description="characters of unknown fields that are kept with a signal"

@@ -22,7 +22,7 @@ from te_core.api import (
 )
 from te_signals_tradingview import answers, tokens
 from te_signals_tradingview.addresses import AllowList
-from te_signals_tradingview.credentials import hide_in_text
+from te_signals_tradingview.credentials import hide_in_message, hide_in_text
 from te_signals_tradingview.gaps import Gaps
 from te_signals_tradingview.interpretation import interpret, ordering_of
 from te_signals_tradingview.lockout import Lockout
@@ -154,7 +154,9 @@ class TradingViewSource(SignalSource):
         return self._count("unauthorised", answers.unauthorised())
 
     def _signal(self, request: WebhookRequest) -> Signal:
-        message = self._reader.read(self._tokens.remove(_text(request.body)), request.received_at)
+        text = self._tokens.remove(_text(request.body))
+        message = self._reader.read(text, request.received_at)
+        limit = self._options.raw_limit
         return interpret(
             message,
             source=self._context.name,
@@ -163,6 +165,7 @@ class TradingViewSource(SignalSource):
             arrived=self._context.arrived,
             place=self._place,
             delivery_id=blake2b(request.body, digest_size=16).hexdigest(),
+            raw=_cut(hide_in_message(text), limit) if limit else "",
         )
 
     async def _publish(self, signal: Signal) -> WebhookResponse:
@@ -227,13 +230,15 @@ class TradingViewSource(SignalSource):
     def _kept(self, body: bytes) -> str:
         """Make a body fit to be kept. Secrets go before it is cut, so that no half of one stays."""
         text = self._tokens.remove(body.decode(errors="replace").replace("\0", "\ufffd"))
-        text = hide_in_text(text)
-        limit = self._options.quarantine_body_limit
-        return text if len(text) <= limit else text[:limit] + "…"
+        return _cut(hide_in_text(text), self._options.quarantine_body_limit)
 
     def _count(self, name: str, answer: WebhookResponse) -> WebhookResponse:
         self._counters[name] += 1
         return answer
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[:limit] + "…"
 
 
 def _text(body: bytes) -> str:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from te_core.testing import virtual_clock
+from te_signals_tradingview.credentials import hide_in_message, hide_in_text
 
 TOKEN = "canary-0123456789abcdefghij"
 ESCAPED = "".join(f"\\u{ord(char):04X}" for char in TOKEN)
@@ -102,3 +103,31 @@ async def test_a_number_behind_such_a_name_is_hidden_and_its_neighbours_are_not(
     await desk.post(body.encode(), tail=(TOKEN,))
     (signal,) = desk.recorder.published
     assert signal.detail["extra"] == {"pin_token": "***", "lot": "5", "note": "no secret: here"}
+    assert signal.detail["raw"] == body.replace("123456", '"***"')
+
+
+@given(
+    st.text(alphabet='{}":,_-abcdeghiklnoprstuvwyENTEXICODE0 ', max_size=80),
+    st.sampled_from([*NAMED, "token"]),
+)
+def test_what_a_quick_look_lets_pass_holds_nothing_to_hide(text: str, named: str) -> None:
+    for message in (
+        f"{{{text}",
+        f'{{"{named}": "{FOREIGN}", {text}',
+        f'{{"x": "ENTER-LONG_{named}_{FOREIGN}"{text}',
+    ):
+        assert hide_in_message(message) == hide_in_text(message)
+
+
+async def test_the_message_as_it_came_is_kept_up_to_a_length_or_not_at_all(
+    make_desk: Callable[..., Any],
+) -> None:
+    body = f'{{"symbol": "ETHUSDT", "direction": "flat", "token": "{TOKEN}", "comment": "{"x" * 5000}"}}'
+    desk = make_desk()
+    await desk.post(body.encode())
+    (signal,) = desk.recorder.published
+    assert signal.detail["raw"].startswith('{"symbol": "ETHUSDT", "direction": "flat", "token": "***"')
+    assert len(signal.detail["raw"]) == 2049
+    desk = make_desk(raw_limit=0)
+    await desk.post(body.encode())
+    assert "raw" not in desk.recorder.published[0].detail

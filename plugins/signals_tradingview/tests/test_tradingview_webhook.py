@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
@@ -48,6 +49,7 @@ async def test_an_alert_becomes_a_signal(make_desk: MakeDesk) -> None:
         "clock": "timenow",
         "event_id": "e1",
         "extra": {"comment": "breakout"},
+        "raw": json.dumps(alert),
     }
     assert (signal.current, signal.rule) == (True, "first")
 
