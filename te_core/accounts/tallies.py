@@ -10,7 +10,7 @@ from decimal import Decimal
 from te_core.journal.entries import Entry
 from te_core.journal.memory import OldTallies
 from te_core.model.money import Fill, Flow, Tally
-from te_core.rules.pnl import funded, gathered, hour_of, marked, traded
+from te_core.rules.pnl import explained, funded, gathered, hour_of, marked, traded, valued
 from te_core.rules.profit import Holding
 
 WHOLE = ""
@@ -33,7 +33,8 @@ class Tallies:
         whole = self._fresh(WHOLE, now)
         for tally in self._last.values():
             whole = gathered(whole, self._fresh(tally.symbol, now), tally)
-        self._whole = replace(whole, result=stored.result, funding=stored.funding, at=stored.at)
+        whole = replace(whole, funding=stored.funding, counted=stored.counted, at=stored.at)
+        self._whole = replace(whole, result=explained(whole) + stored.result - explained(stored))
 
     def executed(self, fill: Fill) -> Fill:
         """Count an order of ours; returns its fill with what it realised by average cost."""
@@ -45,7 +46,8 @@ class Tallies:
     def paid(self, flow: Flow) -> None:
         """Count funding."""
         if flow.symbol is None:
-            self._whole = replace(self._whole, funding=self._whole.funding + flow.amount, at=flow.at)
+            funding, result = (one + flow.amount for one in (self._whole.funding, self._whole.result))
+            self._whole = replace(self._whole, funding=funding, result=result, at=flow.at)
             self._unwritten[WHOLE] = None
         else:
             before = self._of(flow.symbol, flow.at)
@@ -61,8 +63,8 @@ class Tallies:
                 after = marked(before, quantity, now.price if now is not None else None, at)
                 if replace(after, at=before.at) != before:
                     self._set(before, after)
-        if result:
-            self._whole = replace(self._whole, result=self._whole.result + result, at=at)
+        before, self._whole = self._whole, valued(self._whole, result, at)
+        if replace(before, at=at) != self._whole:
             self._unwritten[WHOLE] = None
 
     def unwritten(self, now: datetime, symbols: Iterable[str] | None = None) -> Iterator[Entry]:

@@ -26,8 +26,11 @@ from te_core.cli import (
     moving,
     notify,
     operate,
+    orders,
     plan,
     plugins,
+    pnl,
+    report,
     resume,
     run,
     selftest,
@@ -157,6 +160,11 @@ app.command()(operate.close)
 app.command()(operate.set_target)
 app.command()(explain.explain)
 app.command()(signals.signals)
+app.command()(orders.orders)
+app.command()(orders.why)
+app.command()(pnl.pnl)
+app.command()(pnl.equity)
+app.command()(report.report)
 app.command()(plugins.plugins)
 app.command()(notify.notify)
 app.command()(moving.backup)

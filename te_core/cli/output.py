@@ -5,10 +5,11 @@ Everything that a command prints passes here, and nothing in it acts on the term
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TextIO
@@ -60,6 +61,34 @@ def say(*lines: str, bold: bool = False) -> None:
 def prose(*lines: str, bold: bool = False) -> None:
     """Print sentences; at a terminal they are folded between words."""
     typer.secho(_joined(folded(line, sys.stdout) for line in lines), bold=bold)
+
+
+def print_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Print CSV as RFC 4180 has it, with a header; null is empty, and no cell is one that a spreadsheet would run."""
+    import csv
+    import io
+
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow([_cell(row.get(name)) for name in columns])
+    typer.echo(text.getvalue(), nl=False)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Mapping):
+        return printable(" ".join(f"{key}={part}" for key, part in value.items()))
+    text = printable(str(value))
+    return f"'{text}" if text[:1] in _FORMULA and not _NUMBER.fullmatch(text) else text
+
+
+_FORMULA = ("=", "+", "-", "@")
+_NUMBER = re.compile(r"[+-]?[\d.]+")
 
 
 def note(*lines: str) -> None:

@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
 
 from te_core.app.paths import Place
-from te_core.cli.client import EngineDown, ask
-from te_core.cli.output import print_json, show, table, to_the_second
+from te_core.cli.failure import ExitCode, Failure
+from te_core.cli.output import print_csv, print_json, say, show, table, to_the_second
+from te_core.cli.past import (
+    AsCsv,
+    AsJson,
+    Limit,
+    SourceName,
+    SymbolName,
+    asking,
+    check_one_form,
+    entries,
+    note_nothing_found,
+    query_of,
+    wanted_number,
+)
+from te_core.cli.since import Since, Until
 
+CSV = (
+    *("number", "received_at", "time", "source", "symbol", "depth", "leverage", "price", "sequence"),
+    *("current", "rule", "note", "exits"),
+)
+"""The columns of ``te signals --csv``; docs/money.md says what they mean."""
+REFUSED_CSV = ("number", "received_at", "source", "field", "reason", "body")
 _SIGNALS = (
     "received_at",
     "source",
@@ -22,42 +43,58 @@ _SIGNALS = (
     "rule",
     "note",
 )
-_REFUSED = ("received_at", "source", "field", "reason", "body")
+_REFUSED = REFUSED_CSV[1:]
 
 
 def signals(
     context: typer.Context,
+    *,
     quarantine: Annotated[bool, typer.Option("--quarantine", help="Show refused input instead.")] = False,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many, newest first.")] = 20,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="Show accepted alerts as they came, without secrets.")
+    ] = False,
+    since: Since = "",
+    until: Until = "",
+    symbol: SymbolName = "",
+    source: SourceName = "",
+    limit: Limit = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """Show the newest signals, or input that was refused and why.
 
     \b
-    Example: te signals --limit 50
+    Example: te signals --since 2h --symbol BTCUSDT
+             te signals --raw --limit 5
              te signals --quarantine
     """
-    what = "quarantine" if quarantine else "signals"
-    answer = _history(Place.of(context), what, limit)
+    check_one_form(as_json, as_csv, raw)
+    if quarantine and (raw or symbol):
+        raise Failure("refused input has no symbol, and is shown as it came", code=ExitCode.INVALID)
+    place, what = Place.of(context), "quarantine" if quarantine else "signals"
+    query = query_of(since=since, until=until, symbol=symbol, source=source)
+    with asking(place) as ask:
+        found = list(entries(ask, what, query, wanted_number(limit, as_csv=as_csv)))
     if as_json:
-        print_json(answer)
-        return
-    columns = _REFUSED if quarantine else _SIGNALS
-    rows = (
-        [to_the_second(entry["received_at"]), *(entry[column] for column in columns[1:])]
-        for entry in answer[what]
-    )
-    spare = () if quarantine else ("sequence", "price", "leverage")
-    show(table(what.capitalize(), columns, rows, spare=spare))
+        print_json({what: found})
+    elif as_csv:
+        print_csv(REFUSED_CSV if quarantine else CSV, found)
+    elif raw:
+        say(*_raw(found))
+    else:
+        columns = _REFUSED if quarantine else _SIGNALS
+        rows = (
+            [to_the_second(entry["received_at"]), *(entry[column] for column in columns[1:])]
+            for entry in found
+        )
+        spare = () if quarantine else ("sequence", "price", "leverage")
+        show(table(what.capitalize(), columns, rows, spare=spare))
+    if not found:
+        note_nothing_found(place, query)
 
 
-def _history(place: Place, what: str, limit: int) -> Any:
-    try:
-        return ask(place, f"/api/v1/{what}?limit={limit}")
-    except EngineDown:
-        from te_core.cli.offline import opened_journal
-        from te_core.journal.pages import Wanted
-        from te_core.web.history import JournalHistory
-
-        with opened_journal(place) as (_, journal):
-            return getattr(JournalHistory(journal), what)(Wanted(limit=limit))
+def _raw(found: list[Any]) -> Iterator[str]:
+    for signal in found:
+        yield f"{signal['received_at']} {signal['source']} {signal['symbol']} {signal['depth']}"
+        kept = signal["detail"].get("raw")
+        yield f"  {kept if isinstance(kept, str) else 'its source kept no message with it'}"

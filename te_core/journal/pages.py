@@ -94,7 +94,7 @@ def order_page(connection: Connection, wanted: Wanted) -> Page[Order]:
 
     scanned = SCANNED if wanted.source is None else JOINED
     rows, following = _page(connection, intents, intents.c.created_at, wanted, conditions, scanned=scanned)
-    return Page(rows=_orders(connection, rows), next=following)
+    return Page(rows=orders_of(connection, rows), next=following)
 
 
 def _order_conditions(connection: Connection, table: Subquery, wanted: Wanted) -> list[ColumnElement[bool]]:
@@ -121,10 +121,11 @@ def orders_after(
     following = select(intents).where(intents.c.number >= number).order_by(intents.c.number)
     looked_at = following.limit(scanned).subquery()
     chosen = select(looked_at).where(*_order_conditions(connection, looked_at, wanted))
-    return _orders(connection, connection.execute(chosen.order_by(looked_at.c.number)).mappings().all())
+    return orders_of(connection, connection.execute(chosen.order_by(looked_at.c.number)).mappings().all())
 
 
-def _orders(connection: Connection, rows: Sequence[RowMapping]) -> list[tuple[int, Order]]:
+def orders_of(connection: Connection, rows: Sequence[RowMapping]) -> list[tuple[int, Order]]:
+    """Return orders with what they cost, from their rows."""
     known = fills_of(connection, [row["client_order_id"] for row in rows])
     return [
         (row["number"], Order(record=record_of(row), fill=known.get(row["client_order_id"]))) for row in rows

@@ -108,7 +108,7 @@ class Tally:
     hour: int
     at: datetime
     result: Decimal = ZERO
-    """What trading came to: realised + unrealised + funding - fees; of a whole account its value less transfers."""
+    """What trading came to: realised + unrealised + funding - fees; of a whole account what its value says."""
     realised: Decimal = ZERO
     """By average cost, before fees."""
     unrealised: Decimal = ZERO
@@ -130,6 +130,8 @@ class Tally:
     """The part of it that no price is known of."""
     cost: Decimal = ZERO
     """What the rest was opened for, with the sign of the quantity."""
+    counted: Decimal = ZERO
+    """Of a whole account: what its sums came to when its value was seen last."""
     shares: Mapping[str, Decimal] = field(default_factory=dict)
     """Of each source in what is held."""
     earned: Mapping[str, Decimal] = field(default_factory=dict)

@@ -7,7 +7,7 @@ from typing import Any
 
 from te_core.journal.pages import Order
 from te_core.model.event import Event
-from te_core.model.money import Fill
+from te_core.model.money import Fill, Flow
 from te_core.model.order import IntentState
 from te_core.model.signal import QuarantinedInput, Signal
 from te_core.reporting.activity import Activity, names_of, outcome, problems, title
@@ -18,6 +18,7 @@ def shown_order(number: int, order: Order, names: Mapping[str, str]) -> dict[str
     """Show an order with its outcome and cost. ``names``: what accounts are called, by book.
 
     ``price`` is the average; null, as the fee is, where the exchange did not say: a reference price never stands in.
+    ``realised``: by average cost, before fees; as the exchange states it where that is not known.
     """
     intent, settlement, state = order.record.intent, order.record.settlement, order.record.state
     fill = order.fill
@@ -56,8 +57,8 @@ def _cost(fill: Fill | None) -> dict[str, Any]:
     return {
         "fee": text(fill.fee),
         "fee_currency": fill.fee_currency,
-        "realised": text(fill.realised),
-        "shares": dict(fill.shares),
+        "realised": text(fill.gained if fill.gained is not None else fill.realised),
+        "shares": {source: text(share) for source, share in fill.shares.items()},
     }
 
 
@@ -72,6 +73,19 @@ def shown_event(number: int, event: Event) -> dict[str, Any]:
         "symbol": event.symbol,
         "text": event.text,
         "detail": dict(event.detail),
+    }
+
+
+def shown_flow(number: int, flow: Flow, names: Mapping[str, str]) -> dict[str, Any]:
+    """Show a payment without an order."""
+    return {
+        "number": number,
+        "at": text(flow.at),
+        "account": names.get(flow.account, flow.account),
+        "kind": str(flow.kind),
+        "symbol": flow.symbol,
+        "amount": text(flow.amount),
+        "key": flow.key,
     }
 
 

@@ -86,8 +86,7 @@ def read_results(connection: Connection, wanted: ResultsWanted) -> dict[str, Any
         "until": None if beyond is None else text(_EPOCH + beyond * HOUR),
         "rows": [_shown(one, one.key) for one in rows],
         "totals": [
-            {**_shown(one, one.key), **_equity(connection, wanted, books.values(), one.paper)}
-            for one in whole
+            {**_shown(one, one.key), **_equity(connection, wanted, spans, one.paper)} for one in whole
         ],
         "left_out": left_out(whole),
     }
@@ -144,22 +143,31 @@ def _shown(result: Result, key: str) -> dict[str, Any]:
         "key": key,
         "paper": result.paper,
         **{name: text(getattr(result, name)) for name in SUMS},
-        **{name: getattr(result, name) for name in COUNTS},
+        **{name: getattr(result, name) if result.realised is not None else None for name in COUNTS},
     }
 
 
 def _equity(
-    connection: Connection, wanted: ResultsWanted, chosen: Iterable[AccountRecord], paper: bool
+    connection: Connection, wanted: ResultsWanted, spans: Iterable[Span], paper: bool
 ) -> dict[str, Any]:
-    """Return what the accounts were worth before and after, and what was paid in or out meanwhile."""
-    books = [one.book for one in chosen if (one.plugin == PAPER) is paper]
+    """Return what the accounts were worth before and after, and what was paid in or out meanwhile.
+
+    One that was met within the period counts from when it was first seen. Null for a part of what accounts hold.
+    """
+    if wanted.symbol is not None or wanted.source is not None:
+        return {"equity_before": None, "equity_after": None, "equity_as_of": None, "transfers": None}
+    books = [span.end.account for span in spans if span.paper is paper]
+    new = [span.end.account for span in spans if span.paper is paper and span.start is None]
     since, until = (None if hour is None else _EPOCH + hour * HOUR for hour in wanted.hours)
     after = samples_at(connection, books, until)
-    before = samples_at(connection, books, since, oldest=since is None)
+    before = {**samples_at(connection, new, None, oldest=True), **samples_at(connection, books, since)}
+    if since is None:
+        before = dict(samples_at(connection, books, None, oldest=True))
     moved = transfers(connection, books, since, until)
     return {
         "equity_before": _total(before.values(), len(after)),
         "equity_after": _total(after.values(), len(after)),
+        "equity_as_of": text(min((one.at for one in after.values()), default=None)),
         "transfers": text(sum(moved.values(), Decimal(0))),
     }
 

@@ -120,17 +120,28 @@ def _changed_by_others(before: Tally, quantity: Decimal) -> Tally:
 
 
 def gathered(whole: Tally, before: Tally, after: Tally) -> Tally:
-    """Return a whole account's sums after those of one of its symbols changed."""
+    """Return a whole account's sums after those of one of its symbols changed; what nobody told apart stays."""
+    names = (*SUMS, *COUNTS)
     return replace(
         whole,
-        **{
-            name: getattr(whole, name) + getattr(after, name) - getattr(before, name)
-            for name in (*SUMS, *COUNTS)
-        },
+        **{name: getattr(whole, name) + getattr(after, name) - getattr(before, name) for name in names},
+        result=whole.result + explained(after) - explained(before),
         earned=_added(whole.earned, after.earned, before.earned),
         paid=_added(whole.paid, after.paid, before.paid),
         at=after.at,
     )
+
+
+def valued(whole: Tally, result: Decimal, at: datetime) -> Tally:
+    """Return a whole account after its value was seen. ``result``: what trading came to since the last time."""
+    sums = explained(whole)
+    untold = result - (sums - whole.counted)
+    return replace(whole, result=whole.result + untold, counted=sums, at=at)
+
+
+def explained(tally: Tally) -> Decimal:
+    """Return what fills, fees, funding and prices came to."""
+    return _gross(tally) - tally.fees
 
 
 def _credited(before: Tally, after: Tally, shares: Mapping[str, Decimal]) -> Tally:
@@ -144,7 +155,7 @@ def _gross(tally: Tally) -> Decimal:
 
 
 def _summed(tally: Tally) -> Tally:
-    return replace(tally, result=_gross(tally) - tally.fees)
+    return replace(tally, result=explained(tally))
 
 
 def _split(

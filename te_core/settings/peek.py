@@ -32,6 +32,15 @@ def peek(file: Path, env: Mapping[str, str], path: Sequence[str]) -> Any:
     return found
 
 
+def names(file: Path, env: Mapping[str, str], table: str) -> list[str]:
+    """Return the names of a table's sections as the layers have them, such as those of all ``accounts``."""
+    found: dict[str, None] = {}
+    for tree in (_tree(file), _tree(file.with_name(SECRETS_FILE)), *_variables(env)):
+        sections = _below(tree, (table,))
+        found |= dict.fromkeys(sections if isinstance(sections, dict) else ())
+    return list(found)
+
+
 def structure(text: str) -> Any:
     """Return what a variable's text stands for: only a complete TOML array or inline table is read as one."""
     if text.lstrip()[:1] not in {"[", "{"}:

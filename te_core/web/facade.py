@@ -94,6 +94,14 @@ class History(Protocol):
         """Return orders, sent or not."""
         ...
 
+    def order(self, name: str) -> Mapping[str, Any]:
+        """Return why an order was made and what came of it. Raises ``NoSuchOrder``."""
+        ...
+
+    def flows(self, wanted: Wanted) -> Mapping[str, Any]:
+        """Return payments without an order."""
+        ...
+
     def activity(self, wanted: Wanted) -> Mapping[str, Any]:
         """Return what happened, orders with what caused them."""
         ...

@@ -8,11 +8,13 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
+from te_core.journal.order_lookup import order_history
 from te_core.journal.pages import (
     Order,
     Page,
     Wanted,
     event_page,
+    flow_page,
     names,
     number_at,
     order_page,
@@ -27,10 +29,12 @@ from te_core.reporting.activity import Activity, ActivityKind, caused_by, groupe
 from te_core.reporting.history_view import (
     shown_activity,
     shown_event,
+    shown_flow,
     shown_order,
     shown_refusal,
     shown_signal,
 )
+from te_core.reporting.order_story import order_story
 from te_core.reporting.results import ResultsWanted, read_curve, read_results
 from te_core.web.queries import CurveQuery
 
@@ -66,6 +70,20 @@ class JournalHistory:
             lambda connection: (order_page(connection, wanted), names(connection))
         )
         return _shown("orders", page, lambda number, order: shown_order(number, order, known))
+
+    def order(self, name: str) -> dict[str, Any]:
+        """Return why an order was made and what came of it. Raises ``NoSuchOrder``."""
+        found, known = self._journal.read(
+            lambda connection: (order_history(connection, name), names(connection))
+        )
+        return order_story(found, known)
+
+    def flows(self, wanted: Wanted) -> dict[str, Any]:
+        """Return payments without an order."""
+        page, known = self._journal.read(
+            lambda connection: (flow_page(connection, wanted), names(connection))
+        )
+        return _shown("flows", page, lambda number, flow: shown_flow(number, flow, known))
 
     def activity(self, wanted: Wanted) -> dict[str, Any]:
         """Return what happened, orders with what caused them. ``wanted.kind``: one of ``ActivityKind``."""

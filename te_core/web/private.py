@@ -8,6 +8,7 @@ from aiohttp import web
 
 from te_core.clock import Clock
 from te_core.errors import CommandRefused
+from te_core.journal.order_lookup import NoSuchOrder
 from te_core.settings.schema import PrivateListenerSettings
 from te_core.web.answer import answer, refuse
 from te_core.web.commands import BadCommand, parse_command, parse_sections, parse_symbols
@@ -41,7 +42,8 @@ def private_site(
     site.router.add_get("/api/v1/doctor", api.doctor)
     site.router.add_get("/api/v1/explain/{symbol}", api.explain)
     site.router.add_get("/api/v1/sources/{name}", api.source)
-    site.router.add_get("/api/v1/{what:signals|quarantine|events|orders|activity}", api.listed)
+    site.router.add_get("/api/v1/{what:signals|quarantine|events|orders|flows|activity}", api.listed)
+    site.router.add_get("/api/v1/orders/{order}", api.order)
     site.router.add_get("/api/v1/pnl", api.pnl)
     site.router.add_get("/api/v1/history", api.history)
     site.router.add_get("/api/v1/plugins", api.plugins)
@@ -123,6 +125,12 @@ class _Api:
             return refuse(400, str(error))
         read = getattr(self._history, request.match_info["what"])
         return answer(200, await asyncio.to_thread(read, wanted))
+
+    async def order(self, request: web.Request) -> web.Response:
+        try:
+            return answer(200, await asyncio.to_thread(self._history.order, request.match_info["order"]))
+        except NoSuchOrder as error:
+            return refuse(404, str(error))
 
     async def pnl(self, request: web.Request) -> web.Response:
         try:

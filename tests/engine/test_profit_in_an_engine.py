@@ -10,6 +10,7 @@ from typing import Any
 
 from te_core.api import FlowKind
 from te_core.model.money import Tally
+from te_core.rules.pnl import explained
 from te_core.web.history import JournalHistory
 from te_core.web.queries import parse_result_query
 from tests.engine.banked import Bank, bank
@@ -19,10 +20,6 @@ D = Decimal
 
 def tallies(world: Bank) -> dict[str, Tally]:
     return {tally.symbol: tally for tally in world.journal.tallies("one")}
-
-
-def explained(tally: Tally) -> Decimal:
-    return tally.realised + tally.unrealised + tally.funding - tally.fees
 
 
 async def traded(world: Bank) -> None:

@@ -17,6 +17,7 @@ from loguru import logger
 from te_core.clock import SystemClock
 from te_core.contracts.webhook import WebhookRequest, WebhookResponse
 from te_core.errors import CommandRefused
+from te_core.journal.order_lookup import NoSuchOrder
 from te_core.journal.pages import Wanted
 from te_core.model.control import Command
 from te_core.reporting.results import ResultsWanted
@@ -110,7 +111,12 @@ class FakeHistory:
     def events(self, wanted: Wanted) -> Mapping[str, Any]:
         return {"events": [asdict(wanted)], "next": None}
 
-    orders = activity = events
+    orders = activity = flows = events
+
+    def order(self, name: str) -> Mapping[str, Any]:
+        if name != "o1":
+            raise NoSuchOrder(f"no order {name} is known")
+        return {"order": {"client_order_id": name}}
 
     def pnl(self, wanted: ResultsWanted) -> Mapping[str, Any]:
         return {"asked": asdict(wanted)}

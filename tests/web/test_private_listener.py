@@ -151,6 +151,12 @@ async def test_history_is_asked_for_by_account_symbol_source_and_time(serve: Any
             assert "friday" not in body["error"]["reason"]
 
 
+async def test_an_order_is_asked_for_by_what_names_it(serve: Any) -> None:
+    async with serve() as site:
+        assert await _get(site, "/api/v1/orders/o1") == (200, {"order": {"client_order_id": "o1"}})
+        assert await _get(site, "/api/v1/orders/o2") == (404, {"error": {"reason": "no order o2 is known"}})
+
+
 async def test_results_and_values_over_time_are_asked_for_by_period(serve: Any) -> None:
     async with serve() as site:
         _, body = await _get(site, "/api/v1/pnl?by=day&since=2026-11-27T10:00:00Z&symbol=BTCUSDT")

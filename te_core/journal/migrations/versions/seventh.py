@@ -18,7 +18,7 @@ def upgrade() -> None:
     op.add_column("fills", sa.Column("gained", sa.Text(), nullable=True))
     amounts = ("result", "realised", "unrealised", "fees", "funding", "turnover")
     counts = ("fills", "unpriced", "unknown_fees", "others")
-    held = ("quantity", "unvalued", "cost", "shares", "earned", "paid")
+    held = ("quantity", "unvalued", "cost", "counted", "shares", "earned", "paid")
     op.create_table(
         "tallies",
         *(_key("symbol", sa.Text()), _key("account", sa.Text()), _key("hour", sa.Integer())),

@@ -1,0 +1,121 @@
+"""Asking what happened: the running engine, or where none runs its journal. And what such commands have in common."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Annotated, Any
+from urllib.parse import quote, unquote, urlencode
+
+import typer
+
+from te_core.app.paths import Place
+from te_core.cli.client import ask, running_engine
+from te_core.cli.failure import ExitCode, Failure
+from te_core.cli.output import note
+from te_core.cli.since import period
+from te_core.clock import SystemClock
+from te_core.settings.peek import names
+
+PAGE = 500
+"""Entries that are asked for at once."""
+
+Ask = Callable[[str, Mapping[str, str]], Any]
+AccountName = Annotated[str, typer.Option("--account", metavar="NAME", help="Only this account.")]
+SymbolName = Annotated[str, typer.Option("--symbol", metavar="NAME", help="Only this symbol.")]
+SourceName = Annotated[
+    str, typer.Option("--source", metavar="NAME", help="Only what this source had a part in.")
+]
+Limit = Annotated[
+    int | None,
+    typer.Option("--limit", min=1, help="How many, newest first: 20, with --csv all, unless said."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+AsCsv = Annotated[
+    bool, typer.Option("--csv", help="Print CSV, all columns, every row of the time asked for.")
+]
+
+
+@contextmanager
+def asking(place: Place) -> Iterator[Ask]:
+    """Open what answers: ``ask("orders", {"limit": "9"})``. Raises ``Failure`` where nothing ever ran."""
+    if running_engine(place) is not None:
+        yield lambda what, query: ask(place, f"/api/v1/{what}?{urlencode(query)}")
+        return
+    from te_core.cli.offline import opened_journal
+    from te_core.web.history import JournalHistory
+
+    with opened_journal(place) as (_, journal):
+        history = JournalHistory(journal)
+        yield lambda what, query: _of_the_journal(history, what, query)
+
+
+def _of_the_journal(history: Any, what: str, query: Mapping[str, str]) -> Any:
+    from te_core.journal.order_lookup import NoSuchOrder
+    from te_core.web.queries import parse_curve_query, parse_result_query, parse_wanted
+
+    name, _, order = what.partition("/")
+    if order:
+        try:
+            return history.order(unquote(order))
+        except NoSuchOrder as error:
+            raise Failure(str(error)) from None
+    parse: Callable[[Mapping[str, str]], Any] = {"pnl": parse_result_query, "history": parse_curve_query}.get(
+        name, parse_wanted
+    )
+    return getattr(history, name)(parse(query))
+
+
+def order_address(order: str) -> str:
+    """Return what to ask for to have one order."""
+    return f"orders/{quote(order, safe='')}"
+
+
+def entries(ask: Ask, what: str, query: Mapping[str, str], limit: int | None = None) -> Iterator[Any]:
+    """Return entries, newest first, page by page; all that there are without a ``limit``."""
+    before: str | None = None
+    left = limit
+    while left is None or left > 0:
+        size = PAGE if left is None else min(left, PAGE)
+        position = {} if before is None else {"before": before}
+        page = ask(what, {**query, **position, "limit": str(size)})
+        yield from page[what]
+        if page["next"] is None:
+            return
+        before = str(page["next"])
+        left = None if left is None else left - len(page[what])
+
+
+def wanted_number(limit: int | None, *, as_csv: bool) -> int | None:
+    """Return how many entries are asked for; None for all."""
+    return limit or (None if as_csv else 20)
+
+
+def query_of(
+    *, since: str = "", until: str = "", account: str = "", symbol: str = "", source: str = ""
+) -> dict[str, str]:
+    """Return the query that options ask for; times as people say them. Raises ``Failure``."""
+    begin, end = period(since, until, SystemClock().now())
+    given = {
+        "since": begin.isoformat() if begin else "",
+        "until": end.isoformat() if end else "",
+        "account": account,
+        "symbol": symbol.upper(),
+        "source": source,
+    }
+    return {name: value for name, value in given.items() if value}
+
+
+def check_one_form(*chosen: bool) -> None:
+    """Refuse two forms of output at once."""
+    if sum(chosen) > 1:
+        raise Failure("choose one form of output", code=ExitCode.INVALID)
+
+
+def note_nothing_found(place: Place, query: Mapping[str, str]) -> None:
+    """Say what there is to ask for, where a name may have been mistyped."""
+    for option in ("account", "symbol", "source"):
+        wanted, known = query.get(option), names(place.settings, os.environ, f"{option}s")
+        if wanted and wanted not in known:
+            note(f"the settings have no {option} {wanted} (known: {', '.join(known) or 'none'})")

@@ -1,0 +1,201 @@
+"""``te pnl`` and ``te equity``: what was earned, and what accounts were worth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Annotated, Any
+
+import typer
+
+from te_core.app.paths import Place
+from te_core.cli.failure import ExitCode, Failure
+from te_core.cli.output import print_csv, print_json, show, table, to_the_second
+from te_core.cli.past import (
+    AccountName,
+    AsCsv,
+    AsJson,
+    SourceName,
+    SymbolName,
+    asking,
+    check_one_form,
+    entries,
+    note_nothing_found,
+    query_of,
+)
+from te_core.cli.since import Since, Until
+from te_core.reporting.figures import THIN, figure
+
+CSV = (
+    *("key", "paper", "result", "before_fees", "fees", "realised", "unrealised", "funding", "untold"),
+    *("turnover", "fills", "unpriced", "unknown_fees", "others"),
+)
+"""The columns of ``te pnl --csv``; docs/money.md says what they mean."""
+EQUITY_CSV = (
+    "at",
+    "account",
+    "paper",
+    "total",
+    "wallet",
+    "free",
+    "unrealised",
+    "gross",
+    "net",
+    "low",
+    "high",
+)
+GROUPINGS = ("account", "symbol", "source", "day")
+_SUMS = ("result", "before_fees", "fees", "realised", "unrealised", "funding")
+
+
+def pnl(
+    context: typer.Context,
+    *,
+    by: Annotated[
+        str, typer.Option("--by", metavar="|".join(GROUPINGS), help="What to add up by.")
+    ] = "account",
+    since: Since = "",
+    until: Until = "",
+    account: AccountName = "",
+    symbol: SymbolName = "",
+    source: SourceName = "",
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+    koinly: Annotated[
+        bool, typer.Option("--koinly", help="Print realised profit, fees and funding as Koinly's CSV.")
+    ] = False,
+) -> None:
+    """Show what was earned: by account, symbol, source or day, with and without fees, and what is left out.
+
+    \b
+    Example: te pnl --by symbol --since fri
+             te pnl --by day --since 2026-11 --until 2026-11 --csv
+             te pnl --koinly --since 2026-01-01 --until 2026-12-31 > koinly.csv
+    """
+    check_one_form(as_json, as_csv, koinly)
+    if by not in GROUPINGS:
+        raise Failure(f"--by {by}: it takes one of {', '.join(GROUPINGS)}", code=ExitCode.INVALID)
+    place = Place.of(context)
+    query = query_of(since=since, until=until, account=account, symbol=symbol, source=source)
+    with asking(place) as ask:
+        if koinly:
+            _koinly(ask, query)
+            return
+        found = ask("pnl", {**query, "by": by})
+    if as_json:
+        print_json(found)
+    elif as_csv:
+        print_csv(CSV, found["rows"])
+    else:
+        show(*results(found))
+    if not found["rows"]:
+        note_nothing_found(place, query)
+
+
+def _koinly(ask: Any, query: dict[str, str]) -> None:
+    from te_core.reporting.tax_rows import KOINLY, koinly_rows
+
+    if "source" in query:
+        raise Failure("a tax report is about whole accounts: leave out --source", code=ExitCode.INVALID)
+    rows = koinly_rows(list(entries(ask, "orders", query)), list(entries(ask, "flows", query)))
+    print_csv(KOINLY, rows)
+
+
+def results(found: Any) -> Iterator[Any]:
+    """Write results for people: real money first, play money apart from it."""
+    by = found["by"]
+    for total in found["totals"]:
+        rows = [row for row in found["rows"] if row["paper"] is total["paper"]]
+        kind = ", paper money" if total["paper"] else ""
+        yield table(
+            f"Profit by {by}{_when(found)}{kind}",
+            (by, *(name.replace("_", " ") for name in _SUMS), "fills"),
+            [*map(_row, rows), *([_row({**total, "key": "total"})] if len(rows) != 1 else [])],
+            spare=("unrealised", "realised", "funding", "fills"),
+        )
+        if total["transfers"] is not None:
+            yield _worth(total)
+    if not found["totals"]:
+        yield f"Nothing is recorded{_when(found)}."
+    if found["left_out"]:
+        yield f"left out of the sums: {'; '.join(found['left_out'])}"
+
+
+def _row(result: Any) -> tuple[object, ...]:
+    fees = str(-Decimal(result["fees"]))
+    sums = (money(fees if name == "fees" else result[name]) for name in _SUMS)
+    return (result["key"] or "nobody", *sums, result["fills"])
+
+
+def money(amount: str | None) -> str | None:
+    """Write an amount with its sign, to the cent."""
+    return None if amount is None else amount_of(Decimal(amount), signed=True)
+
+
+def amount_of(value: Decimal, *, signed: bool = False) -> str:
+    """Write an amount to the cent, with spaces that every terminal shows."""
+    return figure(value, places=2, signed=signed).replace(THIN, " ")
+
+
+def _worth(total: Any) -> str:
+    """Say how the result goes with what the accounts were worth."""
+    before, after = total["equity_before"], total["equity_after"]
+    if before is None or after is None:
+        return "what the accounts were worth at both ends is not known"
+    moved = Decimal(total["transfers"])
+    paid = "" if not moved else f", {'paid in' if moved > 0 else 'taken out'} {amount_of(abs(moved))}"
+    seen = to_the_second(total["equity_as_of"])
+    return f"worth {amount_of(Decimal(before))} before, {amount_of(Decimal(after))} when last seen at {seen}{paid}"
+
+
+def _when(found: Any) -> str:
+    since, until = (
+        found[name] and to_the_second(found[name]).replace(":00:00Z", ":00Z") for name in ("since", "until")
+    )
+    return (f" since {since}" if since else "") + (f" until {until}" if until else "")
+
+
+def equity(
+    context: typer.Context,
+    *,
+    since: Since = "",
+    until: Until = "",
+    account: AccountName = "",
+    points: Annotated[
+        int, typer.Option("--points", min=1, max=2000, help="Rows of each account at most.")
+    ] = 24,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """Show what accounts were worth over time, with their exposure.
+
+    \b
+    Example: te equity --since 7d
+             te equity --account bybit-main --since 2026-11 --points 1000 --csv
+    """
+    check_one_form(as_json, as_csv)
+    place = Place.of(context)
+    query = query_of(since=since, until=until, account=account)
+    with asking(place) as ask:
+        found = ask("history", {**query, "points": str(points)})
+    if as_json:
+        print_json(found)
+    elif as_csv:
+        print_csv(EQUITY_CSV, _points(found))
+    else:
+        columns = ("at", "account", "total", "free", "unrealised", "gross", "net")
+        show(table("Equity", columns, map(_point, _points(found)), spare=("unrealised", "net")))
+    if not found["accounts"]:
+        note_nothing_found(place, query)
+
+
+def _points(found: Any) -> Iterator[dict[str, Any]]:
+    for name, account in found["accounts"].items():
+        for point in account["points"]:
+            yield {"account": name, "paper": account["paper"], **point}
+
+
+def _point(point: dict[str, Any]) -> tuple[object, ...]:
+    amounts = (point[name] for name in ("total", "free", "unrealised", "gross", "net"))
+    shown = (None if one is None else amount_of(Decimal(one)) for one in amounts)
+    return (to_the_second(point["at"]), point["account"], *shown)

@@ -1,0 +1,66 @@
+"""``te report``: a month on one page."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from te_core.app.paths import Place
+from te_core.cli.failure import ExitCode, Failure
+from te_core.cli.output import say
+from te_core.cli.past import AccountName, asking, note_nothing_found
+from te_core.cli.since import period
+from te_core.clock import SystemClock
+
+_MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
+
+
+def report(
+    context: typer.Context,
+    *,
+    month: Annotated[
+        str,
+        typer.Option("--month", metavar="YYYY-MM", help="Which month, in UTC; the last one that is over."),
+    ] = "",
+    account: AccountName = "",
+    output: Annotated[
+        Path, typer.Option("--output", metavar="FOLDER", help="Where the two files go; the current folder.")
+    ] = Path(),
+) -> None:
+    """Write a month's profit, fees and equity on one page: HTML without scripts, and Markdown.
+
+    \b
+    Example: te report --month 2026-11
+    """
+    from te_core.reporting.month_report import GROUPINGS, html, markdown, month_reports
+
+    place, now = Place.of(context), SystemClock().now()
+    month = month or f"{now.replace(day=1) - timedelta(days=1):%Y-%m}"
+    if not _MONTH.fullmatch(month):
+        raise Failure(f"--month {month}: it takes a month, such as 2026-11", code=ExitCode.INVALID)
+    begin, end = period(month, month, now, zone=UTC)
+    assert begin is not None
+    assert end is not None
+    query = {
+        "since": begin.isoformat(),
+        "until": end.isoformat(),
+        **({"account": account} if account else {}),
+    }
+    with asking(place) as ask:
+        answers = {by: ask("pnl", {**query, "by": by}) for by in GROUPINGS}
+    reports = month_reports(month, answers, complete=end <= now)
+    if not reports:
+        note_nothing_found(place, query)
+        raise Failure(f"nothing is recorded of {month}")
+    name = f"te-report-{month}" + (f"-{account}" if account else "")
+    for suffix, text in ((".html", html(reports)), (".md", markdown(reports))):
+        file = output / f"{name}{suffix}"
+        try:
+            file.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise Failure(f"cannot write {file}: {error.strerror}", next_step="choose --output") from None
+        say(str(file))
