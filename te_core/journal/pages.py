@@ -244,8 +244,9 @@ def number_at(connection: Connection, table: Table, column: Column[Any], at: dat
 
     Numbers grow with time, so a few looks are enough. Where the wall clock was set back it is one of several places.
     """
-    low, high = connection.execute(select(func.min(table.c.number), func.max(table.c.number))).one()
-    if low is None:
+    # Asked for at once, both ends would be looked for by reading everything.
+    low, high = (connection.execute(select(end(table.c.number))).scalar() for end in (func.min, func.max))
+    if low is None or high is None:
         return 0
     first, beyond = int(low), int(high) + 1
     while first < beyond:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
@@ -26,6 +26,8 @@ from te_core.journal.tables import accounts, equity, flows, tallies
 from te_core.model.money import EquitySample, FlowKind, Tally
 
 WHOLE = ""
+_PAIRS = 1_000_000
+"""Accounts times symbols: more than anybody has."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TALLY = [tallies.c[field.name] for field in fields(Tally)]
 _SAMPLE = [equity.c[field.name] for field in fields(EquitySample)]
@@ -51,18 +53,20 @@ def tallies_at(
     )
     if before is not None:
         last = last.where(its.c.hour < before)
-    wanted = (
-        select(*_TALLY)
-        .select_from(names)
-        .join(accounts, accounts.c.book.in_(books))
-        .join(
-            tallies,
-            and_(
-                tallies.c.symbol == names.c.symbol,
-                tallies.c.account == accounts.c.book,
-                tallies.c.hour == last.scalar_subquery(),
-            ),
-        )
+    hour = last.scalar_subquery().label("hour")
+    pairs = select(names.c.symbol, accounts.c.book, hour).join_from(
+        names, accounts, accounts.c.book.in_(books)
+    )
+    # The limit makes it a table of its own: else every row would be looked at whether it is the last.
+    lasts = pairs.limit(_PAIRS).subquery()
+    wanted = select(*_TALLY).join_from(
+        lasts,
+        tallies,
+        and_(
+            tallies.c.symbol == lasts.c.symbol,
+            tallies.c.account == lasts.c.book,
+            tallies.c.hour == lasts.c.hour,
+        ),
     )
     found = (Tally(**row) for row in connection.execute(wanted).mappings())
     return {(tally.account, tally.symbol): tally for tally in found}
@@ -142,13 +146,18 @@ def transfers(
     return sums
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bucket:
+AMOUNTS = ("total", "wallet", "free", "unrealised", "gross", "net")
+
+
+class Bucket(NamedTuple):
     """The last sample of an account in a part of the time, and the smallest and largest value in it."""
 
-    sample: EquitySample
+    account: str
+    at: datetime
     low: float
     high: float
+    amounts: Sequence[Decimal | None]
+    """As ``AMOUNTS`` names them."""
 
 
 def curve(
@@ -182,10 +191,9 @@ def curve(
         .group_by(equity.c.account, (moment - first) // width)
         .subquery()
     )
-    wanted = select(*_SAMPLE, parts.c.low, parts.c.high).join(parts, equity.c.number == parts.c.number)
-    rows = connection.execute(wanted.order_by(equity.c.account, equity.c.at)).mappings()
-    names = [field.name for field in fields(EquitySample)]
-    return [
-        Bucket(sample=EquitySample(**{name: row[name] for name in names}), low=row["low"], high=row["high"])
-        for row in rows
-    ]
+    amounts = (equity.c[name] for name in AMOUNTS)
+    wanted = select(equity.c.account, equity.c.at, parts.c.low, parts.c.high, *amounts).join(
+        parts, equity.c.number == parts.c.number
+    )
+    rows = connection.execute(wanted.order_by(equity.c.account, equity.c.at))
+    return [Bucket(account, at, low, high, amounts) for account, at, low, high, *amounts in rows]

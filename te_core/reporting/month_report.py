@@ -179,21 +179,21 @@ def _tr(row: Row, cell: str, attributes: str = "") -> str:
 
 
 def _bars(days: Sequence[tuple[str, Decimal]]) -> Iterator[str]:
-    """Draw each day's profit: up and to the one colour for a gain, down and the other for a loss."""
+    """Draw each day's profit where it is in the month: up in one colour for a gain, down in the other for a loss."""
     if not days:
         return
     most = max(Decimal("0.01"), *(abs(amount) for _, amount in days))
     width, middle = 20, _BAR // 2
     parts = []
-    for number, (day, amount) in enumerate(days):
+    for day, amount in days:
         height = float(abs(amount) / most * (middle - 2))
+        left = (int(day[-2:]) - 1) * width + 2 if day[-2:].isdigit() else 2
         top = middle - height if amount >= 0 else middle
-        kind = "gain" if amount >= 0 else "loss"
         parts.append(
-            f'<rect class="{kind}" x="{number * width + 2}" y="{top:.1f}" width="{width - 4}" '
+            f'<rect class="{"gain" if amount >= 0 else "loss"}" x="{left}" y="{top:.1f}" width="{width - 4}" '
             f'height="{max(height, 0.5):.1f}"><title>{escape(day)}: {_signed(str(amount))}</title></rect>'
         )
-    across = len(days) * width
+    across = 31 * width
     yield (
         f'<svg viewBox="0 0 {across} {_BAR}" preserveAspectRatio="none" role="img" '
         'aria-label="profit of each day; the table by day has the numbers">'

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from te_core.journal.memory import AccountRecord
 from te_core.journal.results import (
+    AMOUNTS,
     WHOLE,
     curve,
     daily,
@@ -196,8 +197,8 @@ def read_curve(
         one.name: {"paper": one.plugin == PAPER, "points": []} for one in chosen
     }
     for bucket in curve(connection, books, since=since, until=until, points=points):
-        sample = bucket.sample
-        names = ("at", "total", "wallet", "free", "unrealised", "gross", "net")
-        point = {name: text(getattr(sample, name)) for name in names}
-        found[books[sample.account].name]["points"].append({**point, "low": bucket.low, "high": bucket.high})
+        point = dict(zip(AMOUNTS, map(text, bucket.amounts), strict=True))
+        found[books[bucket.account].name]["points"].append(
+            {"at": text(bucket.at), "low": bucket.low, "high": bucket.high, **point}
+        )
     return {"accounts": found}
