@@ -184,7 +184,7 @@ async def _grown(folder: Path) -> tuple[Growth, Growth]:
         await world.say("0.5", wait=5)
         start = _size(world.journal.path)
         for number in range(ALERTS):
-            await world.say("0.3" if number % 2 else "0.5", wait=5)
+            await world.say("0.5" if number % 2 else "0.3", wait=5)
         ordered = _size(world.journal.path)
         assert len(world.sent()) == ALERTS + 1, "each alert led to an order"
         for number in range(24 * 60):
@@ -205,9 +205,8 @@ def _size(path: Path) -> int:
 def growth(folder: Path) -> None:
     """Measure how a journal grows: with orders, and while one position is held and nothing is ordered."""
     orders, day = virtual_clock.run(_grown(folder / "growth"))
-    say(
-        f"(g) the journal grows by {orders} with {ALERTS:,} alerts and orders, by {day} on a day without, one position held"
-    )
+    say(f"(g) the journal grows by {orders} with {ALERTS:,} alerts and as many orders")
+    say(f"    and by {day} on a day without any, with one position held and its price moving each minute")
 
 
 def past(folder: Path, signals: int = SIGNALS, orders: int = ORDERS) -> None:
