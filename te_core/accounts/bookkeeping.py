@@ -82,6 +82,8 @@ class Counted:
     report: Callable[[Books], None] | None = None
     notify: Callable[[Event], None] = lambda _: None
     """Tells notifiers of what the journal has already."""
+    currency: str = ""
+    """What the account is in; empty where that is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +125,7 @@ class Bookkeeper:
         self._in_flight = in_flight
         self._report = counted.report or self._persist
         self.notify = counted.notify
-        self._tallies = Tallies(book, journal.tallies(book), clock.now())
+        self._tallies = Tallies(book, journal.tallies(book), clock.now(), currency=counted.currency)
         self._orders: deque[Executed] = deque()
         self._rejections: deque[datetime] = deque()
         self._wake = asyncio.Event()

@@ -23,8 +23,9 @@ ZERO = Decimal(0)
 class Tallies:
     """One per account; goes on from the ``last`` tallies that the journal has."""
 
-    def __init__(self, book: str, last: Iterable[Tally], now: datetime) -> None:
+    def __init__(self, book: str, last: Iterable[Tally], now: datetime, *, currency: str = "") -> None:
         self._book = book
+        self._currency = currency
         self._last = {tally.symbol: tally for tally in last}
         self._journaled = {symbol: tally.hour for symbol, tally in self._last.items()}
         self._unwritten: dict[str, None] = {}
@@ -39,7 +40,7 @@ class Tallies:
     def executed(self, fill: Fill) -> Fill:
         """Count an order of ours; returns its fill with what it realised by average cost."""
         before = self._of(fill.symbol, fill.at)
-        after, gained = traded(before, fill)
+        after, gained = traded(before, fill, self._currency)
         self._set(before, after)
         return replace(fill, gained=gained)
 

@@ -207,6 +207,7 @@ class _Run:
             plugin=plugin,
             host=found.host,
             uid=found.uid,
+            paper=not self._live,
             first=lambda book: [new_here(book, self._clock.now())] if observes else [],
         )
         return str(found), book

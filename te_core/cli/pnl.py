@@ -27,7 +27,18 @@ from te_core.cli.since import Since, Until
 from te_core.reporting.figures import THIN, figure
 
 CSV = (
-    *("key", "paper", "result", "before_fees", "fees", "realised", "unrealised", "funding", "untold"),
+    *(
+        "key",
+        "paper",
+        "currency",
+        "result",
+        "before_fees",
+        "fees",
+        "realised",
+        "unrealised",
+        "funding",
+        "untold",
+    ),
     *("turnover", "fills", "unpriced", "unknown_fees", "others"),
 )
 """The columns of ``te pnl --csv``; docs/money.md says what they mean."""
@@ -35,6 +46,7 @@ EQUITY_CSV = (
     "at",
     "account",
     "paper",
+    "currency",
     "total",
     "wallet",
     "free",
@@ -105,10 +117,10 @@ def results(found: Any) -> Iterator[Any]:
     """Write results for people: real money first, play money apart from it."""
     by = found["by"]
     for total in found["totals"]:
-        rows = [row for row in found["rows"] if row["paper"] is total["paper"]]
-        kind = ", paper money" if total["paper"] else ""
+        rows = [row for row in found["rows"] if alike(row, total)]
+        kind = f"{total['currency']} on paper" if total["paper"] else total["currency"]
         yield table(
-            f"Profit by {by}{_when(found)}{kind}",
+            f"Profit by {by}{_when(found)}" + (f", {kind.strip()}" if kind else ""),
             (by, *(name.replace("_", " ") for name in _SUMS), "fills"),
             [*map(_row, rows), *([_row({**total, "key": "total"})] if len(rows) != 1 else [])],
             spare=("unrealised", "realised", "funding", "fills"),
@@ -119,6 +131,11 @@ def results(found: Any) -> Iterator[Any]:
         yield f"Nothing is recorded{_when(found)}."
     if found["left_out"]:
         yield f"left out of the sums: {'; '.join(found['left_out'])}"
+
+
+def alike(row: Any, total: Any) -> bool:
+    """Return whether a row is of the same money as a total."""
+    return all(row[name] == total[name] for name in ("paper", "currency"))
 
 
 def _row(result: Any) -> tuple[object, ...]:
@@ -192,7 +209,7 @@ def equity(
 def _points(found: Any) -> Iterator[dict[str, Any]]:
     for name, account in found["accounts"].items():
         for point in account["points"]:
-            yield {"account": name, "paper": account["paper"], **point}
+            yield {"account": name, "paper": account["paper"], "currency": account["currency"], **point}
 
 
 def _point(point: dict[str, Any]) -> tuple[object, ...]:

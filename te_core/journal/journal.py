@@ -207,12 +207,15 @@ class Journal(JournalReader):
         plugin: str,
         host: str,
         uid: str,
+        paper: bool = False,
+        currency: str = "",
         first: Callable[[str], Iterable[Control]] = lambda _book: (),
     ) -> str:
         """Return the book of an account: the key of its targets, goals and orders, as ``account``, in the journal.
 
         It follows from ``plugin``, ``host`` and ``uid``; ``name`` is what the settings call the account now. Durable
-        when it returns. Raises ``JournalError`` if an account that was never met cannot be recorded.
+        when it returns. Raises ``JournalError`` if an account that was never met cannot be recorded. ``paper``,
+        ``currency``: what its money is; without a currency, the one it had before.
 
         ``first`` returns, by the book, what holds from the first time that an account is met: recorded with it, or
         neither is.
@@ -221,7 +224,14 @@ class Journal(JournalReader):
             known = {record.book: record for record in self.accounts()}
             book = book_of(tuple(known.values()), name=name, plugin=plugin, host=host, uid=uid)
             seen = AccountRecord(
-                book=book, name=name, plugin=plugin, host=host, uid=uid, seen_at=self._clock.now()
+                book=book,
+                name=name,
+                plugin=plugin,
+                host=host,
+                uid=uid,
+                seen_at=self._clock.now(),
+                paper=paper,
+                currency=currency or (known[book].currency if book in known else ""),
             )
             if book in known:
                 self.append(seen, awaited=False)

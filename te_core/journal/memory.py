@@ -45,6 +45,10 @@ class AccountRecord:
     host: str
     uid: str
     seen_at: datetime
+    paper: bool = False
+    """Whether its money is not real."""
+    currency: str = ""
+    """What its value is in; empty where an earlier version met it last."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,24 +39,27 @@ class MonthReport:
 
 
 def month_reports(month: str, answers: Mapping[str, Any], *, complete: bool) -> list[MonthReport]:
-    """Return a report on real money, and one on paper money where there is any.
+    """Return a report on each kind of money: paper apart from real, and each currency by itself.
 
     ``answers``: what ``/api/v1/pnl`` says of the month, by each of ``GROUPINGS``. ``complete``: whether it is over.
     """
     made = []
     for total in answers["account"]["totals"]:
-        paper = total["paper"]
-        kind = " on paper" if paper else ""
-        rows = {by: [row for row in answers[by]["rows"] if row["paper"] is paper] for by in GROUPINGS}
+        kind = " ".join(filter(None, (total["currency"], "on paper" if total["paper"] else "")))
+        rows = {by: [row for row in answers[by]["rows"] if _alike(row, total)] for by in GROUPINGS}
         made.append(
             MonthReport(
-                title=f"{month}{kind}" + ("" if complete else " (so far)"),
+                title=f"{month} {kind}".strip() + ("" if complete else " (so far)"),
                 facts=tuple(_facts(total, rows["day"], answers["account"]["left_out"])),
                 sections=tuple(_section(by, rows[by], total) for by in GROUPINGS),
                 days=tuple((row["key"], Decimal(row["result"])) for row in rows["day"]),
             )
         )
     return made
+
+
+def _alike(row: Any, total: Any) -> bool:
+    return all(row[name] == total[name] for name in ("paper", "currency"))
 
 
 def _facts(total: Any, days: Sequence[Any], left_out: Sequence[str]) -> Iterator[str]:

@@ -24,11 +24,9 @@ from te_core.journal.results import (
 )
 from te_core.model.money import EquitySample, Tally
 from te_core.reporting.explain import text
-from te_core.rules.periods import Result, Span, by_source, left_out, of_source, results, totals, untold
+from te_core.rules.periods import Kind, Result, Span, by_source, left_out, of_source, results, totals, untold
 from te_core.rules.pnl import hour_of
 
-PAPER = "paper"
-"""The plugin whose money is not real: it is never added to that of others."""
 HOUR = timedelta(hours=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SUMS = ("result", "before_fees", "fees", "realised", "unrealised", "funding", "turnover", "untold")
@@ -86,9 +84,7 @@ def read_results(connection: Connection, wanted: ResultsWanted) -> dict[str, Any
         "since": None if first is None else text(_EPOCH + first * HOUR),
         "until": None if beyond is None else text(_EPOCH + beyond * HOUR),
         "rows": [_shown(one, one.key) for one in rows],
-        "totals": [
-            {**_shown(one, one.key), **_equity(connection, wanted, spans, one.paper)} for one in whole
-        ],
+        "totals": [{**_shown(one, one.key), **_equity(connection, wanted, spans, one.kind)} for one in whole],
         "left_out": left_out(whole),
     }
 
@@ -98,10 +94,7 @@ def _spans(
     starts: Mapping[tuple[str, str], Tally],
     books: Mapping[str, AccountRecord],
 ) -> list[Span]:
-    return [
-        Span(paper=books[end.account].plugin == PAPER, end=end, start=starts.get(key))
-        for key, end in ends.items()
-    ]
+    return [Span(kind=_kind(books[end.account]), end=end, start=starts.get(key)) for key, end in ends.items()]
 
 
 def _rows(
@@ -133,23 +126,28 @@ def _days(
     before = {span.end.account: span.start for span in spans}
     days = []
     for tally in found:
-        paper = books[tally.account].plugin == PAPER
-        days.append(Span(paper=paper, end=tally, start=before.get(tally.account)))
+        kind = _kind(books[tally.account])
+        days.append(Span(kind=kind, end=tally, start=before.get(tally.account)))
         before[tally.account] = tally
     return days
+
+
+def _kind(record: AccountRecord) -> Kind:
+    return Kind(record.paper, record.currency)
 
 
 def _shown(result: Result, key: str) -> dict[str, Any]:
     return {
         "key": key,
-        "paper": result.paper,
+        "paper": result.kind.paper,
+        "currency": result.kind.currency,
         **{name: text(getattr(result, name)) for name in SUMS},
         **{name: getattr(result, name) if result.realised is not None else None for name in COUNTS},
     }
 
 
 def _equity(
-    connection: Connection, wanted: ResultsWanted, spans: Iterable[Span], paper: bool
+    connection: Connection, wanted: ResultsWanted, spans: Iterable[Span], kind: Kind
 ) -> dict[str, Any]:
     """Return what the accounts were worth before and after, and what was paid in or out meanwhile.
 
@@ -157,8 +155,8 @@ def _equity(
     """
     if wanted.symbol is not None or wanted.source is not None:
         return {"equity_before": None, "equity_after": None, "equity_as_of": None, "transfers": None}
-    books = [span.end.account for span in spans if span.paper is paper]
-    new = [span.end.account for span in spans if span.paper is paper and span.start is None]
+    books = [span.end.account for span in spans if span.kind == kind]
+    new = [span.end.account for span in spans if span.kind == kind and span.start is None]
     since, until = (None if hour is None else _EPOCH + hour * HOUR for hour in wanted.hours)
     after = samples_at(connection, books, until)
     before = {**samples_at(connection, new, None, oldest=True), **samples_at(connection, books, since)}
@@ -194,7 +192,7 @@ def read_curve(
     chosen = [one for one in records(connection) if account in (None, one.name, one.book)]
     books = {one.book: one for one in chosen}
     found: dict[str, dict[str, Any]] = {
-        one.name: {"paper": one.plugin == PAPER, "points": []} for one in chosen
+        one.name: {"paper": one.paper, "currency": one.currency, "points": []} for one in chosen
     }
     for bucket in curve(connection, books, since=since, until=until, points=points):
         point = dict(zip(AMOUNTS, map(text, bucket.amounts), strict=True))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Self
+from typing import NamedTuple, Self
 
 from te_core.model.money import Tally
 from te_core.rules.pnl import COUNTS, SUMS
@@ -13,11 +13,21 @@ from te_core.rules.pnl import COUNTS, SUMS
 ZERO = Decimal(0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
-    """A tally at the end of a period, and the one from before it; ``paper``: whether it is play money."""
+class Kind(NamedTuple):
+    """Which money it is: only what is alike is added up."""
 
     paper: bool
+    currency: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """A tally at the end of a period, and the one from before it.
+
+    ``kind``: of the money, play money apart from real, and each currency by itself.
+    """
+
+    kind: Kind
     end: Tally
     start: Tally | None = None
 
@@ -30,7 +40,7 @@ class Result:
     """
 
     key: str
-    paper: bool
+    kind: Kind
     result: Decimal = ZERO
     before_fees: Decimal = ZERO
     fees: Decimal = ZERO
@@ -59,6 +69,7 @@ class Result:
         return replace(self, **sums)
 
 
+TOTAL = "total"
 LEAST = Decimal("1E-6")
 """What is less is rounding."""
 UNTOLD = "not told apart"
@@ -87,14 +98,14 @@ def of_source(spans: Iterable[Span], source: str, keys: Iterable[str]) -> list[R
 def untold(total: Iterable[Result], rows: Sequence[Result]) -> Iterator[Result]:
     """Return what accounts came to beyond the rows: nobody told which symbol or source it belongs to."""
     for one in total:
-        left = one.result - sum((row.result for row in rows if row.paper == one.paper), ZERO)
+        left = one.result - sum((row.result for row in rows if row.kind == one.kind), ZERO)
         if abs(left) >= LEAST:
-            yield Result(key=UNTOLD, paper=one.paper, result=left, before_fees=left, untold=left)
+            yield Result(key=UNTOLD, kind=one.kind, result=left, before_fees=left, untold=left)
 
 
 def totals(results: Iterable[Result]) -> list[Result]:
-    """Return the sums: of real money, and of play money beside it."""
-    return _collected(replace(one, key="paper" if one.paper else "all") for one in results)
+    """Return the sums, one of each kind of money."""
+    return _collected(replace(one, key=TOTAL) for one in results)
 
 
 def left_out(results: Iterable[Result]) -> list[str]:
@@ -128,7 +139,7 @@ def _whole(span: Span, key: str) -> Result:
     gross = sums["realised"] + sums["unrealised"] + sums["funding"]
     return Result(
         key=key,
-        paper=span.paper,
+        kind=span.kind,
         result=result,
         before_fees=result + sums["fees"],
         untold=result - gross + sums["fees"],
@@ -147,7 +158,7 @@ def _sources(span: Span, only: str | None) -> Iterator[Result]:
         if (earned or paid) and only in (None, source):
             yield Result(
                 key=source,
-                paper=span.paper,
+                kind=span.kind,
                 result=earned - paid,
                 before_fees=earned,
                 fees=paid,
@@ -159,8 +170,8 @@ def _sources(span: Span, only: str | None) -> Iterator[Result]:
 
 
 def _collected(results: Iterable[Result]) -> list[Result]:
-    found: dict[tuple[bool, str], Result] = {}
+    found: dict[tuple[Kind, str], Result] = {}
     for one in results:
-        key = (one.paper, one.key)
+        key = (one.kind, one.key)
         found[key] = found[key] + one if key in found else one
-    return sorted(found.values(), key=lambda one: (one.paper, one.key == UNTOLD, one.key))
+    return sorted(found.values(), key=lambda one: (one.kind, one.key == UNTOLD, one.key))

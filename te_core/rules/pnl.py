@@ -28,8 +28,11 @@ def hour_of(at: datetime) -> int:
     return int(at.timestamp() // 3600)
 
 
-def traded(before: Tally, fill: Fill) -> tuple[Tally, Decimal | None]:
-    """Count an order of ours. Returns also what it realised by average cost, without its fee; None if not known."""
+def traded(before: Tally, fill: Fill, currency: str = "") -> tuple[Tally, Decimal | None]:
+    """Count an order of ours. Returns also what it realised by average cost, without its fee; None if not known.
+
+    ``currency``: the account's; empty where that is not known.
+    """
     change, price, held = fill.side.sign * fill.quantity, fill.price, before.quantity
     known = held - before.unvalued
     closed = ZERO if held * change >= 0 else min(abs(change), abs(held)).copy_sign(held)
@@ -57,7 +60,7 @@ def traded(before: Tally, fill: Fill) -> tuple[Tally, Decimal | None]:
         unpriced=before.unpriced + bool(missing),
     )
     after = _credited(before, after, before.shares if held else fill.shares)
-    after = _with_fee(after, fill, fill.shares or before.shares)
+    after = _with_fee(after, fill, fill.shares or before.shares, currency)
     return _ordered(after, before, fill), gained if closed else ZERO
 
 
@@ -73,9 +76,10 @@ def _shares(tally: Tally, shares: Mapping[str, Decimal]) -> Mapping[str, Decimal
     return shares if tally.quantity else {}
 
 
-def _with_fee(tally: Tally, fill: Fill, shares: Mapping[str, Decimal]) -> Tally:
-    """Count a fee in the symbol's own currency; one in another cannot be added to the rest."""
-    if fill.fee is None or not fill.symbol.endswith(fill.fee_currency):
+def _with_fee(tally: Tally, fill: Fill, shares: Mapping[str, Decimal], currency: str) -> Tally:
+    """Count a fee in the account's currency; one in another cannot be added to the rest."""
+    own = fill.fee_currency in ("", currency) if currency else fill.symbol.endswith(fill.fee_currency)
+    if fill.fee is None or not own:
         return replace(tally, unknown_fees=tally.unknown_fees + 1)
     return replace(tally, fees=tally.fees + fill.fee, paid=_split(tally.paid, fill.fee, shares))
 

@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from pydantic import BaseModel
 
+from te_core.accounts.bookkeeping import Counted
 from te_core.accounts.dispatch import dating
 from te_core.accounts.exposure import ExposureLedger, count_journaled
 from te_core.accounts.targets import WorkerSettings
@@ -260,7 +261,13 @@ class Accounts(Instances[AccountRunner]):
             return rows
 
         book = await self._journal.identify(
-            name=name, plugin=plugin, host=identity.host, uid=identity.uid, first=first
+            name=name,
+            plugin=plugin,
+            host=identity.host,
+            uid=identity.uid,
+            paper=not live,
+            currency=runner.currency or "",
+            first=first,
         )
         self._account_met(name, (name, scope_of_book(book)), rows)
         before, self._books[name] = self._books.get(name, book), book
@@ -352,11 +359,16 @@ class Accounts(Instances[AccountRunner]):
             trip=partial(self._trip, name),
             metrics=self._facilities.metrics,
             time=self._facilities.time,
-            counted=replace(self._breakers.counted(name, book), notify=self._facilities.notify),
+            counted=self._counted(name, book),
             stopped=partial(self._stopped, name),
             books={symbol: record for (key, symbol), record in self._snapshot.books.items() if key == book},
             open_intents=[intent for intent in self._snapshot.open_intents if intent.account == book],
         )
+
+    def _counted(self, name: str, book: str) -> Counted:
+        runner = self.runners.get(name)
+        counted, currency = self._breakers.counted(name, book), (runner and runner.currency) or ""
+        return replace(counted, currency=currency, notify=self._facilities.notify)
 
 
 def worker_settings(name: str, resolved: Resolved, observe: str = "") -> WorkerSettings:

@@ -118,7 +118,7 @@ def test_profit_comes_to_the_same_however_it_is_added_up(traded: Any) -> None:
         assert (D(total["fees"]), D(total["realised"]), total["fills"]) == (fees, realised, 5)
         assert abs(sum(D(row["result"]) for row in answer["rows"]) - D(total["result"])) < D("1e-9"), by
     shown = traded.te("pnl", "--by", "symbol").stdout
-    assert "Profit by symbol, paper money" in shown
+    assert "Profit by symbol, USDT on paper" in shown
     assert "worth 10 000.0 before" in shown
     table = rows(traded.te("pnl", "--by", "symbol", "--csv").stdout)
     assert [row["key"] for row in table] == ["BTCUSDT", "ETHUSDT"]
@@ -157,7 +157,7 @@ def test_a_month_on_one_page(traded: Any, tmp_path: Any) -> None:
         f"te-report-{month}.html",
         f"te-report-{month}.md",
     ]
-    assert f"# Report {month} on paper" in text
+    assert f"# Report {month} USDT on paper" in text
     assert "| ETHUSDT |" in text
     assert "<td>ETHUSDT</td>" in page
     assert "<script" not in page

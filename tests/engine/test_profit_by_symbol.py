@@ -191,6 +191,11 @@ def test_what_an_exchange_states_stands_in_where_the_price_is_missing() -> None:
         shares={},
     )
     assert books.tallies.executed(told).gained == D(70)
+    elsewhere = Tallies("a", (), START, currency="BNB")
+    elsewhere.executed(told)
+    (entry, _) = elsewhere.unwritten(START, ["BTCUSDT"])
+    assert isinstance(entry, Tally)
+    assert entry.fees == D(1), "there it is the account's own currency"
     books.write()
     (btc,) = books.symbols
     assert (btc.realised, btc.unpriced, btc.fees, btc.unknown_fees) == (D(70), 1, D(1), 1), "a fee in BNB"

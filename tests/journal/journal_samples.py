@@ -22,6 +22,8 @@ from te_core.model.target import Confirmation, Goal, Target, Term
 
 FIFTH_UNDONE = (
     "DROP TABLE tallies",
+    "ALTER TABLE accounts DROP COLUMN paper",
+    "ALTER TABLE accounts DROP COLUMN currency",
     "ALTER TABLE intents DROP COLUMN stop",
     "DROP TABLE best_prices",
     *(f"DROP TABLE {table}" for table in ("fills", "flows", "equity", "breakers")),

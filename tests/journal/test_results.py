@@ -26,7 +26,9 @@ async def recorded(tmp_path: Path) -> AsyncIterator[Journal]:
     """Open a journal with two days of a real and a paper account; on the second day one fill had no price."""
     opened = open_journal(tmp_path)
     for name in ("main", "paper"):
-        await opened.identify(name=name, plugin="bybit" if name == "main" else "paper", host="x", uid=name)
+        await opened.identify(
+            name=name, plugin="x", host="x", uid=name, paper=name == "paper", currency="USDT"
+        )
         factor = 1 if name == "main" else 1000
         await kept(opened, name, "BTCUSDT", 3, 10 * factor, earned={"tv": D(11 * factor)}, fills=1)
         await kept(opened, name, "", 3, 10 * factor, earned={"tv": D(11 * factor)}, fills=1)
@@ -77,9 +79,26 @@ async def test_play_money_is_never_added_to_real_money(tmp_path: Path) -> None:
         assert rows(answer) == [("main", "27")]
         assert rows(answer, paper=True) == [("paper", "27000")]
         assert [(one["key"], one["result"]) for one in answer["totals"]] == [
-            ("all", "27"),
-            ("paper", "27000"),
+            ("total", "27"),
+            ("total", "27000"),
         ]
+
+
+async def test_currencies_are_not_added_up(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path)
+    for name in ("USDT", "USDC"):
+        await journal.identify(name=name, plugin="x", host="x", uid=name, currency=name)
+        await kept(journal, name, "", 3, 10, earned={}, fills=1)
+        await kept(journal, name, "BTCUSDT", 3, 10, earned={}, fills=1)
+    answer = asked(journal, "symbol")
+    assert [(row["key"], row["currency"], row["result"]) for row in answer["rows"]] == [
+        ("BTCUSDT", "USDC", "10"),
+        ("BTCUSDT", "USDT", "10"),
+    ]
+    assert [(one["currency"], one["result"]) for one in answer["totals"]] == [("USDC", "10"), ("USDT", "10")]
+    await journal.identify(name="USDC", plugin="x", host="x", uid="USDC")
+    assert asked(journal, "symbol") == answer, "a currency that is not said is the one of before"
+    journal.close()
 
 
 async def test_a_period_is_the_difference_of_its_ends(tmp_path: Path) -> None:

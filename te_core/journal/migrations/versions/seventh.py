@@ -16,6 +16,9 @@ def _key(name: str, kind: sa.types.TypeEngine[Any]) -> sa.Column[Any]:
 def upgrade() -> None:
     """Add the column and the table; of what was earned before nothing is known by symbol."""
     op.add_column("fills", sa.Column("gained", sa.Text(), nullable=True))
+    op.add_column("accounts", sa.Column("paper", sa.Boolean(), nullable=False, server_default=sa.false()))
+    op.add_column("accounts", sa.Column("currency", sa.Text(), nullable=False, server_default=""))
+    op.execute("UPDATE accounts SET paper = plugin = 'paper'")
     amounts = ("result", "realised", "unrealised", "fees", "funding", "turnover")
     counts = ("fills", "unpriced", "unknown_fees", "others")
     held = ("quantity", "unvalued", "cost", "counted", "shares", "earned", "paid")
