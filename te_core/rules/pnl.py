@@ -17,6 +17,7 @@ from te_core.model.money import Fill, Tally
 ZERO, ONE = Decimal(0), Decimal(1)
 DIGITS = Decimal("1E-12")
 """To which costs and shares of amounts are rounded; what is left of a sum goes to the last share."""
+LARGE = Decimal("1E+12")
 NOBODY = ""
 """Whose result it is where no source had a share: positions of others, or of before the records."""
 SUMS = ("realised", "unrealised", "fees", "funding", "turnover")
@@ -38,7 +39,7 @@ def traded(before: Tally, fill: Fill, currency: str = "") -> tuple[Tally, Decima
     closed = ZERO if held * change >= 0 else min(abs(change), abs(held)).copy_sign(held)
     costed = min(abs(closed), abs(known)).copy_sign(closed)
     left = ONE - costed / known if costed != known else ZERO
-    cost = (before.cost * left).quantize(DIGITS)
+    cost = _rounded(before.cost * left)
     unvalued = before.unvalued - (closed - costed)
     gained = fill.realised if price is None or costed != closed else costed * price - (before.cost - cost)
     if price is None:
@@ -166,10 +167,15 @@ def _split(
     sums: Mapping[str, Decimal], amount: Decimal, shares: Mapping[str, Decimal]
 ) -> Mapping[str, Decimal]:
     """Add an amount to sums by shares; all of it, whatever the shares add up to."""
-    parts = {source: (amount * share).quantize(DIGITS) for source, share in shares.items()}
+    parts = {source: _rounded(amount * share) for source, share in shares.items()}
     last = next(reversed(parts), NOBODY)
     parts[last] = amount - sum((part for source, part in parts.items() if source != last), ZERO)
     return _added(sums, parts, {})
+
+
+def _rounded(amount: Decimal) -> Decimal:
+    """Round what has more digits than anybody needs; an amount that is too large for so many keeps those it has."""
+    return amount.quantize(DIGITS) if abs(amount) < LARGE else amount
 
 
 def _added(

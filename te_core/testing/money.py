@@ -41,6 +41,9 @@ class MoneyCases:
             assert bought.fee_currency == sold.fee_currency != ""
             profit = sold.quantity * (sold.price - bought.price) - sold.fee - bought.fee
             assert sold.realised in (None, sold.quantity * (sold.price - bought.price))
+            assert sold.gained == sold.quantity * (sold.price - bought.price)
+            tally = {one.symbol: one for one in desk.journal.tallies(desk.worker.book)}[symbol]
+            assert (tally.fills, tally.unpriced, tally.result + tally.unknown_fees) == (2, 0, profit)
             spent = await desk.fallen(before) - before
             assert abs(spent - profit) <= bought.fee / 1000 + Decimal("0.0001"), (
                 "sums over fills are what it cost"

@@ -201,6 +201,18 @@ def test_what_an_exchange_states_stands_in_where_the_price_is_missing() -> None:
     assert (btc.realised, btc.unpriced, btc.fees, btc.unknown_fees) == (D(70), 1, D(1), 1), "a fee in BNB"
 
 
+def test_amounts_of_any_size_are_counted() -> None:
+    for price in (D("1E-12"), D("1E+20")):
+        books = Tallied(Exchange(tells_apart=True))
+        books.exchange.prices["BTCUSDT"] = price
+        books.order("BTCUSDT", D(3), D(0), shares={A: D("0.333333"), B: D("0.666667")})
+        books.exchange.prices["BTCUSDT"] = 2 * price
+        books.order("BTCUSDT", D(-1), D(0))
+        (btc,) = books.symbols
+        assert btc.realised + btc.unrealised == 3 * price
+        assert sum(btc.earned.values()) == 3 * price
+
+
 def test_a_result_belongs_to_the_sources_that_were_held_while_it_came() -> None:
     books = Tallied(Exchange(tells_apart=True))
     prices = books.exchange.prices
