@@ -68,7 +68,7 @@ class SymbolMoney:
     """What one symbol came to. ``cost``: of what is held, signed as the quantity; None if not known.
 
     ``realised``: everything so far, less fees, with funding. ``opened_with``: what that was when it was last flat.
-    ``price``: the last one that it was valued at.
+    ``price``: the last one that it was valued at. ``guessed``: whether the cost goes by a price that nobody told.
     """
 
     quantity: Decimal = ZERO
@@ -76,6 +76,7 @@ class SymbolMoney:
     realised: Decimal = ZERO
     opened_with: Decimal = ZERO
     price: Decimal | None = None
+    guessed: bool = False
 
     @property
     def result(self) -> Decimal:
@@ -133,6 +134,8 @@ def filled(money: Money, fill: Fill, *, reference: Decimal) -> tuple[Money, Chan
     fee = fill.fee or ZERO
     after = replace(after, realised=after.realised - fee, price=price)
     slack = ZERO if fill.price is not None else UNPRICED * fill.quantity * price
+    if before.guessed:
+        slack += UNPRICED * min(fill.quantity, abs(before.quantity)) * price
     if fill.fee is None:
         slack += fill.quantity * price / 500  # no exchange takes more than 0.2 %
     ended = before.quantity and (after.quantity == 0 or (after.quantity > 0) != (before.quantity > 0))
@@ -141,6 +144,8 @@ def filled(money: Money, fill: Fill, *, reference: Decimal) -> tuple[Money, Chan
         if before.cost is not None and fill.price is not None:
             trip = (fill.symbol, after.realised - before.opened_with)
         after = replace(after, opened_with=after.realised)
+    guessed = fill.price is None or (before.guessed and not ended)
+    after = replace(after, guessed=guessed and bool(after.quantity))
     unsure = money.expected is None or gained is None
     changed = replace(
         money,
@@ -226,6 +231,8 @@ def _aligned(known: SymbolMoney, held: Holding | None) -> SymbolMoney:
     """Return what is known of a symbol, valued at its price; from now on only, where others changed the position."""
     quantity = held.quantity if held is not None else ZERO
     if quantity == known.quantity:
+        if held is not None and held.entry is not None and known.guessed:
+            known = replace(known, cost=quantity * held.entry, guessed=False)
         return replace(known, price=held.price) if held is not None and held.price is not None else known
     if held is None or not quantity:
         end = known.result  # at the last price: nobody told theirs

@@ -22,6 +22,7 @@ class Exchange:
     """Plain book-keeping of its own: cash moves with every trade, the value is cash and what is held."""
 
     tells_apart: bool
+    tells_entry: bool = True
     cash: Decimal = BEGIN
     paid_in: Decimal = ZERO
     prices: dict[str, Decimal] = field(default_factory=lambda: {"BTCUSDT": D(100), "ETHUSDT": D(20)})
@@ -51,7 +52,12 @@ class Exchange:
         unrealised = {s: q * (self.prices[s] - self.entries[s]) for s, q in self.held.items() if q}
         wallet = self.total - sum(unrealised.values(), D(0)) if self.tells_apart else self.total
         held: Mapping[str, Holding] = {
-            s: Holding(quantity=self.held[s], entry=self.entries[s], price=self.prices[s], unrealised=one)
+            s: Holding(
+                quantity=self.held[s],
+                entry=self.entries[s] if self.tells_entry else None,
+                price=self.prices[s],
+                unrealised=one,
+            )
             for s, one in unrealised.items()
         }
         return Valuation(at=at, wallet=wallet, total=self.total, held=held)

@@ -83,6 +83,21 @@ def test_a_balance_that_lags_behind_an_order_is_no_transfer() -> None:
     assert books.profit == D(-1003)
 
 
+@pytest.mark.parametrize("entry_told", [True, False])
+def test_a_price_that_was_not_told_makes_no_transfer_of_what_is_closed_later(entry_told: bool) -> None:
+    """The reference price stood in for it, one percent off: the balance knows better once it is closed."""
+    exchange = Exchange(tells_apart=True, tells_entry=entry_told)
+    books = Counting(exchange)
+    books.order("BTCUSDT", D(50), D(5), told=False)
+    books.look()
+    books.order("BTCUSDT", D(-20), D(2))
+    books.look()
+    books.order("BTCUSDT", D(-30), D(3))
+    books.look()
+    assert (books.transfers, books.profit) == (D(0), D(-10))
+    assert books.by_symbol == (D(-5) if entry_told else D(-55)), "a fee was not told, nor perhaps the price"
+
+
 def test_funding_that_nobody_tells_counts_as_trading() -> None:
     exchange = Exchange(tells_apart=True)
     books = Counting(exchange)
