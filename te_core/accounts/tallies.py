@@ -10,7 +10,7 @@ from decimal import Decimal
 from te_core.journal.entries import Entry
 from te_core.journal.memory import OldTallies
 from te_core.model.money import Fill, Flow, Tally
-from te_core.rules.pnl import explained, funded, gathered, hour_of, marked, traded, valued
+from te_core.rules.pnl import explained, funded, gathered, hour_of, marked, stands, traded, valued
 from te_core.rules.profit import Holding
 
 WHOLE = ""
@@ -60,10 +60,9 @@ class Tallies:
             before = self._of(symbol, at)
             now = held.get(symbol)
             quantity = now.quantity if now is not None else ZERO
-            if quantity or before.quantity:
-                after = marked(before, quantity, now.price if now is not None else None, at)
-                if replace(after, at=before.at) != before:
-                    self._set(before, after)
+            price = now.price if now is not None else None
+            if (quantity or before.quantity) and not stands(before, quantity, price):
+                self._set(before, marked(before, quantity, price, at))
         before, self._whole = self._whole, valued(self._whole, result, at)
         if replace(before, at=at) != self._whole:
             self._unwritten[WHOLE] = None

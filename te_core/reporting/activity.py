@@ -74,7 +74,7 @@ def grouped(
     *,
     orders: Iterable[Numbered],
     signals: Collection[tuple[int, Signal]] = (),
-    refused: Iterable[tuple[int, QuarantinedInput]] = (),
+    refused: Collection[tuple[int, QuarantinedInput]] = (),
     events: Iterable[tuple[int, Event]] = (),
 ) -> list[Activity]:
     """Return what happened, newest first. ``signals`` should have those that the orders name as their cause."""
@@ -100,9 +100,21 @@ def grouped(
         for number, one in refused
     ]
     found += [
-        Activity(number=number, at=one.at, kind=ActivityKind.EVENT, event=one) for number, one in events
+        Activity(number=number, at=one.at, kind=ActivityKind.EVENT, event=one)
+        for number, one in events
+        if not _tells_again(one, refused)
     ]
     return sorted([*found, *_by_cause(others)], key=lambda one: one.number, reverse=True)
+
+
+def _tells_again(event: Event, refused: Collection[tuple[int, QuarantinedInput]]) -> bool:
+    """Return whether an event says what refused input at hand says already."""
+    return event.kind == "refused" and any(
+        event.source == one.source
+        and abs(event.at - one.received_at) <= TOGETHER
+        and one.reason in event.text
+        for _, one in refused
+    )
 
 
 def caused_by(order: Order) -> tuple[str, datetime] | None:

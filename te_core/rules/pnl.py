@@ -91,6 +91,13 @@ def funded(before: Tally, amount: Decimal, at: datetime) -> Tally:
     return _summed(_credited(before, after, before.shares))
 
 
+def stands(tally: Tally, quantity: Decimal, price: Decimal | None) -> bool:
+    """Return whether a look at a position changes nothing: the same quantity, at the same price or an unknown one."""
+    if quantity != tally.quantity:
+        return False
+    return price is None or (not tally.unvalued and quantity * price - tally.cost == tally.unrealised)
+
+
 def marked(before: Tally, quantity: Decimal, price: Decimal | None, at: datetime) -> Tally:
     """Value what is held at a price. A quantity that our orders did not lead to is others' doing.
 

@@ -136,6 +136,19 @@ async def test_an_order_long_after_its_signal_stands_on_its_own(journal: Journal
     assert [order["client_order_id"] for order in first["orders"]] == ["1-0"]
 
 
+async def test_a_refused_alert_is_there_once(journal: Journal) -> None:
+    """Its source records an event for notifiers, too."""
+    said: Any = {"kind": "refused", "account": None, "source": "tradingview"}
+    await journal.append(quarantined(reason="not mapped", field="symbol"))
+    await journal.append(
+        event("alert refused: symbol: not mapped", **said), event("alert refused: other", **said)
+    )
+    assert [(one["kind"], one["title"]) for one in shown(journal)] == [
+        ("event", "tradingview: alert refused: other"),
+        ("refused", "tradingview: refused: symbol: not mapped"),
+    ]
+
+
 async def test_activity_is_filtered_by_account_symbol_kind_and_time(journal: Journal) -> None:
     for number in range(3):
         await alert(journal, number, accounts=number)
