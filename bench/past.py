@@ -19,6 +19,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from loguru import logger
+
 from bench.history import write_history
 from bench.report import judge, say, say_verdicts
 from te_core.journal.journal import Journal
@@ -204,6 +206,7 @@ def _size(path: Path) -> int:
 
 def growth(folder: Path) -> None:
     """Measure how a journal grows: with orders, and while one position is held and nothing is ordered."""
+    logger.remove()
     orders, day = virtual_clock.run(_grown(folder / "growth"))
     say(f"(g) the journal grows by {orders} with {ALERTS:,} alerts and as many orders")
     say(f"    and by {day} on a day without any, with one position held and its price moving each minute")

@@ -10,7 +10,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from pydantic_core import PydanticSerializationError, to_json
+from pydantic_core import PydanticSerializationError, from_json, to_json
 from sqlalchemy import BigInteger, Dialect, Integer, Text, TypeDecorator
 from sqlalchemy.types import TypeEngine
 
@@ -123,7 +123,7 @@ def _amounts_to_json(amounts: Mapping[str, Decimal]) -> str:
 
 
 def _amounts_from_json(text: str) -> dict[str, Decimal]:
-    return {name: Decimal(amount) for name, amount in json.loads(text).items()} if text != "{}" else {}
+    return {name: Decimal(amount) for name, amount in from_json(text).items()} if text != "{}" else {}
 
 
 Whole = BigInteger().with_variant(Integer(), "sqlite")

@@ -7,7 +7,7 @@ on from. So it needs no index but the numbers; every alert and every order would
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -16,8 +16,8 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
+    FromClause,
     RowMapping,
-    Subquery,
     Table,
     Text,
     func,
@@ -89,18 +89,16 @@ class Order:
 def order_page(connection: Connection, wanted: Wanted) -> Page[Order]:
     """Return orders of plans and stops, sent or not."""
 
-    def conditions(table: Subquery) -> list[ColumnElement[bool]]:
-        return _order_conditions(connection, table, wanted)
-
+    conditions = _order_conditions(connection, intents, wanted)
     scanned = SCANNED if wanted.source is None else JOINED
     rows, following = _page(connection, intents, intents.c.created_at, wanted, conditions, scanned=scanned)
     return Page(rows=orders_of(connection, rows), next=following)
 
 
-def _order_conditions(connection: Connection, table: Subquery, wanted: Wanted) -> list[ColumnElement[bool]]:
+def _order_conditions(connection: Connection, table: FromClause, wanted: Wanted) -> list[ColumnElement[bool]]:
     found = _equal(table, symbol=wanted.symbol)
     if wanted.account is not None:
-        found.append(table.c.account.in_(books_of(connection, wanted.account)))
+        found.append(_text(table.c.account).in_(books_of(connection, wanted.account)))
     if wanted.source is not None:
         its = targets.alias()
         name = f'"source":{json.dumps(wanted.source)}'
@@ -194,9 +192,7 @@ def _plain(
     wanted: Wanted,
     keys: Sequence[str],
 ) -> Page[T]:
-    def conditions(scanned: Subquery) -> list[ColumnElement[bool]]:
-        return _equal(scanned, **{key: getattr(wanted, key) for key in keys})
-
+    conditions = _equal(table, **{key: getattr(wanted, key) for key in keys})
     rows, following = _page(connection, table, at, wanted, conditions)
     return Page(rows=[(row["number"], _entry(entry, row)) for row in rows], next=following)
 
@@ -204,12 +200,9 @@ def _plain(
 def _booked(
     connection: Connection, entry: type[T], table: Table, wanted: Wanted, keys: Sequence[str]
 ) -> Page[T]:
-    def conditions(scanned: Subquery) -> list[ColumnElement[bool]]:
-        found = _equal(scanned, **{key: getattr(wanted, key) for key in keys})
-        if wanted.account is not None:
-            found.append(scanned.c.account.in_(books_of(connection, wanted.account)))
-        return found
-
+    conditions = _equal(table, **{key: getattr(wanted, key) for key in keys})
+    if wanted.account is not None:
+        conditions.append(_text(table.c.account).in_(books_of(connection, wanted.account)))
     rows, following = _page(connection, table, table.c.at, wanted, conditions)
     return Page(rows=[(row["number"], _entry(entry, row)) for row in rows], next=following)
 
@@ -219,7 +212,7 @@ def _page(
     table: Table,
     at: Column[Any],
     wanted: Wanted,
-    conditions: Callable[[Subquery], list[ColumnElement[bool]]],
+    conditions: Sequence[ColumnElement[bool]],
     *,
     scanned: int = SCANNED,
 ) -> tuple[Sequence[RowMapping], int | None]:
@@ -229,14 +222,17 @@ def _page(
         within.append(table.c.number >= number_at(connection, table, at, wanted.since))
     if wanted.until is not None:
         within.append(table.c.number < number_at(connection, table, at, wanted.until))
-    newest = select(table).where(*within).order_by(table.c.number.desc())
-    looked_at = newest.limit(scanned).subquery()
-    chosen = select(looked_at).where(*conditions(looked_at)).order_by(looked_at.c.number.desc())
-    rows = connection.execute(chosen.limit(wanted.limit + 1)).mappings().all()
+    newest = table.c.number.desc()
+    lowest: int | None = None
+    if conditions:
+        beyond = select(table.c.number).where(*within).order_by(newest).offset(scanned - 1).limit(1)
+        lowest = connection.execute(beyond).scalar()
+        within += [] if lowest is None else [table.c.number >= lowest]
+    chosen = select(table).where(*within, *conditions).order_by(newest).limit(wanted.limit + 1)
+    rows = connection.execute(chosen).mappings().all()
     if len(rows) > wanted.limit:
         return rows[: wanted.limit], rows[wanted.limit - 1]["number"]
-    last = select(table.c.number).where(*within).order_by(table.c.number.desc()).offset(scanned - 1).limit(1)
-    return rows, connection.execute(last).scalar()
+    return rows, lowest
 
 
 def number_at(connection: Connection, table: Table, column: Column[Any], at: datetime) -> int:
@@ -260,8 +256,13 @@ def number_at(connection: Connection, table: Table, column: Column[Any], at: dat
     return first
 
 
-def _equal(table: Subquery, **values: str | None) -> list[ColumnElement[bool]]:
-    return [table.c[name] == value for name, value in values.items() if value is not None]
+def _equal(table: FromClause, **values: str | None) -> list[ColumnElement[bool]]:
+    return [_text(table.c[name]) == value for name, value in values.items() if value is not None]
+
+
+def _text(column: ColumnElement[Any]) -> ColumnElement[str]:
+    """Return a column as text that no index has: rows are to be read by their numbers, and no further than need be."""
+    return type_coerce(column, Text).concat("")
 
 
 def _entry(kind: type[T], row: RowMapping) -> T:

@@ -153,5 +153,7 @@ async def test_events_payments_samples_and_refusals(journal: Journal) -> None:
     assert texts(symbol="X") == ["b"]
     assert texts(source="tv") == ["c"]
     assert [one.key for _, one in asked(journal, flow_page, account="b").rows] == ["f2"]
+    assert [one.key for _, one in asked(journal, flow_page, kind="funding").rows] == ["f2", "f1"]
+    assert asked(journal, flow_page, kind="deposit", symbol="BTCUSDT").rows == []
     assert [one.account for _, one in asked(journal, sample_page).rows] == ["b", "paper"]
     assert [one.source for _, one in asked(journal, refusal_page, source="bittensor").rows] == ["bittensor"]
