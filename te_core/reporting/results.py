@@ -44,7 +44,10 @@ class Grouping(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResultsWanted:
-    """Which results are asked for. None: whatever it is. Times count by the full hour before them, in UTC."""
+    """Which results are asked for. None: whatever it is.
+
+    Periods are of full hours: ``since`` counts from the one before it, ``until`` up to the one after it.
+    """
 
     by: Grouping = Grouping.ACCOUNT
     since: datetime | None = None
@@ -56,7 +59,8 @@ class ResultsWanted:
     @property
     def hours(self) -> tuple[int | None, int | None]:
         """Return the first hour, and the one after the last."""
-        since, until = (None if at is None else hour_of(at) for at in (self.since, self.until))
+        since = None if self.since is None else hour_of(self.since)
+        until = None if self.until is None else hour_of(self.until + HOUR - timedelta(microseconds=1))
         return since, until
 
 

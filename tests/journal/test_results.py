@@ -116,6 +116,11 @@ async def test_a_period_is_the_difference_of_its_ends(tmp_path: Path) -> None:
             "10110",
             "100",
         )
+        within = asked(journal, "account", until=BEGIN + DAY - HOUR / 2, account="main")
+        assert within["until"] == first["until"] == "2026-03-02T00:00:00+00:00", (
+            "the hour that it is in counts whole"
+        )
+        assert within["rows"] == first["rows"]
         nothing = asked(journal, "account", until=BEGIN)
         assert (nothing["rows"], nothing["totals"]) == ([], [])
 
