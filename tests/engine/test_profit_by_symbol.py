@@ -175,6 +175,18 @@ def test_what_closes_without_a_price_is_left_out_and_what_opens_counts_from_the_
     assert books.whole.result - explained(books.whole) == D(98), "50 realised, 50 on the new half, two fees"
 
 
+def test_what_nobody_told_apart_is_kept_over_a_restart() -> None:
+    books = Tallied(Exchange(tells_apart=True))
+    books.order("BTCUSDT", D(10), D(1))
+    books.exchange.cash -= D(4)  # funding that nobody told
+    books.look()
+    for _ in range(2):
+        books.restart()
+        books.exchange.prices["BTCUSDT"] += 1
+        books.look()
+    assert (books.whole.result, explained(books.whole)) == (D(15), D(19))
+
+
 def test_what_an_exchange_states_stands_in_where_the_price_is_missing() -> None:
     books = Tallied(Exchange(tells_apart=True))
     books.order("BTCUSDT", D(10), D(1))

@@ -83,3 +83,22 @@ async def test_the_answer_has_the_same_sums_by_whatever_it_is_grouped(tmp_path: 
         assert abs(D(row["result"]) - earned) < D("1e-9")
         assert asked(by="symbol", account="two")["rows"] == []
         assert asked(by="account")["left_out"] == []
+
+
+async def test_a_crash_right_after_a_fill_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    """Before any value of the account was seen that shows it."""
+    async with bank(tmp_path) as world:
+        await world.say("0.5", wait=40)
+        await world.say("-0.5", wait=0.3)
+        assert len(world.journal.fills(9)) == 3
+        await world.kill()
+        await world.start()
+        btc = tallies(world)["BTCUSDT"]
+        assert (btc.fills, btc.quantity, btc.others) == (3, world.held(), 0)
+        assert sum((fill.fee for fill in world.journal.fills(9) if fill.fee), D(0)) == btc.fees
+        world.bank().price["BTCUSDT"] = D(51_000)
+        await asyncio.sleep(400)
+        whole = tallies(world)[""]
+        assert abs(whole.result - (world.bank().worth() - 10_000)) < D("1e-9")
+        assert abs(explained(whole) - whole.result) < D("1e-9")
+        assert whole.others == 0

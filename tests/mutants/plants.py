@@ -461,4 +461,48 @@ CONTROL = (
         tests="tests/engine/test_notice_rules.py",
     ),
 )
-MUTANTS = (*BELIEFS, *RULES, *ACCOUNTS, *ENGINE, *BREAKERS, *CONTROL)
+MONEY = (
+    Mutant(
+        name="a missing price is taken for the one seen before",
+        file="te_core/rules/pnl.py",
+        old="        unvalued += change + closed\n",
+        new="        cost += (change + closed) * (before.cost / held if held else ZERO)\n",
+        tests="tests/engine/test_profit_by_symbol.py",
+    ),
+    Mutant(
+        name="a profit belongs to the sources of the order that closed it",
+        file="te_core/rules/pnl.py",
+        old="_credited(before, after, before.shares if held else fill.shares)",
+        new="_credited(before, after, fill.shares)",
+        tests="tests/engine/test_profit_by_symbol.py",
+    ),
+    Mutant(
+        name="what nobody told apart is lost at a restart",
+        file="te_core/accounts/tallies.py",
+        old="explained(whole) + stored.result - explained(stored)",
+        new="explained(whole)",
+        tests="tests/engine/test_profit_by_symbol.py",
+    ),
+    Mutant(
+        name="a result is journaled without the fill it counts",
+        file="te_core/accounts/bookkeeping.py",
+        old="            *self._tallies.unwritten(fill.at, [fill.symbol]),\n",
+        new="",
+        tests="tests/engine/test_profit_in_an_engine.py",
+    ),
+    Mutant(
+        name="a page tears an alert from its orders",
+        file="te_core/web/history.py",
+        old="    found = [*_ahead(connection, wanted), *orders.rows]\n",
+        new="    found = [*orders.rows]\n",
+        tests="tests/journal/test_activity.py",
+    ),
+    Mutant(
+        name="play money is added to real money",
+        file="te_core/rules/periods.py",
+        old="        key = (one.kind, one.key)\n",
+        new='        key = (Kind(False, ""), one.key)\n',
+        tests="tests/journal/test_results.py",
+    ),
+)
+MUTANTS = (*BELIEFS, *RULES, *ACCOUNTS, *ENGINE, *BREAKERS, *CONTROL, *MONEY)
