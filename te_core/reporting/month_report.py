@@ -8,12 +8,13 @@ from decimal import Decimal
 from html import escape
 from typing import Any
 
-from te_core.reporting.figures import figure
+from te_core.reporting.figures import THIN, figure
 
 Row = tuple[str, ...]
 GROUPINGS = ("account", "symbol", "source", "day")
 _SUMS = ("result", "before_fees", "fees", "funding", "turnover")
 _HEAD = ("profit", "before fees", "fees", "funding", "turnover", "fills")
+UNBROKEN = "\N{NARROW NO-BREAK SPACE}"
 _BAR = 120
 """Height of the picture of days."""
 
@@ -123,7 +124,7 @@ def markdown(reports: Sequence[MonthReport]) -> str:
     """Return the reports as one Markdown text."""
     lines: list[str] = []
     for report in reports:
-        lines += [f"# Report {report.title}", "", *(f"* {fact}" for fact in report.facts), ""]
+        lines += [f"# Report {_text(report.title)}", "", *(f"* {_text(fact)}" for fact in report.facts), ""]
         for section in report.sections:
             lines += [f"## {section.title}", "", _cells(section.head)]
             lines += [_cells(("---", *("---:" for _ in section.head[1:])))]
@@ -134,7 +135,11 @@ def markdown(reports: Sequence[MonthReport]) -> str:
 
 
 def _cells(row: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |"
+    return "| " + " | ".join(map(_text, row)) + " |"
+
+
+def _text(text: str) -> str:
+    return text.replace("<", "&lt;").replace("|", "\\|")
 
 
 # -- as HTML
@@ -142,7 +147,7 @@ def _cells(row: Sequence[str]) -> str:
 
 def html(reports: Sequence[MonthReport]) -> str:
     """Return the reports as one page that needs nothing else: no script, no address."""
-    body = "\n".join(line for report in reports for line in _html(report))
+    body = "\n".join(line for report in reports for line in _html(report)).replace(THIN, UNBROKEN)
     title = escape(f"Report {reports[0].title}" if reports else "Report")
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>\n'
