@@ -269,6 +269,7 @@ class Journal(JournalReader):
                 samples = [tuple(row) for row in connection.execute(SAMPLES, {"after": after})]
             if not samples:
                 return
+            await asyncio.sleep(0)  # there may be many
             after = samples[-1][0]
             gone, seen = superfluous(samples, now, seen)
             if gone:

@@ -15,6 +15,7 @@ from sqlalchemy import (
     delete,
     exists,
     false,
+    literal_column,
     not_,
     or_,
     select,
@@ -36,6 +37,7 @@ from te_core.journal.tables import (
     signals,
     targets,
 )
+from te_core.model.money import FlowKind
 
 CHUNK = 500
 """Rows per transaction: a few milliseconds, so that appends never wait long."""
@@ -85,7 +87,6 @@ _latest = exists().where(
 )
 _goal = or_(books.c.goal == goals.c.number, books.c.revision == goals.c.revision)
 
-_later = equity.alias()
 THIN = Statement(
     sql=delete(equity).where(equity.c.number == bindparam("thinned"), equity.c.at < bindparam("before")),
     lane="equity.thin",
@@ -114,10 +115,6 @@ RULES = (
     _rule(quarantine, quarantine.c.received_at, kept=false()),
     _rule(events, events.c.at, kept=false()),
     _rule(fills, fills.c.at, kept=false()),
-    _rule(flows, flows.c.at, kept=false()),
-    _rule(
-        equity,
-        equity.c.at,
-        kept=~exists().where(_later.c.account == equity.c.account, _later.c.at > equity.c.at),
-    ),
+    _rule(flows, flows.c.at, kept=flows.c.kind != literal_column(f"'{FlowKind.FUNDING}'")),
 )
+"""Samples of the equity are thinned instead, and transfers stay: profit of long ago is compared with both."""

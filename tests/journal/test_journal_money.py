@@ -16,7 +16,7 @@ from te_core.journal.journal import Journal
 from te_core.journal.memory import OldTallies
 from te_core.model.breaker import BreakerRecord
 from te_core.model.cause import Cause
-from te_core.model.money import Tally
+from te_core.model.money import FlowKind, Tally
 from te_core.rules.thinning import superfluous, worth_a_sample
 from tests.journal.journal_samples import (
     FIFTH_UNDONE,
@@ -71,14 +71,25 @@ async def test_old_history_goes_and_the_last_seen_value_stays(tmp_path: Path) ->
     journal = open_journal(tmp_path)
     old = 200 * 24 * 60
     await journal.append(
-        fill(at=NOW - 200 * DAY), fill("o2"), sample(old), sample(old, account="b"), sample(1)
+        fill(at=NOW - 200 * DAY),
+        fill("o2"),
+        sample(old),
+        sample(old - 1),
+        sample(old, account="b"),
+        sample(1),
     )
+    paid: Any = {"at": NOW - 200 * DAY, "symbol": None}
+    await journal.append(flow("f", **paid), flow("d", kind=FlowKind.DEPOSIT, **paid))
     await journal.prune(90 * DAY)
     assert [one.client_order_id for one in journal.fills(9)] == ["o2"]
+    assert [one.key for one in journal.flows(9)] == ["d"], (
+        "profit of long ago is compared with what was paid in"
+    )
     assert {(one.account, one.at) for one in journal.equity(9)} == {
         ("paper", sample(1).at),
+        ("paper", sample(old).at),
         ("b", sample(old).at),
-    }
+    }, "thinned"
     journal.close()
 
 
