@@ -22,7 +22,7 @@ from te_core import __version__
 from te_core.errors import JournalError, JournalTooNew
 from te_core.journal import database, reader, retention, schema, statements, tables
 from te_core.journal.journal import Journal
-from tests.journal.journal_samples import FIFTH_UNDONE, event, full_signal, open_journal, signal, target
+from tests.journal.journal_samples import FIFTH_UNDONE, event, fill, full_signal, open_journal, signal, target
 
 
 def change(folder: Path, sql: str) -> None:
@@ -77,6 +77,27 @@ async def test_a_signal_of_before_exits_states_none(tmp_path: Path) -> None:
     await journal.append(full_signal())
     journal.close()
     assert full_signal() in open_journal(tmp_path).memory().signals
+
+
+async def test_an_account_of_before_has_paper_money_if_its_plugin_is_that(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path)
+    for plugin in ("paper", "bybit"):
+        await journal.identify(name=plugin, plugin=plugin, host="h", uid="1", paper=True, currency="USDT")
+    await journal.append(fill())
+    journal.close()
+    change(tmp_path, "DROP TABLE tallies")
+    change(tmp_path, "ALTER TABLE fills DROP COLUMN gained")
+    change(tmp_path, "ALTER TABLE accounts DROP COLUMN paper")
+    change(tmp_path, "ALTER TABLE accounts DROP COLUMN currency")
+    change(tmp_path, "UPDATE alembic_version SET version_num = '0006'")
+    journal = open_journal(tmp_path)
+    assert [(one.name, one.paper, one.currency) for one in journal.accounts()] == [
+        ("bybit", False, ""),
+        ("paper", True, ""),
+    ]
+    assert list(journal.fills(9)) == [fill()]
+    assert list(journal.tallies("paper")) == []
+    journal.close()
 
 
 @pytest.fixture
