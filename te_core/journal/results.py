@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -13,6 +13,8 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Float,
+    Select,
+    Text,
     and_,
     cast,
     func,
@@ -24,12 +26,14 @@ from te_core.journal.memory import AccountRecord
 from te_core.journal.pages import number_at
 from te_core.journal.tables import accounts, equity, flows, tallies
 from te_core.model.money import EquitySample, FlowKind, Tally
+from te_core.rules.pnl import COUNTS, SUMS
 
 WHOLE = ""
 _PAIRS = 1_000_000
 """Accounts times symbols: more than anybody has."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_TALLY = [tallies.c[field.name] for field in fields(Tally)]
+_SUMMED = ("account", "symbol", "hour", "at", "result", *SUMS, *COUNTS)
+_BY_SOURCE = ("earned", "paid")
 _SAMPLE = [equity.c[field.name] for field in fields(EquitySample)]
 
 
@@ -40,11 +44,17 @@ def records(connection: Connection) -> Sequence[AccountRecord]:
 
 
 def tallies_at(
-    connection: Connection, books: Collection[str], *, symbol: str | None, before: int | None
+    connection: Connection,
+    books: Collection[str],
+    *,
+    symbol: str | None,
+    before: int | None,
+    by_source: bool,
 ) -> Mapping[tuple[str, str], Tally]:
-    """Return the last tally from before an hour, by book and symbol.
+    """Return the sums of the last tally from before an hour, by book and symbol.
 
-    ``symbol``: ``WHOLE`` for those of whole accounts, None for those of all symbols.
+    ``symbol``: ``WHOLE`` for those of whole accounts, None for those of all symbols. ``by_source``: also what each
+    source earned; what is held is not in any.
     """
     names = _symbols() if symbol is None else select(_literal(symbol).label("symbol")).subquery()
     its = tallies.alias()
@@ -59,7 +69,7 @@ def tallies_at(
     )
     # The limit makes it a table of its own: else every row would be looked at whether it is the last.
     lasts = pairs.limit(_PAIRS).subquery()
-    wanted = select(*_TALLY).join_from(
+    wanted = select(*(tallies.c[name] for name in _columns(by_source))).join_from(
         lasts,
         tallies,
         and_(
@@ -68,8 +78,16 @@ def tallies_at(
             tallies.c.hour == lasts.c.hour,
         ),
     )
-    found = (Tally(**row) for row in connection.execute(wanted).mappings())
-    return {(tally.account, tally.symbol): tally for tally in found}
+    return {(tally.account, tally.symbol): tally for tally in _tallies(connection, wanted, by_source)}
+
+
+def _columns(by_source: bool) -> tuple[str, ...]:
+    return (*_SUMMED, *_BY_SOURCE) if by_source else _SUMMED
+
+
+def _tallies(connection: Connection, wanted: Select[Any], by_source: bool) -> Iterator[Tally]:
+    names = _columns(by_source)
+    return (Tally(**dict(zip(names, row, strict=True))) for row in connection.execute(wanted))
 
 
 def _literal(symbol: str) -> ColumnElement[str]:
@@ -85,7 +103,13 @@ def _symbols() -> Any:
 
 
 def daily(
-    connection: Connection, books: Collection[str], *, symbol: str, first: int, beyond: int | None
+    connection: Connection,
+    books: Collection[str],
+    *,
+    symbol: str,
+    first: int,
+    beyond: int | None,
+    by_source: bool,
 ) -> Sequence[Tally]:
     """Return the last tally of each account and day within these hours, oldest first."""
     its = tallies.alias()
@@ -97,7 +121,7 @@ def daily(
     if beyond is not None:
         lasts = lasts.where(its.c.hour < beyond)
     chosen = lasts.subquery()
-    wanted = select(*_TALLY).join(
+    wanted = select(*(tallies.c[name] for name in _columns(by_source))).join(
         chosen,
         and_(
             tallies.c.symbol == symbol,
@@ -105,8 +129,7 @@ def daily(
             tallies.c.hour == chosen.c.hour,
         ),
     )
-    rows = connection.execute(wanted.order_by(tallies.c.account, tallies.c.hour)).mappings()
-    return [Tally(**row) for row in rows]
+    return list(_tallies(connection, wanted.order_by(tallies.c.account, tallies.c.hour), by_source))
 
 
 def samples_at(
@@ -156,8 +179,8 @@ class Bucket(NamedTuple):
     at: datetime
     low: float
     high: float
-    amounts: Sequence[Decimal | None]
-    """As ``AMOUNTS`` names them."""
+    amounts: Sequence[str | None]
+    """As ``AMOUNTS`` names them, in digits as they were written: there may be thousands."""
 
 
 def curve(
@@ -191,7 +214,7 @@ def curve(
         .group_by(equity.c.account, (moment - first) // width)
         .subquery()
     )
-    amounts = (equity.c[name] for name in AMOUNTS)
+    amounts = (type_coerce(equity.c[name], Text) for name in AMOUNTS)
     wanted = select(equity.c.account, equity.c.at, parts.c.low, parts.c.high, *amounts).join(
         parts, equity.c.number == parts.c.number
     )

@@ -57,6 +57,11 @@ class ResultsWanted:
     source: str | None = None
 
     @property
+    def by_source(self) -> bool:
+        """Return whether what each source earned has to be known."""
+        return self.by is Grouping.SOURCE or self.source is not None
+
+    @property
     def hours(self) -> tuple[int | None, int | None]:
         """Return the first hour, and the one after the last."""
         since = None if self.since is None else hour_of(self.since)
@@ -74,8 +79,12 @@ def read_results(connection: Connection, wanted: ResultsWanted) -> dict[str, Any
     books = {one.book: one for one in chosen}
     first, beyond = wanted.hours
     symbols = wanted.symbol if wanted.symbol is not None else WHOLE
-    ends = tallies_at(connection, books, symbol=symbols, before=beyond)
-    starts = {} if first is None else tallies_at(connection, books, symbol=symbols, before=first)
+    ends = tallies_at(connection, books, symbol=symbols, before=beyond, by_source=wanted.by_source)
+    starts = (
+        {}
+        if first is None
+        else tallies_at(connection, books, symbol=symbols, before=first, by_source=wanted.by_source)
+    )
     spans = _spans(ends, starts, books)
     rows = _rows(connection, wanted, spans, books)
     if wanted.source is not None:
@@ -112,8 +121,12 @@ def _rows(
         keys = [books[span.end.account].name for span in spans]
     else:
         if wanted.by is Grouping.SYMBOL and wanted.symbol is None:
-            ends = tallies_at(connection, books, symbol=None, before=beyond)
-            starts = {} if first is None else tallies_at(connection, books, symbol=None, before=first)
+            ends = tallies_at(connection, books, symbol=None, before=beyond, by_source=wanted.by_source)
+            starts = (
+                {}
+                if first is None
+                else tallies_at(connection, books, symbol=None, before=first, by_source=wanted.by_source)
+            )
             spans = _spans(ends, starts, books)
         keys = [span.end.symbol for span in spans]
     if wanted.by is Grouping.SOURCE:
@@ -126,7 +139,14 @@ def _days(
     connection: Connection, wanted: ResultsWanted, spans: list[Span], books: Mapping[str, AccountRecord]
 ) -> list[Span]:
     first, beyond = wanted.hours
-    found = daily(connection, books, symbol=wanted.symbol or WHOLE, first=first or 0, beyond=beyond)
+    found = daily(
+        connection,
+        books,
+        symbol=wanted.symbol or WHOLE,
+        first=first or 0,
+        beyond=beyond,
+        by_source=wanted.by_source,
+    )
     before = {span.end.account: span.start for span in spans}
     days = []
     for tally in found:
@@ -199,8 +219,13 @@ def read_curve(
         one.name: {"paper": one.paper, "currency": one.currency, "points": []} for one in chosen
     }
     for bucket in curve(connection, books, since=since, until=until, points=points):
-        point = dict(zip(AMOUNTS, map(text, bucket.amounts), strict=True))
+        point = dict(zip(AMOUNTS, map(_digits, bucket.amounts), strict=True))
         found[books[bucket.account].name]["points"].append(
             {"at": text(bucket.at), "low": bucket.low, "high": bucket.high, **point}
         )
     return {"accounts": found}
+
+
+def _digits(written: str | None) -> str | None:
+    """Return an amount without an exponent."""
+    return text(Decimal(written)) if written is not None and "E" in written else written
