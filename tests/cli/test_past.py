@@ -31,6 +31,8 @@ def traded(engine: Any) -> Any:
         while len([o for o in folder.json("orders")["orders"] if o["fee"] is not None]) < orders:
             pass
 
+    while not folder.json("equity")["accounts"].get("paper", {}).get("points"):
+        pass  # what it is worth before anything is ordered
     alert("BTCUSDT.P", "long", "0.5", "65000", 1)
     alert("BTCUSDT.P", "short", "0.5", "66000", 3)
     alert("ETHUSDT.P", "long", "1", "2500", 4)
