@@ -107,9 +107,9 @@ class Outages:
         """Return why these parts fail; empty for those that do not."""
         return _listed({part: self._failing[part] for part in parts if part in self._failing})
 
-    def first_reason(self) -> str:
-        """Return why the part fails that has failed longest, without its name; empty when all are well."""
-        return next(iter(self._failing.values())).reason if self._failing else ""
+    def reasons(self) -> Mapping[str, str]:
+        """Return why each part fails that does, without its name; the one that has failed longest first."""
+        return {part: found.reason for part, found in self._failing.items()}
 
     def since(self) -> datetime | None:
         """Return since when parts have been failing without a break; None when all are well."""

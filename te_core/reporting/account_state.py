@@ -10,7 +10,7 @@ from typing import Any
 from te_core.accounts.worker import AccountWorker
 from te_core.model.money import EquitySample
 from te_core.model.reading import Unknown
-from te_core.reporting.account_view import AccountView, account_view, plain_or_empty, symbol_view
+from te_core.reporting.account_view import READS, AccountView, account_view, plain_or_empty, symbol_view
 from te_core.reporting.explain import text
 from te_core.reporting.symbol_view import before, symbol_json
 from te_core.runtime.engine import Engine
@@ -20,7 +20,7 @@ from te_core.settings.schema import Settings
 
 _TITLE = re.compile(r"[A-Z][A-Za-z0-9.]{1,20}: ")
 """How plugins begin what an exchange said: with its name. The account's own name says that as well."""
-_RAW = re.compile(r" \(.*\)?$", re.S)
+_RAW = re.compile(r" [(\[].*$", re.S)
 
 
 def account_state(engine: Engine, settings: Settings, name: str, runner: AccountRunner) -> dict[str, Any]:
@@ -124,11 +124,14 @@ def _positions(worker: AccountWorker, steady: float) -> dict[str, Any]:
 def _trouble(runner: AccountRunner, view: AccountView, now: datetime) -> dict[str, Any] | None:
     """Show what fails: in a few words, and as the exchange said it."""
     health, outages = runner.health, runner.outages
-    failing = outages.failing_parts
+    reasons = outages.reasons()
+    failing = sorted(
+        reasons, key=lambda part: part not in READS
+    )  # a stream only follows what a read shows, too
     if health.status not in (Running.DISABLED, Running.RUNNING):
         return _told(health.reason or str(health.status), health.since, health.retry_at, failing)
     if failing:
-        return _told(outages.first_reason(), outages.since(), health.retry_at, failing)
+        return _told(reasons[failing[0]], outages.since(), health.retry_at, failing)
     if view.unready:
         since = before(now, view.read_age)
         return {**_told(view.reason, None, None, ("positions",)), "since": since}

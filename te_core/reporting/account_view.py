@@ -73,7 +73,7 @@ def symbol_view(keeper: Keeper, worker: AccountWorker, account: AccountView, now
     """Look at one symbol that has a target. The only place that knows the keeper."""
     target, goal, phase = keeper.target, shown_goal(keeper), keeper.phase
     assert target is not None
-    evidence = worker.beliefs.evidence(keeper.symbol)
+    evidence, shown = worker.beliefs.evidence(keeper.symbol), keeper.confirmation
     return SymbolView(
         depth=target.depth,
         leverage=target.leverage,
@@ -96,7 +96,7 @@ def symbol_view(keeper: Keeper, worker: AccountWorker, account: AccountView, now
         notes=goal.notes if goal is not None and goal.revision == target.revision else (),
         limited_by=keeper.decision.limit if keeper.decision is not None and keeper.limited else "",
         last_order_age=None if keeper.orders.last_at is None else max(now - keeper.orders.last_at, 0.0),
-        last_confirmed=(shown.quantity, shown.at) if (shown := keeper.confirmation) is not None else None,
+        last_confirmed=None if evidence.seen or shown is None else (shown.quantity, shown.at),
     )
 
 

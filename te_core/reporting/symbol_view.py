@@ -56,7 +56,7 @@ class SymbolView:
     last_order_age: float | None = None
     """Since the newest order was sent; None where none is known."""
     last_confirmed: tuple[Decimal, datetime] | None = None
-    """The quantity that a read last showed to be where it should, of any revision, and when."""
+    """While the exchange has not shown the position in this run: what an earlier one last confirmed, and when."""
 
 
 def shown_status(view: SymbolView) -> str:

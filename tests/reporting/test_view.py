@@ -73,6 +73,10 @@ def test_totals_are_the_sums_of_the_rows_shown_and_name_what_they_leave_out(stat
         if row.held is None:
             continue
         assert row.held == sum(bool(cell.size) for cell in cells)
+        held = [cell for cell in cells if cell.size]
+        for sum_, parts in ((row.gross, "worth"), (row.net, "worth"), (row.unrealised, "unrealised")):
+            assert (sum_ is None) == bool(held and all(getattr(cell, parts) is None for cell in held))
+        assert set(row.unpriced) == {c.symbol for c in held if c.worth is None or c.unrealised is None}
         assert (row.gross or 0) == (total(cell.worth and abs(cell.worth) for cell in cells) or 0)
         assert (row.net or 0) == (total(cell.worth for cell in cells) or 0)
         assert (row.unrealised or 0) == (total(cell.unrealised for cell in cells) or 0)
@@ -188,7 +192,7 @@ async def test_a_halt_stands_first_and_a_hand_on_the_account_is_told_per_account
         seen = shown(world)
         first, second = [item for item in seen.attention if item.severity is Severity.CRITICAL]
         assert (first.kind, first.title, first.remedy) == ("halt", "all accounts: halted", "te resume")
-        assert "alice" in first.text
+        assert first.text.startswith("By alice at ")
         assert "(lunch)" in first.text
         assert (second.title, second.symbols) == (
             "one 2 symbols: changed by someone else",
@@ -258,3 +262,38 @@ async def test_sources_settings_and_notifiers_have_their_say(tmp_path: Path) -> 
         ]
         assert titles(seen, Severity.WARNING) == ["source tv is silent", "notifier phone: failing"]
         assert item_kinds(seen.attention) <= set(KINDS)
+
+
+async def test_what_observes_and_what_tripped_say_what_ends_it(tmp_path: Path) -> None:
+    async with scene(tmp_path, accounts__one__observe=True) as world:
+        await world.say("0.5", wait=5)
+        state = world.whole_state()
+        state["breakers"] = [
+            {
+                "account": "one", "name": "daily_loss", "symbol": "", "action": "halt", "used": 1.0,
+                "tripped_at": state["engine"]["now"], "as_of": None,
+                "text": 'breaker daily_loss 5% of 4% (one): halted; te resume one --reason "…" lifts it',
+            }
+        ]  # fmt: skip
+        seen = view(state)
+        tripped, observes = seen.attention
+        assert (tripped.severity, tripped.kind) == (Severity.CRITICAL, "breaker")
+        assert (tripped.title, tripped.remedy) == (
+            "breaker daily_loss 5% of 4% (one): halted",
+            'te resume one --reason "…"',
+        )
+        assert (observes.severity, observes.remedy) == (Severity.WARNING, "te go one")
+        assert {cell.mark for cell in seen.symbols[0].cells} == {Mark.OBSERVING}
+        assert seen.limits[0].breaker
+        assert seen.limits[0].tripped_at == seen.engine.now
+
+
+async def test_what_fails_to_connect_says_when_it_is_tried_again(tmp_path: Path) -> None:
+    async with scene(tmp_path, accounts=TWO) as world:
+        for key in ("none", "second"):
+            world.wire(key).faults = lambda _method, _: Fault(refused=NotReady("no route to host"))
+        await asyncio.sleep(300)
+        (item,) = [one for one in shown(world).attention if one.severity is Severity.CRITICAL]
+        assert item.title == "2 accounts cannot be read: one, two"
+        assert item.accounts == ("one", "two"), "one cause is one item"
+        assert item.text.startswith("No route to host. ")

@@ -6,6 +6,7 @@
 """
 
 from te_core.reporting.view.build import view
+from te_core.reporting.view.narrow import narrowed
 from te_core.reporting.view.values import (
     AccountRow,
     Cell,
@@ -36,5 +37,6 @@ __all__ = [
     "SymbolRow",
     "Totals",
     "View",
+    "narrowed",
     "view",
 ]

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from te_core.reporting.figures import figure
+from te_core.reporting.symbol_view import duration
 from te_core.reporting.view.values import (
     AccountRow,
     Cell,
@@ -22,8 +23,8 @@ from te_core.reporting.view.values import (
 State = Mapping[str, Any]
 CRITICAL, WARNING, NOTE = Severity
 KINDS = (
-    "engine",
     "halt",
+    "engine",
     "breaker",
     "flatten",
     "account",
@@ -53,13 +54,12 @@ _WORDS = {
     "unreadable": "cannot be read",
     "failing": "cannot be connected",
     "unavailable": "cannot be used",
-    "stopped": "is stopped",
     "starting": "is being read for the first time",
 }
 _LEFT = {
-    "reduce": "What is missing is left until the target changes",
-    "heal": "It was corrected too often, or would have to grow after a liquidation: it is left",
-    "alert": "It is left as it is, as drift = alert says",
+    "reduce": "What is missing is left until the target changes (drift = reduce)",
+    "heal": "Corrected too often, or liquidated: left until the target changes (drift = heal)",
+    "alert": "Left alone until the target changes (drift = alert)",
 }
 
 
@@ -78,8 +78,8 @@ def attention(
         *_of_engine(state, engine),
         *_of_commands(state),
         *_of_breakers(state),
-        *_of_accounts(state, accounts if engine.running else ()),
-        *_of_sources(sources if engine.running else ()),
+        *_of_accounts(state, accounts if engine.running else (), engine.now),
+        *_of_sources(state, sources if engine.running else (), engine.now),
         *_changed(cells, drift),
         *_stuck(cells, engine.now),
         *_limited(cells),
@@ -159,7 +159,7 @@ def _of_commands(state: State) -> Iterator[Item]:
             severity=severity,
             kind=kind,
             title=f"{where}: {verb}",
-            text=sentence(by.strip() + who) if by else "",
+            text=sentence(f"by {who}") if by else "",
             remedy=remedy,
             since=_moment(row["at"]),
             accounts=(row["scope"],) if row["scope"] and row["topic"] != "pause" else (),
@@ -199,7 +199,7 @@ def _of_breakers(state: State) -> Iterator[Item]:
                 severity=WARNING if one["action"] == "warn" else CRITICAL,
                 kind="breaker",
                 title=title,
-                text=sentence(text),
+                text=text,
                 remedy=text.removesuffix(" lifts it"),
                 since=_moment(one["tripped_at"]),
                 accounts=accounts,
@@ -216,25 +216,24 @@ def _of_breakers(state: State) -> Iterator[Item]:
 # -- accounts, sources, notifiers
 
 
-def _of_accounts(state: State, accounts: Sequence[AccountRow]) -> Iterator[Item]:
+def _of_accounts(state: State, accounts: Sequence[AccountRow], now: datetime | None) -> Iterator[Item]:
     failing: dict[tuple[Severity, str, str], list[AccountRow]] = {}
     for row in accounts:
+        account = state["accounts"][row.name]
         if row.severity is not None and row.status in _WORDS:
             failing.setdefault((row.severity, row.status, row.cause), []).append(row)
-        elif (why := state["accounts"][row.name].get("observing")) and row.status != "disabled":
-            text = sentence(f"nothing is sent: {why}")
+        elif row.detail:
+            title = f"{row.name}: {', '.join(account['trouble']['parts'])} failing"
+            yield _trouble(WARNING, title, [row], sentence(row.cause))
+        if (why := account.get("observing")) and row.status not in ("disabled", *_WORDS):
             yield Item(
                 severity=WARNING,
                 kind="observing",
                 title=f"{row.name} observes",
-                text=text,
+                text=sentence(f"nothing is sent: {why}"),
                 remedy=f"te go {row.name}",
                 accounts=(row.name,),
             )
-        elif row.severity is not None and row.detail:
-            parts = state["accounts"][row.name]["trouble"]["parts"]
-            title = f"{row.name}: {', '.join(parts)} failing"
-            yield _trouble(WARNING, title, [row], sentence(row.cause))
     for (severity, status, cause), rows in failing.items():
         names = ", ".join(row.name for row in rows)
         title = f"{names} {_WORDS[status]}"
@@ -242,8 +241,16 @@ def _of_accounts(state: State, accounts: Sequence[AccountRow]) -> Iterator[Item]
             title = f"{len(rows)} accounts {_WORDS[status].replace('is ', 'are ')}: {names}"
         text = sentence(cause)
         if severity is CRITICAL:
-            text = " ".join((text, *_last_seen(rows), "Nothing is sent there; it is tried again by itself."))
+            again = min((row.retry_at for row in rows if row.retry_at), default=None)
+            text = " ".join((text, *_last_seen(rows), f"Nothing is sent there; {_again(again, now)}."))
         yield _trouble(severity, title, rows, text)
+
+
+def _again(at: datetime | None, now: datetime | None) -> str:
+    """Say when something is tried again."""
+    if at is None or now is None:
+        return "it is tried again by itself"
+    return f"it is tried again in {duration(max((at - now).total_seconds(), 0.0))}"
 
 
 def _trouble(severity: Severity, title: str, rows: Sequence[AccountRow], text: str) -> Item:
@@ -271,11 +278,13 @@ def _last_seen(rows: Sequence[AccountRow]) -> Iterator[str]:
         yield f"{', '.join(parts)} as last seen."
 
 
-def _of_sources(sources: Sequence[SourceRow]) -> Iterator[Item]:
+def _of_sources(state: State, sources: Sequence[SourceRow], now: datetime | None) -> Iterator[Item]:
     for row in sources:
         if row.severity is CRITICAL:
             title = f"source {row.name}: {'failing' if row.status == 'running' else row.status}"
-            yield _of_source(row, CRITICAL, title, sentence(row.reason))
+            again = _moment(state["sources"][row.name].get("retry_at"))
+            tried = f" {sentence(_again(again, now))}" if again else ""
+            yield _of_source(row, CRITICAL, title, sentence(row.reason) + tried)
         elif row.status == "paused":
             continue  # told with the command
         elif row.silent_since:
@@ -342,7 +351,7 @@ def _changed(cells: Iterable[Cell], drift: Mapping[str, str]) -> Iterator[Item]:
             severity=CRITICAL,
             kind="changed",
             title=f"{name} {what}: changed by someone else",
-            text=f"{held}{which}{_LEFT.get(drift[name], 'It is left as it is')}.",
+            text=f"{held}{which}{_LEFT.get(drift[name], 'Left alone until the target changes')}.",
             detail=one.why,
             remedy=f"te resume {name}",
             since=min((cell.since for cell in found if cell.since), default=None),

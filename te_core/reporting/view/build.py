@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -38,8 +38,8 @@ _STATUS = {
     "observing": Mark.OBSERVING,
 }
 """Statuses of a symbol; every other one says that it is not known."""
-_BAD = {"unreadable", "failing", "unavailable", "stopped"}
-_QUIET = {"disabled", "paused", "running", "observing"}
+_BAD = {"unreadable", "failing", "unavailable"}
+_QUIET = {"disabled", "paused", "running", "observing", "stopped"}
 
 
 def view(state: State) -> View:
@@ -240,7 +240,7 @@ def _account(name: str, account: State, cells: Iterable[Cell]) -> AccountRow:
         shadow_of=account.get("shadow_of") or "",
         status=account["status"],
         severity=_severity(account),
-        cause=trouble.get("cause") or account["reason"],
+        cause=trouble.get("cause") or account["reason"] or _shadowing(account),
         detail=trouble.get("detail") or "",
         since=moment(trouble.get("since")),
         retry_at=moment(trouble.get("retry_at") or account.get("retry_at")),
@@ -250,14 +250,18 @@ def _account(name: str, account: State, cells: Iterable[Cell]) -> AccountRow:
         free=None if old else number(seen.get("free")),
         as_last_seen=old and equity is not None,
         seen_at=moment(seen.get("as_of") or seen.get("at")),
-        unrealised=number(sample.get("unrealised")) if by_sample else _sum(c.unrealised for c in known),
-        gross=number(sample.get("gross")) if by_sample else _sum(_size_of(c.worth) for c in known),
-        net=number(sample.get("net")) if by_sample else _sum(c.worth for c in known),
+        unrealised=number(sample.get("unrealised")) if by_sample else _sum_of(known, lambda c: c.unrealised),
+        gross=number(sample.get("gross")) if by_sample else _sum_of(known, lambda c: _size_of(c.worth)),
+        net=number(sample.get("net")) if by_sample else _sum_of(known, lambda c: c.worth),
         held=sum(bool(cell.size) for cell in known) if known else None,
         at_target=sum(cell.at_target for cell in counted),
         targets=len(counted),
-        unpriced=tuple(cell.symbol for cell in known if cell.worth is None),
+        unpriced=tuple(c.symbol for c in known if c.worth is None or c.unrealised is None),
     )
+
+
+def _shadowing(account: State) -> str:
+    return f"shadow of {account['shadow_of']}" if account.get("shadow_of") else ""
 
 
 def _equity(account: State) -> tuple[Decimal | None, State, bool]:
@@ -315,6 +319,12 @@ def _sum(parts: Iterable[Decimal | None]) -> Decimal | None:
     return sum(known, ZERO) if known else None
 
 
+def _sum_of(cells: Sequence[Cell], figure: Callable[[Cell], Decimal | None]) -> Decimal | None:
+    """Return the sum of a figure; None where it is known of nothing that is held: flat ones alone would make it 0."""
+    held = [cell for cell in cells if cell.size]
+    return _sum(map(figure, held or cells))
+
+
 def _size_of(value: Decimal | None) -> Decimal | None:
     return None if value is None else abs(value)
 
@@ -340,8 +350,8 @@ def _symbol(
             for source, weight in section.get("weights", {}).items()
         ),
         cells=cells,
-        net=_sum(cell.worth for cell in counted),
-        unrealised=_sum(cell.unrealised for cell in counted),
+        net=_sum_of(counted, lambda c: c.worth),
+        unrealised=_sum_of(counted, lambda c: c.unrealised),
     )
 
 
@@ -411,6 +421,8 @@ def _breaker(row: State) -> LimitRow:
         limit=None,
         used=number(row["used"]),
         text=row["text"],
+        action=row["action"],
+        as_of=moment(row["as_of"]),
     )
 
 

@@ -131,7 +131,7 @@ class AccountRow:
     severity: Severity | None
     """How bad its status is; None where nothing is wrong."""
     cause: str
-    """What is wrong, in a few words; else why it observes or what else is to be said."""
+    """What is wrong, in a few words; else why it observes, or whose shadow it is."""
     detail: str
     """The same as the exchange said it."""
     since: datetime | None
@@ -153,7 +153,7 @@ class AccountRow:
     at_target: int
     targets: int
     unpriced: tuple[str, ...] = ()
-    """Symbols that are held and missing in the sums, as no price of theirs is known."""
+    """Symbols that are held and missing in a sum, as their price or their profit is not known."""
 
     @property
     def leverage(self) -> Decimal | None:
@@ -172,7 +172,7 @@ class Totals:
     """The sums of the account rows of one kind of money; nothing else is in them.
 
     ``as_last_seen``: accounts whose part is old. ``unknown``: accounts whose equity is missing in the sum, since it was
-    never known. ``unpriced``: positions that are missing in the exposure, as (account, symbol).
+    never known. ``unpriced``: positions that are missing in a sum, as (account, symbol).
     """
 
     paper: bool | None
@@ -282,6 +282,10 @@ class LimitRow:
     used: Decimal | None
     """1 is all of it; None where nothing is used up between orders, or that is not known."""
     text: str
+    action: str = ""
+    """What a breaker does when it trips: ``warn``, ``halt`` or ``flatten``."""
+    as_of: datetime | None = None
+    """Of when a breaker's sums are; None: of now for a limit, not yet for a breaker."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
