@@ -10,6 +10,7 @@ from typing import Any
 from te_core.app.paths import Place
 from te_core.cli.failure import ExitCode, Failure
 from te_core.cli.output import note
+from te_core.clock import SystemClock
 from te_core.journal.journal import Journal
 from te_core.journal.memory import JournalSnapshot
 from te_core.journal.reader import JournalReader
@@ -47,7 +48,13 @@ def offline_state(place: Place) -> dict[str, Any]:
     with opened_journal(place) as (settings, journal):
         memory = journal.memory()
     return {
-        "engine": {"version": None, "pid": None, "started_at": None, "status": "stopped"},
+        "engine": {
+            "version": None,
+            "pid": None,
+            "started_at": None,
+            "status": "stopped",
+            "now": text(SystemClock().now()),
+        },
         "breakers": show_breakers(remembered(memory)),
         "commands": _commands(memory),
         "sources": {name: _source(settings, name, memory) for name in settings.sources},
@@ -91,6 +98,10 @@ def _account(settings: Settings, name: str, memory: JournalSnapshot) -> dict[str
         "equity": None,
         "last_seen": last_seen(next((one for one in memory.equity if one.account == name), None)),
         "positions": {},
+        # What orders were last sized with: to value what is there as last seen, for want of anything newer.
+        "prices": {
+            symbol: text(book.goal.price) for symbol, book in books.items() if book.goal and book.goal.price
+        },
         "targets": {
             symbol: {
                 "depth": text(book.target.depth),
@@ -102,6 +113,9 @@ def _account(settings: Settings, name: str, memory: JournalSnapshot) -> dict[str
                 and book.confirmation.revision == book.target.revision,
                 "status": "stopped",
                 "reason": "",
+                "last_confirmed": None
+                if book.confirmation is None
+                else {"quantity": text(book.confirmation.quantity), "at": text(book.confirmation.at)},
             }
             for symbol, book in books.items()
         },

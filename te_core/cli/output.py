@@ -5,6 +5,7 @@ Everything that a command prints passes here, and nothing in it acts on the term
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import sys
@@ -16,6 +17,7 @@ from typing import Any, TextIO
 
 import typer
 
+from te_core.cli.columns import Line, for_terminal
 from te_core.texts import printable
 
 PROSE = frozenset(
@@ -46,6 +48,13 @@ def print_json(value: Any) -> None:
     typer.echo(encode(value, indent=2))
 
 
+def print_json_line(value: Any) -> None:
+    """Print JSON in one line, for programs that read one object after the other."""
+    from te_core.web.encoding import encode
+
+    typer.echo(encode(value))
+
+
 def to_the_second(timestamp: str | None) -> str:
     """Write an ISO timestamp for people, in UTC."""
     if not timestamp:
@@ -63,14 +72,15 @@ def prose(*lines: str, bold: bool = False) -> None:
     typer.secho(_joined(folded(line, sys.stdout) for line in lines), bold=bold)
 
 
-def print_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+def print_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]], *, header: bool = True) -> None:
     """Print CSV as RFC 4180 has it, with a header; null is empty, and no cell is one that a spreadsheet would run."""
     import csv
     import io
 
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
+    if header:
+        writer.writerow(columns)
     for row in rows:
         writer.writerow([_cell(row.get(name)) for name in columns])
     typer.echo(text.getvalue(), nl=False)
@@ -103,6 +113,47 @@ def complain(*lines: str, next_step: str = "") -> None:
         typer.echo(f"    {printable(next_step)}", err=True)
 
 
+STYLES: dict[str, dict[str, Any]] = {
+    "critical": {"fg": "red", "bold": True},
+    "chip": {"fg": "white", "bg": "red", "bold": True},
+    "warning": {"fg": "yellow"},
+    "good": {"fg": "green"},
+    "long": {"fg": "bright_blue"},
+    "short": {"fg": "yellow"},
+    "bold": {"bold": True},
+    "dim": {"dim": True},
+}
+"""Names of styles, as lines of styled text use them."""
+RICH_STYLES = {
+    "critical": "bold red",
+    "chip": "bold white on red",
+    "warning": "yellow",
+    "good": "green",
+    "long": "bright_blue",
+    "short": "yellow",
+    "bold": "bold",
+    "dim": "dim",
+}
+
+
+def paint(lines: Iterable[Line], *, plain: bool = False) -> None:
+    """Print styled lines; colours only reach a terminal. ``plain``: in ASCII only."""
+    for line in lines:
+        spans = for_terminal(line, plain=plain)
+        text = "".join(
+            typer.style(printable(text), **STYLES[style]) if style and text else printable(text)
+            for text, style in spans
+        )
+        typer.echo(text, color=False if os.environ.get("NO_COLOR") else None)
+
+
+def speaks_ascii(env: Mapping[str, str], stream: TextIO) -> bool:
+    """Return whether a terminal shows ASCII only, by what it is told to (``LANG=C``)."""
+    if not (stream.encoding or "").lower().startswith("utf"):
+        return True
+    return (env.get("LC_ALL") or env.get("LANG") or "") in ("C", "POSIX")
+
+
 def _joined(lines: Iterable[str]) -> str:
     return "\n".join(lines)
 
@@ -117,11 +168,6 @@ def folded(text: str, stream: TextIO) -> str:
     return textwrap.fill(
         shown, max(width, 20), subsequent_indent=start, break_long_words=False, break_on_hyphens=False
     )
-
-
-def clear_screen() -> None:
-    """Make room for what is shown next."""
-    typer.echo("\x1b[H\x1b[2J", nl=False)
 
 
 @dataclass(frozen=True, slots=True)

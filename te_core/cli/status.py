@@ -1,28 +1,37 @@
-"""``te status``: what runs, what it holds, and what it is working on."""
+"""``te status``: what needs somebody, what there is, and what the engine is working on."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from te_core.app.paths import Place
 from te_core.cli.client import EngineDown, ask
-from te_core.cli.output import clear_screen, print_json, show, table, to_the_second
+from te_core.cli.complete import Accounts, Symbols
+from te_core.cli.failure import ExitCode, Failure
+from te_core.cli.output import paint, print_json, show, speaks_ascii, table
+from te_core.reporting.figures import MINUS, THIN, figure
 from te_core.reporting.symbol_view import doing, duration, why
 
-_REFRESH = 1.0
+PIPED = 200
+"""Columns where nobody looks: grep finds whole lines."""
+EVERY = 1.0
 """Seconds between two looks of ``--watch``."""
-
-_SOURCE = ("source", "plugin", "status", "last signal", "symbol", "depth", "leverage", "price", "note")
-_ACCOUNT = ("account", "plugin", "status", "equity", "read", "reason")
 _POSITION = (
     "account",
     "symbol",
     "position",
     "entry",
+    "pnl",
+    "liquidation",
     "target",
     "depth",
     "leverage",
@@ -32,28 +41,87 @@ _POSITION = (
     "reason",
 )
 
-_BREAKER = ("breakers of", "how near", "used", "then", "as of")
-_NOTIFIER = ("notifier", "plugin", "status", "sent", "waiting", "dropped", "reason")
+
+class WatchCommand(TyperCommand):
+    """Takes ``--watch`` with and without seconds."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Give a bare ``--watch`` its usual seconds."""
+        given = list(args)
+        for place, word in enumerate(given):
+            if word == "--watch" and not _is_number(given[place + 1 : place + 2]):
+                given[place] = f"--watch={EVERY:g}"
+        return super().parse_args(ctx, given)
+
+
+def _is_number(words: list[str]) -> bool:
+    return bool(words) and words[0].replace(".", "", 1).isdigit()
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was asked for on the command line."""
+
+    accounts: tuple[str, ...]
+    symbols: tuple[str, ...]
+    everything: bool
+    attention: bool
+    page: int
+    utc: bool
 
 
 def status(
     context: typer.Context,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    watch: Annotated[bool, typer.Option("--watch", help="Look again every second until Ctrl-C.")] = False,
+    *,
+    account: Accounts = None,
+    symbol: Symbols = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="All rows, also where they take more than the screen.")
+    ] = False,
+    attention: Annotated[
+        bool, typer.Option("--attention", help="Only what needs somebody, with all that was said of it.")
+    ] = False,
+    page: Annotated[int, typer.Option(min=1, help="Which page of the symbols.")] = 1,
+    watch: Annotated[
+        float | None,
+        typer.Option(
+            metavar="[SECONDS]", min=0.2, max=3600, help="Draw it again and again, every second; q ends it."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the engine's state as JSON.")] = False,
+    utc: Annotated[bool, typer.Option("--utc", help="Times in UTC.")] = False,
 ) -> None:
-    """Show sources, accounts, positions and targets.
+    """Show what needs somebody, what the accounts hold, and where they stand next to their targets.
 
     \b
     Example: te status
+             te status --watch
+             te status --account bybit-main --symbol BTCUSDT
              te status --json | jq .accounts.paper.positions
+    Exit code: 0 ready, 1 not ready or something critical, 3 no engine is running
     """
     place = Place.of(context)
-    if watch:
-        _watch(place, as_json)
-    elif as_json:
-        print_json(_state(place))
+    accounts, symbols = tuple(account or ()), tuple(name.upper() for name in symbol or ())
+    asked = Asked(accounts, symbols, everything, attention, page, utc)
+    if watch is not None:
+        _watch(place, asked, watch, as_json=as_json)
+        return
+    state = _state(place)
+    if as_json:
+        print_json(_chosen(state, asked))
     else:
-        show(*_tables(_state(place)))
+        _show(state, asked)
+    raise typer.Exit(exit_code(state))
+
+
+def exit_code(state: Mapping[str, Any]) -> ExitCode:
+    """Return whether the engine runs, is ready, and has nothing critical to tell."""
+    from te_core.reporting.view import view
+
+    seen = view(state)
+    if not seen.engine.running:
+        return ExitCode.ENGINE
+    return ExitCode.OK if seen.well else ExitCode.FAILED
 
 
 def _state(place: Place) -> Any:
@@ -65,90 +133,50 @@ def _state(place: Place) -> Any:
         return offline_state(place)
 
 
-def _watch(place: Place, as_json: bool) -> None:
-    pause = threading.Event()
-    while True:
-        state = ask(place, "/api/v1/state")
-        if as_json:
-            print_json(state)
-        else:
-            clear_screen()
-            show(*_tables(state))
-        pause.wait(_REFRESH)
+def _chosen(state: Any, asked: Asked) -> Any:
+    """Leave the accounts and symbols that were asked for. Raises ``Failure`` where one is not there."""
+    from te_core.errors import nearest
+    from te_core.reporting.view import narrowed
+
+    if not asked.accounts and not asked.symbols:
+        return state
+    known = {"account": set(state["accounts"]), "symbol": set(state["symbols"])}
+    for one in state["accounts"].values():
+        known["symbol"] |= {*one["positions"], *one["targets"]}
+    for kind, names in (("account", asked.accounts), ("symbol", asked.symbols)):
+        for name in names:
+            if name not in known[kind]:
+                raise Failure(
+                    f"there is no {kind} {name}{nearest(name, known[kind])}",
+                    next_step=f"those that there are: {', '.join(sorted(known[kind])) or 'none'}",
+                    code=ExitCode.INVALID,
+                )
+    return narrowed(state, accounts=asked.accounts, symbols=asked.symbols)
 
 
-def _tables(state: Any) -> Iterator[Any]:
-    engine = state["engine"]
-    yield f"engine {engine['status']}" + (
-        f", pid {engine['pid']}, since {to_the_second(engine['started_at'])}" if engine["pid"] else ""
+def _show(state: Any, asked: Asked) -> None:
+    from te_core.cli.status_screen import ALL, Look, screen
+    from te_core.reporting.view import view
+
+    at_terminal = sys.stdout.isatty()
+    chosen = _chosen(state, asked)
+    narrowed = bool(asked.accounts or asked.symbols)
+    size = shutil.get_terminal_size()
+    whole = asked.everything or narrowed or not at_terminal
+    look = Look(
+        width=size.columns if at_terminal else PIPED,
+        height=None if whole else size.lines - 1,  # the prompt comes below
+        page=asked.page,
+        rows=ALL,
+        attention=asked.attention,
+        utc=asked.utc,
+        symbols=not (narrowed and at_terminal),
     )
-    breakers = state.get("breakers", ())
-    tripped = [one for one in breakers if one["tripped_at"]]
-    for breaker in tripped:
-        yield f"! {breaker['text']} (since {to_the_second(breaker['tripped_at'])})"
-    own = {(f"breaker {one['name']}", one["symbol"]) for one in tripped}
-    for command in state.get("commands", ()):
-        if (command["by"], command["symbol"]) not in own:  # what a breaker commanded is told above
-            yield f"! {command['text']}"
-    for name, account in state["accounts"].items():
-        for left in account.get("still_open", ()):
-            yield f"! {name}: still open: {left}"
-    for reason in engine.get("reasons", ()):
-        yield f"not ready: {reason}"
-    for refused in state.get("settings", {}).get("refused", ()):
-        yield f"settings refused; the last good ones stay active: {refused}"
-    if near := [one for one in breakers if not one["tripped_at"]]:
-        yield table("Breakers", _BREAKER, _breakers(near))
-    yield table("Sources", _SOURCE, _sources(state), spare=("price", "leverage", "plugin"))
-    yield table("Accounts", _ACCOUNT, _accounts(state))
-    spare = ("entry", "revision", "leverage", "depth", "read")
-    yield table("Positions and targets", _POSITION, _positions(state), spare=spare)
-    if state.get("notifiers"):
-        yield table("Notifiers", _NOTIFIER, _notifiers(state))
-
-
-def _breakers(near: list[Any]) -> Iterator[tuple[object, ...]]:
-    for one in near:
-        seen = to_the_second(one["as_of"]) or "not yet"
-        yield (one["account"] or "all accounts", one["text"], f"{one['used']:.0%}", one["action"], seen)
-
-
-def _sources(state: Any) -> Iterator[tuple[object, ...]]:
-    for name, source in state["sources"].items():
-        head = (name, source["plugin"], source["status"])
-        if not source["signals"]:
-            yield (*head, to_the_second(source["last_signal_at"]), "", "", "", "", _note(source))
-        for symbol, signal in source["signals"].items():
-            note = _note(source, "expired" if signal.get("expired") else "")
-            yield (
-                *head,
-                to_the_second(signal["received_at"]),
-                symbol,
-                *(signal[key] for key in ("depth", "leverage", "price")),
-                note,
-            )
-            head = ("", "", "")
-
-
-def _note(source: Any, more: str = "") -> str:
-    silent = f"silent since {to_the_second(source['silent_since'])}" if source.get("silent_since") else ""
-    warning = source.get("counters", {}).get("warning", "")
-    return "; ".join(part for part in (silent, more, source["reason"], warning) if part)
-
-
-def _accounts(state: Any) -> Iterator[tuple[object, ...]]:
-    for name, account in state["accounts"].items():
-        read = _ago(account.get("read_age"))
-        shadow = f"shadow of {account['shadow_of']}" if account.get("shadow_of") else ""
-        seen = account.get("last_seen") if account["equity"] is None else None
-        last = f"last seen with {seen['total']} at {to_the_second(seen['at'])}" if seen else ""
-        note = "; ".join(part for part in (shadow, account["reason"], last) if part)
-        yield (name, account["plugin"], account["status"], account["equity"], read, note)
-
-
-def _notifiers(state: Any) -> Iterator[tuple[object, ...]]:
-    for name, notifier in state["notifiers"].items():
-        yield (name, *(notifier[key] for key in _NOTIFIER[1:]))
+    paint(screen(view(chosen), look).lines, plain=speaks_ascii(os.environ, sys.stdout))
+    if whole and not asked.attention:
+        paint([()])
+        spare = ("liquidation", "entry", "revision", "leverage", "pnl", "depth", "read")
+        show(table("Positions and targets", _POSITION, _positions(chosen), spare=spare))
 
 
 def _positions(state: Any) -> Iterator[tuple[object, ...]]:
@@ -156,18 +184,43 @@ def _positions(state: Any) -> Iterator[tuple[object, ...]]:
         for symbol in sorted({*account["positions"], *account["targets"]}):
             position = account["positions"].get(symbol, {})
             target = account["targets"].get(symbol, {})
+            held = (position.get("size"), position.get("entry_price"))
+            money = (_rounded(position.get(key)) for key in ("unrealised_pnl", "liquidation_price"))
             wanted = (target.get(key) for key in ("quantity", "depth", "leverage", "revision"))
             yield (
                 name,
                 symbol,
-                position.get("size"),
-                position.get("entry_price"),
+                *held,
+                *money,
                 *wanted,
                 doing(target) if target else "not ours",
-                _ago(target.get("read_age")),
+                _ago(target.get("read_age", position.get("read_age"))),
                 why(target),
             )
 
 
+def _rounded(number: str | None) -> str:
+    """Write a figure that an exchange computed, without the digits that mean nothing."""
+    return figure(Decimal(number)).translate({ord(MINUS): "-", ord(THIN): ""}) if number else ""
+
+
 def _ago(seconds: float | None) -> str:
     return "" if seconds is None else f"{duration(seconds)} ago"
+
+
+def _watch(place: Place, asked: Asked, every: float, *, as_json: bool) -> None:
+    """Look again and again; interrupting it is how it ends."""
+    from te_core.cli.watching import Watch, repeat
+
+    def looked() -> Any:
+        return _chosen(ask(place, "/api/v1/state"), asked)
+
+    try:
+        if as_json:
+            repeat(lambda: print_json(looked()), every)
+        elif not (sys.stdin.isatty() and sys.stdout.isatty()):
+            repeat(lambda: _show(ask(place, "/api/v1/state"), asked), every)
+        else:
+            Watch(looked, every, utc=asked.utc, plain=speaks_ascii(os.environ, sys.stdout)).run()
+    except KeyboardInterrupt:
+        raise typer.Exit(ExitCode.OK) from None

@@ -28,7 +28,7 @@ ROOM_LINES = {
     "app": 1_340,
     "setup": 450,
     "moving": 1_600,
-    "cli": 3_800,
+    "cli": 5_000,
     "wizards": 2_100,
     "testing": 1_720,
 }

@@ -63,8 +63,9 @@ class Folder:
         return CliRunner().invoke(app, line, env=env, input=given)
 
     def json(self, *arguments: str) -> Any:
+        """Return what a command answers. `te status` answers whatever its exit code says of the engine."""
         result = self.te(*arguments, "--json")
-        assert result.exit_code == 0, result.stderr
+        assert result.exit_code == 0 or arguments[0] == "status", result.stderr
         return json.loads(result.stdout)
 
 

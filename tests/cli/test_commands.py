@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 from socketserver import TCPServer
 from typing import Any, ClassVar
 
 import pytest
+
+from tests.end_to_end.terminal import Terminal
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +92,61 @@ def test_status_as_a_table_names_everything(btc: Any) -> None:
     assert shown.exit_code == 0
     for word in ("tradingview", "paper", "BTCUSDT", "-0.117", "at target", "engine ready"):
         assert word in shown.stdout
+
+
+class Here:
+    """An engine's folder, as a terminal needs it."""
+
+    def __init__(self, engine: Any, **env: str) -> None:
+        self.settings: Path = engine.folder.settings
+        self._env = env
+
+    def environment(self) -> dict[str, str]:
+        hidden = ("NO_COLOR", "LC_ALL")
+        clean = {k: v for k, v in os.environ.items() if k not in hidden and not k.startswith("TE_")}
+        return {**clean, "LANG": "C.UTF-8", **self._env}
+
+
+def test_status_at_a_terminal_fits_it_and_has_colours(btc: Any) -> None:
+    shown = Terminal(Here(btc), "status")
+    assert shown.end() == 0
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", shown.shown).splitlines()
+    assert "\x1b[32m" in shown.shown, "green where all is well"
+    assert len(lines) <= 23
+    assert max(map(len, lines)) <= 80
+    assert lines[0].startswith("engine ready  pid ")
+    assert lines[1].startswith("paper ")
+    assert any(line.startswith("BTC ") for line in lines)
+    assert not any("BTCUSDT" in line for line in lines), "no table of everything where it would not fit"
+    plain = Terminal(Here(btc, LANG="C", NO_COLOR="1"), "status", "--account", "paper")
+    assert plain.end() == 0
+    assert plain.shown.isascii()
+    assert not re.search(r"\x1b\[[0-9;]*[34][0-7]", plain.shown), "no colour"
+    assert "-0.117" in plain.shown
+
+
+def test_status_goes_on_until_a_key_or_an_interrupt_ends_it(btc: Any) -> None:
+    watching = Terminal(Here(btc), "status", "--watch=0.3")
+    watching.until("page 1/1, all")
+    watching.type("h")
+    watching.until("page 1/1, held")
+    watching.type("!q")
+    assert watching.end() == 0
+    interrupted = Terminal(Here(btc), "status", "--watch")
+    interrupted.until("page 1/1, all")
+    assert interrupted.end("\x03") == 0
+
+
+def test_status_of_what_is_not_there_names_what_is(btc: Any) -> None:
+    for arguments, word in (
+        (["--account", "papre"], "did you mean 'paper'"),
+        (["--symbol", "doge"], "BTCUSDT"),
+    ):
+        refused = btc.folder.te("status", *arguments)
+        assert refused.exit_code == 2
+        assert word in refused.stderr
+    found = btc.folder.json("status", "--symbol", "btcusdt")
+    assert list(found["symbols"]) == list(found["accounts"]["paper"]["targets"]) == ["BTCUSDT"]
 
 
 def test_the_explanation_multiplies_out(btc: Any) -> None:

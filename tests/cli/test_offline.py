@@ -31,7 +31,13 @@ def test_the_journal_answers_for_an_engine_that_is_gone(
     target = state["accounts"]["paper"]["targets"]["ETHUSDT"]
     assert (target["depth"], target["quantity"], target["confirmed"]) == ("0.5", "2", True)
     assert state["accounts"]["paper"]["positions"] == {}
-    assert "ETHUSDT" in stopped.te("status").stdout
+    shown = stopped.te("status")
+    assert shown.exit_code == 3
+    assert shown.stdout.startswith(" 1 critical  engine stopped")
+    assert "no engine is running" in shown.stdout
+    row = next(line for line in shown.stdout.splitlines() if line.startswith("ETHUSDT"))
+    assert row.split()[:2] == ["ETHUSDT", "+0.500"]
+    assert "? +5k" in row, "what was confirmed last, and is not known now"
     assert "equity 10000 x depth 0.5 x leverage 1 / price 2500 = 2" in stopped.te("explain", "ETHUSDT").stdout
     assert stopped.te("explain", "BTCUSDT").exit_code == 1
     assert stopped.json("signals")["signals"][0]["symbol"] == "ETHUSDT"

@@ -11,15 +11,30 @@ import struct
 import subprocess
 import termios
 import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
 
 from tests.end_to_end.engine_process import PATIENCE, TE
-from tests.end_to_end.home import Home
+
+
+class Place(Protocol):
+    """Where a command finds its settings, and what it runs in."""
+
+    @property
+    def settings(self) -> Path:
+        """The settings file."""
+        ...
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables of its environment."""
+        ...
 
 
 class Terminal:
     """A command at a terminal of its own, of 80 columns and 24 lines."""
 
-    def __init__(self, home: Home, *arguments: str) -> None:
+    def __init__(self, home: Place, *arguments: str) -> None:
         self.ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
         self.shown = ""
@@ -66,5 +81,12 @@ class Terminal:
                     self.shown += os.read(self.ours, 65536).decode()
                 except OSError:
                     break
+        self._read_rest()
         os.close(self.ours)
         return self.process.wait(PATIENCE)
+
+    def _read_rest(self) -> None:
+        """Read what was shown last: once nobody has the other end open, that is an error."""
+        with suppress(OSError):
+            while part := os.read(self.ours, 65536):
+                self.shown += part.decode()

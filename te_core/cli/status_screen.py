@@ -1,0 +1,456 @@
+"""What ``te status`` draws: a view of the state, laid out for a width and a height. Pure."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from te_core.cli.columns import Column, Line, Span, cells, cut_line, table
+from te_core.cli.status_further import further
+from te_core.reporting.figures import MINUS, age, compact, figure, percent
+from te_core.reporting.view import (
+    AccountRow,
+    Cell,
+    Item,
+    Mark,
+    Severity,
+    SymbolRow,
+    Totals,
+    View,
+)
+
+WIDE = 120
+"""Columns from which sentences and sources have room."""
+NARROW = 80
+"""Columns below which there is no room for symbols."""
+FLAT = "·"
+ALL, HELD, OFF_TARGET = "all", "held", "not at target"
+_MARKS = {Severity.CRITICAL: "!!", Severity.WARNING: "! ", Severity.NOTE: "- "}
+_STYLES = {Severity.CRITICAL: "critical", Severity.WARNING: "warning", Severity.NOTE: "dim"}
+_CALM = {"ready": "good", "degraded": "critical", "stopped": "critical", "halted": "critical"}
+_MOST_ITEMS = 6
+_KIND = {True: "paper", False: "equity", None: "equity"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """How it is to be drawn. ``height``: lines, None for as many as it takes. ``rows``: which symbols.
+
+    ``attention``: what needs somebody, whole, and nothing else. ``symbols``: whether they are drawn.
+    ``turn``, ``more``: what shows further symbols, and further items.
+    """
+
+    width: int = 80
+    height: int | None = None
+    page: int = 1
+    rows: str = ALL
+    attention: bool = False
+    utc: bool = False
+    symbols: bool = True
+    turn: str = "--all, --page 2"
+    more: str = "--attention"
+
+    @property
+    def wide(self) -> bool:
+        """Whether there is room for sentences."""
+        return self.width >= WIDE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Screen:
+    """The lines of one page, and how many pages there are."""
+
+    lines: tuple[Line, ...]
+    page: int = 1
+    pages: int = 1
+
+
+def screen(view: View, look: Look) -> Screen:
+    """Draw a page: what needs somebody, the accounts, then as many symbols as there is room for."""
+    head = [cut_line(line, look.width) for line in _head(view, look)]
+    if look.attention:
+        return Screen(lines=(*head, (), *_whole_items(view, look)))
+    top = [*head, (), *_items(view, look)]
+    accounts = _accounts(view, look)
+    top += [(), *accounts] if accounts else []
+    if look.width < NARROW or not look.symbols:
+        return Screen(lines=tuple(top))
+    rows = [row for row in view.symbols if _wanted(row, look.rows)]
+    if not rows:
+        none = [(), ((f"no symbol is {look.rows}", "dim"),)] if view.symbols else []
+        return Screen(lines=(*top, *none))
+    room = None if look.height is None else look.height - len(top) - 3  # a blank line, the titles, the legend
+    later = None if look.height is None else max(look.height - len(head) - 3, 1)
+    pages = _pages(rows, _columns_of_accounts(view, look), room, later)
+    number = min(max(look.page, 1), len(pages))
+    shown, part = pages[number - 1]
+    more = len(rows) - len(shown) if number == 1 else 0
+    body: list[Line] = [(), *_symbols(view, look, shown, part)] if shown else []
+    body += _legend(view, look, shown, more)
+    if number == 1 and not more:
+        body += further(view, look.width, None if room is None else room - len(shown))
+    return Screen(lines=(*(top if number == 1 else head), *body), page=number, pages=len(pages))
+
+
+# -- the head
+
+
+def _head(view: View, look: Look) -> Iterator[Line]:
+    engine = view.engine
+    bad, warn = view.count(Severity.CRITICAL), view.count(Severity.WARNING)
+    chips: list[Span] = [(f" {bad} critical ", "chip"), (" ", "")] if bad else []
+    if warn:
+        chips += [(f"{warn} warning{'' if warn == 1 else 's'} ", "warning"), (" ", "")]
+    status = "not ready" if engine.status == "degraded" else engine.status
+    style = _CALM.get(engine.status, "warning")
+    yield joined(
+        [
+            (0, [*chips, ("engine ", "bold"), (status, "bold" if style == "good" else style)]),
+            (2, [(f"  pid {engine.pid}", "dim")] if engine.running else []),
+            (1, [(f"  up {age(engine.up)}", "dim")] if engine.running else []),
+            (3, [(f"  {clock(engine.now, utc=look.utc)}", "dim")]),
+        ],
+        look.width,
+    )
+    for number, totals in enumerate(view.totals):
+        yield _total(totals, look, alone=len(view.totals) == 1, first=number == 0)
+
+
+def clock(now: datetime | None, *, utc: bool) -> str:
+    """Write a time of day with its zone, or whole in UTC."""
+    if now is None:
+        return ""
+    if utc:
+        return now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return now.astimezone().strftime("%H:%M:%S %Z")
+
+
+def _total(one: Totals, look: Look, *, alone: bool, first: bool) -> Line:
+    """Write the sums of one kind of money in a line, with what they leave out."""
+    name, gap = _KIND[one.paper], "  " if look.wide else " "
+    currency = f" {one.currency}" if one.currency and (look.wide or not first) else ""
+    money: list[Span] = [(f"{name} {figure(one.equity, places=0)}{currency}", "bold")]
+    if not alone or one.as_last_seen or one.unknown:
+        money.append(_left_out(one, look))
+    without = [(f" ({len(one.unpriced)} not valued)", "warning")] if one.unpriced else []
+    label, style = "at target" if look.wide else "ok", "good" if one.at_target == one.targets else "warning"
+    parts: list[tuple[int, list[Span]]] = [
+        (0, money),
+        (1, [(f"{gap}pnl ", ""), *_pnl(one.unrealised)]),
+        (2, [(f"{gap}exposure {compact(one.gross)}{_times(one.leverage, look)}", ""), *without]),
+        (3, [(f"{gap}net {compact(one.net, signed=True)}", "")] if look.wide else []),
+        (4, [(f"{gap}margin {percent(one.margin)}", "")] if look.wide else []),
+        (0, [(f"{gap}{label} {one.at_target}/{one.targets}", style)]),
+    ]
+    return joined(parts, look.width)
+
+
+def _left_out(one: Totals, look: Look) -> Span:
+    """Say of how many accounts a sum is, and which it lacks."""
+    old = len(one.as_last_seen)
+    said = [f"{one.live} live"] if one.live or not old else []
+    said += [f"{old} as last seen" if look.wide else f"{old} old"] if old else []
+    said += [f"{len(one.unknown)} not known"] if one.unknown else []
+    return f" ({', '.join(said)})", "warning" if old or one.unknown else "dim"
+
+
+def joined(parts: Sequence[tuple[int, Sequence[Span]]], width: int) -> Line:
+    """Write the parts of a line that there is room for: those with the largest number are left out first."""
+    shown = list(parts)
+    while sum(cells(text) for _, spans in shown for text, _ in spans) > width:
+        most = max(spare for spare, _ in shown)
+        if most == 0:
+            break
+        shown = [part for part in shown if part[0] != most]
+    return tuple(span for _, spans in shown for span in spans)
+
+
+def _times(leverage: Decimal | None, look: Look) -> str:
+    if leverage is None:
+        return ""
+    return f"{' = ' if look.wide else ' '}{leverage:.2f}x"
+
+
+def _pnl(value: Decimal | None) -> list[Span]:
+    return [(figure(value, places=1, signed=True), _side(value))]
+
+
+def _side(value: Decimal | None) -> str:
+    if not value:
+        return "dim"
+    return "long" if value > 0 else "short"
+
+
+# -- what needs somebody
+
+
+def _items(view: View, look: Look) -> list[Line]:
+    if view.ground:
+        calm: Line = (("nothing needs you", "good"), (f"  {view.ground}", "dim"))
+        notes = [_item(item, view.engine.now, look) for item in view.attention]
+        return [cut_line(calm, look.width), *_at_most(notes, look, used=1)]
+    return _at_most([_item(item, view.engine.now, look) for item in view.attention], look, used=0)
+
+
+def _at_most(lines: list[Line], look: Look, *, used: int) -> list[Line]:
+    """Leave at most a third of the height, and say how many more there are."""
+    if look.height is None:
+        return lines
+    most = max(min(look.height // 3, _MOST_ITEMS) - used, 1)
+    if len(lines) <= most:
+        return lines
+    more = len(lines) - most + 1
+    return [*lines[: most - 1], ((f"   and {more} more: {look.more}", "dim"),)]
+
+
+def _item(item: Item, now: datetime | None, look: Look) -> Line:
+    lasts = _lasts(item, now)
+    line: list[Span] = [(f"{_MARKS[item.severity]} {item.title}", _STYLES[item.severity])]
+    line += [(f" for {lasts}", "dim")] if lasts else []
+    line += [(f"  {item.text}", "")] if item.text else []
+    line += [(f"  {item.remedy}", "dim")] if item.remedy not in item.text and look.wide else []
+    return cut_line(line, look.width) if look.height is not None else tuple(line)
+
+
+def _lasts(item: Item, now: datetime | None) -> str:
+    return "" if item.since is None or now is None else age((now - item.since).total_seconds())
+
+
+def _whole_items(view: View, look: Look) -> Iterator[Line]:
+    """Write every item whole: what it means, what was said, and what ends it."""
+    if view.ground:
+        yield (("nothing needs you", "good"), (f"  {view.ground}", "dim"))
+    for number, item in enumerate(view.attention):
+        if number or view.ground:
+            yield ()
+        yield _item(replace(item, text="", remedy=""), view.engine.now, look)
+        detail = item.detail.splitlines()
+        remedy = [f"to end it: {item.remedy}"] if item.remedy not in item.text else []
+        for text, style in [(item.text, ""), *((d, "dim") for d in detail), *((r, "bold") for r in remedy)]:
+            for part in textwrap.wrap(text, max(look.width - 4, 20), break_long_words=False):
+                yield ((f"   {part}", style),)
+
+
+# -- accounts
+
+
+def _accounts(view: View, look: Look) -> list[Line]:
+    rows = view.accounts
+    wide = look.wide
+
+    def column(title: str, made: Iterable[Span | str], **how: object) -> Column:
+        spans = tuple((span, "") if isinstance(span, str) else span for span in made)
+        return Column(title=title, cells=spans, **how)  # type: ignore[arg-type]
+
+    columns = [
+        column("account", ((row.name, "bold" if row.severity else "") for row in rows), left=True),
+        column("status", map(_status, rows), left=True, spare=1),
+        column("equity", map(_equity, rows)),
+        column("pnl", (_pnl(row.unrealised)[0] for row in rows), spare=4),
+        column("exposure" if wide else "expos", (compact(row.gross) for row in rows), spare=3),
+        column("margin", (percent(row.margin) for row in rows), spare=5),
+        column("held", ("?" if row.held is None else str(row.held) for row in rows), spare=6),
+        column("at target" if wide else "ok", map(_reached, rows)),
+        column("read", map(_read, rows), spare=2),
+    ]
+    if wide:
+        columns += [
+            column("free", (figure(row.free, places=0) for row in rows), spare=8),
+            column("net", (compact(row.net, signed=True) for row in rows), spare=7),
+            column("leverage", (_multiple(row) for row in rows), spare=9),
+            column("why", ((row.cause, "dim") for row in rows), left=True, prose=True, spare=10),
+        ]
+    return table(columns, look.width, gap=2 if wide else 1)
+
+
+def _status(row: AccountRow) -> Span:
+    if row.severity is Severity.CRITICAL:
+        return f"!! {row.status}", "critical"
+    if row.severity is Severity.WARNING:
+        return f"! {row.status}", "warning"
+    return row.status, "good" if row.status == "running" else "dim"
+
+
+def _equity(row: AccountRow) -> Span:
+    """Write the equity; a star where it is as last seen."""
+    text = figure(row.equity, places=0)
+    return (f"{text}*", "dim") if row.as_last_seen else (text, "")
+
+
+def _reached(row: AccountRow) -> Span:
+    return f"{row.at_target}/{row.targets}", "" if row.at_target == row.targets else "warning"
+
+
+def _read(row: AccountRow) -> Span:
+    late = row.severity is not None and row.status in ("unreadable", "failing")
+    return age(row.read_age), "warning" if late else ""
+
+
+def _multiple(row: AccountRow) -> Span:
+    return ("?", "dim") if row.leverage is None else (f"{row.leverage:.2f}x", "")
+
+
+# -- symbols
+
+
+def _wanted(row: SymbolRow, rows: str) -> bool:
+    return rows == ALL or (row.held if rows == HELD else _urgency(row) <= 1)
+
+
+def _pages(
+    rows: Sequence[SymbolRow], columns: Sequence[Sequence[int]], first: int | None, later: int | None
+) -> list[tuple[list[SymbolRow], Sequence[int]]]:
+    """Split rows and columns into pages. The first one shows what needs a look, then what is held."""
+    if first is None or later is None:
+        return [(list(rows), part) for part in columns] or [([], ())]
+    if len(rows) <= first and len(columns) == 1:
+        return [(list(rows), columns[0])]
+    ranked = sorted(range(len(rows)), key=lambda place: (_urgency(rows[place]), place))
+    chosen = sorted(ranked[: max(first, 0)])
+    pages: list[tuple[list[SymbolRow], Sequence[int]]] = [([rows[place] for place in chosen], columns[0])]
+    for start in range(0, len(rows), later):
+        pages += [(list(rows[start : start + later]), part) for part in columns]
+    return pages
+
+
+def _urgency(row: SymbolRow) -> int:
+    """Return how soon a symbol is to be shown. That its account cannot be read says nothing of itself."""
+    marks = {cell.mark for cell in row.cells if cell.counts}
+    if marks - {Mark.AT_TARGET, Mark.UNKNOWN, Mark.LIMITED, Mark.OBSERVING}:
+        return 0
+    return 1 if Mark.LIMITED in marks else 2 if row.held else 3
+
+
+def _columns_of_accounts(view: View, look: Look) -> list[list[int]]:
+    """Return which accounts stand side by side: as many as there is room for."""
+    names = short_names([row.name for row in view.accounts])
+    widths = [
+        max(cells(name), *(cells(_cell(row.cells[place])[0]) for row in view.symbols), 0) + 1
+        for place, name in enumerate(names)
+    ]
+    left = look.width - _fixed_width(view)
+    parts: list[list[int]] = [[]]
+    taken = 0
+    for place, width in enumerate(widths):
+        if parts[-1] and taken + width > left:
+            parts.append([])
+            taken = 0
+        parts[-1].append(place)
+        taken += width
+    return parts
+
+
+def _fixed_width(view: View) -> int:
+    names = [cells(_short_symbol(row.symbol, view)) for row in view.symbols]
+    return max([6, *names]) + 1 + 6
+
+
+def _symbols(view: View, look: Look, rows: Sequence[SymbolRow], part: Sequence[int]) -> list[Line]:
+    """Write a line for each symbol, with a column for each account."""
+    names = short_names([row.name for row in view.accounts])
+    wide = look.wide
+    name = (lambda row: row.symbol) if wide else (lambda row: _short_symbol(row.symbol, view))
+    columns = [
+        Column(
+            title="symbol", cells=[(name(row), "" if row.at_target else "bold") for row in rows], left=True
+        ),
+        Column(title="depth", cells=[_depth(row) for row in rows], spare=0 if not wide else 4),
+    ]
+    if wide:
+        columns += _opinions(view, rows)
+    columns += [Column(title=names[place], cells=[_cell(row.cells[place]) for row in rows]) for place in part]
+    if wide and len(part) == len(view.accounts):
+        columns += [
+            Column(title="net", cells=[_worth(row.net) for row in rows], spare=2),
+            Column(title="pnl", cells=[_pnl(row.unrealised)[0] for row in rows], spare=3),
+        ]
+    return table(columns, look.width, gap=2 if wide else 1)
+
+
+def _opinions(view: View, rows: Sequence[SymbolRow]) -> Iterator[Column]:
+    for source in view.sources:
+        said = [next((one for one in row.opinions if one.source == source.name), None) for row in rows]
+        made: list[Span] = []
+        for one in said:
+            if one is None:
+                made.append(("", ""))
+            elif one.depth is None:
+                made.append((f"none x {one.weight:f}    ", "dim"))
+            else:
+                text = f"{_signed(one.depth, 2)} x {one.weight:f} {age(one.age):>3}"
+                made.append((text, "warning" if one.expired else "" if one.depth else "dim"))
+        if any(said):
+            yield Column(title=f"{source.name} x w", cells=made, spare=5)
+
+
+def _signed(depth: Decimal, places: int) -> str:
+    text = figure(depth, places=places, signed=True)
+    return text if depth else " " + text
+
+
+def _depth(row: SymbolRow) -> Span:
+    if row.depth is None:
+        differ = any(cell.counts for cell in row.cells)
+        return ("differs", "dim") if differ else ("", "")
+    return _signed(row.depth, 3) if row.depth else "0", "" if row.depth else "dim"
+
+
+def _cell(cell: Cell) -> Span:
+    """Write what is held, behind the sign of its state."""
+    sign = cell.mark.sign.ascii.strip()
+    if cell.mark is Mark.NO_TARGET and not cell.size:
+        return "", ""
+    worth = FLAT if cell.size == 0 else compact(cell.worth, signed=True)
+    if cell.size is None:
+        return (sign or "?"), "dim"
+    if cell.size and cell.worth is None:
+        worth = f"{'+' if cell.size > 0 else MINUS}?"
+    text = f"{sign} {worth}".strip()
+    if cell.mark in (Mark.CHANGED, Mark.BLOCKED, Mark.FOREIGN):
+        return text, "critical"
+    if cell.mark in (Mark.WAITING, Mark.HALTED, Mark.OBSERVING):
+        return text, "warning"
+    return text, "dim" if cell.as_last_seen or not cell.size else _side(cell.size)
+
+
+def _worth(value: Decimal | None) -> Span:
+    return (FLAT, "dim") if value == 0 else (compact(value, signed=True), _side(value))
+
+
+def _legend(view: View, look: Look, rows: Sequence[SymbolRow], more: int) -> list[Line]:
+    """Say how many symbols are not shown, and what the signs mean."""
+    marks = {cell.mark for row in rows for cell in row.cells}
+    signs = [f"{m.sign.ascii} {m.sign.meaning}" for m in Mark if m in marks and m.sign.ascii.strip()]
+    star = ["* as last seen"] if any(row.as_last_seen for row in view.accounts) else []
+    left = len(view.left)
+    gone = [f"{left} symbol{'' if left == 1 else 's'} left settings, flat"] if left else []
+    said = [f"{more} more: {look.turn}"] if more else []
+    suffix = [] if look.wide else [_suffix(view)]
+    star += (
+        ["net, pnl: real money"] if look.wide and len(view.totals) > 1 and not view.totals[0].paper else []
+    )
+    parts = [part for part in (*said, *gone, *suffix, *signs, *star) if part]
+    fitting = [(number, [("  " * (number > 0) + part, "dim")]) for number, part in enumerate(parts)]
+    return [joined(fitting, look.width)] if parts else []
+
+
+def _suffix(view: View) -> str:
+    """Return how all symbols end, which is left out of their names."""
+    names = [row.symbol for row in view.symbols]
+    for suffix in ("USDT", "USDC", "USD"):
+        if names and all(name.endswith(suffix) and len(name) > len(suffix) for name in names):
+            return suffix
+    return ""
+
+
+def _short_symbol(symbol: str, view: View) -> str:
+    return symbol.removesuffix(suffix) if (suffix := _suffix(view)) else symbol
+
+
+def short_names(names: Sequence[str]) -> list[str]:
+    """Return names as short as they can be told apart by their first part: ``bybit`` for ``bybit-main``."""
+    short = [name.partition("-")[0] for name in names]
+    return [part if short.count(part) == 1 else name for part, name in zip(short, names, strict=True)]
