@@ -9,14 +9,16 @@ import typer
 
 from te_core.app.paths import Place
 from te_core.cli.client import command
+from te_core.cli.complete import account_names, symbol_names
 from te_core.cli.failure import ExitCode, Failure
 from te_core.cli.output import say, show
 from te_core.cli.plan import plan_table
 
 Accounts = Annotated[
-    list[str] | None, typer.Argument(help="Accounts; all if none is named.", show_default=False)
+    list[str] | None,
+    typer.Argument(help="Accounts; all if none is named.", show_default=False, autocompletion=account_names),
 ]
-Symbol = Annotated[str, typer.Option("--symbol", help="Only this symbol.")]
+Symbol = Annotated[str, typer.Option("--symbol", help="Only this symbol.", autocompletion=symbol_names)]
 Reason = Annotated[str, typer.Option("--reason", help="Why, for the journal and for others.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 For = Annotated[

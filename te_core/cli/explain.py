@@ -11,6 +11,7 @@ import typer
 
 from te_core.app.paths import Place
 from te_core.cli.client import EngineDown, ask
+from te_core.cli.complete import account_names, symbol_names
 from te_core.cli.failure import Failure
 from te_core.cli.output import print_json, say
 
@@ -20,8 +21,16 @@ _SHOWN = 10
 
 def explain(
     context: typer.Context,
-    symbol: Annotated[str, typer.Argument(help="Symbol, as the engine spells it.", show_default=False)],
-    account: Annotated[str, typer.Option("--account", metavar="NAME", help="Only this account.")] = "",
+    symbol: Annotated[
+        str,
+        typer.Argument(
+            help="Symbol, as the engine spells it.", show_default=False, autocompletion=symbol_names
+        ),
+    ],
+    account: Annotated[
+        str,
+        typer.Option("--account", metavar="NAME", help="Only this account.", autocompletion=account_names),
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Explain why each account should hold what it holds: signals, weights, equity, price, rounding, limits.

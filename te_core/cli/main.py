@@ -19,10 +19,12 @@ from te_core.cli import (
     check,
     demo,
     doctor,
+    events,
     explain,
     health,
     history,
     importing,
+    logs,
     moving,
     notify,
     operate,
@@ -42,7 +44,7 @@ from te_core.cli import (
 )
 from te_core.cli.failure import ExitCode, Failure
 from te_core.cli.output import complain, say
-from te_core.cli.plugin_commands import plugin_commands
+from te_core.cli.plugin_commands import plugin_commands, plugins_with_commands
 from te_core.errors import CommandFailed, ConfigError, JournalLocked, TradeEngineError
 from te_core.wizards import adding, configure, init
 
@@ -66,6 +68,13 @@ class Commands(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Find a command of ours, else the commands of the installed plugin of that name."""
         return super().get_command(ctx, cmd_name) or plugin_commands(ctx, cmd_name)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """List the commands, and below them those that installed plugins say they bring."""
+        super().format_commands(ctx, formatter)
+        if brought := plugins_with_commands():
+            with formatter.section("Commands of plugins"):
+                formatter.write_dl(brought)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; what it raises on purpose ends here."""
@@ -93,7 +102,7 @@ app = typer.Typer(
     cls=Commands,
     name="te",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
@@ -160,6 +169,8 @@ app.command()(operate.close)
 app.command()(operate.set_target)
 app.command()(explain.explain)
 app.command()(signals.signals)
+app.command()(events.events)
+app.command()(logs.logs)
 app.command()(orders.orders)
 app.command()(orders.why)
 app.command()(pnl.pnl)

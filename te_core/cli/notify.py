@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from te_core.app.paths import Place
+from te_core.cli.complete import notifier_names
 from te_core.cli.failure import Failure
 from te_core.cli.output import say
 
@@ -17,7 +18,12 @@ if TYPE_CHECKING:
 
 def notify(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="The notifier's name in the settings.", show_default=False)],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="The notifier's name in the settings.", show_default=False, autocompletion=notifier_names
+        ),
+    ],
     text: Annotated[str, typer.Option(help="What to say.")] = "a test: this notifier works",
 ) -> None:
     """Send a test through a notifier of the settings, whether an engine runs or not.

@@ -21,6 +21,7 @@ from te_core.cli.commanding import (
     seconds,
     still_open,
 )
+from te_core.cli.complete import account_names, source_names, symbol_names
 from te_core.cli.direct import flatten_directly, halt_directly
 from te_core.cli.failure import ExitCode, Failure
 from te_core.cli.output import note, say
@@ -32,7 +33,10 @@ LOOK = 0.2
 
 def go(
     context: typer.Context,
-    accounts: Annotated[list[str], typer.Argument(help="Accounts that observe.", show_default=False)],
+    accounts: Annotated[
+        list[str],
+        typer.Argument(help="Accounts that observe.", show_default=False, autocompletion=account_names),
+    ],
     reason: Reason = "",
     yes: Yes = False,
 ) -> None:
@@ -99,7 +103,7 @@ def flatten(  # noqa: PLR0917 - typer makes options of parameters
 
 def pause(
     context: typer.Context,
-    source: Annotated[str, typer.Argument(help="A source.", show_default=False)],
+    source: Annotated[str, typer.Argument(help="A source.", show_default=False, autocompletion=source_names)],
     close: Annotated[
         bool, typer.Option("--close/--hold", help="Close its share, or hold it as it is.")
     ] = False,
@@ -120,8 +124,10 @@ def pause(
 
 def close(
     context: typer.Context,
-    account: Annotated[str, typer.Argument(help="An account.", show_default=False)],
-    symbol: Annotated[str, typer.Argument(help="A symbol.", show_default=False)],
+    account: Annotated[
+        str, typer.Argument(help="An account.", show_default=False, autocompletion=account_names)
+    ],
+    symbol: Annotated[str, typer.Argument(help="A symbol.", show_default=False, autocompletion=symbol_names)],
     lasts: For = "",
     reason: Reason = "",
     yes: Yes = False,
@@ -136,8 +142,10 @@ def close(
 
 def set_target(  # noqa: PLR0917 - typer makes options of parameters
     context: typer.Context,
-    account: Annotated[str, typer.Argument(help="An account.", show_default=False)],
-    symbol: Annotated[str, typer.Argument(help="A symbol.", show_default=False)],
+    account: Annotated[
+        str, typer.Argument(help="An account.", show_default=False, autocompletion=account_names)
+    ],
+    symbol: Annotated[str, typer.Argument(help="A symbol.", show_default=False, autocompletion=symbol_names)],
     depth: Annotated[
         str, typer.Argument(help="Target exposure, -1 to 1; after -- if negative.", show_default=False)
     ],

@@ -12,6 +12,7 @@ import typer
 
 from te_core.app.paths import Place
 from te_core.cli.client import ask, running_engine
+from te_core.cli.complete import account_names, source_names, symbol_names
 from te_core.cli.failure import ExitCode, Failure
 from te_core.cli.output import note
 from te_core.cli.since import period
@@ -22,10 +23,21 @@ PAGE = 500
 """Entries that are asked for at once."""
 
 Ask = Callable[[str, Mapping[str, str]], Any]
-AccountName = Annotated[str, typer.Option("--account", metavar="NAME", help="Only this account.")]
-SymbolName = Annotated[str, typer.Option("--symbol", metavar="NAME", help="Only this symbol.")]
+AccountName = Annotated[
+    str,
+    typer.Option("--account", metavar="NAME", help="Only this account.", autocompletion=account_names),
+]
+SymbolName = Annotated[
+    str, typer.Option("--symbol", metavar="NAME", help="Only this symbol.", autocompletion=symbol_names)
+]
 SourceName = Annotated[
-    str, typer.Option("--source", metavar="NAME", help="Only what this source had a part in.")
+    str,
+    typer.Option(
+        "--source",
+        metavar="NAME",
+        help="Only what this source had a part in.",
+        autocompletion=source_names,
+    ),
 ]
 Limit = Annotated[
     int | None,

@@ -52,6 +52,21 @@ class PluginCommandContext:
         return found
 
 
+COMMANDS_GROUP = "trade_engine.commands"
+"""Entry points by which plugins say that they bring commands, so that help lists them and imports nothing."""
+
+
+def plugins_with_commands() -> list[tuple[str, str]]:
+    """Return the installed plugins that say they bring commands, each with its distribution in words."""
+    from importlib import metadata
+
+    found = {
+        point.name: f"of {point.dist.name}: te {point.name} --help" if point.dist else ""
+        for point in metadata.entry_points(group=COMMANDS_GROUP)
+    }
+    return sorted(found.items())
+
+
 def _pins(place: Place) -> Mapping[str, str]:
     """Return what the settings pin; broken ones keep nobody from seeing a plugin's help."""
     from te_core.settings.loading import load_settings

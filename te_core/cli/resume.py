@@ -9,20 +9,24 @@ import typer
 from te_core.app.paths import Place
 from te_core.cli.client import ask, command, post
 from te_core.cli.commanding import Reason, Symbol, Yes, body, confirmed, done, show_preview
+from te_core.cli.complete import instance_names
 from te_core.cli.failure import Failure
 from te_core.cli.output import say
 
+Names = Annotated[
+    list[str] | None,
+    typer.Argument(
+        help="Accounts, sources or notifiers; every halt if none is named.",
+        show_default=False,
+        autocompletion=instance_names,
+    ),
+]
 KINDS = ("accounts", "sources", "notifiers")
 
 
 def resume(
     context: typer.Context,
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(
-            help="Accounts, sources or notifiers; every halt if none is named.", show_default=False
-        ),
-    ] = None,
+    names: Names = None,
     symbol: Symbol = "",
     from_next_signal: Annotated[
         bool,

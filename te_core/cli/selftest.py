@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from te_core.app.paths import Place
+from te_core.cli.complete import account_names
 from te_core.cli.direct import surroundings
 from te_core.cli.failure import Failure
 from te_core.cli.output import note, say
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 
 def selftest(
     context: typer.Context,
-    account: Annotated[str, typer.Argument(help="An account.", show_default=False)],
+    account: Annotated[
+        str, typer.Argument(help="An account.", show_default=False, autocompletion=account_names)
+    ],
     symbol: Annotated[
         str, typer.Option("--symbol", help="Instead of the one with the cheapest smallest order.")
     ] = "",

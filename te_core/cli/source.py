@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from te_core.app.paths import Place
+from te_core.cli.complete import source_names
 from te_core.cli.instances import webhook_of
 from te_core.cli.output import say
 
@@ -16,7 +17,12 @@ app = typer.Typer(help="About one signal source.", no_args_is_help=True)
 @app.command()
 def url(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="The source's name in the settings.", show_default=False)],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="The source's name in the settings.", show_default=False, autocompletion=source_names
+        ),
+    ],
     base: Annotated[str, typer.Option(metavar="URL", help="The address that the world sees instead.")] = "",
 ) -> None:
     """Print a source's webhook address. It holds the token: whoever knows it can send signals.

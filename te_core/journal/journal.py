@@ -28,6 +28,7 @@ from te_core.journal.reserve import Reserve
 from te_core.journal.retention import RULES, SAMPLES, THIN
 from te_core.journal.writer import InlineWriter, ThreadWriter, resolve
 from te_core.model.control import Control
+from te_core.model.event import Event
 from te_core.rules.thinning import superfluous
 
 LINGER = 0.005
@@ -64,6 +65,7 @@ class Journal(JournalReader):
         self._reserve = reserve
         self._on_trouble = on_trouble
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._news: asyncio.Future[None] | None = None
         self._flushes = 0
         self._committer = Committer(
             connection, path, files=files, reserve=reserve, on_trouble=self._trouble_changed
@@ -170,6 +172,8 @@ class Journal(JournalReader):
         """
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._append(done, entries, reduction=reduction)
+        if any(isinstance(entry, Event) for entry in entries):
+            done.add_done_callback(self._tell)
         if awaited:
             self._flush()
         else:
@@ -298,6 +302,18 @@ class Journal(JournalReader):
             _refuse(done, database.explained(self.path, error, EntryRefused))
         else:
             self._hold(Work(writes, done, reduction or all(map(reduces, entries))))
+
+    def news(self) -> asyncio.Future[None]:
+        """Return what is done when the next event is durable: to be had before what is there is read."""
+        if self._news is None or self._news.done():
+            self._news = asyncio.get_running_loop().create_future()
+        return self._news
+
+    def _tell(self, kept: asyncio.Future[None]) -> None:
+        """Tell those who wait for an event, now that one is durable. They read again, so it may be another's."""
+        del kept
+        if self._news is not None and not self._news.done():
+            self._news.set_result(None)
 
     def _hold(self, work: Work) -> None:
         if self._closed:

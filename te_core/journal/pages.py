@@ -53,12 +53,13 @@ JOINED = 2_000
 class Wanted:
     """Which part of the history is asked for. None: whatever it is.
 
-    ``before``: a number, exclusive. ``since``: inclusive, ``until``: exclusive. ``account``: as the settings call it
-    (or did last), or a book. ``source``: of orders, one that has a part in their target.
+    ``before``, ``after``: numbers, exclusive. ``since``: inclusive, ``until``: exclusive. ``account``: as the settings
+    call it (or did last), or a book. ``source``: of orders, one that has a part in their target.
     """
 
     limit: int = 100
     before: int | None = None
+    after: int | None = None
     since: datetime | None = None
     until: datetime | None = None
     account: str | None = None
@@ -218,6 +219,8 @@ def _page(
 ) -> tuple[Sequence[RowMapping], int | None]:
     """Return rows, and the number to go on before; None at the end."""
     within = [] if wanted.before is None else [table.c.number < wanted.before]
+    if wanted.after is not None:
+        within.append(table.c.number > wanted.after)
     if wanted.since is not None:
         within.append(table.c.number >= number_at(connection, table, at, wanted.since))
     if wanted.until is not None:

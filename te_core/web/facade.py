@@ -78,6 +78,10 @@ class History(Protocol):
     Each page has the entries under the method's name, and ``next``: what to ask for ``before`` to go on, or null.
     """
 
+    def news(self) -> Awaitable[None]:
+        """Return what is done when the next event is there; called on the event loop."""
+        ...
+
     def signals(self, wanted: Wanted) -> Mapping[str, Any]:
         """Return accepted signals."""
         ...

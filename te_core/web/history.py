@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
+from te_core.journal.journal import Journal
 from te_core.journal.order_lookup import order_history
 from te_core.journal.pages import (
     Order,
@@ -48,6 +49,11 @@ class JournalHistory:
 
     def __init__(self, journal: JournalReader) -> None:
         self._journal = journal
+
+    def news(self) -> Awaitable[None]:
+        """Return what is done when the next event is there; only of a journal that is written."""
+        assert isinstance(self._journal, Journal)
+        return self._journal.news()
 
     def signals(self, wanted: Wanted) -> dict[str, Any]:
         """Return accepted signals."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
 
 from aiohttp import web
 
@@ -15,7 +18,7 @@ from te_core.web.commands import BadCommand, parse_command, parse_sections, pars
 from te_core.web.facade import EngineFacade, History
 from te_core.web.guards import Tokens, errors_as_json, no_other_site, only_this_host
 from te_core.web.identity import proof
-from te_core.web.queries import BadQuery, parse_curve_query, parse_result_query, parse_wanted
+from te_core.web.queries import BadQuery, parse_curve_query, parse_next, parse_result_query, parse_wanted
 from te_core.web.shared_answer import SharedAnswer
 
 
@@ -44,6 +47,7 @@ def private_site(
     site.router.add_get("/api/v1/sources/{name}", api.source)
     site.router.add_get("/api/v1/{what:signals|quarantine|events|orders|flows|activity}", api.listed)
     site.router.add_get("/api/v1/orders/{order}", api.order)
+    site.router.add_get("/api/v1/events/next", api.next_events)
     site.router.add_get("/api/v1/pnl", api.pnl)
     site.router.add_get("/api/v1/history", api.history)
     site.router.add_get("/api/v1/plugins", api.plugins)
@@ -125,6 +129,22 @@ class _Api:
             return refuse(400, str(error))
         read = getattr(self._history, request.match_info["what"])
         return answer(200, await asyncio.to_thread(read, wanted))
+
+    async def next_events(self, request: web.Request) -> web.Response:
+        """Answer with events after a number: those that are there, else as soon as there is one."""
+        try:
+            wanted, wait = parse_next(request.query)
+        except BadQuery as error:
+            return refuse(400, str(error))
+        found: Mapping[str, Any] = {"events": [], "next": None}
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait):
+                while not found["events"]:
+                    news = self._history.news()  # before the look, so that nothing falls in between
+                    found = await asyncio.to_thread(self._history.events, wanted)
+                    if not found["events"]:
+                        await asyncio.shield(news)
+        return answer(200, found)
 
     async def order(self, request: web.Request) -> web.Response:
         try:

@@ -34,6 +34,14 @@ class Query(BaseModel):
     kind: Name | None = None
 
 
+class NextQuery(Query):
+    """What is asked for that comes after a number; ``wait``: for how many seconds at most."""
+
+    limit: Annotated[int, Field(ge=1, le=MOST)] = MOST
+    after: Annotated[int, Field(ge=0)] = 0
+    wait: Annotated[float, Field(ge=0, le=30)] = 8.0
+
+
 _EXPECTED = {
     "by": f"one of {', '.join(Grouping)}",
     "points": "a number from 1 to 2000",
@@ -48,6 +56,16 @@ def parse_wanted(query: Mapping[str, str]) -> Wanted:
         return Wanted(**dict(Query.model_validate(given(query))))
     except ValidationError as error:
         raise bad(error) from None
+
+
+def parse_next(query: Mapping[str, str]) -> tuple[Wanted, float]:
+    """Return which entries a request waits for, and for how long. Raises ``BadQuery``."""
+    try:
+        found = dict(NextQuery.model_validate(given(query)))
+    except ValidationError as error:
+        raise bad(error) from None
+    wait: float = found.pop("wait")
+    return Wanted(**found), wait
 
 
 def given(query: Mapping[str, str]) -> dict[str, str]:

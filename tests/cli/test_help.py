@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from typer.testing import CliRunner
 from te_core.cli.main import app
 
 COMMANDS = [
-    "init", "demo", "run", "check", "status", "health", "plan", "explain", "signals", "plugins",
+    "init", "demo", "run", "check", "status", "health", "plan", "explain", "signals", "events", "logs", "plugins",
     "signal send", "source url", "service pm2", "service systemd", "service tls",
     "add symbol", "add account", "add source", "remove symbol", "settings history", "settings undo",
 ]  # fmt: skip
@@ -45,6 +46,49 @@ def test_every_command_is_listed_and_documented() -> None:
     for command in COMMANDS:
         assert f"  {command.split()[0]} " in shown
         assert f"## te {command}\n" in documented
+
+
+def test_help_lists_the_commands_of_installed_plugins_by_what_they_say_of_themselves() -> None:
+    shown = CliRunner().invoke(app, ["--help"]).stdout
+    bring = {
+        path.parts[-3].removeprefix("signals_")
+        for path in (Path(__file__).parents[2] / "plugins").glob("*/te_*/plugin.py")
+        if "def te_commands" in path.read_text()
+    }
+    listed = shown.partition("Commands of plugins:")[2]
+    assert bring == {
+        line.split()[0] for line in listed.splitlines() if line.startswith("  ") and line.split()
+    }
+    assert "te bittensor --help" in listed
+
+
+def completed(folder: Any, words: str) -> list[str]:
+    given = {
+        "_TE_COMPLETE": "complete_bash",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(len(words.split(" ")) - 1),
+    }
+    done = subprocess.run(
+        [Path(sys.executable).with_name("te")],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=folder.path,
+        env={**{k: v for k, v in os.environ.items() if not k.startswith("TE_")}, **given},
+    )
+    return done.stdout.split()
+
+
+def test_the_shell_completes_commands_and_names_of_the_settings(folder: Any) -> None:
+    assert completed(folder, "te st") == ["status"]
+    assert completed(folder, "te status --account p") == ["paper"]
+    assert completed(folder, "te halt p") == ["paper"]
+    assert completed(folder, "te orders --symbol E") == ["ETHUSDT"]
+    assert completed(folder, "te close paper B") == ["BTCUSDT"]
+    assert completed(folder, f"te --settings {folder.settings} pause t") == ["tradingview"]
+    assert completed(folder, "te events --kind ou") == ["outage"]
+    folder.settings.write_text("this is not toml [")
+    assert completed(folder, "te status --account p") == []
 
 
 def test_help_loads_nothing_heavy() -> None:

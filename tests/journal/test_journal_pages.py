@@ -157,3 +157,16 @@ async def test_events_payments_samples_and_refusals(journal: Journal) -> None:
     assert asked(journal, flow_page, kind="deposit", symbol="BTCUSDT").rows == []
     assert [one.account for _, one in asked(journal, sample_page).rows] == ["b", "paper"]
     assert [one.source for _, one in asked(journal, refusal_page, source="bittensor").rows] == ["bittensor"]
+
+
+async def test_who_waits_for_news_is_woken_by_a_durable_event(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path)
+    news = journal.news()
+    assert journal.news() is news, "all wait for the same"
+    await journal.append(signal())
+    assert not news.done()
+    journal.append(event(), awaited=False)
+    await news
+    assert len(journal.events(9)) == 1
+    assert not journal.news().done(), "the next one"
+    journal.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 from decimal import Decimal
@@ -101,6 +101,16 @@ class FakeEngine:
 
 
 class FakeHistory:
+    """``there``: whether there is any event yet; ``came``: what is done when there is one."""
+
+    def __init__(self) -> None:
+        self.there = True
+        self.came: asyncio.Future[None] | None = None
+
+    def news(self) -> Awaitable[None]:
+        self.came = asyncio.get_running_loop().create_future()
+        return self.came
+
     def signals(self, wanted: Wanted) -> Mapping[str, Any]:
         found = [{"symbol": "BTCUSDT", "depth": Decimal("0.10")}] * min(wanted.limit, 30)
         return {"signals": found, "next": 7}
@@ -109,7 +119,7 @@ class FakeHistory:
         return {"quarantine": [{"reason": "size: not a number"}][: wanted.limit], "next": None}
 
     def events(self, wanted: Wanted) -> Mapping[str, Any]:
-        return {"events": [asdict(wanted)], "next": None}
+        return {"events": [asdict(wanted)] if self.there else [], "next": None}
 
     orders = activity = flows = events
 
@@ -130,6 +140,7 @@ class Running:
     engine: FakeEngine
     servers: Servers
     http: ClientSession
+    history: FakeHistory
 
     @property
     def public(self) -> str:
@@ -187,11 +198,11 @@ def serve(tmp_path: Path) -> Serve:
         private: Mapping[str, Any] | None = None,
         is_open: bool = True,
     ) -> AsyncIterator[Running]:
-        engine = FakeEngine()
+        engine, history = FakeEngine(), FakeHistory()
         settings = {"public": {"port": 0, **(public or {})}, "private": {"port": 0, **(private or {})}}
         servers = Servers(
             engine,
-            FakeHistory(),
+            history,
             SystemClock(),
             ListenSettings.model_validate(settings),
             files=ServerFiles(settings=tmp_path, state=tmp_path),
@@ -203,7 +214,7 @@ def serve(tmp_path: Path) -> Serve:
             if is_open:
                 servers.open()
             async with ClientSession(headers={"Authorization": f"Bearer {TOKEN}"}) as http:
-                yield Running(engine, servers, http)
+                yield Running(engine, servers, http, history)
         finally:
             await servers.stop()
 

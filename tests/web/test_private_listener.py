@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -149,6 +150,27 @@ async def test_history_is_asked_for_by_account_symbol_source_and_time(serve: Any
             assert status == 400
             assert body["error"]["reason"].startswith(f"{field}: ")
             assert "friday" not in body["error"]["reason"]
+
+
+async def test_events_that_come_are_waited_for(serve: Any) -> None:
+    async with serve() as site:
+        _, body = await _get(site, "/api/v1/events/next?after=7&kind=halt")
+        assert (body["events"][0]["after"], body["events"][0]["kind"]) == (7, "halt")
+        site.history.there = False
+        assert await _get(site, "/api/v1/events/next?after=7&wait=0") == (200, {"events": [], "next": None})
+        waiting = asyncio.create_task(_get(site, "/api/v1/events/next?after=7&wait=30"))
+        while site.history.came is None or site.history.came.done():
+            await asyncio.sleep(0.01)
+        came, site.history.came = site.history.came, None
+        came.set_result(None)  # an event that was not asked for
+        while site.history.came is None:
+            await asyncio.sleep(0.01)
+        site.history.there = True
+        site.history.came.set_result(None)
+        _, body = await waiting
+        assert len(body["events"]) == 1
+        for wrong in ("wait=31", "after=-1", "after=x"):
+            assert (await _get(site, f"/api/v1/events/next?{wrong}"))[0] == 400
 
 
 async def test_an_order_is_asked_for_by_what_names_it(serve: Any) -> None:

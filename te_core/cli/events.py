@@ -1,0 +1,146 @@
+"""``te events``: what happened beside signals and orders, as the journal has it; and what happens from now on."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+import typer
+
+from te_core.app.paths import Place
+from te_core.cli.client import EngineDown, ask, running_engine
+from te_core.cli.complete import event_kinds
+from te_core.cli.failure import ExitCode
+from te_core.cli.output import note, print_csv, print_json, print_json_line, say, show, table, to_the_second
+from te_core.cli.past import (
+    AccountName,
+    AsCsv,
+    AsJson,
+    Limit,
+    SourceName,
+    SymbolName,
+    asking,
+    check_one_form,
+    entries,
+    note_nothing_found,
+    query_of,
+    wanted_number,
+)
+from te_core.cli.since import Since, Until
+
+CSV = ("number", "at", "kind", "account", "symbol", "source", "text")
+"""The columns of ``te events --csv``; docs/cli.md says what they mean."""
+_COLUMNS = ("at", "kind", "account", "symbol", "source", "note")
+WAIT = 8
+"""Seconds that the engine is asked to wait for an event; then it is asked again."""
+AGAIN = 2.0
+"""Seconds after which an engine that does not answer is looked for again."""
+
+
+def events(
+    context: typer.Context,
+    *,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on with what happens from now on, until Ctrl-C.")
+    ] = False,
+    since: Since = "",
+    until: Until = "",
+    kind: Annotated[
+        str,
+        typer.Option("--kind", help="Only this kind: outage, drift, halt …", autocompletion=event_kinds),
+    ] = "",
+    account: AccountName = "",
+    symbol: SymbolName = "",
+    source: SourceName = "",
+    limit: Limit = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """Show what happened beside signals and orders, newest first: outages, drift, halts, limits, refusals.
+
+    \b
+    Example: te events --since fri --account bybit-main
+             te events --kind outage --since 2026-11 --csv > outages.csv
+             te events --follow
+    With --follow the oldest comes first, a line each, and --json prints one object a line.
+    """
+    check_one_form(as_json, as_csv)
+    place = Place.of(context)
+    query = query_of(since=since, until=until, account=account, symbol=symbol, source=source)
+    query |= {"kind": kind} if kind else {}
+    if follow:
+        _follow(place, query, limit, as_json=as_json, as_csv=as_csv)
+        return
+    with asking(place) as asked:
+        found = list(entries(asked, "events", query, wanted_number(limit, as_csv=as_csv)))
+    if as_csv:
+        print_csv(CSV, found)
+    elif as_json:
+        print_json({"events": found})
+    else:
+        show(table("Events", _COLUMNS, map(_row, found), spare=("source", "symbol")))
+    if not found:
+        note_nothing_found(place, query)
+
+
+def _row(event: Any) -> tuple[object, ...]:
+    return (
+        to_the_second(event["at"]),
+        event["kind"],
+        event["account"],
+        event["symbol"],
+        event["source"],
+        event["text"],
+    )
+
+
+def _follow(
+    place: Place, query: Mapping[str, str], limit: int | None, *, as_json: bool, as_csv: bool
+) -> None:
+    """Show the newest events, then each one that comes; an engine that ends is waited for."""
+    if running_engine(place) is None:
+        raise EngineDown(place)
+    try:
+        first = limit or (None if "since" in query else 10)
+        for number, event in enumerate(_coming(place, query, first)):
+            if as_json:
+                print_json_line(event)
+            elif as_csv:
+                print_csv(CSV, [event], header=number == 0)
+            else:
+                say(line_of(event))
+    except KeyboardInterrupt:
+        raise typer.Exit(ExitCode.OK) from None
+
+
+def _coming(place: Place, query: Mapping[str, str], first: int | None) -> Iterator[Any]:
+    with asking(place) as asked:
+        newest = asked("events", {"limit": "1"})["events"]  # before the others, so that none falls in between
+        seen = list(entries(asked, "events", query, first))
+    yield from reversed(seen)
+    after = max((event["number"] for event in [*seen, *newest]), default=0)
+    pause, missed = threading.Event(), False
+    while True:
+        wanted = urlencode({**query, "after": str(after), "wait": str(WAIT)})
+        try:
+            page = ask(place, f"/api/v1/events/next?{wanted}")
+        except EngineDown:
+            if not missed:
+                note("the engine does not answer; waiting until one does")
+            missed = True
+            pause.wait(AGAIN)
+            continue
+        missed = False
+        found = sorted(page["events"], key=lambda event: event["number"])
+        yield from found
+        after = max((event["number"] for event in found), default=after)
+
+
+def line_of(event: Mapping[str, Any]) -> str:
+    """Write an event in a line."""
+    about = " ".join(str(event[key]) for key in ("account", "source", "symbol") if event[key])
+    if str(event["text"]).startswith(f"{about}: "):
+        about = ""
+    return f"{to_the_second(event['at'])} {event['kind']:<9} {about}{': ' if about else ''}{event['text']}"

@@ -1,0 +1,203 @@
+"""``te logs``: the engine's own log file, those that were rotated away and compressed included."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Annotated, Any, Literal
+
+import typer
+
+from te_core.app.paths import Place
+from te_core.cli.client import setting
+from te_core.cli.failure import Failure
+from te_core.cli.output import print_json_line, say
+from te_core.cli.past import AccountName, AsJson, SourceName, SymbolName
+from te_core.cli.since import Since, Until, period
+from te_core.clock import SystemClock
+
+LEVELS = ("TRACE", "DEBUG", "INFO", "SUCCESS", "WARNING", "ERROR", "CRITICAL")
+WHERE = ("source", "account", "symbol", "notifier")
+_LINE = re.compile(r"(?P<time>\d{4}-\d\d-\d\dT[\d:.]+Z) (?P<level>[A-Z]+) +(?P<rest>.*)", re.S)
+_ABOUT = re.compile(r"((?:source|account|symbol|notifier)=\S*?)(: | )")
+_NOWHERE = (
+    "until then the engine's stderr has it: pm2 logs, journalctl -u trade-engine, docker compose logs engine"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogLine:
+    """One entry of a log. ``about``: which source, account, symbol it is about. ``below``: lines of a traceback."""
+
+    at: datetime
+    level: str
+    message: str
+    about: Mapping[str, str] = field(default_factory=dict)
+    below: tuple[str, ...] = ()
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    """All there is of an entry in JSON."""
+
+    @property
+    def text(self) -> str:
+        """Return it as the engine writes readable logs."""
+        where = " ".join(f"{name}={value}" for name, value in self.about.items())
+        time = self.at.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00")
+        return f"{time}Z {self.level:<7} {where}{': ' if where else ''}{self.message}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which entries are asked for; None and empty for all."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    about: Mapping[str, str] = field(default_factory=dict)
+    level: str = "TRACE"
+
+    def fits(self, line: LogLine) -> bool:
+        """Return whether an entry is one of them."""
+        if (self.since is not None and line.at < self.since) or (
+            self.until is not None and line.at >= self.until
+        ):
+            return False
+        if line.level in LEVELS and LEVELS.index(line.level) < LEVELS.index(self.level):
+            return False
+        return all(line.about.get(name) == value for name, value in self.about.items())
+
+
+def logs(
+    context: typer.Context,
+    *,
+    since: Since = "",
+    until: Until = "",
+    account: AccountName = "",
+    symbol: SymbolName = "",
+    source: SourceName = "",
+    level: Annotated[
+        Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR"],
+        typer.Option("--level", case_sensitive=False, help="This and everything more serious."),
+    ] = "TRACE",
+    as_json: AsJson = False,
+) -> None:
+    """Show the engine's own log, oldest first, from files that were rotated and compressed, too.
+
+    \b
+    Example: te logs --since 2h
+             te logs --account bybit-main --symbol BTCUSDT --since fri
+             te logs --level warning --since yesterday --json
+    It reads [logs] file of the settings, in text or in JSON; the engine need not run.
+    """
+    place = Place.of(context)
+    begin, end = period(since, until, SystemClock().now())
+    given = {"account": account, "symbol": symbol.upper(), "source": source}
+    about = {name: value for name, value in given.items() if value}
+    wanted = Wanted(since=begin, until=end, about=about, level=level)
+    for line in found(log_files(place), wanted):
+        if as_json:
+            print_json_line(line.fields or _as_json(line))
+        else:
+            say(line.text, *line.below)
+
+
+def log_files(place: Place) -> list[Path]:
+    """Return the log file and what was rotated away from it, oldest first. Raises ``Failure`` where there is none."""
+    name = setting(place, "logs", "file")
+    if not name:
+        raise Failure(
+            "the settings name no log file",
+            next_step=f'set file = "engine.log" in [logs]; {_NOWHERE}',
+        )
+    file = place.state / name
+    files = [one for one in file.parent.glob(f"{file.name}*") if one.is_file()]
+    if not files:
+        raise Failure(
+            f"there is no log file {file}", next_step="it is made by the first start with [logs] file"
+        )
+    return sorted(files, key=lambda one: (one.stat().st_mtime, one.name))
+
+
+def found(files: Iterable[Path], wanted: Wanted) -> Iterator[LogLine]:
+    """Read entries that are wanted. A file that ended before ``since`` is not opened."""
+    for file in files:
+        ended = datetime.fromtimestamp(file.stat().st_mtime, UTC)
+        if wanted.since is not None and ended < wanted.since:
+            continue
+        with _opened(file) as lines:
+            yield from (line for line in parsed(lines) if wanted.fits(line))
+
+
+def _opened(file: Path) -> IO[str]:
+    if file.suffix == ".gz":
+        import gzip
+
+        return gzip.open(file, "rt", encoding="utf-8", errors="replace")
+    return file.open(encoding="utf-8", errors="replace")
+
+
+def parsed(lines: Iterable[str]) -> Iterator[LogLine]:
+    """Read entries from lines of either format; what belongs to none is passed over."""
+    entry: LogLine | None = None
+    below: list[str] = []
+    for raw in lines:
+        line = raw.rstrip("\n")
+        start = _of_json(line) if line.startswith("{") else _of_text(line)
+        if start is None:
+            if entry is not None and line.startswith("    "):
+                below.append(line)
+            continue
+        if entry is not None:
+            yield _with(entry, below)
+        entry, below = start, []
+    if entry is not None:
+        yield _with(entry, below)
+
+
+def _with(entry: LogLine, below: list[str]) -> LogLine:
+    from dataclasses import replace
+
+    return replace(entry, below=tuple(below)) if below else entry
+
+
+def _of_json(line: str) -> LogLine | None:
+    try:
+        fields = json.loads(line)
+        at = datetime.fromisoformat(fields["time"])
+        trace = tuple(f"    {part}" for part in str(fields.get("traceback", "")).splitlines())
+        about = {name: str(fields[name]) for name in WHERE if name in fields}
+        return LogLine(
+            at=at,
+            level=str(fields["level"]),
+            message=str(fields["message"]),
+            about=about,
+            below=trace,
+            fields=fields,
+        )
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _of_text(line: str) -> LogLine | None:
+    found = _LINE.fullmatch(line)
+    if found is None:
+        return None
+    rest, about = found["rest"], dict[str, str]()
+    while part := _ABOUT.match(rest):
+        name, _, value = part[1].partition("=")
+        about[name] = value
+        rest = rest[part.end() :]
+        if part[2] == ": ":
+            break
+    try:
+        at = datetime.fromisoformat(found["time"])
+    except ValueError:
+        return None
+    return LogLine(at=at, level=found["level"], message=rest, about=about)
+
+
+def _as_json(line: LogLine) -> dict[str, Any]:
+    trace = {"traceback": "\n".join(part[4:] for part in line.below)} if line.below else {}
+    return {"time": line.at.isoformat(), "level": line.level, **line.about, "message": line.message, **trace}
