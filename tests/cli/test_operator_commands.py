@@ -42,7 +42,9 @@ def test_the_day_of_an_operator(engine: Any) -> None:
     halted = te("halt", "--reason", "lunch")
     assert halted.exit_code == 0, halted.output
     assert "all accounts: halted by" in halted.stdout
-    shown = te("status").stdout.splitlines()
+    status = te("status")
+    assert status.exit_code == 1, "a halt is critical, whoever ordered it"
+    shown = status.stdout.splitlines()
     assert "engine halted" in shown[0]
     assert "(lunch)" in next(line for line in shown if line.startswith("!"))
     assert "halted" in next(line for line in shown if "ETHUSDT" in line and "paper" in line)
