@@ -171,6 +171,7 @@ def _show(state: Any, asked: Asked) -> None:
         attention=asked.attention,
         utc=asked.utc,
         symbols=not (narrowed and at_terminal),
+        fold=at_terminal,
     )
     paint(screen(view(chosen), look).lines, plain=speaks_ascii(os.environ, sys.stdout))
     if whole and not asked.attention:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -40,7 +40,8 @@ class Look:
     """How it is to be drawn. ``height``: lines, None for as many as it takes. ``rows``: which symbols.
 
     ``attention``: what needs somebody, whole, and nothing else. ``symbols``: whether they are drawn.
-    ``turn``, ``more``: what shows further symbols, and further items.
+    ``fold``: whether sentences are folded where the height has no end. ``turn``, ``more``: what shows further symbols,
+    and further items.
     """
 
     width: int = 80
@@ -50,6 +51,7 @@ class Look:
     attention: bool = False
     utc: bool = False
     symbols: bool = True
+    fold: bool = False
     turn: str = "--all, --page 2"
     more: str = "--attention"
 
@@ -188,11 +190,11 @@ def _side(value: Decimal | None) -> str:
 
 
 def _items(view: View, look: Look) -> list[Line]:
-    if view.ground:
-        calm: Line = (("nothing needs you", "good"), (f"  {view.ground}", "dim"))
-        notes = [_item(item, view.engine.now, look) for item in view.attention]
-        return [cut_line(calm, look.width), *_at_most(notes, look, used=1)]
-    return _at_most([_item(item, view.engine.now, look) for item in view.attention], look, used=0)
+    made = [line for item in view.attention for line in _item(item, view.engine.now, look)]
+    if not view.ground:
+        return _at_most(made, look, used=0)
+    calm: Line = (("nothing needs you", "good"), (f"  {view.ground}", "dim"))
+    return [cut_line(calm, look.width), *_at_most(made, look, used=1)]
 
 
 def _at_most(lines: list[Line], look: Look, *, used: int) -> list[Line]:
@@ -206,13 +208,29 @@ def _at_most(lines: list[Line], look: Look, *, used: int) -> list[Line]:
     return [*lines[: most - 1], ((f"   and {more} more: {look.more}", "dim"),)]
 
 
-def _item(item: Item, now: datetime | None, look: Look) -> Line:
+def _item(item: Item, now: datetime | None, look: Look) -> list[Line]:
+    """Write an item in a line; folded between words where a terminal takes as many lines as it needs."""
+    title = _title(item, now)
+    remedy = f"  {item.remedy}" if item.remedy not in item.text and look.wide else ""
+    line: Line = (*title, (f"  {item.text}" if item.text else "", ""), (remedy, "dim"))
+    if look.height is not None:
+        return [cut_line(line, look.width)]
+    if not look.fold or sum(cells(text) for text, _ in line) <= look.width:
+        return [line]
+    return [title, *_folded(item.text, look)]
+
+
+def _title(item: Item, now: datetime | None) -> Line:
     lasts = _lasts(item, now)
-    line: list[Span] = [(f"{_MARKS[item.severity]} {item.title}", _STYLES[item.severity])]
-    line += [(f" for {lasts}", "dim")] if lasts else []
-    line += [(f"  {item.text}", "")] if item.text else []
-    line += [(f"  {item.remedy}", "dim")] if item.remedy not in item.text and look.wide else []
-    return cut_line(line, look.width) if look.height is not None else tuple(line)
+    return (
+        (f"{_MARKS[item.severity]} {item.title}", _STYLES[item.severity]),
+        (f" for {lasts}" if lasts else "", "dim"),
+    )
+
+
+def _folded(text: str, look: Look, style: str = "") -> list[Line]:
+    parts = textwrap.wrap(text, max(look.width - 4, 20), break_long_words=False)
+    return [((f"   {part}", style),) for part in parts]
 
 
 def _lasts(item: Item, now: datetime | None) -> str:
@@ -226,12 +244,11 @@ def _whole_items(view: View, look: Look) -> Iterator[Line]:
     for number, item in enumerate(view.attention):
         if number or view.ground:
             yield ()
-        yield _item(replace(item, text="", remedy=""), view.engine.now, look)
-        detail = item.detail.splitlines()
-        remedy = [f"to end it: {item.remedy}"] if item.remedy not in item.text else []
-        for text, style in [(item.text, ""), *((d, "dim") for d in detail), *((r, "bold") for r in remedy)]:
-            for part in textwrap.wrap(text, max(look.width - 4, 20), break_long_words=False):
-                yield ((f"   {part}", style),)
+        yield _title(item, view.engine.now)
+        remedy = f"to end it: {item.remedy}" if item.remedy not in item.text else ""
+        details = item.detail.splitlines()
+        for text, style in ((item.text, ""), *((line, "dim") for line in details), (remedy, "bold")):
+            yield from _folded(text, look, style)
 
 
 # -- accounts

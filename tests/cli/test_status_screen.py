@@ -218,6 +218,9 @@ def test_without_an_end_everything_is_said_whole() -> None:
     assert (
         sum(line.split()[:1] != [] and line.split()[0] in {f"{b}USDT" for b in BASES} for line in lines) == 20
     )
+    folded = drawn(desk(), 80, fold=True)
+    assert max(map(len, folded)) <= 80
+    assert "   Nothing is sent there; it is tried again by itself." in folded, "between words"
     whole = "\n".join(drawn(desk(), 80, attention=True))
     assert "MEXC: the exchange cannot be reached (GET http://x)" in whole
     assert "to end it: te resume bybit-main" in whole
