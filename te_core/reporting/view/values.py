@@ -57,7 +57,7 @@ SIGNS = {
     Mark.BLOCKED: Sign("✕", "x", "blocked"),
     Mark.HALTED: Sign("‖", "=", "halted"),
     Mark.OBSERVING: Sign("◇", "o", "observing"),
-    Mark.FOREIGN: Sign("†", "*", "not the engine's"),
+    Mark.FOREIGN: Sign("†", "@", "not the engine's"),
     Mark.OFF: Sign("○", "/", "account off"),
     Mark.UNKNOWN: Sign("?", "?", "not known"),
 }
