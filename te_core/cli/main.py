@@ -25,6 +25,7 @@ from te_core.cli import (
     history,
     importing,
     logs,
+    mcp,
     moving,
     notify,
     operate,
@@ -178,6 +179,7 @@ app.command()(pnl.equity)
 app.command()(report.report)
 app.command()(plugins.plugins)
 app.command()(notify.notify)
+app.command()(mcp.mcp)
 app.command()(moving.backup)
 app.command()(moving.restore)
 app.command()(moving.move)

@@ -193,7 +193,14 @@ def test_the_one_package_brings_the_others_and_the_command(
         *notifiers,
     }
     assert notifiers <= set(needed)
-    assert metadata(wheels[META]).get_all("Provides-Extra") == ["encryption", "fast", "keyring", "notifiers"]
+    assert metadata(wheels[META]).get_all("Provides-Extra") == [
+        "encryption",
+        "fast",
+        "keyring",
+        "mcp",
+        "notifiers",
+        "otel",
+    ]
     assert not [path for path in wheels[META].namelist() if path.endswith(".py")]
     # Installers of applications (pipx, uv tool) expose the commands of the package that they were asked for only.
     assert project(projects[META])["scripts"] == project(projects["te-core"])["scripts"]

@@ -1,0 +1,1 @@
+"""What an assistant may ask of the engine, and have it do: ``te mcp``."""

@@ -1,0 +1,93 @@
+"""What can be read, from the running engine or, while none runs, from its journal. Without secrets; blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from te_core.app.paths import Place
+from te_core.cli.client import EngineDown, ask
+from te_core.cli.failure import Failure
+
+NO_ENGINE = "no engine is running: this is what the journal remembers, and nothing is known of the present"
+
+
+def status(place: Place, account: str = "", symbol: str = "") -> dict[str, Any]:
+    """Return the state, of one account or symbol if asked. Raises ``Failure``."""
+    from te_core.cli.offline import offline_state
+
+    state = _asked(place, "/api/v1/state", lambda: offline_state(place))
+    del state["plugins"]
+    accounts = dict(state["accounts"])
+    if account:
+        if account not in accounts:
+            raise Failure(
+                f"there is no account {account}", next_step=f"accounts: {', '.join(accounts) or 'none'}"
+            )
+        accounts = {account: accounts[account]}
+    if symbol:
+        accounts = {name: _only(one, symbol.upper()) for name, one in accounts.items()}
+    return {**state, "accounts": accounts}
+
+
+def _only(account: Mapping[str, Any], symbol: str) -> dict[str, Any]:
+    parts = ("positions", "targets")
+    return {**account, **{part: {k: v for k, v in account[part].items() if k == symbol} for part in parts}}
+
+
+def explanation(place: Place, symbol: str, account: str = "") -> dict[str, Any]:
+    """Return the arithmetic from signals to quantity. Raises ``Failure``."""
+    from te_core.cli.offline import offline_explanation
+
+    name = symbol.upper()
+    found = _asked(place, f"/api/v1/explain/{quote(name, safe='')}", lambda: offline_explanation(place, name))
+    if not account:
+        return found
+    if account not in found["accounts"]:
+        known = ", ".join(found["accounts"])
+        raise Failure(f"account {account} has no target for {name}", next_step=f"those that have: {known}")
+    return {**found, "accounts": {account: found["accounts"][account]}}
+
+
+def history(place: Place, what: str, **asked: Any) -> dict[str, Any]:
+    """Return rows of the journal, newest first. Raises ``Failure``."""
+    from te_core.cli.offline import opened_journal
+    from te_core.web.history import JournalHistory
+
+    def remembered() -> dict[str, Any]:
+        with opened_journal(place) as (_, journal):
+            return {what: getattr(JournalHistory(journal), what)(**asked)}
+
+    return _asked(place, f"/api/v1/{what}?{urlencode(asked)}", remembered)
+
+
+def running(place: Place, path: str) -> dict[str, Any]:
+    """Return what only a running engine can tell. Raises ``EngineDown``, ``Failure``."""
+    found: dict[str, Any] = ask(place, path)
+    return found
+
+
+def settings(place: Place) -> dict[str, Any]:
+    """Return the text of the settings with every secret masked, and why it is refused if it is. Raises ``Failure``."""
+    from te_core.cli.versions import redactor_of_version
+    from te_core.settings.layers import read
+    from te_core.settings.problems import SettingsInvalid
+
+    texts = read(place.settings)
+    try:
+        hide = redactor_of_version(place, texts)
+    except SettingsInvalid as refused:
+        problems = "; ".join(str(problem) for problem in refused.problems)
+        raise Failure(
+            f"the settings are refused, so that secrets in them cannot be told: {problems}",
+            next_step="the user edits them, then: te check",
+        ) from None
+    return {"file": str(place.settings), "text": hide(texts.settings or "")}
+
+
+def _asked(place: Place, path: str, offline: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    try:
+        return running(place, path)
+    except EngineDown:
+        return {"note": NO_ENGINE, **offline()}

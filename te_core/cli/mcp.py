@@ -1,0 +1,36 @@
+"""``te mcp``: the engine as tools of an assistant, over stdio."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from te_core.app.paths import Place
+from te_core.cli.failure import Failure
+from te_core.cli.output import note
+
+
+def mcp(
+    context: typer.Context,
+    control: Annotated[
+        bool, typer.Option("--control", help="Let it also halt, flatten, resume, pause and set depths.")
+    ] = False,
+) -> None:
+    """Answer an assistant over MCP on stdin and stdout, until it hangs up; its program starts this, not you.
+
+    \b
+    Example: te mcp
+             te mcp --control
+    """
+    import sys
+
+    try:
+        from te_core.assistant.server import build
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in {"mcp", "mcp_types"}:
+            raise
+        raise Failure("te mcp needs the package mcp", next_step="pip install 'trade-engine[mcp]'") from None
+    if sys.stdin.isatty():
+        note("waiting for an assistant on stdin; docs/assistant.md says how one is set up (Ctrl-C ends this)")
+    build(Place.of(context), control=control).run("stdio")
