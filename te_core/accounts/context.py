@@ -15,6 +15,7 @@ from te_core.contracts.exchange import Capabilities, ExchangeAccount
 from te_core.journal.journal import Journal
 from te_core.metrics import Metrics
 from te_core.model.policy import AccountPolicy, Limits
+from te_core.tracing import Tracer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,7 @@ class ExecutionContext:
     journal: Journal
     ledger: ExposureLedger
     metrics: Metrics
+    tracer: Tracer
     name: str
     clock: Clock
     limits: Callable[[], Limits]

@@ -43,6 +43,7 @@ from te_core.rules.decision import Decision
 from te_core.rules.limits import Exposure, OrderCheck
 from te_core.rules.liquidation import liquidation_ceiling
 from te_core.rules.plan import LeverageStep, MarginModeStep, OrderStep, at_target
+from te_core.tracing import Span, alert_of
 
 ZERO = Decimal(0)
 BATCH_WINDOW = 0.03
@@ -127,11 +128,17 @@ class Execution:
             self._stop_if_superseded()
             match step:
                 case OrderStep():
-                    await self._order(step)
+                    with self._span(step):
+                        await self._order(step)
                 case LeverageStep():
                     await self._set_leverage(step)
                 case MarginModeStep():
                     await self._set_margin_mode(step)
+
+    def _span(self, step: OrderStep) -> Span:
+        ctx, symbol = self._ctx, self._goal.symbol
+        alert = alert_of(self._keeper.target, drift=self._decision.drift)
+        return ctx.tracer.of_alert("order", alert, account=ctx.name, symbol=symbol, side=step.side)
 
     def _refusal(self) -> str:
         """Return why nothing of this plan may be sent any more; empty when it may."""
@@ -333,7 +340,8 @@ class Execution:
         return (self._ctx.clock.now() - heard).total_seconds()
 
     async def _placed(self, intent: Intent) -> OrderReport:
-        with dispatching(self._refusal):
+        order = intent.client_order_id
+        with self._ctx.tracer.begin("answer", order=order), dispatching(self._refusal):
             async with asyncio.timeout(CALL_TIMEOUT.total_seconds()):
                 return await self._ctx.account.place_order(intent.request())
 

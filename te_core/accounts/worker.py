@@ -44,6 +44,7 @@ from te_core.outage import Outages
 from te_core.rules.client_order_ids import is_engine_id
 from te_core.rules.controls import Controls, scope_of_book
 from te_core.rules.decision import Decision
+from te_core.tracing import OFF, Tracer, trace_pass
 
 if TYPE_CHECKING:
     from loguru import Logger
@@ -83,6 +84,7 @@ class AccountWorker:
         controls: Controls | None = None,
         trip: Callable[[str, str], None] = lambda _symbol, _reason: None,
         metrics: Metrics | None = None,
+        tracer: Tracer = OFF,
         counted: Counted | None = None,
         stopped: Callable[[str, str, str], None] = lambda _symbol, _kind, _reason: None,
         time: Callable[[], datetime] | None = None,
@@ -92,7 +94,7 @@ class AccountWorker:
         self.beliefs = Beliefs(clock, self._has_open_orders)
         self._journal = journal
         self._ledger = ledger
-        self.metrics = metrics or Metrics()
+        self.metrics, self._tracer = metrics or Metrics(), tracer
         self._clock = clock
         self._time = time
         self._turn = partial((turns or Turns()).next, self.book)
@@ -355,6 +357,7 @@ class AccountWorker:
             journal=self._journal,
             ledger=self._ledger,
             metrics=self.metrics,
+            tracer=self._tracer,
             name=self.name,
             clock=self._clock,
             limits=lambda: self.settings.limits,
@@ -435,7 +438,9 @@ class AccountWorker:
             if keeper.orders.open and keeper.task is None:
                 self._start(keeper, partial(resolve_open, ctx, keeper))
         self.metrics.made_pass(self.name)
+        began = self._clock.now()
         for work in await self._reconciler.make_pass(ctx):
+            trace_pass(self._tracer, work.keeper.target, began, self.name, drift=work.decision.drift)
             self._execute(ctx, work)
         self._stops.look(ctx)
         self._stops.review(ctx)

@@ -8,6 +8,7 @@ import os
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, cast
 
 from loguru import logger
@@ -48,6 +49,7 @@ from te_core.settings.secrets import private_token
 from te_core.settings.store import SettingsStore
 from te_core.settings.watch import watch
 from te_core.texts import LONGEST_TEXT, bounded
+from te_core.tracing import OFF, Tracer
 from te_core.web.history import JournalHistory
 from te_core.web.server import ServerFiles, Servers
 
@@ -118,7 +120,7 @@ class Application:
             for finding in self.servers.findings():
                 if finding.severity is not Severity.OK:
                     logger.warning("{}: {}; {}", finding.check, finding.text, finding.remedy)
-            self.engine = self._engine(journal)
+            self.engine = self._engine(journal, self._tracer(settings, started))
             started.push_async_callback(self.engine.stop)
             watchdog = Watchdog(self._clock, logger, self.engine.record, self.engine.metrics.lag)
             started.callback(watchdog.stop)
@@ -192,7 +194,21 @@ class Application:
             )
         return resolved
 
-    def _engine(self, journal: Journal) -> Engine:
+    def _tracer(self, settings: Settings, started: AsyncExitStack) -> Tracer:
+        if not settings.tracing.enabled:
+            return OFF
+        try:
+            from te_core.app.traces import Traces  # an extra, and slow to import
+        except ModuleNotFoundError as error:
+            logger.error("tracing is off: {} is missing: pip install 'trade-engine[otel]'", error.name)
+            return OFF
+        traces = Traces(
+            settings.tracing, clock=self._clock, on_trouble=partial(self._output_changed, "traces")
+        )
+        started.push_async_callback(traces.close)
+        return traces.tracer
+
+    def _engine(self, journal: Journal, tracer: Tracer) -> Engine:
         return Engine(
             journal=journal,
             registry=self.registry,
@@ -202,6 +218,7 @@ class Application:
             redact=self.redactor.redact,
             observe=self._observe,
             control=self,
+            tracer=tracer,
         )
 
     def _tell_of_start(self, *, killed: bool) -> None:
@@ -329,9 +346,13 @@ class Application:
         for chatty in ("alembic", "watchfiles"):
             logging.getLogger(chatty).setLevel(logging.WARNING)
         self.redactor.learn(settings, settings.origin.secrets)
+        output = "log output {}".format
         try:
             configure_logs(
-                settings.logs, self.redactor, folder=self.place.state, on_trouble=self._output_changed
+                settings.logs,
+                self.redactor,
+                folder=self.place.state,
+                on_trouble=lambda name, trouble: self._output_changed(output(name), trouble),
             )
         except OSError as error:
             logger.error("logs.file: {}", error)

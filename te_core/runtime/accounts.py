@@ -358,6 +358,7 @@ class Accounts(Instances[AccountRunner]):
             controls=self.controls,
             trip=partial(self._trip, name),
             metrics=self._facilities.metrics,
+            tracer=self._facilities.tracer,
             time=self._facilities.time,
             counted=self._counted(name, book),
             stopped=partial(self._stopped, name),

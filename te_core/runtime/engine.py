@@ -36,6 +36,7 @@ from te_core.settings.difference import difference
 from te_core.settings.resolution import Kind, Resolved
 from te_core.settings.schema import EngineSettings
 from te_core.signals.netting import Netting
+from te_core.tracing import OFF, Tracer
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
@@ -68,11 +69,12 @@ class Engine:
         only: Collection[str] | None = None,
         observe: str = "",
         control: ControlFacade | None = None,
+        tracer: Tracer = OFF,
     ) -> None:
         self.started_at = clock.now()
         self.resolved: Resolved | None = None
         self.registry, self.clock = registry, clock
-        self.metrics = Metrics()
+        self.metrics, self._tracer = Metrics(), tracer
         self.netting = self._make_netting(journal, log)
         self.stopping, self._journal = False, journal
         self._engine_outages = Outages(clock, log, self.record)
@@ -115,6 +117,7 @@ class Engine:
             engine=self._engine_settings,
             http=self.http,
             metrics=self.metrics,
+            tracer=self._tracer,
             time=self.netting.time.now,
             control=control,
             redact=redact,
@@ -128,6 +131,7 @@ class Engine:
             record=self.record,
             on_change=self._reblend,
             count=self.metrics.signal,
+            tracer=self._tracer,
         )
 
     def _make_breakers(self, log: Logger) -> CircuitBreakers:
@@ -227,11 +231,11 @@ class Engine:
             self._engine_outages.well("journal")
 
     def output_changed(self, name: str, trouble: str) -> None:
-        """Report that an output of the log loses lines, or no longer does (empty)."""
+        """Report that an output, of the log or of traces, loses what it is given, or no longer does (empty)."""
         if trouble:
-            self._engine_outages.failing(f"log output {name}", f"{trouble}; trading goes on")
+            self._engine_outages.failing(name, f"{trouble}; trading goes on")
         else:
-            self._engine_outages.well(f"log output {name}")
+            self._engine_outages.well(name)
 
     def record(self, event: Event) -> None:
         """Persist an event, and pass it to the notifiers."""
@@ -294,11 +298,13 @@ class Engine:
         if runner is None:
             return _NO_SOURCE
         began, status = self.clock.monotonic(), 503
-        try:
-            answer = await self._answer(source, runner, request)
-            status = answer.status
-        finally:
-            self.metrics.alert(source, status, self.clock.monotonic() - began)
+        with self._tracer.begin("receive", root=True, source=source) as span:
+            try:
+                answer = await self._answer(source, runner, request)
+                status = answer.status
+            finally:
+                span.note("http.response.status_code", status)
+                self.metrics.alert(source, status, self.clock.monotonic() - began)
         return answer
 
     async def _answer(self, source: str, runner: SourceRunner, request: WebhookRequest) -> WebhookResponse:

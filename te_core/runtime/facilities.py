@@ -16,6 +16,7 @@ from te_core.plugins.registry import Registry
 from te_core.runtime.control import ControlFacade
 from te_core.secrets import Redact
 from te_core.settings.schema import EngineSettings
+from te_core.tracing import OFF, Tracer
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
@@ -43,6 +44,7 @@ class Facilities:
     """The present time by which signals and depths by hand end."""
     control: ControlFacade | None = None
     """What controls the engine from outside; None where nothing may."""
+    tracer: Tracer = OFF
     redact: Redact = str
     """Takes secrets out of every text that comes from a plugin."""
 

@@ -129,5 +129,6 @@ def _restart(old: Settings, new: Settings) -> Iterator[str]:
             yield f"listen.{part}"
     before, after = old.pinned_plugins(), new.pinned_plugins()
     yield from (f"plugins.{name}.distribution" for name in _different(before, after))
-    if old.journal != new.journal:
-        yield "journal"
+    for part in ("journal", "tracing"):
+        if getattr(old, part) != getattr(new, part):
+            yield part

@@ -211,6 +211,15 @@ class LogSettings(Section):
     """also log to this file, rotated at 10 MB"""
 
 
+class TracingSettings(Section):
+    """Spans of each alert's way, sent by OTLP over HTTP; needs the extra ``otel``."""
+
+    enabled: bool = False
+    """send a trace of each alert's way through the engine"""
+    endpoint: Annotated[str, Field(pattern=r"^https?://[^@\s]+$")] | None = None
+    """address of a collector for traces; unset, that of the standard OTEL_ variables"""
+
+
 class JournalSettings(Section):
     """What must survive, and for how long."""
 
@@ -402,6 +411,7 @@ class Settings(Section):
     listen: ListenSettings = ListenSettings()
     logs: LogSettings = LogSettings()
     journal: JournalSettings = JournalSettings()
+    tracing: TracingSettings = TracingSettings()
     limits: GlobalLimitSettings = GlobalLimitSettings()
     breakers: GlobalBreakerSettings = GlobalBreakerSettings()
     notices: NoticesSettings = NoticesSettings()

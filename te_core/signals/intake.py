@@ -14,6 +14,7 @@ from te_core.journal.journal import Journal
 from te_core.model.reading import Known
 from te_core.model.signal import Signal
 from te_core.signals.time_base import Ages, TimeBase
+from te_core.tracing import NOTHING, OFF, Tracer
 
 _Delivery = tuple[str, str]
 """A source and its delivery id."""
@@ -32,6 +33,8 @@ class Intake:
         on_change: Callable[[str], None],
         on_heard: Callable[[str], None],
         count: Callable[[str, str], None],
+        *,
+        tracer: Tracer = OFF,
     ) -> None:
         self._journal = journal
         self._time = time
@@ -39,6 +42,7 @@ class Intake:
         self._on_change = on_change
         self._on_heard = on_heard
         self._count = count
+        self._tracer = tracer
         self._latest: dict[tuple[str, str], Signal] = {}
         self._arrived: dict[tuple[str, str], Signal] = {}
         self._durable: dict[tuple[str, str], Signal] = {}
@@ -104,6 +108,7 @@ class Intake:
 
     def _keep(self, signal: Signal, key: _Delivery | None) -> Awaitable[Publication]:
         keeping = _Keeping(self, signal, key)
+        keeping.span = self._tracer.begin("journal", root=True, source=signal.source, symbol=signal.symbol)
         self._journal.stream(keeping, signal)
         self._arrived[signal.source, signal.symbol] = signal
         if signal.current:
@@ -119,6 +124,7 @@ class Intake:
     def settle(self, keeping: _Keeping, error: JournalError | None) -> None:
         """Put a signal in force now that it is durable, or forget it; then answer."""
         signal, key = keeping.signal, keeping.key
+        keeping.span.end()
         if key is not None and self._being_kept.get(key) is keeping:
             del self._being_kept[key]
         if error is not None:
@@ -126,6 +132,7 @@ class Intake:
         else:
             self._durable[signal.source, signal.symbol] = signal
             if signal.current:
+                self._tracer.journaled((signal.symbol, signal.received_at), keeping.span)
                 self._put_in_force(signal)
                 self._on_change(signal.symbol)
         outcome = Publication.ACCEPTED if signal.current else Publication.SUPERSEDED
@@ -169,13 +176,14 @@ class _Keeping:
     ``again``: for those who delivered the same once more.
     """
 
-    __slots__ = ("_intake", "_loop", "again", "answer", "key", "signal")
+    __slots__ = ("_intake", "_loop", "again", "answer", "key", "signal", "span")
 
     def __init__(self, intake: Intake, signal: Signal, key: _Delivery | None) -> None:
         self._intake, self.signal, self.key = intake, signal, key
         self._loop = asyncio.get_running_loop()
         self.answer: asyncio.Future[Publication] = self._loop.create_future()
         self.again: list[asyncio.Future[Publication]] = []
+        self.span = NOTHING
 
     def get_loop(self) -> asyncio.AbstractEventLoop:
         return self._loop

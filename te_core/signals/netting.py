@@ -30,6 +30,7 @@ from te_core.signals.expiry import ExpiryWatch
 from te_core.signals.heartbeat import Heartbeat
 from te_core.signals.intake import Intake
 from te_core.signals.time_base import Ages, TimeBase
+from te_core.tracing import OFF, Tracer
 
 if TYPE_CHECKING:
     from loguru import Logger
@@ -52,6 +53,7 @@ class Netting:
         record: Callable[[Event], None],
         on_change: Callable[[Sequence[str] | None], None],
         count: Callable[[str, str], None] = lambda _source, _outcome: None,
+        tracer: Tracer = OFF,
     ) -> None:
         self.policies: Mapping[str, SourcePolicy] = {}
         self.pauses: Mapping[str, Control] = {}
@@ -59,7 +61,10 @@ class Netting:
         self.time = TimeBase(clock, log, record, self._on_time)
         self.heartbeat = Heartbeat(clock, self.time, log, record, lambda: on_change(None))
         self._ages = Ages(self.time)
-        self.intake = Intake(journal, self.time, self._ages, self._on_signal, self.heartbeat.seen, count)
+        self.intake = Intake(
+            journal, self.time, self._ages, self._on_signal, self.heartbeat.seen, count, tracer=tracer
+        )
+        self._tracer = tracer
         self._journal = journal
         self._clock = clock
         self._on_change = on_change
@@ -162,4 +167,5 @@ class Netting:
 
     def _flush_dirty(self) -> None:
         symbols, self._dirty, self._flush = list(self._dirty), {}, None
-        self._on_change(symbols)
+        with self._tracer.blending(symbols):
+            self._on_change(symbols)

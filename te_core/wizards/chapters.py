@@ -78,7 +78,7 @@ def _breakers(_place: Place, texts: Texts, settings: Settings) -> Iterator[Draft
 
 
 def _engine(_place: Place, texts: Texts, _settings: Settings) -> Iterator[Draft]:
-    yield from _core(texts, "engine", "logs", "journal", "notices")
+    yield from _core(texts, "engine", "logs", "journal", "tracing", "notices")
 
 
 def _listen(_place: Place, texts: Texts, _settings: Settings) -> Iterator[Draft]:

@@ -19,6 +19,7 @@ LIBRARIES = {
     "http.client",
     "httpx",
     "niquests",
+    "opentelemetry.exporter",
     "pycurl",
     "requests",
     "telegram",

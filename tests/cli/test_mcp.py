@@ -76,7 +76,9 @@ async def test_an_assistant_reads_and_commands_in_two_steps(engine: Process) -> 
     async with assistant(folder, "--control") as client:
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
         assert set(tools) == READING | CONTROL
-        assert [name for name, tool in tools.items() if not tool.annotations.read_only_hint] == ["confirm"]
+        assert [
+            name for name, tool in tools.items() if not (tool.annotations and tool.annotations.read_only_hint)
+        ] == ["confirm"]
         state = await ask(client, "status", account="paper", symbol="btcusdt")
         assert set(state["accounts"]) == {"paper"}
         assert set(state["accounts"]["paper"]["targets"]) == {"BTCUSDT"}

@@ -18,9 +18,11 @@ from loguru import logger
 
 from te_core.api import Event, NotifierContext, NotReady, Outages, http_session
 from te_core.app.sign_of_life import SignOfLife
+from te_core.app.traces import Traces
 from te_core.cli.client import request
 from te_core.clock import SystemClock
 from te_core.settings.notices import NoticesSettings
+from te_core.settings.schema import TracingSettings
 from te_core.testing.fakes import SourceRecorder
 from te_core.testing.stream_recorder import StreamRecorder
 from te_notify_apprise.notifier import AppriseNotifier
@@ -202,6 +204,17 @@ async def heartbeat(server: Elsewhere, folder: Path) -> None:
             raise NotReady(reason)
 
 
+async def collector(server: Elsewhere, _folder: Path) -> None:
+    """A trace."""
+    troubles: list[str] = []
+    settings = TracingSettings(enabled=True, endpoint=server.url)
+    traces = Traces(settings, clock=SystemClock(), on_trouble=troubles.append)
+    traces.tracer.begin("receive", root=True, source=SECRET).end()
+    await asyncio.to_thread(traces.provider.force_flush)
+    await traces.close()
+    raise NotReady("; ".join(troubles))
+
+
 def exchange(kind: str, name: str = "bybit") -> Ask:
     """An account whose exchange redirects one kind of request."""
 
@@ -246,6 +259,7 @@ async def streaming(server: Elsewhere, name: str, folder: Path) -> AsyncIterator
 CLIENTS: dict[str, tuple[Ask, ...] | str] = {
     "te_core.http_session": (any_session, any_socket),
     "te_core.cli.client": (own_client,),
+    "te_core.app.traces": (collector,),
     "te_core.runtime.engine": "passes a session of te_core.http_session on",
     "te_core.app.selftest": "passes a session of te_core.http_session on",
     "te_core.runtime.lone_account": "passes a session of te_core.http_session on",

@@ -48,6 +48,7 @@ from te_core.settings.schema import Settings
 from te_core.testing.fake_account import FakeAccount
 from te_core.testing.faults import FaultyAccount
 from te_core.testing.virtual_clock import VirtualClock
+from te_core.tracing import OFF
 from tests.engine.seeds import other_tasks
 from tests.engine.test_engine import changed
 
@@ -147,6 +148,7 @@ class Scene:
         self.folder, self.clock = folder, VirtualClock()
         self.capabilities = Capabilities(private_stream=streams)
         self.observe = ""
+        self.tracer = OFF
         self.settings = SETTINGS
         for path, value in settings.items():
             self.settings = changed(self.settings, path.replace("__", "."), value)
@@ -205,6 +207,7 @@ class Scene:
             log=logger,
             state_dir=self.folder,
             observe=self.observe,
+            tracer=self.tracer,
         )
         await self.engine.start(resolve(Settings.model_validate(self.settings), self.registry))
         await asyncio.sleep(1)

@@ -1,0 +1,199 @@
+"""Sends the spans of alerts to a collector by OTLP over HTTP. The SDK is an extra: imported where tracing is on."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Self
+
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+
+from te_core import __version__
+from te_core.clock import Clock
+from te_core.settings.schema import TracingSettings
+from te_core.tracing import NOTHING, Alert, Span, Tracer
+
+MOST = 1000
+"""Alerts whose way is remembered; the oldest are forgotten."""
+LAST_SPANS = 0.3
+"""Seconds that a stop waits until the last spans are sent."""
+
+
+def _nanoseconds(at: datetime) -> int:
+    return int(at.timestamp() * 1_000_000) * 1000
+
+
+class RecordedSpan(Span):
+    """One or more spans of OpenTelemetry that begin and end together."""
+
+    __slots__ = ("_clock", "_holding", "spans")
+
+    def __init__(self, spans: Sequence[trace.Span], clock: Clock) -> None:
+        self.spans = spans
+        self._clock = clock
+        self._holding = ExitStack()
+
+    def note(self, name: str, value: str | int) -> None:
+        """Add what is known by now."""
+        for span in self.spans:
+            span.set_attribute(name, value)
+
+    def end(self) -> None:
+        """End it."""
+        at = _nanoseconds(self._clock.now())
+        for span in self.spans:
+            span.end(end_time=at)
+
+    def __enter__(self) -> Self:
+        held = trace.use_span(self.spans[-1], record_exception=False, set_status_on_exception=False)
+        self._holding.enter_context(held)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace_: TracebackType | None
+    ) -> None:
+        if kind is not None:  # what it says may hold anything; its name does not
+            self.note("error.type", kind.__name__)
+            for span in self.spans:
+                span.set_status(trace.StatusCode.ERROR)
+        self._holding.close()
+        self.end()
+
+
+class AlertTracer(Tracer):
+    """Records spans with ``provider``."""
+
+    __slots__ = ("_clock", "_newest", "_tracer", "_ways")
+
+    def __init__(self, provider: TracerProvider, clock: Clock) -> None:
+        self._tracer = provider.get_tracer("te_core", __version__)
+        self._clock = clock
+        self._ways: OrderedDict[Alert, Context] = OrderedDict()
+        self._newest: dict[str, Alert] = {}
+        """By symbol: the alert that was not blended yet."""
+
+    def begin(self, name: str, *, root: bool = False, **what: str | int) -> Span:
+        """Begin a span within the one that holds this task, if any."""
+        if not root and not trace.get_current_span().get_span_context().is_valid:
+            return NOTHING
+        return self._begun(name, [None], None, what)
+
+    def of_alert(
+        self, name: str, alert: Alert | None, *, since: datetime | None = None, **what: str | int
+    ) -> Span:
+        """Begin a span of an alert's way."""
+        way = self._ways.get(alert) if alert is not None else None
+        return NOTHING if way is None else self._begun(name, [way], since, what)
+
+    def blending(self, symbols: Iterable[str]) -> Span:
+        """Begin a span for each symbol's newest alert that was not blended yet."""
+        alerts = [alert for symbol in symbols if (alert := self._newest.pop(symbol, None)) in self._ways]
+        ways = [self._ways[alert] for alert in alerts if alert is not None]
+        return self._begun("blend", ways, None, {}) if ways else NOTHING
+
+    def journaled(self, alert: Alert, span: Span) -> None:
+        """Remember which way an alert is on: under what holds its journal, else under that itself."""
+        if not isinstance(span, RecordedSpan):
+            return
+        (journal,) = span.spans
+        parent = journal.parent if isinstance(journal, ReadableSpan) else None
+        known = trace.NonRecordingSpan(parent or journal.get_span_context())
+        self._ways[alert] = trace.set_span_in_context(known, Context())
+        self._newest[alert[0]] = alert
+        while len(self._ways) > MOST:
+            self._ways.popitem(last=False)
+
+    def _begun(
+        self,
+        name: str,
+        ways: Sequence[Context | None],
+        since: datetime | None,
+        what: Mapping[str, str | int],
+    ) -> RecordedSpan:
+        at = _nanoseconds(since or self._clock.now())
+        attributes = {f"te.{key}": value for key, value in what.items()}
+        spans = [
+            self._tracer.start_span(name, context=way, attributes=attributes, start_time=at) for way in ways
+        ]
+        return RecordedSpan(spans, self._clock)
+
+
+class ReportingExporter(SpanExporter):
+    """Passes spans on, and reports once that they cannot be sent, and once that they can again (empty).
+
+    Called in the SDK's own thread.
+    """
+
+    def __init__(self, inner: SpanExporter, where: str, on_trouble: Callable[[str], None]) -> None:
+        self._inner = inner
+        self._where = where
+        self._on_trouble = on_trouble
+        self._failing = False
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Send."""
+        result = self._inner.export(spans)
+        failing = result is not SpanExportResult.SUCCESS
+        if failing != self._failing:
+            self._failing = failing
+            self._on_trouble(f"{self._where} does not take them" if failing else "")
+        return result
+
+    def shutdown(self) -> None:
+        """Close."""
+        self._inner.shutdown()
+
+
+class Traces:
+    """A tracer that sends to the collector of the settings, else to that of the standard ``OTEL_…`` variables."""
+
+    def __init__(self, settings: TracingSettings, *, clock: Clock, on_trouble: Callable[[str], None]) -> None:
+        logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)  # it would report every batch
+        exporter = OTLPSpanExporter(endpoint=settings.endpoint)
+        where = settings.endpoint or "the collector of OTEL_EXPORTER_OTLP_ENDPOINT"
+        self.provider = _provider(ReportingExporter(exporter, where, on_trouble))
+        self.tracer = AlertTracer(self.provider, clock)
+
+    async def close(self) -> None:
+        """Send the last spans, unless that takes too long."""
+        loop = asyncio.get_running_loop()
+        sent = asyncio.Event()
+
+        def shut() -> None:
+            self.provider.shutdown()
+            _tell(loop, sent)
+
+        threading.Thread(target=shut, name="traces", daemon=True).start()
+        try:
+            async with asyncio.timeout(LAST_SPANS):
+                await sent.wait()
+        except TimeoutError:
+            return
+
+
+def _provider(exporter: SpanExporter) -> TracerProvider:
+    named = {} if "OTEL_SERVICE_NAME" in os.environ else {"service.name": "trade-engine"}
+    provider = TracerProvider(
+        resource=Resource.create({**named, "service.version": __version__}), shutdown_on_exit=False
+    )
+    provider.add_span_processor(BatchSpanProcessor(exporter))
+    return provider
+
+
+def _tell(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> Any:
+    try:
+        loop.call_soon_threadsafe(event.set)
+    except RuntimeError:  # the loop is closed: nobody waits any more
+        return
