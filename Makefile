@@ -1,6 +1,7 @@
 # make run    start the engine          make check  format, lint, types, layers
 # make test   run all tests             make bench  measure speed and memory
 # make crashes  kill five scenarios at every point     make mutants  plant faults, see what catches them
+# make weekend  sixty hours with 9,000 alerts, compared with the truth
 # make soak   kill -9 and restart, 200 times     make fuzz   100,000 malformed alerts
 # make flood  alerts in time while strangers crowd the listener
 # make bench-exchanges  round trips and requests per alert    make exchanges  conformance cases by exchange
@@ -36,7 +37,7 @@ MAKE_VENV = $(PYTHON) -m venv $(VENV)
 INSTALL   = $(BIN)/python -m pip install -qq --no-compile --disable-pip-version-check --no-input
 endif
 
-.PHONY: help run install test check bench bench-exchanges exchanges soak crashes mutants fuzz flood lock dist docs container clean
+.PHONY: help run install test check bench bench-exchanges exchanges soak crashes weekend mutants fuzz flood lock dist docs container clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -78,6 +79,9 @@ soak: $(VENV)/.tested-with
 
 crashes: $(VENV)/.tested-with
 	@TE_CRASHES=all $(BIN)/pytest -q -n $(WORKERS) --timeout 3000 tests/engine/test_crash_points.py $(FLAGS)
+
+weekend: $(VENV)/.tested-with
+	@TE_WEEKEND=60 $(BIN)/pytest -q -n 0 tests/weekend $(FLAGS)
 
 mutants: $(VENV)/.tested-with
 	@$(BIN)/python -m tests.mutants $(FLAGS)

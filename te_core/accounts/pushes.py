@@ -58,8 +58,9 @@ class Pushes(AccountStream):
         self._beliefs.feeds_heard(feeds)
 
     def down(self, *feeds: Feed) -> None:
-        """Count on these no longer."""
+        """Count on these no longer, and read what they would have told: whatever broke them may have broken that, too."""
         self._beliefs.feeds_down(feeds)
+        self._read_by(self._clock.monotonic())
 
     def position(self, position: Position) -> None:
         """Take a pushed position, and look at once if our own orders do not explain it."""

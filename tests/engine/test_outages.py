@@ -14,7 +14,7 @@ from te_core.api import NotReady, Outages
 from te_core.model.event import Event
 from te_core.reporting.queries import Queries
 from te_core.testing.fake_account import FakeAccount
-from te_core.testing.faults import Fault, FaultyAccount
+from te_core.testing.faults import Fault, FaultyAccount, no_faults
 from te_core.testing.virtual_clock import VirtualClock, run
 from te_core.texts import LONGEST_REASON, bounded, plain
 from tests.engine.scene import scene
@@ -246,3 +246,25 @@ async def test_prices_that_are_pushed_again_end_the_outage_of_reading_them(tmp_p
             "recovery",
         ]
         assert Queries(world.engine).readiness()["ready"]
+
+
+async def test_a_stream_that_breaks_has_the_account_read_so_that_one_cause_is_one_outage(
+    tmp_path: Path,
+) -> None:
+    """Told at once whether the account can be read at all, not with the next regular read."""
+    refused = Fault(refused=NotReady("connection refused"))
+    async with scene(tmp_path, streams=True) as world:
+        await world.say("0.5", wait=32)
+        exchange, outages = world.exchange(), world.contexts["one"].outages
+        (stream,) = exchange._streams
+        world.wire().faults = lambda _method, _call: refused
+        stream.down(*exchange.feeds)
+        outages.failing("stream of positions", "connection refused")
+        await asyncio.sleep(120)
+        world.wire().faults = no_faults
+        stream.up(*exchange.feeds)
+        outages.well("stream of positions")
+        await asyncio.sleep(60)
+        told = [event for event in world.events() if event.kind in ("outage", "recovery")]
+        assert [event.kind for event in told] == ["outage", "recovery"]
+        assert "positions" in told[0].detail["parts"]

@@ -1,4 +1,4 @@
-"""Virtual time with real sockets: hours of waiting pass at once, while clients and servers of one process talk for real.
+"""Virtual time with real sockets: hours of waiting pass at once, while clients and servers in here talk for real.
 
 Time stands still while anything is on its way over loopback, and jumps to the next timer once nothing is. While
 a thread works it runs as everybody's does. ``thaw`` lets it do so from then on.

@@ -8,14 +8,14 @@ import json
 import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 from aiohttp import ClientError, ClientSession
-from loguru import logger
+from loguru import _datetime, _logger, logger
 
 from te_core.app import application as app
 from te_core.app.paths import Place
@@ -134,7 +134,8 @@ class World:
             made = self.exchanges[exchange]
             (key,) = made.exchange.accounts[owner].keys
             accounts.append(
-                f'[accounts.{name}]\nplugin = "{exchange}"\nobserve = false\nurl = "{made.url}"\nws_url = "{made.ws_url}"\n'
+                f'[accounts.{name}]\nplugin = "{exchange}"\nobserve = false\n'
+                f'url = "{made.url}"\nws_url = "{made.ws_url}"\n'
             )
             words = {"api_key": key.key, "secret": key.secret, "passphrase": key.passphrase}
             if exchange == "bybit":
@@ -287,6 +288,9 @@ async def world(
     hidden = {name: value for name, value in os.environ.items() if name.startswith("TE_")}
     with (
         patch.object(app, "Watchdog", QuietWatchdog),
+        patch.object(
+            _logger, "aware_now", lambda: _datetime.datetime.fromtimestamp(clock.now().timestamp(), UTC)
+        ),
         dated(clock),
         patch.dict(os.environ, clear=False) as environment,
     ):
