@@ -6,7 +6,7 @@ import asyncio
 import math
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -276,7 +276,7 @@ class Story:
     async def _next_order(self, account: str, fault: Fault) -> None:
         """Have the next order of an account meet a fault, and make sure that there is one."""
         key = self.world.owner(account).keys[0].key
-        self.world.fault(account, Fault(kind=fault.kind, route=fault.route, key=key, **_rest(fault)))
+        self.world.fault(account, replace(fault, key=key))
         met = self.world.venue(account).exchange.counts.faults
         before = met[fault.kind]
         for size in (100, 10, 50, 25):
@@ -336,10 +336,6 @@ class Story:
             )
 
         return step
-
-
-def _rest(fault: Fault) -> dict[str, object]:
-    return {"accepted": fault.accepted, "error": fault.error, "fraction": fault.fraction}
 
 
 def monday(now: datetime, hours: float) -> datetime:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import itertools
 import json
 import os
@@ -265,13 +266,13 @@ async def loaded() -> Registry:
 
 def dated(clock: WiredClock) -> Any:
     """Let ccxt date requests by our clock."""
-    from ccxt.base.exchange import BaseExchange  # late: only once an account needed it, as in the engine
+    ccxt = importlib.import_module("ccxt.base.exchange")  # it has no types
 
     def milliseconds(*_: object) -> int:
         return int(clock.now().timestamp() * 1000)
 
     return patch.multiple(
-        BaseExchange,
+        ccxt.BaseExchange,
         milliseconds=staticmethod(milliseconds),
         seconds=staticmethod(lambda *_: milliseconds() // 1000),
         microseconds=staticmethod(lambda *_: milliseconds() * 1000),
