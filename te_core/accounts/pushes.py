@@ -58,7 +58,7 @@ class Pushes(AccountStream):
         self._beliefs.feeds_heard(feeds)
 
     def down(self, *feeds: Feed) -> None:
-        """Count on these no longer, and read what they would have told: whatever broke them may have broken that, too."""
+        """Count on these no longer, and read at once: whatever broke them may have broken that, too."""
         self._beliefs.feeds_down(feeds)
         self._read_by(self._clock.monotonic())
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from te_core.app.paths import Place
-from te_core.cli.client import EngineDown, ask
+from te_core.cli.client import EngineDown, ask, running_engine
 from te_core.cli.failure import Failure
+from te_core.cli.past import asking, order_address, query_of
 
 NO_ENGINE = "no engine is running: this is what the journal remembers, and nothing is known of the present"
 
@@ -50,16 +51,22 @@ def explanation(place: Place, symbol: str, account: str = "") -> dict[str, Any]:
     return {**found, "accounts": {account: found["accounts"][account]}}
 
 
-def history(place: Place, what: str, **asked: Any) -> dict[str, Any]:
-    """Return rows of the journal, newest first. Raises ``Failure``."""
-    from te_core.cli.offline import opened_journal
-    from te_core.web.history import JournalHistory
+def history(place: Place, what: str, *, since: str, until: str = "", **asked: str) -> dict[str, Any]:
+    """Return what the journal has, newest first. ``since``, ``until``: as people say them. Raises ``Failure``."""
+    names = {name: asked.pop(name, "") for name in ("account", "symbol", "source")}
+    query = query_of(since=since, until=until, **names)
+    return _remembered(place, what, {**query, **{name: value for name, value in asked.items() if value}})
 
-    def remembered() -> dict[str, Any]:
-        with opened_journal(place) as (_, journal):
-            return {what: getattr(JournalHistory(journal), what)(**asked)}
 
-    return _asked(place, f"/api/v1/{what}?{urlencode(asked)}", remembered)
+def order(place: Place, name: str) -> dict[str, Any]:
+    """Return why an order was made, and what came of it. Raises ``Failure``."""
+    return _remembered(place, order_address(name), {})
+
+
+def _remembered(place: Place, what: str, query: Mapping[str, str]) -> dict[str, Any]:
+    noted = {} if running_engine(place) else {"note": NO_ENGINE}
+    with asking(place) as asked:
+        return {**noted, **asked(what, query)}
 
 
 def running(place: Place, path: str) -> dict[str, Any]:

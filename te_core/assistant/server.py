@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
@@ -53,6 +53,11 @@ Accounts = Annotated[
     tuple[str, ...], Field(description="Accounts as named in the settings; empty: all of them.")
 ]
 Symbol = Annotated[str, Field(description="Only this symbol, as the engine spells it: BTCUSDT.")]
+Source = Annotated[str, Field(description="Only what this source had a part in.")]
+Since = Annotated[
+    str, Field(description="From when: 2h, 3d, fri, yesterday, 2026-11-27, an ISO time; empty: all.")
+]
+Until = Annotated[str, Field(description="Until when, said alike; empty: now.")]
 Limit = Annotated[int, Field(ge=1, le=1000, description="How many rows at most, newest first.")]
 Reason = Annotated[str, Field(max_length=200, description="Why, in the user's words; it is journaled.")]
 Depth = Annotated[str, Field(description="Target exposure as a share of the account, -1 to 1.")]
@@ -108,13 +113,88 @@ class Reading:
         """Read every account now and tell what the engine would order, and why. Sends no order."""
         return await told(self._place, lambda: answers.running(self._place, "/api/v1/plan"))
 
-    async def signals(self, limit: Limit = 20) -> dict[str, Any]:
-        """The newest signals that sources sent."""
-        return await told(self._place, lambda: answers.history(self._place, "signals", limit=limit))
+    async def orders(
+        self,
+        since: Since = "24h",
+        until: Until = "",
+        account: Account = "",
+        symbol: Symbol = "",
+        source: Source = "",
+        limit: Limit = 20,
+    ) -> dict[str, Any]:
+        """Orders with their outcomes, prices, fees and causes, newest first; also those that were not sent."""
+        return await self._past(
+            "orders", since=since, until=until, account=account, symbol=symbol, source=source, limit=limit
+        )
 
-    async def refused_input(self, limit: Limit = 20) -> dict[str, Any]:
+    async def why_order(
+        self, order: Annotated[str, Field(description="Its number, or its client order id.")]
+    ) -> dict[str, Any]:
+        """Why one past order was made: from signals over weights, equity and price to its fill and fee."""
+        return await told(self._place, lambda: answers.order(self._place, order))
+
+    async def events(
+        self,
+        since: Since = "24h",
+        until: Until = "",
+        account: Account = "",
+        symbol: Symbol = "",
+        kind: Annotated[str, Field(description="Only this kind: outage, recovery, drift, halt, …")] = "",
+        limit: Limit = 50,
+    ) -> dict[str, Any]:
+        """What happened beside orders: outages and their ends, hand trades, liquidations, transfers, commands."""
+        return await self._past(
+            "events", since=since, until=until, account=account, symbol=symbol, kind=kind, limit=limit
+        )
+
+    async def signals(
+        self,
+        since: Since = "24h",
+        until: Until = "",
+        symbol: Symbol = "",
+        source: Source = "",
+        limit: Limit = 20,
+    ) -> dict[str, Any]:
+        """The newest signals that sources sent."""
+        return await self._past(
+            "signals", since=since, until=until, symbol=symbol, source=source, limit=limit
+        )
+
+    async def refused_input(
+        self, since: Since = "24h", source: Source = "", limit: Limit = 20
+    ) -> dict[str, Any]:
         """Alerts that were refused: which field, and why."""
-        return await told(self._place, lambda: answers.history(self._place, "quarantine", limit=limit))
+        return await self._past("quarantine", since=since, source=source, limit=limit)
+
+    async def profit(
+        self,
+        by: Annotated[
+            Literal["account", "symbol", "source", "day"], Field(description="What to add up by.")
+        ] = "account",
+        since: Since = "",
+        until: Until = "",
+        account: Account = "",
+        symbol: Symbol = "",
+        source: Source = "",
+    ) -> dict[str, Any]:
+        """What was earned, with and without fees and funding, and what these figures leave out."""
+        return await self._past(
+            "pnl", by=by, since=since, until=until, account=account, symbol=symbol, source=source
+        )
+
+    async def equity(
+        self,
+        since: Since = "7d",
+        until: Until = "",
+        account: Account = "",
+        points: Annotated[int, Field(ge=1, le=2000, description="Of each account, at most.")] = 50,
+    ) -> dict[str, Any]:
+        """What accounts were worth over time."""
+        return await self._past("history", since=since, until=until, account=account, points=points)
+
+    async def _past(self, what: str, **asked: str | int) -> dict[str, Any]:
+        texts = {name: str(value) for name, value in asked.items()}
+        return await told(self._place, lambda: answers.history(self._place, what, **texts))
 
     async def settings(self) -> dict[str, Any]:
         """The settings file as it stands, with every secret masked."""
@@ -127,7 +207,8 @@ class Reading:
     def add_to(self, server: MCPServer[Any]) -> None:
         """Offer them."""
         for tool in (
-            self.status, self.explain, self.plan, self.signals, self.refused_input, self.settings, self.doctor,
+            self.status, self.explain, self.plan, self.orders, self.why_order, self.events, self.signals,
+            self.refused_input, self.profit, self.equity, self.settings, self.doctor,
         ):  # fmt: skip
             server.add_tool(tool, annotations=READS)
 

@@ -21,7 +21,10 @@ from te_core.cli.failure import Failure
 from te_core.settings.peek import SECRETS_FILE
 from tests.cli.conftest import TE, Folder, Process
 
-READING = {"status", "explain", "plan", "signals", "refused_input", "settings", "doctor"}
+READING = {
+    *("status", "explain", "plan", "orders", "why_order", "events", "signals", "refused_input"),
+    *("profit", "equity", "settings", "doctor"),
+}
 CONTROL = {"halt", "flatten", "resume", "pause", "set_target", "close", "confirm"}
 
 
@@ -86,6 +89,14 @@ async def test_an_assistant_reads_and_commands_in_two_steps(engine: Process) -> 
         found = await ask(client, "explain", symbol="btcusdt")
         assert found["accounts"]["paper"]["terms"][0]["source"] == "tradingview"
         assert (await ask(client, "signals", limit=1))["signals"][0]["symbol"] == "BTCUSDT"
+        (order,) = (await ask(client, "orders", since="1h", symbol="btcusdt"))["orders"]
+        assert order["cause"] == "signal"
+        story = await ask(client, "why_order", order=order["client_order_id"])
+        assert "tradingview" in json.dumps(story)
+        assert (await ask(client, "profit", by="symbol"))["rows"][0]["key"] == "BTCUSDT"
+        assert "paper" in json.dumps(await ask(client, "equity"))
+        assert (await ask(client, "events", kind="outage"))["events"] == []
+        assert "since" in await refusal(client, "orders", since="the day before the flood")
         assert (await ask(client, "doctor"))["accounts"]["paper"]
         assert "plan" not in await ask(client, "plan")
         secrets = re.findall(r'"([\w-]{20,})"', (folder.path / SECRETS_FILE).read_text())
