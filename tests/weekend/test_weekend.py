@@ -7,6 +7,7 @@ tests.weekend FOLDER`` leaves it to be looked at.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -34,6 +35,9 @@ ALERTS = int(HOURS * (150 if "TE_WEEKEND" in os.environ else 30))
 pytestmark = pytest.mark.timeout(600 + 200 * HOURS)
 NOTICED = timedelta(minutes=3)
 """How long it may take until what happened at an exchange is noticed: a resync is two minutes here."""
+CENT = Decimal("0.01")
+SAMPLED = Decimal(40)
+"""How far what four accounts are worth may have moved since they were last sampled: a thousandth of it."""
 FRIDAY = datetime(2026, 3, 6, 18, tzinfo=UTC)
 
 
@@ -56,6 +60,9 @@ class Weekend:
     def events(self, *kinds: str, account: str | None = None) -> list[Event]:
         found = reversed(self.journal.events(100_000))
         return [e for e in found if e.kind in kinds and account in (None, e.account)]
+
+    def json(self, *arguments: str) -> Any:
+        return json.loads(self.te(*arguments, "--json"))
 
     def te(self, *arguments: str) -> str:
         result = CliRunner().invoke(app, ["--settings", str(self.folder / "settings.toml"), *arguments])
@@ -191,6 +198,24 @@ def test_money_that_came_or_went_is_told_apart_from_profit(weekend: Weekend) -> 
         assert abs(found - weekend.paid[account]) < Decimal("0.0001")
 
 
+def test_profit_is_what_was_truly_earned_however_it_is_added_up(weekend: Weekend) -> None:
+    by = {name: weekend.json("pnl", "--by", name) for name in ("account", "symbol", "source", "day")}
+    told = {row["key"]: Decimal(row["result"]) for row in by["account"]["rows"]}
+    assert told.keys() == {*ACCOUNTS, "paper"}
+    for account, truly in weekend.earned.items():
+        assert abs(told[account] - truly) < 3, (account, told[account], truly)
+    for found in by.values():
+        for total in found["totals"]:
+            rows = [row for row in found["rows"] if row["paper"] is total["paper"]]
+            added = sum((Decimal(row["result"]) for row in rows), Decimal(0))
+            assert abs(added - Decimal(total["result"])) < CENT, found["by"]
+    real = {name: Decimal(found["totals"][0]["result"]) for name, found in by.items()}
+    assert max(real.values()) - min(real.values()) < CENT, real
+    (total,) = [total for total in by["account"]["totals"] if not total["paper"]]
+    before, after, paid = (Decimal(total[name]) for name in ("equity_before", "equity_after", "transfers"))
+    assert abs(after - before - paid - Decimal(total["result"])) < SAMPLED
+
+
 def test_every_fill_has_its_price_and_fee(weekend: Weekend) -> None:
     fills = {one.client_order_id: one for one in weekend.journal.fills(100_000)}
     truly = {name for names in weekend.ours.values() for name in names}
@@ -220,3 +245,13 @@ def test_the_commands_answer_from_the_folder(weekend: Weekend) -> None:
     assert "bybit-main" in weekend.te("status")
     assert "BTCUSDT" in weekend.te("signals", "--limit", "1000")
     assert "weight" in weekend.te("explain", "BTCUSDT")
+    assert "bybit-main" in weekend.te("equity")
+    assert "Profit" in weekend.te("pnl", "--by", "day")
+    orders = weekend.json("orders", "--limit", "1000")["orders"]
+    assert all(order["cause"] for order in orders)
+    (order, *_) = [order for order in orders if order["state"] == "filled"]
+    story = weekend.te("why", str(order["number"]))
+    assert order["price"] in story
+    month = f"{FRIDAY:%Y-%m}"
+    weekend.te("report", "--month", month, "--output", str(weekend.folder))
+    assert "bybit-main" in (weekend.folder / f"te-report-{month}.md").read_text()
