@@ -24,6 +24,7 @@ from te_core.settings.schema import (
     NotifierSettings,
     SourceSettings,
     SymbolSettings,
+    TracingSettings,
 )
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ _CORE: Mapping[str, type[BaseModel]] = {
     "listen": ListenSettings,
     "logs": LogSettings,
     "journal": JournalSettings,
+    "tracing": TracingSettings,
     "limits": GlobalLimitSettings,
     "notices": NoticesSettings,
     "sources.*": SourceSettings,

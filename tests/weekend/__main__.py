@@ -15,7 +15,7 @@ from pathlib import Path
 
 from te_core.plugins.registry import Registry
 from tests.weekend.loop import WiredLoop, run
-from tests.weekend.story import Story, monday
+from tests.weekend.story import Story, friday
 from tests.weekend.world import loaded, world
 
 
@@ -24,7 +24,7 @@ async def live(given: argparse.Namespace, registry: Registry) -> None:
     loop = asyncio.get_running_loop()
     assert isinstance(loop, WiredLoop)
     folder: Path = given.folder.absolute()
-    async with world(folder, monday(datetime.now(UTC), given.hours), registry) as opened:
+    async with world(folder, friday(datetime.now(UTC), given.hours), registry) as opened:
         truth = await Story(opened, hours=given.hours, alerts=given.alerts, seed=given.seed).tell()
         print(f"{given.hours:g} hours in {time.process_time():.0f} s of the processor's time")
         print(f"{truth.accepted} alerts taken, {truth.refused} refused; what happened besides:")

@@ -338,6 +338,6 @@ class Story:
         return step
 
 
-def monday(now: datetime, hours: float) -> datetime:
+def friday(now: datetime, hours: float) -> datetime:
     """Return when a weekend began that ends now."""
     return now - timedelta(hours=hours)
