@@ -22,6 +22,7 @@ from te_core.outage import Outages
 from te_core.rules.controls import Controls
 from te_core.rules.decision import NOTHING, Decision, Facts, Status, decide, observed
 from te_core.rules.margin_priority import runnable
+from te_core.tracing import trace_pass
 
 ZERO = Decimal(0)
 RESTING = PhaseKind.RESTING
@@ -99,7 +100,7 @@ class Reconciler:
 
     async def make_pass(self, ctx: ExecutionContext) -> list[Work]:
         """Read, observe, decide. Returns what may begin; nothing where positions cannot be read."""
-        now = ctx.clock.monotonic()
+        now, began = ctx.clock.monotonic(), ctx.clock.now()
         regular = self._schedule.begin(now)
         keepers = self._targets.keepers
         symbols = [keeper.symbol for keeper in keepers.values() if keeper.wanted or keeper.closing]
@@ -129,7 +130,10 @@ class Reconciler:
         beginning = runnable([one.decision for one in work], self._equity(ctx))
         for index in beginning:
             work[index].keeper.waits_for_others(waiting=len(beginning) < len(work))
-        return [work[index] for index in beginning]
+        begun = [work[index] for index in beginning]
+        for one in begun:
+            trace_pass(ctx.tracer, one.keeper.target, began, self._name, drift=one.decision.drift)
+        return begun
 
     async def preview(self, ctx: ExecutionContext, as_if: AsIf | None = None) -> Mapping[str, Decision] | str:
         """Read everything and return each symbol's next decision, or why there is none. Sends and keeps nothing.

@@ -44,14 +44,13 @@ from te_core.outage import Outages
 from te_core.rules.client_order_ids import is_engine_id
 from te_core.rules.controls import Controls, scope_of_book
 from te_core.rules.decision import Decision
-from te_core.tracing import OFF, Tracer, trace_pass
+from te_core.tracing import OFF, Tracer
 
 if TYPE_CHECKING:
     from loguru import Logger
 
 FOREIGN_ENGINE = 600.0
 """Seconds for which an account is only reduced after an order of another engine was seen on it."""
-
 VERIFYING = 1.0
 """Seconds after a flatten until the account is read as a whole, unless that comes first anyway."""
 SHORTEST = 1e-6
@@ -438,9 +437,7 @@ class AccountWorker:
             if keeper.orders.open and keeper.task is None:
                 self._start(keeper, partial(resolve_open, ctx, keeper))
         self.metrics.made_pass(self.name)
-        began = self._clock.now()
         for work in await self._reconciler.make_pass(ctx):
-            trace_pass(self._tracer, work.keeper.target, began, self.name, drift=work.decision.drift)
             self._execute(ctx, work)
         self._stops.look(ctx)
         self._stops.review(ctx)

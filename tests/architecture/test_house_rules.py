@@ -30,7 +30,7 @@ ROOM_LINES = {
     "moving": 1_600,
     "cli": 5_000,
     "wizards": 2_100,
-    "assistant": 330,
+    "assistant": 370,
     "testing": 1_720,
 }
 """Lines of code that each room may have: docs/adr/0022 says what is counted and why."""
