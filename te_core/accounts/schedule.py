@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
+from te_core.errors import NotReady, RateLimited
 from te_core.model.reading import Unknown
 from te_core.outage import Outages
 from te_core.rules.backoff import backoff
@@ -82,6 +83,13 @@ class Schedule:
     def read_by(self, at: float) -> None:
         """Have the account read at that time at the latest."""
         self._next_read = min(self._next_read, at)
+
+    def failed(self, error: BaseException, now: float) -> None:
+        """Take note of how an order failed: where the exchange cannot answer, reads show whether that is all of it."""
+        if isinstance(error, RateLimited):
+            self.pause(now + (error.retry_after or 1.0))
+        elif isinstance(error, NotReady):
+            self.read_by(now)
 
     def pause(self, until: float) -> None:
         """Let no pass begin before that time, whatever wakes it."""

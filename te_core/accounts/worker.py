@@ -32,7 +32,7 @@ from te_core.accounts.targets import Targets, WorkerSettings
 from te_core.accounts.turns import Turns
 from te_core.clock import Clock
 from te_core.contracts.exchange import AccountStream, Capabilities, ExchangeAccount
-from te_core.errors import OutcomeUnknown, PluginDefect, RateLimited, TradeEngineError
+from te_core.errors import OutcomeUnknown, PluginDefect, TradeEngineError
 from te_core.journal.journal import Journal
 from te_core.journal.memory import SymbolRecord
 from te_core.metrics import Metrics
@@ -523,8 +523,7 @@ class AccountWorker:
     def _failed(self, keeper: Keeper, error: BaseException, *, reducing: bool) -> None:
         engine = self.settings.engine
         hold = keeper.failed(error, reducing=reducing, first=engine.backoff_first, last=engine.backoff_last)
-        if isinstance(error, RateLimited):
-            self._schedule.pause(self._clock.monotonic() + (error.retry_after or 1.0))
+        self._schedule.failed(error, self._clock.monotonic())
         if isinstance(error, PluginDefect) or not isinstance(error, TradeEngineError | TimeoutError):
             keeper.log.opt(exception=error).error("defect: {}", hold.reason)
         self._outages.failing(keeper.symbol, hold.reason)

@@ -268,3 +268,20 @@ async def test_a_stream_that_breaks_has_the_account_read_so_that_one_cause_is_on
         told = [event for event in world.events() if event.kind in ("outage", "recovery")]
         assert [event.kind for event in told] == ["outage", "recovery"]
         assert "positions" in told[0].detail["parts"]
+
+
+async def test_maintenance_that_an_order_meets_first_is_one_outage_of_the_account(tmp_path: Path) -> None:
+    """Whether only this symbol is refused is found out at once, not with the next regular read."""
+    closed = Fault(refused=NotReady("maintenance"))
+    async with scene(tmp_path, engine={"resync": "2m"}) as world:
+        await world.say("0.5", wait=32)
+        world.wire().faults = lambda method, _: closed if method in {*READS, "place_order"} else None
+        world.wire().inject("prices", None)
+        world.wire().inject("equity", None)
+        world.wire().inject("positions", None)
+        await world.say("-0.5", wait=200)
+        world.wire().faults = no_faults
+        await asyncio.sleep(200)
+        told = [event for event in world.events() if event.kind in ("outage", "recovery")]
+        assert [(event.kind, event.symbol) for event in told] == [("outage", None), ("recovery", None)], told
+        assert world.at_target()
