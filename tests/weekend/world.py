@@ -7,7 +7,7 @@ import importlib
 import itertools
 import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -107,6 +107,8 @@ class World:
         self.engine: Engine | None = None
         self.answers: list[int] = []
         """What alerts were answered, in order; 0: nobody was there."""
+        self.answer: Mapping[str, Any] = {}
+        """The last answer to an alert."""
         self._latency = latency
         self._ids = itertools.count(1)
         self._http: ClientSession
@@ -242,6 +244,7 @@ class World:
         try:
             async with self._http.post(url, data=text) as response:
                 self.answers.append(response.status)
+                self.answer = await response.json()
         except ClientError:
             self.answers.append(0)
         return self.answers[-1]
