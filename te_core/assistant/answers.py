@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any
 from urllib.parse import quote
 
@@ -10,6 +12,7 @@ from te_core.app.paths import Place
 from te_core.cli.client import EngineDown, ask, running_engine
 from te_core.cli.failure import Failure
 from te_core.cli.past import asking, order_address, query_of
+from te_core.web.encoding import encode
 
 NO_ENGINE = "no engine is running: this is what the journal remembers, and nothing is known of the present"
 
@@ -30,6 +33,18 @@ def status(place: Place, account: str = "", symbol: str = "") -> dict[str, Any]:
     if symbol:
         accounts = {name: _only(one, symbol.upper()) for name, one in accounts.items()}
     return {**state, "accounts": accounts}
+
+
+def attention(place: Place) -> dict[str, Any]:
+    """Return what needs somebody, worst first, as the first lines of ``te status`` say it. Raises ``Failure``."""
+    from te_core.cli.offline import offline_state
+    from te_core.reporting.view.build import view
+
+    state = _asked(place, "/api/v1/state", lambda: offline_state(place))
+    seen = view(state)
+    noted = {"note": state["note"]} if "note" in state else {}
+    items = [json.loads(encode(asdict(item))) for item in seen.attention]
+    return {**noted, "ready": seen.engine.ready, "attention": items, "nothing_because": seen.ground}
 
 
 def _only(account: Mapping[str, Any], symbol: str) -> dict[str, Any]:

@@ -102,8 +102,12 @@ class Reading:
         self._place = place
 
     async def status(self, account: Account = "", symbol: Symbol = "") -> dict[str, Any]:
-        """What runs, what each account holds and should hold, and what needs attention now."""
+        """What runs, and what each account holds and should hold."""
         return await told(self._place, lambda: answers.status(self._place, account, symbol))
+
+    async def attention(self) -> dict[str, Any]:
+        """Does anything need the user? Everything that does, worst first, with the command that ends it."""
+        return await told(self._place, lambda: answers.attention(self._place))
 
     async def explain(self, symbol: Symbol, account: Account = "") -> dict[str, Any]:
         """Why a symbol's target is what it is: signals, weights, equity, price, rounding, limits."""
@@ -207,8 +211,8 @@ class Reading:
     def add_to(self, server: MCPServer[Any]) -> None:
         """Offer them."""
         for tool in (
-            self.status, self.explain, self.plan, self.orders, self.why_order, self.events, self.signals,
-            self.refused_input, self.profit, self.equity, self.settings, self.doctor,
+            self.status, self.attention, self.explain, self.plan, self.orders, self.why_order, self.events,
+            self.signals, self.refused_input, self.profit, self.equity, self.settings, self.doctor,
         ):  # fmt: skip
             server.add_tool(tool, annotations=READS)
 

@@ -22,7 +22,7 @@ from te_core.settings.peek import SECRETS_FILE
 from tests.cli.conftest import TE, Folder, Process
 
 READING = {
-    *("status", "explain", "plan", "orders", "why_order", "events", "signals", "refused_input"),
+    *("status", "attention", "explain", "plan", "orders", "why_order", "events", "signals", "refused_input"),
     *("profit", "equity", "settings", "doctor"),
 }
 CONTROL = {"halt", "flatten", "resume", "pause", "set_target", "close", "confirm"}
@@ -105,6 +105,9 @@ async def test_an_assistant_reads_and_commands_in_two_steps(engine: Process) -> 
         assert secrets
         assert not [secret for secret in secrets if secret in shown]
 
+        calm = await ask(client, "attention")
+        assert calm["ready"]
+        assert not [one for one in calm["attention"] if one["severity"] != "note"]
         planned = await ask(client, "close", account="paper", symbol="BTCUSDT", reason="the user asked")
         assert planned["plan"]["accounts"]["paper"]["symbols"]["BTCUSDT"]["steps"][0]["side"] == "sell"
         assert not planned["done"]
@@ -114,6 +117,7 @@ async def test_an_assistant_reads_and_commands_in_two_steps(engine: Process) -> 
         (command,) = (await ask(client, "status"))["commands"]
         assert command["by"] == "mcp (Claude\\x1b[2J)"
         assert command["reason"] == "the user asked"
+        assert (await ask(client, "attention"))["attention"][0]["kind"] == "by_hand"
         assert "used already" in await refusal(client, "confirm", code=planned["code"])
         again = await ask(client, "resume", accounts=["paper"])
         assert (await ask(client, "confirm", code=again["code"]))["done"]

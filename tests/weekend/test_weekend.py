@@ -26,6 +26,7 @@ from te_core.journal.reader import JournalReader
 from te_core.model.event import Event
 from te_core.model.money import FlowKind
 from te_core.model.order import IntentState
+from te_core.reporting.view.build import view
 from tests.weekend.loop import run
 from tests.weekend.story import Story, Truth
 from tests.weekend.world import ACCOUNTS, SYMBOLS, World, loaded, world
@@ -234,6 +235,13 @@ def test_what_waits_for_the_operator_is_shown_and_nothing_else(weekend: Weekend)
         for symbol, target in found["targets"].items()
     }
     assert {key for key, target in rows.items() if target["status"] == "drift"} >= left
+    told = view(weekend.state).attention
+    assert {item.kind for item in told} == {"changed"}, told
+    drifting = {key for key, target in rows.items() if target["status"] == "drift"}
+    assert {
+        (account, symbol) for item in told for account in item.accounts for symbol in item.symbols
+    } == drifting
+    assert all(item.remedy.startswith("te resume") for item in told)
     for key, target in rows.items():
         if target["status"] not in {"at_target"}:
             assert target["reason"], key
