@@ -505,4 +505,34 @@ MONEY = (
         tests="tests/journal/test_results.py",
     ),
 )
-MUTANTS = (*BELIEFS, *RULES, *ACCOUNTS, *ENGINE, *BREAKERS, *CONTROL, *MONEY)
+TELLING = (
+    Mutant(
+        name="a code is good more than once",
+        file="te_core/assistant/confirmation.py",
+        old="self._waiting.pop(code.strip(), None)",
+        new="self._waiting.get(code.strip())",
+        tests="tests/cli/test_mcp.py",
+    ),
+    Mutant(
+        name="a code never expires",
+        file="te_core/assistant/confirmation.py",
+        old="        if found.until <= self._clock.now():\n",
+        new="        if False:\n",
+        tests="tests/cli/test_mcp.py",
+    ),
+    Mutant(
+        name="an account is not read when its streams break",
+        file="te_core/accounts/pushes.py",
+        old="        self._beliefs.feeds_down(feeds)\n        self._read_by(self._clock.monotonic())\n",
+        new="        self._beliefs.feeds_down(feeds)\n",
+        tests="tests/engine/test_outages.py",
+    ),
+    Mutant(
+        name="an account is not read when an order finds the exchange closed",
+        file="te_core/accounts/schedule.py",
+        old="        elif isinstance(error, NotReady):\n",
+        new="        elif False:\n",
+        tests="tests/engine/test_outages.py",
+    ),
+)
+MUTANTS = (*BELIEFS, *RULES, *ACCOUNTS, *ENGINE, *BREAKERS, *CONTROL, *MONEY, *TELLING)
