@@ -533,6 +533,7 @@ TELLING = (
         old="        elif isinstance(error, NotReady):\n",
         new="        elif False:\n",
         tests="tests/engine/test_outages.py",
+        quick=True,
     ),
 )
 MUTANTS = (*BELIEFS, *RULES, *ACCOUNTS, *ENGINE, *BREAKERS, *CONTROL, *MONEY, *TELLING)
