@@ -16,6 +16,7 @@ from te_core.model.position import Equity, Position
 from te_core.model.reading import Unknown
 from te_core.rules.belief import (
     DISTRUST,
+    EQUITY_AGE,
     NEVER,
     NO_EVIDENCE,
     FeedState,
@@ -38,6 +39,8 @@ T = TypeVar("T")
 Positions: TypeAlias = Mapping[str, Position]
 
 ZERO = Decimal(0)
+PASS = 2.0
+"""Seconds within which most passes have read what they need."""
 DEAD = FeedState()
 
 
@@ -270,6 +273,12 @@ class Beliefs:
         """Whether the equity lacks fee and profit of the newest order, and no push corrects it."""
         known = self._equity
         return known is not None and known.number < self._order_number and not self.follows(Feed.EQUITY)
+
+    @property
+    def equity_ends_soon(self) -> bool:
+        """Whether the equity may be too old by the time that a pass has read what it needs, and decides."""
+        known = self._equity
+        return known is not None and self._clock.monotonic() - known.asked_at > EQUITY_AGE - PASS
 
     @property
     def equity_seen(self) -> Observation[Equity] | None:

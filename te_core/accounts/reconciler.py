@@ -211,7 +211,7 @@ class Reconciler:
         beliefs = ctx.beliefs
         unwatched = not beliefs.told_of_changes
         positions = everything or unwatched
-        equity = everything or isinstance(beliefs.equity(), Unknown)
+        equity = everything or isinstance(beliefs.equity(), Unknown) or beliefs.equity_ends_soon
         equity = equity or beliefs.equity_is_old or (unwatched and not beliefs.follows(Feed.EQUITY))
         followed = beliefs.follows(Feed.PRICES)
         # Positions that are not ours count against limits too, at their present price.

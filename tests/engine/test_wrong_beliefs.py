@@ -22,6 +22,7 @@ from te_core.api import (
     OrderStatus,
     Position,
 )
+from te_core.rules.belief import EQUITY_AGE
 from te_core.testing.faults import Fault, Faults
 from tests.engine.scene import scene
 
@@ -450,3 +451,17 @@ async def test_an_answer_of_another_type_is_not_known_and_its_method_is_named(
             assert method in world.state()["reason"]
         await asyncio.sleep(300)
         assert world.held() == D("0.1"), "it goes on by itself"
+
+
+async def test_an_equity_that_grows_too_old_while_a_pass_reads_is_read_with_it(tmp_path: Path) -> None:
+    """Otherwise the alert waits for the next regular read."""
+    async with scene(tmp_path, streams=True, engine={"resync": "10m"}) as world:
+        await world.say("0.5", wait=20)
+        seen = world.engine.accounts["one"].worker.beliefs.equity_seen
+        assert seen is not None
+        world.exchange().muted.add("ETHUSDT")
+        await asyncio.sleep(seen.asked_at + EQUITY_AGE - 0.05 - world.clock.monotonic())
+        world.wire().faults = lambda method, _: Fault(delay=0.1) if method == "prices" else None
+        await world.say("0.5", symbol="ETHUSDT", wait=5)
+        assert world.at_target("ETHUSDT")
+        assert world.events("waiting") == []
