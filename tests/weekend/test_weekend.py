@@ -10,7 +10,7 @@ import asyncio
 import json
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -93,24 +93,16 @@ def executed(opened: World, account: str) -> set[str]:
     return {name for name, order in orders if order.filled}
 
 
-@pytest.fixture(scope="module")
-def weekend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Weekend]:
-    registry = asyncio.run(loaded())
-    found: Weekend = run(live(tmp_path_factory.mktemp("weekend"), registry))
-    yield found
-    found.journal.close()
-
-
 # -- what happened?
 
 
-def test_every_alert_is_there_and_every_refused_one_says_why(weekend: Weekend) -> None:
+def every_alert_is_there_and_every_refused_one_says_why(weekend: Weekend) -> None:
     assert len(weekend.journal.signals(100_000)) == weekend.truth.accepted >= ALERTS
     assert len(weekend.journal.quarantine(1000)) == weekend.truth.refused
     assert all(one.reason for one in weekend.journal.quarantine(1000))
 
 
-def test_every_outage_has_one_start_and_one_end_and_no_other_is_told(weekend: Weekend) -> None:
+def every_outage_has_one_start_and_one_end_and_no_other_is_told(weekend: Weekend) -> None:
     told: dict[str, list[Event]] = defaultdict(list)
     for event in weekend.events("outage", "recovery"):
         if event.symbol is None:
@@ -128,22 +120,21 @@ def test_every_outage_has_one_start_and_one_end_and_no_other_is_told(weekend: We
             assert one.until <= end.at <= one.until + NOTICED
 
 
-@pytest.mark.parametrize("kind", ["hand trade adds", "hand trade closes", "liquidation", "left to do"])
-def test_what_others_did_to_a_position_is_named(weekend: Weekend, kind: str) -> None:
-    for one in weekend.truth.of(kind):
+def what_others_did_to_a_position_is_named(weekend: Weekend) -> None:
+    happened = weekend.truth.of("hand trade adds", "hand trade closes", "liquidation", "left to do")
+    for one in happened:
         for account in one.accounts:
             (told,) = [
                 event
                 for event in weekend.events("drift", account=account)
                 if event.symbol == one.symbol and one.at <= event.at <= one.at + NOTICED
             ]
-            assert ("liquidation" in told.text) == (kind == "liquidation"), told.text
-            assert ("correcting it" in told.text) == (kind == "hand trade adds"), told.text
-    happened = weekend.truth.of("hand trade adds", "hand trade closes", "liquidation", "left to do")
+            assert ("liquidation" in told.text) == (one.kind == "liquidation"), told.text
+            assert ("correcting it" in told.text) == (one.kind == "hand trade adds"), told.text
     assert len(weekend.events("drift")) == sum(len(one.accounts) for one in happened), "and nothing else is"
 
 
-def test_what_the_operator_did_is_told_with_who_and_why(weekend: Weekend) -> None:
+def what_the_operator_did_is_told_with_who_and_why(weekend: Weekend) -> None:
     kinds = Counter(event.kind for event in weekend.events("halt", "resume", "pause"))
     assert kinds == {"halt": 1, "pause": 1, "resume": 2}
     assert all("alice" in event.text for event in weekend.events(*kinds))
@@ -155,7 +146,7 @@ def test_what_the_operator_did_is_told_with_who_and_why(weekend: Weekend) -> Non
     assert "PriceOutOfBand" in refused.text
 
 
-def test_every_order_has_a_cause_an_outcome_and_was_executed_once(weekend: Weekend) -> None:
+def every_order_has_a_cause_an_outcome_and_was_executed_once(weekend: Weekend) -> None:
     records = weekend.journal.intents(100_000)
     assert weekend.doubled == []
     for account, truly in weekend.ours.items():
@@ -171,7 +162,7 @@ def test_every_order_has_a_cause_an_outcome_and_was_executed_once(weekend: Weeke
 # -- what do I own?
 
 
-def test_what_is_shown_is_what_is_held(weekend: Weekend) -> None:
+def what_is_shown_is_what_is_held(weekend: Weekend) -> None:
     for (account, symbol), truly in weekend.held.items():
         shown = weekend.state["accounts"][account]["positions"].get(symbol, {"size": "0"})
         assert Decimal(shown["size"]) == truly, (account, symbol)
@@ -186,7 +177,7 @@ def test_what_is_shown_is_what_is_held(weekend: Weekend) -> None:
 # -- what have I earned?
 
 
-def test_money_that_came_or_went_is_told_apart_from_profit(weekend: Weekend) -> None:
+def money_that_came_or_went_is_told_apart_from_profit(weekend: Weekend) -> None:
     for account in ACCOUNTS:
         happened = weekend.truth.of("transfer")
         truly = sum((one.amount for one in happened if account in one.accounts), Decimal(0))
@@ -199,7 +190,7 @@ def test_money_that_came_or_went_is_told_apart_from_profit(weekend: Weekend) -> 
         assert abs(found - weekend.paid[account]) < Decimal("0.0001")
 
 
-def test_profit_is_what_was_truly_earned_however_it_is_added_up(weekend: Weekend) -> None:
+def profit_is_what_was_truly_earned_however_it_is_added_up(weekend: Weekend) -> None:
     by = {name: weekend.json("pnl", "--by", name) for name in ("account", "symbol", "source", "day")}
     told = {row["key"]: Decimal(row["result"]) for row in by["account"]["rows"]}
     assert told.keys() == {*ACCOUNTS, "paper"}
@@ -217,7 +208,7 @@ def test_profit_is_what_was_truly_earned_however_it_is_added_up(weekend: Weekend
     assert abs(after - before - paid - Decimal(total["result"])) < SAMPLED
 
 
-def test_every_fill_has_its_price_and_fee(weekend: Weekend) -> None:
+def every_fill_has_its_price_and_fee(weekend: Weekend) -> None:
     fills = {one.client_order_id: one for one in weekend.journal.fills(100_000)}
     truly = {name for names in weekend.ours.values() for name in names}
     assert truly <= fills.keys()
@@ -227,7 +218,7 @@ def test_every_fill_has_its_price_and_fee(weekend: Weekend) -> None:
 # -- does anything need me?
 
 
-def test_what_waits_for_the_operator_is_shown_and_nothing_else(weekend: Weekend) -> None:
+def what_waits_for_the_operator_is_shown_and_nothing_else(weekend: Weekend) -> None:
     left = {(account, one.symbol) for one in weekend.truth.of("left to do") for account in one.accounts}
     rows = {
         (account, symbol): target
@@ -249,7 +240,7 @@ def test_what_waits_for_the_operator_is_shown_and_nothing_else(weekend: Weekend)
     assert weekend.state["commands"] == []
 
 
-def test_the_commands_answer_from_the_folder(weekend: Weekend) -> None:
+def the_commands_answer_from_the_folder(weekend: Weekend) -> None:
     assert "bybit-main" in weekend.te("status")
     assert "BTCUSDT" in weekend.te("signals", "--limit", "1000")
     assert "weight" in weekend.te("explain", "BTCUSDT")
@@ -263,3 +254,27 @@ def test_the_commands_answer_from_the_folder(weekend: Weekend) -> None:
     month = f"{FRIDAY:%Y-%m}"
     weekend.te("report", "--month", month, "--output", str(weekend.folder))
     assert "bybit-main" in (weekend.folder / f"te-report-{month}.md").read_text()
+
+
+CHECKS: tuple[Callable[[Weekend], None], ...] = (
+    every_alert_is_there_and_every_refused_one_says_why,
+    every_outage_has_one_start_and_one_end_and_no_other_is_told,
+    what_others_did_to_a_position_is_named,
+    what_the_operator_did_is_told_with_who_and_why,
+    every_order_has_a_cause_an_outcome_and_was_executed_once,
+    what_is_shown_is_what_is_held,
+    money_that_came_or_went_is_told_apart_from_profit,
+    profit_is_what_was_truly_earned_however_it_is_added_up,
+    every_fill_has_its_price_and_fee,
+    what_waits_for_the_operator_is_shown_and_nothing_else,
+    the_commands_answer_from_the_folder,
+)
+
+
+def test_a_weekend_is_told_as_it_was(tmp_path: Path, subtests: pytest.Subtests) -> None:
+    """One test, so that there is one weekend, however many processes share the tests."""
+    weekend: Weekend = run(live(tmp_path, asyncio.run(loaded())))
+    for check in CHECKS:
+        with subtests.test(check.__name__):
+            check(weekend)
+    weekend.journal.close()
