@@ -25,7 +25,7 @@ ROOM_LINES = {
     "runtime": 2_640,
     "reporting": 3_250,
     "web": 1_450,
-    "app": 1_340,
+    "app": 1_500,
     "setup": 450,
     "moving": 1_600,
     "cli": 5_000,
