@@ -41,6 +41,8 @@ class Truth:
 
     incidents: list[Incident] = field(default_factory=list)
     accepted: int = 0
+    repeated: int = 0
+    """Sent once more word by word within a minute or so: taken for a redelivery."""
     refused: int = 0
     strangers: int = 0
     began: datetime | None = None
@@ -98,7 +100,9 @@ class Story:
         for _ in range(3):
             status = await self.world.alert(source, symbol, direction, size)
             if status == 200:
-                self.truth.accepted += self.world.answer["status"] != "duplicate"
+                repeated = self.world.answer["status"] == "duplicate"
+                self.truth.accepted += not repeated
+                self.truth.repeated += repeated
                 return
             await asyncio.sleep(5)
         raise AssertionError(f"an alert was answered {status}")
