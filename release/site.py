@@ -43,6 +43,8 @@ CONTENTS = {
         "docs/stops",
         "docs/breakers",
         "docs/metrics",
+        "docs/money",
+        "docs/assistant",
         "docs/security",
         "SECURITY",
     ),
@@ -61,7 +63,14 @@ CONTENTS = {
         "api/testing",
         "tests/emulators/README",
     ),
-    "Design": ("docs/architecture", "docs/adr/index", "CONTRIBUTING", "CODE_OF_CONDUCT", "CHANGELOG"),
+    "Design": (
+        "docs/architecture",
+        "tests/weekend/README",
+        "docs/adr/index",
+        "CONTRIBUTING",
+        "CODE_OF_CONDUCT",
+        "CHANGELOG",
+    ),
 }
 """What stands on the left; a star stands for every page of that name."""
 
