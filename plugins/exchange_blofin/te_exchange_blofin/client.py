@@ -11,7 +11,12 @@ from te_exchange_blofin.codes import EXPIRED
 from te_exchange_ccxt.base import Base, dig
 
 ORDERS = frozenset(
-    {"trade/order", "copytrading/trade/place-order", "copytrading/trade/close-position-by-contract"}
+    {
+        "trade/order",
+        "trade/order-tpsl",
+        "copytrading/trade/place-order",
+        "copytrading/trade/close-position-by-contract",
+    }
 )
 """What trades: dated back, so that it expires soon should it get lost."""
 

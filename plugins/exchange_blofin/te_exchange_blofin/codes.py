@@ -27,6 +27,7 @@ CODES = {
 TROUBLES = {code: trouble for trouble, codes in CODES.items() for code in codes.split()}
 TEXTS = {
     ("", "maintenance"): Trouble.MAINTENANCE,
+    ("500", "or does not exist"): Trouble.NOT_FOUND,  # of a TP/SL order that is to be cancelled
     ("152001", "positionside"): Trouble.HEDGE_MODE,  # leverage has a side in hedge mode only
     ("", "parameter size"): Trouble.SIZE,
 }

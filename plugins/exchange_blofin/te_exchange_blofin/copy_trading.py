@@ -146,6 +146,10 @@ class CopyTrading(Blofin):
             return {"status": "open"}  # acknowledged, and not shown yet
         return _joined(found, sent) if found else None
 
+    async def order_cost(self, client_order_id: str, market: Row) -> Row | None:
+        """Read what an order cost; there are no stops here."""
+        return await self.find_order(client_order_id, market)
+
     def _own_rows(self, client_order_id: str, sent: Sent | None, rows: Mapping[str, Row]) -> list[Row]:
         """Pick an order's rows: by client order id, by acknowledged id, else what its side shows since it was sent."""
         if named := [row for row in rows.values() if row.get("clientOrderId") == client_order_id]:

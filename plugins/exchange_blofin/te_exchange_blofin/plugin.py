@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated, ClassVar, Literal
 
@@ -42,7 +43,13 @@ CAPABILITIES = Capabilities(
     settle_after=timedelta(seconds=20),
     private_stream=True,
     tells_fees=True,
+    stops=True,
 )
+
+
+def capabilities_by(options: BlofinOptions) -> Capabilities:
+    """Return what an account can do: copy trading knows no client order ids, and so no stops that are found again."""
+    return replace(CAPABILITIES, stops=False) if options.account_type == "copy_trading" else CAPABILITIES
 
 
 def _venue(options: BlofinOptions) -> Blofin:
@@ -55,6 +62,7 @@ BLOFIN = ExchangeSpec(
     factory=account_factory(_venue),
     capabilities=CAPABILITIES,
     currency_by=lambda options: options.settle,
+    capabilities_by=capabilities_by,
     summary="BloFin: futures and copy-trading accounts, USDT perpetuals; demo",
 )
 

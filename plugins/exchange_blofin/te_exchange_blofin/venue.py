@@ -6,22 +6,21 @@ from asyncio import get_running_loop
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from te_core.api import AuthError, Equity, Finding, MarginMode, NotReady, OrderRequest
+from te_core.api import AuthError, Equity, Finding, MarginMode, OrderRequest
 from te_exchange_blofin.client import Mended
 from te_exchange_blofin.codes import BROKERS, TEXTS, TROUBLES
 from te_exchange_blofin.looks import look
-from te_exchange_ccxt.base import BaseError, Fate, Row, Spending, Trouble, Venue, Window, diagnose, number
+from te_exchange_blofin.tpsl import TpslOrders
+from te_exchange_ccxt.base import BaseError, Fate, Row, Spending, Trouble, Window, diagnose, number
 
 if TYPE_CHECKING:  # the options belong to the plugin, which offers the venue
     from te_exchange_blofin.plugin import BlofinOptions
 
 CCXT_BROKER = "ec6dd3a7dd982d0b"
 """What keys are bound to that were made for the third-party application "CCXT"."""
-EXPIRY = 62.0
-"""Seconds after which an order is not taken any more that was not dated back."""
 
 
-class Blofin(Venue):
+class Blofin(TpslOrders):
     """A BloFin account. Sizes are in contracts; the margin mode is the account's and, apart from that, each order's."""
 
     exchange_id: str = "blofin"
@@ -167,9 +166,8 @@ class Blofin(Venue):
     async def find_order(self, client_order_id: str, market: Row) -> Row | None:
         """Look it up; while BloFin would still take it, one that is not known is not lost."""
         found = await self.look_up(client_order_id, market)
-        left = self.exchange.ordered_at + EXPIRY - get_running_loop().time()
-        if found is None and not self.exchange.age and left > 0:
-            raise NotReady("BloFin does not know this order yet, but would still take it", retry_after=left)
+        if found is None:
+            self.unless_late()
         return found
 
     async def look_up(self, client_order_id: str, market: Row) -> Row | None:

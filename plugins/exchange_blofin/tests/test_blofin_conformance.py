@@ -11,7 +11,7 @@ import pytest
 from te_core.api import ExchangeAccount, OrderReport, OrderRequest
 from te_core.testing.conformance import ExchangeConformance
 from te_core.testing.desk import Desk
-from te_exchange_blofin.plugin import BLOFIN, CAPABILITIES
+from te_exchange_blofin.plugin import BLOFIN, CAPABILITIES, BlofinOptions, capabilities_by
 from te_exchange_blofin.venue import Blofin
 from tests.emulators.blofin.server import BlofinServer
 from tests.emulators.blofin.unknowns import Unknowns
@@ -21,6 +21,7 @@ from tests.emulators.wire.server import WireServer
 pytestmark = pytest.mark.real_clock
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "LTCUSDT")
+KEYS = {"api_key": "K", "secret": "S", "passphrase": "P"}
 BALANCE = Decimal(1_000_000)
 """0.4 of it is more than the 3500 LTC of a largest market order."""
 
@@ -80,6 +81,9 @@ class CopyVenue(EmulatedVenue):
 class TestBlofinCopyTrading(TestBlofin):
     """A lead trader's account, with routes of its own."""
 
+    capabilities = near(
+        capabilities_by(BlofinOptions.model_validate({**KEYS, "account_type": "copy_trading"}))
+    )
     unknowns = Unknowns(copy_client_ids=True, copy_broker="any")
 
     def make_venue(self, folder: Path) -> EmulatedVenue:
@@ -119,4 +123,5 @@ class TestBlofinAsItMayBe(TestBlofin):
             snapshots=frozenset({"account"}),
             push_seconds=0.7,
             closed_pushed=False,
+            children_named=False,
         )

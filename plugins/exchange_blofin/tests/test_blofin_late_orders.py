@@ -12,7 +12,8 @@ import pytest
 from te_core.api import NotReady
 from te_exchange_blofin.codes import EXPIRED
 from te_exchange_blofin.plugin import BlofinOptions
-from te_exchange_blofin.venue import EXPIRY, Blofin
+from te_exchange_blofin.tpsl import EXPIRY
+from te_exchange_blofin.venue import Blofin
 from te_exchange_ccxt.client import bare
 from te_exchange_ccxt.library import BaseError
 from tests.emulators.accounts import order

@@ -377,7 +377,7 @@ class Venue(Streams):
     # -- stops
 
     def stop_params(self, stop: StopRequest, market: Row) -> dict[str, Any]:
-        """Parameters of ``create_order`` that make a reduce-only order rest until the mark price passes its trigger."""
+        """Parameters of ``create_order`` that make a reduce-only order rest until the price passes its trigger."""
         raise NotImplementedError
 
     async def create_stop(self, stop: StopRequest, contracts: Decimal, market: Row) -> None:

@@ -113,6 +113,15 @@ def not_milliseconds() -> CodedError:
     )
 
 
+def trigger_passed(kind: str, *, rising: bool) -> CodedError:
+    """The last price has passed the trigger of a stop or take-profit."""
+    code = {("tp", True): "102037", ("sl", False): "102038", ("tp", False): "102039", ("sl", True): "102040"}
+    side = "higher" if rising else "lower"
+    return CodedError(
+        code[kind, rising], f"{kind.upper()} trigger price should be {side} than the latest trading price"
+    )
+
+
 def limit_too_large() -> CodedError:
     """A limit order above the maximum."""
     return CodedError("102014", "Limit order exceeds maximum order size limit")

@@ -8,10 +8,13 @@ from typing import Any
 
 from tests.emulators.blofin.codes import wrong
 from tests.emulators.blofin.figures import long
+from tests.emulators.core.modes import Side
 from tests.emulators.core.order import Order, OrderStatus, OrderType, TimeInForce
 from tests.emulators.wire.figures import plain
 
 ZERO = Decimal(0)
+CHILD = "9"
+"""What the ids begin with of orders that TP/SL orders became."""
 TYPES = {TimeInForce.POST_ONLY: "post_only", TimeInForce.FOK: "fok", TimeInForce.IOC: "ioc"}
 STATES = {
     OrderStatus.NEW: "live",
@@ -35,16 +38,41 @@ def kind(order: Order) -> str:
     return "market" if request.type is OrderType.MARKET else TYPES.get(request.time_in_force, "limit")
 
 
-def row(order: Order, *, pending: bool = False) -> dict[str, Any]:
-    """As a read gives it; ``pending`` for open orders and order-detail, which differ from the history."""
+def order_id(order: Order) -> str:
+    """BloFin's number of it; what a TP/SL order became has one of its own."""
+    return order.order_id if order.request.trigger is None else f"{CHILD}{order.order_id}"
+
+
+def failed(order: Order) -> bool:
+    """Whether it is a TP/SL order that was triggered and became nothing."""
+    return order.request.trigger is not None and not order.filled and not order.status.open
+
+
+def category(order: Order) -> str:
+    """Why there is an order."""
+    if order.liquidation:
+        return "full_liquidation"
     request = order.request
+    if request.trigger is None:
+        return "normal"
+    return "sl" if (request.side is Side.BUY) == request.rising else "tp"
+
+
+def row(order: Order, *, pending: bool = False, named: bool = True) -> dict[str, Any]:
+    """As a read gives it; ``pending`` for open orders and order-detail, which differ from the history.
+
+    ``named``: whether what a TP/SL order became names that.
+    """
+    request, why = order.request, category(order)
+    child = request.trigger is not None
+    trigger = long(request.trigger or ZERO) if child else None
     if pending:
         only: dict[str, Any] = {"filled_amount": long(order.filled * order.contract_size)}
     else:
         only = {"cancelSource": source(order), "cancelSourceReason": order.reason or None}
     return {
-        "orderId": order.order_id,
-        "clientOrderId": request.client_id or "",
+        "orderId": order_id(order),
+        "clientOrderId": "" if child else request.client_id or "",
         "instId": request.symbol,
         "marginMode": order.margin_mode.value,
         "positionSide": request.position_side.value,
@@ -61,13 +89,13 @@ def row(order: Order, *, pending: bool = False) -> dict[str, Any]:
         "fee": long(order.fee),
         "createTime": str(order.created_ms),
         "updateTime": str(order.updated_ms),
-        "orderCategory": "full_liquidation" if order.liquidation else "normal",
-        "tpTriggerPrice": None,
+        "orderCategory": why,
+        "tpTriggerPrice": trigger if why == "tp" else None,
         "tpOrderPrice": None,
-        "slTriggerPrice": None,
+        "slTriggerPrice": trigger if why == "sl" else None,
         "slOrderPrice": None,
-        "algoClientOrderId": "",
-        "algoId": "",
+        "algoClientOrderId": request.client_id or "" if child and named else "",
+        "algoId": order.order_id if child and named else "",
         "brokerId": "",
         **only,
     }
@@ -79,7 +107,7 @@ def pushed_row(order: Order) -> dict[str, Any]:
     return {
         "instType": "SWAP",
         **{name: value for name, value in read.items() if not name.startswith(("algo", "cancelSourceR"))},
-        "clientOrderId": order.request.client_id,
+        "clientOrderId": None if order.request.trigger is not None else order.request.client_id,
         "size": plain(order.size),
         "filledSize": plain(order.filled),
         "filledAmount": long(order.filled * order.contract_size),
@@ -93,8 +121,8 @@ def fill_row(order: Order) -> dict[str, str]:
     """Everything that an order filled."""
     return {
         "instId": order.request.symbol,
-        "tradeId": order.order_id,
-        "orderId": order.order_id,
+        "tradeId": order_id(order),
+        "orderId": order_id(order),
         "fillPrice": long(order.average or ZERO),
         "fillSize": long(order.filled),
         "fillPnl": long(order.profit),
@@ -129,8 +157,8 @@ def _fits(order: Order, parameters: dict[str, str]) -> bool:
         parameters.get("instId") in {None, "", order.request.symbol}
         and parameters.get("orderType") in {None, "", kind(order)}
         and parameters.get("state") in {None, "", state(order)}
-        and (not after or int(order.order_id) < int(after))
-        and (not before or int(order.order_id) > int(before))
+        and (not after or int(order_id(order)) < int(after))
+        and (not before or int(order_id(order)) > int(before))
         and (not begin or order.created_ms >= int(begin))
         and (not end or order.created_ms <= int(end))
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.emulators.blofin import codes
 from tests.emulators.blofin.account import margin_mode_of
-from tests.emulators.blofin.order_rows import fill_row, pages, row
+from tests.emulators.blofin.order_rows import CHILD, failed, fill_row, pages, row
 from tests.emulators.core import errors
 from tests.emulators.core.account import Account
 from tests.emulators.core.modes import PositionMode, PositionSide, Side
@@ -78,16 +78,22 @@ def cancel_batch(server: BlofinServer, call: Call) -> object:
 
 def pending(server: BlofinServer, call: Call) -> object:
     """Open orders, newest first."""
-    del server
     found = list(reversed(call.account.orders_open()))
-    return [row(order, pending=True) for order in pages(found, call.parameters)]
+    named = server.unknowns.children_named
+    return [row(order, pending=True, named=named) for order in pages(found, call.parameters)]
 
 
 def history(server: BlofinServer, call: Call) -> object:
-    """Finished orders, newest first."""
-    del server
-    done = [order for order in reversed(call.account.orders.values()) if not order.status.open]
-    return [row(order) for order in pages(done, call.parameters)]
+    """Finished orders, newest first; a stop is one of them once it was triggered."""
+    done = [
+        order
+        for order in reversed(call.account.orders.values())
+        if not order.status.open
+        and not order.untriggered
+        and not failed(order)
+        and (server.unknowns.children_shown or order.request.trigger is None)
+    ]
+    return [row(order, named=server.unknowns.children_named) for order in pages(done, call.parameters)]
 
 
 def batch(call: Call) -> list[dict[str, Any]]:
@@ -223,16 +229,31 @@ def order_detail(server: BlofinServer, call: Call) -> object:
     parameters = call.parameters
     if not parameters.get("instId"):
         raise codes.empty("instId")
-    if not (parameters.get("orderId") or parameters.get("clientOrderId")):
+    names = ("orderId", "clientOrderId", "algoClientOrderId")
+    if not any(parameters.get(name) for name in names):
         raise codes.either("orderId", "clientOrderId")
     try:
-        order = server.exchange.find_order(
-            call.account, order_id=parameters.get("orderId"), client_id=parameters.get("clientOrderId")
-        )
+        order = _found(server, call.account, *(parameters.get(name) or None for name in names))
         if order.request.symbol != parameters["instId"]:
             raise errors.OrderNotFound
     except errors.OrderNotFound:
         if server.unknowns.missing_order == "refused":
             raise
         return None if server.unknowns.missing_order == "null" else {}
-    return row(order, pending=True)
+    return row(order, pending=True, named=server.unknowns.children_named)
+
+
+def _found(
+    server: BlofinServer, account: Account, order_id: str | None, own: str | None, algo: str | None
+) -> Order:
+    """By its id, else by its client order id, else by that of the TP/SL order that became it."""
+    if order_id is None and own is None and not server.unknowns.children_named:
+        raise errors.OrderNotFound
+    if order_id is not None and order_id.startswith(CHILD):
+        order_id, own, algo = order_id.removeprefix(CHILD), None, order_id
+    order = server.exchange.find_order(account, order_id=order_id, client_id=own or algo)
+    child = order.request.trigger is not None
+    hidden = child and not server.unknowns.children_shown
+    if child != (algo is not None) or order.untriggered or failed(order) or hidden:
+        raise errors.OrderNotFound
+    return order

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from tests.emulators.blofin import account, codes, copy_trading, market, orders, positions
+from tests.emulators.blofin import account, codes, copy_trading, market, orders, positions, tpsl
 from tests.emulators.blofin.instruments import instruments
 from tests.emulators.blofin.signature import sign
 from tests.emulators.blofin.streams import PrivateStream, PublicStream
@@ -65,7 +65,9 @@ class BlofinServer(WireServer):
         limits: RateLimits | None = None,
     ) -> None:
         rules = Rules(
-            new_order_id=lambda number: str(1_000_000_000_000 + number), default_leverage=Decimal(3)
+            new_order_id=lambda number: str(1_000_000_000_000 + number),
+            default_leverage=Decimal(3),
+            last_triggers=True,
         )
         exchange = Exchange(instruments(), rules=rules, clock=clock)
         recorded = response("blofin", "tickers BTC")["data"][0]
@@ -90,6 +92,7 @@ class BlofinServer(WireServer):
             *account.routes(self),
             *positions.routes(self),
             *orders.routes(self),
+            *tpsl.routes(self),
             *copy_trading.routes(self),
         ]
 

@@ -192,6 +192,8 @@ class PrivateStream(BlofinStream):
         if self.account is None or event.account is not self.account:
             return
         if event.order is not None and event.topic is Topic.ORDER:
+            if event.order.untriggered or order_rows.failed(event.order):
+                return  # of another channel, to which nobody listens
             rows = [order_rows.pushed_row(event.order)]
             self.push_to(Topic.ORDER, "orders", event.order.request.symbol, rows, action="update")
         elif event.position is not None:

@@ -27,6 +27,10 @@ class Unknowns:
     """The answer to a cancellation is a list; documented is an object."""
     ban_page: bool = False
     """A banned address gets HTTP 403 with a page instead of HTTP 429 with JSON."""
+    children_named: bool = True
+    """The order that a TP/SL order becomes names it, as documented: ``algoClientOrderId`` and ``algoId``."""
+    children_shown: bool = True
+    """That order is shown at once."""
     copy_broker: Literal["any", "present", "absent"] = "present"
     """Whether a copy-trading order needs the field "brokerId", if only empty, or must not have it."""
     copy_client_ids: bool = False

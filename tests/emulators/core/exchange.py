@@ -141,17 +141,22 @@ class Exchange:
     def _check_stop(self, request: OrderRequest) -> None:
         if not self.takes_stops:
             raise errors.TooManyStops("no more stop orders are taken")
-        if request.passed(self.market.mark(request.symbol)):
+        price = self._triggering(request.symbol)
+        if request.passed(price):
             raise errors.TriggerPassed(
                 f"expect {'Rising' if request.rising else 'Falling'}, but trigger_price[{request.trigger}] "
-                f"{'<=' if request.rising else '>='} current[{self.market.mark(request.symbol)}]"
+                f"{'<=' if request.rising else '>='} current[{price}]"
             )
 
+    def _triggering(self, symbol: str) -> Decimal:
+        """The price that stop orders of a contract wait for."""
+        return self.market.quotes[symbol].last if self.rules.last_triggers else self.market.mark(symbol)
+
     def _trigger_due(self, account: Account, symbol: str) -> None:
-        """Send the stops whose trigger the mark price has passed."""
-        mark = self.market.mark(symbol)
+        """Send the stops whose trigger the price has passed."""
+        price = self._triggering(symbol)
         for order in list(account.stops.values()):
-            if order.request.symbol != symbol or not order.request.passed(mark):
+            if order.request.symbol != symbol or not order.request.passed(price):
                 continue
             del account.stops[order.order_id]
             order.untriggered = False

@@ -65,15 +65,15 @@ class OrderRequest:
     close_all: bool = False
     """Close the whole position, whatever ``size`` says."""
     trigger: Decimal | None = None
-    """It rests until the mark price passes this."""
+    """It rests until the price that triggers passes this."""
     rising: bool = False
-    """Whether the mark price passes the trigger by rising."""
+    """Whether that price passes the trigger by rising."""
 
-    def passed(self, mark: Decimal) -> bool:
-        """Whether a mark price triggers it."""
+    def passed(self, price: Decimal) -> bool:
+        """Whether a price triggers it."""
         if self.trigger is None:
             return True
-        return mark >= self.trigger if self.rising else mark <= self.trigger
+        return price >= self.trigger if self.rising else price <= self.trigger
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -19,5 +19,7 @@ class Rules:
     """A reduce-only market order above the maximum is split by the exchange; otherwise it is refused."""
     new_order_id: Callable[[int], str] = str
     """Makes an order id of a running number."""
+    last_triggers: bool = False
+    """Stop orders wait for the last price; otherwise for the mark price."""
     default_leverage: Decimal = Decimal(10)
     default_margin_mode: MarginMode = MarginMode.CROSS
