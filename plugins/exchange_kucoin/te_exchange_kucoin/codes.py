@@ -21,6 +21,7 @@ TROUBLES = {
     "300009": Trouble.REDUCE_ONLY,
     "300018": Trouble.DUPLICATE,
     **dict.fromkeys(("100003", "200003"), Trouble.SYMBOL),
+    "100004": Trouble.NOT_FOUND,  # not to be cancelled: it is over, or never was
 }
 TEXTS = {
     ("400100", "below the minimum"): Trouble.SIZE,

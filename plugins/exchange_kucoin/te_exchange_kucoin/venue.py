@@ -189,10 +189,12 @@ class Kucoin(Venue):
         }
 
     async def cancel_stop(self, client_order_id: str, market: Row) -> None:
-        """Look up its id, and cancel it by that."""
-        found = await self.find_stop(client_order_id, market)
-        if found is not None and found.get("status") == "open":
-            await self.exchange.futuresprivate_delete_orders_orderid({"orderId": found["id"]})
+        """Cancel it by our id, as any order, "including a stop order".
+
+        https://www.kucoin.com/docs-new/rest/futures-trading/orders/cancel-order-by-clientoid
+        """
+        which = {"clientOid": client_order_id, "symbol": market["id"]}
+        await self.exchange.futuresprivate_delete_orders_client_order_clientoid(which)
 
     async def fetch_stops(self) -> Sequence[Row]:
         """Read the untriggered stop orders, page by page."""

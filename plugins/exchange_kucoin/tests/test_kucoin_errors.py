@@ -60,7 +60,7 @@ CODES = [
     Known("400100", "Parameter Error", OrderRejected, Trouble.REJECTED, 400),
     Known("300018", "clientOid parameter repeated", DuplicateClientOrderId, Trouble.DUPLICATE),
     Known("100001", "error.getOrder.orderNotExist", OrderRejected, Trouble.NOT_FOUND),
-    Known("100004", "The order cannot be canceled.", OrderRejected, Trouble.REJECTED),
+    Known("100004", "The order cannot be canceled.", OrderRejected, Trouble.NOT_FOUND),
     Known("100003", "Contract parameter invalid", OrderRejected, Trouble.SYMBOL),
     Known("200003", "The symbol parameter is invalid.", OrderRejected, Trouble.SYMBOL),
     Known("404000", "Url Not Found", OrderRejected, Trouble.REJECTED, 404),
@@ -120,6 +120,13 @@ async def test_codes_of_reads(open_desk: Any, known: Known) -> None:
         with pytest.raises(READS.get(known.error, NotReady)) as refused:
             await desk.account.positions()
         assert known.trouble.remedy in str(refused.value)
+
+
+async def test_a_stop_that_is_gone_counts_as_cancelled(open_desk: Any) -> None:
+    async with open_desk() as desk:
+        desk.forget()
+        await desk.account.cancel_stop("BTCUSDT", "7e" + "f" * 30)
+        assert desk.requests == {"cancel": 1}, "one request, and no look-up before it"
 
 
 @pytest.mark.parametrize("code", ["330005", "50002"])
