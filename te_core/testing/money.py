@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 
+from te_core.model.money import FlowKind
 from te_core.testing.desk import Desk
 from te_core.testing.steps import hold
 from te_core.testing.venue import Ability
@@ -58,15 +59,21 @@ class MoneyCases:
             since = desk.venue.clock.now() - timedelta(hours=1)
             await hold(desk, symbol, FIFTH)
             before = await desk.account.cash_flows(since)
-            if Ability.PAY_FUNDING not in desk.venue.abilities:
-                assert before == []
-                return
-            await desk.venue.pay_funding(symbol, Decimal("0.001"))
-            held = await desk.venue.position(symbol) * (await desk.account.prices([symbol])).value[symbol]
-            found = [flow for flow in await desk.account.cash_flows(since) if flow not in before]
-            assert [(flow.kind in desk.capabilities.cash_flows, flow.symbol) for flow in found] == [
-                (True, symbol)
-            ]
-            assert abs(found[0].amount + held / 1000) < held / 10_000, "longs pay a rate above zero"
-            assert [flow for flow in await desk.account.cash_flows(since) if flow not in before] == found
+            told, able = desk.capabilities.cash_flows, desk.venue.abilities
+            if FlowKind.FUNDING in told and Ability.PAY_FUNDING in able:
+                await desk.venue.pay_funding(symbol, Decimal("0.001"))
+                held = await desk.venue.position(symbol) * (await desk.account.prices([symbol])).value[symbol]
+                found = [flow for flow in await desk.account.cash_flows(since) if flow not in before]
+                assert [(flow.kind in told, flow.symbol) for flow in found] == [(True, symbol)]
+                assert abs(found[0].amount + held / 1000) < held / 10_000, "longs pay a rate above zero"
+                assert [flow for flow in await desk.account.cash_flows(since) if flow not in before] == found
+                before = [*before, *found]
+            if {FlowKind.DEPOSIT, FlowKind.WITHDRAWAL} <= told and Ability.TRANSFER in able:
+                await desk.venue.transfer(Decimal(100))
+                await desk.venue.transfer(Decimal(-30))
+                found = [flow for flow in await desk.account.cash_flows(since) if flow not in before]
+                assert sorted((flow.kind, flow.amount, flow.symbol) for flow in found) == [
+                    (FlowKind.DEPOSIT, Decimal(100), None),
+                    (FlowKind.WITHDRAWAL, Decimal(-30), None),
+                ]
             assert not await desk.account.cash_flows(desk.venue.clock.now() + timedelta(hours=1))

@@ -43,6 +43,7 @@ class Ability(StrEnum):
     LOSE_POSITIONS = "lose_positions"
     """Nothing that can be understood is answered to who asks for the positions, until ``restore``."""
     PAY_FUNDING = "pay_funding"
+    TRANSFER = "transfer"
     MOVE_PRICE = "move_price"
     """``move`` sets the price; stops that it passes are triggered."""
     REFUSE_STOP = "refuse_stop"
@@ -126,6 +127,10 @@ class Venue(ABC):
 
     async def pay_funding(self, symbol: str, rate: Decimal) -> None:
         """Let a funding time pass: longs pay that share of their position's value, shorts receive it."""
+        raise NotImplementedError
+
+    async def transfer(self, amount: Decimal) -> None:
+        """Pay something into the account, or, below zero, out of it."""
         raise NotImplementedError
 
     async def move(self, symbol: str, price: Decimal) -> None:

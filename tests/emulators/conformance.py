@@ -68,9 +68,6 @@ def near(capabilities: Capabilities, *, streams: bool = False) -> Capabilities:
     return replace(capabilities, settle_after=window, private_stream=capabilities.private_stream and streams)
 
 
-TELL_PAYMENTS = {"bybit"}
-
-
 class EmulatedVenue(Venue):
     """One emulated exchange with one account.
 
@@ -93,7 +90,7 @@ class EmulatedVenue(Venue):
         prepare: Callable[[WireServer], None] = lambda server: None,
     ) -> None:
         self.clock = SystemClock()
-        self.abilities = frozenset(Ability) - (set() if name in TELL_PAYMENTS else {Ability.PAY_FUNDING})
+        self.abilities = frozenset(Ability)
         self.symbols = symbols
         self.server = server(name, balance=balance, coin=coin)
         self._coin = coin
@@ -194,6 +191,10 @@ class EmulatedVenue(Venue):
     async def pay_funding(self, symbol: str, rate: Decimal) -> None:
         """Let a funding time pass."""
         self.server.exchange.pay_funding(self.owner, self.contract(symbol).symbol, rate)
+
+    async def transfer(self, amount: Decimal) -> None:
+        """Pay in, or out."""
+        self.server.exchange.deposit(self.owner, amount)
 
     async def move(self, symbol: str, price: Decimal) -> None:
         """Set mark, index and last price, bid and ask."""

@@ -43,6 +43,7 @@ class Sent:
 class CopyTrading(Blofin):
     """A lead trader's account. Orders state their margin mode; the account has none of its own."""
 
+    wallet: ClassVar[str] = "copy_trading"
     section: ClassVar[str] = "copytrading_"
     positions_route: ClassVar[str] = "account_positions_by_contract"
     leverage_route: ClassVar[str] = "account_leverage_info"

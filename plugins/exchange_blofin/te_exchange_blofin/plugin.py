@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from te_core.api import Capabilities, ExchangeSpec, hookimpl
+from te_core.api import Capabilities, ExchangeSpec, FlowKind, hookimpl
 from te_exchange_blofin.copy_trading import CopyTrading
 from te_exchange_blofin.venue import Blofin
 from te_exchange_ccxt.base import CcxtOptions, Window, account_factory
@@ -43,6 +43,7 @@ CAPABILITIES = Capabilities(
     settle_after=timedelta(seconds=20),
     private_stream=True,
     tells_fees=True,
+    cash_flows=frozenset({FlowKind.DEPOSIT, FlowKind.WITHDRAWAL}),
     stops=True,
 )
 

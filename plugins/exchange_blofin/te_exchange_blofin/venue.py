@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from asyncio import get_running_loop
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from te_core.api import AuthError, Equity, Finding, MarginMode, OrderRequest
+from te_core.api import AuthError, CashFlow, Equity, Finding, FlowKind, MarginMode, OrderRequest
 from te_exchange_blofin.client import Mended
 from te_exchange_blofin.codes import BROKERS, TEXTS, TROUBLES
 from te_exchange_blofin.looks import look
-from te_exchange_blofin.tpsl import TpslOrders
+from te_exchange_blofin.tpsl import MOST_PAGES, PAGE, TpslOrders
 from te_exchange_ccxt.base import BaseError, Fate, Row, Spending, Trouble, Window, diagnose, number
 
 if TYPE_CHECKING:  # the options belong to the plugin, which offers the venue
@@ -46,6 +47,7 @@ class Blofin(TpslOrders):
         Window("connections", 1, 1.0, per_address=True),
     )
     rate_pause: ClassVar[float] = 5.0  # half the trading window
+    wallet: ClassVar[str] = "futures"  # what transfers call the account
     section: ClassVar[str] = ""
     positions_route: ClassVar[str] = "account_positions"
     leverage_route: ClassVar[str] = "account_batch_leverage_info"
@@ -126,6 +128,32 @@ class Blofin(TpslOrders):
         """Read the raw list, of one or all."""
         answer = await self.exchange.public_get_market_tickers(self.only(symbols))
         return self.picked(symbols, self.content(answer, list))
+
+    async def fetch_flows(self, since: datetime) -> Sequence[CashFlow]:
+        """Read the transfers to and from this account, newest first, page by page.
+
+        https://docs.blofin.com/index.html#get-funds-transfer-history. Of ``account/funding-fees`` nobody has documented
+        which sign was paid.
+        """
+        begin = int(since.timestamp() * 1000)
+        found: list[CashFlow] = []
+        after: dict[str, str] = {}
+        for _ in range(MOST_PAGES):
+            which = {"currency": self.options.settle, "limit": str(PAGE), **after}
+            rows = self.content(await self.exchange.private_get_asset_bills(which), list)
+            found += [flow for row in rows if int(row["ts"]) >= begin for flow in self._transfer(row)]
+            if len(rows) < PAGE or int(rows[-1]["ts"]) < begin:
+                return found
+            after = {"after": str(rows[-1]["ts"])}
+        raise ValueError(f"BloFin tells more than {MOST_PAGES} pages of transfers since {begin}")
+
+    def _transfer(self, row: Row) -> Sequence[CashFlow]:
+        """Parse one; of others of the user's accounts nothing comes here."""
+        came, went = row.get("toAccount") == self.wallet, row.get("fromAccount") == self.wallet
+        if came == went:
+            return ()
+        kind = FlowKind.DEPOSIT if came else FlowKind.WITHDRAWAL
+        return [self.cash_flow(kind, key=row["transferId"], amount=row.get("amount"), at_ms=row["ts"])]
 
     # -- settings of a symbol
 

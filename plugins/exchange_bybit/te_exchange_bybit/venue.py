@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from asyncio import gather
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, ClassVar
 from uuid import uuid4
@@ -288,17 +288,8 @@ class Bybit(Venue):
         raise ValueError(f"Bybit tells more than {MOST_PAGES} pages of {kind} since {begin}")
 
     def _flow(self, row: Row, kind: FlowKind) -> CashFlow:
-        amount, at = number(row.get("change")), int(row["transactionTime"])
-        if amount is None:
-            raise ValueError(f"Bybit tells a {row.get('type')} without its amount")
-        name = self.exchange.safe_symbol(row["symbol"], None, None, "swap") if row.get("symbol") else None
-        return CashFlow(
-            key=str(row["id"]),
-            kind=kind,
-            amount=amount,
-            at=datetime.fromtimestamp(at / 1000, UTC),
-            symbol=name,
-        )
+        amount, at = row.get("change"), row.get("transactionTime")
+        return self.cash_flow(kind, key=row["id"], amount=amount, at_ms=at, symbol=row.get("symbol") or "")
 
     def stop_params(self, stop: StopRequest, market: Row) -> dict[str, Any]:
         """Make it a conditional order. https://bybit-exchange.github.io/docs/v5/order/create-order"""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from te_core.api import Equity, NotReady
+from te_core.api import CashFlow, Equity, FlowKind, NotReady
 from te_exchange_ccxt.options import CcxtOptions
 from te_exchange_ccxt.wire import Row, dig, number
 
@@ -46,6 +47,27 @@ class Answers:
         if value is None or held is None:
             raise self.no_balance()
         return Equity(wallet=held, total=value, free=number(row.get(free)))
+
+    def cash_flow(
+        self, kind: FlowKind, *, key: object, amount: object, at_ms: object, symbol: str = ""
+    ) -> CashFlow:
+        """Make a payment of the exchange's figures; ``symbol`` is its own.
+
+        ``amount``: above zero when it was received; a transfer's sign is that of its kind. Raises ``ValueError``
+        without an amount or a time: half a payment would be a wrong one.
+        """
+        value, at = number(amount), number(at_ms)
+        if value is None or at is None:
+            raise ValueError(f"{self.title} tells a {kind} without its amount or its time")
+        if not kind.trading:
+            value = -abs(value) if kind is FlowKind.WITHDRAWAL else abs(value)
+        return CashFlow(
+            key=str(key),
+            kind=kind,
+            amount=value,
+            at=datetime.fromtimestamp(int(at) / 1000, UTC),
+            symbol=self.exchange.safe_symbol(symbol, None, None, "swap") if symbol else None,
+        )
 
     def account_id(self, row: Row, name: str) -> str:
         """Return the account's number from an answer. Raises ``ValueError`` where there is none."""

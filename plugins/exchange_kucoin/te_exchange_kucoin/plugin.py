@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import ClassVar
 
-from te_core.api import Capabilities, ExchangeSpec, hookimpl
+from te_core.api import Capabilities, ExchangeSpec, FlowKind, hookimpl
 from te_exchange_ccxt.base import CcxtOptions, Window, account_factory
 from te_exchange_kucoin.venue import Kucoin
 
@@ -24,6 +24,7 @@ CAPABILITIES = Capabilities(
     settle_after=timedelta(seconds=10),
     private_stream=True,
     tells_fees=True,
+    cash_flows=frozenset({FlowKind.FUNDING, FlowKind.DEPOSIT, FlowKind.WITHDRAWAL}),
     stops=True,
 )
 

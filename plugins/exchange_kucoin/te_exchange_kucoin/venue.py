@@ -2,19 +2,40 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from te_core.api import Equity, Finding, MarginMode, OrderRequest, Position, StopKind, StopRequest
+from te_core.api import (
+    CashFlow,
+    Equity,
+    Finding,
+    FlowKind,
+    MarginMode,
+    OrderRequest,
+    Position,
+    StopKind,
+    StopRequest,
+)
 from te_exchange_ccxt.base import ZERO, BaseError, Row, Spending, Trouble, Venue, Window, dig, number
 from te_exchange_kucoin.codes import TEXTS, TROUBLES
 from te_exchange_kucoin.looks import look_at_account, look_at_key, may_withdraw
 
 PAGE, MOST_PAGES = 100, 20
-WEIGHTS = {"stopOrders": 6, "orders/byClientOid": 5, "fills": 5, "account-overview": 5, "bullet-private": 10}
+WEIGHTS = {
+    **dict.fromkeys(("orders/byClientOid", "fills", "account-overview", "funding-history"), 5),
+    "stopOrders": 6,
+    "bullet-private": 10,
+}
 PUBLIC = {"contracts/active": 3, "allTickers": 5, "ticker": 2, "timestamp": 2, "bullet-public": 10}
+TRANSFERS = {
+    **dict.fromkeys(("Deposit", "TransferIn"), FlowKind.DEPOSIT),
+    **dict.fromkeys(("Withdrawal", "TransferOut"), FlowKind.WITHDRAWAL),
+}
+"""Types of the ledger that are neither profit nor loss."""
 OTHER_MODE = '"330005"'  # the order does not state its contract's margin mode
 
 
@@ -173,6 +194,60 @@ class Kucoin(Venue):
         if len(paid) < len(trades) or amounts < (number(found.get("filled")) or ZERO):
             return found  # not all of it is told yet
         return {**found, "fee": {"cost": str(sum(paid, ZERO)), "currency": dig(trades[0], "fee", "currency")}}
+
+    # -- payments
+
+    async def fetch_flows(self, since: datetime) -> Sequence[CashFlow]:
+        """Read transfers, and by contract the fundings of those that were held on this connection.
+
+        https://www.kucoin.com/docs-new/rest/account-info/account-funding/get-account-ledgers-futures and
+        https://www.kucoin.com/docs-new/rest/futures-trading/funding-fees/get-private-funding-history
+        """
+        begin = int(since.timestamp() * 1000)
+        fundings = await asyncio.gather(*(self._fundings(symbol, begin) for symbol in self.modes))
+        return [*await self._transfers(begin), *(flow for found in fundings for flow in found)]
+
+    async def _transfers(self, begin: int) -> list[CashFlow]:
+        """Read the ledger. What is realised there comes of orders and fundings."""
+        which = {"currency": self.options.settle}
+        ask = self.exchange.futuresprivate_get_transaction_history
+        rows = await self._since(ask, which, begin, at="time", offset="offset")
+        return [
+            self.cash_flow(kind, key=f"ledger {row['offset']}", amount=row.get("amount"), at_ms=row["time"])
+            for row in rows
+            if (kind := TRANSFERS.get(str(row.get("type")))) and row.get("status") == "Completed"
+        ]
+
+    async def _fundings(self, symbol: str, begin: int) -> list[CashFlow]:
+        """Read one contract's fundings; below zero was paid."""
+        ask = self.exchange.futuresprivate_get_funding_history
+        rows = await self._since(ask, {"symbol": symbol}, begin, at="timePoint", offset="id")
+        return [
+            self.cash_flow(
+                FlowKind.FUNDING,
+                key=f"funding {row['id']}",
+                amount=row.get("funding"),
+                at_ms=row["timePoint"],
+                symbol=symbol,
+            )
+            for row in rows
+        ]
+
+    async def _since(self, ask: Any, which: Row, begin: int, *, at: str, offset: str) -> list[Row]:
+        """Read a list from a time on, page by page: the next begins at the last row's ``offset``."""
+        found: list[Row] = []
+        page: dict[str, Any] = {}
+        for _ in range(MOST_PAGES):
+            data = self.content(await ask({**which, "startAt": begin, "maxCount": PAGE, **page}), dict)
+            rows = data.get("dataList")
+            if not isinstance(rows, list):
+                raise TypeError("KuCoin listed no payments")
+            fresh = [row for row in rows if int(row[at]) >= begin]
+            found += fresh
+            if not data.get("hasMore") or not fresh:  # perhaps all there ever was, newest first
+                return found
+            page = {"offset": rows[-1][offset]}
+        raise ValueError(f"KuCoin tells more than {MOST_PAGES} pages of payments since {begin}")
 
     # -- stops: orders with stop, stopPrice and stopPriceType, which keep their id when they are triggered
 

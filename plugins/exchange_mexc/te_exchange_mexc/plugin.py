@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from te_core.api import Capabilities, ExchangeSpec, hookimpl
+from te_core.api import Capabilities, ExchangeSpec, FlowKind, hookimpl
 from te_exchange_ccxt.base import CcxtOptions, Window, account_factory
 from te_exchange_mexc.venue import Mexc
 
@@ -32,6 +32,7 @@ CAPABILITIES = Capabilities(
     leverage_in_order=True,
     private_stream=True,
     tells_fees=True,
+    cash_flows=frozenset({FlowKind.FUNDING, FlowKind.DEPOSIT, FlowKind.WITHDRAWAL}),
     # What becomes of a second order with one externalOid is documented for batches only.
     duplicate_ids_refused=False,
 )

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from te_core.api import Equity, MarginMode, OrderRequest
+from te_core.api import CashFlow, Equity, FlowKind, MarginMode, OrderRequest
 from te_exchange_ccxt.base import Row, Spending, Trouble, Venue, Window, dig, number
 from te_exchange_mexc.codes import ENDINGS, OTHER_MODE, TEXTS, TROUBLES
 
@@ -23,8 +24,13 @@ INVALID = "5"  # state of an order that was accepted and then rejected; ccxt doe
 PATHS = (
     *("order/create", "order/external/{symbol}/{external_oid}", "account/assets", "position/open_positions"),
     *("position/change_leverage", "position/position_mode", "ticker", "ping"),
+    *("position/funding_records", "account/transfer_record"),
 )
 """Endpoints that we use; each has a limit of its own."""
+PAGE, MOST_PAGES = 100, 20
+AHEAD = 60_000
+"""Milliseconds by which MEXC's clock may be ahead of ours, where an end has to be stated."""
+TRANSFERS = {"IN": FlowKind.DEPOSIT, "OUT": FlowKind.WITHDRAWAL}
 
 
 class Mexc(Venue):
@@ -128,6 +134,54 @@ class Mexc(Venue):
         answer = await self.exchange.contract_private_get_order_external_symbol_external_oid(which)
         found = self.content(answer, object)
         return None if found is None else self._order(found)
+
+    async def fetch_flows(self, since: datetime) -> Sequence[CashFlow]:
+        """Read fundings, above zero when received, and transfers to and from the contract account.
+
+        https://www.mexc.com/api-docs/futures/account-and-trading-endpoints
+        """
+        begin, end = int(since.timestamp() * 1000), self.exchange.milliseconds() + AHEAD
+        fundings = await self._records(
+            self.exchange.contract_private_get_position_funding_records,
+            {"start_time": begin, "end_time": end},
+            at="settleTime",
+            begin=begin,
+        )
+        transfers = await self._records(
+            self.exchange.contract_private_get_account_transfer_record,
+            {"currency": self.options.settle, "state": "SUCCESS"},
+            at="createTime",
+            begin=begin,
+        )
+        paid = [
+            self.cash_flow(
+                FlowKind.FUNDING,
+                key=f"funding {row['id']}",
+                amount=row.get("funding"),
+                at_ms=row["settleTime"],
+                symbol=row["symbol"],
+            )
+            for row in fundings
+        ]
+        return [*paid, *(self._transfer(row) for row in transfers if row.get("state") == "SUCCESS")]
+
+    def _transfer(self, row: Row) -> CashFlow:
+        kind, key = TRANSFERS[row["type"]], f"transfer {row['id']}"
+        return self.cash_flow(kind, key=key, amount=row.get("amount"), at_ms=row["createTime"])
+
+    async def _records(self, ask: Any, which: Row, *, at: str, begin: int) -> list[Row]:
+        """Read records from a time on, page by page; newest first, where no time can be asked for."""
+        found: list[Row] = []
+        for page in range(1, MOST_PAGES + 1):
+            data = self.content(await ask({**which, "page_num": page, "page_size": PAGE}), dict)
+            rows = data.get("resultList")
+            if not isinstance(rows, list):
+                raise TypeError("MEXC listed no payments")
+            fresh = [row for row in rows if int(row[at]) >= begin]
+            found += fresh
+            if not fresh or page >= int(data.get("totalPage") or 0):
+                return found
+        raise ValueError(f"MEXC tells more than {MOST_PAGES} pages of payments since {begin}")
 
     def _order(self, row: Row) -> Row:
         order: Row = {**self.exchange.parse_order(row), "clientOrderId": row.get("externalOid")}

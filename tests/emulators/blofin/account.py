@@ -30,6 +30,7 @@ def routes(server: BlofinServer) -> list[Route]:
     reads: list[tuple[str, str, Answer]] = [
         ("account/balance", "balance", futures_balance),
         ("asset/balances", "balance", asset_balances),
+        ("asset/bills", "ledger", transfers),
         ("asset/currencies", "other", lambda *_: [{"currency": "USDT", "chain": "TRC20"}]),
         ("account/margin-mode", "account", margin_mode),
         ("account/position-mode", "account", position_mode),
@@ -107,6 +108,31 @@ def asset_balances(server: BlofinServer, call: Call) -> list[dict[str, str]]:
         return []
     row = balance(server.exchange, call.account)["details"][0]
     return [{name: row[name] for name in ("currency", "balance", "available", "frozen", "bonus")}]
+
+
+def transfers(server: BlofinServer, call: Call) -> list[dict[str, str]]:
+    """Newest first; each has a fellow between two other accounts of the same user."""
+    asked = call.parameters
+    here = "copy_trading" if call.account.name in server.copy_traders else "futures"
+    limit = int(number(asked.get("limit", "100"), "limit"))
+    rows: list[dict[str, str]] = []
+    for paid in reversed(call.account.payments):
+        if paid.symbol or paid.at_ms >= int(asked.get("after") or 1 << 60):
+            continue
+        way = (here, "funding") if paid.amount < 0 else ("funding", here)
+        for nth, (start, end) in enumerate((way, ("funding", "earn"))):
+            rows.append(
+                {
+                    "transferId": str(3_000 + 2 * paid.number + nth),
+                    "currency": call.account.coin,
+                    "fromAccount": start,
+                    "toAccount": end,
+                    "amount": long(abs(paid.amount)),
+                    "ts": str(paid.at_ms),
+                    "clientId": "",
+                }
+            )
+    return [row for row in rows if asked.get("currency") in {None, row["currency"]}][:limit]
 
 
 def leverages(server: BlofinServer, call: Call) -> list[dict[str, str]]:

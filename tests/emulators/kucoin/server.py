@@ -13,7 +13,7 @@ from tests.emulators.core.exchange import Exchange, Rules
 from tests.emulators.core.faults import FaultScript
 from tests.emulators.core.limits import RateLimits, Standing, Window
 from tests.emulators.core.modes import MarginMode
-from tests.emulators.kucoin import market, modes, orders, positions, probes
+from tests.emulators.kucoin import market, modes, orders, payments, positions, probes
 from tests.emulators.kucoin.codes import Code, code_of
 from tests.emulators.kucoin.instruments import instruments, quote, rows
 from tests.emulators.kucoin.signature import sign, sign_passphrase
@@ -32,6 +32,7 @@ FUTURES = {
     "leverage": 2,
     "settings": 2,
     "other": 10,
+    "ledger": 5,
 }
 PUBLIC = {"instruments": 3, "tickers": 5, "time": 2}
 WINDOWS = (
@@ -96,6 +97,7 @@ class KucoinServer(WireServer):
             *positions.routes(self),
             *modes.routes(self),
             *orders.routes(self),
+            *payments.routes(self.exchange),
             *probes.routes(),
             private,
         ]

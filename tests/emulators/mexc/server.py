@@ -11,7 +11,7 @@ from tests.emulators.core.exchange import Exchange
 from tests.emulators.core.faults import FaultScript
 from tests.emulators.core.limits import RateLimits, Standing, Window
 from tests.emulators.core.rules import Rules
-from tests.emulators.mexc import market
+from tests.emulators.mexc import market, payments
 from tests.emulators.mexc.codes import HTTP_STATUSES, Refusal, code_of, permission_code
 from tests.emulators.mexc.episodes import Episodes
 from tests.emulators.mexc.instruments import LISTED_ONLY, instruments
@@ -24,7 +24,17 @@ from tests.emulators.wire.call import Call, Reply, Route, json_reply
 from tests.emulators.wire.server import WireServer
 from tests.emulators.wire.stream import Stream
 
-PRIVATE = ("order", "cancel", "lookup", "positions", "balance", "leverage", "settings")
+PRIVATE = (
+    "order",
+    "cancel",
+    "lookup",
+    "positions",
+    "balance",
+    "leverage",
+    "settings",
+    "fundings",
+    "transfers",
+)
 WINDOWS = (
     *(Window(name=kind, scope="key", capacity=20, seconds=2, kinds=frozenset({kind})) for kind in PRIVATE),
     *(
@@ -72,7 +82,7 @@ class MexcServer(WireServer):
 
     def routes(self) -> Sequence[Route]:
         """All HTTP routes."""
-        return [*market.routes(self), *Positions(self).routes(), *Orders(self).routes()]
+        return [*market.routes(self), *Positions(self).routes(), *payments.routes(), *Orders(self).routes()]
 
     def streams(self) -> Mapping[str, type[Stream]]:
         """The one address of all channels."""
