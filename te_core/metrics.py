@@ -78,6 +78,13 @@ COUNTED = (
         buckets=SLIPPAGE_BUCKETS,
     ),
     Metric(
+        name="te_signal_slippage",
+        kind="histogram",
+        text="Average price of a signal's orders against the price that it stated, as a share; above 0 is worse",
+        labels=("account",),
+        buckets=SLIPPAGE_BUCKETS,
+    ),
+    Metric(
         name="te_requests_total",
         kind="counter",
         text="Calls of an exchange plugin by kind (positions, place_order, …) and result (ok, or the kind of error)",
@@ -152,6 +159,10 @@ class Metrics:
         if expected > 0:
             share = float((got - expected) / expected) * sign
             self._histograms["te_order_slippage"].labels(account).observe(share)
+
+    def signal_slippage(self, account: str, share: Decimal) -> None:
+        """Note by what share an order's price was worse than its signal's."""
+        self._histograms["te_signal_slippage"].labels(account).observe(float(share))
 
     def request(self, account: str, kind: str, result: str, seconds: float) -> None:
         """Count a call of an exchange plugin."""

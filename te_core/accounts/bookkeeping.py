@@ -111,7 +111,9 @@ class Bookkeeper:
         record: Callable[[Event], None],
         in_flight: Callable[[], bool],
         counted: Counted,
+        slipped: Callable[[Decimal], None] = lambda _: None,
     ) -> None:
+        """``slipped`` is told by what share each order was filled worse than its signal's price."""
         self.money = counted.money or Money()
         self.last_seen = counted.seen
         """The newest sample of what the account is worth, of this run or an earlier one."""
@@ -123,6 +125,7 @@ class Bookkeeper:
         self._log = log
         self._record = record
         self._in_flight = in_flight
+        self._slipped = slipped
         self._report = counted.report or self._persist
         self.notify = counted.notify
         self._tallies = Tallies(book, journal.tallies(book), clock.now(), currency=counted.currency)
@@ -242,6 +245,8 @@ class Bookkeeper:
         fill = self._tallies.executed(fill)
         self.money, change = filled(self.money, fill, reference=intent.reference_price)
         slip = _slip(intent, fill, target)
+        if slip is not None:
+            self._slipped(slip)
         self._tell(
             change,
             fill,

@@ -167,6 +167,7 @@ class AccountWorker:
             record=self._record,
             in_flight=lambda: any(keeper.orders.open for keeper in self.keepers.values()),
             counted=counted,
+            slipped=partial(self.metrics.signal_slippage, self.name),
         )
         self.beliefs.on_equity = books.valued
         return books

@@ -267,6 +267,13 @@ class ExchangeAccount(ABC):
         """
         return ()
 
+    def request_budgets(self) -> Mapping[str, float]:
+        """Return by name what is left now of each limit on requests that the plugin keeps, as a share: 1 is all of it.
+
+        For the metrics, at every scrape: answer from what is known, and ask nobody. The default keeps no limit.
+        """
+        return {}
+
     async def watch(self, stream: AccountStream) -> None:
         """Pass on what the exchange pushes, until cancelled. Called when ``private_stream`` is a capability.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import cast
 
@@ -16,6 +17,7 @@ from te_core.accounts.keeper import Keeper
 from te_core.metrics import COUNTED, Metric
 from te_core.model.reading import Unknown
 from te_core.reporting.account_view import account_view, symbol_view
+from te_core.reporting.command_view import standing_commands
 from te_core.reporting.readiness import readiness, source_unready
 from te_core.reporting.symbol_view import SymbolView, shown_status
 from te_core.runtime.engine import Engine
@@ -78,6 +80,32 @@ READ_OFF = (
         "account",
         "symbol",
     ),
+    _gauge(
+        "te_standing_commands",
+        "Commands that stand, of operators and breakers; scope: an account or source, empty for all",
+        "topic",
+        "state",
+        "scope",
+    ),
+    _gauge(
+        "te_breaker_used",
+        "How near a breaker is that looks at sums: 1 is where it trips; account: empty for those over all",
+        "account",
+        "breaker",
+    ),
+    _gauge(
+        "te_breaker_tripped",
+        "1 from when a breaker trips until it is lifted; account: empty for those over all",
+        "account",
+        "breaker",
+        "action",
+    ),
+    _gauge(
+        "te_request_budget_left",
+        "Share of a request limit that is left, as the exchange plugin counts it; 0 while the exchange asks to wait",
+        "account",
+        "limit",
+    ),
     _gauge("te_notices_waiting", "Notices that a notifier has not sent yet", "notifier"),
     _gauge("te_notices_dropped", "Notices that a notifier could not send", "notifier"),
     _gauge("te_journal_writable", "1 while the journal can be written"),
@@ -114,6 +142,8 @@ async def exposition(engine: Engine, accept: str) -> tuple[bytes, str]:
 
     add(_of_the_engine(engine))
     add(_of_sources(engine))
+    add(_of_commands(engine))
+    add(_of_breakers(engine))
     for name, runner in list(engine.accounts.items()):
         add(_of_an_account(name, runner, engine.clock.monotonic()))
         await asyncio.sleep(0)
@@ -142,6 +172,29 @@ def _of_sources(engine: Engine) -> Iterator[Sample]:
             yield "te_signal_depth", (name, symbol), float(signal.depth)
 
 
+def _of_commands(engine: Engine) -> Iterator[Sample]:
+    rows = standing_commands(engine.commands.controls, engine.commands.scopes())
+    counts = Counter((row["topic"], row["state"], row["scope"]) for row in rows)
+    for labels, number in counts.items():
+        yield "te_standing_commands", labels, number
+
+
+def _of_breakers(engine: Engine) -> Iterator[Sample]:
+    used: dict[tuple[str, str], float] = {}
+    tripped: dict[tuple[str, str, str], bool] = {}
+    for one in engine.breakers.shown():
+        if one.trip is not None:
+            tripped[one.account, one.trip.name, one.trip.action] = True
+        elif one.level is not None:
+            key = (one.account, one.level.name)
+            used[key] = max(used.get(key, 0.0), float(one.level.used))
+            tripped.setdefault((*key, one.level.action), False)
+    for key, share in used.items():
+        yield "te_breaker_used", key, share
+    for labels, whether in tripped.items():
+        yield "te_breaker_tripped", labels, whether
+
+
 def _of_an_account(name: str, runner: AccountRunner, now: float) -> Iterator[Sample]:
     worker, view = runner.worker, account_view(runner, now)
     yield "te_account_ready", (name,), not view.unready
@@ -153,6 +206,9 @@ def _of_an_account(name: str, runner: AccountRunner, now: float) -> Iterator[Sam
         yield "te_account_wallet", (name,), float(equity.wallet)
         yield "te_account_total", (name,), float(equity.total)
     yield "te_account_exposure", (name,), float(worker.exposure)
+    if runner.account is not None:
+        for limit, left in runner.account.request_budgets().items():
+            yield "te_request_budget_left", (name, limit), left
     for symbol, keeper in worker.keepers.items():
         if keeper.target is not None:
             yield from _of_a_symbol((name, symbol), keeper, symbol_view(keeper, worker, view, now))

@@ -5,6 +5,8 @@ Each check returns the answer as it is. Reads raise ``NotReady``, an order ``Out
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -18,6 +20,10 @@ from te_core.model.money import CashFlow
 from te_core.model.order import OrderReport, OrderStatus, RestingStop
 from te_core.model.position import Equity, Position
 from te_core.model.reading import Known
+from te_core.texts import plain
+
+MOST_BUDGETS, LONGEST_NAME = 50, 60
+"""Request limits of one account that are shown, and characters of their names: each is a series of the metrics."""
 
 
 def identity(answer: Any) -> AccountIdentity | None:
@@ -97,6 +103,18 @@ def report(method: str, answer: Any) -> OrderReport:
         if number is not None and not _is_number(number):
             raise OutcomeUnknown(_wrong(f"{method}.{field}", number, "a finite Decimal or None"))
     return answer
+
+
+def budgets(answer: Any) -> Mapping[str, float]:
+    """Return what ``request_budgets`` returned as far as it is what it should be: only metrics are made of it."""
+    if not isinstance(answer, Mapping):
+        return {}
+    found = itertools.islice(answer.items(), MOST_BUDGETS)
+    return {
+        plain(name, LONGEST_NAME): min(max(float(left), 0.0), 1.0)
+        for name, left in found
+        if isinstance(name, str) and isinstance(left, int | float) and math.isfinite(left)
+    }
 
 
 def cash_flows(answer: Any) -> Sequence[CashFlow]:

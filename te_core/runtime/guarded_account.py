@@ -25,7 +25,7 @@ from te_core.model.order import OrderReport, OrderRequest, RestingStop, StopRequ
 from te_core.model.position import Equity, MarginMode, Position
 from te_core.model.reading import Known
 from te_core.runtime import answer_checks as check
-from te_core.runtime.guard import call
+from te_core.runtime.guard import attempt, call
 from te_core.secrets import Redact
 
 T = TypeVar("T")
@@ -128,6 +128,10 @@ class GuardedAccount(ExchangeAccount):
     async def cash_flows(self, since: datetime) -> Sequence[CashFlow]:
         """Return what came or went without an order."""
         return check.cash_flows(await self._call("cash_flows()", self.inner.cash_flows(since)))
+
+    def request_budgets(self) -> Mapping[str, float]:
+        """Return what is left of the plugin's request limits; nothing where it does not answer as it should."""
+        return check.budgets(attempt(self.inner.request_budgets))
 
     def _report(self, method: str, answer: object) -> OrderReport:
         report = check.report(method, answer)

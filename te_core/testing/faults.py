@@ -160,6 +160,10 @@ class FaultyAccount(ExchangeAccount):
         fault = self._next("place_order")
         return await self._carry_out("place_order", lambda: self._place(order, fault), fault)
 
+    def request_budgets(self) -> Mapping[str, float]:
+        """Pass on what is left of the request limits."""
+        return self.inner.request_budgets()
+
     async def trading_terms(self, symbol: str) -> TradingTerms:
         """Pass on."""
         return await self._call("trading_terms", lambda: self.inner.trading_terms(symbol))

@@ -7,6 +7,8 @@ import json
 import re
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -16,6 +18,7 @@ from te_core.metrics import MOST_KINDS, Metrics
 from te_core.model.control import Action
 from te_core.reporting.measures import CATALOGUE, exposition
 from te_core.testing.faults import Fault
+from tests.engine.banked import bank
 from tests.engine.scene import Scene, scene
 from tests.monitoring.metrics_page import PAGE, page
 
@@ -116,6 +119,71 @@ async def test_only_the_first_order_of_a_signal_is_timed(tmp_path: Path) -> None
         assert at(seen, "te_orders_total", account="one", outcome="rejected") == 1
         assert at(seen, "te_orders_total", account="one", outcome="filled") == 2
         assert at(seen, "te_alert_to_order_seconds_count", account="one") == 1, "an edit is no signal"
+
+
+@pytest.mark.usefixtures("here")
+async def test_breakers_and_what_they_command_are_measured(tmp_path: Path) -> None:
+    armed = {"daily_loss": {"percent": 5, "amount": 10_000}, "losing_trades": {"count": 4, "action": "warn"}}
+    loss = {"account": "one", "breaker": "daily_loss"}
+    streak = {"account": "one", "breaker": "losing_trades"}
+    async with bank(tmp_path, accounts__one__breakers=armed, breakers__drawdown={"percent": 50}) as world:
+        await world.say("0.5", wait=35, price=D(49_500))
+        seen = await scraped(world)
+        assert at(seen, "te_signal_slippage_count", account="one") == 1
+        assert at(seen, "te_signal_slippage_bucket", account="one", le="0.01") == 0, "500 of 49,500 are more"
+        assert 0 < (at(seen, "te_breaker_used", **loss) or 0) < 0.1, "its fee"
+        assert at(seen, "te_breaker_tripped", **loss, action="halt") == 0
+        assert (
+            at(seen, "te_breaker_used", **streak)
+            == at(seen, "te_breaker_tripped", **streak, action="warn")
+            == 0
+        )
+        assert at(seen, "te_breaker_tripped", account="", breaker="drawdown", action="halt") == 0
+        world.bank().price["BTCUSDT"] = D(47_000)
+        await asyncio.sleep(35)
+        seen = await scraped(world)
+        assert 0.55 < (at(seen, "te_breaker_used", **loss) or 0) < 0.65, "3 % of 5 %, the nearer of the two"
+        assert 0.05 < (at(seen, "te_breaker_used", account="", breaker="drawdown") or 0) < 0.07
+        world.bank().price["BTCUSDT"] = D(44_000)
+        await asyncio.sleep(35)
+        seen = await scraped(world)
+        assert at(seen, "te_breaker_tripped", **loss, action="halt") == 1
+        assert at(seen, "te_standing_commands", topic="halt", state="halted", scope="one") == 1
+        assert at(seen, "te_halted", **ONE) == 1
+        await world.command(Action.RESUME, "one", reason="seen")
+        seen = await scraped(world)
+        assert at(seen, "te_breaker_tripped", **loss, action="halt") == 0
+        assert at(seen, "te_standing_commands", topic="halt", state="halted", scope="one") is None
+
+
+@pytest.mark.usefixtures("here")
+async def test_request_budgets_are_what_the_plugin_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with scene(tmp_path) as world:
+        exchange = world.exchange()
+        told: dict[Any, Any] = {
+            "orders": 0.25,
+            "reads": 7,
+            "x" * 200: 1,
+            "odd": float("nan"),
+            3: 0.5,
+            "text": "1",
+        }
+        monkeypatch.setattr(exchange, "request_budgets", lambda: told)
+        seen = await scraped(world)
+        assert at(seen, "te_request_budget_left", account="one", limit="orders") == 0.25
+        assert at(seen, "te_request_budget_left", account="one", limit="reads") == 1
+        limits = [dict(labels)["limit"] for name, labels in seen if name == "te_request_budget_left"]
+        assert len(limits) == 3
+        assert max(map(len, limits)) <= 60
+        for defect in (RuntimeError("no"), None):
+            monkeypatch.setattr(
+                exchange, "request_budgets", Mock(side_effect=defect, return_value="all of it")
+            )
+            seen = await scraped(world)
+            assert not [name for name, _ in seen if name == "te_request_budget_left"]
+            assert at(seen, "te_account_ready", account="one") == 1
 
 
 @pytest.mark.usefixtures("here")

@@ -39,6 +39,57 @@ def test_promtool_accepts_the_rules() -> None:
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
+TRIPPED = """
+rule_files: [{rules}]
+evaluation_interval: 1m
+tests:
+  - interval: 1m
+    input_series:
+      - series: 'te_breaker_used{{breaker="drawdown"}}'
+        values: "0.9x5"
+      - series: 'te_breaker_tripped{{breaker="drawdown", action="halt"}}'
+        values: "0x2 1x5"
+      - series: 'te_breaker_tripped{{account="one", breaker="slippage", action="warn"}}'
+        values: "1x5"
+      - series: 'te_request_budget_left{{account="one", limit="orders"}}'
+        values: "0.05x9"
+    alert_rule_test:
+      - eval_time: 2m
+        alertname: BreakerNear
+        exp_alerts:
+          - exp_labels: {{breaker: drawdown, severity: warn}}
+            exp_annotations: {{summary: "Breaker drawdown of all accounts is at 90% of its limit"}}
+      - eval_time: 4m
+        alertname: BreakerNear
+        exp_alerts: []
+      - eval_time: 4m
+        alertname: BreakerTripped
+        exp_alerts:
+          - exp_labels: {{breaker: drawdown, action: halt, severity: page}}
+            exp_annotations:
+              summary: "Breaker drawdown of all accounts tripped; te resume with a reason lifts it"
+      - eval_time: 4m
+        alertname: RequestBudgetLow
+        exp_alerts: []
+      - eval_time: 6m
+        alertname: RequestBudgetLow
+        exp_alerts:
+          - exp_labels: {{account: one, limit: orders, severity: warn}}
+            exp_annotations:
+              summary: "one has used up its requests of orders for five minutes: reads wait for orders"
+"""
+
+
+def test_rules_about_breakers_and_budgets_fire_when_they_should(tmp_path: Path) -> None:
+    """A warning is no page, one that tripped is not near any more, and what is over all accounts says so."""
+    played = tmp_path / "played.yml"
+    played.write_text(TRIPPED.format(rules=MONITORING / "alerts.yml"))
+    tested = subprocess.run(
+        ["promtool", "test", "rules", str(played)], capture_output=True, text=True, check=False
+    )
+    assert tested.returncode == 0, tested.stdout + tested.stderr
+
+
 class Prometheus:
     """One that scrapes one engine, four times a second."""
 

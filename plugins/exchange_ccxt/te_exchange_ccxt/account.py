@@ -84,6 +84,10 @@ class CcxtAccount(ExchangeAccount):
             return None
         return AccountIdentity(host=self._link.host, uid=uid, may_withdraw=self._venue.may_withdraw)
 
+    def request_budgets(self) -> Mapping[str, float]:
+        """Give what is left of each request limit, those of this machine's address included."""
+        return self._link.budgets()
+
     async def watch(self, stream: AccountStream) -> None:
         """Follow the streams, which are opened here and closed when this is cancelled."""
         if not self._context.options.streams:

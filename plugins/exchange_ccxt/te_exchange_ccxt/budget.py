@@ -89,13 +89,21 @@ class Tally:
         self.flying -= cost
         self.spent.append((now, cost))
 
+    def _forget(self, now: float) -> None:
+        while self.spent and self.spent[0][0] + self.window.period <= now:
+            self.total -= self.spent.popleft()[1]
+
+    def left(self, now: float) -> float:
+        """Give the share of the window that nothing was spent of."""
+        self._forget(now)
+        return max(1 - self.total / self.window.capacity, 0.0)
+
     def ready_at(self, now: float, cost: int, priority: Priority) -> float:
         """Give the earliest time at which a request fits; one larger than the room waits for an empty window.
 
         Infinity while that depends on answers that have not come.
         """
-        while self.spent and self.spent[0][0] + self.window.period <= now:
-            self.total -= self.spent.popleft()[1]
+        self._forget(now)
         excess = self.total + cost - max(self.window.room(priority), cost)
         if excess <= 0:
             return now
@@ -126,6 +134,10 @@ class Schedule:
     def open(self, key: Key, window: Window) -> None:
         """Make a window known; of a known one only its size is taken over, not what was spent in it."""
         self._tallies.setdefault(key, Tally(window)).window = window
+
+    def left(self, key: Key, now: float) -> float:
+        """Give the share that is left of a window; nothing while nobody may go."""
+        return 0.0 if now < self.paused_until else self._tallies[key].left(now)
 
     def ask(self, ticket: Ticket) -> None:
         """Put a request into the queue."""
@@ -199,6 +211,10 @@ class Budget:
         self._schedule.pause(now + seconds)
         self._look()
 
+    def left(self, key: Key) -> float:
+        """Give the share that is left of a window now."""
+        return self._schedule.left(key, self._clock.monotonic())
+
     @asynccontextmanager
     async def turn(self, costs: tuple[tuple[Key, int], ...], priority: Priority) -> AsyncIterator[None]:
         """Wait for a turn, and count until the block is over.
@@ -245,6 +261,10 @@ class Purse:
         """Make one request of the present priority within this block, which waits for its turn."""
         costs = tuple((self._keys[name], cost) for name, cost in spending.items() if cost > 0)
         return self._budget.turn(costs, _PRIORITY.get())
+
+    def left(self) -> Mapping[str, float]:
+        """Give by window the share that is left of it now, whoever spent the rest."""
+        return {name: self._budget.left(key) for name, key in self._keys.items()}
 
     def back_off(self, seconds: float, reason: str) -> None:
         """Hold everyone back for some seconds."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from copy import copy
 from decimal import localcontext
@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from te_core.api import AccountContext, ConfigError, NotReady, OrderRejected, TradeEngineError
 from te_exchange_ccxt.aside import fetch_markets
-from te_exchange_ccxt.budget import Priority, priority
+from te_exchange_ccxt.budget import Priority, Purse, priority
 from te_exchange_ccxt.client import (
     Ear,
     addresses,
@@ -54,7 +54,7 @@ class Connection:
         self._base: Any = None
         self._exchange: Any = None
         self._shared: Shared | None = None
-        self._purse: Any = None
+        self._purse: Purse | None = None
         self._listed: list[Market] = []
         self._symbols = Symbols((), "")
         self._adopting: asyncio.Task[None] | None = None
@@ -108,6 +108,10 @@ class Connection:
     def host(self) -> str:
         """The server that the account's own requests go to, with its port where it is not the usual one."""
         return host(self.exchange, self._venue.private_api)
+
+    def budgets(self) -> Mapping[str, float]:
+        """Give by window the share of the request limits that is left; nothing before it is open."""
+        return {} if self._purse is None else self._purse.left()
 
     # -- streams
 
@@ -243,7 +247,7 @@ class Connection:
             self._earlier_peak, self._peak, self._peak_since = self._peak, 1, now
 
     async def _react(self, trouble: Trouble, what: str) -> None:
-        if trouble.fate is Fate.SLOWER:
+        if trouble.fate is Fate.SLOWER and self._purse is not None:
             self._purse.back_off(pause(trouble, self._venue), f"{what}: {trouble.remedy}")
         elif trouble is Trouble.SIZE:
             self.renew_markets()

@@ -269,3 +269,19 @@ async def test_during_a_long_ban_requests_come_back_at_once() -> None:
         await take(purse, {"orders": 1})
     assert caught.value.retry_after == pytest.approx(60)
     assert asyncio.get_running_loop().time() == 0
+
+
+async def test_what_is_left_is_told_with_what_others_spent_and_is_nothing_during_a_pause() -> None:
+    shared, _ = budget()
+    windows = (Window("orders", 10, 100.0), Window("address", 40, 100.0, per_address=True))
+    mine, other = (shared.share(windows, owner) for owner in "ab")
+    assert mine.left() == {"orders": 1, "address": 1}
+    for _ in range(4):
+        await take(mine, {"orders": 1, "address": 1})
+        await take(other, {"orders": 2, "address": 3})
+    assert mine.left() == {"orders": pytest.approx(0.6), "address": pytest.approx(0.6)}
+    assert other.left()["orders"] == pytest.approx(0.2)
+    await asyncio.sleep(150)
+    assert mine.left() == {"orders": 1, "address": 1}
+    mine.back_off(1.5, "too many requests")
+    assert other.left() == {"orders": 0, "address": 0}
