@@ -72,9 +72,11 @@ def explanation_lines(name: str, found: Any, signals: Any) -> Iterator[str]:
         if term["leverage"]:
             said += f", leverage {term['leverage']}"
         yield said + (f" ({term['note']})" if term["note"] else "")
-        if exits := signals.get(term["source"], {}).get("exits"):
-            yield f"    wants {exits}: kept, not acted on"
-        yield from _contributors(signals.get(term["source"], {}), term)
+        signal = signals.get(term["source"], {})
+        if exits := signal.get("exits"):
+            yield f"    wants {exits}"
+            yield from (f"    but {otherwise}" for otherwise in signal.get("exits_otherwise", ()))
+        yield from _contributors(signal, term)
     total = sum((Decimal(term["share"]) for term in found["terms"]), Decimal(0))
     origin = "their sum" if total == Decimal(found["depth"]) else found["reason"]
     yield f"  depth {found['depth']} ({origin}), leverage {found['leverage']}, {found['margin_mode']} margin"

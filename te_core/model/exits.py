@@ -36,6 +36,11 @@ class Exit:
         if self.share is not None and not 0 < self.share <= 1:
             raise SignalRejected(f"a share of {self.share} is not above 0 and at most 1", field="exits")
 
+    @property
+    def whole(self) -> bool:
+        """Whether all that is left of the position leaves there."""
+        return self.share in (None, 1)
+
     def __str__(self) -> str:
         shown = {ExitUnit.PRICE: "", ExitUnit.DISTANCE: " away", ExitUnit.PERCENT: " %"}[self.unit]
         return f"{self.value:f}{shown}" + ("" if self.share is None else f" for {self.share:f}")
@@ -74,6 +79,27 @@ class Exits:
             activation=self.activation or trailing.activation,
             break_even=self.break_even or usual.break_even,
         )
+
+    @property
+    def target(self) -> Exit | None:
+        """The take-profit that is acted on: the first that closes all of the position."""
+        return next((level for level in self.take_profit if level.whole), None)
+
+    @property
+    def deviations(self) -> tuple[str, ...]:
+        """What is not done as these state it, in words: positions are closed as a whole."""
+        found = []
+        for level in self.take_profit:
+            if not level.whole:
+                found.append(f"take profit {level}, a part of the position, is not acted on")
+            elif level is not self.target:
+                found.append(
+                    f"take profit {level} is not acted on: the one at {self.target} closes everything"
+                )
+        for name, stop in (("stop", self.stop_loss), ("trailing stop", self.trailing_stop)):
+            if stop is not None and not stop.whole:
+                found.append(f"{name} {stop}, a part of the position, closes all of it")
+        return tuple(found)
 
     @property
     def follows_price(self) -> bool:

@@ -88,7 +88,11 @@ def show_signal(signal: Signal) -> dict[str, Any]:
         "sequence": signal.sequence,
         "rule": signal.rule,
         "note": str(signal.detail.get("note", "")),
-        **({"exits": str(signal.exits)} if signal.exits is not None else {}),
+        **(
+            {"exits": str(signal.exits), "exits_otherwise": list(signal.exits.deviations)}
+            if signal.exits is not None
+            else {}
+        ),
     }
 
 

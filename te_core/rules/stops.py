@@ -88,18 +88,13 @@ def levels(exits: Exits, *, quantity: Decimal, entry: Decimal, best: Decimal, ti
         losses.append(entry)
     tightest = max(losses, key=lambda at: at * sign, default=None)
     profit = None
-    if exits.take_profit and (whole := next((e for e in exits.take_profit if e.share in (None, 1)), None)):
+    if (whole := exits.target) is not None:
         profit = whole.value if whole.unit is ExitUnit.PRICE else entry + sign * _away(whole, entry)
         if (profit - entry) * sign <= 0:
             notes.append(f"a take profit at {profit:f} is on the wrong side of the entry: not acted on")
             profit = None
-    if any(level.share not in (None, 1) for level in (*exits.take_profit, *_shared(exits))):
-        notes.append("exits of a part of the position are not acted on")
+    notes += exits.deviations
     return Levels(loss=_price(tightest, tick), profit=_price(profit, tick), notes=tuple(notes))
-
-
-def _shared(exits: Exits) -> Iterable[Exit]:
-    return (level for level in (exits.stop_loss, exits.trailing_stop) if level is not None)
 
 
 def _price(at: Decimal | None, tick: Decimal) -> Decimal | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from copy import deepcopy
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -322,6 +323,31 @@ async def test_all_accounts_together(tmp_path: Path) -> None:
         await world.command(RESUME, reason="all fine", wait=60)
         assert not world.tripped()
         assert world.held(key="1") > D("0.1")
+
+
+async def test_a_shadow_has_the_breakers_of_its_account_by_its_own_results(tmp_path: Path) -> None:
+    """It halts itself alone, is no part of what all accounts came to, and is halted with all of them."""
+    shadowed = {**deepcopy(TWO), "breakers": {"daily_loss": {"percent": 8}}}
+    shadowed["accounts"]["one"]["breakers"] = {"daily_loss": {"percent": 5}}
+    shadowed["accounts"]["two"] = {"plugin": "fake", "key": "2", "shadow_of": "one"}
+    world = Bank(tmp_path, **shadowed)
+    world.capabilities = replace(world.capabilities, simulated=True)
+    await world.start()
+    await long(world)
+    world.bank("2").price["BTCUSDT"] = D(30_000)
+    await asyncio.sleep(35)
+    assert world.tripped() == [("two", "daily_loss", "")], (
+        "a fifth of what both have, and not of all accounts"
+    )
+    assert world.row(account="two")["halt"]
+    assert not world.row(account="one")["halt"]
+    await world.command(RESUME, "two", reason="only paper")
+    assert world.tripped() == []
+    world.bank("1").price["BTCUSDT"] = D(40_000)
+    await asyncio.sleep(35)
+    assert sorted(world.tripped()) == [("", "daily_loss", ""), ("one", "daily_loss", "")]
+    assert world.row(account="two")["halt"], "what halts all accounts halts a copy, too"
+    await world.stop()
 
 
 async def test_a_breaker_never_loosens_what_the_operator_ordered(tmp_path: Path) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
+from itertools import islice
 from typing import Any
 
 import pytest
 
+from te_core.cli.explain import explanation_lines
 from te_core.errors import SignalRejected
 from te_core.model.exits import Exit, Exits, ExitUnit
 from te_core.model.signal import Signal
@@ -49,7 +51,15 @@ def test_exits_that_a_signal_states_are_shown() -> None:
     )
     shown = explain_signals({"s": replace(signal(), exits=levels)})["s"]
     assert shown["exits"] == "take profit 110 for 0.5, stop 1.50 %, trailing stop 3 away"
+    assert shown["exits_otherwise"] == ["take profit 110 for 0.5, a part of the position, is not acted on"]
     assert "exits" not in explain_signals({"s": signal()})["s"]
+    term = {"source": "s", "weight": "1", "depth": "0.3", "share": "0.3", "leverage": None, "note": ""}
+    found = {"symbol": "BTCUSDT", "revision": 1, "reason": "signals", "created_at": "now", "terms": [term]}
+    text = list(islice(explanation_lines("one", found, {"s": shown}), 4))[2:]
+    assert text == [
+        "    wants take profit 110 for 0.5, stop 1.50 %, trailing stop 3 away",
+        "    but take profit 110 for 0.5, a part of the position, is not acted on",
+    ]
 
 
 @pytest.mark.parametrize(
