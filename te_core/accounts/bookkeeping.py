@@ -26,7 +26,18 @@ from te_core.model.position import Equity
 from te_core.model.reading import Unknown
 from te_core.model.target import Target
 from te_core.outage import Outages
-from te_core.rules.profit import CENT, Change, Holding, Money, Valuation, filled, paid, transferred, valued
+from te_core.rules.profit import (
+    CENT,
+    Change,
+    Holding,
+    Money,
+    Valuation,
+    estimated,
+    filled,
+    paid,
+    transferred,
+    valued,
+)
 from te_core.rules.thinning import worth_a_sample
 
 if TYPE_CHECKING:
@@ -50,6 +61,8 @@ UNKNOWN_FOR = 60.0
 """Seconds for which an account is not valued while a position on it is not known."""
 FLOWS_PAUSE = 4.0
 """Seconds until payments are asked for again: values may be pushed many times meanwhile."""
+ESTIMATE_PAUSE, READ_PAUSE = 1.0, 5.0
+"""Seconds between two estimates of an account by prices, and after one that had the account read."""
 OVERLAP = timedelta(minutes=10)
 """Payments are told late: those from so long before the last time are asked for again."""
 
@@ -84,6 +97,8 @@ class Counted:
     """Tells notifiers of what the journal has already."""
     currency: str = ""
     """What the account is in; empty where that is not known."""
+    would_trip: Callable[[Change], bool] = lambda _: False
+    """Whether a breaker would trip if this were counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,8 +127,12 @@ class Bookkeeper:
         in_flight: Callable[[], bool],
         counted: Counted,
         slipped: Callable[[Decimal], None] = lambda _: None,
+        read_now: Callable[[], None] = lambda: None,
     ) -> None:
-        """``slipped`` is told by what share each order was filled worse than its signal's price."""
+        """``slipped`` is told by what share each order was filled worse than its signal's price.
+
+        ``read_now`` has the account read at once.
+        """
         self.money = counted.money or Money()
         self.last_seen = counted.seen
         """The newest sample of what the account is worth, of this run or an earlier one."""
@@ -126,6 +145,10 @@ class Bookkeeper:
         self._record = record
         self._in_flight = in_flight
         self._slipped = slipped
+        self._read_now = read_now
+        self._would_trip = counted.would_trip
+        self._estimate_from = float("-inf")
+        """When prices are looked at again."""
         self._report = counted.report or self._persist
         self.notify = counted.notify
         self._tallies = Tallies(book, journal.tallies(book), clock.now(), currency=counted.currency)
@@ -163,6 +186,17 @@ class Bookkeeper:
         """Note that a value of the account was observed."""
         self._value_due = True
         self._wake.set()
+
+    def price_seen(self, symbol: str) -> None:
+        """Have the account read when pushed prices say that a breaker is about to trip: only a value trips it."""
+        now, held = self._clock.monotonic(), self.money.symbols.get(symbol)
+        if now < self._estimate_from or held is None or not held.quantity:
+            return
+        self._estimate_from = now + ESTIMATE_PAUSE
+        change = estimated(self.money, {name: self._beliefs.price(name) for name in self.money.symbols})
+        if change.result < 0 and self._would_trip(change):
+            self._estimate_from = now + READ_PAUSE
+            self._read_now()
 
     # -- finding out
 

@@ -168,6 +168,7 @@ class AccountWorker:
             in_flight=lambda: any(keeper.orders.open for keeper in self.keepers.values()),
             counted=counted,
             slipped=partial(self.metrics.signal_slippage, self.name),
+            read_now=lambda: self.read_by(self._clock.monotonic()),
         )
         self.beliefs.on_equity = books.valued
         return books
@@ -195,7 +196,7 @@ class AccountWorker:
             is_engine_id=self._is_engine_id,
             another_engine=self._another_engine,
             stop_seen=self._stops.order_seen,
-            price_seen=self._stops.price_seen,
+            price_seen=self._price_seen,
         )
 
     # -- what others see
@@ -327,6 +328,10 @@ class AccountWorker:
         """Ask for a pass."""
         self._schedule.wanted = True
         self._wake_event.set()
+
+    def _price_seen(self, symbol: str, price: Decimal) -> None:
+        self._stops.price_seen(symbol, price)
+        self.books.price_seen(symbol)
 
     def read_by(self, at: float) -> None:
         """Ask for a read of everything at that time (steady clock) at the latest."""

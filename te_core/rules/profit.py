@@ -218,6 +218,16 @@ def valued(money: Money, seen: Valuation, *, funding_told: bool = False) -> tupl
     )
 
 
+def estimated(money: Money, prices: Mapping[str, Decimal | None]) -> Change:
+    """Return what prices alone made of what is held since the last valuation; nothing is counted."""
+    moved = {
+        symbol: one.quantity * (price - one.price)
+        for symbol, one in money.symbols.items()
+        if one.quantity and one.price is not None and (price := prices.get(symbol)) is not None
+    }
+    return Change(result=sum(moved.values(), ZERO), symbols=moved)
+
+
 def _changed_by_others(money: Money, seen: Valuation) -> bool:
     symbols = dict.fromkeys([*money.symbols, *seen.held])
     return any(_held(seen, symbol) != money.symbols.get(symbol, FLAT).quantity for symbol in symbols)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +41,7 @@ from te_core.rules.breakers import (
     tripping,
     trips,
 )
-from te_core.rules.profit import Money
+from te_core.rules.profit import NOTHING, Change, Money
 from te_core.settings.policies import armed_breakers
 from te_core.settings.schema import Settings
 
@@ -62,6 +63,8 @@ class Scope:
     sums: Sums = field(default_factory=Sums)
     money: Money | None = None
     at: datetime | None = None
+    estimate: Change = NOTHING
+    """What prices made of the account since it was valued; nothing of it is counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,14 +142,20 @@ class CircuitBreakers:
                 other.name = ""
         scope = self._scopes.setdefault(book, Scope())
         scope.name = name
-        return Counted(money=scope.money, at=scope.at, seen=self._seen.get(book), report=self.report)
+        return Counted(
+            money=scope.money,
+            at=scope.at,
+            seen=self._seen.get(book),
+            report=self.report,
+            would_trip=partial(self._would_trip, book),
+        )
 
     # -- what happens
 
     def report(self, books: Books) -> None:
         """Count what changed in an account's books, journal it, and trip what has to."""
         scope = self._scopes.setdefault(books.book, Scope())
-        scope.name, scope.money = books.account, books.money
+        scope.name, scope.money, scope.estimate = books.account, books.money, NOTHING
         entries: list[Entry] = list(books.entries)
         touched = [books.book] if books.account in self._shadows else [books.book, EVERYTHING]
         tripped = False
@@ -172,6 +181,24 @@ class CircuitBreakers:
         for trip in made:
             entries += self._carry_out(key, trip)
         return bool(made)
+
+    def _would_trip(self, book: str, change: Change) -> bool:
+        """Return whether a breaker would trip if an account's value had changed so, with what others' prices made."""
+        scope = self._scopes[book]
+        scope.estimate = change
+        if scope.name in self._shadows:
+            return self._trips_at(book, change)
+        of_all = [one.estimate.result for one in self._scopes.values() if one.name not in self._shadows]
+        return self._trips_at(book, change) or self._trips_at(EVERYTHING, Change(result=sum(of_all, ZERO)))
+
+    def _trips_at(self, key: str, change: Change) -> bool:
+        breakers, now, sums = self._breakers(key), self._clock.now(), self._scopes[key].sums
+        if not breakers.armed:
+            return False
+        equity = self._equity(key)
+        value = None if equity is None else equity + change.result
+        then = counted(begun(sums, breakers, now), change, value)
+        return bool(trips(then, levels(then, breakers, now), now))
 
     def _look(self, key: str, scope: Scope) -> None:
         """Trip what the sums so far have to, as after a start or an edit of the settings."""

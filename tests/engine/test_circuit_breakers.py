@@ -370,6 +370,41 @@ async def test_a_breaker_that_is_armed_when_it_is_exceeded_already_trips_at_once
         assert world.tripped() == [("one", "daily_loss", "")]
 
 
+async def test_pushed_prices_have_a_loss_looked_at_before_the_next_read(tmp_path: Path) -> None:
+    """They trip nothing by themselves: the account is read, and its value decides."""
+    armed = {"accounts__one__breakers": DAILY, "engine__resync": "10m"}
+    async with bank(tmp_path, streams=True, **armed) as world:
+        await world.say("0.5", wait=700)
+        reads = world.wire().calls["equity"]
+        world.bank()._streams[0].price("BTCUSDT", D(43_000))  # a lie: the account is worth what it was
+        await asyncio.sleep(4)
+        assert world.wire().calls["equity"] == reads + 1
+        assert not world.tripped()
+        await asyncio.sleep(700)
+        reads = world.wire().calls["equity"]
+        world.bank().price["BTCUSDT"] = D(46_000)
+        await asyncio.sleep(10)
+        assert world.wire().calls["equity"] == reads, "4 % are not 5 %"
+        world.bank().price["BTCUSDT"] = D(44_500)
+        await asyncio.sleep(10)
+        assert world.tripped() == [("one", "daily_loss", "")]
+        reads = world.wire().calls["equity"]
+        await asyncio.sleep(60)
+        assert world.wire().calls["equity"] == reads, "what tripped is not looked for any more"
+
+
+async def test_pushed_prices_of_all_accounts_together(tmp_path: Path) -> None:
+    armed = {**TWO, "breakers": DAILY, "engine__resync": "10m"}
+    async with bank(tmp_path, streams=True, **armed) as world:
+        await world.say("0.5", wait=700)
+        world.bank("1").price["BTCUSDT"] = D(44_000)
+        await asyncio.sleep(30)
+        assert not world.tripped(), "600 of 20,000"
+        world.bank("2").price["BTCUSDT"] = D(45_500)
+        await asyncio.sleep(10)
+        assert world.tripped() == [("", "daily_loss", "")]
+
+
 async def test_a_new_day_begins_when_the_operator_says(tmp_path: Path) -> None:
     """The virtual clock begins at midnight UTC: in Tokyo it is nine then."""
     amount = {"daily_loss": {"amount": 500}}

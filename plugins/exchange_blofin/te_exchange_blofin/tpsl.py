@@ -99,23 +99,15 @@ class TpslOrders(Venue):
             raise NotReady("BloFin does not know this order yet, but would still take it", retry_after=left)
 
     async def _tpsl(self, client_order_id: str, market: Row) -> Row | None:
-        """Read a TP/SL order in any state; should the look-up be refused, from the lists."""
+        """Read a TP/SL order in any state."""
         which = {"instId": market["id"], "clientOrderId": client_order_id}
         try:
             answer = await self.exchange.private_get_trade_order_tpsl_detail(which)
-            return self.content(answer, (dict, type(None))) or None
         except BaseError() as error:
-            trouble = diagnose(error, self)[0]
-            if trouble.fate is not Fate.REFUSED:
+            if diagnose(error, self)[0] is not Trouble.NOT_FOUND:
                 raise
-            if trouble is Trouble.NOT_FOUND:
-                return None
-        for listed in ("pending", "history"):
-            answer = await getattr(self.exchange, f"private_get_trade_orders_tpsl_{listed}")(which)
-            for row in self.content(answer, list):
-                if row.get("clientOrderId") == client_order_id:
-                    return dict(row)
-        return None
+            return None
+        return self.content(answer, (dict, type(None))) or None
 
     async def _became(self, client_order_id: str, tpsl: Row, market: Row) -> Row | None:
         """Find the order that a TP/SL order became: by our id, else among the symbol's newest orders."""
