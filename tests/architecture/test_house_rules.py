@@ -35,7 +35,7 @@ ROOM_LINES = {
 }
 """Lines of code that each room may have: docs/adr/0022 says what is counted and why."""
 EXCHANGE_LINES = 570
-"""BloFin has two kinds of account with different routes, and stops that become other orders; the others stay far below."""
+"""BloFin has two kinds of account with different routes, and stops that become other orders; others stay far below."""
 ON_CCXT = "te_exchange_ccxt"
 NO_ADAPTERS = {ON_CCXT, "te_exchange_paper"}
 """Paper is an exchange of its own, which only looks at prices through ccxt."""
