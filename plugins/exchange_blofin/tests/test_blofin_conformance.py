@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import cast
@@ -13,9 +14,10 @@ from te_core.testing.conformance import ExchangeConformance
 from te_core.testing.desk import Desk
 from te_exchange_blofin.plugin import BLOFIN, CAPABILITIES, BlofinOptions, capabilities_by
 from te_exchange_blofin.venue import Blofin
-from tests.emulators.blofin.server import BlofinServer
+from tests.emulators.blofin.server import WINDOWS, BlofinServer
 from tests.emulators.blofin.unknowns import Unknowns
 from tests.emulators.conformance import NEAR, EmulatedVenue, near
+from tests.emulators.core.limits import RateLimits
 from tests.emulators.wire.server import WireServer
 
 pytestmark = pytest.mark.real_clock
@@ -24,6 +26,15 @@ SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "LTCUSDT")
 KEYS = {"api_key": "K", "secret": "S", "passphrase": "P"}
 BALANCE = Decimal(1_000_000)
 """0.4 of it is more than the 3500 LTC of a largest market order."""
+
+
+GRANTED = {"rate_limits": {"trading": 300}}
+
+
+def grant(server: WireServer) -> None:
+    """Allow a key ten times the trading requests: with the ordinary 30 in 10 s, cases of stops wait for them."""
+    windows = [replace(one, capacity=300) if one.name == "trading" else one for one in WINDOWS]
+    server.limits = RateLimits(windows)
 
 
 class TestBlofin(ExchangeConformance):
@@ -44,7 +55,9 @@ class TestBlofinWithStreams(TestBlofin):
     capabilities = near(CAPABILITIES, streams=True)
 
     def make_venue(self, folder: Path) -> EmulatedVenue:
-        return EmulatedVenue("blofin", BLOFIN, folder, symbols=SYMBOLS, balance=BALANCE)
+        return EmulatedVenue(
+            "blofin", BLOFIN, folder, symbols=SYMBOLS, balance=BALANCE, options=GRANTED, prepare=grant
+        )
 
 
 class CopyVenue(EmulatedVenue):
@@ -107,11 +120,18 @@ class TestBlofinAsItMayBe(TestBlofin):
 
     def make_venue(self, folder: Path) -> EmulatedVenue:
         return EmulatedVenue(
-            "blofin", BLOFIN, folder, symbols=SYMBOLS, balance=BALANCE, prepare=self.other_forms
+            "blofin",
+            BLOFIN,
+            folder,
+            symbols=SYMBOLS,
+            balance=BALANCE,
+            options=GRANTED,
+            prepare=self.other_forms,
         )
 
     @staticmethod
     def other_forms(server: WireServer) -> None:
+        grant(server)
         blofin = cast("BlofinServer", server)
         blofin.brokers["K"] = "ec6dd3a7dd982d0b"
         blofin.unknowns = Unknowns(

@@ -294,7 +294,7 @@ class CcxtAccount(ExchangeAccount):
         """Have a stop order rest."""
         market = await self._market(stop.symbol)
         contracts = self._contracts(stop, market)
-        with priority(Priority.INCREASE):  # what closes a position now goes first
+        with priority(Priority.PROTECT):
             await self._link.ask(
                 f"{stop.kind} of {stop.quantity:f} {stop.symbol} at {stop.trigger:f}",
                 lambda: self._venue.create_stop(stop, contracts, market),
@@ -304,7 +304,7 @@ class CcxtAccount(ExchangeAccount):
     async def cancel_stop(self, symbol: str, client_order_id: str) -> None:
         """Cancel a stop order; one that is not there any more is a success."""
         market = await self._market(symbol)
-        with priority(Priority.INCREASE):
+        with priority(Priority.PROTECT):
             await self._link.ask(
                 f"cancelling stop {client_order_id}",
                 lambda: self._venue.cancel_stop(client_order_id, market),
@@ -315,7 +315,7 @@ class CcxtAccount(ExchangeAccount):
     async def find_stop(self, symbol: str, client_order_id: str) -> OrderReport | None:
         """Look a stop order up by its client order id."""
         market = await self._market(symbol)
-        with priority(Priority.INCREASE):
+        with priority(Priority.PROTECT):
             row = await self._link.ask(
                 f"stop {client_order_id}",
                 lambda: self._venue.find_stop(client_order_id, market),

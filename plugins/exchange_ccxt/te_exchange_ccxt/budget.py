@@ -1,8 +1,8 @@
 """Request budgets: several rolling windows at once, shared by everyone in the process who uses them.
 
-Reductions go before increases, increases before reads, and reads before what is only asked for the books. The last part
-of each window is kept from reads, so that an order never waits behind them. ``Schedule`` is arithmetic on plain
-seconds; ``Budget`` waits with it.
+Reductions go before increases, increases before stops that are to rest, these before reads, and reads before what is
+only asked for the books. The last part of each window is kept from stops and reads, so that an order never waits behind
+them. ``Schedule`` is arithmetic on plain seconds; ``Budget`` waits with it.
 """
 
 from __future__ import annotations
@@ -35,15 +35,24 @@ class Priority(IntEnum):
 
     REDUCE = 0
     INCREASE = 1
-    READ = 2
-    RECORD = 3
+    PROTECT = 2
+    """Stops that rest: what closes a position now goes first, and finds room."""
+    READ = 3
+    RECORD = 4
     """What orders cost, and what came and went: for the books."""
 
 
-SHARE = {Priority.REDUCE: 1.0, Priority.INCREASE: 1.0, Priority.READ: 0.8, Priority.RECORD: 0.25}
+SHARE = {
+    Priority.REDUCE: 1.0,
+    Priority.INCREASE: 1.0,
+    Priority.PROTECT: 0.6,
+    Priority.READ: 0.8,
+    Priority.RECORD: 0.25,
+}
 """The part of a window that each may fill. Nothing is kept from increases: a burst of them would have to wait.
 
-What a burst of orders cost can wait, the next burst cannot: where both count in one window, most of it is kept.
+What a burst of orders cost can wait, the next burst cannot: where both count in one window, most of it is kept. The
+engine watches prices itself until a stop rests, so a burst of stops can wait, too.
 """
 
 

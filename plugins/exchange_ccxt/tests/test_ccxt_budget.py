@@ -173,19 +173,20 @@ async def test_an_order_does_not_wait_behind_reads() -> None:
     await asyncio.gather(*reads)
 
 
-async def test_orders_do_not_wait_behind_questions_what_orders_cost() -> None:
-    """BloFin counts both in one window of 30 in 10 s: asked at once, 20 costs left no room to close 20 positions."""
+@pytest.mark.parametrize(("what", "closing"), [(Priority.RECORD, 20), (Priority.PROTECT, 12)])
+async def test_orders_do_not_wait_behind_costs_and_stops(what: Priority, closing: int) -> None:
+    """BloFin counts all in one window of 30 in 10 s: asked at once, 20 costs left no room to close 20 positions."""
     shared, _ = budget()
     purse = shared.share((Window("trading", 30, 10.0),), "a")
-    with priority(Priority.RECORD):
-        costs = [asyncio.create_task(take(purse, {"trading": 1})) for _ in range(20)]
+    with priority(what):
+        others = [asyncio.create_task(take(purse, {"trading": 1})) for _ in range(40)]
     await asyncio.sleep(1)
     began = asyncio.get_running_loop().time()
     with priority(Priority.REDUCE):
-        for _ in range(20):
+        for _ in range(closing):
             await take(purse, {"trading": 1})
     assert asyncio.get_running_loop().time() == began
-    await asyncio.gather(*costs)
+    await asyncio.gather(*others)
 
 
 async def test_a_full_window_holds_up_only_those_who_need_it() -> None:
