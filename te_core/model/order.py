@@ -96,7 +96,7 @@ class StopKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopRequest:
-    """One reduce-only market order that rests until the price passes ``trigger``: that which positions are sized with.
+    """One reduce-only market order that rests until the mark price, else the last price, passes ``trigger``.
 
     ``quantity`` is unsigned, in base units, a multiple of the instrument's step; ``trigger`` one of its price tick.
     ``leverage`` and ``margin_mode`` are those of the position, for exchanges that carry them in every order.

@@ -82,7 +82,7 @@ READ_OFF = (
     ),
     _gauge(
         "te_standing_commands",
-        "Commands that stand, of operators and breakers; scope: an account or source, empty for all",
+        "Commands that stand, of operators and breakers; scope: an account or source, empty for all, else other",
         "topic",
         "state",
         "scope",
@@ -174,7 +174,10 @@ def _of_sources(engine: Engine) -> Iterator[Sample]:
 
 def _of_commands(engine: Engine) -> Iterator[Sample]:
     rows = standing_commands(engine.commands.controls, engine.commands.scopes())
-    counts = Counter((row["topic"], row["state"], row["scope"]) for row in rows)
+    names = {"", *engine.accounts, *engine.sources}
+    counts = Counter(
+        (row["topic"], row["state"], row["scope"] if row["scope"] in names else "other") for row in rows
+    )
     for labels, number in counts.items():
         yield "te_standing_commands", labels, number
 
