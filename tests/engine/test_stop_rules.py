@@ -83,7 +83,7 @@ def test_levels_on_the_wrong_side_are_said_and_left_out() -> None:
 def test_positions_are_closed_as_a_whole_and_what_states_otherwise_is_named() -> None:
     stated = Exits(take_profit=(at("105"), at("110"), at("115", "1")), stop_loss=at("95", "0.5"))
     shown = found(stated)
-    assert (shown.loss, shown.profit) == (95, 105)
+    assert (shown.loss, shown.profit) == (D(95), D(105))
     assert shown.notes == (
         "take profit 110 is not acted on: the one at 105 closes everything",
         "take profit 115 for 1 is not acted on: the one at 105 closes everything",
