@@ -17,7 +17,7 @@ from loguru import logger
 from pydantic import BaseModel
 
 from te_core.accounts.keeper import Keeper
-from te_core.api import ExchangeSpec, Signal, SignalSource, SignalSourceSpec, SourceContext
+from te_core.api import Capabilities, ExchangeSpec, Signal, SignalSource, SignalSourceSpec, SourceContext
 from te_core.clock import SystemClock
 from te_core.journal.journal import Journal
 from te_core.model.event import Event
@@ -52,8 +52,16 @@ def spec_of(exchange: str) -> ExchangeSpec[Any]:
 
 def quick(spec: ExchangeSpec[Any]) -> ExchangeSpec[Any]:
     """The same exchange, near by."""
-    near = min(spec.capabilities.settle_after, SETTLED)
-    return replace(spec, capabilities=replace(spec.capabilities, settle_after=near))
+
+    def near(capabilities: Capabilities) -> Capabilities:
+        return replace(capabilities, settle_after=min(capabilities.settle_after, SETTLED))
+
+    by = spec.capabilities_by
+    return replace(
+        spec,
+        capabilities=near(spec.capabilities),
+        capabilities_by=None if by is None else lambda options: near(by(options)),
+    )
 
 
 class NoOptions(BaseModel):
