@@ -78,7 +78,9 @@ def test_the_tape_runs_forward_and_ends_in_time() -> None:
 
 
 def test_a_demonstration_needs_its_plugins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("te_core.cli.performance.SETTINGS", '[accounts.small]\nplugin = "pape"\n')
+    listen = "listen = {public = {port = 0}, private = {port = 0}}"  # whatever else runs on this machine
+    settings = f'{listen}\n[accounts.small]\nplugin = "pape"\n'
+    monkeypatch.setattr("te_core.cli.performance.SETTINGS", settings)
     result = CliRunner().invoke(app, ["--settings", str(tmp_path / "x.toml"), "demo", "--seconds", "0"])
     logger.remove()
     assert result.exit_code == 1
