@@ -129,10 +129,7 @@ class Bookkeeper:
         slipped: Callable[[Decimal], None] = lambda _: None,
         read_now: Callable[[], None] = lambda: None,
     ) -> None:
-        """``slipped`` is told by what share each order was filled worse than its signal's price.
-
-        ``read_now`` has the account read at once.
-        """
+        """``slipped`` is told by what share a fill is worse than its signal's price; ``read_now`` has all read."""
         self.money = counted.money or Money()
         self.last_seen = counted.seen
         """The newest sample of what the account is worth, of this run or an earlier one."""

@@ -14,7 +14,7 @@ import pytest
 from tests.architecture.conftest import Module
 
 ROOM_LINES = {
-    "model": 740,
+    "model": 780,
     "rules": 2_600,
     "contracts": 480,
     "plugins": 500,
@@ -22,8 +22,8 @@ ROOM_LINES = {
     "journal": 2_800,
     "accounts": 4_200,
     "signals": 660,
-    "runtime": 2_640,
-    "reporting": 3_250,
+    "runtime": 2_680,
+    "reporting": 3_300,
     "web": 1_450,
     "app": 1_500,
     "setup": 450,
@@ -39,7 +39,7 @@ EXCHANGE_LINES = 570
 ON_CCXT = "te_exchange_ccxt"
 NO_ADAPTERS = {ON_CCXT, "te_exchange_paper"}
 """Paper is an exchange of its own, which only looks at prices through ccxt."""
-FILE_LINES = 530
+FILE_LINES = 540
 FUNCTION_LINES = 50
 
 NOWHERE: set[str] = set()
