@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import select
+import signal
 import struct
 import subprocess
 import termios
@@ -51,7 +52,8 @@ class Terminal:
 
     @staticmethod
     def _take_terminal() -> None:
-        """Make it the terminal that Ctrl-C is heard from."""
+        """Make it the terminal that Ctrl-C is heard from, also where the tests run as a job that ignores it."""
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
     def until(self, pattern: str) -> None:
