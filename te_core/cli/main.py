@@ -30,6 +30,7 @@ from te_core.cli import (
     notify,
     operate,
     orders,
+    page,
     plan,
     plugins,
     pnl,
@@ -158,6 +159,7 @@ app.command()(check.check)
 app.command()(configure.configure)
 app.command()(doctor.doctor)
 app.command(cls=status.WatchCommand)(status.status)
+app.command()(page.page)
 app.command()(health.health)
 app.command()(plan.plan)
 app.command()(operate.go)

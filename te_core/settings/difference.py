@@ -127,6 +127,8 @@ def _restart(old: Settings, new: Settings) -> Iterator[str]:
     for part in ("public", "private"):
         if getattr(old.listen, part) != getattr(new.listen, part):
             yield f"listen.{part}"
+    if old.page != new.page:
+        yield "page"
     before, after = old.pinned_plugins(), new.pinned_plugins()
     yield from (f"plugins.{name}.distribution" for name in _different(before, after))
     for part in ("journal", "tracing"):

@@ -28,6 +28,7 @@ from te_core.settings.breakers import BreakerSettings, GlobalBreakerSettings
 from te_core.settings.hours import parse_hours
 from te_core.settings.notices import NoticesSettings
 from te_core.settings.origin import Origin, Path, dotted
+from te_core.settings.page import PageSettings
 from te_core.settings.section import Section
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
@@ -409,6 +410,7 @@ class Settings(Section):
 
     engine: EngineSettings = EngineSettings()
     listen: ListenSettings = ListenSettings()
+    page: PageSettings = PageSettings()
     logs: LogSettings = LogSettings()
     journal: JournalSettings = JournalSettings()
     tracing: TracingSettings = TracingSettings()

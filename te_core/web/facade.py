@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, Protocol
 
+from aiohttp import web
+
 from te_core.contracts.webhook import WebhookRequest, WebhookResponse
 from te_core.journal.pages import Wanted
 from te_core.model.control import Command
@@ -116,4 +118,26 @@ class History(Protocol):
 
     def history(self, wanted: CurveQuery) -> Mapping[str, Any]:
         """Return what accounts were worth over time, by account."""
+        ...
+
+
+class Pages(Protocol):
+    """What the private listener serves to browsers."""
+
+    @property
+    def host(self) -> str:
+        """The host under which a proxy serves it; empty without one."""
+        ...
+
+    @property
+    def guard(self) -> Any:
+        """The middleware that lets browsers in."""
+        ...
+
+    def add_to(self, site: web.Application) -> None:
+        """Add its routes."""
+        ...
+
+    def leave(self, reason: str) -> None:
+        """Tell whoever looks that this ends."""
         ...

@@ -16,6 +16,9 @@ from te_core.web.answer import refuse
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _OPEN = "/healthz"
+LET_IN = "te_core.web.let_in"
+"""Key of a request that needs no token any more: a browser was let in, to one of our ``PAGES`` or to read the API."""
+PAGES = "pages"
 _SUSPICIOUS = 10
 """Wrong tokens after which somebody is told; then each time that ten times as many were seen."""
 
@@ -34,13 +37,16 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
         return response
 
 
-def only_this_host(settings: PrivateListenerSettings) -> Iterator[Any]:
-    """Refuse foreign ``Host`` names on loopback: a web page may point its name here (DNS rebinding)."""
+def only_this_host(settings: PrivateListenerSettings, also: str = "") -> Iterator[Any]:
+    """Refuse foreign ``Host`` names on loopback: a web page may point its name here (DNS rebinding).
+
+    ``also``: the name under which a proxy of ours serves this.
+    """
 
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         host = request.headers.get("Host")
-        if host is not None and not is_loopback(_name_of(host)):
+        if host is not None and host != (also or None) and not is_loopback(_name_of(host)):
             return refuse(421, "this address answers to localhost and 127.0.0.1 only")
         return await handler(request)
 
@@ -50,12 +56,17 @@ def only_this_host(settings: PrivateListenerSettings) -> Iterator[Any]:
 
 @web.middleware
 async def no_other_site(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuse what a browser sends for a page of another site; there are no pages here."""
+    """Refuse what a browser sends for a page of another site, but for a link that somebody follows to our page."""
     origin, fetched = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site", "none")
     own = origin is None or urlsplit(origin).netloc == request.headers.get("Host", "")
-    if not own or fetched not in {"none", "same-origin"}:
+    if not own or (fetched not in {"none", "same-origin"} and not _follows_link(request)):
         return refuse(403, "a web page of another site may not ask here")
     return await handler(request)
+
+
+def _follows_link(request: web.Request) -> bool:
+    modes = request.headers.get("Sec-Fetch-Mode"), request.headers.get("Sec-Fetch-Dest")
+    return request.get(LET_IN) == PAGES and request.method == "GET" and modes == ("navigate", "document")
 
 
 class Tokens:
@@ -74,7 +85,7 @@ class Tokens:
         @web.middleware
         async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
             given = request.headers.get("Authorization", "").encode("utf-8", "replace")
-            if request.path == _OPEN or hmac.compare_digest(given, self._expected):
+            if request.path == _OPEN or request.get(LET_IN) or hmac.compare_digest(given, self._expected):
                 return await handler(request)
             if given:
                 self._count_wrong(request.remote or "a local socket")

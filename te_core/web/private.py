@@ -15,7 +15,7 @@ from te_core.journal.order_lookup import NoSuchOrder
 from te_core.settings.schema import PrivateListenerSettings
 from te_core.web.answer import answer, refuse
 from te_core.web.commands import BadCommand, parse_command, parse_sections, parse_symbols
-from te_core.web.facade import EngineFacade, History
+from te_core.web.facade import EngineFacade, History, Pages
 from te_core.web.guards import Tokens, errors_as_json, no_other_site, only_this_host
 from te_core.web.identity import proof
 from te_core.web.queries import BadQuery, parse_curve_query, parse_next, parse_result_query, parse_wanted
@@ -30,11 +30,18 @@ def private_site(
     clock: Clock,
     tokens: Tokens,
     nonce: str = "",
+    pages: Pages | None = None,
 ) -> web.Application:
-    """Build the site. Everything but ``/healthz`` needs a token; that one proves who answers, by ``nonce``."""
+    """Build the site. Everything but ``/healthz`` needs a token; that one proves who answers, by ``nonce``.
+
+    ``pages``: what browsers are served, and whom of them it lets in.
+    """
     api = _Api(engine, history, clock, nonce)
-    guards = [errors_as_json, *only_this_host(settings), no_other_site, tokens.guard]
-    site = web.Application(middlewares=guards)
+    hosts = only_this_host(settings, also=pages.host if pages is not None else "")
+    doors = [pages.guard] if pages is not None else []
+    site = web.Application(middlewares=[errors_as_json, *hosts, *doors, no_other_site, tokens.guard])
+    if pages is not None:
+        pages.add_to(site)
     site.router.add_get("/healthz", api.health)
     site.router.add_get("/readyz", api.ready)
     site.router.add_get("/metrics", api.metrics)

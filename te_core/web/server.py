@@ -15,7 +15,7 @@ from te_core.contracts.exchange import Finding
 from te_core.settings.schema import ListenSettings
 from te_core.web.client_address import Senders
 from te_core.web.exposure import exposure, forwarded_by
-from te_core.web.facade import EngineFacade, History
+from te_core.web.facade import EngineFacade, History, Pages
 from te_core.web.guards import Tokens
 from te_core.web.listener import Listener
 from te_core.web.private import private_site
@@ -39,7 +39,7 @@ class Servers:
 
     They listen before the engine runs and until it has stopped; in between ``open`` lets alerts in: a sender
     who is refused with a 503 sends again, one who finds nobody listening does not. ``token`` is that of the private
-    listener; with ``nonce`` it proves to ``te`` that this engine answers.
+    listener; with ``nonce`` it proves to ``te`` that this engine answers. ``pages``: what browsers are served there.
 
     Raises ``ConfigError`` for a certificate that cannot be used.
     """
@@ -54,8 +54,10 @@ class Servers:
         files: ServerFiles,
         token: str,
         nonce: str = "",
+        pages: Pages | None = None,
     ) -> None:
         self._settings = settings
+        self._pages = pages
         self._files = files
         self._engine = engine
         self._forwarder = ""
@@ -72,7 +74,9 @@ class Servers:
             report=lambda text: report(f"public listener: {text}"),
         )
         self.tokens = Tokens(token, report)
-        site = private_site(engine, history, settings.private, clock=clock, tokens=self.tokens, nonce=nonce)
+        site = private_site(
+            engine, history, settings.private, clock=clock, tokens=self.tokens, nonce=nonce, pages=pages
+        )
         self.private = Listener("private", site, report=lambda text: report(f"private listener: {text}"))
 
     async def start(self) -> None:
@@ -95,6 +99,8 @@ class Servers:
     def drain(self) -> None:
         """Answer alerts with 503 from now on, so that their senders come again."""
         self._webhooks.closed = "the engine is stopping"
+        if self._pages is not None:
+            self._pages.leave("the engine is stopping")
 
     async def stop(self) -> None:
         """Close both addresses and every connection."""

@@ -82,7 +82,7 @@ def _engine(_place: Place, texts: Texts, _settings: Settings) -> Iterator[Draft]
 
 
 def _listen(_place: Place, texts: Texts, _settings: Settings) -> Iterator[Draft]:
-    yield from _core(texts, "listen")
+    yield from _core(texts, "listen", "page")
 
 
 def _notifiers(place: Place, texts: Texts, settings: Settings) -> Iterator[Draft]:

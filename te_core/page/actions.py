@@ -1,0 +1,120 @@
+"""Commands that were confirmed on the page: carried out by the engine once each, and followed until they are done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from loguru import logger
+
+from te_core.clock import Clock
+from te_core.errors import CommandRefused, JournalError
+from te_core.page.plans import ALL, Plan, Verb, Wanted
+from te_core.web.facade import EngineFacade
+
+MOST = 100
+"""Actions that are remembered."""
+LATE = timedelta(seconds=60)
+"""After so long what is not done is called so."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """One of them. ``before``: positions by account when it was confirmed; ``refused``: why nothing was done."""
+
+    id: str
+    wanted: Wanted
+    reason: str
+    by: str
+    at: datetime
+    before: Mapping[str, int] = field(default_factory=dict)
+    orders: int = 0
+    texts: tuple[str, ...] = ()
+    refused: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far an action is. ``left``: by account, what is still open in words; ``done``: nothing is left to do."""
+
+    action: Action
+    left: Mapping[str, tuple[str, ...]]
+    done: bool
+    late: bool
+    seconds: float
+    took: float | None = None
+
+    @property
+    def open(self) -> int:
+        """How many positions are left, or accounts of which that is not known."""
+        return sum(len(lines) for lines in self.left.values())
+
+
+class Actions:
+    """Those of this run; the journal has what each changed."""
+
+    def __init__(self, engine: EngineFacade, clock: Clock) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._actions: dict[str, Action] = {}
+        self._took: dict[str, float] = {}
+
+    def find(self, key: str) -> Action | None:
+        """Return an action of this run."""
+        return self._actions.get(key)
+
+    async def carry_out(self, key: str, plan: Plan, *, by: str, address: str, reason: str) -> Action:
+        """Do it, unless it was done: pressing twice does nothing more. Raises nothing that the engine refuses."""
+        if (known := self._actions.get(key)) is not None:
+            return known
+        wanted = plan.wanted
+        made = Action(
+            id=key,
+            wanted=wanted,
+            reason=reason,
+            by=by,
+            at=self._clock.now(),
+            before={row.name: row.positions for row in plan.accounts},
+            orders=len(plan.orders),
+        )
+        self._remember(made)  # before anything is awaited
+        logger.info("page: {} by {} from {}", wanted.title, by, address)
+        try:
+            answer = await self._engine.command(wanted.command(by=by, reason=reason), preview=False)
+        except (CommandRefused, JournalError) as error:
+            made = replace(made, refused=str(error))
+        else:
+            made = replace(made, texts=tuple(dict.fromkeys(row["text"] for row in answer["set"])))
+        self._actions[key] = made
+        return made
+
+    def _remember(self, action: Action) -> None:
+        self._actions[action.id] = action
+        while len(self._actions) > MOST:
+            oldest = next(iter(self._actions))
+            del self._actions[oldest]
+            self._took.pop(oldest, None)
+
+    def progress(self, action: Action, state: Mapping[str, Any]) -> Progress:
+        """Return how far it is by the engine's state."""
+        seconds = max((self._clock.now() - action.at).total_seconds(), 0.0)
+        left: dict[str, tuple[str, ...]] = {}
+        if action.wanted.verb is Verb.FLATTEN and not action.refused:
+            left = {
+                name: tuple(account["still_open"])
+                for name, account in state["accounts"].items()
+                if action.wanted.who in (ALL, name)
+            }
+        done = not action.refused and not any(left.values())
+        if done:
+            self._took.setdefault(action.id, seconds)
+        return Progress(
+            action=action,
+            left=left,
+            done=done,
+            late=not done and seconds >= LATE.total_seconds(),
+            seconds=seconds,
+            took=self._took.get(action.id),
+        )

@@ -1,0 +1,215 @@
+"""Lets browsers in: sign-in by token or one-time link, and what each request of a session has to carry."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import quote
+
+from aiohttp import web
+from loguru import logger
+
+from te_core.errors import JournalError, NotReady
+from te_core.page.drawing import Drawing
+from te_core.page.guards import HEADERS, came_from_own_page, cookie_name, has_form_key, local_path
+from te_core.page.sessions import Role, Session, Sessions, form_key
+from te_core.web.guards import LET_IN, PAGES
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+SESSION = "te_core.page.session"
+COOKIE_VALUE = "te_core.page.cookie"
+FORM = "te_core.page.form"
+"""Keys of a request that was let in: its session, the cookie, and the form that it sends."""
+
+OWN = frozenset(
+    {
+        "",
+        "account",
+        "action",
+        "activity",
+        "do",
+        "live",
+        "login",
+        "logout",
+        "money",
+        "signed-in",
+        "static",
+        "why",
+    }
+)
+"""First parts of the paths that are the page's."""
+OPEN = frozenset({"login", "static"})
+API = "/api/v1/"
+EXPIRED = (
+    "This form belongs to another session, or its page is too old. Nothing was done: go back and try again."
+)
+
+
+class Entrance:
+    """Decides who comes in. ``host``: under which a proxy with TLS serves the page; empty without one."""
+
+    def __init__(self, sessions: Sessions, drawing: Drawing, *, host: str, lasts: float) -> None:
+        self._sessions = sessions
+        self._drawing = drawing
+        self._host = host
+        self._lasts = lasts
+
+    @property
+    def guard(self) -> Any:
+        """The middleware. Requests that are not for the page pass, those of a session also to read the API."""
+
+        @web.middleware
+        async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+            if request.path.split("/", 2)[1] not in OWN:
+                await self._let_read(request)
+                return await handler(request)
+            request[LET_IN] = PAGES
+            try:
+                response = await self._admit(request, handler)
+            except web.HTTPException as error:
+                response = await self.trouble(error.status, _WORDS.get(error.status, error.reason))
+            except NotReady as error:
+                response = await self.trouble(503, f"{error}.".capitalize(), refresh=2)
+            except JournalError as error:
+                response = await self.trouble(503, f"The journal cannot be read now: {error}.", refresh=10)
+            if not response.prepared:
+                for name, value in HEADERS.items():
+                    response.headers.setdefault(name, value)
+            return response
+
+        return guard
+
+    async def _let_read(self, request: web.Request) -> None:
+        """Let a browser that is signed in read the API; commands there need the token."""
+        reads = request.method == "GET" and request.path.startswith(API)
+        if reads and "Authorization" not in request.headers and await self._session(request) is not None:
+            request[LET_IN] = "api"
+
+    async def _session(self, request: web.Request) -> Session | None:
+        cookie = request.cookies.get(cookie_name(secure=self._is_secure(request)), "")
+        session = await self._sessions.find(cookie) if cookie else None
+        if session is not None:
+            request[SESSION], request[COOKIE_VALUE] = session, cookie
+        return session
+
+    def _is_secure(self, request: web.Request) -> bool:
+        return bool(self._host) and request.headers.get("Host") == self._host
+
+    async def _admit(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        first = request.path.split("/", 2)[1]
+        if request.method == "POST":
+            if not came_from_own_page(request):
+                return await self.trouble(403, "Only a page of this engine may send this.")
+            request[FORM] = await request.post()
+        session = None if first == "static" else await self._session(request)
+        if first in OPEN:
+            return await handler(request)
+        if session is None:
+            return await self._send_to_login(request, first)
+        if request.method == "POST":
+            if not has_form_key(request[FORM], request[COOKIE_VALUE]):
+                return await self.trouble(403, EXPIRED)
+            if session.role is not Role.CONTROL and first != "logout":
+                return await self.trouble(403, "This session may look only.")
+        return await handler(request)
+
+    async def _send_to_login(self, request: web.Request, first: str) -> web.StreamResponse:
+        if first == "live":
+            return web.Response(status=204)
+        if first == "signed-in":
+            return web.Response(status=401)
+        here = request.path_qs
+        if request.headers.get("Sec-Fetch-Site") == "cross-site":
+            # Browsers send a strict cookie only when the request comes from our own page, as that of the next one does.
+            return await self._plain(
+                200, "One moment", "Going on …", href=here, link="Go on", refresh=f"0;url={here}"
+            )
+        return web.Response(status=303, headers={"Location": f"/login?next={quote(here, safe='')}"})
+
+    # -- signing in and out
+
+    async def login(self, request: web.Request) -> web.StreamResponse:
+        """Show the form, or take a one-time link."""
+        onwards = local_path(request.query.get("next", "/"))
+        code = request.query.get("code", "")
+        if not code:
+            return await self._form(onwards) if SESSION not in request else _go_to(onwards)
+        role = self._sessions.redeem(code, _address(request))
+        if role is None:
+            text = "This link was used already, or is older than a minute. te page prints another one."
+            return await self._form(onwards, text, status=403)
+        return await self._open(request, role, onwards)
+
+    async def sign_in(self, request: web.Request) -> web.StreamResponse:
+        """Compare a token. The right one opens whatever others tried from the same address."""
+        form, address = request[FORM], _address(request)
+        onwards = local_path(str(form.get("next", "/")))
+        role = self._sessions.role_of(str(form.get("token", "")).strip(), address)
+        if role is not None:
+            return await self._open(request, role, onwards)
+        if self._sessions.locked_out(address):
+            text = "Too many wrong tokens came from this address. Wait a minute."
+            response = await self._form(onwards, text, status=429)
+            response.headers["Retry-After"] = "60"
+            return response
+        logger.warning("page: a wrong token from {}", address)
+        return await self._form(onwards, "This token opens nothing here.", status=403)
+
+    async def sign_out(self, request: web.Request) -> web.StreamResponse:
+        """End the session."""
+        await self._sessions.close(request[SESSION])
+        response = _go_to("/login")
+        response.del_cookie(cookie_name(secure=self._is_secure(request)), path="/")
+        return response
+
+    async def _open(self, request: web.Request, role: Role, onwards: str) -> web.StreamResponse:
+        cookie, session = await self._sessions.open(role)
+        logger.info("page: session {} ({}) opened from {}", session.name, role, _address(request))
+        response = _go_to(onwards)
+        secure = self._is_secure(request)
+        response.set_cookie(
+            cookie_name(secure=secure),
+            cookie,
+            max_age=int(self._lasts),
+            path="/",
+            httponly=True,
+            samesite="Strict",
+            secure=secure,
+        )
+        return response
+
+    async def _form(self, onwards: str, problem: str = "", *, status: int = 200) -> web.Response:
+        html = await self._drawing.page(
+            "login.html", title="Sign in", next=onwards, problem=problem, refresh=None
+        )
+        return web.Response(status=status, text=html, content_type="text/html")
+
+    async def trouble(self, status: int, text: str, *, refresh: int | None = None) -> web.Response:
+        """Answer with a page that says what is wrong."""
+        title = {403: "Not done", 404: "Not found", 503: "Not yet"}.get(status, "Not possible")
+        return await self._plain(status, title, text, href="/", link="Now", refresh=refresh)
+
+    async def _plain(
+        self, status: int, title: str, text: str, *, href: str, link: str, refresh: object
+    ) -> web.Response:
+        html = await self._drawing.page(
+            "plain.html", title=title, text=text, href=href, link=link, refresh=refresh
+        )
+        return web.Response(status=status, text=html, content_type="text/html")
+
+
+_WORDS = {404: "There is no such page here.", 405: "This page does not take that.", 413: "That is too long."}
+
+
+def key_of(request: web.Request) -> str:
+    """Return what forms of this request's page carry."""
+    return form_key(request[COOKIE_VALUE])
+
+
+def _go_to(path: str) -> web.Response:
+    return web.Response(status=303, headers={"Location": path})
+
+
+def _address(request: web.Request) -> str:
+    return request.remote or "a local socket"

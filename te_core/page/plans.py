@@ -1,0 +1,302 @@
+"""What a command from the page will do, in sentences and numbers, before anybody confirms it. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from te_core.model.control import Action, Command
+from te_core.reporting.figures import figure
+
+ALL = "all"
+ZERO = Decimal(0)
+
+
+class Verb(StrEnum):
+    """What can be asked for."""
+
+    HALT = "halt"
+    FLATTEN = "flatten"
+    RESUME = "resume"
+    PAUSE = "pause"
+    UNPAUSE = "unpause"
+    GO = "go"
+
+
+OF_SOURCES = (Verb.PAUSE, Verb.UNPAUSE)
+STOPPING = (Verb.HALT, Verb.FLATTEN)
+"""They are judged by what is held, at once: no exchange is asked before somebody may stop."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """One command as it was chosen. ``who``: an account, a source, or ``all``; ``symbol``: empty for all."""
+
+    verb: Verb
+    who: str = ALL
+    symbol: str = ""
+    close: bool = False
+    """A pause that closes the share of the source, rather than hold it."""
+    next_signal: bool = False
+    """A resume after which nothing is opened until a source speaks again."""
+
+    @property
+    def title(self) -> str:
+        """Name it: the verb and what it is about."""
+        verb = {
+            Verb.HALT: "Halt",
+            Verb.FLATTEN: "Close everything",
+            Verb.RESUME: "Resume",
+            Verb.PAUSE: "Pause",
+            Verb.UNPAUSE: "Resume",
+            Verb.GO: "Let trade",
+        }[self.verb]
+        about = "source " if self.verb in OF_SOURCES else ""
+        who = "all accounts" if self.who == ALL else f"{about}{self.who}"
+        return f"{verb}: {who}{f' {self.symbol}' if self.symbol else ''}"
+
+    @property
+    def query(self) -> str:
+        """Return what belongs behind the path of its page."""
+        parts = [f"symbol={self.symbol}"] if self.symbol else []
+        parts += [name for name, on in (("close=1", self.close), ("next=1", self.next_signal)) if on]
+        return f"?{'&'.join(parts)}" if parts else ""
+
+    @property
+    def path(self) -> str:
+        """Return the address of its page."""
+        return f"/do/{self.verb}/{self.who}{self.query}"
+
+    def command(self, *, by: str, reason: str) -> Command:
+        """Return it as the engine takes it."""
+        action = Action.RESUME if self.verb is Verb.UNPAUSE else Action(self.verb)
+        names = () if self.who == ALL else (self.who,)
+        sources = self.verb in OF_SOURCES
+        return Command(
+            action=action,
+            by=by,
+            reason=reason,
+            accounts=() if sources else names,
+            sources=names if sources else (),
+            symbol=self.symbol,
+            close=self.close,
+            from_next_signal=self.next_signal,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """One position that is held, or was when the account could last be read. ``worth``: None if not known."""
+
+    account: str
+    symbol: str
+    size: Decimal
+    worth: Decimal | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountRow:
+    """One account in a plan. ``read_at``: ISO 8601, None if it was not read yet."""
+
+    name: str
+    paper: bool
+    currency: str
+    positions: int
+    worth: Decimal | None
+    read_at: str | None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderRow:
+    """One order that the plan has. ``text``: ``buy 0.5``."""
+
+    account: str
+    symbol: str
+    text: str
+    opens: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What will happen. ``mark`` differs when something of it that matters differs."""
+
+    wanted: Wanted
+    sentences: tuple[str, ...]
+    button: str
+    accounts: tuple[AccountRow, ...] = ()
+    orders: tuple[OrderRow, ...] = ()
+    opens: bool = False
+    """Whether it adds risk, so that somebody has to tick that the list was read."""
+    nothing: str = ""
+    """Why there is nothing to do; then it cannot be confirmed."""
+    mark: str = ""
+
+
+def plan_to_stop(wanted: Wanted, accounts: Iterable[AccountRow], held: Iterable[Held]) -> Plan:
+    """Plan a halt or a flatten from what is held: what cannot be read is named, and waits for nothing."""
+    rows = tuple(row for row in accounts if wanted.who in (ALL, row.name))
+    positions = [
+        one
+        for one in held
+        if wanted.who in (ALL, one.account) and wanted.symbol in ("", one.symbol) and one.size
+    ]
+    count, worth = _count(len(positions), "position"), _worth(positions, rows)
+    unread = [row.name for row in rows if row.note.startswith("■")]
+    if wanted.verb is Verb.HALT:
+        sentences = [f"{count}{worth} {'stays' if len(positions) == 1 else 'stay'} as {_they(positions)}."]
+        sentences.append("From now on, only orders that reduce are sent.")
+        button = f"■ Halt {_who(wanted)}"
+    else:
+        sentences = [
+            f"{_count(len(positions), 'position')}{worth} {'is' if len(positions) == 1 else 'are'} closed, "
+        ]
+        sentences[0] += "with market orders that can only reduce."
+        if unread:
+            sentences.append(
+                f"{', '.join(unread)} cannot be read: marked to be closed, and closed as soon as it answers."
+            )
+        sentences.append("Then nothing is opened until you resume.")
+        button = f"■ Close {count}, then halt"
+    sentences += [
+        "Alerts are still accepted and recorded: after resuming, the newest of them count.",
+        "It holds across restarts. The notifiers are told.",
+    ]
+    orders = tuple(
+        OrderRow(
+            account=one.account,
+            symbol=one.symbol,
+            text=f"{'sell' if one.size > 0 else 'buy'} {abs(one.size):f}",
+            opens=False,
+        )
+        for one in positions
+    )
+    mark = _mark(
+        wanted, [row.name for row in rows], ((o.account, o.symbol, o.text.partition(" ")[0]) for o in orders)
+    )
+    return Plan(
+        wanted=wanted,
+        sentences=tuple(sentences),
+        button=button,
+        accounts=rows,
+        orders=orders if wanted.verb is Verb.FLATTEN else (),
+        mark=mark,
+    )
+
+
+def plan_to_go_on(wanted: Wanted, answer: Mapping[str, Any], accounts: Iterable[AccountRow]) -> Plan:
+    """Plan what may add risk from the engine's own preview, in which every account was read."""
+    orders = tuple(_previewed(answer))
+    opening = [order for order in orders if order.opens]
+    names = list(answer.get("accounts", ()))
+    sentences = [*_lifted(answer), *_ordered(orders, opening)]
+    sentences += [
+        f"{name}: {found['error']}" for name, found in answer.get("accounts", {}).items() if "error" in found
+    ]
+    if wanted.verb is Verb.PAUSE:
+        sentences.insert(0, _paused(wanted))
+    if wanted.verb is Verb.RESUME and wanted.next_signal:
+        sentences.append("Nothing is opened until a source of the symbol speaks again.")
+    if wanted.verb is Verb.GO:
+        sentences.insert(0, f"From now on {wanted.who} trades: what was only shown until now is sent.")
+    nothing = ""
+    if wanted.verb in (Verb.RESUME, Verb.UNPAUSE) and not answer.get("lifted") and not answer.get("breakers"):
+        nothing = "Nothing is halted, paused or set by hand there."
+    return Plan(
+        wanted=wanted,
+        sentences=tuple(sentences),
+        button=_button(wanted, len(orders)),
+        accounts=tuple(row for row in accounts if row.name in names),
+        orders=orders,
+        opens=bool(opening) or wanted.verb is Verb.GO,
+        nothing=nothing,
+        mark=_mark(wanted, names, ((o.account, o.symbol, o.text.partition(" ")[0]) for o in orders)),
+    )
+
+
+def _previewed(answer: Mapping[str, Any]) -> Iterator[OrderRow]:
+    for account, found in answer.get("accounts", {}).items():
+        for symbol, decision in found.get("symbols", {}).items():
+            for step in decision["steps"]:
+                if step["kind"] == "order":
+                    yield OrderRow(
+                        account=account,
+                        symbol=symbol,
+                        text=f"{step['side']} {step['quantity']}",
+                        opens=not step["reduce_only"],
+                    )
+
+
+def _lifted(answer: Mapping[str, Any]) -> Iterator[str]:
+    for text in answer.get("breakers", ()):
+        yield f"Arms again: {text.partition(';')[0]}."
+    for row in answer.get("lifted", ()):
+        yield f"Lifts: {row['text']}."
+
+
+def _ordered(orders: tuple[OrderRow, ...], opening: list[OrderRow]) -> Iterator[str]:
+    if not orders:
+        yield "No order is due now."
+        return
+    where = len({order.account for order in orders})
+    yield (
+        f"{_count(len(orders), 'order')} on {_count(where, 'account')}: {len(opening)} of them "
+        f"open{'s' if len(opening) == 1 else ''} or enlarge{'s' if len(opening) == 1 else ''} a position."
+    )
+
+
+def _paused(wanted: Wanted) -> str:
+    share = "Its share is closed." if wanted.close else "Its share stays as it is."
+    return f"Alerts of {wanted.who} are recorded and have no say until you resume it. {share}"
+
+
+def _button(wanted: Wanted, orders: int) -> str:
+    match wanted.verb:
+        case Verb.PAUSE:
+            return f"Pause {wanted.who}, {'close' if wanted.close else 'hold'} its share"
+        case Verb.GO:
+            return f"Let {wanted.who} trade"
+        case _:
+            return f"Resume {_who(wanted)}" + (f", {_count(orders, 'order')}" if orders else "")
+
+
+def _who(wanted: Wanted) -> str:
+    return ("all accounts" if wanted.who == ALL else wanted.who) + (
+        f" {wanted.symbol}" if wanted.symbol else ""
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _they(positions: list[Held]) -> str:
+    return "it is" if len(positions) == 1 else "they are"
+
+
+def _worth(positions: list[Held], rows: tuple[AccountRow, ...]) -> str:
+    """Say what positions are worth, paper money apart, and for how many that is not known."""
+    paper = {row.name for row in rows if row.paper}
+    currency = {row.name: row.currency for row in rows}
+    sums: dict[str, Decimal] = {}
+    unknown = 0
+    for one in positions:
+        if one.worth is None:
+            unknown += 1
+            continue
+        name = f"{currency.get(one.account, '')}{' (paper)' if one.account in paper else ''}".strip()
+        sums[name] = sums.get(name, ZERO) + abs(one.worth)
+    parts = [f"{figure(value, places=0)} {name}".strip() for name, value in sums.items()]
+    if unknown:
+        parts.append(f"{unknown} of unknown worth")
+    return f" worth {' and '.join(parts)}" if parts else ""
+
+
+def _mark(wanted: Wanted, accounts: Iterable[str], orders: Iterable[tuple[str, str, str]]) -> str:
+    """Return a digest of what matters: sizes may change while somebody reads, sides and accounts may not."""
+    lines = [wanted.path, *sorted(accounts), *(" ".join(one) for one in sorted(orders))]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:24]

@@ -1,0 +1,231 @@
+"""Who is signed in: sessions, one-time links, and how many wrong tokens came from where.
+
+Only digests of cookies are kept, in memory and in the state folder: a restart asks nobody to sign in again, and who reads
+the file cannot sign in with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import json
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+
+from loguru import logger
+
+from te_core.clock import Clock
+from te_core.settings.files import replace_file
+
+FILE = "page-sessions.json"
+MOST = 200
+"""Sessions that are kept; the one that ends first gives way."""
+CODE_LASTS = 60.0
+"""Seconds for which a one-time link can be used."""
+WRONG_TOKENS = 5
+WITHIN = 60.0
+"""Wrong tokens of one address within so many seconds; more are not compared any further."""
+MOST_ADDRESSES = 1000
+_RENEW = 10
+"""A session is written again when a tenth of its time has passed."""
+
+
+class Role(StrEnum):
+    """What somebody may do."""
+
+    CONTROL = "control"
+    """Look, and command."""
+    VIEW = "view"
+    """Look."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """One browser that is signed in. ``key`` is the digest of its cookie."""
+
+    key: str
+    role: Role
+    until: datetime
+
+    @property
+    def name(self) -> str:
+        """What it is called in the journal and the log."""
+        return self.key[:4]
+
+
+class SessionFile:
+    """Where sessions outlive a restart. Its owner may read it, nobody else."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def read(self) -> str:
+        """Return what was written last. Raises ``OSError``."""
+        return self.path.read_text(encoding="utf-8")
+
+    async def write(self, text: str) -> None:
+        """Replace it, in a thread. Raises ``OSError``."""
+        await asyncio.to_thread(replace_file, self.path, text, mode=0o600)
+
+
+class Sessions:
+    """All of them. ``tokens``: what opens each role; ``lasts``: for how long without being used."""
+
+    def __init__(
+        self,
+        file: SessionFile,
+        tokens: Mapping[Role, str],
+        *,
+        clock: Clock,
+        new_secret: Callable[[], str],
+        lasts: timedelta,
+    ) -> None:
+        self._file = file
+        self._tokens = tokens
+        self._clock = clock
+        self._new_secret = new_secret
+        self._lasts = lasts
+        self._sessions: dict[str, Session] = {}
+        self._codes: dict[str, tuple[float, Role]] = {}
+        self._wrong: dict[str, deque[float]] = {}
+        self._saving = asyncio.Lock()
+        self._load()
+
+    # -- tokens
+
+    def role_of(self, token: str, address: str) -> Role | None:
+        """Return what a token opens; None for a wrong one, which is counted for its address."""
+        given = token.encode("utf-8", "replace")
+        found = [role for role, own in self._tokens.items() if hmac.compare_digest(given, own.encode())]
+        if found:
+            return found[0]
+        self._count_wrong(address)
+        return None
+
+    def locked_out(self, address: str) -> bool:
+        """Return whether too many wrong tokens came from an address."""
+        times = self._wrong.get(address)
+        return times is not None and len(times) > WRONG_TOKENS and not self._is_old(times)
+
+    def _is_old(self, times: deque[float]) -> bool:
+        return times[0] < self._clock.monotonic() - WITHIN
+
+    def _count_wrong(self, address: str) -> None:
+        times = self._wrong.pop(address, None) or deque(maxlen=WRONG_TOKENS + 1)
+        times.append(self._clock.monotonic())
+        self._wrong[address] = times
+        while len(self._wrong) > MOST_ADDRESSES:
+            del self._wrong[next(iter(self._wrong))]
+
+    # -- one-time links
+
+    def make_code(self, role: Role) -> str:
+        """Return a code that opens a session once, within a minute."""
+        now = self._clock.monotonic()
+        self._codes = {key: one for key, one in self._codes.items() if one[0] > now}
+        code = self._new_secret()
+        self._codes[_digest(code)] = (now + CODE_LASTS, role)
+        return code
+
+    def redeem(self, code: str, address: str) -> Role | None:
+        """Return what a code opens, and forget it; None for one that is used, too old or wrong."""
+        until, role = self._codes.pop(_digest(code), (0.0, Role.VIEW))
+        if until > self._clock.monotonic():
+            return role
+        self._count_wrong(address)
+        return None
+
+    # -- sessions
+
+    async def open(self, role: Role) -> tuple[str, Session]:
+        """Open a session; return its cookie with it."""
+        cookie = self._new_secret()
+        session = Session(key=_digest(cookie), role=role, until=self._clock.now() + self._lasts)
+        self._sessions[session.key] = session
+        self._forget_old()
+        await self._save()
+        return cookie, session
+
+    async def find(self, cookie: str) -> Session | None:
+        """Return the session of a cookie, whose time starts anew; None when there is none any more."""
+        session = self._sessions.get(_digest(cookie))
+        now = self._clock.now()
+        if session is None or session.until <= now:
+            return None
+        renewed = now + self._lasts
+        if renewed - session.until > self._lasts / _RENEW:
+            session = replace(session, until=renewed)
+            self._sessions[session.key] = session
+            await self._save()
+        return session
+
+    def is_open(self, session: Session) -> bool:
+        """Return whether a session has not ended meanwhile."""
+        found = self._sessions.get(session.key)
+        return found is not None and found.until > self._clock.now()
+
+    async def close(self, session: Session) -> None:
+        """End a session."""
+        if self._sessions.pop(session.key, None) is not None:
+            await self._save()
+
+    # -- the file
+
+    def _forget_old(self) -> None:
+        now = self._clock.now()
+        kept = [one for one in self._sessions.values() if one.until > now]
+        kept.sort(key=lambda one: one.until)
+        self._sessions = {one.key: one for one in kept[-MOST:]}
+
+    def _load(self) -> None:
+        """Take over the sessions of an earlier run, but none that another token opened."""
+        try:
+            rows = json.loads(self._file.read())["sessions"]
+            found = [
+                Session(
+                    key=str(row["key"]), role=Role(row["role"]), until=datetime.fromisoformat(row["until"])
+                )
+                for row in rows
+                if row["token"] == self._token_mark(Role(row["role"]))
+            ]
+            self._sessions = {one.key: one for one in found}
+            self._forget_old()
+        except FileNotFoundError:
+            pass
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            self._sessions = {}
+            logger.warning("page: {} cannot be read ({}); everybody signs in again", self._file.path, error)
+
+    async def _save(self) -> None:
+        async with self._saving:
+            rows = [
+                {
+                    "key": one.key,
+                    "role": one.role,
+                    "until": one.until.isoformat(),
+                    "token": self._token_mark(one.role),
+                }
+                for one in self._sessions.values()
+            ]
+            text = json.dumps({"sessions": rows})
+            try:
+                await self._file.write(text)
+            except OSError as error:
+                logger.warning("page: sessions cannot be written ({}); they end with this run", error)
+
+    def _token_mark(self, role: Role) -> str:
+        return _digest(f"{role} {self._tokens.get(role, '')}")[:16]
+
+
+def form_key(cookie: str) -> str:
+    """Return what every form of a session carries: a page of another site cannot know it."""
+    return hmac.digest(cookie.encode(), b"form", "sha256").hex()[:32]
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()

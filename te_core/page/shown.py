@@ -1,0 +1,281 @@
+"""What the parts of the page show, made from the view. Nothing in a value changes by the mere passing of time.
+
+The view has ages; here they are moments, which the browser counts on from. A moment that is computed from an age moves by
+fractions of a second from one look to the next: it stays what it was while it is as good as the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, ClassVar
+
+from te_core.page.plans import AccountRow as PlanRow
+from te_core.page.plans import Held
+from te_core.page.turns import Turns
+from te_core.reporting.view import (
+    AccountRow,
+    Cell,
+    EngineLine,
+    Item,
+    LimitRow,
+    Mark,
+    NotifierRow,
+    Opinion,
+    Severity,
+    SourceRow,
+    SymbolRow,
+    Totals,
+    View,
+)
+
+SAME = timedelta(seconds=1.5)
+MOST_ITEMS = 6
+"""Items of attention that are shown at once."""
+LOOK = frozenset({Mark.WORKING, Mark.WAITING, Mark.LIMITED, Mark.HALTED, Mark.FOREIGN})
+ALARM = frozenset({Mark.CHANGED, Mark.BLOCKED})
+
+
+class Moments:
+    """Turns ages into moments that stand still."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, ...], datetime] = {}
+
+    def of(self, now: datetime | None, age: float | None, *key: str) -> datetime | None:
+        """Return when something was that is so old now."""
+        if now is None or age is None:
+            return None
+        at = now - timedelta(seconds=age)
+        known = self._known.get(key)
+        if known is not None and abs(at - known) < SAME:
+            return known
+        self._known[key] = at
+        return at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """The bar at the top."""
+
+    kind: ClassVar[str] = "head"
+    status: str
+    started_at: datetime | None
+    halted: bool
+    critical: int
+    warnings: int
+    total: Totals | None
+    change: Decimal | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attention:
+    """What needs somebody, worst first; ``notes`` are folded away."""
+
+    kind: ClassVar[str] = "attention"
+    items: tuple[Item, ...]
+    more: tuple[Item, ...]
+    notes: tuple[Item, ...]
+    ground: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sums:
+    """The totals of each kind of money, with the change of the first one in 24 h."""
+
+    kind: ClassVar[str] = "totals"
+    totals: tuple[Totals, ...]
+    change: Decimal | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """One account's line."""
+
+    kind: ClassVar[str] = "account"
+    row: AccountRow
+    read_at: datetime | None
+    change: Decimal | None
+    spark: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One symbol's line. ``sources``: the columns, in the order of the settings."""
+
+    kind: ClassVar[str] = "row"
+    row: SymbolRow
+    sources: tuple[str, ...]
+    opinions: Mapping[str, Opinion]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """One source's line."""
+
+    kind: ClassVar[str] = "source"
+    row: SourceRow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What is used of limits and breakers, and the notifiers."""
+
+    kind: ClassVar[str] = "limits"
+    rows: tuple[LimitRow, ...]
+    notifiers: tuple[NotifierRow, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stream:
+    """The newest of what happened."""
+
+    kind: ClassVar[str] = "stream"
+    entries: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Course:
+    """How equity went of late: by account, changes and sparks; the picture of them together."""
+
+    kind: ClassVar[str] = "equity"
+    changes: Mapping[str, Decimal | None]
+    sparks: Mapping[str, str]
+    change: Decimal | None
+    picture: str
+    summary: str
+
+
+NO_COURSE = Course(changes={}, sparks={}, change=None, picture="", summary="")
+
+
+def slug(name: str) -> str:
+    """Return a name as ids have it: other letters could end an attribute or a selector."""
+    return "".join(c if c.isascii() and (c.isalnum() or c in "_.-") else "_" for c in name)
+
+
+async def parts_of(
+    view: View, course: Course, entries: tuple[Any, ...], moments: Moments, turns: Turns
+) -> dict[str, Any]:
+    """Return the values of every part, by name."""
+    now = view.engine.now
+    parts: dict[str, Any] = {
+        "head": _head(view, course),
+        "attention": _attention(view),
+        "totals": Sums(totals=view.totals, change=course.change),
+    }
+    for account in view.accounts:
+        parts[f"a-{slug(account.name)}"] = Account(
+            row=replace(account, read_age=None),
+            read_at=moments.of(now, account.read_age, "account", account.name),
+            change=course.changes.get(account.name),
+            spark=course.sparks.get(account.name, ""),
+        )
+    await turns.next()
+    sources = tuple(source.name for source in view.sources)
+    for symbol in view.symbols:
+        parts[f"r-{slug(symbol.symbol)}"] = _row(symbol, sources)
+        await turns.next()
+    for source in view.sources:
+        parts[f"s-{slug(source.name)}"] = Source(row=replace(source, age=None))
+    parts["limits"] = Limits(rows=view.limits, notifiers=view.notifiers)
+    parts["equity"] = course
+    parts["stream"] = Stream(entries=entries)
+    return parts
+
+
+def _head(view: View, course: Course) -> Head:
+    engine: EngineLine = view.engine
+    return Head(
+        status=engine.status,
+        started_at=engine.started_at,
+        halted=any(item.kind == "halt" and item.severity is Severity.CRITICAL for item in view.attention),
+        critical=view.count(Severity.CRITICAL),
+        warnings=view.count(Severity.WARNING),
+        total=view.totals[0] if view.totals else None,
+        change=course.change,
+    )
+
+
+def _attention(view: View) -> Attention:
+    urgent = tuple(item for item in view.attention if item.severity is not Severity.NOTE)
+    return Attention(
+        items=urgent[:MOST_ITEMS],
+        more=urgent[MOST_ITEMS:],
+        notes=tuple(item for item in view.attention if item.severity is Severity.NOTE),
+        ground=_ground(view),
+    )
+
+
+def _ground(view: View) -> str:
+    """Say on what it rests that nothing needs anybody, in words that stay while it stays so."""
+    if not view.ground:
+        return ""
+    held, wanted = sum(one.at_target for one in view.totals), sum(one.targets for one in view.totals)
+    accounts, sources = len(view.accounts), len(view.sources)
+    return (
+        f"{held} of {wanted} targets are held, {_all(accounts, 'account')} read, "
+        f"{_all(sources, 'source')} working."
+    )
+
+
+def _all(number: int, what: str) -> str:
+    return f"the {what} is" if number == 1 else f"all {number} {what}s are"
+
+
+def _row(row: SymbolRow, sources: tuple[str, ...]) -> Row:
+    """Leave out what only the page of one cell shows: words with waiting times change all the while."""
+    cells = tuple(
+        replace(cell, read_age=None, words="", why="", notes=(), last_order_at=None, since=None, stops="")
+        for cell in row.cells
+    )
+    opinions = {one.source: replace(one, age=None) for one in row.opinions}
+    return Row(row=replace(row, cells=cells, opinions=()), sources=sources, opinions=opinions)
+
+
+class Shown:
+    """What the engine shows at one moment, for plans and for the pages of one thing."""
+
+    def __init__(self, view: View) -> None:
+        self.view = view
+
+    def account_rows(self) -> Iterator[PlanRow]:
+        """Return the accounts as plans show them."""
+        now = self.view.engine.now
+        for row in self.view.accounts:
+            read_at = None
+            if now is not None and row.read_age is not None:
+                read_at = (now - timedelta(seconds=row.read_age)).isoformat(timespec="seconds")
+            unreadable = row.severity is Severity.CRITICAL and bool(row.cause)
+            yield PlanRow(
+                name=row.name,
+                paper=bool(row.paper),
+                currency=row.currency,
+                positions=row.held or 0,
+                worth=row.gross,
+                read_at=read_at,
+                note=f"■ cannot be read: {row.cause}" if unreadable else "",
+            )
+
+    def held(self) -> Iterator[Held]:
+        """Return what is held, or was when it was last read."""
+        for row in self.view.symbols:
+            for cell in row.cells:
+                if cell.size and cell.mark is not Mark.FOREIGN:
+                    yield Held(account=cell.account, symbol=cell.symbol, size=cell.size, worth=cell.worth)
+
+    def account(self, name: str) -> AccountRow | None:
+        """Return one account."""
+        return next((row for row in self.view.accounts if row.name == name), None)
+
+    def cells(self, *, account: str = "", symbol: str = "") -> list[Cell]:
+        """Return the cells of one account, or of one symbol."""
+        return [
+            cell
+            for row in self.view.symbols
+            if symbol in ("", row.symbol)
+            for cell in row.cells
+            if account in ("", cell.account)
+        ]

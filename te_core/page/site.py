@@ -1,0 +1,284 @@
+"""The page's routes. Each answer is a whole page that works without script; the script keeps it up to date."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+from markupsafe import Markup
+
+from te_core.clock import Clock
+from te_core.page.ages import age, aged
+from te_core.page.commanding import Commanding
+from te_core.page.drawing import Drawing
+from te_core.page.entrance import SESSION, Entrance, key_of
+from te_core.page.live import Live, Parts
+from te_core.page.sessions import FILE, Role, Session, SessionFile, Sessions
+from te_core.page.shown import ALARM, LOOK, NO_COURSE, Moments, Shown, parts_of, slug
+from te_core.page.turns import Turns
+from te_core.reporting.figures import compact, figure, percent
+from te_core.reporting.view import Mark, View, view
+from te_core.reporting.view.values import Sign
+from te_core.settings.page import PageSettings
+from te_core.web.answer import answer, refuse
+from te_core.web.facade import EngineFacade, History
+
+QUOTES = ("USDT", "USDC", "USD")
+RARE = (Mark.OBSERVING, Mark.FOREIGN, Mark.OFF)
+"""Signs that the legend explains where they are to be seen only."""
+_FOREVER = "public, max-age=31536000, immutable"
+
+
+class Page:
+    """Everything that browsers are served. ``tokens``: what opens each role; ``state``: the state folder."""
+
+    def __init__(
+        self,
+        engine: EngineFacade,
+        history: History,
+        settings: PageSettings,
+        *,
+        tokens: Mapping[Role, str],
+        clock: Clock,
+        new_secret: Callable[[], str],
+        state: Path,
+    ) -> None:
+        self._engine = engine
+        self._history = history
+        self._settings = settings
+        self._clock = clock
+        self._new_secret = new_secret
+        self._drawing = Drawing(clock, FILTERS, {"alarm": ALARM, "look": LOOK})
+        self._sessions = Sessions(
+            SessionFile(state / FILE), tokens, clock=clock, new_secret=new_secret, lasts=settings.session
+        )
+        self._entrance = Entrance(
+            self._sessions, self._drawing, host=self.host, lasts=settings.session.total_seconds()
+        )
+        self._view: View
+        self._moments = Moments()
+        self._parts = Parts(self._build, self._drawing.part, clock, new_secret())
+        self._live = Live(self._parts, clock, is_open=self._sessions.is_open, aged=self._aged)
+        self._commanding = Commanding(engine, clock, shown=self._look, new_secret=new_secret, page=self._page)
+
+    # -- what the private listener needs
+
+    @property
+    def host(self) -> str:
+        """The host under which a proxy serves it; empty without one."""
+        return self._settings.host
+
+    @property
+    def guard(self) -> Any:
+        """The middleware that lets browsers in."""
+        return self._entrance.guard
+
+    def add_to(self, site: web.Application) -> None:
+        """Add the routes."""
+        add = site.router
+        add.add_get("/", self._now)
+        add.add_get("/why/{symbol}", self._why)
+        add.add_get("/account/{name}", self._account)
+        # ACT
+        # MONEY
+        add.add_get("/do/{verb}/{who}", self._commanding.show_plan)
+        add.add_post("/do/{verb}/{who}", self._commanding.confirm)
+        add.add_get("/action/{id}", self._commanding.show_action)
+        add.add_get("/live", self._stream)
+        add.add_get("/signed-in", self._signed_in)
+        add.add_get("/login", self._entrance.login)
+        add.add_post("/login", self._entrance.sign_in)
+        add.add_post("/logout", self._entrance.sign_out)
+        add.add_get("/static/{name}", self._static)
+        add.add_post("/api/v1/page/link", self._link)
+
+    def leave(self, reason: str) -> None:
+        """Tell whoever looks that the engine stops."""
+        self._live.leave(reason)
+
+    # -- parts
+
+    async def _build(self, turns: Turns) -> Mapping[str, Any]:
+        self._view = view(self._engine.state())
+        await turns.next()
+        return await parts_of(self._view, NO_COURSE, (), self._moments, turns)
+
+    def _look(self) -> Shown:
+        return Shown(view(self._engine.state()))
+
+    def _aged(self, html: str) -> str:
+        return aged(html, self._clock.now())
+
+    async def _page(
+        self,
+        request: web.Request,
+        template: str,
+        *,
+        here: str = "",
+        status: int = 200,
+        refresh: int | None = None,
+        **values: Any,
+    ) -> web.Response:
+        await self._drawing.ready()
+        await self._parts.refresh()
+        session: Session = request[SESSION]
+        html = await self._drawing.page(
+            template,
+            parts={name: Markup(text) for name, text in self._parts.html.items()},  # noqa: S704 - our own templates
+            head=Markup(self._parts.html["head"]),  # noqa: S704 - our own templates made it
+            version=self._parts.version,
+            now_ms=round(self._clock.now().timestamp() * 1000),
+            key=key_of(request),
+            session=session.name,
+            may_control=session.role is Role.CONTROL,
+            here=here,
+            refresh=refresh,
+            **values,
+        )
+        return self._html(html, status=status)
+
+    def _html(self, html: str, *, status: int = 200) -> web.Response:
+        response = web.Response(status=status, text=self._aged(html), content_type="text/html")
+        response.enable_compression()
+        return response
+
+    # -- the stream, files and the link
+
+    async def _stream(self, request: web.Request) -> web.StreamResponse:
+        await self._drawing.ready()
+        return await self._live.serve(request, request[SESSION])
+
+    async def _signed_in(self, _request: web.Request) -> web.Response:
+        self._engine.state()  # raises NotReady while the engine starts
+        return web.Response(status=204)
+
+    async def _static(self, request: web.Request) -> web.Response:
+        await self._drawing.ready()
+        file = self._drawing.files.get(request.match_info["name"])
+        if file is None:
+            raise web.HTTPNotFound
+        packed = "gzip" in request.headers.get("Accept-Encoding", "")
+        response = web.Response(body=file.packed if packed else file.body, content_type=file.content_type)
+        if packed:
+            response.headers["Content-Encoding"] = "gzip"
+        if request.query.get("v") == file.version:
+            response.headers["Cache-Control"] = _FOREVER
+        return response
+
+    async def _link(self, request: web.Request) -> web.Response:
+        """Make a one-time link: for ``te page``, which has the token."""
+        if request.content_type != "application/json":
+            return refuse(415, "send 'Content-Type: application/json'")
+        try:
+            wanted = await request.json()
+        except ValueError:
+            wanted = None
+        if not isinstance(wanted, dict):
+            return refuse(400, "send a JSON object")
+        role = Role.VIEW if wanted.get("view") is True else Role.CONTROL
+        path = f"/login?code={self._sessions.make_code(role)}"
+        return answer(200, {"path": path, "url": self._settings.url or ""})
+
+    # -- pages
+
+    async def _now(self, request: web.Request) -> web.Response:
+        await self._drawing.ready()
+        await self._parts.refresh()
+        found = self._view
+        return await self._page(
+            request,
+            "now.html",
+            here="Now",
+            refresh=10,
+            title="Now",
+            accounts=[row.name for row in found.accounts],
+            symbols=[row.symbol for row in found.symbols],
+            sources=[row.name for row in found.sources],
+            left=found.left,
+            currency=found.totals[0].currency if found.totals else "Worth",
+            signs=_signs(found),
+        )
+
+    async def _account(self, request: web.Request) -> web.Response:
+        shown, name = self._look(), request.match_info["name"]
+        row = shown.account(name)
+        if row is None:
+            return await self._missing(request, f"There is no account {name} in the settings.")
+        return await self._page(
+            request,
+            "account.html",
+            refresh=10,
+            title=name,
+            row=row,
+            cells=[cell for cell in shown.cells(account=name) if cell.size or cell.counts],
+            now=shown.view.engine.now,
+        )
+
+    async def _why(self, request: web.Request) -> web.Response:
+        symbol, account = request.match_info["symbol"], request.query.get("account", "")
+        shown = self._look()
+        try:
+            explained = self._engine.explain(symbol)
+        except KeyError:
+            explained = {"accounts": {}, "signals": {}}
+        cells = shown.cells(symbol=symbol, account=account)
+        if not cells:
+            return await self._missing(request, f"No account holds or wants {symbol}.")
+        if not account and len(cells) == 1:
+            account = cells[0].account
+        values: dict[str, Any] = {
+            "title": f"{symbol} on {account}" if account else symbol,
+            "symbol": symbol,
+            "account": account,
+            "rows": {row.name: row for row in shown.view.accounts},
+            "cells": cells,
+            "explained": explained,
+        }
+        if "fragment" in request.query:
+            await self._drawing.ready()
+            html = await self._drawing.page("why_inner.html", whole=False, **values)
+            return self._html(html)
+        return await self._page(request, "why.html", refresh=10, **values)
+
+    async def _missing(self, request: web.Request, text: str) -> web.Response:
+        return await self._page(request, "trouble.html", status=404, title="Not found", text=text)
+
+
+def _signs(found: View) -> list[Sign]:
+    seen = {cell.mark for row in found.symbols for cell in row.cells}
+    return [mark.sign for mark in Mark if mark.sign.glyph.strip() and (mark in seen or mark not in RARE)]
+
+
+def _base(symbol: str) -> str:
+    """Return a symbol without its quote currency."""
+    quote = _quote(symbol)
+    return symbol.removesuffix(quote)
+
+
+def _quote(symbol: str) -> str:
+    return next((one for one in QUOTES if symbol.endswith(one) and symbol != one), "")
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _percent(value: Any) -> str:
+    return percent(value).replace("%", " %")
+
+
+FILTERS: Mapping[str, Callable[..., Any]] = {
+    "age": age,
+    "base": _base,
+    "decimal": lambda text: None if text is None else Decimal(text),
+    "compact": lambda value, signed=False: compact(value, signed=signed),
+    "figure": lambda value, places=None, signed=False: figure(value, places=places, signed=signed),
+    "number": lambda value: figure(value, places=0),
+    "percent": _percent,
+    "quote": _quote,
+    "slug": slug,
+    "words": _words,
+}

@@ -1,0 +1,24 @@
+"""Work for the page in small pieces: an order that is due never waits for more than one of them."""
+
+from __future__ import annotations
+
+import asyncio
+
+from te_core.clock import Clock
+
+PIECE = 0.001
+"""Seconds."""
+
+
+class Turns:
+    """One piece of work after the other; between two of them the event loop does what is due."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._began = clock.monotonic()
+
+    async def next(self) -> None:
+        """Leave the event loop to others if this piece has taken its time."""
+        if self._clock.monotonic() - self._began >= PIECE:
+            await asyncio.sleep(0)
+            self._began = self._clock.monotonic()

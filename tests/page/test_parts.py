@@ -1,0 +1,133 @@
+"""Parts of the page: built while somebody looks, drawn when they changed, sent to whoever does not have them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from te_core.errors import NotReady
+from te_core.page.live import Parts
+from te_core.page.turns import PIECE, Turns
+from te_core.testing.virtual_clock import VirtualClock
+
+
+class World:
+    """Values that a test changes, and how often they were built and drawn."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {"head": 1, "r-BTCUSDT": 2}
+        self.built = 0
+        self.drawn: list[str] = []
+        self.trouble: Exception | None = None
+        self.parts = Parts(self.build, self.draw, VirtualClock(), "boot")
+
+    async def build(self, turns: Turns) -> Mapping[str, Any]:
+        self.built += 1
+        await asyncio.sleep(0.01)
+        await turns.next()
+        if self.trouble is not None:
+            raise self.trouble
+        return dict(self.values)
+
+    def draw(self, name: str, value: Any) -> str:
+        self.drawn.append(name)
+        return f"<p data-part={name}>{value}</p>"
+
+
+async def test_a_part_is_drawn_again_only_when_its_values_changed() -> None:
+    world = World()
+    await world.parts.refresh()
+    assert world.drawn == ["head", "r-BTCUSDT"]
+    first = world.parts.version
+    await world.parts.refresh()
+    assert world.drawn == ["head", "r-BTCUSDT"]
+    assert world.parts.version == first
+    world.values["head"] = 5
+    await world.parts.refresh()
+    assert world.drawn == ["head", "r-BTCUSDT", "head"]
+    assert world.parts.since(first) == {"head": "<p data-part=head>5</p>"}
+    assert world.parts.since(world.parts.version) == {}
+
+
+async def test_ten_who_look_at_once_are_drawn_for_once() -> None:
+    world = World()
+    await asyncio.gather(*(world.parts.refresh() for _ in range(10)))
+    assert (world.built, len(world.drawn)) == (1, 2)
+
+
+async def test_one_who_hangs_up_does_not_end_it_for_the_others() -> None:
+    world = World()
+    leaving = asyncio.ensure_future(world.parts.refresh())
+    staying = asyncio.ensure_future(world.parts.refresh())
+    await asyncio.sleep(0)
+    leaving.cancel()
+    await staying
+    assert world.parts.html.keys() == {"head", "r-BTCUSDT"}
+
+
+async def test_whoever_comes_from_another_run_or_from_nowhere_gets_everything() -> None:
+    world, other = World(), World()
+    await world.parts.refresh()
+    other.parts = Parts(other.build, other.draw, VirtualClock(), "another boot")
+    await other.parts.refresh()
+    assert other.parts.version != world.parts.version
+    everything = world.parts.html
+    assert world.parts.since(other.parts.version) == everything
+    layout = world.parts.layout
+    for odd in (f"x.{layout}.y", f"-1.{layout}.y", f"9999.{layout}.nobody", f"²².{layout}.z"):
+        assert world.parts.since(odd) == everything, odd
+
+
+async def test_a_page_with_other_rows_is_told_to_load_again() -> None:
+    world = World()
+    await world.parts.refresh()
+    before = world.parts.version
+    world.values["r-ETHUSDT"] = 3
+    await world.parts.refresh()
+    assert world.parts.since(before) is None
+    for odd in ("", "..", "1", "éé", "1.2.3.4"):
+        assert world.parts.since(odd) is None, odd
+
+
+async def test_a_failed_look_leaves_what_was_shown_and_the_next_one_works() -> None:
+    world = World()
+    await world.parts.refresh()
+    world.trouble = NotReady("the engine is starting")
+    with pytest.raises(NotReady):
+        await world.parts.refresh()
+    assert world.parts.html["head"] == "<p data-part=head>1</p>"
+    world.trouble = None
+    world.values["head"] = 2
+    await world.parts.refresh()
+    assert world.parts.html["head"] == "<p data-part=head>2</p>"
+
+
+class SteppingClock(VirtualClock):
+    """Each look at it takes a third of a piece."""
+
+    at = 0.0
+
+    def monotonic(self) -> float:
+        self.at += PIECE / 3
+        return self.at
+
+
+async def test_others_get_their_turn_after_each_piece() -> None:
+    turns, others = Turns(SteppingClock()), 0
+
+    async def other() -> None:
+        nonlocal others
+        while True:
+            others += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.ensure_future(other())
+    await asyncio.sleep(0)
+    before = others
+    for _ in range(30):
+        await turns.next()
+    task.cancel()
+    assert 5 <= others - before <= 15
