@@ -21,6 +21,7 @@ from bench.load import percentile
 from bench.past import growth, past
 from bench.report import judge, say, say_verdicts, three
 from bench.throughput import throughput
+from bench.viewers import viewers
 
 
 def alert_to_order(folder: Path) -> None:
@@ -69,7 +70,7 @@ def main() -> None:
     )
     say(f"load before the run: {os.getloadavg()[0]:.1f} (above 0.5, other programs disturb the figures)")
     with tempfile.TemporaryDirectory(prefix="te-bench-") as place:
-        for measure in (alert_to_order, throughput, cost_of_history, crowd, start_up, past, growth):
+        for measure in (alert_to_order, throughput, cost_of_history, crowd, viewers, start_up, past, growth):
             measure(Path(place))
     say_verdicts()
     say(f"took {time.perf_counter() - began:.0f} s; load after the run: {os.getloadavg()[0]:.1f}")

@@ -133,6 +133,11 @@ class EngineProcess:
         return tomllib.loads((self.folder / ".secrets.toml").read_text())
 
     @property
+    def private_token(self) -> str:
+        """The token of the private listener, which the first start made too."""
+        return str(self._secrets["listen"]["private"]["token"])
+
+    @property
     def path(self) -> str:
         """Where alerts go."""
         return f"/hooks/tradingview/{self.token}"

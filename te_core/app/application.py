@@ -39,6 +39,7 @@ from te_core.reporting.measures import exposition
 from te_core.reporting.queries import Queries
 from te_core.reporting.state import outcome_state
 from te_core.reporting.summary import read_since, summary, summary_lines
+from te_core.reporting.steps import Steps, at_once
 from te_core.runtime.engine import Engine
 from te_core.runtime.supervisor import Health, Supervisor
 from te_core.runtime.watchdog import Watchdog
@@ -435,23 +436,28 @@ class Application:
 
     def state(self) -> dict[str, Any]:
         """Give the engine's state, with the plugins and what is wrong with the settings as they are now."""
+        return at_once(self.state_steps())
+
+    def state_steps(self) -> Steps[dict[str, Any]]:
+        """Give the same, an account a step."""
+        state = yield from self._queries.state_steps(self._shown)
+        return {**state, **self._shown(self._state_of_this())}
+
+    def _state_of_this(self) -> dict[str, Any]:
         refused = self._store.refused
-        return self._shown(
-            {
-                **self._queries.state(),
-                "listeners": {"private": {"wrong_tokens": self.servers.tokens.wrong}},
-                "plugins": [
-                    redacted(_without_traceback(report), self.redactor.redact)
-                    for report in self.registry.reports.values()
-                ],
-                "settings": {
-                    "file": str(self.place.settings),
-                    "refused": [str(problem) for problem in refused.problems] if refused else [],
-                    "edits": self._edits,
-                    "applied": list(self._applied),
-                },
-            }
-        )
+        return {
+            "listeners": {"private": {"wrong_tokens": self.servers.tokens.wrong}},
+            "plugins": [
+                redacted(_without_traceback(report), self.redactor.redact)
+                for report in self.registry.reports.values()
+            ],
+            "settings": {
+                "file": str(self.place.settings),
+                "refused": [str(problem) for problem in refused.problems] if refused else [],
+                "edits": self._edits,
+                "applied": list(self._applied),
+            },
+        }
 
     async def plan(self, sections: Mapping[str, SymbolSettings | None] | None = None) -> dict[str, Any]:
         """Return what would be ordered now, or if symbols had other sections."""

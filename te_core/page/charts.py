@@ -1,7 +1,7 @@
 """Pictures of numbers as SVG: lines, areas, bars and sparks. Pure; colours and dashes come from the style sheet.
 
-They scale with their frame and never scroll. Each has a summary for those who do not see it; the templates put a table next
-to it. Coordinates are floats: a picture is no place for the last digit.
+They scale with their frame and never scroll. Each has a summary for those who do not see it; the templates put a table
+next to it. Coordinates are floats: a picture is no place for the last digit.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Who is signed in: sessions, one-time links, and how many wrong tokens came from where.
 
-Only digests of cookies are kept, in memory and in the state folder: a restart asks nobody to sign in again, and who reads
-the file cannot sign in with it.
+Only digests of cookies are kept, in memory and in the state folder: a restart asks nobody to sign in again, and who
+reads the file cannot sign in with it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What the parts of the page show, made from the view. Nothing in a value changes by the mere passing of time.
 
-The view has ages; here they are moments, which the browser counts on from. A moment that is computed from an age moves by
-fractions of a second from one look to the next: it stays what it was while it is as good as the same.
+The view has ages; here they are moments, which the browser counts on from. A moment that is computed from an age moves
+by fractions of a second from one look to the next: it stays what it was while it is as good as the same.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from te_core.page.sessions import FILE, Role, Session, SessionFile, Sessions
 from te_core.page.shown import ALARM, LOOK, NO_COURSE, Moments, Shown, parts_of, slug
 from te_core.page.turns import Turns
 from te_core.reporting.figures import compact, figure, percent
-from te_core.reporting.view import Mark, View, view
+from te_core.reporting.view import Mark, View, view, view_steps
 from te_core.reporting.view.values import Sign
 from te_core.settings.page import PageSettings
 from te_core.web.answer import answer, refuse
@@ -102,7 +102,8 @@ class Page:
     # -- parts
 
     async def _build(self, turns: Turns) -> Mapping[str, Any]:
-        self._view = view(self._engine.state())
+        state = await turns.through(self._engine.state_steps())
+        self._view = await turns.through(view_steps(state))
         await turns.next()
         return await parts_of(self._view, NO_COURSE, (), self._moments, turns)
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TypeVar
 
 from te_core.clock import Clock
+from te_core.reporting.steps import Steps
+
+T = TypeVar("T")
 
 PIECE = 0.001
 """Seconds."""
@@ -22,3 +26,13 @@ class Turns:
         if self._clock.monotonic() - self._began >= PIECE:
             await asyncio.sleep(0)
             self._began = self._clock.monotonic()
+
+    async def through(self, steps: Steps[T]) -> T:
+        """Do work that may be left after each step, and return what it made."""
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                made: T = end.value
+                return made
+            await self.next()

@@ -13,7 +13,8 @@ from te_core.reporting.account_view import shown_goal
 from te_core.reporting.doctor import examine_all
 from te_core.reporting.explain import explain, explain_signals
 from te_core.reporting.readiness import readiness
-from te_core.reporting.state import engine_state, plan_state
+from te_core.reporting.state import Shown, engine_state, engine_state_steps, plan_state
+from te_core.reporting.steps import Steps
 from te_core.rules.decision import Decision
 from te_core.runtime.engine import Engine
 from te_core.settings.schema import Settings, SymbolSettings
@@ -33,6 +34,13 @@ class Queries:
     def state(self) -> dict[str, Any]:
         """Return what ``te status`` shows."""
         return engine_state(self._engine, self._settings, pid=os.getpid(), readiness=self.readiness())
+
+    def state_steps(self, shown: Shown) -> Steps[dict[str, Any]]:
+        """Return the same, in steps. ``shown``: what each part passes before it is part of the answer."""
+        readiness = self.readiness()
+        return engine_state_steps(
+            self._engine, self._settings, pid=os.getpid(), readiness=readiness, shown=shown
+        )
 
     async def plan(self, sections: Mapping[str, SymbolSettings | None] | None = None) -> dict[str, Any]:
         """Read every account and return what would be ordered now, and why. Sends nothing.

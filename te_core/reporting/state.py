@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from te_core import __version__
@@ -14,6 +14,7 @@ from te_core.reporting.command_view import Scopes, shown_rows, standing_commands
 from te_core.reporting.explain import show_signal, text
 from te_core.reporting.limit_view import show_limits
 from te_core.reporting.readiness import engine_troubles, source_unready
+from te_core.reporting.steps import Steps, at_once
 from te_core.rules.controls import described
 from te_core.rules.decision import Decision
 from te_core.rules.plan import LeverageStep, MarginModeStep, OrderStep, Step
@@ -25,11 +26,37 @@ from te_core.runtime.supervisor import Running
 from te_core.settings.schema import Settings
 from te_core.texts import bounded_values
 
+Shown = Callable[[dict[str, Any]], dict[str, Any]]
+
 
 def engine_state(
     engine: Engine, settings: Settings, *, pid: int, readiness: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Show everything that runs. ``readiness``: as ``/readyz`` answers."""
+    return at_once(engine_state_steps(engine, settings, pid=pid, readiness=readiness, shown=dict))
+
+
+def engine_state_steps(
+    engine: Engine, settings: Settings, *, pid: int, readiness: Mapping[str, Any], shown: Shown
+) -> Steps[dict[str, Any]]:
+    """Show the same, half an account a step. ``shown``: what each part passes before it is part of the answer."""
+    accounts: dict[str, Any] = {}
+    for name, runner in list(engine.accounts.items()):
+        if name in settings.accounts:
+            account = account_state(engine, settings, name, runner)
+            yield
+            accounts |= shown({name: account})
+            yield
+    rest = _all_but_accounts(engine, settings, pid=pid, readiness=readiness)
+    yield
+    rest = shown(rest)
+    return {key: accounts if key == "accounts" else value for key, value in rest.items()}
+
+
+def _all_but_accounts(
+    engine: Engine, settings: Settings, *, pid: int, readiness: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Show the rest; accounts have their place in it."""
     return {
         "engine": {
             "version": __version__,
@@ -46,11 +73,7 @@ def engine_state(
         "breakers": show_breakers(engine.breakers.shown()),
         "commands": standing_commands(engine.commands.controls, engine.commands.scopes()),
         "sources": {name: _source(engine, settings, name, runner) for name, runner in engine.sources.items()},
-        "accounts": {
-            name: account_state(engine, settings, name, runner)
-            for name, runner in engine.accounts.items()
-            if name in settings.accounts
-        },
+        "accounts": {},
         "notifiers": {
             name: {
                 "plugin": runner.section.plugin,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Generator, Mapping, Sequence
 from typing import Any, Protocol
 
 from aiohttp import web
@@ -32,6 +32,10 @@ class EngineFacade(Protocol):
 
     def state(self) -> Mapping[str, Any]:
         """Return what ``te status`` shows."""
+        ...
+
+    def state_steps(self) -> Generator[None, None, Mapping[str, Any]]:
+        """Return the same in steps, between which others get their turn."""
         ...
 
     async def plan(self, sections: Mapping[str, SymbolSettings | None] | None = None) -> Mapping[str, Any]:

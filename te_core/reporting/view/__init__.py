@@ -5,7 +5,7 @@
 ``te_core.reporting.figures`` writes them for people.
 """
 
-from te_core.reporting.view.build import view
+from te_core.reporting.view.build import view, view_steps
 from te_core.reporting.view.narrow import narrowed
 from te_core.reporting.view.values import (
     AccountRow,
@@ -39,4 +39,5 @@ __all__ = [
     "View",
     "narrowed",
     "view",
+    "view_steps",
 ]

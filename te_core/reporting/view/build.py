@@ -7,6 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from te_core.reporting.steps import Steps, at_once
 from te_core.reporting.symbol_view import doing, duration, why
 from te_core.reporting.view.attention import attention
 from te_core.reporting.view.values import (
@@ -44,23 +45,33 @@ _QUIET = {"disabled", "paused", "running", "observing", "stopped"}
 
 def view(state: State) -> View:
     """Return what there is to show of a state, as ``/api/v1/state`` answers it or ``offline_state`` makes it."""
+    return at_once(view_steps(state))
+
+
+def view_steps(state: State) -> Steps[View]:
+    """Return the same, an account or a few symbols a step."""
     engine = _engine(state)
     elsewhere = _prices(state)
     every = _symbols(state)
-    columns = {name: _cells(name, one, every, elsewhere) for name, one in state["accounts"].items()}
+    found = {}
+    for name, one in state["accounts"].items():
+        found[name] = _cells(name, one, every, elsewhere)
+        yield
     left = tuple(
-        s for s in every if s not in state["symbols"] and not _matters(c[s] for c in columns.values())
+        s for s in every if s not in state["symbols"] and not _matters(c[s] for c in found.values())
     )
-    columns = {name: {s: cell for s, cell in one.items() if s not in left} for name, one in columns.items()}
+    columns = {name: {s: cell for s, cell in one.items() if s not in left} for name, one in found.items()}
     accounts = tuple(_account(name, one, columns[name].values()) for name, one in state["accounts"].items())
     totals = _totals(accounts)
     main = totals[0].accounts if totals else ()
-    rows = tuple(
-        _symbol(symbol, state, tuple(column[symbol] for column in columns.values()), main, engine.now)
-        for symbol in every
-        if symbol not in left
-    )
+    rows = []
+    for symbol in every:
+        if symbol not in left:
+            cells = tuple(column[symbol] for column in columns.values())
+            rows.append(_symbol(symbol, state, cells, main, engine.now))
+            yield
     sources = tuple(_source(name, one, engine.now) for name, one in state["sources"].items())
+    yield
     items = attention(state, engine=engine, accounts=accounts, columns=columns, sources=sources)
     return View(
         engine=engine,
@@ -68,7 +79,7 @@ def view(state: State) -> View:
         ground=_ground(engine, accounts, totals) if _calm(items) else "",
         totals=totals,
         accounts=accounts,
-        symbols=rows,
+        symbols=tuple(rows),
         left=left,
         sources=sources,
         limits=(*map(_breaker, state.get("breakers", ())), *map(_limit, state.get("limits", ()))),

@@ -1,0 +1,119 @@
+"""What an alert's order costs more while ten people look at the page."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench.engine_process import EngineProcess
+from bench.latency import Sender, milliseconds
+from bench.load import percentile
+from bench.report import judge, say
+
+VIEWERS = 10
+ACCOUNTS = 5
+ALERTS = 150
+ROUNDS = 4
+SYMBOLS = (
+    *("BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT", "ADAUSDT", "DOGEUSDT", "LTCUSDT", "BNBUSDT", "AVAXUSDT"),
+    *("LINKUSDT", "DOTUSDT", "TRXUSDT", "ATOMUSDT", "UNIUSDT", "ETCUSDT", "FILUSDT", "NEARUSDT", "APTUSDT"),
+    *("ARBUSDT", "OPUSDT"),
+)
+
+
+class Viewer(threading.Thread):
+    """Reads one stream until it is closed, and counts what comes."""
+
+    def __init__(self, engine: EngineProcess, cookie: str) -> None:
+        super().__init__(daemon=True)
+        self.bytes = 0
+        self._connection = socket.create_connection(("127.0.0.1", engine.private_port))
+        self._connection.sendall(
+            f"GET /live HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept-Encoding: gzip\r\nCookie: {cookie}\r\n\r\n".encode()
+        )
+
+    def run(self) -> None:
+        """Read."""
+        while data := self._connection.recv(65_536):
+            self.bytes += len(data)
+
+    def stop(self) -> None:
+        """Leave."""
+        self._connection.shutdown(socket.SHUT_RDWR)
+        self.join()
+        self._connection.close()
+
+
+def cookie_of(engine: EngineProcess) -> str:
+    """Sign in as a browser does."""
+    connection = http.client.HTTPConnection("127.0.0.1", engine.private_port, timeout=10)
+    form = {"Content-Type": "application/x-www-form-urlencoded", "Sec-Fetch-Site": "same-origin"}
+    connection.request("POST", "/login", body=f"token={engine.private_token}", headers=form)
+    answer = connection.getresponse()
+    connection.close()
+    return answer.headers["Set-Cookie"].partition(";")[0]
+
+
+@contextmanager
+def looked_at(engine: EngineProcess, cookie: str) -> Iterator[list[Viewer]]:
+    """Have ten people look."""
+    viewers = [Viewer(engine, cookie) for _ in range(VIEWERS)]
+    for viewer in viewers:
+        viewer.start()
+    time.sleep(1.5)
+    yield viewers
+    for viewer in viewers:
+        viewer.stop()
+
+
+def cpu_of(pid: int) -> float:
+    """Return the seconds of processor time that a process took so far."""
+    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+def viewers(folder: Path) -> None:
+    """Measure by turns: with nobody who looks, and with ten."""
+    say(f"(v) alert to order while {VIEWERS} look: {ACCOUNTS} accounts x {len(SYMBOLS)} symbols, by turns")
+    alone: list[float] = []
+    watched: list[float] = []
+    with EngineProcess(folder / "viewers", accounts=ACCOUNTS, symbols=SYMBOLS, weight="0.05") as engine:
+        cookie, sender = cookie_of(engine), Sender(engine)
+        sender.send(20, pause=0.02)
+        received, began = 0, 0.0
+        for _ in range(ROUNDS):
+            alone += sender.send(ALERTS, pause=0.04).orders
+            with looked_at(engine, cookie) as people:
+                began = time.perf_counter()
+                watched += sender.send(ALERTS, pause=0.04).orders
+                received, seconds = sum(one.bytes for one in people), time.perf_counter() - began
+        say(f"    nobody: {milliseconds(alone)};  {VIEWERS} viewers: {milliseconds(watched)}, {len(watched)} orders")
+        each = received / VIEWERS / seconds / 1024
+        idle = _idle(engine, cookie)
+        say(f"    each was sent {each:.2f} KB/s; processor while idle: {idle[0]:.1%} nobody, {idle[1]:.1%} watched")
+    more = (percentile(sorted(watched), 0.99) - percentile(sorted(alone), 0.99)) * 1000
+    judge(f"(v) p99 with {VIEWERS} viewers: {more:+.1f} ms", "at most 1 ms more", met=more <= 1.0)
+
+
+def _idle(engine: EngineProcess, cookie: str) -> tuple[float, float]:
+    """Return the share of a processor that an idle engine takes, alone and watched."""
+    shares = []
+    for people in (False, True):
+        if people:
+            with looked_at(engine, cookie):
+                shares.append(_share(engine))
+        else:
+            shares.append(_share(engine))
+    return shares[0], shares[1]
+
+
+def _share(engine: EngineProcess, seconds: float = 8.0) -> float:
+    before = cpu_of(engine.pid)
+    time.sleep(seconds)
+    return (cpu_of(engine.pid) - before) / seconds
