@@ -93,10 +93,14 @@ def viewers(folder: Path) -> None:
                 began = time.perf_counter()
                 watched += sender.send(ALERTS, pause=0.04).orders
                 received, seconds = sum(one.bytes for one in people), time.perf_counter() - began
-        say(f"    nobody: {milliseconds(alone)};  {VIEWERS} viewers: {milliseconds(watched)}, {len(watched)} orders")
+        say(
+            f"    nobody: {milliseconds(alone)};  {VIEWERS} viewers: {milliseconds(watched)}, {len(watched)} orders"
+        )
         each = received / VIEWERS / seconds / 1024
         idle = _idle(engine, cookie)
-        say(f"    each was sent {each:.2f} KB/s; processor while idle: {idle[0]:.1%} nobody, {idle[1]:.1%} watched")
+        say(
+            f"    each was sent {each:.2f} KB/s; processor while idle: {idle[0]:.1%} nobody, {idle[1]:.1%} watched"
+        )
     more = (percentile(sorted(watched), 0.99) - percentile(sorted(alone), 0.99)) * 1000
     judge(f"(v) p99 with {VIEWERS} viewers: {more:+.1f} ms", "at most 1 ms more", met=more <= 1.0)
 

@@ -34,6 +34,7 @@ from te_core.journal.tables import (
     fills,
     flows,
     intents,
+    meta,
     quarantine,
     signals,
     targets,
@@ -173,6 +174,11 @@ def flow_page(connection: Connection, wanted: Wanted) -> Page[Flow]:
 def sample_page(connection: Connection, wanted: Wanted) -> Page[EquitySample]:
     """Return samples of what accounts were worth."""
     return _booked(connection, EquitySample, equity, wanted, ())
+
+
+def last_commit(connection: Connection) -> int:
+    """Return the number of the last commit."""
+    return int(connection.execute(select(meta.c.value).where(meta.c.key == "writer_sequence")).scalar_one())
 
 
 def names(connection: Connection) -> Mapping[str, str]:

@@ -14,7 +14,7 @@ from html import escape
 from math import ceil, floor, log10
 
 WIDTH, HEIGHT = 640, 220
-LEFT, RIGHT, TOP, BOTTOM = 64, 8, 10, 26
+LEFT, RIGHT, TOP, BOTTOM = 80, 8, 10, 28
 COLUMNS = 300
 """Points that a line is drawn with at most: two for each group of values, its least and its largest."""
 
@@ -207,7 +207,8 @@ def _value(point: tuple[datetime, Decimal]) -> Decimal:
 
 def _path(run: Sequence[tuple[datetime, Decimal]], scale: _Scale) -> str:
     places = (f"{_short(scale.x(at.timestamp()))} {_short(scale.y(float(value)))}" for at, value in run)
-    return "M" + "L".join(places)
+    path = "M" + "L".join(places)
+    return path if len(run) > 1 else f"{path}h.1"  # with round ends: a dot
 
 
 def _short(value: float) -> str:

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from aiohttp import web
 from markupsafe import Markup
 
 from te_core.clock import Clock
+from te_core.errors import JournalError
+from te_core.journal.pages import Wanted
 from te_core.page.ages import age, aged
 from te_core.page.commanding import Commanding
 from te_core.page.drawing import Drawing
 from te_core.page.entrance import SESSION, Entrance, key_of
 from te_core.page.live import Live, Parts
+from te_core.page.past import Money, Past, Period
 from te_core.page.sessions import FILE, Role, Session, SessionFile, Sessions
-from te_core.page.shown import ALARM, LOOK, NO_COURSE, Moments, Shown, parts_of, slug
+from te_core.page.shown import ALARM, LOOK, Moments, Shown, parts_of, slug
 from te_core.page.turns import Turns
+from te_core.reporting.activity import ActivityKind
 from te_core.reporting.figures import compact, figure, percent
 from te_core.reporting.view import Mark, View, view, view_steps
 from te_core.reporting.view.values import Sign
@@ -27,6 +33,14 @@ from te_core.web.answer import answer, refuse
 from te_core.web.facade import EngineFacade, History
 
 QUOTES = ("USDT", "USDC", "USD")
+PAGE = 100
+"""Activities on one page."""
+SINCE = {
+    "1h": timedelta(hours=1),
+    "24h": timedelta(days=1),
+    "7d": timedelta(days=7),
+    "30d": timedelta(days=30),
+}
 RARE = (Mark.OBSERVING, Mark.FOREIGN, Mark.OFF)
 """Signs that the legend explains where they are to be seen only."""
 _FOREVER = "public, max-age=31536000, immutable"
@@ -47,7 +61,7 @@ class Page:
         state: Path,
     ) -> None:
         self._engine = engine
-        self._history = history
+        self._past = Past(history, clock)
         self._settings = settings
         self._clock = clock
         self._new_secret = new_secret
@@ -82,8 +96,8 @@ class Page:
         add.add_get("/", self._now)
         add.add_get("/why/{symbol}", self._why)
         add.add_get("/account/{name}", self._account)
-        # ACT
-        # MONEY
+        add.add_get("/activity", self._activity)
+        add.add_get("/money", self._money)
         add.add_get("/do/{verb}/{who}", self._commanding.show_plan)
         add.add_post("/do/{verb}/{who}", self._commanding.confirm)
         add.add_get("/action/{id}", self._commanding.show_action)
@@ -105,7 +119,8 @@ class Page:
         state = await turns.through(self._engine.state_steps())
         self._view = await turns.through(view_steps(state))
         await turns.next()
-        return await parts_of(self._view, NO_COURSE, (), self._moments, turns)
+        course, entries = await self._past.course(), await self._past.latest()
+        return await parts_of(self._view, course, entries, self._moments, turns)
 
     def _look(self) -> Shown:
         return Shown(view(self._engine.state()))
@@ -244,8 +259,76 @@ class Page:
             return self._html(html)
         return await self._page(request, "why.html", refresh=10, **values)
 
+    async def _activity(self, request: web.Request) -> web.Response:
+        found, chosen = self._look().view, _chosen(request.query)
+        page: Mapping[str, Any] = {"activity": (), "next": None}
+        problem = ""
+        try:
+            page = await self._past.activity(
+                _wanted(chosen, request.query.get("before", ""), self._clock.now())
+            )
+        except JournalError as error:
+            problem = f"The journal cannot be read now: {error}"
+        older = urlencode({**chosen, "before": page["next"]}) if page["next"] is not None else ""
+        return await self._page(
+            request,
+            "activity.html",
+            here="Activity",
+            title="Activity",
+            entries=page["activity"],
+            problem=problem,
+            older=f"/activity?{older}" if older else "",
+            newer=f"/activity?{urlencode(chosen)}" if "before" in request.query else "",
+            chosen=chosen,
+            kinds=[str(kind) for kind in ActivityKind],
+            accounts=[row.name for row in found.accounts],
+            symbols=[row.symbol for row in found.symbols],
+            sources=[row.name for row in found.sources],
+        )
+
+    async def _money(self, request: web.Request) -> web.Response:
+        asked = request.query.get("period", "")
+        period = Period(asked) if asked in set(Period) else Period.WEEK
+        kinds: tuple[Money, ...] = ()
+        problem = ""
+        try:
+            kinds = await self._past.money(period)
+        except JournalError as error:
+            problem = f"The journal cannot be read now: {error}"
+        return await self._page(
+            request,
+            "money.html",
+            here="Money",
+            title="Money",
+            period=period,
+            periods=list(Period),
+            kinds=kinds,
+            problem=problem,
+        )
+
     async def _missing(self, request: web.Request, text: str) -> web.Response:
         return await self._page(request, "trouble.html", status=404, title="Not found", text=text)
+
+
+def _chosen(query: Mapping[str, str]) -> dict[str, str]:
+    """Return the filters of a query, empty where nothing was chosen."""
+    return {name: query.get(name, "")[:100] for name in ("kind", "account", "symbol", "source", "since")}
+
+
+def _wanted(chosen: Mapping[str, str], before: str, now: datetime) -> Wanted:
+    """Return which part of the history is asked for; what makes no sense asks for nothing."""
+    kind = str(ActivityKind.ORDERS) if chosen["kind"] == "order" else chosen["kind"]
+    numbered = before.isascii() and before.isdigit() and len(before) < 19
+    span = SINCE.get(chosen["since"])
+    return Wanted(
+        limit=PAGE,
+        before=int(before) if numbered else None,
+        since=None if span is None else now - span,
+        account=chosen["account"] or None,
+        symbol=chosen["symbol"] or None,
+        source=chosen["source"] or None,
+        kind=kind or None,
+    )
 
 
 def _signs(found: View) -> list[Sign]:

@@ -88,6 +88,10 @@ class History(Protocol):
         """Return what is done when the next event is there; called on the event loop."""
         ...
 
+    def version(self) -> int:
+        """Return a number that grows with everything that is written."""
+        ...
+
     def signals(self, wanted: Wanted) -> Mapping[str, Any]:
         """Return accepted signals."""
         ...

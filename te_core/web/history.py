@@ -16,6 +16,7 @@ from te_core.journal.pages import (
     Wanted,
     event_page,
     flow_page,
+    last_commit,
     names,
     number_at,
     order_page,
@@ -54,6 +55,10 @@ class JournalHistory:
         """Return what is done when the next event is there; only of a journal that is written."""
         assert isinstance(self._journal, Journal)
         return self._journal.news()
+
+    def version(self) -> int:
+        """Return a number that grows with everything that is written."""
+        return self._journal.read(last_commit)
 
     def signals(self, wanted: Wanted) -> dict[str, Any]:
         """Return accepted signals."""

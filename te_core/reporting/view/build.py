@@ -57,9 +57,7 @@ def view_steps(state: State) -> Steps[View]:
     for name, one in state["accounts"].items():
         found[name] = _cells(name, one, every, elsewhere)
         yield
-    left = tuple(
-        s for s in every if s not in state["symbols"] and not _matters(c[s] for c in found.values())
-    )
+    left = tuple(s for s in every if s not in state["symbols"] and not _matters(c[s] for c in found.values()))
     columns = {name: {s: cell for s, cell in one.items() if s not in left} for name, one in found.items()}
     accounts = tuple(_account(name, one, columns[name].values()) for name, one in state["accounts"].items())
     totals = _totals(accounts)

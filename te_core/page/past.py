@@ -1,0 +1,317 @@
+"""What the journal remembers, as the page shows it: read in threads, and only what may have changed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from te_core.clock import Clock
+from te_core.errors import JournalError
+from te_core.journal.pages import Wanted
+from te_core.page.charts import Point, Series, bars, line, spark
+from te_core.page.shown import NO_COURSE, Course
+from te_core.reporting.figures import figure, percent
+from te_core.reporting.results import Grouping, ResultsWanted
+from te_core.web.facade import History
+from te_core.web.queries import CurveQuery
+
+LATEST = 8
+"""Activities that the first page shows."""
+LOOKED_AT, PAGES = 40, 3
+"""Entries of a page of the journal in which they are looked for, and how many such pages."""
+RENEW = 60.0
+"""Seconds for which the course of the last day is shown as it is."""
+DAY = timedelta(days=1)
+GAP = timedelta(minutes=30)
+"""A line has a gap where nothing was seen for so long, or for three of its points."""
+ZERO = Decimal(0)
+
+
+class Period(StrEnum):
+    """How far back the page about money looks."""
+
+    DAY = "24h"
+    WEEK = "7d"
+    MONTH = "30d"
+    ALL = "all"
+
+    @property
+    def length(self) -> timedelta | None:
+        """How long it is; None without a begin."""
+        return {Period.DAY: DAY, Period.WEEK: 7 * DAY, Period.MONTH: 30 * DAY}.get(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """One picture with its table. ``keys``: the names of its lines."""
+
+    title: str
+    svg: str
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    keys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Money:
+    """What one kind of money came to in a period. Every total is the sum of the rows shown."""
+
+    paper: bool
+    total: Mapping[str, Decimal | None]
+    lowest: Decimal | None
+    highest: Decimal | None
+    drawdown: Decimal | None
+    pictures: tuple[Picture, ...]
+    tables: tuple[tuple[str, tuple[Mapping[str, Any], ...]], ...]
+    """Rows of results by account, symbol and source, each with its title."""
+    left_out: tuple[str, ...]
+
+
+class Past:
+    """Reads for the first page are remembered while nothing was written since, or for a minute."""
+
+    def __init__(self, history: History, clock: Clock) -> None:
+        self._history = history
+        self._clock = clock
+        self._version = -1
+        self._latest: tuple[Mapping[str, Any], ...] = ()
+        self._course = NO_COURSE
+        self._course_at: float | None = None
+
+    async def latest(self) -> tuple[Mapping[str, Any], ...]:
+        """Return the newest of what happened; what was known of it while the journal cannot be read."""
+        try:
+            version, entries = await asyncio.to_thread(self._read_latest, self._version)
+        except JournalError:
+            return self._latest
+        if entries is not None:
+            self._version, self._latest = version, entries
+        return self._latest
+
+    def _read_latest(self, known: int) -> tuple[int, tuple[Mapping[str, Any], ...] | None]:
+        version = self._history.version()
+        if version == known:
+            return version, None
+        entries: list[Mapping[str, Any]] = []
+        before: int | None = None
+        for _ in range(PAGES):
+            page = self._history.activity(Wanted(limit=LOOKED_AT, before=before))
+            entries += page["activity"]
+            before = page["next"]
+            if len(entries) >= LATEST or before is None:
+                break
+        return version, tuple(entries[:LATEST])
+
+    async def course(self) -> Course:
+        """Return how equity went in the last day."""
+        now = self._clock.monotonic()
+        if self._course_at is None or now - self._course_at >= RENEW:
+            self._course_at = now
+            try:
+                self._course = await asyncio.to_thread(self._read_course, self._clock.now())
+            except JournalError:
+                self._course = NO_COURSE
+        return self._course
+
+    def _read_course(self, now: datetime) -> Course:
+        since = now - DAY
+        curve = self._history.history(CurveQuery(since=since, points=96))["accounts"]
+        results = self._history.pnl(ResultsWanted(since=since))
+        changes = {row["key"]: _number(row["result"]) for row in results["rows"]}
+        totals = sorted(results["totals"], key=lambda one: one["paper"])
+        lines = {name: with_gaps(_points(one["points"], "total"), DAY / 96) for name, one in curve.items()}
+        paper = all(one["paper"] for one in curve.values())
+        shown = [lines[name] for name, one in curve.items() if one["paper"] is paper]
+        whole = with_gaps(together(shown), DAY / 96)
+        summary = _summary(whole)
+        return Course(
+            changes=changes,
+            sparks={
+                name: spark(points, summary=f"{name}: {_summary(points)}") for name, points in lines.items()
+            },
+            change=_number(totals[0]["result"]) if totals else None,
+            picture=line([Series(name="equity", points=whole)], number=figure, summary=summary, area=True)
+            if summary
+            else "",
+            summary=summary,
+        )
+
+    async def activity(self, wanted: Wanted) -> Mapping[str, Any]:
+        """Return a page of what happened. Raises ``JournalError``."""
+        return await asyncio.to_thread(self._history.activity, wanted)
+
+    async def money(self, period: Period) -> tuple[Money, ...]:
+        """Return what each kind of money came to, real money first. Raises ``JournalError``."""
+        return await asyncio.to_thread(self._read_money, period, self._clock.now())
+
+    def _read_money(self, period: Period, now: datetime) -> tuple[Money, ...]:
+        since = None if period.length is None else now - period.length
+        by = {
+            grouping: self._history.pnl(ResultsWanted(by=grouping, since=since))
+            for grouping in (Grouping.ACCOUNT, Grouping.SYMBOL, Grouping.SOURCE, Grouping.DAY)
+        }
+        curve = self._history.history(CurveQuery(since=since, points=240))["accounts"]
+        kinds = sorted({one["paper"] for one in curve.values()})
+        return tuple(_money(paper, by, curve, period) for paper in kinds)
+
+
+def _money(
+    paper: bool, by: Mapping[Grouping, Mapping[str, Any]], curve: Mapping[str, Any], period: Period
+) -> Money:
+    rows = {
+        grouping: [_result(row) for row in found["rows"] if row["paper"] is paper]
+        for grouping, found in by.items()
+    }
+    total: Mapping[str, Any] = next((one for one in by[Grouping.ACCOUNT]["totals"] if one["paper"] is paper), {})
+    accounts = {name: one["points"] for name, one in curve.items() if one["paper"] is paper}
+    step = _step(accounts, period)
+    worth = together([_points(points, "total") for points in accounts.values()])
+    values = [value for _, value in worth if value is not None]
+    return Money(
+        paper=paper,
+        total=_result(total) if total else {},
+        lowest=min(values, default=None),
+        highest=max(values, default=None),
+        drawdown=drawdown(values),
+        pictures=tuple(_pictures(rows, accounts, with_gaps(worth, step), step)),
+        tables=tuple(
+            (title, tuple(rows[grouping]))
+            for title, grouping in (
+                ("By account", Grouping.ACCOUNT),
+                ("By symbol", Grouping.SYMBOL),
+                ("By source", Grouping.SOURCE),
+            )
+        ),
+        left_out=tuple(by[Grouping.ACCOUNT]["left_out"]),
+    )
+
+
+def _pictures(
+    rows: Mapping[Grouping, Sequence[Mapping[str, Any]]],
+    accounts: Mapping[str, Sequence[Mapping[str, Any]]],
+    worth: Sequence[Point],
+    step: timedelta,
+) -> Iterator[Picture]:
+    yield _lines("Equity of all accounts", {"equity": worth}, area=True)
+    days = [(row["key"], row["result"]) for row in rows[Grouping.DAY]]
+    yield _bars("Result per day (UTC), after fees", "Day", [(day[5:], value) for day, value in days])
+    changes = {
+        name: _percent_since(with_gaps(_points(points, "total"), step)) for name, points in accounts.items()
+    }
+    yield _lines("Each account, % since the begin", changes)
+    exposure = {
+        name: with_gaps(together([_points(points, name) for points in accounts.values()]), step)
+        for name in ("gross", "net")
+    }
+    yield _lines("Exposure", exposure)
+    for grouping, title in ((Grouping.SYMBOL, "Result by symbol"), (Grouping.SOURCE, "Result by source")):
+        found = [(row["key"] or "unexplained", row["result"]) for row in rows[grouping]]
+        found.sort(key=lambda one: -abs(one[1] or ZERO))
+        yield _bars(f"{title}, after fees", title.rpartition(" ")[2].capitalize(), found[:12])
+
+
+def _lines(title: str, lines: Mapping[str, Sequence[Point]], *, area: bool = False) -> Picture:
+    series = [Series(name=name, points=points) for name, points in lines.items()]
+    summaries = [f"{name}: {_summary(points)}" for name, points in lines.items() if _summary(points)]
+    svg = line(series, number=figure, summary=f"{title}. {'; '.join(summaries)}", area=area)
+    rows = tuple(
+        (name, figure(first), figure(min(known)), figure(max(known)), figure(last))
+        for name, points in lines.items()
+        if (known := [value for _, value in points if value is not None])
+        for first, last in ((known[0], known[-1]),)
+    )
+    heads = ("", "First", "Lowest", "Highest", "Last")
+    return Picture(title=title, svg=svg, heads=heads, rows=rows, keys=tuple(lines) if len(lines) > 1 else ())
+
+
+def _bars(title: str, head: str, found: Sequence[tuple[str, Decimal | None]]) -> Picture:
+    summary = f"{title}. " + ", ".join(f"{key}: {figure(value, signed=True)}" for key, value in found)
+    rows = tuple((key, figure(value, signed=True)) for key, value in found)
+    return Picture(
+        title=title, svg=bars(found, number=figure, summary=summary), heads=(head, "Result"), rows=rows
+    )
+
+
+def together(lines: Sequence[Sequence[Point]]) -> list[Point]:
+    """Return the sum of lines: from when all of them are known on, each counts with its last value."""
+    found: list[Point] = []
+    last: dict[int, Decimal] = {}
+    steps = sorted(
+        ((at, index, value) for index, points in enumerate(lines) for at, value in points), key=_time
+    )
+    for at, index, value in steps:
+        if value is None:
+            continue
+        last[index] = value
+        if len(last) == len(lines):
+            if found and found[-1][0] == at:
+                found.pop()
+            found.append((at, sum(last.values(), ZERO)))
+    return found
+
+
+def _time(step: tuple[datetime, int, Decimal | None]) -> tuple[datetime, int]:
+    return step[0], step[1]
+
+
+def with_gaps(points: Sequence[Point], step: timedelta) -> list[Point]:
+    """Return a line with a gap wherever nothing was recorded for long. ``step``: the usual distance of its points."""
+    longest = max(GAP, 3 * step)
+    found: list[Point] = []
+    for point in points:
+        if found and point[0] - found[-1][0] > longest:
+            found.append((found[-1][0] + (point[0] - found[-1][0]) / 2, None))
+        found.append(point)
+    return found
+
+
+def drawdown(values: Sequence[Decimal]) -> Decimal | None:
+    """Return the largest fall from a peak, as a share of the peak."""
+    peak, largest = ZERO, None
+    for value in values:
+        peak = max(peak, value)
+        if peak > 0:
+            largest = max(largest or ZERO, (peak - value) / peak)
+    return largest
+
+
+def _step(accounts: Mapping[str, Sequence[Mapping[str, Any]]], period: Period) -> timedelta:
+    length = period.length
+    if length is None:
+        times = [datetime.fromisoformat(point["at"]) for points in accounts.values() for point in points]
+        length = max(times) - min(times) if times else DAY
+    return length / 240
+
+
+def _percent_since(points: Sequence[Point]) -> list[Point]:
+    first = next((value for _, value in points if value), None)
+    if first is None:
+        return []
+    return [(at, None if value is None else (value / first - 1) * 100) for at, value in points]
+
+
+def _points(points: Sequence[Mapping[str, Any]], name: str) -> list[Point]:
+    return [(datetime.fromisoformat(point["at"]), _number(point[name])) for point in points]
+
+
+def _summary(points: Sequence[Point]) -> str:
+    known = [value for _, value in points if value is not None]
+    if not known:
+        return ""
+    first, last = known[0], known[-1]
+    change = f" ({percent((last - first) / first)})" if first else ""
+    return f"{figure(first, places=2)} to {figure(last, places=2)}{change}"
+
+
+def _result(row: Mapping[str, Any]) -> dict[str, Any]:
+    texts = ("key", "paper", "fills", "unpriced", "unknown_fees", "others")
+    return {name: value if name in texts else _number(value) for name, value in row.items()}
+
+
+def _number(text: Any) -> Decimal | None:
+    return None if text is None or text == "" else Decimal(str(text))
