@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from te_core.clock import Clock
 from te_core.page.turns import Turns
+from te_core.reporting.figures import THIN
+from te_core.texts import printable
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -62,6 +64,7 @@ class Drawing:
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
+            finalize=_visible,
         )
         environment.filters.update(self._filters)
         environment.globals.update(self._words)
@@ -83,6 +86,13 @@ class Drawing:
             pieces.append(piece)
             await turns.next()
         return "".join(pieces)
+
+
+def _visible(value: Any) -> Any:
+    """Return a value as it is shown: what does not print is written as an escape (I22), but for our own thin space."""
+    if type(value) is str and not value.isprintable():
+        return THIN.join(printable(part) for part in value.split(THIN))
+    return value
 
 
 def _static(path: Path) -> StaticFile:

@@ -167,7 +167,9 @@ def _money(
         grouping: [_result(row) for row in found["rows"] if row["paper"] is paper]
         for grouping, found in by.items()
     }
-    total: Mapping[str, Any] = next((one for one in by[Grouping.ACCOUNT]["totals"] if one["paper"] is paper), {})
+    total: Mapping[str, Any] = next(
+        (one for one in by[Grouping.ACCOUNT]["totals"] if one["paper"] is paper), {}
+    )
     accounts = {name: one["points"] for name, one in curve.items() if one["paper"] is paper}
     step = _step(accounts, period)
     worth = together([_points(points, "total") for points in accounts.values()])

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 from hypothesis import given
 from hypothesis import strategies as st
 
-from te_core.page.charts import COLUMNS, HEIGHT, WIDTH, Series, bars, line, spark
+from te_core.page.charts import BOTTOM, COLUMNS, HEIGHT, TOP, WIDTH, Series, bars, line, spark
 
 BEGIN = datetime(2026, 11, 22, tzinfo=UTC)
 SVG = "{http://www.w3.org/2000/svg}"
@@ -62,7 +62,7 @@ def test_many_points_keep_their_peaks_and_become_few() -> None:
     (path,) = [p for p in drawn(text).iter("path") if (p.get("class") or "").startswith("line")]
     ys = numbers_in(path.get("d") or "")[1::2]
     assert len(ys) <= COLUMNS + 2
-    assert (min(ys), max(ys)) == (10.0, 194.0)  # the highest and the lowest place of the picture
+    assert (min(ys), max(ys)) == (TOP, HEIGHT - BOTTOM)  # the highest and the lowest place of the picture
 
 
 def test_names_and_numbers_are_text_and_nothing_acts() -> None:

@@ -1,0 +1,191 @@
+"""Commands from the page, without script: planned, confirmed once, carried out by the engine, followed to the end."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from tests.end_to_end.engine_process import EngineProcess
+from tests.page.visiting import VIEW, Visitor
+
+pytestmark = pytest.mark.real_clock
+
+HALT, FLATTEN, RESUME = "/do/halt/all", "/do/flatten/all", "/do/resume/all"
+
+
+@pytest.fixture
+def page(paper: EngineProcess) -> Iterator[Visitor]:
+    """A browser that may command; what it leaves halted or paused is lifted."""
+    yield Visitor(paper).sign_in()
+    paper.command("resume", accounts=[], reason="the test is over")
+    paper.command("resume", sources=["tradingview"])
+    paper.wait(lambda: paper.state()["commands"] == [])
+    paper.wait(paper.at_rest)
+
+
+def commands(engine: EngineProcess) -> list[str]:
+    """Return what stands, in words."""
+    return [row["text"] for row in engine.state()["commands"]]
+
+
+def done(page: Visitor, where: str) -> str:
+    """Follow an action until it says that it is done."""
+    return page.engine.wait(lambda: (words := page.get(where).words) and "✓ Done" in words and words)
+
+
+def test_a_halt_is_planned_in_numbers_and_lets_only_reductions_through(
+    page: Visitor, paper: EngineProcess
+) -> None:
+    plan = page.get(HALT)
+    assert "2 positions worth" in plan.words
+    assert "(paper) stay as they are" in plan.words
+    assert paper.state()["commands"] == []  # looking changes nothing
+    answer = page.confirm(HALT, reason="storm ahead")
+    assert answer.status == 303
+    assert "storm ahead" in done(page, answer.location)
+    (standing,) = commands(paper)
+    assert "halted by page (session " in standing
+    assert "■ HALTED" in page.get("/").words
+
+    before = paper.position("BTCUSDT")
+    paper.accept(symbol="BTCUSDT.P", direction="long", action="buy", size="90/100", price="65000")
+    paper.accept(symbol="BTCUSDT.P", direction="long", action="sell", size="20/100", price="65000")
+    paper.wait(lambda: 0 < paper.position("BTCUSDT") < before)
+    reduced = paper.position("BTCUSDT")
+    paper.accept(symbol="BTCUSDT.P", direction="long", action="buy", size="50/100", price="65000")
+    paper.wait(lambda: paper.state()["accounts"]["paper"]["targets"]["BTCUSDT"]["status"] == "halted")
+    assert paper.position("BTCUSDT") == reduced
+
+    plan = page.get(RESUME)
+    assert "Lifts: all accounts: halted by page" in plan.words
+    assert re.search(r"1 order on 1 account: 1 of them opens", plan.words)
+    refused = page.confirm(RESUME)
+    assert refused.status == 409
+    assert "tick that you have read" in refused.words
+    assert commands(paper) == [standing]
+    answer = page.confirm(RESUME, read="yes")
+    done(page, answer.location)
+    paper.until_position("BTCUSDT", before)
+
+
+def test_everything_is_closed_and_told_when_it_is(page: Visitor, paper: EngineProcess) -> None:
+    plan = page.get(FLATTEN)
+    assert "■ Close 2 positions, then halt" in plan.words
+    assert "Every order (2)" in plan.words
+    answer = page.confirm(FLATTEN)
+    words = done(page, answer.location)
+    assert "nothing is left open" in words
+    assert "paper 2 0 ✓ nothing open" in words
+    assert paper.position("BTCUSDT") == paper.position("ETHUSDT") == 0
+
+
+def test_pressing_twice_or_going_back_does_nothing_more(page: Visitor, paper: EngineProcess) -> None:
+    plan = page.get(HALT)
+    form = {name: plan.field(name) for name in ("key", "id", "mark")}
+    places = {page.post(HALT, form).location for _ in range(3)}
+    assert len(places) == 1
+    done(page, places.pop())
+    paper.command("resume", reason="meanwhile")
+    # the old form once more, as the back button sends it
+    page.post(HALT, form)
+    assert commands(paper) == []
+
+
+def test_a_plan_that_is_no_longer_true_is_shown_anew(page: Visitor, paper: EngineProcess) -> None:
+    plan = page.get(FLATTEN)
+    form = {name: plan.field(name) for name in ("key", "id", "mark")}
+    # another size is no change: whoever stops does not wait for a market that moves
+    paper.accept(symbol="BTCUSDT.P", direction="long", action="buy", size="60/100", price="65000")
+    paper.wait(paper.at_rest)
+    assert page.get(FLATTEN).field("mark") == form["mark"]
+    # another side is one
+    paper.accept(symbol="BTCUSDT.P", direction="short", action="sell", size="50/100", price="65000")
+    paper.wait(lambda: paper.position("BTCUSDT") < 0)
+    answer = page.post(FLATTEN, form)
+    assert answer.status == 409
+    assert "Nothing was done; this is what would happen now" in answer.words
+    assert commands(paper) == []
+    assert paper.position("BTCUSDT") < 0
+    again = {name: answer.field(name) for name in ("key", "id", "mark")}
+    assert page.post(FLATTEN, again).status == 303
+    paper.wait(lambda: paper.position("BTCUSDT") == 0)
+    paper.accept(symbol="BTCUSDT.P", direction="long", action="buy", size="50/100", price="65000")
+
+
+def test_a_session_that_ended_in_the_middle_comes_back_to_the_plan(
+    page: Visitor, paper: EngineProcess
+) -> None:
+    plan = page.get(FLATTEN)
+    form = {name: plan.field(name) for name in ("key", "id", "mark")}
+    other = Visitor(paper, cookie=page.cookie)
+    other.post("/logout", {"key": form["key"]})
+    answer = page.post(FLATTEN, form)
+    assert answer.status == 303
+    assert answer.location == "/login?next=%2Fdo%2Fflatten%2Fall"
+    assert commands(paper) == []
+
+
+def test_one_symbol_of_one_account_is_closed_alone(page: Visitor, paper: EngineProcess) -> None:
+    path = "/do/flatten/paper?symbol=ETHUSDT"
+    assert "Close everything: paper ETHUSDT" in page.get(path).words
+    held = paper.position("BTCUSDT")
+    done(page, page.confirm(path).location)
+    assert paper.position("ETHUSDT") == 0
+    assert paper.position("BTCUSDT") == held != 0
+
+
+def test_a_source_is_paused_with_its_share_held_or_closed(page: Visitor, paper: EngineProcess) -> None:
+    held = paper.position("ETHUSDT")
+    done(page, page.confirm("/do/pause/tradingview").location)
+    assert "its share held" in commands(paper)[0]
+    assert paper.position("ETHUSDT") == held
+    assert "tradingview" in page.get("/").words
+    plan = page.get("/do/pause/tradingview?close=1")
+    assert "Its share is closed" in plan.words
+    assert "0 of them open" in plan.words
+    done(page, page.confirm("/do/pause/tradingview?close=1").location)
+    paper.wait(lambda: paper.position("ETHUSDT") == 0)
+    answer = page.confirm("/do/unpause/tradingview", read="yes")
+    done(page, answer.location)
+    paper.until_position("ETHUSDT", held)
+
+
+def test_what_there_is_not_is_not_found_and_what_makes_no_sense_is_refused(page: Visitor) -> None:
+    for path in (
+        "/do/dance/all",
+        "/do/halt/nobody",
+        "/do/pause/all",
+        "/do/go/all",
+        "/do/halt/all?symbol=<b>",
+    ):
+        assert page.get(path.replace("<", "%3C").replace(">", "%3E")).status == 404, path
+    assert "Nothing is halted" in page.get(RESUME).words
+    assert "no symbol DOGEUSDT" in said_of(page, "/do/halt/paper?symbol=DOGEUSDT")
+    key = page.get(HALT).field("key")
+    for identity in ("", "short", "x" * 65, "a b c d e f g"):
+        assert page.post(HALT, {"key": key, "id": identity, "mark": "x"}).status == 400
+    assert page.get("/action/neverheard").status == 404
+
+
+def said_of(page: Visitor, path: str) -> str:
+    """Confirm a plan and return what became of it."""
+    return page.get(page.confirm(path).location).words
+
+
+def test_reasons_are_text(page: Visitor) -> None:
+    evil = "<img src=x onerror=alert(1)>\n\u202e&"
+    answer = page.confirm(HALT, reason=evil)
+    shown = page.get(answer.location).text + page.get("/").text + page.get("/activity").text
+    assert "<img" not in shown
+    assert "\u202e" not in shown
+    assert "&lt;img src=x onerror=alert(1)&gt;" in shown
+
+
+def test_who_looks_sees_what_stands_and_is_offered_nothing(page: Visitor, paper: EngineProcess) -> None:
+    page.confirm(HALT)
+    looker = Visitor(paper).sign_in(VIEW)
+    shown = looker.get("/")
+    assert "■ HALTED" in shown.words
+    assert "<form" not in shown.text.replace('<form class="leave"', "")
