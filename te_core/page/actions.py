@@ -11,6 +11,7 @@ from loguru import logger
 
 from te_core.clock import Clock
 from te_core.errors import CommandRefused, JournalError
+from te_core.model.control import Action as ControlAction
 from te_core.page.plans import ALL, Plan, Verb, Wanted
 from te_core.web.facade import EngineFacade
 
@@ -82,13 +83,22 @@ class Actions:
         self._remember(made)  # before anything is awaited
         logger.info("page: {} by {} from {}", wanted.title, by, address)
         try:
-            answer = await self._engine.command(wanted.command(by=by, reason=reason), preview=False)
+            answer = await self._carried_out(wanted, by, reason)
         except (CommandRefused, JournalError) as error:
             made = replace(made, refused=str(error))
         else:
             made = replace(made, texts=tuple(dict.fromkeys(row["text"] for row in answer["set"])))
         self._actions[key] = made
         return made
+
+    async def _carried_out(self, wanted: Wanted, by: str, reason: str) -> Mapping[str, Any]:
+        if wanted.verb is not Verb.HEAL:
+            return await self._engine.command(wanted.command(by=by, reason=reason), preview=False)
+        why = f" ({reason})" if reason else ""
+        text = f"account {wanted.who}: what others changed is brought back to its target, by {by}{why}"
+        self._engine.report_event(str(ControlAction.RESUME), text)
+        self._engine.resume("accounts", wanted.who)
+        return {"set": [{"text": text}]}
 
     def _remember(self, action: Action) -> None:
         self._actions[action.id] = action

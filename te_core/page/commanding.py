@@ -21,6 +21,7 @@ from te_core.page.plans import (
     Verb,
     Wanted,
     plan_to_go_on,
+    plan_to_heal,
     plan_to_stop,
 )
 from te_core.page.sessions import Role, Session
@@ -148,6 +149,8 @@ class Commanding:
         shown = self._shown()
         if wanted.verb in STOPPING:
             return plan_to_stop(wanted, shown.account_rows(), shown.held())
+        if wanted.verb is Verb.HEAL:
+            return plan_to_heal(wanted, shown.account_rows(), shown.changed())
         if wanted.verb is Verb.PAUSE and not wanted.close:
             return plan_to_go_on(wanted, {}, ())
         preview = self._previews.get(wanted)

@@ -13,10 +13,12 @@ from typing import Any
 from te_core.clock import Clock
 from te_core.errors import JournalError
 from te_core.journal.pages import Wanted
+from te_core.model.order import IntentState
 from te_core.page.charts import Point, Series, bars, line, spark
 from te_core.page.shown import NO_COURSE, Course
 from te_core.reporting.figures import figure, percent
 from te_core.reporting.results import Grouping, ResultsWanted
+from te_core.reporting.view import Item, Severity
 from te_core.web.facade import History
 from te_core.web.queries import CurveQuery
 
@@ -24,6 +26,8 @@ LATEST = 8
 """Activities that the first page shows."""
 LOOKED_AT, PAGES = 40, 3
 """Entries of a page of the journal in which they are looked for, and how many such pages."""
+REFUSED = 100
+"""Refused inputs, and newest orders, that are looked at for the last day."""
 RENEW = 60.0
 """Seconds for which the course of the last day is shown as it is."""
 DAY = timedelta(days=1)
@@ -72,6 +76,14 @@ class Money:
     left_out: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class News:
+    """The newest of what happened, and what of it somebody should look at."""
+
+    entries: tuple[Mapping[str, Any], ...] = ()
+    items: tuple[Item, ...] = ()
+
+
 class Past:
     """Reads for the first page are remembered while nothing was written since, or for a minute."""
 
@@ -79,21 +91,21 @@ class Past:
         self._history = history
         self._clock = clock
         self._version = -1
-        self._latest: tuple[Mapping[str, Any], ...] = ()
+        self._news = News()
         self._course = NO_COURSE
         self._course_at: float | None = None
 
-    async def latest(self) -> tuple[Mapping[str, Any], ...]:
+    async def news(self) -> News:
         """Return the newest of what happened; what was known of it while the journal cannot be read."""
         try:
-            version, entries = await asyncio.to_thread(self._read_latest, self._version)
+            version, news = await asyncio.to_thread(self._read_news, self._version, self._clock.now())
         except JournalError:
-            return self._latest
-        if entries is not None:
-            self._version, self._latest = version, entries
-        return self._latest
+            return self._news
+        if news is not None:
+            self._version, self._news = version, news
+        return self._news
 
-    def _read_latest(self, known: int) -> tuple[int, tuple[Mapping[str, Any], ...] | None]:
+    def _read_news(self, known: int, now: datetime) -> tuple[int, News | None]:
         version = self._history.version()
         if version == known:
             return version, None
@@ -105,7 +117,31 @@ class Past:
             before = page["next"]
             if len(entries) >= LATEST or before is None:
                 break
-        return version, tuple(entries[:LATEST])
+        return version, News(entries=tuple(entries[:LATEST]), items=tuple(self._refused(now - DAY)))
+
+    def _refused(self, since: datetime) -> Iterator[Item]:
+        """Tell of input that was refused, and of orders that an exchange refused."""
+        found = self._history.quarantine(Wanted(limit=REFUSED, since=since))["quarantine"]
+        if found:
+            newest = found[0]
+            yield Item(
+                severity=Severity.WARNING,
+                kind="refused",
+                title=f"{_count(len(found), 'alert')} refused in 24 h",
+                text=f"The last by {newest['source']}: {newest['field']}: {newest['reason']}",
+                since=datetime.fromisoformat(newest["received_at"]),
+            )
+        orders = self._history.orders(Wanted(limit=REFUSED, since=since))["orders"]
+        rejected = [one for one in orders if one["state"] == IntentState.REJECTED]
+        if rejected:
+            newest = rejected[0]
+            yield Item(
+                severity=Severity.WARNING,
+                kind="rejected",
+                title=f"{_count(len(rejected), 'order')} rejected in 24 h",
+                text=f"The last on {newest['account']}, {newest['symbol']}: {newest['reason']}",
+                since=datetime.fromisoformat(newest["created_at"]),
+            )
 
     async def course(self) -> Course:
         """Return how equity went in the last day."""
@@ -280,6 +316,11 @@ def drawdown(values: Sequence[Decimal]) -> Decimal | None:
         if peak > 0:
             largest = max(largest or ZERO, (peak - value) / peak)
     return largest
+
+
+def _count(number: int, noun: str) -> str:
+    more = "+" if number >= REFUSED else ""
+    return f"{number}{more} {noun}{'' if number == 1 else 's'}"
 
 
 def _step(accounts: Mapping[str, Sequence[Mapping[str, Any]]], period: Period) -> timedelta:

@@ -25,6 +25,8 @@ class Verb(StrEnum):
     PAUSE = "pause"
     UNPAUSE = "unpause"
     GO = "go"
+    HEAL = "heal"
+    """Bring back what others changed, and try at once what is held back."""
 
 
 OF_SOURCES = (Verb.PAUSE, Verb.UNPAUSE)
@@ -54,6 +56,7 @@ class Wanted:
             Verb.PAUSE: "Pause",
             Verb.UNPAUSE: "Resume",
             Verb.GO: "Let trade",
+            Verb.HEAL: "Restore",
         }[self.verb]
         about = "source " if self.verb in OF_SOURCES else ""
         who = "all accounts" if self.who == ALL else f"{about}{self.who}"
@@ -109,6 +112,21 @@ class AccountRow:
     worth: Decimal | None
     read_at: str | None
     note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changed:
+    """A position that others changed, and its target; base units."""
+
+    account: str
+    symbol: str
+    size: Decimal
+    target: Decimal
+
+    @property
+    def to_do(self) -> Decimal:
+        """What is missing to the target."""
+        return self.target - self.size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,6 +203,36 @@ def plan_to_stop(wanted: Wanted, accounts: Iterable[AccountRow], held: Iterable[
         accounts=rows,
         orders=orders if wanted.verb is Verb.FLATTEN else (),
         mark=mark,
+    )
+
+
+def plan_to_heal(wanted: Wanted, accounts: Iterable[AccountRow], changed: Iterable[Changed]) -> Plan:
+    """Plan to bring back what others changed on an account."""
+    found = [one for one in changed if one.account == wanted.who]
+    orders = tuple(
+        OrderRow(
+            account=one.account,
+            symbol=one.symbol,
+            text=f"{'buy' if one.to_do > 0 else 'sell'} about {abs(one.to_do):f}",
+            opens=abs(one.target) > abs(one.size) or one.target * one.size < 0,
+        )
+        for one in found
+        if one.to_do
+    )
+    sentences = [
+        f"{one.symbol}: held {figure(one.size)}, target {figure(one.target)}, sized afresh at the present price."
+        for one in found
+    ]
+    sentences.append("What is held back on this account is tried again at once.")
+    return Plan(
+        wanted=wanted,
+        sentences=tuple(sentences),
+        button=f"Restore {_count(len(found), 'position')} of {wanted.who}",
+        accounts=tuple(row for row in accounts if row.name == wanted.who),
+        orders=orders,
+        opens=any(order.opens for order in orders),
+        nothing="" if found else "Nothing that others changed is left there.",
+        mark=_mark(wanted, [wanted.who], ((o.account, o.symbol, o.text.partition(" ")[0]) for o in orders)),
     )
 
 

@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 from te_core.page.plans import AccountRow as PlanRow
-from te_core.page.plans import Held
+from te_core.page.plans import Changed, Held
 from te_core.page.turns import Turns
 from te_core.reporting.view import (
     AccountRow,
@@ -186,6 +186,15 @@ async def parts_of(
     return parts
 
 
+def with_items(view: View, items: tuple[Item, ...]) -> View:
+    """Return the view with more that somebody should know of, in its place among what is as bad."""
+    if not items:
+        return view
+    rank = list(Severity)
+    found = sorted([*view.attention, *items], key=lambda item: rank.index(item.severity))
+    return replace(view, attention=tuple(found), ground="")
+
+
 def _head(view: View, course: Course) -> Head:
     engine: EngineLine = view.engine
     return Head(
@@ -265,6 +274,15 @@ class Shown:
             for cell in row.cells:
                 if cell.size and cell.mark is not Mark.FOREIGN:
                     yield Held(account=cell.account, symbol=cell.symbol, size=cell.size, worth=cell.worth)
+
+    def changed(self) -> Iterator[Changed]:
+        """Return what others changed and the engine left."""
+        for row in self.view.symbols:
+            for cell in row.cells:
+                if cell.mark is Mark.CHANGED and cell.size is not None and cell.quantity is not None:
+                    yield Changed(
+                        account=cell.account, symbol=cell.symbol, size=cell.size, target=cell.quantity
+                    )
 
     def account(self, name: str) -> AccountRow | None:
         """Return one account."""

@@ -22,7 +22,7 @@ from te_core.page.entrance import SESSION, Entrance, key_of
 from te_core.page.live import Live, Parts
 from te_core.page.past import Money, Past, Period
 from te_core.page.sessions import FILE, Role, Session, SessionFile, Sessions
-from te_core.page.shown import ALARM, LOOK, Moments, Shown, parts_of, slug
+from te_core.page.shown import ALARM, LOOK, Moments, Shown, parts_of, slug, with_items
 from te_core.page.turns import Turns
 from te_core.reporting.activity import ActivityKind
 from te_core.reporting.figures import compact, figure, percent
@@ -119,8 +119,9 @@ class Page:
         state = await turns.through(self._engine.state_steps())
         self._view = await turns.through(view_steps(state))
         await turns.next()
-        course, entries = await self._past.course(), await self._past.latest()
-        return await parts_of(self._view, course, entries, self._moments, turns)
+        course, news = await self._past.course(), await self._past.news()
+        self._view = with_items(self._view, news.items)
+        return await parts_of(self._view, course, news.entries, self._moments, turns)
 
     def _look(self) -> Shown:
         return Shown(view(self._engine.state()))
