@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 import tomlkit
@@ -11,9 +14,14 @@ from tests.end_to_end.engine_process import EngineProcess
 from tests.end_to_end.home import PLAIN, TOKEN, Home
 from tests.page.visiting import Visitor, secrets
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or ""
+
 PAPER = {
     **PLAIN,
-    "engine": {"backoff_first": "200ms", "resync": "1s"},
+    "engine": {"backoff_first": "200ms", "resync": "20s"},
     "page": {"url": "https://engine.example.org"},
 }
 
@@ -35,3 +43,17 @@ def paper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]:
 def visitor(paper: EngineProcess) -> Visitor:
     """A browser that has not been here."""
     return Visitor(paper)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """The Chromium of the system; none is ever downloaded."""
+    if not CHROMIUM:
+        pytest.skip("Chromium is not installed (apt-get install chromium)")
+    from playwright.sync_api import sync_playwright
+
+    root = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=root)
+        yield started
+        started.close()
