@@ -96,9 +96,7 @@ def cell(answer: Answer, account: str, symbol: str = "ETHUSDT") -> tuple[str, st
 
 
 def test_nothing_needs_anybody_and_the_page_says_on_what_ground(page: Visitor) -> None:
-    answer = page.engine.wait(
-        lambda: (found := page.get("/")) and "Nothing needs you" in found.words and found
-    )
+    answer = page.until("/", "Nothing needs you")
     assert "targets are held, all 2 accounts are read, the source is working." in answer.words
     held, wanted = at_target(answer)
     assert held == wanted == 2
@@ -122,7 +120,7 @@ def test_an_exchange_that_is_down_is_one_critical_card_and_its_cells_are_unknown
     assert "as last seen" in why.words
     assert "the account cannot be read for" in why.words
     assert "not confirmed yet" not in why.words
-    page.engine.wait(lambda: "as last seen" in page.get("/account/mexc").words)
+    page.until("/account/mexc", "as last seen")
     world.recover("mexc")
     until_card(page, "mexc cannot be read", there=False)
 
@@ -137,14 +135,12 @@ def test_closing_reaches_who_answers_and_waits_for_who_does_not(
     assert "mexc cannot be read: marked to be closed" in plan.words
     where = page.confirm("/do/flatten/all").location
     engine.wait(lambda: world.held("bybit", "ETHUSDT") == 0)
-    progress = engine.wait(
-        lambda: (found := page.get(where)) and "bybit 1 0 ✓ nothing open" in found.words and found
-    )
+    progress = page.until(where, "bybit 1 0 ✓ nothing open")
     assert "✓ Done" not in progress.words
     assert "Closing: 1 left" in progress.words
     assert world.held("mexc", "ETHUSDT") != 0
     world.recover("mexc")
-    engine.wait(lambda: "✓ Done" in page.get(where).words)
+    page.until(where, "✓ Done")
     assert world.held("mexc", "ETHUSDT") == 0
     page.confirm("/do/resume/all", read="yes")
     engine.wait(lambda: world.held("bybit", "ETHUSDT") != 0 and world.held("mexc", "ETHUSDT") != 0)
@@ -173,9 +169,7 @@ def test_a_position_closed_by_hand_is_told_and_restored_when_somebody_says_so(
 def test_a_limit_is_one_note_and_marks_the_cells(engine: EngineProcess) -> None:
     page = Visitor(engine).sign_in()
     engine.accept(symbol="BTCUSDT.P", direction="long", action="buy", size="90/100", price="65000")
-    answer = engine.wait(
-        lambda: (found := page.get("/")) and "symbol_exposure holds back" in found.words and found
-    )
+    answer = page.until("/", "symbol_exposure holds back")
     kind, words = cell(answer, "mexc", "BTCUSDT")
     assert "look" in kind
     assert LIMITED in words
@@ -205,9 +199,7 @@ def test_after_a_restart_the_sum_is_as_last_seen_and_never_less(
     with EngineProcess(home) as restarted:
         restarted.until_listening()
         page = Visitor(restarted).sign_in()
-        answer = restarted.wait(
-            lambda: (found := page.get("/")) and "1 as last seen" in found.words and found
-        )
+        answer = page.until("/", "1 as last seen")
         assert total(answer) > 19_500  # two accounts of 10,000, less what trading cost
         reached, wanted = at_target(answer)
         assert wanted == 4

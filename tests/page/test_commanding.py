@@ -32,7 +32,7 @@ def commands(engine: EngineProcess) -> list[str]:
 
 def done(page: Visitor, where: str) -> str:
     """Follow an action until it says that it is done."""
-    return page.engine.wait(lambda: (words := page.get(where).words) and "✓ Done" in words and words)
+    return page.until(where, "✓ Done").words
 
 
 def test_a_halt_is_planned_in_numbers_and_lets_only_reductions_through(

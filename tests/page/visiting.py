@@ -81,7 +81,18 @@ class Visitor:
 
     def get(self, path: str, **headers: str | None) -> Answer:
         """Look at a page."""
-        return self.ask("GET", path, **headers)
+        return self.ask("GET", path, None, **headers)
+
+    def until(self, path: str, *words: str) -> Answer:
+        """Look at a page until it says all of that."""
+
+        def look() -> Answer | None:
+            answer = self.get(path)
+            return answer if all(one in answer.words for one in words) else None
+
+        found = self.engine.wait(look)
+        assert found is not None
+        return found
 
     def post(self, path: str, form: dict[str, str], **headers: str | None) -> Answer:
         """Send a form."""

@@ -4,6 +4,7 @@
   const safe = window.trustedTypes ? trustedTypes.createPolicy("te", { createHTML: (text) => text }) : { createHTML: (text) => text };
   const body = document.body;
   const live = document.getElementById("live");
+  const name = document.title;
   let version = body.dataset.version, source = null, heard = Date.now(), offset = body.dataset.now - Date.now(), hidden = 0, gone = "", met = false;
 
   const parsed = (text) => {
@@ -24,9 +25,11 @@
   const ages = (root) => root.querySelectorAll("time[data-age]").forEach(age);
 
   // -- parts
-  const put = (name, text) => {
+  const title = (head) => { if (head) document.title = head.dataset.title + name; };
+  const put = (part, text) => {
     const fresh = parsed(text).firstElementChild;
-    for (const old of document.querySelectorAll(`[data-part="${name}"]`)) {
+    if (part === "head") title(fresh);
+    for (const old of document.querySelectorAll(`[data-part="${part}"]`)) {
       const focused = old.contains(document.activeElement) ? document.activeElement.id : "";
       for (const kept of old.querySelectorAll("details[data-keep][open]")) {
         const same = fresh.querySelector(`details[data-keep="${kept.dataset.keep}"]`);
@@ -77,6 +80,7 @@
   });
   setInterval(() => { ages(document); show(); }, 1000);
   ages(document);
+  title(document.querySelector("[data-title]"));
   if (live && body.dataset.version) connect();
 
   // -- why, as a sheet on this page

@@ -1,0 +1,370 @@
+"""The page in a browser: Debian's Chromium, on an engine with paper money. Nothing leaves this machine."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Literal
+
+import pytest
+import tomlkit
+
+from tests.end_to_end.engine_process import EngineProcess
+from tests.end_to_end.home import PLAIN, TOKEN, Home
+from tests.page.visiting import CONTROL, secrets
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext, Locator, Page
+
+pytestmark = [pytest.mark.real_clock, pytest.mark.page]
+
+ACCOUNTS = 10
+COINS = (
+    *(
+        "BTC",
+        "ETH",
+        "SOL",
+        "XRP",
+        "DOGE",
+        "ADA",
+        "BNB",
+        "TRX",
+        "AVAX",
+        "LINK",
+        "SUI",
+        "TAO",
+        "HYPE",
+        "LTC",
+        "DOT",
+    ),
+    *(
+        "NEAR",
+        "BCH",
+        "UNI",
+        "AAVE",
+        "ATOM",
+        "APT",
+        "ARB",
+        "OP",
+        "FIL",
+        "ETC",
+        "XLM",
+        "HBAR",
+        "INJ",
+        "ICP",
+        "TON",
+    ),
+)
+"""What a paper account offers; the other symbols only stand in the settings."""
+SYMBOLS = [f"{coin}USDT" for coin in (*COINS, *(f"OTHER{number}" for number in range(10)))]
+PAGES = ("/", "/why/ETHUSDT?account=paper-1", "/account/paper-1", "/activity", "/money", "/do/flatten/all")
+WIDTHS = (320, 375, 768, 1440)
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+PLACES = """[...document.querySelectorAll("[data-row^=a-], [data-row^=r-]")].map((row) => {
+    const top = row.getBoundingClientRect().top;
+    return [row.dataset.row, top - row.closest("table").getBoundingClientRect().top, top];
+})"""
+"""Of each row its name, its place in its table, and its place on the screen."""
+Scheme = Literal["light", "dark"]
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]:
+    """Ten accounts and forty symbols, half of which are held: the largest page that is promised to be quick."""
+    symbols = {symbol: symbol for symbol in SYMBOLS}
+    tree = {
+        **PLAIN,
+        "engine": {"resync": "20s"},
+        "sources": {
+            name: {"plugin": "tradingview", "symbols": symbols} for name in ("tradingview", "momentum")
+        },
+        "accounts": {
+            f"paper-{number}": {"plugin": "paper", "balance": 10000, "fee": 0} for number in range(ACCOUNTS)
+        },
+        "symbols": {
+            symbol: {"leverage": 3, "weights": {"tradingview": 0.01, "momentum": 0.01}} for symbol in symbols
+        },
+        "limits": {"account_exposure": 20_000},
+    }
+    home = Home(tmp_path_factory.mktemp("browser") / "home", tree)
+    tokens = {name: {"token": TOKEN} for name in ("tradingview", "momentum")}
+    home.write_secrets(tomlkit.dumps(secrets(sources=tokens)))
+    with EngineProcess(home) as started:
+        started.until_ready()
+        for number in range(0, len(COINS), 2):
+            send(started, number, "long" if number % 4 else "short", "90/100")
+        started.post({"symbol": "PEPEUSDT", "direction": "long", "action": "buy", "size": "1/100"})
+        started.wait(started.at_rest, within=30)
+        yield started
+
+
+def send(engine: EngineProcess, number: int, direction: str, size: str, price: str = "50") -> None:
+    action = {"long": "buy", "short": "sell", "flat": "sell"}[direction]
+    engine.accept(symbol=SYMBOLS[number], direction=direction, action=action, size=size, price=price)
+
+
+@pytest.fixture(scope="module")
+def signed_in(browser: Browser, engine: EngineProcess) -> Any:
+    """The cookie of a browser that went through the form."""
+    context = browser.new_context(base_url=engine.announcement()["private"])
+    page = context.new_page()
+    page.goto("/money")
+    page.get_by_label("Token").fill(CONTROL)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/money")
+    state = context.storage_state()
+    context.close()
+    return state
+
+
+class Opened:
+    """A tab, and everything that it complained of or asked other hosts for."""
+
+    def __init__(self, context: BrowserContext, origin: str) -> None:
+        self.context = context
+        self.page: Page = context.new_page()
+        self.complaints: list[str] = []
+        self.elsewhere: list[str] = []
+        self.page.on("console", lambda message: self.complaints.append(message.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on(
+            "request",
+            lambda request: (
+                self.elsewhere.append(request.url) if not request.url.startswith(origin) else None
+            ),
+        )
+
+
+@pytest.fixture
+def tab(browser: Browser, engine: EngineProcess, signed_in: Any) -> Iterator[Any]:
+    """Open tabs: ``tab(width=375, scheme="dark")``. At the end none has complained."""
+    opened: list[Opened] = []
+    origin = engine.announcement()["private"]
+
+    def start(*, width: int = 1440, scheme: Scheme = "light", script: bool = True) -> Opened:
+        context = browser.new_context(
+            base_url=origin,
+            storage_state=signed_in,
+            viewport={"width": width, "height": 900},
+            color_scheme=scheme,
+            java_script_enabled=script,
+        )
+        opened.append(Opened(context, origin))
+        return opened[-1]
+
+    yield start
+    for one in opened:
+        one.context.close()
+    assert [one.complaints for one in opened if one.complaints] == []
+    assert [one.elsewhere for one in opened if one.elsewhere] == []
+
+
+def expect(locator: Locator) -> Any:
+    """Wait for something of an element. (What evaluates strings in the page its policy refuses.)"""
+    from playwright.sync_api import expect as wait
+
+    return wait(locator)
+
+
+def live(page: Page) -> None:
+    """Wait until the stream is there."""
+    expect(page.locator("#live")).to_have_text("live")
+
+
+def test_no_page_is_wider_than_its_window_and_stop_is_in_sight(tab: Any) -> None:
+    one = tab(width=WIDTHS[0])
+    for path in PAGES:
+        one.page.goto(path)
+        for width in WIDTHS:
+            one.page.set_viewport_size({"width": width, "height": 800})
+            found = one.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+            assert found == [width, width], f"{path} at {width}: {found}"
+            stop = one.page.locator("nav.pages .stop, .go button").last
+            box = stop.bounding_box()
+            assert box is not None
+            assert box["x"] >= 0
+            assert box["x"] + box["width"] <= width
+            assert path == "/do/flatten/all" or box["y"] + box["height"] <= 800
+
+
+@pytest.mark.parametrize(
+    ("width", "scheme"), [(375, "dark"), (1440, "light"), (375, "light"), (1440, "dark")]
+)
+def test_axe_finds_nothing(tab: Any, engine: EngineProcess, width: int, scheme: Scheme) -> None:
+    from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
+
+    engine.command("halt", accounts=["paper-3"], reason="for the tests")
+    one = tab(width=width, scheme=scheme)
+    paths = [*PAGES, "/do/resume/paper-3"] if (width, scheme) == (375, "dark") else ["/", *PAGES[4:]]
+    for path in paths:
+        one.page.goto(path)
+        # the script is given to the page as the policy allows nobody else to: what it evaluates is no part of the page
+        found = Axe().run(
+            one.page, options={"runOnly": {"type": "tag", "values": TAGS}, "resultTypes": ["violations"]}
+        )
+        assert found.violations_count == 0, f"{path}: {found.generate_report()}"
+    engine.command("resume", accounts=["paper-3"])
+
+
+def test_no_row_moves_while_alerts_come_and_the_page_stays_where_it_is(
+    tab: Any, engine: EngineProcess
+) -> None:
+    one = tab(width=375)
+    one.page.goto("/")
+    live(one.page)
+    one.page.evaluate("scrollTo(0, document.getElementById('positions').offsetTop)")
+    before = one.page.evaluate(PLACES)
+    for number in range(50):
+        send(engine, number % len(COINS), "short" if number % 3 else "long", f"{30 + number}/100")
+    engine.wait(engine.at_rest)
+    one.page.locator('[data-row="r-ETHUSDT"].held').wait_for()
+    after = one.page.evaluate(PLACES)
+    assert [row for row, *_ in after] == [row for row, *_ in before], "their order is that of the settings"
+    for (row, inside, there), (_, inside_before, there_before) in zip(after, before, strict=True):
+        assert abs(inside - inside_before) <= 1, f"{row} is elsewhere in its table"
+        if 0 < there_before < 800:
+            assert abs(there - there_before) <= 1, f"{row} moved on the screen"
+
+
+def test_focus_and_what_is_unfolded_survive_what_is_new(tab: Any, engine: EngineProcess) -> None:
+    one = tab()
+    one.page.goto("/")
+    live(one.page)
+    one.page.locator("#c-paper-0-SOLUSDT").focus()
+    for number in range(5):
+        size = f"{40 + number}/100"
+        before = one.page.locator('[data-part="r-SOLUSDT"]').element_handle()
+        send(engine, 2, "long", size)
+        before.wait_for_element_state("hidden")  # replaced
+        assert one.page.evaluate("document.activeElement.id") == "c-paper-0-SOLUSDT"
+    engine.command("target", accounts=["paper-0"], symbol="TONUSDT", depth="0.01")  # a note: they are folded
+    notes = one.page.locator("details[data-keep]").first
+    notes.locator("summary").click()
+    key = notes.get_attribute("data-keep")
+    before = one.page.locator('[data-part="attention"]').element_handle()
+    engine.command("halt", accounts=["paper-4"])
+    before.wait_for_element_state("hidden")
+    assert one.page.locator(f'details[data-keep="{key}"]').get_attribute("open") is not None
+    assert one.page.title() == "■ HALTED · Now · trade-engine"
+    engine.command("resume", accounts=["paper-0", "paper-4"])
+
+
+def test_the_keyboard_reaches_everything_in_order_and_a_sheet_gives_the_focus_back(tab: Any) -> None:
+    one = tab()
+    one.page.goto("/")
+    live(one.page)
+    order = []
+    for _ in range(12):
+        one.page.keyboard.press("Tab")
+        order.append(one.page.evaluate("document.activeElement.textContent.trim()"))
+    assert order[0] == "Skip to the content"
+    first = order.index("Now")
+    assert order[first : first + 5] == ["Now", "Positions", "Activity", "Money", "■ Stop…"]
+    chips = order[2:first]
+    assert chips
+    assert all("▲" in chip or chip in {"Ready", "Halted"} for chip in chips)
+    cell = one.page.locator("#c-paper-0-SOLUSDT")
+    cell.focus()
+    one.page.keyboard.press("Enter")
+    sheet = one.page.get_by_role("dialog", name="SOLUSDT on paper-0")
+    sheet.wait_for()
+    assert "How the target came about" in sheet.inner_text()
+    one.page.keyboard.press("Escape")
+    sheet.wait_for(state="detached")
+    assert one.page.evaluate("document.activeElement.id") == "c-paper-0-SOLUSDT"
+
+
+def test_filters_need_no_script_and_hide_what_is_not_asked_for(tab: Any, engine: EngineProcess) -> None:
+    engine.wait(engine.at_rest)
+    one = tab(script=False)
+    one.page.goto("/")
+    rows, shown = one.page.locator(".matrix tbody tr"), one.page.locator(".matrix tbody tr:visible")
+    assert rows.count() == len(SYMBOLS)
+    one.page.get_by_text("Held", exact=True).click()
+    assert 0 < shown.count() < len(SYMBOLS)
+    one.page.get_by_text("Not at target", exact=True).click()
+    off = one.page.locator(".matrix tbody tr.off").count()
+    assert shown.count() == off
+    one.page.get_by_text("All", exact=True).click()
+    assert shown.count() == len(SYMBOLS)
+    cell = one.page.locator("#c-paper-0-SOLUSDT")
+    worth = cell.inner_text()
+    one.page.get_by_text("Size", exact=True).click()
+    assert cell.inner_text() != worth
+
+
+def test_the_whole_way_to_a_halt_and_back_works_without_script(tab: Any, engine: EngineProcess) -> None:
+    one = tab(width=375, script=False)
+    one.page.goto("/")
+    one.page.get_by_role("link", name="■ Stop…").click()
+    one.page.get_by_role("link", name="paper-5").click()
+    one.page.get_by_label("Reason").fill("no script")
+    one.page.get_by_role("button", name="■ Halt paper-5").click()
+    one.page.get_by_text("Done").wait_for()
+    assert "no script" in engine.state()["commands"][0]["text"]
+    one.page.get_by_role("link", name="Resume…").click()
+    if (tick := one.page.get_by_role("checkbox")).count():
+        tick.check()
+    one.page.get_by_role("button", name="Resume paper-5").click()
+    one.page.get_by_text("Done").wait_for()
+    assert engine.state()["commands"] == []
+
+
+def test_a_silent_engine_makes_the_page_say_so_and_stop_stays(tab: Any, engine: EngineProcess) -> None:
+    one = tab()
+    one.page.clock.install()
+    one.page.goto("/")
+    one.page.clock.run_for(1000)
+    live(one.page)
+    engine.process.send_signal(signal.SIGSTOP)
+    try:
+        one.page.clock.run_for(12_000)
+        status = one.page.locator("#live")
+        assert status.inner_text().startswith("NOT LIVE for 1")
+        assert "stale" in (one.page.locator("body").get_attribute("class") or "")
+        assert one.page.get_by_role("link", name="■ Stop…").is_enabled()
+    finally:
+        engine.process.send_signal(signal.SIGCONT)
+    one.page.clock.run_for(3000)
+    expect(status).to_have_text("live")
+    expect(one.page.locator("body.stale")).to_have_count(0)
+
+
+def test_what_is_injected_is_refused(tab: Any) -> None:
+    one = tab()
+    one.page.goto("/")
+    refused = one.page.evaluate(
+        """() => new Promise((done) => {
+            const found = [];
+            document.addEventListener("securitypolicyviolation", (event) => found.push(event.effectiveDirective));
+            const script = document.createElement("script");
+            try { script.textContent = "window.acted = true"; } catch { found.push("trusted types"); }
+            document.body.append(script);
+            try { document.body.insertAdjacentHTML("beforeend", "<img src=x onerror='window.acted = true'>"); }
+            catch { found.push("trusted types"); }
+            const image = document.createElement("img");
+            image.src = "https://elsewhere.example/x.png";
+            document.body.append(image);
+            setTimeout(() => done([window.acted === true, found]), 300);
+        })"""
+    )
+    assert refused[0] is False
+    assert {"trusted types", "img-src"} <= set(refused[1])
+    one.complaints.clear()  # it complained, as it should
+    one.elsewhere.clear()
+
+
+def test_the_largest_page_is_small_and_soon_there(tab: Any, engine: EngineProcess) -> None:
+    del engine
+    one = tab(width=375)
+    sizes: dict[str, int] = {}
+    one.page.on(
+        "requestfinished",
+        lambda request: sizes.__setitem__(
+            request.url.rpartition("/")[2].partition("?")[0], request.sizes()["responseBodySize"]
+        ),
+    )
+    one.page.goto("/")
+    live(one.page)
+    assert sizes[""] <= 20 * 1024, sizes
+    assert sizes["app.css"] + sizes["app.js"] <= 10 * 1024, sizes
