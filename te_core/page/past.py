@@ -17,7 +17,7 @@ from te_core.model.order import IntentState
 from te_core.page.charts import Point, Series, bars, line, spark
 from te_core.page.shown import NO_COURSE, Course
 from te_core.reporting.figures import figure, percent
-from te_core.reporting.results import Grouping, ResultsWanted
+from te_core.reporting.results import SUMS, Grouping, ResultsWanted
 from te_core.reporting.view import Item, Severity
 from te_core.web.facade import History
 from te_core.web.queries import CurveQuery
@@ -34,6 +34,8 @@ DAY = timedelta(days=1)
 GAP = timedelta(minutes=30)
 """A line has a gap where nothing was seen for so long, or for three of its points."""
 ZERO = Decimal(0)
+Kind = tuple[bool, str]
+"""Whether money is paper, and its currency: nothing else is ever added up."""
 
 
 class Period(StrEnum):
@@ -66,6 +68,7 @@ class Money:
     """What one kind of money came to in a period. Every total is the sum of the rows shown."""
 
     paper: bool
+    currency: str
     total: Mapping[str, Decimal | None]
     lowest: Decimal | None
     highest: Decimal | None
@@ -159,10 +162,10 @@ class Past:
         curve = self._history.history(CurveQuery(since=since, points=96))["accounts"]
         results = self._history.pnl(ResultsWanted(since=since))
         changes = {row["key"]: _number(row["result"]) for row in results["rows"]}
-        totals = sorted(results["totals"], key=lambda one: one["paper"])
+        totals = sorted(results["totals"], key=_kind)
         lines = {name: with_gaps(_points(one["points"], "total"), DAY / 96) for name, one in curve.items()}
-        paper = all(one["paper"] for one in curve.values())
-        shown = [lines[name] for name, one in curve.items() if one["paper"] is paper]
+        first = min(map(_kind, curve.values()), default=None)
+        shown = [lines[name] for name, one in curve.items() if _kind(one) == first]
         whole = with_gaps(together(shown), DAY / 96)
         summary = _summary(whole)
         return Course(
@@ -192,26 +195,25 @@ class Past:
             for grouping in (Grouping.ACCOUNT, Grouping.SYMBOL, Grouping.SOURCE, Grouping.DAY)
         }
         curve = self._history.history(CurveQuery(since=since, points=240))["accounts"]
-        kinds = sorted({one["paper"] for one in curve.values()})
-        return tuple(_money(paper, by, curve, period) for paper in kinds)
+        kinds = sorted(set(map(_kind, curve.values())))
+        return tuple(_money(kind, by, curve, period) for kind in kinds)
 
 
 def _money(
-    paper: bool, by: Mapping[Grouping, Mapping[str, Any]], curve: Mapping[str, Any], period: Period
+    kind: Kind, by: Mapping[Grouping, Mapping[str, Any]], curve: Mapping[str, Any], period: Period
 ) -> Money:
     rows = {
-        grouping: [_result(row) for row in found["rows"] if row["paper"] is paper]
+        grouping: [_result(row) for row in found["rows"] if _kind(row) == kind]
         for grouping, found in by.items()
     }
-    total: Mapping[str, Any] = next(
-        (one for one in by[Grouping.ACCOUNT]["totals"] if one["paper"] is paper), {}
-    )
-    accounts = {name: one["points"] for name, one in curve.items() if one["paper"] is paper}
+    total: Mapping[str, Any] = next((one for one in by[Grouping.ACCOUNT]["totals"] if _kind(one) == kind), {})
+    accounts = {name: one["points"] for name, one in curve.items() if _kind(one) == kind}
     step = _step(accounts, period)
     worth = together([_points(points, "total") for points in accounts.values()])
     values = [value for _, value in worth if value is not None]
     return Money(
-        paper=paper,
+        paper=kind[0],
+        currency=kind[1],
         total=_result(total) if total else {},
         lowest=min(values, default=None),
         highest=max(values, default=None),
@@ -351,9 +353,12 @@ def _summary(points: Sequence[Point]) -> str:
     return f"{figure(first, places=2)} to {figure(last, places=2)}{change}"
 
 
+def _kind(row: Mapping[str, Any]) -> Kind:
+    return bool(row["paper"]), str(row["currency"])
+
+
 def _result(row: Mapping[str, Any]) -> dict[str, Any]:
-    texts = ("key", "paper", "fills", "unpriced", "unknown_fees", "others")
-    return {name: value if name in texts else _number(value) for name, value in row.items()}
+    return {**row, **{name: _number(row.get(name)) for name in SUMS}}
 
 
 def _number(text: Any) -> Decimal | None:
