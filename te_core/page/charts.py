@@ -15,6 +15,8 @@ from math import ceil, floor, log10
 
 WIDTH, HEIGHT = 640, 220
 LEFT, RIGHT, TOP, BOTTOM = 80, 8, 10, 28
+WIDEST = 60
+"""Of a bar."""
 COLUMNS = 300
 """Points that a line is drawn with at most: two for each group of values, its least and its largest."""
 
@@ -52,7 +54,8 @@ def line(series: Sequence[Series], *, number: Number, summary: str, area: bool =
                 parts.append(
                     f'<path class="area" d="{path}V{floor_y}H{_short(first)}Z"/>' if last > first else ""
                 )
-            parts.append(f'<path class="line l{index % 6}" d="{path}"/>')
+            dot = " dot" if len(run) == 1 else ""
+            parts.append(f'<path class="line l{index % 6}{dot}" d="{path}"/>')
     return _frame("".join(parts), summary)
 
 
@@ -64,7 +67,8 @@ def bars(values: Sequence[tuple[str, Decimal | None]], *, number: Number, summar
     scale = _Scale((0, len(values)), known, with_zero=True)
     parts, each, zero = [*_grid(scale, number)], _labels_each(len(values)), scale.y(0.0)
     for index, (label, value) in enumerate(values):
-        x, width = scale.x(index + 0.15), scale.x(index + 0.85) - scale.x(index + 0.15)
+        width = min(scale.x(index + 0.7) - scale.x(index), WIDEST)
+        x = scale.x(index + 0.5) - width / 2
         middle = _short(scale.x(index + 0.5))
         if value is None:
             parts.append(f'<text class="tick mid" x="{middle}" y="{_short(zero - 4)}">?</text>')

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 HERE = Path(__file__).parent
+UNBROKEN = "\N{NARROW NO-BREAK SPACE}"
 KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 
@@ -89,9 +90,12 @@ class Drawing:
 
 
 def _visible(value: Any) -> Any:
-    """Return a value as it is shown: what does not print is written as an escape (I22), but for our own thin space."""
+    """Return a value as it is shown: what does not print is written as an escape (I22).
+
+    The thin space of our numbers becomes one at which no line ends.
+    """
     if type(value) is str and not value.isprintable():
-        return THIN.join(printable(part) for part in value.split(THIN))
+        return UNBROKEN.join(printable(part) for part in value.split(THIN))
     return value
 
 

@@ -131,7 +131,7 @@ class Past:
                 severity=Severity.WARNING,
                 kind="refused",
                 title=f"{_count(len(found), 'alert')} refused in 24 h",
-                text=f"The last by {newest['source']}: {newest['field']}: {newest['reason']}",
+                text=f"The last by {newest['source']}: {newest['reason']}",
                 since=datetime.fromisoformat(newest["received_at"]),
             )
         orders = self._history.orders(Wanted(limit=REFUSED, since=since))["orders"]
@@ -194,7 +194,8 @@ class Past:
             grouping: self._history.pnl(ResultsWanted(by=grouping, since=since))
             for grouping in (Grouping.ACCOUNT, Grouping.SYMBOL, Grouping.SOURCE, Grouping.DAY)
         }
-        curve = self._history.history(CurveQuery(since=since, points=240))["accounts"]
+        points = 720 if period is Period.DAY else 240
+        curve = self._history.history(CurveQuery(since=since, points=points))["accounts"]
         kinds = sorted(set(map(_kind, curve.values())))
         return tuple(_money(kind, by, curve, period) for kind in kinds)
 
@@ -278,24 +279,24 @@ def _bars(title: str, head: str, found: Sequence[tuple[str, Decimal | None]]) ->
 
 
 def together(lines: Sequence[Sequence[Point]]) -> list[Point]:
-    """Return the sum of lines: from when all of them are known on, each counts with its last value."""
+    """Return the sum of lines: each counts with its last value, and before it begins with its first.
+
+    So nothing that was not known yet, or cannot be read any more, looks like money that came or went.
+    """
+    known = [[(at, value) for at, value in points if value is not None] for points in lines]
+    last = {index: points[0][1] for index, points in enumerate(known) if points}
     found: list[Point] = []
-    last: dict[int, Decimal] = {}
-    steps = sorted(
-        ((at, index, value) for index, points in enumerate(lines) for at, value in points), key=_time
-    )
-    for at, index, value in steps:
-        if value is None:
-            continue
+    for at, index, value in sorted(
+        ((at, index, value) for index, points in enumerate(known) for at, value in points), key=_time
+    ):
         last[index] = value
-        if len(last) == len(lines):
-            if found and found[-1][0] == at:
-                found.pop()
-            found.append((at, sum(last.values(), ZERO)))
+        if found and found[-1][0] == at:
+            found.pop()
+        found.append((at, sum(last.values(), ZERO)))
     return found
 
 
-def _time(step: tuple[datetime, int, Decimal | None]) -> tuple[datetime, int]:
+def _time(step: tuple[datetime, int, Decimal]) -> tuple[datetime, int]:
     return step[0], step[1]
 
 

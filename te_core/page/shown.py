@@ -191,8 +191,19 @@ def with_items(view: View, items: tuple[Item, ...]) -> View:
     if not items:
         return view
     rank = list(Severity)
-    found = sorted([*view.attention, *items], key=lambda item: rank.index(item.severity))
+    refused = [item for item in items if item.kind == "refused"]
+    kept = [
+        one
+        for one in view.attention
+        if not (refused and one.title.endswith(" warns") and _same(one, refused[0]))
+    ]
+    found = sorted([*kept, *items], key=lambda item: rank.index(item.severity))
     return replace(view, attention=tuple(found), ground="")
+
+
+def _same(warning: Item, refused: Item) -> bool:
+    """Return whether a source warns of the very input that is told as refused: one cause is told once."""
+    return warning.kind == "source" and refused.text.partition(": ")[2] in warning.text
 
 
 def _head(view: View, course: Course) -> Head:

@@ -33,8 +33,8 @@ LIBRARIES = {
 }
 """What asks a server, or makes what does."""
 MAKES_SESSIONS = {"te_core.http_session"}
-LISTENS = {"te_core.web"}
-"""It uses aiohttp as a server."""
+LISTENS = {"te_core.web", "te_core.page"}
+"""They use aiohttp as a server."""
 
 
 def of_types_only(tree: ast.Module) -> set[int]:

@@ -54,6 +54,14 @@ class Exchanges:
         self._loop.call_soon_threadsafe(trade)
         assert done.wait(10)
 
+    def set_price(self, symbol: str, price: Decimal) -> None:
+        """Move a price on all of them; as near as its tick allows."""
+        for server in self.servers.values():
+            market = server.exchange.market
+            main = server.exchange.accounts["main"]
+            found = market.by_base(symbol.removesuffix(main.coin), main.coin)
+            self._loop.call_soon_threadsafe(server.exchange.set_price, found.symbol, price)
+
     def section(self, name: str, **options: Any) -> dict[str, Any]:
         """Return the settings of the account there."""
         return dict(account(name, self.servers[name], streams=False, **options))
