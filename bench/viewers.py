@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import os
 import socket
+import statistics
 import threading
 import time
 from collections.abc import Iterator
@@ -18,8 +19,8 @@ from bench.report import judge, say
 
 VIEWERS = 10
 ACCOUNTS = 5
-ALERTS = 150
-ROUNDS = 4
+ALERTS = 100
+ROUNDS = 7
 SYMBOLS = (
     *("BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT", "ADAUSDT", "DOGEUSDT", "LTCUSDT", "BNBUSDT", "AVAXUSDT"),
     *("LINKUSDT", "DOTUSDT", "TRXUSDT", "ATOMUSDT", "UNIUSDT", "ETCUSDT", "FILUSDT", "NEARUSDT", "APTUSDT"),
@@ -81,28 +82,38 @@ def cpu_of(pid: int) -> float:
 def viewers(folder: Path) -> None:
     """Measure by turns: with nobody who looks, and with ten."""
     say(f"(v) alert to order while {VIEWERS} look: {ACCOUNTS} accounts x {len(SYMBOLS)} symbols, by turns")
-    alone: list[float] = []
-    watched: list[float] = []
+    alone: list[list[float]] = []
+    watched: list[list[float]] = []
     with EngineProcess(folder / "viewers", accounts=ACCOUNTS, symbols=SYMBOLS, weight="0.05") as engine:
         cookie, sender = cookie_of(engine), Sender(engine)
         sender.send(20, pause=0.02)
-        received, began = 0, 0.0
+        with looked_at(engine, cookie):
+            pass  # the templates are loaded when somebody first looks
         for _ in range(ROUNDS):
-            alone += sender.send(ALERTS, pause=0.04).orders
+            alone.append(sender.send(ALERTS, pause=0.04).orders)
             with looked_at(engine, cookie) as people:
                 began = time.perf_counter()
-                watched += sender.send(ALERTS, pause=0.04).orders
+                watched.append(sender.send(ALERTS, pause=0.04).orders)
                 received, seconds = sum(one.bytes for one in people), time.perf_counter() - began
-        say(
-            f"    nobody: {milliseconds(alone)};  {VIEWERS} viewers: {milliseconds(watched)}, {len(watched)} orders"
-        )
-        each = received / VIEWERS / seconds / 1024
         idle = _idle(engine, cookie)
-        say(
-            f"    each was sent {each:.2f} KB/s; processor while idle: {idle[0]:.1%} nobody, {idle[1]:.1%} watched"
-        )
-    more = (percentile(sorted(watched), 0.99) - percentile(sorted(alone), 0.99)) * 1000
-    judge(f"(v) p99 with {VIEWERS} viewers: {more:+.1f} ms", "at most 1 ms more", met=more <= 1.0)
+    for name, rounds in (("nobody", alone), (f"{VIEWERS} viewers", watched)):
+        say(f"    {name}: {milliseconds([one for found in rounds for one in found])}, {ROUNDS} rounds")
+    each = received / VIEWERS / seconds / 1024
+    say(
+        f"    each was sent {each:.2f} KB/s; processor while idle: {idle[0]:.1%} nobody, {idle[1]:.1%} watched"
+    )
+    more = statistics.median(map(_p99, filter(None, watched))) - statistics.median(
+        map(_p99, filter(None, alone))
+    )
+    judge(
+        f"(v) p99 with {VIEWERS} viewers, median of {ROUNDS} rounds: {more * 1000:+.1f} ms",
+        "at most 1 ms more",
+        met=more <= 0.001,
+    )
+
+
+def _p99(orders: list[float]) -> float:
+    return percentile(sorted(orders), 0.99)
 
 
 def _idle(engine: EngineProcess, cookie: str) -> tuple[float, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -24,8 +25,10 @@ from te_core.web.queries import CurveQuery
 
 LATEST = 8
 """Activities that the first page shows."""
-LOOKED_AT, PAGES = 40, 3
-"""Entries of a page of the journal in which they are looked for, and how many such pages."""
+PAGES = 4
+"""Pages of the journal in which they are looked for."""
+NEWS_PAUSE = 2.0
+"""Seconds between two looks for what is new."""
 REFUSED = 100
 """Refused inputs, and newest orders, that are looked at for the last day."""
 RENEW = 60.0
@@ -95,35 +98,43 @@ class Past:
         self._clock = clock
         self._version = -1
         self._news = News()
+        self._news_at: float | None = None
+        self._newest_refused: list[int] = []
+        self._refused: tuple[Item, ...] = ()
+        self._rejected: tuple[Item, ...] = ()
         self._course = NO_COURSE
         self._course_at: float | None = None
 
     async def news(self) -> News:
         """Return the newest of what happened; what was known of it while the journal cannot be read."""
-        try:
-            version, news = await asyncio.to_thread(self._read_news, self._version, self._clock.now())
-        except JournalError:
-            return self._news
-        if news is not None:
-            self._version, self._news = version, news
+        now = self._clock.monotonic()
+        if self._news_at is None or now - self._news_at >= NEWS_PAUSE:
+            self._news_at = now
+            with suppress(JournalError):
+                await asyncio.to_thread(self._read_news, self._clock.now())
         return self._news
 
-    def _read_news(self, known: int, now: datetime) -> tuple[int, News | None]:
+    def _read_news(self, now: datetime) -> None:
         version = self._history.version()
-        if version == known:
-            return version, None
+        if version == self._version:
+            return
         entries: list[Mapping[str, Any]] = []
         before: int | None = None
         for _ in range(PAGES):
-            page = self._history.activity(Wanted(limit=LOOKED_AT, before=before))
+            page = self._history.activity(Wanted(limit=LATEST, before=before))
             entries += page["activity"]
             before = page["next"]
             if len(entries) >= LATEST or before is None:
                 break
-        return version, News(entries=tuple(entries[:LATEST]), items=tuple(self._refused(now - DAY)))
+        newest = [one["number"] for one in self._history.quarantine(Wanted(limit=1))["quarantine"]]
+        if newest != self._newest_refused:
+            self._refused = tuple(self._read_refused(now - DAY))
+            self._newest_refused = newest
+        self._version = version
+        self._news = News(entries=tuple(entries[:LATEST]), items=(*self._refused, *self._rejected))
 
-    def _refused(self, since: datetime) -> Iterator[Item]:
-        """Tell of input that was refused, and of orders that an exchange refused."""
+    def _read_refused(self, since: datetime) -> Iterator[Item]:
+        """Tell of input that was refused."""
         found = self._history.quarantine(Wanted(limit=REFUSED, since=since))["quarantine"]
         if found:
             newest = found[0]
@@ -134,6 +145,9 @@ class Past:
                 text=f"The last by {newest['source']}: {newest['reason']}",
                 since=datetime.fromisoformat(newest["received_at"]),
             )
+
+    def _read_rejected(self, since: datetime) -> Iterator[Item]:
+        """Tell of orders that an exchange refused."""
         orders = self._history.orders(Wanted(limit=REFUSED, since=since))["orders"]
         rejected = [one for one in orders if one["state"] == IntentState.REJECTED]
         if rejected:
@@ -159,6 +173,7 @@ class Past:
 
     def _read_course(self, now: datetime) -> Course:
         since = now - DAY
+        self._rejected = tuple(self._read_rejected(since))
         curve = self._history.history(CurveQuery(since=since, points=96))["accounts"]
         results = self._history.pnl(ResultsWanted(since=since))
         changes = {row["key"]: _number(row["result"]) for row in results["rows"]}

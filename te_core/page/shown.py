@@ -32,6 +32,7 @@ from te_core.reporting.view import (
 )
 
 SAME = timedelta(seconds=1.5)
+HALF = Decimal("0.5")
 MOST_ITEMS = 6
 """Items of attention that are shown at once."""
 LOOK = frozenset({Mark.WORKING, Mark.WAITING, Mark.LIMITED, Mark.HALTED, Mark.FOREIGN})
@@ -124,7 +125,9 @@ class Limits:
     """What is used of limits and breakers, and the notifiers."""
 
     kind: ClassVar[str] = "limits"
-    rows: tuple[LimitRow, ...]
+    near: tuple[LimitRow, ...]
+    """Breakers, and limits of which half is used."""
+    far: tuple[LimitRow, ...]
     notifiers: tuple[NotifierRow, ...]
 
 
@@ -180,7 +183,9 @@ async def parts_of(
         await turns.next()
     for source in view.sources:
         parts[f"s-{slug(source.name)}"] = Source(row=replace(source, age=None))
-    parts["limits"] = Limits(rows=view.limits, notifiers=view.notifiers)
+    near = tuple(row for row in view.limits if row.breaker or (row.used is not None and row.used >= HALF))
+    far = tuple(row for row in view.limits if row not in near)
+    parts["limits"] = Limits(near=near, far=far, notifiers=view.notifiers)
     parts["equity"] = course
     parts["stream"] = Stream(entries=entries)
     return parts

@@ -11,7 +11,12 @@ from te_core.reporting.steps import Steps
 T = TypeVar("T")
 
 PIECE = 0.001
-"""Seconds."""
+"""Seconds that a piece takes before others get their turn."""
+QUIET = 0.0002
+"""Seconds that a turn of the event loop takes when nobody else has anything to do."""
+REST = 0.005
+MOST_RESTS = 20
+"""Seconds of a rest while others are at work, and how many rests there are before the work goes on all the same."""
 
 
 class Turns:
@@ -22,10 +27,19 @@ class Turns:
         self._began = clock.monotonic()
 
     async def next(self) -> None:
-        """Leave the event loop to others if this piece has taken its time."""
-        if self._clock.monotonic() - self._began >= PIECE:
+        """Leave the event loop to others if this piece has taken its time, until they have done what is due.
+
+        An order has many steps: if a piece came between any two of them, it would wait for all of the work.
+        """
+        if self._clock.monotonic() - self._began < PIECE:
+            return
+        for _ in range(MOST_RESTS):
+            left = self._clock.monotonic()
             await asyncio.sleep(0)
-            self._began = self._clock.monotonic()
+            if self._clock.monotonic() - left < QUIET:
+                break
+            await asyncio.sleep(REST)
+        self._began = self._clock.monotonic()
 
     async def through(self, steps: Steps[T]) -> T:
         """Do work that may be left after each step, and return what it made."""

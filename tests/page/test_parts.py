@@ -10,7 +10,7 @@ import pytest
 
 from te_core.errors import NotReady
 from te_core.page.live import Parts
-from te_core.page.turns import PIECE, Turns
+from te_core.page.turns import MOST_RESTS, PIECE, REST, Turns
 from te_core.testing.virtual_clock import VirtualClock
 
 
@@ -105,29 +105,50 @@ async def test_a_failed_look_leaves_what_was_shown_and_the_next_one_works() -> N
     assert world.parts.html["head"] == "<p data-part=head>2</p>"
 
 
-class SteppingClock(VirtualClock):
-    """Each look at it takes a third of a piece."""
+class WorkClock(VirtualClock):
+    """Time that passes while somebody works, on top of that in which everybody waits."""
 
-    at = 0.0
+    worked = 0.0
 
     def monotonic(self) -> float:
-        self.at += PIECE / 3
-        return self.at
+        return super().monotonic() + self.worked
 
 
-async def test_others_get_their_turn_after_each_piece() -> None:
-    turns, others = Turns(SteppingClock()), 0
-
-    async def other() -> None:
-        nonlocal others
-        while True:
-            others += 1
-            await asyncio.sleep(0)
-
-    task = asyncio.ensure_future(other())
-    await asyncio.sleep(0)
-    before = others
-    for _ in range(30):
+async def test_work_is_left_after_each_piece_and_goes_on_at_once_when_nobody_else_has_any() -> None:
+    clock = WorkClock()
+    turns, before = Turns(clock), asyncio.get_running_loop().time()
+    for _ in range(100):
+        clock.worked += PIECE / 2
         await turns.next()
-    task.cancel()
-    assert 5 <= others - before <= 15
+    assert asyncio.get_running_loop().time() == before
+
+
+async def test_work_rests_while_an_order_has_steps_to_go() -> None:
+    clock, done = WorkClock(), []
+
+    async def carry_out() -> None:
+        for _ in range(5):
+            clock.worked += PIECE
+            await asyncio.sleep(0)
+        done.append("order")
+
+    turns = Turns(clock)
+    clock.worked += PIECE
+    task = asyncio.ensure_future(carry_out())
+    await turns.next()
+    assert done == ["order"], "no piece came between its steps"
+    await task
+
+
+class BusyClock(WorkClock):
+    """Whenever somebody looks at it, others have worked meanwhile."""
+
+    def monotonic(self) -> float:
+        self.worked += PIECE
+        return super().monotonic()
+
+
+async def test_work_is_done_in_the_end_however_busy_the_others_are() -> None:
+    turns, began = Turns(BusyClock()), asyncio.get_running_loop().time()
+    await turns.next()
+    assert asyncio.get_running_loop().time() - began == pytest.approx(REST * MOST_RESTS)
