@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote
 
 from aiohttp import web
 from loguru import logger
@@ -101,7 +101,9 @@ class Entrance:
         if request.method == "POST":
             if not came_from_own_page(request):
                 return await self.trouble(403, "Only a page of this engine may send this.")
-            request[FORM] = await request.post()
+            if request.content_type != "application/x-www-form-urlencoded":
+                return await self.trouble(415, "This is not a form of the page.")
+            request[FORM] = _fields(await request.read())
         session = None if first == "static" else await self._session(request)
         if first in OPEN:
             return await handler(request)
@@ -197,6 +199,14 @@ class Entrance:
             "plain.html", title=title, text=text, href=href, link=link, refresh=refresh
         )
         return web.Response(status=status, text=html, content_type="text/html")
+
+
+def _fields(body: bytes) -> dict[str, str]:
+    """Return the fields of a form; nothing of one that has more than any of ours."""
+    try:
+        return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=20))
+    except ValueError:
+        return {}
 
 
 _WORDS = {404: "There is no such page here.", 405: "This page does not take that.", 413: "That is too long."}

@@ -65,7 +65,7 @@ class Page:
         self._settings = settings
         self._clock = clock
         self._new_secret = new_secret
-        self._drawing = Drawing(clock, FILTERS, {"alarm": ALARM, "look": LOOK})
+        self._drawing = Drawing(clock, FILTERS, WORDS)
         self._sessions = Sessions(
             SessionFile(state / FILE), tokens, clock=clock, new_secret=new_secret, lasts=settings.session
         )
@@ -355,6 +355,8 @@ def _percent(value: Any) -> str:
     return percent(value).replace("%", " %")
 
 
+WORDS: Mapping[str, Any] = {"alarm": ALARM, "look": LOOK}
+"""What templates know beside their values."""
 FILTERS: Mapping[str, Callable[..., Any]] = {
     "age": age,
     "base": _base,

@@ -87,6 +87,20 @@ def test_forms_are_taken_from_own_pages_only(
     assert visitor.post("/login", {"token": VIEW}, **headers).status == status
 
 
+def test_a_form_that_is_none_of_ours_is_refused_and_harms_nothing(
+    paper: EngineProcess, visitor: Visitor
+) -> None:
+    visitor.sign_in()
+    for kind in ("multipart/form-data; boundary=x", "application/json", "text/plain", ""):
+        assert visitor.post(PLAN, {"key": "x"}, Content_Type=kind).status == 415
+    bogus = "application/x-www-form-urlencoded; charset=bogus"
+    assert visitor.post(PLAN, {"key": "x"}, Content_Type=bogus).status == 403
+    many = {f"field{number}": "x" for number in range(50)}
+    assert visitor.post(PLAN, {"key": "x", **many}).status == 403
+    assert visitor.post(PLAN, {"key": "x" * 1_100_000}).status == 413
+    assert "a request failed" not in paper.home.log()
+
+
 def test_a_form_without_the_key_of_its_session_changes_nothing(
     paper: EngineProcess, visitor: Visitor
 ) -> None:
