@@ -83,9 +83,9 @@ def at_target(answer: Answer) -> tuple[int, int]:
 
 def total(answer: Answer) -> int:
     """Return the sum of real money, as the head says."""
-    found = re.search(r"<strong>([\d\u2009]+)</strong> USDT", answer.text)
+    found = re.search(r"<strong>([\d\u202f]+)</strong> USDT", answer.text)
     assert found, answer.words[:500]
-    return int(found[1].replace("\u2009", ""))
+    return int(found[1].replace("\u202f", ""))
 
 
 def cell(answer: Answer, account: str, symbol: str = "ETHUSDT") -> tuple[str, str]:
