@@ -164,6 +164,7 @@ def main() -> None:
             engine.until_ready()
             tell(engine)
             engine.wait(lambda: engine.position("ETHUSDT", "bybit") and engine.position("DOTUSDT", "mexc"))
+            time.sleep(8)  # until each account was seen with what its orders cost
             move(world)
             disturb(engine, world)
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 from decimal import Decimal
@@ -68,6 +68,10 @@ class FakeEngine:
             "commands": [{"text": "all accounts: halted"}],
         }
 
+    def state_steps(self) -> Generator[None, None, Mapping[str, Any]]:
+        yield
+        return self.state()
+
     async def plan(self, sections: Mapping[str, SymbolSettings | None] | None = None) -> Mapping[str, Any]:
         self.sections = sections
         return {"accounts": {"paper": {"BTCUSDT": {"steps": []}}}}
@@ -110,6 +114,9 @@ class FakeHistory:
     def news(self) -> Awaitable[None]:
         self.came = asyncio.get_running_loop().create_future()
         return self.came
+
+    def version(self) -> int:
+        return 1
 
     def signals(self, wanted: Wanted) -> Mapping[str, Any]:
         found = [{"symbol": "BTCUSDT", "depth": Decimal("0.10")}] * min(wanted.limit, 30)
