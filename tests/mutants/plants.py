@@ -536,4 +536,15 @@ TELLING = (
         quick=True,
     ),
 )
-MUTANTS = (*BELIEFS, *RULES, *ACCOUNTS, *ENGINE, *BREAKERS, *CONTROL, *MONEY, *TELLING)
+PAGE = (
+    Mutant(
+        name="a viewer is not sent what it missed",
+        file="te_core/page/live.py",
+        old="if self._changed[name] > known}",
+        new="if self._changed[name] > known + 1}",
+        tests="tests/page/test_parts.py",
+        quick=True,
+    ),
+)
+
+MUTANTS = (*BELIEFS, *RULES, *ACCOUNTS, *ENGINE, *BREAKERS, *CONTROL, *MONEY, *TELLING, *PAGE)
