@@ -180,9 +180,9 @@ class Past:
         totals = sorted(results["totals"], key=_kind)
         lines = {name: with_gaps(_points(one["points"], "total"), DAY / 96) for name, one in curve.items()}
         first = min(map(_kind, curve.values()), default=None)
-        shown = [lines[name] for name, one in curve.items() if _kind(one) == first]
-        whole = with_gaps(together(shown), DAY / 96)
-        summary = _summary(whole)
+        shown = {name: lines[name] for name, one in curve.items() if _kind(one) == first}
+        whole = with_gaps(together(list(shown.values())), DAY / 96)
+        summary = "; without ".join(filter(None, (_summary(whole), *_missing(shown))))
         return Course(
             changes=changes,
             sparks={
@@ -243,8 +243,14 @@ def _money(
                 ("By source", Grouping.SOURCE),
             )
         ),
-        left_out=tuple(by[Grouping.ACCOUNT]["left_out"]),
+        left_out=(*by[Grouping.ACCOUNT]["left_out"], *_missing(accounts)),
     )
+
+
+def _missing(accounts: Mapping[str, Sequence[Any]]) -> Iterator[str]:
+    """Say which accounts are in no sum over time, as nothing was recorded of them."""
+    if names := [name for name, points in accounts.items() if not points]:
+        yield f"the equity of {', '.join(names)}, which was not recorded in this time"
 
 
 def _pictures(
