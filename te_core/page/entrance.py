@@ -47,9 +47,22 @@ EXPIRED = (
 
 
 class Entrance:
-    """Decides who comes in. ``host``: under which a proxy with TLS serves the page; empty without one."""
+    """Decides who comes in. ``host``: under which a proxy with TLS serves the page; empty without one.
 
-    def __init__(self, sessions: Sessions, drawing: Drawing, *, host: str, lasts: float) -> None:
+    ``report`` gets an event's kind and text when somebody guesses.
+    """
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        drawing: Drawing,
+        *,
+        host: str,
+        lasts: float,
+        report: Callable[[str, str], None],
+    ) -> None:
+        self._report = report
+        self._out: set[str] = set()
         self._sessions = sessions
         self._drawing = drawing
         self._host = host
@@ -150,7 +163,13 @@ class Entrance:
         role = self._sessions.role_of(str(form.get("token", "")).strip(), address)
         if role is not None:
             return await self._open(request, role, onwards)
-        if self._sessions.locked_out(address):
+        was_out, out = address in self._out, self._sessions.locked_out(address)
+        self._out = {one for one in self._out if self._sessions.locked_out(one)} | (
+            {address} if out else set()
+        )
+        if out and not was_out:
+            self._report("listener", f"page: too many wrong tokens from {address}, who waits a minute")
+        if out:
             text = "Too many wrong tokens came from this address. Wait a minute."
             response = await self._form(onwards, text, status=429)
             response.headers["Retry-After"] = "60"

@@ -23,6 +23,8 @@ from te_core.reporting.view import Item, Severity
 from te_core.web.facade import History
 from te_core.web.queries import CurveQuery
 
+ORDERS = 5
+"""Orders that stand with why a position is what it is."""
 LATEST = 8
 """Activities that the first page shows."""
 PAGES = 4
@@ -198,6 +200,16 @@ class Past:
     async def activity(self, wanted: Wanted) -> Mapping[str, Any]:
         """Return a page of what happened. Raises ``JournalError``."""
         return await asyncio.to_thread(self._history.activity, wanted)
+
+    async def orders(self, account: str, symbol: str) -> Sequence[Mapping[str, Any]]:
+        """Return the newest orders of a symbol of an account; none while the journal cannot be read."""
+        wanted = Wanted(limit=ORDERS, account=account, symbol=symbol)
+        try:
+            found = await asyncio.to_thread(self._history.orders, wanted)
+        except JournalError:
+            return ()
+        orders: Sequence[Mapping[str, Any]] = found["orders"]
+        return orders
 
     async def money(self, period: Period) -> tuple[Money, ...]:
         """Return what each kind of money came to, real money first. Raises ``JournalError``."""

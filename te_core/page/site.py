@@ -70,7 +70,11 @@ class Page:
             SessionFile(state / FILE), tokens, clock=clock, new_secret=new_secret, lasts=settings.session
         )
         self._entrance = Entrance(
-            self._sessions, self._drawing, host=self.host, lasts=settings.session.total_seconds()
+            self._sessions,
+            self._drawing,
+            host=self.host,
+            lasts=settings.session.total_seconds(),
+            report=engine.report_event,
         )
         self._view: View
         self._moments = Moments()
@@ -253,6 +257,7 @@ class Page:
             "rows": {row.name: row for row in shown.view.accounts},
             "cells": cells,
             "explained": explained,
+            "orders": await self._past.orders(account, symbol) if account else (),
         }
         if "fragment" in request.query:
             await self._drawing.ready()

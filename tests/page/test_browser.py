@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 import tomlkit
 
+from te_core.page.ages import span
 from tests.end_to_end.engine_process import EngineProcess
 from tests.end_to_end.home import PLAIN, TOKEN, Home
 from tests.page.visiting import CONTROL, secrets
@@ -328,6 +329,28 @@ def test_a_silent_engine_makes_the_page_say_so_and_stop_stays(tab: Any, engine: 
     one.page.clock.run_for(3000)
     expect(status).to_have_text("live")
     expect(one.page.locator("body.stale")).to_have_count(0)
+
+
+def test_ages_are_counted_on_in_the_words_that_the_engine_writes(tab: Any) -> None:
+    one = tab()
+    one.page.goto("/")
+    live(one.page)
+    seconds = (130, 3000, 7300, 90_000, 200_000)
+    forms = ("", "ago", "for")
+    found = one.page.evaluate(
+        """([seconds, forms]) => seconds.flatMap((age) => forms.map((form) => {
+            const element = document.createElement("time");
+            element.dateTime = new Date(Date.now() - age * 1000).toISOString();
+            element.dataset.age = form;
+            document.querySelector("main").append(element);
+            return [age, form];
+        }))""",
+        [seconds, forms],
+    )
+    expect(one.page.locator("main > time").last).not_to_have_text("")
+    texts = one.page.locator("main > time").all_inner_texts()
+    words = {"": "{}", "ago": "{} ago", "for": "for {}"}
+    assert texts == [words[form].format(span(age)) for age, form in found]
 
 
 def test_what_is_injected_is_refused(tab: Any) -> None:

@@ -134,6 +134,7 @@ def test_one_symbol_of_one_account_is_closed_alone(page: Visitor, paper: EngineP
     done(page, page.confirm(path).location)
     assert paper.position("ETHUSDT") == 0
     assert paper.position("BTCUSDT") == held != 0
+    assert "Latest orders" in page.until("/why/ETHUSDT?account=paper", "s ago buy").words
 
 
 def test_a_source_is_paused_with_its_share_held_or_closed(page: Visitor, paper: EngineProcess) -> None:

@@ -142,6 +142,8 @@ def test_wrong_tokens_are_refused_and_many_of_them_wait_while_the_right_one_open
     visitor = Visitor(paper)
     statuses = [visitor.post("/login", {"token": f"wrong {number}"}).status for number in range(7)]
     assert statuses == [403] * 5 + [429] * 2
+    paper.wait(lambda: "page: too many wrong tokens from 127.0.0.1" in paper.home.events())
+    assert paper.home.events().count("too many wrong tokens") == 1
     assert visitor.get("/login?code=wrong").status == 403
     assert visitor.sign_in(CONTROL).get("/").status == 200
 
