@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -191,3 +193,8 @@ def test_the_script_is_small_and_uses_no_other() -> None:
     assert "import" not in text
     assert "eval(" not in text
     assert text.count("innerHTML") == 1, "one place where HTML is taken, and only ours"
+
+
+def test_an_engine_that_nobody_looks_at_never_loads_what_draws() -> None:
+    code = "import te_core.app.application, sys; sys.exit('jinja2' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
