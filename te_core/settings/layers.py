@@ -7,13 +7,13 @@ values are never cast or interpreted, tables merge, everything else replaces.
 from __future__ import annotations
 
 import re
+import sys
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dynaconf import Dynaconf  # type: ignore[import-untyped]  # dynaconf ships no types
 from pydantic import BaseModel
 
 from te_core.errors import ConfigError
@@ -21,6 +21,21 @@ from te_core.settings import fields, origin, peek
 from te_core.settings.origin import Place
 from te_core.settings.permissions import file_warnings
 
+
+def _dynaconf() -> Any:
+    """Import dynaconf as if Jinja were not there: no value here is a template, and each command would load it."""
+    hidden = "jinja2" not in sys.modules
+    if hidden:
+        sys.modules["jinja2"] = None  # type: ignore[assignment]  # so importing it fails
+    try:
+        from dynaconf import Dynaconf  # type: ignore[import-untyped]  # dynaconf ships no types
+    finally:
+        if hidden:
+            del sys.modules["jinja2"]
+    return Dynaconf
+
+
+Dynaconf = _dynaconf()
 SECRETS_FILE = peek.SECRETS_FILE
 PREFIX = peek.PREFIX
 

@@ -48,6 +48,7 @@ def test_a_halt_is_planned_in_numbers_and_lets_only_reductions_through(
     (standing,) = commands(paper)
     assert "halted by page (session " in standing
     assert "■ HALTED" in page.get("/").words
+    assert "By page (session " in page.get("/").words
 
     before = paper.position("BTCUSDT")
     paper.accept(symbol="BTCUSDT.P", direction="long", action="buy", size="90/100", price="65000")
