@@ -38,8 +38,8 @@ from te_core.reporting.machine import Machine, examine_machine
 from te_core.reporting.measures import exposition
 from te_core.reporting.queries import Queries
 from te_core.reporting.state import outcome_state
-from te_core.reporting.summary import read_since, summary, summary_lines
 from te_core.reporting.steps import Steps, at_once
+from te_core.reporting.summary import read_since, summary, summary_lines
 from te_core.runtime.engine import Engine
 from te_core.runtime.supervisor import Health, Supervisor
 from te_core.runtime.watchdog import Watchdog
