@@ -50,10 +50,10 @@ SAID = {
 """What each source says of each coin, in hundredths."""
 PICTURES = (
     ("now-desk-light", "/", 1440, 1180, "light", 1),
-    ("now-phone-dark", "/", 375, 812, "dark", 2),
-    ("positions-phone-light", "/#positions", 375, 812, "light", 2),
+    ("now-phone-dark", "/", 375, 812, "dark", 1),
+    ("positions-phone-light", "/#positions", 375, 812, "light", 1),
     ("why-desk-dark", "/why/ETHUSDT?account=bybit", 1100, 760, "dark", 1),
-    ("stop-phone-light", "/do/flatten/all", 375, 812, "light", 2),
+    ("stop-phone-light", "/do/flatten/all", 375, 812, "light", 1),
     ("activity-desk-light", "/activity", 1100, 620, "light", 1),
     ("money-desk-dark", "/money?period=all", 1440, 1000, "dark", 1),
 )
