@@ -29,8 +29,7 @@ from te_core.logs import close_log_file, configure_logs
 from te_core.model.control import Command
 from te_core.model.event import Event
 from te_core.outage import Outages
-from te_core.page.sessions import Role
-from te_core.page.site import Page
+from te_core.page.site import page_of
 from te_core.plugins.registry import Registry
 from te_core.plugins.report import PluginReport
 from te_core.reporting.doctor import show
@@ -177,22 +176,16 @@ class Application:
             files=ServerFiles(settings=self.place.settings.parent, state=self.place.state),
             token=token,
             nonce=self._nonce,
-            pages=self._page(settings, history, token) if settings.page.enabled else None,
-        )
-
-    def _page(self, settings: Settings, history: JournalHistory, token: str) -> Page:
-        tokens = {Role.CONTROL: token}
-        if settings.page.view_token is not None:
-            tokens[Role.VIEW] = settings.page.view_token.get_secret_value()
-            self.redactor.add((tokens[Role.VIEW],))
-        return Page(
-            self,
-            history,
-            settings.page,
-            tokens=tokens,
-            clock=self._clock,
-            new_secret=self._new_secret,
-            state=self.place.state,
+            pages=page_of(
+                self,
+                history,
+                settings.page,
+                token=token,
+                redactor=self.redactor,
+                clock=self._clock,
+                new_secret=self._new_secret,
+                state=self.place.state,
+            ),
         )
 
     def _journal_changed(self, trouble: str) -> None:

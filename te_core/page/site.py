@@ -28,6 +28,7 @@ from te_core.reporting.activity import ActivityKind
 from te_core.reporting.figures import compact, figure, percent
 from te_core.reporting.view import Mark, View, view, view_steps
 from te_core.reporting.view.values import Sign
+from te_core.secrets import Redactor
 from te_core.settings.page import PageSettings
 from te_core.web.answer import answer, refuse
 from te_core.web.facade import EngineFacade, History
@@ -314,6 +315,27 @@ class Page:
 
     async def _missing(self, request: web.Request, text: str) -> web.Response:
         return await self._page(request, "trouble.html", status=404, title="Not found", text=text)
+
+
+def page_of(
+    engine: EngineFacade,
+    history: History,
+    settings: PageSettings,
+    *,
+    token: str,
+    redactor: Redactor,
+    clock: Clock,
+    new_secret: Callable[[], str],
+    state: Path,
+) -> Page | None:
+    """Make the page as the settings have it; None if they have none. ``token`` signs in to command."""
+    if not settings.enabled:
+        return None
+    tokens = {Role.CONTROL: token}
+    if settings.view_token is not None:
+        tokens[Role.VIEW] = settings.view_token.get_secret_value()
+        redactor.add((tokens[Role.VIEW],))
+    return Page(engine, history, settings, tokens=tokens, clock=clock, new_secret=new_secret, state=state)
 
 
 def _chosen(query: Mapping[str, str]) -> dict[str, str]:
