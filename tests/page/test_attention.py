@@ -199,7 +199,7 @@ def test_after_a_restart_the_sum_is_as_last_seen_and_never_less(
     with EngineProcess(home) as restarted:
         restarted.until_listening()
         page = Visitor(restarted).sign_in()
-        answer = page.until("/", "1 as last seen")
+        answer = page.until("/", "1 live", "1 as last seen")
         assert total(answer) > 19_500  # two accounts of 10,000, less what trading cost
         reached, wanted = at_target(answer)
         assert wanted == 4
