@@ -43,6 +43,7 @@ CONTENTS = {
         "docs/stops",
         "docs/breakers",
         "docs/metrics",
+        "docs/page",
         "docs/money",
         "docs/assistant",
         "docs/security",
