@@ -47,7 +47,13 @@ class TestBlofin(ExchangeConformance):
 
     def make_venue(self, folder: Path) -> EmulatedVenue:
         return EmulatedVenue(
-            "blofin", BLOFIN, folder, options={"streams": False}, symbols=SYMBOLS, balance=BALANCE
+            "blofin",
+            BLOFIN,
+            folder,
+            options={"streams": False, **GRANTED},
+            symbols=SYMBOLS,
+            balance=BALANCE,
+            prepare=grant,
         )
 
 
@@ -68,9 +74,10 @@ class CopyVenue(EmulatedVenue):
             "blofin",
             BLOFIN,
             folder,
-            options={"account_type": "copy_trading"},
+            options={"account_type": "copy_trading", **GRANTED},
             symbols=SYMBOLS,
             balance=BALANCE,
+            prepare=grant,
         )
         self.closing: dict[str, str] = {}
         blofin = cast("BlofinServer", self.server)

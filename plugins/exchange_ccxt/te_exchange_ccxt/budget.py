@@ -47,12 +47,17 @@ SHARE = {
     Priority.INCREASE: 1.0,
     Priority.PROTECT: 0.6,
     Priority.READ: 0.8,
-    Priority.RECORD: 0.25,
+    Priority.RECORD: 0.8,
 }
 """The part of a window that each may fill. Nothing is kept from increases: a burst of them would have to wait.
 
-What a burst of orders cost can wait, the next burst cannot: where both count in one window, most of it is kept. The
-engine watches prices itself until a stop rests, so a burst of stops can wait, too.
+The engine watches prices itself until a stop rests, so a burst of stops can wait.
+"""
+
+RECORDS = 0.25
+"""The part of a window that goes to the books at most, however much of it is free.
+
+What a burst of orders cost can wait, the next burst cannot: where both count in one window, most of it is kept.
 """
 
 
@@ -138,11 +143,15 @@ class Schedule:
     def __init__(self) -> None:
         self.paused_until = float("-inf")
         self._tallies: dict[Key, Tally] = {}
+        self._records: dict[Key, Tally] = {}
+        """Of what was spent, the part for the books."""
         self._waiting: dict[Priority, dict[Ticket, None]] = {priority: {} for priority in Priority}
 
     def open(self, key: Key, window: Window) -> None:
         """Make a window known; of a known one only its size is taken over, not what was spent in it."""
         self._tallies.setdefault(key, Tally(window)).window = window
+        part = window._replace(capacity=max(int(window.capacity * RECORDS), 1))
+        self._records.setdefault(key, Tally(part)).window = part
 
     def left(self, key: Key, now: float) -> float:
         """Give the share that is left of a window; nothing while nobody may go."""
@@ -159,11 +168,17 @@ class Schedule:
     def land(self, ticket: Ticket, now: float) -> None:
         """Take note that the answer of a request came, or that nobody waits for it any more."""
         for key, cost in ticket.costs:
-            self._tallies[key].land(now, cost)
+            for tally, _ in self._limits(key, ticket.priority):
+                tally.land(now, cost)
 
     def pause(self, until: float) -> None:
         """Let nobody go before that time."""
         self.paused_until = max(self.paused_until, until)
+
+    def _limits(self, key: Key, priority: Priority) -> list[tuple[Tally, Priority]]:
+        """Return what a request counts in, with the priority that says how much of it may be filled."""
+        whole = (self._tallies[key], priority)
+        return [whole, (self._records[key], Priority.REDUCE)] if priority is Priority.RECORD else [whole]
 
     def release(self, now: float) -> tuple[list[Ticket], float | None]:
         """Give those who go now, counted already, and when to look again; None: at the next answer.
@@ -179,7 +194,10 @@ class Schedule:
             if ticket.turn is not None and ticket.turn.done():  # given up just now
                 continue
             ready = {
-                key: self._tallies[key].ready_at(now, cost, ticket.priority) for key, cost in ticket.costs
+                key: max(
+                    tally.ready_at(now, cost, level) for tally, level in self._limits(key, ticket.priority)
+                )
+                for key, cost in ticket.costs
             }
             full = [key for key, at in ready.items() if at > now]
             if full or any(key in held for key in ready):
@@ -189,7 +207,8 @@ class Schedule:
                     again = at if again is None else min(again, at)
                 continue
             for key, cost in ticket.costs:
-                self._tallies[key].leave(cost)
+                for tally, _ in self._limits(key, ticket.priority):
+                    tally.leave(cost)
             self.drop(ticket)
             granted.append(ticket)
         return granted, again

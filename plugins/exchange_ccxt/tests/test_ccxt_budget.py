@@ -189,6 +189,25 @@ async def test_orders_do_not_wait_behind_costs_and_stops(what: Priority, closing
     await asyncio.gather(*others)
 
 
+async def test_the_books_get_their_share_beside_an_endless_row_of_reads() -> None:
+    shared, _ = budget()
+    purse = shared.share((Window("reads", 20, 1.0),), "a")
+
+    async def read_on() -> None:
+        while True:
+            await take(purse, {"reads": 1})
+            await asyncio.sleep(0.08)
+
+    reading = asyncio.create_task(read_on())
+    await asyncio.sleep(3)
+    began = asyncio.get_running_loop().time()
+    with priority(Priority.RECORD):
+        for _ in range(9):
+            await take(purse, {"reads": 1})
+    assert asyncio.get_running_loop().time() - began < 3
+    reading.cancel()
+
+
 async def test_a_full_window_holds_up_only_those_who_need_it() -> None:
     shared, _ = budget()
     purse = shared.share(WINDOWS, "a")
