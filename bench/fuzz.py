@@ -37,7 +37,7 @@ and the caches fill in that time; both are bounded."""
 QUARANTINE = 500
 """Refused inputs that are kept per source: the default of ``journal.quarantine``."""
 
-AGES = frozenset({"read_age", "phase_age", "retry_in"})
+AGES = frozenset({"read_age", "phase_age", "retry_in", "age", "as_of", "now", "last_order_at", "since"})
 TABLES = ("signals", "latest_signals", "targets", "goals", "books", "intents", "confirmations")
 REFUSALS = 100
 """Events that may say of all this that alerts were refused: each kind once, and so many in ten minutes at most."""

@@ -26,7 +26,7 @@ PATIENCE = 120.0
 """Seconds until a test gives up waiting. Never how long something takes: only that it comes to an end."""
 PAUSE = 0.02
 """Seconds between two looks."""
-AGES = frozenset({"read_age", "phase_age", "retry_in"})
+AGES = frozenset({"read_age", "phase_age", "retry_in", "age", "as_of", "now", "last_order_at", "since"})
 
 
 def eventually(look: Callable[[], T], *, told: Callable[[], str] = str, within: float = PATIENCE) -> T:

@@ -24,7 +24,7 @@ LONG = "A_RATHER_LONG_SPELLING:1000PEPEUSDT.P"
 TALKS = {
     "limits": (["configure", "limits"], ["1 4", "2 6", "-1", "20000", "x", "0.02", "", "n"]),
     "engine, every key": (["configure", "engine", "--all"], [""] * 11),
-    "listeners": (["configure", "listen"], ["client_ca 3", "", "10.0.0.1, 10.0.0.2", "a", *[""] * 4, "y"]),
+    "listeners": (["configure", "listen"], ["client_ca 3", "", "10.0.0.1, 10.0.0.2", "a", *[""] * 5, "y"]),
     "a new source": (
         ["configure", "bittensor"],
         [
