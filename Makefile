@@ -22,8 +22,8 @@ UV       ?= $(shell command -v uv 2>/dev/null)
 PYTHON   ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3 python; do \
                 "$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
 SETTINGS ?= settings.toml
-# Twice the cores: half of the tests wait for real sockets and clocks.
-WORKERS  ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2))))
+# Three times the cores: most of the tests' time is waiting for real sockets and clocks.
+WORKERS  ?= $(shell echo $$((3 * $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2))))
 TESTS    ?= tests plugins
 BIN      := $(VENV)/bin
 PLUGINS  := $(patsubst %/pyproject.toml,%,$(sort $(wildcard plugins/*/pyproject.toml)))
