@@ -91,7 +91,7 @@ class LimitSettings(Section):
     """largest position in one symbol of one account"""
     account_exposure: Positive | None = None
     """largest sum of all positions of one account"""
-    orders_per_minute: Annotated[int, Field(ge=1)] | None = 600
+    orders_per_minute: Annotated[int, Field(ge=1)] | None = None
     """orders of one account within a minute: all count, only increases are held back"""
     price_distance: Positive | None = None
     """largest share by which the price may differ from the newest signal's own for an increase: 0.02 is 2 %"""
@@ -109,6 +109,8 @@ class LimitSettings(Section):
 class GlobalLimitSettings(LimitSettings):
     """Limits of every account, and one over all accounts together."""
 
+    orders_per_minute: Annotated[int, Field(ge=1)] | None = 600
+    """orders of one account within a minute; a section of an account that states none adds no limit of its own"""
     total_exposure: Positive | None = None
     """largest sum of all positions of all accounts"""
 

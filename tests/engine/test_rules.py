@@ -538,6 +538,11 @@ def test_the_stricter_limit_wins() -> None:
     assert (limits.leverage, limits.order_notional, limits.orders_per_minute) == (10, D(5), 600)
 
 
+def test_a_default_never_overrides_a_limit_that_was_stated() -> None:
+    limits = effective_limits(GlobalLimitSettings(orders_per_minute=6000), LimitSettings())
+    assert limits.orders_per_minute == 6000
+
+
 # -- decision
 
 
