@@ -5,11 +5,10 @@ from __future__ import annotations
 import http.client
 import os
 import socket
-import statistics
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from bench.engine_process import EngineProcess
@@ -19,8 +18,9 @@ from bench.report import judge, say
 
 VIEWERS = 10
 ACCOUNTS = 5
-ALERTS = 100
-ROUNDS = 7
+ALERTS = 300
+ROUNDS = 8
+"""A p99 is as good as the number of alerts behind it: of a hundred it is the worst but one."""
 SYMBOLS = (
     *("BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT", "ADAUSDT", "DOGEUSDT", "LTCUSDT", "BNBUSDT", "AVAXUSDT"),
     *("LINKUSDT", "DOTUSDT", "TRXUSDT", "ATOMUSDT", "UNIUSDT", "ETCUSDT", "FILUSDT", "NEARUSDT", "APTUSDT"),
@@ -82,33 +82,36 @@ def cpu_of(pid: int) -> float:
 def viewers(folder: Path) -> None:
     """Measure by turns: with nobody who looks, and with ten."""
     say(f"(v) alert to order while {VIEWERS} look: {ACCOUNTS} accounts x {len(SYMBOLS)} symbols, by turns")
-    alone: list[list[float]] = []
-    watched: list[list[float]] = []
+    orders: dict[bool, list[float]] = {False: [], True: []}
     with EngineProcess(folder / "viewers", accounts=ACCOUNTS, symbols=SYMBOLS, weight="0.05") as engine:
         cookie, sender = cookie_of(engine), Sender(engine)
         sender.send(20, pause=0.02)
         with looked_at(engine, cookie):
             pass  # the templates are loaded when somebody first looks
-        for _ in range(ROUNDS):
-            alone.append(sender.send(ALERTS, pause=0.04).orders)
-            with looked_at(engine, cookie) as people:
+        for number in range(2 * ROUNDS):
+            watched = number % 4 in (1, 2)  # each goes first as often as the other
+            looking: AbstractContextManager[list[Viewer]] = (
+                looked_at(engine, cookie) if watched else nullcontext([])
+            )
+            with looking as people:
                 began = time.perf_counter()
-                watched.append(sender.send(ALERTS, pause=0.04).orders)
-                received, seconds = sum(one.bytes for one in people), time.perf_counter() - began
+                orders[watched] += sender.send(ALERTS, pause=0.02).orders
+                seconds = time.perf_counter() - began
+            if people:
+                each = sum(one.bytes for one in people) / VIEWERS / seconds / 1024
         idle = _idle(engine, cookie)
-    for name, rounds in (("nobody", alone), (f"{VIEWERS} viewers", watched)):
-        say(f"    {name}: {milliseconds([one for found in rounds for one in found])}, {ROUNDS} rounds")
-    each = received / VIEWERS / seconds / 1024
+    for name, found in (("nobody", orders[False]), (f"{VIEWERS} viewers", orders[True])):
+        say(f"    {name}: {milliseconds(found)}, {len(found)} orders in {ROUNDS} rounds")
     say(
         f"    each was sent {each:.2f} KB/s; processor while idle: {idle[0]:.1%} nobody, {idle[1]:.1%} watched"
     )
-    more = statistics.median(map(_p99, filter(None, watched))) - statistics.median(
-        map(_p99, filter(None, alone))
-    )
+    more = _p99(orders[True]) - _p99(orders[False])
+    all_there = min(map(len, orders.values())) > 0.95 * ROUNDS * ALERTS * ACCOUNTS
     judge(
-        f"(v) p99 with {VIEWERS} viewers, median of {ROUNDS} rounds: {more * 1000:+.1f} ms",
+        f"(v) p99 with {VIEWERS} viewers: {more * 1000:+.1f} ms"
+        + ("" if all_there else ", orders are missing"),
         "at most 1 ms more",
-        met=more <= 0.001,
+        met=more <= 0.001 and all_there,
     )
 
 
