@@ -24,10 +24,12 @@ PYTHON   ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3
 SETTINGS ?= settings.toml
 # Three times the cores: most of the tests' time is waiting for real sockets and clocks.
 WORKERS  ?= $(shell echo $$((3 * $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2))))
-TESTS    ?= tests plugins
+TESTS    ?= tests plugins emulators
 BIN      := $(VENV)/bin
 PLUGINS  := $(patsubst %/pyproject.toml,%,$(sort $(wildcard plugins/*/pyproject.toml)))
 PROJECTS := . $(PLUGINS)
+# What tests and authors of plugins need, and no engine.
+KIT      := emulators
 
 ifneq ($(UV),)
 MAKE_VENV = $(UV) venv --quiet --seed --allow-existing $(if $(PYTHON),--python $(PYTHON),--python '>=3.11') $(VENV)
@@ -49,14 +51,14 @@ install: $(VENV)/.installed
 
 test: $(VENV)/.tested-with
 	@# Hundreds of engines are started: none compiles the modules again, whatever the shell says about bytecode.
-	@$(BIN)/python -m compileall -q -j 0 te_core plugins > /dev/null || true
+	@$(BIN)/python -m compileall -q -j 0 te_core plugins $(KIT) > /dev/null || true
 	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest -n $(WORKERS) --dist worksteal $(TESTS) $(FLAGS)
 
 check: $(VENV)/.tested-with
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy te_core tests conftest.py $(wildcard bench release)
-	@for plugin in $(PLUGINS); do echo "$(BIN)/mypy $$plugin"; $(BIN)/mypy $$plugin || exit 1; done
+	@for plugin in $(PLUGINS) $(KIT); do echo "$(BIN)/mypy $$plugin"; $(BIN)/mypy $$plugin || exit 1; done
 	$(if $(filter test,$(MAKECMDGOALS)),,$(BIN)/pytest -q tests/architecture)
 
 fuzz flood: $(VENV)/.tested-with
@@ -118,9 +120,10 @@ $(VENV)/.installed: $(VENV)/.required pyproject.toml $(addsuffix /pyproject.toml
 	@$(INSTALL) --no-deps --no-build-isolation $(addprefix -e ./,$(PROJECTS))
 	@touch $@
 
-$(VENV)/.tested-with: $(VENV)/.installed requirements/dev.txt
+$(VENV)/.tested-with: $(VENV)/.installed requirements/dev.txt $(addsuffix /pyproject.toml,$(KIT))
 	@echo "Installing what the tests need …"
 	@$(INSTALL) --require-hashes -r requirements/dev.txt
+	@$(INSTALL) --no-deps --no-build-isolation $(addprefix -e ./,$(KIT))
 	@# Tests start hundreds of processes; where Python may not write bytecode, each would compile its libraries anew.
 	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib > /dev/null || true
 	@touch $@
@@ -139,12 +142,12 @@ $(VENV)/.tested-with: $(VENV)/.installed requirements/dev.txt
 
 # Pins carry hashes and no download addresses. The repo's own packages are resolved from here and left out.
 COMPILE = pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
-    $(foreach project,$(PROJECTS),--no-emit-package $(shell \
+    $(foreach project,$(PROJECTS) $(KIT),--no-emit-package $(shell \
         sed -n 's/^name = "\(.*\)"/\1/p' $(project)/pyproject.toml))
 
 lock: $(VENV)/.made
 	@test -n "$(UV)" || $(INSTALL) uv
-	@printf -- '-e ./%s\n' $(PROJECTS) > requirements/.projects.in
+	@printf -- '-e ./%s\n' $(PROJECTS) $(KIT) > requirements/.projects.in
 	$(or $(UV),$(BIN)/uv) $(COMPILE) requirements/.projects.in requirements/build.in -o requirements/run.txt
 	$(or $(UV),$(BIN)/uv) $(COMPILE) -c requirements/run.txt requirements/.projects.in requirements/dev.in \
 	    -o requirements/dev.txt

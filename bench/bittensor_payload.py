@@ -26,12 +26,12 @@ import aiohttp
 from bench.report import judge, say, say_verdicts
 from te_core.clock import SystemClock
 from te_core.testing.fakes import SourceRecorder
+from te_emulators.bittensor.network import MadeNetwork
+from te_emulators.bittensor.server import BittensorServer, Faults
 from te_signals_bittensor.fetching import Fetcher, Page
 from te_signals_bittensor.options import BittensorOptions
 from te_signals_bittensor.source import BittensorSource
 from te_signals_bittensor.unpacking import unpacked
-from tests.emulators.bittensor.network import MadeNetwork
-from tests.emulators.bittensor.server import BittensorServer, Faults
 
 ASSETS = {"BTCUSD": "BTCUSDT", "BTCUSDC": "BTCUSDT", "ETHUSD": "ETHUSDT"}
 GOAL_CPU = 1.0

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from tests.emulators.wire.server import WireServer
+    from te_emulators.wire.server import WireServer
 
 BALANCE = Decimal(1_000_000)
 
@@ -125,9 +125,9 @@ async def _serve(
 
 
 def _server(name: str, accounts: int, latency: float, scopes: frozenset[str]) -> WireServer:
-    from tests.emulators.core.limits import RateLimits
-    from tests.emulators.core.modes import MarginMode
-    from tests.emulators.venues import server
+    from te_emulators.core.limits import RateLimits
+    from te_emulators.core.modes import MarginMode
+    from te_emulators.venues import server
 
     made = server(name, key="K1", balance=BALANCE, latency=latency)
     for number in range(2, accounts + 1):

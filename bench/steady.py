@@ -24,8 +24,8 @@ from te_core.api import AccountContext
 from te_core.clock import SystemClock
 from te_core.testing.fakes import account_context
 from te_core.testing.stream_recorder import StreamRecorder
+from te_emulators.accounts import order
 from te_exchange_ccxt.venue import Venue
-from tests.emulators.accounts import order
 from tests.exchanges.trading import PLUGINS, spec_of
 
 ORDERS = 10_000

@@ -12,7 +12,8 @@ from typing import Any
 from release.readme import for_an_index
 
 ROOT = Path(__file__).resolve().parents[1]
-GROUPS = ("plugins", "packages")
+PLACES = ("plugins/*", "packages/*", "emulators")
+"""Folders of the repository that hold a distribution each, besides the core's."""
 _LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", ".*", "*.egg-info", "dist")
 
 
@@ -53,7 +54,7 @@ def projects() -> Iterator[Project]:
     """Find every distribution of the repository, the core first."""
     folders = [
         ROOT,
-        *sorted(path.parent for group in GROUPS for path in ROOT.glob(f"{group}/*/pyproject.toml")),
+        *sorted(path.parent for place in PLACES for path in ROOT.glob(f"{place}/pyproject.toml")),
     ]
     for folder in folders:
         data = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))

@@ -62,7 +62,7 @@ CONTENTS = {
         "api/te_core",
         "api/contracts",
         "api/testing",
-        "tests/emulators/README",
+        "emulators/README",
     ),
     "Design": (
         "docs/architecture",

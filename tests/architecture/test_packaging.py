@@ -17,18 +17,20 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from release.projects import GROUPS, Project
+from release.projects import PLACES, Project
 from release.readme import LINK, for_an_index
 from te_core import __version__
 
 META = "trade-engine"
 """The distribution that holds no code and installs the others."""
+KIT = "te-emulators"
+"""What authors of plugins test with; no engine needs it."""
 
 
 @pytest.fixture(scope="session")
 def projects(root: Path) -> dict[str, Path]:
     """Give the folder of each distribution, each one after those of ours that it needs: the core's first."""
-    found = (path.parent for group in GROUPS for path in root.glob(f"{group}/*/pyproject.toml"))
+    found = (path.parent for place in PLACES for path in root.glob(f"{place}/pyproject.toml"))
     folders = [root, *sorted(found)]
     by_name = {project(folder)["name"]: folder for folder in folders}
     needs = {
@@ -94,7 +96,7 @@ def test_each_plugin_wheel_registers_its_name_and_ships_its_package(
 ) -> None:
     seen: dict[str, str] = {}
     for name, wheel in wheels.items():
-        if name in {"te-core", META}:
+        if name in {"te-core", META, KIT}:
             continue
         points = project(projects[name])["entry-points"]["trade_engine.plugins"]
         for entry, module in points.items():
@@ -152,7 +154,7 @@ def test_editable_installs_give_the_command_and_the_plugins(
         "print(*sorted({p.dist.name for p in e(group='trade_engine.plugins')}))"
     )
     listed = subprocess.run([bare_environment, "-c", code], capture_output=True, text=True, check=True)
-    assert set(listed.stdout.split()) == set(projects) - {"te-core", META}
+    assert set(listed.stdout.split()) == set(projects) - {"te-core", META, KIT}
     shown = subprocess.run(
         [str(bare_environment.with_name("te")), "--help"], capture_output=True, text=True, check=False
     )
@@ -190,6 +192,7 @@ def test_the_one_package_brings_the_others_and_the_command(
     notifiers = {f"te-notify-{name}" for name in ("apprise", "telegram", "webhook")}
     assert {name for name, need in needed.items() if need.marker is None} == set(projects) - {
         META,
+        KIT,
         *notifiers,
     }
     assert notifiers <= set(needed)

@@ -24,7 +24,7 @@ from te_core.journal.journal import Journal
 from te_core.model.signal import QuarantinedInput
 from te_core.wizards.pairs import base, candidates, doubt, read_pair, refused_spellings
 from te_core.wizards.weights import Row
-from tests.emulators.venues import running
+from te_emulators.venues import running
 from tests.exchanges.trading import keys
 
 SETTINGS = """\

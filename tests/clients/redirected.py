@@ -25,6 +25,9 @@ from te_core.settings.notices import NoticesSettings
 from te_core.settings.schema import TracingSettings
 from te_core.testing.fakes import SourceRecorder
 from te_core.testing.stream_recorder import StreamRecorder
+from te_emulators.accounts import connected, order
+from te_emulators.venues import running
+from te_emulators.wire.call import Call, Outcome, Reply
 from te_notify_apprise.notifier import AppriseNotifier
 from te_notify_apprise.options import AppriseOptions
 from te_notify_telegram.notifier import TelegramNotifier
@@ -35,9 +38,6 @@ from te_signals_bittensor.feed import Feed
 from te_signals_bittensor.fetching import Fetcher, asked_with_key
 from te_signals_bittensor.options import BittensorOptions
 from te_signals_bittensor.routes import Routes
-from tests.emulators.accounts import connected, order
-from tests.emulators.venues import running
-from tests.emulators.wire.call import Call, Outcome, Reply
 from tests.exchanges.trading import PLUGINS, spec_of
 
 REDIRECTS = (301, 302, 303, 307, 308)

@@ -24,10 +24,10 @@ from pydantic import ValidationError
 
 from te_core.api import NotReady, OutcomeUnknown, http_session
 from te_core.testing.stream_recorder import StreamRecorder
+from te_emulators.accounts import connected, order
+from te_emulators.venues import running
 from te_exchange_ccxt.options import CcxtOptions
 from tests.clients.loopback_proxy import PASSWORD, QUOTED, USER, LoopbackProxy, proxying
-from tests.emulators.accounts import connected, order
-from tests.emulators.venues import running
 from tests.exchanges.trading import PLUGINS, spec_of
 
 pytestmark = pytest.mark.real_clock

@@ -29,13 +29,13 @@ from te_core.runtime.engine import Engine
 from te_core.settings.resolution import resolve
 from te_core.settings.schema import Settings
 from te_core.testing.virtual_clock import VirtualClock
+from te_emulators.bittensor.network import MadeNetwork
 from te_exchange_paper.plugin import te_exchanges
 from te_signals_bittensor.fetching import FetchFailed, Page
 from te_signals_bittensor.options import BittensorOptions
 from te_signals_bittensor.source import BittensorSource
-from tests.emulators.bittensor.facts import StatedFacts
-from tests.emulators.bittensor.network import MadeNetwork
-from tests.emulators.bittensor.records import NOW_MS
+from tests.bittensor.facts import StatedFacts
+from tests.bittensor.records import NOW_MS
 
 D = Decimal
 ONE_STEP = D("0.001")

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from tests.emulators.bittensor.network import MadeNetwork
-from tests.emulators.bittensor.server import BittensorServer, Faults
+from te_emulators.bittensor.network import MadeNetwork
+from te_emulators.bittensor.server import BittensorServer, Faults
 from tests.end_to_end.engine_process import PATIENCE, EngineProcess
 from tests.end_to_end.home import PLAIN, TOKEN, Home
 

@@ -27,7 +27,7 @@ def validator() -> Iterator[str]:
         [
             sys.executable,
             "-m",
-            "tests.emulators",
+            "te_emulators",
             "bittensor",
             "--port",
             "0",

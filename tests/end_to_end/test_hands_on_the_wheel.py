@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from tests.emulators.core.faults import Fault, FaultKind
-from tests.emulators.venues import VENUES, running
-from tests.emulators.wire.server import WireServer
+from te_emulators.core.faults import Fault, FaultKind
+from te_emulators.venues import VENUES, running
+from te_emulators.wire.server import WireServer
 from tests.end_to_end.engine_process import EngineProcess, eventually, te
 from tests.end_to_end.home import PLAIN, Home
 from tests.exchanges.trading import account, held

@@ -18,7 +18,7 @@ from te_core.app.application import Application
 from te_core.app.paths import Place
 from te_core.clock import SystemClock
 from te_core.plugins.registry import Registry
-from tests.emulators.telegram.server import TOKEN, BotApi, Message, Person, bot_api
+from te_emulators.telegram.server import TOKEN, BotApi, Message, Person, bot_api
 
 pytestmark = pytest.mark.real_clock
 

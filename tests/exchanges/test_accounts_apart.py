@@ -10,8 +10,8 @@ import pytest
 
 from te_core.runtime.supervisor import Running
 from te_core.settings.resolution import resolve
-from tests.emulators.core.modes import PositionMode
-from tests.emulators.venues import running
+from te_emulators.core.modes import PositionMode
+from te_emulators.venues import running
 from tests.exchanges.trading import PLUGINS, Trading, account, held, keys, quick, spec_of
 
 pytestmark = pytest.mark.real_clock

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from te_core.api import OrderStatus
-from tests.emulators.accounts import connected, order
-from tests.emulators.venues import running
+from te_emulators.accounts import connected, order
+from te_emulators.venues import running
 from tests.exchanges.trading import PLUGINS, account, held, quick, spec_of, trading
 
 pytestmark = pytest.mark.real_clock

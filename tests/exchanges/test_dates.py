@@ -15,11 +15,11 @@ from loguru import logger
 from te_core.api import MarginMode, NotReady
 from te_core.clock import SystemClock
 from te_core.testing.fakes import account_context
-from tests.emulators.accounts import order
-from tests.emulators.core.faults import Fault, FaultKind
-from tests.emulators.core.modes import MarginMode as TheirMode
-from tests.emulators.venues import running
-from tests.emulators.wire.server import WireServer
+from te_emulators.accounts import order
+from te_emulators.core.faults import Fault, FaultKind
+from te_emulators.core.modes import MarginMode as TheirMode
+from te_emulators.venues import running
+from te_emulators.wire.server import WireServer
 from tests.exchanges.trading import PLUGINS, spec_of
 
 pytestmark = pytest.mark.real_clock

@@ -11,9 +11,9 @@ from te_core.api import Finding, Severity
 from te_core.clock import SystemClock
 from te_core.reporting.doctor import examine
 from te_core.settings.schema import AccountSettings, SymbolSettings
-from tests.emulators.accounts import connected
-from tests.emulators.core.clock import ExchangeClock
-from tests.emulators.venues import running
+from te_emulators.accounts import connected
+from te_emulators.core.clock import ExchangeClock
+from te_emulators.venues import running
 from tests.exchanges.trading import PLUGINS, spec_of
 
 pytestmark = pytest.mark.real_clock

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.emulators.venues import STAND_INS
+from te_emulators.venues import STAND_INS
 from tests.exchanges import table, unified
 from tests.exchanges.trading import PLUGINS, spec_of
 

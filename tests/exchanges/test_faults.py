@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from te_core.model.event import Event
+from te_emulators.core.faults import Fault, FaultKind
+from te_emulators.venues import running
+from te_emulators.wire.server import WireServer
 from te_exchange_ccxt import errors, live
 from te_exchange_ccxt.trouble import Trouble as Kind
-from tests.emulators.core.faults import Fault, FaultKind
-from tests.emulators.venues import running
-from tests.emulators.wire.server import WireServer
 from tests.exchanges.trading import (
     PLUGINS,
     Trading,

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from te_core.api import FundingRate
-from tests.emulators.accounts import connected
-from tests.emulators.venues import running
+from te_emulators.accounts import connected
+from te_emulators.venues import running
 from tests.exchanges.trading import PLUGINS, spec_of
 
 pytestmark = pytest.mark.real_clock

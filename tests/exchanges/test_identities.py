@@ -11,13 +11,13 @@ import pytest
 from te_core.api import AccountIdentity, NotReady
 from te_core.testing.fakes import account_context
 from te_core.testing.virtual_clock import VirtualClock
+from te_emulators.accounts import connected
+from te_emulators.core.credentials import ApiKey
+from te_emulators.venues import running
+from te_emulators.wire.server import WireServer
 from te_exchange_ccxt.client import connect, disconnect, host
 from te_exchange_ccxt.library import exchange_class
 from te_exchange_paper.plugin import PAPER
-from tests.emulators.accounts import connected
-from tests.emulators.core.credentials import ApiKey
-from tests.emulators.venues import running
-from tests.emulators.wire.server import WireServer
 from tests.exchanges.trading import PLUGINS, spec_of
 
 pytestmark = pytest.mark.real_clock

@@ -66,7 +66,7 @@ def test_alerts_are_answered_while_two_accounts_import_ccxt_once_in_a_thread(tmp
         from te_core.reporting.queries import Queries
         from te_core.settings.resolution import resolve
         from te_core.settings.schema import Settings
-        from tests.emulators.venues import running
+        from te_emulators.venues import running
 
         logger.remove()
         seen = {"threads": [], "answers": 0}

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from te_core.api import AuthError
-from tests.emulators.accounts import connected, order
-from tests.emulators.venues import running
-from tests.emulators.wire.call import json_reply
+from te_emulators.accounts import connected, order
+from te_emulators.venues import running
+from te_emulators.wire.call import json_reply
 from tests.exchanges.trading import PLUGINS, spec_of
 
 pytestmark = pytest.mark.real_clock

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import tomlkit
 
-from tests.emulators.core.faults import Fault, FaultKind
-from tests.emulators.venues import running
-from tests.emulators.wire.server import WireServer
+from te_emulators.core.faults import Fault, FaultKind
+from te_emulators.venues import running
+from te_emulators.wire.server import WireServer
 from tests.end_to_end.engine_process import PATIENCE, EngineProcess
 from tests.end_to_end.home import PLAIN, TOKEN, Home
 from tests.exchanges.trading import PLUGINS, account, held

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from te_core.api import NotReady
+from te_emulators.accounts import connected, order
+from te_emulators.venues import running
 from te_exchange_ccxt.connection import SKEW_ADJUSTED
-from tests.emulators.accounts import connected, order
-from tests.emulators.venues import running
 from tests.exchanges.trading import PLUGINS, spec_of
 
 pytestmark = pytest.mark.real_clock

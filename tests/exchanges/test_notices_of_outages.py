@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from te_core.api import Event, Notifier, NotifierSpec
-from tests.emulators.core.faults import Fault, FaultKind
-from tests.emulators.venues import running
+from te_emulators.core.faults import Fault, FaultKind
+from te_emulators.venues import running
 from tests.exchanges.trading import NoOptions, account, keys, outages, quick, spec_of, trading
 
 pytestmark = pytest.mark.real_clock

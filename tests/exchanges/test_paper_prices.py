@@ -19,14 +19,14 @@ from te_core.clock import SystemClock
 from te_core.model.event import Event
 from te_core.reporting.queries import Queries
 from te_core.testing.fakes import account_context
+from te_emulators.venues import running
+from te_emulators.wire.server import WireServer
 from te_exchange_ccxt.generic import GenericOptions
 from te_exchange_ccxt.public import PublicData
 from te_exchange_paper import live
 from te_exchange_paper.account import FILE_NAME, PaperAccount
 from te_exchange_paper.options import PaperOptions
 from te_exchange_paper.plugin import PAPER
-from tests.emulators.venues import running
-from tests.emulators.wire.server import WireServer
 from tests.exchanges.trading import account, held, quick, spec_of, trading
 
 pytestmark = pytest.mark.real_clock

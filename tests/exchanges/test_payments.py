@@ -11,8 +11,8 @@ import pytest
 
 from te_core.api import FlowKind
 from te_core.clock import SystemClock
-from tests.emulators.accounts import connected, order
-from tests.emulators.venues import running
+from te_emulators.accounts import connected, order
+from te_emulators.venues import running
 from tests.exchanges.trading import PLUGINS, spec_of
 
 pytestmark = pytest.mark.real_clock

@@ -21,13 +21,13 @@ from te_core.clock import SystemClock
 from te_core.errors import CommandRefused, JournalLocked
 from te_core.journal.journal import Journal
 from te_core.plugins.registry import Registry
+from te_emulators.core.faults import Fault, FaultKind
+from te_emulators.core.modes import Side
+from te_emulators.core.order import OrderRequest as Resting
+from te_emulators.core.order import OrderType
+from te_emulators.venues import running
+from te_emulators.wire.server import WireServer
 from te_exchange_paper.plugin import te_exchanges
-from tests.emulators.core.faults import Fault, FaultKind
-from tests.emulators.core.modes import Side
-from tests.emulators.core.order import OrderRequest as Resting
-from tests.emulators.core.order import OrderType
-from tests.emulators.venues import running
-from tests.emulators.wire.server import WireServer
 from tests.exchanges.trading import account, held, quick, spec_of
 
 pytestmark = pytest.mark.real_clock

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from te_emulators.core.fault_files import faults_of_seed
+from te_emulators.core.faults import Fault, FaultKind
+from te_emulators.venues import running
 from te_exchange_ccxt import client, errors
 from te_exchange_ccxt.trouble import Trouble as Kind
-from tests.emulators.core.fault_files import faults_of_seed
-from tests.emulators.core.faults import Fault, FaultKind
-from tests.emulators.venues import running
 from tests.exchanges.trading import PLUGINS, account, assert_at_goals, outages, quick, spec_of, trading
 
 pytestmark = pytest.mark.real_clock

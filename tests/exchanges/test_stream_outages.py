@@ -12,12 +12,12 @@ import pytest
 from loguru import logger
 
 from te_core.testing.stream_recorder import StreamRecorder, watching
+from te_emulators.blofin import streams as blofin
+from te_emulators.conformance import EmulatedVenue
+from te_emulators.core.faults import Fault, FaultKind
+from te_emulators.wire.server import WireServer
+from te_emulators.wire.stream import Stream
 from te_exchange_ccxt import live
-from tests.emulators.blofin import streams as blofin
-from tests.emulators.conformance import EmulatedVenue
-from tests.emulators.core.faults import Fault, FaultKind
-from tests.emulators.wire.server import WireServer
-from tests.emulators.wire.stream import Stream
 from tests.exchanges.trading import PLUGINS, spec_of
 
 pytestmark = pytest.mark.real_clock

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from te_core.api import AuthError, NotReady
-from tests.emulators.accounts import connected, order
-from tests.emulators.venues import running
-from tests.emulators.wire.call import Call, Outcome, Reply, json_reply
-from tests.emulators.wire.server import WireServer
+from te_emulators.accounts import connected, order
+from te_emulators.venues import running
+from te_emulators.wire.call import Call, Outcome, Reply, json_reply
+from te_emulators.wire.server import WireServer
 from tests.exchanges.trading import PLUGINS, account, quick, spec_of, trading
 
 pytestmark = pytest.mark.real_clock

@@ -27,7 +27,7 @@ from te_core.runtime.engine import Engine
 from te_core.runtime.supervisor import Running
 from te_core.settings.resolution import resolve
 from te_core.settings.schema import Settings
-from tests.emulators.wire.server import WireServer
+from te_emulators.wire.server import WireServer
 
 PLUGINS = {
     "bybit": "te_exchange_bybit.plugin:BYBIT",

@@ -32,7 +32,7 @@ from te_core.moving.archive import Manifest
 from te_core.moving.backup import make_backup
 from te_core.moving.other_engine import next_ids
 from te_core.moving.sealing import Seal
-from tests.emulators.venues import running
+from te_emulators.venues import running
 from tests.exchanges.trading import Trading, account, quick, spec_of
 
 pytestmark = pytest.mark.real_clock

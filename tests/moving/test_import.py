@@ -29,9 +29,9 @@ from te_core.reporting.queries import Queries
 from te_core.runtime.engine import Engine
 from te_core.settings.store import SettingsStore
 from te_core.testing.fakes import account_context
+from te_emulators.accounts import connected, order
+from te_emulators.venues import running
 from te_exchange_paper.plugin import PAPER
-from tests.emulators.accounts import connected, order
-from tests.emulators.venues import running
 from tests.exchanges.trading import spec_of
 from tests.moving.earlier import MAPPINGS, MINERS, SECRETS, WEIGHTS, install, key, line
 

@@ -9,9 +9,9 @@ from contextlib import AsyncExitStack, contextmanager
 from decimal import Decimal
 from typing import Any
 
-from tests.emulators.core.faults import Fault, FaultKind
-from tests.emulators.venues import running
-from tests.emulators.wire.server import WireServer
+from te_emulators.core.faults import Fault, FaultKind
+from te_emulators.venues import running
+from te_emulators.wire.server import WireServer
 from tests.exchanges.trading import account, held
 
 DOWN = Fault(kind=FaultKind.SERVER_ERROR, status=502, times=None)

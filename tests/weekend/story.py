@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from te_core.model.control import Action
-from tests.emulators.core.faults import Fault, FaultKind
+from te_emulators.core.faults import Fault, FaultKind
 from tests.weekend.world import ACCOUNTS, SYMBOLS, World
 
 Step = Callable[[], Awaitable[None]]

@@ -25,12 +25,12 @@ from te_core.model.control import Action, Command
 from te_core.plugins.registry import Registry
 from te_core.settings.peek import SECRETS_FILE
 from te_core.settings.schema import Settings
-from tests.emulators.core import margin
-from tests.emulators.core.account import Account
-from tests.emulators.core.clock import ExchangeClock
-from tests.emulators.core.faults import Fault, FaultScript
-from tests.emulators.venues import server
-from tests.emulators.wire.server import WireServer
+from te_emulators.core import margin
+from te_emulators.core.account import Account
+from te_emulators.core.clock import ExchangeClock
+from te_emulators.core.faults import Fault, FaultScript
+from te_emulators.venues import server
+from te_emulators.wire.server import WireServer
 from tests.weekend.loop import WiredClock
 
 ZERO = Decimal(0)

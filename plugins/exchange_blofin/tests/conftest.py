@@ -11,11 +11,11 @@ from typing import Any, cast
 import pytest
 
 from te_core.api import ExchangeAccount
+from te_emulators.accounts import connected
+from te_emulators.blofin.server import BlofinServer
+from te_emulators.core.account import Account
+from te_emulators.venues import running
 from te_exchange_blofin.plugin import BLOFIN
-from tests.emulators.accounts import connected
-from tests.emulators.blofin.server import BlofinServer
-from tests.emulators.core.account import Account
-from tests.emulators.venues import running
 
 
 class Desk:

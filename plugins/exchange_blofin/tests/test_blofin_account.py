@@ -20,17 +20,17 @@ from te_core.api import (
     OrderStatus,
     Severity,
 )
+from te_emulators.accounts import order
+from te_emulators.blofin.codes import CodedError
+from te_emulators.clients import ccxt, credentials, redirect
+from te_emulators.core import modes
+from te_emulators.core.credentials import ApiKey
+from te_emulators.core.faults import Fault, FaultKind
+from te_emulators.core.limits import RateLimits
 from te_exchange_blofin.plugin import BlofinOptions
 from te_exchange_blofin.venue import Blofin
 from te_exchange_ccxt.client import connect, disconnect
 from te_exchange_ccxt.library import exchange_class
-from tests.emulators.accounts import order
-from tests.emulators.blofin.codes import CodedError
-from tests.emulators.clients import ccxt, credentials, redirect
-from tests.emulators.core import modes
-from tests.emulators.core.credentials import ApiKey
-from tests.emulators.core.faults import Fault, FaultKind
-from tests.emulators.core.limits import RateLimits
 
 pytestmark = pytest.mark.real_clock
 

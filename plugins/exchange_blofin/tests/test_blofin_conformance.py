@@ -12,13 +12,13 @@ import pytest
 from te_core.api import ExchangeAccount, OrderReport, OrderRequest
 from te_core.testing.conformance import ExchangeConformance
 from te_core.testing.desk import Desk
+from te_emulators.blofin.server import WINDOWS, BlofinServer
+from te_emulators.blofin.unknowns import Unknowns
+from te_emulators.conformance import NEAR, EmulatedVenue, near
+from te_emulators.core.limits import RateLimits
+from te_emulators.wire.server import WireServer
 from te_exchange_blofin.plugin import BLOFIN, CAPABILITIES, BlofinOptions, capabilities_by
 from te_exchange_blofin.venue import Blofin
-from tests.emulators.blofin.server import WINDOWS, BlofinServer
-from tests.emulators.blofin.unknowns import Unknowns
-from tests.emulators.conformance import NEAR, EmulatedVenue, near
-from tests.emulators.core.limits import RateLimits
-from tests.emulators.wire.server import WireServer
 
 pytestmark = pytest.mark.real_clock
 

@@ -18,9 +18,9 @@ from te_core.api import (
     OutcomeUnknown,
     Severity,
 )
-from tests.emulators.accounts import order
-from tests.emulators.core.faults import Fault, FaultKind
-from tests.emulators.core.modes import PositionMode
+from te_emulators.accounts import order
+from te_emulators.core.faults import Fault, FaultKind
+from te_emulators.core.modes import PositionMode
 
 pytestmark = pytest.mark.real_clock
 

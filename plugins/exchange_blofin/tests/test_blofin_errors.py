@@ -17,13 +17,13 @@ from te_core.api import (
     RateLimited,
     TradeEngineError,
 )
+from te_emulators.accounts import order, renewed
+from te_emulators.blofin.codes import CodedError
+from te_emulators.core.faults import Fault, FaultKind
+from te_emulators.core.limits import RateLimits
+from te_emulators.wire.call import json_reply
 from te_exchange_blofin.codes import BROKERS, TROUBLES
 from te_exchange_blofin.venue import Blofin
-from tests.emulators.accounts import order, renewed
-from tests.emulators.blofin.codes import CodedError
-from tests.emulators.core.faults import Fault, FaultKind
-from tests.emulators.core.limits import RateLimits
-from tests.emulators.wire.call import json_reply
 
 pytestmark = pytest.mark.real_clock
 

@@ -9,12 +9,12 @@ from typing import Any, cast
 import pytest
 
 from te_core.api import Instrument, MarginMode
+from te_emulators.blofin.client import BlofinClient
+from te_emulators.blofin.server import BlofinServer
+from te_emulators.venues import server
 from te_exchange_blofin.plugin import BLOFIN
-from tests.emulators.accounting import complaints
-from tests.emulators.blofin.client import BlofinClient
-from tests.emulators.blofin.server import BlofinServer
-from tests.emulators.recorded import differences, recorded, served, tells_time
-from tests.emulators.venues import server
+from tests.samples.accounting import complaints
+from tests.samples.serving import differences, recorded, served, tells_time
 
 pytestmark = pytest.mark.real_clock
 

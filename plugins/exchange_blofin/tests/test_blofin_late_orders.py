@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from te_core.api import NotReady
+from te_emulators.accounts import order
+from te_emulators.clients import ccxt
 from te_exchange_blofin.codes import EXPIRED
 from te_exchange_blofin.plugin import BlofinOptions
 from te_exchange_blofin.tpsl import EXPIRY
 from te_exchange_blofin.venue import Blofin
 from te_exchange_ccxt.client import bare
 from te_exchange_ccxt.library import BaseError
-from tests.emulators.accounts import order
-from tests.emulators.clients import ccxt
 
 MARKET = {"id": "BTC-USDT", "symbol": "BTC/USDT:USDT"}
 

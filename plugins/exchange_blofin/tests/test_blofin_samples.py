@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from te_core.api import Instrument, InsufficientMargin, MarginMode, OrderStatus
+from te_emulators.accounts import order
 from te_exchange_blofin.copy_trading import CopyTrading
 from te_exchange_blofin.plugin import BlofinOptions
 from te_exchange_blofin.venue import Blofin
 from te_exchange_ccxt.client import connect, disconnect, refused_item
 from te_exchange_ccxt.errors import translate
 from te_exchange_ccxt.library import BaseError, exchange_class
-from tests.emulators.accounts import order
-from tests.emulators.samples import entries, response
+from tests.samples.reader import entries, response
 
 pytestmark = pytest.mark.real_clock
 

@@ -12,9 +12,9 @@ import pytest
 
 from te_core.api import Feed
 from te_core.testing.stream_recorder import StreamRecorder, watching
-from tests.emulators.accounts import order
-from tests.emulators.blofin.unknowns import Unknowns
-from tests.emulators.core.faults import Fault, FaultKind
+from te_emulators.accounts import order
+from te_emulators.blofin.unknowns import Unknowns
+from te_emulators.core.faults import Fault, FaultKind
 
 pytestmark = pytest.mark.real_clock
 

@@ -19,12 +19,12 @@ from te_core.api import (
     StopKind,
     StopRequest,
 )
+from te_emulators.accounts import order
+from te_emulators.blofin.server import BlofinServer
+from te_emulators.core.order import FillPlan
+from te_emulators.wire.call import Call
 from te_exchange_blofin import tpsl
 from te_exchange_blofin.plugin import BLOFIN, BlofinOptions
-from tests.emulators.accounts import order
-from tests.emulators.blofin.server import BlofinServer
-from tests.emulators.core.order import FillPlan
-from tests.emulators.wire.call import Call
 
 pytestmark = pytest.mark.real_clock
 

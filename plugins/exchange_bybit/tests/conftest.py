@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from te_emulators.accounts import connected
+from te_emulators.venues import running
+from te_emulators.wire.server import WireServer
 from te_exchange_bybit.plugin import BYBIT
-from tests.emulators.accounts import connected
-from tests.emulators.venues import running
-from tests.emulators.wire.server import WireServer
 
 Pair = tuple[WireServer, Any]
 

@@ -24,17 +24,17 @@ from te_core.api import (
     RateLimited,
     Severity,
 )
+from te_emulators.accounts import connected, order
+from te_emulators.core.faults import Fault, FaultKind
+from te_emulators.core.modes import MarginMode as TheirMode
+from te_emulators.wire.call import json_reply
+from te_emulators.wire.server import WireServer
 from te_exchange_bybit.plugin import BYBIT, BybitOptions
 from te_exchange_bybit.venue import MOST_PAGES
 from te_exchange_bybit.venue import Bybit as BybitVenue
 from te_exchange_ccxt.client import addresses, connect, disconnect
 from te_exchange_ccxt.library import exchange_class
 from te_exchange_ccxt.shared import _LOOPS
-from tests.emulators.accounts import connected, order
-from tests.emulators.core.faults import Fault, FaultKind
-from tests.emulators.core.modes import MarginMode as TheirMode
-from tests.emulators.wire.call import json_reply
-from tests.emulators.wire.server import WireServer
 
 pytestmark = pytest.mark.real_clock
 

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from te_core.api import MarginMode, NotReady, OrderRejected, OrderStatus
+from te_emulators.accounts import order, renewed
+from te_emulators.bybit.client import bybit_client
+from te_emulators.venues import running
 from te_exchange_bybit.plugin import BYBIT
-from tests.emulators.accounting import complaints
-from tests.emulators.accounts import order, renewed
-from tests.emulators.recorded import differences, recorded, served, tells_time
-from tests.emulators.tests.bybit_client import bybit_client
-from tests.emulators.venues import running
+from tests.samples.accounting import complaints
+from tests.samples.serving import differences, recorded, served, tells_time
 
 pytestmark = pytest.mark.real_clock
 

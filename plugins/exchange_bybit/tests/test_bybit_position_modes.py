@@ -11,12 +11,12 @@ import pytest
 
 from te_core.api import OrderRejected, Severity
 from te_core.rules.decision import Status
+from te_emulators.accounts import order
+from te_emulators.core import settings
+from te_emulators.core.modes import PositionMode, PositionSide
+from te_emulators.venues import running
+from te_emulators.wire.server import WireServer
 from te_exchange_bybit.plugin import BYBIT
-from tests.emulators.accounts import order
-from tests.emulators.core import settings
-from tests.emulators.core.modes import PositionMode, PositionSide
-from tests.emulators.venues import running
-from tests.emulators.wire.server import WireServer
 from tests.exchanges.trading import account as section
 from tests.exchanges.trading import held, quick, trading
 

@@ -17,7 +17,7 @@ from te_exchange_bybit.venue import Bybit
 from te_exchange_ccxt.client import connect, disconnect
 from te_exchange_ccxt.library import exchange_class
 from te_exchange_ccxt.symbols import Symbols
-from tests.emulators.samples import entries, response
+from tests.samples.reader import entries, response
 
 pytestmark = pytest.mark.real_clock
 

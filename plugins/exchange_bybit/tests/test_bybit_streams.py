@@ -13,11 +13,11 @@ import pytest
 
 from te_core.api import Feed, MarginMode
 from te_core.testing.stream_recorder import StreamRecorder, watching
-from tests.emulators.accounts import order
-from tests.emulators.core.faults import Fault, FaultKind
-from tests.emulators.core.modes import PositionMode, PositionSide, Side
-from tests.emulators.core.order import OrderRequest
-from tests.emulators.wire.server import WireServer
+from te_emulators.accounts import order
+from te_emulators.core.faults import Fault, FaultKind
+from te_emulators.core.modes import PositionMode, PositionSide, Side
+from te_emulators.core.order import OrderRequest
+from te_emulators.wire.server import WireServer
 
 pytestmark = pytest.mark.real_clock
 

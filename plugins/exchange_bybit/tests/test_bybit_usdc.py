@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from te_core.api import OrderStatus
+from te_emulators.accounts import connected, order
+from te_emulators.venues import running
+from te_emulators.wire.call import Call, Reply, json_reply
 from te_exchange_bybit.plugin import BYBIT
-from tests.emulators.accounts import connected, order
-from tests.emulators.venues import running
-from tests.emulators.wire.call import Call, Reply, json_reply
 
 pytestmark = pytest.mark.real_clock
 

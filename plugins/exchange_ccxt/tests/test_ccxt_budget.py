@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from te_core.api import RateLimited
 from te_core.testing import virtual_clock
 from te_core.testing.virtual_clock import VirtualClock
+from te_emulators.core.limits import RateLimits
+from te_emulators.core.limits import Window as Limit
 from te_exchange_ccxt.budget import Budget, Priority, Purse, Window, priority
-from tests.emulators.core.limits import RateLimits
-from tests.emulators.core.limits import Window as Limit
 
 ORDERS = Window("orders", 10, 1.0)
 READS = Window("reads", 20, 2.0)

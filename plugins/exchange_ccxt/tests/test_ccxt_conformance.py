@@ -10,9 +10,9 @@ import pytest
 
 from te_core.api import Capabilities
 from te_core.testing.conformance import ExchangeConformance
+from te_emulators.conformance import NEAR, EmulatedVenue, near
 from te_exchange_ccxt.generic import GenericOptions
 from te_exchange_ccxt.plugin import CAPABILITIES, CCXT
-from tests.emulators.conformance import NEAR, EmulatedVenue, near
 
 pytestmark = pytest.mark.real_clock
 

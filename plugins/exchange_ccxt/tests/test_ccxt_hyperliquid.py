@@ -22,14 +22,14 @@ from te_core.api import (
     RateLimited,
     TradeEngineError,
 )
+from te_emulators.accounts import order
 from te_exchange_ccxt.client import connect, disconnect, last_answer
 from te_exchange_ccxt.errors import diagnose, translate
 from te_exchange_ccxt.generic import GenericOptions, GenericVenue
 from te_exchange_ccxt.library import BaseError, exchange_class
 from te_exchange_ccxt.trouble import Trouble
-from tests.emulators.accounting import complaints
-from tests.emulators.accounts import order
-from tests.emulators.samples import response
+from tests.samples.accounting import complaints
+from tests.samples.reader import response
 
 pytestmark = pytest.mark.real_clock
 

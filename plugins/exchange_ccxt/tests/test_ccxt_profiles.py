@@ -18,13 +18,13 @@ from te_core.api import ClientOrderIdForm, ConfigError, MarginMode, Severity
 from te_core.clock import SystemClock
 from te_core.rules.client_order_ids import client_order_id
 from te_core.testing.fakes import account_context
+from te_emulators.accounts import order
 from te_exchange_ccxt.client import connect, disconnect, last_answer
 from te_exchange_ccxt.generic import GenericOptions, GenericVenue
 from te_exchange_ccxt.library import exchange_class
 from te_exchange_ccxt.plugin import CCXT
 from te_exchange_ccxt.profiles import PROFILES, profile_of
 from te_exchange_ccxt.trouble import Trouble
-from tests.emulators.accounts import order
 
 pytestmark = pytest.mark.real_clock
 

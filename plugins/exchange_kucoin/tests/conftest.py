@@ -14,9 +14,9 @@ import pytest
 
 from te_core.api import ExchangeAccount, Feed, MarginMode, OrderRequest, Side
 from te_core.testing.stream_recorder import StreamRecorder, watching
+from te_emulators.conformance import EmulatedVenue
+from te_emulators.kucoin.server import KucoinServer
 from te_exchange_kucoin.plugin import KUCOIN
-from tests.emulators.conformance import EmulatedVenue
-from tests.emulators.kucoin.server import KucoinServer
 
 PUSHED = {Feed.ORDERS, Feed.EQUITY, Feed.PRICES}
 

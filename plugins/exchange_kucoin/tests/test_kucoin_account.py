@@ -11,16 +11,16 @@ from typing import Any
 import pytest
 
 from te_core.api import ConfigError, MarginMode, NotReady, OrderRejected, OrderStatus, Severity, Side
+from te_emulators.accounts import renewed
+from te_emulators.core.faults import Fault, FaultKind
+from te_emulators.core.modes import MarginMode as Mode
+from te_emulators.core.modes import PositionMode, PositionSide
+from te_emulators.core.modes import Side as TheirSide
+from te_emulators.core.order import OrderRequest as TheirOrder
+from te_emulators.kucoin.server import KucoinServer
+from te_emulators.wire.call import Call, Reply, json_reply
 from te_exchange_kucoin.plugin import KucoinOptions
-from tests.emulators.accounts import renewed
-from tests.emulators.core.faults import Fault, FaultKind
-from tests.emulators.core.modes import MarginMode as Mode
-from tests.emulators.core.modes import PositionMode, PositionSide
-from tests.emulators.core.modes import Side as TheirSide
-from tests.emulators.core.order import OrderRequest as TheirOrder
-from tests.emulators.kucoin.server import KucoinServer
-from tests.emulators.samples import entries
-from tests.emulators.wire.call import Call, Reply, json_reply
+from tests.samples.reader import entries
 
 pytestmark = pytest.mark.real_clock
 

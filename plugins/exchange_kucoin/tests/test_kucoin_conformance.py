@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from te_core.testing.conformance import ExchangeConformance
+from te_emulators.conformance import NEAR, EmulatedVenue, near
 from te_exchange_kucoin.plugin import CAPABILITIES, KUCOIN
-from tests.emulators.conformance import NEAR, EmulatedVenue, near
 
 pytestmark = pytest.mark.real_clock
 

@@ -15,11 +15,11 @@ from te_core.api import (
     OutcomeUnknown,
     RateLimited,
 )
+from te_emulators.core.faults import Fault, FaultKind
+from te_emulators.kucoin.codes import Code
+from te_emulators.kucoin.server import KucoinServer
+from te_emulators.wire.call import json_reply
 from te_exchange_ccxt.base import Trouble
-from tests.emulators.core.faults import Fault, FaultKind
-from tests.emulators.kucoin.codes import Code
-from tests.emulators.kucoin.server import KucoinServer
-from tests.emulators.wire.call import json_reply
 
 pytestmark = pytest.mark.real_clock
 

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from te_core.api import AuthError, Instrument, MarginMode, Severity
+from te_emulators.kucoin.client import client
 from te_exchange_kucoin.plugin import KUCOIN
-from tests.emulators.accounting import complaints
-from tests.emulators.recorded import differences, recorded, served, tells_time
-from tests.emulators.tests.kucoin_client import client
+from tests.samples.accounting import complaints
+from tests.samples.serving import differences, recorded, served, tells_time
 
 pytestmark = pytest.mark.real_clock
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from te_emulators.conformance import EmulatedVenue
+from te_emulators.core.faults import Fault, FaultKind
+from te_emulators.kucoin.streams import KucoinStream
 from te_exchange_ccxt import live
 from te_exchange_kucoin.plugin import KUCOIN
-from tests.emulators.conformance import EmulatedVenue
-from tests.emulators.core.faults import Fault, FaultKind
-from tests.emulators.kucoin.streams import KucoinStream
 
 pytestmark = pytest.mark.real_clock
 

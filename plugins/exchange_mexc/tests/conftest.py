@@ -14,11 +14,11 @@ from loguru import logger
 from te_core.api import ExchangeAccount, MarginMode, OrderRequest, Side
 from te_core.clock import SystemClock
 from te_core.testing.fakes import account_context
+from te_emulators.core.account import Account
+from te_emulators.core.limits import RateLimits
+from te_emulators.mexc.server import MexcServer
+from te_emulators.venues import running
 from te_exchange_mexc.plugin import MEXC
-from tests.emulators.core.account import Account
-from tests.emulators.core.limits import RateLimits
-from tests.emulators.mexc.server import MexcServer
-from tests.emulators.venues import running
 
 
 class Desk:

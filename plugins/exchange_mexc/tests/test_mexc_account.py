@@ -18,11 +18,11 @@ from te_core.api import (
     OrderStatus,
     OutcomeUnknown,
 )
+from te_emulators.core.credentials import ApiKey
+from te_emulators.core.faults import Fault, FaultKind
+from te_emulators.core.modes import PositionMode
+from te_emulators.mexc.unknowns import Duplicates
 from te_exchange_mexc.plugin import MexcOptions
-from tests.emulators.core.credentials import ApiKey
-from tests.emulators.core.faults import Fault, FaultKind
-from tests.emulators.core.modes import PositionMode
-from tests.emulators.mexc.unknowns import Duplicates
 
 pytestmark = pytest.mark.real_clock
 

@@ -10,11 +10,11 @@ from typing import cast
 import pytest
 
 from te_core.testing.conformance import ExchangeConformance
+from te_emulators.conformance import NEAR, EmulatedVenue, near
+from te_emulators.mexc.server import MexcServer
+from te_emulators.mexc.unknowns import Duplicates, Unknowns
+from te_emulators.wire.server import WireServer
 from te_exchange_mexc.plugin import CAPABILITIES, MEXC
-from tests.emulators.conformance import NEAR, EmulatedVenue, near
-from tests.emulators.mexc.server import MexcServer
-from tests.emulators.mexc.unknowns import Duplicates, Unknowns
-from tests.emulators.wire.server import WireServer
 
 pytestmark = pytest.mark.real_clock
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from te_core.api import NotReady, OrderRejected, OutcomeUnknown
+from te_emulators.mexc.client import PRIVATE, client, stream
 from te_exchange_mexc.plugin import MEXC
-from tests.emulators.accounting import complaints
-from tests.emulators.recorded import differences, recorded, served
-from tests.emulators.tests.mexc_client import PRIVATE, client, stream
+from tests.samples.accounting import complaints
+from tests.samples.serving import differences, recorded, served
 
 pytestmark = pytest.mark.real_clock
 

@@ -16,7 +16,7 @@ from te_exchange_ccxt.client import connect, disconnect
 from te_exchange_ccxt.library import exchange_class
 from te_exchange_mexc.plugin import MexcOptions
 from te_exchange_mexc.venue import Mexc
-from tests.emulators.samples import response
+from tests.samples.reader import response
 
 pytestmark = pytest.mark.real_clock
 

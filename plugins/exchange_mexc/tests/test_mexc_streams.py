@@ -12,7 +12,7 @@ import pytest
 
 from te_core.api import Feed
 from te_core.testing.stream_recorder import StreamRecorder, watching
-from tests.emulators.core.faults import Fault, FaultKind
+from te_emulators.core.faults import Fault, FaultKind
 
 pytestmark = pytest.mark.real_clock
 

@@ -15,9 +15,9 @@ from loguru import logger
 
 from te_core.api import AuthError, Command, Event, NoticeRefused, NotifierContext, NotReady, http_session
 from te_core.clock import SystemClock
+from te_emulators.telegram.server import TOKEN, BotApi, Person, Refused, bot_api
 from te_notify_telegram.notifier import TelegramNotifier
 from te_notify_telegram.options import TelegramOptions
-from tests.emulators.telegram.server import TOKEN, BotApi, Person, Refused, bot_api
 
 pytestmark = pytest.mark.real_clock
 

@@ -13,7 +13,7 @@ from te_core.testing.fakes import SourceRecorder
 from te_signals_bittensor.fetching import FetchFailed, Page
 from te_signals_bittensor.options import BittensorOptions
 from te_signals_bittensor.source import BittensorSource
-from tests.emulators.bittensor.facts import StatedFacts
+from tests.bittensor.facts import StatedFacts
 
 ASSETS = {"BTCUSD": "BTCUSDT", "ETHUSD": "ETHUSDT"}
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from te_core.api import CommandFailed, SourceInstance
 from te_signals_bittensor.commands import commands
 from te_signals_bittensor.options import BittensorOptions
-from tests.emulators.bittensor.records import hotkey, worked_example
+from tests.bittensor.records import hotkey, worked_example
 
 
 class Context:

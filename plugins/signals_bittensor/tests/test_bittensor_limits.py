@@ -10,6 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from te_core.testing.virtual_clock import START
+from te_emulators.bittensor import tiers
+from te_emulators.bittensor.network import ALL_PAIRS, MadeNetwork, TieredNetwork
 from te_signals_bittensor.commands import commands
 from te_signals_bittensor.corrected import Corrected
 from te_signals_bittensor.evaluation import Evaluation, Terms, evaluate
@@ -19,10 +21,8 @@ from te_signals_bittensor.parameters import Parameters
 from te_signals_bittensor.payload import PayloadReader
 from te_signals_bittensor.reading import read_position
 from te_signals_bittensor.route_parsing import read_accounts, read_eliminations, read_trade_pairs
-from tests.emulators.bittensor import tiers
-from tests.emulators.bittensor.network import ALL_PAIRS, MadeNetwork, TieredNetwork
-from tests.emulators.bittensor.records import NOW_MS, closed, held, hotkey, miner
-from tests.emulators.bittensor.slow_parity import depths
+from tests.bittensor.records import NOW_MS, closed, held, hotkey, miner
+from tests.bittensor.slow_parity import depths
 
 MakeDesk = Callable[..., Any]
 MAPPED = {"BTCUSDC": "BTCUSDT", "ETHUSDC": "ETHUSDT", "ADAUSDC": "ADAUSDT"}

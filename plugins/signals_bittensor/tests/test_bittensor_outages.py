@@ -17,7 +17,7 @@ from loguru import logger
 from te_core.api import JournalError
 from te_signals_bittensor.fetching import FetchFailed
 from te_signals_bittensor.source import BittensorSource
-from tests.emulators.bittensor.records import worked_example
+from tests.bittensor.records import worked_example
 
 HOUR = 3600.0
 STEADY = 60.0

@@ -12,14 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from te_core.testing.virtual_clock import START
+from te_emulators.bittensor.network import ALL_PAIRS, TieredNetwork
 from te_signals_bittensor.corrected import Corrected
 from te_signals_bittensor.entities import entity_of
 from te_signals_bittensor.evaluation import Evaluation, Terms, evaluate
 from te_signals_bittensor.limits import Account, Limits, PairTable
 from te_signals_bittensor.parameters import Parameters
 from te_signals_bittensor.payload import PayloadReader
-from tests.emulators.bittensor.network import ALL_PAIRS, TieredNetwork
-from tests.emulators.bittensor.records import ASSETS, DAY_MS, NOW_MS, closed, held, hotkey, miner, order
+from tests.bittensor.records import ASSETS, DAY_MS, NOW_MS, closed, held, hotkey, miner, order
 
 MakeDesk = Callable[..., Any]
 LOOSE = {"min_trades": 1, "min_profitable_rate": 0, "max_drawdown_threshold": -1, "min_total_return": -1}

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from te_signals_bittensor import unpacking
 from te_signals_bittensor.payload import PayloadReader
 from te_signals_bittensor.unpacking import UnusablePayload
-from tests.emulators.bittensor.records import NOW_MS, closed, held, hotkey, miner, worked_example
+from tests.bittensor.records import NOW_MS, closed, held, hotkey, miner, worked_example
 
 values = (
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.integers(), max_size=2)

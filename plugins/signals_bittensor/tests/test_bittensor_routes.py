@@ -17,12 +17,12 @@ from pydantic import ValidationError
 from te_core.clock import SystemClock
 from te_core.testing.fakes import SourceRecorder
 from te_core.testing.virtual_clock import VirtualClock
+from te_emulators.bittensor import tiers
+from te_emulators.bittensor.network import MadeNetwork, TieredNetwork
+from te_emulators.bittensor.server import BittensorServer, serving
 from te_signals_bittensor.options import BittensorOptions
 from te_signals_bittensor.routes import RouteFailed, Routes
 from te_signals_bittensor.source import BittensorSource
-from tests.emulators.bittensor import tiers
-from tests.emulators.bittensor.network import MadeNetwork, TieredNetwork
-from tests.emulators.bittensor.server import BittensorServer, serving
 
 NOW_MS = int(SystemClock().now().timestamp() * 1000)
 MAPPED = {"BTCUSDC": "BTCUSDT", "ETHUSDC": "ETHUSDT", "ADAUSDC": "ADAUSDT"}

@@ -19,7 +19,7 @@ from te_signals_bittensor.network import Miner
 from te_signals_bittensor.parity import Parity
 from te_signals_bittensor.payload import PayloadReader
 from te_signals_bittensor.strategy import Figures, Strategy
-from tests.emulators.bittensor.records import hotkey
+from tests.bittensor.records import hotkey
 
 ROOT = Path(__file__).parents[3]
 SAMPLES = ROOT.parent / "shared" / "signals" / "samples"

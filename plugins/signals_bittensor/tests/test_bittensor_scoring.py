@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from te_core.api import ConfigError
 from te_core.testing.virtual_clock import START
+from te_emulators.bittensor.network import MadeNetwork
 from te_signals_bittensor import course, measures
 from te_signals_bittensor.combination import Opinion, combine
 from te_signals_bittensor.corrected import Corrected
@@ -20,8 +21,7 @@ from te_signals_bittensor.parameters import Parameters
 from te_signals_bittensor.parity import Parity
 from te_signals_bittensor.payload import PayloadReader
 from te_signals_bittensor.strategy import Ranked, Strategy, find_strategy
-from tests.emulators.bittensor.network import MadeNetwork
-from tests.emulators.bittensor.records import (
+from tests.bittensor.records import (
     ASSETS,
     DAY_MS,
     NOW_MS,
@@ -32,7 +32,7 @@ from tests.emulators.bittensor.records import (
     order,
     worked_example,
 )
-from tests.emulators.bittensor.slow_parity import depths
+from tests.bittensor.slow_parity import depths
 
 
 def network(tree: Any) -> Network:

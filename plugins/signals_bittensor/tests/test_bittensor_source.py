@@ -14,10 +14,10 @@ from loguru import logger
 
 from te_core.api import JournalError
 from te_core.testing.virtual_clock import START
+from te_emulators.bittensor.network import MadeNetwork
 from te_signals_bittensor.fetching import FetchFailed, retry_seconds
 from te_signals_bittensor.guard import Accepted, Guard
-from tests.emulators.bittensor.network import MadeNetwork
-from tests.emulators.bittensor.records import NOW_MS, hotkey, miner, worked_example
+from tests.bittensor.records import NOW_MS, hotkey, miner, worked_example
 
 D = Decimal
 MakeDesk = Callable[..., Any]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from te_core.testing.virtual_clock import START
+from te_emulators.bittensor.network import ALL_PAIRS, TieredNetwork
 from te_signals_bittensor.corrected import Corrected
 from te_signals_bittensor.evaluation import Evaluation, Terms, evaluate
 from te_signals_bittensor.limits import Account, Limits, PairTable
@@ -16,8 +17,7 @@ from te_signals_bittensor.parameters import Parameters
 from te_signals_bittensor.payload import PayloadReader
 from te_signals_bittensor.reading import read_position
 from te_signals_bittensor.route_parsing import read_accounts, read_eliminations, read_trade_pairs
-from tests.emulators.bittensor.network import ALL_PAIRS, TieredNetwork
-from tests.emulators.bittensor.records import NOW_MS, held, hotkey
+from tests.bittensor.records import NOW_MS, held, hotkey
 
 GUIDE = Path(__file__).parents[3] / "docs" / "bittensor.md"
 MAPPED = {"BTCUSDC": "BTC", "ETHUSDC": "ETH", "ADAUSDC": "ADA"}

@@ -15,13 +15,13 @@ import pytest
 
 from te_core.clock import SystemClock
 from te_core.testing.fakes import SourceRecorder
+from te_emulators.bittensor.network import MadeNetwork
+from te_emulators.bittensor.server import BittensorServer, Faults, serving
 from te_signals_bittensor.fetching import Fetcher, FetchFailed
 from te_signals_bittensor.options import BittensorOptions
 from te_signals_bittensor.payload import PayloadReader
 from te_signals_bittensor.source import BittensorSource
 from te_signals_bittensor.unpacking import UnusablePayload
-from tests.emulators.bittensor.network import MadeNetwork
-from tests.emulators.bittensor.server import BittensorServer, Faults, serving
 
 pytestmark = pytest.mark.real_clock
 NOW_MS = int(SystemClock().now().timestamp() * 1000)
