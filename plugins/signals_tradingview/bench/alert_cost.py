@@ -1,4 +1,4 @@
-"""Measure what one valid alert costs this plugin, publishing aside: ``python bench/alert_cost.py``."""  # noqa: INP001 - a script
+"""Measure the cost of one valid alert in this plugin, without publishing: ``python bench/alert_cost.py``."""  # noqa: INP001 - a script
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TOKEN = "0123456789abcdefghijklmnopqrstuv"  # noqa: S105 - of this measurement o
 
 
 class _Instant(SourceRecorder):
-    """Publishes for nothing, so that only the plugin is measured."""
+    """Publishes at no cost, so that only the plugin is measured."""
 
     def publish(self, signal: Signal, *, dedupe_for: timedelta | None = None) -> Awaitable[Publication]:
         del dedupe_for
@@ -30,7 +30,7 @@ class _Instant(SourceRecorder):
 
 
 def _accepted() -> asyncio.Future[Publication]:
-    """Give a future, as the engine does."""
+    """Return a future, as the engine does."""
     done = asyncio.get_running_loop().create_future()
     done.set_result(Publication.ACCEPTED)
     return done
@@ -63,7 +63,7 @@ def _request(number: int) -> WebhookRequest:
 
 
 async def _measure() -> float:
-    """Give the microseconds of CPU per alert."""
+    """Return the microseconds of CPU per alert."""
     recorder = _Instant(clock=SystemClock())
     options = TradingViewOptions.model_validate({"token": TOKEN, "allow": ["tradingview", "203.0.113.0/24"]})
     source = TradingViewSource(recorder.context(options, symbols={"BTCUSDT": "BTCUSDT"}))
@@ -80,5 +80,5 @@ async def _measure() -> float:
 if __name__ == "__main__":
     best = min(asyncio.run(_measure()) for _ in range(20))
     sys.stdout.write(
-        f"one valid alert: {best:.1f} µs of CPU besides publishing ({1e6 / best:,.0f} a second)\n"
+        f"one valid alert: {best:.1f} µs of CPU, without publishing ({1e6 / best:,.0f} a second)\n"
     )

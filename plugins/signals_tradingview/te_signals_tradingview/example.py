@@ -1,4 +1,4 @@
-"""A complete alert, for ``te run`` to print and for documentation."""
+"""A complete alert, printed by ``te run`` and used in the documentation."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _PRICES = {"BTC": "64000", "ETH": "3200", "SOL": "150"}
 
 
 def example_message(symbol: str) -> Mapping[str, Any]:
-    """Give an alert that opens a long position on one of the source's own spellings, at an invented price."""
+    """Return an alert that opens a long position on one of the source's spellings, at an invented price."""
     ticker = symbol.rpartition(":")[2]
     price = next((price for coin, price in _PRICES.items() if ticker.startswith(coin)), "100")
     return {

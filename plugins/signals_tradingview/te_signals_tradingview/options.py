@@ -1,4 +1,4 @@
-"""What ``[sources.<name>]`` may say beside the core's own keys."""
+"""The keys of ``[sources.<name>]`` besides the core's own."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from te_core.api import LONGEST_DEDUPE, Duration, Share
-from te_signals_tradingview.addresses import AllowList
-from te_signals_tradingview.tokens import SPELLING_RULE, is_token
+from te_signals_tradingview.auth.addresses import AllowList
+from te_signals_tradingview.auth.tokens import SPELLING_RULE, is_token
 
 Format = Literal[
     "auto",
@@ -26,112 +26,71 @@ Format = Literal[
 
 
 class ParityOptions(BaseModel):
-    """What the predecessor's results depended on beside its alerts.
-
-    ``poll``: alerts that are further apart were seen by two polls. ``zone``: whose midnight began a new log file.
-    ``prior``: "open" or "flat" per symbol, what the accounts held when nothing had been heard of it.
-    """
+    """What the results of the predecessor (the earlier program) depended on besides its alerts."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    poll: Duration = Field(
-        default=timedelta(milliseconds=500),
-        description="alerts further apart than this were seen by two polls of the predecessor",
-    )
-    zone: str = Field(
-        default="UTC", description="time zone whose midnight began a new log file of the predecessor"
-    )
-    prior: dict[str, Literal["open", "flat"]] = Field(
-        default_factory=dict,
-        description="open or flat by symbol: what the accounts held when nothing had been heard of it",
-    )
+    poll: Duration = timedelta(milliseconds=500)
+    """alerts further apart than this had a poll of the predecessor between them"""
+    zone: str = "UTC"
+    """time zone whose midnight began a new log file of the predecessor"""
+    prior: dict[str, Literal["open", "flat"]] = Field(default_factory=dict)
+    """open or flat by symbol: what the accounts held before the first alert on it"""
 
     @field_validator("zone")
     @classmethod
-    def _known(cls, value: str) -> str:
+    def _zone_exists(cls, value: str) -> str:
         if value == "UTC":
             return value
         try:
             ZoneInfo(value)
         except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise ValueError(f"{value!r} is no time zone; write it like 'Europe/Berlin'") from None
+            raise ValueError(f"{value!r} is not a time zone; write it like 'Europe/Berlin'") from None
         return value
 
 
 class TradingViewOptions(BaseModel):
-    """Who may send alerts, and how long what they send is remembered.
-
-    ``token``, ``tokens``: every one is accepted, so that one can be replaced without losing alerts.
-    ``allow``: addresses, networks and ``"tradingview"`` (its four addresses); empty lets every address in.
-    ``dedupe_window``: a byte-identical message within it is a redelivery. TradingView re-sends up to three times, 5 s
-    apart. ``lockout_after`` bad tokens from one address lock it out for ``lockout_for``.
-    ``format``: whose alerts these are; "auto" tells by their fields. ``share``: the size of a position that states
-    none, as a share of the whole. ``ordering``: "trust" asks all evidence in turn, "parity" follows the predecessor.
-    ``window``, ``window_from_flat``: how far two alerts may be apart to be a close and a reopening, or from flat an
-    opening and its close.
-    ``quarantine_body_limit``: characters of a refused message that are kept; ``raw_limit``: of an accepted one.
-    ``extra_limit``: characters of unknown fields that are kept with a signal.
-    """
+    """Who may send alerts, in which formats, and how they are ordered."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    token: SecretStr | None = Field(
-        default=None, description="secret of the webhook address; it is made at the first start"
-    )
-    tokens: tuple[SecretStr, ...] = Field(
-        default=(),
-        description="further secrets that are taken, so that one can be replaced without losing alerts",
-    )
-    allow: tuple[str, ...] = Field(
-        default=(),
-        description='addresses and networks that may send, or "tradingview" for its own; empty lets every address in',
-    )
-    dedupe_window: Annotated[Duration, Field(le=LONGEST_DEDUPE)] = Field(
-        default=timedelta(seconds=30), description="a byte-identical message within this time is a redelivery"
-    )
-    lockout_after: Annotated[int, Field(ge=1, le=10_000)] = Field(
-        default=10, description="so many wrong tokens from one address lock it out"
-    )
-    lockout_for: Annotated[Duration, Field(ge=timedelta(seconds=1))] = Field(
-        default=timedelta(minutes=10), description="how long an address stays locked out"
-    )
-    ordering: Literal["trust", "parity"] = Field(
-        default="trust",
-        description="order of alerts that come together: trust asks all evidence, parity follows the predecessor",
-    )
-    window: Annotated[Duration, Field(le=LONGEST_DEDUPE)] = Field(
-        default=timedelta(seconds=5),
-        description="how far two alerts may be apart to be a close and a reopening",
-    )
-    window_from_flat: Annotated[Duration, Field(le=LONGEST_DEDUPE)] = Field(
-        default=timedelta(seconds=1),
-        description="how far, from flat, two alerts may be apart to be an opening and its close",
-    )
+    token: SecretStr | None = None
+    """secret in the webhook address; generated at the first start"""
+    tokens: tuple[SecretStr, ...] = ()
+    """further accepted tokens, so that one can be replaced without losing alerts"""
+    allow: tuple[str, ...] = ()
+    """addresses and networks that may send, or "tradingview" for its own four; empty allows every address"""
+    dedupe_window: Annotated[Duration, Field(le=LONGEST_DEDUPE)] = timedelta(seconds=30)
+    """a byte-identical message within this time is a redelivery; TradingView resends up to three times, 5 s apart"""
+    lockout_after: Annotated[int, Field(ge=1, le=10_000)] = 10
+    """number of bad tokens from one address that lock it out"""
+    lockout_for: Annotated[Duration, Field(ge=timedelta(seconds=1))] = timedelta(minutes=10)
+    """how long an address stays locked out"""
+    ordering: Literal["trust", "parity"] = "trust"
+    """order of alerts that arrive together: trust uses all evidence in them, parity follows the predecessor"""
+    window: Annotated[Duration, Field(le=LONGEST_DEDUPE)] = timedelta(seconds=5)
+    """how far apart two alerts may be to count as a close and a reopening"""
+    window_from_flat: Annotated[Duration, Field(le=LONGEST_DEDUPE)] = timedelta(seconds=1)
+    """how far apart, from flat, two alerts may be to count as an opening and its close"""
     parity: ParityOptions = ParityOptions()
-    format: Format = Field(
-        default="auto", description="product whose alerts these are; auto tells by their fields"
-    )
-    share: Annotated[Share, Field(gt=0)] | None = Field(
-        default=None, description="size of a position whose alert states none, as a share of the whole"
-    )
-    quarantine_body_limit: Annotated[int, Field(ge=0, le=65_536)] = Field(
-        default=2_048, description="characters of a refused message that are kept"
-    )
-    raw_limit: Annotated[int, Field(ge=0, le=65_536)] = Field(
-        default=2_048,
-        description="characters of an accepted message that are kept, without secrets; 0 keeps none",
-    )
-    extra_limit: Annotated[int, Field(ge=0, le=65_536)] = Field(
-        default=4_096, description="characters of unknown fields that are kept with a signal"
-    )
+    format: Format = "auto"
+    """product whose format the alerts are in; auto recognises it by their fields"""
+    share: Annotated[Share, Field(gt=0)] | None = None
+    """size of a position whose alert states none, as a share of the whole"""
+    quarantine_body_limit: Annotated[int, Field(ge=0, le=65_536)] = 2_048
+    """characters of a refused message that are persisted"""
+    raw_limit: Annotated[int, Field(ge=0, le=65_536)] = 2_048
+    """characters of an accepted message that are persisted, without secrets; 0 persists none"""
+    extra_limit: Annotated[int, Field(ge=0, le=65_536)] = 4_096
+    """characters of unknown fields that are persisted with a signal"""
 
     @field_validator("token", "tokens")
     @classmethod
     def _strong(
         cls, value: SecretStr | tuple[SecretStr, ...] | None
     ) -> SecretStr | tuple[SecretStr, ...] | None:
-        given = value if isinstance(value, tuple) else (value,) if value is not None else ()
-        if not all(is_token(secret.get_secret_value()) for secret in given):
+        stated = value if isinstance(value, tuple) else (value,) if value is not None else ()
+        if not all(is_token(secret.get_secret_value()) for secret in stated):
             raise ValueError(SPELLING_RULE)
         return value
 
@@ -143,8 +102,8 @@ class TradingViewOptions(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _as_the_predecessor(cls, values: Any) -> Any:
-        """It knew no redeliveries."""
+    def _parity_has_no_redeliveries(cls, values: Any) -> Any:
+        """Default ``dedupe_window`` to 0: the predecessor did not recognise redeliveries."""
         if isinstance(values, dict) and values.get("ordering") == "parity":
             return {"dedupe_window": 0, **values}
         return values
@@ -153,12 +112,12 @@ class TradingViewOptions(BaseModel):
     def _guarded(self) -> Self:
         if not self.secrets:
             raise ValueError(
-                "token is missing: anyone could send alerts. Set one in .secrets.toml; " + SPELLING_RULE
+                "token is missing: anyone could send alerts; set one in .secrets.toml: " + SPELLING_RULE
             )
         return self
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Every accepted token in clear, ``token`` first."""
-        given = (self.token, *self.tokens) if self.token is not None else self.tokens
-        return tuple(secret.get_secret_value() for secret in given)
+        """Return every accepted token in clear text, ``token`` first."""
+        stated = (self.token, *self.tokens) if self.token is not None else self.tokens
+        return tuple(secret.get_secret_value() for secret in stated)

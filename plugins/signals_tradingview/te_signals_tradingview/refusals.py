@@ -1,4 +1,4 @@
-"""Refused alerts, as events: somebody has to learn of an alert that has no effect, above all of an exit."""
+"""Refused alerts as events: the operator must learn about an alert that has no effect, above all about an exit."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from te_core.api import Clock, RecordEvent, Signal, SignalRejected
-from te_signals_tradingview.number import quoted
+from te_signals_tradingview.formats.numbers import quoted
 
 KIND = "refused"
 
 _MOST = 20
+"""Events within ``_WITHIN``; exits are counted separately. Any more are only quarantined and counted."""
 _WITHIN = timedelta(minutes=10)
-"""So many events within that time; exits count apart. The rest is in the quarantine and in the counters."""
 
 _CAPACITY = 100
-"""Refusals that are remembered, so as not to be reported again."""
+"""Refusals that are remembered, so that they are not reported again."""
 
 _QUOTE = "[\"'\u201c\u201d]?"
 _IS = rf"{_QUOTE}\s{{0,9}}[:=]\s{{0,9}}{_QUOTE}\s{{0,9}}"
@@ -28,13 +28,14 @@ _EXIT = re.compile(
     rf"(?:(?:direction|position|sentiment|action|size|comment|code){_IS}|\A\s{{0,9}})(?:flat|exit|close)",
     re.IGNORECASE,
 )
-"""What an exit looks like in a message that cannot be read as a whole."""
+"""What an exit looks like in a message that cannot be parsed."""
 
 
 class Refusals:
     """Reports a refusal once per symbol and field, until the reason changes or an alert of the symbol is accepted.
 
-    ``resolve`` returns the engine's symbol of a spelling, or raises ``SignalRejected``; ``latest`` the signal in force.
+    ``resolve`` returns the engine's symbol for a spelling or raises ``SignalRejected``. ``latest`` returns the signal
+    in force.
     """
 
     def __init__(
@@ -54,13 +55,13 @@ class Refusals:
         self._last = ""
 
     def refused(self, text: str, error: SignalRejected) -> str:
-        """Report a refusal, and return what it means for a position; ``text`` is the message, as far as it is text."""
+        """Report a refusal, and return what it means for a position. ``text`` is the message, as far as it is text."""
         symbol = self._symbol(text)
         leaves_open = self._left_open(text, symbol)
-        key, what = (symbol, error.field), error.hint or error.reason
-        if self._open.get(key) != what:
+        key, cause = (symbol, error.field), error.hint or error.reason
+        if self._open.get(key) != cause:
             self._open.pop(key, None)
-            self._open[key] = what
+            self._open[key] = cause
             if len(self._open) > _CAPACITY:
                 del self._open[next(iter(self._open))]
             self._last = f"alert{f' on {symbol}' if symbol else ''} refused: {error}{leaves_open}"
@@ -69,14 +70,14 @@ class Refusals:
         return leaves_open
 
     def accepted(self, symbol: str) -> None:
-        """Forget the refusals of a symbol, and those that named none: what comes next is news."""
+        """Clear the refusals of a symbol and those that named none: the next one is reported again."""
         if self._open:
-            self._open = {key: what for key, what in self._open.items() if key[0] not in {symbol, ""}}
+            self._open = {key: cause for key, cause in self._open.items() if key[0] not in {symbol, ""}}
             if not self._open:
                 self._last = ""
 
     def warning(self) -> str:
-        """Return the last refusal; empty when alerts were accepted since."""
+        """Return the last refusal; empty if an alert was accepted since."""
         return self._last
 
     def _may_report(self, *, exits: bool) -> bool:

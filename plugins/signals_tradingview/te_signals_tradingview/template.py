@@ -1,4 +1,4 @@
-"""What to paste into TradingView: the message of an alert. Pure."""
+"""The messages to paste into TradingView. Pure."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import json
 from enum import StrEnum
 
 from te_core.api import SignalRejected
-from te_signals_tradingview.size import Direction, parse_share
+from te_signals_tradingview.formats.fields import Direction
+from te_signals_tradingview.formats.size import parse_share
 
 
 class Kind(StrEnum):
-    """What the alert is set on."""
+    """What an alert is set on."""
 
     STRATEGY = "strategy"
     INDICATOR = "indicator"
@@ -28,7 +29,7 @@ STRATEGY = {
     "prev_market_position_size": "{{strategy.prev_market_position_size}}",
     "timenow": "{{timenow}}",
 }
-"""One alert for all orders of a strategy; the order's comment is the share that shall be held after it."""
+"""One alert for all orders of a strategy; the order's comment is the share to hold after it."""
 
 INDICATOR = {
     "symbol": "{{exchange}}:{{ticker}}",
@@ -37,16 +38,16 @@ INDICATOR = {
     "price": "{{close}}",
     "timenow": "{{timenow}}",
 }
-"""An indicator knows no position, so each of its alerts says one."""
+"""An indicator has no position, so each of its alerts states one."""
 
 _INDICATOR_SIDES = (Direction.LONG, Direction.SHORT, Direction.FLAT)
 
 
 def messages(kind: Kind, *, size: str | None = None, symbol: str | None = None) -> dict[str, str]:
-    """Give the messages by what each is for, as JSON text.
+    """Return the messages as JSON text, by their purpose.
 
-    ``size``: the share of every position, instead of the order's comment. ``symbol``: instead of the chart's.
-    Raises ``SignalRejected`` for a size that is none.
+    ``size`` is the share of every position, instead of the order's comment; ``symbol`` replaces the chart's symbol.
+    Raises ``SignalRejected`` for an invalid size.
     """
     if size is not None and parse_share(size) <= 0:
         raise SignalRejected("is not above zero", field="size", hint="the side comes from the alert")
@@ -57,9 +58,11 @@ def messages(kind: Kind, *, size: str | None = None, symbol: str | None = None) 
 
 
 def _indicator(side: Direction, size: str) -> dict[str, str]:
-    said = {**INDICATOR, "direction": side, "size": size}
+    fields = {**INDICATOR, "direction": side, "size": size}
     return (
-        said if side is not Direction.FLAT else {name: text for name, text in said.items() if name != "size"}
+        fields
+        if side is not Direction.FLAT
+        else {name: text for name, text in fields.items() if name != "size"}
     )
 
 

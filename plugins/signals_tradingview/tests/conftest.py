@@ -19,7 +19,7 @@ TOKEN = "canary-0123456789abcdefghij"
 SYMBOLS = {"BTCUSDT.P": "BTCUSDT", "ETHUSDT": "ETHUSDT"}
 
 
-class Desk:
+class SourceHarness:
     """A source, the recorder that plays the engine, and a way to post alerts."""
 
     def __init__(
@@ -52,8 +52,8 @@ class Desk:
 
 
 @pytest.fixture(scope="session")
-def make_desk() -> Callable[..., Desk]:
-    return Desk
+def make_harness() -> Callable[..., SourceHarness]:
+    return SourceHarness
 
 
 @pytest.fixture

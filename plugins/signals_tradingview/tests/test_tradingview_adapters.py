@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from te_core.testing import virtual_clock
 
-MakeDesk = Callable[..., Any]
+MakeHarness = Callable[..., Any]
 Body = Mapping[str, Any] | bytes
 
 SECRET = "5ecre7of50mebody"
@@ -130,33 +130,33 @@ TARGETS: list[tuple[str, Body, str, str]] = [
     ("product", "body", "depth", "what"), TARGETS, ids=[f"{p}: {what}" for p, _, _, what in TARGETS]
 )
 async def test_a_message_that_states_a_target_is_understood(
-    make_desk: MakeDesk, product: str, body: Body, depth: str, what: str, setting: str
+    make_harness: MakeHarness, product: str, body: Body, depth: str, what: str, setting: str
 ) -> None:
     del what
-    desk = make_desk(share=0.25, format="auto" if setting == "auto" else product)
-    answer = await desk.post(body)
+    harness = make_harness(share=0.25, format="auto" if setting == "auto" else product)
+    answer = await harness.post(body)
     assert answer.status == 200, answer.body
-    [signal] = desk.recorder.published
+    [signal] = harness.recorder.published
     assert (signal.symbol, signal.depth) == ("ETHUSDT", Decimal(depth))
     assert signal.detail["format"] == product
 
 
-async def test_what_else_they_state_is_read_too(make_desk: MakeDesk) -> None:
+async def test_what_else_they_state_is_read_too(make_harness: MakeHarness) -> None:
     for body in (PLACEHOLDERS, THREE_COMMAS, TRADERSPOST):
-        desk = make_desk(share=0.25)
-        await desk.post(body)
-        [signal] = desk.recorder.published
+        harness = make_harness(share=0.25)
+        await harness.post(body)
+        [signal] = harness.recorder.published
         assert signal.price == Decimal("3200.5")
         assert "clock" in signal.detail
         assert signal.time <= datetime.fromisoformat("2026-01-01T00:00:00+00:00")
     for body in (PLACEHOLDERS, THREE_COMMAS):
-        desk = make_desk(share=0.25)
-        await desk.post(body)
-        assert desk.recorder.published[0].detail["from"] == {"side": "flat", "size": "0"}
-        assert desk.recorder.published[0].detail["position"] == {"side": "long", "size": "2.5"}
-    desk = make_desk(share=0.25)
-    await desk.post(OKX)
-    assert desk.recorder.published[0].detail["from"] == {"side": "flat"}
+        harness = make_harness(share=0.25)
+        await harness.post(body)
+        assert harness.recorder.published[0].detail["from"] == {"side": "flat", "size": "0"}
+        assert harness.recorder.published[0].detail["position"] == {"side": "long", "size": "2.5"}
+    harness = make_harness(share=0.25)
+    await harness.post(OKX)
+    assert harness.recorder.published[0].detail["from"] == {"side": "flat"}
 
 
 NO_TARGET: list[tuple[Body, str, str]] = [
@@ -192,11 +192,11 @@ NO_TARGET: list[tuple[Body, str, str]] = [
     ),
     (WUNDER, "size", "which share of the whole"),
     (changed(WUNDER, code=exit_code("EXIT-LONG").decode()), "amountPerTrade", "a part"),
-    (b"ENTER-LONG_BYBIT_ETHUSDT_" + SECRET.encode(), "code", "is no code"),
+    (b"ENTER-LONG_BYBIT_ETHUSDT_" + SECRET.encode(), "code", "is not a WunderTrading code"),
     (b"MyKeys(ETHUSDT) { market(side=buy, amount=50%); } #bot", "body", "is an order"),
     (b"MyKeys(ETHUSDT) { limit(position=0, offset=1%); } #bot", "body", "is an order"),
-    (b"MyKeys(ETHUSDT) { market(position=50%p); } #bot", "position", "no position of a known kind"),
-    (b"MyKeys(ETHUSDT) { market(position=50%%); } #bot", "position", "no position of a known kind"),
+    (b"MyKeys(ETHUSDT) { market(position=50%p); } #bot", "position", "not a position of a known kind"),
+    (b"MyKeys(ETHUSDT) { market(position=50%%); } #bot", "position", "not a position of a known kind"),
     (b"MyKeys(ETHUSDT) { market(position=250%); } #bot", "position", "more than the whole"),
     (b"MyKeys(ETHUSDT) { market(position=5); } #bot", "position", "which share of the whole"),
     (b"MyKeys(ETHUSDT) { cancel(which=all); } #bot", "body", "0 commands state a position"),
@@ -210,56 +210,58 @@ NO_TARGET: list[tuple[Body, str, str]] = [
     ("body", "field", "reason"), NO_TARGET, ids=[f"{n}: {f}" for n, (_, f, _) in enumerate(NO_TARGET)]
 )
 async def test_what_states_no_target_is_refused_by_the_senders_own_name_of_the_field(
-    make_desk: MakeDesk, body: Body, field: str, reason: str
+    make_harness: MakeHarness, body: Body, field: str, reason: str
 ) -> None:
-    desk = make_desk()
-    answer = await desk.post(body)
+    harness = make_harness()
+    answer = await harness.post(body)
     error = answer.body["error"]
     assert answer.status == 422
     assert error["field"] == field
     assert reason in error["reason"]
     assert error["hint"]
-    assert desk.recorder.published == []
+    assert harness.recorder.published == []
 
 
-async def test_an_exit_needs_no_share(make_desk: MakeDesk) -> None:
-    desk = make_desk()
+async def test_an_exit_needs_no_share(make_harness: MakeHarness) -> None:
+    harness = make_harness()
     for body in (
         changed(PLACEHOLDERS, market_position="flat"),
         changed(CUSTOM, action="exit_long"),
         exit_code("EXIT-ALL"),
     ):
-        assert (await desk.post(body)).body["depth"] == "0"
+        assert (await harness.post(body)).body["depth"] == "0"
 
 
-async def test_closing_the_side_that_is_not_held_closes_nothing(make_desk: MakeDesk) -> None:
+async def test_closing_the_side_that_is_not_held_closes_nothing(make_harness: MakeHarness) -> None:
     for ordering in ("trust", "parity"):
-        desk = make_desk(share=0.5, ordering=ordering)
-        await desk.post(changed(CUSTOM, action="enter_short"))
-        answer = await desk.post(changed(CUSTOM, action="exit_long"))
+        harness = make_harness(share=0.5, ordering=ordering)
+        await harness.post(changed(CUSTOM, action="enter_short"))
+        answer = await harness.post(changed(CUSTOM, action="exit_long"))
         assert answer.body["status"] == "superseded"
-        assert desk.recorder.published[-1].rule == "other_side"
-        assert desk.recorder.depths() == {"ETHUSDT": Decimal("-0.5")}
-        await desk.post(b"60123456789,closeshort,ETHUSDT")
-        assert desk.recorder.depths() == {"ETHUSDT": 0}
+        assert harness.recorder.published[-1].rule == "other_side"
+        assert harness.recorder.depths() == {"ETHUSDT": Decimal("-0.5")}
+        await harness.post(b"60123456789,closeshort,ETHUSDT")
+        assert harness.recorder.depths() == {"ETHUSDT": 0}
 
 
 async def test_a_plain_message_with_a_direction_is_never_taken_for_another_product(
-    make_desk: MakeDesk,
+    make_harness: MakeHarness,
 ) -> None:
-    desk = make_desk()
+    harness = make_harness()
     plain = {"symbol": "ETHUSDT", "direction": "long", "size": "10/100", "code": "7", "sentiment": "bearish"}
-    answer = await desk.post(plain)
+    answer = await harness.post(plain)
     assert answer.body["depth"] == "0.1"
-    assert "format" not in desk.recorder.published[0].detail
+    assert "format" not in harness.recorder.published[0].detail
 
 
 @pytest.mark.parametrize("product", ["plain", "alertatron", "traderspost"])
-async def test_a_format_that_is_set_is_the_only_one_understood(make_desk: MakeDesk, product: str) -> None:
-    desk = make_desk(format=product, share=0.5)
-    assert (await desk.post(THREE_COMMAS)).status in (400, 422)
-    assert (await desk.post(PINE)).status in (400, 422)
-    assert desk.recorder.published == []
+async def test_a_format_that_is_set_is_the_only_one_understood(
+    make_harness: MakeHarness, product: str
+) -> None:
+    harness = make_harness(format=product, share=0.5)
+    assert (await harness.post(THREE_COMMAS)).status in (400, 422)
+    assert (await harness.post(PINE)).status in (400, 422)
+    assert harness.recorder.published == []
 
 
 # -- their secrets
@@ -284,17 +286,17 @@ BODIES: list[Body] = [
     "product", ["auto", "plain", "3commas", "wundertrading", "pineconnector", "alertatron"]
 )
 async def test_no_secret_of_theirs_is_kept_or_shown(
-    make_desk: MakeDesk, log_lines: list[str], product: str
+    make_harness: MakeHarness, log_lines: list[str], product: str
 ) -> None:
-    desk = make_desk(format=product)
+    harness = make_harness(format=product)
     seen: list[object] = []
     for body in BODIES:
-        answer = await desk.post(body)
-        seen += [answer.body, *desk.recorder.published, *desk.recorder.quarantined, *log_lines]
+        answer = await harness.post(body)
+        seen += [answer.body, *harness.recorder.published, *harness.recorder.quarantined, *log_lines]
         for secret in (SECRET, UUID, "60123456789", "MyKeys"):
             assert secret not in repr(seen), body
         seen.clear()
-    assert desk.recorder.quarantined
+    assert harness.recorder.quarantined
 
 
 pieces = st.sampled_from(
@@ -334,10 +336,10 @@ pieces = st.sampled_from(
     text=st.lists(pieces, max_size=30).map("".join),
     product=st.sampled_from(["auto", "okx", *("alertatron", "pineconnector", "wundertrading")]),
 )
-def test_any_text_gets_a_proper_answer(make_desk: MakeDesk, text: str, product: str) -> None:
+def test_any_text_gets_a_proper_answer(make_harness: MakeHarness, text: str, product: str) -> None:
     async def send() -> None:
-        desk = make_desk(format=product, share=0.5)
-        assert (await desk.post(text.encode())).status in (200, 400, 422)
+        harness = make_harness(format=product, share=0.5)
+        assert (await harness.post(text.encode())).status in (200, 400, 422)
 
     virtual_clock.run(send())
 
@@ -347,10 +349,10 @@ def test_any_text_gets_a_proper_answer(make_desk: MakeDesk, text: str, product: 
 )
 @pytest.mark.parametrize("head", ["", "MyKeys(ETHUSDT) { market(position=0); } ", "ENTER-LONG_"])
 async def test_long_texts_are_read_in_a_time_proportional_to_them(
-    make_desk: MakeDesk, text: str, head: str
+    make_harness: MakeHarness, text: str, head: str
 ) -> None:
-    desk = make_desk()
-    assert (await desk.post((head + text).encode())).status in (
+    harness = make_harness()
+    assert (await harness.post((head + text).encode())).status in (
         400,
         422,
     )  # the suite's time limit is the judge

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from te_core.api import Exit, Exits, ExitUnit
-from te_signals_tradingview.exit_fields import read_exits
-from te_signals_tradingview.message import Message
-from te_signals_tradingview.payload import parse
-from te_signals_tradingview.reading import Reader
+from te_signals_tradingview.formats.alert import Alert
+from te_signals_tradingview.formats.exits import read_exits
+from te_signals_tradingview.formats.json_body import parse
+from te_signals_tradingview.formats.reader import AlertReader
 
 D = Decimal
 RECEIVED = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
@@ -36,9 +36,9 @@ def distance(value: str) -> Exit:
     return Exit(value=D(value), unit=ExitUnit.DISTANCE)
 
 
-def read(message: dict[str, Any], **fields: Any) -> Message:
+def read(message: dict[str, Any], **fields: Any) -> Alert:
     text = json.dumps({**message, **fields})
-    return Reader("auto", share=None, extra_limit=4096).read(text, RECEIVED)
+    return AlertReader("auto", share=None, extra_limit=4096).read(text, RECEIVED)
 
 
 @pytest.mark.parametrize(
@@ -159,10 +159,10 @@ def test_an_exit_needs_no_exits() -> None:
     assert message.extra == {"takeprofit": "5"}
 
 
-async def test_a_signal_has_them(make_desk: Any) -> None:
-    desk = make_desk()
-    await desk.post({**PLAIN, "symbol": "BTCUSDT.P", "takeprofit": "2%", "stoploss": "?"})
-    signal = desk.recorder.current["BTCUSDT"]
+async def test_a_signal_has_them(make_harness: Any) -> None:
+    harness = make_harness()
+    await harness.post({**PLAIN, "symbol": "BTCUSDT.P", "takeprofit": "2%", "stoploss": "?"})
+    signal = harness.recorder.current["BTCUSDT"]
     assert signal.exits == Exits(take_profit=(percent("2"),))
     assert signal.detail["exits_unread"] == ["stoploss"]
     assert str(signal.exits) == "take profit 2 %"

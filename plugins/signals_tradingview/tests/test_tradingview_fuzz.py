@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from te_core.testing import virtual_clock
 
-MakeDesk = Callable[..., Any]
+MakeHarness = Callable[..., Any]
 TOKEN = "canary-0123456789abcdefghij"
 
 scalars = st.one_of(
@@ -90,19 +90,19 @@ bodies = st.one_of(
 @settings(deadline=None, max_examples=150)
 @given(sent=st.lists(st.tuples(bodies, st.booleans()), max_size=6))
 def test_every_body_gets_an_answer_and_only_200_changes_something(
-    make_desk: MakeDesk, sent: list[tuple[bytes, bool]]
+    make_harness: MakeHarness, sent: list[tuple[bytes, bool]]
 ) -> None:
     async def send() -> None:
-        desk = make_desk(lockout_after=10_000)
+        harness = make_harness(lockout_after=10_000)
         for body, known in sent:
-            before = (list(desk.recorder.published), dict(desk.recorder.current))
-            answer = await desk.post(body, tail=(TOKEN,) if known else ())
+            before = (list(harness.recorder.published), dict(harness.recorder.current))
+            answer = await harness.post(body, tail=(TOKEN,) if known else ())
             assert answer.status in ({200, 400, 422} if known else {200, 400, 401, 422})
-            assert answer.status == 200 or before == (desk.recorder.published, desk.recorder.current)
+            assert answer.status == 200 or before == (harness.recorder.published, harness.recorder.current)
             assert TOKEN not in json.dumps(dict(answer.body), ensure_ascii=False).encode().decode()
-        for kept in desk.recorder.quarantined:
+        for kept in harness.recorder.quarantined:
             assert "\0" not in (kept.field + kept.reason + kept.body).encode().decode()
-        for signal in desk.recorder.published:
+        for signal in harness.recorder.published:
             assert TOKEN not in json.dumps(signal.detail, ensure_ascii=False).encode().decode()
 
     virtual_clock.run(send())
@@ -138,15 +138,15 @@ def valid_alerts(draw: st.DrawFn) -> tuple[dict[str, Any], Fraction]:
 @settings(deadline=None, max_examples=300)
 @given(valid_alerts())
 def test_every_valid_alert_asks_for_the_depth_that_was_meant(
-    make_desk: MakeDesk, alert: tuple[dict[str, Any], Fraction]
+    make_harness: MakeHarness, alert: tuple[dict[str, Any], Fraction]
 ) -> None:
     fields, expected = alert
 
     async def send() -> Any:
-        desk = make_desk()
-        answer = await desk.post(fields)
+        harness = make_harness()
+        answer = await harness.post(fields)
         assert answer.status == 200, answer.body
-        return desk.recorder.published[0]
+        return harness.recorder.published[0]
 
     signal = virtual_clock.run(send())
     assert abs(Fraction(signal.depth) - expected) < Fraction(1, 10**27)

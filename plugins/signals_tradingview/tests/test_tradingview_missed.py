@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-MakeDesk = Callable[..., Any]
+MakeHarness = Callable[..., Any]
 
 
 def alert(position: str, previous: str, number: int = 0, **more: Any) -> dict[str, Any]:
@@ -15,85 +15,85 @@ def alert(position: str, previous: str, number: int = 0, **more: Any) -> dict[st
 
 
 async def test_a_gap_is_counted_logged_and_kept_as_an_event(
-    make_desk: MakeDesk, log_lines: list[str]
+    make_harness: MakeHarness, log_lines: list[str]
 ) -> None:
-    desk = make_desk()
-    await desk.post(alert("long", "flat"))
+    harness = make_harness()
+    await harness.post(alert("long", "flat"))
     await asyncio.sleep(31)
-    assert (await desk.post(alert("flat", "short"))).body["status"] == "accepted"
+    assert (await harness.post(alert("flat", "short"))).body["status"] == "accepted"
     assert (
-        desk.recorder.published[-1].detail["note"]
+        harness.recorder.published[-1].detail["note"]
         == "its order started from short, the last alert ended long"
     )
-    assert desk.count("missed_alerts") == 0, "the missing one may still come"
+    assert harness.count("missed_alerts") == 0, "the missing one may still come"
     await asyncio.sleep(31)
-    assert desk.count("missed_alerts") == 1
-    assert desk.source.status()["warning"] == "1 alert(s) seem to be missing, last ETHUSDT"
-    [event] = desk.recorder.events
+    assert harness.count("missed_alerts") == 1
+    assert harness.source.status()["warning"] == "1 alert(s) seem to be missing, last ETHUSDT"
+    [event] = harness.recorder.events
     assert (event.kind, event.symbol) == ("missed_alert", "ETHUSDT")
     assert "its order started from short, the last alert ended long" in event.text
     assert sum("seems to be missing" in line for line in log_lines) == 1
     await asyncio.sleep(600)
-    assert len(desk.recorder.events) == 1
+    assert len(harness.recorder.events) == 1
 
 
-async def test_two_alerts_in_the_wrong_order_are_no_gap(make_desk: MakeDesk) -> None:
-    desk = make_desk()
-    await desk.post(alert("long", "flat"))
-    await desk.post(alert("short", "flat"))
+async def test_two_alerts_in_the_wrong_order_are_no_gap(make_harness: MakeHarness) -> None:
+    harness = make_harness()
+    await harness.post(alert("long", "flat"))
+    await harness.post(alert("short", "flat"))
     await asyncio.sleep(15)
-    assert (await desk.post(alert("flat", "long"))).body["status"] == "superseded"
+    assert (await harness.post(alert("flat", "long"))).body["status"] == "superseded"
     await asyncio.sleep(60)
-    assert desk.recorder.events == []
-    assert "warning" not in desk.source.status()
+    assert harness.recorder.events == []
+    assert "warning" not in harness.source.status()
 
 
-async def test_alerts_that_fit_together_are_no_gap(make_desk: MakeDesk) -> None:
-    desk = make_desk()
-    await desk.post(alert("long", "flat", market_position_size="2", prev_market_position_size="0"))
-    await desk.post(alert("long", "long", 1, market_position_size="3", prev_market_position_size="2.0"))
-    await desk.post(alert("flat", "long", 2, market_position_size="0", prev_market_position_size="3"))
-    await desk.post(alert("short", "flat", 3))
+async def test_alerts_that_fit_together_are_no_gap(make_harness: MakeHarness) -> None:
+    harness = make_harness()
+    await harness.post(alert("long", "flat", market_position_size="2", prev_market_position_size="0"))
+    await harness.post(alert("long", "long", 1, market_position_size="3", prev_market_position_size="2.0"))
+    await harness.post(alert("flat", "long", 2, market_position_size="0", prev_market_position_size="3"))
+    await harness.post(alert("short", "flat", 3))
     await asyncio.sleep(60)
-    assert desk.recorder.events == []
+    assert harness.recorder.events == []
 
 
-async def test_sizes_tell_of_a_missed_addition(make_desk: MakeDesk) -> None:
-    desk = make_desk()
-    await desk.post(alert("long", "flat", market_position_size="2", prev_market_position_size="0"))
-    await desk.post(alert("long", "long", market_position_size="4", prev_market_position_size="3"))
+async def test_sizes_tell_of_a_missed_addition(make_harness: MakeHarness) -> None:
+    harness = make_harness()
+    await harness.post(alert("long", "flat", market_position_size="2", prev_market_position_size="0"))
+    await harness.post(alert("long", "long", market_position_size="4", prev_market_position_size="3"))
     await asyncio.sleep(60)
-    assert [event.text for event in desk.recorder.events] == [
+    assert [event.text for event in harness.recorder.events] == [
         "an alert on ETHUSDT seems to be missing: its order started from long 3, the last alert ended long 2"
     ]
 
 
-async def test_a_redelivered_alert_opens_no_gap(make_desk: MakeDesk) -> None:
-    desk = make_desk()
-    await desk.post(alert("long", "flat"))
-    await desk.post(alert("flat", "long"))
+async def test_a_redelivered_alert_opens_no_gap(make_harness: MakeHarness) -> None:
+    harness = make_harness()
+    await harness.post(alert("long", "flat"))
+    await harness.post(alert("flat", "long"))
     await asyncio.sleep(20)
-    await desk.post(alert("short", "flat"))
-    assert (await desk.post(alert("flat", "long"))).body["status"] == "duplicate"
+    await harness.post(alert("short", "flat"))
+    assert (await harness.post(alert("flat", "long"))).body["status"] == "duplicate"
     await asyncio.sleep(60)
-    assert desk.recorder.events == []
+    assert harness.recorder.events == []
 
 
-async def test_a_redelivery_is_no_gap_and_the_first_alert_ever_neither(make_desk: MakeDesk) -> None:
-    desk = make_desk()
-    await desk.post(alert("flat", "short"))
-    await desk.post(alert("long", "flat"))
+async def test_a_redelivery_is_no_gap_and_the_first_alert_ever_neither(make_harness: MakeHarness) -> None:
+    harness = make_harness()
+    await harness.post(alert("flat", "short"))
+    await harness.post(alert("long", "flat"))
     for _ in range(3):
         await asyncio.sleep(5)
-        await desk.post(alert("flat", "short"))
+        await harness.post(alert("flat", "short"))
     await asyncio.sleep(60)
-    assert desk.recorder.events == []
+    assert harness.recorder.events == []
 
 
-async def test_a_stop_tells_what_was_still_waiting(make_desk: MakeDesk) -> None:
-    desk = make_desk()
-    await desk.post(alert("long", "flat"))
+async def test_a_stop_tells_what_was_still_waiting(make_harness: MakeHarness) -> None:
+    harness = make_harness()
+    await harness.post(alert("long", "flat"))
     await asyncio.sleep(31)
-    await desk.post(alert("flat", "short"))
-    await desk.source.close()
-    assert [event.kind for event in desk.recorder.events] == ["missed_alert"]
+    await harness.post(alert("flat", "short"))
+    await harness.source.close()
+    assert [event.kind for event in harness.recorder.events] == ["missed_alert"]

@@ -44,13 +44,13 @@ def test_the_path_carries_the_token() -> None:
 
 
 @pytest.mark.parametrize("symbol", ["BTCUSDT.P", "ETHUSDT", "BYBIT:SOLUSDT.P", "BTC1!", "XYZUSDT"])
-async def test_the_example_is_a_complete_alert(make_desk: Any, symbol: str) -> None:
+async def test_the_example_is_a_complete_alert(make_harness: Any, symbol: str) -> None:
     webhook = spec().webhook
     assert webhook is not None
-    desk = make_desk(symbols={symbol: "BTCUSDT"})
-    answer = await desk.post(webhook.example(symbol))
+    harness = make_harness(symbols={symbol: "BTCUSDT"})
+    answer = await harness.post(webhook.example(symbol))
     assert answer.status == 200
-    [signal] = desk.recorder.published
+    [signal] = harness.recorder.published
     assert signal.price is not None
     assert signal.leverage is not None
     assert "extra" not in signal.detail
@@ -71,8 +71,8 @@ def test_defaults() -> None:
         ({"token": "short"}, "16 to 256 characters"),
         ({"token": "with a space in the middle"}, "only letters"),
         ({"token": TOKEN, "tokens": ["short"]}, "16 to 256 characters"),
-        ({"token": TOKEN, "allow": ["tradingwiev"]}, "no IP address"),
-        ({"token": TOKEN, "allow": ["1.2.3.4/33"]}, "no IP address"),
+        ({"token": TOKEN, "allow": ["tradingwiev"]}, "neither an IP address"),
+        ({"token": TOKEN, "allow": ["1.2.3.4/33"]}, "neither an IP address"),
         ({"token": TOKEN, "lockout_after": 0}, "lockout_after"),
         ({"token": TOKEN, "dedupe_window": "soon"}, "a duration is"),
         ({"token": TOKEN, "dedupe_window": "11m"}, "less than or equal"),

@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 
 from te_core.api import Signal
 from te_core.testing import virtual_clock
-from te_signals_tradingview.message import Message
-from te_signals_tradingview.ordering import place
+from te_signals_tradingview.formats.alert import Alert
+from te_signals_tradingview.ordering.trust import order_alert
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def arriving(sequence: str | None) -> Message:
-    return Message(symbol="BTCUSDT", depth=Decimal("0.5"), received_at=NOW, sequence=sequence)
+def arriving(sequence: str | None) -> Alert:
+    return Alert(symbol="BTCUSDT", depth=Decimal("0.5"), received_at=NOW, sequence=sequence)
 
 
 def in_force(sequence: str | None) -> Signal:
@@ -32,7 +32,7 @@ def in_force(sequence: str | None) -> Signal:
 
 
 def test_the_first_signal_is_current() -> None:
-    placement = place(arriving("7"), latest=None)
+    placement = order_alert(arriving("7"), latest=None)
     assert (placement.current, placement.rule) == (True, "first")
 
 
@@ -61,7 +61,7 @@ def test_the_first_signal_is_current() -> None:
 def test_sequences_decide_where_both_have_one(
     old: str | None, new: str | None, current: bool, rule: str
 ) -> None:
-    placement = place(arriving(new), latest=in_force(old))
+    placement = order_alert(arriving(new), latest=in_force(old))
     assert (placement.current, placement.rule) == (current, rule)
 
 
@@ -75,7 +75,7 @@ def test_sequences_decide_where_both_have_one(
 )
 def test_numbers_agree_with_arithmetic(numbers: list[Any]) -> None:
     for old, new in permutations(numbers, 2):
-        assert place(arriving(str(new)), latest=in_force(str(old))).current == (new >= old)
+        assert order_alert(arriving(str(new)), latest=in_force(str(old))).current == (new >= old)
 
 
 @given(st.text(max_size=20), st.text(max_size=20), st.text(max_size=20))
@@ -85,17 +85,17 @@ def test_sequences_of_text_are_in_one_order(first: str, second: str, third: str)
     def newest(order: tuple[str, ...]) -> str:
         latest = order[0]
         for text in order[1:]:
-            latest = text if place(arriving(text), latest=in_force(latest)).current else latest
+            latest = text if order_alert(arriving(text), latest=in_force(latest)).current else latest
         return latest
 
     ends = {newest(order) for order in permutations(texts)}
-    assert all(place(arriving(a), latest=in_force(b)).rule == "arrival" for a in ends for b in ends)
+    assert all(order_alert(arriving(a), latest=in_force(b)).rule == "arrival" for a in ends for b in ends)
 
 
 @settings(deadline=None)
 @given(st.data())
 def test_any_order_and_any_redelivery_end_at_the_highest_sequence(
-    make_desk: Callable[..., Any], data: Any
+    make_harness: Callable[..., Any], data: Any
 ) -> None:
     sequences = data.draw(st.lists(st.integers(0, 10**20), min_size=1, max_size=8, unique=True))
     depths = data.draw(st.lists(st.integers(0, 100), min_size=len(sequences), max_size=len(sequences)))
@@ -108,11 +108,11 @@ def test_any_order_and_any_redelivery_end_at_the_highest_sequence(
     seconds = data.draw(st.lists(st.integers(0, 40), min_size=len(arrivals), max_size=len(arrivals)))
 
     async def deliver() -> None:
-        desk = make_desk()
+        harness = make_harness()
         for body, pause in zip(arrivals, seconds, strict=True):
             await asyncio.sleep(pause)
-            assert (await desk.post(body)).status == 200
+            assert (await harness.post(body)).status == 200
         highest = max(zip(sequences, depths, strict=True))
-        assert desk.recorder.depths() == {"ETHUSDT": Decimal(highest[1]) / 100}
+        assert harness.recorder.depths() == {"ETHUSDT": Decimal(highest[1]) / 100}
 
     virtual_clock.run(deliver())

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from te_core.testing import virtual_clock
 from te_core.testing.fakes import SourceRecorder
 
-MakeDesk = Callable[..., Any]
+MakeHarness = Callable[..., Any]
 Fields = dict[str, Any]
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 BEFORE_MIDNIGHT = datetime(2026, 3, 2, 23, 59, 59, 999_000, tzinfo=UTC)
@@ -57,25 +57,25 @@ def as_restored(recorder: SourceRecorder) -> SourceRecorder:
 class Tape:
     """Sends alerts at given seconds, perhaps with a restart before one of them."""
 
-    def __init__(self, make_desk: MakeDesk, *, start: datetime = NOON, **options: Any) -> None:
-        self._make, self._options = make_desk, options
-        self._desk = make_desk(recorder=SourceRecorder(), **options)
+    def __init__(self, make_harness: MakeHarness, *, start: datetime = NOON, **options: Any) -> None:
+        self._make, self._options = make_harness, options
+        self._harness = make_harness(recorder=SourceRecorder(), **options)
         self._start = start
         self._number = 0
 
     async def send(self, at: float, fields: Fields, *, restart: bool = False) -> str:
         """Give the rule that placed it."""
         if restart:
-            self._desk = self._make(recorder=as_restored(self._desk.recorder), **self._options)
+            self._harness = self._make(recorder=as_restored(self._harness.recorder), **self._options)
         self._number += 1
         message = {"symbol": "ETHUSDT", "n": self._number, **fields}
-        answer = await self._desk.post(message, received_at=self._start + timedelta(seconds=at))
+        answer = await self._harness.post(message, received_at=self._start + timedelta(seconds=at))
         assert answer.status == 200, answer.body
-        return str(self._desk.recorder.published[-1].rule)
+        return str(self._harness.recorder.published[-1].rule)
 
     @property
     def depth(self) -> Decimal:
-        depth: Decimal = self._desk.recorder.depths()["ETHUSDT"]
+        depth: Decimal = self._harness.recorder.depths()["ETHUSDT"]
         return depth
 
 
@@ -84,9 +84,9 @@ class Tape:
 @pytest.mark.parametrize("reopened", [SHORT, MORE])
 @pytest.mark.parametrize("order", ["close first", "reopening first"])
 async def test_a_reversal_ends_on_the_new_side_in_either_order(
-    make_desk: MakeDesk, restart: bool, start: datetime, reopened: Fields, order: str
+    make_harness: MakeHarness, restart: bool, start: datetime, reopened: Fields, order: str
 ) -> None:
-    tape = Tape(make_desk, start=start)
+    tape = Tape(make_harness, start=start)
     await tape.send(-3600, SHORT if reopened is MORE else LONG)
     pair = (FLAT, reopened) if order == "close first" else (reopened, FLAT)
     await tape.send(0, pair[0])
@@ -94,8 +94,8 @@ async def test_a_reversal_ends_on_the_new_side_in_either_order(
     assert tape.depth == (Decimal("0.8") if reopened is MORE else Decimal("-0.5"))
 
 
-async def test_the_first_of_the_two_acts_at_once(make_desk: MakeDesk) -> None:
-    tape = Tape(make_desk)
+async def test_the_first_of_the_two_acts_at_once(make_harness: MakeHarness) -> None:
+    tape = Tape(make_harness)
     await tape.send(-3600, LONG)
     await tape.send(0, SHORT)
     assert tape.depth == Decimal("-0.5")
@@ -103,18 +103,18 @@ async def test_the_first_of_the_two_acts_at_once(make_desk: MakeDesk) -> None:
 
 @pytest.mark.parametrize("seconds", [0.01, 3.0, 5.0])
 async def test_a_position_on_the_side_that_was_held_and_then_flat_is_a_genuine_exit(
-    make_desk: MakeDesk, seconds: float
+    make_harness: MakeHarness, seconds: float
 ) -> None:
-    tape = Tape(make_desk)
+    tape = Tape(make_harness)
     await tape.send(-3600, LONG)
     await tape.send(0, MORE)
     assert await tape.send(seconds, FLAT) == "exit"
     assert tape.depth == 0
 
 
-async def test_a_second_close_is_the_exit_of_what_was_reopened(make_desk: MakeDesk) -> None:
+async def test_a_second_close_is_the_exit_of_what_was_reopened(make_harness: MakeHarness) -> None:
     for restart in (False, True):
-        tape = Tape(make_desk)
+        tape = Tape(make_harness)
         await tape.send(-3600, LONG)
         await tape.send(0, SHORT)
         await tape.send(0.01, FLAT)
@@ -125,23 +125,23 @@ async def test_a_second_close_is_the_exit_of_what_was_reopened(make_desk: MakeDe
 
 @pytest.mark.parametrize(("seconds", "depth"), [(0.4, "0"), (1.0, "0"), (1.001, "0.8"), (4.0, "0.8")])
 async def test_from_flat_only_what_comes_within_a_second_was_opened_and_closed(
-    make_desk: MakeDesk, seconds: float, depth: str
+    make_harness: MakeHarness, seconds: float, depth: str
 ) -> None:
-    tape = Tape(make_desk)
+    tape = Tape(make_harness)
     await tape.send(-3600, FLAT)
     await tape.send(0, FLAT)
     await tape.send(seconds, MORE)
     assert tape.depth == Decimal(depth)
 
 
-async def test_the_windows_are_settings(make_desk: MakeDesk) -> None:
+async def test_the_windows_are_settings(make_harness: MakeHarness) -> None:
     for window, depth in (("10s", "-0.5"), ("8s", "0")):
-        tape = Tape(make_desk, window=window)
+        tape = Tape(make_harness, window=window)
         await tape.send(-3600, LONG)
         await tape.send(0, SHORT)
         await tape.send(9, FLAT)
         assert tape.depth == Decimal(depth)
-    tape = Tape(make_desk, window_from_flat="4s")
+    tape = Tape(make_harness, window_from_flat="4s")
     await tape.send(-3600, FLAT)
     await tape.send(0, FLAT)
     await tape.send(4, MORE)
@@ -149,11 +149,11 @@ async def test_the_windows_are_settings(make_desk: MakeDesk) -> None:
 
 
 async def test_two_orders_of_one_second_are_a_pair_however_late_one_is_sent_again(
-    make_desk: MakeDesk,
+    make_harness: MakeHarness,
 ) -> None:
     fired = {"timenow": "2026-03-02T12:00:00Z"}
     for late, depth in ((16.0, "-0.5"), (31.0, "0")):
-        tape = Tape(make_desk)
+        tape = Tape(make_harness)
         await tape.send(-3600, LONG)
         await tape.send(0.5, {**SHORT, **fired})
         await tape.send(late, {**FLAT, **fired})
@@ -163,8 +163,8 @@ async def test_two_orders_of_one_second_are_a_pair_however_late_one_is_sent_agai
 # -- evidence in the alerts, in the order of trust
 
 
-async def test_the_time_of_firing_decides_before_the_state(make_desk: MakeDesk) -> None:
-    tape = Tape(make_desk)
+async def test_the_time_of_firing_decides_before_the_state(make_harness: MakeHarness) -> None:
+    tape = Tape(make_harness)
     await tape.send(-3600, LONG)
     await tape.send(2, {**SHORT, "timenow": "2026-03-02T12:00:01Z"})
     assert await tape.send(3, {**FLAT, "timenow": "2026-03-02T12:00:02Z"}) == "time"
@@ -184,16 +184,16 @@ async def test_the_time_of_firing_decides_before_the_state(make_desk: MakeDesk) 
     ],
 )
 async def test_times_that_cannot_be_compared_decide_nothing(
-    make_desk: MakeDesk, one: Fields, two: Fields
+    make_harness: MakeHarness, one: Fields, two: Fields
 ) -> None:
-    tape = Tape(make_desk)
+    tape = Tape(make_harness)
     await tape.send(0, {**LONG, **one})
     assert await tape.send(60, {**SHORT, **two}) == "arrival"
 
 
-async def test_the_previous_position_decides_before_the_time(make_desk: MakeDesk) -> None:
+async def test_the_previous_position_decides_before_the_time(make_harness: MakeHarness) -> None:
     early, late = {"timenow": "2026-03-02T12:00:00Z"}, {"timenow": "2026-03-02T12:00:01Z"}
-    tape = Tape(make_desk)
+    tape = Tape(make_harness)
     await tape.send(0.1, stated("short", "2", "flat", "0", **early))
     assert await tape.send(0.2, stated("flat", "0", "long", "2", **late)) == "previous_position"
     assert tape.depth == Decimal("-0.2")
@@ -201,57 +201,57 @@ async def test_the_previous_position_decides_before_the_time(make_desk: MakeDesk
     assert tape.depth == 0
 
 
-async def test_a_sequence_decides_before_the_previous_position(make_desk: MakeDesk) -> None:
-    tape = Tape(make_desk)
+async def test_a_sequence_decides_before_the_previous_position(make_harness: MakeHarness) -> None:
+    tape = Tape(make_harness)
     await tape.send(0.1, stated("short", "2", "flat", "0", signal_seq=9))
     assert await tape.send(0.2, stated("flat", "0", "long", "2", signal_seq="10")) == "sequence"
     assert tape.depth == 0
 
 
-async def test_event_ids_of_a_pair_compare_as_numbers_and_others_do_not(make_desk: MakeDesk) -> None:
+async def test_event_ids_of_a_pair_compare_as_numbers_and_others_do_not(make_harness: MakeHarness) -> None:
     for ids, rule in ((("10", "9"), "event_id"), (("b10", "b9"), "exit"), (("7f", "9"), "exit")):
-        tape = Tape(make_desk)
+        tape = Tape(make_harness)
         await tape.send(-3600, LONG)
         await tape.send(0, {**MORE, "event_id": ids[0]})
         assert await tape.send(0.1, {**FLAT, "event_id": ids[1]}) == rule
         assert tape.depth == (Decimal("0.8") if rule == "event_id" else 0)
 
 
-async def test_sizes_tell_the_order_of_additions(make_desk: MakeDesk) -> None:
-    tape = Tape(make_desk)
+async def test_sizes_tell_the_order_of_additions(make_harness: MakeHarness) -> None:
+    tape = Tape(make_harness)
     await tape.send(0, stated("long", "1", "flat", "0"))
     await tape.send(9, stated("long", "3.0", "long", "2"))
     assert await tape.send(9.1, stated("long", "2.00", "long", "1")) == "previous_position"
     assert tape.depth == Decimal("0.3")
 
 
-async def test_sizes_that_differ_by_dust_are_one_size(make_desk: MakeDesk) -> None:
-    tape = Tape(make_desk)
+async def test_sizes_that_differ_by_dust_are_one_size(make_harness: MakeHarness) -> None:
+    tape = Tape(make_harness)
     await tape.send(0, stated("long", "0.30000000000000004", "long", "0.2"))
     assert await tape.send(60, stated("flat", "0", "long", "0.3")) == "previous_position"
 
 
-async def test_out_of_flat_and_back_is_told_by_what_was_held_before_both(make_desk: MakeDesk) -> None:
+async def test_out_of_flat_and_back_is_told_by_what_was_held_before_both(make_harness: MakeHarness) -> None:
     """Long to flat and flat to long fit together both ways round."""
     close, reopen = stated("flat", "0", "long", "1"), stated("long", "1", "flat", "0")
     for before, pair, depth in ((reopen, (reopen, close), "0.1"), (close, (close, reopen), "0")):
-        tape = Tape(make_desk)
+        tape = Tape(make_harness)
         await tape.send(-3600, before)
         await tape.send(0, pair[0])
         await tape.send(0.1, pair[1])
         assert tape.depth == Decimal(depth)
 
 
-async def test_a_previous_position_of_long_ago_does_not_put_an_alert_back(make_desk: MakeDesk) -> None:
-    tape = Tape(make_desk)
+async def test_a_previous_position_of_long_ago_does_not_put_an_alert_back(make_harness: MakeHarness) -> None:
+    tape = Tape(make_harness)
     await tape.send(0, stated("short", "1", "flat", "0"))
     await tape.send(600, stated("flat", "0", "long", "1"))  # the reversal between them was missed
     assert tape.depth == 0
 
 
-async def test_what_was_reopened_can_be_closed_by_an_order_like_the_first(make_desk: MakeDesk) -> None:
+async def test_what_was_reopened_can_be_closed_by_an_order_like_the_first(make_harness: MakeHarness) -> None:
     close, reopen = stated("flat", "0", "short", "1"), stated("short", "1", "flat", "0")
-    tape = Tape(make_desk)
+    tape = Tape(make_harness)
     await tape.send(-3600, reopen)
     await tape.send(0, reopen)
     await tape.send(0.1, close)
@@ -273,7 +273,7 @@ steps = st.lists(
 @settings(deadline=None, max_examples=300)
 @given(steps=steps, restart=st.booleans())
 def test_neighbours_that_swap_places_end_where_the_strategy_is(
-    make_desk: MakeDesk, steps: list[Any], restart: bool
+    make_harness: MakeHarness, steps: list[Any], restart: bool
 ) -> None:
     """A strategy whose alerts carry its position before and after; any two neighbours may overtake each other."""
 
@@ -285,7 +285,7 @@ def test_neighbours_that_swap_places_end_where_the_strategy_is(
                 said = stated(position[0], str(position[1]), held[0], f"{held[1]}.0")
                 alerts.append((alerts[-1][0] + pause, said, overtaken))
                 held = position
-        tape = Tape(make_desk)
+        tape = Tape(make_harness)
         number = 1
         await tape.send(-3600, alerts[0][1])
         while number < len(alerts):
@@ -314,12 +314,12 @@ turns = st.lists(
 @settings(deadline=None, max_examples=150)
 @given(turns=turns, restart=st.booleans())
 def test_alerts_that_say_nothing_but_their_position_end_right_too(
-    make_desk: MakeDesk, turns: list[Any], restart: bool
+    make_harness: MakeHarness, turns: list[Any], restart: bool
 ) -> None:
     """A strategy that turns round by two alerts in either order, leaves, and enters; its turns are 6 s apart."""
 
     async def play() -> None:
-        tape, at, held = Tape(make_desk), 0.0, LONG
+        tape, at, held = Tape(make_harness), 0.0, LONG
         await tape.send(-3600, held)
         for what, swapped, apart in turns:
             at += 6 + apart
@@ -356,7 +356,7 @@ more = st.sampled_from(
 @settings(deadline=None, max_examples=200)
 @given(data=st.data(), ordering=st.sampled_from(["trust", "parity"]), restart=st.booleans())
 def test_redeliveries_in_any_interleaving_change_nothing(
-    make_desk: MakeDesk, data: st.DataObject, ordering: str, restart: bool
+    make_harness: MakeHarness, data: st.DataObject, ordering: str, restart: bool
 ) -> None:
     alerts = data.draw(st.lists(st.tuples(st.sampled_from([0.0, 0.3, 2.0, 4.9]), said, more), max_size=6))
     # Each gap may see any of the earlier alerts again, each at most 30 s after it came.
@@ -365,18 +365,18 @@ def test_redeliveries_in_any_interleaving_change_nothing(
     async def result(*, with_redeliveries: bool) -> Decimal:
         recorder = SourceRecorder()
         options = {"ordering": ordering, "dedupe_window": "30s"}
-        desk = make_desk(recorder=recorder, **options)
+        harness = make_harness(recorder=recorder, **options)
         at, bodies = NOON, []
         for number, (pause, fields, extra) in enumerate(alerts):
             at += timedelta(seconds=pause)
             bodies.append(json.dumps({"symbol": "ETHUSDT", "n": number, **fields, **extra}).encode())
-            await desk.post(bodies[-1], received_at=at)
+            await harness.post(bodies[-1], received_at=at)
             for earlier in again[number] if with_redeliveries else []:
-                answer = await desk.post(bodies[earlier], received_at=at + timedelta(milliseconds=1))
+                answer = await harness.post(bodies[earlier], received_at=at + timedelta(milliseconds=1))
                 assert answer.body["status"] == "duplicate"
             if restart and with_redeliveries:
                 recorder = as_restored(recorder)
-                desk = make_desk(recorder=recorder, **options)
+                harness = make_harness(recorder=recorder, **options)
         return recorder.depths().get("ETHUSDT", Decimal(0))
 
     plain = virtual_clock.run(result(with_redeliveries=False))

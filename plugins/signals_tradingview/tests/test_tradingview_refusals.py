@@ -12,17 +12,17 @@ import pytest
 
 from te_core.api import SignalRejected
 
-MakeDesk = Callable[..., Any]
+MakeHarness = Callable[..., Any]
 CASES = Path(os.environ.get("TE_CASES", Path(__file__).parents[4] / "shared" / "cases"))
 ENTRY = {"symbol": "BTCUSDT.P", "direction": "long", "size": "50/100", "price": "65000"}
 BROKEN_EXIT = b'{"symbol":"BTCUSDT.P","direction":"flat","price":"65100",}'
 
 
-async def test_a_byte_order_mark_is_accepted(make_desk: MakeDesk) -> None:
-    desk = make_desk()
-    body = b'\xef\xbb\xbf{"symbol":"ETHUSDT","direction":"flat","token":"%b"}' % desk.token.encode()
-    assert (await desk.post(body)).status == 200
-    assert (await desk.post(body + b" ", tail=())).status == 200
+async def test_a_byte_order_mark_is_accepted(make_harness: MakeHarness) -> None:
+    harness = make_harness()
+    body = b'\xef\xbb\xbf{"symbol":"ETHUSDT","direction":"flat","token":"%b"}' % harness.token.encode()
+    assert (await harness.post(body)).status == 200
+    assert (await harness.post(body + b" ", tail=())).status == 200
 
 
 @pytest.mark.parametrize(
@@ -46,12 +46,14 @@ async def test_a_byte_order_mark_is_accepted(make_desk: MakeDesk) -> None:
         (b'{"symbol":"ETHUSDT","price":{{close}}}', "a placeholder was not filled in"),
     ],
 )
-async def test_what_is_no_json_gets_a_hint_that_fits(make_desk: MakeDesk, body: bytes, hint: str) -> None:
-    desk = make_desk()
-    answer = await desk.post(body)
+async def test_what_is_no_json_gets_a_hint_that_fits(
+    make_harness: MakeHarness, body: bytes, hint: str
+) -> None:
+    harness = make_harness()
+    answer = await harness.post(body)
     assert answer.status == 400
     assert hint in answer.body["error"]["hint"]
-    assert len(desk.recorder.quarantined) == 1
+    assert len(harness.recorder.quarantined) == 1
 
 
 @pytest.mark.parametrize(
@@ -64,83 +66,83 @@ async def test_what_is_no_json_gets_a_hint_that_fits(make_desk: MakeDesk, body: 
         ("05-missing-comma.json", "a comma is missing"),
     ],
 )
-async def test_alerts_as_people_send_them(make_desk: MakeDesk, name: str, hint: str) -> None:
+async def test_alerts_as_people_send_them(make_harness: MakeHarness, name: str, hint: str) -> None:
     file = CASES / "alerts" / name
     if not file.exists():
         pytest.skip(f"needs {file}")
-    answer = await make_desk().post(file.read_bytes())
+    answer = await make_harness().post(file.read_bytes())
     assert answer.status == (400 if hint else 200)
     assert hint in answer.body.get("error", {}).get("hint", "")
 
 
-async def test_a_token_in_an_unreadable_message_still_counts(make_desk: MakeDesk) -> None:
+async def test_a_token_in_an_unreadable_message_still_counts(make_harness: MakeHarness) -> None:
     """Else who sends it is told that his token is wrong, and finds nothing in the quarantine."""
-    desk = make_desk()
-    body = b'{"token": "%b", "symbol": "ETHUSDT",}' % desk.token.encode()
-    assert (await desk.post(body, tail=())).status == 400
-    assert desk.token not in desk.recorder.quarantined[0].body
-    assert (await desk.post(body.replace(b"canary", b"wrong!"), tail=())).status == 401
+    harness = make_harness()
+    body = b'{"token": "%b", "symbol": "ETHUSDT",}' % harness.token.encode()
+    assert (await harness.post(body, tail=())).status == 400
+    assert harness.token not in harness.recorder.quarantined[0].body
+    assert (await harness.post(body.replace(b"canary", b"wrong!"), tail=())).status == 401
 
 
-async def test_a_refused_alert_is_an_event_once(make_desk: MakeDesk) -> None:
-    desk = make_desk()
+async def test_a_refused_alert_is_an_event_once(make_harness: MakeHarness) -> None:
+    harness = make_harness()
     for number in range(5):
-        await desk.post({**ENTRY, "size": f"{number}x"})
-    (event,) = desk.recorder.events
+        await harness.post({**ENTRY, "size": f"{number}x"})
+    (event,) = harness.recorder.events
     assert (event.kind, event.symbol) == ("refused", "BTCUSDT")
-    assert event.text in desk.source.status()["warning"]
-    await desk.post({**ENTRY, "symbol": "DOGEUSDT"})
-    await desk.post({**ENTRY, "direction": "up"})
-    assert len(desk.recorder.events) == 3
+    assert event.text in harness.source.status()["warning"]
+    await harness.post({**ENTRY, "symbol": "DOGEUSDT"})
+    await harness.post({**ENTRY, "direction": "up"})
+    assert len(harness.recorder.events) == 3
 
 
-async def test_an_accepted_alert_makes_the_next_refusal_news(make_desk: MakeDesk) -> None:
-    desk = make_desk()
+async def test_an_accepted_alert_makes_the_next_refusal_news(make_harness: MakeHarness) -> None:
+    harness = make_harness()
     for number in range(2):
-        await desk.post({**ENTRY, "size": "x"})
-        assert "warning" in desk.source.status()
-        assert (await desk.post({**ENTRY, "n": number})).status == 200
-        assert "warning" not in desk.source.status()
-    assert len(desk.recorder.events) == 2
+        await harness.post({**ENTRY, "size": "x"})
+        assert "warning" in harness.source.status()
+        assert (await harness.post({**ENTRY, "n": number})).status == 200
+        assert "warning" not in harness.source.status()
+    assert len(harness.recorder.events) == 2
 
 
-async def test_what_the_engine_refuses_is_quarantined_too(make_desk: MakeDesk) -> None:
+async def test_what_the_engine_refuses_is_quarantined_too(make_harness: MakeHarness) -> None:
     """Such as a price that is not plausible: only the engine knows the last one."""
-    desk = make_desk()
-    desk.recorder.failure = SignalRejected("1e12 is not plausible", field="price", hint="raise it")
-    answer = await desk.post(ENTRY)
+    harness = make_harness()
+    harness.recorder.failure = SignalRejected("1e12 is not plausible", field="price", hint="raise it")
+    answer = await harness.post(ENTRY)
     assert (answer.status, answer.body["error"]["field"]) == (422, "price")
-    assert desk.recorder.quarantined[0].reason == "1e12 is not plausible"
+    assert harness.recorder.quarantined[0].reason == "1e12 is not plausible"
 
 
 async def test_a_refused_exit_says_that_the_position_stays_open(
-    make_desk: MakeDesk, log_lines: list[str]
+    make_harness: MakeHarness, log_lines: list[str]
 ) -> None:
-    desk = make_desk()
-    await desk.post(BROKEN_EXIT)
-    assert "stays open" not in desk.recorder.events[-1].text  # nothing is held
-    assert (await desk.post(ENTRY)).status == 200
+    harness = make_harness()
+    await harness.post(BROKEN_EXIT)
+    assert "stays open" not in harness.recorder.events[-1].text  # nothing is held
+    assert (await harness.post(ENTRY)).status == 200
     for body in (
         BROKEN_EXIT,
         b'{"symbol":"BTCUSDT.P","direction":"flat","price":"65100","comment":"TP1\nhit"}',
         b'{"ticker":"BTCUSDT.P","action":"exit_long"',
     ):
-        await desk.post(body)
-        assert 'the position on "BTCUSDT" stays open' in desk.recorder.events[-1].text
-        assert "stays open" in desk.source.status()["warning"]
+        await harness.post(body)
+        assert 'the position on "BTCUSDT" stays open' in harness.recorder.events[-1].text
+        assert "stays open" in harness.source.status()["warning"]
         assert "stays open" in log_lines[-1]
-    await desk.post(b"close it all!")
-    assert "a position may stay open" in desk.recorder.events[-1].text
+    await harness.post(b"close it all!")
+    assert "a position may stay open" in harness.recorder.events[-1].text
 
 
-async def test_refusals_do_not_flood_and_leave_room_for_exits(make_desk: MakeDesk) -> None:
-    desk = make_desk()
-    await desk.post(ENTRY)
+async def test_refusals_do_not_flood_and_leave_room_for_exits(make_harness: MakeHarness) -> None:
+    harness = make_harness()
+    await harness.post(ENTRY)
     for number in range(300):
-        await desk.post({**ENTRY, "symbol": f"X{number}USDT"})
-    assert len(desk.recorder.events) == 20
-    await desk.post(BROKEN_EXIT)
-    assert "stays open" in desk.recorder.events[-1].text
+        await harness.post({**ENTRY, "symbol": f"X{number}USDT"})
+    assert len(harness.recorder.events) == 20
+    await harness.post(BROKEN_EXIT)
+    assert "stays open" in harness.recorder.events[-1].text
     await asyncio.sleep(600)
-    await desk.post({**ENTRY, "symbol": "OTHERUSDT"})
-    assert len(desk.recorder.events) == 22
+    await harness.post({**ENTRY, "symbol": "OTHERUSDT"})
+    assert len(harness.recorder.events) == 22

@@ -28,14 +28,16 @@ def lines() -> list[tuple[datetime, str]]:
     return [(datetime.fromisoformat(f"{day} {time}").replace(tzinfo=UTC), body) for day, time, body in split]
 
 
-async def test_every_recorded_alert_becomes_the_signal_that_it_meant(make_desk: Callable[..., Any]) -> None:
-    desk = make_desk()
+async def test_every_recorded_alert_becomes_the_signal_that_it_meant(
+    make_harness: Callable[..., Any],
+) -> None:
+    harness = make_harness()
     recorded = lines()
     assert len(recorded) == 25
     for received_at, body in recorded:
-        answer = await desk.post(body.encode(), received_at=received_at)
+        answer = await harness.post(body.encode(), received_at=received_at)
         assert answer.body["status"] == "accepted", answer.body
-    for (received_at, body), signal in zip(recorded, desk.recorder.published, strict=True):
+    for (received_at, body), signal in zip(recorded, harness.recorder.published, strict=True):
         message = json.loads(body)
         share = (
             Fraction(0) if message["direction"] == "flat" else Fraction(message["size"].removesuffix("/1"))
@@ -48,4 +50,4 @@ async def test_every_recorded_alert_becomes_the_signal_that_it_meant(make_desk: 
         assert signal.received_at == received_at
         assert signal.leverage == (None if message["direction"] == "flat" else 3)
         assert signal.detail["extra"]["muid"] == message["muid"]
-    assert desk.recorder.depths() == {"BTCUSDT": 0}
+    assert harness.recorder.depths() == {"BTCUSDT": 0}

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from te_core.testing import virtual_clock
-from te_signals_tradingview.credentials import hide_in_message, hide_in_text
+from te_signals_tradingview.auth.redaction import hide_in_alert, hide_in_text
 
 TOKEN = "canary-0123456789abcdefghij"
 ESCAPED = "".join(f"\\u{ord(char):04X}" for char in TOKEN)
@@ -35,24 +35,24 @@ def bodies() -> list[str]:
     return [body.replace(TOKEN, spelling) for body in plain + broken for spelling in (TOKEN, ESCAPED, MIXED)]
 
 
-def everything_shown(desk: Any, answers: list[Any], log_lines: list[str]) -> str:
-    recorder = desk.recorder
-    return repr((answers, recorder.published, recorder.quarantined, desk.source.status(), log_lines))
+def everything_shown(harness: Any, answers: list[Any], log_lines: list[str]) -> str:
+    recorder = harness.recorder
+    return repr((answers, recorder.published, recorder.quarantined, harness.source.status(), log_lines))
 
 
 @pytest.mark.parametrize("where", ["path", "query", "body", "nowhere"])
 async def test_no_token_comes_out_again(
-    make_desk: Callable[..., Any], log_lines: list[str], where: str
+    make_harness: Callable[..., Any], log_lines: list[str], where: str
 ) -> None:
-    desk = make_desk(lockout_after=10_000)
+    harness = make_harness(lockout_after=10_000)
     places: dict[str, dict[str, Any]] = {"path": {"tail": (TOKEN,)}, "query": {"query": {"token": TOKEN}}}
     answers = []
     for body in bodies():
         told = body.replace("{", f'{{"token": "{TOKEN}", ', 1) if where == "body" else body
-        answers.append(await desk.post(told.encode(), **places.get(where, {"tail": ()})))
+        answers.append(await harness.post(told.encode(), **places.get(where, {"tail": ()})))
     assert {answer.status for answer in answers} <= {200, 400, 401, 422}
-    assert where == "nowhere" or desk.recorder.quarantined
-    shown = everything_shown(desk, answers, log_lines).lower()
+    assert where == "nowhere" or harness.recorder.quarantined
+    shown = everything_shown(harness, answers, log_lines).lower()
     for spelling in (TOKEN, ESCAPED, MIXED):
         assert spelling.lower() not in shown
         assert repr(spelling)[1:-1].lower() not in shown
@@ -61,14 +61,14 @@ async def test_no_token_comes_out_again(
 @settings(deadline=None)
 @given(before=st.text(max_size=30), after=st.text(max_size=30), cut=st.integers(0, 80), broken=st.booleans())
 def test_no_half_of_a_token_is_kept(
-    make_desk: Callable[..., Any], before: str, after: str, cut: int, broken: bool
+    make_harness: Callable[..., Any], before: str, after: str, cut: int, broken: bool
 ) -> None:
     body = json.dumps({"symbol": before + TOKEN + after}, ensure_ascii=False)
 
     async def send() -> str:
-        desk = make_desk(quarantine_body_limit=cut)
-        await desk.post((body[:-1] if broken else body).encode("utf-8", "replace"))
-        return repr(desk.recorder.quarantined)
+        harness = make_harness(quarantine_body_limit=cut)
+        await harness.post((body[:-1] if broken else body).encode("utf-8", "replace"))
+        return repr(harness.recorder.quarantined)
 
     assert TOKEN[:12] not in virtual_clock.run(send())
 
@@ -80,28 +80,28 @@ NAMED = ("secret", "api_key", "apiKey", "API_SECRET", "signalToken", "password",
 @pytest.mark.parametrize("name", [*NAMED, "token"])
 @pytest.mark.parametrize("broken", ["", '"size": "2/1", ', "oops"])
 async def test_secrets_of_other_receivers_are_neither_kept_nor_shown(
-    make_desk: Callable[..., Any], log_lines: list[str], name: str, broken: str
+    make_harness: Callable[..., Any], log_lines: list[str], name: str, broken: str
 ) -> None:
-    desk = make_desk()
+    harness = make_harness()
     fields = (f'"{name}": "{FOREIGN}"', f'"deep": [{{"{name}" : "a\\"{FOREIGN}"}}]', f'"{name}":"{FOREIGN}')
     for field in fields:
         body = f'{{{broken}"symbol": "ETHUSDT", "direction": "flat", "comment": "kept", {field}}}'
-        await desk.post(body.encode(), tail=(TOKEN,))
-    assert desk.recorder.published or desk.recorder.quarantined
-    shown = everything_shown(desk, [], log_lines)
+        await harness.post(body.encode(), tail=(TOKEN,))
+    assert harness.recorder.published or harness.recorder.quarantined
+    shown = everything_shown(harness, [], log_lines)
     assert FOREIGN not in shown
     assert "kept" in shown
 
 
 async def test_a_number_behind_such_a_name_is_hidden_and_its_neighbours_are_not(
-    make_desk: Callable[..., Any],
+    make_harness: Callable[..., Any],
 ) -> None:
-    desk = make_desk()
+    harness = make_harness()
     body = (
         '{"symbol": "ETHUSDT", "direction": "flat", "pin_token": 123456, "lot": 5, "note": "no secret: here"}'
     )
-    await desk.post(body.encode(), tail=(TOKEN,))
-    (signal,) = desk.recorder.published
+    await harness.post(body.encode(), tail=(TOKEN,))
+    (signal,) = harness.recorder.published
     assert signal.detail["extra"] == {"pin_token": "***", "lot": "5", "note": "no secret: here"}
     assert signal.detail["raw"] == body.replace("123456", '"***"')
 
@@ -116,18 +116,18 @@ def test_what_a_quick_look_lets_pass_holds_nothing_to_hide(text: str, named: str
         f'{{"{named}": "{FOREIGN}", {text}',
         f'{{"x": "ENTER-LONG_{named}_{FOREIGN}"{text}',
     ):
-        assert hide_in_message(message) == hide_in_text(message)
+        assert hide_in_alert(message) == hide_in_text(message)
 
 
 async def test_the_message_as_it_came_is_kept_up_to_a_length_or_not_at_all(
-    make_desk: Callable[..., Any],
+    make_harness: Callable[..., Any],
 ) -> None:
     body = f'{{"symbol": "ETHUSDT", "direction": "flat", "token": "{TOKEN}", "comment": "{"x" * 5000}"}}'
-    desk = make_desk()
-    await desk.post(body.encode())
-    (signal,) = desk.recorder.published
+    harness = make_harness()
+    await harness.post(body.encode())
+    (signal,) = harness.recorder.published
     assert signal.detail["raw"].startswith('{"symbol": "ETHUSDT", "direction": "flat", "token": "***"')
     assert len(signal.detail["raw"]) == 2049
-    desk = make_desk(raw_limit=0)
-    await desk.post(body.encode())
-    assert "raw" not in desk.recorder.published[0].detail
+    harness = make_harness(raw_limit=0)
+    await harness.post(body.encode())
+    assert "raw" not in harness.recorder.published[0].detail

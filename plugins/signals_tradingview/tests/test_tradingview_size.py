@@ -7,7 +7,8 @@ from decimal import Decimal
 import pytest
 
 from te_core.api import SignalRejected
-from te_signals_tradingview.size import Direction, depth
+from te_signals_tradingview.formats.fields import Direction
+from te_signals_tradingview.formats.size import depth
 
 LONG, SHORT, FLAT = Direction.LONG, Direction.SHORT, Direction.FLAT
 

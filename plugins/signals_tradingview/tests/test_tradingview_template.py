@@ -15,7 +15,7 @@ from te_signals_tradingview.commands import commands
 from te_signals_tradingview.options import TradingViewOptions
 from te_signals_tradingview.template import INDICATOR, STRATEGY, Kind, messages
 
-MakeDesk = Callable[..., Any]
+MakeHarness = Callable[..., Any]
 TOKEN = "canary-0123456789abcdefghij"
 
 FILLED = {
@@ -65,21 +65,21 @@ def run(context: Context, *arguments: str) -> Any:
     return CliRunner().invoke(commands(context), ["template", *arguments])
 
 
-async def test_the_strategys_message_is_taken_with_everything_in_it(make_desk: MakeDesk) -> None:
-    desk = make_desk()
+async def test_the_strategys_message_is_taken_with_everything_in_it(make_harness: MakeHarness) -> None:
+    harness = make_harness()
     [text] = messages(Kind.STRATEGY).values()
-    answer = await desk.post(filled(text))
+    answer = await harness.post(filled(text))
     assert answer.body == {"status": "accepted", "symbol": "ETHUSDT", "depth": "0.1408"}
-    [signal] = desk.recorder.published
+    [signal] = harness.recorder.published
     assert (signal.leverage, signal.price) == (Decimal(3), Decimal("3200.5"))
     assert signal.detail["from"] == {"side": "flat", "size": "0"}
     assert "extra" not in signal.detail
 
 
-async def test_the_indicators_messages_say_long_short_and_flat(make_desk: MakeDesk) -> None:
-    desk = make_desk()
+async def test_the_indicators_messages_say_long_short_and_flat(make_harness: MakeHarness) -> None:
+    harness = make_harness()
     depths = [
-        (await desk.post(filled(text))).body["depth"]
+        (await harness.post(filled(text))).body["depth"]
         for text in messages(Kind.INDICATOR, size="50/100").values()
     ]
     assert depths == ["0.5", "-0.5", "0"]

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from te_core.testing import virtual_clock
 
-MakeDesk = Callable[..., Any]
+MakeHarness = Callable[..., Any]
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 MIDNIGHT = datetime(2026, 3, 3, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -251,17 +251,17 @@ def alert(said: tuple[str, str], more: dict[str, str] | None = None) -> dict[str
     return {"symbol": "ETHUSDT", "direction": said[0], "size": said[1], **(more or {})}
 
 
-async def play(desk: Any, vector: Vector, before: tuple[str, str] | None) -> Decimal:
+async def play(harness: Any, vector: Vector, before: tuple[str, str] | None) -> Decimal:
     """Send an alert that leads to the state before, if there is one to send, then the example's."""
     start = MIDNIGHT if vector.midnight else NOON
     if before is not None:
         long_ago = start - (24 * HOUR if vector.earlier else HOUR)
-        assert (await desk.post(alert(before), received_at=long_ago)).status == 200
+        assert (await harness.post(alert(before), received_at=long_ago)).status == 200
     for line in vector.lines:
         message = alert(line[1], *line[2:])
-        answer = await desk.post(message, received_at=start + timedelta(seconds=line[0]))
+        answer = await harness.post(message, received_at=start + timedelta(seconds=line[0]))
         assert answer.status == 200, answer.body
-    depth: Decimal = desk.recorder.depths()["ETHUSDT"]
+    depth: Decimal = harness.recorder.depths()["ETHUSDT"]
     return depth
 
 
@@ -274,12 +274,12 @@ OPPOSITE = {"long": "short", "short": "long"}
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=name_of)
-async def test_parity_ends_where_the_predecessor_ended(make_desk: MakeDesk, vector: Vector) -> None:
+async def test_parity_ends_where_the_predecessor_ended(make_harness: MakeHarness, vector: Vector) -> None:
     prior = {"ETHUSDT": vector.state} if vector.state else {}
-    desk = make_desk(ordering="parity", parity={"prior": prior})
+    harness = make_harness(ordering="parity", parity={"prior": prior})
     before = (vector.earlier, "30/100") if vector.earlier else None
-    assert await play(desk, vector, before) == Decimal(vector.parity)
-    walk = desk.recorder.arrived["ETHUSDT"].detail["walk"]
+    assert await play(harness, vector, before) == Decimal(vector.parity)
+    walk = harness.recorder.arrived["ETHUSDT"].detail["walk"]
     start = MIDNIGHT if vector.midnight else NOON
     assert datetime.fromisoformat(walk["at"]) == start + timedelta(seconds=vector.at)
 
@@ -287,24 +287,24 @@ async def test_parity_ends_where_the_predecessor_ended(make_desk: MakeDesk, vect
 @pytest.mark.parametrize("side", ["long", "short"])
 @pytest.mark.parametrize("vector", [v for v in VECTORS if v.state], ids=name_of)
 async def test_parity_takes_an_earlier_alert_for_the_state_before(
-    make_desk: MakeDesk, vector: Vector, side: str
+    make_harness: MakeHarness, vector: Vector, side: str
 ) -> None:
     before = (vector.earlier or side, "30/100") if vector.state == "open" or vector.earlier else FLAT
-    ended = await play(make_desk(ordering="parity"), vector, before)
+    ended = await play(make_harness(ordering="parity"), vector, before)
     right = {"P1": "0", "P2": "-0.5"}  # an earlier line of the symbol made the predecessor see these right
     assert ended == Decimal(right.get(vector.name, vector.parity))
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=name_of)
-async def test_the_default_ends_where_the_strategy_is(make_desk: MakeDesk, vector: Vector) -> None:
+async def test_the_default_ends_where_the_strategy_is(make_harness: MakeHarness, vector: Vector) -> None:
     if vector.state == "open" or vector.earlier:
         side = vector.earlier or OPPOSITE[side_of(vector)]
-        assert await play(make_desk(), vector, (side, "30/100")) == Decimal(vector.other)
+        assert await play(make_harness(), vector, (side, "30/100")) == Decimal(vector.other)
         if vector.same:
-            assert await play(make_desk(), vector, (side_of(vector), "30/100")) == Decimal(vector.same)
+            assert await play(make_harness(), vector, (side_of(vector), "30/100")) == Decimal(vector.same)
     else:
         before = FLAT if vector.state == "flat" else None
-        assert await play(make_desk(), vector, before) == Decimal(vector.other)
+        assert await play(make_harness(), vector, before) == Decimal(vector.other)
 
 
 def test_the_guide_lists_every_example_in_which_the_orderings_differ() -> None:
@@ -406,11 +406,11 @@ numbered: st.SearchStrategy[dict[str, str]] = st.one_of(
     before_midnight=st.sampled_from([0.05, 1.0, 4.0, 40_000.0]),
 )
 def test_parity_ends_where_the_procedure_ends_after_every_alert(
-    make_desk: MakeDesk, lines: list[Any], cache: bool | None, before_midnight: float
+    make_harness: MakeHarness, lines: list[Any], cache: bool | None, before_midnight: float
 ) -> None:
     async def send() -> None:
         prior = {} if cache is None else {"ETHUSDT": "open" if cache else "flat"}
-        desk = make_desk(ordering="parity", parity={"prior": prior})
+        harness = make_harness(ordering="parity", parity={"prior": prior})
         kept: list[Line] = []
         at, remembered = MIDNIGHT - timedelta(seconds=before_midnight), None
         for number, (drawn, said, numbering) in enumerate(lines):
@@ -421,7 +421,7 @@ def test_parity_ends_where_the_procedure_ends_after_every_alert(
             at += timedelta(seconds=pause)
             message = alert(said, {"n": str(number), **numbering})
             kept.append(read(number, at, message))
-            assert (await desk.post(message, received_at=at)).status == 200
-            assert desk.recorder.depths()["ETHUSDT"] == poll(kept, remembered, cache).depth
+            assert (await harness.post(message, received_at=at)).status == 200
+            assert harness.recorder.depths()["ETHUSDT"] == poll(kept, remembered, cache).depth
 
     virtual_clock.run(send())

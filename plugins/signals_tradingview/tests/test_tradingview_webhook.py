@@ -14,7 +14,7 @@ import pytest
 from te_core.api import JournalError, NotReady
 from te_core.testing.fakes import SourceRecorder
 
-MakeDesk = Callable[..., Any]
+MakeHarness = Callable[..., Any]
 ALERT = {
     "symbol": "BYBIT:BTCUSDT.P",
     "direction": "short",
@@ -25,8 +25,8 @@ ALERT = {
 FLAT = {"symbol": "BTCUSDT.P", "direction": "flat", "action": "buy", "size": "Exit @ 3263.55"}
 
 
-async def test_an_alert_becomes_a_signal(make_desk: MakeDesk) -> None:
-    desk = make_desk()
+async def test_an_alert_becomes_a_signal(make_harness: MakeHarness) -> None:
+    harness = make_harness()
     alert = {
         **ALERT,
         "timenow": "2025-12-31T23:59:58Z",
@@ -34,16 +34,16 @@ async def test_an_alert_becomes_a_signal(make_desk: MakeDesk) -> None:
         "event_id": "e1",
         "comment": "breakout",
     }
-    answer = await desk.post(alert)
+    answer = await harness.post(alert)
     assert (answer.status, dict(answer.body)) == (
         200,
         {"status": "accepted", "symbol": "BTCUSDT", "depth": "-0.1408"},
     )
-    [signal] = desk.recorder.published
+    [signal] = harness.recorder.published
     assert (signal.source, signal.symbol, signal.depth) == ("tradingview", "BTCUSDT", Decimal("-0.1408"))
     assert (signal.price, signal.leverage, signal.sequence) == (Decimal(64000), Decimal(3), None)
-    assert signal.time == desk.recorder.clock.now() - timedelta(seconds=2)
-    assert signal.received_at == desk.recorder.clock.now()
+    assert signal.time == harness.recorder.clock.now() - timedelta(seconds=2)
+    assert signal.received_at == harness.recorder.clock.now()
     assert signal.detail == {
         "spelling": "BYBIT:BTCUSDT.P",
         "clock": "timenow",
@@ -54,85 +54,91 @@ async def test_an_alert_becomes_a_signal(make_desk: MakeDesk) -> None:
     assert (signal.current, signal.rule) == (True, "first")
 
 
-async def test_the_answer_waits_until_the_signal_is_durable(make_desk: MakeDesk) -> None:
-    desk = make_desk(recorder=SourceRecorder(durable_after=2))
-    posting = asyncio.create_task(desk.post(ALERT))
+async def test_the_answer_waits_until_the_signal_is_durable(make_harness: MakeHarness) -> None:
+    harness = make_harness(recorder=SourceRecorder(durable_after=2))
+    posting = asyncio.create_task(harness.post(ALERT))
     await asyncio.sleep(1.9)
     assert not posting.done()
     assert (await posting).status == 200
 
 
-async def test_without_a_time_of_its_own_an_alert_was_said_when_it_came(make_desk: MakeDesk) -> None:
-    desk = make_desk()
-    await desk.post(ALERT)
-    assert desk.recorder.published[0].time == desk.recorder.published[0].received_at
+async def test_without_a_time_of_its_own_an_alert_was_said_when_it_came(make_harness: MakeHarness) -> None:
+    harness = make_harness()
+    await harness.post(ALERT)
+    assert harness.recorder.published[0].time == harness.recorder.published[0].received_at
 
 
 @pytest.mark.parametrize("failure", [NotReady("stopping"), JournalError("disk full at /secret/place")])
-async def test_what_could_not_be_kept_is_asked_for_again(make_desk: MakeDesk, failure: Exception) -> None:
-    desk = make_desk()
-    desk.recorder.failure = failure
-    answer = await desk.post(ALERT)
+async def test_what_could_not_be_kept_is_asked_for_again(
+    make_harness: MakeHarness, failure: Exception
+) -> None:
+    harness = make_harness()
+    harness.recorder.failure = failure
+    answer = await harness.post(ALERT)
     assert answer.status == 503  # TradingView re-sends after any 5xx but 504
     assert answer.retry_after == 5
     assert "/secret/place" not in str(answer.body)
-    assert desk.count("not_kept") == 1
-    desk.recorder.failure = None
-    assert (await desk.post(ALERT)).body["status"] == "accepted"
+    assert harness.count("not_kept") == 1
+    harness.recorder.failure = None
+    assert (await harness.post(ALERT)).body["status"] == "accepted"
 
 
-async def test_a_disk_that_hangs_is_answered_while_tradingview_still_listens(make_desk: MakeDesk) -> None:
+async def test_a_disk_that_hangs_is_answered_while_tradingview_still_listens(
+    make_harness: MakeHarness,
+) -> None:
     """It gives up after 3 s and sends an alert again only after a 5xx."""
-    desk = make_desk(recorder=SourceRecorder(durable_after=8))
-    began = desk.recorder.clock.monotonic()
-    assert (await desk.post(ALERT)).status == 503
-    assert desk.recorder.clock.monotonic() - began < 3
-    desk.recorder.durable_after = 0
+    harness = make_harness(recorder=SourceRecorder(durable_after=8))
+    began = harness.recorder.clock.monotonic()
+    assert (await harness.post(ALERT)).status == 503
+    assert harness.recorder.clock.monotonic() - began < 3
+    harness.recorder.durable_after = 0
     await asyncio.sleep(5)
-    again = await desk.post(ALERT)
+    again = await harness.post(ALERT)
     assert (again.status, again.body["status"]) == (200, "duplicate"), "it was kept in the end"
-    assert len(desk.recorder.published) == 1
+    assert len(harness.recorder.published) == 1
 
 
-async def test_alerts_that_wait_one_behind_the_other_are_each_answered_in_time(make_desk: MakeDesk) -> None:
-    desk = make_desk(recorder=SourceRecorder(durable_after=8))
-    clock = desk.recorder.clock
+async def test_alerts_that_wait_one_behind_the_other_are_each_answered_in_time(
+    make_harness: MakeHarness,
+) -> None:
+    harness = make_harness(recorder=SourceRecorder(durable_after=8))
+    clock = harness.recorder.clock
 
     async def send(number: int) -> float:
         await asyncio.sleep(number / 10)
         began = clock.monotonic()
-        assert (await desk.post({**ALERT, "event_id": str(number)})).status == 503
+        assert (await harness.post({**ALERT, "event_id": str(number)})).status == 503
         return float(clock.monotonic() - began)
 
     took = await asyncio.gather(*(send(number) for number in range(100)))
     assert max(took) <= 2.51
-    desk.recorder.durable_after = 2
-    assert (await desk.post(FLAT)).status == 200
+    harness.recorder.durable_after = 2
+    assert (await harness.post(FLAT)).status == 200
 
 
-async def test_a_sender_who_hangs_up_is_not_answered(make_desk: MakeDesk) -> None:
-    desk = make_desk(recorder=SourceRecorder(durable_after=2))
-    posting = asyncio.create_task(desk.post(ALERT))
+async def test_a_sender_who_hangs_up_is_not_answered(make_harness: MakeHarness) -> None:
+    harness = make_harness(recorder=SourceRecorder(durable_after=2))
+    posting = asyncio.create_task(harness.post(ALERT))
     await asyncio.sleep(1)
     posting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await posting
-    assert desk.count("not_kept") == 0
+    assert harness.count("not_kept") == 0
 
 
 async def test_hours_in_which_nothing_can_be_kept_are_told_once(
-    make_desk: MakeDesk, log_lines: list[str]
+    make_harness: MakeHarness, log_lines: list[str]
 ) -> None:
     """A full disk and a log line for each alert would make matters worse. Every alert is answered 503 all the same."""
-    desk = make_desk()
-    desk.recorder.failure = JournalError("disk full")
+    harness = make_harness()
+    harness.recorder.failure = JournalError("disk full")
     for _ in range(500):
         await asyncio.sleep(7)
-        assert (await desk.post(ALERT)).status == 503
-    assert desk.recorder.published == []
-    desk.recorder.failure = None
-    assert (await desk.post(ALERT)).status == 200
-    assert (await desk.post(FLAT)).status == 200
+        assert (await harness.post(ALERT)).status == 503
+    assert harness.recorder.published == []
+    harness.recorder.failure = None
+    assert (await harness.post(ALERT)).status == 200
+    assert (await harness.post(FLAT)).status == 200
     told = [line.partition(" - ")[2].strip() for line in log_lines if "503" in line]
     assert told == [
         "cannot persist alerts; answering 503: disk full",
@@ -140,65 +146,65 @@ async def test_hours_in_which_nothing_can_be_kept_are_told_once(
     ]
 
 
-async def test_a_byte_identical_redelivery_changes_nothing(make_desk: MakeDesk) -> None:
-    desk = make_desk()
-    assert (await desk.post(ALERT)).body["status"] == "accepted"
-    await desk.post({**ALERT, "direction": "flat"})
+async def test_a_byte_identical_redelivery_changes_nothing(make_harness: MakeHarness) -> None:
+    harness = make_harness()
+    assert (await harness.post(ALERT)).body["status"] == "accepted"
+    await harness.post({**ALERT, "direction": "flat"})
     for _ in range(3):
         await asyncio.sleep(5)
-        answer = await desk.post(ALERT)
+        answer = await harness.post(ALERT)
         assert (answer.status, answer.body["status"]) == (200, "duplicate")
-    assert desk.recorder.depths() == {"BTCUSDT": 0}
-    assert len(desk.recorder.published) == 2
+    assert harness.recorder.depths() == {"BTCUSDT": 0}
+    assert len(harness.recorder.published) == 2
 
 
-async def test_after_the_window_the_same_words_are_a_new_alert(make_desk: MakeDesk) -> None:
-    desk = make_desk(dedupe_window="20s")
-    await desk.post(ALERT)
+async def test_after_the_window_the_same_words_are_a_new_alert(make_harness: MakeHarness) -> None:
+    harness = make_harness(dedupe_window="20s")
+    await harness.post(ALERT)
     await asyncio.sleep(20.001)
-    assert (await desk.post(ALERT)).body["status"] == "accepted"
+    assert (await harness.post(ALERT)).body["status"] == "accepted"
 
 
-async def test_distinct_alerts_are_never_merged(make_desk: MakeDesk) -> None:
-    desk = make_desk()
+async def test_distinct_alerts_are_never_merged(make_harness: MakeHarness) -> None:
+    harness = make_harness()
     for number in range(5):
-        assert (await desk.post({**ALERT, "n": number})).body["status"] == "accepted"
-    assert len({signal.delivery_id for signal in desk.recorder.published}) == 5
+        assert (await harness.post({**ALERT, "n": number})).body["status"] == "accepted"
+    assert len({signal.delivery_id for signal in harness.recorder.published}) == 5
 
 
-async def test_a_late_alert_is_kept_and_not_followed(make_desk: MakeDesk) -> None:
-    desk = make_desk()
-    await desk.post({**ALERT, "signal_seq": 10})
-    answer = await desk.post({**FLAT, "signal_seq": "9"})
+async def test_a_late_alert_is_kept_and_not_followed(make_harness: MakeHarness) -> None:
+    harness = make_harness()
+    await harness.post({**ALERT, "signal_seq": 10})
+    answer = await harness.post({**FLAT, "signal_seq": "9"})
     assert (answer.status, answer.body["status"]) == (200, "superseded")
-    late = desk.recorder.published[1]
+    late = harness.recorder.published[1]
     assert (late.current, late.rule) == (False, "sequence")
-    assert desk.recorder.depths() == {"BTCUSDT": Decimal("-0.1408")}
+    assert harness.recorder.depths() == {"BTCUSDT": Decimal("-0.1408")}
 
 
-async def test_alerts_in_flight_together_count_in_the_order_of_arrival(make_desk: MakeDesk) -> None:
-    desk = make_desk(recorder=SourceRecorder(durable_after=1))
+async def test_alerts_in_flight_together_count_in_the_order_of_arrival(make_harness: MakeHarness) -> None:
+    harness = make_harness(recorder=SourceRecorder(durable_after=1))
     answers = await asyncio.gather(
-        desk.post({**ALERT, "signal_seq": 2}),
-        desk.post({**FLAT, "signal_seq": 1}),
-        desk.post({**ALERT, "signal_seq": 3}),
+        harness.post({**ALERT, "signal_seq": 2}),
+        harness.post({**FLAT, "signal_seq": 1}),
+        harness.post({**ALERT, "signal_seq": 3}),
     )
     assert [answer.body["status"] for answer in answers] == ["accepted", "superseded", "accepted"]
 
 
-async def test_symbols_are_ordered_apart(make_desk: MakeDesk) -> None:
-    desk = make_desk()
-    await desk.post({**ALERT, "signal_seq": 10})
-    assert (await desk.post({**ALERT, "symbol": "ETHUSDT", "signal_seq": 1})).body["status"] == "accepted"
+async def test_symbols_are_ordered_apart(make_harness: MakeHarness) -> None:
+    harness = make_harness()
+    await harness.post({**ALERT, "signal_seq": 10})
+    assert (await harness.post({**ALERT, "symbol": "ETHUSDT", "signal_seq": 1})).body["status"] == "accepted"
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe{}", b"", b"buy", b'{"size": NaN}', b"[1]"])
-async def test_a_body_that_is_no_json_object_is_400(make_desk: MakeDesk, content: bytes) -> None:
-    desk = make_desk()
-    answer = await desk.post(content)
+async def test_a_body_that_is_no_json_object_is_400(make_harness: MakeHarness, content: bytes) -> None:
+    harness = make_harness()
+    answer = await harness.post(content)
     assert answer.status == 400
     assert set(answer.body["error"]) == {"field", "reason", "hint"}
-    assert len(desk.recorder.quarantined) == 1
+    assert len(harness.recorder.quarantined) == 1
 
 
 @pytest.mark.parametrize(
@@ -221,44 +227,44 @@ async def test_a_body_that_is_no_json_object_is_400(make_desk: MakeDesk, content
     ],
 )
 async def test_a_wrong_field_is_422_and_changes_nothing(
-    make_desk: MakeDesk, change: dict[str, Any], field: str
+    make_harness: MakeHarness, change: dict[str, Any], field: str
 ) -> None:
-    desk = make_desk()
-    answer = await desk.post({**ALERT, **change})
+    harness = make_harness()
+    answer = await harness.post({**ALERT, **change})
     assert answer.status == 422
     assert answer.body["error"]["field"] == field
     assert answer.body["error"]["reason"]
-    assert desk.recorder.published == []
-    [kept] = desk.recorder.quarantined
+    assert harness.recorder.published == []
+    [kept] = harness.recorder.quarantined
     assert (kept.source, kept.field, kept.reason) == ("tradingview", field, answer.body["error"]["reason"])
-    assert kept.received_at == desk.recorder.clock.now()
+    assert kept.received_at == harness.recorder.clock.now()
     assert '"symbol"' in kept.body
-    assert desk.count("refused") == 1
+    assert harness.count("refused") == 1
 
 
-async def test_what_is_kept_of_a_refused_body_is_bounded(make_desk: MakeDesk) -> None:
-    desk = make_desk(quarantine_body_limit=10)
-    await desk.post(b"x" * 60_000)
-    assert desk.recorder.quarantined[0].body == "x" * 10 + "…"
+async def test_what_is_kept_of_a_refused_body_is_bounded(make_harness: MakeHarness) -> None:
+    harness = make_harness(quarantine_body_limit=10)
+    await harness.post(b"x" * 60_000)
+    assert harness.recorder.quarantined[0].body == "x" * 10 + "…"
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"])
-async def test_only_post_is_taken(make_desk: MakeDesk, method: str) -> None:
-    desk = make_desk()
-    assert (await desk.post(ALERT, method=method)).status == 405
-    assert desk.recorder.published == []
+async def test_only_post_is_taken(make_harness: MakeHarness, method: str) -> None:
+    harness = make_harness()
+    assert (await harness.post(ALERT, method=method)).status == 405
+    assert harness.recorder.published == []
 
 
-async def test_every_answer_is_counted(make_desk: MakeDesk) -> None:
-    desk = make_desk(allow=["203.0.113.0/24"])
-    await desk.post({**ALERT, "signal_seq": 5})
-    await desk.post({**ALERT, "signal_seq": 5})
-    await desk.post({**ALERT, "signal_seq": 4})
-    await desk.post({})
-    await desk.post(ALERT, tail=("wrong",))
-    await desk.post(ALERT, client="198.51.100.1")
-    await desk.post(ALERT, method="GET")
-    assert desk.source.status() == {
+async def test_every_answer_is_counted(make_harness: MakeHarness) -> None:
+    harness = make_harness(allow=["203.0.113.0/24"])
+    await harness.post({**ALERT, "signal_seq": 5})
+    await harness.post({**ALERT, "signal_seq": 5})
+    await harness.post({**ALERT, "signal_seq": 4})
+    await harness.post({})
+    await harness.post(ALERT, tail=("wrong",))
+    await harness.post(ALERT, client="198.51.100.1")
+    await harness.post(ALERT, method="GET")
+    assert harness.source.status() == {
         "accepted": 1,
         "duplicate": 1,
         "superseded": 1,
