@@ -115,7 +115,7 @@ class Kept:
     def __init__(self, fetcher: Fetcher) -> None:
         self._fetcher = fetcher
         self.body: tuple[bytes, ...] = ()
-        self.keep = fetcher.keep
+        self.mark_used = fetcher.mark_used
 
     async def fetch(self) -> Page | None:
         """Give the page."""

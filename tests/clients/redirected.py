@@ -35,7 +35,7 @@ from te_notify_telegram.options import TelegramOptions
 from te_notify_webhook.notifier import WebhookNotifier
 from te_notify_webhook.options import WebhookNotifierOptions
 from te_signals_bittensor.feed import Feed
-from te_signals_bittensor.fetching import Fetcher, asked_with_key
+from te_signals_bittensor.fetching import Fetcher, authenticated_request
 from te_signals_bittensor.options import BittensorOptions
 from te_signals_bittensor.routes import Routes
 from tests.exchanges.trading import PLUGINS, spec_of
@@ -122,7 +122,7 @@ async def miners_facts(server: Elsewhere, _folder: Path) -> None:
     options = BittensorOptions.model_validate({"url": server.url, "api_key": SECRET})
     async with http_session() as session:
         routes = Routes(options, lambda: session, SystemClock(), asyncio.to_thread)
-        await routes._ask("collateral/", asked_with_key(options))
+        await routes._get("collateral/", authenticated_request(options))
 
 
 async def miners_feed(server: Elsewhere, _folder: Path) -> None:

@@ -69,7 +69,7 @@ class World:
         body = gzip.compress(json.dumps(self.network.payload()).encode(), compresslevel=1)
         return Page(body=(body,), date=self.clock.now())
 
-    def keep(self, page: Page) -> None:
+    def mark_used(self, page: Page) -> None:
         del page
 
     def miners(self, context: SourceContext[Any]) -> SignalSource:

@@ -1,4 +1,7 @@
-"""From ranked miners to one depth per symbol, and who made it. Pure."""
+"""From ranked miners to one depth per symbol, and which miners it comes from. Pure.
+
+A depth is a target exposure: -1 … 1 of what this source may steer on a symbol.
+"""
 
 from __future__ import annotations
 
@@ -13,64 +16,67 @@ from te_signals_bittensor.strategy import Ranked, Strategy
 
 
 class Contribution(NamedTuple):
-    """A miner's part: ``weight`` x ``share``; ``price`` is its average entry. ``limit``: see ``Stated``."""
+    """A miner's part of a depth: ``weight`` times ``share``."""
 
     hotkey: str
     asset: str
     weight: float
     share: float
     price: float
+    """Average entry price."""
     limit: float = 0.0
+    """See ``PositionStake``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opinion:
-    """What the miners together say of one symbol: depth -1 … 1; ``price`` 0 where nobody holds anything."""
+    """What the miners together hold of one symbol."""
 
     depth: float
+    """Target exposure, -1 … 1."""
     price: float
+    """Average entry price; 0 if no miner holds anything."""
     contributions: tuple[Contribution, ...]
 
 
-class Stated(NamedTuple):
-    """What a position asks for. ``limit``: the largest net leverage that its share is of; 0 if there is none.
-
-    ``net``: the position's net leverage if it is beyond the limit, so that the share was cut; else 0.
-    ``basis``: where the limit comes from.
-    """
+class PositionStake(NamedTuple):
+    """What a position asks for."""
 
     asset: str
     share: float
     price: float
     limit: float = 0.0
+    """The largest net leverage, which the share is a share of; 0 without a limit."""
     net: float = 0.0
+    """The position's net leverage if it exceeds the limit, so that the share was cut; else 0."""
     basis: str = ""
+    """Where the limit comes from."""
 
 
-Asked = tuple[tuple[Any, ...], ...]
-"""One ``Stated`` for each position, as plain tuples: see ``Row``."""
+Stakes = tuple[tuple[Any, ...], ...]
+"""One ``PositionStake`` for each position, as plain tuples: see ``network.Row``."""
 
 _ROUNDING = 1e-6
-"""A net leverage beyond its limit by less than this share is at it."""
+"""A net leverage that exceeds its limit by less than this share is at the limit."""
 
 
-def stakes(miner: Miner, strategy: Strategy, key: tuple[Any, ...], limits: Limits | None = None) -> Asked:
-    """Return what a miner's positions ask for; those that ask for nothing are left out. ``key``: see ``stakes_key``.
+def stakes(miner: Miner, strategy: Strategy, key: tuple[Any, ...], limits: Limits | None = None) -> Stakes:
+    """Return what a miner's positions ask for, without those that ask for nothing. ``key`` is from ``stakes_key``.
 
-    ``limits``: None leaves every position its own ``max_leverage``.
+    Without ``limits`` every position has the ``max_leverage`` that is served with it.
     """
     own = None if limits is None else limits.of(miner.hotkey)
     return miner.once((key, own), lambda: _stakes(miner, strategy, key, own))
 
 
-def _stakes(miner: Miner, strategy: Strategy, key: tuple[Any, ...], limits: MinerLimits | None) -> Asked:
-    settled, mapped = miner.settled, key[-1]
-    return settled.once(key, lambda: _asked(settled.on(mapped), strategy, None)) + _asked(
+def _stakes(miner: Miner, strategy: Strategy, key: tuple[Any, ...], limits: MinerLimits | None) -> Stakes:
+    prefix, mapped = miner.closed_prefix, key[-1]
+    return prefix.once(key, lambda: _position_stakes(prefix.on(mapped), strategy, None)) + _position_stakes(
         miner.later(mapped), strategy, limits
     )
 
 
-def _asked(positions: Iterable[Position], strategy: Strategy, limits: MinerLimits | None) -> Asked:
+def _position_stakes(positions: Iterable[Position], strategy: Strategy, limits: MinerLimits | None) -> Stakes:
     found = [
         (position.asset, *strategy.stake(position))
         if limits is None or position.closed
@@ -84,11 +90,13 @@ def _limited(position: Position, strategy: Strategy, limits: MinerLimits) -> tup
     limit, basis = limits.on(position)
     share, price = strategy.stake(position._replace(max_leverage=limit))
     beyond = limit is not None and abs(position.net) > limit * (1 + _ROUNDING)
-    return tuple(Stated(position.asset, share, price, limit or 0.0, position.net if beyond else 0.0, basis))
+    return tuple(
+        PositionStake(position.asset, share, price, limit or 0.0, position.net if beyond else 0.0, basis)
+    )
 
 
 def stakes_key(strategy: Strategy, assets: Iterable[str]) -> tuple[Any, ...]:
-    """Give what stakes depend on beside the miner."""
+    """Return what stakes depend on besides the miner."""
     return (stakes, strategy, frozenset(assets))
 
 
@@ -99,8 +107,8 @@ def combine(
     parts: dict[str, list[Contribution]] = {symbol: [] for symbol in assets.values()}
     key = stakes_key(strategy, assets)
     for entry in ranked:
-        for stated in starmap(Stated, stakes(entry.miner, strategy, key, limits)):
-            asset, share, price, limit, *_ = stated
+        for stake in starmap(PositionStake, stakes(entry.miner, strategy, key, limits)):
+            asset, share, price, limit, *_ = stake
             parts[assets[asset]].append(
                 Contribution(entry.miner.hotkey, asset, entry.weight, share, price, limit)
             )

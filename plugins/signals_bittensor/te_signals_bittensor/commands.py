@@ -1,4 +1,4 @@
-"""``te bittensor``: who is behind the depths."""
+"""``te bittensor``: the miners behind the depths."""
 
 from __future__ import annotations
 
@@ -10,23 +10,21 @@ import typer
 
 from te_core.api import CommandContext, CommandFailed, SourceInstance, printable
 
-_EXCLUDED = {"eliminated": "eliminated by upstream", "entity": "of entities that count already"}
+_EXCLUDED = {"eliminated": "eliminated by upstream", "entity": "of entities that already count"}
 
 
 def commands(context: CommandContext) -> typer.Typer:
-    """Make the command group."""
-    app = typer.Typer(help="Look at the miners behind the depths.", no_args_is_help=True)
+    """Build the command group."""
+    app = typer.Typer(help="Show the miners behind the depths.", no_args_is_help=True)
     app.callback()(_group)
 
     @app.command()
     def miners(
-        source: Annotated[
-            str, typer.Option(metavar="NAME", help="Which source, where there are several.")
-        ] = "",
-        limit: Annotated[int, typer.Option(min=1, help="How many miners, best first.")] = 20,
-        as_json: Annotated[bool, typer.Option("--json", help="Print JSON, of all miners.")] = False,
+        source: Annotated[str, typer.Option(metavar="NAME", help="The source, if there are several.")] = "",
+        limit: Annotated[int, typer.Option(min=1, help="How many miners to show, best first.")] = 20,
+        as_json: Annotated[bool, typer.Option("--json", help="Print JSON with all miners.")] = False,
     ) -> None:
-        """Show the ranking of the running engine: weight, score with each of its terms, and what is held.
+        """Show the running engine's ranking: weight, score with each of its terms, and what each miner holds.
 
         \b
         Example: te bittensor miners
@@ -43,18 +41,18 @@ def commands(context: CommandContext) -> typer.Typer:
 
 
 def _group() -> None:
-    """Look at the miners behind the depths."""
+    """Show the miners behind the depths."""
 
 
 def _chosen(sources: Mapping[str, SourceInstance], name: str) -> str:
-    known = ", ".join(sources) or "none"
+    names = ", ".join(sources) or "none"
     if name and name not in sources:
-        raise CommandFailed(f"there is no Bittensor source {name}", next_step=f"those that can run: {known}")
+        raise CommandFailed(
+            f"there is no Bittensor source {name}", next_step=f"sources that can run: {names}"
+        )
     if not name and len(sources) != 1:
         reason = "no Bittensor source can run" if not sources else "several sources use Bittensor"
-        step = (
-            "add or switch one on: te configure bittensor" if not sources else f"say which: --source {known}"
-        )
+        step = "add or enable one: te configure bittensor" if not sources else f"choose one: --source {names}"
         raise CommandFailed(reason, next_step=step)
     return name or next(iter(sources))
 
@@ -63,14 +61,14 @@ def _page(name: str, found: Mapping[str, Any], limit: int) -> Iterator[str]:
     if trouble := found.get("trouble"):
         yield f"source {name}: {trouble}"
     if "ranking" not in found:
-        yield f"source {name}: no payload was used yet"
+        yield f"source {name}: no payload has been used yet"
         return
-    counted = f"{found['ranked']} of {found['miners']} miners count, by {found['strategy']}"
-    yield f"source {name}: {counted}, as of {found['said_at']}"
+    summary = f"{found['ranked']} of {found['miners']} miners count, by {found['strategy']}"
+    yield f"source {name}: {summary}, as of {found['said_at']}"
     if excluded := found.get("excluded"):
         yield "left out: " + ", ".join(f"{count} {_EXCLUDED[why]}" for why, count in excluded.items())
     if found.get("clamped"):
-        yield f"{found['clamped']} positions are beyond their limit and count as full (marked with *)"
+        yield f"{found['clamped']} positions exceed their limit and count as full (marked with *)"
     yield "depth: " + ", ".join(f"{symbol} {depth}" for symbol, depth in found["depths"].items())
     ranking = found["ranking"][:limit]
     if not ranking:

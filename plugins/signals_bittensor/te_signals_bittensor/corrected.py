@@ -1,4 +1,4 @@
-"""The default scoring: the predecessor's formula on figures that mean what their names say."""
+"""The default scoring: the predecessor's formula on figures that mean what their names say. Pure."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from te_signals_bittensor import measures
+from te_signals_bittensor import metrics
+from te_signals_bittensor.formula import Figures, score_terms
 from te_signals_bittensor.network import Miner, Position
 from te_signals_bittensor.parameters import Parameters
-from te_signals_bittensor.parity import formula
-from te_signals_bittensor.strategy import Figures, Ranked, Stake
+from te_signals_bittensor.strategy import Ranked, Stake
 
 _DAY_MS = 86_400_000
 _BREAK_EVEN = 1.0
 _DUST = 1e-9
-"""Upstream allows no leverage below 0.001: what is smaller is rounding."""
+"""Net leverage. Upstream allows none below 0.001, so anything smaller is rounding."""
 
 
 class Corrected:
@@ -31,23 +31,23 @@ class Corrected:
         parameters: Parameters,
         now: datetime,
     ) -> tuple[Ranked, ...]:
-        """Rank by score. Weights fall with the rank as in ``parity``; equal scores share theirs."""
+        """Rank by score. Weights fall with the rank as in ``parity``; equal scores share their weights."""
         key = (standing_of, tuple(assets))
         found = []
         for miner in miners:
-            standing = Standing._make(miner.once(key, lambda: tuple(standing_of(miner, key[1]))))  # noqa: B023 - called at once
+            standing = Standing._make(miner.once(key, lambda: tuple(standing_of(miner, key[1]))))  # noqa: B023 - called before the next iteration
             figures = Figures._make(standing.figures)
             if _admitted(miner, standing, assets, parameters, now) and figures.qualify(parameters):
                 found.append((miner, figures))
         percentiles = zip(
-            measures.average_percentiles([figures.sharpe for _, figures in found]),
-            measures.average_percentiles([figures.trades for _, figures in found]),
-            measures.average_percentiles([figures.regularity for _, figures in found]),
+            metrics.average_percentiles([figures.sharpe for _, figures in found]),
+            metrics.average_percentiles([figures.trades for _, figures in found]),
+            metrics.average_percentiles([figures.regularity for _, figures in found]),
             strict=True,
         )
         terms = [
-            formula(figures, *places, parameters)
-            for (_, figures), places in zip(found, percentiles, strict=True)
+            score_terms(figures, *percentile, parameters)
+            for (_, figures), percentile in zip(found, percentiles, strict=True)
         ]
         scores = [sum(parts.values()) for parts in terms]
         count = len(found)
@@ -59,15 +59,15 @@ class Corrected:
                 terms=parts,
             )
             for (miner, _), parts, score, rank in zip(
-                found, terms, scores, measures.average_ranks(scores), strict=True
+                found, terms, scores, metrics.average_ranks(scores), strict=True
             )
         ]
         return tuple(sorted(ranked, key=lambda entry: (-entry.score, entry.miner.hotkey)))
 
     def stake(self, position: Position) -> Stake:
-        """Give upstream's own net leverage as a share of the pair's largest; nothing of a closed position.
+        """Return upstream's net leverage as a share of the largest allowed; nothing for a closed position.
 
-        The orders' sum stands in where upstream states none.
+        If upstream states no net leverage, it is the sum of the orders.
         """
         if position.closed or position.max_leverage is None:
             return Stake(0.0, 0.0)
@@ -78,43 +78,46 @@ class Corrected:
 
 
 class Past(NamedTuple):
-    """What closed positions amount to, which stays as it is until another one closes. ``counts``: by asset."""
+    """What closed positions amount to. It stays the same until another one closes."""
 
     trades: int
     win: float
     sharpe: float
     regularity: float
     worst: float
+    """The deepest drawdown of a position."""
     level: float
+    """This and the next two: the fields of ``metrics.Curve``."""
     height: float
     fall: float
     newest_ms: int
     counts: tuple[int, ...]
+    """Positions by asset."""
 
 
 def past_of(positions: Sequence[Position], assets: Sequence[str]) -> Past:
-    """Measure closed positions."""
+    """Compute what closed positions amount to."""
     closed = sorted(positions, key=lambda p: (p.close_ms or 0, p.id))
     returns = [position.value - 1 for position in closed]
     by_opening = sorted(closed, key=lambda p: (p.open_ms, p.id))
     gaps = [float(max(0, after.open_ms - (before.close_ms or 0))) for before, after in pairwise(by_opening)]
-    curve = measures.Curve().after(position.value for position in closed)
+    curve = metrics.Curve().after(position.value for position in closed)
     return Past(
         len(closed),
-        measures.win_rate(returns),
-        measures.sharpe(returns),
-        max(0.0, measures.regularity(gaps)),
+        metrics.win_rate(returns),
+        metrics.sharpe(returns),
+        max(0.0, metrics.regularity(gaps)),
         min((position.drawdown for position in closed), default=0.0),
         *curve,
         newest_ms=max((max(p.last_ms, p.close_ms or 0) for p in closed), default=0),
-        counts=measures.counts((position.asset for position in closed), assets),
+        counts=metrics.counts((position.asset for position in closed), assets),
     )
 
 
 def figures_of(past: Past, still_open: Sequence[Position]) -> Figures:
-    """Measure a miner: trades are closed positions; open ones count for return and drawdown as they stand."""
+    """Compute figures: trades are closed positions; open ones count for return and drawdown as they are now."""
     values = (position.value for position in still_open)
-    curve = measures.Curve(past.level, past.height, past.fall).after(values)
+    curve = metrics.Curve(past.level, past.height, past.fall).after(values)
     worst = min((position.drawdown for position in still_open), default=0.0)
     return Figures(
         drawdown=max(-1.0, min(worst, past.worst, curve.worst)),
@@ -127,20 +130,24 @@ def figures_of(past: Past, still_open: Sequence[Position]) -> Figures:
 
 
 class Standing(NamedTuple):
-    """What decides about a miner. ``newest_ms``: its last activity. ``counts``: its positions, by asset."""
+    """What decides whether and how much a miner counts."""
 
     figures: tuple[Any, ...]
+    """``Figures`` as a plain tuple: see ``network.Row``."""
     newest_ms: int
+    """Its last activity, epoch ms."""
     counts: tuple[int, ...]
+    """Its positions by asset."""
 
 
 def standing_of(miner: Miner, assets: tuple[str, ...]) -> Standing:
-    """Measure a miner on these assets. What its settled positions amount to is worked out once for all payloads."""
+    """Compute a miner's standing on these assets. That of its closed prefix is computed once for all payloads."""
     later = miner.later(assets)
     still_open = [position for position in later if not position.closed]
     if len(still_open) == len(later):
         key = (past_of, assets)
-        past = Past._make(miner.settled.once(key, lambda: tuple(past_of(miner.settled.on(assets), assets))))
+        prefix = miner.closed_prefix
+        past = Past._make(prefix.once(key, lambda: tuple(past_of(prefix.on(assets), assets))))
     else:
         past = past_of([position for position in miner.on(assets) if position.closed], assets)
     counts, newest_ms = list(past.counts), past.newest_ms

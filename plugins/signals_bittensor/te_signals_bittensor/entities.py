@@ -1,4 +1,4 @@
-"""Entities and their subaccounts: many hotkeys, one operator. Pure."""
+"""Entities and their subaccounts: many hotkeys of one operator. Pure."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def entity_of(hotkey: str) -> str | None:
 def ranked_by_entity(
     miners: Sequence[Miner], rank: Rank, per_entity: int | str, sizes: Callable[[Miner], float | None]
 ) -> tuple[tuple[Ranked, ...], int]:
-    """Rank miners so that an entity counts as ``per_entity`` of them; also return how many others were left out.
+    """Rank miners with at most ``per_entity`` subaccounts of each entity; return also how many were left out.
 
-    With ``"sum"`` it counts as one, with all its subaccounts that qualify: they share the weight of the best by the
-    sizes of their accounts, evenly if one of them is not known. Those beyond the best take no part in the percentiles.
-    0: subaccounts count like any miner.
+    With ``"sum"`` an entity counts as one miner: all its qualifying subaccounts share the weight of the best, in
+    proportion to the sizes of their accounts, or evenly if one size is unknown. Those after the best are not part of
+    the percentiles. With 0 subaccounts count like any miner.
     """
     ranked = rank(miners)
     if not per_entity:
@@ -38,14 +38,14 @@ def ranked_by_entity(
     others = _beyond(ranked, most)
     if not others:
         return ranked, 0
-    kept = rank([miner for miner in miners if miner.hotkey not in others])
+    best = rank([miner for miner in miners if miner.hotkey not in others])
     if per_entity != SUM:
-        return kept, len(others)
-    return _shared(kept, others, sizes), 0
+        return best, len(others)
+    return _shared(best, others, sizes), 0
 
 
 def _beyond(ranked: Iterable[Ranked], most: int) -> Mapping[str, Ranked]:
-    """Return the subaccounts of each entity after its ``most`` best, by hotkey."""
+    """Return the subaccounts of each entity after its ``most`` best ones, by hotkey."""
     counted: Counter[str] = Counter()
     others = {}
     for entry in ranked:
@@ -59,19 +59,19 @@ def _beyond(ranked: Iterable[Ranked], most: int) -> Mapping[str, Ranked]:
 
 
 def _shared(
-    kept: Sequence[Ranked], others: Mapping[str, Ranked], sizes: Callable[[Miner], float | None]
+    best: Sequence[Ranked], others: Mapping[str, Ranked], sizes: Callable[[Miner], float | None]
 ) -> tuple[Ranked, ...]:
-    """Return the ranking with the weight of each entity's best shared by all its subaccounts."""
+    """Return the ranking with the weight of each entity's best subaccount shared by all of them."""
     by_entity: dict[str | None, list[Ranked]] = {}
     for entry in others.values():
         by_entity.setdefault(entity_of(entry.miner.hotkey), []).append(entry)
     shared: list[Ranked] = []
-    for entry in kept:
+    for entry in best:
         entity = entity_of(entry.miner.hotkey)
         members = [entry, *(by_entity.get(entity, ()) if entity is not None else ())]
         stated = [sizes(member.miner) for member in members]
-        known = [size for size in stated if size is not None]
-        parts = known if len(known) == len(members) else [1.0] * len(members)
+        stated_sizes = [size for size in stated if size is not None]
+        parts = stated_sizes if len(stated_sizes) == len(members) else [1.0] * len(members)
         shared += [
             replace(member, weight=entry.weight * part / sum(parts))
             for member, part in zip(members, parts, strict=True)

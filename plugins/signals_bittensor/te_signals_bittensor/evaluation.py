@@ -1,4 +1,4 @@
-"""Everything that one network means, calculated off the event loop. Pure."""
+"""Evaluates a network: ranks its miners and combines what they hold. Pure; runs off the event loop."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import starmap
 
-from te_signals_bittensor.combination import Opinion, Stated, combine, stakes, stakes_key
+from te_signals_bittensor.combination import Opinion, PositionStake, combine, stakes, stakes_key
 from te_signals_bittensor.entities import ranked_by_entity
 from te_signals_bittensor.limits import SERVED, Limits
 from te_signals_bittensor.network import Miner, Network, Position
 from te_signals_bittensor.parameters import Parameters
 from te_signals_bittensor.strategy import Ranked, Strategy
 
-Book = Mapping[str, Mapping[str, float]]
-"""Symbol → hotkey → what the miner holds of it, of all miners whether they count or not."""
+Holdings = Mapping[str, Mapping[str, float]]
+"""Symbol → hotkey → share that the miner holds, of all miners whether they count or not."""
 
 _ASSET = Position._fields.index("asset")
 _SHOWN = 5
@@ -24,14 +24,14 @@ _SHOWN = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """What an evaluation depends on beside miners and strategy. ``limits``: None for positions as they are served.
-
-    ``eliminated``: hotkeys that take no part. ``per_entity``: see ``ranked_by_entity``.
-    """
+    """What an evaluation depends on besides miners and strategy."""
 
     limits: Limits | None = None
+    """None for positions as they are served."""
     eliminated: Collection[str] = ()
+    """Hotkeys that are excluded."""
     per_entity: int | str = 0
+    """See ``ranked_by_entity``."""
 
 
 AS_SERVED = Terms()
@@ -39,30 +39,35 @@ AS_SERVED = Terms()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clamped:
-    """A position beyond its limit: it counts as one that is at it."""
+    """A position that exceeds its limit: it counts as if it were at the limit."""
 
     hotkey: str
     symbol: str
     asset: str
     net: float
     limit: float
-    known: bool
-    """Whether the limit is the account's own; False for the constant that is served with every position of the pair."""
+    of_account: bool
+    """Whether the limit is that of the account; False for the constant served with every position of the pair."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """``book`` tells what miners did since the last one, apart from how their ranks moved."""
+    """The result for one network."""
 
     ranked: tuple[Ranked, ...]
+    """The miners that count, best first."""
     opinions: Mapping[str, Opinion]
-    book: Book
+    """By the engine's symbol."""
+    holdings: Holdings
+    """Compared with the last evaluation's, it shows what miners did, apart from how their ranks moved."""
     miners: int
+    """How many miners the network has."""
     left_out: Mapping[str, int]
+    """How many malformed records of each kind were left out."""
     clamped: tuple[Clamped, ...] = ()
-    """Of the miners that count."""
+    """Positions of the miners that count."""
     excluded: Mapping[str, int] = field(default_factory=dict)
-    """How many miners took no part, by reason."""
+    """How many miners were excluded, by reason."""
     traded_instead: str = ""
     """What miners trade, if none of them ever held a mapped asset."""
 
@@ -87,7 +92,7 @@ def evaluate(
     return Evaluation(
         ranked=ranked,
         opinions=combine(ranked, strategy, assets, terms.limits),
-        book=_book(network, strategy, assets, terms.limits),
+        holdings=_holdings(network, strategy, assets, terms.limits),
         miners=len(network.miners),
         left_out=network.left_out,
         clamped=_clamped(ranked, strategy, assets, terms.limits),
@@ -101,7 +106,7 @@ def evaluate(
 
 
 def _size_of(miner: Miner, limits: Limits | None) -> float | None:
-    """Return the size of a miner's account in USD, as far as upstream states it."""
+    """Return the size of a miner's account in USD; None if upstream does not state it."""
     account = limits.accounts.get(miner.hotkey) if limits is not None else None
     if account is not None and account.size is not None:
         return account.size
@@ -110,25 +115,27 @@ def _size_of(miner: Miner, limits: Limits | None) -> float | None:
 
 
 def _trades(miners: Sequence[Miner], assets: Mapping[str, str]) -> bool:
-    return any(row[_ASSET] in assets for miner in miners for row in (*miner.settled.rows, *miner.rows))
+    return any(row[_ASSET] in assets for miner in miners for row in (*miner.closed_prefix.rows, *miner.rows))
 
 
 def _traded_instead(miners: Sequence[Miner]) -> str:
-    """Return what miners hold, or held if none holds anything, the commonest first; "" if they never did."""
+    """Return the assets that miners hold, most common first; those they held if none holds any; else an empty text."""
     held = Counter(row[_ASSET] for miner in miners for row in miner.rows)
-    held = held or Counter(row[_ASSET] for miner in miners for row in miner.settled.rows)
+    held = held or Counter(row[_ASSET] for miner in miners for row in miner.closed_prefix.rows)
     shown = ", ".join(asset for asset, _ in held.most_common(_SHOWN))
     return shown + (f" and {len(held) - _SHOWN} more" if len(held) > _SHOWN else "")
 
 
-def _book(network: Network, strategy: Strategy, assets: Mapping[str, str], limits: Limits | None) -> Book:
-    book: dict[str, dict[str, float]] = {symbol: {} for symbol in assets.values()}
+def _holdings(
+    network: Network, strategy: Strategy, assets: Mapping[str, str], limits: Limits | None
+) -> Holdings:
+    holdings: dict[str, dict[str, float]] = {symbol: {} for symbol in assets.values()}
     key = stakes_key(strategy, assets)
     for miner in network.miners:
         for asset, share, *_ in stakes(miner, strategy, key, limits):
-            held = book[assets[asset]]
+            held = holdings[assets[asset]]
             held[miner.hotkey] = held.get(miner.hotkey, 0.0) + share
-    return book
+    return holdings
 
 
 def _clamped(
@@ -138,20 +145,20 @@ def _clamped(
     return tuple(
         Clamped(
             hotkey=entry.miner.hotkey,
-            symbol=assets[stated.asset],
-            asset=stated.asset,
-            net=stated.net,
-            limit=stated.limit,
-            known=stated.basis != SERVED,
+            symbol=assets[stake.asset],
+            asset=stake.asset,
+            net=stake.net,
+            limit=stake.limit,
+            of_account=stake.basis != SERVED,
         )
         for entry in ranked
-        for stated in starmap(Stated, stakes(entry.miner, strategy, key, limits))
-        if stated.net
+        for stake in starmap(PositionStake, stakes(entry.miner, strategy, key, limits))
+        if stake.net
     )
 
 
 def acted(before: Evaluation, after: Evaluation, symbol: str) -> bool:
-    """Tell whether a miner that counts, or counted, opened, closed or resized something on a symbol."""
+    """Return whether a miner that counts, or counted, opened, closed or resized a position on a symbol."""
     counting = {entry.miner.hotkey for entry in (*before.ranked, *after.ranked)}
-    old, new = before.book.get(symbol, {}), after.book.get(symbol, {})
+    old, new = before.holdings.get(symbol, {}), after.holdings.get(symbol, {})
     return any(old.get(hotkey) != new.get(hotkey) for hotkey in counting)

@@ -1,5 +1,7 @@
-"""Follows the WebSocket feed. It only ever adds to REST snapshots: one is asked for after each connect and on any gap,
-because the server replays nothing.
+"""Follows the WebSocket feed.
+
+It only adds to REST snapshots: a snapshot is requested after each connect and each gap, because the server replays
+nothing.
 """
 
 from __future__ import annotations
@@ -12,24 +14,26 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from te_core.api import SourceContext
+from te_signals_bittensor.json_parsing import loads
 from te_signals_bittensor.network import Miner, Network, Position
 from te_signals_bittensor.options import BittensorOptions
-from te_signals_bittensor.parsing import loads
-from te_signals_bittensor.reading import Malformed, read_position
-from te_signals_bittensor.trouble import Trouble
+from te_signals_bittensor.outage_log import OutageLog
+from te_signals_bittensor.record_parsing import Malformed, parse_position
 
 if TYPE_CHECKING:
     from aiohttp import ClientWebSocketResponse
 
 _HEARTBEAT = 20.0
 _STEADY = 60.0
-"""Seconds after which a connection counts as working: one that is made and closed at once is no recovery."""
+"""Seconds after which a connection counts as recovered; one that closes soon after it opened does not."""
+
 _LARGEST_MESSAGE = 16 << 20
-_REMEMBERED = 20_000
+_ORDERS_REMEMBERED = 20_000
+"""Ids of orders, to recognise duplicates."""
 
 
 class FeedBroken(Exception):
-    """The connection cannot go on."""
+    """The connection cannot continue."""
 
 
 class Feed:
@@ -39,37 +43,38 @@ class Feed:
         self._context = context
         self._options = context.options
         self._wake = wake
-        self._trouble = Trouble(context.outages, "stream")
+        self._outage = OutageLog(context.outages, "stream")
         self._overlay: dict[tuple[str, str], Position] = {}
+        """Positions that are newer than the last snapshot, by hotkey and id."""
         self._orders: OrderedDict[str, None] = OrderedDict()
         self._sequence: int | None = None
         self._failures = 0
-        self._asked = False
-        self._said_at: datetime | None = None
+        self._wants_snapshot = False
+        self._news_at: datetime | None = None
         self._counters: Counter[str] = Counter(
             feed_connects=0, feed_messages=0, feed_duplicates=0, feed_gaps=0, feed_malformed=0
         )
 
     def status(self) -> Mapping[str, Any]:
         """Return counters since the start."""
-        return {**self._counters, **({"feed_trouble": self._trouble.reason} if self._trouble.kind else {})}
+        return {**self._counters, **({"feed_trouble": self._outage.reason} if self._outage.kind else {})}
 
     @property
-    def asks(self) -> bool:
-        """Whether a snapshot is needed."""
-        return self._asked
+    def wants_snapshot(self) -> bool:
+        """Whether a REST snapshot is needed."""
+        return self._wants_snapshot
 
-    def answered(self) -> None:
-        """Note that a snapshot is being fetched: what happens from now on is not in it."""
-        self._asked = False
+    def snapshot_started(self) -> None:
+        """Clear the request: a snapshot is being fetched. What happens from now on is not in it."""
+        self._wants_snapshot = False
 
-    def take_news(self) -> datetime | None:
-        """Give once the time of the newest message that was not used yet."""
-        said_at, self._said_at = self._said_at, None
-        return said_at
+    def pop_news_time(self) -> datetime | None:
+        """Return the time of the newest unused message, once; None without one."""
+        news_at, self._news_at = self._news_at, None
+        return news_at
 
     def merged(self, network: Network) -> Network:
-        """Lay the feed's newer positions over a network; what a snapshot has caught up with is forgotten."""
+        """Return a network with the feed's newer positions; those that a snapshot has caught up with are dropped."""
         if not self._overlay:
             return network
         changed: dict[str, dict[str, Position]] = {}
@@ -77,40 +82,41 @@ class Feed:
             changed.setdefault(hotkey, {})[uuid] = position
         miners = []
         for miner in network.miners:
-            news = changed.get(miner.hotkey)
-            miners.append(miner if news is None else self._over(miner, news))
+            newer = changed.get(miner.hotkey)
+            miners.append(miner if newer is None else self._updated(miner, newer))
         return replace(network, miners=tuple(miners))
 
-    def _over(self, miner: Miner, news: dict[str, Position]) -> Miner:
+    def _updated(self, miner: Miner, newer: dict[str, Position]) -> Miner:
+        """Return a miner with newer positions, by id."""
         positions = []
-        for known in miner.positions:
-            newer = news.pop(known.id, None)
-            if newer is not None and is_newer(newer, known):
-                positions.append(newer)
+        for served in miner.positions:
+            update = newer.pop(served.id, None)
+            if update is not None and is_newer(update, served):
+                positions.append(update)
             else:
-                positions.append(known)
-                if newer is not None:
-                    del self._overlay[miner.hotkey, known.id]
-        return miner.with_positions((*positions, *news.values()))
+                positions.append(served)
+                if update is not None:
+                    del self._overlay[miner.hotkey, served.id]
+        return miner.with_positions((*positions, *newer.values()))
 
     # -- the connection
 
     async def follow(self) -> None:
-        """Stay connected; every failure is contained here and tried again after a growing pause."""
+        """Stay connected for ever. A failed connection is tried again after a growing pause."""
         import aiohttp  # late: listing plugins needs no HTTP client
 
         while True:
             try:
                 await self._connection()
             except (aiohttp.ClientError, OSError, TimeoutError, FeedBroken) as error:
-                self._trouble.met("silent", f"{type(error).__name__}: {error}"[:200])
+                self._outage.failed("silent", f"{type(error).__name__}: {error}"[:200])
             self._failures += 1
             await asyncio.sleep(min(self._options.backoff.total_seconds(), 2.0 ** min(self._failures, 10)))
 
-    def _steady(self) -> None:
-        """Note that the present connection works."""
+    def _recovered(self) -> None:
+        """Record that the current connection works."""
         self._failures = 0
-        self._trouble.over()
+        self._outage.succeeded()
 
     async def _connection(self) -> None:
         import aiohttp
@@ -129,65 +135,65 @@ class Feed:
             if self._options.feed_auth == "message":
                 await socket.send_json({"api_key": key, "last_sequence": -1})
                 async with asyncio.timeout(self._options.timeout.total_seconds()):
-                    self._admitted(await socket.receive())
+                    self._check_admission(await socket.receive())
             await socket.send_json({"type": "subscribe", "all": True, "sender_timestamp": self._now_ms()})
             self._counters["feed_connects"] += 1
-            self._ask()
-            proof = asyncio.get_running_loop().call_later(_STEADY, self._steady)
+            self._request_snapshot()
+            recovery = asyncio.get_running_loop().call_later(_STEADY, self._recovered)
             try:
                 await self._read(socket)
             finally:
-                proof.cancel()
+                recovery.cancel()
 
     async def _read(self, socket: ClientWebSocketResponse) -> None:
         import aiohttp
 
         async for message in socket:
             if message.type is aiohttp.WSMsgType.TEXT:
-                self.take(message.data)
+                self.handle(message.data)
         raise FeedBroken(f"the server closed the connection ({socket.close_code})")
 
-    def _admitted(self, message: Any) -> None:
-        answer = _object(message.data) if isinstance(message.data, str) else {}
-        if answer.get("status") != "success":
+    def _check_admission(self, message: Any) -> None:
+        response = _object(message.data) if isinstance(message.data, str) else {}
+        if response.get("status") != "success":
             raise FeedBroken(
-                f"the server refused: {answer.get('code') or answer.get('message') or message.type}"
+                f"the server refused: {response.get('code') or response.get('message') or message.type}"
             )
-        self._sequence = _whole(answer.get("current_sequence"))
+        self._sequence = _whole(response.get("current_sequence"))
 
     def _now_ms(self) -> int:
         return int(self._context.clock.now().timestamp() * 1000)
 
-    def _ask(self) -> None:
-        self._asked = True
+    def _request_snapshot(self) -> None:
+        self._wants_snapshot = True
         self._wake.set()
 
     # -- messages
 
-    def take(self, text: str) -> None:
-        """Use one message; one that cannot be read is counted and left out."""
+    def handle(self, text: str) -> None:
+        """Process one message; one that cannot be parsed is counted and left out."""
         message = _object(text)
         if message.get("type") == "batch" and isinstance(message.get("messages"), list):
             for part in message["messages"]:
-                self._one(part if isinstance(part, dict) else {})
+                self._handle_one(part if isinstance(part, dict) else {})
             return
         if message.get("status") == "error":
             raise FeedBroken(f"the server refused: {message.get('code') or message.get('message')}")
         if "data" in message:
-            self._one(message)
+            self._handle_one(message)
         elif not message:
             self._counters["feed_malformed"] += 1
 
-    def _one(self, message: Mapping[str, Any]) -> None:
+    def _handle_one(self, message: Mapping[str, Any]) -> None:
         self._counters["feed_messages"] += 1
         self._check_sequence(_whole(message.get("sequence")))
         data = message.get("data")
         entry = data.get("position") if isinstance(data, dict) else None
         if entry is None:
-            return  # a dashboard, or something newer than this code
+            return  # a dashboard, or a kind of message that is newer than this code
         try:
             hotkey, order = _identity(entry)
-            position = read_position(entry, self._counters)
+            position = parse_position(entry, self._counters)
         except Malformed:
             self._counters["feed_malformed"] += 1
             return
@@ -195,12 +201,12 @@ class Feed:
             self._counters["feed_duplicates"] += 1
             return
         self._orders[order] = None
-        if len(self._orders) > _REMEMBERED:
+        if len(self._orders) > _ORDERS_REMEMBERED:
             self._orders.popitem(last=False)
-        known = self._overlay.get((hotkey, position.id))
-        if known is None or is_newer(position, known):
+        former = self._overlay.get((hotkey, position.id))
+        if former is None or is_newer(position, former):
             self._overlay[hotkey, position.id] = position
-            self._said_at = _time(message.get("timestamp")) or self._context.clock.now()
+            self._news_at = _time(message.get("timestamp")) or self._context.clock.now()
             self._wake.set()
 
     def _check_sequence(self, sequence: int | None) -> None:
@@ -208,19 +214,19 @@ class Feed:
             return
         if self._sequence is not None and sequence not in (self._sequence + 1, self._sequence):
             self._counters["feed_gaps"] += 1
-            self._ask()
+            self._request_snapshot()
         self._sequence = sequence
 
 
 def is_newer(one: Position, other: Position) -> bool:
-    """Tell whether one state of a position comes after another: closing is final, then orders count."""
+    """Return whether one state of a position is later than another: closing is final, then orders count."""
     if one.closed != other.closed:
         return one.closed
     return (one.orders, one.last_ms) > (other.orders, other.last_ms)
 
 
 def _identity(entry: Any) -> tuple[str, str]:
-    """Give the hotkey and the id of the newest order."""
+    """Return the hotkey and the id of the newest order."""
     if isinstance(entry, dict) and isinstance(entry.get("miner_hotkey"), str):
         orders = entry.get("orders")
         newest = orders[-1] if isinstance(orders, list) and orders else None

@@ -1,4 +1,4 @@
-"""Asks the REST endpoint for the miners' positions."""
+"""Fetches the miners' positions from the REST endpoint."""
 
 from __future__ import annotations
 
@@ -20,41 +20,42 @@ _LONGEST_RETRY = 3600.0
 
 
 class FetchFailed(Exception):
-    """No payload came. ``retry_after``: seconds that the server asks for."""
+    """No payload was received."""
 
     def __init__(self, reason: str, *, retry_after: float | None = None) -> None:
         self.retry_after = retry_after
+        """Seconds that the server asks to wait."""
         super().__init__(reason)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """A body in the pieces that it came in, perhaps gzipped. Times are the server's: of the content, of the answer.
-
-    Pieces are never joined: copying a hundred MB would hold up the event loop.
-    """
+    """A response body, and what its headers state. Times are by the server's clock."""
 
     body: tuple[bytes, ...]
+    """In pieces as it arrived, perhaps gzipped. They are never joined: copying 100 MB stalls the event loop."""
     modified: datetime | None = None
+    """When the content changed."""
     date: datetime | None = None
+    """When the server responded."""
     etag: str | None = None
     last_modified: str | None = None
 
 
 class Fetcher:
-    """One endpoint. Asks only for what is newer than the page that was ``keep``-ed."""
+    """One endpoint. Requests only what is newer than the page that was used last."""
 
     def __init__(self, options: BittensorOptions, http: Callable[[], ClientSession]) -> None:
         self._options = options
         self._http = http
-        self._kept: Page | None = None
+        self._used: Page | None = None
 
-    def keep(self, page: Page) -> None:
-        """Remember a page as used: it need not be sent again. One that was refused has to be."""
-        self._kept = replace(page, body=())
+    def mark_used(self, page: Page) -> None:
+        """Do not request this page again. A page that was rejected is requested again."""
+        self._used = replace(page, body=())
 
     async def fetch(self) -> Page | None:
-        """Give the page, or None where it did not change. Raises ``FetchFailed``."""
+        """Return the page; None if it is unchanged. Raises ``FetchFailed``."""
         import aiohttp  # late: listing plugins needs no HTTP client
 
         timeout = aiohttp.ClientTimeout(total=self._options.timeout.total_seconds())
@@ -65,79 +66,79 @@ class Fetcher:
                 allow_redirects=False,  # the key is for this address only
                 auto_decompress=False,
                 read_bufsize=_BUFFER,
-                **self._question(),
-            ) as answer:
-                return await self._page(answer)
+                **self._request(),
+            ) as response:
+                return await self._page(response)
         except TimeoutError:
-            raise FetchFailed(f"no complete answer within {timeout.total:g} s") from None
+            raise FetchFailed(f"no complete response within {timeout.total:g} s") from None
         except (aiohttp.ClientError, OSError) as error:
             raise FetchFailed(self._clean(f"{type(error).__name__}: {error}")) from None
 
-    def _question(self) -> dict[str, Any]:
-        question = asked_with_key(self._options)
-        headers = question["headers"]
+    def _request(self) -> dict[str, Any]:
+        arguments = authenticated_request(self._options)
+        headers = arguments["headers"]
         if self._options.tier is not None:
-            question["params"] = {"tier": str(self._options.tier)}
-        if self._kept is not None and self._kept.etag is not None:
-            headers["If-None-Match"] = self._kept.etag
-        if self._kept is not None and self._kept.last_modified is not None:
-            headers["If-Modified-Since"] = self._kept.last_modified
-        return question
+            arguments["params"] = {"tier": str(self._options.tier)}
+        if self._used is not None and self._used.etag is not None:
+            headers["If-None-Match"] = self._used.etag
+        if self._used is not None and self._used.last_modified is not None:
+            headers["If-Modified-Since"] = self._used.last_modified
+        return arguments
 
-    async def _page(self, answer: ClientResponse) -> Page | None:
-        if answer.status == 304:
+    async def _page(self, response: ClientResponse) -> Page | None:
+        if response.status == 304:
             return None
-        if answer.status != 200:
-            raise await self._refused(answer)
-        if answer.headers.get("Content-Encoding", "gzip").lower() not in {"gzip", "identity"}:
+        if response.status != 200:
+            raise await self._refused(response)
+        if response.headers.get("Content-Encoding", "gzip").lower() not in {"gzip", "identity"}:
             raise FetchFailed(
-                f"the body came as {answer.headers['Content-Encoding']}: only gzip was asked for"
+                f"the body is encoded as {response.headers['Content-Encoding']}; only gzip was requested"
             )
         pieces = []
         size = 0
-        async for piece, _ in answer.content.iter_chunks():  # as they come, and not joined
+        async for piece, _ in response.content.iter_chunks():  # as they arrive, not joined
             size += len(piece)
             if size > _LARGEST:
                 raise FetchFailed(f"the body is larger than {_LARGEST >> 20} MiB")
             pieces.append(piece)
-        last_modified = answer.headers.get("Last-Modified")
+        last_modified = response.headers.get("Last-Modified")
         return Page(
             body=tuple(pieces),
             modified=_http_time(last_modified),
-            date=_http_time(answer.headers.get("Date")),
-            etag=answer.headers.get("ETag"),
+            date=_http_time(response.headers.get("Date")),
+            etag=response.headers.get("ETag"),
             last_modified=last_modified,
         )
 
-    async def _refused(self, answer: ClientResponse) -> FetchFailed:
-        said = (await answer.content.read(_LONGEST_REFUSAL)).decode(errors="replace")
+    async def _refused(self, response: ClientResponse) -> FetchFailed:
+        body = (await response.content.read(_LONGEST_REFUSAL)).decode(errors="replace")
         hint = ""
-        if answer.status == 401:
-            hint = "; is api_key right, and auth what the server expects?"
-        elif answer.status == 403 and "rate" not in said.lower():
+        if response.status == 401:
+            hint = "; check api_key, and whether auth is what the server expects"
+        elif response.status == 403 and "rate" not in body.lower():
             hint = "; a key of a lower tier needs tier = 0, 30 or 50"
-        retry = retry_seconds(answer.headers.get("Retry-After"), _http_time(answer.headers.get("Date")))
-        return FetchFailed(f"HTTP {answer.status} {self._clean(said).strip()}{hint}", retry_after=retry)
+        retry = retry_seconds(response.headers.get("Retry-After"), _http_time(response.headers.get("Date")))
+        return FetchFailed(f"HTTP {response.status} {self._clean(body).strip()}{hint}", retry_after=retry)
 
     def _clean(self, text: str) -> str:
         return without_key(text, self._options)
 
 
-def asked_with_key(options: BittensorOptions) -> dict[str, Any]:
-    """Return the arguments of a request that carries the key where the server expects it."""
+def authenticated_request(options: BittensorOptions) -> dict[str, Any]:
+    """Return the arguments of a request that has the key where the server expects it."""
     headers = {"Accept": "application/json", "Accept-Encoding": "gzip"}
-    question: dict[str, Any] = {"headers": headers}
+    arguments: dict[str, Any] = {"headers": headers}
     if options.api_key is not None:
         key = options.api_key.get_secret_value()
         if options.auth in {"header", "both"}:
             headers["Authorization"] = f"Bearer {key}"
         if options.auth in {"body", "both"}:
-            question["json"] = {"api_key": key}
-    return question
+            arguments["json"] = {"api_key": key}
+    return arguments
 
 
 def without_key(text: str, options: BittensorOptions) -> str:
-    """Return what a server said, fit to be shown."""
+    """Return a server's text without the key and without control characters."""
     if options.api_key is not None:
         text = text.replace(options.api_key.get_secret_value(), "…")
     return "".join(character if character.isprintable() else " " for character in text)
@@ -147,19 +148,19 @@ def _http_time(text: str | None) -> datetime | None:
     if text is None:
         return None
     try:
-        moment = parsedate_to_datetime(text)
+        parsed = parsedate_to_datetime(text)
     except ValueError:
         return None
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
 
 def retry_seconds(text: str | None, now: datetime | None) -> float | None:
-    """Read ``Retry-After``: seconds, or a date by the server's own clock; an hour at most."""
+    """Parse ``Retry-After``: seconds, or a date by the server's own clock; at most an hour."""
     if text is None:
         return None
     if text.strip().isdigit():
         return min(float(text), _LONGEST_RETRY)
-    moment = _http_time(text)
-    if moment is None or now is None:
+    retry_at = _http_time(text)
+    if retry_at is None or now is None:
         return None
-    return min(max(0.0, (moment - now).total_seconds()), _LONGEST_RETRY)
+    return min(max(0.0, (retry_at - now).total_seconds()), _LONGEST_RETRY)

@@ -1,4 +1,4 @@
-"""Keeps half-loaded data out: a number of miners that jumped is not believed at once, and never refused for good."""
+"""Keeps out half-loaded data: a payload whose number of miners jumped is rejected at first, but never for good."""
 
 from __future__ import annotations
 
@@ -8,26 +8,29 @@ from datetime import datetime, timedelta
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
-    """The payload that was believed last: how many miners it had, and when."""
+    """The payload that was accepted last."""
 
     miners: int
+    """How many it had."""
     at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guard:
-    """``tolerance``: share by which the number may change at once. After ``release`` any change is believed."""
+    """Accepts or rejects a payload by its number of miners."""
 
     tolerance: float
+    """Share by which the number may change at once."""
     release: timedelta
+    """After this time any change is accepted."""
 
     def allowed(self, age: timedelta) -> float:
-        """Give the share by which the number may differ from one that was believed ``age`` ago."""
+        """Return the share by which the number may differ from one that was accepted ``age`` ago."""
         waited = max(0.0, age / self.release)
         return min(1.0, self.tolerance + (1.0 - self.tolerance) * waited)
 
     def refusal(self, miners: int, last: Accepted | None, now: datetime) -> str | None:
-        """Say why a payload is not believed and what would lift that; None when it is."""
+        """Return why a payload is rejected and when it will be accepted; None if it is accepted now."""
         if last is None or last.miners == 0:
             return None
         change = abs(miners - last.miners) / max(miners, last.miners)
@@ -38,5 +41,5 @@ class Guard:
         until = last.at + wait
         return (
             f"{miners} miners after {last.miners} is a change of {change:.0%}, and {allowed:.0%} is allowed now; "
-            f"it is believed from {until:%H:%M:%S} UTC on, or as soon as the number is near {last.miners} again"
+            f"it is accepted from {until:%H:%M:%S} UTC on, or as soon as the number is near {last.miners} again"
         )

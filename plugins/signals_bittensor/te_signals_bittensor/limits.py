@@ -1,7 +1,7 @@
-"""How much leverage upstream allows a miner on a pair: what a depth is a share of. Pure.
+"""How much leverage upstream allows a miner on a pair: the whole that a miner's share is a share of. Pure.
 
 Upstream's limit depends on the account (its size, and whether it is a miner's own, an entity's subaccount, copied from
-Hyperliquid, or a pro account), so the one number that it serves with every position does not tell it.
+Hyperliquid, or a pro account), so it does not follow from the one number that is served with every position.
 """
 
 from __future__ import annotations
@@ -21,23 +21,25 @@ CHALLENGE = "SUBACCOUNT_CHALLENGE"
 ELIMINATED = "ELIMINATED"
 _BASE = "1"
 _PRO_ON_STANDARD = "PRO_CHALLENGE_TRANSITION"
-"""The one pro bucket that still trades the standard account."""
+"""The only pro bucket that still trades the standard account."""
 
 
 class Limit(NamedTuple):
-    """The largest net leverage on a pair, None if nothing tells it, and where that comes from."""
+    """The largest net leverage on a pair."""
 
     value: float | None
+    """None if it is unknown."""
     basis: str
+    """Where it comes from."""
 
 
 SERVED = "served with the position"
-"""The basis of a limit that is a constant of the pair: a position may well exceed it."""
+"""The basis of a limit that is a constant of the pair: a position may exceed it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """What upstream states of a miner's account."""
+    """What upstream states about a miner's account."""
 
     size: float | None = None
     """In USD."""
@@ -47,17 +49,17 @@ class Account:
     """The tier that the account's owner chose: 1 to 3, of standard subaccounts only."""
     hyperliquid: bool = False
     states_tier: bool = False
-    """Whether upstream says anything of tiers: a missing one means an account older than they are, else nothing."""
+    """Whether upstream states tiers. If so, an account without one is older than tiers; if not, it may have one."""
 
     @property
     def pro(self) -> bool:
-        """Return whether the account has the limits of pro accounts."""
+        """Whether the account has the limits of pro accounts."""
         return self.bucket.startswith(("PRO_", "SUBACCOUNT_PRO_")) and self.bucket != _PRO_ON_STANDARD
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairLimits:
-    """One pair of ``/trade-pairs``, by upstream's names of the tiers."""
+    """The limits of one pair in ``/trade-pairs``, by upstream's names of the tiers."""
 
     by_size: Mapping[str, float]
     """Tier 1 (a subaccount's challenge) to 4: ``subaccount_positional_leverage_by_tier``."""
@@ -68,29 +70,33 @@ class PairLimits:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PairTable:
-    """Limits by upstream's id of a pair: the operator's own, and upstream's. Compared by identity."""
+    """Limits by upstream's id of a pair. Compared by identity."""
 
     own: Mapping[str, float]
+    """The operator's: ``max_leverage``."""
     pairs: Mapping[str, PairLimits]
+    """Upstream's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """All that is known about limits. ``accounts``: what upstream states of each miner."""
+    """Everything that is known about limits."""
 
     table: PairTable
     accounts: Mapping[str, Account]
+    """What upstream states about each miner, by hotkey."""
 
     def of(self, hotkey: str) -> MinerLimits:
-        """Return what holds for one miner."""
+        """Return the limits of one miner."""
         return MinerLimits(self.table, self.accounts.get(hotkey), entity_of(hotkey) is not None)
 
 
 class MinerLimits(NamedTuple):
-    """The limits of one miner. ``account``: None if upstream states nothing of it."""
+    """The limits of one miner."""
 
     table: PairTable
     account: Account | None
+    """None if upstream states nothing about it."""
     subaccount: bool
 
     def on(self, position: Position) -> Limit:
@@ -128,9 +134,10 @@ def _by_size(pair: PairLimits, account: Account, served: float | None) -> Limit 
 
 
 def _standard(pair: PairLimits, account: Account, served: float | None) -> Limit | None:
-    """Return the limit of a standard subaccount, whose tier is bought and has nothing to do with its size.
+    """Return the limit of a standard subaccount, whose tier is bought and does not depend on its size.
 
-    One whose tier upstream does not tell has the highest: its depth is then never more than what it risks.
+    If upstream does not state the tier, the highest one counts: the depth is then never more than what the account
+    risks.
     """
     if not account.states_tier:
         highest = max(pair.standard, key=lambda tier: (tier.isdigit(), pair.standard[tier]))

@@ -1,4 +1,4 @@
-"""What ``[sources.<name>]`` may say beside the core's own keys."""
+"""The keys of ``[sources.<name>]`` besides the core's own."""
 
 from __future__ import annotations
 
@@ -14,83 +14,51 @@ _SECOND = timedelta(seconds=1)
 
 
 class BittensorOptions(BaseModel):
-    """Where the miners' positions come from, and how they become depths."""
+    """Where the miners' positions come from, and how they become depths (target exposures, -1 … 1)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    url: str = Field(description="the endpoint that miners' positions are fetched from")
-    api_key: SecretStr | None = Field(
-        default=None, description="the key that the validator's operator gave you"
-    )
-    auth: Literal["header", "body", "both"] = Field(
-        default="header", description="where the key goes: servers before August 2025 want it in the body"
-    )
-    tier: Literal[0, 30, 50, 100] | None = Field(
-        default=None,
-        description="percentage of positions in real time; a key of a lower tier has to ask for its own",
-    )
-    interval: Annotated[Duration, Field(ge=_SECOND)] = Field(
-        default=timedelta(seconds=15), description="pause between two fetches"
-    )
-    timeout: Annotated[Duration, Field(ge=_SECOND)] = Field(
-        default=timedelta(seconds=30), description="how long a whole answer may take"
-    )
-    backoff: Annotated[Duration, Field(ge=_SECOND)] = Field(
-        default=timedelta(minutes=5),
-        description="longest pause after failures; Retry-After is kept to beside it",
-    )
-    feed_url: str | None = Field(
-        default=None, description="address of the WebSocket feed (tier 100), used beside url"
-    )
-    feed_auth: Literal["header", "message"] = Field(
-        default="header", description="where the feed takes the key: servers before 2026 want it in a message"
-    )
-    strategy: str = Field(
-        default="corrected",
-        description="how miners are scored: corrected, parity, or that of another package",
-    )
-    scoring: Parameters = Field(default_factory=lambda: Parameters.model_validate({}))
-    hysteresis: Share = Field(
-        default="0.01",
-        validate_default=True,
-        description="depth by which ranks alone must move a symbol; what a miner does is followed at once",
-    )
-    refresh: Annotated[Duration, Field(ge=_SECOND)] = Field(
-        default=timedelta(minutes=5),
-        description="a signal that still stands is said again this often; keep max_age well above it",
-    )
-    guard_tolerance: Share = Field(
-        default="0.2",
-        validate_default=True,
-        description="share by which the number of miners may change at once and be believed",
-    )
-    guard_release: Annotated[Duration, Field(ge=_SECOND)] = Field(
-        default=timedelta(minutes=30), description="after this long any number of miners is believed"
-    )
-    max_leverage: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(
-        default_factory=dict,
-        description="largest net leverage of a miner by upstream's id of the pair: { BTCUSDC = 2.5 }; "
-        "overrides what upstream states",
-    )
-    exclude_eliminated: bool = Field(
-        default=True, description="whether miners that upstream eliminated are left out at once"
-    )
-    per_entity: Annotated[int, Field(ge=0, le=10_000)] | Literal["sum"] = Field(
-        default=1,
-        description="how many subaccounts of one entity count, the best first; 0: all of them; "
-        '"sum": all of them together as one miner',
-    )
-    facts_url: str | None = Field(
-        default=None,
-        description="address that /trade-pairs, /collateral/ and /eliminations stand under; without: beside url",
-    )
-    facts_interval: Annotated[Duration, Field(ge=_SECOND)] = Field(
-        default=timedelta(minutes=10),
-        description="pause between two reads of limits, accounts and eliminations",
-    )
-    contributors: Annotated[int, Field(ge=0, le=1000)] = Field(
-        default=20, description="how many miners are kept with each signal for te explain"
-    )
+    url: str
+    """the endpoint that miners' positions are fetched from"""
+    api_key: SecretStr | None = None
+    """the key from the validator's operator"""
+    auth: Literal["header", "body", "both"] = "header"
+    """where the key is sent: servers before August 2025 expect it in the body"""
+    tier: Literal[0, 30, 50, 100] | None = None
+    """percentage of positions in real time; a key of a lower tier has to request its own"""
+    interval: Annotated[Duration, Field(ge=_SECOND)] = timedelta(seconds=15)
+    """pause between two fetches"""
+    timeout: Annotated[Duration, Field(ge=_SECOND)] = timedelta(seconds=30)
+    """time limit of a whole response"""
+    backoff: Annotated[Duration, Field(ge=_SECOND)] = timedelta(minutes=5)
+    """longest pause after failures; Retry-After is honoured as well"""
+    feed_url: str | None = None
+    """address of the WebSocket feed (tier 100), used in addition to url"""
+    feed_auth: Literal["header", "message"] = "header"
+    """where the feed expects the key: servers before 2026 expect it in a message"""
+    strategy: str = "corrected"
+    """how miners are scored: corrected, parity, or a strategy of another package"""
+    scoring: Parameters = Field(default_factory=Parameters)
+    hysteresis: Share = Field(default="0.01", validate_default=True)
+    """a depth that moves by no more than this because of ranks alone is not followed; what a miner does is, at once"""
+    refresh: Annotated[Duration, Field(ge=_SECOND)] = timedelta(minutes=5)
+    """an unchanged signal is published again this often; keep max_age well above it"""
+    guard_tolerance: Share = Field(default="0.2", validate_default=True)
+    """share by which the number of miners may change at once"""
+    guard_release: Annotated[Duration, Field(ge=_SECOND)] = timedelta(minutes=30)
+    """after this time any number of miners is accepted"""
+    max_leverage: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(default_factory=dict)
+    """largest net leverage of a miner by upstream's id of the pair: { BTCUSDC = 2.5 }; overrides upstream's limits"""
+    exclude_eliminated: bool = True
+    """whether miners that upstream eliminated are left out at once"""
+    per_entity: Annotated[int, Field(ge=0, le=10_000)] | Literal["sum"] = 1
+    """how many subaccounts of one entity count, the best first; 0: all of them; "sum": all of them as one miner"""
+    facts_url: str | None = None
+    """base address of /trade-pairs, /collateral/ and /eliminations; next to url if not set"""
+    facts_interval: Annotated[Duration, Field(ge=_SECOND)] = timedelta(minutes=10)
+    """pause between two reads of limits, accounts and eliminations"""
+    contributors: Annotated[int, Field(ge=0, le=1000)] = 20
+    """how many miners are stored with each signal for te explain"""
 
     @field_validator("url", "feed_url", "facts_url")
     @classmethod

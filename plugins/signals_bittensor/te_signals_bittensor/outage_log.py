@@ -1,33 +1,35 @@
-"""What is wrong with a part of the source now; the engine reports it once at its start and once at its end."""
+"""What is wrong with a part of the source now. The engine logs each outage once at its start and once at its end."""
 
 from __future__ import annotations
 
 from te_core.api import Outages
 
 
-class Trouble:
-    """One part: ``upstream``, ``stream``, ``journal``. ``kind``: "" when all is well, else "silent", "unusable" …
-
-    A ``kind`` of two words or more is no property of the part, and ``reason`` says all.
-    """
+class OutageLog:
+    """The outage of one part: ``upstream``, ``stream`` or ``journal``."""
 
     def __init__(self, outages: Outages, part: str) -> None:
         self.kind = ""
+        """Empty while healthy, else "silent", "unusable" and so on.
+
+        A kind of one word is a property of the part ("upstream is silent"); with a longer one ``reason`` is the whole
+        explanation.
+        """
         self.reason = ""
         self._outages = outages
         self._part = part
 
-    def met(self, kind: str, reason: str) -> None:
+    @property
+    def text(self) -> str:
+        """What is wrong, as a sentence; empty while healthy."""
+        return f"{self._part} is {self.kind}: {self.reason}" if self.kind.isalpha() else self.reason
+
+    def failed(self, kind: str, reason: str) -> None:
         """Record a failure."""
         self.kind, self.reason = kind, reason
         self._outages.failing(self._part, f"{kind}: {reason}" if kind.isalpha() else reason)
 
-    @property
-    def text(self) -> str:
-        """Return what is wrong as a sentence, "" when all is well."""
-        return f"{self._part} is {self.kind}: {self.reason}" if self.kind.isalpha() else self.reason
-
-    def over(self) -> None:
+    def succeeded(self) -> None:
         """Record a success."""
         self.kind, self.reason = "", ""
         self._outages.well(self._part)

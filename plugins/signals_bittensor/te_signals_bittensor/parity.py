@@ -1,4 +1,4 @@
-"""The predecessor's scoring, rule for rule, with its flaws; docs/bittensor.md lists them."""
+"""The scoring of the predecessor (the earlier program), rule for rule, flaws included; docs/bittensor.md lists them."""
 
 from __future__ import annotations
 
@@ -9,32 +9,20 @@ from itertools import pairwise
 from operator import add
 from typing import NamedTuple
 
-from te_signals_bittensor import measures
+from te_signals_bittensor import metrics
+from te_signals_bittensor.formula import Figures, score_terms
 from te_signals_bittensor.network import Miner, Position
 from te_signals_bittensor.parameters import Parameters
-from te_signals_bittensor.strategy import Figures, Ranked, Stake
+from te_signals_bittensor.strategy import Ranked, Stake
 
 _DAY_MS = 86_400_000
-
-
-def formula(
-    figures: Figures, sharpe: float, trades: float, regularity: float, p: Parameters
-) -> dict[str, float]:
-    """Give the terms of a score; the last three arguments before the parameters are percentiles."""
-    return {
-        "drawdown": ((1 + figures.drawdown) ** 2) ** p.drawdown_exponent,
-        "sharpe": sharpe**p.sharpe_exponent,
-        "total_return": 1 + figures.total,
-        "profitable_rate": figures.win**p.profitable_rate_exponent,
-        "trades": trades * math.log1p(figures.trades) / p.position_count_divisor,
-        "consistency": regularity,
-    }
 
 
 class Parity:
     """The strategy ``parity``."""
 
     as_served = True
+    """Positions count as upstream serves them: no limits of accounts, no eliminations, no entities."""
 
     def rank(
         self,
@@ -54,47 +42,49 @@ class Parity:
                 if figures.qualify(parameters):
                     found.append((miner, figures))
         percentiles = zip(
-            measures.ordered_percentiles([figures.sharpe for _, figures in found]),
-            measures.ordered_percentiles([figures.trades for _, figures in found]),
-            measures.ordered_percentiles([figures.regularity for _, figures in found]),
+            metrics.ordered_percentiles([figures.sharpe for _, figures in found]),
+            metrics.ordered_percentiles([figures.trades for _, figures in found]),
+            metrics.ordered_percentiles([figures.regularity for _, figures in found]),
             strict=True,
         )
         scored = [
-            (miner, formula(figures, *places, parameters))
-            for (miner, figures), places in zip(found, percentiles, strict=True)
+            (miner, score_terms(figures, *percentile, parameters))
+            for (miner, figures), percentile in zip(found, percentiles, strict=True)
         ]
         scored.sort(key=lambda entry: sum(entry[1].values()), reverse=True)
         count = len(scored)
         return tuple(
             Ranked(
                 miner=miner,
-                weight=(count - place) / (count * (count + 1) / 2),
+                weight=(count - index) / (count * (count + 1) / 2),
                 score=sum(terms.values()),
                 terms=terms,
             )
-            for place, (miner, terms) in enumerate(scored)
+            for index, (miner, terms) in enumerate(scored)
         )
 
     def stake(self, position: Position) -> Stake:
-        """Give the raw net leverage of the orders, of closed positions too."""
+        """Return the raw net leverage of the orders, also for a closed position."""
         return Stake(*position.holding)
 
 
 class Record(NamedTuple):
-    """What positions amount to. ``gaps``: the pauses between them, by opening."""
+    """What positions amount to. Times are epoch ms; 0 if there is none."""
 
     returns: tuple[float, ...]
     drawdown: float
     gaps: tuple[float, ...]
+    """Pauses between positions in the order of their opening, in ms."""
     first_open: int
     last_open: int
     last_close: int
     newest_close: int
     counts: tuple[int, ...]
+    """Positions by asset."""
 
 
 def record_of(positions: Sequence[Position], assets: Sequence[str]) -> Record:
-    """Measure positions, open and closed alike."""
+    """Compute the record of positions, open and closed alike."""
     by_opening = sorted(positions, key=lambda position: position.open_ms)
     return Record(
         returns=tuple(position.value - 1 for position in positions),
@@ -104,12 +94,12 @@ def record_of(positions: Sequence[Position], assets: Sequence[str]) -> Record:
         last_open=by_opening[-1].open_ms if by_opening else 0,
         last_close=(by_opening[-1].close_ms or 0) if by_opening else 0,
         newest_close=max((position.close_ms or 0 for position in positions), default=0),
-        counts=measures.counts((position.asset for position in positions), assets),
+        counts=metrics.counts((position.asset for position in positions), assets),
     )
 
 
 def joined(before: Record, after: Record) -> Record | None:
-    """Give the record of both together; None where the second's positions were not all opened after the first's."""
+    """Return the combined record; None if a position of the second was opened before one of the first."""
     if not before.returns or not after.returns:
         return before if before.returns else after
     if after.first_open < before.last_open:
@@ -127,24 +117,24 @@ def joined(before: Record, after: Record) -> Record | None:
 
 
 def record_of_miner(miner: Miner, assets: tuple[str, ...]) -> Record:
-    """Measure a miner on these assets. Its settled positions are measured once for all payloads."""
-    settled = miner.settled.once(
-        (record_of, assets), lambda: tuple(record_of(miner.settled.on(assets), assets))
+    """Compute the record of a miner on these assets. That of its closed prefix is computed once for all payloads."""
+    prefix = miner.closed_prefix.once(
+        (record_of, assets), lambda: tuple(record_of(miner.closed_prefix.on(assets), assets))
     )
-    whole = joined(Record._make(settled), record_of(miner.later(assets), assets))
+    whole = joined(Record._make(prefix), record_of(miner.later(assets), assets))
     return record_of(miner.on(assets), assets) if whole is None else whole
 
 
 def figures_of(record: Record) -> Figures:
-    """Give what the formula needs."""
+    """Compute the figures of a record."""
     returns = record.returns
     return Figures(
         drawdown=record.drawdown,
-        sharpe=measures.sharpe(returns),
+        sharpe=metrics.sharpe(returns),
         total=sum(returns),
-        win=measures.win_rate(returns),
+        win=metrics.win_rate(returns),
         trades=len(returns),
-        regularity=measures.regularity(record.gaps),
+        regularity=metrics.regularity(record.gaps),
     )
 
 

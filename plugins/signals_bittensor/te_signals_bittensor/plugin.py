@@ -45,18 +45,18 @@ GROUPS = {
     "sudden changes": ("hysteresis", "guard_tolerance", "guard_release"),
     "explanations": ("contributors",),
 }
-"""How ``te configure`` shows the options."""
+"""The groups in which ``te configure`` shows the options."""
 
 
 def spellings(symbol: str) -> tuple[str, ...]:
-    """Return upstream's ids of a coin: that of today, and that of before 2026, on which positions may be open."""
+    """Return upstream's ids of a coin: the current one, and that of before 2026, on which positions may be open."""
     coin = symbol.removesuffix("USDT")
     return (symbol,) if coin == symbol else (f"{coin}USDC", f"{coin}USD")
 
 
 @hookimpl
 def te_signal_sources() -> Iterable[SignalSourceSpec[Any]]:
-    """Offer the Bittensor source."""
+    """Register the Bittensor source."""
     yield SignalSourceSpec(
         name="bittensor",
         settings=BittensorOptions,
@@ -71,11 +71,11 @@ def te_signal_sources() -> Iterable[SignalSourceSpec[Any]]:
 
 @hookimpl
 def te_commands() -> Iterable[CommandSpec]:
-    """Offer ``te bittensor``."""
-    yield CommandSpec(name="bittensor", build=_commands, summary="look at the miners behind the depths")
+    """Register ``te bittensor``."""
+    yield CommandSpec(name="bittensor", build=_commands, summary="show the miners behind the depths")
 
 
 def _commands(context: CommandContext) -> Typer:
-    from te_signals_bittensor.commands import commands  # late: the running engine needs no command line
+    from te_signals_bittensor.commands import commands  # late: the engine itself needs no command line
 
     return commands(context)

@@ -1,4 +1,4 @@
-"""What the orders of one position amount to. Pure; each function walks the orders once, and takes them by time."""
+"""What the orders of one position amount to. Pure; each function walks the orders once, sorted by time."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from te_signals_bittensor.network import Holding, Order
 
 DUST = 1e-15
-"""Below this a net leverage is rounding of the additions."""
+"""A net leverage below this is rounding of the additions."""
 
 NOTHING = Holding(0.0, 0.0)
 
 
 def holding(orders: Sequence[Order]) -> Holding:
-    """Give net leverage and average entry price: additions average, reductions keep it, a flip takes the new price."""
+    """Return net leverage and average entry price: additions average, reductions keep it, a flip has the new price."""
     net = cost = 0.0
     for change, price, _, flat, _ in orders:
         if flat:
@@ -28,15 +28,15 @@ def holding(orders: Sequence[Order]) -> Holding:
             cost = price
         else:
             net += change
-            if abs(net) < DUST:  # the predecessor looks for dust here only, not after a flip
+            if abs(net) < DUST:  # the predecessor checks for dust only here, not after a flip
                 net = cost = 0.0
     return Holding(net, cost)
 
 
 def parity_drawdown(orders: Sequence[Order]) -> float:
-    """Give the predecessor's drawdown: distance from the average of *signed* orders, either way, x leverage.
+    """Return the predecessor's drawdown: distance from the average of *signed* orders, either way, times leverage.
 
-    It takes the orders as they are listed.
+    Unlike the others it walks the orders as they are listed.
     """
     total = value = worst = 0.0
     for change, price, _, _, _ in orders:
@@ -54,9 +54,9 @@ def parity_drawdown(orders: Sequence[Order]) -> float:
 
 
 def drawdown(orders: Sequence[Order]) -> float:
-    """Give the worst loss at any order, the closing one included, as a share of the account: -1 … 0.
+    """Return the worst loss at any order, including the closing one, as a share of the account: -1 … 0.
 
-    Measured from the average entry of what was open before that order; gains do not count.
+    Measured from the average entry price of what was open before that order; gains do not count.
     """
     net = cost = worst = 0.0
     for change, price, _, flat, counted in orders:

@@ -1,4 +1,4 @@
-"""The ranking at length, for ``te bittensor miners``. Pure."""
+"""The ranking in detail, for ``te bittensor miners``. Pure."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from te_signals_bittensor.evaluation import Clamped, Evaluation
-from te_signals_bittensor.wording import Moment, depth_of
+from te_signals_bittensor.signal_builder import PayloadStamp, depth_of
 
 LONGEST = 1000
-"""Miners that are shown at most."""
+"""The most miners that are shown."""
 
 
-def report_of(evaluation: Evaluation, moment: Moment, strategy: str) -> dict[str, Any]:
-    """Give every miner that counts, best first: weight, score with its terms, and what it holds by symbol."""
+def report_of(evaluation: Evaluation, stamp: PayloadStamp, strategy: str) -> dict[str, Any]:
+    """Return every miner that counts, best first: weight, score with its terms, and what it holds by symbol."""
     clamped: dict[str, dict[str, str]] = {}
     for found in evaluation.clamped:
         clamped.setdefault(found.hotkey, {})[found.symbol] = f"{_digits(found.net)} of {_digits(found.limit)}"
     return {
         "strategy": strategy,
-        "said_at": moment.said_at.isoformat(),
-        "received_at": moment.received_at.isoformat(),
+        "said_at": stamp.stated_at.isoformat(),
+        "received_at": stamp.received_at.isoformat(),
         "miners": evaluation.miners,
         "left_out": dict(evaluation.left_out),
         "excluded": dict(evaluation.excluded),
@@ -43,18 +43,18 @@ def report_of(evaluation: Evaluation, moment: Moment, strategy: str) -> dict[str
 
 
 def _holds(evaluation: Evaluation, hotkey: str) -> Mapping[str, str]:
-    return {symbol: _digits(held[hotkey]) for symbol, held in evaluation.book.items() if hotkey in held}
+    return {symbol: _digits(held[hotkey]) for symbol, held in evaluation.holdings.items() if hotkey in held}
 
 
 def clamped_text(clamped: Sequence[Clamped]) -> str:
-    """Return what an event says of positions beyond limits that are a constant of their pair."""
-    beyond = [found for found in clamped if not found.known]
+    """Return the event text for positions that exceed a limit which is a constant of their pair."""
+    beyond = [found for found in clamped if not found.of_account]
     most = max(beyond, key=lambda found: abs(found.net) / found.limit)
     assets = dict.fromkeys(found.asset for found in beyond)
     return (
-        f"{len(beyond)} positions on {', '.join(assets)} are beyond the leverage that upstream serves with them "
+        f"{len(beyond)} positions on {', '.join(assets)} exceed the leverage that upstream serves with them "
         f"(up to {_digits(most.net)} of {_digits(most.limit)} on {most.asset}) and count as full; the limit of the "
-        "account is not known: state it in max_leverage, or have /trade-pairs served"
+        "account is unknown: set it in max_leverage, or have the operator serve /trade-pairs"
     )
 
 

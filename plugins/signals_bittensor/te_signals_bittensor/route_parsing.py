@@ -1,6 +1,6 @@
-"""From the answers of the routes beside ``/miner-positions`` to the model. Pure.
+"""Parses the responses of the routes other than ``/miner-positions``. Pure.
 
-A body of another shape raises ``ValueError``; a record of another shape in it is left out.
+A body of an unexpected shape raises ``ValueError``; a record of an unexpected shape in it is left out.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import Any
 from te_signals_bittensor.limits import Account, PairLimits
 
 _LISTS = ("allowed", "deprecated", "disabled")
-"""A pair that can no longer be opened may still be held, and keeps its limit until it is closed."""
+"""A pair that can no longer be opened may still be held, and has its limit until it is closed."""
 
 
-def read_trade_pairs(body: Any) -> dict[str, PairLimits]:
-    """Read ``GET /trade-pairs``: limits by upstream's id of the pair; those without tiers are left out."""
+def parse_trade_pairs(body: Any) -> dict[str, PairLimits]:
+    """Parse ``GET /trade-pairs``: limits by upstream's id of the pair. Pairs without tiers are left out."""
     if not isinstance(body, dict) or not isinstance(body.get("allowed"), list):
         raise ValueError("an object with a list «allowed» is expected")
     entries = (entry for name in _LISTS for entry in _list(body.get(name)) if isinstance(entry, dict))
@@ -40,12 +40,12 @@ def _pair_limits(entry: Mapping[str, Any]) -> PairLimits | None:
 def _by_tier(table: Any) -> dict[str, float]:
     if not isinstance(table, dict):
         return {}
-    read = ((str(tier), _number(value)) for tier, value in table.items())
-    return {tier: value for tier, value in read if value is not None}
+    parsed = ((str(tier), _number(value)) for tier, value in table.items())
+    return {tier: value for tier, value in parsed if value is not None}
 
 
-def read_accounts(body: Any) -> dict[str, Account]:
-    """Read ``GET /collateral/``: for each hotkey a list of its collateral, and since 2026 its account at the end."""
+def parse_accounts(body: Any) -> dict[str, Account]:
+    """Parse ``GET /collateral/``: for each hotkey a list of its collateral, since 2026 with its account at the end."""
     if not isinstance(body, dict) or not isinstance(body.get("data"), dict):
         raise ValueError("an object with an object «data» is expected")
     found = {}
@@ -69,8 +69,8 @@ def _account(records: list[dict[str, Any]]) -> Account:
     )
 
 
-def read_eliminations(body: Any) -> frozenset[str]:
-    """Read ``GET /eliminations``: the hotkeys of miners that are out for good."""
+def parse_eliminations(body: Any) -> frozenset[str]:
+    """Parse ``GET /eliminations``: the hotkeys of miners that were eliminated, which is final."""
     rows = body.get("eliminations") if isinstance(body, dict) else body
     if not isinstance(rows, list):
         raise ValueError("a list «eliminations» is expected")
@@ -78,8 +78,8 @@ def read_eliminations(body: Any) -> frozenset[str]:
     return frozenset(hotkey for hotkey in hotkeys if isinstance(hotkey, str))
 
 
-def read_bucket(body: Any) -> str:
-    """Read ``GET /challenge-period/<hotkey>``: upstream's stage of one miner."""
+def parse_bucket(body: Any) -> str:
+    """Parse ``GET /challenge-period/<hotkey>``: upstream's stage of one miner."""
     stage = body.get("challenge_period") if isinstance(body, dict) else None
     bucket = stage.get("bucket") if isinstance(stage, dict) else None
     if not isinstance(bucket, str):

@@ -1,4 +1,4 @@
-"""From an opinion to the signal that the engine takes."""
+"""From an opinion to a signal. Pure."""
 
 from __future__ import annotations
 
@@ -16,37 +16,40 @@ _STEP = Decimal("1e-9")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Moment:
-    """When upstream said what it says (its clock), when that came, and the fingerprint of the payload."""
+class PayloadStamp:
+    """When the payload in use is from, and which one it is."""
 
-    said_at: datetime
+    stated_at: datetime
+    """By upstream's clock, never later than now."""
     received_at: datetime
+    """By our clock."""
     payload: str
+    """Its fingerprint."""
 
 
 def depth_of(opinion: Opinion) -> Decimal:
-    """Give the depth to nine digits: more are rounding of the additions."""
+    """Return the depth (target exposure, -1 … 1) rounded to nine digits: more are rounding of the additions."""
     return Decimal(repr(opinion.depth)).quantize(_STEP).normalize() + 0
 
 
-def signal_of(
+def build_signal(
     symbol: str,
     evaluation: Evaluation,
-    moment: Moment,
+    stamp: PayloadStamp,
     *,
     source: str,
     strategy: str,
     cause: str,
     contributors: int,
 ) -> Signal:
-    """Build the signal of one symbol, with the miners that made it."""
+    """Build the signal of one symbol, with the ``contributors`` largest parts of its depth in the detail."""
     opinion = evaluation.opinions[symbol]
     return Signal(
         source=source,
         symbol=symbol,
         depth=depth_of(opinion),
-        time=moment.said_at,
-        received_at=moment.received_at,
+        time=stamp.stated_at,
+        received_at=stamp.received_at,
         price=Decimal(repr(opinion.price)) if opinion.price > 0 else None,
         detail={
             "cause": cause,
@@ -54,7 +57,7 @@ def signal_of(
             "miners": evaluation.miners,
             "ranked": len(evaluation.ranked),
             "left_out": dict(evaluation.left_out),
-            "payload": moment.payload,
+            "payload": stamp.payload,
             **_contributions(opinion, contributors),
         },
     )

@@ -1,44 +1,43 @@
-"""The interface of scoring strategies, and finding one by its name."""
+"""The interface of scoring strategies. Other packages implement it too; ``strategy_registry`` finds one by name."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from importlib.metadata import entry_points
 from typing import NamedTuple, Protocol
 
-from te_core.api import ConfigError
 from te_signals_bittensor.network import Miner, Position
 from te_signals_bittensor.parameters import Parameters
 
-GROUP = "trade_engine.bittensor_strategies"
-"""Entry points of this group are strategies of other packages: name = "module:object"."""
-
 
 class Stake(NamedTuple):
-    """What an open position asks for: ``share`` of the symbol's depth (signed; 0: nothing), and its entry price."""
+    """What an open position asks for."""
 
     share: float
+    """Signed share of the symbol's depth (target exposure); 0 asks for nothing."""
     price: float
+    """Entry price."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranked:
-    """A miner that counts. ``weight``: all together 1. ``terms``: what the score is the sum of, by name."""
+    """A miner that counts."""
 
     miner: Miner
     weight: float
+    """The weights of all ranked miners add up to 1."""
     score: float
     terms: Mapping[str, float]
+    """What the score is the sum of, by name."""
 
 
 class Strategy(Protocol):
     """A pure function from miners to weights, and one from a position to what it asks for.
 
-    Before ``rank`` sees them, miners that upstream eliminated are left out and subaccounts are capped by entity; before
-    ``stake`` does, a position's ``max_leverage`` is replaced by the limit of its miner's account. A strategy with a
-    true attribute ``as_served`` gets everything as upstream serves it.
+    Before ``rank`` is called, miners that upstream eliminated are left out and the subaccounts of each entity are
+    limited. Before ``stake`` is called, a position's ``max_leverage`` is replaced by the limit of its miner's account.
+    A strategy with a true attribute ``as_served`` gets everything as upstream serves it.
     """
 
     def rank(
@@ -49,45 +48,9 @@ class Strategy(Protocol):
         parameters: Parameters,
         now: datetime,
     ) -> tuple[Ranked, ...]:
-        """Give the miners that count, best first. ``assets`` maps upstream's ids to the engine's symbols."""
+        """Return the miners that count, best first. ``assets`` maps upstream's ids to the engine's symbols."""
         ...
 
     def stake(self, position: Position) -> Stake:
-        """Give what one position asks for."""
+        """Return what one position asks for."""
         ...
-
-
-class Figures(NamedTuple):
-    """What a formula knows of one miner. ``drawdown`` ≤ 0; ``total`` is a return, 0.05 for 5 %."""
-
-    drawdown: float
-    sharpe: float
-    total: float
-    win: float
-    trades: int
-    regularity: float
-
-    def qualify(self, parameters: Parameters) -> bool:
-        """Tell whether a miner with these figures counts."""
-        return (
-            self.drawdown >= parameters.max_drawdown_threshold
-            and self.trades >= parameters.min_trades
-            and self.win >= parameters.min_profitable_rate
-            and self.total > parameters.min_total_return
-        )
-
-
-def find_strategy(name: str) -> Strategy:
-    """Give a strategy. Raises ``ConfigError`` naming the known ones."""
-    from te_signals_bittensor.corrected import Corrected  # late: both are built on this module
-    from te_signals_bittensor.parity import Parity
-
-    own: dict[str, Strategy] = {"corrected": Corrected(), "parity": Parity()}
-    if name in own:
-        return own[name]
-    others = {point.name: point for point in entry_points(group=GROUP)}
-    if name not in others:
-        known = ", ".join([*own, *sorted(others)])
-        raise ConfigError(f"there is no such strategy (known: {known})", key="strategy", value=name)
-    found: Strategy = others[name].load()
-    return found

@@ -1,4 +1,4 @@
-"""From the bytes of an answer to text, piece by piece: a payload is hundreds of MB, and never held as a whole."""
+"""From the bytes of a response to text, piece by piece: a payload is hundreds of MB, and never held as a whole."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from types import ModuleType
 def _fastest() -> ModuleType:
     try:
         from isal import isal_zlib
-    except ImportError:  # a machine that it is not built for
+    except ImportError:  # not built for this machine
         return zlib
     return isal_zlib
 
 
 inflaters: ModuleType = _fastest()
-"""What unpacks: ISA-L takes a third of zlib's time, which is most of what a payload costs."""
+"""The decompression module. ISA-L takes a third of zlib's time, which is most of what a payload costs."""
 
 LARGEST = 4 << 30
-"""Bytes of text beyond which a payload is refused."""
+"""Bytes of text; a larger payload is refused."""
 
 _PIECE = 1 << 16
 _TEXT = 1 << 20
@@ -28,17 +28,17 @@ _MAGIC = b"\x1f\x8b"
 
 
 class UnusablePayload(Exception):
-    """A payload that is wrong as a whole."""
+    """A payload that cannot be used at all."""
 
 
 def unpacked(body: Sequence[bytes]) -> Iterator[bytes]:
-    """Give the text of a body, gzipped or not, in pieces of at most 1 MiB. Raises ``UnusablePayload``."""
+    """Yield the text of a body, gzipped or not, in pieces of at most 1 MiB. Raises ``UnusablePayload``."""
     packed = b"".join(body[:2])[:2] == _MAGIC
     total = 0
     for text in _inflated(_small(body)) if packed else _small(body):
         total += len(text)
         if total > LARGEST:
-            raise UnusablePayload(f"unpacked it is larger than {LARGEST >> 30} GiB")
+            raise UnusablePayload(f"it is larger than {LARGEST >> 30} GiB when unpacked")
         yield text
 
 
@@ -58,18 +58,18 @@ def _inflated(pieces: Iterator[bytes]) -> Iterator[bytes]:
     except (zlib.error, inflaters.error) as error:
         raise UnusablePayload(f"{type(error).__name__}: {error}"[:200]) from None
     if not inflater.eof:
-        raise UnusablePayload("the compressed body is cut off")
+        raise UnusablePayload("the compressed body is truncated")
 
 
 class Text:
-    """The part of a text that is looked at; ``data`` grows at its end on request and is dropped from its beginning."""
+    """A window of the text: ``data`` grows at its end on request, and is dropped from its beginning."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self.data = bytearray()
         self._pieces = pieces
 
     def more(self) -> bool:
-        """Add a piece; False at the end."""
+        """Append a piece; False at the end of the text."""
         piece = next(self._pieces, None)
         if piece is None:
             return False
@@ -77,9 +77,9 @@ class Text:
         return True
 
     def reach(self, end: int, *, drop: int) -> int:
-        """Add pieces until ``data`` has ``end`` bytes or the text ends.
+        """Append pieces until ``data`` has ``end`` bytes or the text ends.
 
-        The first ``drop`` may be forgotten on the way; gives what is then the place of the byte after them.
+        The first ``drop`` bytes may be dropped; returns the new offset of the byte after them.
         """
         if len(self.data) >= end:
             return drop

@@ -30,7 +30,7 @@ class Upstream:
         self.body: bytes = b"{}"
         self.failure: FetchFailed | None = None
         self.asked_at: list[float] = []
-        self.kept: list[Page] = []
+        self.used: list[Page] = []
 
     def serve(self, tree: Any) -> None:
         self.body = json.dumps(tree).encode()
@@ -41,11 +41,11 @@ class Upstream:
             raise self.failure
         return Page(body=(self.body,), date=self.recorder.clock.now())
 
-    def keep(self, page: Page) -> None:
-        self.kept.append(page)
+    def mark_used(self, page: Page) -> None:
+        self.used.append(page)
 
 
-class Desk:
+class SourceHarness:
     def __init__(
         self, recorder: SourceRecorder | None = None, symbols: Mapping[str, str] = ASSETS, **options: Any
     ) -> None:
@@ -65,5 +65,5 @@ class Desk:
 
 
 @pytest.fixture
-def desk() -> Callable[..., Desk]:
-    return Desk
+def make_harness() -> Callable[..., SourceHarness]:
+    return SourceHarness

@@ -33,17 +33,17 @@ class Context:
         return self.answer
 
 
-async def ranked(desk: Any) -> Mapping[str, Any]:
+async def ranked(make_harness: Any) -> Mapping[str, Any]:
     """Give what a source reports of the worked example."""
-    d = desk(strategy="parity")
+    d = make_harness(strategy="parity")
     d.upstream.serve(worked_example())
     await d.run(1)
     found: Mapping[str, Any] = json.loads(json.dumps(d.source.report()))
     return found
 
 
-async def test_the_ranking_of_the_worked_example_with_every_term(desk: Any) -> None:
-    context = Context("sn8", report=await ranked(desk))
+async def test_the_ranking_of_the_worked_example_with_every_term(make_harness: Any) -> None:
+    context = Context("sn8", report=await ranked(make_harness))
     result = CliRunner().invoke(commands(context), ["miners", "--json"])
     found = json.loads(result.stdout)
     assert found["source"] == "sn8"
@@ -67,8 +67,8 @@ async def test_the_ranking_of_the_worked_example_with_every_term(desk: Any) -> N
     assert found["depths"] == {"BTCUSDT": "0.333333333", "ETHUSDT": "0"}
 
 
-async def test_the_printed_ranking_is_cut_at_the_limit_and_says_so(desk: Any) -> None:
-    context = Context("sn8", report=await ranked(desk))
+async def test_the_printed_ranking_is_cut_at_the_limit_and_says_so(make_harness: Any) -> None:
+    context = Context("sn8", report=await ranked(make_harness))
     shown = CliRunner().invoke(commands(context), ["miners", "--limit", "2"]).stdout
     assert "3 of 3 miners count, by parity" in shown
     assert "BTCUSDT 0.333333333" in shown
@@ -96,4 +96,4 @@ def test_one_of_several_sources_is_asked() -> None:
     shown = CliRunner().invoke(commands(context), ["miners", "--source", "b"]).stdout
     assert context.asked == ["b"]
     assert "silent: HTTP 503" in shown
-    assert "no payload was used yet" in shown
+    assert "no payload has been used yet" in shown

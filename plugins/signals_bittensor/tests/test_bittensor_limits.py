@@ -19,24 +19,24 @@ from te_signals_bittensor.limits import SERVED, Account, Limits, PairTable
 from te_signals_bittensor.network import Position
 from te_signals_bittensor.parameters import Parameters
 from te_signals_bittensor.payload import PayloadReader
-from te_signals_bittensor.reading import read_position
-from te_signals_bittensor.route_parsing import read_accounts, read_eliminations, read_trade_pairs
+from te_signals_bittensor.record_parsing import parse_position
+from te_signals_bittensor.route_parsing import parse_accounts, parse_eliminations, parse_trade_pairs
 from tests.bittensor.records import NOW_MS, closed, held, hotkey, miner
 from tests.bittensor.slow_parity import depths
 
-MakeDesk = Callable[..., Any]
+MakeHarness = Callable[..., Any]
 MAPPED = {"BTCUSDC": "BTCUSDT", "ETHUSDC": "ETHUSDT", "ADAUSDC": "ADAUSDT"}
 LOOSE = Parameters.model_validate(
     {"min_trades": 1, "min_profitable_rate": 0, "max_drawdown_threshold": -1, "min_total_return": -1}
 )
-PAIRS = read_trade_pairs(MadeNetwork(miners=1, seed=1, now_ms=NOW_MS).trade_pairs())
+PAIRS = parse_trade_pairs(MadeNetwork(miners=1, seed=1, now_ms=NOW_MS).trade_pairs())
 NOTHING_KNOWN = Limits(PairTable({}, {}), {})
 SUBACCOUNT = f"{hotkey(7)}_3"
 
 
 def position(net: float, asset: str = "BTCUSDC", **more: Any) -> Position:
     record = held("p", net, open_ms=NOW_MS - 1000, trade_pair=ALL_PAIRS[asset][0], **more)
-    return read_position(record, left_out={})  # type: ignore[arg-type]  # nothing is left out
+    return parse_position(record, left_out={})  # type: ignore[arg-type]  # nothing is left out
 
 
 def limits(account: Account | None = None, name: str = SUBACCOUNT, **own: float) -> Limits:
@@ -120,34 +120,34 @@ def test_what_no_tier_tells_is_served_with_the_position(pairs: Any) -> None:
 
 
 def test_trade_pairs_of_older_servers_have_no_tiers() -> None:
-    assert read_trade_pairs(MadeNetwork(miners=1, seed=1, now_ms=NOW_MS).trade_pairs(tiered=False)) == {}
+    assert parse_trade_pairs(MadeNetwork(miners=1, seed=1, now_ms=NOW_MS).trade_pairs(tiered=False)) == {}
     only_by_size = {
         "allowed": [{"trade_pair_id": "X", "subaccount_positional_leverage_by_tier": {"2": 1, "3": "?"}}]
     }
-    assert read_trade_pairs(only_by_size)["X"].by_size == {"2": 1.0}
+    assert parse_trade_pairs(only_by_size)["X"].by_size == {"2": 1.0}
     shapes: list[Any] = [[], {}, {"allowed": None}]
     for body in shapes:
         with pytest.raises(ValueError, match="allowed"):
-            read_trade_pairs(body)
+            parse_trade_pairs(body)
 
 
 def test_accounts_of_older_servers_state_a_size_only() -> None:
     records = [{"account_size": 5000.0, "update_time_ms": 1}, {"account_size": 9000.0, "update_time_ms": 2}]
-    found = read_accounts({"data": {hotkey(1): records, hotkey(2): [], hotkey(3): {"cash_balance": 1}}})
+    found = parse_accounts({"data": {hotkey(1): records, hotkey(2): [], hotkey(3): {"cash_balance": 1}}})
     assert found == {hotkey(1): Account(size=9000.0)}
-    newer = read_accounts(
+    newer = parse_accounts(
         {"data": {"a": [records[0], tiers.account("a", size=7.0, bucket="MAINCOMP", tier=2)]}}
     )
     assert newer["a"] == Account(size=7.0, bucket="MAINCOMP", tier=2, states_tier=True)
     with pytest.raises(ValueError, match="data"):
-        read_accounts({"error": "x"})
+        parse_accounts({"error": "x"})
 
 
 def test_eliminations_in_both_shapes() -> None:
     rows = [{"hotkey": "a", "reason": "LIQUIDATED", "dd": 0.1}, {"reason": "?"}, "?"]
-    assert read_eliminations({"eliminations": rows}) == read_eliminations(rows) == {"a"}
+    assert parse_eliminations({"eliminations": rows}) == parse_eliminations(rows) == {"a"}
     with pytest.raises(ValueError, match="eliminations"):
-        read_eliminations({})
+        parse_eliminations({})
 
 
 # -- a whole network
@@ -169,7 +169,7 @@ def evaluated(made: MadeNetwork, terms: Terms) -> Evaluation:
 
 
 def known(made: MadeNetwork, **own: float) -> Limits:
-    return Limits(PairTable(own, read_trade_pairs(made.trade_pairs())), read_accounts(made.collateral()))
+    return Limits(PairTable(own, parse_trade_pairs(made.trade_pairs())), parse_accounts(made.collateral()))
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -177,16 +177,16 @@ def test_every_account_counts_by_the_share_it_uses(seed: int) -> None:
     made = tiered(seed)
     found = evaluated(made, Terms(limits=known(made)))
     held_shares = {
-        (name, asset): found.book[MAPPED[asset]][name] for name, asset in made.used if asset in MAPPED
+        (name, asset): found.holdings[MAPPED[asset]][name] for name, asset in made.used if asset in MAPPED
     }
     assert len(held_shares) > 20
     assert held_shares == pytest.approx({key: made.used[key] for key in held_shares})
     assert found.clamped == ()
 
 
-async def test_parity_is_as_it_is_whatever_is_known(desk: MakeDesk) -> None:
+async def test_parity_is_as_it_is_whatever_is_known(make_harness: MakeHarness) -> None:
     made = tiered()
-    d = desk(symbols=MAPPED, strategy="parity", scoring=LOOSE.model_dump())
+    d = make_harness(symbols=MAPPED, strategy="parity", scoring=LOOSE.model_dump())
     d.facts.limits, d.facts.eliminated = known(made), tuple(made.miners)
     d.facts.waiting = "everything"
     d.upstream.serve(made.payload())
@@ -206,8 +206,8 @@ def full_and_cut(net: float) -> dict[str, Any]:
     return {SUBACCOUNT: miner([*done, held("p", net, open_ms=NOW_MS - 5000, trade_pair=pair)])}
 
 
-async def test_a_cut_from_the_limit_moves_the_depth_by_as_much(desk: MakeDesk) -> None:
-    d = desk(symbols=MAPPED)
+async def test_a_cut_from_the_limit_moves_the_depth_by_as_much(make_harness: MakeHarness) -> None:
+    d = make_harness(symbols=MAPPED)
     d.facts.limits = limits(standard(3))
     d.upstream.serve(full_and_cut(2.5))
     await d.run(1)
@@ -218,8 +218,8 @@ async def test_a_cut_from_the_limit_moves_the_depth_by_as_much(desk: MakeDesk) -
     assert d.recorder.events == []
 
 
-async def test_a_clamped_position_is_counted_shown_and_recorded_once(desk: MakeDesk) -> None:
-    d = desk(symbols=MAPPED)
+async def test_a_clamped_position_is_counted_shown_and_recorded_once(make_harness: MakeHarness) -> None:
+    d = make_harness(symbols=MAPPED)
     d.upstream.serve(full_and_cut(2.5))
     await d.run(60)
     d.upstream.serve(full_and_cut(2.4))
@@ -238,7 +238,7 @@ async def test_a_clamped_position_is_counted_shown_and_recorded_once(desk: MakeD
             return json.loads(json.dumps(d.source.report()))
 
     shown = CliRunner().invoke(commands(Context()), ["miners"]).stdout
-    assert "1 positions are beyond their limit" in shown
+    assert "1 positions exceed their limit" in shown
     assert "BTCUSDT 1* (2.4 of 1)" in shown
 
     d.facts.limits, d.facts.changed = limits(standard(3)), True
@@ -246,11 +246,11 @@ async def test_a_clamped_position_is_counted_shown_and_recorded_once(desk: MakeD
     assert d.recorder.current["BTCUSDT"].detail["cause"] == "limits or accounts changed"
     assert float(d.recorder.depths()["BTCUSDT"]) == pytest.approx(0.96)
     assert d.source.status()["clamped"] == 0
-    assert "beyond their limit" not in CliRunner().invoke(commands(Context()), ["miners"]).stdout
+    assert "exceed their limit" not in CliRunner().invoke(commands(Context()), ["miners"]).stdout
 
 
-async def test_an_account_that_grew_is_clamped_without_an_event(desk: MakeDesk) -> None:
-    d = desk(symbols=MAPPED)
+async def test_an_account_that_grew_is_clamped_without_an_event(make_harness: MakeHarness) -> None:
+    d = make_harness(symbols=MAPPED)
     d.facts.limits = limits(standard(3))
     d.upstream.serve(full_and_cut(2.6))
     await d.run(1)
@@ -258,8 +258,8 @@ async def test_an_account_that_grew_is_clamped_without_an_event(desk: MakeDesk) 
     assert d.recorder.events == []
 
 
-async def test_signals_wait_for_limits_that_are_on_their_way(desk: MakeDesk) -> None:
-    d = desk(symbols=MAPPED)
+async def test_signals_wait_for_limits_that_are_on_their_way(make_harness: MakeHarness) -> None:
+    d = make_harness(symbols=MAPPED)
     d.facts.waiting = "/trade-pairs: HTTP 503; signals wait"
     d.upstream.serve(full_and_cut(2.5))
     await d.run(60)

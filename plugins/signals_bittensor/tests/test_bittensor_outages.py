@@ -66,9 +66,9 @@ def line() -> Line:
 
 
 @pytest.fixture
-def fed(desk: Callable[..., Any], line: Line) -> Any:
-    """A desk whose source has a feed."""
-    made = desk(feed_url="ws://127.0.0.1:1/feed", strategy="parity")
+def fed(make_harness: Callable[..., Any], line: Line) -> Any:
+    """A make_harness whose source has a feed."""
+    made = make_harness(feed_url="ws://127.0.0.1:1/feed", strategy="parity")
     made.upstream.serve(worked_example())
     context = replace(made.source._context, http=lambda: line)
     made.source = BittensorSource(context, fetcher=made.upstream, offload=made.source._offload)
@@ -140,9 +140,9 @@ async def test_what_the_feed_asks_for_waits_for_the_end_of_the_back_off(fed: Any
     assert len(fed.upstream.asked_at) == 1
 
 
-async def test_an_endpoint_that_is_out_for_hours(desk: Any, lines: list[str]) -> None:
+async def test_an_endpoint_that_is_out_for_hours(make_harness: Any, lines: list[str]) -> None:
     """``backoff`` is the longest pause: some fifteen questions an hour, one line, and signals within it afterwards."""
-    d = desk(strategy="parity")
+    d = make_harness(strategy="parity")
     d.upstream.serve(worked_example())
     d.upstream.failure = FetchFailed("HTTP 503")
     task = asyncio.create_task(d.source.run())
@@ -158,8 +158,10 @@ async def test_an_endpoint_that_is_out_for_hours(desk: Any, lines: list[str]) ->
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_a_journal_that_keeps_nothing_for_an_hour_is_told_once(desk: Any, lines: list[str]) -> None:
-    d = desk(strategy="parity")
+async def test_a_journal_that_keeps_nothing_for_an_hour_is_told_once(
+    make_harness: Any, lines: list[str]
+) -> None:
+    d = make_harness(strategy="parity")
     d.upstream.serve(worked_example())
     d.recorder.failure = JournalError("disk full")
     task = asyncio.create_task(d.source.run())

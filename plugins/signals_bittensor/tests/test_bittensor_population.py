@@ -21,7 +21,7 @@ from te_signals_bittensor.parameters import Parameters
 from te_signals_bittensor.payload import PayloadReader
 from tests.bittensor.records import ASSETS, DAY_MS, NOW_MS, closed, held, hotkey, miner, order
 
-MakeDesk = Callable[..., Any]
+MakeHarness = Callable[..., Any]
 LOOSE = {"min_trades": 1, "min_profitable_rate": 0, "max_drawdown_threshold": -1, "min_total_return": -1}
 ENTITY = hotkey(9)
 
@@ -49,8 +49,8 @@ def weights(found: Evaluation) -> dict[str, float]:
 # -- eliminations
 
 
-async def test_an_eliminated_miner_counts_no_more(desk: MakeDesk) -> None:
-    d = desk(scoring=LOOSE)
+async def test_an_eliminated_miner_counts_no_more(make_harness: MakeHarness) -> None:
+    d = make_harness(scoring=LOOSE)
     tree = {hotkey(1): record("a", 0.25), hotkey(2): record("b", 0, 1.02)}
     d.upstream.serve(tree)
     await d.run(1)
@@ -143,31 +143,31 @@ def test_a_capped_ranking_keeps_its_weights_whole(seed: int, per_entity: int | s
 # -- what is mapped
 
 
-async def test_no_miner_trades_a_mapped_symbol(desk: MakeDesk) -> None:
+async def test_no_miner_trades_a_mapped_symbol(make_harness: MakeHarness) -> None:
     made = TieredNetwork(miners=60, seed=2, now_ms=NOW_MS)
-    d = desk(scoring=LOOSE)
+    d = make_harness(scoring=LOOSE)
     d.upstream.serve(made.payload())
     await d.run(1)
     warning = d.source.status()["warning"]
     assert "empty" not in warning
     assert "qualifies" not in warning
-    assert warning.startswith("none of 60 miners trades what is mapped (BTCUSD, ETHUSD); they trade ")
+    assert warning.startswith("none of 60 miners trades a mapped id (BTCUSD, ETHUSD); they trade ")
     assert "BTCUSDC" in warning
     assert "[sources.sn8.symbols]" in warning
 
 
-async def test_nobody_qualifies_is_said_where_somebody_trades(desk: MakeDesk) -> None:
-    d = desk(scoring={**LOOSE, "min_trades": 100})
+async def test_nobody_qualifies_is_said_where_somebody_trades(make_harness: MakeHarness) -> None:
+    d = make_harness(scoring={**LOOSE, "min_trades": 100})
     d.upstream.serve({hotkey(1): record("a", 0.25)})
     await d.run(1)
     assert d.source.status()["warning"] == "upstream is empty: none of 1 miners qualifies"
 
 
-async def test_other_classes_are_left_aside_without_noise(desk: MakeDesk) -> None:
+async def test_other_classes_are_left_aside_without_noise(make_harness: MakeHarness) -> None:
     made = TieredNetwork(miners=60, seed=2, now_ms=NOW_MS)
     traded = {p["trade_pair"][0] for m in made.miners.values() for p in m["positions"]}
     assert {"GOLDUSDC", "NVDA", "BTCUSDC"} <= traded
-    d = desk(symbols={"BTCUSDC": "BTCUSDT"}, scoring=LOOSE)
+    d = make_harness(symbols={"BTCUSDC": "BTCUSDT"}, scoring=LOOSE)
     d.upstream.serve(made.payload())
     await d.run(60)
     status = d.source.status()
@@ -188,8 +188,8 @@ def renamed(tree: Any, uuid: str, pair: str) -> Any:
     return changed
 
 
-async def test_a_pair_may_change_its_id_under_a_position(desk: MakeDesk) -> None:
-    d = desk(symbols={**ASSETS, "BTCUSDC": "BTCUSDT"}, scoring=LOOSE)
+async def test_a_pair_may_change_its_id_under_a_position(make_harness: MakeHarness) -> None:
+    d = make_harness(symbols={**ASSETS, "BTCUSDC": "BTCUSDT"}, scoring=LOOSE)
     tree = {hotkey(1): record("a", 0.25), hotkey(2): record("b", 0.1, 1.02)}
     d.facts.limits = Limits(PairTable({"BTCUSD": 0.5, "BTCUSDC": 0.5}, {}), {})
     d.upstream.serve(tree)
@@ -204,8 +204,8 @@ async def test_a_pair_may_change_its_id_under_a_position(desk: MakeDesk) -> None
     assert names == {"BTCUSD", "BTCUSDC"}
 
 
-async def test_an_id_that_is_not_mapped_ends_what_was_held(desk: MakeDesk) -> None:
-    d = desk(scoring=LOOSE)
+async def test_an_id_that_is_not_mapped_ends_what_was_held(make_harness: MakeHarness) -> None:
+    d = make_harness(scoring=LOOSE)
     tree = {hotkey(1): record("a", 0.25), hotkey(2): record("b", 0.1, 1.02)}
     d.upstream.serve(tree)
     await d.run(1)

@@ -11,16 +11,17 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from te_core.testing.virtual_clock import START
-from te_signals_bittensor import corrected, course, measures, parity
+from te_signals_bittensor import corrected, metrics, parity, position_math
 from te_signals_bittensor.combination import Opinion, combine, stakes, stakes_key
 from te_signals_bittensor.corrected import Corrected
 from te_signals_bittensor.evaluation import acted, evaluate
+from te_signals_bittensor.formula import Figures, score_terms
 from te_signals_bittensor.guard import Accepted, Guard
 from te_signals_bittensor.network import Miner, Network, Order, Position
 from te_signals_bittensor.parameters import Parameters
 from te_signals_bittensor.parity import Parity
-from te_signals_bittensor.strategy import Figures, Ranked, Strategy
-from te_signals_bittensor.wording import depth_of
+from te_signals_bittensor.signal_builder import depth_of
+from te_signals_bittensor.strategy import Ranked, Strategy
 
 ASSETS = ("BTCUSD", "ETHUSD")
 DAY_MS = 86_400_000
@@ -74,39 +75,39 @@ def miner(found: list[Position], name: str = "m") -> Miner:
 
 @given(returns)
 def test_the_spread_is_no_wider_than_the_values(values: list[float]) -> None:
-    assert 0 <= measures.spread(values) <= (max(values) - min(values) if values else 0) + 1e-12
-    assert not values or min(values) - 1e-12 <= measures.mean(values) <= max(values) + 1e-12
+    assert 0 <= metrics.spread(values) <= (max(values) - min(values) if values else 0) + 1e-12
+    assert not values or min(values) - 1e-12 <= metrics.mean(values) <= max(values) + 1e-12
 
 
 @given(returns, st.floats(0.1, 10))
 def test_sharpe_has_the_sign_of_the_mean_and_no_unit(values: list[float], scale: float) -> None:
-    found = measures.sharpe(values)
-    assert found == 0 or found * measures.mean(values) > 0
-    assume(measures.spread(values) > 1e-6)
-    assert measures.sharpe([value * scale for value in values]) == pytest.approx(found)
+    found = metrics.sharpe(values)
+    assert found == 0 or found * metrics.mean(values) > 0
+    assume(metrics.spread(values) > 1e-6)
+    assert metrics.sharpe([value * scale for value in values]) == pytest.approx(found)
 
 
 @given(st.floats(-0.9, 3), st.integers(0, 40))
 def test_equal_returns_have_no_sharpe(value: float, count: int) -> None:
-    assert measures.sharpe([value] * count) == 0
+    assert metrics.sharpe([value] * count) == 0
 
 
 @given(returns)
 def test_wins_and_losses_are_shares(values: list[float]) -> None:
-    win, loss = measures.win_rate(values), measures.win_rate([-value for value in values])
+    win, loss = metrics.win_rate(values), metrics.win_rate([-value for value in values])
     assert 0 <= win <= 1
     assert win + loss <= 1 + 1e-12
 
 
 @given(st.lists(st.floats(0, 1e9), max_size=20))
 def test_regularity_is_one_at_best(gaps: list[float]) -> None:
-    assert measures.regularity(gaps) <= 1
-    assert measures.regularity([5.0] * len(gaps)) == (1 if gaps else 0)
+    assert metrics.regularity(gaps) <= 1
+    assert metrics.regularity([5.0] * len(gaps)) == (1 if gaps else 0)
 
 
 @given(whole)
 def test_percentiles_by_order_are_evenly_spread_and_follow_the_values(values: list[float]) -> None:
-    places = measures.ordered_percentiles(values)
+    places = metrics.ordered_percentiles(values)
     count = len(values)
     assert sorted(places) == pytest.approx([i / (count - 1) for i in range(count)] if count > 1 else [1])
     for i, one in enumerate(values):
@@ -116,16 +117,16 @@ def test_percentiles_by_order_are_evenly_spread_and_follow_the_values(values: li
 
 @given(whole)
 def test_average_ranks_add_up_and_ties_share(values: list[float]) -> None:
-    ranks = measures.average_ranks(values)
+    ranks = metrics.average_ranks(values)
     assert sum(ranks) == len(values) * (len(values) + 1) / 2
     assert len({(value, rank) for value, rank in zip(values, ranks, strict=True)}) == len(set(values))
-    assert all(0 <= place <= 1 for place in measures.average_percentiles(values))
+    assert all(0 <= place <= 1 for place in metrics.average_percentiles(values))
 
 
 @given(st.lists(factors, max_size=30), st.integers(0, 30))
 def test_a_curve_may_be_walked_in_parts(values: list[float], cut: int) -> None:
-    whole_curve = measures.Curve().after(values)
-    assert measures.Curve().after(values[:cut]).after(values[cut:]) == whole_curve
+    whole_curve = metrics.Curve().after(values)
+    assert metrics.Curve().after(values[:cut]).after(values[cut:]) == whole_curve
     assert whole_curve.level == math.prod(values)
     assert -1 <= whole_curve.worst <= 0
     assert whole_curve.worst == 0 or any(value < 1 for value in values)
@@ -133,7 +134,7 @@ def test_a_curve_may_be_walked_in_parts(values: list[float], cut: int) -> None:
 
 @given(st.lists(st.sampled_from("abc"), max_size=20))
 def test_counts_are_those_of_the_names_asked_for(found: list[str]) -> None:
-    assert measures.counts(found, "ab") == (found.count("a"), found.count("b"))
+    assert metrics.counts(found, "ab") == (found.count("a"), found.count("b"))
 
 
 # -- the course of a position
@@ -141,7 +142,7 @@ def test_counts_are_those_of_the_names_asked_for(found: list[str]) -> None:
 
 @given(orders)
 def test_a_holding_is_what_the_orders_add_up_to(found: list[Order]) -> None:
-    net, price = course.holding(found)
+    net, price = position_math.holding(found)
     if any(order.flat for order in found):
         assert (net, price) == (0, 0)
     else:
@@ -152,16 +153,16 @@ def test_a_holding_is_what_the_orders_add_up_to(found: list[Order]) -> None:
 @given(orders, st.floats(0.1, 10))
 def test_drawdowns_are_losses_and_depend_on_ratios_of_prices_only(found: list[Order], scale: float) -> None:
     scaled = [order._replace(price=order.price * scale) for order in found]
-    assert -1 <= course.drawdown(found) <= 0
-    assert course.parity_drawdown(found) <= 0
-    assert course.drawdown(scaled) == pytest.approx(course.drawdown(found), abs=1e-9)
+    assert -1 <= position_math.drawdown(found) <= 0
+    assert position_math.parity_drawdown(found) <= 0
+    assert position_math.drawdown(scaled) == pytest.approx(position_math.drawdown(found), abs=1e-9)
 
 
 @given(orders)
 def test_long_and_short_mirror_each_other_for_holdings(found: list[Order]) -> None:
     turned = [order._replace(leverage=-order.leverage) for order in found]
-    net, price = course.holding(found)
-    assert course.holding(turned) == (-net, price)
+    net, price = position_math.holding(found)
+    assert position_math.holding(turned) == (-net, price)
 
 
 # -- miners: what is remembered of settled positions changes no figure
@@ -225,9 +226,9 @@ def test_the_formula_rewards_what_is_better(
 ) -> None:
     p = Parameters.model_validate({})
     figures = Figures(drawdown, 0.5, 0.1, win, trades, 0.5)
-    score = sum(parity.formula(figures, sharpe, place, regularity, p).values())
+    score = sum(score_terms(figures, sharpe, place, regularity, p).values())
     better = Figures(drawdown / 2, 0.5, 0.2, min(1, win + 0.1), trades + 1, 0.5)
-    assert sum(parity.formula(better, sharpe, place, regularity, p).values()) > score
+    assert sum(score_terms(better, sharpe, place, regularity, p).values()) > score
 
 
 # -- all miners together
@@ -292,7 +293,7 @@ def test_a_move_of_returns_is_no_act_of_a_miner(miners: tuple[Miner, ...], facto
     )
     assert not any(acted(before, meaning(revalued), symbol) for symbol in MAPPED.values())
     counting: list[Ranked] = [
-        entry for entry in before.ranked if before.book["BTCUSDT"].get(entry.miner.hotkey)
+        entry for entry in before.ranked if before.holdings["BTCUSDT"].get(entry.miner.hotkey)
     ]
     if counting:
         name = counting[0].miner.hotkey

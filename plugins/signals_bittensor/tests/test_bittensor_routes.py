@@ -55,8 +55,8 @@ class Scripted(Routes):
     def _http_of_none(self) -> Any:
         raise AssertionError("nothing is asked for over HTTP")
 
-    async def _ask(self, path: str, question: Mapping[str, Any]) -> bytes:
-        del question
+    async def _get(self, path: str, request: Mapping[str, Any]) -> bytes:
+        del request
         self.asked.append(path)
         answer = self.script.get(path, "HTTP 404!")
         if isinstance(answer, str):

@@ -15,10 +15,11 @@ import pytest
 from te_signals_bittensor import corrected, parity
 from te_signals_bittensor.combination import stakes, stakes_key
 from te_signals_bittensor.corrected import Corrected
+from te_signals_bittensor.formula import Figures
 from te_signals_bittensor.network import Miner
 from te_signals_bittensor.parity import Parity
 from te_signals_bittensor.payload import PayloadReader
-from te_signals_bittensor.strategy import Figures, Strategy
+from te_signals_bittensor.strategy import Strategy
 from tests.bittensor.records import hotkey
 
 ROOT = Path(__file__).parents[3]

@@ -13,14 +13,15 @@ from hypothesis import strategies as st
 from te_core.api import ConfigError
 from te_core.testing.virtual_clock import START
 from te_emulators.bittensor.network import MadeNetwork
-from te_signals_bittensor import course, measures
+from te_signals_bittensor import metrics, position_math
 from te_signals_bittensor.combination import Opinion, combine
 from te_signals_bittensor.corrected import Corrected
 from te_signals_bittensor.network import Holding, Network, Order
 from te_signals_bittensor.parameters import Parameters
 from te_signals_bittensor.parity import Parity
 from te_signals_bittensor.payload import PayloadReader
-from te_signals_bittensor.strategy import Ranked, Strategy, find_strategy
+from te_signals_bittensor.strategy import Ranked, Strategy
+from te_signals_bittensor.strategy_registry import find_strategy
 from tests.bittensor.records import (
     ASSETS,
     DAY_MS,
@@ -164,12 +165,12 @@ def assert_like_the_plain_rules(tree: dict[str, Any], changes: dict[str, Any]) -
 def test_net_position_and_average_price(
     orders: list[tuple[float, float]], expected: tuple[float, float]
 ) -> None:
-    walked = course.holding([Order(q, p, t) for t, (q, p) in enumerate(orders)])
+    walked = position_math.holding([Order(q, p, t) for t, (q, p) in enumerate(orders)])
     assert walked == pytest.approx(expected)
 
 
 def test_a_flat_order_ends_everything() -> None:
-    assert course.holding([Order(0.3, 100, 1), Order(0.0, 100, 2, flat=True)]) == Holding(0, 0)
+    assert position_math.holding([Order(0.3, 100, 1), Order(0.0, 100, 2, flat=True)]) == Holding(0, 0)
 
 
 # -- corrected
@@ -179,22 +180,24 @@ moves = st.lists(st.tuples(st.floats(-0.5, 0.5), st.floats(1, 1000)), max_size=2
 
 @given(moves)
 def test_drawdown_is_bounded_and_a_rising_long_has_none(orders: list[tuple[float, float]]) -> None:
-    assert -1 <= course.drawdown([Order(q, p, t) for t, (q, p) in enumerate(orders)]) <= 0
+    assert -1 <= position_math.drawdown([Order(q, p, t) for t, (q, p) in enumerate(orders)]) <= 0
     rising = sorted(abs(p) for _, p in orders)
-    assert course.drawdown([Order(0.1, p, t) for t, p in enumerate(rising)]) == pytest.approx(0, abs=1e-9)
+    assert position_math.drawdown([Order(0.1, p, t) for t, p in enumerate(rising)]) == pytest.approx(
+        0, abs=1e-9
+    )
 
 
 def test_drawdown_sees_the_closing_order_and_the_right_direction() -> None:
     long = [Order(0.5, 100, 1), Order(-0.5, 80, 2, flat=True)]
     short = [Order(-0.5, 100, 1), Order(0.5, 80, 2, flat=True)]
-    assert course.drawdown(long) == pytest.approx(-0.1)
-    assert course.drawdown(short) == 0
-    assert course.parity_drawdown(long) == 0  # the flaw
+    assert position_math.drawdown(long) == pytest.approx(-0.1)
+    assert position_math.drawdown(short) == 0
+    assert position_math.parity_drawdown(long) == 0  # the flaw
 
 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=30))
 def test_equal_values_share_their_place(values: list[int]) -> None:
-    places = measures.average_percentiles([float(v) for v in values])
+    places = metrics.average_percentiles([float(v) for v in values])
     assert all(0 <= place <= 1 for place in places)
     for i, one in enumerate(values):
         for j, other in enumerate(values):

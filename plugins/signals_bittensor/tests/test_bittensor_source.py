@@ -20,7 +20,7 @@ from te_signals_bittensor.guard import Accepted, Guard
 from tests.bittensor.records import NOW_MS, hotkey, miner, worked_example
 
 D = Decimal
-MakeDesk = Callable[..., Any]
+MakeHarness = Callable[..., Any]
 LOOSE = {"min_trades": 3, "min_profitable_rate": 0.3, "max_drawdown_threshold": -1.0}
 
 
@@ -36,15 +36,15 @@ def network(miners: int = 60, seed: int = 3) -> MadeNetwork:
     return MadeNetwork(miners=miners, seed=seed, now_ms=NOW_MS, orders=90)
 
 
-def counting_holder(desk: Any, made: MadeNetwork) -> tuple[str, str]:
+def counting_holder(make_harness: Any, made: MadeNetwork) -> tuple[str, str]:
     """Give a miner that the last signal on BTCUSDT names first, and the asset it holds."""
-    first = desk.recorder.current["BTCUSDT"].detail["contributors"][0]
+    first = make_harness.recorder.current["BTCUSDT"].detail["contributors"][0]
     assert first["name"] in made.miners
     return first["name"], first["asset"]
 
 
-async def test_the_worked_example_by_parity(desk: MakeDesk) -> None:
-    d = desk(strategy="parity")
+async def test_the_worked_example_by_parity(make_harness: MakeHarness) -> None:
+    d = make_harness(strategy="parity")
     d.upstream.serve(worked_example())
     await d.run(1)
     signal = d.recorder.current["BTCUSDT"]
@@ -54,17 +54,17 @@ async def test_the_worked_example_by_parity(desk: MakeDesk) -> None:
     assert signal.price == 100
 
 
-async def test_the_same_bytes_say_nothing_new(desk: MakeDesk) -> None:
-    d = desk(strategy="parity")
+async def test_the_same_bytes_say_nothing_new(make_harness: MakeHarness) -> None:
+    d = make_harness(strategy="parity")
     d.upstream.serve(worked_example())
     await d.run(3600)
     assert len(d.recorder.published) == 2
     assert len(d.upstream.asked_at) == pytest.approx(241, abs=1)
 
 
-async def test_a_miner_that_closes_moves_the_depth_with_the_next_fetch(desk: MakeDesk) -> None:
+async def test_a_miner_that_closes_moves_the_depth_with_the_next_fetch(make_harness: MakeHarness) -> None:
     made = network()
-    d = desk(scoring=LOOSE, hysteresis=1)
+    d = make_harness(scoring=LOOSE, hysteresis=1)
     d.upstream.serve(made.payload())
     await d.run(1)
     before = d.recorder.depths()["BTCUSDT"]
@@ -79,9 +79,9 @@ async def test_a_miner_that_closes_moves_the_depth_with_the_next_fetch(desk: Mak
     assert name not in {part["name"] for part in signal.detail["contributors"] if part["asset"] == asset}
 
 
-async def test_ranks_that_move_a_little_do_not_trade(desk: MakeDesk) -> None:
+async def test_ranks_that_move_a_little_do_not_trade(make_harness: MakeHarness) -> None:
     made = network()
-    d = desk(scoring=LOOSE, hysteresis="0.05", refresh="10m")
+    d = make_harness(scoring=LOOSE, hysteresis="0.05", refresh="10m")
     d.upstream.serve(made.payload())
     await d.run(1)
     depth = d.recorder.depths()["BTCUSDT"]
@@ -95,8 +95,8 @@ async def test_ranks_that_move_a_little_do_not_trade(desk: MakeDesk) -> None:
     assert [s.detail["cause"] for s in said] == ["first signal"] + ["refreshed"] * 3
 
 
-async def test_silence_is_said_once_and_backed_off_from(desk: MakeDesk, lines: list[str]) -> None:
-    d = desk(strategy="parity", backoff="2m")
+async def test_silence_is_said_once_and_backed_off_from(make_harness: MakeHarness, lines: list[str]) -> None:
+    d = make_harness(strategy="parity", backoff="2m")
     d.upstream.serve(worked_example())
     d.upstream.failure = FetchFailed("HTTP 503 busy")
     await d.run(3600)
@@ -112,8 +112,8 @@ async def test_silence_is_said_once_and_backed_off_from(desk: MakeDesk, lines: l
     assert len(d.recorder.published) == 2
 
 
-async def test_retry_after_is_kept_to(desk: MakeDesk) -> None:
-    d = desk()
+async def test_retry_after_is_kept_to(make_harness: MakeHarness) -> None:
+    d = make_harness()
     d.upstream.failure = FetchFailed("HTTP 429", retry_after=700)
     await d.run(1500)
     assert d.upstream.asked_at == [0, 700, 1400]
@@ -126,9 +126,11 @@ def test_retry_after_as_seconds_or_date() -> None:
     assert retry_seconds(None, None) is None
 
 
-async def test_half_a_network_is_not_believed_until_time_has_passed(desk: MakeDesk, lines: list[str]) -> None:
+async def test_half_a_network_is_not_believed_until_time_has_passed(
+    make_harness: MakeHarness, lines: list[str]
+) -> None:
     made = network(60)
-    d = desk(scoring=LOOSE)
+    d = make_harness(scoring=LOOSE)
     d.upstream.serve(made.payload())
     await d.run(1)
     before = d.recorder.depths()
@@ -137,36 +139,38 @@ async def test_half_a_network_is_not_believed_until_time_has_passed(desk: MakeDe
     assert d.recorder.depths() == before
     await asyncio.sleep(2)
     assert "30 miners after 60" in lines[-1]
-    assert "believed from" in lines[-1]
-    kept = len(d.upstream.kept)
+    assert "accepted from" in lines[-1]
+    used = len(d.upstream.used)
     await asyncio.sleep(600)
     await d.source.cycle()
-    assert len(d.upstream.kept) == kept
+    assert len(d.upstream.used) == used
     await asyncio.sleep(700)
     await d.source.cycle()
-    assert len(d.upstream.kept) == kept + 1
+    assert len(d.upstream.used) == used + 1
     assert d.source.status()["miners"] == 30
 
 
-async def test_the_journals_memory_guards_the_first_payload_after_a_start(desk: MakeDesk) -> None:
+async def test_the_journals_memory_guards_the_first_payload_after_a_start(make_harness: MakeHarness) -> None:
     made = network(60)
-    first = desk(scoring=LOOSE)
+    first = make_harness(scoring=LOOSE)
     first.upstream.serve(made.payload())
     await first.run(1)
     before = dict(first.recorder.current)
-    second = desk(recorder=first.recorder, scoring=LOOSE)
+    second = make_harness(recorder=first.recorder, scoring=LOOSE)
     second.upstream.serve(dict(list(made.payload().items())[:20]))
     await second.run(60)
     assert second.recorder.current == before
     assert second.source.status()["rejected"] == 4
 
 
-async def test_a_restart_on_the_same_payload_says_nothing_and_keeps_its_time(desk: MakeDesk) -> None:
-    first = desk(strategy="parity")
+async def test_a_restart_on_the_same_payload_says_nothing_and_keeps_its_time(
+    make_harness: MakeHarness,
+) -> None:
+    first = make_harness(strategy="parity")
     first.upstream.serve(worked_example())
     await first.run(1)
     await asyncio.sleep(3600)
-    second = desk(recorder=first.recorder, strategy="parity")
+    second = make_harness(recorder=first.recorder, strategy="parity")
     second.upstream.body = first.upstream.body
     await second.run(30)
     assert len(first.recorder.published) == 2
@@ -174,9 +178,9 @@ async def test_a_restart_on_the_same_payload_says_nothing_and_keeps_its_time(des
 
 @pytest.mark.parametrize("tree", [{}, {hotkey(1): miner([])}])
 async def test_an_empty_network_changes_nothing(
-    desk: MakeDesk, lines: list[str], tree: dict[str, Any]
+    make_harness: MakeHarness, lines: list[str], tree: dict[str, Any]
 ) -> None:
-    d = desk(strategy="parity")
+    d = make_harness(strategy="parity")
     d.upstream.serve(worked_example())
     await d.run(1)
     before = dict(d.recorder.current)
@@ -188,8 +192,8 @@ async def test_an_empty_network_changes_nothing(
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"a"'])
-async def test_nonsense_changes_nothing(desk: MakeDesk, body: bytes) -> None:
-    d = desk(strategy="parity")
+async def test_nonsense_changes_nothing(make_harness: MakeHarness, body: bytes) -> None:
+    d = make_harness(strategy="parity")
     d.upstream.serve(worked_example())
     await d.run(1)
     d.upstream.body = body
@@ -208,9 +212,9 @@ async def test_nonsense_changes_nothing(desk: MakeDesk, body: bytes) -> None:
     ],
 )
 async def test_each_kind_of_trouble_is_told_when_it_starts_and_when_it_ends(
-    desk: MakeDesk, lines: list[str], kind: str, body: bytes
+    make_harness: MakeHarness, lines: list[str], kind: str, body: bytes
 ) -> None:
-    d = desk(scoring=LOOSE)
+    d = make_harness(scoring=LOOSE)
     good = network(60)
     d.upstream.serve(good.payload())
     await d.run(1)
@@ -231,8 +235,8 @@ async def test_each_kind_of_trouble_is_told_when_it_starts_and_when_it_ends(
     ]
 
 
-async def test_what_could_not_be_kept_is_said_again(desk: MakeDesk) -> None:
-    d = desk(strategy="parity")
+async def test_what_could_not_be_kept_is_said_again(make_harness: MakeHarness) -> None:
+    d = make_harness(strategy="parity")
     d.upstream.serve(worked_example())
     d.recorder.failure = JournalError("disk full")
     await d.source.cycle()

@@ -15,8 +15,8 @@ from te_signals_bittensor.evaluation import Evaluation, Terms, evaluate
 from te_signals_bittensor.limits import Account, Limits, PairTable
 from te_signals_bittensor.parameters import Parameters
 from te_signals_bittensor.payload import PayloadReader
-from te_signals_bittensor.reading import read_position
-from te_signals_bittensor.route_parsing import read_accounts, read_eliminations, read_trade_pairs
+from te_signals_bittensor.record_parsing import parse_position
+from te_signals_bittensor.route_parsing import parse_accounts, parse_eliminations, parse_trade_pairs
 from tests.bittensor.records import NOW_MS, held, hotkey
 
 GUIDE = Path(__file__).parents[3] / "docs" / "bittensor.md"
@@ -32,15 +32,15 @@ def made_up() -> TieredNetwork:
 
 
 def figures(found: Evaluation) -> list[float]:
-    full = sum(abs(share) >= 1 for held_by in found.book.values() for share in held_by.values())
+    full = sum(abs(share) >= 1 for held_by in found.holdings.values() for share in held_by.values())
     return [len(found.ranked), full, *(opinion.depth for opinion in found.opinions.values())]
 
 
 def network_rows() -> dict[str, list[float]]:
     made = made_up()
     read = PayloadReader().read(json.dumps(made.payload()).encode())
-    limits = Limits(PairTable({}, read_trade_pairs(made.trade_pairs())), read_accounts(made.collateral()))
-    out = read_eliminations({"eliminations": made.eliminations})
+    limits = Limits(PairTable({}, parse_trade_pairs(made.trade_pairs())), parse_accounts(made.collateral()))
+    out = parse_eliminations({"eliminations": made.eliminations})
     rows = {
         "formerly": Terms(),
         "limits by account": Terms(limits=limits),
@@ -56,11 +56,11 @@ def network_rows() -> dict[str, list[float]]:
 
 def position_row(net: float) -> list[float]:
     """Depths of one position: as served, then by account."""
-    pairs = read_trade_pairs(TieredNetwork(miners=1, seed=1, now_ms=NOW_MS).trade_pairs())
+    pairs = parse_trade_pairs(TieredNetwork(miners=1, seed=1, now_ms=NOW_MS).trade_pairs())
     own = [Account(size=size, bucket="MAINCOMP") for size in (1e5, 5e5, 2e6)]
     bought = [Account(size=1e5, bucket="SUBACCOUNT_FUNDED", tier=n, states_tier=True) for n in (1, 2, 3)]
     entry = held("p", net, open_ms=NOW_MS - 1000, trade_pair=ALL_PAIRS["BTCUSDC"][0])
-    position = read_position(entry, left_out={})  # type: ignore[arg-type]  # nothing is left out
+    position = parse_position(entry, left_out={})  # type: ignore[arg-type]  # nothing is left out
     stake = Corrected().stake
     shares = [stake(position).share]
     for name, account in [*((hotkey(1), a) for a in own), *((f"{hotkey(1)}_1", a) for a in bought)]:

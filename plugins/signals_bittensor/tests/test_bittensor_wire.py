@@ -76,7 +76,7 @@ async def test_a_page_that_was_used_is_not_sent_again() -> None:
         page = await fetcher.fetch()
         assert page is not None
         assert await fetcher.fetch() is not None
-        fetcher.keep(page)
+        fetcher.mark_used(page)
         assert await fetcher.fetch() is None
         server.network.tick()
         server.refresh()
@@ -212,6 +212,6 @@ async def test_a_snapshot_older_than_the_feed_does_not_bring_a_closed_position_b
         await server.announce(server.network.close(name, "BTCUSD"))
         await station.until(lambda: station.recorder.current["BTCUSDT"].depth != before)
         after = station.recorder.current["BTCUSDT"].depth
-        station.source._moment = replace(station.source._moment, payload="another")  # type: ignore[type-var]  # not None here
+        station.source._stamp = replace(station.source._stamp, payload="another")  # type: ignore[type-var]  # not None here
         await station.source.cycle()
         assert station.recorder.current["BTCUSDT"].depth == after
