@@ -1,4 +1,4 @@
-"""A Bittensor source at work on the virtual clock: pages come from memory, calculations run in place."""
+"""A Bittensor source on the virtual clock: pages come from memory, calculations run inline."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ async def inline(function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 class Upstream:
-    """Serves what a test puts there; counts the questions."""
+    """Serves what a test sets; records the requests."""
 
     def __init__(self, recorder: SourceRecorder) -> None:
         self.recorder = recorder

@@ -1,4 +1,4 @@
-"""``te bittensor``: what is shown of a ranking, and what is said where there is none."""
+"""``te bittensor``: the ranking as it is shown, and the explanation if there is none."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Context:
 
 
 async def ranked(make_harness: Any) -> Mapping[str, Any]:
-    """Give what a source reports of the worked example."""
+    """Return a source's report of the worked example."""
     d = make_harness(strategy="parity")
     d.upstream.serve(worked_example())
     await d.run(1)
@@ -42,7 +42,7 @@ async def ranked(make_harness: Any) -> Mapping[str, Any]:
     return found
 
 
-async def test_the_ranking_of_the_worked_example_with_every_term(make_harness: Any) -> None:
+async def test_the_worked_example_is_shown_with_every_term(make_harness: Any) -> None:
     context = Context("sn8", report=await ranked(make_harness))
     result = CliRunner().invoke(commands(context), ["miners", "--json"])
     found = json.loads(result.stdout)
@@ -67,7 +67,7 @@ async def test_the_ranking_of_the_worked_example_with_every_term(make_harness: A
     assert found["depths"] == {"BTCUSDT": "0.333333333", "ETHUSDT": "0"}
 
 
-async def test_the_printed_ranking_is_cut_at_the_limit_and_says_so(make_harness: Any) -> None:
+async def test_a_printed_ranking_says_that_it_was_cut_at_the_limit(make_harness: Any) -> None:
     context = Context("sn8", report=await ranked(make_harness))
     shown = CliRunner().invoke(commands(context), ["miners", "--limit", "2"]).stdout
     assert "3 of 3 miners count, by parity" in shown
@@ -85,13 +85,13 @@ async def test_the_printed_ranking_is_cut_at_the_limit_and_says_so(make_harness:
         (("a",), ["--source", "b"], "there is no Bittensor source b"),
     ],
 )
-def test_which_source_is_meant_has_to_be_clear(names: tuple[str, ...], words: list[str], reason: str) -> None:
+def test_an_ambiguous_source_is_refused(names: tuple[str, ...], words: list[str], reason: str) -> None:
     result = CliRunner().invoke(commands(Context(*names, report={})), ["miners", *words])
     assert isinstance(result.exception, CommandFailed)
     assert reason in result.exception.reason
 
 
-def test_one_of_several_sources_is_asked() -> None:
+def test_one_of_several_sources_is_chosen_by_name() -> None:
     context = Context("a", "b", report={"trouble": "upstream is silent: HTTP 503"})
     shown = CliRunner().invoke(commands(context), ["miners", "--source", "b"]).stdout
     assert context.asked == ["b"]

@@ -1,4 +1,4 @@
-"""Depths as shares of what an account may hold: by tier, by the operator, or by what is served with the position."""
+"""Depths as shares of what an account may hold: by tier, by the operator's limit, or by the served one."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_a_depth_is_a_share_of_the_tier(net: float, depth: float) -> None:
 
 
 @pytest.mark.parametrize(("size", "limit"), [(1e5, 1.0), (2e5, 1.5), (999_999, 1.5), (1e6, 2.0)])
-def test_a_miner_of_its_own_is_limited_by_its_size(size: float, limit: float) -> None:
+def test_a_miners_own_account_is_limited_by_its_size(size: float, limit: float) -> None:
     stated, served = limits(Account(size=size, bucket="MAINCOMP"), hotkey(1)), limits()
     assert stated.of(hotkey(1)).on(position(0.5)).value == limit
     assert served.of(hotkey(1)).on(position(0.5, account_size=size)).value == limit
@@ -106,14 +106,14 @@ def test_every_kind_of_subaccount_has_its_limit(
     assert found.basis == basis
 
 
-def test_the_operator_s_limit_overrides_the_tier() -> None:
+def test_the_operators_limit_overrides_the_tier() -> None:
     found = limits(standard(3), BTCUSDC=5.0)
     assert share(found, position(2.5)) == pytest.approx(0.5)
     assert found.of(SUBACCOUNT).on(position(0.1, "ETHUSDC")).value == 2.5
 
 
 @pytest.mark.parametrize("pairs", [{}, {"ETHUSDC": PAIRS["ETHUSDC"]}])
-def test_what_no_tier_tells_is_served_with_the_position(pairs: Any) -> None:
+def test_without_a_tier_the_served_limit_counts(pairs: Any) -> None:
     unknown = Limits(PairTable({}, pairs), {})
     assert unknown.of(hotkey(1)).on(position(0.5)) == (1.0, SERVED)
     assert limits().of(hotkey(1)).on(position(0.5)) == (1.0, SERVED), "its size is not stated"
@@ -143,7 +143,7 @@ def test_accounts_of_older_servers_state_a_size_only() -> None:
         parse_accounts({"error": "x"})
 
 
-def test_eliminations_in_both_shapes() -> None:
+def test_eliminations_are_parsed_in_both_shapes() -> None:
     rows = [{"hotkey": "a", "reason": "LIQUIDATED", "dd": 0.1}, {"reason": "?"}, "?"]
     assert parse_eliminations({"eliminations": rows}) == parse_eliminations(rows) == {"a"}
     with pytest.raises(ValueError, match="eliminations"):
@@ -184,7 +184,7 @@ def test_every_account_counts_by_the_share_it_uses(seed: int) -> None:
     assert found.clamped == ()
 
 
-async def test_parity_is_as_it_is_whatever_is_known(make_harness: MakeHarness) -> None:
+async def test_parity_ignores_limits_and_eliminations(make_harness: MakeHarness) -> None:
     made = tiered()
     d = make_harness(symbols=MAPPED, strategy="parity", scoring=LOOSE.model_dump())
     d.facts.limits, d.facts.eliminated = known(made), tuple(made.miners)
@@ -206,7 +206,7 @@ def full_and_cut(net: float) -> dict[str, Any]:
     return {SUBACCOUNT: miner([*done, held("p", net, open_ms=NOW_MS - 5000, trade_pair=pair)])}
 
 
-async def test_a_cut_from_the_limit_moves_the_depth_by_as_much(make_harness: MakeHarness) -> None:
+async def test_a_reduction_from_the_limit_reduces_the_depth_as_much(make_harness: MakeHarness) -> None:
     d = make_harness(symbols=MAPPED)
     d.facts.limits = limits(standard(3))
     d.upstream.serve(full_and_cut(2.5))
@@ -258,7 +258,7 @@ async def test_an_account_that_grew_is_clamped_without_an_event(make_harness: Ma
     assert d.recorder.events == []
 
 
-async def test_signals_wait_for_limits_that_are_on_their_way(make_harness: MakeHarness) -> None:
+async def test_signals_wait_for_limits_that_may_still_arrive(make_harness: MakeHarness) -> None:
     d = make_harness(symbols=MAPPED)
     d.facts.waiting = "/trade-pairs: HTTP 503; signals wait"
     d.upstream.serve(full_and_cut(2.5))

@@ -1,4 +1,4 @@
-"""Hours of failure: how often upstream is asked, what is logged, and how soon all is well again."""
+"""Hours of failure: how often upstream is requested, what is logged, and how soon the source recovers."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from tests.bittensor.records import worked_example
 
 HOUR = 3600.0
 STEADY = 60.0
-"""Seconds after which a connection of the feed counts as working."""
+"""Seconds after which a connection of the feed counts as recovered."""
 
 
 class Socket:
-    """A connection that brings a message every ``every`` seconds until ``lasts`` seconds are over."""
+    """A connection that delivers a message every ``every`` seconds for ``lasts`` seconds."""
 
     close_code = 1008
 
@@ -44,7 +44,7 @@ class Socket:
 
 
 class Line:
-    """Takes the place of the HTTP session."""
+    """Replaces the HTTP session."""
 
     def __init__(self) -> None:
         self.dialled = 0
@@ -67,7 +67,7 @@ def line() -> Line:
 
 @pytest.fixture
 def fed(make_harness: Callable[..., Any], line: Line) -> Any:
-    """A make_harness whose source has a feed."""
+    """A harness whose source has a feed."""
     made = make_harness(feed_url="ws://127.0.0.1:1/feed", strategy="parity")
     made.upstream.serve(worked_example())
     context = replace(made.source._context, http=lambda: line)
@@ -77,18 +77,18 @@ def fed(make_harness: Callable[..., Any], line: Line) -> Any:
 
 @pytest.fixture
 def lines() -> Iterator[list[str]]:
-    """What is logged."""
-    said: list[str] = []
-    sink = logger.add(lambda line: said.append(str(line)), level="INFO", format="{message}")
-    yield said
+    """The lines that are logged."""
+    logged: list[str] = []
+    sink = logger.add(lambda line: logged.append(str(line)), level="INFO", format="{message}")
+    yield logged
     logger.remove(sink)
 
 
 @pytest.mark.parametrize("lasts", [0.0, 3.0])
-async def test_a_feed_that_is_closed_again_and_again_is_asked_ever_less_often(
+async def test_a_feed_that_keeps_closing_is_retried_less_and_less(
     fed: Any, line: Line, lines: list[str], lasts: float
 ) -> None:
-    """A key of a lower tier is let in and then shown the door, for ever; each connection asks for a snapshot."""
+    """A key of a lower tier is admitted and then disconnected, for ever; each connection requests a snapshot."""
     line.lasts = lasts
     await fed.run(HOUR)
     assert line.dialled <= 20
@@ -97,7 +97,7 @@ async def test_a_feed_that_is_closed_again_and_again_is_asked_ever_less_often(
     assert lines[0].startswith("stream: silent: FeedBroken: the server closed the connection")
 
 
-async def test_a_feed_that_cannot_be_reached_is_told_once_and_is_back_within_the_back_off(
+async def test_an_unreachable_feed_is_logged_once_and_recovers(
     fed: Any, line: Line, lines: list[str]
 ) -> None:
     line.reachable, line.lasts = False, 10 * HOUR
@@ -115,7 +115,7 @@ async def test_a_feed_that_cannot_be_reached_is_told_once_and_is_back_within_the
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_a_feed_that_skips_numbers_without_end_costs_no_fetch_per_message(fed: Any, line: Line) -> None:
+async def test_a_feed_that_skips_numbers_costs_few_fetches(fed: Any, line: Line) -> None:
     numbers = count(0, 2)
     line.lasts = 10 * HOUR
     line.say = lambda: {"sequence": next(numbers), "data": {}}
@@ -124,7 +124,7 @@ async def test_a_feed_that_skips_numbers_without_end_costs_no_fetch_per_message(
     assert len(fed.upstream.asked_at) <= HOUR / 15 + 10
 
 
-async def test_a_gap_now_and_then_is_fetched_at_once(fed: Any, line: Line) -> None:
+async def test_an_occasional_gap_is_fetched_at_once(fed: Any, line: Line) -> None:
     numbers = iter([0, 1, 5, 6, 7])
     line.lasts, line.every = 10 * HOUR, 100.0
     line.say = lambda: {"sequence": next(numbers), "data": {}}
@@ -132,16 +132,16 @@ async def test_a_gap_now_and_then_is_fetched_at_once(fed: Any, line: Line) -> No
     assert 300.0 in fed.upstream.asked_at
 
 
-async def test_what_the_feed_asks_for_waits_for_the_end_of_the_back_off(fed: Any, line: Line) -> None:
-    """A server that asks for an hour's patience gets it, however often its feed connects."""
+async def test_a_fetch_that_the_feed_requests_waits_for_the_back_off(fed: Any, line: Line) -> None:
+    """``Retry-After: 3600`` is honoured, however often the feed connects."""
     fed.upstream.failure = FetchFailed("HTTP 429", retry_after=HOUR)
     await fed.run(HOUR - 1)
     assert line.dialled > 10
     assert len(fed.upstream.asked_at) == 1
 
 
-async def test_an_endpoint_that_is_out_for_hours(make_harness: Any, lines: list[str]) -> None:
-    """``backoff`` is the longest pause: some fifteen questions an hour, one line, and signals within it afterwards."""
+async def test_an_endpoint_that_is_down_for_hours_is_logged_once(make_harness: Any, lines: list[str]) -> None:
+    """``backoff`` is the longest pause: some fifteen requests an hour, one log line, then signals within it."""
     d = make_harness(strategy="parity")
     d.upstream.serve(worked_example())
     d.upstream.failure = FetchFailed("HTTP 503")
@@ -158,9 +158,7 @@ async def test_an_endpoint_that_is_out_for_hours(make_harness: Any, lines: list[
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_a_journal_that_keeps_nothing_for_an_hour_is_told_once(
-    make_harness: Any, lines: list[str]
-) -> None:
+async def test_a_journal_that_fails_for_an_hour_is_logged_once(make_harness: Any, lines: list[str]) -> None:
     d = make_harness(strategy="parity")
     d.upstream.serve(worked_example())
     d.recorder.failure = JournalError("disk full")

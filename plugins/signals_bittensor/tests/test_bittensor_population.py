@@ -1,4 +1,4 @@
-"""Which miners count: not those that upstream put out, not one entity many times, and only on what is mapped."""
+"""Which miners count: not the eliminated ones, not one entity many times, and only on mapped ids."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def weights(found: Evaluation) -> dict[str, float]:
 # -- eliminations
 
 
-async def test_an_eliminated_miner_counts_no_more(make_harness: MakeHarness) -> None:
+async def test_an_eliminated_miner_no_longer_counts(make_harness: MakeHarness) -> None:
     d = make_harness(scoring=LOOSE)
     tree = {hotkey(1): record("a", 0.25), hotkey(2): record("b", 0, 1.02)}
     d.upstream.serve(tree)
@@ -62,10 +62,10 @@ async def test_an_eliminated_miner_counts_no_more(make_harness: MakeHarness) -> 
     await d.source.cycle()
     assert d.recorder.depths()["BTCUSDT"] == 0.5
     assert d.source.status()["excluded_eliminated"] == 1
-    assert d.facts.idle[-1] == [hotkey(2)], "those that count and hold nothing are asked for"
+    assert d.facts.idle[-1] == [hotkey(2)], "those that count and hold nothing are queried"
 
 
-def test_nobody_is_left_when_all_are_eliminated() -> None:
+def test_no_miner_counts_if_all_are_eliminated() -> None:
     found = evaluated({hotkey(1): record("a", 0.25)}, eliminated={hotkey(1)})
     assert found.ranked == ()
     assert found.excluded == {"eliminated": 1}
@@ -76,19 +76,19 @@ def test_nobody_is_left_when_all_are_eliminated() -> None:
 
 
 def of_one_entity(subaccounts: int) -> dict[str, Any]:
-    """A miner of its own between subaccounts that grow worse with their number."""
+    """A miner's own account between subaccounts that are worse the higher their number."""
     tree = {f"{ENTITY}_{n}": record(f"s{n}-", 0.5, 1.02 - n / 10_000) for n in range(subaccounts)}
     return {**tree, hotkey(1): record("own", -0.5, 1.001)}
 
 
-def test_hotkeys_of_subaccounts() -> None:
+def test_a_subaccounts_hotkey_names_its_entity() -> None:
     assert entity_of(f"{ENTITY}_12") == ENTITY
     assert entity_of(ENTITY) is None
     assert entity_of(f"{ENTITY}_") is None
     assert entity_of(f"{ENTITY}_x1") is None
 
 
-def test_an_entity_counts_once_however_many_it_opens() -> None:
+def test_an_entity_counts_once_with_any_number_of_subaccounts() -> None:
     few, many = (evaluated(of_one_entity(n), per_entity=1) for n in (1, 40))
     assert (
         weights(few)
@@ -101,7 +101,7 @@ def test_an_entity_counts_once_however_many_it_opens() -> None:
     assert uncapped.opinions["BTCUSDT"].depth > 0.99
 
 
-def test_two_of_an_entity_count_where_two_may() -> None:
+def test_two_subaccounts_of_an_entity_count_if_two_may() -> None:
     found = evaluated(of_one_entity(5), per_entity=2)
     assert list(weights(found)) == [f"{ENTITY}_0", f"{ENTITY}_1", hotkey(1)]
     assert found.excluded == {"entity": 3}
@@ -126,7 +126,9 @@ def test_the_sum_of_an_entity_counts_as_one_miner() -> None:
     per_entity=st.one_of(st.integers(0, 4), st.just("sum")),
     share=st.floats(0, 1),
 )
-def test_a_capped_ranking_keeps_its_weights_whole(seed: int, per_entity: int | str, share: float) -> None:
+def test_the_weights_of_a_capped_ranking_add_up_to_one(
+    seed: int, per_entity: int | str, share: float
+) -> None:
     made = TieredNetwork(miners=24, seed=seed, now_ms=NOW_MS, orders=12, entities=2, subaccounts=5)
     out = set(list(made.miners)[: int(share * 12)])
     mapped = {name: f"{name[:3]}USDT" for name in TieredNetwork.CRYPTO}
@@ -140,10 +142,10 @@ def test_a_capped_ranking_keeps_its_weights_whole(seed: int, per_entity: int | s
     assert all(-1 <= opinion.depth <= 1 for opinion in found.opinions.values())
 
 
-# -- what is mapped
+# -- mapped ids
 
 
-async def test_no_miner_trades_a_mapped_symbol(make_harness: MakeHarness) -> None:
+async def test_a_network_without_mapped_ids_is_reported(make_harness: MakeHarness) -> None:
     made = TieredNetwork(miners=60, seed=2, now_ms=NOW_MS)
     d = make_harness(scoring=LOOSE)
     d.upstream.serve(made.payload())
@@ -156,14 +158,14 @@ async def test_no_miner_trades_a_mapped_symbol(make_harness: MakeHarness) -> Non
     assert "[sources.sn8.symbols]" in warning
 
 
-async def test_nobody_qualifies_is_said_where_somebody_trades(make_harness: MakeHarness) -> None:
+async def test_a_network_without_qualifying_miners_is_reported(make_harness: MakeHarness) -> None:
     d = make_harness(scoring={**LOOSE, "min_trades": 100})
     d.upstream.serve({hotkey(1): record("a", 0.25)})
     await d.run(1)
     assert d.source.status()["warning"] == "upstream is empty: none of 1 miners qualifies"
 
 
-async def test_other_classes_are_left_aside_without_noise(make_harness: MakeHarness) -> None:
+async def test_other_asset_classes_are_ignored_silently(make_harness: MakeHarness) -> None:
     made = TieredNetwork(miners=60, seed=2, now_ms=NOW_MS)
     traded = {p["trade_pair"][0] for m in made.miners.values() for p in m["positions"]}
     assert {"GOLDUSDC", "NVDA", "BTCUSDC"} <= traded
@@ -204,7 +206,7 @@ async def test_a_pair_may_change_its_id_under_a_position(make_harness: MakeHarne
     assert names == {"BTCUSD", "BTCUSDC"}
 
 
-async def test_an_id_that_is_not_mapped_ends_what_was_held(make_harness: MakeHarness) -> None:
+async def test_a_move_to_an_unmapped_id_closes_the_position(make_harness: MakeHarness) -> None:
     d = make_harness(scoring=LOOSE)
     tree = {hotkey(1): record("a", 0.25), hotkey(2): record("b", 0.1, 1.02)}
     d.upstream.serve(tree)
@@ -249,7 +251,7 @@ def test_an_order_without_leverage_is_sized_by_its_value() -> None:
     ("value", "quantity", "size"),
     [(50_000.0, 0.8, None), (None, 0.8, 1e5), (50_000.0, None, 1e5), (5e4, 0.0, 1e5)],
 )
-def test_an_order_that_tells_no_size_is_left_out(value: Any, quantity: Any, size: Any) -> None:
+def test_an_order_without_any_size_is_left_out(value: Any, quantity: Any, size: Any) -> None:
     position, left_out = read_one([sized_by_value("1", value, quantity)], net=0.4, size=size)
     assert left_out == {"orders": 1}
     assert Corrected().stake(position).share == pytest.approx(0.8), "upstream's own net leverage stands"

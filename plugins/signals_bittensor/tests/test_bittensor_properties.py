@@ -1,4 +1,4 @@
-"""What must hold of every pure function behind the scores, whatever the miners did."""
+"""Properties of the pure functions behind the scores that hold whatever the miners did."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ orders = st.lists(
 
 @st.composite
 def positions(draw: st.DrawFn, *, closed: bool | None = None) -> Position:
-    """Draw a position as the reader makes them."""
+    """Draw a position as the reader produces them."""
     is_closed = draw(st.booleans()) if closed is None else closed
     opened = draw(st.integers(1, NOW_MS))
     return Position(
@@ -70,17 +70,17 @@ def miner(found: list[Position], name: str = "m") -> Miner:
     return Miner(hotkey=name, recent=1.5, ever=1.5).with_positions(found)
 
 
-# -- measures
+# -- metrics
 
 
 @given(returns)
-def test_the_spread_is_no_wider_than_the_values(values: list[float]) -> None:
+def test_the_spread_is_never_wider_than_the_values(values: list[float]) -> None:
     assert 0 <= metrics.spread(values) <= (max(values) - min(values) if values else 0) + 1e-12
     assert not values or min(values) - 1e-12 <= metrics.mean(values) <= max(values) + 1e-12
 
 
 @given(returns, st.floats(0.1, 10))
-def test_sharpe_has_the_sign_of_the_mean_and_no_unit(values: list[float], scale: float) -> None:
+def test_sharpe_has_the_sign_of_the_mean_and_does_not_scale(values: list[float], scale: float) -> None:
     found = metrics.sharpe(values)
     assert found == 0 or found * metrics.mean(values) > 0
     assume(metrics.spread(values) > 1e-6)
@@ -88,7 +88,7 @@ def test_sharpe_has_the_sign_of_the_mean_and_no_unit(values: list[float], scale:
 
 
 @given(st.floats(-0.9, 3), st.integers(0, 40))
-def test_equal_returns_have_no_sharpe(value: float, count: int) -> None:
+def test_equal_returns_have_a_sharpe_of_zero(value: float, count: int) -> None:
     assert metrics.sharpe([value] * count) == 0
 
 
@@ -100,13 +100,13 @@ def test_wins_and_losses_are_shares(values: list[float]) -> None:
 
 
 @given(st.lists(st.floats(0, 1e9), max_size=20))
-def test_regularity_is_one_at_best(gaps: list[float]) -> None:
+def test_regularity_is_at_most_one(gaps: list[float]) -> None:
     assert metrics.regularity(gaps) <= 1
     assert metrics.regularity([5.0] * len(gaps)) == (1 if gaps else 0)
 
 
 @given(whole)
-def test_percentiles_by_order_are_evenly_spread_and_follow_the_values(values: list[float]) -> None:
+def test_ordered_percentiles_are_even_and_follow_the_values(values: list[float]) -> None:
     places = metrics.ordered_percentiles(values)
     count = len(values)
     assert sorted(places) == pytest.approx([i / (count - 1) for i in range(count)] if count > 1 else [1])
@@ -116,7 +116,7 @@ def test_percentiles_by_order_are_evenly_spread_and_follow_the_values(values: li
 
 
 @given(whole)
-def test_average_ranks_add_up_and_ties_share(values: list[float]) -> None:
+def test_average_ranks_add_up_and_ties_share_theirs(values: list[float]) -> None:
     ranks = metrics.average_ranks(values)
     assert sum(ranks) == len(values) * (len(values) + 1) / 2
     assert len({(value, rank) for value, rank in zip(values, ranks, strict=True)}) == len(set(values))
@@ -124,7 +124,7 @@ def test_average_ranks_add_up_and_ties_share(values: list[float]) -> None:
 
 
 @given(st.lists(factors, max_size=30), st.integers(0, 30))
-def test_a_curve_may_be_walked_in_parts(values: list[float], cut: int) -> None:
+def test_a_curve_can_be_continued(values: list[float], cut: int) -> None:
     whole_curve = metrics.Curve().after(values)
     assert metrics.Curve().after(values[:cut]).after(values[cut:]) == whole_curve
     assert whole_curve.level == math.prod(values)
@@ -133,15 +133,15 @@ def test_a_curve_may_be_walked_in_parts(values: list[float], cut: int) -> None:
 
 
 @given(st.lists(st.sampled_from("abc"), max_size=20))
-def test_counts_are_those_of_the_names_asked_for(found: list[str]) -> None:
+def test_counts_are_those_of_the_given_names(found: list[str]) -> None:
     assert metrics.counts(found, "ab") == (found.count("a"), found.count("b"))
 
 
-# -- the course of a position
+# -- position math
 
 
 @given(orders)
-def test_a_holding_is_what_the_orders_add_up_to(found: list[Order]) -> None:
+def test_a_holding_is_the_sum_of_the_orders(found: list[Order]) -> None:
     net, price = position_math.holding(found)
     if any(order.flat for order in found):
         assert (net, price) == (0, 0)
@@ -151,7 +151,7 @@ def test_a_holding_is_what_the_orders_add_up_to(found: list[Order]) -> None:
 
 
 @given(orders, st.floats(0.1, 10))
-def test_drawdowns_are_losses_and_depend_on_ratios_of_prices_only(found: list[Order], scale: float) -> None:
+def test_drawdowns_depend_only_on_ratios_of_prices(found: list[Order], scale: float) -> None:
     scaled = [order._replace(price=order.price * scale) for order in found]
     assert -1 <= position_math.drawdown(found) <= 0
     assert position_math.parity_drawdown(found) <= 0
@@ -159,19 +159,19 @@ def test_drawdowns_are_losses_and_depend_on_ratios_of_prices_only(found: list[Or
 
 
 @given(orders)
-def test_long_and_short_mirror_each_other_for_holdings(found: list[Order]) -> None:
+def test_holdings_of_long_and_short_mirror_each_other(found: list[Order]) -> None:
     turned = [order._replace(leverage=-order.leverage) for order in found]
     net, price = position_math.holding(found)
     assert position_math.holding(turned) == (-net, price)
 
 
-# -- miners: what is remembered of settled positions changes no figure
+# -- miners: caching closed positions changes no figure
 
 
 @settings(max_examples=80)
 @given(st.lists(positions(), max_size=12), st.integers(0, 12))
-def test_figures_are_the_same_however_the_positions_are_kept(found: list[Position], cut: int) -> None:
-    """A miner may have become what it is in one payload or in many."""
+def test_figures_do_not_depend_on_how_positions_are_cached(found: list[Position], cut: int) -> None:
+    """A miner may have reached its state in one payload or in many."""
     at_once = miner(found)
     settled = miner(found[:cut])
     later = settled.with_positions(found)
@@ -180,8 +180,8 @@ def test_figures_are_the_same_however_the_positions_are_kept(found: list[Positio
     assert parity.record_of_miner(at_once, ASSETS) == parity.record_of(at_once.on(ASSETS), ASSETS)
     for strategy in (Corrected(), Parity()):
         key = stakes_key(strategy, ASSETS)
-        asked = [(p.asset, *strategy.stake(p)) for p in at_once.on(ASSETS)]
-        assert list(stakes(later, strategy, key)) == [entry for entry in asked if entry[1] != 0]
+        every = [(p.asset, *strategy.stake(p)) for p in at_once.on(ASSETS)]
+        assert list(stakes(later, strategy, key)) == [entry for entry in every if entry[1] != 0]
 
 
 @settings(max_examples=80)
@@ -199,7 +199,7 @@ def test_corrected_figures_stay_in_their_ranges(closed: list[Position], still_op
 
 
 @given(st.permutations(range(6)), st.lists(positions(closed=True), min_size=6, max_size=6))
-def test_the_order_in_which_closed_positions_are_listed_means_nothing(
+def test_figures_do_not_depend_on_the_order_of_closed_positions(
     places: list[int], found: list[Position]
 ) -> None:
     found = [position._replace(id=str(index)) for index, position in enumerate(found)]
@@ -208,7 +208,7 @@ def test_the_order_in_which_closed_positions_are_listed_means_nothing(
 
 
 @given(positions())
-def test_a_stake_is_a_share_with_the_sign_of_what_upstream_states(position: Position) -> None:
+def test_a_stake_has_the_sign_that_upstream_states(position: Position) -> None:
     share, _ = Corrected().stake(position)
     assert -1 <= share <= 1
     if position.closed or position.max_leverage is None:
@@ -221,7 +221,7 @@ def test_a_stake_is_a_share_with_the_sign_of_what_upstream_states(position: Posi
 @given(
     st.floats(-1, 0), st.floats(0, 1), st.floats(0, 1), st.integers(0, 500), st.floats(0, 1), st.floats(0, 1)
 )
-def test_the_formula_rewards_what_is_better(
+def test_better_figures_score_higher(
     drawdown: float, win: float, sharpe: float, trades: int, place: float, regularity: float
 ) -> None:
     p = Parameters.model_validate({})
@@ -279,8 +279,8 @@ def test_a_depth_is_the_sum_of_its_parts(strategy: Strategy, miners: tuple[Miner
 
 @settings(max_examples=40, deadline=None)
 @given(networks(), st.floats(0.5, 1.5))
-def test_a_move_of_returns_is_no_act_of_a_miner(miners: tuple[Miner, ...], factor: float) -> None:
-    """Hysteresis may hold back what ranks did, never what miners did."""
+def test_moving_returns_are_not_an_act_of_a_miner(miners: tuple[Miner, ...], factor: float) -> None:
+    """Hysteresis may hold back a move of ranks, never an act of a miner."""
 
     def meaning(found: tuple[Miner, ...]) -> Any:
         network = Network(miners=found)
@@ -302,7 +302,7 @@ def test_a_move_of_returns_is_no_act_of_a_miner(miners: tuple[Miner, ...], facto
 
 
 @given(st.floats(-1, 1))
-def test_a_depth_is_written_with_nine_digits(depth: float) -> None:
+def test_a_depth_has_nine_digits(depth: float) -> None:
     found = depth_of(Opinion(depth=depth, price=0.0, contributions=()))
     assert abs(found) <= 1
     assert abs(float(found) - depth) <= 1e-9
@@ -313,18 +313,18 @@ def test_a_depth_is_written_with_nine_digits(depth: float) -> None:
 
 
 @given(st.integers(0, 10**5), st.integers(1, 10**5), st.floats(0, 1), st.integers(1, 10**5))
-def test_the_guard_lets_everything_in_with_time_and_says_when(
+def test_the_guard_accepts_anything_in_time_and_says_when(
     miners: int, before: int, tolerance: float, seconds: int
 ) -> None:
     release = timedelta(seconds=seconds)
     guard = Guard(tolerance=tolerance, release=release)
     last = Accepted(miners=before, at=START)
-    told = guard.refusal(miners, last, START)
+    refusal = guard.refusal(miners, last, START)
     change = abs(miners - before) / max(miners, before)
-    assert (told is None) == (change <= guard.allowed(timedelta(0)))
+    assert (refusal is None) == (change <= guard.allowed(timedelta(0)))
     assert guard.refusal(miners, last, START + release) is None
     assert guard.allowed(release / 2) >= guard.allowed(timedelta(0))
-    if told is not None:
+    if refusal is not None:
         until = (change - tolerance) / (1 - tolerance) * release
-        assert f"{START + until:%H:%M:%S} UTC" in told
+        assert f"{START + until:%H:%M:%S} UTC" in refusal
         assert guard.refusal(miners, last, START + until + timedelta(milliseconds=1)) is None

@@ -1,4 +1,4 @@
-"""What upstream states beside positions: asked for, waited for, and never forgotten."""
+"""What upstream states besides positions: fetched, waited for, and never dropped."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ def chosen(url: str = "http://127.0.0.1:1", **options: Any) -> BittensorOptions:
 
 
 class Scripted(Routes):
-    """Answers from memory: a value is the body, a text the reason of a failure, with a ! at its end of a refusal."""
+    """Responds from memory: a value is the body, a text the reason of a failure, or of a refusal if it ends in "!"."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(chosen(**options), self._http_of_none, VirtualClock(), inline)
-        self.asked: list[str] = []
+        self.requested: list[str] = []
         made = MadeNetwork(miners=3, seed=1, now_ms=NOW_MS)
         self.script: dict[str, Any] = {
             "trade-pairs": made.trade_pairs(),
@@ -53,11 +53,11 @@ class Scripted(Routes):
         }
 
     def _http_of_none(self) -> Any:
-        raise AssertionError("nothing is asked for over HTTP")
+        raise AssertionError("nothing is requested over HTTP")
 
     async def _get(self, path: str, request: Mapping[str, Any]) -> bytes:
         del request
-        self.asked.append(path)
+        self.requested.append(path)
         answer = self.script.get(path, "HTTP 404!")
         if isinstance(answer, str):
             raise RouteFailed(f"/{path}: {answer}", refused=answer.endswith("!"))
@@ -70,18 +70,18 @@ class Scripted(Routes):
             await asyncio.sleep(15)
 
 
-async def test_nothing_is_asked_for_before_it_is_due() -> None:
+async def test_no_route_is_requested_before_it_is_due() -> None:
     routes = Scripted()
     assert await routes.refresh([])
     assert not await routes.refresh([])
-    assert sorted(routes.asked) == ["collateral/", "eliminations", "trade-pairs"]
+    assert sorted(routes.requested) == ["collateral/", "eliminations", "trade-pairs"]
     assert routes.awaited(MAPPED) == ""
     await routes.pass_time(3600)
-    assert len(routes.asked) == pytest.approx(3 * 7, abs=3)
+    assert len(routes.requested) == pytest.approx(3 * 7, abs=3)
     assert routes.status() == {}
 
 
-async def test_limits_are_waited_for_until_they_are_known() -> None:
+async def test_signals_wait_until_limits_are_known() -> None:
     routes = Scripted()
     routes.script["trade-pairs"] = "HTTP 503"
     await routes.pass_time(7200)
@@ -98,7 +98,7 @@ async def test_limits_are_waited_for_until_they_are_known() -> None:
     assert routes.status() == {"not_served": "/trade-pairs: HTTP 503"}
 
 
-async def test_the_operator_s_limits_need_no_upstream() -> None:
+async def test_the_operators_limits_need_no_upstream() -> None:
     routes = Scripted(max_leverage=dict.fromkeys(MAPPED, 2.5))
     routes.script["trade-pairs"] = "HTTP 503"
     await routes.refresh([])
@@ -106,7 +106,7 @@ async def test_the_operator_s_limits_need_no_upstream() -> None:
 
 
 @pytest.mark.parametrize("answer", ["HTTP 404!", {"error": "another shape"}])
-async def test_a_server_without_the_route_is_gone_on_with(answer: Any) -> None:
+async def test_a_server_without_the_route_is_accepted(answer: Any) -> None:
     routes = Scripted()
     routes.script["trade-pairs"] = answer
     await routes.refresh([])
@@ -115,7 +115,7 @@ async def test_a_server_without_the_route_is_gone_on_with(answer: Any) -> None:
 
 
 @pytest.mark.parametrize("path", ["collateral/", "eliminations"])
-async def test_the_others_are_waited_for_a_while(path: str) -> None:
+async def test_signals_wait_a_while_for_the_other_routes(path: str) -> None:
     routes = Scripted()
     routes.script[path] = "HTTP 502"
     await routes.refresh([])
@@ -124,15 +124,15 @@ async def test_the_others_are_waited_for_a_while(path: str) -> None:
     assert routes.awaited(MAPPED) == ""
 
 
-async def test_eliminations_may_be_kept() -> None:
+async def test_eliminated_miners_count_if_the_setting_says_so() -> None:
     routes = Scripted(exclude_eliminated=False)
     routes.script["eliminations"] = {"eliminations": [{"hotkey": "a"}]}
     await routes.refresh(["b"])
-    assert "eliminations" not in routes.asked
+    assert "eliminations" not in routes.requested
     assert not routes.eliminated
 
 
-async def test_without_eliminations_idle_miners_are_asked_for_one_by_one() -> None:
+async def test_without_eliminations_idle_miners_are_queried_singly() -> None:
     routes = Scripted()
     routes.script["eliminations"] = "HTTP 404!"
     stages = {"a": "ELIMINATED", "b": "MAINCOMP"}
@@ -141,22 +141,22 @@ async def test_without_eliminations_idle_miners_are_asked_for_one_by_one() -> No
     assert await routes.refresh(["a", "b", "gone"])
     assert set(routes.eliminated) == {"a"}
     await routes.pass_time(1190, ["b", "gone"])
-    assert routes.asked.count("challenge-period/b") == 2
-    assert routes.asked.count("challenge-period/gone") == 2
-    assert routes.asked.count("challenge-period/a") == 1
+    assert routes.requested.count("challenge-period/b") == 2
+    assert routes.requested.count("challenge-period/gone") == 2
+    assert routes.requested.count("challenge-period/a") == 1
     assert set(routes.eliminated) == {"a"}
 
 
-async def test_a_refused_key_is_not_tried_on_every_miner() -> None:
+async def test_a_refused_key_is_not_tried_for_every_miner() -> None:
     routes = Scripted()
     routes.script["eliminations"] = "HTTP 403!"
     idle = [f"m{n}" for n in range(30)]
     routes.script |= dict.fromkeys((f"challenge-period/{name}" for name in idle), "HTTP 403!")
     await routes.refresh(idle)
-    assert len([path for path in routes.asked if path.startswith("challenge-period/")]) == 1
+    assert len([path for path in routes.requested if path.startswith("challenge-period/")]) == 1
 
 
-async def test_an_account_in_the_stage_eliminated_is_one() -> None:
+async def test_an_account_in_the_eliminated_stage_is_eliminated() -> None:
     routes = Scripted()
     out = tiers.account("x", bucket="ELIMINATED")
     routes.script["collateral/"] = {"data": {"x": [out], "y": [tiers.account("y")]}}
@@ -165,7 +165,7 @@ async def test_an_account_in_the_stage_eliminated_is_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "words"),
     [
         ({"max_leverage": {"BTCUSDC": 0}}, "max_leverage.BTCUSDC"),
         ({"per_entity": -1}, "per_entity"),
@@ -173,8 +173,8 @@ async def test_an_account_in_the_stage_eliminated_is_one() -> None:
         ({"facts_url": "ws://x"}, "facts_url"),
     ],
 )
-def test_settings_that_mean_nothing_are_refused(wrong: dict[str, Any], said: str) -> None:
-    with pytest.raises(ValidationError, match=said):
+def test_settings_without_meaning_are_refused(wrong: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
         chosen(**wrong)
 
 
@@ -189,7 +189,7 @@ async def asking(server: BittensorServer, **options: Any) -> AsyncIterator[Route
 
 @pytest.mark.real_clock
 @pytest.mark.parametrize("auth", ["header", "body"])
-async def test_all_that_a_server_states(auth: str) -> None:
+async def test_everything_that_a_server_states_is_read(auth: str) -> None:
     made = TieredNetwork(miners=30, seed=3, now_ms=NOW_MS, orders=20)
     out = next(iter(made.miners))
     made.eliminate(out)
@@ -202,7 +202,7 @@ async def test_all_that_a_server_states(auth: str) -> None:
 
 
 @pytest.mark.real_clock
-async def test_routes_at_another_address() -> None:
+async def test_routes_can_be_at_another_address() -> None:
     async with serving(MadeNetwork(miners=3, seed=1, now_ms=NOW_MS)) as server:
         elsewhere = BittensorServer(network=server.network, port=1)
         async with asking(elsewhere, facts_url=server.url) as routes:
@@ -214,7 +214,7 @@ async def test_routes_at_another_address() -> None:
 @pytest.mark.parametrize(
     ("status", "waits"), [(403, False), (404, False), (302, False), (429, True), (500, True)]
 )
-async def test_refusals_and_failures_are_told_apart(status: int, waits: bool) -> None:
+async def test_refusals_differ_from_failures(status: int, waits: bool) -> None:
     faults = {"trade-pairs": status}
     made = MadeNetwork(miners=3, seed=1, now_ms=NOW_MS)
     async with serving(made, route_faults=faults) as server, asking(server) as routes:
@@ -224,7 +224,7 @@ async def test_refusals_and_failures_are_told_apart(status: int, waits: bool) ->
 
 
 @pytest.mark.real_clock
-async def test_nobody_listens_at_the_routes() -> None:
+async def test_signals_wait_if_nothing_listens_at_the_routes() -> None:
     async with asking(
         BittensorServer(network=MadeNetwork(miners=1, seed=1, now_ms=NOW_MS), port=1)
     ) as routes:
@@ -233,7 +233,7 @@ async def test_nobody_listens_at_the_routes() -> None:
 
 
 class Station:
-    """A source as it runs, against a server."""
+    """A running source against a server."""
 
     def __init__(self, server: BittensorServer, session: aiohttp.ClientSession, **options: Any) -> None:
         self.recorder = SourceRecorder(clock=SystemClock())
@@ -274,7 +274,7 @@ async def test_a_source_follows_tiers_eliminations_and_entities() -> None:
 
 
 @pytest.mark.real_clock
-async def test_a_source_goes_on_with_a_server_of_2025() -> None:
+async def test_a_source_works_with_a_server_of_2025() -> None:
     made = TieredNetwork(miners=60, seed=3, now_ms=NOW_MS, orders=40)
     missing = frozenset({"trade-pairs", "collateral", "eliminations", "challenge-period"})
     async with serving(made, missing=missing) as server, station(server) as found:

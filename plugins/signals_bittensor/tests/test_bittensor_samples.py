@@ -1,6 +1,6 @@
-"""The table of docs/bittensor.md on recorded miners, worked out from the recordings.
+"""The table of docs/bittensor.md on recorded miners, computed from the recordings.
 
-They lie beside the repository; where they do not, these tests are skipped.
+The recordings are next to the repository; without them these tests are skipped.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def recorded(name: str) -> Miner:
 
 
 def table() -> dict[str, list[str]]:
-    """Give the rows: what is measured, then parity and corrected for each recording."""
+    """Return the rows: the figure, then parity and corrected for each recording."""
     text = (ROOT / "docs" / "bittensor.md").read_text("utf-8")
     section = text[text.index("## On recorded miners") :]
     rows = re.findall(r"(?m)^\| ([a-zA-Z ]+) \| (.+) \|$", section[: section.index("## Cost")])
@@ -66,13 +66,13 @@ def column(found: Figures, open_on_btc: float) -> dict[str, float]:
 
 
 def held(miner: Miner, strategy: Strategy) -> float:
-    asked = stakes(miner, strategy, stakes_key(strategy, ASSETS))
-    return float(sum(share for asset, share, *_ in asked if asset == "BTCUSD"))
+    found = stakes(miner, strategy, stakes_key(strategy, ASSETS))
+    return float(sum(share for asset, share, *_ in found if asset == "BTCUSD"))
 
 
-@pytest.mark.parametrize("place", range(len(RECORDED)))
-def test_the_table_says_what_the_recordings_give(place: int) -> None:
-    miner = recorded(RECORDED[place])
+@pytest.mark.parametrize("column_index", range(len(RECORDED)))
+def test_the_table_states_what_the_recordings_give(column_index: int) -> None:
+    miner = recorded(RECORDED[column_index])
     columns = (
         column(parity.figures_of(parity.record_of_miner(miner, ASSETS)), held(miner, Parity())),
         column(Figures._make(corrected.standing_of(miner, ASSETS).figures), held(miner, Corrected())),
@@ -81,7 +81,7 @@ def test_the_table_says_what_the_recordings_give(place: int) -> None:
     assert set(rows) == set(columns[0])
     for offset, found in enumerate(columns):
         for name, cells in rows.items():
-            cell = cells[2 * place + offset]
+            cell = cells[2 * column_index + offset]
             digits = len(cell.partition(".")[2])
             assert cell == "none" or float(cell) == pytest.approx(found[name], abs=0.51 * 10**-digits), name
             assert cell != "none" or found[name] == 0, name

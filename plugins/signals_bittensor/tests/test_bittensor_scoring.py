@@ -1,4 +1,4 @@
-"""Scores, weights and depths: the predecessor's exactly, and ours by what must hold."""
+"""Scores, weights and depths: the predecessor's exactly, and ours by their properties."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def good_miner(name: str, net: float, **more: Any) -> dict[str, Any]:
 # -- parity
 
 
-def test_the_worked_example_gives_a_third() -> None:
+def test_the_worked_example_has_a_depth_of_a_third() -> None:
     found = ranked(worked_example(), Parity())
     assert [entry.miner.hotkey for entry in found] == [hotkey(3), hotkey(1), hotkey(2)]
     assert [round(entry.score, 4) for entry in found] == [4.0510, 3.9361, 3.4481]
@@ -75,7 +75,7 @@ def test_the_worked_example_gives_a_third() -> None:
 
 
 def made_network(seed: int, miners: int) -> dict[str, Any]:
-    """Give miners of every kind: flips, dust, flats, losses, single trades, ties, long pauses."""
+    """Return miners of every kind: flips, dust, flats, losses, single trades, ties, long pauses."""
     rng = random.Random(seed)
     pairs = [
         ["BTCUSD", "BTC/USD", 0.003, 0.01, 0.5],
@@ -162,7 +162,7 @@ def assert_like_the_plain_rules(tree: dict[str, Any], changes: dict[str, Any]) -
         ([(0.3, 100), (-0.3, 90)], (0, 0)),
     ],
 )
-def test_net_position_and_average_price(
+def test_net_position_and_average_price_follow_the_orders(
     orders: list[tuple[float, float]], expected: tuple[float, float]
 ) -> None:
     walked = position_math.holding([Order(q, p, t) for t, (q, p) in enumerate(orders)])
@@ -196,7 +196,7 @@ def test_drawdown_sees_the_closing_order_and_the_right_direction() -> None:
 
 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=30))
-def test_equal_values_share_their_place(values: list[int]) -> None:
+def test_equal_values_share_their_rank(values: list[int]) -> None:
     places = metrics.average_percentiles([float(v) for v in values])
     assert all(0 <= place <= 1 for place in places)
     for i, one in enumerate(values):
@@ -206,7 +206,7 @@ def test_equal_values_share_their_place(values: list[int]) -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(st.permutations(range(6)), st.lists(st.floats(-0.5, 0.5), min_size=6, max_size=6))
-def test_the_order_of_miners_means_nothing(places: list[int], nets: list[float]) -> None:
+def test_the_order_of_miners_does_not_matter(places: list[int], nets: list[float]) -> None:
     tree = {hotkey(i): good_miner(f"m{i}", net or 0.1) for i, net in enumerate(nets)}
     mixed = {hotkey(i): tree[hotkey(i)] for i in places}
     assert opinions(mixed, Corrected())["BTCUSDT"].depth == pytest.approx(
@@ -230,7 +230,7 @@ def test_depth_is_a_share_of_what_upstream_allows() -> None:
     assert opinions(tree, Parity())["BTCUSDT"].depth == 0.25
 
 
-def test_two_ids_of_one_coin_are_summed() -> None:
+def test_two_ids_of_one_coin_are_added() -> None:
     record = good_miner("a", 0.25)
     usdc = held("usdc", 0.4, open_ms=NOW_MS - 5, trade_pair=["BTCUSDC", "BTC/USDC", 0.003, 0.01, 1.0])
     record["positions"].append(usdc)
@@ -239,7 +239,7 @@ def test_two_ids_of_one_coin_are_summed() -> None:
     assert opinions({hotkey(1): record}, Parity(), assets)["BTCUSDT"].depth == pytest.approx(0.65)
 
 
-def test_a_closed_position_whose_orders_left_something_over_asks_for_nothing() -> None:
+def test_a_closed_position_asks_for_nothing() -> None:
     record = good_miner("a", 0.25)
     left = closed("implicit", 1.01, open_ms=NOW_MS - 2 * DAY_MS)
     left["orders"] = [order("x1", 0.2, 100, NOW_MS - 2 * DAY_MS), order("x2", -0.1, 100, NOW_MS - DAY_MS)]
@@ -261,7 +261,7 @@ def test_a_losing_miner_and_a_stale_one_do_not_count() -> None:
     assert [entry.miner.hotkey for entry in ranked(tree, Parity())] == [hotkey(1)]
 
 
-def test_a_long_running_position_that_is_worked_on_keeps_its_miner() -> None:
+def test_new_orders_on_an_old_position_keep_a_miner_active() -> None:
     record = good_miner("a", 0.2)
     for position in record["positions"][:-1]:
         for name in ("open_ms", "close_ms"):

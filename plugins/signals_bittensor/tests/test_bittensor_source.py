@@ -1,4 +1,4 @@
-"""A source at work: what it says, what it holds back, and what it does when upstream fails."""
+"""A running source: what it publishes, what it holds back, and what it does when upstream fails."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ LOOSE = {"min_trades": 3, "min_profitable_rate": 0.3, "max_drawdown_threshold": 
 
 @pytest.fixture
 def lines() -> Any:
-    said: list[str] = []
-    number = logger.add(lambda message: said.append(str(message)), level="INFO", format="{message}")
-    yield said
+    logged: list[str] = []
+    number = logger.add(lambda message: logged.append(str(message)), level="INFO", format="{message}")
+    yield logged
     logger.remove(number)
 
 
@@ -36,14 +36,14 @@ def network(miners: int = 60, seed: int = 3) -> MadeNetwork:
     return MadeNetwork(miners=miners, seed=seed, now_ms=NOW_MS, orders=90)
 
 
-def counting_holder(make_harness: Any, made: MadeNetwork) -> tuple[str, str]:
-    """Give a miner that the last signal on BTCUSDT names first, and the asset it holds."""
-    first = make_harness.recorder.current["BTCUSDT"].detail["contributors"][0]
+def counting_holder(harness: Any, made: MadeNetwork) -> tuple[str, str]:
+    """Return the miner that the last signal on BTCUSDT names first."""
+    first = harness.recorder.current["BTCUSDT"].detail["contributors"][0]
     assert first["name"] in made.miners
     return first["name"], first["asset"]
 
 
-async def test_the_worked_example_by_parity(make_harness: MakeHarness) -> None:
+async def test_parity_publishes_the_worked_example(make_harness: MakeHarness) -> None:
     d = make_harness(strategy="parity")
     d.upstream.serve(worked_example())
     await d.run(1)
@@ -54,7 +54,7 @@ async def test_the_worked_example_by_parity(make_harness: MakeHarness) -> None:
     assert signal.price == 100
 
 
-async def test_the_same_bytes_say_nothing_new(make_harness: MakeHarness) -> None:
+async def test_the_same_bytes_publish_nothing(make_harness: MakeHarness) -> None:
     d = make_harness(strategy="parity")
     d.upstream.serve(worked_example())
     await d.run(3600)
@@ -62,7 +62,7 @@ async def test_the_same_bytes_say_nothing_new(make_harness: MakeHarness) -> None
     assert len(d.upstream.asked_at) == pytest.approx(241, abs=1)
 
 
-async def test_a_miner_that_closes_moves_the_depth_with_the_next_fetch(make_harness: MakeHarness) -> None:
+async def test_a_closing_miner_moves_the_depth_at_the_next_fetch(make_harness: MakeHarness) -> None:
     made = network()
     d = make_harness(scoring=LOOSE, hysteresis=1)
     d.upstream.serve(made.payload())
@@ -79,7 +79,7 @@ async def test_a_miner_that_closes_moves_the_depth_with_the_next_fetch(make_harn
     assert name not in {part["name"] for part in signal.detail["contributors"] if part["asset"] == asset}
 
 
-async def test_ranks_that_move_a_little_do_not_trade(make_harness: MakeHarness) -> None:
+async def test_a_small_move_of_ranks_does_not_trade(make_harness: MakeHarness) -> None:
     made = network()
     d = make_harness(scoring=LOOSE, hysteresis="0.05", refresh="10m")
     d.upstream.serve(made.payload())
@@ -90,12 +90,14 @@ async def test_ranks_that_move_a_little_do_not_trade(make_harness: MakeHarness) 
         made.tick(15_000)
         d.upstream.serve(made.payload())
         await d.source.cycle()
-    said = [s for s in d.recorder.published if s.symbol == "BTCUSDT"]
-    assert {s.depth for s in said} == {depth}
-    assert [s.detail["cause"] for s in said] == ["first signal"] + ["refreshed"] * 3
+    published = [s for s in d.recorder.published if s.symbol == "BTCUSDT"]
+    assert {s.depth for s in published} == {depth}
+    assert [s.detail["cause"] for s in published] == ["first signal"] + ["refreshed"] * 3
 
 
-async def test_silence_is_said_once_and_backed_off_from(make_harness: MakeHarness, lines: list[str]) -> None:
+async def test_an_outage_is_logged_once_and_backed_off_from(
+    make_harness: MakeHarness, lines: list[str]
+) -> None:
     d = make_harness(strategy="parity", backoff="2m")
     d.upstream.serve(worked_example())
     d.upstream.failure = FetchFailed("HTTP 503 busy")
@@ -112,21 +114,21 @@ async def test_silence_is_said_once_and_backed_off_from(make_harness: MakeHarnes
     assert len(d.recorder.published) == 2
 
 
-async def test_retry_after_is_kept_to(make_harness: MakeHarness) -> None:
+async def test_retry_after_is_honoured(make_harness: MakeHarness) -> None:
     d = make_harness()
     d.upstream.failure = FetchFailed("HTTP 429", retry_after=700)
     await d.run(1500)
     assert d.upstream.asked_at == [0, 700, 1400]
 
 
-def test_retry_after_as_seconds_or_date() -> None:
+def test_retry_after_is_parsed_as_seconds_or_date() -> None:
     assert retry_seconds("17", None) == 17
     assert retry_seconds("1e9", None) is None
     assert retry_seconds("99999999", None) == 3600
     assert retry_seconds(None, None) is None
 
 
-async def test_half_a_network_is_not_believed_until_time_has_passed(
+async def test_half_a_network_is_rejected_until_time_has_passed(
     make_harness: MakeHarness, lines: list[str]
 ) -> None:
     made = network(60)
@@ -150,7 +152,7 @@ async def test_half_a_network_is_not_believed_until_time_has_passed(
     assert d.source.status()["miners"] == 30
 
 
-async def test_the_journals_memory_guards_the_first_payload_after_a_start(make_harness: MakeHarness) -> None:
+async def test_the_first_payload_is_guarded_by_the_journal(make_harness: MakeHarness) -> None:
     made = network(60)
     first = make_harness(scoring=LOOSE)
     first.upstream.serve(made.payload())
@@ -163,7 +165,7 @@ async def test_the_journals_memory_guards_the_first_payload_after_a_start(make_h
     assert second.source.status()["rejected"] == 4
 
 
-async def test_a_restart_on_the_same_payload_says_nothing_and_keeps_its_time(
+async def test_a_restart_on_the_same_payload_publishes_nothing(
     make_harness: MakeHarness,
 ) -> None:
     first = make_harness(strategy="parity")
@@ -192,7 +194,7 @@ async def test_an_empty_network_changes_nothing(
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"a"'])
-async def test_nonsense_changes_nothing(make_harness: MakeHarness, body: bytes) -> None:
+async def test_an_unusable_payload_changes_nothing(make_harness: MakeHarness, body: bytes) -> None:
     d = make_harness(strategy="parity")
     d.upstream.serve(worked_example())
     await d.run(1)
@@ -211,7 +213,7 @@ async def test_nonsense_changes_nothing(make_harness: MakeHarness, body: bytes) 
         ("rejected", json.dumps(dict(list(network(60).payload().items())[:20])).encode()),
     ],
 )
-async def test_each_kind_of_trouble_is_told_when_it_starts_and_when_it_ends(
+async def test_every_kind_of_outage_is_logged_at_start_and_end(
     make_harness: MakeHarness, lines: list[str], kind: str, body: bytes
 ) -> None:
     d = make_harness(scoring=LOOSE)
@@ -235,7 +237,7 @@ async def test_each_kind_of_trouble_is_told_when_it_starts_and_when_it_ends(
     ]
 
 
-async def test_what_could_not_be_kept_is_said_again(make_harness: MakeHarness) -> None:
+async def test_an_unpersisted_signal_is_published_again(make_harness: MakeHarness) -> None:
     d = make_harness(strategy="parity")
     d.upstream.serve(worked_example())
     d.recorder.failure = JournalError("disk full")
@@ -247,7 +249,7 @@ async def test_what_could_not_be_kept_is_said_again(make_harness: MakeHarness) -
 
 
 @pytest.mark.parametrize("miners", [1, 3, 50, 120, 5000])
-def test_the_guard_never_locks_for_good(miners: int) -> None:
+def test_the_guard_never_rejects_for_good(miners: int) -> None:
     guard = Guard(tolerance=0.2, release=timedelta(minutes=30))
     last = Accepted(miners=100, at=START)
     assert (guard.refusal(miners, last, START) is None) == (80 <= miners <= 125)

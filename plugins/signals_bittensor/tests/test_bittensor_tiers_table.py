@@ -1,4 +1,4 @@
-"""The tables of docs/bittensor.md on limits, worked out again: depths as they were, and as they are."""
+"""The tables of docs/bittensor.md on limits, computed again: depths as they were, and as they are."""
 
 from __future__ import annotations
 
@@ -70,21 +70,21 @@ def position_row(net: float) -> list[float]:
 
 
 def written(heading: str) -> dict[str, list[float]]:
-    """The rows of the table whose first line begins so."""
+    """Return the rows of the table whose first line begins with ``heading``."""
     text = GUIDE.read_text("utf-8")
     table = text[text.index(heading) :].partition("\n\n")[0].splitlines()[2:]
     rows = (re.split(r"\s*\|\s*", line.strip("| ")) for line in table)
     return {name: [float(cell) for cell in cells] for name, *cells in rows}
 
 
-def test_the_table_of_one_position_is_what_it_gives() -> None:
+def test_the_table_of_one_position_is_right() -> None:
     rows = written("| net leverage |")
     assert len(rows) == 5
     for net, cells in rows.items():
         assert cells == pytest.approx(position_row(float(net)), abs=6e-4), net
 
 
-def test_the_table_of_a_network_is_what_it_gives() -> None:
+def test_the_table_of_a_network_is_right() -> None:
     rows, found = written("| | miners that count |"), network_rows()
     assert rows.keys() == found.keys()
     for name, cells in rows.items():

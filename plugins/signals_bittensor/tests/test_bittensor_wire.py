@@ -42,7 +42,7 @@ async def fetching(server: BittensorServer, **options: Any) -> AsyncIterator[Fet
         yield Fetcher(chosen, lambda: session)
 
 
-async def test_a_gzipped_page_with_the_key_in_the_header() -> None:
+async def test_the_key_is_sent_in_the_header_and_the_page_is_gzipped() -> None:
     async with serving(made()) as server, fetching(server) as fetcher:
         page = await fetcher.fetch()
         assert page is not None
@@ -51,7 +51,7 @@ async def test_a_gzipped_page_with_the_key_in_the_header() -> None:
         assert len(PayloadReader().read(*page.body).miners) == 50
 
 
-async def test_the_key_in_the_body_for_servers_of_old() -> None:
+async def test_older_servers_get_the_key_in_the_body() -> None:
     async with serving(made(), auth_by="body") as server:
         async with fetching(server, auth="body") as fetcher:
             assert await fetcher.fetch() is not None
@@ -60,7 +60,7 @@ async def test_the_key_in_the_body_for_servers_of_old() -> None:
                 await fetcher.fetch()
 
 
-async def test_tiers() -> None:
+async def test_a_key_of_a_lower_tier_has_to_request_its_own() -> None:
     async with serving(made(), keys={"K": 30}) as server:
         async with fetching(server) as fetcher:
             with pytest.raises(FetchFailed, match="tier = 0, 30 or 50"):
@@ -71,7 +71,7 @@ async def test_tiers() -> None:
             assert len(PayloadReader().read(*page.body).miners) == 50
 
 
-async def test_a_page_that_was_used_is_not_sent_again() -> None:
+async def test_a_used_page_is_not_sent_again() -> None:
     async with serving(made(), etag=True) as server, fetching(server) as fetcher:
         page = await fetcher.fetch()
         assert page is not None
@@ -93,20 +93,22 @@ async def test_a_page_that_was_used_is_not_sent_again() -> None:
         (Faults(keep=0.5), "ClientPayloadError", None),
     ],
 )
-async def test_refusals_and_broken_answers(faults: Faults, reason: str, retry_after: float | None) -> None:
+async def test_refusals_and_broken_responses_say_what_failed(
+    faults: Faults, reason: str, retry_after: float | None
+) -> None:
     async with serving(made(), faults=faults) as server, fetching(server) as fetcher:
         with pytest.raises(FetchFailed, match=reason) as failed:
             await fetcher.fetch()
         assert failed.value.retry_after == retry_after
 
 
-async def test_an_answer_that_takes_too_long() -> None:
+async def test_a_response_that_takes_too_long_fails() -> None:
     async with serving(made(), faults=Faults(trickle=0.2)) as server, fetching(server, timeout=1) as fetcher:
         with pytest.raises(FetchFailed, match="within 1 s"):
             await fetcher.fetch()
 
 
-async def test_a_body_that_is_cut_before_it_is_sent() -> None:
+async def test_a_truncated_body_is_unusable() -> None:
     async with serving(made()) as server, fetching(server) as fetcher:
         page = await fetcher.fetch()
         assert page is not None
@@ -118,8 +120,8 @@ async def test_a_body_that_is_cut_before_it_is_sent() -> None:
             PayloadReader().read(*cut.body)
 
 
-async def test_nobody_listens() -> None:
-    with socket.socket() as held:  # bound, so that nobody else is given the port
+async def test_a_refused_connection_is_a_failed_fetch() -> None:
+    with socket.socket() as held:  # bound, so that no other process gets the port
         held.bind(("127.0.0.1", 0))
         async with fetching(BittensorServer(network=made(), port=held.getsockname()[1])) as fetcher:
             with pytest.raises(FetchFailed, match="ClientConnectorError"):
@@ -130,7 +132,7 @@ async def test_nobody_listens() -> None:
 
 
 class Station:
-    """A source with REST and feed, a recorder, and a patient eye."""
+    """A source with REST and feed, its recorder, and a way to wait for a condition."""
 
     def __init__(self, server: BittensorServer, session: aiohttp.ClientSession, **options: Any) -> None:
         self.recorder = SourceRecorder(clock=SystemClock())
@@ -174,21 +176,21 @@ def holder(station: Station) -> str:
 
 
 @pytest.mark.parametrize("way", ["header", "message"])
-async def test_a_closing_miner_is_heard_of_by_the_feed_at_once(way: str) -> None:
+async def test_the_feed_reports_a_closing_miner_at_once(way: str) -> None:
     async with serving(made(), feed_auth=way) as server, running(server, feed_auth=way) as station:
-        asked = server.counts["requests"]
+        requested = server.counts["requests"]
         name = holder(station)
         before = station.recorder.current["BTCUSDT"].depth
         await server.announce(server.network.close(name, "BTCUSD"), times=3)
         await station.until(lambda: station.recorder.current["BTCUSDT"].depth != before)
         await station.until(lambda: station.source.status()["feed_messages"] == 3)
         assert station.source.status()["feed_duplicates"] == 2
-        assert server.counts["requests"] == asked
+        assert server.counts["requests"] == requested
 
 
-async def test_a_gap_and_a_new_connection_ask_for_a_snapshot() -> None:
+async def test_a_gap_or_a_new_connection_requests_a_snapshot() -> None:
     async with serving(made()) as server, running(server) as station:
-        asked = server.counts["requests"]
+        requested = server.counts["requests"]
         name = holder(station)
         before = station.recorder.current["BTCUSDT"].depth
         await server.announce(server.network.open(name, "ETHUSD", 0.1))
@@ -198,13 +200,13 @@ async def test_a_gap_and_a_new_connection_ask_for_a_snapshot() -> None:
         await server.announce(server.network.open(name, "SOLUSD", 0.1))
         await station.until(lambda: station.recorder.current["BTCUSDT"].depth != before)
         assert station.source.status()["feed_gaps"] == 1
-        assert server.counts["requests"] == asked + 1
+        assert server.counts["requests"] == requested + 1
         await server.drop_feeds()
         await station.until(lambda: station.source.status()["feed_connects"] == 2)
-        await station.until(lambda: server.counts["requests"] == asked + 2)
+        await station.until(lambda: server.counts["requests"] == requested + 2)
 
 
-async def test_a_snapshot_older_than_the_feed_does_not_bring_a_closed_position_back() -> None:
+async def test_an_older_snapshot_does_not_reopen_a_position() -> None:
     async with serving(made()) as server, running(server) as station:
         server._page(100)  # the file as it was before
         name = holder(station)

@@ -1,4 +1,4 @@
-"""A TradingView source at work, without an engine and without a listener."""
+"""A TradingView source without an engine and without a listener."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SYMBOLS = {"BTCUSDT.P": "BTCUSDT", "ETHUSDT": "ETHUSDT"}
 
 
 class SourceHarness:
-    """A source, the recorder that plays the engine, and a way to post alerts."""
+    """A source, the recorder that stands in for the engine, and a way to post alerts."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class SourceHarness:
         self.source = TradingViewSource(context)
 
     async def post(self, body: bytes | Mapping[str, Any], **request: Any) -> WebhookResponse:
-        """Send a body as it is, or a message as JSON; by default with the token in the path."""
+        """Send a body unchanged, or a message as JSON; by default with the token in the path."""
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
         request.setdefault("received_at", self.recorder.clock.now())
         if not {"tail", "query"} & request.keys():
@@ -47,7 +47,7 @@ class SourceHarness:
         return await self.source.on_webhook(webhook_request(raw, **request))
 
     def count(self, name: str) -> int:
-        """Read a counter."""
+        """Return a status counter."""
         return int(self.source.status()[name])
 
 

@@ -1,4 +1,4 @@
-"""Every field is read on its own, as text or number, and refused by name."""
+"""Every field is parsed on its own, as text or number, and refused by name."""
 
 from __future__ import annotations
 
@@ -30,43 +30,43 @@ def refusal(**fields: Any) -> SignalRejected:
     return refused.value
 
 
-def test_the_template_of_old_is_read() -> None:
-    message = read_alert(parse(SEED), received_at=RECEIVED, extra_limit=4096)
-    assert (message.symbol, message.depth) == ("SOLUSDT", Decimal("0.1408"))
-    assert [message.leverage, message.price, message.sequence, message.event_id, message.time] == [None] * 5
-    assert message.extra == {}
-    assert message.exits is None
+def test_an_older_template_is_read() -> None:
+    alert = read_alert(parse(SEED), received_at=RECEIVED, extra_limit=4096)
+    assert (alert.symbol, alert.depth) == ("SOLUSDT", Decimal("0.1408"))
+    assert [alert.leverage, alert.price, alert.sequence, alert.event_id, alert.time] == [None] * 5
+    assert alert.extra == {}
+    assert alert.exits is None
 
 
 def test_numbers_need_no_quotes() -> None:
     text = '{"ticker": "BTCUSDT", "size": -0.5, "leverage": 3, "price": 64000.50, "signal_seq": 7, "event_id": 12}'
-    message = read_alert(parse(text), received_at=RECEIVED, extra_limit=4096)
-    assert message.depth == Decimal("-0.5")
-    assert (message.leverage, message.price) == (Decimal(3), Decimal("64000.50"))
-    assert (message.sequence, message.event_id) == ("7", "12")
+    alert = read_alert(parse(text), received_at=RECEIVED, extra_limit=4096)
+    assert alert.depth == Decimal("-0.5")
+    assert (alert.leverage, alert.price) == (Decimal(3), Decimal("64000.50"))
+    assert (alert.sequence, alert.event_id) == ("7", "12")
 
 
 @pytest.mark.parametrize("absent", [None, "", "   "])
-def test_empty_is_absent(absent: str | None) -> None:
-    message = read(
+def test_an_empty_field_is_not_stated(absent: str | None) -> None:
+    alert = read(
         leverage=absent, price=absent, signal_seq=absent, event_id=absent, action=absent, time=absent
     )
-    assert message == read()
+    assert alert == read()
 
 
 @pytest.mark.parametrize("zero", ["0", "0.0", "-0", "0e5"])
-def test_a_price_or_leverage_of_zero_is_absent(zero: str) -> None:
+def test_a_price_or_leverage_of_zero_is_not_stated(zero: str) -> None:
     assert read(price=zero, leverage=zero) == read()
 
 
 @pytest.mark.parametrize("direction", ["long", "LONG", " Long "])
-def test_case_does_not_matter(direction: str) -> None:
+def test_directions_are_case_insensitive(direction: str) -> None:
     assert read(direction=direction, action="BUY").depth == Decimal("0.1")
 
 
-def test_an_exit_does_not_fail_for_what_it_does_not_need() -> None:
-    message = read(direction="flat", size=["?"], leverage="a lot")
-    assert (message.depth, message.leverage) == (Decimal(0), None)
+def test_an_exit_ignores_what_it_does_not_need() -> None:
+    alert = read(direction="flat", size=["?"], leverage="a lot")
+    assert (alert.depth, alert.leverage) == (Decimal(0), None)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_a_wrong_field_is_named(field: str, value: Any) -> None:
     assert error.reason
 
 
-def test_the_order_price_stands_in_for_the_price() -> None:
+def test_the_order_price_replaces_a_missing_price() -> None:
     assert read(price="0.0", order_price="64617.05").price == Decimal("64617.05")
     assert read(price="64000", order_price="64617.05").price == Decimal(64000)
 
@@ -124,11 +124,11 @@ def test_the_order_price_stands_in_for_the_price() -> None:
         ({"time": "2026-01-01T12:05:00Z"}, "2026-01-01T12:05:00+00:00"),
     ],
 )
-def test_the_messages_own_time_is_kept(fields: dict[str, str], expected: str) -> None:
-    message = read(**fields)
-    assert message.time == datetime.fromisoformat(expected)
-    assert message.time is not None
-    assert message.time.utcoffset() == timedelta(0)
+def test_the_alerts_own_time_is_used(fields: dict[str, str], expected: str) -> None:
+    alert = read(**fields)
+    assert alert.time == datetime.fromisoformat(expected)
+    assert alert.time is not None
+    assert alert.time.utcoffset() == timedelta(0)
 
 
 @pytest.mark.parametrize(
@@ -147,10 +147,10 @@ def test_the_messages_own_time_is_kept(fields: dict[str, str], expected: str) ->
         "nan",
     ],
 )
-def test_a_time_that_cannot_be_read_is_kept_for_the_record_only(time: Any) -> None:
-    message = read(time=time)
-    assert message.time is None
-    assert message.extra == {"time": time}
+def test_an_unreadable_time_is_only_persisted(time: Any) -> None:
+    alert = read(time=time)
+    assert alert.time is None
+    assert alert.extra == {"time": time}
 
 
 @pytest.mark.parametrize("time", ["2026-01-01T12:05:01Z", "2026-01-01T20:00:00", "1e16"])
@@ -160,7 +160,7 @@ def test_a_time_in_the_future_is_refused(time: str) -> None:
     assert "2026-01-01 12:00:00 UTC" in error.reason
 
 
-def test_unknown_fields_are_kept_as_long_as_they_are_short() -> None:
-    message = read(40, comment="breakout", nested={"a": ["1"]}, book="x" * 100, note="n")
-    assert message.extra == {"comment": "breakout", "nested": {"a": ["1"]}}
-    assert message.dropped == 2
+def test_unknown_fields_are_persisted_up_to_a_limit() -> None:
+    alert = read(40, comment="breakout", nested={"a": ["1"]}, book="x" * 100, note="n")
+    assert alert.extra == {"comment": "breakout", "nested": {"a": ["1"]}}
+    assert alert.dropped == 2

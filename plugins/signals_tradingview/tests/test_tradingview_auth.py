@@ -1,4 +1,4 @@
-"""Who is let in: tokens, addresses, lock-out."""
+"""Who may send: tokens, addresses, lockout."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def test_the_token_may_stand_in_the_path_the_query_or_the_body(make_harnes
     assert [answer.status for answer in answers] == [200, 200, 200]
 
 
-async def test_a_body_token_allows_for_the_same_errors(make_harness: MakeHarness) -> None:
+async def test_a_token_in_the_body_counts_in_a_malformed_body(make_harness: MakeHarness) -> None:
     harness = make_harness()
     body = f'{{"token": "{harness.token}", "price": NaN}}'.encode()
     assert (await harness.post(body, tail=())).body["error"]["field"] == "price"
@@ -85,7 +85,7 @@ def test_every_token_is_compared_to_the_end(monkeypatch: pytest.MonkeyPatch) -> 
     assert not Tokens(["a" * 16, "b" * 20]).accept("d" * 2)
 
 
-async def test_only_listed_addresses_are_heard(make_harness: MakeHarness) -> None:
+async def test_only_listed_addresses_may_send(make_harness: MakeHarness) -> None:
     harness = make_harness(allow=["tradingview", "198.51.100.0/24", "2001:db8::/32"])
     for number, client in enumerate([*TRADINGVIEW, "198.51.100.77", "2001:db8::5", "::ffff:52.89.214.238"]):
         assert (await harness.post({**ALERT, "n": number}, client=client)).status == 200
@@ -112,7 +112,7 @@ async def test_a_stranger_learns_nothing_about_tokens(make_harness: MakeHarness)
     assert right == wrong
 
 
-def test_an_allow_list_names_what_it_does_not_understand() -> None:
+def test_an_allow_list_names_an_invalid_entry() -> None:
     with pytest.raises(ValueError, match="'tradingwiev' is neither an IP address"):
         AllowList(["tradingwiev"])
 
@@ -133,7 +133,7 @@ async def test_repeated_bad_tokens_lock_an_address_out(make_harness: MakeHarness
 
 @pytest.mark.parametrize("where", ["path", "query", "body"])
 async def test_a_right_token_is_never_locked_out(make_harness: MakeHarness, where: str) -> None:
-    """Behind a proxy that is not trusted, a stranger's wrong tokens come from the address of every alert."""
+    """Behind an untrusted proxy, wrong tokens have the same address as every alert."""
     harness = make_harness(lockout_after=1)
     right: dict[str, dict[str, Any]] = {
         "path": {"tail": (harness.token,)},
@@ -147,7 +147,7 @@ async def test_a_right_token_is_never_locked_out(make_harness: MakeHarness, wher
         assert (await harness.post(alert, **right[where])).status == 200
 
 
-async def test_a_head_is_enough_to_refuse_a_request(make_harness: MakeHarness) -> None:
+async def test_a_request_can_be_refused_by_its_head(make_harness: MakeHarness) -> None:
     harness = make_harness(allow=["203.0.113.0/24"], lockout_after=2)
 
     def screen(**request: Any) -> int | None:
@@ -158,14 +158,14 @@ async def test_a_head_is_enough_to_refuse_a_request(make_harness: MakeHarness) -
 
     assert screen(tail=(harness.token,)) is None
     assert screen(query={"token": harness.token}) is None
-    assert screen() is None  # it may stand in the body
+    assert screen() is None  # it may be in the body
     assert screen(tail=(harness.token,), method="GET") == 405
     assert screen(tail=(harness.token,), client="198.51.100.1") == 503
     assert [screen(tail=("wrong",)) for _ in range(3)] == [401, 401, 429]
     assert screen(tail=(harness.token,)) is None
 
 
-async def test_asking_while_locked_out_does_not_prolong_it(make_harness: MakeHarness) -> None:
+async def test_requests_while_locked_out_do_not_prolong_it(make_harness: MakeHarness) -> None:
     harness = make_harness(lockout_after=1, lockout_for="1m")
     await harness.post(ALERT, tail=("wrong",))
     for _ in range(59):
@@ -175,7 +175,7 @@ async def test_asking_while_locked_out_does_not_prolong_it(make_harness: MakeHar
     assert (await harness.post(ALERT)).status == 200
 
 
-async def test_a_right_token_clears_the_record(make_harness: MakeHarness) -> None:
+async def test_a_right_token_clears_the_failures(make_harness: MakeHarness) -> None:
     harness = make_harness(lockout_after=3)
     for number in range(5):
         await harness.post(ALERT, tail=("wrong",))
@@ -183,7 +183,7 @@ async def test_a_right_token_clears_the_record(make_harness: MakeHarness) -> Non
         assert (await harness.post({**ALERT, "n": number})).status == 200
 
 
-async def test_old_failures_are_forgotten(make_harness: MakeHarness) -> None:
+async def test_old_failures_expire(make_harness: MakeHarness) -> None:
     harness = make_harness(lockout_after=2, lockout_for="1m")
     for number in range(3):
         assert (await harness.post(ALERT, tail=("wrong",))).status == 401
@@ -209,7 +209,7 @@ async def test_nobody_can_lock_tradingview_out(make_harness: MakeHarness) -> Non
     assert (await harness.post(ALERT, client=TRADINGVIEW[0])).status == 200
 
 
-async def test_the_memory_of_bad_tokens_is_bounded() -> None:
+async def test_the_table_of_bad_tokens_is_bounded() -> None:
     lockout = Lockout(clock=VirtualClock(), after=1, seconds=60)
     for number in range(12_000):
         lockout.failed(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}")
@@ -218,7 +218,7 @@ async def test_the_memory_of_bad_tokens_is_bounded() -> None:
     assert lockout.remaining("10.0.46.223") == 60
 
 
-async def test_a_crowd_of_lock_outs_is_one_line_a_minute(
+async def test_many_lockouts_are_one_log_line_a_minute(
     make_harness: MakeHarness, log_lines: list[str]
 ) -> None:
     harness = make_harness(lockout_after=1)
@@ -231,7 +231,7 @@ async def test_a_crowd_of_lock_outs_is_one_line_a_minute(
     assert sum("locked out" in line for line in log_lines) == 2
 
 
-async def test_a_lock_out_is_said_once(make_harness: MakeHarness, log_lines: list[str]) -> None:
+async def test_a_lockout_is_logged_once(make_harness: MakeHarness, log_lines: list[str]) -> None:
     harness = make_harness(lockout_after=2)
     for _ in range(10):
         await harness.post(json.dumps(ALERT).encode(), tail=("wrong-token-of-somebody",))

@@ -1,4 +1,4 @@
-"""Take-profits and stops of alerts: kept with the signal by kind and unit, and refusing nothing."""
+"""Take-profits and stops of alerts: part of the signal by kind and unit, and never a reason to refuse it."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def distance(value: str) -> Exit:
     return Exit(value=D(value), unit=ExitUnit.DISTANCE)
 
 
-def read(message: dict[str, Any], **fields: Any) -> Alert:
-    text = json.dumps({**message, **fields})
+def read(body: dict[str, Any], **fields: Any) -> Alert:
+    text = json.dumps({**body, **fields})
     return AlertReader("auto", share=None, extra_limit=4096).read(text, RECEIVED)
 
 
@@ -64,11 +64,11 @@ def read(message: dict[str, Any], **fields: Any) -> Alert:
         ({}, None),
     ],
 )
-def test_fields_of_this_product(fields: dict[str, Any], exits: Exits | None) -> None:
-    message = read(PLAIN, **fields)
-    assert message.exits == exits
-    assert message.exits_unread == ()
-    assert message.extra == {}
+def test_our_own_fields_are_read(fields: dict[str, Any], exits: Exits | None) -> None:
+    alert = read(PLAIN, **fields)
+    assert alert.exits == exits
+    assert alert.exits_unread == ()
+    assert alert.extra == {}
 
 
 @pytest.mark.parametrize(
@@ -87,11 +87,11 @@ def test_fields_of_this_product(fields: dict[str, Any], exits: Exits | None) -> 
         ({"stopLoss": {"type": "trailing_stop", "trailPercent": "5"}}, Exits(trailing_stop=percent("5"))),
     ],
 )
-def test_objects_of_traderspost(fields: dict[str, Any], exits: Exits) -> None:
-    message = read(TRADERSPOST, **fields)
-    assert message.product == "traderspost"
-    assert message.exits == exits
-    assert message.extra.keys() == {"ticker", *fields}, "an object is kept as it came, too"
+def test_objects_of_traderspost_are_read(fields: dict[str, Any], exits: Exits) -> None:
+    alert = read(TRADERSPOST, **fields)
+    assert alert.product == "traderspost"
+    assert alert.exits == exits
+    assert alert.extra.keys() == {"ticker", *fields}, "an object is persisted unchanged as well"
 
 
 @pytest.mark.parametrize(
@@ -118,11 +118,11 @@ def test_objects_of_traderspost(fields: dict[str, Any], exits: Exits) -> None:
         ({"take_profit": {"enabled": False, "steps": []}, "stop_loss": {"enabled": "false"}}, None),
     ],
 )
-def test_steps_of_3commas(fields: dict[str, Any], exits: Exits | None) -> None:
-    message = read(THREE_COMMAS, **fields)
-    assert message.product == "3commas"
-    assert message.exits == exits
-    assert message.exits_unread == ()
+def test_steps_of_3commas_are_read(fields: dict[str, Any], exits: Exits | None) -> None:
+    alert = read(THREE_COMMAS, **fields)
+    assert alert.product == "3commas"
+    assert alert.exits == exits
+    assert alert.exits_unread == ()
 
 
 @pytest.mark.parametrize(
@@ -145,21 +145,21 @@ def test_steps_of_3commas(fields: dict[str, Any], exits: Exits | None) -> None:
         {"type": "trailing_stop", "trailPercent": 5},
     ],
 )
-def test_what_is_not_understood_is_named_and_kept(value: Any) -> None:
-    message = read(PLAIN, takeprofit=value, stoploss="61000")
-    assert message.exits == Exits(stop_loss=price("61000"))
-    assert message.exits_unread == ("takeprofit",)
-    assert "takeprofit" in message.extra
-    assert message.depth == D("0.1")
+def test_an_exit_that_cannot_be_parsed_is_named_and_persisted(value: Any) -> None:
+    alert = read(PLAIN, takeprofit=value, stoploss="61000")
+    assert alert.exits == Exits(stop_loss=price("61000"))
+    assert alert.exits_unread == ("takeprofit",)
+    assert "takeprofit" in alert.extra
+    assert alert.depth == D("0.1")
 
 
-def test_an_exit_needs_no_exits() -> None:
-    message = read({"symbol": "BTCUSDT", "direction": "flat"}, takeprofit="5")
-    assert message.exits is None
-    assert message.extra == {"takeprofit": "5"}
+def test_a_flat_alert_has_no_exits() -> None:
+    alert = read({"symbol": "BTCUSDT", "direction": "flat"}, takeprofit="5")
+    assert alert.exits is None
+    assert alert.extra == {"takeprofit": "5"}
 
 
-async def test_a_signal_has_them(make_harness: Any) -> None:
+async def test_a_signal_has_the_exits_of_its_alert(make_harness: Any) -> None:
     harness = make_harness()
     await harness.post({**PLAIN, "symbol": "BTCUSDT.P", "takeprofit": "2%", "stoploss": "?"})
     signal = harness.recorder.current["BTCUSDT"]
@@ -194,7 +194,7 @@ values = st.recursive(
         st.sampled_from(["takeprofit", "stopLoss", "trailing_stop", "take_profit"]), values, max_size=4
     )
 )
-def test_whatever_stands_there_refuses_nothing(fields: dict[str, Any]) -> None:
+def test_no_exit_field_refuses_an_alert(fields: dict[str, Any]) -> None:
     found = read_exits(parse(json.dumps(fields)))
     assert (found is None) is (not fields)
     if found is not None:

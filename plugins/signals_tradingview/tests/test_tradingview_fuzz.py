@@ -1,4 +1,4 @@
-"""Whatever is sent, there is a proper answer, and only a valid alert changes anything."""
+"""Every request gets a proper response, and only a valid alert changes anything."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ bodies = st.one_of(
 
 @settings(deadline=None, max_examples=150)
 @given(sent=st.lists(st.tuples(bodies, st.booleans()), max_size=6))
-def test_every_body_gets_an_answer_and_only_200_changes_something(
+def test_every_body_is_answered_and_only_200_changes_anything(
     make_harness: MakeHarness, sent: list[tuple[bytes, bool]]
 ) -> None:
     async def send() -> None:
@@ -100,8 +100,8 @@ def test_every_body_gets_an_answer_and_only_200_changes_something(
             assert answer.status in ({200, 400, 422} if known else {200, 400, 401, 422})
             assert answer.status == 200 or before == (harness.recorder.published, harness.recorder.current)
             assert TOKEN not in json.dumps(dict(answer.body), ensure_ascii=False).encode().decode()
-        for kept in harness.recorder.quarantined:
-            assert "\0" not in (kept.field + kept.reason + kept.body).encode().decode()
+        for quarantined in harness.recorder.quarantined:
+            assert "\0" not in (quarantined.field + quarantined.reason + quarantined.body).encode().decode()
         for signal in harness.recorder.published:
             assert TOKEN not in json.dumps(signal.detail, ensure_ascii=False).encode().decode()
 
@@ -113,7 +113,7 @@ digits = st.decimals(0, 1000, places=4, allow_nan=False).map(lambda number: f"{n
 
 @st.composite
 def valid_alerts(draw: st.DrawFn) -> tuple[dict[str, Any], Fraction]:
-    """An alert and its depth, worked out in fractions."""
+    """Draw an alert and its depth, computed with fractions."""
     over = draw(st.integers(1, 10**6))
     part = draw(st.integers(0, over))
     direction = draw(st.sampled_from(["long", "short", "flat", "LONG", "Short", "FLAT", None]))
@@ -137,7 +137,7 @@ def valid_alerts(draw: st.DrawFn) -> tuple[dict[str, Any], Fraction]:
 
 @settings(deadline=None, max_examples=300)
 @given(valid_alerts())
-def test_every_valid_alert_asks_for_the_depth_that_was_meant(
+def test_every_valid_alert_has_the_depth_that_was_meant(
     make_harness: MakeHarness, alert: tuple[dict[str, Any], Fraction]
 ) -> None:
     fields, expected = alert

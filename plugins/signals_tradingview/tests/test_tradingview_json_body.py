@@ -1,4 +1,4 @@
-"""A body is one strict JSON object, or it is refused with its fault."""
+"""A body is one strict JSON object, or it is refused with the reason."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ def test_numbers_keep_the_digits_that_were_written() -> None:
         ('{"a":' * 13_000, "body"),
     ],
 )
-def test_anything_else_is_refused_by_name(text: str, field: str) -> None:
+def test_a_body_that_cannot_be_persisted_is_refused_by_field(text: str, field: str) -> None:
     with pytest.raises(MalformedBody) as refusal:
         parse(text)
     assert refusal.value.field == field
     assert refusal.value.reason
 
 
-def test_nesting_is_allowed_to_a_depth() -> None:
+def test_nesting_is_limited() -> None:
     assert parse(nested(DEEPEST))
 
 
@@ -68,6 +68,6 @@ def test_a_literal_escape_is_only_text() -> None:
     assert parse('{"a": "\\\\ud83d"}') == {"a": "\\ud83d"}
 
 
-def test_an_unfilled_placeholder_is_pointed_at() -> None:
+def test_an_unfilled_placeholder_is_named() -> None:
     with pytest.raises(MalformedBody, match="placeholder was not filled in"):
         parse('{"price": {{cl0se}}}')

@@ -1,4 +1,4 @@
-"""A gap between where an order started and where the last alert ended is reported, once nobody can fill it any more."""
+"""A gap between the start of an order and the end of the last alert is reported once no alert can fill it any more."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ def alert(position: str, previous: str, number: int = 0, **more: Any) -> dict[st
     return {**message, "size": "" if position == "flat" else "50/100", **more}
 
 
-async def test_a_gap_is_counted_logged_and_kept_as_an_event(
-    make_harness: MakeHarness, log_lines: list[str]
-) -> None:
+async def test_a_gap_is_counted_logged_and_recorded(make_harness: MakeHarness, log_lines: list[str]) -> None:
     harness = make_harness()
     await harness.post(alert("long", "flat"))
     await asyncio.sleep(31)
@@ -37,7 +35,7 @@ async def test_a_gap_is_counted_logged_and_kept_as_an_event(
     assert len(harness.recorder.events) == 1
 
 
-async def test_two_alerts_in_the_wrong_order_are_no_gap(make_harness: MakeHarness) -> None:
+async def test_two_alerts_in_the_wrong_order_are_not_a_gap(make_harness: MakeHarness) -> None:
     harness = make_harness()
     await harness.post(alert("long", "flat"))
     await harness.post(alert("short", "flat"))
@@ -48,7 +46,7 @@ async def test_two_alerts_in_the_wrong_order_are_no_gap(make_harness: MakeHarnes
     assert "warning" not in harness.source.status()
 
 
-async def test_alerts_that_fit_together_are_no_gap(make_harness: MakeHarness) -> None:
+async def test_alerts_that_fit_together_are_not_a_gap(make_harness: MakeHarness) -> None:
     harness = make_harness()
     await harness.post(alert("long", "flat", market_position_size="2", prev_market_position_size="0"))
     await harness.post(alert("long", "long", 1, market_position_size="3", prev_market_position_size="2.0"))
@@ -58,7 +56,7 @@ async def test_alerts_that_fit_together_are_no_gap(make_harness: MakeHarness) ->
     assert harness.recorder.events == []
 
 
-async def test_sizes_tell_of_a_missed_addition(make_harness: MakeHarness) -> None:
+async def test_sizes_reveal_a_missed_addition(make_harness: MakeHarness) -> None:
     harness = make_harness()
     await harness.post(alert("long", "flat", market_position_size="2", prev_market_position_size="0"))
     await harness.post(alert("long", "long", market_position_size="4", prev_market_position_size="3"))
@@ -79,7 +77,7 @@ async def test_a_redelivered_alert_opens_no_gap(make_harness: MakeHarness) -> No
     assert harness.recorder.events == []
 
 
-async def test_a_redelivery_is_no_gap_and_the_first_alert_ever_neither(make_harness: MakeHarness) -> None:
+async def test_neither_a_redelivery_nor_the_first_alert_is_a_gap(make_harness: MakeHarness) -> None:
     harness = make_harness()
     await harness.post(alert("flat", "short"))
     await harness.post(alert("long", "flat"))
@@ -90,7 +88,7 @@ async def test_a_redelivery_is_no_gap_and_the_first_alert_ever_neither(make_harn
     assert harness.recorder.events == []
 
 
-async def test_a_stop_tells_what_was_still_waiting(make_harness: MakeHarness) -> None:
+async def test_open_gaps_are_reported_at_a_stop(make_harness: MakeHarness) -> None:
     harness = make_harness()
     await harness.post(alert("long", "flat"))
     await asyncio.sleep(31)

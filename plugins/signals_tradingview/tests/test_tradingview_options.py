@@ -1,4 +1,4 @@
-"""Settings of the source, and what the plugin offers to the engine."""
+"""Settings of the source, and what the plugin registers."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ async def test_the_example_is_a_complete_alert(make_harness: Any, symbol: str) -
     assert "extra" not in signal.detail
 
 
-def test_defaults() -> None:
+def test_the_defaults_are_those_of_the_guide() -> None:
     options = TradingViewOptions.model_validate({"token": TOKEN})
     assert options.dedupe_window == timedelta(seconds=30)
     assert (options.lockout_after, options.lockout_for) == (10, timedelta(minutes=10))
@@ -79,7 +79,7 @@ def test_defaults() -> None:
         ({"token": TOKEN, "dedup_window": 5}, "dedup_window"),
     ],
 )
-def test_wrong_settings_say_what_is_wrong(values: dict[str, Any], words: str) -> None:
+def test_a_wrong_setting_is_named(values: dict[str, Any], words: str) -> None:
     with pytest.raises(ValidationError, match=words):
         TradingViewOptions.model_validate(values)
 

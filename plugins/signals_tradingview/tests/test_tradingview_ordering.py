@@ -1,4 +1,4 @@
-"""One function says what takes over from what."""
+"""One function decides which alert takes over."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def in_force(sequence: str | None) -> Signal:
 
 
 def test_the_first_signal_is_current() -> None:
-    placement = order_alert(arriving("7"), latest=None)
-    assert (placement.current, placement.rule) == (True, "first")
+    decision = order_alert(arriving("7"), latest=None)
+    assert (decision.current, decision.rule) == (True, "first")
 
 
 @pytest.mark.parametrize(
@@ -58,11 +58,11 @@ def test_the_first_signal_is_current() -> None:
         (None, None, True, "arrival"),
     ],
 )
-def test_sequences_decide_where_both_have_one(
+def test_sequences_decide_if_both_have_one(
     old: str | None, new: str | None, current: bool, rule: str
 ) -> None:
-    placement = order_alert(arriving(new), latest=in_force(old))
-    assert (placement.current, placement.rule) == (current, rule)
+    decision = order_alert(arriving(new), latest=in_force(old))
+    assert (decision.current, decision.rule) == (current, rule)
 
 
 @given(
@@ -73,13 +73,13 @@ def test_sequences_decide_where_both_have_one(
         unique=True,
     )
 )
-def test_numbers_agree_with_arithmetic(numbers: list[Any]) -> None:
+def test_numeric_sequences_compare_as_numbers(numbers: list[Any]) -> None:
     for old, new in permutations(numbers, 2):
         assert order_alert(arriving(str(new)), latest=in_force(str(old))).current == (new >= old)
 
 
 @given(st.text(max_size=20), st.text(max_size=20), st.text(max_size=20))
-def test_sequences_of_text_are_in_one_order(first: str, second: str, third: str) -> None:
+def test_text_sequences_have_a_total_order(first: str, second: str, third: str) -> None:
     texts = [f"x{text}" for text in (first, second, third)]
 
     def newest(order: tuple[str, ...]) -> str:
@@ -94,7 +94,7 @@ def test_sequences_of_text_are_in_one_order(first: str, second: str, third: str)
 
 @settings(deadline=None)
 @given(st.data())
-def test_any_order_and_any_redelivery_end_at_the_highest_sequence(
+def test_any_order_of_arrival_ends_at_the_highest_sequence(
     make_harness: Callable[..., Any], data: Any
 ) -> None:
     sequences = data.draw(st.lists(st.integers(0, 10**20), min_size=1, max_size=8, unique=True))

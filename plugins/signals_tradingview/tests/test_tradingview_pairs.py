@@ -1,4 +1,4 @@
-"""A close and a reopening that arrive within moments, in either order: the result is what the strategy holds."""
+"""A close and a reopening that arrive together, in either order: the result is what the strategy holds."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FLAT: Fields = {"direction": "flat"}
 
 
 def stated(position: str, size: str, previous: str, previous_size: str, **more: Any) -> Fields:
-    """An alert that carries the strategy's position before and after its order."""
+    """Return an alert with the strategy's position before and after its order."""
     return {
         "direction": position,
         "size": f"{10 * float(size):g}/100" if position != "flat" else "",
@@ -40,16 +40,16 @@ def stated(position: str, size: str, previous: str, previous_size: str, **more: 
 
 
 def as_restored(recorder: SourceRecorder) -> SourceRecorder:
-    """Give what the journal gives back: signals whose details went through JSON."""
+    """Return what the journal restores: signals whose details went through JSON."""
     again = SourceRecorder(clock=recorder.clock)
-    for kept in ("current", "arrived"):
-        signals = getattr(recorder, kept)
-        getattr(again, kept).update(
+    for name in ("current", "arrived"):
+        signals = getattr(recorder, name)
+        getattr(again, name).update(
             {key: replace(s, detail=json.loads(json.dumps(s.detail))) for key, s in signals.items()}
         )
     latest, last = again.current.get("ETHUSDT"), again.arrived.get("ETHUSDT")
     if latest is not None and last is not None and last.current:
-        again.arrived["ETHUSDT"] = latest  # the journal gives one signal once
+        again.arrived["ETHUSDT"] = latest  # the journal restores one object for one signal
     again._deliveries = recorder._deliveries
     return again
 
@@ -64,7 +64,7 @@ class Tape:
         self._number = 0
 
     async def send(self, at: float, fields: Fields, *, restart: bool = False) -> str:
-        """Give the rule that placed it."""
+        """Send one alert; return the rule that ordered it."""
         if restart:
             self._harness = self._make(recorder=as_restored(self._harness.recorder), **self._options)
         self._number += 1
@@ -102,9 +102,7 @@ async def test_the_first_of_the_two_acts_at_once(make_harness: MakeHarness) -> N
 
 
 @pytest.mark.parametrize("seconds", [0.01, 3.0, 5.0])
-async def test_a_position_on_the_side_that_was_held_and_then_flat_is_a_genuine_exit(
-    make_harness: MakeHarness, seconds: float
-) -> None:
+async def test_an_addition_and_then_a_flat_are_an_exit(make_harness: MakeHarness, seconds: float) -> None:
     tape = Tape(make_harness)
     await tape.send(-3600, LONG)
     await tape.send(0, MORE)
@@ -124,7 +122,7 @@ async def test_a_second_close_is_the_exit_of_what_was_reopened(make_harness: Mak
 
 
 @pytest.mark.parametrize(("seconds", "depth"), [(0.4, "0"), (1.0, "0"), (1.001, "0.8"), (4.0, "0.8")])
-async def test_from_flat_only_what_comes_within_a_second_was_opened_and_closed(
+async def test_from_flat_a_pair_arrives_within_a_second(
     make_harness: MakeHarness, seconds: float, depth: str
 ) -> None:
     tape = Tape(make_harness)
@@ -148,7 +146,7 @@ async def test_the_windows_are_settings(make_harness: MakeHarness) -> None:
     assert tape.depth == 0
 
 
-async def test_two_orders_of_one_second_are_a_pair_however_late_one_is_sent_again(
+async def test_alerts_of_one_second_are_a_pair_despite_a_resend(
     make_harness: MakeHarness,
 ) -> None:
     fired = {"timenow": "2026-03-02T12:00:00Z"}
@@ -160,7 +158,7 @@ async def test_two_orders_of_one_second_are_a_pair_however_late_one_is_sent_agai
         assert tape.depth == Decimal(depth)
 
 
-# -- evidence in the alerts, in the order of trust
+# -- evidence in the alerts, the most trustworthy first
 
 
 async def test_the_time_of_firing_decides_before_the_state(make_harness: MakeHarness) -> None:
@@ -208,7 +206,7 @@ async def test_a_sequence_decides_before_the_previous_position(make_harness: Mak
     assert tape.depth == 0
 
 
-async def test_event_ids_of_a_pair_compare_as_numbers_and_others_do_not(make_harness: MakeHarness) -> None:
+async def test_only_numeric_event_ids_of_a_pair_compare(make_harness: MakeHarness) -> None:
     for ids, rule in ((("10", "9"), "event_id"), (("b10", "b9"), "exit"), (("7f", "9"), "exit")):
         tape = Tape(make_harness)
         await tape.send(-3600, LONG)
@@ -217,7 +215,7 @@ async def test_event_ids_of_a_pair_compare_as_numbers_and_others_do_not(make_har
         assert tape.depth == (Decimal("0.8") if rule == "event_id" else 0)
 
 
-async def test_sizes_tell_the_order_of_additions(make_harness: MakeHarness) -> None:
+async def test_sizes_order_additions(make_harness: MakeHarness) -> None:
     tape = Tape(make_harness)
     await tape.send(0, stated("long", "1", "flat", "0"))
     await tape.send(9, stated("long", "3.0", "long", "2"))
@@ -231,8 +229,8 @@ async def test_sizes_that_differ_by_dust_are_one_size(make_harness: MakeHarness)
     assert await tape.send(60, stated("flat", "0", "long", "0.3")) == "previous_position"
 
 
-async def test_out_of_flat_and_back_is_told_by_what_was_held_before_both(make_harness: MakeHarness) -> None:
-    """Long to flat and flat to long fit together both ways round."""
+async def test_a_close_and_its_reopening_are_ordered_by_what_was_held(make_harness: MakeHarness) -> None:
+    """Long to flat and flat to long fit together in both orders."""
     close, reopen = stated("flat", "0", "long", "1"), stated("long", "1", "flat", "0")
     for before, pair, depth in ((reopen, (reopen, close), "0.1"), (close, (close, reopen), "0")):
         tape = Tape(make_harness)
@@ -242,14 +240,14 @@ async def test_out_of_flat_and_back_is_told_by_what_was_held_before_both(make_ha
         assert tape.depth == Decimal(depth)
 
 
-async def test_a_previous_position_of_long_ago_does_not_put_an_alert_back(make_harness: MakeHarness) -> None:
+async def test_an_old_previous_position_does_not_order_an_alert_before(make_harness: MakeHarness) -> None:
     tape = Tape(make_harness)
     await tape.send(0, stated("short", "1", "flat", "0"))
     await tape.send(600, stated("flat", "0", "long", "1"))  # the reversal between them was missed
     assert tape.depth == 0
 
 
-async def test_what_was_reopened_can_be_closed_by_an_order_like_the_first(make_harness: MakeHarness) -> None:
+async def test_a_reopened_position_can_be_closed_again(make_harness: MakeHarness) -> None:
     close, reopen = stated("flat", "0", "short", "1"), stated("short", "1", "flat", "0")
     tape = Tape(make_harness)
     await tape.send(-3600, reopen)
@@ -272,10 +270,10 @@ steps = st.lists(
 
 @settings(deadline=None, max_examples=300)
 @given(steps=steps, restart=st.booleans())
-def test_neighbours_that_swap_places_end_where_the_strategy_is(
+def test_swapped_neighbours_end_where_the_strategy_is(
     make_harness: MakeHarness, steps: list[Any], restart: bool
 ) -> None:
-    """A strategy whose alerts carry its position before and after; any two neighbours may overtake each other."""
+    """A strategy whose alerts state its position before and after; any two neighbours may overtake each other."""
 
     async def play() -> None:
         held: tuple[str, int] = ("flat", 0)
@@ -313,10 +311,10 @@ turns = st.lists(
 
 @settings(deadline=None, max_examples=150)
 @given(turns=turns, restart=st.booleans())
-def test_alerts_that_say_nothing_but_their_position_end_right_too(
+def test_alerts_with_nothing_but_a_position_end_right_too(
     make_harness: MakeHarness, turns: list[Any], restart: bool
 ) -> None:
-    """A strategy that turns round by two alerts in either order, leaves, and enters; its turns are 6 s apart."""
+    """A strategy that reverses by two alerts in either order, exits, and enters; its reversals are 6 s apart."""
 
     async def play() -> None:
         tape, at, held = Tape(make_harness), 0.0, LONG
@@ -359,7 +357,7 @@ def test_redeliveries_in_any_interleaving_change_nothing(
     make_harness: MakeHarness, data: st.DataObject, ordering: str, restart: bool
 ) -> None:
     alerts = data.draw(st.lists(st.tuples(st.sampled_from([0.0, 0.3, 2.0, 4.9]), said, more), max_size=6))
-    # Each gap may see any of the earlier alerts again, each at most 30 s after it came.
+    # Between two alerts any of the earlier ones may be sent again, at most 30 s after it arrived.
     again = [data.draw(st.lists(st.integers(0, number), max_size=3)) for number in range(len(alerts))]
 
     async def result(*, with_redeliveries: bool) -> Decimal:

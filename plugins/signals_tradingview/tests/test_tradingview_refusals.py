@@ -1,4 +1,4 @@
-"""Alerts that cannot be read: what their sender is told, and who else learns of it."""
+"""Alerts that cannot be parsed: the response to their sender, and who else is notified."""
 
 from __future__ import annotations
 
@@ -46,9 +46,7 @@ async def test_a_byte_order_mark_is_accepted(make_harness: MakeHarness) -> None:
         (b'{"symbol":"ETHUSDT","price":{{close}}}', "a placeholder was not filled in"),
     ],
 )
-async def test_what_is_no_json_gets_a_hint_that_fits(
-    make_harness: MakeHarness, body: bytes, hint: str
-) -> None:
+async def test_invalid_json_gets_a_hint_that_fits(make_harness: MakeHarness, body: bytes, hint: str) -> None:
     harness = make_harness()
     answer = await harness.post(body)
     assert answer.status == 400
@@ -66,7 +64,7 @@ async def test_what_is_no_json_gets_a_hint_that_fits(
         ("05-missing-comma.json", "a comma is missing"),
     ],
 )
-async def test_alerts_as_people_send_them(make_harness: MakeHarness, name: str, hint: str) -> None:
+async def test_common_mistakes_get_a_hint(make_harness: MakeHarness, name: str, hint: str) -> None:
     file = CASES / "alerts" / name
     if not file.exists():
         pytest.skip(f"needs {file}")
@@ -75,8 +73,8 @@ async def test_alerts_as_people_send_them(make_harness: MakeHarness, name: str, 
     assert hint in answer.body.get("error", {}).get("hint", "")
 
 
-async def test_a_token_in_an_unreadable_message_still_counts(make_harness: MakeHarness) -> None:
-    """Else who sends it is told that his token is wrong, and finds nothing in the quarantine."""
+async def test_a_token_in_invalid_json_still_counts(make_harness: MakeHarness) -> None:
+    """Otherwise the sender would get 401, and find nothing in the quarantine."""
     harness = make_harness()
     body = b'{"token": "%b", "symbol": "ETHUSDT",}' % harness.token.encode()
     assert (await harness.post(body, tail=())).status == 400
@@ -84,7 +82,7 @@ async def test_a_token_in_an_unreadable_message_still_counts(make_harness: MakeH
     assert (await harness.post(body.replace(b"canary", b"wrong!"), tail=())).status == 401
 
 
-async def test_a_refused_alert_is_an_event_once(make_harness: MakeHarness) -> None:
+async def test_a_refused_alert_is_recorded_once(make_harness: MakeHarness) -> None:
     harness = make_harness()
     for number in range(5):
         await harness.post({**ENTRY, "size": f"{number}x"})
@@ -96,7 +94,7 @@ async def test_a_refused_alert_is_an_event_once(make_harness: MakeHarness) -> No
     assert len(harness.recorder.events) == 3
 
 
-async def test_an_accepted_alert_makes_the_next_refusal_news(make_harness: MakeHarness) -> None:
+async def test_after_an_accepted_alert_refusals_are_recorded_again(make_harness: MakeHarness) -> None:
     harness = make_harness()
     for number in range(2):
         await harness.post({**ENTRY, "size": "x"})
@@ -107,7 +105,7 @@ async def test_an_accepted_alert_makes_the_next_refusal_news(make_harness: MakeH
 
 
 async def test_what_the_engine_refuses_is_quarantined_too(make_harness: MakeHarness) -> None:
-    """Such as a price that is not plausible: only the engine knows the last one."""
+    """For example an implausible price: only the engine knows the last one."""
     harness = make_harness()
     harness.recorder.failure = SignalRejected("1e12 is not plausible", field="price", hint="raise it")
     answer = await harness.post(ENTRY)

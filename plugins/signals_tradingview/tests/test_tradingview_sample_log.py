@@ -1,7 +1,7 @@
-"""The recorded alerts of 2024 are understood.
+"""The recorded alerts of 2024 are accepted.
 
 Their sizes are in fractions of one, their prices and times in ``order_price`` and ``order_time``, and the flat line
-carries a size. The recording lies beside the repository; where it does not, these tests are skipped.
+has a size. The recording is next to the repository; without it these tests are skipped.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def lines() -> list[tuple[datetime, str]]:
     return [(datetime.fromisoformat(f"{day} {time}").replace(tzinfo=UTC), body) for day, time, body in split]
 
 
-async def test_every_recorded_alert_becomes_the_signal_that_it_meant(
+async def test_every_recorded_alert_becomes_its_signal(
     make_harness: Callable[..., Any],
 ) -> None:
     harness = make_harness()

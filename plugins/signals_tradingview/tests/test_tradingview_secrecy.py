@@ -41,7 +41,7 @@ def everything_shown(harness: Any, answers: list[Any], log_lines: list[str]) -> 
 
 
 @pytest.mark.parametrize("where", ["path", "query", "body", "nowhere"])
-async def test_no_token_comes_out_again(
+async def test_no_token_is_ever_shown(
     make_harness: Callable[..., Any], log_lines: list[str], where: str
 ) -> None:
     harness = make_harness(lockout_after=10_000)
@@ -60,7 +60,7 @@ async def test_no_token_comes_out_again(
 
 @settings(deadline=None)
 @given(before=st.text(max_size=30), after=st.text(max_size=30), cut=st.integers(0, 80), broken=st.booleans())
-def test_no_half_of_a_token_is_kept(
+def test_no_half_of_a_token_is_persisted(
     make_harness: Callable[..., Any], before: str, after: str, cut: int, broken: bool
 ) -> None:
     body = json.dumps({"symbol": before + TOKEN + after}, ensure_ascii=False)
@@ -79,7 +79,7 @@ NAMED = ("secret", "api_key", "apiKey", "API_SECRET", "signalToken", "password",
 
 @pytest.mark.parametrize("name", [*NAMED, "token"])
 @pytest.mark.parametrize("broken", ["", '"size": "2/1", ', "oops"])
-async def test_secrets_of_other_receivers_are_neither_kept_nor_shown(
+async def test_secrets_of_other_receivers_are_not_persisted_or_shown(
     make_harness: Callable[..., Any], log_lines: list[str], name: str, broken: str
 ) -> None:
     harness = make_harness()
@@ -93,7 +93,7 @@ async def test_secrets_of_other_receivers_are_neither_kept_nor_shown(
     assert "kept" in shown
 
 
-async def test_a_number_behind_such_a_name_is_hidden_and_its_neighbours_are_not(
+async def test_a_secret_number_is_hidden_and_its_neighbours_are_not(
     make_harness: Callable[..., Any],
 ) -> None:
     harness = make_harness()
@@ -110,7 +110,7 @@ async def test_a_number_behind_such_a_name_is_hidden_and_its_neighbours_are_not(
     st.text(alphabet='{}":,_-abcdeghiklnoprstuvwyENTEXICODE0 ', max_size=80),
     st.sampled_from([*NAMED, "token"]),
 )
-def test_what_a_quick_look_lets_pass_holds_nothing_to_hide(text: str, named: str) -> None:
+def test_the_quick_check_passes_only_text_without_secrets(text: str, named: str) -> None:
     for message in (
         f"{{{text}",
         f'{{"{named}": "{FOREIGN}", {text}',
@@ -119,7 +119,7 @@ def test_what_a_quick_look_lets_pass_holds_nothing_to_hide(text: str, named: str
         assert hide_in_alert(message) == hide_in_text(message)
 
 
-async def test_the_message_as_it_came_is_kept_up_to_a_length_or_not_at_all(
+async def test_the_raw_message_is_persisted_up_to_its_limit(
     make_harness: Callable[..., Any],
 ) -> None:
     body = f'{{"symbol": "ETHUSDT", "direction": "flat", "token": "{TOKEN}", "comment": "{"x" * 5000}"}}'

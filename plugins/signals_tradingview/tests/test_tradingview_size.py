@@ -1,4 +1,4 @@
-"""Size and direction become a signed depth: the rules of the predecessor, with its faults put right."""
+"""Size and direction become a signed depth: the rules of the predecessor, with its faults corrected."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_flat_ignores_the_size(size: str | None) -> None:
 
 
 @pytest.mark.parametrize("size", ["Exit @ 3263.55", "exit", "EXIT 5"])
-def test_an_exit_is_flat_where_no_direction_says_otherwise(size: str) -> None:
+def test_a_size_that_says_exit_is_flat_without_a_direction(size: str) -> None:
     assert depth(size, None) == 0
 
 
@@ -112,7 +112,7 @@ def test_a_missing_size_names_what_is_missing() -> None:
         depth(None, None)
 
 
-def test_a_sell_without_a_direction_leaves_a_doubt() -> None:
+def test_a_sell_without_a_direction_is_ambiguous() -> None:
     with pytest.raises(SignalRejected) as refusal:
         depth("14.08/100", None, "sell")
     assert refusal.value.field == "direction"

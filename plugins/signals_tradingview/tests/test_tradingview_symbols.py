@@ -1,4 +1,4 @@
-"""Symbols are mapped by the settings and by nothing else."""
+"""Symbols are mapped by the settings, and by nothing else."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_every_spelling_maps_by_its_own_line(spelling: str) -> None:
     assert SymbolMap({spelling: "BTCUSDT"}, source="tv").resolve(spelling) == "BTCUSDT"
 
 
-def test_an_unmapped_symbol_is_told_the_command_that_adds_it() -> None:
+def test_a_refused_symbol_comes_with_the_command_that_maps_it() -> None:
     with pytest.raises(SignalRejected) as refusal:
         SymbolMap({}, source="tv").resolve("BYBIT:SOLUSDT.P")
     assert refusal.value.hint == "te configure mappings --set tv.BYBIT:SOLUSDT.P=SOLUSDT"
@@ -113,7 +113,7 @@ def test_an_unmapped_symbol_is_told_the_command_that_adds_it() -> None:
 @pytest.mark.parametrize(
     "spelling", [" SOLUSDT.P", 'odd"quote', "$(reboot)", "back\\slash", "línea\tß", "\u2028", "BTC1!"]
 )
-def test_what_no_shell_should_see_is_said_as_toml(spelling: str) -> None:
+def test_a_spelling_that_needs_quoting_is_shown_as_toml(spelling: str) -> None:
     with pytest.raises(SignalRejected) as refusal:
         SymbolMap({}, source="tv").resolve(spelling)
     line = refusal.value.hint.partition("symbols needs ")[2].partition(", but only")[0]

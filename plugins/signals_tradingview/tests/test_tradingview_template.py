@@ -1,4 +1,4 @@
-"""What ``te tradingview template`` prints is what the source takes."""
+"""The source accepts what ``te tradingview template`` prints."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ FILLED = {
 
 
 def filled(text: str) -> bytes:
-    """Do what TradingView does: put the values in place of the placeholders."""
+    """Replace the placeholders by values, as TradingView does."""
     for placeholder, value in FILLED.items():
         text = text.replace(placeholder, value)
     assert "{{" not in text
@@ -65,7 +65,7 @@ def run(context: Context, *arguments: str) -> Any:
     return CliRunner().invoke(commands(context), ["template", *arguments])
 
 
-async def test_the_strategys_message_is_taken_with_everything_in_it(make_harness: MakeHarness) -> None:
+async def test_everything_in_the_strategys_message_is_accepted(make_harness: MakeHarness) -> None:
     harness = make_harness()
     [text] = messages(Kind.STRATEGY).values()
     answer = await harness.post(filled(text))
@@ -76,7 +76,7 @@ async def test_the_strategys_message_is_taken_with_everything_in_it(make_harness
     assert "extra" not in signal.detail
 
 
-async def test_the_indicators_messages_say_long_short_and_flat(make_harness: MakeHarness) -> None:
+async def test_the_indicators_messages_are_long_short_and_flat(make_harness: MakeHarness) -> None:
     harness = make_harness()
     depths = [
         (await harness.post(filled(text))).body["depth"]
@@ -85,7 +85,7 @@ async def test_the_indicators_messages_say_long_short_and_flat(make_harness: Mak
     assert depths == ["0.5", "-0.5", "0"]
 
 
-def test_a_fixed_size_and_a_symbol_stand_in_place_of_the_placeholders() -> None:
+def test_a_fixed_size_and_symbol_replace_the_placeholders() -> None:
     [text] = messages(Kind.STRATEGY, size="25%", symbol="ETHUSDT").values()
     assert json.loads(text) == {**STRATEGY, "size": "25%", "symbol": "ETHUSDT"}
     assert set(json.loads(messages(Kind.INDICATOR)["long alert"])) == set(INDICATOR)
@@ -101,7 +101,7 @@ def test_the_command_prints_the_address_and_valid_json() -> None:
     assert "reverse proxy" not in shown.output
 
 
-def test_an_address_that_tradingview_cannot_reach_is_said_to_be_one() -> None:
+def test_an_address_that_tradingview_cannot_reach_is_explained() -> None:
     shown = run(Context("tradingview", base="http://127.0.0.1:8787"))
     assert "put your reverse proxy's name in place of\nhttp://127.0.0.1:8787" in shown.output
 
@@ -122,7 +122,7 @@ def test_json_has_the_address_and_all_messages() -> None:
         (("a",), ("--size", "-5%"), "not above zero"),
     ],
 )
-def test_what_is_wrong_is_said(names: tuple[str, ...], arguments: tuple[str, ...], told: str) -> None:
+def test_a_wrong_command_is_explained(names: tuple[str, ...], arguments: tuple[str, ...], told: str) -> None:
     failed = run(Context(*names), *arguments)
     assert isinstance(failed.exception, CommandFailed)
     assert told in str(failed.exception)

@@ -1,7 +1,7 @@
-"""The predecessor's worked examples, through the source as it runs, in both orderings.
+"""The predecessor's worked examples, sent to the source in both orderings.
 
-Below them its whole procedure once more, written from its specification alone and slow: files of lines, read as a
-whole on every poll. The source takes one alert at a time and has to end where that ends.
+Below them is its whole procedure again, slow and written from its specification alone: files of lines, read as a whole
+on every poll. The source receives one alert at a time and must end at the same position.
 """
 
 from __future__ import annotations
@@ -28,21 +28,25 @@ GUIDE = Path(__file__).parents[3] / "docs" / "tradingview.md"
 
 @dataclass(frozen=True, kw_only=True)
 class Vector:
-    """``state``: what was held before, by the predecessor's cache of the accounts. It does not tell the side, and the
-    default ordering looks at sides: ``other`` is its result if that position was on the other side than the example's,
-    ``same`` if on the same. ``lines``: seconds, what is said, sequence. ``at``: the time of parity's result.
-    ``earlier``: what an earlier day ended with. ``midnight``: second 0 is one.
-    """
+    """One worked example. The default ordering depends on sides, which the predecessor's state does not state."""
 
     name: str
     state: str | None
+    """What was held before, by the predecessor's cache of the accounts."""
     lines: tuple[tuple[Any, ...], ...]
+    """Seconds, direction and size, further fields."""
     parity: str
+    """The depth by parity."""
     at: float
+    """The time of parity's result."""
     other: str
+    """The depth by default if the position before was on the other side than the example's."""
     same: str = ""
+    """The depth by default if it was on the same side."""
     earlier: str = ""
+    """What an earlier day ended with."""
     midnight: bool = False
+    """Whether second 0 is midnight."""
 
     @property
     def differs(self) -> bool:
@@ -252,7 +256,7 @@ def alert(said: tuple[str, str], more: dict[str, str] | None = None) -> dict[str
 
 
 async def play(harness: Any, vector: Vector, before: tuple[str, str] | None) -> Decimal:
-    """Send an alert that leads to the state before, if there is one to send, then the example's."""
+    """Send the alert that leads to the state before the example, if it has one, then the example's."""
     start = MIDNIGHT if vector.midnight else NOON
     if before is not None:
         long_ago = start - (24 * HOUR if vector.earlier else HOUR)
@@ -266,7 +270,7 @@ async def play(harness: Any, vector: Vector, before: tuple[str, str] | None) -> 
 
 
 def side_of(vector: Vector) -> str:
-    """Give the side of the example's first position."""
+    """Return the side of the example's first position."""
     return next(str(line[1][0]) for line in vector.lines if line[1] is not FLAT)
 
 
@@ -286,12 +290,12 @@ async def test_parity_ends_where_the_predecessor_ended(make_harness: MakeHarness
 
 @pytest.mark.parametrize("side", ["long", "short"])
 @pytest.mark.parametrize("vector", [v for v in VECTORS if v.state], ids=name_of)
-async def test_parity_takes_an_earlier_alert_for_the_state_before(
+async def test_parity_uses_an_earlier_alert_as_the_state_before(
     make_harness: MakeHarness, vector: Vector, side: str
 ) -> None:
     before = (vector.earlier or side, "30/100") if vector.state == "open" or vector.earlier else FLAT
     ended = await play(make_harness(ordering="parity"), vector, before)
-    right = {"P1": "0", "P2": "-0.5"}  # an earlier line of the symbol made the predecessor see these right
+    right = {"P1": "0", "P2": "-0.5"}  # with an earlier line of the symbol the predecessor got these right
     assert ended == Decimal(right.get(vector.name, vector.parity))
 
 
@@ -307,7 +311,7 @@ async def test_the_default_ends_where_the_strategy_is(make_harness: MakeHarness,
         assert await play(make_harness(), vector, before) == Decimal(vector.other)
 
 
-def test_the_guide_lists_every_example_in_which_the_orderings_differ() -> None:
+def test_the_guide_lists_every_example_that_differs() -> None:
     listed = {line.split("|")[1].strip() for line in GUIDE.read_text().splitlines() if line.count("|") == 6}
     assert {vector.name for vector in VECTORS if vector.differs} == listed & {v.name for v in VECTORS}
 
@@ -414,7 +418,7 @@ def test_parity_ends_where_the_procedure_ends_after_every_alert(
         kept: list[Line] = []
         at, remembered = MIDNIGHT - timedelta(seconds=before_midnight), None
         for number, (drawn, said, numbering) in enumerate(lines):
-            # Two lines may share a microsecond; three would need the whole file.
+            # Two lines may share a microsecond; for three the walk would need the whole file.
             pause = 0.001 if number > 1 and not drawn else drawn
             if kept and pause > 0.5:
                 remembered = poll(kept, remembered, cache).open

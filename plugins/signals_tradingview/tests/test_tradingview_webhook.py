@@ -1,4 +1,4 @@
-"""What a sender is answered, and what becomes of what was sent."""
+"""The responses to senders, and the signals of their alerts."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ async def test_an_alert_becomes_a_signal(make_harness: MakeHarness) -> None:
     assert (signal.current, signal.rule) == (True, "first")
 
 
-async def test_the_answer_waits_until_the_signal_is_durable(make_harness: MakeHarness) -> None:
+async def test_the_response_waits_until_the_signal_is_durable(make_harness: MakeHarness) -> None:
     harness = make_harness(recorder=SourceRecorder(durable_after=2))
     posting = asyncio.create_task(harness.post(ALERT))
     await asyncio.sleep(1.9)
@@ -62,14 +62,14 @@ async def test_the_answer_waits_until_the_signal_is_durable(make_harness: MakeHa
     assert (await posting).status == 200
 
 
-async def test_without_a_time_of_its_own_an_alert_was_said_when_it_came(make_harness: MakeHarness) -> None:
+async def test_without_a_time_an_alert_has_its_time_of_arrival(make_harness: MakeHarness) -> None:
     harness = make_harness()
     await harness.post(ALERT)
     assert harness.recorder.published[0].time == harness.recorder.published[0].received_at
 
 
 @pytest.mark.parametrize("failure", [NotReady("stopping"), JournalError("disk full at /secret/place")])
-async def test_what_could_not_be_kept_is_asked_for_again(
+async def test_an_unpersisted_alert_is_to_be_sent_again(
     make_harness: MakeHarness, failure: Exception
 ) -> None:
     harness = make_harness()
@@ -83,10 +83,10 @@ async def test_what_could_not_be_kept_is_asked_for_again(
     assert (await harness.post(ALERT)).body["status"] == "accepted"
 
 
-async def test_a_disk_that_hangs_is_answered_while_tradingview_still_listens(
+async def test_a_hanging_disk_is_answered_503_in_time(
     make_harness: MakeHarness,
 ) -> None:
-    """It gives up after 3 s and sends an alert again only after a 5xx."""
+    """TradingView gives up after 3 s and sends an alert again only after a 5xx."""
     harness = make_harness(recorder=SourceRecorder(durable_after=8))
     began = harness.recorder.clock.monotonic()
     assert (await harness.post(ALERT)).status == 503
@@ -98,7 +98,7 @@ async def test_a_disk_that_hangs_is_answered_while_tradingview_still_listens(
     assert len(harness.recorder.published) == 1
 
 
-async def test_alerts_that_wait_one_behind_the_other_are_each_answered_in_time(
+async def test_each_of_many_waiting_alerts_is_answered_in_time(
     make_harness: MakeHarness,
 ) -> None:
     harness = make_harness(recorder=SourceRecorder(durable_after=8))
@@ -126,10 +126,10 @@ async def test_a_sender_who_hangs_up_is_not_answered(make_harness: MakeHarness) 
     assert harness.count("not_kept") == 0
 
 
-async def test_hours_in_which_nothing_can_be_kept_are_told_once(
+async def test_hours_without_a_journal_are_logged_once(
     make_harness: MakeHarness, log_lines: list[str]
 ) -> None:
-    """A full disk and a log line for each alert would make matters worse. Every alert is answered 503 all the same."""
+    """A log line for each alert would fill a full disk further. Every alert is answered 503 all the same."""
     harness = make_harness()
     harness.recorder.failure = JournalError("disk full")
     for _ in range(500):
@@ -158,7 +158,7 @@ async def test_a_byte_identical_redelivery_changes_nothing(make_harness: MakeHar
     assert len(harness.recorder.published) == 2
 
 
-async def test_after_the_window_the_same_words_are_a_new_alert(make_harness: MakeHarness) -> None:
+async def test_after_the_window_the_same_bytes_are_a_new_alert(make_harness: MakeHarness) -> None:
     harness = make_harness(dedupe_window="20s")
     await harness.post(ALERT)
     await asyncio.sleep(20.001)
@@ -172,7 +172,7 @@ async def test_distinct_alerts_are_never_merged(make_harness: MakeHarness) -> No
     assert len({signal.delivery_id for signal in harness.recorder.published}) == 5
 
 
-async def test_a_late_alert_is_kept_and_not_followed(make_harness: MakeHarness) -> None:
+async def test_a_late_alert_is_persisted_and_not_followed(make_harness: MakeHarness) -> None:
     harness = make_harness()
     await harness.post({**ALERT, "signal_seq": 10})
     answer = await harness.post({**FLAT, "signal_seq": "9"})
@@ -182,7 +182,7 @@ async def test_a_late_alert_is_kept_and_not_followed(make_harness: MakeHarness) 
     assert harness.recorder.depths() == {"BTCUSDT": Decimal("-0.1408")}
 
 
-async def test_alerts_in_flight_together_count_in_the_order_of_arrival(make_harness: MakeHarness) -> None:
+async def test_concurrent_alerts_count_in_the_order_of_arrival(make_harness: MakeHarness) -> None:
     harness = make_harness(recorder=SourceRecorder(durable_after=1))
     answers = await asyncio.gather(
         harness.post({**ALERT, "signal_seq": 2}),
@@ -192,14 +192,14 @@ async def test_alerts_in_flight_together_count_in_the_order_of_arrival(make_harn
     assert [answer.body["status"] for answer in answers] == ["accepted", "superseded", "accepted"]
 
 
-async def test_symbols_are_ordered_apart(make_harness: MakeHarness) -> None:
+async def test_symbols_are_ordered_separately(make_harness: MakeHarness) -> None:
     harness = make_harness()
     await harness.post({**ALERT, "signal_seq": 10})
     assert (await harness.post({**ALERT, "symbol": "ETHUSDT", "signal_seq": 1})).body["status"] == "accepted"
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe{}", b"", b"buy", b'{"size": NaN}', b"[1]"])
-async def test_a_body_that_is_no_json_object_is_400(make_harness: MakeHarness, content: bytes) -> None:
+async def test_a_body_that_is_not_a_json_object_is_400(make_harness: MakeHarness, content: bytes) -> None:
     harness = make_harness()
     answer = await harness.post(content)
     assert answer.status == 400
@@ -242,20 +242,20 @@ async def test_a_wrong_field_is_422_and_changes_nothing(
     assert harness.count("refused") == 1
 
 
-async def test_what_is_kept_of_a_refused_body_is_bounded(make_harness: MakeHarness) -> None:
+async def test_a_quarantined_body_is_bounded(make_harness: MakeHarness) -> None:
     harness = make_harness(quarantine_body_limit=10)
     await harness.post(b"x" * 60_000)
     assert harness.recorder.quarantined[0].body == "x" * 10 + "…"
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"])
-async def test_only_post_is_taken(make_harness: MakeHarness, method: str) -> None:
+async def test_only_post_is_accepted(make_harness: MakeHarness, method: str) -> None:
     harness = make_harness()
     assert (await harness.post(ALERT, method=method)).status == 405
     assert harness.recorder.published == []
 
 
-async def test_every_answer_is_counted(make_harness: MakeHarness) -> None:
+async def test_every_response_is_counted(make_harness: MakeHarness) -> None:
     harness = make_harness(allow=["203.0.113.0/24"])
     await harness.post({**ALERT, "signal_seq": 5})
     await harness.post({**ALERT, "signal_seq": 5})

@@ -41,7 +41,7 @@ def read(tree: Any) -> Any:
         (("positions", 0, "orders", 0), 7, {"orders": 1}),
     ],
 )
-def test_what_is_malformed_is_counted_and_left_out(
+def test_malformed_records_are_counted_and_left_out(
     path: tuple[Any, ...], value: Any, left_out: dict[str, int]
 ) -> None:
     tree = worked_example()
@@ -78,20 +78,20 @@ def test_one_bad_miner_never_costs_another(data: st.DataObject) -> None:
 @pytest.mark.parametrize(
     "body", [b"", b"[]", b"null", b'{"5C', b"<html>", gzip.compress(b"{}" * 50, mtime=0)[:-5]]
 )
-def test_a_payload_that_is_wrong_as_a_whole_is_refused(body: bytes) -> None:
+def test_an_unusable_payload_is_refused(body: bytes) -> None:
     with pytest.raises(UnusablePayload):
         PayloadReader().read(body)
 
 
 @pytest.fixture(params=["as installed", "zlib"])
 def inflater(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Unpack with what this machine has, and with what every machine has."""
+    """Unpack with this machine's library, and with the one that every machine has."""
     if request.param == "zlib":
         monkeypatch.setattr(unpacking, "inflaters", zlib)
 
 
 @pytest.mark.usefixtures("inflater")
-def test_a_gzipped_payload_cut_anywhere_is_refused() -> None:
+def test_a_truncated_gzipped_payload_is_refused() -> None:
     whole = gzip.compress(json.dumps(worked_example()).encode())
     for end in range(10, len(whole) - 1, 97):
         with pytest.raises(UnusablePayload):
@@ -99,7 +99,7 @@ def test_a_gzipped_payload_cut_anywhere_is_refused() -> None:
 
 
 @pytest.mark.usefixtures("inflater")
-def test_a_wrong_bit_in_a_gzipped_payload_never_makes_another_network() -> None:
+def test_a_flipped_bit_never_makes_another_network() -> None:
     whole = gzip.compress(json.dumps(worked_example()).encode())
     refused = 0
     for place in range(10, len(whole), 13):
@@ -109,11 +109,11 @@ def test_a_wrong_bit_in_a_gzipped_payload_never_makes_another_network() -> None:
             assert PayloadReader().read(bytes(broken)) == read(worked_example())
         except UnusablePayload:
             refused += 1
-    assert refused > 80  # few bits mean nothing
+    assert refused > 80  # few bits have no meaning
 
 
 @pytest.mark.usefixtures("inflater")
-def test_what_unpacks_to_more_than_is_allowed_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_payload_that_unpacks_to_too_much_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unpacking, "LARGEST", 20 << 20)
     with pytest.raises(UnusablePayload, match="larger"):
         PayloadReader().read(gzip.compress(b" " * (64 << 20), compresslevel=9))
@@ -122,7 +122,7 @@ def test_what_unpacks_to_more_than_is_allowed_is_refused(monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     "names", [["A", "B", "C"], [hotkey(1), "B", hotkey(3)], [hotkey(1), hotkey(1) + "_3", "x"]]
 )
-def test_the_names_of_miners_may_be_anything(names: list[str]) -> None:
+def test_the_names_of_miners_can_be_anything(names: list[str]) -> None:
     tree = dict(zip(names, worked_example().values(), strict=True))
     assert [m.hotkey for m in read(tree).miners] == names
 
@@ -156,7 +156,7 @@ def one_closes(tree: Any) -> int:
 
 def one_opens(tree: Any) -> int:
     tree[hotkey(1)]["positions"].append(held("another", 0.2, open_ms=NOW_MS))
-    return 2  # the one that was open stands beside it, in text that changed
+    return 2  # the one that was open is next to it, in text that changed
 
 
 def old_prices_are_dropped(tree: Any) -> int:
@@ -195,7 +195,7 @@ CHANGES = [
 
 @pytest.mark.parametrize("indent", [None, 1])
 @pytest.mark.parametrize("change", CHANGES)
-def test_what_is_parsed_of_a_changed_payload(change: Callable[[Any], int], indent: int | None) -> None:
+def test_a_changed_payload_costs_only_its_changes(change: Callable[[Any], int], indent: int | None) -> None:
     tree = worked_example()
     reader = PayloadReader()
     reader.read(json.dumps(tree, indent=indent).encode())
@@ -207,7 +207,7 @@ def test_what_is_parsed_of_a_changed_payload(change: Callable[[Any], int], inden
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.sampled_from(CHANGES), max_size=6), st.data())
-def test_a_reader_with_a_memory_finds_what_one_without_does(
+def test_a_reader_with_a_cache_finds_what_one_without_does(
     changes: list[Callable[[Any], int]], data: st.DataObject
 ) -> None:
     tree = worked_example()
@@ -221,7 +221,7 @@ def test_a_reader_with_a_memory_finds_what_one_without_does(
 
 
 def garble(tree: Any, data: st.DataObject) -> None:
-    """Put something else in a place."""
+    """Replace one record."""
     place: Any = tree[hotkey(1)]["positions"]
     for _ in range(data.draw(st.integers(0, 4))):
         keys = list(place) if isinstance(place, dict) else list(range(len(place)))
@@ -233,7 +233,7 @@ def garble(tree: Any, data: st.DataObject) -> None:
         place["price"] = data.draw(values)
 
 
-def test_a_closed_position_that_was_rewritten_is_read_again() -> None:
+def test_a_rewritten_closed_position_is_parsed_again() -> None:
     tree = worked_example()
     reader = PayloadReader()
     reader.read(json.dumps(tree).encode())
@@ -242,14 +242,14 @@ def test_a_closed_position_that_was_rewritten_is_read_again() -> None:
     assert reader.read(json.dumps(other).encode()).miners[0].positions[0].value == 0.5
 
 
-def test_an_order_that_stands_there_twice_counts_once() -> None:
+def test_a_duplicate_order_counts_once() -> None:
     tree = {hotkey(1): worked_example()[hotkey(1)]}
     orders = tree[hotkey(1)]["positions"][-1]["orders"]
     orders.append(dict(orders[0]))
     assert read(tree).miners[0].positions[-1].holding.net == 0.3
 
 
-def test_a_large_payload_is_cut_at_its_miners() -> None:
+def test_a_large_payload_is_split_at_its_miners() -> None:
     tree = {hotkey(n): worked_example()[hotkey(1 + n % 3)] for n in range(300)}
     reader = PayloadReader()
     body = json.dumps(tree, indent=1).encode()
@@ -259,7 +259,7 @@ def test_a_large_payload_is_cut_at_its_miners() -> None:
     assert all(m.positions for m in found.miners)
 
 
-def test_numbers_that_json_does_not_know_are_left_out() -> None:
+def test_numbers_that_are_not_json_are_left_out() -> None:
     tree = {hotkey(1): miner([], recent=float("nan")), hotkey(2): miner([])}
     found = read(tree)
     assert [m.hotkey for m in found.miners] == [hotkey(2)]
