@@ -194,7 +194,7 @@ class Bench:
         self._exchanges.take()
         began = time.monotonic()
         await act
-        await self._settled(began)
+        await self._until_confirmed(began)
         found = self._exchanges.take()
         orders = [seen.came - began for seen in found.seen if seen.kind == "order"]
         return Round(
@@ -229,7 +229,7 @@ class Bench:
             received_at=self._clock.now(),
         )
 
-    async def _settled(self, began: float) -> None:
+    async def _until_confirmed(self, began: float) -> None:
         while True:
             await asyncio.sleep(0.01)
             states = [s for runner in self.engine.accounts.values() for s in runner.worker.keepers.values()]

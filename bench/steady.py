@@ -30,7 +30,7 @@ from tests.exchanges.trading import PLUGINS, spec_of
 
 ORDERS = 10_000
 ROUNDS = 10
-SETTLED = 3
+WARM_UP_ROUNDS = 3
 """Rounds after which nothing may grow any more: caches are full by then."""
 TOLERANCE = 0.01
 """Share by which objects may differ: what is under way at the moment of counting."""
@@ -154,7 +154,7 @@ def show(found: Count) -> None:
 
 def growth(found: list[Count]) -> list[str]:
     """Return what grew after caches were full; empty when all is flat."""
-    first, last = found[SETTLED - 1], found[-1]
+    first, last = found[WARM_UP_ROUNDS - 1], found[-1]
     grown = []
     if last.objects > first.objects * (1 + TOLERANCE):
         grown.append(

@@ -64,8 +64,10 @@ def near(capabilities: Capabilities, *, streams: bool = False) -> Capabilities:
     That the plugin's own figure is long enough is shown by ``tests/exchanges/test_lost_orders.py``. ``streams``:
     whether the account is followed.
     """
-    window = min(capabilities.settle_after, timedelta(seconds=1))
-    return replace(capabilities, settle_after=window, private_stream=capabilities.private_stream and streams)
+    window = min(capabilities.visibility_window, timedelta(seconds=1))
+    return replace(
+        capabilities, visibility_window=window, private_stream=capabilities.private_stream and streams
+    )
 
 
 class EmulatedVenue(Venue):

@@ -244,7 +244,7 @@ class Bookkeeper:
         """Take up the orders of an earlier run that were not counted, and the payments that were."""
         waiting = {one.intent.client_order_id for one in self._orders}
         for record in reversed(self._journal.unasked(self._book, self._clock.now() - LOOK_BACK, UNASKED)):
-            intent, found = record.intent, record.settlement
+            intent, found = record.intent, record.outcome
             if found is not None and intent.client_order_id not in waiting:
                 targets = self._journal.targets(10, account=self._book, symbol=intent.symbol)
                 target = next((one for one in targets if one.revision == intent.revision), None)

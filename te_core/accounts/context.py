@@ -57,4 +57,4 @@ class ExecutionContext:
     @property
     def window(self) -> float:
         """Seconds after an order until every read shows it."""
-        return self.capabilities.settle_after.total_seconds()
+        return self.capabilities.visibility_window.total_seconds()

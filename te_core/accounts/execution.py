@@ -376,7 +376,7 @@ class Execution:
                 reading = await ctx.reader.positions(batch_window=batch_window)
                 await ctx.turn()
                 if not isinstance(reading, Unknown):
-                    self._settle_acknowledged(reading)
+                    self._resolve_acknowledged(reading)
                     if keeper.orders.open:
                         await resolve_open(ctx, keeper)
                     self._match(reading)
@@ -400,7 +400,7 @@ class Execution:
     def _conclusive(self) -> bool:
         return not isinstance(self._ctx.beliefs.position(self._goal.symbol), Unknown)
 
-    def _settle_acknowledged(self, reading: Observation[Positions]) -> None:
+    def _resolve_acknowledged(self, reading: Observation[Positions]) -> None:
         """Take acknowledged orders for filled once a read that was sent after them shows where they lead."""
         shown = reading.value.get(self._goal.symbol)
         quantity = shown.quantity if shown is not None else ZERO

@@ -14,7 +14,7 @@ from te_core.accounts.beliefs import Beliefs
 from te_core.accounts.own_orders import OwnOrders
 from te_core.accounts.own_stops import OwnStops
 from te_core.accounts.pauses import Hold, hold_after
-from te_core.model.order import Settlement
+from te_core.model.order import OrderOutcome
 from te_core.model.position import MarginMode, Position
 from te_core.model.reading import Unknown
 from te_core.model.target import Blend, Confirmation, Goal, Target
@@ -26,7 +26,7 @@ from te_core.rules.plan import at_target
 if TYPE_CHECKING:
     from loguru import Logger
 
-Persisted = Target | Goal | Confirmation | Settlement
+Persisted = Target | Goal | Confirmation | OrderOutcome
 
 
 class PhaseKind(StrEnum):
@@ -221,9 +221,9 @@ class Keeper:
         confirmation: Confirmation | None,
         last_step: int,
         end: Decimal | None,
-        settled_before: float,
+        last_outcome_age: float,
     ) -> None:
-        """Load what the journal has. ``settled_before``: seconds since the latest order's outcome, inf for none.
+        """Load what the journal has. ``last_outcome_age``: seconds since the latest order's outcome, inf for none.
 
         Where the exchange hides leverage and margin mode, a position that was confirmed has those of its goal.
         """
@@ -235,8 +235,8 @@ class Keeper:
             self.mode = SymbolMode(
                 leverage=Decimal(goal.leverage), margin_mode=goal.margin_mode, mode_at=self._monotonic()
             )
-        changed_at = self._monotonic() - settled_before
-        self.orders.last_at = changed_at if settled_before != float("inf") else None
+        changed_at = self._monotonic() - last_outcome_age
+        self.orders.last_at = changed_at if last_outcome_age != float("inf") else None
         self._beliefs.restore(self.symbol, end=end, changed_at=changed_at)
 
     def set_blend(self, blend: Blend | None) -> bool:
@@ -474,7 +474,7 @@ class Keeper:
 
     def still_counts(self, entry: Persisted) -> bool:
         """Return whether an entry still counts: a newer one of its kind takes its place."""
-        return isinstance(entry, Settlement) or any(
+        return isinstance(entry, OrderOutcome) or any(
             entry is one for one in (self.target, self.goal, self.confirmation)
         )
 

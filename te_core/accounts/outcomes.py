@@ -11,7 +11,7 @@ from te_core.accounts.context import ExecutionContext
 from te_core.accounts.keeper import Keeper
 from te_core.accounts.pending_writes import persist
 from te_core.errors import AuthError, NotReady, OrderRejected, OutcomeUnknown
-from te_core.model.order import Intent, IntentState, OrderReport, OrderStatus, Settlement
+from te_core.model.order import Intent, IntentState, OrderOutcome, OrderReport, OrderStatus
 from te_core.model.target import Confirmation, Goal
 
 ZERO = Decimal(0)
@@ -70,11 +70,11 @@ def resolve(
     if filled is None:
         filled = intent.quantity if outcome is IntentState.FILLED else ZERO
     ctx.beliefs.catch_up(keeper.symbol)  # a read from before shows an order under way, not somebody else's
-    keeper.orders.settle(intent, filled)
+    keeper.orders.resolve(intent, filled)
     ctx.beliefs.filled(keeper.symbol, intent.side.sign * filled)
     if filled and not intent.reduce_only:
         keeper.increased(intent.revision)
-    settlement = Settlement(
+    order_outcome = OrderOutcome(
         client_order_id=intent.client_order_id,
         state=outcome,
         at=ctx.clock.now(),
@@ -82,7 +82,7 @@ def resolve(
         average_price=average_price,
         reason=reason,
     )
-    persist(ctx.journal, keeper, settlement)
+    persist(ctx.journal, keeper, order_outcome)
     ctx.metrics.order(ctx.name, outcome)
     if average_price is not None:
         expected, sign = intent.reference_price, intent.side.sign
@@ -90,7 +90,7 @@ def resolve(
     ctx.books.executed(intent, filled, report, keeper.target)
     ctx.books.rejected(outcome)
     if outcome is IntentState.REJECTED and keeper.is_news(f"refused {intent.revision}"):
-        ctx.books.notify(notices.refused(ctx.name, intent, reason, settlement.at))
+        ctx.books.notify(notices.refused(ctx.name, intent, reason, order_outcome.at))
     # Failures are logged once, as an outage of the symbol; here they are only detail.
     level = "INFO" if outcome is IntentState.FILLED else "DEBUG"
     keeper.log.log(

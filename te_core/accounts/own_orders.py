@@ -66,7 +66,7 @@ class OwnOrders:
         """Return whether the exchange has ever shown that it knows an open order."""
         return intent.client_order_id in self._accepted
 
-    def settle(self, intent: Intent, filled: Decimal) -> None:
+    def resolve(self, intent: Intent, filled: Decimal) -> None:
         """Note an intent's known outcome; ``filled`` in base units, unsigned."""
         self.open.pop(intent.client_order_id, None)
         self._sent_at.pop(intent.client_order_id, None)

@@ -24,7 +24,7 @@ from te_core.errors import (
 )
 from te_core.journal.journal import Journal
 from te_core.model.cause import Cause
-from te_core.model.order import Intent, IntentState, OrderReport, OrderStatus, Settlement, Side, StopKind
+from te_core.model.order import Intent, IntentState, OrderOutcome, OrderReport, OrderStatus, Side, StopKind
 from te_core.model.reading import Unknown
 from te_core.rules.client_order_ids import client_order_id
 from te_core.rules.stops import Changes, StopOrder, holds_back
@@ -84,10 +84,10 @@ class StopOrders:
             keeper.stops.ended(intent)
             raise
         except asyncio.CancelledError:
-            self._settle(keeper, intent, IntentState.UNSENT, reason="stopped before it was sent")
+            self._resolve(keeper, intent, IntentState.UNSENT, reason="stopped before it was sent")
             raise
         if reason := self._refusal(ctx, decided_at):
-            self._settle(keeper, intent, IntentState.UNSENT, reason=reason)
+            self._resolve(keeper, intent, IntentState.UNSENT, reason=reason)
             raise StaleDecision(reason)
         keeper.stops.sent(intent, ctx.clock.monotonic())
         try:
@@ -98,10 +98,10 @@ class StopOrders:
             keeper.stops.doubt(intent.client_order_id, ctx.clock.monotonic())
             return
         except OrderRejected as error:
-            self._settle(keeper, intent, IntentState.REJECTED, reason=str(error))
+            self._resolve(keeper, intent, IntentState.REJECTED, reason=str(error))
             raise
         except (NotReady, AuthError) as error:
-            self._settle(keeper, intent, IntentState.UNSENT, reason=str(error))
+            self._resolve(keeper, intent, IntentState.UNSENT, reason=str(error))
             raise
         except (OutcomeUnknown, TimeoutError, asyncio.CancelledError):
             keeper.stops.sent(intent, ctx.clock.monotonic())
@@ -190,8 +190,8 @@ class StopOrders:
             if asked_at >= max(sent_at, since) + ctx.window + (VANISHED if rested else 0.0):
                 self._vanished(ctx, keeper, intent)
         elif report.status is OrderStatus.OPEN:
-            settled = asked_at >= since + ctx.window or not self._position_doubted(ctx, keeper)
-            if settled and not report.filled:
+            visible = asked_at >= since + ctx.window or not self._position_doubted(ctx, keeper)
+            if visible and not report.filled:
                 keeper.stops.rests(intent, asked_at)
                 keeper.stops.sure(intent)
         elif report.filled or report.status is not OrderStatus.FILLED or asked_at >= sent_at + ctx.window:
@@ -200,7 +200,7 @@ class StopOrders:
     def _vanished(self, ctx: ExecutionContext, keeper: Keeper, intent: Intent) -> None:
         """Settle a stop that the exchange does not know (any more): the position tells whether it was filled."""
         fired = intent.client_order_id in keeper.stops.rest_since and self._position_doubted(ctx, keeper)
-        self._settle(
+        self._resolve(
             keeper, intent, IntentState.LOST, reason="not found at the exchange: the position decides"
         )
         ctx.beliefs.unresolved(keeper.symbol)
@@ -226,7 +226,7 @@ class StopOrders:
         filled = report.filled
         if filled is None:
             filled = intent.quantity if report.status is OrderStatus.FILLED else ZERO
-        self._settle(
+        self._resolve(
             keeper,
             intent,
             FINAL[report.status],
@@ -252,7 +252,7 @@ class StopOrders:
             keeper.log.warning("{}; a newer target is on its way", text)
             self._tell(keeper, f"{text}; a newer target is on its way")
 
-    def _settle(
+    def _resolve(
         self,
         keeper: Keeper,
         intent: Intent,
@@ -263,7 +263,7 @@ class StopOrders:
         reason: str = "",
     ) -> None:
         keeper.stops.ended(intent)
-        settlement = Settlement(
+        order_outcome = OrderOutcome(
             client_order_id=intent.client_order_id,
             state=state,
             at=self._clock.now(),
@@ -271,5 +271,5 @@ class StopOrders:
             average_price=average_price,
             reason=reason,
         )
-        persist(self._journal, keeper, settlement)
+        persist(self._journal, keeper, order_outcome)
         keeper.log.debug("{} at {:f}: {} {}", intent.stop, intent.reference_price, state, reason)

@@ -82,16 +82,16 @@ class Targets:
     def restore(self, books: Mapping[str, SymbolRecord], open_intents: Iterable[Intent]) -> None:
         """Load what the journal has. No order may follow from anything that was read before this moment."""
         for symbol, book in books.items():
-            settled_before = float("inf")
+            last_outcome_age = float("inf")
             if book.last_outcome_at is not None:
-                settled_before = max((self._clock.now() - book.last_outcome_at).total_seconds(), 0.0)
+                last_outcome_age = max((self._clock.now() - book.last_outcome_at).total_seconds(), 0.0)
             self.keeper(symbol).restore(
                 target=book.target,
                 goal=book.goal,
                 confirmation=_still_confirmed(book),
                 last_step=book.last_step,
                 end=None if book.last_outcome_at is None else _shown_since(book, book.last_outcome_at),
-                settled_before=settled_before,
+                last_outcome_age=last_outcome_age,
             )
             if book.best is not None and _is_of_position(book, book.best):
                 self.keeper(symbol).stops.set_best(book.best)

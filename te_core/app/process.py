@@ -15,7 +15,7 @@ from loguru import logger
 
 from te_core.app.application import Application
 from te_core.app.paths import Place
-from te_core.app.summary import settled, summarise
+from te_core.app.summary import summarise, until_connected
 from te_core.clock import SystemClock
 from te_core.logs import flush_logs, say
 from te_core.plugins.registry import Registry
@@ -91,7 +91,7 @@ async def serve(place: Place, *, new_id: Callable[[], str], observe: str = "") -
     try:
         await application.start()
         await summarise(application)
-        await settled(application, 30)
+        await until_connected(application, 30)
         _collect_what_comes()
         await asyncio.Event().wait()
     except asyncio.CancelledError:  # a signal came

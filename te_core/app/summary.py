@@ -22,19 +22,19 @@ _LOOK = 0.02
 
 async def summarise(application: Application) -> None:
     """Print what runs, once the accounts have been read or a second has passed."""
-    await settled(application, 1)
+    await until_connected(application, 1)
     say(*_summary(application))
 
 
-async def settled(application: Application, seconds: float) -> None:
+async def until_connected(application: Application, seconds: float) -> None:
     """Wait until every account has been read or has failed, for that long at most."""
     for _ in range(int(seconds / _LOOK)):
-        if all(_is_settled(account) for account in application.state()["accounts"].values()):
+        if all(_is_connected(account) for account in application.state()["accounts"].values()):
             break
         await asyncio.sleep(_LOOK)
 
 
-def _is_settled(account: Any) -> bool:
+def _is_connected(account: Any) -> bool:
     status: str = account["status"]
     return status != "starting" and (status != "running" or account["equity"] is not None)
 

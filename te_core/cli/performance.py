@@ -12,7 +12,7 @@ from typing import Any
 
 from te_core.app.application import Application
 from te_core.app.paths import Place
-from te_core.app.summary import settled
+from te_core.app.summary import until_connected
 from te_core.cli.client import request
 from te_core.cli.explain import explanation_lines
 from te_core.cli.failure import Failure
@@ -62,7 +62,7 @@ async def _engine(folder: Path) -> AsyncIterator[Application]:
     )
     await application.start()
     try:
-        await settled(application, _LONGEST)
+        await until_connected(application, _LONGEST)
         _require_all(application)
         yield application
     finally:

@@ -288,8 +288,8 @@ class Capabilities:
     """What an exchange can do; the engine and the conformance suite go by it.
 
     ``order_lookup``: ``find_order`` works by client order id; without it the position judges an outcome.
-    ``settle_after``: time after sending until "not found" is final, and until every read shows the order: the receive
-    window, plus the clock skew that the exchange allows, plus the longest delay until an order shows.
+    ``visibility_window``: time after sending until "not found" is final, and until every read shows the order: the
+    receive window, plus the clock skew that the exchange allows, plus the longest delay until an order shows.
     ``leverage_in_order``: leverage and margin mode travel in the order; they need not be set before.
     ``margin_modes``: those that can be chosen. ``private_stream``: ``watch`` passes on what is pushed.
     ``duplicate_ids_refused``: a second order with one client order id is refused, not executed.
@@ -302,7 +302,7 @@ class Capabilities:
     """
 
     order_lookup: bool = True
-    settle_after: timedelta = timedelta(seconds=8)
+    visibility_window: timedelta = timedelta(seconds=8)
     leverage_in_order: bool = False
     margin_modes: frozenset[MarginMode] = frozenset(MarginMode)
     private_stream: bool = False

@@ -16,7 +16,7 @@ from te_core.model.breaker import BreakerRecord
 from te_core.model.control import Control, ControlState
 from te_core.model.event import Event
 from te_core.model.money import EquitySample, Fill, Flow, Tally
-from te_core.model.order import BestPrice, Intent, IntentState, Settlement
+from te_core.model.order import BestPrice, Intent, IntentState, OrderOutcome
 from te_core.model.signal import QuarantinedInput, Signal
 from te_core.model.target import Confirmation, Goal, Target
 from te_core.secrets import ordering
@@ -27,7 +27,7 @@ Entry = (
     | Target
     | Goal
     | Intent
-    | Settlement
+    | OrderOutcome
     | Confirmation
     | Event
     | AccountRecord
@@ -80,7 +80,7 @@ def reduces(entry: Entry) -> bool:
             return entry.quantity == 0
         case Control():
             return entry.state in _TIGHTENING
-    return isinstance(entry, Settlement | Confirmation | AccountRecord | BreakerRecord | BestPrice)
+    return isinstance(entry, OrderOutcome | Confirmation | AccountRecord | BreakerRecord | BestPrice)
 
 
 class Clerk:
@@ -160,7 +160,7 @@ def _(entry: Intent, clerk: Clerk) -> Writes:
 
 
 @_writes.register
-def _(entry: Settlement, clerk: Clerk) -> Writes:
+def _(entry: OrderOutcome, clerk: Clerk) -> Writes:
     row = {
         "order_id": entry.client_order_id,
         "state": entry.state,
@@ -169,7 +169,7 @@ def _(entry: Settlement, clerk: Clerk) -> Writes:
         "average_price": entry.average_price,
         "reason": clerk.redact(entry.reason),
     }
-    return ((statements.SETTLE_INTENT, row),)
+    return ((statements.RESOLVE_INTENT, row),)
 
 
 @_writes.register

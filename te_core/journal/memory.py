@@ -8,7 +8,7 @@ from datetime import datetime
 from te_core.model.breaker import BreakerRecord
 from te_core.model.control import Control
 from te_core.model.money import EquitySample
-from te_core.model.order import BestPrice, Intent, IntentState, Settlement
+from te_core.model.order import BestPrice, Intent, IntentState, OrderOutcome
 from te_core.model.signal import Signal
 from te_core.model.target import Confirmation, Goal, Target
 
@@ -78,8 +78,8 @@ class JournalSnapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntentRecord:
-    """An intent and what became of it; ``settlement`` is None while it is open."""
+    """An intent and what became of it; ``outcome`` is None while it is open."""
 
     intent: Intent
     state: IntentState
-    settlement: Settlement | None
+    outcome: OrderOutcome | None

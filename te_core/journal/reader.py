@@ -35,7 +35,7 @@ from te_core.model.breaker import BreakerRecord
 from te_core.model.control import Control
 from te_core.model.event import Event
 from te_core.model.money import EquitySample, Fill, Flow, Tally
-from te_core.model.order import BestPrice, Intent, IntentState, Settlement
+from te_core.model.order import BestPrice, Intent, IntentState, OrderOutcome
 from te_core.model.signal import QuarantinedInput, Signal
 from te_core.model.target import Confirmation, Goal, Target
 
@@ -399,9 +399,9 @@ def _books(connection: Connection) -> dict[tuple[str, str], SymbolRecord]:
 def record_of(row: RowMapping) -> IntentRecord:
     """Return an intent with its outcome from its row."""
     state: IntentState = row["state"]
-    settlement = None
+    order_outcome = None
     if state is not IntentState.OPEN:
-        settlement = Settlement(
+        order_outcome = OrderOutcome(
             client_order_id=row["client_order_id"],
             state=state,
             at=row["settled_at"],
@@ -410,4 +410,4 @@ def record_of(row: RowMapping) -> IntentRecord:
             reason=row["reason"],
         )
     intent = Intent(**{field.name: row[field.name] for field in fields(Intent)})
-    return IntentRecord(intent=intent, state=state, settlement=settlement)
+    return IntentRecord(intent=intent, state=state, outcome=order_outcome)

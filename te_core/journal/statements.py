@@ -147,7 +147,7 @@ KEEP_BREAKER = Statement(
 )
 TRIM_QUARANTINE = _trim_quarantine()
 RECORD_INTENT = _record_intent()
-SETTLE_INTENT = Statement(
+RESOLVE_INTENT = Statement(
     sql=update(tables.intents).where(tables.intents.c.client_order_id == bindparam("order_id")),
     lane="intents",
     exact="order_id",

@@ -222,7 +222,7 @@ class Intent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settlement:
+class OrderOutcome:
     """The known outcome of an intent."""
 
     client_order_id: str

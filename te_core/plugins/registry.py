@@ -151,7 +151,7 @@ class Registry:
             except KeyboardInterrupt as interrupt:
                 loaded = interrupt
             with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                loop.call_soon_threadsafe(_settle, outcome, loaded)
+                loop.call_soon_threadsafe(_set_result, outcome, loaded)
 
         outcome.add_done_callback(self._taken)
         threading.Thread(target=work, name=f"load {entry.name}", daemon=True).start()
@@ -189,7 +189,7 @@ def _same(distribution: str, other: str) -> bool:
     return canonicalize_name(distribution) == canonicalize_name(other)
 
 
-def _settle(outcome: asyncio.Future[Loaded], loaded: Loaded | KeyboardInterrupt) -> None:
+def _set_result(outcome: asyncio.Future[Loaded], loaded: Loaded | KeyboardInterrupt) -> None:
     if isinstance(loaded, KeyboardInterrupt):
         outcome.set_exception(loaded)
     else:

@@ -64,7 +64,7 @@ class Activity:
     @property
     def done_after(self) -> timedelta | None:
         """How long after the cause the last outcome was known; None while one is not."""
-        ends = [order.record.settlement for order in self.sent]
+        ends = [order.record.outcome for order in self.sent]
         if not ends or None in ends:
             return None
         return max(end.at - self.at for end in ends if end is not None)
@@ -221,11 +221,11 @@ def problems(activity: Activity, names: Mapping[str, str]) -> list[str]:
     """Return what did not work, one line each."""
     found = []
     for _, order in activity.orders:
-        record, settlement = order.record, order.record.settlement
-        if record.state not in (IntentState.FILLED, IntentState.OPEN) and settlement is not None:
+        record, order_outcome = order.record, order.record.outcome
+        if record.state not in (IntentState.FILLED, IntentState.OPEN) and order_outcome is not None:
             intent = record.intent
             name = names.get(intent.account, intent.account)
-            reason = f": {settlement.reason}" if settlement.reason else ""
+            reason = f": {order_outcome.reason}" if order_outcome.reason else ""
             found.append(f"{name} {intent.symbol} {_STATES[record.state]}{reason}")
     return found
 

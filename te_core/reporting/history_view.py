@@ -20,10 +20,10 @@ def shown_order(number: int, order: Order, names: Mapping[str, str]) -> dict[str
     ``price`` is the average; null, as the fee is, where the exchange did not say: a reference price never stands in.
     ``realised``: by average cost, before fees; as the exchange states it where that is not known.
     """
-    intent, settlement, state = order.record.intent, order.record.settlement, order.record.state
+    intent, order_outcome, state = order.record.intent, order.record.outcome, order.record.state
     fill = order.fill
-    price = settlement.average_price if settlement is not None else None
-    ended = settlement is not None and state is not IntentState.FILLED
+    price = order_outcome.average_price if order_outcome is not None else None
+    ended = order_outcome is not None and state is not IntentState.FILLED
     return {
         "number": number,
         "client_order_id": intent.client_order_id,
@@ -35,9 +35,9 @@ def shown_order(number: int, order: Order, names: Mapping[str, str]) -> dict[str
         "reduce_only": intent.reduce_only,
         "stop": None if intent.stop is None else str(intent.stop),
         "state": str(state),
-        "settled_at": None if settlement is None else text(settlement.at),
-        "filled": None if settlement is None else text(settlement.filled),
-        "reason": settlement.reason if settlement is not None and ended else "",
+        "settled_at": None if order_outcome is None else text(order_outcome.at),
+        "filled": None if order_outcome is None else text(order_outcome.filled),
+        "reason": order_outcome.reason if order_outcome is not None and ended else "",
         "reference_price": text(intent.reference_price),
         "price": text(fill.price if fill is not None and fill.price is not None else price),
         **_cost(fill),

@@ -19,7 +19,7 @@ def order_story(history: OrderHistory, names: Mapping[str, str]) -> dict[str, An
 
     ``explanation``: null where the journal does not hold its target any more. Times in milliseconds.
     """
-    intent, settlement = history.order.record.intent, history.order.record.settlement
+    intent, order_outcome = history.order.record.intent, history.order.record.outcome
     target = history.target
     steps = dict.fromkeys(order.record.intent.step for _, order in history.siblings)
     chunks = [order for _, order in history.siblings if order.record.intent.step == intent.step]
@@ -40,7 +40,7 @@ def order_story(history: OrderHistory, names: Mapping[str, str]) -> dict[str, An
             "cause_to_sent_ms": None
             if intent.caused_at is None
             else _ms(intent.created_at - intent.caused_at),
-            "sent_to_known_ms": None if settlement is None else _ms(settlement.at - intent.created_at),
+            "sent_to_known_ms": None if order_outcome is None else _ms(order_outcome.at - intent.created_at),
         },
         "slippage_percent": _slippage(history),
     }

@@ -5,7 +5,7 @@ pushes; streams miss messages and price feeds stall while their connection lives
 observation counts is in this module: plugins report, and judge nothing (I13).
 
 Times are seconds of the steady clock. ``window``: how long after a change an observation may still show the state from
-before it (``Capabilities.settle_after``).
+before it (``Capabilities.visibility_window``).
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from watchfiles import Change, awatch
 
 from te_core.settings.layers import SECRETS_FILE
 
-SETTLE = 100
+QUIET_MS = 100
 """Milliseconds without a further change after which a file counts as written."""
 LONGEST = 1_000
 """Milliseconds after which endless changes are looked at anyway."""
@@ -60,7 +60,7 @@ async def _watch(
         *folders,
         watch_filter=concerns_us,
         debounce=LONGEST,
-        step=SETTLE,
+        step=QUIET_MS,
         rust_timeout=HEARTBEAT,
         yield_on_timeout=True,
         recursive=False,

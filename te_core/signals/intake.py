@@ -121,7 +121,7 @@ class Intake:
             self._by_age.append((now, key))
         return keeping.answer
 
-    def settle(self, keeping: _Keeping, error: JournalError | None) -> None:
+    def resolve(self, keeping: _Keeping, error: JournalError | None) -> None:
         """Put a signal in force now that it is durable, or forget it; then answer."""
         signal, key = keeping.signal, keeping.key
         keeping.span.end()
@@ -192,10 +192,10 @@ class _Keeping:
         return False
 
     def set_result(self, result: None, /) -> None:
-        self._intake.settle(self, result)
+        self._intake.resolve(self, result)
 
     def set_exception(self, exception: JournalError, /) -> None:
-        self._intake.settle(self, exception)
+        self._intake.resolve(self, exception)
 
 
 def _answer(

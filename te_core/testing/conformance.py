@@ -117,7 +117,7 @@ class ExchangeConformance(ProtectionCases, FactCases, StopCases, MoneyCases):
             symbol = desk.venue.symbols[0]
             want = await hold(desk, symbol, FIFTH, 2)
             desk.configure(margin_mode=MarginMode.CROSS)
-            await desk.settled(symbol)
+            await desk.until_confirmed(symbol)
             shown = (await desk.account.positions()).value[symbol]
             assert shown.margin_mode in (None, MarginMode.CROSS)
             assert shown.quantity > 0
@@ -131,7 +131,7 @@ class ExchangeConformance(ProtectionCases, FactCases, StopCases, MoneyCases):
             smallest = smallest_quantity((await desk.rules())[symbol], price)
             equity = (await desk.account.equity()).value.wallet
             desk.aim(symbol, smallest * price / equity / 2, 1)
-            await desk.settled(symbol)
+            await desk.until_confirmed(symbol)
             await desk.quiet()
             assert await desk.venue.executed() == []
             goal = desk.state(symbol).goal
@@ -163,7 +163,7 @@ class ExchangeConformance(ProtectionCases, FactCases, StopCases, MoneyCases):
             desk.aim(symbol, ZERO, 1)
             await desk.until(lambda: desk.account.calls["place_order"] == 2, "the closing order")
             await desk.venue.trade(symbol, -want)
-            await desk.settled(symbol)
+            await desk.until_confirmed(symbol)
             await desk.quiet()
             assert await desk.venue.position(symbol) == 0
             assert moves(await desk.venue.executed()) == [(want, False)]
@@ -179,7 +179,7 @@ class ExchangeConformance(ProtectionCases, FactCases, StopCases, MoneyCases):
             await desk.until(lambda: IntentState.REJECTED in outcomes(desk), "the order to be refused")
             assert await desk.venue.executed() == []
             await desk.venue.trade(theirs, -by_hand)
-            await desk.settled(ours)
+            await desk.until_confirmed(ours)
             assert await desk.venue.position(ours) > 0
 
     async def test_e12_rate_limit(self, desk: Desk) -> None:
@@ -207,7 +207,7 @@ class ExchangeConformance(ProtectionCases, FactCases, StopCases, MoneyCases):
             await desk.venue.restore()
             await desk.crash()
             desk.start()
-            await desk.settled(symbol)
+            await desk.until_confirmed(symbol)
             assert await desk.venue.position(symbol) > 0
 
     async def test_e14_accepted_then_timed_out(self, desk: Desk) -> None:
@@ -251,7 +251,7 @@ class ExchangeConformance(ProtectionCases, FactCases, StopCases, MoneyCases):
             await desk.crash()
             desk.start()
             assert desk.state(symbol).orders.open, "the journal knows of the order"
-            await desk.settled(symbol)
+            await desk.until_confirmed(symbol)
             await desk.quiet()
             assert await desk.venue.position(symbol) == want
             assert moves(await desk.venue.executed()) == [(want, False)]

@@ -175,7 +175,7 @@ class Desk:
         """Give what the worker knows of a symbol."""
         return self.worker.keepers[symbol]
 
-    async def settled(self, symbol: str) -> None:
+    async def until_confirmed(self, symbol: str) -> None:
         """Wait until the newest target is confirmed."""
         await self.until(
             lambda: self.state(symbol).confirmed and self.state(symbol).task is None,
@@ -235,9 +235,9 @@ class Desk:
     def filled(self) -> dict[str, Decimal | None]:
         """Give what each order filled, by client order id, as the journal has it."""
         return {
-            record.intent.client_order_id: record.settlement.filled
+            record.intent.client_order_id: record.outcome.filled
             for record in self.journal.intents(10_000)
-            if record.settlement is not None
+            if record.outcome is not None
         }
 
     async def audit(self) -> None:

@@ -69,7 +69,7 @@ class FactCases:
                 assert shown.leverage in (None, 2)
             assert await desk.venue.changes() == sent
             desk.dates.refused = False
-            await desk.settled(symbol)
+            await desk.until_confirmed(symbol)
 
     async def test_e32_the_account_stays_the_same(self, desk: Desk) -> None:
         """Another connection is to the same account: targets, goals and limits hang on that."""

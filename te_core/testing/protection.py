@@ -32,7 +32,7 @@ class ProtectionCases:
                 await desk.venue.restore()
                 await desk.crash()
                 desk.start()
-            await desk.settled(symbol)
+            await desk.until_confirmed(symbol)
             assert await desk.venue.position(symbol) > 0
 
     async def test_e20_hedge_mode_while_it_runs(self, desk: Desk) -> None:
@@ -47,7 +47,7 @@ class ProtectionCases:
                 await desk.venue.restore()
                 await desk.crash()
                 desk.start()
-            await desk.settled(symbol)
+            await desk.until_confirmed(symbol)
             assert await desk.venue.position(symbol) > 0
             assert len(await desk.venue.executed()) == 1
 
@@ -68,7 +68,7 @@ class ProtectionCases:
             assert await desk.venue.position(theirs) == by_hand
             assert {execution.symbol for execution in await desk.venue.executed()} == {ours}
             await desk.venue.trade(theirs, -by_hand)
-            await desk.settled(theirs)
+            await desk.until_confirmed(theirs)
             assert await desk.venue.position(theirs) < 0
 
     async def test_e22_a_halted_symbol_holds_up_no_other(self, desk: Desk) -> None:
@@ -83,7 +83,7 @@ class ProtectionCases:
             assert len([order for order in desk.account.sent if order.symbol == halted]) <= TRIES
             await hold(desk, free, -FIFTH)
             await desk.venue.restore()
-            await desk.settled(halted)
+            await desk.until_confirmed(halted)
             assert await desk.venue.position(halted) > 0
 
     async def test_e23_partly_filled(self, desk: Desk) -> None:
@@ -111,7 +111,7 @@ class ProtectionCases:
             assert desk.state(hidden).status is Status.WAITING
             assert {order.symbol for order in desk.account.sent} == {shown}
             await desk.venue.restore()
-            await desk.settled(hidden)
+            await desk.until_confirmed(hidden)
             assert await desk.venue.position(hidden) > 0
 
     async def test_e25_leverage_refused(self, desk: Desk) -> None:
@@ -124,7 +124,7 @@ class ProtectionCases:
             await desk.until(lambda: desk.state(symbol).hold is not None, "the leverage to be refused")
             assert await desk.venue.executed() == []
             await desk.venue.restore()
-            await desk.settled(symbol)
+            await desk.until_confirmed(symbol)
             shown = (await desk.account.positions()).value[symbol]
             assert shown.leverage in (None, 4)
             assert shown.quantity > 0
@@ -142,7 +142,7 @@ class ProtectionCases:
                 "the failing read to be shown, or the equity to be pushed",
             )
             await desk.venue.restore()
-            await desk.settled(symbol)
+            await desk.until_confirmed(symbol)
             first = await desk.venue.position(symbol)
             assert first > 0
             second = await desk.expected(symbol, 2 * FIFTH, 1)
@@ -151,7 +151,7 @@ class ProtectionCases:
             await desk.quiet()
             assert await desk.venue.position(symbol) in (first, second), "streams may know the equity"
             desk.aim(symbol, ZERO, 1)
-            await desk.settled(symbol)
+            await desk.until_confirmed(symbol)
             assert await desk.venue.position(symbol) == 0
             await desk.venue.restore()
             await hold(desk, symbol, FIFTH)
@@ -169,7 +169,7 @@ class ProtectionCases:
             await desk.quiet()
             assert await desk.venue.position(symbol) in (first, second), "streams may know the position"
             await desk.venue.restore()
-            await desk.settled(symbol)
+            await desk.until_confirmed(symbol)
             assert moves(await desk.venue.executed()) == [(first, False), (second - first, False)]
 
     async def test_e28_leverage_changed_by_hand(self, desk: Desk) -> None:
@@ -183,7 +183,7 @@ class ProtectionCases:
             assert shown in (None, 5)
             if shown is not None:
                 await desk.until(lambda: bool(desk.events), "the leverage to be seen")
-                await desk.settled(symbol)
+                await desk.until_confirmed(symbol)
             await desk.quiet()
             assert (await desk.account.positions()).value[symbol].leverage in (None, 2)
             assert [event.kind for event in desk.events] == ([] if shown is None else ["drift"])

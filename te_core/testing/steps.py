@@ -34,7 +34,7 @@ async def hold(desk: Desk, symbol: str, depth: Decimal, leverage: int = 1) -> De
     """Set a target and wait until it is confirmed; gives the quantity, which is what the target means."""
     want = await desk.expected(symbol, depth, leverage)
     desk.aim(symbol, depth, leverage)
-    await desk.settled(symbol)
+    await desk.until_confirmed(symbol)
     assert await desk.venue.position(symbol) == want
     return want
 

@@ -65,7 +65,7 @@ class StopCases:
             assert await desk.venue.position(symbol) == 0
             desk.say(symbol, FIFTH)
             await desk.until(lambda: desk.state(symbol).wanted, "the signal to count")
-            await desk.settled(symbol)
+            await desk.until_confirmed(symbol)
             assert (await desk.venue.position(symbol)) > 0
             await protected(desk, symbol, await desk.venue.position(symbol))
             await desk.venue.move(symbol, at * ABOVE)
@@ -110,7 +110,7 @@ class StopCases:
             await desk.until(lambda: desk.account.calls["place_order"] == 2, "the closing order")
             await desk.venue.move(symbol, at * BELOW)
             await desk.until(lambda: bool(told(desk)), "the stop to be reported")
-            await desk.settled(symbol)
+            await desk.until_confirmed(symbol)
             held = await desk.venue.position(symbol)
             assert held < 0
             await protected(desk, symbol, held)
@@ -150,7 +150,7 @@ class StopCases:
             await desk.venue.restore()
             desk.say(symbol, FIFTH)
             await desk.until(lambda: desk.state(symbol).wanted, "the signal to count")
-            await desk.settled(symbol)
+            await desk.until_confirmed(symbol)
             await protected(desk, symbol, await desk.venue.position(symbol))
 
     async def test_e39_stops_are_found_again(self, desk: Desk) -> None:
@@ -266,7 +266,7 @@ async def closed(desk: Desk, symbol: str, kind: str) -> None:
     await desk.until(lambda: any(kind in text for text in told(desk)), f"the {kind} to be reported")
     await desk.holds(symbol, ZERO)
     await desk.until(lambda: not desk.state(symbol).wanted, "the symbol to be held flat")
-    await desk.settled(symbol)
+    await desk.until_confirmed(symbol)
     await desk.quiet()
     assert await desk.venue.position(symbol) == 0
 

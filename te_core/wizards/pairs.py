@@ -10,7 +10,7 @@ from typing import Any
 
 _BETWEEN = re.compile(r"\s*(?:->|=>|→|=)\s*|\s+")
 _QUOTES = ("USDT", "USDC", "USD", "EUR")
-_SETTLED = ("USDT", "USDC")
+_SETTLE_COINS = ("USDT", "USDC")
 _SUFFIXES = (".P", "-PERP", "_PERP", "PERP", "-SWAP", "_SWAP", "SWAP", "M")
 """Marks of a perpetual; ``M`` is KuCoin's."""
 _SAME_COIN = {"XBT": "BTC"}
@@ -48,8 +48,8 @@ def candidates(spelling: str, known: Iterable[str] = ()) -> list[str]:
     """
     coin, plain = base(spelling), proposed(spelling)
     used = [symbol for symbol in known if base(symbol) == coin]
-    stated = [quote for quote in _SETTLED if plain.endswith(quote)]
-    made = [*(f"{coin}{quote}" for quote in stated or _SETTLED), plain]
+    stated = [quote for quote in _SETTLE_COINS if plain.endswith(quote)]
+    made = [*(f"{coin}{quote}" for quote in stated or _SETTLE_COINS), plain]
     return list(dict.fromkeys([*(symbol for symbol in made if symbol in used), *used, *made]))
 
 

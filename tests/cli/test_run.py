@@ -12,7 +12,7 @@ import pytest
 
 from te_core.app.announcement import Announcement
 from te_core.app.application import Application
-from te_core.app.summary import settled
+from te_core.app.summary import until_connected
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -74,5 +74,5 @@ async def test_garbage_is_collected_once_the_accounts_are_there_or_have_failed(
     application: Starting, takes: float
 ) -> None:
     """The client library and the instruments of an exchange come with its first account."""
-    await settled(cast("Application", application), 30)
+    await until_connected(cast("Application", application), 30)
     assert asyncio.get_running_loop().time() == pytest.approx(takes, abs=0.05)

@@ -14,7 +14,7 @@ from typing import Any
 
 from te_core.accounts.keeper import HIDDEN_MODE_AGE
 from te_core.accounts.targets import WorkerSettings
-from te_core.model.order import IntentState, OrderRequest, Settlement
+from te_core.model.order import IntentState, OrderOutcome, OrderRequest
 from te_core.model.policy import Limits
 from te_core.model.target import Confirmation, Goal, Target
 from te_core.rules import belief
@@ -93,7 +93,7 @@ class Judge:
             kept.goal, kept.goal_at = entry, self.now
             if entry.depth:
                 self._check_sizing(entry)
-        elif isinstance(entry, Settlement) and entry.state in (IntentState.UNSENT, IntentState.REFUSED):
+        elif isinstance(entry, OrderOutcome) and entry.state in (IntentState.UNSENT, IntentState.REFUSED):
             self._admitted.pop(entry.client_order_id, None)  # it certainly never left
         elif isinstance(entry, Confirmation):
             kept = self.kept[entry.symbol]

@@ -22,7 +22,7 @@ ONLY_ORDERS = (Feed.PRICES, Feed.ORDERS)
 HEARTBEAT = 5.0
 """Seconds between two signs of life on the stream."""
 LONGEST_LAG = 6.0
-"""Seconds by which reads and pushes are behind at most; within ``settle_after``."""
+"""Seconds by which reads and pushes are behind at most; within ``visibility_window``."""
 
 KINDS = (
     "reads lag",

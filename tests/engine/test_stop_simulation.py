@@ -77,7 +77,7 @@ class Sea:
         kind = Pushing if self.followed else None
         self.venue = Followed(kind, folder / "venue", self.clock)
         capabilities = replace(
-            CAPABILITIES, settle_after=timedelta(seconds=WINDOW), private_stream=self.followed
+            CAPABILITIES, visibility_window=timedelta(seconds=WINDOW), private_stream=self.followed
         )
         engine = EngineSettings(
             resync=timedelta(seconds=10),

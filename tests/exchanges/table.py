@@ -126,7 +126,7 @@ def capability_table() -> str:
         "tells of changes by itself": lambda c: yes(c.private_stream),
         "holds stops": lambda c: yes(c.stops),
         "margin modes": lambda c: ", ".join(sorted(c.margin_modes)),
-        "an order that is not found was lost after": lambda c: f"{c.settle_after.total_seconds():g} s",
+        "an order that is not found was lost after": lambda c: f"{c.visibility_window.total_seconds():g} s",
     }
     lines = [f"| | {' | '.join(declared)} |", "| --- |" + " --- |" * len(declared)]
     lines += [

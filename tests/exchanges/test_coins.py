@@ -46,6 +46,6 @@ async def test_an_engine_keeps_an_account_in_usdc(exchange: str, tmp_path: Path)
         async with trading(tmp_path, settings, quick(spec_of(exchange))) as desk:
             for depth in ("0.3", "-0.2", "0"):
                 await desk.say({"BTCUSDC": depth}, leverage=1)
-                await desk.settled()
+                await desk.until_confirmed()
                 share = held(server, "BTCUSDC") * server.exchange.market.quotes[CONTRACTS[exchange]].mark
                 assert share / 10_000 == pytest.approx(Decimal(depth), abs=Decimal("0.02"))

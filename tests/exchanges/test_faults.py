@@ -154,7 +154,7 @@ async def meet(exchange: str, trouble: Trouble, folder: Path) -> None:
         }
         async with trading(folder, settings, quick(spec_of(exchange))) as desk:
             await desk.say(FIRST)
-            await desk.settled()
+            await desk.until_confirmed()
             await followed(desk, trouble)
             if not acted_upon(server, trouble):
                 return
@@ -199,7 +199,7 @@ async def over(desk: Trading, server: WireServer, trouble: Trouble) -> None:
     await desk.until(lambda: desk.well() and not unspent(server), "all to be well")
     await desk.until(lambda: ended(desk.events()), "every outage to end")
     await asyncio.sleep(0.3)
-    await desk.settled()
+    await desk.until_confirmed()
 
 
 def ended(events: Sequence[Event]) -> bool:

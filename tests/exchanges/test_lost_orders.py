@@ -1,4 +1,4 @@
-"""An order that is not found after ``settle_after`` was lost for good: no exchange takes it any more by then."""
+"""An order that is not found after ``visibility_window`` was lost for good: no exchange takes it any more by then."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ async def test_an_order_as_old_as_that_is_refused(exchange: str, tmp_path: Path)
     """Even if our clock is ahead by as much as is not adjusted to."""
     spec = spec_of(exchange)
     async with running(exchange) as server, connected(spec, server, tmp_path) as account:
-        age = spec.capabilities.settle_after.total_seconds() * 1000 - SKEW_ADJUSTED
+        age = spec.capabilities.visibility_window.total_seconds() * 1000 - SKEW_ADJUSTED
         account._venue.adjust_clock(age)
         with pytest.raises(NotReady, match="clock"):
             await account.place_order(order("0.01"))

@@ -60,7 +60,7 @@ async def test_a_network_failure_is_told_once_per_account(tmp_path: Path) -> Non
             await desk.until(lambda: whole <= outages(desk.events()).keys(), "reads to fail, too")
             server.faults.clear()
             await server.listen()
-            await desk.settled(40)
+            await desk.until_confirmed(40)
             await desk.until(lambda: len(phone.of("recovery")) == 2, "the end to be told")
             assert phone.of("outage") == phone.of("recovery") == {"main": 1, "second": 1}
             assert len(outages(desk.events())) == 8, "the journal has each account, and each of its symbols"

@@ -221,7 +221,7 @@ async def test_shadows_follow_their_account_on_paper_each_with_its_own_change(tm
                 known = [keepers[symbol].confirmation for symbol in ("BTCUSDT", "ETHUSDT")]
                 return [one.quantity if one else D(0) for one in known]
 
-            await desk.settled()
+            await desk.until_confirmed()
             live = [held(server, "BTCUSDT"), held(server, "ETHUSDT")]
             assert live[0] > 0 > live[1], "also the others' positions leave room in total_exposure"
             assert on_paper("same") == live

@@ -54,17 +54,17 @@ async def test_a_storm_ends_at_the_targets(
         }
         async with trading(tmp_path, settings, quick(spec_of(exchange))) as desk:
             await desk.say(dict.fromkeys(SYMBOLS, "0.1"))
-            await desk.settled()
+            await desk.until_confirmed()
             server.faults.add(*faults(chance.randrange(10**9)))
             for _ in range(8):
                 wanted = {symbol: chance.choice(DEPTHS) for symbol in chance.sample(SYMBOLS, 2)}
                 await desk.say(wanted, leverage=chance.choice((2, 2, 3)))
                 await asyncio.sleep(chance.choice((0, 0.1, 0.4, 0.8)))
             server.faults.clear()
-            await desk.settled(60)
+            await desk.until_confirmed(60)
             # What is late, a fill or a push, may still undo it: then it has to settle again.
             await asyncio.sleep(1)
-            await desk.settled(60)
+            await desk.until_confirmed(60)
             assert_at_goals(desk, server, taken_away=True)
             assert server.exchange.counts.faults
             assert server.exchange.counts.doubled == []

@@ -84,7 +84,7 @@ async def test_a_close_into_a_wall_is_not_sent_again_at_once(answer: Reply, tmp_
         }
         async with trading(tmp_path, settings, quick(spec_of("kucoin"))) as desk:
             await desk.say({"BTCUSDT": "0.1"})
-            await desk.settled()
+            await desk.until_confirmed()
             wall = Walled(server, "order", answer=answer)
             await desk.say({"BTCUSDT": "0"})
             await desk.until(lambda: wall.met, "the close to be sent")

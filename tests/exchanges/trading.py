@@ -39,7 +39,7 @@ PLUGINS = {
 
 NOTHING = Decimal(0)
 ENGINE = {"resync": "250ms", "backoff_first": "50ms", "backoff_last": "250ms"}
-SETTLED = timedelta(seconds=1)
+VISIBILITY_WINDOW = timedelta(seconds=1)
 """How long an order may be on its way on loopback, in place of what holds on the internet."""
 
 
@@ -54,7 +54,7 @@ def quick(spec: ExchangeSpec[Any]) -> ExchangeSpec[Any]:
     """The same exchange, near by."""
 
     def near(capabilities: Capabilities) -> Capabilities:
-        return replace(capabilities, settle_after=min(capabilities.settle_after, SETTLED))
+        return replace(capabilities, visibility_window=min(capabilities.visibility_window, VISIBILITY_WINDOW))
 
     by = spec.capabilities_by
     return replace(
@@ -132,7 +132,7 @@ class Trading:
             runner.health.status is Running.RUNNING and not runner.worker.trouble() for runner in runners
         )
 
-    async def settled(self, patience: float = 20) -> None:
+    async def until_confirmed(self, patience: float = 20) -> None:
         """Wait until all is well."""
         await self.until(self.well, "every target to be confirmed", patience)
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from te_core.errors import JournalError
-from tests.journal.journal_samples import intent, open_journal, settlement
+from tests.journal.journal_samples import intent, open_journal, order_outcome
 
 
 async def main(folder: Path, first: int, orders: int) -> None:
@@ -17,7 +17,7 @@ async def main(folder: Path, first: int, orders: int) -> None:
     try:
         for number in range(first, first + orders):
             await journal.append(intent(f"o{number}", step=number, reduce_only=True))
-            await journal.append(settlement(f"o{number}"))
+            await journal.append(order_outcome(f"o{number}"))
             os.write(1, f"{number}\n".encode())
     except JournalError as error:
         os.write(1, f"{error}\n".encode())

@@ -15,7 +15,7 @@ from te_core.journal.journal import Journal
 from te_core.model.event import Event
 from te_core.model.exits import Exit, Exits, ExitUnit
 from te_core.model.money import EquitySample, Fill, Flow, FlowKind
-from te_core.model.order import Intent, IntentState, Settlement, Side
+from te_core.model.order import Intent, IntentState, OrderOutcome, Side
 from te_core.model.position import MarginMode
 from te_core.model.signal import QuarantinedInput, Signal
 from te_core.model.target import Confirmation, Goal, Target, Term
@@ -130,9 +130,9 @@ def intent(order: str = "o1", account: str = "paper", symbol: str = "BTCUSDT", *
     return Intent(client_order_id=order, account=account, symbol=symbol, **{**values, **more})
 
 
-def settlement(order: str = "o1", state: IntentState = IntentState.FILLED, **more: Any) -> Settlement:
+def order_outcome(order: str = "o1", state: IntentState = IntentState.FILLED, **more: Any) -> OrderOutcome:
     values = {"at": NOW, "filled": Decimal("0.01"), "average_price": Decimal("65001.5"), "reason": ""}
-    return Settlement(client_order_id=order, state=state, **{**values, **more})
+    return OrderOutcome(client_order_id=order, state=state, **{**values, **more})
 
 
 def confirmation(

@@ -20,8 +20,8 @@ from tests.journal.journal_samples import (
     event,
     intent,
     open_journal,
+    order_outcome,
     quarantined,
-    settlement,
     signal,
 )
 
@@ -46,7 +46,7 @@ async def alert(journal: Journal, number: int, *, accounts: int = 4, **more: Any
         await journal.append(
             intent(order, f"a{account}", "ADAUSDT", created_at=made, cause=Cause.SIGNAL, caused_at=at)
         )
-        await journal.append(settlement(order, at=at + (77 - account) * MS))
+        await journal.append(order_outcome(order, at=at + (77 - account) * MS))
 
 
 def shown(journal: Journal, **wanted: Any) -> list[Any]:
@@ -70,8 +70,8 @@ async def test_what_did_not_work_is_named_with_its_reason(journal: Journal) -> N
     late: Any = {"cause": Cause.SIGNAL, "caused_at": NOW + MINUTE, "created_at": NOW + MINUTE + 30 * MS}
     await journal.append(intent("r", "b", "ADAUSDT", **late), intent("u", "c", "ADAUSDT", **late))
     await journal.append(
-        settlement("r", IntentState.REJECTED, reason="no margin", filled=None, average_price=None),
-        settlement("u", IntentState.REFUSED, reason="above max_notional", filled=None, average_price=None),
+        order_outcome("r", IntentState.REJECTED, reason="no margin", filled=None, average_price=None),
+        order_outcome("u", IntentState.REFUSED, reason="above max_notional", filled=None, average_price=None),
     )
     (one,) = shown(journal)
     assert one["outcome"].startswith(

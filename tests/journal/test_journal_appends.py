@@ -31,8 +31,8 @@ from tests.journal.journal_samples import (
     goal,
     intent,
     open_journal,
+    order_outcome,
     quarantined,
-    settlement,
     signal,
     target,
     written,
@@ -134,7 +134,7 @@ async def test_an_unfit_append_harms_no_other_of_its_batch(tmp_path: Path, inlin
     batch = [journal.append(event(f"line {n}")) for n in range(20)]
     batch.insert(3, journal.append(intent("used"), event("never")))
     batch.insert(9, journal.append(target(revision=7)))
-    batch.insert(15, journal.append(settlement("unknown"), event("never")))
+    batch.insert(15, journal.append(order_outcome("unknown"), event("never")))
     outcomes = await asyncio.gather(*batch, return_exceptions=True)
     failed = [number for number, outcome in enumerate(outcomes) if outcome is not None]
     assert failed == [3, 9, 15]
@@ -174,7 +174,7 @@ async def test_text_that_no_database_keeps_is_made_storable(tmp_path: Path) -> N
 async def test_an_intent_is_recorded_once_whatever_became_of_it(tmp_path: Path, state: IntentState) -> None:
     journal = open_journal(tmp_path)
     await journal.append(intent("o1"))
-    await journal.append(settlement("o1", state))
+    await journal.append(order_outcome("o1", state))
     with pytest.raises(EntryRefused, match="o1: an intent of this client order id was recorded before"):
         await journal.append(intent("o1", quantity=Decimal("0.02")))
     (record,) = journal.intents(9)
@@ -184,13 +184,13 @@ async def test_an_intent_is_recorded_once_whatever_became_of_it(tmp_path: Path, 
 
 async def test_sent_and_settled_twice_in_one_batch_keeps_the_order(tmp_path: Path) -> None:
     journal = open_journal(tmp_path)
-    unsent = settlement("o1", IntentState.UNSENT, filled=None, average_price=None)
-    entries = (intent("o1"), unsent, intent("o2", step=2), settlement("o1"))
+    unsent = order_outcome("o1", IntentState.UNSENT, filled=None, average_price=None)
+    entries = (intent("o1"), unsent, intent("o2", step=2), order_outcome("o1"))
     with commits(journal) as counted:
         await asyncio.gather(*(journal.append(entry) for entry in entries))
     assert len(counted) == 1
     later, earlier = journal.intents(9)
-    assert (later.settlement, earlier.settlement) == (None, settlement("o1"))
+    assert (later.outcome, earlier.outcome) == (None, order_outcome("o1"))
     journal.close()
 
 
@@ -217,7 +217,7 @@ async def test_no_secret_is_written(tmp_path: Path) -> None:
         quarantined(body=secret, field=secret, reason=secret),
         event(secret, detail={"url": secret}),
         intent("o1"),
-        settlement("o1", IntentState.REJECTED, reason=secret),
+        order_outcome("o1", IntentState.REJECTED, reason=secret),
     )
     assert journal.signals(1)[0].detail == {"token": "my ***!", "list": [{"deep": "my ***!"}], "my ***!": 1}
     assert journal.events(1)[0].text == "my ***!"

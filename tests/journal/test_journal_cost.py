@@ -24,9 +24,9 @@ from tests.journal.journal_samples import (
     goal,
     intent,
     open_journal,
+    order_outcome,
     quarantined,
     sample,
-    settlement,
     signal,
     target,
     written,
@@ -53,7 +53,7 @@ async def small(folder: Path) -> Path:
         target(revision=10_000_000), goal(revision=10_000_000), confirmation(), signal(delivery_id="x")
     )
     await journal.append(
-        intent("o1"), settlement("o1"), event(), intent("o2", revision=10_000_000), quarantined()
+        intent("o1"), order_outcome("o1"), event(), intent("o2", revision=10_000_000), quarantined()
     )
     await journal.append(fill(), flow(), sample(0))
     journal.close()
@@ -113,7 +113,7 @@ async def append_one_of_each(journal: Journal) -> None:
     await journal.append(signal(received_at=NOW))
     await journal.append(target(revision=20_000_000), goal(revision=20_000_000), event())
     await journal.append(intent("new"))
-    await journal.append(settlement("new"), confirmation())
+    await journal.append(order_outcome("new"), confirmation())
     await journal.append(fill("new"), flow("new"), sample(-1), BreakerRecord(scope="", at=NOW, state={}))
 
 

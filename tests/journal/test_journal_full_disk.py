@@ -32,8 +32,8 @@ from tests.journal.journal_samples import (
     goal,
     intent,
     open_journal,
+    order_outcome,
     quarantined,
-    settlement,
     signal,
     target,
 )
@@ -46,8 +46,8 @@ REDUCING: list[Entry] = [
     target(depth=FLAT),
     goal(quantity=FLAT),
     intent("close", reduce_only=True),
-    settlement("close"),
-    settlement("close", IntentState.UNSENT),
+    order_outcome("close"),
+    order_outcome("close", IntentState.UNSENT),
     confirmation(),
 ]
 OTHERS: list[Entry] = [signal(), target(), goal(), intent("open"), event(), quarantined()]
@@ -94,7 +94,7 @@ async def reduce(journal: Journal, orders: int, *, first: int = 0) -> int:
     for number in range(first, first + orders):
         try:
             await journal.append(intent(f"o{number}", step=number, reduce_only=True))
-            await journal.append(settlement(f"o{number}"), confirmation())
+            await journal.append(order_outcome(f"o{number}"), confirmation())
         except JournalError:
             return number - first
     return orders

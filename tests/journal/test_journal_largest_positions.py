@@ -15,7 +15,7 @@ from tests.journal.journal_samples import (
     goal,
     intent,
     open_journal,
-    settlement,
+    order_outcome,
     target,
 )
 
@@ -30,7 +30,7 @@ async def test_orders_since_the_confirmation_move_what_may_be_held(tmp_path: Pat
     assert journal.largest_positions() == {PAPER: D("0.5")}
     await journal.append(intent("o1", side=Side.SELL, quantity=D("0.2"), created_at=LATER))
     assert journal.largest_positions() == {PAPER: D("0.5")}, "it may not have been executed"
-    await journal.append(settlement("o1", IntentState.CANCELLED, filled=D("0.1"), at=LATER))
+    await journal.append(order_outcome("o1", IntentState.CANCELLED, filled=D("0.1"), at=LATER))
     assert journal.largest_positions() == {PAPER: D("0.4")}
     await journal.append(intent("o2", side=Side.SELL, quantity=D(3), step=2, created_at=LATER))
     assert journal.largest_positions() == {PAPER: D("2.6")}, "it may have turned the position round"
@@ -43,7 +43,7 @@ async def test_orders_before_the_confirmation_are_part_of_it(tmp_path: Path) -> 
         target(),
         goal(),
         intent("o1", side=Side.BUY, quantity=D(2)),
-        settlement("o1", IntentState.FILLED, filled=D(2), at=NOW),
+        order_outcome("o1", IntentState.FILLED, filled=D(2), at=NOW),
         confirmation(quantity=D(2), at=LATER),
     )
     assert journal.largest_positions() == {PAPER: D(2)}
@@ -55,6 +55,6 @@ async def test_orders_that_were_never_executed_move_nothing(tmp_path: Path, stat
     journal = open_journal(tmp_path)
     await journal.append(target(), goal(), intent("o1", side=Side.BUY, quantity=D(2)))
     assert journal.largest_positions() == {PAPER: D(2)}
-    await journal.append(settlement("o1", state, filled=None, at=LATER))
+    await journal.append(order_outcome("o1", state, filled=None, at=LATER))
     assert journal.largest_positions() == {PAPER: D(0)}
     journal.close()

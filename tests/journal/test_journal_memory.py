@@ -18,7 +18,7 @@ from te_core.errors import JournalError
 from te_core.journal.entries import Entry
 from te_core.journal.memory import JournalSnapshot, SymbolRecord
 from te_core.model.exits import Exit, Exits, ExitUnit
-from te_core.model.order import Intent, IntentState, Settlement
+from te_core.model.order import Intent, IntentState, OrderOutcome
 from te_core.model.signal import Signal
 from te_core.model.target import Confirmation, Goal, Target
 from te_core.testing import virtual_clock
@@ -29,8 +29,8 @@ from tests.journal.journal_samples import (
     goal,
     intent,
     open_journal,
+    order_outcome,
     quarantined,
-    settlement,
     signal,
     target,
 )
@@ -54,7 +54,7 @@ class Model:
                 return (entry.account, entry.symbol, entry.revision) not in self.revisions
             case Intent(client_order_id=order):
                 return order not in self.intents
-            case Settlement(client_order_id=order):
+            case OrderOutcome(client_order_id=order):
                 return order in self.intents
         return True
 
@@ -71,7 +71,7 @@ class Model:
                 self.confirmations[entry.account, entry.symbol] = entry
             case Intent():
                 self.intents[entry.client_order_id] = (entry, IntentState.OPEN)
-            case Settlement(client_order_id=order):
+            case OrderOutcome(client_order_id=order):
                 self.intents[order] = (self.intents[order][0], entry.state)
                 self.ended[order] = entry.at
 
@@ -167,7 +167,7 @@ entries = st.one_of(
     st.builds(
         intent, order=orders, account=accounts, symbol=symbols, revision=revisions, step=st.integers(1, 5)
     ),
-    st.builds(settlement, order=orders, state=st.sampled_from(IntentState)),
+    st.builds(order_outcome, order=orders, state=st.sampled_from(IntentState)),
     st.builds(
         confirmation, account=accounts, symbol=symbols, revision=revisions, quantity=amounts, at=moments
     ),
@@ -251,7 +251,7 @@ async def test_a_step_number_is_used_up_whatever_became_of_its_order(
 ) -> None:
     """Of an order that was never sent too: nobody can send an id twice that is never made twice (I3)."""
     journal = open_journal(tmp_path)
-    await journal.append(target(), intent("o1", step=4), settlement("o1", outcome))
+    await journal.append(target(), intent("o1", step=4), order_outcome("o1", outcome))
     journal.close()
     again = open_journal(tmp_path)
     assert again.memory().books["paper", "BTCUSDT"].last_step == 4

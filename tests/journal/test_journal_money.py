@@ -25,8 +25,8 @@ from tests.journal.journal_samples import (
     flow,
     intent,
     open_journal,
+    order_outcome,
     sample,
-    settlement,
     target,
 )
 
@@ -49,8 +49,8 @@ async def test_fills_flows_samples_and_breakers_are_read_back_as_written(tmp_pat
 async def test_a_start_finds_the_orders_that_were_never_asked_what_they_cost(tmp_path: Path) -> None:
     journal = open_journal(tmp_path)
     await journal.append(intent("o1"), intent("o2", chunk=2), intent("o3", chunk=3), intent("o4", chunk=4))
-    nothing = settlement("o3", filled=Decimal(0))
-    await journal.append(settlement("o1"), settlement("o2"), nothing, fill("o1"))
+    nothing = order_outcome("o3", filled=Decimal(0))
+    await journal.append(order_outcome("o1"), order_outcome("o2"), nothing, fill("o1"))
     found = journal.unasked("paper", NOW - DAY, 10)
     assert [record.intent.client_order_id for record in found] == ["o2"]
     assert not journal.unasked("paper", NOW + DAY, 10)
@@ -133,7 +133,7 @@ def test_thinning_works_in_pieces_as_in_one() -> None:
 async def test_a_journal_of_the_schema_before_is_upgraded(tmp_path: Path) -> None:
     """What the migrations since the fourth made is taken out of a new journal: what is left is one of the fourth."""
     journal = open_journal(tmp_path)
-    await journal.append(target(), intent(), settlement())
+    await journal.append(target(), intent(), order_outcome())
     memory = journal.memory()
     journal.close()
     with sqlite3.connect(tmp_path / "journal.sqlite3") as old:

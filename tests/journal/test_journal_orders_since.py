@@ -9,7 +9,7 @@ import pytest
 
 from te_core.journal.reader import MOST_ORDERS
 from te_core.model.order import IntentState
-from tests.journal.journal_samples import NOW, intent, open_journal, settlement
+from tests.journal.journal_samples import NOW, intent, open_journal, order_outcome
 
 SECOND = timedelta(seconds=1)
 
@@ -34,7 +34,7 @@ async def test_only_orders_that_certainly_never_left_are_not_counted(
     tmp_path: Path, state: IntentState
 ) -> None:
     journal = open_journal(tmp_path)
-    await journal.append(intent("o1"), settlement("o1", state))
+    await journal.append(intent("o1"), order_outcome("o1", state))
     never_left = state in (IntentState.UNSENT, IntentState.REFUSED)
     assert journal.orders_since(NOW) == ({} if never_left else {"paper": [NOW]})
     journal.close()

@@ -33,9 +33,9 @@ from tests.journal.journal_samples import (
     flow,
     intent,
     open_journal,
+    order_outcome,
     quarantined,
     sample,
-    settlement,
     signal,
     target,
 )
@@ -106,11 +106,11 @@ async def test_times_are_found_by_their_numbers(journal: Journal) -> None:
 
 async def test_an_order_comes_with_its_outcome_and_what_it_cost(journal: Journal) -> None:
     await journal.append(intent("o1"), intent("o2", chunk=2), intent("o3", chunk=3))
-    await journal.append(settlement("o1"), settlement("o2"), fill("o2"))
+    await journal.append(order_outcome("o1"), order_outcome("o2"), fill("o2"))
     (three, two, one) = [order for _, order in asked(journal, order_page).rows]
-    assert (three.record.settlement, three.fill) == (None, None), "open"
-    assert (two.record.settlement, two.fill) == (settlement("o2"), fill("o2"))
-    assert (one.record.settlement, one.fill) == (settlement("o1"), None), "never told"
+    assert (three.record.outcome, three.fill) == (None, None), "open"
+    assert (two.record.outcome, two.fill) == (order_outcome("o2"), fill("o2"))
+    assert (one.record.outcome, one.fill) == (order_outcome("o1"), None), "never told"
 
 
 async def test_orders_are_found_by_the_name_of_their_account_and_by_a_source_of_their_target(

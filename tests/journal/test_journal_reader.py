@@ -17,8 +17,8 @@ from tests.journal.journal_samples import (
     goal,
     intent,
     open_journal,
+    order_outcome,
     quarantined,
-    settlement,
     signal,
     target,
 )
@@ -110,12 +110,12 @@ async def test_the_history_of_a_symbol_of_an_account(tmp_path: Path) -> None:
 
 async def test_intents_come_with_what_became_of_them(tmp_path: Path) -> None:
     journal = open_journal(tmp_path)
-    lost = settlement("o2", IntentState.LOST, filled=None, average_price=None, reason="not found")
+    lost = order_outcome("o2", IntentState.LOST, filled=None, average_price=None, reason="not found")
     await journal.append(intent("o1"), intent("o2", "bybit"), intent("o3", symbol="ETHUSDT"), lost)
     assert journal.intents(9) == [
-        IntentRecord(intent=intent("o3", symbol="ETHUSDT"), state=IntentState.OPEN, settlement=None),
-        IntentRecord(intent=intent("o2", "bybit"), state=IntentState.LOST, settlement=lost),
-        IntentRecord(intent=intent("o1"), state=IntentState.OPEN, settlement=None),
+        IntentRecord(intent=intent("o3", symbol="ETHUSDT"), state=IntentState.OPEN, outcome=None),
+        IntentRecord(intent=intent("o2", "bybit"), state=IntentState.LOST, outcome=lost),
+        IntentRecord(intent=intent("o1"), state=IntentState.OPEN, outcome=None),
     ]
     assert [
         record.intent.client_order_id for record in journal.intents(9, account="paper", symbol="BTCUSDT")

@@ -16,8 +16,8 @@ from tests.journal.journal_samples import (
     goal,
     intent,
     open_journal,
+    order_outcome,
     quarantined,
-    settlement,
     signal,
     target,
 )
@@ -36,7 +36,7 @@ async def test_old_history_goes_and_what_is_in_force_stays(tmp_path: Path) -> No
             goal(revision=revision, sized_at=OLD, equity=goal().equity + 1),
             intent(f"open {revision}", revision=revision, created_at=OLD),
             intent(f"done {revision}", revision=revision, step=2, created_at=OLD),
-            settlement(f"done {revision}", IntentState.FILLED),
+            order_outcome(f"done {revision}", IntentState.FILLED),
             confirmation(revision=revision, at=OLD),
             event(f"old {revision}", at=OLD),
             quarantined(body=f"old {revision}", received_at=OLD),

@@ -172,7 +172,7 @@ async def test_the_version_that_wrote_last_is_noted(tmp_path: Path) -> None:
 def test_a_normal_start_does_not_load_alembic(tmp_path: Path) -> None:
     script = (
         "import sys; from pathlib import Path; from tests.journal.journal_samples import open_journal;"
-        f"journal = open_journal(Path({str(tmp_path)!r})); journal.memory(); journal.close();"
+        f"journal = open_journal(Path({str(tmp_path)!r})); journal.snapshot(); journal.close();"
         "print('alembic' in sys.modules)"
     )
     root = Path(__file__).parents[2]

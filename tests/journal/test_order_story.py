@@ -25,7 +25,7 @@ from tests.journal.journal_samples import (
     goal,
     intent,
     open_journal,
-    settlement,
+    order_outcome,
     signal,
     target,
 )
@@ -68,7 +68,7 @@ async def planned(journal: Journal) -> None:
     await journal.append(goal(depth=D("-0.04"), revision=1))
     await journal.append(intent("close-1", reduce_only=True, step=1, chunk=0, **made))
     await journal.append(intent("open-1", step=2, chunk=0, **made), intent("open-2", step=2, chunk=1, **made))
-    await journal.append(*(settlement(f"{name}", at=NOW + 77 * MS) for name in ("close-1", "open-1")))
+    await journal.append(*(order_outcome(f"{name}", at=NOW + 77 * MS) for name in ("close-1", "open-1")))
     await journal.append(fill("close-1", price=D("64935"), fee=D("4.5"), gained=D("12.5")))
 
 
@@ -101,7 +101,7 @@ async def test_what_was_not_told_is_said_to_be_missing(journal: Journal) -> None
     await planned(journal)
     untold = fill("open-1", price=None, fee=None, fee_currency="", shares={})
     await journal.append(untold)
-    await journal.append(replace(settlement("open-2"), average_price=None))
+    await journal.append(replace(order_outcome("open-2"), average_price=None))
     said = lines(journal, "open-2")
     assert "filled 0.01 at a price that the exchange did not tell" in said
     assert "fee not told; realised not known" in said
@@ -112,10 +112,10 @@ async def test_an_order_that_was_not_sent_says_why(journal: Journal) -> None:
     await journal.append(intent("r1"), intent("u1", step=2), intent("x1", step=3), intent("l1", step=4))
     nothing: Any = {"filled": None, "average_price": None}
     await journal.append(
-        settlement("r1", IntentState.REFUSED, reason="above order_notional", **nothing),
-        settlement("u1", IntentState.UNSENT, reason="no longer needed", **nothing),
-        settlement("x1", IntentState.REJECTED, reason="no margin", **nothing),
-        settlement("l1", IntentState.LOST, **nothing),
+        order_outcome("r1", IntentState.REFUSED, reason="above order_notional", **nothing),
+        order_outcome("u1", IntentState.UNSENT, reason="no longer needed", **nothing),
+        order_outcome("x1", IntentState.REJECTED, reason="no margin", **nothing),
+        order_outcome("l1", IntentState.LOST, **nothing),
     )
     assert "not sent, a limit refused it: above order_notional" in lines(journal, "r1")
     assert "decided at" in lines(journal, "r1")

@@ -424,7 +424,7 @@ async def engine_says(desk: Trading, depths: dict[str, str]) -> None:
     await desk.start()
     try:
         await desk.say(depths)
-        await desk.settled()
+        await desk.until_confirmed()
     finally:
         await desk.stop()
 

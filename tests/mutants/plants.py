@@ -248,9 +248,9 @@ ACCOUNTS = (
     Mutant(
         name="an order counts whole though it was filled in part",
         file=OUTCOMES,
-        old="    keeper.orders.settle(intent, filled)\n"
+        old="    keeper.orders.resolve(intent, filled)\n"
         "    ctx.beliefs.filled(keeper.symbol, intent.side.sign * filled)",
-        new="    keeper.orders.settle(intent, intent.quantity if filled else ZERO)\n"
+        new="    keeper.orders.resolve(intent, intent.quantity if filled else ZERO)\n"
         "    ctx.beliefs.filled(keeper.symbol, intent.side.sign * (intent.quantity if filled else ZERO))",
     ),
     Mutant(

@@ -152,7 +152,7 @@ def every_order_has_a_cause_an_outcome_and_was_executed_once(weekend: Weekend) -
     assert weekend.doubled == []
     for account, truly in weekend.ours.items():
         mine = {one.intent.client_order_id: one for one in records if one.intent.account == account}
-        done = {name for name, one in mine.items() if one.settlement is not None and one.settlement.filled}
+        done = {name for name, one in mine.items() if one.outcome is not None and one.outcome.filled}
         assert done == truly, account
     assert all(one.intent.cause is not None and one.intent.caused_at is not None for one in records)
     assert not [one for one in records if one.state is IntentState.OPEN]

@@ -40,7 +40,7 @@ class BlofinOptions(CcxtOptions):
 
 CAPABILITIES = Capabilities(
     # 60 s receive window less 45 s that orders are dated back, 0.5 s of clock skew, 4 s until an order shows.
-    settle_after=timedelta(seconds=20),
+    visibility_window=timedelta(seconds=20),
     private_stream=True,
     tells_fees=True,
     cash_flows=frozenset({FlowKind.DEPOSIT, FlowKind.WITHDRAWAL}),

@@ -21,7 +21,7 @@ class BybitOptions(CcxtOptions):
 
 CAPABILITIES = Capabilities(
     # 5 s receive window, 0.5 s of clock skew that is not adjusted for, 4 s that reads were seen behind pushes.
-    settle_after=timedelta(seconds=10),
+    visibility_window=timedelta(seconds=10),
     private_stream=True,
     tells_fees=True,
     cash_flows=frozenset({FlowKind.FUNDING, FlowKind.DEPOSIT, FlowKind.WITHDRAWAL}),

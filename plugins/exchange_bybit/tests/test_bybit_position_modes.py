@@ -96,6 +96,6 @@ async def test_only_the_symbol_in_hedge_mode_is_held(tmp_path: Path) -> None:
             assert held(server, "BTCUSDT") > 0
             assert desk.engine.accounts["main"].worker.foreign == {"SOLUSDT": 2, "ETHUSDT": 1}
             one_way(server, "ETHUSDT")
-            await desk.settled()
+            await desk.until_confirmed()
             assert held(server, "ETHUSDT") > 0
             assert server.exchange.accounts["main"].size("SOLUSDT", PositionSide.LONG) == 3

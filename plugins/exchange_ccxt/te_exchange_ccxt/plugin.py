@@ -13,7 +13,7 @@ from te_exchange_ccxt.profiles import profile_of
 
 CAPABILITIES = Capabilities(
     # Nothing is known of the exchange: 10 s receive window, 0.5 s of clock skew, 4 s until an order shows.
-    settle_after=timedelta(seconds=15),
+    visibility_window=timedelta(seconds=15),
     private_stream=True,
     duplicate_ids_refused=False,  # not relied on
 )

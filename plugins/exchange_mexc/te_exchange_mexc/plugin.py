@@ -28,7 +28,7 @@ class MexcOptions(CcxtOptions):
 
 CAPABILITIES = Capabilities(
     # 10 s receive window, 0.5 s of clock skew that is not adjusted for, 4 s until an order shows.
-    settle_after=timedelta(seconds=15),
+    visibility_window=timedelta(seconds=15),
     leverage_in_order=True,
     private_stream=True,
     tells_fees=True,

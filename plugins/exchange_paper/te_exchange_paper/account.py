@@ -29,7 +29,7 @@ from te_core.api import (
     TradingTerms,
 )
 from te_exchange_paper.admission import admitted
-from te_exchange_paper.funding import Funded, Payment, Settlement, payment, quantity_at
+from te_exchange_paper.funding import Funded, FundingSettlement, Payment, payment, quantity_at
 from te_exchange_paper.holding import ZERO, Holding
 from te_exchange_paper.instruments import instrument, overridden
 from te_exchange_paper.ledger import Fill, Ledger
@@ -359,7 +359,7 @@ class PaperAccount(ExchangeAccount):
         """Return until when funding is settled, of the symbols that are or were held since."""
         return {symbol: one.until for symbol, one in self._funded.items() if one.until is not None}
 
-    def settle(self, symbol: str, settlements: Sequence[Settlement]) -> None:
+    def charge_funding(self, symbol: str, settlements: Sequence[FundingSettlement]) -> None:
         """Charge each settlement on what was held at its time, at the present mark price; all in one transaction.
 
         Raises ``NotReady`` when no price is known, or when the disk refuses; then nothing was charged.

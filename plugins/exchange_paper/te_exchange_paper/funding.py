@@ -13,7 +13,7 @@ _HALF_A_MINUTE = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settlement:
+class FundingSettlement:
     """A funding time and its rate, a share of the value. Longs pay shorts when it is positive."""
 
     at: datetime
@@ -47,15 +47,15 @@ def on_the_minute(at: datetime) -> datetime:
 
 
 def due(
-    until: datetime, *, past: Iterable[Settlement], announced: Settlement | None, now: datetime
-) -> tuple[Settlement, ...]:
+    until: datetime, *, past: Iterable[FundingSettlement], announced: FundingSettlement | None, now: datetime
+) -> tuple[FundingSettlement, ...]:
     """Return the settlements after ``until``, up to now, oldest first, each once.
 
     What the history says counts before what was announced.
     """
     stated = [announced, *past] if announced is not None else [*past]
     by_time = {on_the_minute(one.at): one.rate for one in stated}
-    return tuple(Settlement(at=at, rate=by_time[at]) for at in sorted(by_time) if until < at <= now)
+    return tuple(FundingSettlement(at=at, rate=by_time[at]) for at in sorted(by_time) if until < at <= now)
 
 
 def quantity_at(moment: datetime, quantity: Decimal, trades: Iterable[tuple[datetime, Decimal]]) -> Decimal:

@@ -27,7 +27,7 @@ from te_core.api import (
     Severity,
     TradeEngineError,
 )
-from te_exchange_paper.funding import Settlement, due
+from te_exchange_paper.funding import FundingSettlement, due
 from te_exchange_paper.maintenance import Maintenance, Margins
 from te_exchange_paper.market import LiveQuote
 from te_exchange_paper.options import PaperOptions
@@ -66,7 +66,7 @@ class Books(Protocol):
     def unsettled(self) -> Mapping[str, datetime]:
         """Return until when funding is settled, of the symbols that are or were held since."""
 
-    def settle(self, symbol: str, settlements: Sequence[Settlement]) -> None:
+    def charge_funding(self, symbol: str, settlements: Sequence[FundingSettlement]) -> None:
         """Charge those settlements of a symbol, and remember that."""
 
 
@@ -321,13 +321,13 @@ class LiveMarket:
         while True:
             self._opened.clear()
             try:
-                await self._settle(data)
+                await self._charge_funding(data)
                 self._context.outages.well(FUNDING)
             except TradeEngineError as error:
                 self._context.outages.failing(FUNDING, f"{error}; it is charged later")
             await _or_after(self._opened, self._until_next())
 
-    async def _settle(self, data: PublicData) -> None:
+    async def _charge_funding(self, data: PublicData) -> None:
         """Charge what fell due, then read what comes next.
 
         A rate that was announced is only replaced once it was charged, so that a failing read loses none.
@@ -342,11 +342,13 @@ class LiveMarket:
                 since = f"what fell due since {until:%Y-%m-%d %H:%M} UTC was not charged"
                 text = f"{symbol}: {self._exchange} has no past funding rates; {since}"
                 self._context.record("funding", text, symbol=symbol)
-            rates = [Settlement(at=rate.at, rate=rate.rate) for rate in past or ()]
+            rates = [FundingSettlement(at=rate.at, rate=rate.rate) for rate in past or ()]
             known = (
-                Settlement(at=announced.at, rate=announced.rate) if announced is not None and passed else None
+                FundingSettlement(at=announced.at, rate=announced.rate)
+                if announced is not None and passed
+                else None
             )
-            self._books.settle(symbol, due(until, past=rates, announced=known, now=now))
+            self._books.charge_funding(symbol, due(until, past=rates, announced=known, now=now))
             self._caught_up[symbol] = self._clock.monotonic()
         if following := [*self._books.unsettled()]:
             self._announced.update(await data.funding(following))

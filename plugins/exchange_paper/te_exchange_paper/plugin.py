@@ -11,7 +11,7 @@ from te_exchange_paper.options import PaperOptions
 
 CAPABILITIES = Capabilities(
     # An order is answered in the call that fills it: one that is not found was never executed.
-    settle_after=timedelta(0),
+    visibility_window=timedelta(0),
     hedge_mode=False,
     stops=True,
     simulated=True,

@@ -32,7 +32,7 @@ from te_core.testing.fakes import account_context
 from te_core.testing.faults import Fault, FaultyAccount
 from te_core.testing.venue import Ability, Execution, TrueStop, Venue
 from te_exchange_paper.account import PaperAccount
-from te_exchange_paper.funding import Funded, Settlement
+from te_exchange_paper.funding import Funded, FundingSettlement
 from te_exchange_paper.options import PaperOptions
 from te_exchange_paper.store import ExecutedOrder
 
@@ -132,7 +132,7 @@ class PaperVenue(Venue):
         """Let a funding time pass."""
         now = self.clock.now()
         self._paper._funded[symbol] = Funded(until=now - timedelta(hours=1))  # noqa: SLF001 - its own test kit
-        self._paper.settle(symbol, [Settlement(at=now, rate=rate)])
+        self._paper.charge_funding(symbol, [FundingSettlement(at=now, rate=rate)])
 
     async def liquidate(self, symbol: str) -> None:
         """Move the price just past the position's liquidation price."""

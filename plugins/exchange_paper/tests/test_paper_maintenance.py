@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from te_exchange_paper.funding import Settlement, due, payment, quantity_at
+from te_exchange_paper.funding import FundingSettlement, due, payment, quantity_at
 from te_exchange_paper.maintenance import Maintenance
 
 D = Decimal
@@ -84,12 +84,12 @@ def test_longs_pay_a_positive_rate_and_shorts_receive_it() -> None:
 
 
 hours = st.integers(0, 100).map(lambda hour: START + timedelta(hours=hour))
-settlements = st.builds(Settlement, at=hours, rate=st.decimals("-0.01", "0.01", places=6))
+settlements = st.builds(FundingSettlement, at=hours, rate=st.decimals("-0.01", "0.01", places=6))
 
 
 @given(st.lists(settlements), st.none() | settlements, st.lists(hours, min_size=1))
 def test_however_often_one_looks_each_funding_falls_due_once(
-    past: list[Settlement], announced: Settlement | None, looks: list[datetime]
+    past: list[FundingSettlement], announced: FundingSettlement | None, looks: list[datetime]
 ) -> None:
     until, met = START, []
     for now in sorted(looks):
@@ -102,9 +102,9 @@ def test_however_often_one_looks_each_funding_falls_due_once(
 
 def test_the_history_counts_before_what_was_announced() -> None:
     at = START + timedelta(hours=8)
-    settled = Settlement(at=at + timedelta(milliseconds=4), rate=D("0.0002"))
-    found = due(START, past=[settled], announced=Settlement(at=at, rate=D("0.0001")), now=at)
-    assert found == (Settlement(at=at, rate=D("0.0002")),)
+    settled = FundingSettlement(at=at + timedelta(milliseconds=4), rate=D("0.0002"))
+    found = due(START, past=[settled], announced=FundingSettlement(at=at, rate=D("0.0001")), now=at)
+    assert found == (FundingSettlement(at=at, rate=D("0.0002")),)
 
 
 @given(st.lists(st.tuples(hours, st.decimals("-5", "5", places=3)), unique_by=lambda trade: trade[0]), hours)

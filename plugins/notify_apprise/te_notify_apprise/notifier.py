@@ -56,7 +56,7 @@ class AppriseNotifier(Notifier):
         """Do it in a thread that nothing waits for when the engine ends; a pool's would be waited for."""
         loop, future = asyncio.get_running_loop(), asyncio.get_running_loop().create_future()
 
-        def settle(failed: Failed | None, error: Exception | None) -> None:
+        def set_result(failed: Failed | None, error: Exception | None) -> None:
             self._busy.discard(number)
             if future.done():
                 return
@@ -72,7 +72,7 @@ class AppriseNotifier(Notifier):
             except Exception as error:  # noqa: BLE001 - raised where it is awaited
                 raised = error
             with suppress(RuntimeError):  # the loop is closed
-                loop.call_soon_threadsafe(settle, failed, raised)
+                loop.call_soon_threadsafe(set_result, failed, raised)
 
         self._busy.add(number)
         threading.Thread(target=run, name="apprise", daemon=True).start()
