@@ -19,7 +19,7 @@ class LogWriter:
 
     ``write`` blocks as long as it likes and raises ``OSError`` or ``ValueError`` for what it cannot write; ``release``
     is called once it is no longer needed. Lines that are lost are counted: ``lost_line`` makes the line that says so,
-    written as soon as something can be written again. ``on_trouble`` is called, from any thread, with the output's name
+    written as soon as something can be written again. ``on_problem`` is called, from any thread, with the output's name
     and the reason when lines begin to be lost, and with "" when they no longer are.
     """
 
@@ -32,7 +32,7 @@ class LogWriter:
         most_waiting: int = MOST_WAITING,
     ) -> None:
         self.lost_line: Callable[[int], str] = lambda lost: f"{lost} lines lost\n"
-        self.on_trouble: Callable[[str, str], None] | None = None
+        self.on_problem: Callable[[str, str], None] | None = None
         self._write = write
         self._release = release
         self._name = name
@@ -41,7 +41,7 @@ class LogWriter:
         self._size = 0
         """Characters that wait, those included that are being written."""
         self._lost = 0
-        self._trouble = ""
+        self._problem = ""
         self._closing = False
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -53,19 +53,19 @@ class LogWriter:
                 return
             if self._size + len(line) > self._most_waiting:
                 self._lost += 1
-                trouble = f"{self._name} takes no more lines: they are dropped (is its reader stopped?)"
+                problem = f"{self._name} takes no more lines: they are dropped (is its reader stopped?)"
             else:
                 self._lines.append(line)
                 self._size += len(line)
-                trouble = ""
+                problem = ""
                 if self._thread is None:
                     self._thread = threading.Thread(
                         target=self._run, name=f"log to {self._name}", daemon=True
                     )
                     self._thread.start()
                 self._changed.notify_all()
-        if trouble:
-            self._report(trouble)
+        if problem:
+            self._report(problem)
 
     def flush(self, seconds: float) -> bool:
         """Wait until everything is written, for that long at most; return whether it is."""
@@ -121,11 +121,11 @@ class LogWriter:
         if well:
             self._report("")
 
-    def _report(self, trouble: str) -> None:
+    def _report(self, problem: str) -> None:
         with self._changed:
-            before, self._trouble = self._trouble, trouble
-        if bool(before) != bool(trouble) and self.on_trouble is not None:
-            self.on_trouble(self._name, trouble)
+            before, self._problem = self._problem, problem
+        if bool(before) != bool(problem) and self.on_problem is not None:
+            self.on_problem(self._name, problem)
 
 
 def writing_to(stream: TextIO) -> Write:

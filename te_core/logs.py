@@ -42,7 +42,7 @@ LONGEST_TRACE = 64 * 1024
 """Characters of a traceback."""
 
 
-OnTrouble = Callable[[str, str], None]
+OnProblem = Callable[[str, str], None]
 """Called from any thread with the name of an output and why its lines are lost; "" when they no longer are."""
 
 _outputs: dict[tuple[str, object], LogWriter] = {}
@@ -55,7 +55,7 @@ def configure_logs(
     *,
     folder: Path,
     stream: TextIO | None = None,
-    on_trouble: OnTrouble | None = None,
+    on_problem: OnProblem | None = None,
 ) -> None:
     """Send every log line to ``stream`` (stderr) and to the settings' file (relative to ``folder``), redacted.
 
@@ -74,7 +74,7 @@ def configure_logs(
     kept = set()
 
     def add(output: LogWriter, key: tuple[str, object]) -> None:
-        output.lost_line, output.on_trouble = _lost_line(render), on_trouble
+        output.lost_line, output.on_problem = _lost_line(render), on_problem
         kept.add(key)
         logger.add(_sink(output), **options)
 

@@ -244,35 +244,35 @@ class EmulatedVenue(Venue):
             largest_market_quantity=found.max_market_size * found.contract_size,
         )
 
-    async def fail(self, trouble: Ability, times: int = 1, symbol: str = "") -> None:
+    async def fail(self, ability: Ability, times: int = 1, symbol: str = "") -> None:
         """Arm faults, or change the account or the contract."""
-        if trouble in FAULTS:
-            self.server.faults.add(replace(FAULTS[trouble], times=times))
-        elif trouble in LASTING:
-            self.server.faults.add(*LASTING[trouble])
-        elif trouble is Ability.REFUSE_LEVERAGE:
+        if ability in FAULTS:
+            self.server.faults.add(replace(FAULTS[ability], times=times))
+        elif ability in LASTING:
+            self.server.faults.add(*LASTING[ability])
+        elif ability is Ability.REFUSE_LEVERAGE:
             route = "order" if self.server.name in LEVERAGE_IN_ORDERS else "leverage"
             self.server.faults.add(
                 Fault(kind=FaultKind.REJECTED, route=route, error="LeverageTooHigh", times=None)
             )
-        elif trouble is Ability.BAD_KEY:
+        elif ability is Ability.BAD_KEY:
             self.server.exchange.keys.clear()
-        elif trouble is Ability.SWITCH_TO_HEDGE_MODE:
+        elif ability is Ability.SWITCH_TO_HEDGE_MODE:
             settings.set_position_mode(self.owner, PositionMode.HEDGE)
-        elif trouble in STOPS:
-            self._fail_stops(trouble)
-        elif trouble is Ability.HALT_TRADING:
+        elif ability in STOPS:
+            self._fail_stops(ability)
+        elif ability is Ability.HALT_TRADING:
             self.server.exchange.market.add(replace(self.contract(symbol), tradable=False))
-        elif trouble is Ability.HIDE_PRICE:
+        elif ability is Ability.HIDE_PRICE:
             self.server.exchange.market.untold.add(self.contract(symbol).symbol)
         else:
-            raise NotImplementedError(trouble)
+            raise NotImplementedError(ability)
 
-    def _fail_stops(self, trouble: Ability) -> None:
+    def _fail_stops(self, ability: Ability) -> None:
         exchange = self.server.exchange
-        if trouble is Ability.REFUSE_STOP:
+        if ability is Ability.REFUSE_STOP:
             exchange.takes_stops = False
-        elif trouble is Ability.FILL_STOP_IN_PART:
+        elif ability is Ability.FILL_STOP_IN_PART:
             exchange.stop_plan = FillPlan(immediate=Decimal("0.4"))
         else:
             for order in list(self.owner.stops.values()):

@@ -14,7 +14,7 @@ from decimal import Context, Decimal
 
 from te_core.clock import Clock
 from te_core.journal.journal import Journal
-from te_core.journal.memory import SymbolRecord
+from te_core.journal.snapshot import SymbolRecord
 from te_core.model.policy import Limits
 from te_core.model.target import Goal
 from te_core.rules.limits import Ceiling, Exposure, OrderCheck, ceiling, refusal

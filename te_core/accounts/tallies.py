@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from te_core.journal.entries import Entry
-from te_core.journal.memory import OldTallies
+from te_core.journal.snapshot import OldTallies
 from te_core.model.money import Fill, Flow, Tally
 from te_core.rules.pnl import explained, funded, gathered, hour_of, marked, stands, traded, valued
 from te_core.rules.profit import Holding

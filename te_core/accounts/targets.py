@@ -13,7 +13,7 @@ from te_core.accounts.keeper import Keeper
 from te_core.accounts.pending_writes import persist
 from te_core.clock import Clock
 from te_core.journal.journal import Journal
-from te_core.journal.memory import SymbolRecord
+from te_core.journal.snapshot import SymbolRecord
 from te_core.model.cause import Cause
 from te_core.model.control import Control
 from te_core.model.hours import Hours
@@ -81,20 +81,20 @@ class Targets:
 
     def restore(self, books: Mapping[str, SymbolRecord], open_intents: Iterable[Intent]) -> None:
         """Load what the journal has. No order may follow from anything that was read before this moment."""
-        for symbol, book in books.items():
+        for symbol, record in books.items():
             last_outcome_age = float("inf")
-            if book.last_outcome_at is not None:
-                last_outcome_age = max((self._clock.now() - book.last_outcome_at).total_seconds(), 0.0)
+            if record.last_outcome_at is not None:
+                last_outcome_age = max((self._clock.now() - record.last_outcome_at).total_seconds(), 0.0)
             self.keeper(symbol).restore(
-                target=book.target,
-                goal=book.goal,
-                confirmation=_still_confirmed(book),
-                last_step=book.last_step,
-                end=None if book.last_outcome_at is None else _shown_since(book, book.last_outcome_at),
+                target=record.target,
+                goal=record.goal,
+                confirmation=_still_confirmed(record),
+                last_step=record.last_step,
+                end=None if record.last_outcome_at is None else _shown_since(record, record.last_outcome_at),
                 last_outcome_age=last_outcome_age,
             )
-            if book.best is not None and _is_of_position(book, book.best):
-                self.keeper(symbol).stops.set_best(book.best)
+            if record.best is not None and _is_of_position(record, record.best):
+                self.keeper(symbol).stops.set_best(record.best)
         for intent in open_intents:
             keeper = self.keeper(intent.symbol)
             if intent.stop is None:
@@ -276,28 +276,28 @@ def _asked_again(keeper: Keeper, before: Standing, held: Standing) -> str:
     return ""
 
 
-def _is_of_position(book: SymbolRecord, best: BestPrice) -> bool:
+def _is_of_position(record: SymbolRecord, best: BestPrice) -> bool:
     """Return whether a best price can be that of the present position, and not of one before it."""
-    shown, goal = book.confirmation, book.goal
+    shown, goal = record.confirmation, record.goal
     if goal is None or shown is None or best.at >= goal.sized_at:
         return goal is not None
     return shown.revision == goal.revision
 
 
-def _still_confirmed(book: SymbolRecord) -> Confirmation | None:
+def _still_confirmed(record: SymbolRecord) -> Confirmation | None:
     """Return the confirmation, None if an order of ours increased the position since: then it has to be shown again."""
-    shown = book.confirmation
-    if shown is None or not book.increased_since_confirmed:
+    shown = record.confirmation
+    if shown is None or not record.increased_since_confirmed:
         return shown
-    return None if shown.revision == book.target.revision else shown
+    return None if shown.revision == record.target.revision else shown
 
 
-def _shown_since(book: SymbolRecord, last_outcome_at: datetime) -> Decimal | None:
+def _shown_since(record: SymbolRecord, last_outcome_at: datetime) -> Decimal | None:
     """Return the position that was shown after the latest order, None if none was yet.
 
     A confirmation of an earlier goal is older than the order, be it by less than the clock tells.
     """
-    shown = book.confirmation
-    if shown is None or shown.at < last_outcome_at or book.goal is None:
+    shown = record.confirmation
+    if shown is None or shown.at < last_outcome_at or record.goal is None:
         return None
-    return shown.quantity if shown.revision == book.goal.revision else None
+    return shown.quantity if shown.revision == record.goal.revision else None

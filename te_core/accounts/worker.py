@@ -34,7 +34,7 @@ from te_core.clock import Clock
 from te_core.contracts.exchange import AccountStream, Capabilities, ExchangeAccount
 from te_core.errors import OutcomeUnknown, PluginDefect, TradeEngineError
 from te_core.journal.journal import Journal
-from te_core.journal.memory import SymbolRecord
+from te_core.journal.snapshot import SymbolRecord
 from te_core.metrics import Metrics
 from te_core.model.event import Event
 from te_core.model.instrument import Instrument
@@ -236,7 +236,7 @@ class AccountWorker:
         failing = self._reconciler.failing
         return {what: result.reason for what, result in failing.items() if result is not None}
 
-    def trouble(self) -> str:
+    def last_error(self) -> str:
         """Return what fails now."""
         return self._outages.reason()
 

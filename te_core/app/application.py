@@ -153,7 +153,7 @@ class Application:
             new_id=self._new_id,
             quarantine_limit=settings.journal.quarantine,
             redact=self.redactor.redact,
-            on_trouble=self._journal_changed,
+            on_problem=self._journal_changed,
         )
 
     def _servers(self, settings: Settings, journal: Journal) -> Servers:
@@ -188,9 +188,9 @@ class Application:
             ),
         )
 
-    def _journal_changed(self, trouble: str) -> None:
+    def _journal_changed(self, problem: str) -> None:
         if self.engine is not None:
-            self.engine.journal_changed(trouble)
+            self.engine.journal_changed(problem)
 
     async def _load(self) -> Resolved:
         try:
@@ -216,7 +216,7 @@ class Application:
             logger.error("tracing is off: {} is missing: pip install 'trade-engine[otel]'", error.name)
             return OFF
         traces = Traces(
-            settings.tracing, clock=self._clock, on_trouble=partial(self._output_changed, "traces")
+            settings.tracing, clock=self._clock, on_problem=partial(self._output_changed, "traces")
         )
         started.push_async_callback(traces.close)
         return traces.tracer
@@ -365,19 +365,19 @@ class Application:
                 settings.logs,
                 self.redactor,
                 folder=self.place.state,
-                on_trouble=lambda name, trouble: self._output_changed(output(name), trouble),
+                on_problem=lambda name, problem: self._output_changed(output(name), problem),
             )
         except OSError as error:
             logger.error("logs.file: {}", error)
 
-    def _output_changed(self, name: str, trouble: str) -> None:
+    def _output_changed(self, name: str, problem: str) -> None:
         """Pass it on to the loop; the thread that writes an output calls this, or whoever logs."""
         with suppress(RuntimeError):  # the loop is closed
-            self._loop.call_soon_threadsafe(self._report_output, name, trouble)
+            self._loop.call_soon_threadsafe(self._report_output, name, problem)
 
-    def _report_output(self, name: str, trouble: str) -> None:
+    def _report_output(self, name: str, problem: str) -> None:
         if self.engine is not None:
-            self.engine.output_changed(name, trouble)
+            self.engine.output_changed(name, problem)
 
     # -- upkeep
 

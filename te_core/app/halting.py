@@ -16,11 +16,11 @@ from te_core.runtime.commands import Outcome
 async def halt_in_place(given: Surroundings, command: Command) -> dict[str, Any]:
     """Persist a halt; returns what the engine would answer. Raises ``JournalLocked``, ``CommandRefused``."""
     with in_place(given) as opened:
-        memory, settings = opened.journal.memory(), opened.settings
-        met = sorted(memory.accounts, key=lambda record: record.seen_at)
+        snapshot, settings = opened.journal.snapshot(), opened.settings
+        met = sorted(snapshot.accounts, key=lambda record: record.seen_at)
         books = {record.name: record.book for record in met}
         scopes = {name: (name, scope_of_book(books.get(name, name))) for name in settings.accounts}
-        symbols = [*settings.symbols, *(symbol for _, symbol in memory.books)]
+        symbols = [*settings.symbols, *(symbol for _, symbol in snapshot.books)]
         for name in command.accounts:
             if name not in scopes:
                 raise CommandRefused(f"there is no [accounts.{name}] in the settings")

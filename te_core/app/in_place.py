@@ -60,7 +60,7 @@ def in_place(given: Surroundings) -> Iterator[InPlace]:
     redactor.learn(settings, settings.origin.secrets)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
-        configure_logs(settings.logs, redactor, folder=given.place.state, on_trouble=lambda *_: None)
+        configure_logs(settings.logs, redactor, folder=given.place.state, on_problem=lambda *_: None)
         journal = Journal.open(
             file,
             clock=given.clock,

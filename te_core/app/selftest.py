@@ -23,7 +23,7 @@ from te_core.clock import Clock
 from te_core.contracts.exchange import AccountContext, Capabilities, ExchangeAccount
 from te_core.errors import CommandRefused, TradeEngineError
 from te_core.http_session import http_session
-from te_core.journal.memory import JournalSnapshot, SymbolRecord
+from te_core.journal.snapshot import JournalSnapshot, SymbolRecord
 from te_core.model.event import Event
 from te_core.model.instrument import Instrument
 from te_core.model.position import Equity
@@ -169,10 +169,10 @@ class _Run:
     async def trade(self, symbol: str, ask: Ask, tell: Callable[[str], None]) -> None:
         """Look, ask, trade."""
         identity, book = await self._identify()
-        memory = self._journal.memory()
-        costs = await self._costs(identity, book, memory, symbol)
+        snapshot = self._journal.snapshot()
+        costs = await self._costs(identity, book, snapshot, symbol)
         await ask(costs)
-        worker = self._worker(book, costs.symbol, memory)
+        worker = self._worker(book, costs.symbol, snapshot)
         trial = _Trial(worker, costs, self._account, self._capabilities, self._clock)
         failed = await trial.run(tell)
         left = await self._left(costs.symbol)
@@ -214,7 +214,7 @@ class _Run:
 
     # -- what it would cost
 
-    async def _costs(self, identity: str, book: str, memory: JournalSnapshot, symbol: str) -> Costs:
+    async def _costs(self, identity: str, book: str, snapshot: JournalSnapshot, symbol: str) -> Costs:
         symbols = [symbol] if symbol else list(self._resolved.settings.symbols)
         listed = await self._account.instruments(symbols)
         prices = (await self._account.prices(list(listed))).value if listed else {}
@@ -227,7 +227,7 @@ class _Run:
                 reasons[name] = "is not offered, or has no price"
             elif position is not None and (position.quantity or position.obstacle):
                 reasons[name] = position.obstacle or f"has a position of {position.quantity:f}"
-            elif why := self._taken(book, name, memory):
+            elif why := self._taken(book, name, snapshot):
                 reasons[name] = why
             else:
                 smallest[name] = smallest_quantity(self._floored(instrument), price), price
@@ -254,15 +254,15 @@ class _Run:
         why = "; ".join(f"{name} {reason}" for name, reason in reasons.items())
         raise CommandRefused(f"no symbol to test {self._name} with: {why or 'the settings have no symbols'}")
 
-    def _taken(self, book: str, symbol: str, memory: JournalSnapshot) -> str:
+    def _taken(self, book: str, symbol: str, snapshot: JournalSnapshot) -> str:
         """Return why the engine's own business on a symbol is in the way; empty when it is not."""
-        controls, scopes = Controls.of(memory.controls), (self._name, scope_of_book(book))
+        controls, scopes = Controls.of(snapshot.controls), (self._name, scope_of_book(book))
         halt = controls.halt(scopes, symbol)
         if halt is not None and halt.state in HALTING:
             return f"is {described(halt)}"
-        if any(one.account == book and one.symbol == symbol for one in memory.open_intents):
+        if any(one.account == book and one.symbol == symbol for one in snapshot.open_intents):
             return "has an order of ours whose outcome is not known: start the engine once"
-        record = memory.books.get((book, symbol))
+        record = snapshot.books.get((book, symbol))
         if record is not None and record.target.depth and record.goal is not None and record.goal.quantity:
             return f"is traded by the engine, which wants {record.goal.quantity:f}"
         return ""
@@ -283,8 +283,8 @@ class _Run:
         policy = replace(found.policy, below_minimum="raise", leverage=None, rebalance="on_change")
         return replace(found, policy=policy, enabled=True, symbols=())
 
-    def _worker(self, book: str, symbol: str, memory: JournalSnapshot) -> AccountWorker:
-        record: SymbolRecord | None = memory.books.get((book, symbol))
+    def _worker(self, book: str, symbol: str, snapshot: JournalSnapshot) -> AccountWorker:
+        record: SymbolRecord | None = snapshot.books.get((book, symbol))
         return AccountWorker(
             name=self._name,
             book=book,

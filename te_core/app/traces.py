@@ -136,10 +136,10 @@ class ReportingExporter(SpanExporter):
     Called in the SDK's own thread.
     """
 
-    def __init__(self, inner: SpanExporter, where: str, on_trouble: Callable[[str], None]) -> None:
+    def __init__(self, inner: SpanExporter, where: str, on_problem: Callable[[str], None]) -> None:
         self._inner = inner
         self._where = where
-        self._on_trouble = on_trouble
+        self._on_problem = on_problem
         self._failing = False
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
@@ -148,7 +148,7 @@ class ReportingExporter(SpanExporter):
         failing = result is not SpanExportResult.SUCCESS
         if failing != self._failing:
             self._failing = failing
-            self._on_trouble(f"{self._where} does not take them" if failing else "")
+            self._on_problem(f"{self._where} does not take them" if failing else "")
         return result
 
     def shutdown(self) -> None:
@@ -159,11 +159,11 @@ class ReportingExporter(SpanExporter):
 class Traces:
     """A tracer that sends to the collector of the settings, else to that of the standard ``OTEL_…`` variables."""
 
-    def __init__(self, settings: TracingSettings, *, clock: Clock, on_trouble: Callable[[str], None]) -> None:
+    def __init__(self, settings: TracingSettings, *, clock: Clock, on_problem: Callable[[str], None]) -> None:
         logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)  # it would report every batch
         exporter = OTLPSpanExporter(endpoint=settings.endpoint)
         where = settings.endpoint or "the collector of OTEL_EXPORTER_OTLP_ENDPOINT"
-        self.provider = _provider(ReportingExporter(exporter, where, on_trouble))
+        self.provider = _provider(ReportingExporter(exporter, where, on_problem))
         self.tracer = AlertTracer(self.provider, clock)
 
     async def close(self) -> None:

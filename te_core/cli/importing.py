@@ -197,7 +197,7 @@ def _news(place: Place, plan: ImportPlan) -> list[Signal]:
         return list(plan.signals)
     reader = Journal.open_readonly(file)
     try:
-        return news(plan.signals, reader.memory().signals)
+        return news(plan.signals, reader.snapshot().signals)
     finally:
         reader.close()
 

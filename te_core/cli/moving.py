@@ -331,7 +331,7 @@ def _asked(staged: Staged) -> list[Answer]:
     configure_logs(logs, redact, folder=staged.place.state)
     reader = Journal.open_readonly(staged.journal)
     try:
-        snapshot = reader.memory()
+        snapshot = reader.snapshot()
     finally:
         reader.close()
     asking = ask_all(

@@ -12,8 +12,8 @@ from te_core.cli.failure import ExitCode, Failure
 from te_core.cli.output import note
 from te_core.clock import SystemClock
 from te_core.journal.journal import Journal
-from te_core.journal.memory import JournalSnapshot
 from te_core.journal.reader import JournalReader
+from te_core.journal.snapshot import JournalSnapshot
 from te_core.reporting.account_state import last_seen
 from te_core.reporting.breaker_view import show_breakers
 from te_core.reporting.command_view import standing_commands
@@ -46,7 +46,7 @@ def opened_journal(place: Place) -> Iterator[tuple[Settings, JournalReader]]:
 def offline_state(place: Place) -> dict[str, Any]:
     """Say what was in force when the engine stopped; positions and equity are not known now."""
     with opened_journal(place) as (settings, journal):
-        memory = journal.memory()
+        snapshot = journal.snapshot()
     return {
         "engine": {
             "version": None,
@@ -55,10 +55,10 @@ def offline_state(place: Place) -> dict[str, Any]:
             "status": "stopped",
             "now": text(SystemClock().now()),
         },
-        "breakers": show_breakers(remembered(memory)),
-        "commands": _commands(memory),
-        "sources": {name: _source(settings, name, memory) for name in settings.sources},
-        "accounts": {name: _account(settings, name, memory) for name in settings.accounts},
+        "breakers": show_breakers(remembered(snapshot)),
+        "commands": _commands(snapshot),
+        "sources": {name: _source(settings, name, snapshot) for name in settings.sources},
+        "accounts": {name: _account(settings, name, snapshot) for name in settings.accounts},
         "symbols": {
             symbol: {"leverage": str(section.leverage), "weights": section.weights}
             for symbol, section in settings.symbols.items()
@@ -67,15 +67,15 @@ def offline_state(place: Place) -> dict[str, Any]:
     }
 
 
-def _commands(memory: JournalSnapshot) -> list[dict[str, Any]]:
+def _commands(snapshot: JournalSnapshot) -> list[dict[str, Any]]:
     """Show the commands that hold for the next engine, too."""
-    scopes = {record.name: (record.name, scope_of_book(record.book)) for record in memory.accounts}
-    return standing_commands(Controls.of(memory.controls), scopes)
+    scopes = {record.name: (record.name, scope_of_book(record.book)) for record in snapshot.accounts}
+    return standing_commands(Controls.of(snapshot.controls), scopes)
 
 
-def _source(settings: Settings, name: str, memory: JournalSnapshot) -> dict[str, Any]:
+def _source(settings: Settings, name: str, snapshot: JournalSnapshot) -> dict[str, Any]:
     section = settings.sources[name]
-    signals = [signal for signal in memory.signals if signal.source == name]
+    signals = [signal for signal in snapshot.signals if signal.source == name]
     return {
         "plugin": section.plugin,
         "enabled": section.enabled and settings.plugin_enabled(section.plugin),
@@ -87,16 +87,16 @@ def _source(settings: Settings, name: str, memory: JournalSnapshot) -> dict[str,
     }
 
 
-def _account(settings: Settings, name: str, memory: JournalSnapshot) -> dict[str, Any]:
+def _account(settings: Settings, name: str, snapshot: JournalSnapshot) -> dict[str, Any]:
     section = settings.accounts[name]
-    books = {symbol: book for (account, symbol), book in memory.books.items() if account == name}
+    books = {symbol: book for (account, symbol), book in snapshot.books.items() if account == name}
     return {
         "plugin": section.plugin,
         "enabled": section.enabled and settings.plugin_enabled(section.plugin),
         "status": "stopped",
         "reason": "",
         "equity": None,
-        "last_seen": last_seen(next((one for one in memory.equity if one.account == name), None)),
+        "last_seen": last_seen(next((one for one in snapshot.equity if one.account == name), None)),
         "positions": {},
         # What orders were last sized with: to value what is there as last seen, for want of anything newer.
         "prices": {
@@ -125,8 +125,8 @@ def _account(settings: Settings, name: str, memory: JournalSnapshot) -> dict[str
 def offline_explanation(place: Place, symbol: str) -> dict[str, Any]:
     """Explain the targets in force from the journal."""
     with opened_journal(place) as (_, journal):
-        memory = journal.memory()
-    books = memory.books
+        snapshot = journal.snapshot()
+    books = snapshot.books
     found = {
         account: explain(book.target, book.goal, book.confirmation)
         for (account, name), book in books.items()
@@ -135,5 +135,5 @@ def offline_explanation(place: Place, symbol: str) -> dict[str, Any]:
     if not found:
         known = ", ".join(dict.fromkeys(name for _, name in books)) or "none"
         raise Failure(f"no account has a target for {symbol} (known: {known})")
-    signals = {signal.source: signal for signal in memory.signals if signal.symbol == symbol}
+    signals = {signal.source: signal for signal in snapshot.signals if signal.symbol == symbol}
     return {"symbol": symbol, "signals": explain_signals(signals), "accounts": found}

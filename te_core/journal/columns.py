@@ -131,7 +131,9 @@ Whole = BigInteger().with_variant(Integer(), "sqlite")
 
 Words = CodedText(_storable, str)
 Amount = Coded(str, Decimal)
-Moment = CodedNumber(lambda at: (at - _EPOCH) // _MICROSECOND, lambda number: _EPOCH + number * _MICROSECOND)
+Timestamp = CodedNumber(
+    lambda at: (at - _EPOCH) // _MICROSECOND, lambda number: _EPOCH + number * _MICROSECOND
+)
 Json = Coded(_to_json_fast, json.loads)
 Amounts = Coded(_amounts_to_json, _amounts_from_json)
 Notes = Coded(_to_json, lambda text: tuple(json.loads(text)))

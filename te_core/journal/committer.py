@@ -24,7 +24,7 @@ from te_core.journal.database import (
     transaction,
     write_number,
 )
-from te_core.journal.entries import Writes
+from te_core.journal.entries import Statements
 from te_core.journal.files import OpenFiles
 from te_core.journal.reserve import Reserve
 from te_core.journal.statements import Row, Statement
@@ -53,7 +53,7 @@ class Done(Protocol):
 class Work(NamedTuple):
     """One append. ``reduces``: it belongs to what only reduces positions, for which the last of the disk is kept."""
 
-    writes: Writes
+    writes: Statements
     done: Done
     reduces: bool = False
 
@@ -102,15 +102,15 @@ class Committer:
         *,
         files: OpenFiles,
         reserve: Reserve,
-        on_trouble: Callable[[str], None],
+        on_problem: Callable[[str], None],
     ) -> None:
         self.connection = connection
-        self.trouble = ""
+        self.problem = ""
         """Why the last batch was not kept, or what else is wrong; "" if nothing is."""
         self._path = path
         self._files = files
         self._reserve = reserve
-        self._on_trouble = on_trouble
+        self._on_problem = on_problem
         self._prepared: dict[Statement, Prepared] = {}
         self._doubt: Doubt | None = None
         with transaction(connection) as cursor:
@@ -121,7 +121,7 @@ class Committer:
         try:
             return self._commit_or_refuse(batch)
         except BaseException:  # a defect: the writer ends
-            self._set_trouble(STOPPED)
+            self._set_problem(STOPPED)
             raise
 
     def _commit_or_refuse(self, batch: Sequence[Work]) -> list[Outcome]:
@@ -161,7 +161,7 @@ class Committer:
             return self._failed(batch, reason)
         if short := self._reserve.problem():
             recycle_log(self.connection)  # after each commit, so that the log does not grow into the reserve
-        self._set_trouble(short)
+        self._set_problem(short)
         return [(work.done, None) for work in batch]
 
     def _execute(self, writes: Iterable[tuple[Statement, Row]]) -> None:
@@ -187,7 +187,7 @@ class Committer:
     def _doubtful(self, batch: Sequence[Work], error: CommitUnanswered) -> list[Outcome]:
         cause = explained(self._path, error.reason)
         self._doubt = Doubt(batch, cause, {self._number: False, self._number + 1: True})
-        self._set_trouble(str(_in_doubt(cause)))
+        self._set_problem(str(_in_doubt(cause)))
         return self._decide()
 
     def _decide(self) -> list[Outcome]:
@@ -200,7 +200,7 @@ class Committer:
         except (CommitUnanswered, *UNFIT) as error:
             return self._decide() if is_full(error) and self._reserve.release() else []
         self._doubt = None
-        self._set_trouble(self._reserve.problem())
+        self._set_problem(self._reserve.problem())
         return [(work.done, None if kept else doubt.cause) for work in doubt.batch]
 
     def _overwrite(self, doubt: Doubt) -> bool:
@@ -235,13 +235,13 @@ class Committer:
         return [work for work in batch if work.reduces], self._failed(others, error) if others else []
 
     def _failed(self, batch: Sequence[Work], error: JournalError) -> list[Outcome]:
-        self._set_trouble(str(error))
+        self._set_problem(str(error))
         return [(work.done, error) for work in batch]
 
-    def _set_trouble(self, text: str) -> None:
-        before, self.trouble = self.trouble, text
+    def _set_problem(self, text: str) -> None:
+        before, self.problem = self.problem, text
         if bool(before) != bool(text):
-            self._on_trouble(text)
+            self._on_problem(text)
 
 
 def _in_doubt(cause: JournalError) -> JournalError:

@@ -9,8 +9,8 @@ from operator import attrgetter
 from typing import Any
 
 from te_core.journal import statements
-from te_core.journal.memory import AccountRecord, OldTallies
 from te_core.journal.redaction import Redact, redacted
+from te_core.journal.snapshot import AccountRecord, OldTallies
 from te_core.journal.statements import Row, Statement
 from te_core.model.breaker import BreakerRecord
 from te_core.model.control import Control, ControlState
@@ -40,7 +40,7 @@ Entry = (
     | Tally
     | OldTallies
 )
-Writes = tuple[tuple[Statement, Row], ...]
+Statements = tuple[tuple[Statement, Row], ...]
 _TIGHTENING = (
     ControlState.HALTED,
     ControlState.FLAT,
@@ -83,7 +83,7 @@ def reduces(entry: Entry) -> bool:
     return isinstance(entry, OrderOutcome | Confirmation | AccountRecord | BreakerRecord | BestPrice)
 
 
-class Clerk:
+class EntryEncoder:
     """Turns entries into rows: numbers them, and takes secrets out of texts that came from outside."""
 
     def __init__(self, *, numbers: Iterator[int], quarantine_limit: int, redact: Redact) -> None:
@@ -91,9 +91,9 @@ class Clerk:
         self.redact = redact
         self._numbers = numbers
 
-    def writes(self, entry: Entry) -> Writes:
+    def statements_of(self, entry: Entry) -> Statements:
         """Give what an entry writes. Raises ``TypeError`` for anything that is no entry."""
-        return _writes(entry, self)
+        return _statements_of(entry, self)
 
     def row(self, columns: Columns, entry: Entry, *from_outside: str) -> Row:
         """Give an entry's row with its number, and those columns redacted."""
@@ -105,108 +105,108 @@ class Clerk:
 
 
 @singledispatch
-def _writes(entry: object, clerk: Clerk) -> Writes:
-    del clerk
+def _statements_of(entry: object, encoder: EntryEncoder) -> Statements:
+    del encoder
     raise TypeError(f"{type(entry).__name__} is not a journal entry")
 
 
-@_writes.register
-def _(entry: Signal, clerk: Clerk) -> Writes:
-    row = clerk.row(_SIGNAL, entry, "rule", "detail")
+@_statements_of.register
+def _(entry: Signal, encoder: EntryEncoder) -> Statements:
+    row = encoder.row(_SIGNAL, entry, "rule", "detail")
     if entry.sequence is not None:
-        row["sequence"] = ordering(entry.sequence, clerk.redact)
+        row["sequence"] = ordering(entry.sequence, encoder.redact)
     if not entry.current:
         return ((statements.ADD_SIGNAL, row),)
     latest = {name: row[name] for name in ("source", "symbol", "number")}
     return (statements.ADD_SIGNAL, row), (statements.LATEST_SIGNAL, latest)
 
 
-@_writes.register
-def _(entry: QuarantinedInput, clerk: Clerk) -> Writes:
-    row = clerk.row(_QUARANTINED, entry, "field", "reason", "body")
-    trim = {"of": entry.source, "limit": clerk.quarantine_limit}
+@_statements_of.register
+def _(entry: QuarantinedInput, encoder: EntryEncoder) -> Statements:
+    row = encoder.row(_QUARANTINED, entry, "field", "reason", "body")
+    trim = {"of": entry.source, "limit": encoder.quarantine_limit}
     return (statements.ADD_QUARANTINE, row), (statements.TRIM_QUARANTINE, trim)
 
 
-@_writes.register
-def _(entry: Event, clerk: Clerk) -> Writes:
-    return ((statements.ADD_EVENT, clerk.row(_EVENT, entry, "text", "detail")),)
+@_statements_of.register
+def _(entry: Event, encoder: EntryEncoder) -> Statements:
+    return ((statements.ADD_EVENT, encoder.row(_EVENT, entry, "text", "detail")),)
 
 
-@_writes.register
-def _(entry: Target, clerk: Clerk) -> Writes:
-    row = clerk.row(_TARGET, entry)
-    book = _book(entry, target=row["number"], revision=entry.revision)
+@_statements_of.register
+def _(entry: Target, encoder: EntryEncoder) -> Statements:
+    row = encoder.row(_TARGET, entry)
+    book = _pointer(entry, target=row["number"], revision=entry.revision)
     return (statements.ADD_TARGET, row), (statements.BOOK_TARGET, book)
 
 
-@_writes.register
-def _(entry: Goal, clerk: Clerk) -> Writes:
-    row = clerk.row(_GOAL, entry)
-    book = _book(entry, goal=row["number"])
+@_statements_of.register
+def _(entry: Goal, encoder: EntryEncoder) -> Statements:
+    row = encoder.row(_GOAL, entry)
+    book = _pointer(entry, goal=row["number"])
     return (statements.ADD_GOAL, row), (statements.BOOK_GOAL, book)
 
 
-@_writes.register
-def _(entry: Confirmation, clerk: Clerk) -> Writes:
-    row = clerk.row(_CONFIRMATION, entry)
-    book = _book(entry, confirmation=row["number"])
+@_statements_of.register
+def _(entry: Confirmation, encoder: EntryEncoder) -> Statements:
+    row = encoder.row(_CONFIRMATION, entry)
+    book = _pointer(entry, confirmation=row["number"])
     return (statements.ADD_CONFIRMATION, row), (statements.BOOK_CONFIRMATION, book)
 
 
-@_writes.register
-def _(entry: Intent, clerk: Clerk) -> Writes:
-    return ((statements.RECORD_INTENT, {**clerk.row(_INTENT, entry), **_OPEN}),)
+@_statements_of.register
+def _(entry: Intent, encoder: EntryEncoder) -> Statements:
+    return ((statements.RECORD_INTENT, {**encoder.row(_INTENT, entry), **_OPEN}),)
 
 
-@_writes.register
-def _(entry: OrderOutcome, clerk: Clerk) -> Writes:
+@_statements_of.register
+def _(entry: OrderOutcome, encoder: EntryEncoder) -> Statements:
     row = {
         "order_id": entry.client_order_id,
         "state": entry.state,
         "settled_at": entry.at,
         "filled": entry.filled,
         "average_price": entry.average_price,
-        "reason": clerk.redact(entry.reason),
+        "reason": encoder.redact(entry.reason),
     }
     return ((statements.RESOLVE_INTENT, row),)
 
 
-@_writes.register
-def _(entry: AccountRecord, clerk: Clerk) -> Writes:
-    del clerk
+@_statements_of.register
+def _(entry: AccountRecord, encoder: EntryEncoder) -> Statements:
+    del encoder
     return ((statements.IDENTIFY_ACCOUNT, _ACCOUNT(entry)),)
 
 
-@_writes.register
-def _(entry: Control, clerk: Clerk) -> Writes:
-    return ((statements.STANDING_CONTROL, clerk.row(_CONTROL, entry, "by", "reason", "held")),)
+@_statements_of.register
+def _(entry: Control, encoder: EntryEncoder) -> Statements:
+    return ((statements.STANDING_CONTROL, encoder.row(_CONTROL, entry, "by", "reason", "held")),)
 
 
-@_writes.register
-def _(entry: Fill, clerk: Clerk) -> Writes:
-    return ((statements.RECORD_FILL, clerk.row(_FILL, entry, "fee_currency")),)
+@_statements_of.register
+def _(entry: Fill, encoder: EntryEncoder) -> Statements:
+    return ((statements.RECORD_FILL, encoder.row(_FILL, entry, "fee_currency")),)
 
 
-@_writes.register
-def _(entry: Flow, clerk: Clerk) -> Writes:
-    return ((statements.RECORD_FLOW, clerk.row(_FLOW, entry, "key")),)
+@_statements_of.register
+def _(entry: Flow, encoder: EntryEncoder) -> Statements:
+    return ((statements.RECORD_FLOW, encoder.row(_FLOW, entry, "key")),)
 
 
-@_writes.register
-def _(entry: EquitySample, clerk: Clerk) -> Writes:
-    return ((statements.ADD_EQUITY, clerk.row(_SAMPLE, entry)),)
+@_statements_of.register
+def _(entry: EquitySample, encoder: EntryEncoder) -> Statements:
+    return ((statements.ADD_EQUITY, encoder.row(_SAMPLE, entry)),)
 
 
-@_writes.register
-def _(entry: Tally, clerk: Clerk) -> Writes:
-    del clerk
-    return ((statements.KEEP_TALLY, _TALLY(entry)),)
+@_statements_of.register
+def _(entry: Tally, encoder: EntryEncoder) -> Statements:
+    del encoder
+    return ((statements.WRITE_TALLY, _TALLY(entry)),)
 
 
-@_writes.register
-def _(entry: OldTallies, clerk: Clerk) -> Writes:
-    del clerk
+@_statements_of.register
+def _(entry: OldTallies, encoder: EntryEncoder) -> Statements:
+    del encoder
     row = {
         "of_symbol": entry.symbol,
         "of_account": entry.account,
@@ -216,16 +216,16 @@ def _(entry: OldTallies, clerk: Clerk) -> Writes:
     return ((statements.THIN_TALLIES, row),)
 
 
-@_writes.register
-def _(entry: BreakerRecord, clerk: Clerk) -> Writes:
-    return ((statements.KEEP_BREAKER, clerk.row(_BREAKER, entry)),)
+@_statements_of.register
+def _(entry: BreakerRecord, encoder: EntryEncoder) -> Statements:
+    return ((statements.WRITE_BREAKER, encoder.row(_BREAKER, entry)),)
 
 
-@_writes.register
-def _(entry: BestPrice, clerk: Clerk) -> Writes:
-    del clerk
+@_statements_of.register
+def _(entry: BestPrice, encoder: EntryEncoder) -> Statements:
+    del encoder
     return ((statements.BEST_PRICE, _BEST_PRICE(entry)),)
 
 
-def _book(entry: Target | Goal | Confirmation, **value: int) -> Row:
+def _pointer(entry: Target | Goal | Confirmation, **value: int) -> Row:
     return {"account": entry.account, "symbol": entry.symbol, **value}

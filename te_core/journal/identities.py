@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from hashlib import blake2b
 
-from te_core.journal.memory import AccountRecord
+from te_core.journal.snapshot import AccountRecord
 
 DIGITS = 8
 """Hexadecimal digits that tell two accounts of one name apart; more where these are taken already."""

@@ -17,31 +17,31 @@ from te_core.clock import Clock
 from te_core.errors import EntryRefused, JournalError
 from te_core.journal import database, schema, tables
 from te_core.journal.committer import UNFIT, Committer, Done, Work
-from te_core.journal.entries import Clerk, Entry, reduces
+from te_core.journal.entries import Entry, EntryEncoder, reduces
 from te_core.journal.files import OpenFiles
 from te_core.journal.identities import book_of
 from te_core.journal.lock import JournalLock
-from te_core.journal.memory import AccountRecord
 from te_core.journal.reader import JournalReader
 from te_core.journal.redaction import Redact
 from te_core.journal.reserve import Reserve
 from te_core.journal.retention import RULES, SAMPLES, THIN
+from te_core.journal.snapshot import AccountRecord
 from te_core.journal.writer import InlineWriter, ThreadWriter, resolve
 from te_core.model.control import Control
 from te_core.model.event import Event
 from te_core.rules.thinning import superfluous
 
-LINGER = 0.005
+MAX_DELAY = 0.005
 """Seconds for which an append that nobody has awaited waits for another that takes it along."""
 
-QUIET = 3
+QUIET_TURNS = 3
 """Turns of the loop without a new append of a stream until it is committed: what was read off the network by then has
 got here."""
 
 PROBE = 10.0
 """Seconds after which a journal that could not be written is tried again although nothing is appended."""
 
-ENOUGH = 64
+MAX_BATCH = 64
 """Appends of a stream that wait for no more."""
 
 
@@ -55,20 +55,20 @@ class Journal(JournalReader):
         connection: Connection,
         files: OpenFiles,
         reserve: Reserve,
-        clerk: Clerk,
+        encoder: EntryEncoder,
         clock: Clock,
         inline: bool,
-        on_trouble: Callable[[str], None],
+        on_problem: Callable[[str], None],
     ) -> None:
         super().__init__(path)
         self._files = files
         self._reserve = reserve
-        self._on_trouble = on_trouble
+        self._on_problem = on_problem
         self._loop: asyncio.AbstractEventLoop | None = None
         self._news: asyncio.Future[None] | None = None
         self._flushes = 0
         self._committer = Committer(
-            connection, path, files=files, reserve=reserve, on_trouble=self._trouble_changed
+            connection, path, files=files, reserve=reserve, on_problem=self._problem_changed
         )
         self._writer = (
             InlineWriter(self._committer.commit) if inline else ThreadWriter(self._committer.commit)
@@ -76,8 +76,8 @@ class Journal(JournalReader):
         self._held: list[Work] = []
         self._streamed = 0
         self._gathering = False
-        self._enough = 1 if inline else ENOUGH
-        self._clerk = clerk
+        self._max_batch = 1 if inline else MAX_BATCH
+        self._encoder = encoder
         self._clock = clock
         self._closing = ExitStack()
         self._closed = False
@@ -95,12 +95,12 @@ class Journal(JournalReader):
         inline: bool = False,
         quarantine_limit: int = 500,
         redact: Redact = str,
-        on_trouble: Callable[[str], None] | None = None,
+        on_problem: Callable[[str], None] | None = None,
     ) -> Self:
         """Open for writing; a journal that is not there yet is made, an older one upgraded.
 
         ``quarantine_limit``: refused inputs kept per source. ``redact`` takes secrets out of a text. ``inline``
-        commits on the event loop instead of in a thread. ``on_trouble`` is called on the event loop with the reason
+        commits on the event loop instead of in a thread. ``on_problem`` is called on the event loop with the reason
         when appends begin to fail, and with "" when they are kept again.
 
         Raises ``JournalLocked`` while another process writes it, ``JournalTooNew`` when a later version wrote it,
@@ -127,10 +127,10 @@ class Journal(JournalReader):
                 connection=connection,
                 files=files,
                 reserve=reserve,
-                clerk=Clerk(numbers=numbers, quarantine_limit=quarantine_limit, redact=redact),
+                encoder=EntryEncoder(numbers=numbers, quarantine_limit=quarantine_limit, redact=redact),
                 clock=clock,
                 inline=inline,
-                on_trouble=on_trouble or _nobody_listens,
+                on_problem=on_problem or _nobody_listens,
             )
             journal.journal_id = journal_id
             journal._closing = opened.pop_all()
@@ -153,9 +153,9 @@ class Journal(JournalReader):
         files = (self.path, self.path.with_name(self.path.name + "-wal"))
         return sum(file.stat().st_size for file in files if file.exists())
 
-    def trouble(self) -> str:
+    def problem(self) -> str:
         """Return why appends are not kept at present; "" while they are."""
-        return self._files.problem() or self._committer.trouble or self._reserve.problem()
+        return self._files.problem() or self._committer.problem or self._reserve.problem()
 
     def append(self, *entries: Entry, awaited: bool = True, reduction: bool = False) -> asyncio.Future[None]:
         """Append entries, all of them or none. Appends keep the order of the calls.
@@ -178,7 +178,7 @@ class Journal(JournalReader):
             self._flush()
         else:
             if len(self._held) == 1:
-                done.get_loop().call_later(LINGER, self._flush)
+                done.get_loop().call_later(MAX_DELAY, self._flush)
             _ignore(done)
         return done
 
@@ -190,17 +190,17 @@ class Journal(JournalReader):
         """
         self._append(done, (entry,))
         self._streamed += 1
-        if self._streamed >= self._enough:
+        if self._streamed >= self._max_batch:
             self._flush()
         elif not self._gathering:
             self._gathering = True
             self._gather(done.get_loop(), self._streamed, 0)
 
-    def _gather(self, loop: asyncio.AbstractEventLoop, seen: int, quiet: int) -> None:
-        quiet = quiet + 1 if self._streamed == seen else 0
-        self._gathering = self._streamed > 0 and quiet <= QUIET
+    def _gather(self, loop: asyncio.AbstractEventLoop, seen: int, quiet_turns: int) -> None:
+        quiet_turns = quiet_turns + 1 if self._streamed == seen else 0
+        self._gathering = self._streamed > 0 and quiet_turns <= QUIET_TURNS
         if self._gathering:
-            loop.call_soon(self._gather, loop, self._streamed, quiet)
+            loop.call_soon(self._gather, loop, self._streamed, quiet_turns)
         else:
             self._flush()
 
@@ -246,7 +246,7 @@ class Journal(JournalReader):
     async def prune(self, older_than: timedelta) -> None:
         """Delete history of that age that is no longer in force, in small transactions between the appends.
 
-        What ``memory`` gives never changes, except for a ``last_outcome_at`` of that age. What ``deliveries`` gives
+        What ``snapshot`` gives never changes, except for a ``last_outcome_at`` of that age. What ``deliveries`` gives
         from before that age does.
         """
         now = self._clock.now()
@@ -297,7 +297,7 @@ class Journal(JournalReader):
 
     def _append(self, done: Done, entries: Sequence[Entry], *, reduction: bool = False) -> None:
         try:
-            writes = tuple([write for entry in entries for write in self._clerk.writes(entry)])
+            writes = tuple([write for entry in entries for write in self._encoder.statements_of(entry)])
         except UNFIT as error:
             _refuse(done, database.explained(self.path, error, EntryRefused))
         else:
@@ -328,13 +328,13 @@ class Journal(JournalReader):
             self._flushes += 1
             self._writer.submit(held)
 
-    def _trouble_changed(self, text: str) -> None:
+    def _problem_changed(self, text: str) -> None:
         """Pass it on to the loop; the writer calls this, perhaps from its thread."""
         if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._report_trouble, text)
+            self._loop.call_soon_threadsafe(self._report_problem, text)
 
-    def _report_trouble(self, text: str) -> None:
-        self._on_trouble(text)
+    def _report_problem(self, text: str) -> None:
+        self._on_problem(text)
         if text:
             self._probe_later()
 
@@ -344,7 +344,7 @@ class Journal(JournalReader):
 
     def _probe(self, flushes: int) -> None:
         """Find out whether the journal can be written again, unless an append has tried meanwhile."""
-        if self._closed or not self._committer.trouble:
+        if self._closed or not self._committer.problem:
             return
         if flushes == self._flushes:
             _ignore(self.append())
@@ -359,8 +359,8 @@ def _connected(path: Path) -> Connection:
     return database.connect(path, readonly=False).connect()
 
 
-def _nobody_listens(trouble: str) -> None:
-    del trouble
+def _nobody_listens(problem: str) -> None:
+    del problem
 
 
 def _ignore(done: asyncio.Future[None]) -> None:

@@ -17,7 +17,7 @@ SHARED = sys.platform != "win32"
 
 
 def is_locked(journal: Path) -> bool:
-    """Return whether an engine holds a journal now. Writes nothing, and refuses no engine that starts meanwhile."""
+    """Return whether an engine holds a journal now. Statements nothing, and refuses no engine that starts meanwhile."""
     if not journal.with_name(journal.name + ".lock").exists():
         return False
     try:

@@ -25,8 +25,8 @@ from sqlalchemy import (
     type_coerce,
 )
 
-from te_core.journal.memory import IntentRecord
 from te_core.journal.reader import record_of
+from te_core.journal.snapshot import IntentRecord
 from te_core.journal.tables import (
     accounts,
     equity,

@@ -29,7 +29,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from te_core.errors import JournalError, SignalRejected
 from te_core.journal import database, schema, tables
-from te_core.journal.memory import AccountRecord, IntentRecord, JournalSnapshot, SymbolRecord
+from te_core.journal.snapshot import AccountRecord, IntentRecord, JournalSnapshot, SymbolRecord
 from te_core.journal.tables import books, confirmations, goals, intents, latest_signals, signals, targets
 from te_core.model.breaker import BreakerRecord
 from te_core.model.control import Control
@@ -55,15 +55,15 @@ class JournalReader:
         """Open for reading only: takes no lock and changes nothing, not even an older schema."""
         schema.check_file(path, writable=False)
         self.path = path
-        self._reading = database.connect(path, readonly=True)
+        self._database = database.connect(path, readonly=True)
         with self._snapshot() as connection:
             schema.check_readable(connection, path)
 
     def close(self) -> None:
         """Release the file."""
-        self._reading.dispose()
+        self._database.dispose()
 
-    def memory(self) -> JournalSnapshot:
+    def snapshot(self) -> JournalSnapshot:
         """Read what is in force. The cost follows the number of symbols, not the history (I10)."""
         with self._snapshot() as connection:
             return JournalSnapshot(
@@ -232,7 +232,7 @@ class JournalReader:
     @contextmanager
     def _snapshot(self) -> Iterator[Connection]:
         try:
-            with self._reading.begin() as connection:
+            with self._database.begin() as connection:
                 yield connection
         except SQLAlchemyError as error:
             raise database.explained(self.path, error) from error

@@ -22,8 +22,8 @@ from sqlalchemy import (
     type_coerce,
 )
 
-from te_core.journal.memory import AccountRecord
 from te_core.journal.pages import number_at
+from te_core.journal.snapshot import AccountRecord
 from te_core.journal.tables import accounts, equity, flows, tallies
 from te_core.model.money import EquitySample, FlowKind, Tally
 from te_core.rules.pnl import COUNTS, SUMS

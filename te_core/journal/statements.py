@@ -129,7 +129,7 @@ RECORD_FLOW = Statement(
     lane="flows",
     newest=("account", "key"),
 )
-KEEP_TALLY = Statement(
+WRITE_TALLY = Statement(
     sql=upsert(
         tables.tallies,
         key=tables.TALLY_KEY,
@@ -140,7 +140,7 @@ KEEP_TALLY = Statement(
 )
 THIN_TALLIES = _thin_tallies()
 ADD_EQUITY = _add(tables.equity)
-KEEP_BREAKER = Statement(
+WRITE_BREAKER = Statement(
     sql=upsert(tables.breakers, key=("scope",), changes=("at", "state", "number")),
     lane="breakers",
     newest=("scope",),

@@ -25,14 +25,14 @@ from te_core.journal.columns import (
     Amounts,
     ExitLevels,
     Json,
-    Moment,
     Notes,
     Terms,
+    Timestamp,
     Whole,
     Words,
     choice,
 )
-from te_core.journal.memory import AccountRecord
+from te_core.journal.snapshot import AccountRecord
 from te_core.model.breaker import BreakerRecord
 from te_core.model.control import Control
 from te_core.model.event import Event
@@ -49,7 +49,7 @@ _TYPES: dict[Any, TypeEngine[Any]] = {
     int: Whole,
     bool: Boolean(),
     Decimal: Amount,
-    datetime: Moment,
+    datetime: Timestamp,
     Mapping[str, Any]: Json,
     Mapping[str, Decimal]: Amounts,
     tuple[str, ...]: Notes,

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from te_core.clock import Clock
 from te_core.contracts.exchange import ExchangeAccount, ExchangeSpec
 from te_core.errors import OrderRejected, RateLimited, TradeEngineError
-from te_core.journal.memory import JournalSnapshot
+from te_core.journal.snapshot import JournalSnapshot
 from te_core.model.order import ClientOrderIdForm
 from te_core.plugins.registry import Registry
 from te_core.rules.client_order_ids import client_order_id

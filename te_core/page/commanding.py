@@ -110,7 +110,7 @@ class Commanding:
         """Show how far a command is."""
         action = self._actions.find(request.match_info["id"])
         if action is None:
-            return await self._page(request, "trouble.html", status=404, title="Not known", text=FORGOTTEN)
+            return await self._page(request, "error.html", status=404, title="Not known", text=FORGOTTEN)
         progress = self._actions.progress(action, self._engine.state())
         refresh = None if progress.done or action.refused else 1
         return await self._page(

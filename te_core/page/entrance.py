@@ -81,11 +81,11 @@ class Entrance:
             try:
                 response = await self._admit(request, handler)
             except web.HTTPException as error:
-                response = await self.trouble(error.status, _WORDS.get(error.status, error.reason))
+                response = await self.error_page(error.status, _WORDS.get(error.status, error.reason))
             except NotReady as error:
-                response = await self.trouble(503, f"{error}.".capitalize(), refresh=2)
+                response = await self.error_page(503, f"{error}.".capitalize(), refresh=2)
             except JournalError as error:
-                response = await self.trouble(503, f"The journal cannot be read now: {error}.", refresh=10)
+                response = await self.error_page(503, f"The journal cannot be read now: {error}.", refresh=10)
             if not response.prepared:
                 for name, value in HEADERS.items():
                     response.headers.setdefault(name, value)
@@ -113,9 +113,9 @@ class Entrance:
         first = request.path.split("/", 2)[1]
         if request.method == "POST":
             if not came_from_own_page(request):
-                return await self.trouble(403, "Only a page of this engine may send this.")
+                return await self.error_page(403, "Only a page of this engine may send this.")
             if request.content_type != "application/x-www-form-urlencoded":
-                return await self.trouble(415, "This is not a form of the page.")
+                return await self.error_page(415, "This is not a form of the page.")
             request[FORM] = _fields(await request.read())
         session = None if first == "static" else await self._session(request)
         if first in OPEN:
@@ -124,9 +124,9 @@ class Entrance:
             return await self._send_to_login(request, first)
         if request.method == "POST":
             if not has_form_key(request[FORM], request[COOKIE_VALUE]):
-                return await self.trouble(403, EXPIRED)
+                return await self.error_page(403, EXPIRED)
             if session.role is not Role.CONTROL and first != "logout":
-                return await self.trouble(403, "This session may look only.")
+                return await self.error_page(403, "This session may look only.")
         return await handler(request)
 
     async def _send_to_login(self, request: web.Request, first: str) -> web.StreamResponse:
@@ -206,7 +206,7 @@ class Entrance:
         )
         return web.Response(status=status, text=html, content_type="text/html")
 
-    async def trouble(self, status: int, text: str, *, refresh: int | None = None) -> web.Response:
+    async def error_page(self, status: int, text: str, *, refresh: int | None = None) -> web.Response:
         """Answer with a page that says what is wrong."""
         title = {403: "Not done", 404: "Not found", 503: "Not yet"}.get(status, "Not possible")
         return await self._plain(status, title, text, href="/", link="Now", refresh=refresh)

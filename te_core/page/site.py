@@ -314,7 +314,7 @@ class Page:
         )
 
     async def _missing(self, request: web.Request, text: str) -> web.Response:
-        return await self._page(request, "trouble.html", status=404, title="Not found", text=text)
+        return await self._page(request, "error.html", status=404, title="Not found", text=text)
 
 
 def page_of(

@@ -38,7 +38,7 @@ def account_state(engine: Engine, settings: Settings, name: str, runner: Account
         "status": view.status,
         "reason": view.reason,
         "unready": view.unready,
-        "trouble": _trouble(runner, view, now),
+        "trouble": _failure(runner, view, now),
         "retry_at": text(runner.health.retry_at),
         "read_age": _rounded(view.read_age),
         "fresh_for": view.fresh_for,
@@ -121,7 +121,7 @@ def _positions(worker: AccountWorker, steady: float) -> dict[str, Any]:
     }
 
 
-def _trouble(runner: AccountRunner, view: AccountView, now: datetime) -> dict[str, Any] | None:
+def _failure(runner: AccountRunner, view: AccountView, now: datetime) -> dict[str, Any] | None:
     """Show what fails: in a few words, and as the exchange said it."""
     health, outages = runner.health, runner.outages
     reasons = outages.reasons()

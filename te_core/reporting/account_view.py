@@ -58,7 +58,7 @@ def account_view(runner: AccountRunner, now: float) -> AccountView:
             unready = f"{status}: {why}"
         elif worker.observing:
             status = OBSERVING
-    reason = plain_or_empty(health.reason) or worker.trouble() or (unreadable if unready else "")
+    reason = plain_or_empty(health.reason) or worker.last_error() or (unreadable if unready else "")
     return AccountView(
         status=status,
         reason=reason or (worker.observing if status == OBSERVING else ""),

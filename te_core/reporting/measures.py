@@ -156,7 +156,7 @@ def _of_the_engine(engine: Engine) -> Iterator[Sample]:
     yield "te_info", (__version__,), 1
     yield "te_started_at_seconds", (), engine.started_at.timestamp()
     yield "te_ready", (), readiness(engine)["ready"]
-    yield "te_journal_writable", (), not engine.journal_trouble()
+    yield "te_journal_writable", (), not engine.journal_problem()
     yield "te_journal_bytes", (), engine.journal_size()
     for name, notifier in engine.notifiers.runners.items():
         yield "te_notices_waiting", (name,), notifier.waiting

@@ -51,16 +51,16 @@ def _waits(engine: Engine, row: Control) -> bool:
     return any(k.standing.halt and k.standing.since == row.at and k.target is not None for k in keepers)
 
 
-def engine_troubles(engine: Engine) -> Iterator[str]:
+def engine_problems(engine: Engine) -> Iterator[str]:
     """Return why the engine is not ready that lies with no source and no account."""
-    if trouble := engine.journal_trouble():
-        yield f"journal: {trouble}"
+    if problem := engine.journal_problem():
+        yield f"journal: {problem}"
     if engine.stopping:
         yield "stopping"
 
 
 def _reasons(engine: Engine) -> Iterator[str]:
-    yield from engine_troubles(engine)
+    yield from engine_problems(engine)
     for name, source in engine.sources.items():
         if unready := source_unready(source):
             yield f"source {name}: {unready}"

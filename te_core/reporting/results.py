@@ -11,7 +11,6 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from te_core.journal.memory import AccountRecord
 from te_core.journal.results import (
     AMOUNTS,
     WHOLE,
@@ -22,6 +21,7 @@ from te_core.journal.results import (
     tallies_at,
     transfers,
 )
+from te_core.journal.snapshot import AccountRecord
 from te_core.model.money import EquitySample, Tally
 from te_core.reporting.explain import text
 from te_core.rules.periods import Kind, Result, Span, by_source, left_out, of_source, results, totals, untold

@@ -13,7 +13,7 @@ from te_core.reporting.breaker_view import show_breakers
 from te_core.reporting.command_view import Scopes, shown_rows, standing_commands
 from te_core.reporting.explain import show_signal, text
 from te_core.reporting.limit_view import show_limits
-from te_core.reporting.readiness import engine_troubles, source_unready
+from te_core.reporting.readiness import engine_problems, source_unready
 from te_core.reporting.steps import Steps, at_once
 from te_core.rules.controls import described
 from te_core.rules.decision import Decision
@@ -65,7 +65,7 @@ def _all_but_accounts(
             "event_loop": type(asyncio.get_running_loop()).__module__.partition(".")[0],
             "status": _status(readiness, accounts=len(engine.accounts)),
             "reasons": readiness["reasons"],
-            "troubles": list(engine_troubles(engine)),
+            "troubles": list(engine_problems(engine)),
             "now": text(engine.clock.now()),
             "resync": settings.engine.resync.total_seconds(),
         },

@@ -19,7 +19,7 @@ from te_core.accounts.turns import Turns
 from te_core.accounts.worker import AccountWorker
 from te_core.contracts.exchange import AccountContext, ExchangeAccount
 from te_core.journal.journal import Journal
-from te_core.journal.memory import AccountRecord
+from te_core.journal.snapshot import AccountRecord
 from te_core.model.control import Control
 from te_core.model.event import Event
 from te_core.model.reading import Known
@@ -85,7 +85,7 @@ class Accounts(Instances[AccountRunner]):
         """Why no account of this run sends anything; empty when they may."""
         self._ledger = ExposureLedger(facilities.clock.monotonic)
         self._turns = Turns()
-        self._snapshot = journal.memory()
+        self._snapshot = journal.snapshot()
         self._identities = Identities(self._try_again)
         self._workers: dict[str, AccountWorker] = {}
         """Those that were ever connected, by book."""
@@ -337,7 +337,7 @@ class Accounts(Instances[AccountRunner]):
             return known
         if known is not None:  # the journal has newer records of it than it had at our start
             await self._report(name, f"goes on with the account that [accounts.{self._names[book]}] traded")
-            self._snapshot = self._journal.memory()
+            self._snapshot = self._journal.snapshot()
         self._workers[book] = worker = self._new_worker(book, name)
         self._names[book] = name
         return worker

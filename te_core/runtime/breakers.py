@@ -21,7 +21,7 @@ from te_core.accounts.bookkeeping import Books, Counted
 from te_core.clock import Clock
 from te_core.journal.entries import Entry
 from te_core.journal.journal import Journal
-from te_core.journal.memory import JournalSnapshot
+from te_core.journal.snapshot import JournalSnapshot
 from te_core.model.breaker import BreakerRecord
 from te_core.model.control import Action, Command, Control
 from te_core.model.event import Event
@@ -83,7 +83,7 @@ class CircuitBreakers:
     def __init__(
         self,
         journal: Journal,
-        memory: JournalSnapshot,
+        snapshot: JournalSnapshot,
         *,
         clock: Clock,
         log: Logger,
@@ -99,8 +99,8 @@ class CircuitBreakers:
         self._armed: Mapping[str, Breakers] = {}
         """By section; ``EVERYTHING`` for those over all accounts."""
         self._shadows: frozenset[str] = frozenset()
-        self._seen = {sample.account: sample for sample in memory.equity}
-        for record in memory.breakers:
+        self._seen = {sample.account: sample for sample in snapshot.equity}
+        for record in snapshot.breakers:
             self._restore(record)
 
     def _restore(self, record: BreakerRecord) -> None:
@@ -319,11 +319,11 @@ class CircuitBreakers:
                 yield Shown(account=scope.name, level=level, as_of=scope.at)
 
 
-def remembered(memory: JournalSnapshot) -> list[Shown]:
+def remembered(snapshot: JournalSnapshot) -> list[Shown]:
     """Return what the journal says has tripped, for when no engine runs."""
-    names = {record.book: record.name for record in memory.accounts}
+    names = {record.book: record.name for record in snapshot.accounts}
     found = []
-    for record in memory.breakers:
+    for record in snapshot.breakers:
         try:
             sums = _SUMS.validate_python(record.state["sums"])
         except (KeyError, ValidationError):

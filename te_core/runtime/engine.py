@@ -137,7 +137,7 @@ class Engine:
     def _make_breakers(self, log: Logger) -> CircuitBreakers:
         return CircuitBreakers(
             self._journal,
-            self._journal.memory(),
+            self._journal.snapshot(),
             clock=self.clock,
             log=log,
             notify=self.notify,
@@ -171,7 +171,7 @@ class Engine:
 
     async def start(self, resolved: Resolved) -> None:
         """Load what the journal has, then start what the settings ask for."""
-        self.netting.restore(self._journal.memory().signals)
+        self.netting.restore(self._journal.snapshot().signals)
         self.commands.start()
         await self.apply(resolved)
 
@@ -216,24 +216,24 @@ class Engine:
             self._session = http_session()
         return self._session
 
-    def journal_trouble(self) -> str:
+    def journal_problem(self) -> str:
         """Return why the journal cannot be written at present; empty while it can."""
-        return self._journal.trouble().removeprefix("journal ")
+        return self._journal.problem().removeprefix("journal ")
 
-    def journal_changed(self, trouble: str) -> None:
+    def journal_changed(self, problem: str) -> None:
         """Report that the journal cannot be written, or can again (empty): nothing of it is journaled meanwhile."""
-        if trouble:
-            found = trouble.removeprefix("journal ")
+        if problem:
+            found = problem.removeprefix("journal ")
             self._engine_outages.failing(
                 "journal", f"{found}; meanwhile alerts are answered 503 and orders wait"
             )
         else:
             self._engine_outages.well("journal")
 
-    def output_changed(self, name: str, trouble: str) -> None:
+    def output_changed(self, name: str, problem: str) -> None:
         """Report that an output, of the log or of traces, loses what it is given, or no longer does (empty)."""
-        if trouble:
-            self._engine_outages.failing(name, f"{trouble}; trading goes on")
+        if problem:
+            self._engine_outages.failing(name, f"{problem}; trading goes on")
         else:
             self._engine_outages.well(name)
 

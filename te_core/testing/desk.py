@@ -93,7 +93,7 @@ class Desk:
         self.journal = Journal.open(
             self._folder / "journal.sqlite3", clock=clock, new_id=lambda: "conformance", inline=True
         )
-        memory = self.journal.memory()
+        snapshot = self.journal.snapshot()
         outages = Outages(clock, logger, self.events.append, account="venue")
         self.worker = AccountWorker(
             name="venue",
@@ -104,12 +104,12 @@ class Desk:
             log=logger.bind(account="venue"),
             outages=outages,
             record=self.events.append,
-            books={symbol: book for (_, symbol), book in memory.books.items()},
-            open_intents=memory.open_intents,
-            controls=Controls.of(memory.controls),
+            books={symbol: book for (_, symbol), book in snapshot.books.items()},
+            open_intents=snapshot.open_intents,
+            controls=Controls.of(snapshot.controls),
             stopped=self._stopped,
         )
-        self.controls = Controls.of(memory.controls)
+        self.controls = Controls.of(snapshot.controls)
         self.runner = AccountRunner(
             self.worker, clock=clock, log=logger, outages=outages, settings=lambda: self.engine
         )
@@ -191,7 +191,7 @@ class Desk:
                 return
         reasons = {symbol: f"{state.status} {state.reason}" for symbol, state in self.worker.keepers.items()}
         raise AssertionError(
-            f"waited {self.patience} s for {what}: {self.runner.health}, {reasons}, {self.worker.trouble()}"
+            f"waited {self.patience} s for {what}: {self.runner.health}, {reasons}, {self.worker.last_error()}"
         )
 
     async def holds(self, symbol: str, quantity: Decimal) -> None:

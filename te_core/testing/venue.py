@@ -149,7 +149,7 @@ class Venue(ABC):
         """Let the price run until the position is taken away."""
         raise NotImplementedError
 
-    async def fail(self, trouble: Ability, times: int = 1, symbol: str = "") -> None:
+    async def fail(self, ability: Ability, times: int = 1, symbol: str = "") -> None:
         """Let the next ``times`` orders meet that trouble, or all requests; of ``symbol`` if it is about one."""
         raise NotImplementedError
 

@@ -80,14 +80,14 @@ def desk(accounts: Iterable[str] = ACCOUNTS, bases: Iterable[str] = BASES) -> di
         made["bybit-main"]["targets"][symbols[0]] |= limited
     if "mexc-main" in made:
         why = "the exchange cannot be reached"
-        trouble = {
+        failure = {
             "cause": why,
             "detail": f"MEXC: {why} (GET http://x)",
             "since": "2026-03-01T11:49:00+00:00",
         }
         made["mexc-main"] |= {
             "status": "unreadable", "unready": f"unreadable: positions: {why}", "reason": why, "read_age": 660.0,
-            "trouble": {**trouble, "retry_at": None, "parts": ["positions"]},
+            "trouble": {**failure, "retry_at": None, "parts": ["positions"]},
         }  # fmt: skip
         made["mexc-main"]["read"]["positions"] = {"as_of": NOW, "age": 660.0, "unknown": why}
         for one in made["mexc-main"]["targets"].values():

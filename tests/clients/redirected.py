@@ -206,13 +206,13 @@ async def heartbeat(server: Elsewhere, folder: Path) -> None:
 
 async def collector(server: Elsewhere, _folder: Path) -> None:
     """A trace."""
-    troubles: list[str] = []
+    problems: list[str] = []
     settings = TracingSettings(enabled=True, endpoint=server.url)
-    traces = Traces(settings, clock=SystemClock(), on_trouble=troubles.append)
+    traces = Traces(settings, clock=SystemClock(), on_problem=problems.append)
     traces.tracer.begin("receive", root=True, source=SECRET).end()
     await asyncio.to_thread(traces.provider.force_flush)
     await traces.close()
-    raise NotReady("; ".join(troubles))
+    raise NotReady("; ".join(problems))
 
 
 def exchange(kind: str, name: str = "bybit") -> Ask:

@@ -23,7 +23,7 @@ from tests.end_to_end.engine_process import PATIENCE, eventually
 TE = Path(sys.executable).with_name("te")
 GUIDE = Path(__file__).parents[2] / "docs" / "quickstart.md"
 PROMPT = re.compile(r"(?P<prompt>.*\[.*\]:) ?(?P<answer>.*)")
-ENOUGH = 10
+MOST_QUESTIONS = 10
 """Questions that a first set-up may ask at most."""
 
 
@@ -94,7 +94,7 @@ def test_the_guide_leads_from_an_empty_folder_to_an_explained_position(
             asked += 1
         else:
             terminal.until(line)
-    assert asked < ENOUGH
+    assert asked < MOST_QUESTIONS
     assert (tmp_path / ".secrets.toml").stat().st_mode & 0o777 == 0o600
     _replay(second, tmp_path, env)
     terminal.process.send_signal(signal.SIGINT)

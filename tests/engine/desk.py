@@ -88,7 +88,7 @@ class Desk:
         self.journal = Journal.open(
             self.path / "j.sqlite3", clock=self.clock, new_id=lambda: "journal-1", inline=True
         )
-        memory = self.journal.memory()
+        snapshot = self.journal.snapshot()
         self.worker = AccountWorker(
             name=self.name,
             settings=self.settings,
@@ -98,9 +98,9 @@ class Desk:
             log=self.log,
             outages=Outages(self.clock, self.log, self.events.append, account="a"),
             record=self.events.append,
-            books={symbol: book for (name, symbol), book in memory.books.items() if name == self.name},
+            books={symbol: book for (name, symbol), book in snapshot.books.items() if name == self.name},
             controls=self.controls,
-            open_intents=[held for held in memory.open_intents if held.account == self.name],
+            open_intents=[held for held in snapshot.open_intents if held.account == self.name],
             counted=self.counted(),
         )
         self.task = asyncio.create_task(self.worker.run(self.account, self.capabilities))

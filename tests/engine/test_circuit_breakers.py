@@ -110,7 +110,7 @@ async def test_what_an_account_was_worth_is_recorded_and_survives_a_restart(tmp_
         assert (samples[0].gross, samples[0].net, samples[0].unrealised) == (D(5000), D(5000), D(0))
         world.wire().inject("equity", *[Fault(refused=NotReady("down"))] * 99)
         await world.restart()
-        assert [one.total for one in world.journal.memory().equity] == [D("9995.0")]
+        assert [one.total for one in world.journal.snapshot().equity] == [D("9995.0")]
         assert world.state()["equity"] is None
         assert world.state()["last_seen"]["total"] == "9995", "what it was worth when it could last be read"
 
@@ -426,8 +426,8 @@ async def test_a_new_day_begins_when_the_operator_says(tmp_path: Path) -> None:
 async def test_what_breakers_remember_costs_the_same_after_many_orders(tmp_path: Path) -> None:
     async with bank(tmp_path, accounts__one__breakers=DAILY) as world:
         await long(world)
-        before = len(str(world.journal.memory().breakers))
+        before = len(str(world.journal.snapshot().breakers))
         for depth in ("0.4", "0.5") * 10:
             await world.say(depth, wait=5)
-        assert len(str(world.journal.memory().breakers)) < before + 200
+        assert len(str(world.journal.snapshot().breakers)) < before + 200
         assert len(world.journal.fills(99)) == 21

@@ -115,7 +115,7 @@ async def play(folder: Path, scenario: Scenario, at: int | None, fate: Fate) -> 
         if world.held(symbol) != D(want) or world.row(symbol)["status"] not in ("at_target", "halted"):
             wrong.append(f"holds {world.held(symbol)} {symbol}, not {want}: {world.row(symbol)}")
     wrong += [f"{order} was sent {times} times" for order, times in world.ids.items() if times > 1]
-    wrong += [f"still open: {intent}" for intent in world.journal.memory().open_intents]
+    wrong += [f"still open: {intent}" for intent in world.journal.snapshot().open_intents]
     sent = len(world.sent())
     await world.play([120.0])
     wrong += ["sent at target"] * (len(world.sent()) > sent)

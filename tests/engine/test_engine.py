@@ -198,9 +198,9 @@ async def test_a_stream_that_fails_for_a_while_is_told_and_ends(
         await trader.say("tv", "1")
         await asyncio.sleep(900)
         assert trader.held() == D("0.1")
-        assert run.engine.accounts["one"].worker.trouble().startswith("stream: hung up")
+        assert run.engine.accounts["one"].worker.last_error().startswith("stream: hung up")
         await asyncio.sleep(600)
-        assert run.engine.accounts["one"].worker.trouble() == ""
+        assert run.engine.accounts["one"].worker.last_error() == ""
         kinds = [event.kind for event in run.journal.events(99) if event.text.startswith("stream")]
         assert kinds == ["recovery", "outage"], "its first, momentary failure is a line in the log only"
 

@@ -34,7 +34,7 @@ from te_core.api import (
 )
 from te_core.errors import CommandRefused
 from te_core.journal.journal import Journal
-from te_core.journal.memory import AccountRecord
+from te_core.journal.snapshot import AccountRecord
 from te_core.model.control import Action, Command, Topic
 from te_core.plugins.registry import Registry
 from te_core.reporting.queries import Queries

@@ -173,7 +173,7 @@ class Sea(Desk):
         self.ledger = ExposureLedger(self.clock.monotonic)
         self.capabilities = self.market.habits.capabilities
         super().start()
-        count_journaled(self.ledger, self.journal, self.journal.memory().books, self.clock)
+        count_journaled(self.ledger, self.journal, self.journal.snapshot().books, self.clock)
         append = self.journal.append
 
         def noting(*entries: Any, **how: Any) -> Any:
@@ -189,7 +189,7 @@ class Sea(Desk):
     def counted(self) -> Counted | None:
         self.breakers = CircuitBreakers(
             self.journal,
-            self.journal.memory(),
+            self.journal.snapshot(),
             clock=self.clock,
             log=self.log,
             notify=self.events.append,
@@ -606,7 +606,7 @@ async def simulate(folder: Path, seed: int, kinds: frozenset[str] = KINDS) -> Co
             market.move()
     assert len(wire.sent) == sent, "orders were sent at target"
     assert held == market.held
-    assert not (left := desk.journal.memory().open_intents), left
+    assert not (left := desk.journal.snapshot().open_intents), left
     assert not desk.judge.violations, desk.judge.violations
     await desk.crash()
     return market.counts

@@ -16,7 +16,7 @@ from te_core.accounts.dispatch import StaleDecision
 from te_core.api import ExchangeAccount
 from te_core.errors import CommandRefused
 from te_core.journal.journal import Journal
-from te_core.journal.memory import AccountRecord
+from te_core.journal.snapshot import AccountRecord
 from te_core.model.control import Control
 from te_core.model.order import OrderRequest, Side
 from te_core.model.position import MarginMode

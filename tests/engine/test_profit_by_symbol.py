@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from te_core.accounts.tallies import WHOLE, Tallies
-from te_core.journal.memory import OldTallies
+from te_core.journal.snapshot import OldTallies
 from te_core.model.money import Fill, Flow, FlowKind, Tally
 from te_core.model.order import Side
 from te_core.rules.pnl import explained

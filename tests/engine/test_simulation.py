@@ -266,7 +266,7 @@ async def simulate(folder: Path, seed: int, kinds: frozenset[str] = KINDS) -> Co
     sent = len(venue.requests)
     await desk.go(600)
     assert len(venue.requests) == sent, "orders were sent at target"
-    assert not desk.journal.memory().open_intents
+    assert not desk.journal.snapshot().open_intents
     assert venue.violations == []
     assert not (twice := [order for order, times in account.ids.items() if times > 1]), f"sent twice: {twice}"
     await desk.crash()

@@ -93,7 +93,7 @@ class Sea:
     def arm(self) -> None:
         """Put the present faults on the present connection."""
         if self.faulty:
-            own = self.venue.trouble
+            own = self.venue.fault_for
             drawn = seeded(self.chance.random, FAULTS)
             self.desk.account.faults = lambda method, call: own(method, call) or drawn(method, call)
         else:

@@ -181,7 +181,7 @@ async def with_journal(folder: Path, trader: Trader) -> AsyncIterator[tuple[Engi
     said: list[str] = []
     engines: list[Engine] = []
 
-    def on_trouble(text: str) -> None:
+    def on_problem(text: str) -> None:
         engines[0].journal_changed(text)
 
     journal = Journal.open(
@@ -189,7 +189,7 @@ async def with_journal(folder: Path, trader: Trader) -> AsyncIterator[tuple[Engi
         clock=trader.clock,
         new_id=lambda: "j",
         inline=True,
-        on_trouble=on_trouble,
+        on_problem=on_problem,
     )
     registry = trader.registry()
     engine = Engine(journal=journal, registry=registry, clock=trader.clock, log=logger, state_dir=folder)

@@ -72,7 +72,7 @@ async def test_whatever_is_not_kept_for_a_moment_a_restart_goes_on(
         await desk.want("BTCUSDT", depth, wait=40)
         assert account.quantity("BTCUSDT") == D(depth) / 5
     assert commits > moment
-    assert desk.worker.trouble() == ""
+    assert desk.worker.last_error() == ""
     await desk.restart()
     sent = len(account.requests)
     await desk.want("BTCUSDT", "0.25", wait=60)

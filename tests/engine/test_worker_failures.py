@@ -453,7 +453,7 @@ async def test_the_price_distance_holds_when_the_order_leaves_however_long_that_
     account.price["BTCUSDT"] = D("60000")
     await desk.go(600)
     assert account.requests == []
-    assert "price_distance" in desk.worker.trouble()
+    assert "price_distance" in desk.worker.last_error()
 
 
 async def test_a_runaway_is_stopped_by_orders_per_minute(open_desk: Open, account: FakeAccount) -> None:

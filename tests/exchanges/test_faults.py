@@ -38,7 +38,7 @@ K = FaultKind
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trouble:
+class Disturbance:
     """Faults that come while new targets are carried out. ``told``: the operator hears of an outage for certain.
 
     ``patience``: seconds that the account waits for an answer, in place of its own.
@@ -50,28 +50,28 @@ class Trouble:
     patience: float | None = None
 
 
-def reading(kind: FaultKind, *, times: int = 3, **parts: object) -> Trouble:
+def reading(kind: FaultKind, *, times: int = 3, **parts: object) -> Disturbance:
     """Reads of the positions, in a row."""
-    return Trouble(faults=[Fault(kind=kind, route="positions", times=times, **parts)], told=True)  # type: ignore[arg-type]
+    return Disturbance(faults=[Fault(kind=kind, route="positions", times=times, **parts)], told=True)  # type: ignore[arg-type]
 
 
 def ordering(
     kind: FaultKind, *, told: bool = False, patience: float | None = None, times: int = 2, **parts: object
-) -> Trouble:
+) -> Disturbance:
     """Orders, in a row."""
     faults = [Fault(kind=kind, route="order", times=times, **parts)]  # type: ignore[arg-type]
-    return Trouble(faults=faults, told=told, patience=patience)
+    return Disturbance(faults=faults, told=told, patience=patience)
 
 
-def streaming(kind: FaultKind, **parts: object) -> Trouble:
+def streaming(kind: FaultKind, **parts: object) -> Disturbance:
     """What is pushed from now on."""
-    return Trouble(faults=[Fault(kind=kind, times=3, **parts)], streams=True)  # type: ignore[arg-type]
+    return Disturbance(faults=[Fault(kind=kind, times=3, **parts)], streams=True)  # type: ignore[arg-type]
 
 
-TROUBLES = {
+DISTURBANCES = {
     "reads": {
-        "latency": Trouble(faults=[Fault(kind=K.LATENCY, times=6, seconds=0.2)]),
-        "refused connections": Trouble(
+        "latency": Disturbance(faults=[Fault(kind=K.LATENCY, times=6, seconds=0.2)]),
+        "refused connections": Disturbance(
             faults=[Fault(kind=K.REFUSED, route="positions", seconds=3600)], told=True
         ),
         "dropped connections": reading(K.DROPPED),
@@ -82,7 +82,7 @@ TROUBLES = {
         "maintenance": reading(K.MAINTENANCE),
     },
     "orders": {
-        "refused connections": Trouble(
+        "refused connections": Disturbance(
             faults=[Fault(kind=K.REFUSED, route="order", seconds=3600)], told=True
         ),
         "dropped connections": ordering(K.DROPPED),
@@ -104,15 +104,15 @@ TROUBLES = {
         "rejected later": ordering(K.REJECTED_LATER, error="InsufficientMargin"),
     },
     "the account": {
-        "rejected leverage": Trouble(
+        "rejected leverage": Disturbance(
             faults=[Fault(kind=K.REJECTED, route="leverage", times=2, error="LeverageTooHigh")]
         ),
-        "position changed by hand": Trouble(
+        "position changed by hand": Disturbance(
             faults=[Fault(kind=K.POSITION_CHANGED, route="positions", symbol="BTC", size=Decimal("0.01"))]
         ),
-        "liquidation": Trouble(faults=[Fault(kind=K.LIQUIDATION, route="positions", symbol="ETH")]),
-        "clock ahead": Trouble(faults=[Fault(kind=K.CLOCK_SKEW, seconds=90)]),
-        "clock behind": Trouble(faults=[Fault(kind=K.CLOCK_SKEW, seconds=-90)]),
+        "liquidation": Disturbance(faults=[Fault(kind=K.LIQUIDATION, route="positions", symbol="ETH")]),
+        "clock ahead": Disturbance(faults=[Fault(kind=K.CLOCK_SKEW, seconds=90)]),
+        "clock behind": Disturbance(faults=[Fault(kind=K.CLOCK_SKEW, seconds=-90)]),
     },
     "streams": {
         "gap": streaming(K.STREAM_GAP),
@@ -125,73 +125,73 @@ TROUBLES = {
 
 
 @pytest.mark.parametrize("exchange", PLUGINS)
-@pytest.mark.parametrize("where", TROUBLES)
+@pytest.mark.parametrize("where", DISTURBANCES)
 async def test_every_fault_ends_at_the_targets(
     exchange: str, where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The troubles of one kind at the same time, each with an exchange and an engine of its own."""
     monkeypatch.setitem(errors.PAUSE, Kind.MAINTENANCE, 0.5)
     monkeypatch.setattr(live, "LAST_PAUSE", 2.0)  # after which a stream has recovered
-    troubles = TROUBLES[where]
+    disturbances = DISTURBANCES[where]
     ended = await asyncio.gather(
         *(
-            meet(exchange, trouble, tmp_path / str(number))
-            for number, trouble in enumerate(troubles.values())
+            meet(exchange, disturbance, tmp_path / str(number))
+            for number, disturbance in enumerate(disturbances.values())
         ),
         return_exceptions=True,
     )
-    wrong = {name: error for name, error in zip(troubles, ended, strict=True) if error is not None}
+    wrong = {name: error for name, error in zip(disturbances, ended, strict=True) if error is not None}
     assert not wrong, "\n".join(f"{name}: {type(error).__name__}: {error}" for name, error in wrong.items())
 
 
-async def meet(exchange: str, trouble: Trouble, folder: Path) -> None:
+async def meet(exchange: str, disturbance: Disturbance, folder: Path) -> None:
     """Change the targets while the trouble lasts; everything must end well, and be told."""
     folder.mkdir()
     async with running(exchange) as server:
         settings = {
-            "accounts": {"main": account(exchange, server, streams=trouble.streams)},
+            "accounts": {"main": account(exchange, server, streams=disturbance.streams)},
             "symbols": {symbol: {"weights": {"said": 1}} for symbol in FIRST},
         }
         async with trading(folder, settings, quick(spec_of(exchange))) as desk:
             await desk.say(FIRST)
             await desk.until_confirmed()
-            await followed(desk, trouble)
-            if not acted_upon(server, trouble):
+            await followed(desk, disturbance)
+            if not acted_upon(server, disturbance):
                 return
-            server.faults.add(*trouble.faults)
+            server.faults.add(*disturbance.faults)
             await desk.say(SECOND, leverage=3)
-            await over(desk, server, trouble)
-            by_others = {K.POSITION_CHANGED, K.LIQUIDATION} & {fault.kind for fault in trouble.faults}
+            await over(desk, server, disturbance)
+            by_others = {K.POSITION_CHANGED, K.LIQUIDATION} & {fault.kind for fault in disturbance.faults}
             assert_at_goals(
                 desk, server, taken_away=bool(by_others)
             )  # whether before or after it is confirmed
             assert all(state.goal and state.goal.quantity for state in desk.states())
             assert server.exchange.counts.doubled == []
             assert not server.exchange.counts.refusals
-            assert_told_once(desk.events(), told=trouble.told)
+            assert_told_once(desk.events(), told=disturbance.told)
 
 
-async def followed(desk: Trading, trouble: Trouble) -> None:
+async def followed(desk: Trading, disturbance: Disturbance) -> None:
     """Wait until streams are relied on, and let the account be as patient as the trouble wants it."""
     guarded: Any = desk.engine.accounts["main"].account
     connected = guarded.inner
-    if trouble.streams:
+    if disturbance.streams:
         await desk.until(
             lambda: connected.streams and connected.streams.complete, "everything to be followed"
         )
-    if trouble.patience is not None:
-        connected._link.exchange.timeout = 1000 * trouble.patience
+    if disturbance.patience is not None:
+        connected._link.exchange.timeout = 1000 * disturbance.patience
 
 
-def acted_upon(server: WireServer, trouble: Trouble) -> bool:
+def acted_upon(server: WireServer, disturbance: Disturbance) -> bool:
     """Whether the exchange has what the faults act upon: at some, leverage comes with the orders."""
     counts = server.exchange.counts.requests
-    return all(fault.route != "leverage" or counts["leverage"] for fault in trouble.faults)
+    return all(fault.route != "leverage" or counts["leverage"] for fault in disturbance.faults)
 
 
-async def over(desk: Trading, server: WireServer, trouble: Trouble) -> None:
+async def over(desk: Trading, server: WireServer, disturbance: Disturbance) -> None:
     """Wait until the faults have spent themselves and all is well again, and stays so."""
-    kinds = {fault.kind for fault in trouble.faults}
+    kinds = {fault.kind for fault in disturbance.faults}
     await desk.until(lambda: kinds <= set(server.exchange.counts.faults), "the fault")
     if K.REFUSED in kinds:
         await desk.until(lambda: outages(desk.events()), "the outage to be told")

@@ -117,7 +117,7 @@ async def test_it_opens_turns_round_and_closes_the_smallest_size(exchange: str, 
         journal = here.journal()
         records = journal.intents(100)
         assert [str(record.state) for record in records] == ["filled"] * 4
-        controls = journal.memory().controls
+        controls = journal.snapshot().controls
         assert [str(row.state) for row in controls] == ["observing"], "it is still to be told to go"
         assert "passed" in journal.events(1)[0].text
         journal.close()

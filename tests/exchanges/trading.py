@@ -129,7 +129,7 @@ class Trading:
         """Whether every account runs, is at its targets and nothing is out."""
         runners = self.engine.accounts.values()
         return all(state.confirmed and state.task is None for state in self.states()) and all(
-            runner.health.status is Running.RUNNING and not runner.worker.trouble() for runner in runners
+            runner.health.status is Running.RUNNING and not runner.worker.last_error() for runner in runners
         )
 
     async def until_confirmed(self, patience: float = 20) -> None:

@@ -20,7 +20,7 @@ import pytest
 from te_core.errors import EntryRefused, JournalError
 from te_core.journal import database
 from te_core.journal.committer import Work
-from te_core.journal.journal import ENOUGH, Journal
+from te_core.journal.journal import MAX_BATCH, Journal
 from te_core.journal.writer import ThreadWriter
 from te_core.model.order import IntentState
 from tests.journal.journal_samples import (
@@ -73,7 +73,7 @@ async def test_every_kind_of_entry_comes_back_as_it_was(tmp_path: Path) -> None:
     assert again.goals(9, account="paper", symbol="BTCUSDT") == [goal()]
     assert [record.intent for record in again.intents(9)] == [intent()]
     assert again.events(9) == [event(detail={"a": [1]})]
-    book = again.memory().books["paper", "BTCUSDT"]
+    book = again.snapshot().books["paper", "BTCUSDT"]
     assert (book.target, book.goal, book.confirmation) == (target(), goal(), confirmation())
     again.close()
 
@@ -95,7 +95,7 @@ async def test_all_entries_of_an_append_are_kept_or_none(tmp_path: Path) -> None
     with pytest.raises(JournalError, match="o1: an intent of this client order id was recorded before"):
         await journal.append(target(), event(), intent("o1"))
     assert journal.events(9) == []
-    assert journal.memory().books == {}
+    assert journal.snapshot().books == {}
     journal.close()
 
 
@@ -458,8 +458,8 @@ async def test_a_long_stream_is_committed_in_parts(tmp_path: Path, monkeypatch: 
         real(works)
 
     monkeypatch.setattr(journal._writer, "submit", submit)
-    await asyncio.gather(*(streamed(journal, f"line {number}") for number in range(2 * ENOUGH + 3)))
-    assert sizes == [ENOUGH, ENOUGH, 3]
+    await asyncio.gather(*(streamed(journal, f"line {number}") for number in range(2 * MAX_BATCH + 3)))
+    assert sizes == [MAX_BATCH, MAX_BATCH, 3]
     journal.close()
 
 

@@ -45,10 +45,10 @@ async def test_commands_survive_a_restart_and_the_newest_comes_last(tmp_path: Pa
         HALT, state=ControlState.OVER, at=NOW - timedelta(hours=3)
     )  # the wall clock was put back
     await journal.append(lifted)
-    assert journal.memory().controls == (BY_HAND, PAUSE, lifted)
+    assert journal.snapshot().controls == (BY_HAND, PAUSE, lifted)
     journal.close()
     reader = Journal.open_readonly(tmp_path / "journal.sqlite3")
-    assert reader.memory().controls == (BY_HAND, PAUSE, lifted)
+    assert reader.snapshot().controls == (BY_HAND, PAUSE, lifted)
     reader.close()
 
 

@@ -135,11 +135,11 @@ async def test_a_start_searches_history_by_index_and_never_scans_it(tmp_path: Pa
     path = await large(tmp_path)
     with statements() as executed:
         journal = open_journal(tmp_path)
-        memory = journal.memory()
+        snapshot = journal.snapshot()
         deliveries = journal.deliveries(NOW)
     journal.close()
-    assert [held.client_order_id for held in memory.open_intents] == ["o2"]
-    assert memory.books["paper", "BTCUSDT"].last_step == 1
+    assert [held.client_order_id for held in snapshot.open_intents] == ["o2"]
+    assert snapshot.books["paper", "BTCUSDT"].last_step == 1
     assert deliveries == {}
 
     queries = [pair for pair in executed if pair[0].startswith("SELECT")]

@@ -143,11 +143,11 @@ async def test_trouble_follows_from_the_present_state_and_is_reported_once_at_ea
     tmp_path: Path,
 ) -> None:
     heard: list[str] = []
-    journal = open_journal(tmp_path / "state", on_trouble=heard.append)
+    journal = open_journal(tmp_path / "state", on_problem=heard.append)
     await journal.append(event())
-    assert (journal.trouble(), heard) == ("", [])
+    assert (journal.problem(), heard) == ("", [])
     put_back = moved(tmp_path / "state")
-    assert "is gone" in journal.trouble(), "also before anything is appended"
+    assert "is gone" in journal.problem(), "also before anything is appended"
     for _ in range(3):
         with pytest.raises(JournalError):
             await journal.append(event())
@@ -157,14 +157,14 @@ async def test_trouble_follows_from_the_present_state_and_is_reported_once_at_ea
     put_back()
     await journal.append(event())
     await asyncio.sleep(0)
-    assert journal.trouble() == ""
+    assert journal.problem() == ""
     assert heard[1:] == [""]
     journal.close()
 
 
 async def test_what_is_well_again_is_noticed_without_an_append(tmp_path: Path) -> None:
     heard: list[str] = []
-    journal = open_journal(tmp_path / "state", on_trouble=heard.append)
+    journal = open_journal(tmp_path / "state", on_problem=heard.append)
     put_back = moved(tmp_path / "state")
     with pytest.raises(JournalError):
         await journal.append(event())
@@ -173,15 +173,15 @@ async def test_what_is_well_again_is_noticed_without_an_append(tmp_path: Path) -
     put_back()
     await asyncio.sleep(2 * PROBE)
     assert heard[1:] == [""]
-    assert journal.trouble() == ""
+    assert journal.problem() == ""
     journal.close()
 
 
 async def test_an_entry_that_is_unfit_is_no_trouble_of_the_journal(tmp_path: Path) -> None:
     heard: list[str] = []
-    journal = open_journal(tmp_path, on_trouble=heard.append)
+    journal = open_journal(tmp_path, on_problem=heard.append)
     with pytest.raises(JournalError):
         await journal.append(object())  # type: ignore[arg-type]  # on purpose
     await asyncio.sleep(0)
-    assert (journal.trouble(), heard) == ("", [])
+    assert (journal.problem(), heard) == ("", [])
     journal.close()

@@ -114,7 +114,7 @@ async def test_reductions_go_on_when_nothing_else_is_recorded(disk: Disk, inline
     assert await reduce(journal, 1000) == 1000
     with pytest.raises(JournalError, match="the disk is full: only what reduces positions is recorded"):
         await journal.append(signal())
-    assert "the disk is full" in journal.trouble()
+    assert "the disk is full" in journal.problem()
     assert journal.holds_lock()
     journal.close()
     reader = Journal.open_readonly(journal.path)
@@ -129,7 +129,7 @@ async def test_with_space_again_everything_is_recorded_and_the_reserve_is_whole(
 ) -> None:
     monkeypatch.setattr(reserve, "RESTORE_EVERY", 0.0)
     heard: list[str] = []
-    journal = open_here(disk, on_trouble=heard.append)
+    journal = open_here(disk, on_problem=heard.append)
     await journal.append(event("before"))
     disk.fill()
     await reduce(journal, 500)
@@ -140,7 +140,7 @@ async def test_with_space_again_everything_is_recorded_and_the_reserve_is_whole(
     disk.empty()
     await journal.append(event("after"))
     await asyncio.sleep(0)
-    assert journal.trouble() == ""
+    assert journal.problem() == ""
     assert (disk.folder / "state" / "journal.sqlite3.reserve").stat().st_size == SIZE
     assert [bool(text) for text in heard] == [True, False], "told once at the start, once at the end"
     assert [read.text for read in journal.events(9)] == ["after", "before"]
@@ -184,7 +184,7 @@ async def test_an_engine_that_starts_on_a_full_disk_still_reduces(disk: Disk) ->
         disk.fill()
     journal = open_here(disk)
     assert len(journal.intents(999)) == 60
-    assert "the disk is full" in journal.trouble()
+    assert "the disk is full" in journal.problem()
     journal.close()
 
 
@@ -283,7 +283,7 @@ async def test_what_is_said_to_be_part_of_a_reduction_uses_the_reserve_too(tmp_p
     with pytest.raises(JournalError, match="the disk is full"):
         await journal.append(target(), goal())
     await journal.append(target(), goal(), reduction=True)
-    assert journal.memory().books["paper", "BTCUSDT"].goal == goal()
+    assert journal.snapshot().books["paper", "BTCUSDT"].goal == goal()
     journal.close()
 
 

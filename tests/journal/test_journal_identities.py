@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from te_core.errors import JournalError
 from te_core.journal.identities import book_of
 from te_core.journal.journal import Journal
-from te_core.journal.memory import AccountRecord
+from te_core.journal.snapshot import AccountRecord
 from tests.journal.journal_samples import NOW, StoppedClock, open_journal, target
 
 
@@ -79,7 +79,7 @@ async def test_who_an_account_is_and_when_it_was_seen_is_durable_when_told(tmp_p
     await met(journal, "main", "7")
     reader = Journal.open_readonly(journal.path)
     record = AccountRecord(book="main", name="main", plugin="bybit", host="api", uid="7", seen_at=NOW)
-    assert reader.memory().accounts == (record,)
+    assert reader.snapshot().accounts == (record,)
     reader.close()
     clock.now = lambda: NOW + timedelta(days=1)  # type: ignore[method-assign]  # a day later
     await met(journal, "renamed", "7")

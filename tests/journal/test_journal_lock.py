@@ -175,7 +175,7 @@ async def test_nothing_acknowledged_is_lost_by_kill_9(tmp_path: Path) -> None:
         assert acknowledged <= kept, f"lost in cycle {cycle}: {sorted(acknowledged - kept)[:5]}"
 
         journal = open_journal(tmp_path)
-        newest = {read.symbol: int(read.sequence or "") for read in journal.memory().signals}
+        newest = {read.symbol: int(read.sequence or "") for read in journal.snapshot().signals}
         for symbol, newest_number in newest.items():
             assert newest_number == max(number for number in kept if f"S{number % 20}" == symbol)
         journal.close()

@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from te_core.journal import tables
 from te_core.journal.journal import Journal
-from te_core.journal.memory import OldTallies
+from te_core.journal.snapshot import OldTallies
 from te_core.model.breaker import BreakerRecord
 from te_core.model.cause import Cause
 from te_core.model.money import FlowKind, Tally
@@ -41,8 +41,8 @@ async def test_fills_flows_samples_and_breakers_are_read_back_as_written(tmp_pat
     await journal.append(fill(price=Decimal(65001)), flow())
     assert list(journal.fills(9)) == [fill(price=Decimal(65001))], "asked again, it is the same fill"
     assert list(journal.flows(9, account="paper")) == [flow()]
-    assert journal.memory().equity == (sample(0, "9000"),), "what an account was last seen with"
-    assert journal.memory().breakers == (kept,)
+    assert journal.snapshot().equity == (sample(0, "9000"),), "what an account was last seen with"
+    assert journal.snapshot().breakers == (kept,)
     journal.close()
 
 
@@ -134,7 +134,7 @@ async def test_a_journal_of_the_schema_before_is_upgraded(tmp_path: Path) -> Non
     """What the migrations since the fourth made is taken out of a new journal: what is left is one of the fourth."""
     journal = open_journal(tmp_path)
     await journal.append(target(), intent(), order_outcome())
-    memory = journal.memory()
+    snapshot = journal.snapshot()
     journal.close()
     with sqlite3.connect(tmp_path / "journal.sqlite3") as old:
         for step in FIFTH_UNDONE:
@@ -142,7 +142,7 @@ async def test_a_journal_of_the_schema_before_is_upgraded(tmp_path: Path) -> Non
         old.execute("UPDATE alembic_version SET version_num = '0004'")
     old.close()
     journal = open_journal(tmp_path)
-    assert journal.memory() == memory
+    assert journal.snapshot() == snapshot
     assert [record.intent.client_order_id for record in journal.unasked("paper", NOW - DAY, 5)] == ["o1"]
     await journal.append(fill(), sample(0))
     journal.close()

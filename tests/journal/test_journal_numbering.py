@@ -87,7 +87,7 @@ async def test_what_was_kept_although_the_commit_failed_is_told_as_kept(tmp_path
     disk.fail(keeps=True, times=1)
     await journal.append(target(), intent("o1"))
     assert [record.intent for record in journal.intents(9)] == [intent("o1")]
-    assert journal.trouble() == ""
+    assert journal.problem() == ""
     await journal.append(event("after"))
     journal.close()
 
@@ -116,7 +116,7 @@ async def test_an_append_waits_until_its_outcome_is_known(
     await asyncio.sleep(0)
     for _ in range(times - 2):  # each append asks again; the first ask was the failed commit's own
         assert not waiting.done()
-        assert "whether the last entries were kept is not known yet" in journal.trouble()
+        assert "whether the last entries were kept is not known yet" in journal.problem()
         with pytest.raises(JournalError, match="nothing else is written"):
             await journal.append(event("never"))
     assert not waiting.done()
@@ -140,7 +140,7 @@ async def test_an_idle_journal_finds_the_outcome_by_itself(tmp_path: Path, disk:
     assert not waiting.done()
     await asyncio.sleep(3 * PROBE)
     assert (waiting.exception() is None) == keeps == bool(journal.signals(9))
-    assert journal.trouble() == ""
+    assert journal.problem() == ""
     journal.close()
 
 
@@ -190,7 +190,7 @@ async def test_a_program_that_writes_past_the_lock_is_noticed_before_anything_is
         with pytest.raises(JournalError, match="another program has written it meanwhile") as failure:
             await journal.append(event("a"), event("b"))
         assert not isinstance(failure.value, EntryRefused)
-    assert "another program" in journal.trouble()
+    assert "another program" in journal.problem()
     assert [read.text for read in journal.events(9)] == ["before"]
     journal.close()
 
@@ -215,5 +215,5 @@ async def test_a_writer_that_has_stopped_is_trouble(tmp_path: Path, monkeypatch:
     for _ in range(2):
         with pytest.raises(JournalError, match="restart the engine, which then knows what was kept"):
             await journal.append(event())
-        assert "has stopped" in journal.trouble()
+        assert "has stopped" in journal.problem()
     journal.close()

@@ -200,7 +200,7 @@ async def test_reading_needs_a_journal(tmp_path: Path) -> None:
     path = await filled(tmp_path)
     truncated(path)
     with pytest.raises(JournalError, match="damaged"):
-        Journal.open_readonly(path).memory()
+        Journal.open_readonly(path).snapshot()
 
 
 async def test_damage_met_while_running_is_an_error_that_says_so(tmp_path: Path) -> None:
@@ -212,7 +212,7 @@ async def test_damage_met_while_running_is_an_error_that_says_so(tmp_path: Path)
     connection.commit()
     connection.close()
     with pytest.raises(JournalError, match=r"makes no sense.*restore a copy"):
-        reader.memory()
+        reader.snapshot()
     reader.close()
     journal.close()
 

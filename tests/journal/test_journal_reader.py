@@ -10,7 +10,7 @@ import pytest
 
 from te_core.errors import JournalError
 from te_core.journal.journal import Journal
-from te_core.journal.memory import IntentRecord
+from te_core.journal.snapshot import IntentRecord
 from te_core.model.order import IntentState
 from tests.journal.journal_samples import (
     event,
@@ -28,7 +28,7 @@ async def test_a_reader_sees_what_the_running_engine_made_durable(tmp_path: Path
     journal = open_journal(tmp_path)
     reader = Journal.open_readonly(journal.path)
     await journal.append(signal(), target(), event())
-    assert reader.memory() == journal.memory()
+    assert reader.snapshot() == journal.snapshot()
     assert reader.events(5) == [event()]
     journal.close()
     assert reader.signals(5) == [signal()]

@@ -42,11 +42,11 @@ async def test_old_history_goes_and_what_is_in_force_stays(tmp_path: Path) -> No
             quarantined(body=f"old {revision}", received_at=OLD),
         )
     await journal.append(signal("tv2", received_at=NOW), signal("tv2", received_at=NOW), event("young"))
-    before = journal.memory()
+    before = journal.snapshot()
 
     await journal.prune(KEEP)
 
-    assert journal.memory() == before
+    assert journal.snapshot() == before
     assert [read.sequence for read in journal.signals(99)] == [None, None, "3"]
     assert [read.revision for read in journal.targets(9, account="paper", symbol="BTCUSDT")] == [3]
     assert [read.revision for read in journal.goals(9, account="paper", symbol="BTCUSDT")] == [3, 3]
@@ -74,7 +74,7 @@ async def test_the_goal_in_force_stays_though_the_target_has_moved_on(tmp_path: 
     await journal.append(target(created_at=OLD), goal(sized_at=OLD), confirmation(at=OLD))
     await journal.append(target(revision=2, created_at=OLD))
     await journal.prune(KEEP)
-    book = journal.memory().books["paper", "BTCUSDT"]
+    book = journal.snapshot().books["paper", "BTCUSDT"]
     assert (book.target.revision, book.goal, book.confirmation) == (
         2,
         goal(sized_at=OLD),
@@ -106,9 +106,9 @@ async def test_what_comes_into_force_while_pruning_stays_however_old_it_says_it_
             revision += 1
             await journal.append(signal(received_at=OLD, sequence=str(revision)))
             await journal.append(target(revision=revision, created_at=OLD))
-            memory = journal.memory()
-            assert [read.sequence for read in memory.signals] == [str(revision)]
-            assert memory.books["paper", "BTCUSDT"].target.revision == revision
+            snapshot = journal.snapshot()
+            assert [read.sequence for read in snapshot.signals] == [str(revision)]
+            assert snapshot.books["paper", "BTCUSDT"].target.revision == revision
             if revision > 50:
                 break
     pruned.cancel()
@@ -122,5 +122,5 @@ async def test_numbers_go_on_after_everything_was_pruned(tmp_path: Path) -> None
     journal.close()
     again = open_journal(tmp_path)
     await again.append(goal(revision=2), event("new"))
-    assert again.memory().books["paper", "BTCUSDT"].goal == goal(revision=2)
+    assert again.snapshot().books["paper", "BTCUSDT"].goal == goal(revision=2)
     again.close()

@@ -73,10 +73,10 @@ async def test_a_signal_of_before_exits_states_none(tmp_path: Path) -> None:
         change(tmp_path, step)
     change(tmp_path, "UPDATE alembic_version SET version_num = '0002'")
     journal = open_journal(tmp_path)
-    assert journal.memory().signals == (signal(),)
+    assert journal.snapshot().signals == (signal(),)
     await journal.append(full_signal())
     journal.close()
-    assert full_signal() in open_journal(tmp_path).memory().signals
+    assert full_signal() in open_journal(tmp_path).snapshot().signals
 
 
 async def test_an_account_of_before_has_paper_money_if_its_plugin_is_that(tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ async def test_an_older_journal_is_upgraded_with_everything_in_it(
         before.setattr(schema, "REVISIONS", PRESENT)
         journal = open_journal(tmp_path)
         await journal.append(signal(), target())
-        memory = journal.memory()
+        snapshot = journal.snapshot()
         journal.close()
 
     next_schema.write_text(NEXT.format("INSERT INTO extra VALUES (1)"))
@@ -137,7 +137,7 @@ async def test_an_older_journal_is_upgraded_with_everything_in_it(
     ):
         Journal.open_readonly(tmp_path / "journal.sqlite3")
     journal = open_journal(tmp_path)
-    assert journal.memory() == memory
+    assert journal.snapshot() == snapshot
     assert journal.journal_id == "journal-1"
     await journal.append(target(revision=2))
     journal.close()

@@ -45,19 +45,19 @@ def old(tmp_path: Path) -> Path:
 
 async def test_signals_targets_goals_and_open_orders_are_all_there(old: Path) -> None:
     journal = open_journal(old)
-    memory = journal.memory()
+    snapshot = journal.snapshot()
     assert journal.journal_id == "5ed6ad6d80024fd388248ed278f7d66d"
-    assert {held.symbol: held.depth for held in memory.signals} == {
+    assert {held.symbol: held.depth for held in snapshot.signals} == {
         symbol: Decimal(depth) for symbol, depth in SIGNALS.items()
     }
     assert len(journal.signals(99)) == 6
-    assert memory.books.keys() == {(account, symbol) for account in ACCOUNTS for symbol in SYMBOLS}
-    for (account, symbol), book in memory.books.items():
+    assert snapshot.books.keys() == {(account, symbol) for account in ACCOUNTS for symbol in SYMBOLS}
+    for (account, symbol), book in snapshot.books.items():
         assert (book.target.revision, book.target.depth) == (2, Decimal(DEPTHS[symbol]))
         assert book.goal is not None
         assert book.goal.quantity == Decimal(GOALS[symbol][account])
         assert book.confirmation is not None
-    assert {held.account: held.quantity for held in memory.open_intents} == {
+    assert {held.account: held.quantity for held in snapshot.open_intents} == {
         account: Decimal(quantity) for account, quantity in OPEN.items()
     }
     journal.close()
@@ -100,11 +100,11 @@ async def test_the_accounts_keep_their_books_and_orders_go_on_with_new_numbers(o
     journal = open_journal(old)
     for name in ACCOUNTS:
         assert await journal.identify(name=name, plugin=name, host="api", uid="1") == name
-    assert journal.memory().books["paper", "ETHUSDT"].last_step == 2
-    assert journal.memory().books["bybit", "BTCUSDT"].last_step == 1
+    assert journal.snapshot().books["paper", "ETHUSDT"].last_step == 2
+    assert journal.snapshot().books["bybit", "BTCUSDT"].last_step == 1
     await journal.append(target("bybit", revision=3), intent("new", "bybit", revision=3))
     journal.close()
     again = Journal.open_readonly(old / "journal.sqlite3")
-    assert again.memory().books["bybit", "BTCUSDT"].target.revision == 3
-    assert len(again.memory().open_intents) == 5
+    assert again.snapshot().books["bybit", "BTCUSDT"].target.revision == 3
+    assert len(again.snapshot().open_intents) == 5
     again.close()

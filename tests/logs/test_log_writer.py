@@ -33,15 +33,15 @@ class Gate:
         self.text += text
 
 
-class Troubles(list[tuple[str, str]]):
+class Problems(list[tuple[str, str]]):
     """What was reported, and when it is over."""
 
     def __init__(self) -> None:
         self.over = threading.Event()
 
-    def __call__(self, name: str, trouble: str) -> None:
-        self.append((name, trouble))
-        if not trouble:
+    def __call__(self, name: str, problem: str) -> None:
+        self.append((name, problem))
+        if not problem:
             self.over.set()
 
 
@@ -51,15 +51,15 @@ def gate() -> Gate:
 
 
 @pytest.fixture
-def troubles() -> Troubles:
-    return Troubles()
+def problems() -> Problems:
+    return Problems()
 
 
 @pytest.fixture
-def writer(gate: Gate, troubles: Troubles) -> Iterator[LogWriter]:
+def writer(gate: Gate, problems: Problems) -> Iterator[LogWriter]:
     made = LogWriter(gate, name="stderr", most_waiting=30)
     made.lost_line = lambda lost: f"{lost} lost\n"
-    made.on_trouble = troubles
+    made.on_problem = problems
     yield made
     gate.open.set()
     made.close(LONG)
@@ -74,26 +74,26 @@ def test_lines_arrive_in_order(writer: LogWriter, gate: Gate) -> None:
 
 
 def test_what_a_stuck_output_cannot_take_is_counted(
-    writer: LogWriter, gate: Gate, troubles: Troubles
+    writer: LogWriter, gate: Gate, problems: Problems
 ) -> None:
     writer.put("line 0000\n")
     assert gate.entered.wait(LONG)
     for number in range(1, 100):
         writer.put(f"line {number:04}\n")  # returns, although nothing is taken
     assert not writer.flush(0)
-    assert [name for name, _ in troubles] == ["stderr"]
-    assert "is its reader stopped?" in troubles[0][1]
+    assert [name for name, _ in problems] == ["stderr"]
+    assert "is its reader stopped?" in problems[0][1]
     gate.open.set()
-    assert troubles.over.wait(LONG)
+    assert problems.over.wait(LONG)
     assert writer.flush(LONG)
     assert gate.text == "line 0000\nline 0001\nline 0002\n97 lost\n"
     writer.put("line 0100\n")
     assert writer.flush(LONG)
     assert gate.text.endswith("97 lost\nline 0100\n")
-    assert troubles[1:] == [("stderr", "")]
+    assert problems[1:] == [("stderr", "")]
 
 
-def test_what_cannot_be_written_is_counted_too(writer: LogWriter, gate: Gate, troubles: Troubles) -> None:
+def test_what_cannot_be_written_is_counted_too(writer: LogWriter, gate: Gate, problems: Problems) -> None:
     gate.open.set()
     gate.error = OSError(28, "No space left on device")
     writer.put("first\n")
@@ -102,9 +102,9 @@ def test_what_cannot_be_written_is_counted_too(writer: LogWriter, gate: Gate, tr
     assert writer.flush(LONG)
     gate.error = None
     writer.put("third\n")
-    assert troubles.over.wait(LONG)
+    assert problems.over.wait(LONG)
     assert gate.text == "third\n2 lost\n"
-    assert "(No space left on device): log lines are lost" in troubles[0][1]
+    assert "(No space left on device): log lines are lost" in problems[0][1]
 
 
 def test_a_closed_writer_takes_nothing_more(gate: Gate) -> None:
@@ -137,10 +137,10 @@ def test_an_unread_pipe_holds_up_nobody() -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
-def test_a_full_disk_raises_in_the_thread_only(troubles: Troubles) -> None:
+def test_a_full_disk_raises_in_the_thread_only(problems: Problems) -> None:
     with Path("/dev/full").open("w", encoding="utf-8") as stream:
         writer = LogWriter(writing_to(stream), name="stdout")
-        writer.on_trouble = troubles
+        writer.on_problem = problems
         writer.put("line\n")
         writer.close(LONG)
-    assert troubles == [("stdout", "stdout cannot be written (No space left on device): log lines are lost")]
+    assert problems == [("stdout", "stdout cannot be written (No space left on device): log lines are lost")]

@@ -401,7 +401,7 @@ async def test_it_is_refused_while_another_engine_with_its_identity_trades(tmp_p
         # the engine goes on
         desk = Trading(one / "state", settings, spec)
         form = spec.capabilities.client_order_ids
-        ids = next_ids(desk.journal.memory(), "exchanges", account="main", symbols=[], form=form)
+        ids = next_ids(desk.journal.snapshot(), "exchanges", account="main", symbols=[], form=form)
         await engine_says(desk, {"BTCUSDT": "0.05"})
         (another,) = set(client_order_ids(emulator)) - known
         assert another in [name for _, name in ids]

@@ -269,7 +269,7 @@ def test_signals_are_journaled_before_the_settings_name_accounts(
         te(new, "import", str(tmp_path / "old"), "--zone", "UTC", "--yes")
     assert not (new / "settings.toml").exists()
     reader = Journal.open_readonly(new / "state" / "journal.sqlite3")
-    assert len(reader.memory().signals) == 3
+    assert len(reader.snapshot().signals) == 3
     reader.close()
     again = te(new, "import", str(tmp_path / "old"), "--zone", "UTC", "--yes")
     assert again.exit_code == 0, again.stderr

@@ -21,15 +21,15 @@ class World:
         self.values: dict[str, Any] = {"head": 1, "r-BTCUSDT": 2}
         self.built = 0
         self.drawn: list[str] = []
-        self.trouble: Exception | None = None
+        self.error: Exception | None = None
         self.parts = Parts(self.build, self.draw, VirtualClock(), "boot")
 
     async def build(self, turns: Turns) -> Mapping[str, Any]:
         self.built += 1
         await asyncio.sleep(0.01)
         await turns.next()
-        if self.trouble is not None:
-            raise self.trouble
+        if self.error is not None:
+            raise self.error
         return dict(self.values)
 
     def draw(self, name: str, value: Any) -> str:
@@ -95,11 +95,11 @@ async def test_a_page_with_other_rows_is_told_to_load_again() -> None:
 async def test_a_failed_look_leaves_what_was_shown_and_the_next_one_works() -> None:
     world = World()
     await world.parts.refresh()
-    world.trouble = NotReady("the engine is starting")
+    world.error = NotReady("the engine is starting")
     with pytest.raises(NotReady):
         await world.parts.refresh()
     assert world.parts.html["head"] == "<p data-part=head>1</p>"
-    world.trouble = None
+    world.error = None
     world.values["head"] = 2
     await world.parts.refresh()
     assert world.parts.html["head"] == "<p data-part=head>2</p>"

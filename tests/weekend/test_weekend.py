@@ -171,7 +171,7 @@ def what_is_shown_is_what_is_held(weekend: Weekend) -> None:
         if target["status"] == "at_target":
             assert abs(Decimal(target["quantity"]) - truly) <= abs(truly) / 100, (account, symbol, target)
     for account, truly in weekend.worth.items():
-        (newest,) = [one for one in weekend.journal.memory().equity if one.account == account]
+        (newest,) = [one for one in weekend.journal.snapshot().equity if one.account == account]
         assert abs(newest.total - truly) < Decimal("0.02") * abs(truly), account
 
 

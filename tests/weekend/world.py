@@ -92,7 +92,7 @@ class Engine(app.Application):
             new_id=self._new_id,
             quarantine_limit=settings.journal.quarantine,
             redact=self.redactor.redact,
-            on_trouble=self._journal_changed,
+            on_problem=self._journal_changed,
             inline=True,
         )
 

@@ -86,7 +86,7 @@ class PaperVenue(Venue):
             date=self.date,
         )
         self._numbers = count(1)
-        self._troubles: Counter[Ability] = Counter()
+        self._pending: Counter[Ability] = Counter()
         self._hidden: dict[str, Decimal] = {}
         self.halted: set[str] = set()
         self.account = self.connect()
@@ -186,9 +186,9 @@ class PaperVenue(Venue):
             for order in self.orders()
         ]
 
-    async def fail(self, trouble: Ability, times: int = 1, symbol: str = "") -> None:
+    async def fail(self, ability: Ability, times: int = 1, symbol: str = "") -> None:
         """Let the next ``times`` orders, or every call that it is about, meet that trouble."""
-        match trouble:
+        match ability:
             case Ability.HALT_TRADING:
                 self.halted.add(symbol)
             case Ability.LAPSE_STOPS:
@@ -199,27 +199,27 @@ class PaperVenue(Venue):
             case Ability.HIDE_PRICE:
                 self._hidden[symbol] = self.market.pop(symbol)
             case _:
-                self._troubles[trouble] = times
+                self._pending[ability] = times
 
     async def restore(self) -> None:
         """End every trouble."""
-        self._troubles.clear()
+        self._pending.clear()
         self.halted.clear()
         self.market |= self._hidden
         self._hidden.clear()
 
-    def trouble(self, method: str, call: int) -> Fault | None:
+    def fault_for(self, method: str, call: int) -> Fault | None:
         """Give the fault that a call meets."""
         del call
-        for (trouble, where), error in REFUSALS.items():
-            if self._troubles[trouble] and where in ("*", method) and method != "close":
+        for (ability, where), error in REFUSALS.items():
+            if self._pending[ability] and where in ("*", method) and method != "close":
                 return Fault(refused=error)
-        met = (trouble for trouble in PASSING if method == "place_order" and self._meets(trouble))
-        return next((PASSING[trouble] for trouble in met), None)
+        met = (ability for ability in PASSING if method == "place_order" and self._meets(ability))
+        return next((PASSING[ability] for ability in met), None)
 
-    def _meets(self, trouble: Ability) -> bool:
-        met = self._troubles[trouble] > 0
-        self._troubles[trouble] -= met
+    def _meets(self, ability: Ability) -> bool:
+        met = self._pending[ability] > 0
+        self._pending[ability] -= met
         return met
 
     def _signal_price(self, symbol: str) -> Known[Decimal] | None:
@@ -231,7 +231,7 @@ class Line(FaultyAccount):
     """A connection to a paper account, with the venue's troubles."""
 
     def __init__(self, inner: ExchangeAccount, venue: PaperVenue) -> None:
-        super().__init__(inner, venue.trouble)
+        super().__init__(inner, venue.fault_for)
         self.venue = venue
 
     async def place_order(self, order: OrderRequest) -> OrderReport:

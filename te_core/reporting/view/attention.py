@@ -120,14 +120,14 @@ def _of_engine(state: State, engine: EngineLine) -> Iterator[Item]:
     if not engine.running:
         text = "What is shown is what the journal remembers; positions and equity are not known."
         yield Item(severity=CRITICAL, kind="engine", title="no engine is running", text=text, remedy="te run")
-    for trouble in state["engine"].get("troubles", ()):
-        stopping = trouble == "stopping"
+    for problem in state["engine"].get("troubles", ()):
+        stopping = problem == "stopping"
         yield Item(
             severity=WARNING if stopping else CRITICAL,
             kind="engine",
             title="the engine is stopping" if stopping else "the journal cannot be written",
             text="" if stopping else "Alerts are answered 503 and orders wait.",
-            detail="" if stopping else trouble.removeprefix("journal: "),
+            detail="" if stopping else problem.removeprefix("journal: "),
         )
     if refused := state.get("settings", {}).get("refused"):
         title = f"settings refused: {counted(len(refused), 'problem')}"
@@ -224,7 +224,7 @@ def _of_accounts(state: State, accounts: Sequence[AccountRow], now: datetime | N
             failing.setdefault((row.severity, row.status, row.cause), []).append(row)
         elif row.detail:
             title = f"{row.name}: {', '.join(account['trouble']['parts'])} failing"
-            yield _trouble(WARNING, title, [row], sentence(row.cause))
+            yield _account_item(WARNING, title, [row], sentence(row.cause))
         if (why := account.get("observing")) and row.status not in ("disabled", *_WORDS):
             yield Item(
                 severity=WARNING,
@@ -243,7 +243,7 @@ def _of_accounts(state: State, accounts: Sequence[AccountRow], now: datetime | N
         if severity is CRITICAL:
             again = min((row.retry_at for row in rows if row.retry_at), default=None)
             text = " ".join((text, *_last_seen(rows), f"Nothing is sent there; {_again(again, now)}."))
-        yield _trouble(severity, title, rows, text)
+        yield _account_item(severity, title, rows, text)
 
 
 def _again(at: datetime | None, now: datetime | None) -> str:
@@ -253,7 +253,7 @@ def _again(at: datetime | None, now: datetime | None) -> str:
     return f"it is tried again in {duration(max((at - now).total_seconds(), 0.0))}"
 
 
-def _trouble(severity: Severity, title: str, rows: Sequence[AccountRow], text: str) -> Item:
+def _account_item(severity: Severity, title: str, rows: Sequence[AccountRow], text: str) -> Item:
     return Item(
         severity=severity,
         kind="account",

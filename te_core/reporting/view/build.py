@@ -236,7 +236,7 @@ def _too_old(target: State, account: State) -> bool:
 def _account(name: str, account: State, cells: Iterable[Cell]) -> AccountRow:
     own = list(cells)
     equity, seen, old = _equity(account)
-    trouble = account.get("trouble") or {}
+    failure = account.get("trouble") or {}
     known = [cell for cell in own if cell.size is not None]
     counted = [cell for cell in own if cell.counts]
     sample = account.get("last_seen") or {}
@@ -249,10 +249,10 @@ def _account(name: str, account: State, cells: Iterable[Cell]) -> AccountRow:
         shadow_of=account.get("shadow_of") or "",
         status=account["status"],
         severity=_severity(account),
-        cause=trouble.get("cause") or account["reason"] or _shadowing(account),
-        detail=trouble.get("detail") or "",
-        since=moment(trouble.get("since")),
-        retry_at=moment(trouble.get("retry_at") or account.get("retry_at")),
+        cause=failure.get("cause") or account["reason"] or _shadowing(account),
+        detail=failure.get("detail") or "",
+        since=moment(failure.get("since")),
+        retry_at=moment(failure.get("retry_at") or account.get("retry_at")),
         read_age=account.get("read_age"),
         equity=equity,
         wallet=number(seen.get("wallet")),

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from te_core.errors import JournalError
 from te_core.journal.entries import Entry
-from te_core.journal.memory import JournalSnapshot, SymbolRecord
+from te_core.journal.snapshot import JournalSnapshot, SymbolRecord
 from te_core.model.exits import Exit, Exits, ExitUnit
 from te_core.model.order import Intent, IntentState, OrderOutcome
 from te_core.model.signal import Signal
@@ -100,7 +100,7 @@ class Model:
             if target is None or held.revision != target.revision:
                 self.ended.pop(order, None)
 
-    def memory(self) -> JournalSnapshot:
+    def snapshot(self) -> JournalSnapshot:
         books = {
             key: SymbolRecord(
                 target=held,
@@ -203,7 +203,7 @@ def test_memory_after_a_restart_is_what_was_appended(
             model.prune()
         journal.close()
         again = open_journal(folder)
-        assert again.memory() == model.memory()
+        assert again.snapshot() == model.snapshot()
         again.close()
 
     with tempfile.TemporaryDirectory() as folder:
@@ -221,7 +221,7 @@ def test_one_batch_gives_the_same_memory_as_one_append_at_a_time(history: list[E
             assert model.accepts(entry) == (outcome is None)
             if outcome is None:
                 model.take(entry)
-        assert journal.memory() == model.memory()
+        assert journal.snapshot() == model.snapshot()
         journal.close()
 
     with tempfile.TemporaryDirectory() as folder:
@@ -233,7 +233,7 @@ async def test_a_signal_that_is_not_current_is_recorded_but_never_becomes_the_la
     late = signal(depth="-1", current=False)
     await journal.append(signal(depth="1"))
     await journal.append(late)
-    assert [read.depth for read in journal.memory().signals] == [Decimal(1)]
+    assert [read.depth for read in journal.snapshot().signals] == [Decimal(1)]
     assert journal.signals(1) == [late]
     journal.close()
 
@@ -241,7 +241,7 @@ async def test_a_signal_that_is_not_current_is_recorded_but_never_becomes_the_la
 async def test_a_book_without_anything_but_a_target_starts_at_step_zero(tmp_path: Path) -> None:
     journal = open_journal(tmp_path)
     await journal.append(target(), intent("o1", "bybit"), intent("o2", symbol="ETHUSDT", step=7))
-    assert journal.memory().books == {("paper", "BTCUSDT"): SymbolRecord(target=target(), last_step=0)}
+    assert journal.snapshot().books == {("paper", "BTCUSDT"): SymbolRecord(target=target(), last_step=0)}
     journal.close()
 
 
@@ -254,7 +254,7 @@ async def test_a_step_number_is_used_up_whatever_became_of_its_order(
     await journal.append(target(), intent("o1", step=4), order_outcome("o1", outcome))
     journal.close()
     again = open_journal(tmp_path)
-    assert again.memory().books["paper", "BTCUSDT"].last_step == 4
+    assert again.snapshot().books["paper", "BTCUSDT"].last_step == 4
     again.close()
 
 
