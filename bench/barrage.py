@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from bench.odd_requests import Case
 
 CONNECTIONS = 16
-_PATIENCE = 20.0
+_TIMEOUT = 20.0
 """Seconds until a request counts as never answered."""
 
 _SILENCE = 0.2
@@ -63,7 +63,7 @@ class Barrage:
         for _ in left:
             case = next(cases)
             try:
-                async with asyncio.timeout(_PATIENCE):
+                async with asyncio.timeout(_TIMEOUT):
                     statuses, said = await (alone(self._port, case) if case.alone else line.exchange(case))
             except TimeoutError:
                 statuses, said = [], b"timeout"

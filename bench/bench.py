@@ -19,17 +19,17 @@ from bench.engine_process import EngineProcess
 from bench.latency import Sender, milliseconds
 from bench.load import percentile
 from bench.past import growth, past
-from bench.report import judge, say, say_verdicts, three
+from bench.report import judge, print_line, say_verdicts, three
 from bench.throughput import throughput
 from bench.viewers import viewers
 
 
 def alert_to_order(folder: Path) -> None:
     """Measure one alert at a time."""
-    say(
+    print_line(
         "(a) from alert to executed order: from just before the alert is sent until the paper account's fill is taken"
     )
-    say(
+    print_line(
         "    down (settled_at of the order's intent; one machine, one clock); each alert asks for another position"
     )
     for accounts, alerts, pause in ((1, 300, 0.02), (10, 100, 0.08)):
@@ -39,7 +39,7 @@ def alert_to_order(folder: Path) -> None:
             timeline = sender.send(alerts, pause=pause)
         executed, expected = len(timeline.orders), alerts * accounts
         last = f"; the last of the {accounts}: {milliseconds(timeline.slowest)}" if accounts > 1 else ""
-        say(f"    {accounts:>2} accounts: {milliseconds(timeline.orders)}, {executed} orders{last}")
+        print_line(f"    {accounts:>2} accounts: {milliseconds(timeline.orders)}, {executed} orders{last}")
         p99 = percentile(sorted(timeline.slowest), 0.99) * 1000
         figure = f"(a) {accounts} accounts: p99 {p99:.1f} ms, {executed} of {expected} orders"
         judge(figure, "below 1000 ms, an order per alert", met=p99 < 1000 and executed == expected)
@@ -54,8 +54,8 @@ def start_up(folder: Path) -> None:
         for times in (fresh, again):
             times.append(engine.start())
             engine.stop()
-    say("(d) start-up: from exec until the first alert would be taken, min / median / max of 3")
-    say(
+    print_line("(d) start-up: from exec until the first alert would be taken, min / median / max of 3")
+    print_line(
         f"    fresh (token, journal and account are made): {three(fresh, 's')};  second start: {three(again, 's')}"
     )
     middle = statistics.median(again)
@@ -65,15 +65,17 @@ def start_up(folder: Path) -> None:
 def main() -> None:
     """Measure everything."""
     began = time.perf_counter()
-    say(
+    print_line(
         f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     )
-    say(f"load before the run: {os.getloadavg()[0]:.1f} (above 0.5, other programs disturb the figures)")
+    print_line(
+        f"load before the run: {os.getloadavg()[0]:.1f} (above 0.5, other programs disturb the figures)"
+    )
     with tempfile.TemporaryDirectory(prefix="te-bench-") as place:
         for measure in (alert_to_order, throughput, cost_of_history, crowd, viewers, start_up, past, growth):
             measure(Path(place))
     say_verdicts()
-    say(f"took {time.perf_counter() - began:.0f} s; load after the run: {os.getloadavg()[0]:.1f}")
+    print_line(f"took {time.perf_counter() - began:.0f} s; load after the run: {os.getloadavg()[0]:.1f}")
 
 
 if __name__ == "__main__":

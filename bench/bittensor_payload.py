@@ -23,7 +23,7 @@ from typing import Any
 
 import aiohttp
 
-from bench.report import judge, say, say_verdicts
+from bench.report import judge, print_line, say_verdicts
 from te_core.clock import SystemClock
 from te_core.testing.fakes import SourceRecorder
 from te_emulators.bittensor.network import MadeNetwork
@@ -149,7 +149,7 @@ async def measured(what: str, source: BittensorSource, kept: Kept, *, judged: bo
     watch.cancel()
     figures = f"{cpu:6.2f} s of CPU in {took:6.2f} s, longest stall {lag.worst * 1000:5.1f} ms"
     parsed = source.status()["positions_parsed"] - parsed
-    say(f"{what:44} {figures}, {parsed:6} positions parsed; {await machine(kept.body)}")
+    print_line(f"{what:44} {figures}, {parsed:6} positions parsed; {await machine(kept.body)}")
     if judged:
         goal = f"below {GOAL_CPU:g} s of CPU and {GOAL_STALL * 1000:g} ms"
         judge(
@@ -184,9 +184,11 @@ async def run(orders: Connection, options: argparse.Namespace) -> None:
             orders.send((change, options.miners // 100 if count < 0 else count))
             size = await asyncio.to_thread(orders.recv)
             if not judged:
-                say(f"{options.miners} miners, {options.orders} orders each: {size / 1e6:.0f} MB gzipped")
+                print_line(
+                    f"{options.miners} miners, {options.orders} orders each: {size / 1e6:.0f} MB gzipped"
+                )
             await measured(what, source, kept, judged=judged)
-    say(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
+    print_line(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from bench.engine_process import EngineProcess, cpu_seconds
 from bench.history import write_history
 from bench.latency import Sender, Timeline, milliseconds
-from bench.report import judge, say, three
+from bench.report import judge, print_line, three
 
 FEW, MANY = 100, 1_000_000
 ROUNDS = 6
@@ -19,14 +19,16 @@ ALERTS = 60
 
 def cost_of_history(folder: Path) -> None:
     """Measure two engines by turns."""
-    say(f"(c) a journal with {FEW} signals beside one with {MANY:,}, by turns")
+    print_line(f"(c) a journal with {FEW} signals beside one with {MANY:,}, by turns")
     engines: dict[int, EngineProcess] = {}
     for signals in (FEW, MANY):
         engine = engines[signals] = EngineProcess(folder / f"history-{signals}")
         began = time.perf_counter()
         write_history(engine.journal, signals)
         size = engine.journal.stat().st_size / 1e6
-        say(f"    {signals:>9,} signals: {size:.1f} MB, written in {time.perf_counter() - began:.1f} s")
+        print_line(
+            f"    {signals:>9,} signals: {size:.1f} MB, written in {time.perf_counter() - began:.1f} s"
+        )
     starts: dict[int, list[float]] = {signals: [] for signals in engines}
     for _ in range(3):
         for signals, engine in engines.items():
@@ -36,7 +38,7 @@ def cost_of_history(folder: Path) -> None:
         for signals, engine in engines.items():
             running.enter_context(engine)
             memory = f"{engine.memory() / 1e6:.1f} MB"
-            say(
+            print_line(
                 f"    {signals:>9,} signals: start-up {three(starts[signals], 's')}, resident memory {memory}"
             )
         compare_alerts(engines)
@@ -56,7 +58,7 @@ def compare_alerts(engines: dict[int, EngineProcess]) -> None:
                 timelines[signals].answers += timeline.answers
                 timelines[signals].targets += timeline.targets
     for signals, timeline in timelines.items():
-        say(
+        print_line(
             f"    {signals:>9,} signals: durable answer {milliseconds(timeline.answers)}; target set "
             f"{milliseconds(timeline.targets)}; CPU per alert with its order {three(cpu[signals], 'ms')}"
         )

@@ -20,7 +20,7 @@ from pathlib import Path
 from bench.alerts import Template, alert, template
 from bench.engine_process import EngineProcess, cpu_seconds
 from bench.load import percentile
-from bench.report import judge, say, say_verdicts
+from bench.report import judge, print_line, say_verdicts
 
 SIZES = ((1, 20), (20, 50), (100, 100))
 """Accounts and symbols."""
@@ -33,7 +33,7 @@ PROBED = "BTCUSDT"
 ORDERS_MEASURED = 2000
 """Orders over which CPU time is measured at least: the kernel counts it in hundredths of a second."""
 
-_PATIENCE = 600.0
+_TIMEOUT = 600.0
 _FILLED = "SELECT count(*) FROM intents WHERE state = 'filled'"
 _DEPTHS = ("10/100", "20/100", "15/100", "25/100")
 
@@ -124,10 +124,10 @@ class Crowd:
             return int(journal.execute(_FILLED).fetchone()[0])
 
     def _wait(self, expected: int) -> None:
-        deadline = time.perf_counter() + _PATIENCE
+        deadline = time.perf_counter() + _TIMEOUT
         while (filled := self._filled()) < expected:
             if time.perf_counter() > deadline:
-                raise SystemExit(f"{filled} of {expected} orders after {_PATIENCE:.0f} s")
+                raise SystemExit(f"{filled} of {expected} orders after {_TIMEOUT:.0f} s")
             time.sleep(0.05)
 
 
@@ -149,10 +149,12 @@ def post(connection: socket.socket, request: bytes) -> None:
 
 def crowd(folder: Path, sizes: tuple[tuple[int, int], ...] = SIZES) -> None:
     """Measure every size, the largest with probes."""
-    say(
+    print_line(
         "(f) every account changes its position of every symbol at once: CPU of the engine's process per order;"
     )
-    say(f"    {SENDERS} senders repeat a position meanwhile, {PERIOD * 1000:.0f} ms apart or when answered")
+    print_line(
+        f"    {SENDERS} senders repeat a position meanwhile, {PERIOD * 1000:.0f} ms apart or when answered"
+    )
     costs: list[float] = []
     for accounts, symbols in sizes:
         made = Crowd(folder / f"crowd-{accounts}-{symbols}", accounts, symbols)
@@ -165,7 +167,7 @@ def crowd(folder: Path, sizes: tuple[tuple[int, int], ...] = SIZES) -> None:
         costs.append(cost)
         waited = sorted(probes.latencies)
         p50, p99 = (percentile(waited, share) * 1000 for share in (0.5, 0.99))
-        say(
+        print_line(
             f"    {accounts:>3} accounts x {symbols:>3} symbols: {cost:.2f} ms CPU per order, {rate:.0f} orders/s;  "
             f"{orders} orders in {lasted:.1f} s beside {len(waited)} alerts: p50 {p50:.1f} p99 {p99:.1f} "
             f"largest {waited[-1] * 1000:.0f} ms"

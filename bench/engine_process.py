@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 
 ROOT = Path(__file__).parents[1]
-_PATIENCE = 60.0
+_TIMEOUT = 60.0
 _LOOK = 0.002
 """Seconds for a start, and between two looks whether it listens."""
 
@@ -87,7 +87,7 @@ class EngineProcess:
                 stderr=subprocess.STDOUT,
             )
         while not self._ready():
-            if self._process.poll() is not None or time.perf_counter() - started > _PATIENCE:
+            if self._process.poll() is not None or time.perf_counter() - started > _TIMEOUT:
                 raise SystemExit(f"the engine did not start:\n{self.output()[-4000:]}")
             time.sleep(_LOOK)
         return time.perf_counter() - started
@@ -100,7 +100,7 @@ class EngineProcess:
         """Stop gracefully."""
         if self._process is not None:
             self._process.terminate()
-            self._process.wait(timeout=_PATIENCE)
+            self._process.wait(timeout=_TIMEOUT)
             self._process = None
 
     def __enter__(self) -> Self:

@@ -35,7 +35,7 @@ COINS = (
 )  # fmt: skip
 SYMBOLS = tuple(f"{coin}USDT" for coin in COINS)
 TOKEN = "bench-Qm3vX8tRk1sZ6pWc9yLd4hNf"
-PATIENCE = 90.0
+TIMEOUT = 90.0
 WITHOUT_LIMIT = 100_000
 ASIDE = frozenset({"connect", "time", "instruments", "other"})
 """What is not asked for the sake of an order."""
@@ -162,10 +162,10 @@ class Bench:
         )
 
     async def _until(self, done: Any, what: str) -> None:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while not done():
             if time.monotonic() > deadline:
-                raise SystemExit(f"waited {PATIENCE:g} s for {what}: {Queries(self.engine).readiness()}")
+                raise SystemExit(f"waited {TIMEOUT:g} s for {what}: {Queries(self.engine).readiness()}")
             await asyncio.sleep(0.02)
 
     async def alert(self, size: str, leverage: int = 2, *, symbols: Sequence[str] = ()) -> Round:
@@ -235,9 +235,9 @@ class Bench:
             states = [s for runner in self.engine.accounts.values() for s in runner.worker.keepers.values()]
             if all(state.confirmed and state.task is None for state in states):
                 return
-            if time.monotonic() > began + PATIENCE:
+            if time.monotonic() > began + TIMEOUT:
                 missing = {state.symbol: state.reason for state in states if not state.confirmed}
-                raise SystemExit(f"not at target after {PATIENCE:g} s: {missing}")
+                raise SystemExit(f"not at target after {TIMEOUT:g} s: {missing}")
 
     def _at_target(self) -> bool:
         """Compare what the exchanges' own books say with the goals."""

@@ -7,7 +7,7 @@ handling of one order does not hold up the note of the next.
 from __future__ import annotations
 
 from bench.exchange_engine import Round, bench
-from bench.report import judge, say
+from bench.report import judge, print_line
 
 LATENCY = 0.02
 ALERTS = {1: 25, 10: 15}
@@ -30,7 +30,7 @@ async def measure(exchange: str, accounts: int) -> None:
     half, most = (taken[int(len(taken) * share)] for share in (0.5, 0.99))
     what = f"{exchange}, {accounts:>2} account{'s' if accounts > 1 else ''}"
     read = sum(one.chain > 1 for one in found)
-    say(
+    print_line(
         f"  {what:<20} p50 {half:5.1f} ms, p99 {most:5.1f} ms until the last order is at the exchange"
         + (f"; {read} of {len(found)} had to read first" if read else "")
     )

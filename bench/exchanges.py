@@ -25,7 +25,7 @@ from loguru import logger
 
 from bench import exchange_bare, exchange_own_time
 from bench.exchange_engine import SYMBOLS, Bench, Round, bench
-from bench.report import judge, say, say_verdicts
+from bench.report import judge, print_line, say_verdicts
 
 LATENCY = 0.08
 EXCHANGES = ("bybit", "blofin", "kucoin", "mexc")
@@ -65,11 +65,11 @@ def show(what: str, made: Bench, found: Round, goal: Goal) -> None:
     if found.refused:
         notes.append(f"{found.refused} REFUSED OR DOUBLED")
     kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(found.requests.items()))
-    aim = f"{goal.trips}" + (f" and {goal.requests * found.accounts} requests" if goal.requests else "")
+    threshold = f"{goal.trips}" + (f" and {goal.requests * found.accounts} requests" if goal.requests else "")
     if notes:
-        judge(f"{made.title}, {what}: {'; '.join(notes)}", aim, met=False)
-    say(
-        f"    {what:<44} {trips:5.2f} round trips, {found.chain:2} in a row (goal {aim}); "
+        judge(f"{made.title}, {what}: {'; '.join(notes)}", threshold, met=False)
+    print_line(
+        f"    {what:<44} {trips:5.2f} round trips, {found.chain:2} in a row (goal {threshold}); "
         f"{found.requests.total():3} requests: {kinds}" + "".join(f"; {note}" for note in notes)
     )
 
@@ -138,7 +138,7 @@ async def flattened(exchanges: Sequence[str], *, lifted: bool) -> None:
 async def without_the_engine(exchange: str) -> None:
     found = await exchange_bare.measure(exchange, LATENCY)
     _client[exchange] = found.one / LATENCY
-    say(
+    print_line(
         f"  {exchange}, without the engine: one order takes {found.one / LATENCY:.2f} round trips, "
         f"20 at once {found.twenty / LATENCY:.2f}; one is at the exchange after {found.arrival * 1000:.1f} ms"
     )
@@ -146,7 +146,7 @@ async def without_the_engine(exchange: str) -> None:
 
 async def own_time(exchanges: Sequence[str]) -> None:
     """Measured first: what dozens of engines leave behind in one process, no engine that runs alone has to carry."""
-    say("own time from an alert until the orders are at the exchange, with streams")
+    print_line("own time from an alert until the orders are at the exchange, with streams")
     for exchange in exchanges:
         for accounts in (1,) if exchange == "blofin" else (1, 10):  # it takes one new connection a second
             await exchange_own_time.measure(exchange, accounts)
@@ -154,25 +154,25 @@ async def own_time(exchanges: Sequence[str]) -> None:
 
 async def measure(exchanges: Sequence[str]) -> None:
     await own_time(exchanges)
-    say(
+    print_line(
         f"from an alert to the last order's answer, in round trips of {LATENCY * 1000:.0f} ms, and requests by kind"
     )
     for exchange in exchanges:
         await without_the_engine(exchange)
         for streams in (True, False):
-            say(f"  {exchange}, {'with' if streams else 'without'} streams")
+            print_line(f"  {exchange}, {'with' if streams else 'without'} streams")
             await one_symbol(exchange, streams=streams)
             if await twenty_symbols(exchange, streams=streams):
                 await twenty_symbols(exchange, streams=streams, lifted=True)
     orders, taken = await exchange_bare.together(exchanges, LATENCY)
-    say(
+    print_line(
         f"  {', '.join(exchanges)}, without the engine: {orders} orders at once take {taken / LATENCY:.2f} round trips"
     )
-    say(f"  {', '.join(exchanges)}: one account each, from the operator's command on, with streams")
+    print_line(f"  {', '.join(exchanges)}: one account each, from the operator's command on, with streams")
     for lifted in (False, True):
         await flattened(exchanges, lifted=lifted)
     for streams in (True, False):
-        say(f"  {', '.join(exchanges)}: two accounts each, {'with' if streams else 'without'} streams")
+        print_line(f"  {', '.join(exchanges)}: two accounts each, {'with' if streams else 'without'} streams")
         for lifted in (False, True):
             await everywhere(exchanges, streams=streams, lifted=lifted)
 
@@ -183,7 +183,7 @@ def main() -> None:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # as the engine does
         runner.run(measure(sys.argv[1:] or EXCHANGES))
     say_verdicts()
-    say(f"took {time.monotonic() - began:.0f} s")
+    print_line(f"took {time.monotonic() - began:.0f} s")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from pathlib import Path
 from bench.alerts import alert, template
 from bench.engine_process import ROOT, EngineProcess, cpu_seconds
 from bench.load import percentile
-from bench.report import judge, say, say_verdicts
+from bench.report import judge, print_line, say_verdicts
 
 GOAL = 0.999
 IN_TIME = 1.0
@@ -31,7 +31,7 @@ IN_TIME = 1.0
 ALERTS, RATE = 1_000, 50
 """How many alerts, and how many a second."""
 
-PATIENCE = 5.0
+TIMEOUT = 5.0
 """Seconds after which an alert counts as never answered."""
 
 WARM_UP = 3.0
@@ -127,7 +127,7 @@ class Strangers:
 
     async def _once(self, number: int) -> None:
         with suppress(OSError, TimeoutError):
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(TIMEOUT):
                 reader, writer = await self._connect(number)
                 try:
                     writer.write(self._head)
@@ -191,7 +191,7 @@ class Alerts:
     async def _one(self, number: int) -> None:
         started = time.perf_counter()
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(TIMEOUT):
                 reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
                 writer.write(self._template.numbered(number))
                 status = (await reader.read(4096))[9:12].decode()
@@ -248,7 +248,7 @@ def main(names: list[str]) -> None:
         for number, crowd in enumerate(crowds(0)):
             if not names or any(name in crowd.name for name in names):
                 share, line = flood(Path(folder) / str(number), crowd.name, alerts)
-                say(f"{crowd.name}: {line}")
+                print_line(f"{crowd.name}: {line}")
                 judge(f"{crowd.name}: {share:.2%} in time", f"{GOAL:.1%}", met=share >= GOAL)
     say_verdicts()
 

@@ -42,7 +42,7 @@ TABLES = ("signals", "latest_signals", "targets", "goals", "books", "intents", "
 REFUSALS = 100
 """Events that may say of all this that alerts were refused: each kind once, and so many in ten minutes at most."""
 
-_PATIENCE = 15.0
+_TIMEOUT = 15.0
 
 
 @dataclass(slots=True)
@@ -133,7 +133,7 @@ def at_rest(engine: EngineProcess) -> bool:
 
 def eventually(condition: Callable[[], bool]) -> bool:
     """Wait for a condition; tell whether it came true in time."""
-    end = time.monotonic() + _PATIENCE
+    end = time.monotonic() + _TIMEOUT
     while not (holds := condition()) and time.monotonic() < end:
         time.sleep(0.05)
     return holds

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 from loguru import logger
 
 from bench.history import write_history
-from bench.report import judge, say, say_verdicts
+from bench.report import judge, print_line, say_verdicts
 from te_core.journal.journal import Journal
 from te_core.journal.pages import Wanted
 from te_core.journal.tables import tallies
@@ -208,25 +208,29 @@ def growth(folder: Path) -> None:
     """Measure how a journal grows: with orders, and while one position is held and nothing is ordered."""
     logger.remove()
     orders, day = virtual_clock.run(_grown(folder / "growth"))
-    say(f"(g) the journal grows by {orders} with {ALERTS:,} alerts and as many orders")
-    say(f"    and by {day} on a day without any, with one position held and its price moving each minute")
+    print_line(f"(g) the journal grows by {orders} with {ALERTS:,} alerts and as many orders")
+    print_line(
+        f"    and by {day} on a day without any, with one position held and its price moving each minute"
+    )
 
 
 def past(folder: Path, signals: int = SIGNALS, orders: int = ORDERS) -> None:
     """Measure."""
     path = folder / "past.sqlite3"
-    say(
+    print_line(
         f"(f) questions about {signals:,} signals and {orders:,} orders of {ACCOUNTS} x {SYMBOLS}, in a thread"
     )
     write_past(path, signals, orders)
-    say(f"    the journal has {path.stat().st_size / 1e6:.0f} MB")
+    print_line(f"    the journal has {path.stat().st_size / 1e6:.0f} MB")
     reader = Journal.open_readonly(path)
     slowest = 0.0
     for name, question in questions(JournalHistory(reader), datetime.now(UTC)).items():
         first, *times = asyncio.run(_asked(question))
         middle = statistics.median(times)
         slowest = max(slowest, middle)
-        say(f"    {name:<44} {middle:6.1f} ms median, {max(times):6.1f} most, {first:6.1f} the first time")
+        print_line(
+            f"    {name:<44} {middle:6.1f} ms median, {max(times):6.1f} most, {first:6.1f} the first time"
+        )
     reader.close()
     judge(f"(f) the slowest question: {slowest:.1f} ms", f"at most {LIMIT:g} ms", met=slowest <= LIMIT)
 

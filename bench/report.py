@@ -8,7 +8,7 @@ from collections.abc import Iterable
 _verdicts: list[str] = []
 
 
-def say(text: str) -> None:
+def print_line(text: str) -> None:
     """Print one line at once."""
     print(text, flush=True)
 
@@ -20,9 +20,9 @@ def judge(figure: str, goal: str, *, met: bool) -> None:
 
 def say_verdicts() -> None:
     """Print every verdict."""
-    say("goals:")
+    print_line("goals:")
     for verdict in _verdicts:
-        say(verdict)
+        print_line(verdict)
 
 
 def three(values: Iterable[float], unit: str = "") -> str:

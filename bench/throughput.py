@@ -14,7 +14,7 @@ from bench.alerts import steady, turning
 from bench.bare_handler import bare_handler
 from bench.engine_process import SYMBOLS, EngineProcess, cpu_seconds
 from bench.load import Job, Report, run
-from bench.report import judge, say, three
+from bench.report import judge, print_line, three
 
 ROUNDS = 5
 SECONDS = 0.8
@@ -72,7 +72,7 @@ def throughput(folder: Path) -> None:
         engine = running.enter_context(EngineProcess(folder / "load"))
         port, pid = running.enter_context(bare_handler(folder / "bare.log"))
         fast_port, fast_pid = running.enter_context(bare_handler(folder / "fast.log", uvloop=True))
-        say(f"(e) resident memory after start: {engine.memory() / 1e6:.1f} MB")
+        print_line(f"(e) resident memory after start: {engine.memory() / 1e6:.1f} MB")
         bare = Contender("bare aiohttp handler", port, engine.path, pid, steady(SYMBOLS))
         fast = Contender("the same on uvloop", fast_port, engine.path, fast_pid, steady(SYMBOLS))
         same = Contender(
@@ -94,22 +94,24 @@ def throughput(folder: Path) -> None:
         taken = sum(
             report.answered for one in (same, new) for each in one.reports.values() for report in each
         )
-        say(
+        print_line(
             f"(e) resident memory after these {taken} alerts and those offered: {engine.memory() / 1e6:.1f} MB"
         )
 
 
 def compare(contenders: Sequence[Contender]) -> None:
     """Say what each did, and the engine's share of what the bare handler does."""
-    say(
+    print_line(
         f"(b) alerts answered durably per second, each connection sending when answered: {ROUNDS} rounds by turns,"
     )
-    say("    min / median / max; p50, p99: medians; CPU: of the answering process, µs per alert (medians)")
-    say(
+    print_line(
+        "    min / median / max; p50, p99: medians; CPU: of the answering process, µs per alert (medians)"
+    )
+    print_line(
         "    bare handler: appends each body to a file and syncs once per group of them, nothing else; on asyncio's own"
     )
-    say("    event loop, and on uvloop, which the engine takes where it is installed")
-    say(
+    print_line("    event loop, and on uvloop, which the engine takes where it is installed")
+    print_line(
         '    "new position": every alert changes the target too, and orders are made and journaled meanwhile: no goal'
     )
     bare = contenders[0]
@@ -122,7 +124,7 @@ def compare(contenders: Sequence[Contender]) -> None:
             p50 = statistics.median(report.p50 for report in reports)
             p99 = statistics.median(report.p99 for report in reports)
             cpu = statistics.median(one.cpu[connections])
-            say(
+            print_line(
                 f"    {connections:>2} connections  {one.name:<22} {three(rates, '/s'):<24} p50 {p50:5.1f} "
                 f"p99 {p99:5.1f} ms  CPU {cpu:4.0f} µs" + ("" if one is bare else f"  ratio {three(ratios)}")
             )
@@ -131,20 +133,20 @@ def compare(contenders: Sequence[Contender]) -> None:
                 figure = f"(b) {one.name}, {connections} connections: {ratio:.2f} of the bare handler"
                 judge(figure, "0.50 or more", met=ratio >= 0.5)
     busiest = max(report.busy for one in contenders for each in one.reports.values() for report in each)
-    say(
+    print_line(
         f"    the load generator used {busiest:.0%} of a core at most, and got its most from the bare handler"
     )
 
 
 def offer(contenders: Sequence[Contender]) -> None:
     """Say how long answers take at a given rate."""
-    say(
+    print_line(
         f"    {OFFERED:.0f} alerts per second offered over 64 connections for 4 s, twice; ms from when each was due:"
     )
     for one in contenders:
         reports = [one.send(64, 4, rate=OFFERED) for _ in range(2)]
         p99 = min(report.p99 for report in reports)
-        say(
+        print_line(
             f"      {one.name:<22} "
             + ";  ".join(
                 f"{report.per_second:.0f}/s p50 {report.p50:.1f} p99 {report.p99:.1f} largest {report.largest:.0f}"

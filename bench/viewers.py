@@ -14,7 +14,7 @@ from pathlib import Path
 from bench.engine_process import EngineProcess
 from bench.latency import Sender, milliseconds
 from bench.load import percentile
-from bench.report import judge, say
+from bench.report import judge, print_line
 
 VIEWERS = 10
 ACCOUNTS = 5
@@ -81,7 +81,9 @@ def cpu_of(pid: int) -> float:
 
 def viewers(folder: Path) -> None:
     """Measure by turns: with nobody who looks, and with ten."""
-    say(f"(v) alert to order while {VIEWERS} look: {ACCOUNTS} accounts x {len(SYMBOLS)} symbols, by turns")
+    print_line(
+        f"(v) alert to order while {VIEWERS} look: {ACCOUNTS} accounts x {len(SYMBOLS)} symbols, by turns"
+    )
     orders: dict[bool, list[float]] = {False: [], True: []}
     with EngineProcess(folder / "viewers", accounts=ACCOUNTS, symbols=SYMBOLS, weight="0.05") as engine:
         cookie, sender = cookie_of(engine), Sender(engine)
@@ -101,8 +103,8 @@ def viewers(folder: Path) -> None:
                 each = sum(one.bytes for one in people) / VIEWERS / seconds / 1024
         idle = _idle(engine, cookie)
     for name, found in (("nobody", orders[False]), (f"{VIEWERS} viewers", orders[True])):
-        say(f"    {name}: {milliseconds(found)}, {len(found)} orders in {ROUNDS} rounds")
-    say(
+        print_line(f"    {name}: {milliseconds(found)}, {len(found)} orders in {ROUNDS} rounds")
+    print_line(
         f"    each was sent {each:.2f} KB/s; processor while idle: {idle[0]:.1%} nobody, {idle[1]:.1%} watched"
     )
     more = _p99(orders[True]) - _p99(orders[False])

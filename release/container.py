@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from release.projects import ROOT
-from release.trial import say
+from release.trial import run
 
 PROGRAM = "/opt/trade-engine"
 LONGEST = 60.0
@@ -95,7 +95,7 @@ def build(stage: list[Step], here: Path) -> None:
                 shutil.copytree(found, to) if found.is_dir() else shutil.copy2(found, to)
         elif step.word == "RUN":
             command = step.rest.replace(PROGRAM, f"{here}{PROGRAM}")
-            say(work, "sh", "-c", re.sub(r"^python ", f"{sys.executable} ", command))
+            run(work, "sh", "-c", re.sub(r"^python ", f"{sys.executable} ", command))
 
 
 def use(stage: list[Step], here: Path) -> None:
@@ -117,7 +117,7 @@ def use(stage: list[Step], here: Path) -> None:
     te = [*become, "env", "-i", *(f"{key}={value}" for key, value in env.items()), "te"]
     command = json.loads(next(step.rest for step in stage if step.word == "CMD"))
     health = next(step.rest for step in stage if step.word == "HEALTHCHECK")
-    say(settings, *te, "init", "--yes")
+    run(settings, *te, "init", "--yes")
     stop = next(step.rest for step in stage if step.word == "STOPSIGNAL")
     with (here / "log").open("wb") as log:
         engine = subprocess.Popen([*te, *command], cwd=settings, stdout=log, stderr=log)
@@ -162,7 +162,7 @@ def main() -> None:
     file = ROOT / "Dockerfile"
     hadolint = Path(sys.executable).with_name("hadolint")
     if hadolint.exists():
-        say(ROOT, str(hadolint), str(file))
+        run(ROOT, str(hadolint), str(file))
     else:
         print("hadolint has no wheel for this machine: not linted")
     first, last = steps(file.read_text(encoding="utf-8"))

@@ -23,20 +23,20 @@ def try_out(wheels: Sequence[Path], *, conformance: bool) -> None:
         venv.create(here / "venv", with_pip=True)
         python = here / "venv" / "bin" / "python"
         # Every wheel is named: so no package of the same name is fetched from an index.
-        say(here, str(python), "-m", "pip", "install", "-q", *map(str, wheels))
-        say(here, str(python), "-m", "pip", "check")
+        run(here, str(python), "-m", "pip", "install", "-q", *map(str, wheels))
+        run(here, str(python), "-m", "pip", "check")
         te = str(python.with_name("te"))
-        say(here, te, "--version")
+        run(here, te, "--version")
         _all_plugins_are_there(here, te)
-        say(here, te, "demo", "--seconds", "0")
-        say(here, te, "init", "--yes")
-        say(here, te, "check")
+        run(here, te, "demo", "--seconds", "0")
+        run(here, te, "init", "--yes")
+        run(here, te, "check")
         if conformance:
             _conforms(here, python)
 
 
 def _all_plugins_are_there(here: Path, te: str) -> None:
-    listed = json.loads(say(here, te, "plugins", "--no-import", "--json"))["plugins"]
+    listed = json.loads(run(here, te, "plugins", "--no-import", "--json"))["plugins"]
     found = {plugin["distribution"] for plugin in listed}
     offered = {project.name for project in projects() if "entry-points" in project.metadata}
     if found != offered:
@@ -46,7 +46,7 @@ def _all_plugins_are_there(here: Path, te: str) -> None:
 def _conforms(here: Path, python: Path) -> None:
     """Run every exchange's conformance cases against what is installed: the tests are the repository's, no code is."""
     testing = next(p for p in projects() if p.folder == ROOT).metadata["optional-dependencies"]["testing"]
-    say(here, str(python), "-m", "pip", "install", "-q", *testing, "pytest-timeout")
+    run(here, str(python), "-m", "pip", "install", "-q", *testing, "pytest-timeout")
     (here / "tests").symlink_to(ROOT / "tests")
     (here / "plugins").symlink_to(ROOT / "plugins")
     (here / "conftest.py").write_text((ROOT / "conftest.py").read_text(encoding="utf-8"), encoding="utf-8")
@@ -55,10 +55,10 @@ def _conforms(here: Path, python: Path) -> None:
         "markers = real_clock: on a real event loop\n",
         encoding="utf-8",
     )
-    where = say(here, str(python), "-c", "import te_core; print(te_core.__file__)")
+    where = run(here, str(python), "-c", "import te_core; print(te_core.__file__)")
     if str(here) not in where:
         sys.exit(f"the trial would test {where}")
-    shown = say(here, str(python), "-m", "pytest", "-q", "-c", "pytest.ini", *_relative(CONFORMANCE))
+    shown = run(here, str(python), "-m", "pytest", "-q", "-c", "pytest.ini", *_relative(CONFORMANCE))
     print(shown.strip().splitlines()[-1])
 
 
@@ -66,7 +66,7 @@ def _relative(files: Sequence[Path]) -> list[str]:
     return [str(file.relative_to(ROOT)) for file in files]
 
 
-def say(here: Path, *command: str) -> str:
+def run(here: Path, *command: str) -> str:
     """Run a command and return what it printed. Ends the program where it fails."""
     env = {key: value for key, value in os.environ.items() if not key.startswith(("TE_", "PYTHON"))}
     done = subprocess.run(command, cwd=here, env=env, capture_output=True, text=True, check=False)

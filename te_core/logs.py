@@ -92,7 +92,7 @@ def configure_logs(
             _outputs.pop(key).close(_CLOSING)
 
 
-def say(*lines: str) -> None:
+def print_lines(*lines: str) -> None:
     """Print lines to stdout, as a program that goes on whatever becomes of its stdout: it never waits or fails."""
     output = _to_stream("stdout", sys.stdout)
     output.lost_line = _lost_line(_render_text)

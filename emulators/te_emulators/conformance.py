@@ -16,8 +16,8 @@ from loguru import logger
 from te_core.api import Capabilities, ExchangeAccount, ExchangeSpec, Instrument, Side
 from te_core.clock import SystemClock
 from te_core.settings.schema import EngineSettings
+from te_core.testing.exchange_harness import Ability, ExchangeHarness, Execution, TrueStop
 from te_core.testing.fakes import account_context
-from te_core.testing.venue import Ability, Execution, TrueStop, Venue
 from te_emulators.core import errors, settings
 from te_emulators.core.faults import Fault, FaultKind
 from te_emulators.core.modes import MarginMode, PositionMode
@@ -70,7 +70,7 @@ def near(capabilities: Capabilities, *, streams: bool = False) -> Capabilities:
     )
 
 
-class EmulatedVenue(Venue):
+class EmulatedHarness(ExchangeHarness):
     """One emulated exchange with one account.
 
     ``name`` as in ``venues.VENUES``; ``options`` are the account's settings beside url and credentials. ``symbols``

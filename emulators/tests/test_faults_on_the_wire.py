@@ -31,7 +31,7 @@ LONG = 30
 """Seconds after which a test gives up; none of them waits that long."""
 
 
-async def attempt(client: BybitClient, patience: float = LONG) -> str:
+async def attempt(client: BybitClient, timeout: float = LONG) -> str:
     """Send one order and say how it ended for the client, whose patience begins once the exchange has it."""
     requests = client.server.exchange.counts.requests
     before = requests["order"]
@@ -39,7 +39,7 @@ async def attempt(client: BybitClient, patience: float = LONG) -> str:
     while requests["order"] == before and not sent.done():
         await asyncio.sleep(0.001)
     try:
-        async with asyncio.timeout(patience):
+        async with asyncio.timeout(timeout):
             answer = await sent
     except TimeoutError:
         return "timeout"
@@ -225,14 +225,14 @@ async def test_a_skewed_clock_refuses_times_that_were_right() -> None:
 # --- streams ---------------------------------------------------------------------------------------------------
 
 
-async def pushes(socket: aiohttp.ClientWebSocketResponse, patience: float = LONG) -> list[str]:
+async def pushes(socket: aiohttp.ClientWebSocketResponse, timeout: float = LONG) -> list[str]:
     """Sizes of the position messages up to now; how the connection ended is told as such."""
     seen: list[str] = []
     with contextlib.suppress(ConnectionError):
         await socket.send_json({"op": "ping"})
     while True:
         try:
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(timeout):
                 message = await socket.receive()
         except TimeoutError:
             return [*seen, "silence"]

@@ -54,7 +54,7 @@ class ExposureLedger:
         self._monotonic = monotonic
         self._known: dict[Key, Sides] = {}
         self._reserved: dict[Key, Sides] = {}
-        self._aimed: dict[Key, Sides] = {}
+        self._goals: dict[Key, Sides] = {}
         self._held: defaultdict[str, dict[str, Sides]] = defaultdict(dict)
         self._sums: defaultdict[str, Decimal] = defaultdict(Decimal)
         self._sides: defaultdict[str, Sides] = defaultdict(lambda: FLAT)
@@ -77,9 +77,9 @@ class ExposureLedger:
         self._reserved.pop((account, symbol), None)
         self._count((account, symbol))
 
-    def aim(self, account: str, symbol: str, notional: Decimal) -> None:
+    def reserve_goal(self, account: str, symbol: str, notional: Decimal) -> None:
         """Count a goal from the moment it is decided, so that two symbols never share one room."""
-        self._aimed[account, symbol] = _sides(notional)
+        self._goals[account, symbol] = _sides(notional)
         self._count((account, symbol))
 
     def shadow(self, account: str, of: str | None) -> None:
@@ -97,7 +97,7 @@ class ExposureLedger:
     def forget(self, account: str) -> None:
         """Drop an account that is gone from the settings. Its orders of the last minute still count if it returns."""
         for symbol in self._held.pop(account, {}):
-            for table in (self._known, self._reserved, self._aimed):
+            for table in (self._known, self._reserved, self._goals):
                 table.pop((account, symbol), None)
         self._sides.pop(account, None)
         for key in [key for key in self._grouped if key[0] == account]:
@@ -202,7 +202,7 @@ class ExposureLedger:
         """Bring the sums up to date with one symbol."""
         account, symbol = key
         before = self._held_sides(key)
-        found = [table.get(key, FLAT) for table in (self._known, self._reserved, self._aimed)]
+        found = [table.get(key, FLAT) for table in (self._known, self._reserved, self._goals)]
         after = (max(long for long, _ in found), max(short for _, short in found))
         self._held[account][symbol] = after
         if after == before:
@@ -245,7 +245,7 @@ def count_journaled(
     largest = journal.largest_positions()
     for (book, symbol), record in books.items():
         if record.goal is not None:
-            ledger.aim(book, symbol, record.goal.quantity * record.goal.price)
+            ledger.reserve_goal(book, symbol, record.goal.quantity * record.goal.price)
             held = largest.get((book, symbol), ZERO) * record.goal.price
             ledger.observe(book, symbol, held, side_known=False)  # orders of both sides may have led there
     now, monotonic = clock.now(), clock.monotonic()
@@ -253,8 +253,8 @@ def count_journaled(
         ledger.seed(book, [monotonic - max((now - at).total_seconds(), 0.0) for at in times])
 
 
-def aim_at_goals(ledger: ExposureLedger, book: str, goals: Iterable[Goal | None]) -> None:
+def reserve_goals(ledger: ExposureLedger, book: str, goals: Iterable[Goal | None]) -> None:
     """Count what an account was on its way to when its engine ended."""
     for goal in goals:
         if goal is not None:
-            ledger.aim(book, goal.symbol, goal.quantity * goal.price)
+            ledger.reserve_goal(book, goal.symbol, goal.quantity * goal.price)

@@ -368,7 +368,7 @@ class Reconciler:
         if goal is not None and decision.quantity is not None:
             # Counted before the next symbol is decided, so that two symbols never share one room of a limit.
             worth = decision.quantity * (goal.price if not decision.sized else decision.price or goal.price)
-            ctx.ledger.aim(self._book, keeper.symbol, worth)
+            ctx.ledger.reserve_goal(self._book, keeper.symbol, worth)
         if goal is not None and decision.confirm:
             if decision.sized:
                 adopt_goal(ctx, keeper, goal)

@@ -18,7 +18,7 @@ from te_core.accounts.beliefs import Beliefs
 from te_core.accounts.bookkeeping import Bookkeeper, Counted
 from te_core.accounts.context import ExecutionContext
 from te_core.accounts.execution import Execution, Superseded, TooOld
-from te_core.accounts.exposure import ExposureLedger, Usage, aim_at_goals
+from te_core.accounts.exposure import ExposureLedger, Usage, reserve_goals
 from te_core.accounts.flattening import FlattenWatch
 from te_core.accounts.keeper import Keeper
 from te_core.accounts.outcomes import resolve_open
@@ -114,7 +114,7 @@ class AccountWorker:
         self._stopping = False
         self._ctx: ExecutionContext | None = None
         self._slots = asyncio.Semaphore(settings.concurrency)
-        aim_at_goals(ledger, self.book, (keeper.goal for keeper in self.keepers.values()))
+        reserve_goals(ledger, self.book, (keeper.goal for keeper in self.keepers.values()))
 
     def _make_targets(self, settings: WorkerSettings, controls: Controls | None) -> Targets:
         return Targets(
@@ -396,12 +396,12 @@ class AccountWorker:
             await asyncio.gather(books, self._stops.cancel_tasks(), return_exceptions=True)
             await reader.close()
 
-    async def drain(self, patience: timedelta) -> None:
+    async def drain(self, grace: timedelta) -> None:
         """Begin no further step, and give orders under way time to be answered. For a graceful stop."""
         self._stopping = True
         self._flatten.stop()
         if tasks := self._tasks():
-            await asyncio.wait(tasks, timeout=patience.total_seconds())
+            await asyncio.wait(tasks, timeout=grace.total_seconds())
 
     def _has_open_orders(self, symbol: str) -> bool:
         keeper = self._targets.keepers.get(symbol)

@@ -17,7 +17,7 @@ from te_core.app.application import Application
 from te_core.app.paths import Place
 from te_core.app.summary import summarise, until_connected
 from te_core.clock import SystemClock
-from te_core.logs import flush_logs, say
+from te_core.logs import flush_logs, print_lines
 from te_core.plugins.registry import Registry
 from te_core.settings.secrets import random_secret
 
@@ -85,7 +85,7 @@ async def serve(place: Place, *, new_id: Callable[[], str], observe: str = "") -
         clock=SystemClock(),
         new_id=new_id,
         new_secret=random_secret,
-        registry=Registry(patience=_IMPORT),
+        registry=Registry(import_timeout=_IMPORT),
         observe=observe,
     )
     try:
@@ -96,7 +96,7 @@ async def serve(place: Place, *, new_id: Callable[[], str], observe: str = "") -
         await asyncio.Event().wait()
     except asyncio.CancelledError:  # a signal came
         await application.stop()
-        say("stopped")
+        print_lines("stopped")
     finally:
         flush_logs(_LAST_LINES)
 

@@ -13,7 +13,7 @@ from typing import Any
 from te_core.app.application import Application
 from te_core.app.paths import Place
 from te_core.contracts.source import WebhookSpec
-from te_core.logs import say
+from te_core.logs import print_lines
 from te_core.web.encoding import encode
 
 _LOOK = 0.02
@@ -23,7 +23,7 @@ _LOOK = 0.02
 async def summarise(application: Application) -> None:
     """Print what runs, once the accounts have been read or a second has passed."""
     await until_connected(application, 1)
-    say(*_summary(application))
+    print_lines(*_summary(application))
 
 
 async def until_connected(application: Application, seconds: float) -> None:

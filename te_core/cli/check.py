@@ -9,7 +9,7 @@ import typer
 
 from te_core.app.paths import Place
 from te_core.cli.failure import ExitCode
-from te_core.cli.output import note, print_json, say
+from te_core.cli.output import note, print_json, print_lines
 
 if TYPE_CHECKING:
     from te_core.settings.schema import ListenSettings
@@ -33,7 +33,7 @@ def check(
         for key, reason in found["unavailable"].items():
             note(f"{key}: {reason}")
         for line in _lines(found):
-            say(line)
+            print_lines(line)
     if found["problems"]:
         raise typer.Exit(ExitCode.INVALID)
     if found["unavailable"]:

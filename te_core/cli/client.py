@@ -15,7 +15,7 @@ from te_core.cli.failure import ExitCode, Failure
 JOURNAL_FILE = "journal.sqlite3"
 """The schema's default, known without the schema: loading that takes longer than asking the engine."""
 
-_PATIENCE = 10.0
+_TIMEOUT = 10.0
 """Seconds; `te plan` waits for every account to be read."""
 
 
@@ -141,14 +141,14 @@ def _connection(base: str, authority: Path | None) -> Any:
     parts = urlsplit(base)
     host = parts.hostname or ""
     if parts.scheme != "https":
-        return http.client.HTTPConnection(host, parts.port, timeout=_PATIENCE)
+        return http.client.HTTPConnection(host, parts.port, timeout=_TIMEOUT)
     import ssl
 
     context = ssl.create_default_context(cafile=authority)
     context.check_hostname = False  # this machine's address is in no certificate
     # The very certificate is expected; how well it is made, which Python 3.13 checks by default, is its owner's matter.
     context.verify_flags = context.verify_flags & ~ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN
-    return http.client.HTTPSConnection(host, parts.port, timeout=_PATIENCE, context=context)
+    return http.client.HTTPSConnection(host, parts.port, timeout=_TIMEOUT, context=context)
 
 
 def _at_socket(path: str) -> Any:
@@ -161,7 +161,7 @@ def _at_socket(path: str) -> Any:
             self.sock.settimeout(self.timeout)
             self.sock.connect(path)
 
-    return Local("localhost", timeout=_PATIENCE)
+    return Local("localhost", timeout=_TIMEOUT)
 
 
 def setting(place: Place, *path: str) -> str:

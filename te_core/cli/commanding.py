@@ -11,7 +11,7 @@ from te_core.app.paths import Place
 from te_core.cli.client import command
 from te_core.cli.complete import account_names, symbol_names
 from te_core.cli.failure import ExitCode, Failure
-from te_core.cli.output import say, show
+from te_core.cli.output import print_lines, show
 from te_core.cli.plan import plan_table
 
 Accounts = Annotated[
@@ -58,9 +58,9 @@ def preview(place: Place, action: str, wanted: Mapping[str, Any], question: str,
 def show_preview(answer: Any) -> None:
     """Show what a command takes back, and what it would order."""
     for text in answer.get("breakers", ()):
-        say(f"arms again: {text.partition(';')[0]}")
+        print_lines(f"arms again: {text.partition(';')[0]}")
     for row in answer["lifted"]:
-        say(f"lifts: {row['text']}")
+        print_lines(f"lifts: {row['text']}")
     show(plan_table(answer, title="It would order", only_orders=True))
 
 
@@ -79,7 +79,7 @@ def confirmed(question: str, *, yes: bool) -> None:
 def done(answer: Any) -> None:
     """Say what is in force now."""
     for text in dict.fromkeys(row["text"] for row in answer["set"]):
-        say(text)
+        print_lines(text)
 
 
 def still_open(state: Any, accounts: list[str]) -> list[str]:

@@ -22,9 +22,9 @@ def demo(
     import tempfile
     from pathlib import Path
 
-    from te_core.cli.output import say
+    from te_core.cli.output import print_lines
     from te_core.cli.performance import perform
 
     with tempfile.TemporaryDirectory(prefix="te-demo-") as folder:
         asyncio.run(perform(Path(folder), seconds))
-    say("", "That was all paper. To set up your own:  te init")
+    print_lines("", "That was all paper. To set up your own:  te init")

@@ -12,7 +12,7 @@ from te_core.app.paths import Place
 from te_core.cli.client import EngineDown, ask, command, setting
 from te_core.cli.commanding import confirmed, done, preview, show_preview
 from te_core.cli.failure import ExitCode, Failure
-from te_core.cli.output import note, say
+from te_core.cli.output import note, print_lines
 
 if TYPE_CHECKING:
     from te_core.app.in_place import Surroundings
@@ -148,4 +148,4 @@ def _flatten(place: Place, wanted: Mapping[str, Any], *, yes: bool) -> None:
             "interrupted; what was begun is in the journal",
             next_step="te flatten --direct goes on, and so does te run",
         ) from None
-    say("everything that was to be closed is closed; halted until te resume")
+    print_lines("everything that was to be closed is closed; halted until te resume")

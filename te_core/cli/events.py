@@ -13,7 +13,16 @@ from te_core.app.paths import Place
 from te_core.cli.client import EngineDown, ask, running_engine
 from te_core.cli.complete import event_kinds
 from te_core.cli.failure import ExitCode
-from te_core.cli.output import note, print_csv, print_json, print_json_line, say, show, table, to_the_second
+from te_core.cli.output import (
+    note,
+    print_csv,
+    print_json,
+    print_json_line,
+    print_lines,
+    show,
+    table,
+    to_the_second,
+)
 from te_core.cli.past import (
     AccountName,
     AsCsv,
@@ -110,7 +119,7 @@ def _follow(
             elif as_csv:
                 print_csv(CSV, [event], header=number == 0)
             else:
-                say(line_of(event))
+                print_lines(line_of(event))
     except KeyboardInterrupt:
         raise typer.Exit(ExitCode.OK) from None
 

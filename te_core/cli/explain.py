@@ -13,7 +13,7 @@ from te_core.app.paths import Place
 from te_core.cli.client import EngineDown, ask
 from te_core.cli.complete import account_names, symbol_names
 from te_core.cli.failure import Failure
-from te_core.cli.output import print_json, say
+from te_core.cli.output import print_json, print_lines
 
 _SHOWN = 10
 """Contributors that are printed; ``--json`` has all."""
@@ -52,7 +52,7 @@ def explain(
         print_json(found)
         return
     for name, explanation in found["accounts"].items():
-        say(*explanation_lines(name, explanation, found["signals"]), "")
+        print_lines(*explanation_lines(name, explanation, found["signals"]), "")
 
 
 def _explanation(place: Place, symbol: str) -> Any:

@@ -9,7 +9,7 @@ import typer
 from te_core.app.paths import Place
 from te_core.cli.client import EngineDown, ask, running_engine
 from te_core.cli.failure import Failure
-from te_core.cli.output import say
+from te_core.cli.output import print_lines
 
 
 def health(
@@ -31,4 +31,4 @@ def health(
     reasons = ask(place, "/api/v1/state")["engine"]["reasons"] if ready else []
     if reasons:
         raise Failure(f"not ready: {'; '.join(reasons)}", next_step="te status")
-    say("ready" if ready else "alive")
+    print_lines("ready" if ready else "alive")

@@ -9,7 +9,7 @@ import typer
 
 from te_core.app.paths import Place
 from te_core.cli.failure import ExitCode, Failure
-from te_core.cli.output import say, show, table
+from te_core.cli.output import print_lines, show, table
 from te_core.cli.versions import redactor_of_version, text_of, versions
 
 app = typer.Typer(help="Earlier versions of the settings.", no_args_is_help=True)
@@ -59,10 +59,12 @@ def undo(
     try:
         hide = redactor_of_version(place, before)
     except SettingsInvalid:  # its secrets are not known, and undoing is what would help
-        say("the present settings are refused (te check): what changes is not shown, it might be a secret")
+        print_lines(
+            "the present settings are refused (te check): what changes is not shown, it might be a secret"
+        )
     else:
         now, then = (hide(text or "").splitlines() for text in (before.settings, edited.settings))
-        say(
+        print_lines(
             *(
                 list(unified_diff(now, then, "now", "then", lineterm="", n=1))
                 or ["settings.toml stays as it is"]

@@ -10,7 +10,7 @@ import typer
 
 from te_core.app.paths import Place
 from te_core.cli.failure import ExitCode, Failure
-from te_core.cli.output import note, say, show, table
+from te_core.cli.output import note, print_lines, show, table
 from te_core.texts import printable
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def _write(place: Place, texts: Texts, plan: ImportPlan, there: Sequence[str], *
     check(place, edited)
     _show_texts(plan)
     signals = _news(place, plan)
-    say(f"{len(signals)} last signals go into the journal, dated by their own time")
+    print_lines(f"{len(signals)} last signals go into the journal, dated by their own time")
     if not yes:
         typer.confirm("Is the earlier program stopped, and shall this be written?", default=False, abort=True)
     if signals:
@@ -120,10 +120,10 @@ def _there(texts: Texts, plan: ImportPlan) -> list[str]:
 
 
 def _show(plan: ImportPlan) -> None:
-    say("Found:", *(f"  {file}" for file in plan.files), "")
+    print_lines("Found:", *(f"  {file}" for file in plan.files), "")
     if plan.notes:
         note("Not taken over:", *(f"  {line}" for line in plan.notes))
-        say("")
+        print_lines("")
     if plan.held:
         rows = [
             (
@@ -183,8 +183,8 @@ def _show_texts(plan: ImportPlan) -> None:
     redact = Redactor(plan.secrets()).redact
     for file, text in zip(("settings.toml", ".secrets.toml"), shown(plan), strict=True):
         if text:
-            say(f"Into {file}:", "", bold=True)
-            say(*(redact(line) for line in text.splitlines()), "")
+            print_lines(f"Into {file}:", "", bold=True)
+            print_lines(*(redact(line) for line in text.splitlines()), "")
 
 
 def _news(place: Place, plan: ImportPlan) -> list[Signal]:
@@ -226,10 +226,10 @@ def _next_steps(plan: ImportPlan) -> None:
     listening: Any = [
         section.name for section in plan.sections if section.values.get("plugin") == "tradingview"
     ]
-    say("", "Next:", bold=True)
-    say("  te doctor                      # do the keys work?")
-    say("  te run                         # start it, and in another terminal:")
-    say("  te plan                        # empty where accounts hold their targets")
-    say("  te go ACCOUNT                  # lets a live account trade: before, it only observes")
+    print_lines("", "Next:", bold=True)
+    print_lines("  te doctor                      # do the keys work?")
+    print_lines("  te run                         # start it, and in another terminal:")
+    print_lines("  te plan                        # empty where accounts hold their targets")
+    print_lines("  te go ACCOUNT                  # lets a live account trade: before, it only observes")
     if listening:
-        say("  te tradingview template        # alerts need a new address: it has a token of its own")
+        print_lines("  te tradingview template        # alerts need a new address: it has a token of its own")

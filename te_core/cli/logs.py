@@ -15,7 +15,7 @@ import typer
 from te_core.app.paths import Place
 from te_core.cli.client import setting
 from te_core.cli.failure import Failure
-from te_core.cli.output import print_json_line, say
+from te_core.cli.output import print_json_line, print_lines
 from te_core.cli.past import AccountName, AsJson, SourceName, SymbolName
 from te_core.cli.since import Since, Until, period
 from te_core.clock import SystemClock
@@ -100,7 +100,7 @@ def logs(
         if as_json:
             print_json_line(line.fields or _as_json(line))
         else:
-            say(line.text, *line.below)
+            print_lines(line.text, *line.below)
 
 
 def log_files(place: Place) -> list[Path]:

@@ -45,7 +45,7 @@ from te_core.cli import (
     status,
 )
 from te_core.cli.failure import ExitCode, Failure
-from te_core.cli.output import complain, say
+from te_core.cli.output import complain, print_lines
 from te_core.cli.plugin_commands import plugin_commands, plugins_with_commands
 from te_core.errors import CommandFailed, ConfigError, JournalLocked, TradeEngineError
 from te_core.wizards import adding, configure, init
@@ -113,7 +113,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        say(f"te {__version__}")
+        print_lines(f"te {__version__}")
         raise typer.Exit
 
 

@@ -11,7 +11,7 @@ import typer
 
 from te_core.app.paths import Place
 from te_core.cli.failure import ExitCode, Failure
-from te_core.cli.output import note, print_json, say, show, table
+from te_core.cli.output import note, print_json, print_lines, show, table
 from te_core.texts import printable
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def backup(
     file = (target or Path.cwd()).expanduser().absolute()
     file = file / name if file.is_dir() else file
     made = make_backup(place, _journal(place), file, by=by, now=now, machine=platform.node())
-    say(f"wrote {made.file} ({_size(made.size)}, {made.files} files)")
+    print_lines(f"wrote {made.file} ({_size(made.size)}, {made.files} files)")
     if not made.journal:
         note("there is no journal yet: only settings were backed up")
     if not made.steady:
@@ -125,15 +125,15 @@ def _apply(place: Place, staged: Staged, *, forced: bool) -> None:
         stamp=f"{SystemClock().now():%Y%m%dT%H%M%SZ}",
         new_identity=random_secret() if forced else "",
     )
-    say(f"restored into {place.settings.parent}")
+    print_lines(f"restored into {place.settings.parent}")
     if forced:
         note("the journal has a new identity: its orders carry other ids than those of the engine before")
     if kept.exists():
-        say(f"what was there is in {kept}, keys included: delete it when all is well")
-    say("", "Next:", bold=True)
-    say("  te doctor")
-    say("  te run         # and in another terminal, before anything else:")
-    say("  te plan        # its signals are those of the backup")
+        print_lines(f"what was there is in {kept}, keys included: delete it when all is well")
+    print_lines("", "Next:", bold=True)
+    print_lines("  te doctor")
+    print_lines("  te run         # and in another terminal, before anything else:")
+    print_lines("  te plan        # its signals are those of the backup")
 
 
 def move(context: typer.Context) -> None:
@@ -149,7 +149,7 @@ def move(context: typer.Context) -> None:
         raise Failure(f"there is no {place.settings}", next_step="te init", code=ExitCode.INVALID)
     for line in move_steps(_installation(place)):
         title = line.endswith(":")
-        say(*([""] if title else []), line if title else f"  {line}", bold=title)
+        print_lines(*([""] if title else []), line if title else f"  {line}", bold=title)
 
 
 def upgrade_check(
@@ -261,7 +261,9 @@ def _refuse_running(place: Place) -> None:
 
 def _describe(staged: Staged) -> None:
     manifest = staged.manifest
-    say(f"backup of {manifest.machine}, made {manifest.made_at[:19]}Z by te {manifest.version}: whole")
+    print_lines(
+        f"backup of {manifest.machine}, made {manifest.made_at[:19]}Z by te {manifest.version}: whole"
+    )
     note("the engine that made it must be stopped: two engines on one account undo each other's orders")
     if staged.facts is None:
         note("it holds no journal: the engine will start without targets")

@@ -9,7 +9,7 @@ import typer
 from te_core.app.paths import Place
 from te_core.cli.complete import notifier_names
 from te_core.cli.failure import Failure
-from te_core.cli.output import say
+from te_core.cli.output import print_lines
 
 if TYPE_CHECKING:
     from te_core.contracts.notifier import Notifier
@@ -34,7 +34,7 @@ def notify(
     import asyncio
 
     asyncio.run(_send(Place.of(context), name, text))
-    say(f"{name} took it")
+    print_lines(f"{name} took it")
 
 
 async def _send(place: Place, name: str, text: str) -> None:

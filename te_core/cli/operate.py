@@ -24,7 +24,7 @@ from te_core.cli.commanding import (
 from te_core.cli.complete import account_names, source_names, symbol_names
 from te_core.cli.direct import flatten_directly, halt_directly
 from te_core.cli.failure import ExitCode, Failure
-from te_core.cli.output import note, say
+from te_core.cli.output import note, print_lines
 
 WAIT = 10.0
 """Seconds for which `te flatten` shows what becomes of it."""
@@ -183,7 +183,7 @@ def _follow(place: Place, accounts: list[str]) -> None:
                 note(f"left open, as nothing is sent while observing: {line}")
             return
         if not left:
-            say("everything that was to be closed is closed")
+            print_lines("everything that was to be closed is closed")
             return
         pause_between.wait(LOOK)
     for line in left:

@@ -9,7 +9,7 @@ import typer
 
 from te_core.app.paths import Place
 from te_core.cli.explain import explanation_lines
-from te_core.cli.output import print_csv, print_json, say, show, table, to_the_second
+from te_core.cli.output import print_csv, print_json, print_lines, show, table, to_the_second
 from te_core.cli.past import (
     AccountName,
     AsCsv,
@@ -124,7 +124,7 @@ def why(
     if as_json:
         print_json(found)
     else:
-        say(*story_lines(found))
+        print_lines(*story_lines(found))
 
 
 def story_lines(found: Any) -> Iterator[str]:

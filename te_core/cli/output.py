@@ -62,7 +62,7 @@ def to_the_second(timestamp: str | None) -> str:
     return datetime.fromisoformat(timestamp).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
-def say(*lines: str, bold: bool = False) -> None:
+def print_lines(*lines: str, bold: bool = False) -> None:
     """Print lines. Each is one line, whatever is in it."""
     typer.secho(_joined(map(printable, lines)), bold=bold)
 

@@ -9,7 +9,7 @@ import typer
 from te_core.app.paths import Place
 from te_core.cli.client import EngineDown, post, running_engine
 from te_core.cli.failure import Failure
-from te_core.cli.output import note, say
+from te_core.cli.output import note, print_lines
 
 
 def page(
@@ -39,4 +39,4 @@ def page(
         socket = base.removeprefix(UNIX)
         note(f"the private listener is a socket; from your machine: ssh -L 8788:{socket} …, then open")
         base = "http://127.0.0.1:8788"
-    say(f"{base}{answer['path']}")
+    print_lines(f"{base}{answer['path']}")

@@ -16,7 +16,7 @@ from te_core.app.summary import until_connected
 from te_core.cli.client import request
 from te_core.cli.explain import explanation_lines
 from te_core.cli.failure import Failure
-from te_core.cli.output import say, show, table
+from te_core.cli.output import print_lines, show, table
 from te_core.clock import SystemClock
 from te_core.logs import flush_logs
 from te_core.plugins.registry import Registry
@@ -81,21 +81,21 @@ def _require_all(application: Application) -> None:
 async def _play(application: Application, alert: Alert, at: float) -> None:
     """Send an alert as TradingView would, and print what each account then holds."""
     before = _positions(application)
-    say("", f"{at:3.0f} s  {alert}", bold=True)
-    say(f"       {alert.why}")
+    print_lines("", f"{at:3.0f} s  {alert}", bold=True)
+    print_lines(f"       {alert.why}")
     status, answer = await _send(application, alert)
     if status != 200:
         reason = answer.get("error", {}).get("reason", "") if isinstance(answer, dict) else ""
-        say(f"       answered {status}: {reason}")
+        print_lines(f"       answered {status}: {reason}")
         return
     await _until_at_rest(application)
     after = _positions(application)
     moved = [key for key in {**before, **after} if before.get(key) != after.get(key)]
     for account, symbol in moved:
         old, new = (held.get((account, symbol), Decimal(0)) for held in (before, after))
-        say(f"       {account:<6} {symbol:<8} {old:>8f}  ->  {new:f}")
+        print_lines(f"       {account:<6} {symbol:<8} {old:>8f}  ->  {new:f}")
     if not moved:
-        say(f"       answered {status}, {answer.get('status', '')}")
+        print_lines(f"       answered {status}, {answer.get('status', '')}")
 
 
 async def _send(application: Application, alert: Alert) -> tuple[int, Any]:
@@ -135,16 +135,18 @@ def _positions(application: Application) -> Positions:
 def _introduce(application: Application, seconds: float) -> None:
     accounts = application.state()["accounts"]
     held = " and ".join(f"{name} ({account['equity']} USDT)" for name, account in accounts.items())
-    say(f"An engine with two paper accounts, {held}, in a temporary folder.")
-    say(f"{len(TAPE)} alerts in {seconds:g} s arrive at {application.servers.public.url}. Ctrl-C ends it.")
+    print_lines(f"An engine with two paper accounts, {held}, in a temporary folder.")
+    print_lines(
+        f"{len(TAPE)} alerts in {seconds:g} s arrive at {application.servers.public.url}. Ctrl-C ends it."
+    )
 
 
 def _explain(application: Application, alert: Alert) -> None:
     symbol = application.settings.sources[SOURCE].symbols[alert.symbol]
     found = application.explain(symbol)
     name, first = next(iter(found["accounts"].items()))
-    say(f"       why, as te explain {symbol} shows it:")
-    say(*(f"         {line}" for line in explanation_lines(name, first, found["signals"])))
+    print_lines(f"       why, as te explain {symbol} shows it:")
+    print_lines(*(f"         {line}" for line in explanation_lines(name, first, found["signals"])))
 
 
 def _conclude(application: Application) -> None:
@@ -153,5 +155,5 @@ def _conclude(application: Application) -> None:
         (name, account["equity"], ", ".join(account["positions"]) or "nothing")
         for name, account in state["accounts"].items()
     ]
-    say("")
+    print_lines("")
     show(table("At the end", ("account", "equity", "holds"), rows))

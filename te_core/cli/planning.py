@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from te_core.cli.client import post, running_engine
 from te_core.cli.failure import Failure
-from te_core.cli.output import note, say, show
+from te_core.cli.output import note, print_lines, show
 
 if TYPE_CHECKING:
     from te_core.app.paths import Place
@@ -41,4 +41,4 @@ def show_difference(place: Place, symbols: Mapping[str, Any]) -> None:
     if plan.rows:
         show(plan)
     else:
-        say(f"on every account: {NOTHING} now")
+        print_lines(f"on every account: {NOTHING} now")

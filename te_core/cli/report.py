@@ -11,7 +11,7 @@ import typer
 
 from te_core.app.paths import Place
 from te_core.cli.failure import ExitCode, Failure
-from te_core.cli.output import say
+from te_core.cli.output import print_lines
 from te_core.cli.past import AccountName, asking, note_nothing_found
 from te_core.cli.since import period
 from te_core.clock import SystemClock
@@ -63,4 +63,4 @@ def report(
             file.write_text(text, encoding="utf-8")
         except OSError as error:
             raise Failure(f"cannot write {file}: {error.strerror}", next_step="choose --output") from None
-        say(str(file))
+        print_lines(str(file))

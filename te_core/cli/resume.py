@@ -11,7 +11,7 @@ from te_core.cli.client import ask, command, post
 from te_core.cli.commanding import Reason, Symbol, Yes, body, confirmed, done, show_preview
 from te_core.cli.complete import instance_names
 from te_core.cli.failure import Failure
-from te_core.cli.output import say
+from te_core.cli.output import print_lines
 
 Names = Annotated[
     list[str] | None,
@@ -67,7 +67,7 @@ def resume(
             for name in found:
                 _try_again(place, kind, name, quiet=lifted)
     if not lifted and (symbol or not names):
-        say("nothing is halted or set by hand")
+        print_lines("nothing is halted or set by hand")
 
 
 def _lift(place: Place, wanted: dict[str, Any], *, yes: bool) -> bool:
@@ -92,4 +92,4 @@ def _try_again(place: Place, kind: str, name: str, *, quiet: bool) -> None:
         )
     if not quiet:
         what = "running; what was held back is tried" if answer["status"] == "running" else "tried"
-        say(f"{kind}.{name}: {what} again now; te status shows the result")
+        print_lines(f"{kind}.{name}: {what} again now; te status shows the result")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from te_core.cli.failure import Failure
-from te_core.cli.output import note, prose, say
+from te_core.cli.output import note, print_lines, prose
 
 if TYPE_CHECKING:
     from te_core.app.paths import Place
@@ -137,7 +137,7 @@ def report(place: Place, edits: Sequence[Edit], seen: int | None) -> None:
     from te_core.settings.schema import Settings
 
     hidden = any(edit.secret for edit in edits)
-    say(f"wrote {place.settings}" + (f" and {SECRETS_FILE}" if hidden else ""))
+    print_lines(f"wrote {place.settings}" + (f" and {SECRETS_FILE}" if hidden else ""))
     places = merge(read(place.settings), os.environ, Settings).places
     for edit in edits:
         found = places.get(edit.path)
@@ -186,6 +186,6 @@ def _report_engine(place: Place, seen: int) -> None:
         applied = list(found["applied"])
         prose(f"the running engine applied it: {'; '.join(applied) or 'nothing changes for it'}")
         if any("restart the engine" in line for line in applied):
-            say(
+            print_lines(
                 "  restart it as it was started: pm2 restart NAME, systemctl restart NAME, or Ctrl-C and te run"
             )

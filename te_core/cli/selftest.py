@@ -11,7 +11,7 @@ from te_core.app.paths import Place
 from te_core.cli.complete import account_names
 from te_core.cli.direct import surroundings
 from te_core.cli.failure import Failure
-from te_core.cli.output import note, say
+from te_core.cli.output import note, print_lines
 
 if TYPE_CHECKING:
     from te_core.app.selftest import Costs
@@ -43,7 +43,7 @@ def selftest(
 
     async def ask(costs: Costs) -> None:
         for line in _lines(costs):
-            say(line)
+            print_lines(line)
         if not send_orders:
             raise Failure("nothing was sent", next_step=f"te selftest {account} --send-orders sends this")
         typed = await asyncio.to_thread(_typed)

@@ -15,7 +15,7 @@ import typer
 
 from te_core.app.paths import Place
 from te_core.cli.failure import ExitCode, Failure
-from te_core.cli.output import note, say
+from te_core.cli.output import note, print_lines
 
 if TYPE_CHECKING:
     from te_core.contracts.source import SignalSourceSpec
@@ -225,11 +225,11 @@ def _write(file: Path, text: str, *, force: bool) -> None:
     from te_core.settings.files import replace_file
 
     if file == _STDOUT:
-        say(*text.splitlines())
+        print_lines(*text.splitlines())
         return
     if file.exists() and not force:
         if file.read_text(encoding="utf-8", errors="replace") == text:
-            say(f"{file} is there already, and as it should be", "")
+            print_lines(f"{file} is there already, and as it should be", "")
             return
         raise Failure(
             f"{file} is there already, and is another",
@@ -240,7 +240,7 @@ def _write(file: Path, text: str, *, force: bool) -> None:
         replace_file(file, text, mode=0o644)
     except OSError as error:
         raise Failure(f"{file}: cannot be written: {error.strerror}") from None
-    say(f"wrote {file}", "")
+    print_lines(f"wrote {file}", "")
 
 
 def _remaining(*lines: str, aside: bool) -> None:
@@ -250,4 +250,4 @@ def _remaining(*lines: str, aside: bool) -> None:
         if aside:
             note(shown)
         else:
-            say(shown, bold=line.endswith(":"))
+            print_lines(shown, bold=line.endswith(":"))

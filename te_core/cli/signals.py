@@ -9,7 +9,7 @@ import typer
 
 from te_core.app.paths import Place
 from te_core.cli.failure import ExitCode, Failure
-from te_core.cli.output import print_csv, print_json, say, show, table, to_the_second
+from te_core.cli.output import print_csv, print_json, print_lines, show, table, to_the_second
 from te_core.cli.past import (
     AsCsv,
     AsJson,
@@ -80,7 +80,7 @@ def signals(
     elif as_csv:
         print_csv(REFUSED_CSV if quarantine else CSV, found)
     elif raw:
-        say(*_raw(found))
+        print_lines(*_raw(found))
     else:
         columns = _REFUSED if quarantine else _SIGNALS
         rows = (

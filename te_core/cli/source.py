@@ -9,7 +9,7 @@ import typer
 from te_core.app.paths import Place
 from te_core.cli.complete import source_names
 from te_core.cli.instances import webhook_of
-from te_core.cli.output import say
+from te_core.cli.output import print_lines
 
 app = typer.Typer(help="About one signal source.", no_args_is_help=True)
 
@@ -33,4 +33,4 @@ def url(
     address = webhook_of(Place.of(context), name)
     if base:
         address = base.rstrip("/") + address[address.index("/hooks/") :]
-    say(address)
+    print_lines(address)

@@ -131,9 +131,9 @@ class Watch:
         self._pages = page.pages
         lines = list(page.lines[: height - 1])
         if self._silent:
-            silence = age(self._clock.monotonic() - self._seen_at)
+            silent_for = age(self._clock.monotonic() - self._seen_at)
             lines = [tuple((text, "dim") for text, _ in line) for line in lines]
-            lines[:1] = [((f" {self._silent} for {silence} ", "chip"), (" what was seen last:", "dim"))]
+            lines[:1] = [((f" {self._silent} for {silent_for} ", "chip"), (" what was seen last:", "dim"))]
         lines += [()] * (height - 1 - len(lines))
         chosen = "attention" if look.attention else look.rows
         where = f"page {page.page}/{page.pages}, {chosen}  "

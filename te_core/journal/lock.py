@@ -10,7 +10,7 @@ from threading import Event
 
 from te_core.errors import JournalError, JournalLocked
 
-PATIENCE = 20
+ATTEMPTS = 20
 """Times that a holder of the lock is asked again: one that only asks (``is_locked``) has let it go by then."""
 SHARED = sys.platform != "win32"
 """Whether several may ask at once."""
@@ -71,7 +71,7 @@ class JournalLock:
 
 def _lock_soon(file: int) -> None:
     """Lock the file, waiting for those that only ask. Raises ``BlockingIOError``."""
-    for _ in range(PATIENCE):
+    for _ in range(ATTEMPTS):
         try:
             return _lock(file)
         except BlockingIOError:

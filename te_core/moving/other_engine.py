@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 REVISIONS = 4
 """Revisions of a target, after the one in the journal, whose first orders are looked up: some of them order nothing."""
-PATIENCE, PAUSE = 10, 1.0
+ATTEMPTS, PAUSE = 10, 1.0
 """How often an exchange is asked again whose request limit is used up, and the seconds between."""
 STEPS = 2
 """Orders of the present revision, after the last one in the journal, that are looked up."""
@@ -156,7 +156,7 @@ async def _found(account: ExchangeAccount, ids: Sequence[tuple[str, str]]) -> As
 
 async def _patiently(ask: Callable[[], Awaitable[T]]) -> T:
     """Ask again while the exchange's request limit is used up. Raises what ``ask`` does, ``RateLimited`` in the end."""
-    for _ in range(PATIENCE):
+    for _ in range(ATTEMPTS):
         try:
             return await ask()
         except RateLimited as error:

@@ -21,14 +21,14 @@ from te_core.plugins.discovery import PluginEntry, discover
 from te_core.plugins.loading import Loaded, Spec, load
 from te_core.plugins.report import PluginReport, PluginStatus, report_of
 
-PATIENCE = 10.0
+IMPORT_TIMEOUT = 10.0
 NOTHING: Mapping[str, str] = {}
 
 
 class Registry:
     """Loads plugins when they are asked for, at most once each: modules are never imported again.
 
-    ``patience``: seconds that ``ensure`` waits for one import. One that takes longer is reported as
+    ``import_timeout``: seconds that ``ensure`` waits for one import. One that takes longer is reported as
     ``loading``; when it finishes it is taken up, and ``on_late`` is called with its name. ``used``: the distribution
     that each plugin came from before: it stays when another one begins to offer that name.
     """
@@ -37,7 +37,7 @@ class Registry:
         self,
         *,
         find: Callable[[], Sequence[PluginEntry]] = discover,
-        patience: float = PATIENCE,
+        import_timeout: float = IMPORT_TIMEOUT,
         used: Mapping[str, str] = NOTHING,
     ) -> None:
         self.sources: dict[str, SignalSourceSpec[Any]] = {}
@@ -51,7 +51,7 @@ class Registry:
         self._pins: Mapping[str, str] = NOTHING
         self.on_late: Callable[[str], None] = lambda _: None
         self._find = find
-        self._patience = patience
+        self._import_timeout = import_timeout
         self._entries: dict[str, list[PluginEntry]] = {}
         self._tried: set[str] = set()
         self._lock = asyncio.Lock()
@@ -156,10 +156,10 @@ class Registry:
         outcome.add_done_callback(self._taken)
         threading.Thread(target=work, name=f"load {entry.name}", daemon=True).start()
         try:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(self._import_timeout):
                 await asyncio.shield(outcome)
         except TimeoutError:
-            reason = f"its import takes longer than {self._patience:g} s; it is taken up when it ends"
+            reason = f"its import takes longer than {self._import_timeout:g} s; it is taken up when it ends"
             self.reports[entry.name] = report_of([entry], PluginStatus.LOADING, reason)
 
     def _taken(self, outcome: asyncio.Future[Loaded]) -> None:

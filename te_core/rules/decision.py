@@ -332,8 +332,8 @@ def _drifted(facts: Facts, position: Position, goal: Goal, confirmed: Confirmati
     smaller = (
         isinstance(fresh, Goal) and abs(to) > abs(position.quantity) and abs(to) < abs(confirmed.quantity)
     )
-    aim = replace(fresh, quantity=to) if smaller and isinstance(fresh, Goal) else goal
-    decision = _towards(facts, position, aim, sized=smaller, to=to)
+    wanted = replace(fresh, quantity=to) if smaller and isinstance(fresh, Goal) else goal
+    decision = _towards(facts, position, wanted, sized=smaller, to=to)
     if not decision.plan.steps:
         return replace(left, reason="; ".join(filter(None, (drift, decision.limited, *decision.plan.notes))))
     return replace(decision, reason=drift, drift=True, confirm=False)

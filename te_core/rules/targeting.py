@@ -13,7 +13,7 @@ ZERO = Decimal(0)
 
 
 def target_for(
-    wish: Blend | None,
+    blend: Blend | None,
     old: Target | None,
     *,
     account: str,
@@ -31,10 +31,10 @@ def target_for(
     is not.
     """
     enabled = enabled and not flat
-    depth = wish.depth if wish is not None and enabled else ZERO
-    if depth == 0 and old is None and (wish is None or not enabled or not _heard(wish)):
+    depth = blend.depth if blend is not None and enabled else ZERO
+    if depth == 0 and old is None and (blend is None or not enabled or not _heard(blend)):
         return None
-    leverage = policy.leverage or (wish.leverage if wish else 1)
+    leverage = policy.leverage or (blend.leverage if blend else 1)
     if limits.leverage is not None:
         leverage = min(leverage, limits.leverage)
     new = Target(
@@ -44,24 +44,24 @@ def target_for(
         depth=depth,
         leverage=leverage,
         margin_mode=policy.margin_mode,
-        reason=flat or _reason(wish, enabled=enabled),
+        reason=flat or _reason(blend, enabled=enabled),
         created_at=now,
-        price=wish.price if wish else None,
-        terms=wish.terms if wish else (),
+        price=blend.price if blend else None,
+        terms=blend.terms if blend else (),
     )
     return new if old is None or target_changed(old, new) else None
 
 
-def _heard(wish: Blend) -> bool:
+def _heard(blend: Blend) -> bool:
     """Whether any source has said anything: without that, depth 0 is no wish to be flat."""
-    return any(part.time is not None for part in wish.terms)
+    return any(part.time is not None for part in blend.terms)
 
 
-def _reason(wish: Blend | None, *, enabled: bool) -> str:
+def _reason(blend: Blend | None, *, enabled: bool) -> str:
     if not enabled:
         return "account disabled"
-    if wish is None:
+    if blend is None:
         return "symbol no longer in the settings"
-    heard = [part for part in wish.terms if part.time is not None]
+    heard = [part for part in blend.terms if part.time is not None]
     newest = max(heard, key=lambda part: str(part.time), default=None)
     return f"signals, newest from {newest.source}" if newest else "no source has an opinion"

@@ -300,6 +300,6 @@ class AccountRunner(Runner):
         common = {**self._common, "what": "stream"}
         await Supervisor(health=Health(self._common["clock"]), **common).keep_running(following)
 
-    async def drain(self, patience: timedelta) -> None:
+    async def drain(self, grace: timedelta) -> None:
         """Let orders under way be answered."""
-        await self.worker.drain(patience)
+        await self.worker.drain(grace)

@@ -30,7 +30,7 @@ from te_core.settings.policies import notice_policy
 from te_core.settings.resolution import Kind, Resolved
 from te_core.settings.schema import NotifierSettings
 
-PATIENCE = 60.0
+NOTIFY_TIMEOUT = 60.0
 """Seconds that telling of one event may take."""
 
 LONGEST_WAIT = 3600.0
@@ -154,14 +154,14 @@ class NotifierRunner(Runner):
     async def _tell(self, instance: Notifier, event: Event) -> None:
         """Tell of the oldest event. When that fails it stays the next, unless it will never be taken."""
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(NOTIFY_TIMEOUT):
                 await guard.call("notify()", instance.notify(event))
         except TimeoutError:
-            raise NotReady(f"it took longer than {PATIENCE:g} s") from None
+            raise NotReady(f"it took longer than {NOTIFY_TIMEOUT:g} s") from None
         except NotReady as error:
             if error.retry_after is None:
                 raise
-            await self._be_patient(error, error.retry_after)
+            await self._wait_to_retry(error, error.retry_after)
             return
         except NoticeRefused as error:
             self._log.warning("an event of kind {} was refused: {}", event.kind, error)
@@ -173,7 +173,7 @@ class NotifierRunner(Runner):
         self._asked = 0
         self._waiting.popleft()
 
-    async def _be_patient(self, error: NotReady, seconds: float) -> None:
+    async def _wait_to_retry(self, error: NotReady, seconds: float) -> None:
         """Wait as one asks that takes so many events at a time: no outage, unless it then asks again."""
         self._asked += 1
         if self._asked > 1:

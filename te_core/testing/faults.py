@@ -30,7 +30,7 @@ class Fault:
 
     ``delay``: seconds until the request arrives. ``refused``: raised, and nothing was executed. ``stale``: a
     read gives its previous answer again, old time included. ``share``: the part of an order that fills (0 …
-    1, rounded to the step); the rest is cancelled. ``silence``: seconds between execution and answer.
+    1, rounded to the step); the rest is cancelled. ``answer_delay``: seconds between execution and answer.
     ``lost``: raised instead of the answer, after the request was executed. ``late``: the request is executed
     only this many seconds after ``lost`` (or ``OutcomeUnknown``) was raised. ``lag``: seconds for which reads of
     positions do not show an executed order yet, though their time says that they are fresh.
@@ -40,7 +40,7 @@ class Fault:
     refused: TradeEngineError | None = None
     stale: bool = False
     share: Decimal | None = None
-    silence: float = 0
+    answer_delay: float = 0
     lost: TradeEngineError | None = None
     late: float = 0
     lag: float = 0
@@ -230,8 +230,8 @@ class FaultyAccount(ExchangeAccount):
             raise (fault.lost or OutcomeUnknown("no answer in time")).with_traceback(None)
         answer = await request()
         self._answers[method] = answer
-        if fault.silence:
-            await asyncio.sleep(fault.silence)
+        if fault.answer_delay:
+            await asyncio.sleep(fault.answer_delay)
         if fault.lost:
             raise fault.lost.with_traceback(None)
         return answer

@@ -8,9 +8,9 @@ from decimal import Decimal
 import pytest
 
 from te_core.model.money import FlowKind
-from te_core.testing.desk import Desk
+from te_core.testing.exchange_harness import Ability
 from te_core.testing.steps import hold
-from te_core.testing.venue import Ability
+from te_core.testing.worker_harness import WorkerHarness
 
 FIFTH = Decimal("0.2")
 CLOSE = Decimal("0.05")
@@ -20,21 +20,21 @@ CLOSE = Decimal("0.05")
 class MoneyCases:
     """Cases E50 and E51."""
 
-    async def test_e50_what_an_order_cost(self, desk: Desk) -> None:
+    async def test_e50_what_an_order_cost(self, harness: WorkerHarness) -> None:
         """Opened and closed at the market's price: the wallet lost what the fills say, to a thousandth of a fee."""
-        async with desk:
-            symbol = desk.venue.symbols[0]
-            before = (await desk.account.equity()).value.wallet
-            price = (await desk.account.prices([symbol])).value[symbol]
-            await hold(desk, symbol, FIFTH)
-            await hold(desk, symbol, Decimal(0))
-            await desk.until(lambda: len(desk.journal.fills(9)) == 2, "both fills to be asked for")
-            sold, bought = desk.journal.fills(9)
+        async with harness:
+            symbol = harness.exchange.symbols[0]
+            before = (await harness.account.equity()).value.wallet
+            price = (await harness.account.prices([symbol])).value[symbol]
+            await hold(harness, symbol, FIFTH)
+            await hold(harness, symbol, Decimal(0))
+            await harness.until(lambda: len(harness.journal.fills(9)) == 2, "both fills to be asked for")
+            sold, bought = harness.journal.fills(9)
             assert bought.price is not None
             assert sold.price is not None
             assert abs(bought.price - price) < CLOSE * price
-            assert bought.quantity == sold.quantity == (await desk.venue.executed())[0].quantity
-            if not desk.capabilities.tells_fees:
+            assert bought.quantity == sold.quantity == (await harness.exchange.executed())[0].quantity
+            if not harness.capabilities.tells_fees:
                 pytest.skip("the exchange does not tell fees")
             assert bought.fee is not None
             assert sold.fee is not None
@@ -43,37 +43,42 @@ class MoneyCases:
             profit = sold.quantity * (sold.price - bought.price) - sold.fee - bought.fee
             assert sold.realised in (None, sold.quantity * (sold.price - bought.price))
             assert sold.gained == sold.quantity * (sold.price - bought.price)
-            tally = {one.symbol: one for one in desk.journal.tallies(desk.worker.book)}[symbol]
+            tally = {one.symbol: one for one in harness.journal.tallies(harness.worker.book)}[symbol]
             assert (tally.fills, tally.unpriced, tally.result + tally.unknown_fees) == (2, 0, profit)
-            spent = await desk.fallen(before) - before
+            spent = await harness.fallen(before) - before
             assert abs(spent - profit) <= bought.fee / 1000 + Decimal("0.0001"), (
                 "sums over fills are what it cost"
             )
 
-    async def test_e51_what_came_without_an_order(self, desk: Desk) -> None:
+    async def test_e51_what_came_without_an_order(self, harness: WorkerHarness) -> None:
         """Payments are told from a time on, each with a key that stays, and nobody's trades are among them."""
-        if not desk.capabilities.cash_flows:
+        if not harness.capabilities.cash_flows:
             pytest.skip("the exchange does not tell payments")
-        async with desk:
-            symbol = desk.venue.symbols[0]
-            since = desk.venue.clock.now() - timedelta(hours=1)
-            await hold(desk, symbol, FIFTH)
-            before = await desk.account.cash_flows(since)
-            told, able = desk.capabilities.cash_flows, desk.venue.abilities
+        async with harness:
+            symbol = harness.exchange.symbols[0]
+            since = harness.exchange.clock.now() - timedelta(hours=1)
+            await hold(harness, symbol, FIFTH)
+            before = await harness.account.cash_flows(since)
+            told, able = harness.capabilities.cash_flows, harness.exchange.abilities
             if FlowKind.FUNDING in told and Ability.PAY_FUNDING in able:
-                await desk.venue.pay_funding(symbol, Decimal("0.001"))
-                held = await desk.venue.position(symbol) * (await desk.account.prices([symbol])).value[symbol]
-                found = [flow for flow in await desk.account.cash_flows(since) if flow not in before]
+                await harness.exchange.pay_funding(symbol, Decimal("0.001"))
+                held = (
+                    await harness.exchange.position(symbol)
+                    * (await harness.account.prices([symbol])).value[symbol]
+                )
+                found = [flow for flow in await harness.account.cash_flows(since) if flow not in before]
                 assert [(flow.kind in told, flow.symbol) for flow in found] == [(True, symbol)]
                 assert abs(found[0].amount + held / 1000) < held / 10_000, "longs pay a rate above zero"
-                assert [flow for flow in await desk.account.cash_flows(since) if flow not in before] == found
+                assert [
+                    flow for flow in await harness.account.cash_flows(since) if flow not in before
+                ] == found
                 before = [*before, *found]
             if {FlowKind.DEPOSIT, FlowKind.WITHDRAWAL} <= told and Ability.TRANSFER in able:
-                await desk.venue.transfer(Decimal(100))
-                await desk.venue.transfer(Decimal(-30))
-                found = [flow for flow in await desk.account.cash_flows(since) if flow not in before]
+                await harness.exchange.transfer(Decimal(100))
+                await harness.exchange.transfer(Decimal(-30))
+                found = [flow for flow in await harness.account.cash_flows(since) if flow not in before]
                 assert sorted((flow.kind, flow.amount, flow.symbol) for flow in found) == [
                     (FlowKind.DEPOSIT, Decimal(100), None),
                     (FlowKind.WITHDRAWAL, Decimal(-30), None),
                 ]
-            assert not await desk.account.cash_flows(desk.venue.clock.now() + timedelta(hours=1))
+            assert not await harness.account.cash_flows(harness.exchange.clock.now() + timedelta(hours=1))

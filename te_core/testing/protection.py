@@ -8,9 +8,9 @@ import pytest
 
 from te_core.model.order import IntentState
 from te_core.rules.decision import Status
-from te_core.testing.desk import Desk
+from te_core.testing.exchange_harness import Ability
 from te_core.testing.steps import hold, moves, needs, outcomes, stopped
-from te_core.testing.venue import Ability
+from te_core.testing.worker_harness import WorkerHarness
 
 ZERO, FIFTH = Decimal(0), Decimal("0.2")
 TRIES = 8
@@ -20,201 +20,203 @@ TRIES = 8
 class ProtectionCases:
     """Cases E20 to E28."""
 
-    async def test_e20_hedge_mode_at_the_start(self, desk: Desk) -> None:
+    async def test_e20_hedge_mode_at_the_start(self, harness: WorkerHarness) -> None:
         """The account refuses it and says what to change, or trades in it as if nothing were."""
-        needs_hedge_mode(desk)
-        await desk.venue.fail(Ability.SWITCH_TO_HEDGE_MODE)
-        async with desk:
-            symbol = desk.venue.symbols[0]
-            desk.aim(symbol, FIFTH, 1)
-            if await refuses_hedge_mode(desk, symbol):
-                assert desk.account.sent == [], "it is seen before the first order"
-                await desk.venue.restore()
-                await desk.crash()
-                desk.start()
-            await desk.until_confirmed(symbol)
-            assert await desk.venue.position(symbol) > 0
+        needs_hedge_mode(harness)
+        await harness.exchange.fail(Ability.SWITCH_TO_HEDGE_MODE)
+        async with harness:
+            symbol = harness.exchange.symbols[0]
+            harness.set_target(symbol, FIFTH, 1)
+            if await refuses_hedge_mode(harness, symbol):
+                assert harness.account.sent == [], "it is seen before the first order"
+                await harness.exchange.restore()
+                await harness.crash()
+                harness.start()
+            await harness.until_confirmed(symbol)
+            assert await harness.exchange.position(symbol) > 0
 
-    async def test_e20_hedge_mode_while_it_runs(self, desk: Desk) -> None:
+    async def test_e20_hedge_mode_while_it_runs(self, harness: WorkerHarness) -> None:
         """Somebody switches a flat account by hand: an order that is refused for it stops the account."""
-        needs_hedge_mode(desk)
-        async with desk:
-            symbol = desk.venue.symbols[0]
-            await desk.venue.fail(Ability.SWITCH_TO_HEDGE_MODE)
-            desk.aim(symbol, FIFTH, 1)
-            if await refuses_hedge_mode(desk, symbol):
-                assert len(desk.account.sent) <= 1, "it is not tried again and again"
-                await desk.venue.restore()
-                await desk.crash()
-                desk.start()
-            await desk.until_confirmed(symbol)
-            assert await desk.venue.position(symbol) > 0
-            assert len(await desk.venue.executed()) == 1
+        needs_hedge_mode(harness)
+        async with harness:
+            symbol = harness.exchange.symbols[0]
+            await harness.exchange.fail(Ability.SWITCH_TO_HEDGE_MODE)
+            harness.set_target(symbol, FIFTH, 1)
+            if await refuses_hedge_mode(harness, symbol):
+                assert len(harness.account.sent) <= 1, "it is not tried again and again"
+                await harness.exchange.restore()
+                await harness.crash()
+                harness.start()
+            await harness.until_confirmed(symbol)
+            assert await harness.exchange.position(symbol) > 0
+            assert len(await harness.exchange.executed()) == 1
 
-    async def test_e21_positions_of_others_are_left_alone(self, desk: Desk) -> None:
+    async def test_e21_positions_of_others_are_left_alone(self, harness: WorkerHarness) -> None:
         """On a symbol that nobody asked for, and on one that is asked for later but was not opened by the engine."""
-        needs(desk, Ability.TRADE_BY_HAND)
-        async with desk:
-            ours, theirs = desk.venue.symbols[:2]
-            by_hand = await desk.expected(theirs, FIFTH, 1)
-            await desk.venue.trade(theirs, by_hand)
-            await desk.until(lambda: theirs in desk.worker.foreign, "the position of others to be seen")
+        needs(harness, Ability.TRADE_BY_HAND)
+        async with harness:
+            ours, theirs = harness.exchange.symbols[:2]
+            by_hand = await harness.expected(theirs, FIFTH, 1)
+            await harness.exchange.trade(theirs, by_hand)
+            await harness.until(lambda: theirs in harness.worker.foreign, "the position of others to be seen")
             for depth in (FIFTH, -FIFTH, ZERO):
-                await hold(desk, ours, depth)
-                assert await desk.venue.position(theirs) == by_hand
-            desk.aim(theirs, -FIFTH, 1)
-            await desk.until(lambda: desk.state(theirs).status is Status.BLOCKED, "the symbol to be blocked")
-            await desk.quiet()
-            assert await desk.venue.position(theirs) == by_hand
-            assert {execution.symbol for execution in await desk.venue.executed()} == {ours}
-            await desk.venue.trade(theirs, -by_hand)
-            await desk.until_confirmed(theirs)
-            assert await desk.venue.position(theirs) < 0
+                await hold(harness, ours, depth)
+                assert await harness.exchange.position(theirs) == by_hand
+            harness.set_target(theirs, -FIFTH, 1)
+            await harness.until(
+                lambda: harness.state(theirs).status is Status.BLOCKED, "the symbol to be blocked"
+            )
+            await harness.quiet()
+            assert await harness.exchange.position(theirs) == by_hand
+            assert {execution.symbol for execution in await harness.exchange.executed()} == {ours}
+            await harness.exchange.trade(theirs, -by_hand)
+            await harness.until_confirmed(theirs)
+            assert await harness.exchange.position(theirs) < 0
 
-    async def test_e22_a_halted_symbol_holds_up_no_other(self, desk: Desk) -> None:
-        needs(desk, Ability.HALT_TRADING)
-        async with desk:
-            halted, free = desk.venue.symbols[:2]
-            await desk.venue.fail(Ability.HALT_TRADING, symbol=halted)
-            desk.aim(halted, FIFTH, 1)
-            await hold(desk, free, FIFTH)
-            await desk.quiet()
-            assert await desk.venue.position(halted) == 0
-            assert len([order for order in desk.account.sent if order.symbol == halted]) <= TRIES
-            await hold(desk, free, -FIFTH)
-            await desk.venue.restore()
-            await desk.until_confirmed(halted)
-            assert await desk.venue.position(halted) > 0
+    async def test_e22_a_halted_symbol_holds_up_no_other(self, harness: WorkerHarness) -> None:
+        needs(harness, Ability.HALT_TRADING)
+        async with harness:
+            halted, free = harness.exchange.symbols[:2]
+            await harness.exchange.fail(Ability.HALT_TRADING, symbol=halted)
+            harness.set_target(halted, FIFTH, 1)
+            await hold(harness, free, FIFTH)
+            await harness.quiet()
+            assert await harness.exchange.position(halted) == 0
+            assert len([order for order in harness.account.sent if order.symbol == halted]) <= TRIES
+            await hold(harness, free, -FIFTH)
+            await harness.exchange.restore()
+            await harness.until_confirmed(halted)
+            assert await harness.exchange.position(halted) > 0
 
-    async def test_e23_partly_filled(self, desk: Desk) -> None:
+    async def test_e23_partly_filled(self, harness: WorkerHarness) -> None:
         """What is missing is ordered, no more, and the journal tells what each order really filled."""
-        needs(desk, Ability.FILL_IN_PART)
-        async with desk:
-            symbol = desk.venue.symbols[0]
-            await desk.venue.fail(Ability.FILL_IN_PART)
-            want = await hold(desk, symbol, FIFTH)
-            await desk.quiet()
-            executed = await desk.venue.executed()
+        needs(harness, Ability.FILL_IN_PART)
+        async with harness:
+            symbol = harness.exchange.symbols[0]
+            await harness.exchange.fail(Ability.FILL_IN_PART)
+            want = await hold(harness, symbol, FIFTH)
+            await harness.quiet()
+            executed = await harness.exchange.executed()
             assert len(executed) == 2
             assert sum(quantity for quantity, _ in moves(executed)) == want
-            assert outcomes(desk) == {IntentState.CANCELLED, IntentState.FILLED}
-            assert desk.filled() == {order.client_order_id: order.quantity for order in executed}
+            assert outcomes(harness) == {IntentState.CANCELLED, IntentState.FILLED}
+            assert harness.filled() == {order.client_order_id: order.quantity for order in executed}
 
-    async def test_e24_a_symbol_without_a_price_waits(self, desk: Desk) -> None:
-        needs(desk, Ability.HIDE_PRICE)
-        hidden, shown = desk.venue.symbols[:2]
-        await desk.venue.fail(Ability.HIDE_PRICE, symbol=hidden)
-        async with desk:
-            desk.aim(hidden, FIFTH, 1)
-            await hold(desk, shown, FIFTH)
-            await desk.quiet()
-            assert desk.state(hidden).status is Status.WAITING
-            assert {order.symbol for order in desk.account.sent} == {shown}
-            await desk.venue.restore()
-            await desk.until_confirmed(hidden)
-            assert await desk.venue.position(hidden) > 0
+    async def test_e24_a_symbol_without_a_price_waits(self, harness: WorkerHarness) -> None:
+        needs(harness, Ability.HIDE_PRICE)
+        hidden, shown = harness.exchange.symbols[:2]
+        await harness.exchange.fail(Ability.HIDE_PRICE, symbol=hidden)
+        async with harness:
+            harness.set_target(hidden, FIFTH, 1)
+            await hold(harness, shown, FIFTH)
+            await harness.quiet()
+            assert harness.state(hidden).status is Status.WAITING
+            assert {order.symbol for order in harness.account.sent} == {shown}
+            await harness.exchange.restore()
+            await harness.until_confirmed(hidden)
+            assert await harness.exchange.position(hidden) > 0
 
-    async def test_e25_leverage_refused(self, desk: Desk) -> None:
+    async def test_e25_leverage_refused(self, harness: WorkerHarness) -> None:
         """Without the leverage that was asked for nothing is opened."""
-        needs(desk, Ability.REFUSE_LEVERAGE)
-        async with desk:
-            symbol = desk.venue.symbols[0]
-            await desk.venue.fail(Ability.REFUSE_LEVERAGE)
-            desk.aim(symbol, FIFTH, 4)
-            await desk.until(lambda: desk.state(symbol).hold is not None, "the leverage to be refused")
-            assert await desk.venue.executed() == []
-            await desk.venue.restore()
-            await desk.until_confirmed(symbol)
-            shown = (await desk.account.positions()).value[symbol]
+        needs(harness, Ability.REFUSE_LEVERAGE)
+        async with harness:
+            symbol = harness.exchange.symbols[0]
+            await harness.exchange.fail(Ability.REFUSE_LEVERAGE)
+            harness.set_target(symbol, FIFTH, 4)
+            await harness.until(lambda: harness.state(symbol).hold is not None, "the leverage to be refused")
+            assert await harness.exchange.executed() == []
+            await harness.exchange.restore()
+            await harness.until_confirmed(symbol)
+            shown = (await harness.account.positions()).value[symbol]
             assert shown.leverage in (None, 4)
             assert shown.quantity > 0
 
-    async def test_e26_unknown_equity_is_not_none(self, desk: Desk) -> None:
+    async def test_e26_unknown_equity_is_not_none(self, harness: WorkerHarness) -> None:
         """Nothing is sized by a read that failed; closing needs no equity."""
-        needs(desk, Ability.LOSE_EQUITY)
-        async with desk:
-            symbol = desk.venue.symbols[0]
-            await desk.venue.fail(Ability.LOSE_EQUITY)
-            desk.aim(symbol, FIFTH, 1)
+        needs(harness, Ability.LOSE_EQUITY)
+        async with harness:
+            symbol = harness.exchange.symbols[0]
+            await harness.exchange.fail(Ability.LOSE_EQUITY)
+            harness.set_target(symbol, FIFTH, 1)
             # An account that is empty and one that cannot be read are not the same to whoever looks.
-            await desk.until(
-                lambda: "equity" in desk.worker.failing_reads or desk.state(symbol).confirmed,
+            await harness.until(
+                lambda: "equity" in harness.worker.failing_reads or harness.state(symbol).confirmed,
                 "the failing read to be shown, or the equity to be pushed",
             )
-            await desk.venue.restore()
-            await desk.until_confirmed(symbol)
-            first = await desk.venue.position(symbol)
+            await harness.exchange.restore()
+            await harness.until_confirmed(symbol)
+            first = await harness.exchange.position(symbol)
             assert first > 0
-            second = await desk.expected(symbol, 2 * FIFTH, 1)
-            await desk.venue.fail(Ability.LOSE_EQUITY)
-            desk.aim(symbol, 2 * FIFTH, 1)
-            await desk.quiet()
-            assert await desk.venue.position(symbol) in (first, second), "streams may know the equity"
-            desk.aim(symbol, ZERO, 1)
-            await desk.until_confirmed(symbol)
-            assert await desk.venue.position(symbol) == 0
-            await desk.venue.restore()
-            await hold(desk, symbol, FIFTH)
+            second = await harness.expected(symbol, 2 * FIFTH, 1)
+            await harness.exchange.fail(Ability.LOSE_EQUITY)
+            harness.set_target(symbol, 2 * FIFTH, 1)
+            await harness.quiet()
+            assert await harness.exchange.position(symbol) in (first, second), "streams may know the equity"
+            harness.set_target(symbol, ZERO, 1)
+            await harness.until_confirmed(symbol)
+            assert await harness.exchange.position(symbol) == 0
+            await harness.exchange.restore()
+            await hold(harness, symbol, FIFTH)
 
-    async def test_e27_unknown_positions_are_not_flat(self, desk: Desk) -> None:
+    async def test_e27_unknown_positions_are_not_flat(self, harness: WorkerHarness) -> None:
         """Nothing that is held is opened a second time, nor forgotten, because a read failed."""
-        needs(desk, Ability.LOSE_POSITIONS)
-        async with desk:
-            symbol = desk.venue.symbols[0]
-            first = await hold(desk, symbol, FIFTH)
-            second = await desk.expected(symbol, 2 * FIFTH, 1)
-            await desk.venue.fail(Ability.LOSE_POSITIONS)
-            await desk.quiet()
-            desk.aim(symbol, 2 * FIFTH, 1)
-            await desk.quiet()
-            assert await desk.venue.position(symbol) in (first, second), "streams may know the position"
-            await desk.venue.restore()
-            await desk.until_confirmed(symbol)
-            assert moves(await desk.venue.executed()) == [(first, False), (second - first, False)]
+        needs(harness, Ability.LOSE_POSITIONS)
+        async with harness:
+            symbol = harness.exchange.symbols[0]
+            first = await hold(harness, symbol, FIFTH)
+            second = await harness.expected(symbol, 2 * FIFTH, 1)
+            await harness.exchange.fail(Ability.LOSE_POSITIONS)
+            await harness.quiet()
+            harness.set_target(symbol, 2 * FIFTH, 1)
+            await harness.quiet()
+            assert await harness.exchange.position(symbol) in (first, second), "streams may know the position"
+            await harness.exchange.restore()
+            await harness.until_confirmed(symbol)
+            assert moves(await harness.exchange.executed()) == [(first, False), (second - first, False)]
 
-    async def test_e28_leverage_changed_by_hand(self, desk: Desk) -> None:
+    async def test_e28_leverage_changed_by_hand(self, harness: WorkerHarness) -> None:
         """It is put right where the exchange tells a position's leverage; no order is needed for that."""
-        needs(desk, Ability.LEVERAGE_BY_HAND)
-        async with desk:
-            symbol = desk.venue.symbols[0]
-            await hold(desk, symbol, FIFTH, 2)
-            await desk.venue.set_leverage(symbol, 5)
-            shown = (await desk.account.positions()).value[symbol].leverage
+        needs(harness, Ability.LEVERAGE_BY_HAND)
+        async with harness:
+            symbol = harness.exchange.symbols[0]
+            await hold(harness, symbol, FIFTH, 2)
+            await harness.exchange.set_leverage(symbol, 5)
+            shown = (await harness.account.positions()).value[symbol].leverage
             assert shown in (None, 5)
             if shown is not None:
-                await desk.until(lambda: bool(desk.events), "the leverage to be seen")
-                await desk.until_confirmed(symbol)
-            await desk.quiet()
-            assert (await desk.account.positions()).value[symbol].leverage in (None, 2)
-            assert [event.kind for event in desk.events] == ([] if shown is None else ["drift"])
-            assert len(await desk.venue.executed()) == 1
+                await harness.until(lambda: bool(harness.events), "the leverage to be seen")
+                await harness.until_confirmed(symbol)
+            await harness.quiet()
+            assert (await harness.account.positions()).value[symbol].leverage in (None, 2)
+            assert [event.kind for event in harness.events] == ([] if shown is None else ["drift"])
+            assert len(await harness.exchange.executed()) == 1
 
 
-def needs_hedge_mode(desk: Desk) -> None:
+def needs_hedge_mode(harness: WorkerHarness) -> None:
     """Skip the case where there is no hedge mode, or nobody to switch to it."""
-    if not desk.capabilities.hedge_mode:
+    if not harness.capabilities.hedge_mode:
         pytest.skip("the exchange has no hedge mode")
-    needs(desk, Ability.SWITCH_TO_HEDGE_MODE)
+    needs(harness, Ability.SWITCH_TO_HEDGE_MODE)
 
 
-async def refuses_hedge_mode(desk: Desk, symbol: str) -> bool:
+async def refuses_hedge_mode(harness: WorkerHarness, symbol: str) -> bool:
     """Wait until the account or the symbol is held back, with what is to be done about it, or is at its target."""
 
     def refused() -> bool:
-        state = desk.state(symbol)
-        return stopped(desk) or state.hold is not None or state.status is Status.BLOCKED
+        state = harness.state(symbol)
+        return stopped(harness) or state.hold is not None or state.status is Status.BLOCKED
 
     def reason() -> str:
-        return desk.runner.health.reason or desk.state(symbol).reason
+        return harness.runner.health.reason or harness.state(symbol).reason
 
     def decided() -> bool:  # what is waited for meanwhile, a read say, is a reason too
-        return desk.state(symbol).confirmed or (refused() and "hedge mode" in reason())
+        return harness.state(symbol).confirmed or (refused() and "hedge mode" in reason())
 
-    await desk.until(decided, "hedge mode to be refused, and named, or used")
+    await harness.until(decided, "hedge mode to be refused, and named, or used")
     if not refused():
         return False
     assert "one-way" in reason(), reason()
-    sent = len(desk.account.sent)
-    await desk.quiet()
-    assert len(desk.account.sent) == sent
+    sent = len(harness.account.sent)
+    await harness.quiet()
+    assert len(harness.account.sent) == sent
     return True

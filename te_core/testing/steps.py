@@ -12,30 +12,30 @@ from te_core.contracts.exchange import Capabilities
 from te_core.model.order import OrderRequest, Side
 from te_core.model.position import MarginMode
 from te_core.runtime.supervisor import Running
-from te_core.testing.desk import Desk
-from te_core.testing.venue import Ability, Execution
+from te_core.testing.exchange_harness import Ability, Execution
+from te_core.testing.worker_harness import WorkerHarness
 
 
-def needs(desk: Desk, ability: Ability) -> None:
+def needs(harness: WorkerHarness, ability: Ability) -> None:
     """Skip the case where the venue cannot do that."""
-    if ability not in desk.venue.abilities:
+    if ability not in harness.exchange.abilities:
         pytest.skip(f"the venue cannot {ability.replace('_', ' ')}")
 
 
-def stopped(desk: Desk) -> bool:
+def stopped(harness: WorkerHarness) -> bool:
     """Whether the account sends nothing, and is asked again slowly: after more than any other failure."""
-    health = desk.runner.health
-    now = desk.venue.clock.now()
-    slowly = health.retry_at is not None and health.retry_at - now > desk.engine.backoff_last
+    health = harness.runner.health
+    now = harness.exchange.clock.now()
+    slowly = health.retry_at is not None and health.retry_at - now > harness.engine.backoff_last
     return health.status is Running.FAILING and slowly
 
 
-async def hold(desk: Desk, symbol: str, depth: Decimal, leverage: int = 1) -> Decimal:
+async def hold(harness: WorkerHarness, symbol: str, depth: Decimal, leverage: int = 1) -> Decimal:
     """Set a target and wait until it is confirmed; gives the quantity, which is what the target means."""
-    want = await desk.expected(symbol, depth, leverage)
-    desk.aim(symbol, depth, leverage)
-    await desk.until_confirmed(symbol)
-    assert await desk.venue.position(symbol) == want
+    want = await harness.expected(symbol, depth, leverage)
+    harness.set_target(symbol, depth, leverage)
+    await harness.until_confirmed(symbol)
+    assert await harness.exchange.position(symbol) == want
     return want
 
 
@@ -44,9 +44,9 @@ def moves(executed: Sequence[Execution]) -> list[tuple[Decimal, bool]]:
     return [(execution.side.sign * execution.quantity, execution.reduce_only) for execution in executed]
 
 
-def outcomes(desk: Desk) -> set[Any]:
+def outcomes(harness: WorkerHarness) -> set[Any]:
     """Give the states that the journaled intents ended in."""
-    return {record.state for record in desk.journal.intents(1000)}
+    return {record.state for record in harness.journal.intents(1000)}
 
 
 def order_id(number: int, capabilities: Capabilities) -> str:

@@ -38,8 +38,8 @@ def private_site(
     """
     api = _Api(engine, history, clock, nonce)
     hosts = only_this_host(settings, also=pages.host if pages is not None else "")
-    doors = [pages.guard] if pages is not None else []
-    site = web.Application(middlewares=[errors_as_json, *hosts, *doors, no_other_site, tokens.guard])
+    page_guards = [pages.guard] if pages is not None else []
+    site = web.Application(middlewares=[errors_as_json, *hosts, *page_guards, no_other_site, tokens.guard])
     if pages is not None:
         pages.add_to(site)
     site.router.add_get("/healthz", api.health)

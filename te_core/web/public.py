@@ -20,7 +20,7 @@ from te_core.web.tls import is_tradingview
 BODY_LIMIT = 64 * 1024
 """Bytes."""
 
-_BODY_PATIENCE = 5.0
+_BODY_TIMEOUT = 5.0
 """Seconds for a whole body to arrive; TradingView itself gives up after 3 s."""
 
 _RETRY_AFTER = 5
@@ -143,11 +143,11 @@ def _body(request: web.BaseRequest) -> bytes:
 async def _arriving_body(request: web.BaseRequest) -> bytes:
     _check_size(request.content_length or 0)
     try:
-        async with asyncio.timeout(_BODY_PATIENCE):
+        async with asyncio.timeout(_BODY_TIMEOUT):
             return await _pieces(request)
     except TimeoutError:
         # Not 408: this may be a genuine alert on a slow line, and TradingView never repeats what got a 4xx.
-        reason = f"the body did not arrive within {_BODY_PATIENCE:g} s"
+        reason = f"the body did not arrive within {_BODY_TIMEOUT:g} s"
         raise _Refused(503, reason, retry_after=_RETRY_AFTER) from None
     except (web.RequestPayloadError, ConnectionError):
         raise _Refused(400, "malformed body") from None

@@ -10,7 +10,7 @@ import typer
 
 from te_core.app.paths import Place
 from te_core.cli.failure import ExitCode, Failure
-from te_core.cli.output import note, say, show, table
+from te_core.cli.output import note, print_lines, show, table
 from te_core.cli.saving import Edit, save, with_edits
 from te_core.texts import printable
 from te_core.wizards.mappings import Sheet, checked
@@ -137,7 +137,7 @@ def remove_symbol(context: typer.Context, name: NAME, yes: YES = False) -> None:
     if held:
         show(table("To be closed", ("account", "position"), held))
     else:
-        say(f"{symbol}: no position of it is known")
+        print_lines(f"{symbol}: no position of it is known")
     save(place, texts, edits, ask=not yes)
 
 

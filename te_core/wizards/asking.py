@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from te_core.cli.output import complain, prose, say, show, table
+from te_core.cli.output import complain, print_lines, prose, show, table
 from te_core.cli.saving import Edit
 from te_core.wizards.draft import Draft, Group, Refused
 from te_core.wizards.prompts import TAKE_OUT, prompt
@@ -81,7 +81,7 @@ def ask_sections(drafts: Sequence[Draft], *, everything: bool = False) -> None:
     if not everything and len(parts) > _AT_ONCE:
         parts = _chosen_groups(parts)
     for draft, group in parts:
-        say("", _heading(draft, group), bold=True)
+        print_lines("", _heading(draft, group), bold=True)
         found = list(group.parameters)
         if not everything:
             show(table("", ("", "key", "value", "meaning"), _rows(draft, found)))
@@ -109,7 +109,7 @@ def _chosen_groups(parts: list[tuple[Draft, Group]]) -> list[tuple[Draft, Group]
     headings = [group.title if one else _heading(draft, group) for draft, group in parts]
     keys = (", ".join(p.path[-1] for p in group.parameters) for _, group in parts)
     rows = ((n, *row) for n, row in enumerate(zip(headings, keys, strict=True), 1))
-    say("", f"[{parts[0][0].title}]" if one else "", bold=True)
+    print_lines("", f"[{parts[0][0].title}]" if one else "", bold=True)
     show(table("", ("", "group", "keys"), rows))
     return [parts[index] for index in _chosen("Which groups? Numbers, a for all, Enter for none", headings)]
 

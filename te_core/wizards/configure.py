@@ -8,7 +8,7 @@ import typer
 
 from te_core.app.paths import Place
 from te_core.cli.failure import ExitCode, Failure
-from te_core.cli.output import complain, prose, say
+from te_core.cli.output import complain, print_lines, prose
 from te_core.cli.saving import save
 from te_core.wizards.mappings import configure_mappings
 from te_core.wizards.prompts import confirm
@@ -127,7 +127,7 @@ def _configure_chapter(
                 "the settings have no notifier",
                 next_step=f"te add notifier {plugins[0] if plugins else 'PLUGIN'}",
             )
-        say(f"The settings have no notifier yet. Plugins: {', '.join(plugins)}")
+        print_lines(f"The settings have no notifier yet. Plugins: {', '.join(plugins)}")
         plugin = typer.prompt("Which one?", default=plugins[0]).strip()
         _configure(place, plugin, "", None, everything=everything, yes=yes)
         return
@@ -164,14 +164,14 @@ def _finish(place: Place, texts: Texts, drafts: list[Draft], changes: list[str] 
 
     changed = [draft for draft in drafts if draft.changes or draft.new]
     if not changed:
-        say("nothing changed")
+        print_lines("nothing changed")
         return
     replaced = False
     for draft in changed:
         _summarise(draft)
         for parameter, lost in draft.replaced():
             replaced = True
-            say(f"  {parameter.name} loses {', '.join(lost)}")
+            print_lines(f"  {parameter.name} loses {', '.join(lost)}")
     edits = [edit for draft in changed for edit in edits_of(draft)]
     save(place, texts, edits, ask=not yes and (replaced or not changes))
 
@@ -195,10 +195,10 @@ def _summarise(draft: Draft) -> None:
     from te_core.cli.settings_tree import UNSET
     from te_core.wizards.words import in_words
 
-    say("", f"[{'.'.join(draft.place) or draft.title}]" + ("  new" if draft.new else ""))
+    print_lines("", f"[{'.'.join(draft.place) or draft.title}]" + ("  new" if draft.new else ""))
     for path, value in draft.changes.items():
         parameter = draft.all[path]
         shown = (
             f"default {parameter.default}" if value is UNSET else "…" if parameter.secret else in_words(value)
         )
-        say(f"  {parameter.name} = {shown}")
+        print_lines(f"  {parameter.name} = {shown}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from te_core.cli.failure import ExitCode, Failure
-from te_core.cli.output import complain, note, say, show, table
+from te_core.cli.output import complain, note, print_lines, show, table
 from te_core.cli.saving import Edit, check, save, with_edits
 from te_core.wizards.asking import ask_for, ask_sections, draft_of, edits_of, take
 from te_core.wizards.draft import Refused
@@ -47,7 +47,7 @@ def configure_credentials(place: Place, changes: list[str] | None, *, yes: bool,
         for name in names:
             edits += _ask(place, texts, edits, draft_of(place, texts, name), tries=tries)
     if not edits:
-        say("nothing changed")
+        print_lines("nothing changed")
         return
     save(place, texts, edits, ask=not (changes or yes))
 
@@ -74,7 +74,7 @@ def _ask(place: Place, texts: Texts, before: list[Edit], draft: Draft, *, tries:
     needed = draft.credentials()
     if not needed:
         return []
-    say("", f"[{draft.group}.{draft.name}]  plugin {draft.plugin}", bold=True)
+    print_lines("", f"[{draft.group}.{draft.name}]  plugin {draft.plugin}", bold=True)
     while True:
         for parameter in needed:
             ask_for(draft, parameter)

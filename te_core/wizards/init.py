@@ -14,7 +14,7 @@ import typer
 
 from te_core.app.paths import Place
 from te_core.cli.failure import ExitCode, Failure
-from te_core.cli.output import complain, note, say
+from te_core.cli.output import complain, note, print_lines
 from te_core.texts import printable
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def offer(context: typer.Context) -> None:
     place = Place.of(context)
     if place.settings.exists() or not _at_a_terminal():
         return
-    say(f"There is no {place.settings} yet.")
+    print_lines(f"There is no {place.settings} yet.")
     if typer.confirm("Answer a few questions to make one?", default=True):
         begin(place, Given(keys={}, asking=True))
         _check_up(context)
@@ -118,7 +118,7 @@ def begin(place: Place, given: Given) -> Made:
         )
     registry = _installed(place)
     if given.asking:
-        say(
+        print_lines(
             f"This makes {place.settings}.",
             "Enter takes what stands in [brackets], Ctrl-C ends. Several names: with spaces.",
         )
@@ -177,12 +177,14 @@ def _answers(registry: Registry, given: Given) -> Answers:
             f"--set {unknown}: it is not among the chosen: {', '.join(known)}", code=ExitCode.INVALID
         )
     if given.asking:
-        say("")
+        print_lines("")
     symbols = _asked("Symbols", _SYMBOLS, _symbols, " ".join(given.symbols or ()), given)
     leverage = _asked("Leverage", _LEVERAGE, _leverage, given.leverage, given)
     suggested = suggested_weight(symbols=len(symbols), sources=len(sources))
     if given.asking and not given.weight:
-        say("", 'A source that says "all in" moves an account to weight x equity x leverage on a symbol.')
+        print_lines(
+            "", 'A source that says "all in" moves an account to weight x equity x leverage on a symbol.'
+        )
     weight = _asked("Weight of each source", f"{suggested}", _weight(len(sources)), given.weight, given)
     return Answers(
         sources=[_source(registry.sources[name], symbols, given) for name in sources],
@@ -203,10 +205,10 @@ def _chosen(
 ) -> list[str]:
     names = _easiest_first(specs, group)
     if given.asking and not chosen:
-        say("", title)
+        print_lines("", title)
         width = max(map(len, names))
         for name in names:
-            say(f"  {name.ljust(width)}  {specs[name].summary}")
+            print_lines(f"  {name.ljust(width)}  {specs[name].summary}")
 
     def known(text: str) -> list[str]:
         from te_core.errors import nearest
@@ -328,7 +330,7 @@ def _ask_for_the_rest(draft: Draft) -> None:
     from te_core.wizards.draft import Refused
 
     while parameter := next(iter(draft.lacking()), None):
-        say("", f"{draft.name}: {parameter.meaning}")
+        print_lines("", f"{draft.name}: {parameter.meaning}")
         text = typer.prompt(
             f"{draft.name} {parameter.name} (Enter: later)",
             default="",
@@ -383,7 +385,7 @@ def _write(place: Place, answers: Answers) -> None:
         private_token(place.settings, settings)
     except OSError as error:
         raise Failure(f"{error.filename or place.settings}: cannot be written: {error.strerror}") from None
-    say("", f"wrote {place.settings} and {layers.SECRETS_FILE}")
+    print_lines("", f"wrote {place.settings} and {layers.SECRETS_FILE}")
 
 
 # -- and then
@@ -392,7 +394,7 @@ def _write(place: Place, answers: Answers) -> None:
 def _check_up(context: typer.Context) -> None:
     from te_core.cli.doctor import doctor
 
-    say("", "te doctor:")
+    print_lines("", "te doctor:")
     try:
         doctor(context, account=None, as_json=False)
     except typer.Exit:
@@ -403,23 +405,23 @@ def _next_steps(place: Place, made: Made) -> None:
     from te_core.app.summary import first_alert
 
     te = "te" if place == Place.find(None) else f"te --settings {shlex.quote(str(place.settings))}"
-    say("Next:", "")
-    say(f"  {te} run", bold=True)
-    say("    starts the engine in this terminal. In another one:", "")
-    say(f"  {te} plan", bold=True)
-    say("    shows what would be ordered now: nothing, before a first signal", "")
+    print_lines("Next:", "")
+    print_lines(f"  {te} run", bold=True)
+    print_lines("    starts the engine in this terminal. In another one:", "")
+    print_lines(f"  {te} plan", bold=True)
+    print_lines("    shows what would be ordered now: nothing, before a first signal", "")
     live = [one.name for one in made.answers.accounts if _is_live(one.name, made.registry)]
     if live:
-        say(f"  {te} go {live[0]}", bold=True)
-        say(
+        print_lines(f"  {te} go {live[0]}", bold=True)
+        print_lines(
             "    lets that account trade: a live one only observes before, and te plan shows what it would do",
             "",
         )
     for name, spec in made.registry.sources.items():
         spellings = next((source.spellings for source in made.answers.sources if source.name == name), {})
         if spec.webhook is not None and spellings:
-            say(f"  {first_alert(place, name, spec.webhook, next(iter(spellings)))}", bold=True)
-            say("    sends a first alert by hand", "")
+            print_lines(f"  {first_alert(place, name, spec.webhook, next(iter(spellings)))}", bold=True)
+            print_lines("    sends a first alert by hand", "")
             break
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from te_core.cli.failure import ExitCode, Failure
-from te_core.cli.output import complain, prose, say, show, table
+from te_core.cli.output import complain, print_lines, prose, show, table
 from te_core.cli.saving import Edit, save
 from te_core.wizards.pairs import candidates, doubt, read_pair, refused_spellings
 from te_core.wizards.prompts import TAKE_OUT, confirm, prompt
@@ -89,7 +89,7 @@ def configure_mappings(place: Place, changes: list[str] | None, *, yes: bool) ->
             _edit(sheet, refused_spellings(quarantine, sheet.source), market)
     changed = [sheet for sheet in sheets if sheet.is_changed]
     if not changed:
-        say("nothing changed")
+        print_lines("nothing changed")
         return
     show(table("Mappings", ("source", "spelling", "symbol", "change"), _rows(sheets)))
     edits = [Edit(("sources", sheet.source, "symbols"), dict(sheet.now)) for sheet in changed]
@@ -158,7 +158,7 @@ class Market:
 
 
 def _edit(sheet: Sheet, refused: Mapping[str, int], market: Market) -> None:
-    say("", f"[sources.{sheet.source}]", bold=True)
+    print_lines("", f"[sources.{sheet.source}]", bold=True)
     if sheet.now:
         show(
             table("", ("", "spelling", "symbol"), ((n, *pair) for n, pair in enumerate(sheet.now.items(), 1)))
@@ -169,7 +169,7 @@ def _edit(sheet: Sheet, refused: Mapping[str, int], market: Market) -> None:
             case "n":
                 sheet.now.clear()
     else:
-        say("nothing is mapped yet")
+        print_lines("nothing is mapped yet")
     for spelling, times in refused.items():
         alerts = "1 alert was" if times == 1 else f"{times} alerts were"
         if not sheet.known(spelling) and confirm(f"{alerts} refused for {spelling}: map it?", default=True):
@@ -209,7 +209,7 @@ def _put(sheet: Sheet, spelling: str, symbol: str, market: Market) -> None:
     """Map one pair, after asking about what looks like a mistake."""
     while True:
         if not symbol:
-            say("  left as it is")
+            print_lines("  left as it is")
             return
         try:
             symbol = checked(symbol)
@@ -227,7 +227,7 @@ def _put(sheet: Sheet, spelling: str, symbol: str, market: Market) -> None:
         if _choice(both, "br", "b") == "r":
             for other in others:
                 del sheet.now[other]
-                say(f"  {other} is removed")
+                print_lines(f"  {other} is removed")
     sheet.put(spelling, symbol)
 
 

@@ -9,7 +9,7 @@ from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING
 
 from te_core.cli.failure import ExitCode, Failure
-from te_core.cli.output import complain, prose, say, show, table
+from te_core.cli.output import complain, print_lines, prose, show, table
 from te_core.cli.saving import Edit, save
 from te_core.wizards.prompts import confirm, prompt
 
@@ -103,7 +103,7 @@ def configure_weights(place: Place, changes: list[str] | None, *, yes: bool, for
         touched = [row for row in rows.values() if _ask(row, list(settings.sources), force=force)]
     edits = [edit for row in touched for edit in row.edits()]
     if not edits:
-        say("nothing changed")
+        print_lines("nothing changed")
         return
     _summarise(rows.values(), list(settings.sources))
     save(place, texts, edits, ask=not (changes or yes))
@@ -171,7 +171,7 @@ def _apply(rows: dict[str, Row], settings: Settings, changes: list[str], *, forc
 
 def _ask(row: Row, sources: list[str], *, force: bool) -> bool:
     """Ask about one symbol; returns whether it is to be traded, or was before."""
-    say("", row.symbol + ("  (new: mapped, and not traded yet)" if row.new else ""), bold=True)
+    print_lines("", row.symbol + ("  (new: mapped, and not traded yet)" if row.new else ""), bold=True)
     if row.new and not confirm(f"  trade {row.symbol}?", default=True):
         return False
     ask_leverage(row, force=force)

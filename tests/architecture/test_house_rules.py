@@ -69,7 +69,7 @@ BANNED = {
     "os.urandom": (IDS, "randomness comes in as an argument"),
     "typer.echo": (
         OUTPUT,
-        "print with te_core.cli.output or te_core.logs.say: nothing raw reaches a terminal",
+        "print with te_core.cli.output or te_core.logs.print_lines: nothing raw reaches a terminal",
     ),
     "typer.secho": (OUTPUT, "print with te_core.cli.output: nothing raw reaches a terminal"),
 }

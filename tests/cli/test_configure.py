@@ -38,7 +38,7 @@ weights = { tradingview = 0.5, sn8 = 0.1 }
 """
 
 
-class Desk:
+class Harness:
     def __init__(self, folder: Path) -> None:
         self.settings = folder / "settings.toml"
         self.secrets = folder / ".secrets.toml"
@@ -69,12 +69,12 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path)
+def harness(tmp_path: Path) -> Harness:
+    return Harness(tmp_path)
 
 
-def test_every_parameter_is_asked_for_with_its_meaning_and_value(desk: Desk) -> None:
-    result = desk.te("configure", "sn8", "--all", answers=desk.answers())
+def test_every_parameter_is_asked_for_with_its_meaning_and_value(harness: Harness) -> None:
+    result = harness.te("configure", "sn8", "--all", answers=harness.answers())
     assert result.exit_code == 0
     assert (
         "interval: pause between two fetches\n  a duration like 30s, 5m, 12h, 1s or more\n  now 20s"
@@ -88,72 +88,75 @@ def test_every_parameter_is_asked_for_with_its_meaning_and_value(desk: Desk) -> 
     assert "one of hold, decay, flat" in result.stdout
     assert "a number, from 0 to 1" in result.stdout
     assert "nothing changed" in result.stdout
-    assert desk.untouched()
+    assert harness.untouched()
 
 
-def test_answers_are_written_and_everything_else_stays(desk: Desk) -> None:
-    answers = desk.answers(interval="30s", scoring__min_trades="20", on_expiry="decay", max_age="20m")
-    result = desk.te("configure", "bittensor", "--all", answers=answers + "y\n")
+def test_answers_are_written_and_everything_else_stays(harness: Harness) -> None:
+    answers = harness.answers(interval="30s", scoring__min_trades="20", on_expiry="decay", max_age="20m")
+    result = harness.te("configure", "bittensor", "--all", answers=answers + "y\n")
     assert result.exit_code == 0, result.output
-    assert desk.settings.read_text() == SETTINGS.replace('"20s"', '"30s"').replace(
+    assert harness.settings.read_text() == SETTINGS.replace('"20s"', '"30s"').replace(
         "often\n", 'often\nmax_age = "20m"\non_expiry = "decay"\n'
     ).replace("old id\n", "old id\n\n[sources.sn8.scoring]\nmin_trades = 20\n")
-    assert stat.S_IMODE(desk.settings.stat().st_mode) == 0o640
-    assert not desk.secrets.exists()
+    assert stat.S_IMODE(harness.settings.stat().st_mode) == 0o640
+    assert not harness.secrets.exists()
 
 
-def test_a_wrong_answer_is_explained_and_asked_for_again(desk: Desk) -> None:
-    answers = desk.answers(interval="0s\nsoon\n25s", auth="cookie\nbody", url="v.example.org\n")
-    result = desk.te("configure", "sn8", "--all", "--yes", answers=answers)
+def test_a_wrong_answer_is_explained_and_asked_for_again(harness: Harness) -> None:
+    answers = harness.answers(interval="0s\nsoon\n25s", auth="cookie\nbody", url="v.example.org\n")
+    result = harness.te("configure", "sn8", "--all", "--yes", answers=answers)
     assert result.exit_code == 0, result.output
     assert "greater than or equal to 1s" in result.stderr
     assert "a duration is a number of seconds or a text such as" in result.stderr
     assert "'header', 'body' or 'both'" in result.stderr
     assert "an address begins with https://" in result.stderr
-    section = desk.tree()["sources"]["sn8"]
+    section = harness.tree()["sources"]["sn8"]
     assert (section["interval"], section["auth"]) == ("25s", "body")
 
 
-def test_secrets_go_into_their_own_file_and_are_never_shown(desk: Desk) -> None:
-    desk.settings.write_text(
+def test_secrets_go_into_their_own_file_and_are_never_shown(harness: Harness) -> None:
+    harness.settings.write_text(
         SETTINGS.replace('plugin = "bittensor"', 'plugin = "bittensor"\napi_key = "oldkey"')
     )
-    result = desk.te("configure", "sn8", "--all", "--yes", answers=desk.answers(api_key="N3wKey"))
+    result = harness.te("configure", "sn8", "--all", "--yes", answers=harness.answers(api_key="N3wKey"))
     assert result.exit_code == 0, result.output
     assert "N3wKey" not in result.output
     assert "oldkey" not in result.output
-    assert desk.settings.read_text() == SETTINGS
-    assert tomllib.loads(desk.secrets.read_text()) == {"sources": {"sn8": {"api_key": "N3wKey"}}}
-    assert stat.S_IMODE(desk.secrets.stat().st_mode) == 0o600
+    assert harness.settings.read_text() == SETTINGS
+    assert tomllib.loads(harness.secrets.read_text()) == {"sources": {"sn8": {"api_key": "N3wKey"}}}
+    assert stat.S_IMODE(harness.secrets.stat().st_mode) == 0o600
 
 
-def test_a_secret_that_is_refused_is_not_quoted(desk: Desk) -> None:
-    result = desk.te("configure", "sn8", "--set", "api_key=two words")
+def test_a_secret_that_is_refused_is_not_quoted(harness: Harness) -> None:
+    result = harness.te("configure", "sn8", "--set", "api_key=two words")
     assert result.exit_code == 2
     assert "no spaces" in result.stderr
     assert "two words" not in result.output
-    assert desk.untouched()
+    assert harness.untouched()
 
 
-def test_a_dash_goes_back_to_the_default(desk: Desk) -> None:
-    assert desk.te("configure", "sn8", "--set", "interval=-").exit_code == 0
-    assert "interval" not in desk.tree()["sources"]["sn8"]
-    refused = desk.te("configure", "sn8", "--set", "url=-")
+def test_a_dash_goes_back_to_the_default(harness: Harness) -> None:
+    assert harness.te("configure", "sn8", "--set", "interval=-").exit_code == 0
+    assert "interval" not in harness.tree()["sources"]["sn8"]
+    refused = harness.te("configure", "sn8", "--set", "url=-")
     assert refused.exit_code == 2
     assert "url has no default" in refused.stderr
 
 
 @pytest.mark.parametrize("end", ["", "\n\n\n"])
-def test_giving_up_writes_nothing(desk: Desk, end: str) -> None:
-    result = desk.te("configure", "sn8", "--all", answers=desk.answers(interval="30s")[:20] + end)
+def test_giving_up_writes_nothing(harness: Harness, end: str) -> None:
+    result = harness.te("configure", "sn8", "--all", answers=harness.answers(interval="30s")[:20] + end)
     assert result.exit_code == 1
     assert "Aborted" in result.output
-    assert desk.untouched()
+    assert harness.untouched()
 
 
-def test_no_at_the_end_writes_nothing(desk: Desk) -> None:
-    assert desk.te("configure", "sn8", "--all", answers=desk.answers(interval="30s") + "n\n").exit_code == 1
-    assert desk.untouched()
+def test_no_at_the_end_writes_nothing(harness: Harness) -> None:
+    assert (
+        harness.te("configure", "sn8", "--all", answers=harness.answers(interval="30s") + "n\n").exit_code
+        == 1
+    )
+    assert harness.untouched()
 
 
 @pytest.mark.parametrize(
@@ -167,14 +170,14 @@ def test_no_at_the_end_writes_nothing(desk: Desk) -> None:
         ("tier=40", "0, 30, 50 or 100"),
     ],
 )
-def test_a_change_that_does_not_hold_writes_nothing(desk: Desk, change: str, reason: str) -> None:
-    result = desk.te("configure", "sn8", "--set", "refresh=2m", "--set", change)
+def test_a_change_that_does_not_hold_writes_nothing(harness: Harness, change: str, reason: str) -> None:
+    result = harness.te("configure", "sn8", "--set", "refresh=2m", "--set", change)
     assert result.exit_code == 2
     assert reason in result.stderr
-    assert desk.untouched()
+    assert harness.untouched()
 
 
-def test_values_are_written_as_what_they_are(desk: Desk) -> None:
+def test_values_are_written_as_what_they_are(harness: Harness) -> None:
     changes = (
         "hysteresis=0.02",
         "contributors=5",
@@ -183,43 +186,43 @@ def test_values_are_written_as_what_they_are(desk: Desk) -> None:
         "scoring.max_trade_age_days=inf",
     )
     words = [word for change in changes for word in ("--set", change)]
-    result = desk.te(
+    result = harness.te(
         "configure", "sn8", *words, "--set", 'symbols={ BTCUSD = "BTCUSDT", BTCUSDC = "BTCUSDT" }'
     )
     assert result.exit_code == 0, result.output
-    section = desk.tree()["sources"]["sn8"]
+    section = harness.tree()["sources"]["sn8"]
     assert section["hysteresis"] == 0.02
     assert section["contributors"] == 5
     assert section["strategy"] == "parity"
     assert section["tier"] == 50
     assert section["scoring"] == {"max_trade_age_days": float("inf")}
     assert section["symbols"] == {"BTCUSD": "BTCUSDT", "BTCUSDC": "BTCUSDT"}
-    assert "# old id\nBTCUSDC" in desk.settings.read_text()
-    assert desk.te("check").exit_code == 0
+    assert "# old id\nBTCUSDC" in harness.settings.read_text()
+    assert harness.te("check").exit_code == 0
 
 
-def test_a_plugin_gets_a_new_instance_under_a_name_that_is_asked_for(desk: Desk) -> None:
-    desk.settings.write_text(SETTINGS.replace("[sources.sn8]", "[sources.other]").replace("sn8", "other"))
-    result = desk.te(
+def test_a_plugin_gets_a_new_instance_under_a_name_that_is_asked_for(harness: Harness) -> None:
+    harness.settings.write_text(SETTINGS.replace("[sources.sn8]", "[sources.other]").replace("sn8", "other"))
+    result = harness.te(
         "configure", "bittensor", "--new", "sn9", "--set", "url=https://w.example.org/miner-positions"
     )
     assert result.exit_code == 0, result.output
     assert "te configure weights --set BTCUSDT.sn9=0.1" in result.stdout
-    added = desk.tree()["sources"]["sn9"]
+    added = harness.tree()["sources"]["sn9"]
     assert added == {"plugin": "bittensor", "url": "https://w.example.org/miner-positions"}
-    several = desk.te("configure", "bittensor")
+    several = harness.te("configure", "bittensor")
     assert several.exit_code == 2
     assert "sources.other, sources.sn9" in several.stderr
 
 
-def test_the_first_instance_of_a_plugin(desk: Desk) -> None:
+def test_the_first_instance_of_a_plugin(harness: Harness) -> None:
     three = [w for name in ("api_key", "secret", "passphrase") for w in ("--set", f"{name}={name}-of-mine")]
-    result = desk.te(
+    result = harness.te(
         "configure", "blofin", "--new", "main", *three, "--set", "test=demo", "--set", "leverage=3"
     )
     assert result.exit_code == 0, result.output
-    assert desk.tree()["accounts"]["main"] == {"plugin": "blofin", "test": "demo", "leverage": 3}
-    assert set(tomllib.loads(desk.secrets.read_text())["accounts"]["main"]) == {
+    assert harness.tree()["accounts"]["main"] == {"plugin": "blofin", "test": "demo", "leverage": 3}
+    assert set(tomllib.loads(harness.secrets.read_text())["accounts"]["main"]) == {
         "api_key",
         "secret",
         "password",
@@ -227,21 +230,21 @@ def test_the_first_instance_of_a_plugin(desk: Desk) -> None:
     assert "-of-mine" not in result.output
 
 
-def test_an_account_that_still_lacks_keys_is_written_and_says_so(desk: Desk) -> None:
-    result = desk.te("configure", "blofin", "--new", "main", "--set", "api_key=a-of-mine")
+def test_an_account_that_still_lacks_keys_is_written_and_says_so(harness: Harness) -> None:
+    result = harness.te("configure", "blofin", "--new", "main", "--set", "api_key=a-of-mine")
     assert result.exit_code == 0, result.output
     assert "accounts.main" in result.stderr
     assert "passphrase" in result.stderr
     assert "-of-mine" not in result.output
-    assert desk.tree()["accounts"]["main"] == {"plugin": "blofin"}
+    assert harness.tree()["accounts"]["main"] == {"plugin": "blofin"}
 
 
-def test_what_te_check_would_refuse_is_not_written(desk: Desk) -> None:
+def test_what_te_check_would_refuse_is_not_written(harness: Harness) -> None:
     keys = [w for name in ("api_key", "secret", "passphrase") for w in ("--set", f"{name}={name}-of-mine")]
-    result = desk.te("configure", "blofin", "--new", "main", "--set", "ws_url=wss://example.org", *keys)
+    result = harness.te("configure", "blofin", "--new", "main", "--set", "ws_url=wss://example.org", *keys)
     assert result.exit_code == 2, result.output
     assert "ws_url leads to another machine" in result.stderr
-    assert desk.untouched()
+    assert harness.untouched()
 
 
 @pytest.mark.parametrize(
@@ -253,62 +256,64 @@ def test_what_te_check_would_refuse_is_not_written(desk: Desk) -> None:
         (["bittensor", "--new", "SN 8"], "small letters"),
     ],
 )
-def test_a_name_that_means_nothing(desk: Desk, words: list[str], reason: str) -> None:
-    result = desk.te("configure", *words, "--set", "interval=30s")
+def test_a_name_that_means_nothing(harness: Harness, words: list[str], reason: str) -> None:
+    result = harness.te("configure", *words, "--set", "interval=30s")
     assert result.exit_code == 2
     assert reason in result.stderr
-    assert desk.untouched()
+    assert harness.untouched()
 
 
-def test_files_that_were_edited_meanwhile_are_left_alone(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_that_were_edited_meanwhile_are_left_alone(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from te_core.cli import saving
 
-    monkeypatch.setattr(saving, "_show_loose_ends", lambda *_: desk.settings.write_text("# another hand"))
-    result = desk.te("configure", "sn8", "--set", "interval=30s")
+    monkeypatch.setattr(saving, "_show_loose_ends", lambda *_: harness.settings.write_text("# another hand"))
+    result = harness.te("configure", "sn8", "--set", "interval=30s")
     assert result.exit_code == 1
     assert "edited meanwhile" in result.stderr
-    assert desk.settings.read_text() == "# another hand"
+    assert harness.settings.read_text() == "# another hand"
 
 
 # -- only what is chosen
 
 
-def test_groups_and_keys_are_chosen_by_number_or_name(desk: Desk) -> None:
+def test_groups_and_keys_are_chosen_by_number_or_name(harness: Harness) -> None:
     answers = ["9 x", "how many", "2 4", "interval", "30s", "1", "", "y"]
-    result = desk.te("configure", "sn8", answers="\n".join([*answers, ""]))
+    result = harness.te("configure", "sn8", answers="\n".join([*answers, ""]))
     assert result.exit_code == 0, result.output
     assert result.stderr.count("there is no such number or name here") == 2
     assert "which trades count" in result.stdout
     assert result.stdout.count("a duration like") == 1, "only the chosen key is asked for"
-    assert desk.tree()["sources"]["sn8"]["interval"] == "30s"
-    assert desk.te("configure", "sn8", answers="\n").stdout.endswith("nothing changed\n")
+    assert harness.tree()["sources"]["sn8"]["interval"] == "30s"
+    assert harness.te("configure", "sn8", answers="\n").stdout.endswith("nothing changed\n")
 
 
-def test_a_new_section_is_asked_for_what_it_needs(desk: Desk) -> None:
+def test_a_new_section_is_asked_for_what_it_needs(harness: Harness) -> None:
     url = "https://w.example.org/miner-positions"
-    result = desk.te("configure", "bittensor", "--new", "sn9", answers=f"\n{url}\n\n\ny\n")
+    result = harness.te("configure", "bittensor", "--new", "sn9", answers=f"\n{url}\n\n\ny\n")
     assert result.exit_code == 0, result.output
     assert "it is needed" in result.stderr
-    assert desk.tree()["sources"]["sn9"] == {"plugin": "bittensor", "url": url}
+    assert harness.tree()["sources"]["sn9"] == {"plugin": "bittensor", "url": url}
 
 
 # -- the core's own sections
 
 
-def test_limits_of_the_engine_and_of_accounts(desk: Desk) -> None:
-    result = desk.te(
+def test_limits_of_the_engine_and_of_accounts(harness: Harness) -> None:
+    result = harness.te(
         "configure",
         "limits",
         *("--set", "leverage=5", "--set", "paper.leverage=3"),
         *("--set", "limits.order_notional=20000", "--set", "accounts.paper.limits.price_distance=0.02"),
     )
     assert result.exit_code == 0, result.output
-    tree = desk.tree()
+    tree = harness.tree()
     assert tree["limits"] == {"leverage": 5, "order_notional": 20000}
     assert tree["accounts"]["paper"]["limits"] == {"leverage": 3, "price_distance": 0.02}
-    assert desk.te("configure", "limits", "--set", "leverage=-").exit_code == 0
-    assert desk.tree()["limits"] == {"order_notional": 20000}
-    result = desk.te("configure", "limits", answers="1\norder_notional\n-1\n\n")
+    assert harness.te("configure", "limits", "--set", "leverage=-").exit_code == 0
+    assert harness.tree()["limits"] == {"order_notional": 20000}
+    result = harness.te("configure", "limits", answers="1\norder_notional\n-1\n\n")
     assert "a number, more than 0\n  now 20000" in result.stdout
     assert "greater than 0" in result.stderr
     assert "nothing changed" in result.stdout
@@ -329,12 +334,12 @@ def test_limits_of_the_engine_and_of_accounts(desk: Desk) -> None:
     ],
 )
 def test_every_section_of_the_core_is_set_without_questions(
-    desk: Desk, chapter: str, change: str, place: tuple[Any, ...]
+    harness: Harness, chapter: str, change: str, place: tuple[Any, ...]
 ) -> None:
-    result = desk.te("configure", chapter, "--set", change)
+    result = harness.te("configure", chapter, "--set", change)
     assert result.exit_code == 0, result.output
     *path, value = place
-    assert value_at(desk.tree(), tuple(path)) == value
+    assert value_at(harness.tree(), tuple(path)) == value
 
 
 @pytest.mark.parametrize(
@@ -350,68 +355,70 @@ def test_every_section_of_the_core_is_set_without_questions(
     ],
 )
 def test_a_wrong_key_or_value_of_the_core_writes_nothing(
-    desk: Desk, chapter: str, change: str, reason: str
+    harness: Harness, chapter: str, change: str, reason: str
 ) -> None:
-    result = desk.te("configure", chapter, "--set", change)
+    result = harness.te("configure", chapter, "--set", change)
     assert result.exit_code in {1, 2}
     assert reason in result.stderr
-    assert desk.untouched()
+    assert harness.untouched()
 
 
-def test_a_first_notifier_is_offered_and_then_configured(desk: Desk) -> None:
+def test_a_first_notifier_is_offered_and_then_configured(harness: Harness) -> None:
     secret = "https://example.org/t0ken-of-mine"
-    result = desk.te("configure", "notifiers", answers=f"webhook\nphone\n{secret}\n\ny\n")
+    result = harness.te("configure", "notifiers", answers=f"webhook\nphone\n{secret}\n\ny\n")
     assert result.exit_code == 0, result.output
     assert secret not in result.output
-    assert tomllib.loads(desk.secrets.read_text())["notifiers"]["phone"]["url"] == secret
-    done = desk.te("configure", "notifiers", "--set", "phone.kinds=outage, recovery", "--set", "timeout=5s")
+    assert tomllib.loads(harness.secrets.read_text())["notifiers"]["phone"]["url"] == secret
+    done = harness.te(
+        "configure", "notifiers", "--set", "phone.kinds=outage, recovery", "--set", "timeout=5s"
+    )
     assert done.exit_code == 0, done.output
-    section = desk.tree()["notifiers"]["phone"]
+    section = harness.tree()["notifiers"]["phone"]
     assert section == {"plugin": "webhook", "kinds": ["outage", "recovery"], "timeout": "5s"}
 
 
-def test_a_table_that_need_not_be_there_is_begun_and_ended_by_its_keys(desk: Desk) -> None:
+def test_a_table_that_need_not_be_there_is_begun_and_ended_by_its_keys(harness: Harness) -> None:
     def set_to(*changes: str) -> Result:
-        return desk.te("configure", "limits", *(word for change in changes for word in ("--set", change)))
+        return harness.te("configure", "limits", *(word for change in changes for word in ("--set", change)))
 
     assert set_to("funding_guard.rate=0.001", "paper.liquidation_distance=0.1").exit_code == 0
-    assert desk.tree()["limits"] == {"funding_guard": {"rate": 0.001}}
+    assert harness.tree()["limits"] == {"funding_guard": {"rate": 0.001}}
     wrong = set_to("liquidation_distance=1")
     assert "less than 1" in wrong.stderr
-    shown = desk.te("configure", "limits", "--all", answers="\n" * 60)
+    shown = harness.te("configure", "limits", "--all", answers="\n" * 60)
     assert "a number, more than 0, less than 1" in shown.stdout
     assert set_to("funding_guard.rate=-").exit_code == 0
-    assert not desk.tree().get("limits", {}).get("funding_guard")
+    assert not harness.tree().get("limits", {}).get("funding_guard")
 
 
-def test_groups_of_symbols_are_set_with_their_limits(desk: Desk) -> None:
+def test_groups_of_symbols_are_set_with_their_limits(harness: Harness) -> None:
     changes = ("--set", "groups.majors=BTCUSDT, ETHUSDT", "--set", "paper.group_share.majors=0.5")
-    result = desk.te("configure", "limits", *changes)
+    result = harness.te("configure", "limits", *changes)
     assert result.exit_code == 0, result.output
-    assert desk.tree()["groups"] == {"majors": ["BTCUSDT", "ETHUSDT"]}
-    assert desk.tree()["accounts"]["paper"]["limits"] == {"group_share": {"majors": 0.5}}
-    wrong = desk.te("configure", "limits", "--set", "group_share.others=0.5")
+    assert harness.tree()["groups"] == {"majors": ["BTCUSDT", "ETHUSDT"]}
+    assert harness.tree()["accounts"]["paper"]["limits"] == {"group_share": {"majors": 0.5}}
+    wrong = harness.te("configure", "limits", "--set", "group_share.others=0.5")
     assert (wrong.exit_code, "there is no groups.others" in wrong.stderr) == (2, True)
-    assert desk.te("configure", "limits", "--set", "groups.small=btc!").exit_code == 2
+    assert harness.te("configure", "limits", "--set", "groups.small=btc!").exit_code == 2
 
 
-def test_answers_that_do_not_fit_together_are_asked_for_again(desk: Desk) -> None:
+def test_answers_that_do_not_fit_together_are_asked_for_again(harness: Harness) -> None:
     answers = ["1", "group_share", "majors=0.5", "1", "group_share leverage", "majors=-", "5", "y", ""]
-    result = desk.te("configure", "limits", answers="\n".join(answers))
+    result = harness.te("configure", "limits", answers="\n".join(answers))
     assert result.exit_code == 0, result.output
     assert "there is no groups.majors" in result.stderr
     assert "What you answered is kept" in result.stdout
-    assert desk.tree()["limits"] == {"leverage": 5}
+    assert harness.tree()["limits"] == {"leverage": 5}
 
 
-def test_a_list_takes_words_or_phrases(desk: Desk) -> None:
+def test_a_list_takes_words_or_phrases(harness: Harness) -> None:
     hours = "Mon 13:00-15:00, Fri 21:00-23:00"
-    done = desk.te("configure", "paper", "--set", f"no_increases={hours}")
+    done = harness.te("configure", "paper", "--set", f"no_increases={hours}")
     assert done.exit_code == 0, done.output
-    assert desk.tree()["accounts"]["paper"]["no_increases"] == hours.split(", ")
+    assert harness.tree()["accounts"]["paper"]["no_increases"] == hours.split(", ")
 
 
-def test_every_key_of_the_core_says_what_it_means(desk: Desk) -> None:
+def test_every_key_of_the_core_says_what_it_means(harness: Harness) -> None:
     """The texts stand under the fields of the schema."""
     from te_core.settings.schema import AccountSettings, NotifierSettings, Settings, SourceSettings
     from te_core.wizards.parameters import parameters
@@ -429,32 +436,32 @@ def test_every_key_of_the_core_says_what_it_means(desk: Desk) -> None:
 # -- entries of tables
 
 
-def test_an_entry_is_added_to_a_table_and_taken_out(desk: Desk) -> None:
+def test_an_entry_is_added_to_a_table_and_taken_out(harness: Harness) -> None:
     def symbols() -> Any:
-        return desk.tree()["sources"]["sn8"]["symbols"]
+        return harness.tree()["sources"]["sn8"]["symbols"]
 
     add = ("--set", "symbols.TAOUSD=TAOUSDT", "--set", "symbols.BTCUSDT.P=BTCUSDT")
-    assert desk.te("configure", "sn8", *add).exit_code == 0
+    assert harness.te("configure", "sn8", *add).exit_code == 0
     assert symbols() == {"BTCUSD": "BTCUSDT", "TAOUSD": "TAOUSDT", "BTCUSDT.P": "BTCUSDT"}
-    assert desk.te("configure", "sn8", "--set", "symbols.TAOUSD=-").exit_code == 0
-    assert desk.te("configure", "sn8", "--set", "max_leverage=BTCUSDC=2.5, ETHUSDC=3").exit_code == 0
-    assert desk.tree()["sources"]["sn8"]["max_leverage"] == {"BTCUSDC": 2.5, "ETHUSDC": 3}
+    assert harness.te("configure", "sn8", "--set", "symbols.TAOUSD=-").exit_code == 0
+    assert harness.te("configure", "sn8", "--set", "max_leverage=BTCUSDC=2.5, ETHUSDC=3").exit_code == 0
+    assert harness.tree()["sources"]["sn8"]["max_leverage"] == {"BTCUSDC": 2.5, "ETHUSDC": 3}
     assert list(symbols()) == ["BTCUSD", "BTCUSDT.P"]
-    assert "# old id" in desk.settings.read_text()
-    wrong = desk.te("configure", "sn8", "--set", "symbols.TAOUSD=b!")
+    assert "# old id" in harness.settings.read_text()
+    wrong = harness.te("configure", "sn8", "--set", "symbols.TAOUSD=b!")
     assert wrong.exit_code == 2
 
 
-def test_replacing_a_table_asks(desk: Desk) -> None:
+def test_replacing_a_table_asks(harness: Harness) -> None:
     change = ("--set", 'symbols={ TAOUSD = "TAOUSDT" }')
-    result = desk.te("configure", "sn8", *change, answers="n\n")
+    result = harness.te("configure", "sn8", *change, answers="n\n")
     assert result.exit_code == 1
     assert "symbols loses BTCUSD" in result.stdout
-    assert desk.untouched()
-    assert desk.te("configure", "sn8", "--set", "symbols=-", answers="").exit_code == 1
-    assert desk.untouched()
-    assert desk.te("configure", "sn8", *change, "--yes").exit_code == 0
-    assert desk.tree()["sources"]["sn8"]["symbols"] == {"TAOUSD": "TAOUSDT"}
+    assert harness.untouched()
+    assert harness.te("configure", "sn8", "--set", "symbols=-", answers="").exit_code == 1
+    assert harness.untouched()
+    assert harness.te("configure", "sn8", *change, "--yes").exit_code == 0
+    assert harness.tree()["sources"]["sn8"]["symbols"] == {"TAOUSD": "TAOUSDT"}
 
 
 # -- the text

@@ -15,7 +15,7 @@ from te_core.cli.commanding import seconds
 from te_core.cli.failure import Failure
 
 
-def say(engine: Any, direction: str, size: str = "100/100", symbol: str = "ETHUSDT") -> None:
+def print_lines(engine: Any, direction: str, size: str = "100/100", symbol: str = "ETHUSDT") -> None:
     sent = engine.folder.te(
         *("signal", "send", "--symbol", f"{symbol}.P", "--direction", direction),
         *("--size", size, "--price", "2500"),
@@ -36,7 +36,7 @@ def until_held(engine: Any, quantity: str, symbol: str = "ETHUSDT") -> None:
 
 def test_the_day_of_an_operator(engine: Any) -> None:
     te = engine.folder.te
-    say(engine, "long")
+    print_lines(engine, "long")
     until_held(engine, "2")
 
     halted = te("halt", "--reason", "lunch")
@@ -73,7 +73,7 @@ def test_the_day_of_an_operator(engine: Any) -> None:
     assert "what was held back is tried again now" in te("resume", "paper").stdout
 
     assert te("pause", "tradingview").exit_code == 0
-    say(engine, "flat")
+    print_lines(engine, "flat")
     assert "paused" in te("status").stdout
     assert held(engine) == Decimal("1.99")
     assert "sell 1.99" in te("resume", "tradingview", "--yes").stdout
@@ -112,24 +112,24 @@ def test_a_halt_without_an_engine_holds_for_the_next_one(
     assert "(it died)" in folder.te("status").stdout
     engine = started(folder)
     assert "engine halted" in folder.te("status").stdout
-    monkeypatch.setattr(client, "_PATIENCE", 0.5)
+    monkeypatch.setattr(client, "_TIMEOUT", 0.5)
     engine.process.send_signal(signal.SIGSTOP)
     stuck = folder.te("halt")
     assert stuck.exit_code == 3
     assert f"process {engine.process.pid}" in stuck.stderr
     engine.process.send_signal(signal.SIGCONT)
-    monkeypatch.setattr(client, "_PATIENCE", 10.0)
+    monkeypatch.setattr(client, "_TIMEOUT", 10.0)
     assert folder.te("resume", "--yes").exit_code == 0
 
 
 def test_an_account_that_observes_says_so_everywhere_and_sends_nothing(folder: Any, started: Any) -> None:
     engine, te = started(folder), folder.te
-    say(engine, "long")
+    print_lines(engine, "long")
     until_held(engine, "2")
     folder.edit('plugin = "paper"\n', 'plugin = "paper"\nobserve = true\n')
     while "engine observing" not in te("status").stdout:
         pass
-    say(engine, "long", "50/100")
+    print_lines(engine, "long", "50/100")
     while "observing: would sell" not in te("status").stdout:
         pass
     plan = " ".join(te("plan").stdout.split())

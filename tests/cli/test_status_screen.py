@@ -59,7 +59,7 @@ def account(plugin: str, held: dict[str, str], targets: dict[str, Any], **more: 
     }  # fmt: skip
 
 
-def desk(accounts: Iterable[str] = ACCOUNTS, bases: Iterable[str] = BASES) -> dict[str, Any]:
+def harness(accounts: Iterable[str] = ACCOUNTS, bases: Iterable[str] = BASES) -> dict[str, Any]:
     """Five accounts and twenty symbols: one account cannot be read, a hand was on another, a limit is at work."""
     symbols = [f"{base}USDT" for base in bases]
     depth = {symbol: ("0.05", "-0.037", "0")[number % 3] for number, symbol in enumerate(symbols)}
@@ -163,7 +163,7 @@ def test_a_text_that_is_cut_says_so(text: str, width: int) -> None:
 
 
 def test_eighty_by_twenty_four_holds_what_matters() -> None:
-    lines = drawn(desk(), 80, 23)
+    lines = drawn(harness(), 80, 23)
     assert len(lines) == 23
     assert lines[0].startswith(" 2 critical  engine not ready  pid 18613  up 24m  ")
     assert lines[1] == "equity 79 326 (3 live, 1 old) pnl -9.4 exposure 72k 0.90x ok 58/80"
@@ -184,7 +184,7 @@ def test_eighty_by_twenty_four_holds_what_matters() -> None:
 
 
 def test_a_wide_terminal_has_sentences_sources_and_every_symbol() -> None:
-    lines = drawn(desk(), 160, 47)
+    lines = drawn(harness(), 160, 47)
     assert len(lines) <= 47
     assert "Nothing is sent there; it is tried again by itself." in lines[4]
     assert "at target 58/80" in lines[1]
@@ -198,7 +198,7 @@ def test_a_wide_terminal_has_sentences_sources_and_every_symbol() -> None:
 
 
 def test_one_account_with_three_symbols_takes_little() -> None:
-    lines = drawn(desk(["paper"], BASES[:3]), 80, 23)
+    lines = drawn(harness(["paper"], BASES[:3]), 80, 23)
     assert lines[1].startswith("paper 19 832")
     assert lines[3] == "nothing needs you  3 of 3 at target, account paper read within 17 s"
     assert [line.split()[0] for line in lines if line[:4] in ("BTC ", "ETH ", "SOL ")] == BASES[:3]
@@ -206,28 +206,28 @@ def test_one_account_with_three_symbols_takes_little() -> None:
 
 
 def test_below_eighty_columns_accounts_remain() -> None:
-    lines = drawn(desk(), 46, 23)
+    lines = drawn(harness(), 46, 23)
     assert lines[1] == "equity 79 326 (3 live, 1 old) ok 58/80"
     assert any(line.startswith("bybit-main  running") for line in lines)
     assert not any(line.startswith("BTC") for line in lines)
 
 
 def test_without_an_end_everything_is_said_whole() -> None:
-    lines = drawn(desk(), 200)
+    lines = drawn(harness(), 200)
     assert "…" not in "".join(lines)
     assert (
         sum(line.split()[:1] != [] and line.split()[0] in {f"{b}USDT" for b in BASES} for line in lines) == 20
     )
-    folded = drawn(desk(), 80, fold=True)
+    folded = drawn(harness(), 80, fold=True)
     assert max(map(len, folded)) <= 80
     assert "   Nothing is sent there; it is tried again by itself." in folded, "between words"
-    whole = "\n".join(drawn(desk(), 80, attention=True))
+    whole = "\n".join(drawn(harness(), 80, attention=True))
     assert "MEXC: the exchange cannot be reached (GET http://x)" in whole
     assert "to end it: te resume bybit-main" in whole
 
 
 def test_a_terminal_of_ascii_gets_ascii() -> None:
-    lines = texts(screen(view(desk()), Look(width=80, height=23)), plain=True)
+    lines = texts(screen(view(harness()), Look(width=80, height=23)), plain=True)
     assert all(line.isascii() for line in lines)
     assert any("+1.5k" in line and "# ." in line for line in lines)
 
@@ -251,7 +251,7 @@ def test_whether_a_terminal_shows_more_than_ascii(env: dict[str, str], encoding:
 
 def test_ten_accounts_take_pages_side_by_side() -> None:
     names = [f"{plugin}-{number}" for plugin in ("bybit", "kucoin") for number in range(5)]
-    seen = view(desk(names))
+    seen = view(harness(names))
     first = screen(seen, Look(width=80, height=23))
     heads = [
         next(
@@ -265,7 +265,7 @@ def test_ten_accounts_take_pages_side_by_side() -> None:
 
 
 def test_what_cannot_be_valued_is_not_nothing() -> None:
-    state = desk(["bybit-main"])
+    state = harness(["bybit-main"])
     state["accounts"]["bybit-main"]["prices"] = {"ETHUSDT": "10"}
     lines = drawn(state, 80, 40)
     assert "exposure 1.1k 0.06x (12 not valued)" in lines[1]
@@ -297,7 +297,7 @@ def test_columns_that_can_be_spared_go_first_and_no_number_is_cut() -> None:
 
 
 def test_rows_that_are_held_or_off_target() -> None:
-    seen = view(desk())
+    seen = view(harness())
 
     def rows(which: str) -> list[str]:
         lines = texts(screen(seen, Look(width=160, height=80, rows=which)))
@@ -325,7 +325,7 @@ def watch(look: Any) -> Watch:
 
 
 def test_a_picture_of_watch_fills_the_screen_with_its_keys_below() -> None:
-    lines = [text_of(line) for line in watch(desk).lines(80, 24)]
+    lines = [text_of(line) for line in watch(harness).lines(80, 24)]
     assert len(lines) == 24
     assert lines[0].startswith(" 2 critical  engine not ready")
     assert lines[-1] == "page 1/3, all  n/p page  a all  h held  t not at target  ! attention  q quit"
@@ -333,7 +333,7 @@ def test_a_picture_of_watch_fills_the_screen_with_its_keys_below() -> None:
 
 
 def test_while_nobody_answers_the_last_picture_stays_in_grey(tmp_path: Any) -> None:
-    answers: list[Any] = [desk()]
+    answers: list[Any] = [harness()]
 
     def look() -> Any:
         if not answers:
@@ -346,14 +346,14 @@ def test_while_nobody_answers_the_last_picture_stays_in_grey(tmp_path: Any) -> N
     assert re.match(r" no answer for \ds  what was seen last:", text_of(lines[0]))
     assert {style for line in lines[1:-1] for _, style in line} == {"dim"}
     assert any(text_of(line).startswith("mexc-main") for line in lines)
-    answers.append(desk())
+    answers.append(harness())
     watching._look_again()
     assert text_of(watching.lines(80, 24)[0]).startswith(" 2 critical")
 
 
 def test_the_view_of_the_desk_is_what_the_screen_says() -> None:
     """The figures of the pictures above, from the rows."""
-    seen: View = view(copy.deepcopy(desk()))
+    seen: View = view(copy.deepcopy(harness()))
     real, paper = seen.totals
     assert (real.equity, paper.equity) == (4 * Decimal("19831.6"), Decimal("19831.6"))
     assert (real.at_target, real.targets) == (58, 80)

@@ -44,13 +44,13 @@ from te_core.testing import virtual_clock
 from te_core.testing.faults import FaultyAccount
 from te_exchange_paper.account import PaperAccount
 from te_exchange_paper.stops import PaperStop
-from te_exchange_paper.testing import Line, PaperVenue
+from te_exchange_paper.testing import Line, PaperHarness
 
 ZERO = Decimal(0)
 Positions = Known[Mapping[str, Position]]
 
 
-class Mistaken(PaperVenue):
+class Mistaken(PaperHarness):
     """A venue whose plugin has a fault: in the account itself, or in what it makes of the exchange's answers."""
 
     def __init__(self, mistake: type[Any], folder: Path) -> None:
@@ -170,7 +170,7 @@ class TakesUnknownEquityForNone(Line):
         try:
             return await super().equity()
         except NotReady:
-            return Known(value=Equity(wallet=ZERO, total=ZERO), as_of=self.venue.clock.now())
+            return Known(value=Equity(wallet=ZERO, total=ZERO), as_of=self.exchange.clock.now())
 
 
 class TakesUnknownPositionsForNone(Line):
@@ -178,7 +178,7 @@ class TakesUnknownPositionsForNone(Line):
         try:
             return await super().positions()
         except NotReady:
-            return Known(value={}, as_of=self.venue.clock.now())
+            return Known(value={}, as_of=self.exchange.clock.now())
 
 
 class RepeatsItsReads(PaperAccount):

@@ -20,8 +20,8 @@ from te_core.contracts.exchange import ExchangeAccount
 from te_core.journal.journal import Journal
 from te_core.testing import virtual_clock
 from te_core.testing.conformance import ExchangeConformance
-from te_core.testing.desk import Desk
 from te_core.testing.faults import FaultyAccount
+from te_core.testing.worker_harness import WorkerHarness
 from te_exchange_paper.account import PaperAccount
 from te_exchange_paper.plugin import CAPABILITIES
 from tests.conformance import mistaken as m
@@ -129,10 +129,10 @@ def failing(account: type[Any], folder: Path, blank: Path, *, stops: bool | None
         place = folder / str(number)
         place.mkdir()
         shutil.copy(blank, place / blank.name)
-        venue = m.Mistaken(account, place / "venue")
-        desk = Desk(place, venue, FOLLOWED if followed else HEDGING, patience=15)
+        exchange = m.Mistaken(account, place / "venue")
+        harness = WorkerHarness(place, exchange, FOLLOWED if followed else HEDGING, timeout=15)
         try:
-            virtual_clock.run(getattr(ExchangeConformance(), method)(desk, **arguments))
+            virtual_clock.run(getattr(ExchangeConformance(), method)(harness, **arguments))
         except (Exception, pytest.fail.Exception) as error:  # noqa: BLE001 - however it fails
             failed[name] = f"{type(error).__name__}: {error}"
     return failed

@@ -22,14 +22,14 @@ from tests.end_to_end.home import TOKEN, Home
 T = TypeVar("T")
 
 TE = Path(sys.executable).with_name("te")
-PATIENCE = 120.0
+TIMEOUT = 120.0
 """Seconds until a test gives up waiting. Never how long something takes: only that it comes to an end."""
 PAUSE = 0.02
 """Seconds between two looks."""
 AGES = frozenset({"read_age", "phase_age", "retry_in", "age", "as_of", "now", "last_order_at", "since"})
 
 
-def eventually(look: Callable[[], T], *, told: Callable[[], str] = str, within: float = PATIENCE) -> T:
+def eventually(look: Callable[[], T], *, told: Callable[[], str] = str, within: float = TIMEOUT) -> T:
     """Look again and again until there is something to see; ``told`` says more when there never is."""
     deadline = time.monotonic() + within
     while not (seen := look()):
@@ -39,7 +39,7 @@ def eventually(look: Callable[[], T], *, told: Callable[[], str] = str, within: 
     return seen
 
 
-def te(home: Home, *arguments: str, within: float = PATIENCE) -> subprocess.CompletedProcess[str]:
+def te(home: Home, *arguments: str, within: float = TIMEOUT) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
     return subprocess.run(
         [str(TE), "--settings", str(home.settings), *arguments],
@@ -63,7 +63,7 @@ async def until_enough(
 ) -> None:
     """Wait until senders have sent enough. They only end by themselves when the engine is gone."""
     waiting = asyncio.create_task(enough.wait())
-    done, _ = await asyncio.wait([waiting, *senders], timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+    done, _ = await asyncio.wait([waiting, *senders], timeout=TIMEOUT, return_when=asyncio.FIRST_COMPLETED)
     if waiting not in done:
         waiting.cancel()
         state = "goes on" if engine.process.poll() is None else f"ended with {engine.process.returncode}"
@@ -106,7 +106,7 @@ class EngineProcess:
     def kill(self) -> None:
         """End it as a power cut would, wherever it is."""
         self.process.kill()
-        self.process.wait(PATIENCE)
+        self.process.wait(TIMEOUT)
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Ask it to stop; gives the exit code."""
@@ -115,7 +115,7 @@ class EngineProcess:
 
     def exit_code(self) -> int:
         """Wait until it has ended by itself."""
-        return self.process.wait(PATIENCE)
+        return self.process.wait(TIMEOUT)
 
     def holds_the_journal(self) -> bool:
         """Tell whether this very process has locked the journal: it is about to read it."""
@@ -132,7 +132,7 @@ class EngineProcess:
             found = {}
         return found if found.get("pid") == self.process.pid else {}
 
-    def wait(self, look: Callable[[], T], *, within: float = PATIENCE) -> T:
+    def wait(self, look: Callable[[], T], *, within: float = TIMEOUT) -> T:
         """Wait for something while the process lives."""
 
         def look_while_alive() -> T:
@@ -192,7 +192,7 @@ class EngineProcess:
         self, listener: str, method: str, path: str, body: bytes | None, headers: dict[str, str]
     ) -> tuple[int, Any]:
         address = urlsplit(self.announcement()[listener])
-        connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=PATIENCE)
+        connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=TIMEOUT)
         try:
             connection.request(method, path, body=body, headers=headers)
             response = connection.getresponse()

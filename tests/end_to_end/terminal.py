@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from tests.end_to_end.engine_process import PATIENCE, TE
+from tests.end_to_end.engine_process import TE, TIMEOUT
 
 
 class Place(Protocol):
@@ -58,7 +58,7 @@ class Terminal:
 
     def until(self, pattern: str) -> None:
         """Read until something new is shown that matches."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         seen = len(self.shown)
         while not re.search(pattern, self.shown[seen:]):
             assert time.monotonic() < deadline, self.shown
@@ -74,7 +74,7 @@ class Terminal:
         ``key`` is pressed until then: Python hears of a signal that comes between a prompt and the reading of its
         answer with the next one only.
         """
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while self.process.poll() is None:
             assert time.monotonic() < deadline, self.shown
             self.type(key)
@@ -85,7 +85,7 @@ class Terminal:
                     break
         self._read_rest()
         os.close(self.ours)
-        return self.process.wait(PATIENCE)
+        return self.process.wait(TIMEOUT)
 
     def _read_rest(self) -> None:
         """Read what was shown last: once nobody has the other end open, that is an error."""

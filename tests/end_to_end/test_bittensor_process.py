@@ -15,7 +15,7 @@ import pytest
 
 from te_emulators.bittensor.network import MadeNetwork
 from te_emulators.bittensor.server import BittensorServer, Faults
-from tests.end_to_end.engine_process import PATIENCE, EngineProcess
+from tests.end_to_end.engine_process import TIMEOUT, EngineProcess
 from tests.end_to_end.home import PLAIN, TOKEN, Home
 
 D = Decimal
@@ -41,7 +41,7 @@ class Validator:
         self.run(self.server.start())
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(TIMEOUT)
 
     def close(self, miner: str, asset: str) -> None:
         """Let a miner close, and serve a new file."""
@@ -61,7 +61,7 @@ class Validator:
     def stop(self) -> None:
         self.run(self.server.stop())
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(PATIENCE)
+        self._thread.join(TIMEOUT)
         self._loop.close()
 
 

@@ -74,7 +74,7 @@ class Options(BaseModel):
     """The account has none."""
 
 
-class Desk:
+class Harness:
     """An engine with the real source and an account in memory; it can be stopped and started on one journal."""
 
     def __init__(self, folder: Path, clock: VirtualClock) -> None:
@@ -132,26 +132,26 @@ class Desk:
 @pytest.mark.parametrize("order", ORDERS)
 async def test_midnight_parts_no_pair(tmp_path: Path, order: str, restart: bool) -> None:
     clock = VirtualClock(datetime(2026, 3, 2, 12, tzinfo=UTC))
-    desk = Desk(tmp_path, clock)
-    await desk.start()
+    harness = Harness(tmp_path, clock)
+    await harness.start()
     await asyncio.sleep(1)
-    await desk.post(HELD)
+    await harness.post(HELD)
     just_before = datetime(2026, 3, 2, 23, 59, 59, 900_000, tzinfo=UTC)
     await asyncio.sleep((just_before - clock.now()).total_seconds())
     sides = []
     for message in ORDERS[order]:
-        await desk.post(message)
+        await harness.post(message)
         await asyncio.sleep(0.2)
-        sides.append(desk.account.quantity("BTCUSDT"))
+        sides.append(harness.account.quantity("BTCUSDT"))
         if restart and len(sides) == 1:
-            await desk.stop()
-            await desk.start()
+            await harness.stop()
+            await harness.start()
             await asyncio.sleep(1)
     assert clock.now() - just_before < timedelta(seconds=3)
     assert clock.now().day == 3
     await asyncio.sleep(2)
-    assert desk.account.quantity("BTCUSDT") < 0
-    assert [signal.rule for signal in desk.journal.signals(1)] == ["close_then_open"]
+    assert harness.account.quantity("BTCUSDT") < 0
+    assert [signal.rule for signal in harness.journal.signals(1)] == ["close_then_open"]
     if order == "opening first":
         assert sides[0] < 0, "the first alert did not act at once"
-    await desk.stop()
+    await harness.stop()

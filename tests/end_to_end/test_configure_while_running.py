@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.end_to_end.engine_process import PATIENCE, EngineProcess, te
+from tests.end_to_end.engine_process import TIMEOUT, EngineProcess, te
 from tests.end_to_end.home import PLAIN, Home
 from tests.end_to_end.terminal import Terminal
 
@@ -44,7 +44,7 @@ def validator() -> Iterator[str]:
     with process.stdout:
         yield process.stdout.readline().split()[1] + "/miner-positions"
         process.terminate()
-        process.wait(PATIENCE)
+        process.wait(TIMEOUT)
 
 
 def answered(terminal: Terminal, **answers: str) -> None:

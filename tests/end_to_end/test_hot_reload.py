@@ -39,7 +39,7 @@ TREE: dict[str, Any] = {
 }
 
 
-class Desk:
+class Harness:
     """An engine whose accounts hold something, and what must not change while it is told something else."""
 
     def __init__(self, home: Home, engine: EngineProcess) -> None:
@@ -80,11 +80,11 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, start: Callable[[Home], EngineProcess]) -> Desk:
+def harness(tmp_path: Path, start: Callable[[Home], EngineProcess]) -> Harness:
     """Both accounts hold 0.06 BTC and 0.6 ETH."""
     home = Home(tmp_path / "home", TREE)
     install(home, "witness")
-    made = Desk(home, start(home).until_ready())
+    made = Harness(home, start(home).until_ready())
     made.say(BTC, 50)
     made.say(ETH, 25)
     for account in ("left", "right"):
@@ -96,174 +96,182 @@ def desk(tmp_path: Path, start: Callable[[Home], EngineProcess]) -> Desk:
 
 
 @pytest.fixture
-def undisturbed(desk: Desk) -> Callable[..., None]:
+def undisturbed(harness: Harness) -> Callable[..., None]:
     """Check that nothing was restarted but what is named, and that what is held of ETH was not even looked at."""
-    before = {name: desk.openings(name) for name in ("left", "right")}
-    accepted = {name: desk.accepted(name) for name in ("tradingview", "other")}
-    revision = desk.target(ETH)["revision"]
+    before = {name: harness.openings(name) for name in ("left", "right")}
+    accepted = {name: harness.accepted(name) for name in ("tradingview", "other")}
+    revision = harness.target(ETH)["revision"]
 
     def check(*, but: str = "") -> None:
         for name, count in before.items():
-            assert desk.openings(name) == count or name == but
+            assert harness.openings(name) == count or name == but
         for name, count in accepted.items():
-            assert name == but or desk.accepted(name) >= count
-        assert desk.target(ETH, "left" if but != "left" else "right")["revision"] == revision
+            assert name == but or harness.accepted(name) >= count
+        assert harness.target(ETH, "left" if but != "left" else "right")["revision"] == revision
 
     return check
 
 
-def test_a_weight_resizes_its_symbol_and_nothing_else(desk: Desk, undisturbed: Callable[..., None]) -> None:
-    desk.section("symbols", BTC, "weights")["tradingview"] = 0.15
-    desk.save()
+def test_a_weight_resizes_its_symbol_and_nothing_else(
+    harness: Harness, undisturbed: Callable[..., None]
+) -> None:
+    harness.section("symbols", BTC, "weights")["tradingview"] = 0.15
+    harness.save()
     for account in ("left", "right"):
-        desk.until(BTC, "0.03", account)
-    assert desk.engine.state()["symbols"][BTC]["weights"]["tradingview"] == "0.15"
+        harness.until(BTC, "0.03", account)
+    assert harness.engine.state()["symbols"][BTC]["weights"]["tradingview"] == "0.15"
     undisturbed()
 
 
-def test_a_leverage_resizes_its_symbol_and_nothing_else(desk: Desk, undisturbed: Callable[..., None]) -> None:
-    desk.section("symbols", BTC)["leverage"] = 1
-    desk.save()
-    desk.until(BTC, "0.03")
-    assert desk.target(BTC)["leverage"] == "1"
+def test_a_leverage_resizes_its_symbol_and_nothing_else(
+    harness: Harness, undisturbed: Callable[..., None]
+) -> None:
+    harness.section("symbols", BTC)["leverage"] = 1
+    harness.save()
+    harness.until(BTC, "0.03")
+    assert harness.target(BTC)["leverage"] == "1"
     undisturbed()
 
 
 def test_a_mapping_is_in_force_at_once_and_restarts_only_its_source(
-    desk: Desk, undisturbed: Callable[..., None]
+    harness: Harness, undisturbed: Callable[..., None]
 ) -> None:
-    desk.say(BTC, 20, source="other")
+    harness.say(BTC, 20, source="other")
     alert = {"symbol": "XBTUSDTM", "direction": "long", "size": "100/100"}
-    status, answer = desk.engine.post(alert)
+    status, answer = harness.engine.post(alert)
     assert status == 422
     assert '"XBTUSDTM"' in answer["error"]["hint"]
-    desk.section("sources", "tradingview", "symbols")["XBTUSDTM"] = BTC
-    desk.save()
-    desk.engine.wait(lambda: desk.engine.post(alert)[0] == 200)
-    desk.until(BTC, "0.128")
-    assert desk.accepted("other") == 1
+    harness.section("sources", "tradingview", "symbols")["XBTUSDTM"] = BTC
+    harness.save()
+    harness.engine.wait(lambda: harness.engine.post(alert)[0] == 200)
+    harness.until(BTC, "0.128")
+    assert harness.accepted("other") == 1
     undisturbed(but="tradingview")
 
 
-def test_an_added_symbol_is_traded(desk: Desk, undisturbed: Callable[..., None]) -> None:
-    desk.section("sources", "tradingview", "symbols")["SOLUSDT"] = "SOLUSDT"
-    desk.section("symbols")["SOLUSDT"] = {"weights": {"tradingview": 0.1}}
-    desk.save()
-    desk.say_until_taken("SOLUSDT", 50)
-    desk.until("SOLUSDT", "5")
+def test_an_added_symbol_is_traded(harness: Harness, undisturbed: Callable[..., None]) -> None:
+    harness.section("sources", "tradingview", "symbols")["SOLUSDT"] = "SOLUSDT"
+    harness.section("symbols")["SOLUSDT"] = {"weights": {"tradingview": 0.1}}
+    harness.save()
+    harness.say_until_taken("SOLUSDT", 50)
+    harness.until("SOLUSDT", "5")
     undisturbed(but="tradingview")
 
 
-def test_a_removed_symbol_is_closed(desk: Desk, undisturbed: Callable[..., None]) -> None:
-    del desk.section("symbols")[BTC]
-    desk.save()
-    desk.until(BTC, "0")
-    assert BTC not in desk.engine.state()["symbols"]
+def test_a_removed_symbol_is_closed(harness: Harness, undisturbed: Callable[..., None]) -> None:
+    del harness.section("symbols")[BTC]
+    harness.save()
+    harness.until(BTC, "0")
+    assert BTC not in harness.engine.state()["symbols"]
     undisturbed()
 
 
-def test_an_added_account_is_brought_to_the_targets(desk: Desk, undisturbed: Callable[..., None]) -> None:
-    desk.section("accounts")["third"] = {**desk.section("accounts", "left"), "balance": 20_000}
-    desk.save()
-    desk.engine.wait(lambda: "third" in desk.engine.state()["accounts"])
-    desk.until(BTC, "0.12", "third")
-    desk.until(ETH, "1.2", "third")
+def test_an_added_account_is_brought_to_the_targets(
+    harness: Harness, undisturbed: Callable[..., None]
+) -> None:
+    harness.section("accounts")["third"] = {**harness.section("accounts", "left"), "balance": 20_000}
+    harness.save()
+    harness.engine.wait(lambda: "third" in harness.engine.state()["accounts"])
+    harness.until(BTC, "0.12", "third")
+    harness.until(ETH, "1.2", "third")
     undisturbed()
 
 
 def test_a_disabled_account_closes_and_rests_and_an_enabled_one_comes_back(
-    desk: Desk, undisturbed: Callable[..., None]
+    harness: Harness, undisturbed: Callable[..., None]
 ) -> None:
-    desk.section("accounts", "right")["enabled"] = False
-    desk.save()
-    desk.engine.wait(lambda: desk.engine.state()["accounts"]["right"]["enabled"] is False)
-    desk.until(BTC, "0", "right")
-    desk.until(ETH, "0", "right")
-    desk.say(BTC, 100)
-    desk.until(BTC, "0.12", "left")
-    assert desk.engine.position(BTC, "right") == 0
+    harness.section("accounts", "right")["enabled"] = False
+    harness.save()
+    harness.engine.wait(lambda: harness.engine.state()["accounts"]["right"]["enabled"] is False)
+    harness.until(BTC, "0", "right")
+    harness.until(ETH, "0", "right")
+    harness.say(BTC, 100)
+    harness.until(BTC, "0.12", "left")
+    assert harness.engine.position(BTC, "right") == 0
 
-    desk.section("accounts", "right")["enabled"] = True
-    desk.save()
-    desk.until(BTC, "0.12", "right")
-    desk.until(ETH, "0.6", "right")
+    harness.section("accounts", "right")["enabled"] = True
+    harness.save()
+    harness.until(BTC, "0.12", "right")
+    harness.until(ETH, "0.6", "right")
     undisturbed(but="right")
 
 
 def test_an_accounts_own_option_restarts_that_account_alone(
-    desk: Desk, undisturbed: Callable[..., None]
+    harness: Harness, undisturbed: Callable[..., None]
 ) -> None:
-    desk.section("accounts", "right")["slippage"] = 0.001
-    desk.save()
-    desk.engine.wait(lambda: desk.openings("right") == 2)
-    desk.engine.wait(desk.engine.at_rest)
-    assert desk.engine.position(BTC, "right") == Decimal("0.06")
+    harness.section("accounts", "right")["slippage"] = 0.001
+    harness.save()
+    harness.engine.wait(lambda: harness.openings("right") == 2)
+    harness.engine.wait(harness.engine.at_rest)
+    assert harness.engine.position(BTC, "right") == Decimal("0.06")
     undisturbed(but="right")
 
 
 def test_an_accounts_leverage_and_limit_resize_it_without_a_restart(
-    desk: Desk, undisturbed: Callable[..., None]
+    harness: Harness, undisturbed: Callable[..., None]
 ) -> None:
-    desk.section("accounts", "right")["leverage"] = 1
-    desk.save()
-    desk.until(BTC, "0.03", "right")
-    desk.until(ETH, "0.3", "right")
-    assert desk.engine.position(BTC, "left") == Decimal("0.06")
-    assert desk.openings("right") == 1
+    harness.section("accounts", "right")["leverage"] = 1
+    harness.save()
+    harness.until(BTC, "0.03", "right")
+    harness.until(ETH, "0.3", "right")
+    assert harness.engine.position(BTC, "left") == Decimal("0.06")
+    assert harness.openings("right") == 1
     undisturbed()
 
 
-def test_a_disabled_source_loses_its_share(desk: Desk) -> None:
-    desk.say(BTC, 50, source="other")
-    desk.until(BTC, "0.08")
-    desk.section("sources", "tradingview")["enabled"] = False
-    desk.save()
-    desk.until(BTC, "0.02")
-    desk.until(ETH, "0")
-    status, answer = desk.engine.post(
+def test_a_disabled_source_loses_its_share(harness: Harness) -> None:
+    harness.say(BTC, 50, source="other")
+    harness.until(BTC, "0.08")
+    harness.section("sources", "tradingview")["enabled"] = False
+    harness.save()
+    harness.until(BTC, "0.02")
+    harness.until(ETH, "0")
+    status, answer = harness.engine.post(
         {"symbol": BTC, "direction": "short", "size": "50/100", "price": "50000"}
     )
     assert status == 200
     assert "no say at present" in answer["note"]
-    assert desk.accepted("other") == 1
-    desk.until(BTC, "0.02")
+    assert harness.accepted("other") == 1
+    harness.until(BTC, "0.02")
 
-    desk.section("sources", "tradingview")["enabled"] = True
-    desk.save()
-    desk.until(BTC, "-0.04")  # what it said while it was disabled is its newest signal
-    desk.until(ETH, "0.6")
+    harness.section("sources", "tradingview")["enabled"] = True
+    harness.save()
+    harness.until(BTC, "-0.04")  # what it said while it was disabled is its newest signal
+    harness.until(ETH, "0.6")
 
 
-def test_an_exchange_plugin_is_switched_off_and_on(desk: Desk) -> None:
-    desk.section("accounts")["paper"] = {**desk.section("accounts", "left"), "plugin": "paper"}
-    desk.home.tree["plugins"] = {"witness": {"enabled": False}}
-    desk.save()
+def test_an_exchange_plugin_is_switched_off_and_on(harness: Harness) -> None:
+    harness.section("accounts")["paper"] = {**harness.section("accounts", "left"), "plugin": "paper"}
+    harness.home.tree["plugins"] = {"witness": {"enabled": False}}
+    harness.save()
     statuses = {"left": "disabled", "right": "disabled", "paper": "running"}
-    desk.engine.wait(lambda: {n: a["status"] for n, a in desk.engine.state()["accounts"].items()} == statuses)
-    desk.say(BTC, 100)
-    desk.until(BTC, "0.12", "paper")
-    assert desk.home.log().count(": closed") == 2
-    assert "left as they are" in desk.engine.state()["accounts"]["left"]["reason"]
+    harness.engine.wait(
+        lambda: {n: a["status"] for n, a in harness.engine.state()["accounts"].items()} == statuses
+    )
+    harness.say(BTC, 100)
+    harness.until(BTC, "0.12", "paper")
+    assert harness.home.log().count(": closed") == 2
+    assert "left as they are" in harness.engine.state()["accounts"]["left"]["reason"]
 
-    desk.home.tree["plugins"] = {"witness": {"enabled": True}}
-    desk.save()
+    harness.home.tree["plugins"] = {"witness": {"enabled": True}}
+    harness.save()
     for account in ("left", "right"):
-        desk.until(BTC, "0.12", account)
-        assert desk.openings(account) == 2
+        harness.until(BTC, "0.12", account)
+        assert harness.openings(account) == 2
 
 
-def test_a_signal_plugin_is_switched_off_and_on(desk: Desk) -> None:
-    desk.home.tree["plugins"] = {"tradingview": {"enabled": False}}
-    desk.save()
-    desk.until(BTC, "0")
-    assert {s["status"] for s in desk.engine.state()["sources"].values()} == {"disabled"}
-    assert desk.engine.post({"symbol": BTC, "direction": "flat"})[0] == 503
+def test_a_signal_plugin_is_switched_off_and_on(harness: Harness) -> None:
+    harness.home.tree["plugins"] = {"tradingview": {"enabled": False}}
+    harness.save()
+    harness.until(BTC, "0")
+    assert {s["status"] for s in harness.engine.state()["sources"].values()} == {"disabled"}
+    assert harness.engine.post({"symbol": BTC, "direction": "flat"})[0] == 503
 
-    del desk.home.tree["plugins"]
-    desk.save()
-    desk.until(BTC, "0.06")
-    desk.say(BTC, 100)
-    desk.until(BTC, "0.12")
+    del harness.home.tree["plugins"]
+    harness.save()
+    harness.until(BTC, "0.06")
+    harness.say(BTC, 100)
+    harness.until(BTC, "0.12")
 
 
 def test_an_installed_plugin_that_nobody_used_is_taken_into_use(
@@ -284,24 +292,28 @@ def test_an_installed_plugin_that_nobody_used_is_taken_into_use(
 
 
 def test_a_new_token_is_in_force_at_once_and_the_old_one_is_not(
-    desk: Desk, undisturbed: Callable[..., None]
+    harness: Harness, undisturbed: Callable[..., None]
 ) -> None:
     alert = {"symbol": BTC, "direction": "flat", "size": "0"}
     fresh = "another-token-of-tradingview"
-    assert desk.engine.post(alert, token=fresh)[0] == 401
-    desk.home.write_secrets(f'[sources.tradingview]\ntoken = "{fresh}"\n[sources.other]\ntoken = "{TOKEN}"\n')
-    desk.engine.wait(
-        lambda: desk.engine.state()["sources"]["tradingview"]["counters"].get("unauthorised") == 0
+    assert harness.engine.post(alert, token=fresh)[0] == 401
+    harness.home.write_secrets(
+        f'[sources.tradingview]\ntoken = "{fresh}"\n[sources.other]\ntoken = "{TOKEN}"\n'
     )
-    assert desk.engine.post(alert, token=fresh)[0] == 200
-    assert desk.engine.post(alert, token=TOKEN)[0] == 401
-    desk.say(BTC, 10, source="other")
+    harness.engine.wait(
+        lambda: harness.engine.state()["sources"]["tradingview"]["counters"].get("unauthorised") == 0
+    )
+    assert harness.engine.post(alert, token=fresh)[0] == 200
+    assert harness.engine.post(alert, token=TOKEN)[0] == 401
+    harness.say(BTC, 10, source="other")
     undisturbed(but="tradingview")
 
 
-def test_the_same_settings_written_again_do_nothing(desk: Desk, undisturbed: Callable[..., None]) -> None:
-    before = desk.engine.standing()
-    desk.home.settings.write_text("# a comment more\n" + desk.home.settings.read_text())
-    desk.engine.wait(lambda: "settings: nothing has changed" in desk.home.log())
-    assert desk.engine.standing() == before
+def test_the_same_settings_written_again_do_nothing(
+    harness: Harness, undisturbed: Callable[..., None]
+) -> None:
+    before = harness.engine.standing()
+    harness.home.settings.write_text("# a comment more\n" + harness.home.settings.read_text())
+    harness.engine.wait(lambda: "settings: nothing has changed" in harness.home.log())
+    assert harness.engine.standing() == before
     undisturbed()

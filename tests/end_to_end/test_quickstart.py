@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.engine_process import PATIENCE, eventually
+from tests.end_to_end.engine_process import TIMEOUT, eventually
 
 TE = Path(sys.executable).with_name("te")
 GUIDE = Path(__file__).parents[2] / "docs" / "quickstart.md"
@@ -48,7 +48,7 @@ class Terminal:
     def until(self, text: str) -> None:
         """Wait until that is shown, after what was waited for before. "…" stands for anything."""
         pattern = re.compile(r"\s*".join(map(re.escape, text.split())).replace("…", r"[\s\S]*?"))
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while not (found := pattern.search(self.shown, self._seen)):
             assert time.monotonic() < deadline, (
                 f"waited in vain for {text!r} after:\n{self.shown[self._seen :]}"
@@ -98,7 +98,7 @@ def test_the_guide_leads_from_an_empty_folder_to_an_explained_position(
     assert (tmp_path / ".secrets.toml").stat().st_mode & 0o777 == 0o600
     _replay(second, tmp_path, env)
     terminal.process.send_signal(signal.SIGINT)
-    assert terminal.process.wait(PATIENCE) == 0
+    assert terminal.process.wait(TIMEOUT) == 0
 
 
 def _replay(lines: list[str], folder: Path, env: dict[str, str]) -> None:

@@ -93,7 +93,7 @@ BAD = {
 }
 
 
-class Desk:
+class Harness:
     def __init__(self, engine: EngineProcess) -> None:
         self.engine = engine
         self.home = engine.home
@@ -131,23 +131,23 @@ class Desk:
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harness]:
     """Give one engine that all these edits are tried on: none of them may leave a trace."""
     home = Home(tmp_path_factory.mktemp("refused"))
     home.settings.write_text(GOOD)
     with EngineProcess(home) as engine:
         engine.until_ready()
         pid = engine.process.pid
-        desk = Desk(engine)
-        desk.still_trades()
-        yield desk
+        harness = Harness(engine)
+        harness.still_trades()
+        yield harness
         assert engine.process.poll() is None
         assert engine.state()["engine"]["pid"] == pid
         assert home.log().count("Traceback") == 0
 
 
 @pytest.fixture
-def desk(shared: Desk) -> Desk:
+def harness(shared: Harness) -> Harness:
     """Begin with good settings, whatever an earlier test left."""
     settings = shared.home.settings
     if settings.is_dir():
@@ -161,19 +161,19 @@ def desk(shared: Desk) -> Desk:
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_what_does_not_hold_is_refused_with_its_place_and_reason(name: str, desk: Desk) -> None:
+def test_what_does_not_hold_is_refused_with_its_place_and_reason(name: str, harness: Harness) -> None:
     bad = BAD[name]
-    desk.home.settings.write_text(bad.text)
-    told = desk.until_refused(*bad.told)
-    assert str(desk.home.settings) in told
+    harness.home.settings.write_text(bad.text)
+    told = harness.until_refused(*bad.told)
+    assert str(harness.home.settings) in told
     if name != "a plugin that is not installed":
         assert f"settings.toml:{line_of(bad.text, bad.line)}" in told
-    logged = [f"settings refused; the last good ones stay active: {problem}" for problem in desk.refused()]
-    desk.engine.wait(
-        lambda: all(line in desk.home.log() for line in logged)
+    logged = [f"settings refused; the last good ones stay active: {problem}" for problem in harness.refused()]
+    harness.engine.wait(
+        lambda: all(line in harness.home.log() for line in logged)
     )  # the log has a thread of its own
-    desk.still_trades()
-    desk.put_right()
+    harness.still_trades()
+    harness.put_right()
 
 
 def renamed_into_place(settings: Path, text: str) -> None:
@@ -183,115 +183,115 @@ def renamed_into_place(settings: Path, text: str) -> None:
     fresh.replace(settings)
 
 
-def test_a_half_written_file_is_refused_until_it_is_whole(desk: Desk) -> None:
+def test_a_half_written_file_is_refused_until_it_is_whole(harness: Harness) -> None:
     half = GOOD[: GOOD.index("0.5 }")]
-    with desk.home.settings.open("w") as stream:
+    with harness.home.settings.open("w") as stream:
         stream.write(half)
         stream.flush()
-        desk.until_refused("this is not TOML")
-        desk.still_trades()
+        harness.until_refused("this is not TOML")
+        harness.still_trades()
         stream.write(GOOD.removeprefix(half))
-    desk.engine.wait(lambda: not desk.refused())
-    desk.still_trades()
+    harness.engine.wait(lambda: not harness.refused())
+    harness.still_trades()
 
 
 @pytest.mark.parametrize("lost", ["symbols", "accounts"])
-def test_half_a_file_is_refused_though_it_is_valid_in_itself(lost: str, desk: Desk) -> None:
-    desk.engine.wait(desk.engine.at_rest)
-    before = desk.engine.standing()["paper"]["targets"]
-    desk.home.settings.write_text(GOOD[: GOOD.index(f"[{lost}.")])
-    desk.until_refused(f"{lost}: none is there any more")
-    assert desk.engine.standing()["paper"]["targets"] == before
-    desk.still_trades()
-    desk.put_right()
+def test_half_a_file_is_refused_though_it_is_valid_in_itself(lost: str, harness: Harness) -> None:
+    harness.engine.wait(harness.engine.at_rest)
+    before = harness.engine.standing()["paper"]["targets"]
+    harness.home.settings.write_text(GOOD[: GOOD.index(f"[{lost}.")])
+    harness.until_refused(f"{lost}: none is there any more")
+    assert harness.engine.standing()["paper"]["targets"] == before
+    harness.still_trades()
+    harness.put_right()
 
 
-def test_an_emptied_file_is_refused(desk: Desk) -> None:
-    desk.home.settings.write_text("")
-    desk.until_refused("the file is empty")
-    desk.still_trades()
-    desk.put_right()
+def test_an_emptied_file_is_refused(harness: Harness) -> None:
+    harness.home.settings.write_text("")
+    harness.until_refused("the file is empty")
+    harness.still_trades()
+    harness.put_right()
 
 
-def test_a_file_that_is_no_text_is_refused(desk: Desk) -> None:
-    desk.home.settings.write_bytes(b"\xff\xfe" + GOOD.encode("utf-16-le"))
-    desk.until_refused("not UTF-8")
-    desk.still_trades()
-    desk.put_right()
+def test_a_file_that_is_no_text_is_refused(harness: Harness) -> None:
+    harness.home.settings.write_bytes(b"\xff\xfe" + GOOD.encode("utf-16-le"))
+    harness.until_refused("not UTF-8")
+    harness.still_trades()
+    harness.put_right()
 
 
-def test_a_file_that_cannot_be_read_is_refused(desk: Desk) -> None:
-    desk.home.settings.unlink()
-    desk.home.settings.mkdir()
-    desk.until_refused("cannot be read")
-    desk.still_trades()
-    desk.home.settings.rmdir()
-    desk.put_right()
+def test_a_file_that_cannot_be_read_is_refused(harness: Harness) -> None:
+    harness.home.settings.unlink()
+    harness.home.settings.mkdir()
+    harness.until_refused("cannot be read")
+    harness.still_trades()
+    harness.home.settings.rmdir()
+    harness.put_right()
 
 
-def test_a_file_renamed_into_place_is_seen_bad_or_good(desk: Desk) -> None:
-    renamed_into_place(desk.home.settings, BAD["unknown key"].text)
-    desk.until_refused("did you mean 'leverage'?")
-    desk.still_trades()
-    renamed_into_place(desk.home.settings, GOOD.replace("leverage = 2", "leverage = 1"))
-    desk.engine.until_position("BTCUSDT", f"{desk.percent / 100 * 0.1:g}")
-    renamed_into_place(desk.home.settings, GOOD)
-    desk.engine.until_position("BTCUSDT", f"{desk.percent / 100 * 0.2:g}")
-    assert not desk.refused()
+def test_a_file_renamed_into_place_is_seen_bad_or_good(harness: Harness) -> None:
+    renamed_into_place(harness.home.settings, BAD["unknown key"].text)
+    harness.until_refused("did you mean 'leverage'?")
+    harness.still_trades()
+    renamed_into_place(harness.home.settings, GOOD.replace("leverage = 2", "leverage = 1"))
+    harness.engine.until_position("BTCUSDT", f"{harness.percent / 100 * 0.1:g}")
+    renamed_into_place(harness.home.settings, GOOD)
+    harness.engine.until_position("BTCUSDT", f"{harness.percent / 100 * 0.2:g}")
+    assert not harness.refused()
 
 
-def test_a_deleted_file_changes_nothing_and_a_new_one_is_picked_up(desk: Desk) -> None:
-    desk.home.settings.unlink()
-    desk.until_refused("there is no such file")
-    desk.still_trades()
-    desk.put_right()
+def test_a_deleted_file_changes_nothing_and_a_new_one_is_picked_up(harness: Harness) -> None:
+    harness.home.settings.unlink()
+    harness.until_refused("there is no such file")
+    harness.still_trades()
+    harness.put_right()
 
 
-def test_a_deployment_that_turns_a_link_is_seen(desk: Desk, tmp_path: Path) -> None:
+def test_a_deployment_that_turns_a_link_is_seen(harness: Harness, tmp_path: Path) -> None:
     for name, text in (("old", GOOD), ("new", GOOD.replace("leverage = 2", "leverage = 1"))):
         (tmp_path / name).write_text(text)
-    link = desk.home.settings.with_name("link")
+    link = harness.home.settings.with_name("link")
     link.symlink_to(tmp_path / "new")
-    link.replace(desk.home.settings)
-    desk.engine.until_position("BTCUSDT", f"{desk.percent / 100 * 0.1:g}")
+    link.replace(harness.home.settings)
+    harness.engine.until_position("BTCUSDT", f"{harness.percent / 100 * 0.1:g}")
     (tmp_path / "new").write_text(GOOD)
-    desk.engine.until_position("BTCUSDT", f"{desk.percent / 100 * 0.2:g}")
+    harness.engine.until_position("BTCUSDT", f"{harness.percent / 100 * 0.2:g}")
     (tmp_path / "new").write_text(BAD["unknown key"].text)
-    desk.until_refused("levrage")
-    desk.home.settings.unlink()
-    desk.put_right()
+    harness.until_refused("levrage")
+    harness.home.settings.unlink()
+    harness.put_right()
 
 
-def test_every_problem_of_an_edit_is_told_at_once(desk: Desk) -> None:
+def test_every_problem_of_an_edit_is_told_at_once(harness: Harness) -> None:
     text = GOOD.replace("leverage = 2", "leverage = 0").replace(
         "public = { port = 0 }", "public = { port = -1 }"
     )
-    desk.home.settings.write_text(text.replace("weights", "wieghts"))
-    told = desk.until_refused("weights")
-    assert len(desk.refused()) == 3
+    harness.home.settings.write_text(text.replace("weights", "wieghts"))
+    told = harness.until_refused("weights")
+    assert len(harness.refused()) == 3
     assert "settings.toml:2: listen.public.port = -1" in told
     assert "symbols.BTCUSDT.leverage = 0" in told
     assert "symbols.BTCUSDT.wieghts: unknown key; did you mean 'weights'?" in told
-    desk.still_trades()
-    desk.put_right()
+    harness.still_trades()
+    harness.put_right()
 
 
-def test_a_refused_secrets_file_hides_its_values(desk: Desk) -> None:
-    before = desk.home.secrets.read_text()
-    desk.home.write_secrets('[sources.tradingview]\ntoken = "short-and-bad"\n')
-    told = desk.until_refused("sources.tradingview.token")
+def test_a_refused_secrets_file_hides_its_values(harness: Harness) -> None:
+    before = harness.home.secrets.read_text()
+    harness.home.write_secrets('[sources.tradingview]\ntoken = "short-and-bad"\n')
+    told = harness.until_refused("sources.tradingview.token")
     assert ".secrets.toml:2" in told
-    assert "short-and-bad" not in told + desk.home.log()
-    desk.still_trades()
-    desk.home.write_secrets(before)
-    desk.engine.wait(lambda: not desk.refused())
+    assert "short-and-bad" not in told + harness.home.log()
+    harness.still_trades()
+    harness.home.write_secrets(before)
+    harness.engine.wait(lambda: not harness.refused())
 
 
-def test_te_check_says_the_same(desk: Desk) -> None:
-    assert te(desk.home, "check").returncode == 0
-    desk.home.settings.write_text(BAD["weights above 1 together"].text)
-    told = desk.until_refused("add up to 1.25")
-    done = te(desk.home, "check")
+def test_te_check_says_the_same(harness: Harness) -> None:
+    assert te(harness.home, "check").returncode == 0
+    harness.home.settings.write_text(BAD["weights above 1 together"].text)
+    told = harness.until_refused("add up to 1.25")
+    done = te(harness.home, "check")
     assert done.returncode == 2
     assert told in done.stderr
-    desk.put_right()
+    harness.put_right()

@@ -162,7 +162,7 @@ def secrets_file(**replaced: str) -> str:
     )
 
 
-class Doors:
+class Outlets:
     """Everything that was sent in and what came back."""
 
     def __init__(self, home: Home, engine: EngineProcess) -> None:
@@ -299,7 +299,7 @@ def edits(home: Home) -> Iterator[tuple[str, str, str]]:
 
 
 @pytest.fixture
-def doors(home: Home, start: Callable[[Home], EngineProcess]) -> Doors:
+def outlets(home: Home, start: Callable[[Home], EngineProcess]) -> Outlets:
     install(home, "vault", VAULT.replace("<signature>", CANARIES["signature"][::-1]))
     install(home, "crier", CRIER)
     install(home, "telltale", TELLTALE)
@@ -310,23 +310,23 @@ def doors(home: Home, start: Callable[[Home], EngineProcess]) -> Doors:
     home.env["TE_ACCOUNTS__VAULT__API_SECRET"] = CANARIES["api-secret"]
     home.write()
     home.write_secrets(secrets_file())
-    return Doors(home, start(home).until_listening())
+    return Outlets(home, start(home).until_listening())
 
 
-def mood(doors: Doors, name: str, told: str = "") -> None:
+def mood(outlets: Outlets, name: str, told: str = "") -> None:
     """Change the account's mood, and wait until what it says then can be seen."""
-    seen = doors.home.log().count("my mood is")
-    doors.home.tree["accounts"]["vault"]["mood"] = name
-    doors.home.write()
-    doors.engine.wait(lambda: doors.home.log().count("my mood is") > seen)
-    doors.engine.wait(lambda: told in doors.ask("/api/v1/state"))
-    doors.ask_everything()
+    seen = outlets.home.log().count("my mood is")
+    outlets.home.tree["accounts"]["vault"]["mood"] = name
+    outlets.home.write()
+    outlets.engine.wait(lambda: outlets.home.log().count("my mood is") > seen)
+    outlets.engine.wait(lambda: told in outlets.ask("/api/v1/state"))
+    outlets.ask_everything()
 
 
-def found(doors: Doors) -> dict[str, set[str]]:
+def found(outlets: Outlets) -> dict[str, set[str]]:
     """Search what came back, and every file but the two that the operator writes. Gives what stands around a find."""
-    places = {f"answer {number}": text.encode() for number, text in enumerate(doors.answers)}
-    places |= {str(path.relative_to(doors.home.folder)): path.read_bytes() for path in doors.home.files()}
+    places = {f"answer {number}": text.encode() for number, text in enumerate(outlets.answers)}
+    places |= {str(path.relative_to(outlets.home.folder)): path.read_bytes() for path in outlets.home.files()}
     leaks: dict[str, set[str]] = {}
     for place, content in places.items():
         for name, canary in CANARIES.items():
@@ -339,59 +339,59 @@ def found(doors: Doors) -> dict[str, set[str]]:
 
 
 def test_no_secret_is_found_in_anything_that_was_said_or_kept(
-    doors: Doors, start: Callable[[Home], EngineProcess]
+    outlets: Outlets, start: Callable[[Home], EngineProcess]
 ) -> None:
-    home = doors.home
+    home = outlets.home
     for expected, path, body, headers in alerts():
-        assert doors.send("POST", path, body, **headers) == expected, (path, body)
-    doors.send("GET", f"/hooks/tradingview/{CANARIES['token']}")
-    doors.engine.wait(lambda: '"0.09"' in doors.ask("/api/v1/state"))
-    doors.ask_everything()
-    doors.run_everything()
+        assert outlets.send("POST", path, body, **headers) == expected, (path, body)
+    outlets.send("GET", f"/hooks/tradingview/{CANARIES['token']}")
+    outlets.engine.wait(lambda: '"0.09"' in outlets.ask("/api/v1/state"))
+    outlets.ask_everything()
+    outlets.run_everything()
 
-    mood(doors, "refused", "the exchange refused")
-    mood(doors, "defective", "exchange.example")
-    mood(doors, "moody")
-    doors.send(
+    mood(outlets, "refused", "the exchange refused")
+    mood(outlets, "defective", "exchange.example")
+    mood(outlets, "moody")
+    outlets.send(
         "POST",
         f"/hooks/tradingview/{CANARIES['token']}",
         {"symbol": "BTCUSDT.P", "direction": "short", "size": "10/100"},
     )
-    doors.engine.wait(lambda: "failed" in doors.ask("/api/v1/state"))
-    mood(doors, "calm")
+    outlets.engine.wait(lambda: "failed" in outlets.ask("/api/v1/state"))
+    mood(outlets, "calm")
 
     for settings, secrets, told in edits(home):
         home.settings.write_text(settings)
         home.write_secrets(secrets)
-        doors.until_refused(told)
-        doors.run("check")
+        outlets.until_refused(told)
+        outlets.run("check")
     home.write()
     home.write_secrets(secrets_file(api_key=CANARIES["new-api-key"]))
-    doors.engine.wait(lambda: not doors.refused())
+    outlets.engine.wait(lambda: not outlets.refused())
 
-    doors.engine.kill()
-    doors.run_everything()
+    outlets.engine.kill()
+    outlets.run_everything()
     for name in ("refused", "defective", "calm"):
         home.tree["accounts"]["vault"]["mood"] = name
         home.write()
-        doors.run("doctor")
-    doors.engine = start(home).until_listening()
-    doors.ask_everything()
-    assert doors.engine.stop(signal.SIGINT) == 0
+        outlets.run("doctor")
+    outlets.engine = start(home).until_listening()
+    outlets.ask_everything()
+    assert outlets.engine.stop(signal.SIGINT) == 0
 
     misspelled = {**home.env, "TE_ACCOUNTS__VAULT__API_SECRETT": CANARIES["misspelled-key"]}
     home.env = misspelled
-    doors.run("check")
+    outlets.run("check")
     assert start(home).exit_code() == 2
 
-    leaks = found(doors)
+    leaks = found(outlets)
     assert not leaks, "\n".join(
         f"{name}: {place}" for name, places in leaks.items() for place in sorted(places)
     )
 
 
-def test_the_search_finds_what_is_there(doors: Doors) -> None:
-    assert not found(doors)
-    (doors.home.state / "note").write_text(f"it is {CANARIES['token']}")
-    doors.answers.append(CANARIES["password"])
-    assert found(doors).keys() == {"token", "password"}
+def test_the_search_finds_what_is_there(outlets: Outlets) -> None:
+    assert not found(outlets)
+    (outlets.home.state / "note").write_text(f"it is {CANARIES['token']}")
+    outlets.answers.append(CANARIES["password"])
+    assert found(outlets).keys() == {"token", "password"}

@@ -6,7 +6,7 @@ import pytest
 
 from te_core.testing.fake_account import FakeAccount
 from te_core.testing.virtual_clock import VirtualClock
-from tests.engine.desk import Desk
+from tests.engine.worker_harness import WorkerHarness
 
 
 @pytest.fixture
@@ -20,13 +20,15 @@ def account(clock: VirtualClock) -> FakeAccount:
 
 
 @pytest.fixture
-def open_desk(tmp_path: Path, account: FakeAccount, clock: VirtualClock) -> Iterator[Callable[..., Desk]]:
-    made: list[Desk] = []
+def open_harness(
+    tmp_path: Path, account: FakeAccount, clock: VirtualClock
+) -> Iterator[Callable[..., WorkerHarness]]:
+    made: list[WorkerHarness] = []
 
-    def make(**settings: Any) -> Desk:
-        made.append(Desk(tmp_path, settings.pop("account", account), clock, **settings))
+    def make(**settings: Any) -> WorkerHarness:
+        made.append(WorkerHarness(tmp_path, settings.pop("account", account), clock, **settings))
         return made[-1]
 
     yield make
-    for desk in made:
-        desk.journal.close()
+    for harness in made:
+        harness.journal.close()

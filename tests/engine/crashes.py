@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeVar
 from te_core.api import AccountContext, ExchangeAccount, OrderReport, OrderRequest
 from te_core.model.control import Action
 from te_core.testing.faults import Fault
-from tests.engine.scene import Scene, Wire
+from tests.engine.scene import Connection, Scene
 from tests.engine.seeds import other_tasks
 
 T = TypeVar("T")
@@ -32,10 +32,10 @@ FATES: tuple[Fate, ...] = ("lost", "executed", "late")
 LATE = 4.0
 
 
-class Fenced(Wire):
+class Fenced(Connection):
     """The connection of one process: once that is dead, nothing passes any more."""
 
-    def __init__(self, world: Crashing, inner: ExchangeAccount, script: Wire) -> None:
+    def __init__(self, world: Crashing, inner: ExchangeAccount, script: Connection) -> None:
         super().__init__(inner)
         self.world, self.process, self.script = world, world.process, script
         self._injected = script._injected
@@ -92,7 +92,7 @@ class Crashing(Scene):
 
     def _account(self, context: AccountContext[Any]) -> ExchangeAccount:
         self.contexts[context.name] = context
-        script = self.wire(context.options.key.get_secret_value())
+        script = self.connection(context.options.key.get_secret_value())
         return Fenced(self, script.inner, script)
 
     async def start(self) -> None:
@@ -159,4 +159,4 @@ class Crashing(Scene):
         elif step[0] == "command":
             await self.command(step[1], from_next_signal=step[2], wait=0)
         else:
-            self.wire().inject(step[1], step[2])
+            self.connection().inject(step[1], step[2])

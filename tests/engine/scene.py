@@ -132,7 +132,7 @@ class Exchange(FakeAccount):
             self._streams = []
 
 
-class Wire(FaultyAccount):
+class Connection(FaultyAccount):
     """Passes on who the account is, too."""
 
     async def identity(self) -> AccountIdentity | None:
@@ -140,7 +140,7 @@ class Wire(FaultyAccount):
 
 
 class Scene:
-    """An engine and what outlives it. ``exchanges`` and ``wires`` are by the key in the account's settings."""
+    """An engine and what outlives it. ``exchanges`` and ``connections`` are by the key in the account's settings."""
 
     make_exchange: type[Exchange] = Exchange
 
@@ -153,7 +153,7 @@ class Scene:
         for path, value in settings.items():
             self.settings = changed(self.settings, path.replace("__", "."), value)
         self.exchanges: dict[str, Exchange] = {}
-        self.wires: dict[str, Wire] = {}
+        self.connections: dict[str, Connection] = {}
         self.contexts: dict[str, AccountContext[Any]] = {}
         self.sources: dict[str, SourceContext[Any]] = {}
 
@@ -163,13 +163,13 @@ class Scene:
         """Return the account that a key opens."""
         if key not in self.exchanges:
             self.exchanges[key] = self.make_exchange(self.clock, uid=key)
-            self.wires[key] = Wire(self.exchanges[key])
+            self.connections[key] = Connection(self.exchanges[key])
         return self.exchanges[key]
 
-    def wire(self, key: str = "none") -> Wire:
+    def connection(self, key: str = "none") -> Connection:
         """Return the way to the account that a key opens."""
         self.exchange(key)
-        return self.wires[key]
+        return self.connections[key]
 
     def held(self, symbol: str = "BTCUSDT", key: str = "none") -> Decimal:
         """Return the true position."""
@@ -177,13 +177,13 @@ class Scene:
 
     def sent(self, key: str = "none") -> list[OrderRequest]:
         """Return every order that was handed in."""
-        return self.wire(key).sent
+        return self.connection(key).sent
 
     # -- the engine
 
     def _account(self, context: AccountContext[Any]) -> ExchangeAccount:
         self.contexts[context.name] = context
-        return self.wire(context.options.key.get_secret_value())
+        return self.connection(context.options.key.get_secret_value())
 
     def _source(self, context: SourceContext[Any]) -> SignalSource:
         self.sources[context.name] = context

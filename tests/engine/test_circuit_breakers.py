@@ -43,7 +43,7 @@ async def test_fills_have_price_fee_shares_and_cause_and_are_asked_for_off_the_o
     async with bank(tmp_path) as world:
         world.bank().tells_price = False
         hung = Fault(delay=30)
-        world.wire().inject("order_cost", hung)
+        world.connection().inject("order_cost", hung)
         await world.say("0.5", wait=3)
         assert world.at_target(), "nothing waited for what the order cost"
         await world.say("0.25", wait=3)
@@ -77,7 +77,7 @@ async def test_a_price_that_nobody_tells_stays_missing(tmp_path: Path) -> None:
 async def test_an_order_that_was_not_asked_before_a_crash_is_asked_after_it(tmp_path: Path) -> None:
     async with bank(tmp_path) as world:
         world.bank().tells_price = False
-        world.wire().inject("order_cost", Fault(delay=1000))
+        world.connection().inject("order_cost", Fault(delay=1000))
         await world.say("0.5", wait=5)
         assert not world.journal.fills(9)
         await world.restart()
@@ -108,7 +108,7 @@ async def test_what_an_account_was_worth_is_recorded_and_survives_a_restart(tmp_
         assert 12 <= len(samples) <= 20, "one in five minutes"
         assert samples[0].total == world.bank().worth() == D("9995.0")
         assert (samples[0].gross, samples[0].net, samples[0].unrealised) == (D(5000), D(5000), D(0))
-        world.wire().inject("equity", *[Fault(refused=NotReady("down"))] * 99)
+        world.connection().inject("equity", *[Fault(refused=NotReady("down"))] * 99)
         await world.restart()
         assert [one.total for one in world.journal.snapshot().equity] == [D("9995.0")]
         assert world.state()["equity"] is None
@@ -212,7 +212,7 @@ async def test_told_payments_count_as_what_they_are(tmp_path: Path) -> None:
 async def test_an_unknown_value_trips_nothing_and_lifts_nothing(tmp_path: Path) -> None:
     async with bank(tmp_path, accounts__one__breakers=DAILY) as world:
         await long(world)
-        world.wire().inject("equity", *[Fault(refused=NotReady("down"))] * 4)
+        world.connection().inject("equity", *[Fault(refused=NotReady("down"))] * 4)
         world.bank().price["BTCUSDT"] = D(40_000)
         await asyncio.sleep(20)
         assert not world.tripped()
@@ -230,7 +230,7 @@ async def test_a_drawdown_flattens_and_all_of_it_survives_a_kill(tmp_path: Path)
         world.bank().price["BTCUSDT"] = D(53_000)
         await asyncio.sleep(40)
         hung = Fault(delay=3000)
-        world.wire().inject("place_order", hung)
+        world.connection().inject("place_order", hung)
         world.bank().price["BTCUSDT"] = D(46_900)
         await asyncio.sleep(40)
         assert world.tripped() == [("one", "drawdown", "")], "610 below the highest, 310 below the first"
@@ -282,7 +282,7 @@ async def test_refused_orders_within_a_while(tmp_path: Path) -> None:
     rejections = {"rejections": {"count": 3, "within": "5m"}}
     async with bank(tmp_path, accounts__one__breakers=rejections) as world:
         refused = Fault(refused=OrderRejected("no such luck"))
-        world.wire().inject("place_order", *[refused] * 3)
+        world.connection().inject("place_order", *[refused] * 3)
         await world.say("0.5", wait=400)
         assert world.tripped() == [("one", "rejections", "")]
         assert world.held() == 0
@@ -353,7 +353,7 @@ async def test_a_shadow_has_the_breakers_of_its_account_by_its_own_results(tmp_p
 async def test_a_breaker_never_loosens_what_the_operator_ordered(tmp_path: Path) -> None:
     async with bank(tmp_path, accounts__one__breakers=DAILY) as world:
         await long(world)
-        world.wire().inject("place_order", *[Fault(refused=NotReady("busy"))] * 5)
+        world.connection().inject("place_order", *[Fault(refused=NotReady("busy"))] * 5)
         await world.command(Action.FLATTEN, "one", wait=0)
         world.bank().price["BTCUSDT"] = D(40_000)
         await asyncio.sleep(200)
@@ -375,22 +375,22 @@ async def test_pushed_prices_have_a_loss_looked_at_before_the_next_read(tmp_path
     armed = {"accounts__one__breakers": DAILY, "engine__resync": "10m"}
     async with bank(tmp_path, streams=True, **armed) as world:
         await world.say("0.5", wait=700)
-        reads = world.wire().calls["equity"]
+        reads = world.connection().calls["equity"]
         world.bank()._streams[0].price("BTCUSDT", D(43_000))  # a lie: the account is worth what it was
         await asyncio.sleep(4)
-        assert world.wire().calls["equity"] == reads + 1
+        assert world.connection().calls["equity"] == reads + 1
         assert not world.tripped()
         await asyncio.sleep(700)
-        reads = world.wire().calls["equity"]
+        reads = world.connection().calls["equity"]
         world.bank().price["BTCUSDT"] = D(46_000)
         await asyncio.sleep(10)
-        assert world.wire().calls["equity"] == reads, "4 % are not 5 %"
+        assert world.connection().calls["equity"] == reads, "4 % are not 5 %"
         world.bank().price["BTCUSDT"] = D(44_500)
         await asyncio.sleep(10)
         assert world.tripped() == [("one", "daily_loss", "")]
-        reads = world.wire().calls["equity"]
+        reads = world.connection().calls["equity"]
         await asyncio.sleep(60)
-        assert world.wire().calls["equity"] == reads, "what tripped is not looked for any more"
+        assert world.connection().calls["equity"] == reads, "what tripped is not looked for any more"
 
 
 async def test_pushed_prices_of_all_accounts_together(tmp_path: Path) -> None:

@@ -36,7 +36,9 @@ async def twenty_orders(world: Scene) -> None:
     in_chunks(world, "0.005")
     world.exchange().hold("SOLUSDT", "7")
     await world.restart()  # trading rules are read again
-    world.wire().faults = lambda method, call: Fault(silence=0.5) if method == "place_order" else None
+    world.connection().faults = lambda method, call: (
+        Fault(answer_delay=0.5) if method == "place_order" else None
+    )
     await world.say("0.5", wait=3.2)
     assert 4 <= len(world.sent()) <= 12
 
@@ -59,9 +61,9 @@ async def test_a_command_in_the_middle_of_twenty_orders(name: str, killed: bool,
         if killed:
             await world.kill()
             await world.start()
-        world.wire().faults = lambda method, call: Fault(refused=NotReady("502 bad gateway"))
+        world.connection().faults = lambda method, call: Fault(refused=NotReady("502 bad gateway"))
         await asyncio.sleep(60)
-        world.wire().faults = lambda method, call: None
+        world.connection().faults = lambda method, call: None
         await asyncio.sleep(180)
         left = begun * D("0.005") if expected is None else expected
         check(world, left, foreign=bool(more.get("foreign")))

@@ -15,9 +15,9 @@ from te_core.rules.limits import Exposure, OrderCheck
 from te_core.settings.policies import effective_limits
 from te_core.settings.schema import GlobalLimitSettings, LimitSettings
 from te_core.testing.fake_account import FakeAccount
-from tests.engine.desk import Desk
+from tests.engine.worker_harness import WorkerHarness
 
-Open = Callable[..., Desk]
+Open = Callable[..., WorkerHarness]
 D = Decimal
 ACCOUNTS, SYMBOLS = ("one", "two"), ("BTCUSDT", "ETHUSDT", "SOLUSDT")
 GROUPS: tuple[Mapping[str, Sequence[str]], ...] = (
@@ -71,7 +71,7 @@ def perform(ledger: ExposureLedger, what: str, account: str, symbol: str, notion
         case "observe":
             ledger.observe(account, symbol, D(notional))
         case "aim":
-            ledger.aim(account, symbol, D(notional))
+            ledger.reserve_goal(account, symbol, D(notional))
         case "admit":
             check = order(D(abs(notional)), side=(notional > 0) - (notional < 0))
             assert ledger.admit(account, symbol, check, Limits()) is None
@@ -118,57 +118,59 @@ def test_sides_and_groups_are_the_sums_of_the_others_after_any_history(
 
 
 async def test_a_symbol_gets_no_more_than_its_share_of_the_equity(
-    open_desk: Open, account: FakeAccount
+    open_harness: Open, account: FakeAccount
 ) -> None:
-    desk = open_desk(limits=LimitSettings(symbol_share=D("0.3")))
-    await desk.want("BTCUSDT", "0.9", wait=10)
+    harness = open_harness(limits=LimitSettings(symbol_share=D("0.3")))
+    await harness.want("BTCUSDT", "0.9", wait=10)
     assert account.quantity("BTCUSDT") == D("0.06")
-    assert desk.worker.keepers["BTCUSDT"].limited == "limit symbol_share leaves 3000.0 (0.06 of 0.18)"
-    assert [event.kind for event in desk.events] == ["limited"]
+    assert harness.worker.keepers["BTCUSDT"].limited == "limit symbol_share leaves 3000.0 (0.06 of 0.18)"
+    assert [event.kind for event in harness.events] == ["limited"]
 
 
-async def test_a_smaller_equity_closes_nothing(open_desk: Open, account: FakeAccount) -> None:
-    desk = open_desk(limits=LimitSettings(symbol_share=D("0.3"), direction_share=D("0.3")))
-    await desk.want("BTCUSDT", "0.3", wait=10)
+async def test_a_smaller_equity_closes_nothing(open_harness: Open, account: FakeAccount) -> None:
+    harness = open_harness(limits=LimitSettings(symbol_share=D("0.3"), direction_share=D("0.3")))
+    await harness.want("BTCUSDT", "0.3", wait=10)
     account.equity_value = D(1000)
-    await desk.go(120)
+    await harness.go(120)
     assert account.quantity("BTCUSDT") == D("0.06")
-    await desk.want("ETHUSDT", "-0.3", wait=60)
+    await harness.want("ETHUSDT", "-0.3", wait=60)
     assert account.quantity("ETHUSDT") == D("-0.12"), "the other direction has room of its own"
 
 
-async def test_long_and_short_positions_are_limited_apart(open_desk: Open, account: FakeAccount) -> None:
-    desk = open_desk(limits=LimitSettings(direction_share=D("0.5")))
-    await desk.want("BTCUSDT", "0.4", wait=10)
-    await desk.want("ETHUSDT", "0.4", wait=10)
-    await desk.want("SOLUSDT", "-0.4", wait=10)
+async def test_long_and_short_positions_are_limited_apart(open_harness: Open, account: FakeAccount) -> None:
+    harness = open_harness(limits=LimitSettings(direction_share=D("0.5")))
+    await harness.want("BTCUSDT", "0.4", wait=10)
+    await harness.want("ETHUSDT", "0.4", wait=10)
+    await harness.want("SOLUSDT", "-0.4", wait=10)
     held = {symbol: account.quantity(symbol) * account.price[symbol] for symbol in SYMBOLS}
     assert held == {"BTCUSDT": 4000, "ETHUSDT": 1000, "SOLUSDT": -4000}
     # A flip frees the one direction and needs the other: 1,000 of it are left.
-    await desk.want("BTCUSDT", "-0.4", wait=30)
+    await harness.want("BTCUSDT", "-0.4", wait=30)
     assert account.quantity("BTCUSDT") * 50000 == -1000
-    await desk.want("ETHUSDT", "0.5", wait=30)
+    await harness.want("ETHUSDT", "0.5", wait=30)
     assert account.quantity("ETHUSDT") * 2500 == 5000
 
 
-async def test_a_group_shares_one_room(open_desk: Open, account: FakeAccount) -> None:
-    desk = open_desk(limits=LimitSettings(group_share={"majors": D("0.5")}))
-    desk.ledger.group({"majors": ("BTCUSDT", "ETHUSDT")})
+async def test_a_group_shares_one_room(open_harness: Open, account: FakeAccount) -> None:
+    harness = open_harness(limits=LimitSettings(group_share={"majors": D("0.5")}))
+    harness.ledger.group({"majors": ("BTCUSDT", "ETHUSDT")})
     for symbol in SYMBOLS:
-        await desk.want(symbol, "0.4", wait=10)
+        await harness.want(symbol, "0.4", wait=10)
     held = {symbol: account.quantity(symbol) * account.price[symbol] for symbol in SYMBOLS}
     assert held == {"BTCUSDT": 4000, "ETHUSDT": 1000, "SOLUSDT": 4000}
-    assert "group_share.majors" in desk.worker.keepers["ETHUSDT"].limited
-    desk.ledger.group({})
-    await desk.go(60)
+    assert "group_share.majors" in harness.worker.keepers["ETHUSDT"].limited
+    harness.ledger.group({})
+    await harness.go(60)
     assert account.quantity("ETHUSDT") * 2500 == 4000, "what a limit held back follows once it is gone"
 
 
-async def test_a_flip_keeps_to_the_share_of_its_new_direction(open_desk: Open, account: FakeAccount) -> None:
-    desk = open_desk(limits=LimitSettings(direction_share=D("0.5")))
-    await desk.want("BTCUSDT", "0.5", wait=10)
-    await desk.want("ETHUSDT", "-0.4", wait=10)
-    await desk.want("BTCUSDT", "-0.5", wait=30)
+async def test_a_flip_keeps_to_the_share_of_its_new_direction(
+    open_harness: Open, account: FakeAccount
+) -> None:
+    harness = open_harness(limits=LimitSettings(direction_share=D("0.5")))
+    await harness.want("BTCUSDT", "0.5", wait=10)
+    await harness.want("ETHUSDT", "-0.4", wait=10)
+    await harness.want("BTCUSDT", "-0.5", wait=30)
     assert account.quantity("BTCUSDT") * 50000 == -1000
     assert account.quantity("ETHUSDT") * 2500 == -4000
 

@@ -48,7 +48,7 @@ SCENARIOS = {
     ),
     "chunks, one filled in part, one not taken": Scenario(
         steps=[
-            ("fault", "place_order", Fault(silence=0.5)),
+            ("fault", "place_order", Fault(answer_delay=0.5)),
             ("fault", "place_order", Fault(share=D("0.5"))),
             ("fault", "place_order", Fault(refused=NotReady("busy"))),
             ("say", "0.6", "BTCUSDT"),
@@ -87,7 +87,7 @@ SCENARIOS = {
         steps=[
             ("say", "0.2", "ETHUSDT"),
             3.0,
-            ("fault", "place_order", Fault(silence=0.5)),
+            ("fault", "place_order", Fault(answer_delay=0.5)),
             ("say", "0.3", "BTCUSDT"),
             0.7,
             ("fault", "place_order", Fault(lost=OutcomeUnknown("timeout"), late=3)),

@@ -106,19 +106,19 @@ async def test_one_account_is_closed_and_the_other_is_not_touched(dead: Dead) ->
 
 async def test_nothing_is_increased_meanwhile(dead: Dead) -> None:
     await dead.start()
-    dead.wire().faults = lambda method, call: (
+    dead.connection().faults = lambda method, call: (
         Fault(refused=NotReady("busy")) if method == "place_order" else None
     )
     await dead.say("0.5", wait=5)
     await dead.stop()
-    dead.wire().faults = lambda method, call: None
+    dead.connection().faults = lambda method, call: None
     await dead.flatten("one", symbol="ETHUSDT")
     assert not dead.exchange().requests
 
 
 async def test_an_order_under_way_is_looked_up_before_its_position_is_closed(dead: Dead) -> None:
     await dead.start()
-    dead.wire().inject("place_order", Fault(silence=600))
+    dead.connection().inject("place_order", Fault(answer_delay=600))
     await dead.say("0.5", wait=2)
     await dead.stop()
     assert dead.held() == D("0.1")
@@ -130,12 +130,12 @@ async def test_an_order_under_way_is_looked_up_before_its_position_is_closed(dea
 async def test_an_exchange_in_trouble_is_tried_until_it_closes(dead: Dead) -> None:
     await dead.killed(("0.5", "BTCUSDT"))
     refusing = Fault(refused=NotReady("502"))
-    dead.wire().faults = lambda method, call: refusing if method == "place_order" else None
+    dead.connection().faults = lambda method, call: refusing if method == "place_order" else None
     closing = asyncio.create_task(dead.flatten("one"))
     await asyncio.sleep(100)
     assert dead.told
     assert "BTCUSDT" in dead.told[0]
-    dead.wire().faults = lambda method, call: None
+    dead.connection().faults = lambda method, call: None
     await closing
     assert not dead.held()
 

@@ -47,9 +47,9 @@ from te_core.testing.faults import Fault
 from te_core.testing.virtual_clock import VirtualClock
 from tests.engine import odd
 from tests.engine.commanding import ALL, CLOSED, HELD, Commanding, Hand
-from tests.engine.desks import FOREIGN, PRICES, UIDS, Venue, Wire
 from tests.engine.edits import EDITS, ON, SETTINGS, permission
 from tests.engine.seeds import blocks, other_tasks, run_block
+from tests.engine.shared_exchange import FOREIGN, PRICES, UIDS, Connection, SharedExchange
 from tests.engine.test_engine import Options, Trader, changed
 from tests.engine.test_simulation import outage, storm
 
@@ -137,11 +137,13 @@ class World(Trader):
         self.storm = storm(chance, chance.choice([0, 0.3, 1]))
         self.down: frozenset[str] = frozenset()
         self.calm = False
-        self.wires: list[Wire] = []
-        self.venues = {uid: Venue(clock, uid, chance, self.counts) for uid in set_of(UIDS.values())}
-        for venue in self.venues.values():
-            venue.on_fill = self.on_fill
-        owned = self.venues[FOREIGN[0]]
+        self.connections: list[Connection] = []
+        self.exchanges = {
+            uid: SharedExchange(clock, uid, chance, self.counts) for uid in set_of(UIDS.values())
+        }
+        for exchange in self.exchanges.values():
+            exchange.on_fill = self.on_fill
+        owned = self.exchanges[FOREIGN[0]]
         owned.hold(*FOREIGN[1:])
         owned.showing.held_all_along(owned.held)
         self.goals_lately: dict[str, list[tuple[float, dict[str, Decimal]]]] = {}
@@ -157,11 +159,11 @@ class World(Trader):
             return Fault(delay=20)
         found = self.storm(method, call)
         late = found is not None and (found.lag or found.late)
-        return None if late and any(v.showing.read_lag for v in self.venues.values()) else found
+        return None if late and any(v.showing.read_lag for v in self.exchanges.values()) else found
 
     def account(self, context: AccountContext[Any]) -> ExchangeAccount:
-        wire = Wire(
-            self.venue_of(context.options.key.get_secret_value()),
+        connection = Connection(
+            self.exchange_of(context.options.key.get_secret_value()),
             context.name,
             faults=self.fault,
             chance=self.chance,
@@ -170,9 +172,9 @@ class World(Trader):
             refuse=self.on_order,
             sends=self.on_sending,
         )
-        wire.calm = self.calm
-        self.wires.append(wire)
-        return wire
+        connection.calm = self.calm
+        self.connections.append(connection)
+        return connection
 
     def source(self, context: SourceContext[Any]) -> SignalSource:
         world = self
@@ -234,8 +236,8 @@ class World(Trader):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self.journal.close()
-        for venue in self.venues.values():
-            venue.trader = None
+        for exchange in self.exchanges.values():
+            exchange.trader = None
         await asyncio.sleep(0.001)
 
     # -- what happens
@@ -481,8 +483,8 @@ class World(Trader):
         """The exchange shows things in another way."""
         self.down = outage(self.chance)
         self.counts["outage"] += bool(self.down)
-        for venue in self.venues.values():
-            venue.showing.draw(tuple(PRICES), self.kinds & {"reads lag", "pushes lag"})
+        for exchange in self.exchanges.values():
+            exchange.showing.draw(tuple(PRICES), self.kinds & {"reads lag", "pushes lag"})
 
     async def happen(self) -> None:
         self.stir()
@@ -511,20 +513,20 @@ class World(Trader):
         if len(self.violations) < 20:
             self.violations.append(f"t={self.clock.monotonic():.1f} " + " ".join(map(str, parts)))
 
-    def on_order(self, name: str, venue: Venue, order: OrderRequest) -> None:
+    def on_order(self, name: str, exchange: SharedExchange, order: OrderRequest) -> None:
         """Check who sends an order, and whether the settings allow it."""
         allowed = {permission(settings, name) for settings in (self.settings, self.applied)}
         if allowed == {"nothing"} or (allowed <= {"nothing", "reductions"} and not order.reduce_only):
             self.found(f"{name}, which may send {allowed}, sent {order}")
-        if not order.reduce_only and self.held_back(name, venue.uid, order.symbol):
+        if not order.reduce_only and self.held_back(name, exchange.uid, order.symbol):
             self.found(f"{name} sent {order} though it was halted")
-        if venue.ids[order.client_order_id] > 1:
+        if exchange.ids[order.client_order_id] > 1:
             self.found(f"{name} sent {order.client_order_id} twice")
-        if venue.trader not in (None, name):
-            self.found(f"{name} sent {order} to {venue.uid}, which {venue.trader} trades")
-        if (venue.uid, order.symbol) == FOREIGN[:2] and not self.swept:
-            self.found(f"{name} sent {order} for what its owner holds at {venue.uid}")
-        venue.trader = name
+        if exchange.trader not in (None, name):
+            self.found(f"{name} sent {order} to {exchange.uid}, which {exchange.trader} trades")
+        if (exchange.uid, order.symbol) == FOREIGN[:2] and not self.swept:
+            self.found(f"{name} sent {order} for what its owner holds at {exchange.uid}")
+        exchange.trader = name
 
     def held_back(self, name: str, uid: str, symbol: str) -> bool:
         """Whether a symbol of an account may only be reduced."""
@@ -534,27 +536,29 @@ class World(Trader):
             return False
         return self.commanding.held({name, *books}, symbol, self.weights(symbol))
 
-    def on_sending(self, name: str, venue: Venue, what: str) -> None:
+    def on_sending(self, name: str, exchange: SharedExchange, what: str) -> None:
         """Check that an account does not observe, whatever is sent to it."""
         if not any(self.may_trade(settings, name) for settings in (self.settings, self.applied)):
-            self.found(f"{name}, which observes, sent {what} to {venue.uid}")
+            self.found(f"{name}, which observes, sent {what} to {exchange.uid}")
 
-    def on_fill(self, venue: Venue, order: OrderRequest, before: Decimal) -> None:
+    def on_fill(self, exchange: SharedExchange, order: OrderRequest, before: Decimal) -> None:
         """Check where an order led, over all accounts."""
-        after = venue.quantity(order.symbol)
-        if venue.executed[order.client_order_id] > 1:
+        after = exchange.quantity(order.symbol)
+        if exchange.executed[order.client_order_id] > 1:
             self.found(f"{order} was executed twice")
         since = self.clock.monotonic() - ON_ITS_WAY
         limits = [limit for at, limit in self.limited if at >= since]
         limits += [self.total_limit(settings) for settings in (self.settings, self.applied)]
         if abs(after) > abs(before) and None not in limits:
-            total = sum((other.exposure for other in self.venues.values()), D(0))
+            total = sum((other.exposure for other in self.exchanges.values()), D(0))
             if total > max(limit for limit in limits if limit is not None):
-                self.found(f"{order} at {venue.uid} led to {total} in all, above {limits}")
-        if abs(after) < abs(before) and venue.held[order.symbol].margin_mode == order.margin_mode:
-            self._check_reduction(venue, order, before, after)
+                self.found(f"{order} at {exchange.uid} led to {total} in all, above {limits}")
+        if abs(after) < abs(before) and exchange.held[order.symbol].margin_mode == order.margin_mode:
+            self._check_reduction(exchange, order, before, after)
 
-    def _check_reduction(self, venue: Venue, order: OrderRequest, before: Decimal, after: Decimal) -> None:
+    def _check_reduction(
+        self, exchange: SharedExchange, order: OrderRequest, before: Decimal, after: Decimal
+    ) -> None:
         since = self.clock.monotonic() - LATELY
         if self.clock.monotonic() < self.unclear_until or self.expires:
             return
@@ -565,17 +569,17 @@ class World(Trader):
             goals.get(name, D(0))
             for at, goals in history
             if at >= start
-            for name in self.sections(venue, goals)
+            for name in self.sections(exchange, goals)
         ]
         floor = min(
             (abs(min(abs(before), abs(goal))) if goal * before > 0 else D(0) for goal in wanted), default=D(0)
         )
         if abs(after) < floor - STEP:
-            self.found(f"{order} at {venue.uid} led from {before} to {after}, though {wanted} were wanted")
+            self.found(f"{order} at {exchange.uid} led from {before} to {after}, though {wanted} were wanted")
 
-    def sections(self, venue: Venue, goals: Mapping[str, Decimal]) -> list[str]:
+    def sections(self, exchange: SharedExchange, goals: Mapping[str, Decimal]) -> list[str]:
         """Return the sections that may have had an account to trade when those were the goals."""
-        return [name for name in goals if name.endswith(venue.uid)]
+        return [name for name in goals if name.endswith(exchange.uid)]
 
     @property
     def expires(self) -> bool:
@@ -603,8 +607,8 @@ class World(Trader):
     def uid_of(self, account: str) -> str:
         return UIDS[self.settings["accounts"][account]["key"]]
 
-    def venue_of(self, key: str) -> Venue:
-        return self.venues[UIDS[key]]
+    def exchange_of(self, key: str) -> SharedExchange:
+        return self.exchanges[UIDS[key]]
 
     def depth(self, symbol: str, who: set[str]) -> Decimal:
         settings = self.settings
@@ -636,21 +640,21 @@ class World(Trader):
     def amiss(self) -> list[str]:
         """What is not as settings and signals ask for, once there was time enough."""
         found = list(self.violations)
-        for uid, venue in self.venues.items():
+        for uid, exchange in self.exchanges.items():
             claims = [
                 n
                 for n in self.settings["accounts"]
                 if self.uid_of(n) == uid and permission(self.settings, n) != "nothing"
             ]
             if claims:
-                wrong = [self.wrong(name, venue) for name in claims]
+                wrong = [self.wrong(name, exchange) for name in claims]
                 if all(wrong):
                     found += [line for lines in wrong for line in lines]
                 found += self.not_refused(claims)
         if self.settings.get("plugins", {}).get("pushed", ON)["enabled"]:
             enabled = [n for n, section in self.settings["sources"].items() if section.get("enabled", True)]
             found += [f"source {name} does not run" for name in enabled if not self.runs(name)]
-        held = self.venues[FOREIGN[0]].quantity(FOREIGN[1])
+        held = self.exchanges[FOREIGN[0]].quantity(FOREIGN[1])
         changed_by = held != D(FOREIGN[2]) and not self.swept
         return [*found, f"its owner's own position became {held}"] if changed_by else found
 
@@ -664,21 +668,21 @@ class World(Trader):
             f"{name} does not say why it does not run" for name in silent if not shown[name]["reason"]
         ]
 
-    def wrong(self, name: str, venue: Venue) -> list[str]:
+    def wrong(self, name: str, exchange: SharedExchange) -> list[str]:
         """Return what a section has not brought about, unless the limit on the total keeps it from that."""
         shown = Queries(self.engine).state()["accounts"][name]
         if shown["observing"]:
-            told = venue.uid in self.told_to_go and self.settings["accounts"][name].get("observe") is None
+            told = exchange.uid in self.told_to_go and self.settings["accounts"][name].get("observe") is None
             return [f"{name} observes though it was told to go: {shown}"] if told else []
         if not self.may_trade(self.settings, name):
             return [f"{name} should observe: {shown}"] if shown["status"] == "running" else []
         found = []
         for symbol, goal in self.goals(name).items():
-            held = venue.quantity(symbol)
-            if (venue.uid, symbol) == FOREIGN[:2] or at_target(held, goal, STEP):
+            held = exchange.quantity(symbol)
+            if (exchange.uid, symbol) == FOREIGN[:2] or at_target(held, goal, STEP):
                 continue
             row = shown["targets"].get(symbol, {})
-            halted = self.held_back(name, venue.uid, symbol)
+            halted = self.held_back(name, exchange.uid, symbol)
             if halted and abs(held) < abs(goal) and goal * held >= 0 and row.get("status") == "halted":
                 continue
             if (
@@ -695,7 +699,7 @@ class World(Trader):
                 and "total_exposure" in row.get("reason", "")
             ):
                 continue
-            found.append(f"{name} holds {held} {symbol} at {venue.uid}, not {goal}: {row}")
+            found.append(f"{name} holds {held} {symbol} at {exchange.uid}, not {goal}: {row}")
         return found
 
 
@@ -714,15 +718,15 @@ async def simulate(folder: Path, seed: int, kinds: frozenset[str] = KINDS) -> Co
         await world.happen()
         await asyncio.sleep(chance.choice([0, 0.3, 2, 9, 40, 100]))
     world.calm, world.down = True, frozenset()
-    for wire in world.wires:
-        wire.calm = True
-    for venue in world.venues.values():
-        venue.showing.clear()
+    for connection in world.connections:
+        connection.calm = True
+    for exchange in world.exchanges.values():
+        exchange.showing.clear()
     await asyncio.sleep(CALM)
     assert not (amiss := world.amiss()), amiss
-    sent = sum(len(wire.sent) for wire in world.wires)
+    sent = sum(len(connection.sent) for connection in world.connections)
     await asyncio.sleep(600)
-    assert sent == sum(len(wire.sent) for wire in world.wires), "sent at rest"
+    assert sent == sum(len(connection.sent) for connection in world.connections), "sent at rest"
     await world.stop()
     return world.counts
 

@@ -89,7 +89,7 @@ def perform(ledger: ExposureLedger, what: str, account: str, symbol: str, notion
         case "observe":
             ledger.observe(account, symbol, notional)
         case "aim":
-            ledger.aim(account, symbol, notional)
+            ledger.reserve_goal(account, symbol, notional)
         case "admit":
             assert ledger.admit(account, symbol, order(abs(notional)), NO_LIMITS) is None
         case "refuse":
@@ -128,7 +128,7 @@ def test_nothing_is_left_of_positions_that_were_closed_next_to_huge_ones() -> No
 def test_a_forgotten_account_counts_nowhere_until_it_is_read_again() -> None:
     ledger = ExposureLedger(lambda: 0.0)
     ledger.observe("one", "BTCUSDT", Decimal(500))
-    ledger.aim("two", "BTCUSDT", Decimal(70))
+    ledger.reserve_goal("two", "BTCUSDT", Decimal(70))
     ledger.forget("one")
     assert ledger.beside("two", "ETHUSDT") == Exposure(account_others=Decimal(70), total_others=Decimal(70))
     assert ledger.held(("one", "BTCUSDT")) == 0
@@ -217,7 +217,7 @@ def test_a_check_costs_the_same_among_ten_thousand_positions_as_among_one() -> N
 
 def _decide_and_order(ledger: ExposureLedger, limits: Limits) -> None:
     ledger.ceiling("0", "0", limits, side=1, equity=Decimal(1000))
-    ledger.aim("0", "0", Decimal(300))
+    ledger.reserve_goal("0", "0", Decimal(300))
     assert ledger.admit("0", "0", order(Decimal(300), side=1, equity=Decimal(1000)), limits) is None
     ledger.observe("0", "0", Decimal(300))
 

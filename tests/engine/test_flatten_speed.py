@@ -33,8 +33,8 @@ async def measured(folder: Path, *, streams: bool) -> tuple[float, int]:
     world.settings = settings()
     for name in ACCOUNTS:
         world.exchange(name).price = {symbol: Decimal(100) for symbol in SYMBOLS}
-        world.wire(name).faults = lambda method, call: (
-            None if method == "watch" else Fault(delay=LATENCY / 2, silence=LATENCY / 2)
+        world.connection(name).faults = lambda method, call: (
+            None if method == "watch" else Fault(delay=LATENCY / 2, answer_delay=LATENCY / 2)
         )
     await world.start()
     for symbol in SYMBOLS:

@@ -27,8 +27,8 @@ from te_core.api import (
 from te_core.model.control import Action
 from te_core.testing.fake_account import FakeAccount
 from te_core.testing.faults import Fault
-from tests.engine.desk import Desk
 from tests.engine.scene import Strict, scene
+from tests.engine.worker_harness import WorkerHarness
 
 D = Decimal
 
@@ -40,7 +40,7 @@ async def test_an_increase_that_a_limit_had_held_back_is_no_drift_when_its_confi
         await world.say("0.5", wait=60)
         assert world.held() == D("0.05")
         failing = Fault(refused=NotReady("down"))
-        world.wire().faults = lambda method, _: (
+        world.connection().faults = lambda method, _: (
             failing
             if method == "positions" and len(world.sent()) > 1 and world.clock.monotonic() < 90
             else None
@@ -112,7 +112,7 @@ async def test_an_account_that_hangs_while_it_connects_is_given_up_and_connected
             await asyncio.sleep(1e6 if len(asked) == 1 else 0)
             return await right()
 
-        monkeypatch.setattr(world.wire(), method, hanging)
+        monkeypatch.setattr(world.connection(), method, hanging)
         await world.restart()
         await world.say("0.5", wait=300)
         assert world.held() == D("0.1")
@@ -123,7 +123,7 @@ async def test_a_correction_that_never_left_does_not_count_as_one(tmp_path: Path
     """Otherwise a busy exchange looks like somebody who trades against the engine, and what is too much stays."""
     async with scene(tmp_path) as world:
         await world.say("0.5", wait=60)
-        world.wire().inject("place_order", *[Fault(refused=NotReady("busy"))] * 3)
+        world.connection().inject("place_order", *[Fault(refused=NotReady("busy"))] * 3)
         world.exchange().hold("BTCUSDT", "0.15")
         await asyncio.sleep(120)
         assert world.held() == D("0.1")
@@ -140,7 +140,7 @@ async def test_a_liquidation_while_an_order_has_no_outcome_is_followed_by_no_mor
     async with scene(tmp_path) as world:
         world.capabilities = Capabilities(order_lookup=lookup)
         await world.restart()
-        world.wire().inject("place_order", Fault(lost=OutcomeUnknown("timeout")))
+        world.connection().inject("place_order", Fault(lost=OutcomeUnknown("timeout")))
         await world.say("0.5", wait=3)
         assert world.held() == D("0.1")
         world.exchange().hold("BTCUSDT", "0")
@@ -160,11 +160,11 @@ async def test_what_an_owner_holds_himself_counts_to_a_limit_at_the_present_pric
 
 
 async def test_a_read_that_rounding_put_just_ahead_of_now_is_waited_for(
-    open_desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
+    open_harness: Callable[..., WorkerHarness], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The loop fires timers a nanosecond early: two accounts kept each other awake without time passing."""
-    desk = open_desk()
-    await desk.want("BTCUSDT", "0.5", wait=10)
+    harness = open_harness()
+    await harness.want("BTCUSDT", "0.5", wait=10)
     due, asked = Schedule.due, Counter[str]()
 
     def counted(schedule: Schedule, *args: Any, **more: Any) -> float | None:
@@ -172,7 +172,7 @@ async def test_a_read_that_rounding_put_just_ahead_of_now_is_waited_for(
         return due(schedule, *args, **more)
 
     monkeypatch.setattr(Schedule, "due", counted)
-    desk.worker.read_by(desk.clock.monotonic() + 1e-14)
+    harness.worker.read_by(harness.clock.monotonic() + 1e-14)
     for _ in range(1000):
         await asyncio.sleep(0)  # somebody else has work at this moment
     assert asked["due"] < 5
@@ -206,12 +206,12 @@ async def test_a_leverage_that_nobody_knows_is_set_once_a_halt_is_over(
 
 
 async def test_a_leverage_that_the_exchange_no_longer_allows_is_not_asked_for_for_ever(
-    open_desk: Callable[..., Desk],
+    open_harness: Callable[..., WorkerHarness],
 ) -> None:
     """It was changed by hand; meanwhile the exchange allows less than the goal was sized with."""
-    desk = open_desk()
-    account = cast("FakeAccount", desk.account)
-    await desk.want("BTCUSDT", "0.1", leverage=4, wait=10)
+    harness = open_harness()
+    account = cast("FakeAccount", harness.account)
+    await harness.want("BTCUSDT", "0.1", leverage=4, wait=10)
     account.instrument_of = lambda symbol: Instrument(
         symbol=symbol, quantity_step=D("0.001"), minimum_quantity=D("0.001"), largest_leverage=3
     )
@@ -224,7 +224,7 @@ async def test_a_leverage_that_the_exchange_no_longer_allows_is_not_asked_for_fo
 
     account.set_leverage = strict  # type: ignore[method-assign]
     account.held["BTCUSDT"] = replace(account.held["BTCUSDT"], leverage=D(1))
-    await desk.go(1200)
+    await harness.go(1200)
     assert account.held["BTCUSDT"].leverage == 3
-    assert desk.worker.keepers["BTCUSDT"].status == "at_target"
+    assert harness.worker.keepers["BTCUSDT"].status == "at_target"
     assert account.quantity("BTCUSDT") == D("0.08")

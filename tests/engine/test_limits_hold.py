@@ -13,10 +13,10 @@ from te_core.reporting.queries import Queries
 from te_core.settings.schema import LimitSettings
 from te_core.testing.fake_account import FakeAccount
 from te_core.testing.faults import Fault, FaultyAccount, scripted
-from tests.engine.desk import Desk, wish
 from tests.engine.scene import scene
+from tests.engine.worker_harness import WorkerHarness, blend_for
 
-Open = Callable[..., Desk]
+Open = Callable[..., WorkerHarness]
 D = Decimal
 
 
@@ -25,178 +25,178 @@ def worth(account: FakeAccount, symbol: str = "BTCUSDT") -> Decimal:
 
 
 async def test_an_order_that_heals_keeps_to_order_notional_at_the_present_price(
-    open_desk: Open, account: FakeAccount
+    open_harness: Open, account: FakeAccount
 ) -> None:
-    desk = open_desk(drift="heal", limits=LimitSettings(order_notional=D(500)))
-    await desk.want("BTCUSDT", "0.5", wait=10)
+    harness = open_harness(drift="heal", limits=LimitSettings(order_notional=D(500)))
+    await harness.want("BTCUSDT", "0.5", wait=10)
     assert account.quantity("BTCUSDT") == D("0.1")
     account.requests.clear()
     account.price["BTCUSDT"], account.equity_value = D(100000), D(20000)
     account.hold("BTCUSDT", "0.05")
-    await desk.go(60)
+    await harness.go(60)
     assert account.quantity("BTCUSDT") == D("0.1")
     assert max(order.quantity * 100000 for order in account.requests) <= 500
 
 
-async def test_what_closes_keeps_to_order_notional_too(open_desk: Open, account: FakeAccount) -> None:
-    desk = open_desk(limits=LimitSettings(order_notional=D(500)))
-    await desk.want("BTCUSDT", "0.5", wait=10)
+async def test_what_closes_keeps_to_order_notional_too(open_harness: Open, account: FakeAccount) -> None:
+    harness = open_harness(limits=LimitSettings(order_notional=D(500)))
+    await harness.want("BTCUSDT", "0.5", wait=10)
     account.requests.clear()
-    await desk.want("BTCUSDT", "0", wait=10)
+    await harness.want("BTCUSDT", "0", wait=10)
     assert account.quantity("BTCUSDT") == 0
     assert max(order.quantity * 50000 for order in account.requests) <= 500
 
 
 async def test_what_was_sized_at_another_price_goes_as_far_as_a_limit_allows_now(
-    open_desk: Open, account: FakeAccount
+    open_harness: Open, account: FakeAccount
 ) -> None:
     """An order that failed is not refused for ever because the price has risen a little since."""
     faults = scripted({"place_order": [Fault(refused=NotReady("busy"))]})
-    desk = open_desk(
+    harness = open_harness(
         account=FaultyAccount(account, faults=faults), limits=LimitSettings(symbol_exposure=D(2000))
     )
-    await desk.want("BTCUSDT", "0.5")
+    await harness.want("BTCUSDT", "0.5")
     account.price["BTCUSDT"] = D(51000)
-    await desk.go(60)
+    await harness.go(60)
     assert account.quantity("BTCUSDT") == D("0.039")
-    assert desk.worker.keepers["BTCUSDT"].confirmed
-    assert desk.worker.keepers["BTCUSDT"].status == "limited"
-    assert "symbol_exposure" in desk.worker.keepers["BTCUSDT"].limited
-    assert desk.worker.keepers["BTCUSDT"].target.revision == 1  # type: ignore[union-attr]
+    assert harness.worker.keepers["BTCUSDT"].confirmed
+    assert harness.worker.keepers["BTCUSDT"].status == "limited"
+    assert "symbol_exposure" in harness.worker.keepers["BTCUSDT"].limited
+    assert harness.worker.keepers["BTCUSDT"].target.revision == 1  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("price", ["80000", "100000", "400000"])
 async def test_drift_is_healed_only_as_far_as_limits_leave_room_now(
-    open_desk: Open, account: FakeAccount, price: str
+    open_harness: Open, account: FakeAccount, price: str
 ) -> None:
-    desk = open_desk(drift="heal", limits=LimitSettings(symbol_exposure=D(6000)))
-    await desk.want("BTCUSDT", "0.5")
+    harness = open_harness(drift="heal", limits=LimitSettings(symbol_exposure=D(6000)))
+    await harness.want("BTCUSDT", "0.5")
     account.price["BTCUSDT"] = D(price)
     account.hold("BTCUSDT", "0")
-    await desk.go(120)
+    await harness.go(120)
     assert 0 < worth(account) <= 6000
-    assert desk.worker.keepers["BTCUSDT"].confirmed
-    assert [event.kind for event in desk.events] == ["drift"]
+    assert harness.worker.keepers["BTCUSDT"].confirmed
+    assert [event.kind for event in harness.events] == ["drift"]
 
 
 async def test_two_symbols_never_share_one_room_though_a_price_rose(
-    open_desk: Open, account: FakeAccount
+    open_harness: Open, account: FakeAccount
 ) -> None:
     faults = scripted({"place_order": [Fault(refused=NotReady("busy"))]})
-    desk = open_desk(
+    harness = open_harness(
         account=FaultyAccount(account, faults=faults), limits=LimitSettings(account_exposure=D(10000))
     )
-    await desk.want("BTCUSDT", "0.5")
+    await harness.want("BTCUSDT", "0.5")
     account.price["BTCUSDT"] = D(60000)
-    await desk.want("ETHUSDT", "0.9", wait=60)
+    await harness.want("ETHUSDT", "0.9", wait=60)
     assert worth(account) + worth(account, "ETHUSDT") <= 10000
     assert worth(account) > 0
     assert worth(account, "ETHUSDT") > 0
-    assert all(state.confirmed for state in desk.worker.keepers.values())
+    assert all(state.confirmed for state in harness.worker.keepers.values())
 
 
 async def test_without_a_present_price_nothing_is_known_to_keep_to_a_limit(
-    open_desk: Open, account: FakeAccount
+    open_harness: Open, account: FakeAccount
 ) -> None:
-    desk = open_desk(drift="heal", limits=LimitSettings(order_notional=D(6000)))
-    await desk.want("BTCUSDT", "0.5")
+    harness = open_harness(drift="heal", limits=LimitSettings(order_notional=D(6000)))
+    await harness.want("BTCUSDT", "0.5")
     price = account.price.pop("BTCUSDT")
     account.hold("BTCUSDT", "0.03")
-    await desk.go(60)
+    await harness.go(60)
     assert account.quantity("BTCUSDT") == D("0.03")
-    assert "no recent price" in desk.worker.keepers["BTCUSDT"].reason
+    assert "no recent price" in harness.worker.keepers["BTCUSDT"].reason
     account.price["BTCUSDT"] = price
-    await desk.go(240)
+    await harness.go(240)
     assert account.quantity("BTCUSDT") == D("0.1")
 
 
-async def test_no_limit_and_no_price_hold_back_a_close(open_desk: Open, account: FakeAccount) -> None:
-    desk = open_desk(limits=LimitSettings(order_notional=D(6000), symbol_exposure=D(6000)))
-    await desk.want("BTCUSDT", "0.5")
+async def test_no_limit_and_no_price_hold_back_a_close(open_harness: Open, account: FakeAccount) -> None:
+    harness = open_harness(limits=LimitSettings(order_notional=D(6000), symbol_exposure=D(6000)))
+    await harness.want("BTCUSDT", "0.5")
     account.price["BTCUSDT"] = D(900000)
-    await desk.go(60)
+    await harness.go(60)
     assert account.quantity("BTCUSDT") == D("0.1"), "what is held is not touched for its price"
     del account.price["BTCUSDT"]
-    desk.worker.retarget({"BTCUSDT": wish("BTCUSDT", "0")})
-    await desk.go(10)
+    harness.worker.retarget({"BTCUSDT": blend_for("BTCUSDT", "0")})
+    await harness.go(10)
     assert account.quantity("BTCUSDT") == 0
 
 
 async def test_the_exchanges_smallest_order_is_worked_out_at_the_present_price(
-    open_desk: Open, account: FakeAccount
+    open_harness: Open, account: FakeAccount
 ) -> None:
     account.instrument_of = lambda symbol: Instrument(
         symbol=symbol, quantity_step=D("0.001"), minimum_notional=D(100)
     )
-    desk = open_desk(drift="heal")
-    await desk.want("BTCUSDT", "0.5")
+    harness = open_harness(drift="heal")
+    await harness.want("BTCUSDT", "0.5")
     account.price["BTCUSDT"] = D(25000)
     account.hold("BTCUSDT", "0.097")
     account.requests.clear()
-    await desk.go(300)
+    await harness.go(300)
     assert account.requests == [], "3 steps of it are worth 75 now: the exchange would refuse that for ever"
-    assert desk.worker.keepers["BTCUSDT"].status == "drift"
+    assert harness.worker.keepers["BTCUSDT"].status == "drift"
     account.hold("BTCUSDT", "0.09")
-    await desk.go(60)
+    await harness.go(60)
     assert account.quantity("BTCUSDT") == D("0.1")
 
 
 async def test_a_size_that_fell_below_the_exchanges_smallest_before_it_was_reached_is_sized_anew(
-    open_desk: Open, account: FakeAccount
+    open_harness: Open, account: FakeAccount
 ) -> None:
     account.instrument_of = lambda symbol: Instrument(
         symbol=symbol, quantity_step=D("0.001"), minimum_notional=D(100)
     )
     faults = scripted({"place_order": [Fault(refused=NotReady("busy"))]})
-    desk = open_desk(account=FaultyAccount(account, faults=faults))
-    await desk.want("BTCUSDT", "0.012")
+    harness = open_harness(account=FaultyAccount(account, faults=faults))
+    await harness.want("BTCUSDT", "0.012")
     account.price["BTCUSDT"] = D(40000)
-    await desk.go(60)
+    await harness.go(60)
     assert account.quantity("BTCUSDT") == D("0.003")
-    assert desk.worker.keepers["BTCUSDT"].confirmed
+    assert harness.worker.keepers["BTCUSDT"].confirmed
 
 
-async def test_short_margin_is_noticed_at_the_present_price(open_desk: Open, account: FakeAccount) -> None:
+async def test_short_margin_is_noticed_at_the_present_price(open_harness: Open, account: FakeAccount) -> None:
     """Reductions go first when margin is short: what an increase takes follows from the price of now."""
 
     async def equity() -> Known[Equity]:
         return Known(value=Equity(wallet=D(10000), total=D(10000), free=D(2000)), as_of=account.clock.now())
 
-    desk = open_desk(drift="heal")
-    desk.worker.retarget({s: wish(s, "0.3") for s in ("BTCUSDT", "ETHUSDT")})
-    await desk.go(10)
+    harness = open_harness(drift="heal")
+    harness.worker.retarget({s: blend_for(s, "0.3") for s in ("BTCUSDT", "ETHUSDT")})
+    await harness.go(10)
     account.requests.clear()
     account.equity = equity  # type: ignore[method-assign]
     account.price["BTCUSDT"] = D(80000)
     account.hold("BTCUSDT", "0")
-    await desk.want("ETHUSDT", "0.1")
+    await harness.want("ETHUSDT", "0.1")
     assert [order.symbol for order in account.requests] == ["ETHUSDT", "BTCUSDT"]
 
 
 async def test_drift_that_is_too_small_to_put_right_is_told_as_that(
-    open_desk: Open, account: FakeAccount
+    open_harness: Open, account: FakeAccount
 ) -> None:
     account.instrument_of = lambda symbol: Instrument(
         symbol=symbol, quantity_step=D("0.001"), minimum_quantity=D("0.01")
     )
-    desk = open_desk(drift="heal")
-    await desk.want("BTCUSDT", "0.5", wait=10)
+    harness = open_harness(drift="heal")
+    await harness.want("BTCUSDT", "0.5", wait=10)
     account.hold("BTCUSDT", "0.095")
-    await desk.go(60)
-    [told] = [event.text for event in desk.events]
+    await harness.go(60)
+    [told] = [event.text for event in harness.events]
     assert "position is 0.095, confirmed was 0.1" in told
     assert "below the exchange's minimum" in told
     assert "alert" not in told
 
 
-async def test_what_its_owner_closed_takes_no_room_any_more(open_desk: Open, account: FakeAccount) -> None:
+async def test_what_its_owner_closed_takes_no_room_any_more(open_harness: Open, account: FakeAccount) -> None:
     account.hold("ETHUSDT", "3.2")
-    desk = open_desk(limits=LimitSettings(account_exposure=D(10000)))
-    await desk.want("BTCUSDT", "0.1", wait=5)
-    assert desk.worker.foreign == {"ETHUSDT": D("3.2")}
+    harness = open_harness(limits=LimitSettings(account_exposure=D(10000)))
+    await harness.want("BTCUSDT", "0.1", wait=5)
+    assert harness.worker.foreign == {"ETHUSDT": D("3.2")}
     del account.held["ETHUSDT"]
-    await desk.go(60)
-    await desk.want("BTCUSDT", "0.9")
+    await harness.go(60)
+    await harness.want("BTCUSDT", "0.9")
     assert worth(account) == 9000
 
 
@@ -223,16 +223,16 @@ async def test_what_blocks_a_target_is_in_its_explanation(tmp_path: Path) -> Non
 
 
 async def test_what_others_add_towards_a_goal_that_a_limit_holds_back_is_not_too_much(
-    open_desk: Open, account: FakeAccount
+    open_harness: Open, account: FakeAccount
 ) -> None:
-    desk = open_desk(limits=LimitSettings(symbol_exposure=D(2500)))
-    await desk.want("BTCUSDT", "0.5", wait=10)
+    harness = open_harness(limits=LimitSettings(symbol_exposure=D(2500)))
+    await harness.want("BTCUSDT", "0.5", wait=10)
     assert account.quantity("BTCUSDT") == D("0.05")
     account.hold("BTCUSDT", "0.08")
-    await desk.go(60)
+    await harness.go(60)
     assert account.quantity("BTCUSDT") == D("0.08")
     account.hold("BTCUSDT", "0.12")
-    await desk.go(60)
+    await harness.go(60)
     assert account.quantity("BTCUSDT") == D("0.1"), "beyond the goal of 0.1 it is drift"
 
 

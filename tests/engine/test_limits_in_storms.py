@@ -17,8 +17,8 @@ from te_core.testing import virtual_clock
 from te_core.testing.fake_account import FakeAccount
 from te_core.testing.faults import FaultyAccount
 from te_core.testing.virtual_clock import VirtualClock
-from tests.engine.desk import Desk
 from tests.engine.test_simulation import PRICES, storm
+from tests.engine.worker_harness import WorkerHarness
 
 SEEDS = int(os.environ.get("TE_SEEDS", "25"))
 D = Decimal
@@ -74,20 +74,20 @@ async def simulate(folder: Path, seed: int) -> None:
     market = Market(clock)
     faults, calm = storm(chance, chance.choice([0.3, 1, 2])), False
     account = FaultyAccount(market, faults=lambda method, call: None if calm else faults(method, call))
-    desk = Desk(folder, account, clock, limits=LIMITS)
+    harness = WorkerHarness(folder, account, clock, limits=LIMITS)
     for _ in range(15):
         market.move(chance)
         depth = chance.choice(["0", "0.2", "-0.2", "0.5", "-0.35", "0.9", "0.21"])
-        await desk.want(chance.choice(list(PRICES)), depth, wait=chance.choice([0.3, 2, 40, 90]))
+        await harness.want(chance.choice(list(PRICES)), depth, wait=chance.choice([0.3, 2, 40, 90]))
     calm = True
-    await desk.go(400)
+    await harness.go(400)
     sent = len(market.requests)
-    await desk.go(600)
+    await harness.go(600)
     assert market.violations == [], f"seed {seed}"
     assert market.increases > 3
     assert len(market.requests) == sent, f"seed {seed}: orders were sent at target"
-    assert all(state.confirmed for state in desk.worker.keepers.values()), f"seed {seed}"
-    await desk.crash()
+    assert all(state.confirmed for state in harness.worker.keepers.values()), f"seed {seed}"
+    await harness.crash()
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))

@@ -14,9 +14,9 @@ from te_core.rules.limits import hold_back
 from te_core.rules.liquidation import liquidation_ceiling, maintenance_rate
 from te_core.settings.schema import LimitSettings
 from te_core.testing.fake_account import FakeAccount
-from tests.engine.desk import Desk
+from tests.engine.worker_harness import WorkerHarness
 
-Open = Callable[..., Desk]
+Open = Callable[..., WorkerHarness]
 D = Decimal
 ISOLATED, CROSS = MarginMode.ISOLATED, MarginMode.CROSS
 NEARLY = D("1e-12")
@@ -115,36 +115,36 @@ def test_maintenance_is_half_the_initial_margin_at_the_largest_leverage() -> Non
     assert maintenance_rate(None) == D("0.01")
 
 
-async def test_leverage_that_is_too_high_opens_nothing(open_desk: Open, account: FakeAccount) -> None:
-    desk = open_desk(limits=LimitSettings(liquidation_distance=D("0.2")))
-    await desk.want("BTCUSDT", "0.1", 10, wait=30)
+async def test_leverage_that_is_too_high_opens_nothing(open_harness: Open, account: FakeAccount) -> None:
+    harness = open_harness(limits=LimitSettings(liquidation_distance=D("0.2")))
+    await harness.want("BTCUSDT", "0.1", 10, wait=30)
     assert account.quantity("BTCUSDT") == 0
-    assert desk.worker.keepers["BTCUSDT"].status == "limited"
-    assert "leverage 10 brings the liquidation nearer than" in desk.worker.keepers["BTCUSDT"].reason
-    await desk.want("BTCUSDT", "0.1", 4, wait=30)
+    assert harness.worker.keepers["BTCUSDT"].status == "limited"
+    assert "leverage 10 brings the liquidation nearer than" in harness.worker.keepers["BTCUSDT"].reason
+    await harness.want("BTCUSDT", "0.1", 4, wait=30)
     assert account.quantity("BTCUSDT") == D("0.08")
 
 
 async def test_a_position_that_is_near_already_is_not_increased_and_not_cut(
-    open_desk: Open, account: FakeAccount
+    open_harness: Open, account: FakeAccount
 ) -> None:
-    desk = open_desk(limits=LimitSettings(liquidation_distance=D("0.15")))
-    await desk.want("BTCUSDT", "0.1", 5, wait=10)
+    harness = open_harness(limits=LimitSettings(liquidation_distance=D("0.15")))
+    await harness.want("BTCUSDT", "0.1", 5, wait=10)
     held = account.quantity("BTCUSDT")
     account.price["BTCUSDT"] = D(45000)  # 11 % away from its liquidation now
-    await desk.go(60)
-    await desk.want("BTCUSDT", "0.3", 5, wait=30)
+    await harness.go(60)
+    await harness.want("BTCUSDT", "0.3", 5, wait=30)
     assert account.quantity("BTCUSDT") == held
-    await desk.want("BTCUSDT", "0", wait=30)
+    await harness.want("BTCUSDT", "0", wait=30)
     assert account.quantity("BTCUSDT") == 0
 
 
 async def test_a_cross_position_is_cut_to_what_the_account_can_bear(
-    open_desk: Open, account: FakeAccount
+    open_harness: Open, account: FakeAccount
 ) -> None:
     account.instrument_of = lambda symbol: replace(INSTRUMENT, symbol=symbol)
-    desk = open_desk(limits=LimitSettings(liquidation_distance=D("0.5")), margin_mode="cross")
-    await desk.want("BTCUSDT", "0.9", 5, wait=30)
+    harness = open_harness(limits=LimitSettings(liquidation_distance=D("0.5")), margin_mode="cross")
+    await harness.want("BTCUSDT", "0.9", 5, wait=30)
     bears = Equity(wallet=D(10000), total=D(10000)).total / (D("0.5") + D("0.5") * D("0.01"))
     assert D(-50) <= account.quantity("BTCUSDT") * 50000 - bears <= 0
-    assert "limit liquidation_distance leaves" in desk.worker.keepers["BTCUSDT"].limited
+    assert "limit liquidation_distance leaves" in harness.worker.keepers["BTCUSDT"].limited

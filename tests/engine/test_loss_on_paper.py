@@ -16,7 +16,7 @@ from te_core.api import InsufficientMargin, MarginMode, OrderRejected, OrderRequ
 from te_core.model.money import Fill
 from te_core.rules.profit import SUSPECT, Change, Holding, Money, Valuation, filled, paid, valued
 from te_core.testing import virtual_clock
-from te_exchange_paper.testing import PaperVenue
+from te_exchange_paper.testing import PaperHarness
 
 D = Decimal
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
@@ -30,7 +30,7 @@ steps = st.one_of(
 class Books:
     """What the engine would count, from what the account answers."""
 
-    def __init__(self, venue: PaperVenue) -> None:
+    def __init__(self, venue: PaperHarness) -> None:
         self.venue, self.money = venue, Money()
         self.result = self.by_symbol = D(0)
         self.seen: set[str] = set()
@@ -98,7 +98,7 @@ async def _trade(books: Books, number: int, symbol: str, quantity: Decimal) -> N
 
 
 async def _play(folder: Path, plan: list[tuple[str, str, Decimal]]) -> None:
-    venue = PaperVenue(
+    venue = PaperHarness(
         folder,
         clock=virtual_clock.VirtualClock(),
         log=logger,

@@ -35,12 +35,12 @@ from te_core.testing.faults import Fault
 from te_core.testing.virtual_clock import VirtualClock
 from tests.engine import market, odd, showing
 from tests.engine.commanding import Commanding
-from tests.engine.desk import Desk, wish
 from tests.engine.judge import JUST_NOW, Judge, busiest_minute
 from tests.engine.market import PRICES, Habits, Market
 from tests.engine.odd import OddAccount
 from tests.engine.seeds import blocks, run_block
 from tests.engine.test_simulation import outage, storm
+from tests.engine.worker_harness import WorkerHarness, blend_for
 
 DEPTHS = ["0", "0.1", "-0.1", "0.3", "-0.25", "0.45", "0.4503", "-0.002"]
 D = Decimal
@@ -83,7 +83,7 @@ ARMED: list[dict[str, Any]] = [
 """Breakers that an operator arms; they trip seldom enough that the rest of the world goes on."""
 WORSE = [
     (0.01, ("positions", "set_leverage"), Fault(refused=RateLimited("slow down", retry_after=7))),
-    (0.01, ("place_order", "set_leverage", *READS), Fault(silence=30)),
+    (0.01, ("place_order", "set_leverage", *READS), Fault(answer_delay=30)),
     (0.005, ("place_order", *READS), Fault(lost=KeyError("a defect"))),  # type: ignore[arg-type]
 ]
 
@@ -116,22 +116,22 @@ class Weather:
         late = found is not None and (found.lag or found.late)
         if late and self.market.showing.read_lag:  # together they would be later than what is promised
             return None
-        return found or (Fault(silence=self.slow) if self.slow and method == "place_order" else None)
+        return found or (Fault(answer_delay=self.slow) if self.slow and method == "place_order" else None)
 
 
-class Wire(OddAccount):
+class Connection(OddAccount):
     """Has every order checked in the moment in which it is handed in, and notes when positions are read."""
 
-    desk: Sea
+    harness: Sea
     read_at: list[float]
 
     async def positions(self) -> Known[Mapping[str, Position]]:
-        self.read_at.append(self.desk.clock.monotonic())
+        self.read_at.append(self.harness.clock.monotonic())
         return await super().positions()
 
     async def place_order(self, order: OrderRequest) -> OrderReport:
         self._sends(order)
-        self.desk.judge.on_order(order)
+        self.harness.judge.on_order(order)
         return await super().place_order(order)
 
     async def set_leverage(self, symbol: str, leverage: int, margin_mode: MarginMode) -> None:
@@ -143,18 +143,20 @@ class Wire(OddAccount):
         await super().set_margin_mode(symbol, margin_mode)
 
     def _sends(self, what: object) -> None:
-        if self.desk.keys.get("observe"):
-            self.desk.judge.found(what, "was sent while observing")
+        if self.harness.keys.get("observe"):
+            self.harness.judge.found(what, "was sent while observing")
 
 
-class Sea(Desk):
+class Sea(WorkerHarness):
     """A desk that is tossed about. It stands up again after any failure, as under its supervisor."""
 
-    def __init__(self, path: Path, market: Market, wire: Wire, weather: Weather, clock: VirtualClock) -> None:
-        self.market, self.wire, self.weather, self.chance = market, wire, weather, market.chance
+    def __init__(
+        self, path: Path, market: Market, connection: Connection, weather: Weather, clock: VirtualClock
+    ) -> None:
+        self.market, self.connection, self.weather, self.chance = market, connection, weather, market.chance
         self.kinds, self.counts = market.kinds, market.counts
         self.keys: dict[str, Any] = {}
-        self.wishes: dict[str, tuple[str, int] | None] = {}
+        self.blends: dict[str, tuple[str, int] | None] = {}
         self.stepped_at = float("-inf")
         self.said_at: dict[str, str] = {}
         self.commanding = Commanding()
@@ -166,8 +168,8 @@ class Sea(Desk):
         self.armed: dict[str, Any] = self.chance.choice(ARMED)
         self.held_by_breakers: dict[str, Trip] = {}
         """What tripped and was not lifted, as this operator saw it."""
-        wire.desk, wire.read_at = self, []
-        super().__init__(path, GuardedAccount(wire), clock)
+        connection.harness, connection.read_at = self, []
+        super().__init__(path, GuardedAccount(connection), clock)
 
     def start(self) -> None:
         self.ledger = ExposureLedger(self.clock.monotonic)
@@ -246,11 +248,11 @@ class Sea(Desk):
                 self.task = asyncio.create_task(self.worker.run(self.account, self.capabilities))
 
     def tell(self) -> None:
-        self.worker.retarget({symbol: self.blend(symbol) for symbol in self.wishes})
+        self.worker.retarget({symbol: self.blend(symbol) for symbol in self.blends})
 
     def blend(self, symbol: str) -> Blend | None:
-        how = self.wishes[symbol]
-        return None if how is None else wish(symbol, *how, price=self.said_at[symbol])
+        how = self.blends[symbol]
+        return None if how is None else blend_for(symbol, *how, price=self.said_at[symbol])
 
     # -- what happens
 
@@ -258,7 +260,7 @@ class Sea(Desk):
         symbol = self.chance.choice(list(PRICES))
         withdrawn = self.chance.random() < 0.1
         how = None if withdrawn else (self.chance.choice(DEPTHS), self.chance.choice([1, 1, 2, 3, 5]))
-        self.wishes[symbol], self.said_at[symbol] = how, str(self.market.price[symbol])
+        self.blends[symbol], self.said_at[symbol] = how, str(self.market.price[symbol])
         self.counts["signal withdrawn" if withdrawn else "signal"] += 1
         self.worker.retarget({symbol: self.blend(symbol)})
 
@@ -454,7 +456,7 @@ class Sea(Desk):
 
     def wanted(self, symbol: str) -> tuple[Decimal, int | None]:
         """Depth and leverage that wishes and settings ask for; leverage None where it does not matter."""
-        how = self.wishes.get(symbol)
+        how = self.blends.get(symbol)
         if symbol in self.by_hand:
             how = (str(self.by_hand[symbol]), how[1] if how is not None else 1)
         if self.commanding.flat({"a"}, symbol) or how is None or not self.settings.enabled or D(how[0]) == 0:
@@ -524,7 +526,7 @@ class Sea(Desk):
     def amiss(self) -> list[str]:
         """What is not as wishes and settings ask for, once there was time enough."""
         found = self.not_swept()
-        for symbol in self.wishes:
+        for symbol in self.blends:
             kept, (depth, leverage) = self.judge.kept[symbol], self.wanted(symbol)
             status, reason = self.shown(symbol)
             target, goal, position = kept.target, kept.goal, self.market.held.get(symbol)
@@ -577,38 +579,38 @@ async def simulate(folder: Path, seed: int, kinds: frozenset[str] = KINDS) -> Co
     chance, clock = random.Random(seed), VirtualClock()
     market = Market(clock, chance, Habits.drawn(chance), kinds=kinds)
     weather = Weather(chance, market)
-    wire = Wire(market, faults=weather, chance=chance, counts=market.counts, kinds=kinds)
-    desk = Sea(folder, market, wire, weather, clock)
+    connection = Connection(market, faults=weather, chance=chance, counts=market.counts, kinds=kinds)
+    harness = Sea(folder, market, connection, weather, clock)
     for _ in range(25):
         weather.down = outage(chance)
-        await desk.happen()
-        desk.check_breakers()
-        await desk.go(chance.choice([0, 0.3, 2, 9, 40] * 8 + [4000]))
+        await harness.happen()
+        harness.check_breakers()
+        await harness.go(chance.choice([0, 0.3, 2, 9, 40] * 8 + [4000]))
     market.clear()
-    weather.calm = wire.calm = True
-    desk.keys["observe"] = False
-    desk.configure(**desk.keys)
-    desk.armed = {}  # what tripped stays
-    desk.arm()
-    await desk.go(CALM)
-    desk.check_breakers()
-    assert not desk.judge.violations, desk.judge.violations
-    assert not (defects := [one.text for one in desk.events if "cannot count" in one.text]), defects
-    assert not (amiss := desk.amiss()), amiss
-    assert busiest_minute(wire.read_at) < 90, "asked without pause"
-    sent, held = len(wire.sent), dict(market.held)
+    weather.calm = connection.calm = True
+    harness.keys["observe"] = False
+    harness.configure(**harness.keys)
+    harness.armed = {}  # what tripped stays
+    harness.arm()
+    await harness.go(CALM)
+    harness.check_breakers()
+    assert not harness.judge.violations, harness.judge.violations
+    assert not (defects := [one.text for one in harness.events if "cannot count" in one.text]), defects
+    assert not (amiss := harness.amiss()), amiss
+    assert busiest_minute(connection.read_at) < 90, "asked without pause"
+    sent, held = len(connection.sent), dict(market.held)
     keeps_sizes = (
-        desk.settings.policy.rebalance == "on_change" and desk.settings.limits.price_distance is None
-    ) and not desk.settings.limits.by_notional
+        harness.settings.policy.rebalance == "on_change" and harness.settings.limits.price_distance is None
+    ) and not harness.settings.limits.by_notional
     for _ in range(5):
-        await desk.go(120)
+        await harness.go(120)
         if keeps_sizes:
             market.move()
-    assert len(wire.sent) == sent, "orders were sent at target"
+    assert len(connection.sent) == sent, "orders were sent at target"
     assert held == market.held
-    assert not (left := desk.journal.snapshot().open_intents), left
-    assert not desk.judge.violations, desk.judge.violations
-    await desk.crash()
+    assert not (left := harness.journal.snapshot().open_intents), left
+    assert not harness.judge.violations, harness.judge.violations
+    await harness.crash()
     return market.counts
 
 

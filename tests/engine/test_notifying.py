@@ -180,7 +180,7 @@ class Limited(Room):
     def __init__(self) -> None:
         super().__init__()
         self.down = True
-        self.patience = 2.0
+        self.retry_after = 2.0
         self.taken: list[float] = []
 
     def bell(self, context: NotifierContext[Any]) -> Notifier:
@@ -194,7 +194,7 @@ class Limited(Room):
                 if room.down:
                     raise NotReady("503")
                 if len([at for at in room.taken if now - at < 2]) >= 5:
-                    raise NotReady("429", retry_after=room.patience)
+                    raise NotReady("429", retry_after=room.retry_after)
                 room.taken.append(now)
                 room.heard.append(event.text)
 
@@ -226,12 +226,12 @@ async def test_hours_without_an_answer_are_told_once_and_what_waited_is_told_wit
     logger.remove(sink)
 
 
-@pytest.mark.parametrize(("patience", "calls"), [(0.0, 40), (30.0, 40), (86_400.0, 2)])
+@pytest.mark.parametrize(("retry_after", "calls"), [(0.0, 40), (30.0, 40), (86_400.0, 2)])
 async def test_one_that_asks_for_patience_for_ever_is_asked_ever_less_often(
-    tmp_path: Path, patience: float, calls: int
+    tmp_path: Path, retry_after: float, calls: int
 ) -> None:
     room = Room()
-    room.failures = [NotReady("429", retry_after=patience)] * 1000
+    room.failures = [NotReady("429", retry_after=retry_after)] * 1000
     async with running(tmp_path, room) as engine:
         happens(engine, "one")
         await asyncio.sleep(3700)

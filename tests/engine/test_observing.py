@@ -34,7 +34,7 @@ SENDING = ("place_order", "set_leverage", "set_margin_mode")
 
 def touched(world: Scene, key: str = "none") -> list[str]:
     """Return which calls that change something reached an exchange."""
-    return [name for name in SENDING if world.wire(key).calls[name]]
+    return [name for name in SENDING if world.connection(key).calls[name]]
 
 
 async def test_a_new_live_account_plans_and_shows_and_sends_nothing_until_go(tmp_path: Path) -> None:
@@ -171,7 +171,9 @@ async def test_what_is_set_to_observe_in_the_middle_of_a_plan_sends_nothing_more
     async with scene(tmp_path, streams=streams) as world:
         in_chunks(world, "0.01")
         await world.restart()  # trading rules are read again
-        world.wire().faults = lambda method, call: Fault(silence=0.5) if method == "place_order" else None
+        world.connection().faults = lambda method, call: (
+            Fault(answer_delay=0.5) if method == "place_order" else None
+        )
         await world.say("0.5", wait=1.6)
         sent = len(world.sent())
         assert 2 <= sent < 10
@@ -295,7 +297,9 @@ async def test_go_is_refused_where_it_would_mean_nothing(tmp_path: Path) -> None
             await world.command(GO)
         with pytest.raises(CommandRefused, match="it is live"):
             await world.command(GO, "one")
-        world.wire("three").faults = lambda method, call: Fault(silence=1e6) if method == "open" else None
+        world.connection("three").faults = lambda method, call: (
+            Fault(answer_delay=1e6) if method == "open" else None
+        )
         await world.edit("accounts.three", {"plugin": "fake", "key": "three"})
         with pytest.raises(CommandRefused, match="three is not connected"):
             await world.command(GO, "three")

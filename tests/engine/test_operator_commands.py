@@ -80,7 +80,9 @@ async def test_a_halt_in_the_middle_of_a_plan_lets_no_further_increase_leave(
     async with scene(tmp_path, streams=streams) as world:
         in_chunks(world, "0.01")
         await world.restart()  # trading rules are read again
-        world.wire().faults = lambda method, call: Fault(silence=0.5) if method == "place_order" else None
+        world.connection().faults = lambda method, call: (
+            Fault(answer_delay=0.5) if method == "place_order" else None
+        )
         await world.say("0.5", wait=1.6)
         sent = len(world.sent())
         assert 2 <= sent < 10
@@ -96,7 +98,9 @@ async def test_a_halt_in_the_middle_of_a_flip_lets_the_close_go_on_and_nothing_o
         await world.say("0.5", wait=30)
         in_chunks(world, "0.02")
         await world.restart()  # trading rules are read again
-        world.wire().faults = lambda method, call: Fault(silence=0.5) if method == "place_order" else None
+        world.connection().faults = lambda method, call: (
+            Fault(answer_delay=0.5) if method == "place_order" else None
+        )
         before = len(world.sent())
         await world.say("-0.5", wait=1.2)
         assert 0 < world.held() < D("0.1")
@@ -241,14 +245,14 @@ async def test_a_flatten_keeps_trying_through_an_outage_and_is_told_twice(tmp_pa
     async with scene(tmp_path) as world:
         await world.say("0.5", wait=30)
         refusing = Fault(refused=NotReady("502 bad gateway"))
-        world.wire().faults = lambda method, call: refusing
+        world.connection().faults = lambda method, call: refusing
         await world.command(FLATTEN, wait=300)
         assert world.held() == D("0.1")
         told = [event.text for event in world.events("flatten") if event.text.startswith("flatten: ")]
         assert len(told) == 1
         assert "still open" in told[0]
         assert "502" in told[0]
-        world.wire().faults = lambda method, call: None
+        world.connection().faults = lambda method, call: None
         await asyncio.sleep(90)
         assert world.held() == 0
         told = [event.text for event in world.events("flatten") if event.text.startswith("flatten: ")]
@@ -260,8 +264,8 @@ async def test_a_flatten_whose_order_is_lost_doubles_nothing_across_restarts(tmp
     async with scene(tmp_path) as world:
         in_chunks(world, "0.02")
         await world.say("0.5", wait=60)
-        lost = Fault(silence=30)
-        world.wire().inject("place_order", None, lost)
+        lost = Fault(answer_delay=30)
+        world.connection().inject("place_order", None, lost)
         await world.command(FLATTEN, wait=3)
         await world.restart()
         await asyncio.sleep(120)

@@ -236,7 +236,7 @@ async def test_prices_that_are_pushed_again_end_the_outage_of_reading_them(tmp_p
     async with scene(tmp_path, streams=True) as world:
         await world.say("0.5", wait=30)
         world.exchange().muted.add("BTCUSDT")
-        world.wire().faults = lambda method, _: refused if method == "prices" else None
+        world.connection().faults = lambda method, _: refused if method == "prices" else None
         await asyncio.sleep(120)
         assert world.state()["status"] == "unreadable"
         world.exchange().muted.clear()
@@ -257,11 +257,11 @@ async def test_a_stream_that_breaks_has_the_account_read_so_that_one_cause_is_on
         await world.say("0.5", wait=32)
         exchange, outages = world.exchange(), world.contexts["one"].outages
         (stream,) = exchange._streams
-        world.wire().faults = lambda _method, _call: refused
+        world.connection().faults = lambda _method, _call: refused
         stream.down(*exchange.feeds)
         outages.failing("stream of positions", "connection refused")
         await asyncio.sleep(120)
-        world.wire().faults = no_faults
+        world.connection().faults = no_faults
         stream.up(*exchange.feeds)
         outages.well("stream of positions")
         await asyncio.sleep(60)
@@ -275,12 +275,12 @@ async def test_maintenance_that_an_order_meets_first_is_one_outage_of_the_accoun
     closed = Fault(refused=NotReady("maintenance"))
     async with scene(tmp_path, engine={"resync": "2m"}) as world:
         await world.say("0.5", wait=32)
-        world.wire().faults = lambda method, _: closed if method in {*READS, "place_order"} else None
-        world.wire().inject("prices", None)
-        world.wire().inject("equity", None)
-        world.wire().inject("positions", None)
+        world.connection().faults = lambda method, _: closed if method in {*READS, "place_order"} else None
+        world.connection().inject("prices", None)
+        world.connection().inject("equity", None)
+        world.connection().inject("positions", None)
         await world.say("-0.5", wait=200)
-        world.wire().faults = no_faults
+        world.connection().faults = no_faults
         await asyncio.sleep(200)
         told = [event for event in world.events() if event.kind in ("outage", "recovery")]
         assert [(event.kind, event.symbol) for event in told] == [("outage", None), ("recovery", None)], told

@@ -16,14 +16,14 @@ D = Decimal
 
 
 async def test_an_order_found_after_a_timeout_is_not_made_again_before_it_shows(
-    open_desk: Any, account: FakeAccount
+    open_harness: Any, account: FakeAccount
 ) -> None:
     faults = fail(place_order=[Fault(lost=OutcomeUnknown("timeout"), lag=3)])
-    desk = open_desk(account=FaultyAccount(account, faults=faults))
-    await desk.want("BTCUSDT", "0.5", wait=30)
+    harness = open_harness(account=FaultyAccount(account, faults=faults))
+    await harness.want("BTCUSDT", "0.5", wait=30)
     assert [order.quantity for order in account.requests] == [D("0.1")]
-    assert desk.worker.keepers["BTCUSDT"].confirmed
-    assert {event.kind for event in desk.events} <= {"outage", "recovery"}
+    assert harness.worker.keepers["BTCUSDT"].confirmed
+    assert {event.kind for event in harness.events} <= {"outage", "recovery"}
 
 
 class Forgetful(FakeAccount):
@@ -44,80 +44,82 @@ class Forgetful(FakeAccount):
 
 
 async def test_an_accepted_order_that_is_not_found_is_not_sent_again(
-    open_desk: Any, clock: VirtualClock
+    open_harness: Any, clock: VirtualClock
 ) -> None:
     """An exchange's look-up lags, too: "not found" is no proof against its own "accepted"."""
     account = Forgetful(clock, BTCUSDT="50000")
-    desk = open_desk(account=account)
-    await desk.want("BTCUSDT", "0.5", wait=25)
+    harness = open_harness(account=account)
+    await harness.want("BTCUSDT", "0.5", wait=25)
     assert account.calls.count("order") == 1
-    assert "does not find an order that it accepted" in desk.worker.keepers["BTCUSDT"].phase.reason
-    await desk.go(120)
+    assert "does not find an order that it accepted" in harness.worker.keepers["BTCUSDT"].phase.reason
+    await harness.go(120)
     assert account.calls.count("order") == 1
-    assert desk.worker.keepers["BTCUSDT"].confirmed
+    assert harness.worker.keepers["BTCUSDT"].confirmed
 
 
 async def test_a_read_from_just_after_an_order_proves_no_more_when_it_is_shown_again_later(
-    open_desk: Any, account: FakeAccount
+    open_harness: Any, account: FakeAccount
 ) -> None:
     faults = fail(
         place_order=[Fault(lost=OutcomeUnknown("timeout"), lag=3)],
         positions=[None, None, None, None, *[Fault(refused=NotReady("down"))] * 2, *[Fault(stale=True)] * 3],
     )
     faulty = FaultyAccount(account, faults=faults)
-    desk = open_desk(account=faulty)
-    await desk.want("BTCUSDT", "0.5", wait=90)
+    harness = open_harness(account=faulty)
+    await harness.want("BTCUSDT", "0.5", wait=90)
     assert faulty.calls["positions"] > 9
     assert [order.quantity for order in account.requests] == [D("0.1")]
-    assert desk.worker.keepers["BTCUSDT"].confirmed
+    assert harness.worker.keepers["BTCUSDT"].confirmed
 
 
 async def test_a_newer_target_is_not_reached_from_a_position_of_the_past(
-    open_desk: Any, account: FakeAccount
+    open_harness: Any, account: FakeAccount
 ) -> None:
     faults = fail(place_order=[Fault(lag=3, delay=1), None])
-    desk = open_desk(account=FaultyAccount(account, faults=faults))
-    await desk.want("BTCUSDT", "0.5", wait=0.5)
-    await desk.want("BTCUSDT", "0.6", wait=30)
+    harness = open_harness(account=FaultyAccount(account, faults=faults))
+    await harness.want("BTCUSDT", "0.5", wait=0.5)
+    await harness.want("BTCUSDT", "0.6", wait=30)
     assert [order.quantity for order in account.requests] == [D("0.1"), D("0.02")]
 
 
 async def test_a_restart_does_not_make_an_order_again_that_does_not_show_yet(
-    open_desk: Any, account: FakeAccount
+    open_harness: Any, account: FakeAccount
 ) -> None:
-    desk = open_desk(account=FaultyAccount(account, faults=fail(place_order=[Fault(lag=3)])))
-    await desk.want("BTCUSDT", "0.5", wait=0.2)
-    await desk.restart()
-    await desk.want("BTCUSDT", "0.5", wait=30)
+    harness = open_harness(account=FaultyAccount(account, faults=fail(place_order=[Fault(lag=3)])))
+    await harness.want("BTCUSDT", "0.5", wait=0.2)
+    await harness.restart()
+    await harness.want("BTCUSDT", "0.5", wait=30)
     assert len(account.requests) == 1
-    assert desk.worker.keepers["BTCUSDT"].confirmed
+    assert harness.worker.keepers["BTCUSDT"].confirmed
 
 
-async def test_a_restart_after_a_confirmation_waits_for_nothing(open_desk: Any, account: FakeAccount) -> None:
-    desk = open_desk()
-    await desk.want("BTCUSDT", "0.5", wait=1)
-    await desk.restart()
-    await desk.want("BTCUSDT", "0.2", wait=0.1)
+async def test_a_restart_after_a_confirmation_waits_for_nothing(
+    open_harness: Any, account: FakeAccount
+) -> None:
+    harness = open_harness()
+    await harness.want("BTCUSDT", "0.5", wait=1)
+    await harness.restart()
+    await harness.want("BTCUSDT", "0.2", wait=0.1)
     assert account.quantity("BTCUSDT") == D("0.04")
 
 
 async def test_a_restart_long_after_the_last_order_waits_for_nothing(
-    open_desk: Any, account: FakeAccount
+    open_harness: Any, account: FakeAccount
 ) -> None:
-    desk = open_desk()
-    await desk.want("BTCUSDT", "0.5", wait=60)
-    await desk.restart()
-    await desk.want("BTCUSDT", "0.2", wait=0)
-    await desk.go(0.1)
+    harness = open_harness()
+    await harness.want("BTCUSDT", "0.5", wait=60)
+    await harness.restart()
+    await harness.want("BTCUSDT", "0.2", wait=0)
+    await harness.go(0.1)
     assert account.quantity("BTCUSDT") == D("0.04")
 
 
 async def test_a_change_by_hand_outside_of_what_we_passed_through_is_seen_at_once(
-    open_desk: Any, account: FakeAccount
+    open_harness: Any, account: FakeAccount
 ) -> None:
-    desk = open_desk()
-    await desk.want("BTCUSDT", "0.5", wait=1)
+    harness = open_harness()
+    await harness.want("BTCUSDT", "0.5", wait=1)
     account.hold("BTCUSDT", "0.3")
-    desk.worker.wake()
-    await desk.go(0.5)
+    harness.worker.wake()
+    await harness.go(0.5)
     assert account.quantity("BTCUSDT") == D("0.1")

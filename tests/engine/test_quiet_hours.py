@@ -20,10 +20,10 @@ from te_core.settings.hours import parse_hours
 from te_core.settings.schema import FundingGuardSettings, LimitSettings
 from te_core.testing.fake_account import FakeAccount
 from te_core.testing.virtual_clock import VirtualClock
-from tests.engine.desk import Desk
 from tests.engine.scene import scene
+from tests.engine.worker_harness import WorkerHarness
 
-Open = Callable[..., Desk]
+Open = Callable[..., WorkerHarness]
 D = Decimal
 MONDAY = datetime(2026, 11, 30, tzinfo=UTC)
 
@@ -98,34 +98,34 @@ def test_every_day_all_day_has_an_end_to_be_looked_at_again() -> None:
 
 
 async def test_nothing_is_increased_in_quiet_hours_and_closing_goes_on(
-    open_desk: Open, account: FakeAccount
+    open_harness: Open, account: FakeAccount
 ) -> None:
     # The virtual clock begins on Thursday at 00:00 UTC.
-    desk = open_desk(hours={"BTCUSDT": ("thu 00:01-00:30",), "": ("thu 02:00-03:00",)})
-    await desk.want("BTCUSDT", "0.5", wait=70)
+    harness = open_harness(hours={"BTCUSDT": ("thu 00:01-00:30",), "": ("thu 02:00-03:00",)})
+    await harness.want("BTCUSDT", "0.5", wait=70)
     assert account.quantity("BTCUSDT") == D("0.1")
-    await desk.want("BTCUSDT", "0.8", wait=5)
-    await desk.want("ETHUSDT", "0.2", wait=5)
+    await harness.want("BTCUSDT", "0.8", wait=5)
+    await harness.want("ETHUSDT", "0.2", wait=5)
     assert account.quantity("BTCUSDT") == D("0.1"), "no more of it"
     assert account.quantity("ETHUSDT") == D("0.8"), "the hours are those of the other symbol"
-    assert desk.worker.keepers["BTCUSDT"].status == "limited"
-    assert "thu 00:01-00:30" in desk.worker.keepers["BTCUSDT"].reason
-    await desk.want("BTCUSDT", "0.3", wait=5)
+    assert harness.worker.keepers["BTCUSDT"].status == "limited"
+    assert "thu 00:01-00:30" in harness.worker.keepers["BTCUSDT"].reason
+    await harness.want("BTCUSDT", "0.3", wait=5)
     assert account.quantity("BTCUSDT") == D("0.06")
-    await desk.want("BTCUSDT", "-0.3", wait=5)
+    await harness.want("BTCUSDT", "-0.3", wait=5)
     assert account.quantity("BTCUSDT") == 0, "of a flip the first half is taken"
     account.calls.clear()
-    await desk.go(1800 - 90 - 0.1)
+    await harness.go(1800 - 90 - 0.1)
     assert account.quantity("BTCUSDT") == 0
-    await desk.go(1)
+    await harness.go(1)
     assert account.quantity("BTCUSDT") == D("-0.06"), "at the end of the hours, not at the next read"
 
 
 async def test_hours_that_begin_in_the_middle_of_a_plan_end_its_increases(
-    open_desk: Open, account: FakeAccount
+    open_harness: Open, account: FakeAccount
 ) -> None:
-    desk = open_desk(hours={"": ("thu 00:01-00:30",)}, limits=LimitSettings(order_notional=D(100)))
-    await desk.go(59.9)
+    harness = open_harness(hours={"": ("thu 00:01-00:30",)}, limits=LimitSettings(order_notional=D(100)))
+    await harness.go(59.9)
     sent = account.place_order
 
     async def slow(order: object) -> object:
@@ -133,24 +133,24 @@ async def test_hours_that_begin_in_the_middle_of_a_plan_end_its_increases(
         return await sent(order)  # type: ignore[arg-type]
 
     account.place_order = slow  # type: ignore[method-assign,assignment]
-    await desk.want("BTCUSDT", "0.5", wait=10)
+    await harness.want("BTCUSDT", "0.5", wait=10)
     assert 0 < account.quantity("BTCUSDT") < D("0.02")
 
 
 async def test_nothing_is_increased_for_a_while_after_the_start(
-    open_desk: Open, account: FakeAccount
+    open_harness: Open, account: FakeAccount
 ) -> None:
-    desk = open_desk(start_delay=45)
-    await desk.want("BTCUSDT", "0.5", wait=44)
+    harness = open_harness(start_delay=45)
+    await harness.want("BTCUSDT", "0.5", wait=44)
     assert account.quantity("BTCUSDT") == 0
-    assert desk.worker.keepers["BTCUSDT"].reason.startswith(
+    assert harness.worker.keepers["BTCUSDT"].reason.startswith(
         "no increases for start_delay = 45 s after the start"
     )
-    await desk.go(2)
+    await harness.go(2)
     assert account.quantity("BTCUSDT") == D("0.1")
-    await desk.restart()
+    await harness.restart()
     account.hold("BTCUSDT", "0.2")
-    await desk.go(40)
+    await harness.go(40)
     assert account.quantity("BTCUSDT") == D("0.1"), "what is too much is cut at once"
 
 
@@ -173,61 +173,61 @@ class Announced(FakeAccount):
         return {s: FundingRate(at=self.at, rate=rate) for s, rate in self.rate.items() if s in symbols}
 
 
-def guarding(open_desk: Open, account: FakeAccount) -> Desk:
+def guarding(open_harness: Open, account: FakeAccount) -> WorkerHarness:
     guard = FundingGuardSettings(rate=D("0.0005"), before=timedelta(minutes=10))
-    return open_desk(
+    return open_harness(
         account=account, limits=LimitSettings(funding_guard=guard), symbols=("BTCUSDT", "ETHUSDT")
     )
 
 
 async def test_the_side_that_pays_a_large_funding_is_not_increased_before_it(
-    open_desk: Open, clock: VirtualClock
+    open_harness: Open, clock: VirtualClock
 ) -> None:
     account = Announced(clock)
-    desk = guarding(open_desk, account)
-    await desk.want("BTCUSDT", "0.1", wait=540)
+    harness = guarding(open_harness, account)
+    await harness.want("BTCUSDT", "0.1", wait=540)
     assert account.quantity("BTCUSDT") == D("0.02"), "twenty minutes before there is time"
-    await desk.go(120)
-    await desk.want("BTCUSDT", "0.5", wait=5)
-    await desk.want("ETHUSDT", "0.1", wait=5)
+    await harness.go(120)
+    await harness.want("BTCUSDT", "0.5", wait=5)
+    await harness.want("ETHUSDT", "0.1", wait=5)
     assert account.quantity("BTCUSDT") == D("0.02")
-    assert "no increases before a funding of 0.1000% at 00:20 UTC" in desk.worker.keepers["BTCUSDT"].reason
+    assert "no increases before a funding of 0.1000% at 00:20 UTC" in harness.worker.keepers["BTCUSDT"].reason
     assert account.quantity("ETHUSDT") == D("0.4"), "a symbol without funding has nothing to guard"
-    await desk.want("BTCUSDT", "-0.2", wait=5)
+    await harness.want("BTCUSDT", "-0.2", wait=5)
     assert account.quantity("BTCUSDT") == D("-0.04"), "shorts are paid"
-    await desk.want("BTCUSDT", "0.2", wait=5)
+    await harness.want("BTCUSDT", "0.2", wait=5)
     assert account.quantity("BTCUSDT") == 0
     account.at += timedelta(hours=8)
-    await desk.go(540)
+    await harness.go(540)
     assert account.quantity("BTCUSDT") == D("0.04"), "after it was paid"
     assert account.reads <= 6
 
 
 async def test_a_funding_that_is_not_known_holds_increases_until_it_is(
-    open_desk: Open, clock: VirtualClock
+    open_harness: Open, clock: VirtualClock
 ) -> None:
     account = Announced(clock)
     account.failing = True
-    desk = guarding(open_desk, account)
-    await desk.want("BTCUSDT", "0.1", wait=60)
+    harness = guarding(open_harness, account)
+    await harness.want("BTCUSDT", "0.1", wait=60)
     assert account.quantity("BTCUSDT") == 0
-    assert "the funding of BTCUSDT is not known now" in desk.worker.keepers["BTCUSDT"].reason
+    assert "the funding of BTCUSDT is not known now" in harness.worker.keepers["BTCUSDT"].reason
     account.failing = False
-    await desk.go(300)
+    await harness.go(300)
     assert account.quantity("BTCUSDT") == D("0.02")
     account.failing = True
-    await desk.go(1500)
-    await desk.want("BTCUSDT", "0.3", wait=5)
+    await harness.go(1500)
+    await harness.want("BTCUSDT", "0.3", wait=5)
     assert account.quantity("BTCUSDT") == D("0.02"), "what was announced long ago is not known any more"
 
 
 async def test_where_a_plugin_tells_nothing_the_guard_says_that_it_has_no_effect(
-    open_desk: Open, account: FakeAccount
+    open_harness: Open, account: FakeAccount
 ) -> None:
-    desk = guarding(open_desk, account)
-    await desk.want("BTCUSDT", "0.1", wait=600)
+    harness = guarding(open_harness, account)
+    await harness.want("BTCUSDT", "0.1", wait=600)
     assert account.quantity("BTCUSDT") == D("0.02")
-    assert [event.text for event in desk.events] == [
+    assert [event.text for event in harness.events] == [
         "limits.funding_guard has no effect here: the plugin tells nothing of funding"
     ]
 

@@ -469,7 +469,7 @@ def test_leverage_means_nothing_while_flat() -> None:
 def test_an_accounts_target_keeps_to_its_override_its_cap_and_its_switch(
     depth: Decimal, leverage: int, override: int | None, cap: int | None, enabled: bool
 ) -> None:
-    wish = blend(
+    blend_for = blend(
         "BTCUSDT",
         weights={"s": D(1)},
         leverage=leverage,
@@ -478,7 +478,7 @@ def test_an_accounts_target_keeps_to_its_override_its_cap_and_its_switch(
     )
     old = target(D("0.123"), 1, revision=7)
     new = target_for(
-        wish,
+        blend_for,
         old,
         account="a",
         symbol="BTCUSDT",

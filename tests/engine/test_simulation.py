@@ -34,10 +34,10 @@ from te_core.testing.fake_account import FakeAccount
 from te_core.testing.faults import Fault, Faults, seeded
 from te_core.testing.virtual_clock import VirtualClock
 from tests.engine import odd, showing
-from tests.engine.desk import Desk
 from tests.engine.odd import OddAccount
 from tests.engine.seeds import blocks, run_block
 from tests.engine.showing import Showing
+from tests.engine.worker_harness import WorkerHarness
 
 PRICES = {"BTCUSDT": "50000", "ETHUSDT": "2500", "SOLUSDT": "100"}
 STEP = Decimal("0.001")
@@ -61,7 +61,7 @@ CALM = 4200
 """Seconds after which every pause is over, that of a key which was refused for hours included."""
 
 
-class Venue(FakeAccount):
+class SimulatedExchange(FakeAccount):
     """Keeps the truth, executes whatever arrives (no duplicate check) and checks each fill."""
 
     def __init__(self, clock: VirtualClock, chance: random.Random) -> None:
@@ -104,7 +104,7 @@ class Venue(FakeAccount):
         await self.showing.watch(stream, self.price)
 
 
-class Wire(OddAccount):
+class Connection(OddAccount):
     """Notes ids that are sent twice, and what is sent while the account observes."""
 
     ids: Counter[str]
@@ -128,10 +128,10 @@ class Wire(OddAccount):
             self.inner.violations.append(f"{what} was sent while observing")  # type: ignore[attr-defined]
 
 
-class Supervised(Desk):
+class Supervised(WorkerHarness):
     """A desk whose worker is started again after any failure, and whose stream is followed."""
 
-    def __init__(self, folder: Path, account: Wire, clock: VirtualClock, *, streams: bool) -> None:
+    def __init__(self, folder: Path, account: Connection, clock: VirtualClock, *, streams: bool) -> None:
         self.streams = streams
         self.stream: asyncio.Task[None] | None = None
         super().__init__(folder, GuardedAccount(account), clock)
@@ -217,8 +217,8 @@ def kind_of(fault: Fault) -> str:
 async def simulate(folder: Path, seed: int, kinds: frozenset[str] = KINDS) -> Counter[str]:
     """Run one seed with those kinds of events; returns how often each happened."""
     chance, clock = random.Random(seed), VirtualClock()
-    venue = Venue(clock, chance)
-    faults, counts = storm(chance, chance.choice([0.3, 1, 2])), venue.counts
+    exchange = SimulatedExchange(clock, chance)
+    faults, counts = storm(chance, chance.choice([0.3, 1, 2])), exchange.counts
     calm = False
     down: frozenset[str] = frozenset()
 
@@ -226,50 +226,50 @@ async def simulate(folder: Path, seed: int, kinds: frozenset[str] = KINDS) -> Co
         if method in down:
             return Fault(refused=NotReady("cannot be reached"))
         found = None if calm else faults(method, call)
-        if found is None or ((found.lag or found.late) and venue.showing.read_lag):
+        if found is None or ((found.lag or found.late) and exchange.showing.read_lag):
             return None  # together they would be later than what is promised
         counts[kind_of(found)] += 1
         return found
 
-    account = Wire(venue, faults=fault, chance=chance, counts=counts, kinds=kinds)
+    account = Connection(exchange, faults=fault, chance=chance, counts=counts, kinds=kinds)
     account.ids = Counter()
-    desk = Supervised(folder, account, clock, streams=chance.random() < 0.5)
+    harness = Supervised(folder, account, clock, streams=chance.random() < 0.5)
     goals = dict.fromkeys(PRICES, Decimal(0))
-    wishes: dict[str, str] = {}
+    blends: dict[str, str] = {}
     for _ in range(12):
         symbol = chance.choice(list(PRICES))
         depth = chance.choice(["0", "0.2", "-0.2", "0.5", "-0.35", "0.9", "0.21"])
-        goals[symbol], wishes[symbol] = venue.want(symbol, Decimal(depth)), depth
+        goals[symbol], blends[symbol] = exchange.want(symbol, Decimal(depth)), depth
         down = outage(chance)
         counts["outage"] += bool(down)
-        venue.showing.draw(tuple(PRICES), kinds)
-        await desk.want(symbol, depth, chance.choice([1, 1, 1]), wait=chance.choice([0, 0.3, 2, 9, 40]))
+        exchange.showing.draw(tuple(PRICES), kinds)
+        await harness.want(symbol, depth, chance.choice([1, 1, 1]), wait=chance.choice([0, 0.3, 2, 9, 40]))
         if "observe" in kinds and chance.random() < 0.2:
             account.observes = not account.observes
             counts["observe" if account.observes else "go"] += 1
-            desk.configure(observe=account.observes)
+            harness.configure(observe=account.observes)
         if chance.random() < 0.15:
             counts["kill"] += 1
-            await desk.crash()
-            desk.start()
-            for name, said in wishes.items():
-                await desk.want(name, said, wait=0)
+            await harness.crash()
+            harness.start()
+            for name, said in blends.items():
+                await harness.want(name, said, wait=0)
     calm = account.calm = True
     down = frozenset()
     account.observes = False
-    desk.configure()
-    venue.showing.clear()
-    await desk.go(CALM if kinds else 260)
-    held = {symbol: venue.quantity(symbol) for symbol in PRICES}
-    assert held == goals, f"{[(s.symbol, s.status, s.reason) for s in desk.worker.keepers.values()]}"
+    harness.configure()
+    exchange.showing.clear()
+    await harness.go(CALM if kinds else 260)
+    held = {symbol: exchange.quantity(symbol) for symbol in PRICES}
+    assert held == goals, f"{[(s.symbol, s.status, s.reason) for s in harness.worker.keepers.values()]}"
     assert account.calls["positions"] < clock.monotonic() / 2, "asked without pause"
-    sent = len(venue.requests)
-    await desk.go(600)
-    assert len(venue.requests) == sent, "orders were sent at target"
-    assert not desk.journal.snapshot().open_intents
-    assert venue.violations == []
+    sent = len(exchange.requests)
+    await harness.go(600)
+    assert len(exchange.requests) == sent, "orders were sent at target"
+    assert not harness.journal.snapshot().open_intents
+    assert exchange.violations == []
     assert not (twice := [order for order, times in account.ids.items() if times > 1]), f"sent twice: {twice}"
-    await desk.crash()
+    await harness.crash()
     counts["calls"] = sum(account.calls.values())
     return counts
 

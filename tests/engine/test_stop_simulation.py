@@ -23,12 +23,12 @@ from te_core.api import AccountStream, Feed, NotReady, OrderRejected, OutcomeUnk
 from te_core.model.control import Action, Command
 from te_core.rules.controls import controls_of
 from te_core.settings.schema import EngineSettings
-from te_core.testing.desk import Desk
 from te_core.testing.faults import Fault, no_faults, seeded
 from te_core.testing.virtual_clock import VirtualClock
+from te_core.testing.worker_harness import WorkerHarness
 from te_exchange_paper.account import PaperAccount
 from te_exchange_paper.plugin import CAPABILITIES
-from te_exchange_paper.testing import PaperVenue
+from te_exchange_paper.testing import PaperHarness
 from tests.engine.seeds import blocks, run_block
 
 ZERO = Decimal(0)
@@ -75,7 +75,7 @@ class Sea:
         self.clock = VirtualClock()
         self.followed = self.chance.random() < 0.5
         kind = Pushing if self.followed else None
-        self.venue = Followed(kind, folder / "venue", self.clock)
+        self.exchange = Followed(kind, folder / "venue", self.clock)
         capabilities = replace(
             CAPABILITIES, visibility_window=timedelta(seconds=WINDOW), private_stream=self.followed
         )
@@ -84,7 +84,7 @@ class Sea:
             backoff_first=timedelta(seconds=1),
             backoff_last=timedelta(seconds=30),
         )
-        self.desk = Desk(folder, self.venue, capabilities, patience=600, engine=engine)
+        self.harness = WorkerHarness(folder, self.exchange, capabilities, timeout=600, engine=engine)
         self.said: dict[str, list[datetime]] = {symbol: [] for symbol in PRICES}
         self.blends: dict[str, Any] = {}
         self.counts: Counter[str] = Counter()
@@ -93,11 +93,11 @@ class Sea:
     def arm(self) -> None:
         """Put the present faults on the present connection."""
         if self.faulty:
-            own = self.venue.fault_for
+            own = self.exchange.fault_for
             drawn = seeded(self.chance.random, FAULTS)
-            self.desk.account.faults = lambda method, call: own(method, call) or drawn(method, call)
+            self.harness.account.faults = lambda method, call: own(method, call) or drawn(method, call)
         else:
-            self.desk.account.faults = no_faults
+            self.harness.account.faults = no_faults
 
     # -- what happens
 
@@ -106,8 +106,8 @@ class Sea:
         depth = Decimal(self.chance.choice(["0.2", "0.2", "0.1", "-0.2", "0"]))
         self.counts["signal"] += 1
         self.said[symbol].append(self.clock.now())
-        self.desk.say(symbol, depth, self.chance.choice([1, 2]))
-        self.blends[symbol] = self.desk.worker.keepers[symbol].blend
+        self.harness.state_target(symbol, depth, self.chance.choice([1, 2]))
+        self.blends[symbol] = self.harness.worker.keepers[symbol].blend
 
     async def price(self) -> None:
         symbol = self.chance.choice(list(PRICES))
@@ -115,21 +115,21 @@ class Sea:
             self.chance.choice(["0.95", "0.97", "0.99", "0.995", "1.005", "1.01", "1.03", "1.05"])
         )
         self.counts["price"] += 1
-        await self.venue.move(symbol, (self.venue.market[symbol] * factor).quantize(Decimal("0.01")))
+        await self.exchange.move(symbol, (self.exchange.market[symbol] * factor).quantize(Decimal("0.01")))
 
     async def hand(self) -> None:
         symbol = self.chance.choice(list(PRICES))
-        held = await self.venue.position(symbol)
+        held = await self.exchange.position(symbol)
         if held:
             part = held * Decimal(self.chance.choice(["-1", "-0.5", "0.5"]))
-            part = self.venue.rounded(symbol, part)
+            part = self.exchange.rounded(symbol, part)
             if part:
                 self.counts["hand"] += 1
-                await self.venue.trade(symbol, part)
+                await self.exchange.trade(symbol, part)
 
     def edit(self) -> None:
         self.counts["edit"] += 1
-        self.desk.configure(**self.chance.choice(STOPS))
+        self.harness.configure(**self.chance.choice(STOPS))
 
     def command(self) -> None:
         action = self.chance.choice([Action.HALT, Action.FLATTEN, Action.RESUME, Action.RESUME])
@@ -139,27 +139,27 @@ class Sea:
             for one in [symbol] if symbol else PRICES:
                 self.said[one].append(self.clock.now())
         wanted = Command(action=action, by="alice", accounts=("venue",), symbol=symbol)
-        rows = controls_of(wanted, self.clock.now(), {"venue": self.desk.worker.scopes})
-        self.desk.controls = self.desk.controls.adding(rows)
-        self.desk.journal.append(*rows, awaited=False, reduction=True)
-        self.desk.worker.command(self.desk.controls)
+        rows = controls_of(wanted, self.clock.now(), {"venue": self.harness.worker.scopes})
+        self.harness.controls = self.harness.controls.adding(rows)
+        self.harness.journal.append(*rows, awaited=False, reduction=True)
+        self.harness.worker.command(self.harness.controls)
 
     async def kill(self) -> None:
         self.counts["kill"] += 1
         if self.chance.random() < 0.3:
-            await self.desk.worker.drain(timedelta(seconds=1))
-        await self.desk.crash()
+            await self.harness.worker.drain(timedelta(seconds=1))
+        await self.harness.crash()
         for _ in range(self.chance.choice([0, 1, 3])):
             await self.price()
         await asyncio.sleep(self.chance.choice([0, 3, 60]))
-        self.desk.start()
-        self.desk.worker.retarget(dict(self.blends))
+        self.harness.start()
+        self.harness.worker.retarget(dict(self.blends))
         await asyncio.sleep(0)
         self.arm()
 
     async def lapse(self) -> None:
         self.counts["lapse"] += 1
-        await self.venue.lapse()
+        await self.exchange.lapse()
 
     async def happen(self) -> None:
         draws: list[tuple[float, Callable[[], Any]]] = [
@@ -179,9 +179,9 @@ class Sea:
 
     def reopened(self) -> list[str]:
         """Openings after a stop was filled without a signal since, or one that was under way at that time."""
-        kinds = {r.intent.client_order_id: r.intent for r in self.desk.journal.intents(10_000)}
+        kinds = {r.intent.client_order_id: r.intent for r in self.harness.journal.intents(10_000)}
         found, stopped = [], dict[str, datetime]()
-        for order in self.venue.orders():
+        for order in self.exchange.orders():
             intent = kinds[order.client_order_id]
             if intent.stop is not None:
                 stopped[order.symbol] = order.at
@@ -202,12 +202,12 @@ class Sea:
     async def amiss(self) -> list[str]:
         """Stops that should not rest, or do not."""
         found = []
-        resting = await self.venue.resting_stops()
+        resting = await self.exchange.resting_stops()
         for symbol in PRICES:
-            keeper = self.desk.worker.keepers.get(symbol)
-            held = await self.venue.position(symbol)
+            keeper = self.harness.worker.keepers.get(symbol)
+            held = await self.exchange.position(symbol)
             here = [stop for stop in resting if stop.symbol == symbol]
-            policy = self.desk.settings.stops
+            policy = self.harness.settings.stops
             exits = policy.of(symbol, None)
             wanted = 0
             if keeper is not None and held and keeper.ours and exits is not None and policy.at == "exchange":
@@ -245,7 +245,7 @@ class Pushing(PaperAccount):
             await asyncio.sleep(0.7)
 
 
-class Followed(PaperVenue):
+class Followed(PaperHarness):
     """A paper exchange, perhaps with pushes."""
 
     def __init__(self, kind: type[Any] | None, folder: Path, clock: VirtualClock) -> None:
@@ -270,9 +270,9 @@ class Followed(PaperVenue):
 async def simulate(folder: Path, seed: int) -> Counter[str]:
     """Run one seed; returns how often each thing happened."""
     sea = Sea(folder, seed)
-    async with sea.desk as desk:
+    async with sea.harness as harness:
         sea.arm()
-        desk.configure(**sea.chance.choice(STOPS[:5]))
+        harness.configure(**sea.chance.choice(STOPS[:5]))
         for _ in range(40):
             await sea.happen()
             await asyncio.sleep(sea.chance.choice([0, 0.3, 2, 9, 40] * 4 + [300]))
@@ -281,10 +281,12 @@ async def simulate(folder: Path, seed: int) -> Counter[str]:
         await asyncio.sleep(CALM)
         assert not (found := sea.reopened()), found
         assert not (found := await sea.amiss()), found
-        sent = len(desk.account.sent), len(desk.account.stops_sent)
+        sent = len(harness.account.sent), len(harness.account.stops_sent)
         await asyncio.sleep(100)
-        assert (len(desk.account.sent), len(desk.account.stops_sent)) == sent, "at rest, and still sending"
-        ids = [stop.client_order_id for stop in desk.account.stops_sent]
+        assert (len(harness.account.sent), len(harness.account.stops_sent)) == sent, (
+            "at rest, and still sending"
+        )
+        ids = [stop.client_order_id for stop in harness.account.stops_sent]
         assert len(ids) == len(set(ids))
     return sea.counts
 

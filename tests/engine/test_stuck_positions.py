@@ -57,8 +57,8 @@ def test_a_plugin_that_cancels_or_exits_ends_nothing(
     async def run() -> None:
         async with scene(tmp_path) as world:
             if method == "find_order":
-                world.wire().inject("place_order", Fault(lost=OutcomeUnknown("timeout")))
-            world.wire().inject(method, stray(error))
+                world.connection().inject("place_order", Fault(lost=OutcomeUnknown("timeout")))
+            world.connection().inject(method, stray(error))
             if method == "open":
                 await world.restart()
             await world.say("0.5", wait=300)
@@ -112,8 +112,8 @@ async def test_a_key_that_is_refused_once_on_a_read_works_again_by_itself(
 ) -> None:
     async with scene(tmp_path) as world:
         if method == "find_order":
-            world.wire().inject("place_order", Fault(lost=OutcomeUnknown("timeout")))
-        world.wire().inject(method, Fault(refused=AuthError("10003 invalid key")))
+            world.connection().inject("place_order", Fault(lost=OutcomeUnknown("timeout")))
+        world.connection().inject(method, Fault(refused=AuthError("10003 invalid key")))
         if method == "open":
             await world.restart()
         await world.say("0.5", wait=180)
@@ -126,15 +126,15 @@ async def test_a_key_that_is_refused_for_hours_is_asked_more_and_more_slowly_and
 ) -> None:
     async with scene(tmp_path) as world:
         await world.say("0.5", wait=60)
-        world.wire().faults = _refusing("positions", AuthError("10003 invalid key"))
+        world.connection().faults = _refusing("positions", AuthError("10003 invalid key"))
         await asyncio.sleep(60)
-        calls = world.wire().calls["positions"]
+        calls = world.connection().calls["positions"]
         await world.say("0.2", wait=12 * 3600)
-        assert 12 <= world.wire().calls["positions"] - calls <= 40, "from a minute to an hour, for ever"
+        assert 12 <= world.connection().calls["positions"] - calls <= 40, "from a minute to an hour, for ever"
         assert len(world.sent()) == 1
         assert "10003" in world.state()["reason"]
         assert not world.at_target()
-        world.wire().faults = _refusing("nothing", NotReady(""))
+        world.connection().faults = _refusing("nothing", NotReady(""))
         await asyncio.sleep(3700)
         assert world.held() == D("0.04")
 
@@ -172,12 +172,12 @@ async def test_a_reduction_that_is_refused_for_hours_backs_off_to_a_minute(
 ) -> None:
     async with scene(tmp_path) as world:
         await world.say("0.5", wait=60)
-        world.wire().faults = _refusing("place_order", error)
+        world.connection().faults = _refusing("place_order", error)
         await world.say("0", wait=3600)
         assert len(world.sent()) <= 90
-        assert world.wire().calls["instruments"] <= 20, "lists are renewed every 5 min at most"
+        assert world.connection().calls["instruments"] <= 20, "lists are renewed every 5 min at most"
         assert str(error) in world.row()["reason"]
-        world.wire().faults = _refusing("nothing", error)
+        world.connection().faults = _refusing("nothing", error)
         await asyncio.sleep(70)
         assert world.held() == 0
 
@@ -208,8 +208,8 @@ async def test_a_refused_size_keeps_no_other_symbol_waiting_for_the_lists(tmp_pa
     async with scene(tmp_path) as world:
         await world.say("0.2", "ETHUSDT", wait=30)
         await world.say("0.5", wait=30)
-        world.wire().faults = lambda method, _: Fault(delay=8) if method == "instruments" else None
-        world.wire().inject("place_order", Fault(refused=OrderRejected("size")))
+        world.connection().faults = lambda method, _: Fault(delay=8) if method == "instruments" else None
+        world.connection().inject("place_order", Fault(refused=OrderRejected("size")))
         await world.say("0.6", wait=7)
         await world.say("0.3", "ETHUSDT", wait=1)
         assert world.held("ETHUSDT") == D("1.2")
@@ -218,7 +218,7 @@ async def test_a_refused_size_keeps_no_other_symbol_waiting_for_the_lists(tmp_pa
 async def test_old_lists_serve_while_new_ones_cannot_be_read(tmp_path: Path) -> None:
     async with scene(tmp_path) as world:
         await world.say("0.5", wait=30)
-        world.wire().faults = _refusing("instruments", NotReady("down"))
+        world.connection().faults = _refusing("instruments", NotReady("down"))
         await asyncio.sleep(4000)
         await world.say("0.6", wait=10)
         assert world.held() == D("0.12")
@@ -269,9 +269,9 @@ async def test_no_chunk_under_order_notional_is_below_the_exchanges_minimum(tmp_
 
 async def test_a_leverage_whose_outcome_is_not_known_is_not_set_without_pause(tmp_path: Path) -> None:
     async with scene(tmp_path) as world:
-        world.wire().faults = _refusing("set_leverage", OutcomeUnknown("timeout"))
+        world.connection().faults = _refusing("set_leverage", OutcomeUnknown("timeout"))
         await world.say("0.5", wait=3600)
-        assert world.wire().calls["set_leverage"] <= 70
+        assert world.connection().calls["set_leverage"] <= 70
         assert world.sent() == []
         assert "timeout" in world.row()["reason"]
 
@@ -296,7 +296,7 @@ async def test_no_client_order_id_is_sent_twice_not_even_of_one_that_never_left(
     tmp_path: Path, restarted: bool
 ) -> None:
     async with scene(tmp_path) as world:
-        world.wire().inject("place_order", *[Fault(refused=NotReady("busy"))] * 3)
+        world.connection().inject("place_order", *[Fault(refused=NotReady("busy"))] * 3)
         await world.say("0.5", wait=1)
         if restarted:
             await world.restart()
@@ -313,7 +313,7 @@ async def test_an_account_that_cannot_be_read_is_not_at_target(tmp_path: Path) -
     async with scene(tmp_path) as world:
         await world.say("0.5", wait=60)
         assert world.at_target()
-        world.wire().faults = _refusing("positions", NotReady("down"))
+        world.connection().faults = _refusing("positions", NotReady("down"))
         await asyncio.sleep(600)
         assert not world.at_target()
         assert "down" in world.state()["reason"]
@@ -322,7 +322,7 @@ async def test_an_account_that_cannot_be_read_is_not_at_target(tmp_path: Path) -
 async def test_a_new_target_is_not_at_target_before_it_is_decided(tmp_path: Path) -> None:
     async with scene(tmp_path) as world:
         await world.say("0.5", wait=60)
-        world.wire().faults = lambda method, _: Fault(delay=5) if method == "positions" else None
+        world.connection().faults = lambda method, _: Fault(delay=5) if method == "positions" else None
         await world.say("0.6", wait=0.5)
         assert not world.at_target()
 
@@ -344,7 +344,7 @@ async def test_an_account_that_hangs_or_raises_when_asked_holds_up_nobody(
             await asyncio.sleep(1e6)
             return ()
 
-        monkeypatch.setattr(world.wire("a"), method, hanging)
+        monkeypatch.setattr(world.connection("a"), method, hanging)
         began = world.clock.monotonic()
         if method == "diagnose":
             found = await Queries(world.engine).doctor()

@@ -60,7 +60,7 @@ async def test_fills_sizes_and_refusals_are_told_and_not_journaled_twice(tmp_pat
             "position_changed one BTCUSDT: short 0.049 (was long 0.1)",
         ]
         refusals = [Fault(refused=OrderRejected("the contract is being delisted"))] * 5
-        world.wire().inject("place_order", *refusals)
+        world.connection().inject("place_order", *refusals)
         await world.say("0.1", "ETHUSDT", wait=30)
         (refused,) = phone.heard("refused")
         assert refused.startswith("refused one ETHUSDT: the exchange refused to buy 0.")
@@ -88,12 +88,12 @@ async def test_a_network_that_is_gone_is_one_notice_per_account(tmp_path: Path) 
     async with bank(tmp_path) as world:
         phone = await listening(world, kinds=["outage", "recovery"])
         down = Fault(refused=NotReady("no route to host"))
-        world.wire().faults = lambda method, _: down if method == "place_order" else None
+        world.connection().faults = lambda method, _: down if method == "place_order" else None
         for symbol in ("BTCUSDT", "ETHUSDT", "SOLUSDT"):
             await world.say("0.2", symbol)
-        world.wire().faults = lambda _method, _call: down
+        world.connection().faults = lambda _method, _call: down
         await asyncio.sleep(600)
-        world.wire().faults = no_faults
+        world.connection().faults = no_faults
         await asyncio.sleep(600)
         assert world.at_target()
         assert [one.kind for one in phone.told] == ["outage", "recovery"], phone.heard()
@@ -132,7 +132,7 @@ async def test_a_summary_says_what_each_account_came_to_and_what_needs_attention
         world.bank()._set("ETHUSDT", D(1))
         await asyncio.sleep(60)
         await world.edit("sources.tv.expect_every", "5m")
-        world.wire().inject("positions", *[Fault(refused=NotReady("down"))] * 99)
+        world.connection().inject("positions", *[Fault(refused=NotReady("down"))] * 99)
         await asyncio.sleep(400)
         found = summary(world.engine, Queries(world.engine).readiness(), before)
         assert any("one" in line and "down" in line for line in found["attention"]), found["attention"]

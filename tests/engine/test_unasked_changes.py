@@ -20,7 +20,12 @@ D = Decimal
 
 def others(world: Scene, symbol: str) -> list[OrderRequest]:
     """Return the orders of one symbol, of all accounts."""
-    return [order for wire in world.wires.values() for order in wire.sent if order.symbol == symbol]
+    return [
+        order
+        for connection in world.connections.values()
+        for order in connection.sent
+        if order.symbol == symbol
+    ]
 
 
 # -- I17: a limit never makes or enlarges a reduction
@@ -193,7 +198,7 @@ async def test_somebody_who_trades_against_the_engine_stops_its_corrections(tmp_
 
 async def test_an_own_order_that_was_filled_in_part_is_no_drift(tmp_path: Path) -> None:
     async with scene(tmp_path) as world:
-        world.wire().inject("place_order", Fault(share=D("0.5")), Fault(share=D("0.5")))
+        world.connection().inject("place_order", Fault(share=D("0.5")), Fault(share=D("0.5")))
         await world.say("0.5", wait=300)
         assert world.held() == D("0.1")
         assert world.events("drift") == []
@@ -223,7 +228,10 @@ async def test_a_new_key_under_an_old_name_is_another_account(tmp_path: Path) ->
 async def test_a_new_key_of_the_same_account_goes_on_with_its_positions(tmp_path: Path) -> None:
     async with scene(tmp_path, accounts__one__key="a") as world:
         await world.say("0.5", wait=60)
-        world.exchanges["renewed"], world.wires["renewed"] = world.exchanges["a"], world.wires["a"]
+        world.exchanges["renewed"], world.connections["renewed"] = (
+            world.exchanges["a"],
+            world.connections["a"],
+        )
         await world.edit("accounts.one.key", "renewed", wait=60)
         await world.say("0.4", wait=60)
         assert world.held(key="a") == D("0.08")
@@ -241,7 +249,7 @@ async def test_an_account_that_returns_is_the_one_that_it_was(tmp_path: Path) ->
 async def test_one_account_under_two_names_is_traded_by_one_of_them(tmp_path: Path) -> None:
     async with scene(tmp_path, accounts=TWO) as world:
         world.exchange("b").uid = world.exchange("a").uid
-        world.exchanges["b"], world.wires["b"] = world.exchange("a"), world.wire("a")
+        world.exchanges["b"], world.connections["b"] = world.exchange("a"), world.connection("a")
         await world.restart()
         await world.say("0.5", wait=3600)
         assert world.held(key="a") == D("0.1")
@@ -299,7 +307,7 @@ async def test_what_could_not_be_closed_counts_to_the_total_after_a_restart(tmp_
         await world.say("0.5", wait=60)
         failing = ["place_order"]
         down = Fault(refused=NotReady("cannot be reached"))
-        world.wire("a").faults = lambda method, _: down if method in failing else None
+        world.connection("a").faults = lambda method, _: down if method in failing else None
         await world.say("0", wait=60)
         assert world.held(key="a") == D("0.1")
         failing += ["positions", "equity", "prices"]

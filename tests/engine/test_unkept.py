@@ -12,19 +12,19 @@ from te_core.errors import JournalError
 from te_core.journal.committer import Outcome, Work
 from te_core.testing.fake_account import FakeAccount
 from te_core.testing.faults import Fault, FaultyAccount, scripted
-from tests.engine.desk import Desk
+from tests.engine.worker_harness import WorkerHarness
 
-Open = Callable[..., Desk]
+Open = Callable[..., WorkerHarness]
 D = Decimal
 
 
 class FullDisk:
     """Keeps nothing of what is appended while it is ``full``."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, harness: WorkerHarness) -> None:
         self.full = False
-        self._commit = desk.journal._writer._commit
-        desk.journal._writer._commit = self.commit
+        self._commit = harness.journal._writer._commit
+        harness.journal._writer._commit = self.commit
 
     def commit(self, batch: Sequence[Work]) -> list[Outcome]:
         if self.full:
@@ -34,30 +34,30 @@ class FullDisk:
 
 @pytest.mark.parametrize("then", ["0", "0.5", "-0.3"])
 async def test_a_target_that_was_not_kept_is_in_the_journal_before_its_order(
-    open_desk: Open, account: FakeAccount, then: str
+    open_harness: Open, account: FakeAccount, then: str
 ) -> None:
-    desk = open_desk()
-    await desk.go(1)
-    disk = FullDisk(desk)
+    harness = open_harness()
+    await harness.go(1)
+    disk = FullDisk(harness)
     disk.full = True
-    await desk.want("BTCUSDT", "0.5", wait=1)
+    await harness.want("BTCUSDT", "0.5", wait=1)
     assert account.requests == []
     disk.full = False
-    await desk.go(60)
+    await harness.go(60)
     assert account.quantity("BTCUSDT") == D("0.1")
-    await desk.restart()
-    await desk.want("BTCUSDT", then, wait=60)
+    await harness.restart()
+    await harness.want("BTCUSDT", then, wait=60)
     assert account.quantity("BTCUSDT") == D(then) / 5
 
 
 @pytest.mark.parametrize("moment", range(10))
 async def test_whatever_is_not_kept_for_a_moment_a_restart_goes_on(
-    open_desk: Open, account: FakeAccount, moment: int
+    open_harness: Open, account: FakeAccount, moment: int
 ) -> None:
     """One commit fails, each in its turn: of a target, a goal, an intent, an outcome, a confirmation."""
     faulty = FaultyAccount(account, scripted({"place_order": [Fault(refused=NotReady("busy"))]}))
-    desk = open_desk(account=faulty)
-    disk = FullDisk(desk)
+    harness = open_harness(account=faulty)
+    disk = FullDisk(harness)
     commits = 0
     keep = disk.commit
 
@@ -67,15 +67,15 @@ async def test_whatever_is_not_kept_for_a_moment_a_restart_goes_on(
         commits += 1
         return keep(batch)
 
-    desk.journal._writer._commit = fail_once
+    harness.journal._writer._commit = fail_once
     for depth in ("0.5", "-0.5", "0.25"):
-        await desk.want("BTCUSDT", depth, wait=40)
+        await harness.want("BTCUSDT", depth, wait=40)
         assert account.quantity("BTCUSDT") == D(depth) / 5
     assert commits > moment
-    assert desk.worker.last_error() == ""
-    await desk.restart()
+    assert harness.worker.last_error() == ""
+    await harness.restart()
     sent = len(account.requests)
-    await desk.want("BTCUSDT", "0.25", wait=60)
+    await harness.want("BTCUSDT", "0.25", wait=60)
     assert len(account.requests) == sent
-    await desk.want("BTCUSDT", "0", wait=60)
+    await harness.want("BTCUSDT", "0", wait=60)
     assert account.quantity("BTCUSDT") == 0

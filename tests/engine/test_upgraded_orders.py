@@ -16,7 +16,7 @@ from te_core.model.order import HEX_IDS, ClientOrderIdForm, IntentState, OrderRe
 from te_core.model.position import Position
 from te_core.testing.fake_account import FakeAccount
 from te_core.testing.virtual_clock import VirtualClock
-from tests.engine.desk import Desk
+from tests.engine.worker_harness import WorkerHarness
 
 CASES = Path(os.environ.get("TE_CASES", Path(__file__).parents[3] / "shared" / "cases"))
 OLD = CASES / "journal-0.1.0.sqlite3"
@@ -33,14 +33,14 @@ async def test_open_orders_are_looked_up_by_the_ids_in_the_journal(
         pytest.skip(f"the journal of version 0.1.0 is not here: {OLD.name} in shared/cases or in TE_CASES")
     (tmp_path / "j.sqlite3").chmod(0o600)
     account = FakeAccount(clock, **PRICES)
-    desk = Desk(tmp_path, account, clock, name=name)
+    harness = WorkerHarness(tmp_path, account, clock, name=name)
     (sent,) = [
         record.intent
-        for record in desk.journal.intents(99)
+        for record in harness.journal.intents(99)
         if record.state is IntentState.OPEN and record.intent.account == name
     ]
     assert len(sent.client_order_id) == HEX_IDS.length
-    for symbol, keeper in desk.worker.keepers.items():
+    for symbol, keeper in harness.worker.keepers.items():
         assert keeper.goal is not None
         held = keeper.goal.quantity
         account.held[symbol] = Position(
@@ -52,26 +52,26 @@ async def test_open_orders_are_looked_up_by_the_ids_in_the_journal(
     account.orders[sent.client_order_id] = OrderReport(
         client_order_id=sent.client_order_id, status=OrderStatus.FILLED, filled=sent.quantity
     )
-    before = {record.intent.client_order_id for record in desk.journal.intents(99)}
-    desk.worker.stream.order(sent.client_order_id, sent.symbol)
-    await desk.go(5)
-    assert desk.outcomes()[sent.client_order_id] == IntentState.FILLED
+    before = {record.intent.client_order_id for record in harness.journal.intents(99)}
+    harness.worker.stream.order(sent.client_order_id, sent.symbol)
+    await harness.go(5)
+    assert harness.outcomes()[sent.client_order_id] == IntentState.FILLED
     assert sent.symbol not in {request.symbol for request in account.requests}  # it was not sent again
-    assert not desk.worker._reconciler.increases_blocked
-    await desk.want("ETHUSDT", "0.3")
-    fresh = {record.intent.client_order_id for record in desk.journal.intents(99)} - before
+    assert not harness.worker._reconciler.increases_blocked
+    await harness.want("ETHUSDT", "0.3")
+    fresh = {record.intent.client_order_id for record in harness.journal.intents(99)} - before
     assert fresh
     assert {len(each) for each in fresh} == {ClientOrderIdForm().length}
-    await desk.crash()
+    await harness.crash()
 
 
 async def test_an_order_of_another_engine_of_release_0_1_is_recognised(
     tmp_path: Path, clock: VirtualClock
 ) -> None:
-    desk = Desk(tmp_path, FakeAccount(clock, **PRICES), clock)
-    await desk.go(1)
-    desk.worker.stream.order("web-1234", "BTCUSDT")
-    assert not desk.worker._reconciler.increases_blocked
-    desk.worker.stream.order("7e" + "0a1b2c" * 5, "BTCUSDT")
-    assert "another engine" in desk.worker._reconciler.increases_blocked
-    await desk.crash()
+    harness = WorkerHarness(tmp_path, FakeAccount(clock, **PRICES), clock)
+    await harness.go(1)
+    harness.worker.stream.order("web-1234", "BTCUSDT")
+    assert not harness.worker._reconciler.increases_blocked
+    harness.worker.stream.order("7e" + "0a1b2c" * 5, "BTCUSDT")
+    assert "another engine" in harness.worker._reconciler.increases_blocked
+    await harness.crash()

@@ -9,45 +9,45 @@ import pytest
 
 from te_core.api import Known
 from te_core.testing.fake_account import FakeAccount
-from tests.engine.desk import Desk
+from tests.engine.worker_harness import WorkerHarness
 
-Open = Callable[..., Desk]
+Open = Callable[..., WorkerHarness]
 D = Decimal
 
 
-async def test_a_target_becomes_a_confirmed_position(open_desk: Open, account: FakeAccount) -> None:
-    desk = open_desk()
-    await desk.want("BTCUSDT", "0.5", leverage=2)
+async def test_a_target_becomes_a_confirmed_position(open_harness: Open, account: FakeAccount) -> None:
+    harness = open_harness()
+    await harness.want("BTCUSDT", "0.5", leverage=2)
     assert account.quantity("BTCUSDT") == D("0.2")
-    assert desk.worker.keepers["BTCUSDT"].confirmed
+    assert harness.worker.keepers["BTCUSDT"].confirmed
     assert [call for call in account.calls if call == "order"] == ["order"]
 
 
-async def test_nothing_is_sent_once_at_target(open_desk: Open, account: FakeAccount) -> None:
-    desk = open_desk()
-    await desk.want("BTCUSDT", "0.5", leverage=2)
+async def test_nothing_is_sent_once_at_target(open_harness: Open, account: FakeAccount) -> None:
+    harness = open_harness()
+    await harness.want("BTCUSDT", "0.5", leverage=2)
     account.price["BTCUSDT"] = D(61000)
     account.equity_value = D(15000)
-    await desk.go(3600)
+    await harness.go(3600)
     assert account.calls.count("order") == 1
 
 
 async def test_a_flat_account_with_one_changed_symbol_needs_few_requests(
-    open_desk: Open, account: FakeAccount
+    open_harness: Open, account: FakeAccount
 ) -> None:
-    desk = open_desk()
-    await desk.go(1)
-    await desk.want("BTCUSDT", "0.5", leverage=2)
-    await desk.want("BTCUSDT", "0")
+    harness = open_harness()
+    await harness.go(1)
+    await harness.want("BTCUSDT", "0.5", leverage=2)
+    await harness.want("BTCUSDT", "0")
     account.calls.clear()
-    await desk.want("BTCUSDT", "0.4", leverage=2)
+    await harness.want("BTCUSDT", "0.4", leverage=2)
     order = account.calls.index("order")
     assert sorted(account.calls[:order]) == ["equity", "positions", "prices"]
     assert account.calls[order + 1 :] == ["positions"]
 
 
 async def test_an_account_gets_to_know_all_symbols_when_it_connects(
-    open_desk: Open, account: FakeAccount, monkeypatch: pytest.MonkeyPatch
+    open_harness: Open, account: FakeAccount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So that streams follow their prices, and the first signal of one is not the first to ask for it."""
     asked: list[list[str]] = []
@@ -58,36 +58,40 @@ async def test_an_account_gets_to_know_all_symbols_when_it_connects(
         return await prices(symbols)
 
     monkeypatch.setattr(account, "prices", noting)
-    desk = open_desk(symbols=("BTCUSDT", "ETHUSDT"))
-    await desk.go(1)
+    harness = open_harness(symbols=("BTCUSDT", "ETHUSDT"))
+    await harness.go(1)
     assert asked == [["BTCUSDT", "ETHUSDT"]]
     account.calls.clear()
-    await desk.want("ETHUSDT", "0.1")
+    await harness.want("ETHUSDT", "0.1")
     assert asked[1:] == [["ETHUSDT"]], "and later only what is wanted"
     assert "instruments" not in account.calls
-    desk.configure(symbols=("BTCUSDT", "ETHUSDT", "SOLUSDT"))
-    await desk.go(1)
+    harness.configure(symbols=("BTCUSDT", "ETHUSDT", "SOLUSDT"))
+    await harness.go(1)
     assert asked[2:] == [["ETHUSDT", "BTCUSDT", "SOLUSDT"]]
-    await desk.restart()
-    await desk.go(1)
+    await harness.restart()
+    await harness.go(1)
     assert asked[3:] == [["ETHUSDT", "BTCUSDT", "SOLUSDT"]], "a new connection knows nothing"
 
 
-async def test_a_flip_closes_with_reduce_only_before_it_opens(open_desk: Open, account: FakeAccount) -> None:
-    desk = open_desk()
-    await desk.want("BTCUSDT", "0.5")
-    await desk.want("BTCUSDT", "-0.25")
+async def test_a_flip_closes_with_reduce_only_before_it_opens(
+    open_harness: Open, account: FakeAccount
+) -> None:
+    harness = open_harness()
+    await harness.want("BTCUSDT", "0.5")
+    await harness.want("BTCUSDT", "-0.25")
     assert account.quantity("BTCUSDT") == D("-0.05")
     close, reopen = account.requests[-2:]
     assert (close.reduce_only, close.quantity) == (True, D("0.1"))
     assert (reopen.reduce_only, reopen.quantity) == (False, D("0.05"))
 
 
-async def test_growing_and_shrinking_send_only_the_difference(open_desk: Open, account: FakeAccount) -> None:
-    desk = open_desk()
-    await desk.want("BTCUSDT", "0.2")
-    await desk.want("BTCUSDT", "0.5")
-    await desk.want("BTCUSDT", "0.3")
+async def test_growing_and_shrinking_send_only_the_difference(
+    open_harness: Open, account: FakeAccount
+) -> None:
+    harness = open_harness()
+    await harness.want("BTCUSDT", "0.2")
+    await harness.want("BTCUSDT", "0.5")
+    await harness.want("BTCUSDT", "0.3")
     assert [(o.quantity, o.reduce_only) for o in account.requests] == [
         (D("0.04"), False),
         (D("0.06"), False),
@@ -95,156 +99,158 @@ async def test_growing_and_shrinking_send_only_the_difference(open_desk: Open, a
     ]
 
 
-async def test_drift_is_healed_with_new_order_ids(open_desk: Open, account: FakeAccount) -> None:
-    desk = open_desk(drift="heal")
-    await desk.want("BTCUSDT", "0.5")
+async def test_drift_is_healed_with_new_order_ids(open_harness: Open, account: FakeAccount) -> None:
+    harness = open_harness(drift="heal")
+    await harness.want("BTCUSDT", "0.5")
     account.hold("BTCUSDT", "0.03")
-    await desk.go(31)
+    await harness.go(31)
     assert account.quantity("BTCUSDT") == D("0.1")
     account.hold("BTCUSDT", "0")
-    await desk.go(31)
+    await harness.go(31)
     assert account.quantity("BTCUSDT") == D("0.1")
-    assert [event.kind for event in desk.events].count("drift") == 2
+    assert [event.kind for event in harness.events].count("drift") == 2
     assert len(account.orders) == 3
 
 
-async def test_drift_is_only_reported_when_asked_to(open_desk: Open, account: FakeAccount) -> None:
-    desk = open_desk(drift="alert")
-    await desk.want("BTCUSDT", "0.5")
+async def test_drift_is_only_reported_when_asked_to(open_harness: Open, account: FakeAccount) -> None:
+    harness = open_harness(drift="alert")
+    await harness.want("BTCUSDT", "0.5")
     account.hold("BTCUSDT", "0.03")
-    await desk.go(300)
+    await harness.go(300)
     assert account.quantity("BTCUSDT") == D("0.03")
-    assert [event.kind for event in desk.events] == ["drift"]
-    await desk.want("BTCUSDT", "0.2")
+    assert [event.kind for event in harness.events] == ["drift"]
+    await harness.want("BTCUSDT", "0.2")
     assert account.quantity("BTCUSDT") == D("0.04")
 
 
 async def test_positions_the_engine_never_opened_are_left_alone(
-    open_desk: Open, account: FakeAccount
+    open_harness: Open, account: FakeAccount
 ) -> None:
     account.hold("ETHUSDT", "3")
     account.hold("BTCUSDT", "1")
-    desk = open_desk()
-    await desk.want("BTCUSDT", "0.5")
-    await desk.go(100)
+    harness = open_harness()
+    await harness.want("BTCUSDT", "0.5")
+    await harness.go(100)
     assert account.quantity("BTCUSDT") == D(1)
-    assert desk.worker.keepers["BTCUSDT"].status == "blocked"
-    assert "adopt" in desk.worker.keepers["BTCUSDT"].reason
-    assert desk.worker.foreign == {"BTCUSDT": D(1), "ETHUSDT": D(3)}
+    assert harness.worker.keepers["BTCUSDT"].status == "blocked"
+    assert "adopt" in harness.worker.keepers["BTCUSDT"].reason
+    assert harness.worker.foreign == {"BTCUSDT": D(1), "ETHUSDT": D(3)}
     assert account.requests == []
 
 
-async def test_adopt_takes_them_over(open_desk: Open, account: FakeAccount) -> None:
+async def test_adopt_takes_them_over(open_harness: Open, account: FakeAccount) -> None:
     account.hold("BTCUSDT", "1")
-    desk = open_desk(adopt=True)
-    await desk.want("BTCUSDT", "0.5")
+    harness = open_harness(adopt=True)
+    await harness.want("BTCUSDT", "0.5")
     assert account.quantity("BTCUSDT") == D("0.1")
 
 
 async def test_a_disabled_account_closes_what_the_engine_opened_then_rests(
-    open_desk: Open, account: FakeAccount
+    open_harness: Open, account: FakeAccount
 ) -> None:
     account.hold("ETHUSDT", "3")
-    desk = open_desk()
-    await desk.want("BTCUSDT", "0.5")
-    desk.configure(enabled=False)
-    await desk.go(5)
+    harness = open_harness()
+    await harness.want("BTCUSDT", "0.5")
+    harness.configure(enabled=False)
+    await harness.go(5)
     assert account.quantity("BTCUSDT") == 0
     assert account.quantity("ETHUSDT") == D(3)
     assert account.requests[-1].reduce_only
     account.calls.clear()
-    await desk.want("BTCUSDT", "0.7", wait=600)
+    await harness.want("BTCUSDT", "0.7", wait=600)
     assert account.calls == []
 
 
-async def test_enabling_it_again_returns_to_the_target(open_desk: Open, account: FakeAccount) -> None:
-    desk = open_desk()
-    await desk.want("BTCUSDT", "0.5")
-    desk.configure(enabled=False)
-    await desk.go(5)
-    desk.configure()
-    await desk.go(5)
+async def test_enabling_it_again_returns_to_the_target(open_harness: Open, account: FakeAccount) -> None:
+    harness = open_harness()
+    await harness.want("BTCUSDT", "0.5")
+    harness.configure(enabled=False)
+    await harness.go(5)
+    harness.configure()
+    await harness.go(5)
     assert account.quantity("BTCUSDT") == D("0.1")
 
 
 async def test_a_symbol_that_nobody_wishes_for_any_more_is_closed(
-    open_desk: Open, account: FakeAccount
+    open_harness: Open, account: FakeAccount
 ) -> None:
-    desk = open_desk()
-    await desk.want("BTCUSDT", "0.5")
-    desk.worker.retarget({"BTCUSDT": None, "ETHUSDT": None})
-    await desk.go(5)
+    harness = open_harness()
+    await harness.want("BTCUSDT", "0.5")
+    harness.worker.retarget({"BTCUSDT": None, "ETHUSDT": None})
+    await harness.go(5)
     assert account.quantity("BTCUSDT") == 0
 
 
 async def test_a_restart_finds_everything_in_the_journal_and_sends_nothing(
-    open_desk: Open, account: FakeAccount
+    open_harness: Open, account: FakeAccount
 ) -> None:
-    desk = open_desk()
-    await desk.want("BTCUSDT", "0.5")
-    await desk.restart()
-    await desk.want("BTCUSDT", "0.5", wait=120)
+    harness = open_harness()
+    await harness.want("BTCUSDT", "0.5")
+    await harness.restart()
+    await harness.want("BTCUSDT", "0.5", wait=120)
     assert len(account.requests) == 1
-    assert desk.worker.keepers["BTCUSDT"].confirmed
+    assert harness.worker.keepers["BTCUSDT"].confirmed
 
 
 async def test_many_symbols_are_worked_on_at_the_same_time_from_one_snapshot(
-    open_desk: Open, account: FakeAccount
+    open_harness: Open, account: FakeAccount
 ) -> None:
     names = [f"C{index:02}USDT" for index in range(20)]
     account.price.update({name: D(10) for name in names})
-    desk = open_desk()
-    await desk.go(1)
+    harness = open_harness()
+    await harness.go(1)
     account.calls.clear()
-    from tests.engine.desk import wish
+    from tests.engine.worker_harness import blend_for
 
-    desk.worker.retarget({name: wish(name, "0.01") for name in names})
-    await desk.go(1)
+    harness.worker.retarget({name: blend_for(name, "0.01") for name in names})
+    await harness.go(1)
     assert all(account.quantity(name) == D(10) for name in names)
     assert account.calls.count("equity") == 1
     assert account.calls.count("positions") <= 3
     assert account.calls.count("order") == 20
 
 
-async def test_leverage_is_set_only_when_it_differs(open_desk: Open, account: FakeAccount) -> None:
-    desk = open_desk()
-    await desk.want("BTCUSDT", "0.1", leverage=3)
-    await desk.want("BTCUSDT", "0.2", leverage=3)
-    await desk.want("BTCUSDT", "0.2", leverage=5)
+async def test_leverage_is_set_only_when_it_differs(open_harness: Open, account: FakeAccount) -> None:
+    harness = open_harness()
+    await harness.want("BTCUSDT", "0.1", leverage=3)
+    await harness.want("BTCUSDT", "0.2", leverage=3)
+    await harness.want("BTCUSDT", "0.2", leverage=5)
     assert [call for call in account.calls if call.startswith("leverage")] == ["leverage 3", "leverage 5"]
 
 
 async def test_sizes_follow_the_market_only_within_a_band_when_asked(
-    open_desk: Open, account: FakeAccount
+    open_harness: Open, account: FakeAccount
 ) -> None:
-    desk = open_desk(rebalance="band", band=D("0.1"))
-    await desk.want("BTCUSDT", "0.5")
+    harness = open_harness(rebalance="band", band=D("0.1"))
+    await harness.want("BTCUSDT", "0.5")
     account.equity_value = D(10500)
-    await desk.go(60)
+    await harness.go(60)
     assert account.quantity("BTCUSDT") == D("0.1")
     account.equity_value = D(12000)
-    await desk.go(60)
+    await harness.go(60)
     assert account.quantity("BTCUSDT") == D("0.12")
 
 
 async def test_what_was_below_the_minimum_is_opened_when_it_no_longer_is(
-    open_desk: Open, account: FakeAccount
+    open_harness: Open, account: FakeAccount
 ) -> None:
     account.equity_value = D(10)
-    desk = open_desk(rebalance="band", band=D("0.1"))
-    await desk.want("BTCUSDT", "0.5", wait=60)
-    assert (account.requests, desk.worker.keepers["BTCUSDT"].confirmed) == ([], True)
+    harness = open_harness(rebalance="band", band=D("0.1"))
+    await harness.want("BTCUSDT", "0.5", wait=60)
+    assert (account.requests, harness.worker.keepers["BTCUSDT"].confirmed) == ([], True)
     account.equity_value = D(10000)
-    await desk.go(60)
+    await harness.go(60)
     assert account.quantity("BTCUSDT") == D("0.1")
-    await desk.want("BTCUSDT", "0", wait=3600)
-    assert desk.worker.keepers["BTCUSDT"].target.revision == 3  # type: ignore[union-attr]
+    await harness.want("BTCUSDT", "0", wait=3600)
+    assert harness.worker.keepers["BTCUSDT"].target.revision == 3  # type: ignore[union-attr]
 
 
-async def test_a_settings_change_of_the_leverage_override_acts(open_desk: Open, account: FakeAccount) -> None:
-    desk = open_desk()
-    await desk.want("BTCUSDT", "0.1", leverage=3)
-    desk.configure(leverage=5)
-    await desk.go(2)
+async def test_a_settings_change_of_the_leverage_override_acts(
+    open_harness: Open, account: FakeAccount
+) -> None:
+    harness = open_harness()
+    await harness.want("BTCUSDT", "0.1", leverage=3)
+    harness.configure(leverage=5)
+    await harness.go(2)
     assert account.quantity("BTCUSDT") == D("0.1")
     assert account.held["BTCUSDT"].leverage == 5

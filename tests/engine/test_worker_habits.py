@@ -22,9 +22,9 @@ from te_core.api import (
 )
 from te_core.testing.fake_account import FakeAccount
 from te_core.testing.faults import Fault, FaultyAccount
-from tests.engine.desk import Desk, wish
+from tests.engine.worker_harness import WorkerHarness, blend_for
 
-Open = Callable[..., Desk]
+Open = Callable[..., WorkerHarness]
 D = Decimal
 
 
@@ -78,39 +78,39 @@ def lists(account: FakeAccount, **changed: object) -> None:
 
 @pytest.mark.parametrize("changed", [{"quantity_step": D("0.01")}, {"largest_market_quantity": D("0.05")}])
 async def test_what_an_exchange_takes_by_now_is_asked_for_when_it_refuses_an_order(
-    open_desk: Open, account: Particular, changed: dict[str, object]
+    open_harness: Open, account: Particular, changed: dict[str, object]
 ) -> None:
-    desk = open_desk()
-    await desk.want("BTCUSDT", "0.01")
+    harness = open_harness()
+    await harness.want("BTCUSDT", "0.01")
     lists(account, **changed)
-    await desk.want("BTCUSDT", "0.535", wait=20)
+    await harness.want("BTCUSDT", "0.535", wait=20)
     assert account.quantity("BTCUSDT") in (D("0.1"), D("0.102"), D("0.107"))
-    assert desk.worker.keepers["BTCUSDT"].confirmed
+    assert harness.worker.keepers["BTCUSDT"].confirmed
 
 
 async def test_a_position_that_others_opened_is_closed_by_what_the_exchange_takes_by_now(
-    open_desk: Open, account: Particular
+    open_harness: Open, account: Particular
 ) -> None:
-    desk = open_desk()
-    await desk.want("BTCUSDT", "0.01")
-    await desk.want("BTCUSDT", "0")
+    harness = open_harness()
+    await harness.want("BTCUSDT", "0.01")
+    await harness.want("BTCUSDT", "0")
     lists(account, largest_market_quantity=D("0.05"))
     account.hold("BTCUSDT", "0.12")
-    await desk.go(40)
+    await harness.go(40)
     assert account.quantity("BTCUSDT") == 0
     assert max(order.quantity for order in account.requests) <= D("0.05")
 
 
 async def test_a_goal_is_sized_anew_when_its_leverage_is_not_to_be_had_any_more(
-    open_desk: Open, account: Particular
+    open_harness: Open, account: Particular
 ) -> None:
-    desk = open_desk()
-    await desk.want("BTCUSDT", "0.01", leverage=1)
+    harness = open_harness()
+    await harness.want("BTCUSDT", "0.01", leverage=1)
     lists(account, largest_leverage=3)
-    await desk.want("BTCUSDT", "0.1", leverage=5, wait=20)
+    await harness.want("BTCUSDT", "0.1", leverage=5, wait=20)
     assert account.quantity("BTCUSDT") == D("0.06")
     assert account.held["BTCUSDT"].leverage == 3
-    assert desk.worker.keepers["BTCUSDT"].confirmed
+    assert harness.worker.keepers["BTCUSDT"].confirmed
 
 
 class Acknowledges(Particular):
@@ -128,18 +128,18 @@ class Acknowledges(Particular):
 
 @pytest.mark.parametrize("drift", ["heal", "alert"])
 async def test_a_close_that_a_new_margin_mode_needs_is_not_taken_for_done_while_the_old_position_shows(
-    open_desk: Open, account: Particular, drift: str
+    open_harness: Open, account: Particular, drift: str
 ) -> None:
     """The position is at its goal before the close, and shall be there after the opening."""
     slow = Acknowledges(account.clock, BTCUSDT="50000")
-    desk = open_desk(account=slow, drift=drift)
-    await desk.want("BTCUSDT", "0.5", wait=30)
-    desk.configure(margin_mode="cross", drift=drift)
-    await desk.go(60)
+    harness = open_harness(account=slow, drift=drift)
+    await harness.want("BTCUSDT", "0.5", wait=30)
+    harness.configure(margin_mode="cross", drift=drift)
+    await harness.go(60)
     assert slow.quantity("BTCUSDT") == D("0.1")
     assert slow.held["BTCUSDT"].margin_mode == "cross"
-    assert desk.worker.keepers["BTCUSDT"].confirmed
-    assert [event.kind for event in desk.events] == []
+    assert harness.worker.keepers["BTCUSDT"].confirmed
+    assert [event.kind for event in harness.events] == []
 
 
 class FillsAShare(Particular):
@@ -152,35 +152,35 @@ class FillsAShare(Particular):
 
 
 async def test_what_an_order_of_ours_filled_in_part_is_nobody_elses_change(
-    open_desk: Open, account: Particular
+    open_harness: Open, account: Particular
 ) -> None:
     """The read that shows it arrives before its outcome is known."""
     one = FillsAShare(account.clock, equity="10000", BTCUSDT="50000")
-    desk = open_desk(account=one)
-    await desk.want("BTCUSDT", "0.5", wait=5)
+    harness = open_harness(account=one)
+    await harness.want("BTCUSDT", "0.5", wait=5)
     assert [order.quantity for order in one.requests] == [D("0.1"), D("0.06")]
     assert one.quantity("BTCUSDT") == D("0.1"), "sized once"
-    assert desk.worker.keepers["BTCUSDT"].confirmed
+    assert harness.worker.keepers["BTCUSDT"].confirmed
 
 
 @pytest.mark.parametrize("fault", [Fault(stale=True), None], ids=["stale", "lagging"])
 async def test_a_read_from_before_our_orders_confirms_nothing(
-    open_desk: Open, account: Particular, fault: Fault | None
+    open_harness: Open, account: Particular, fault: Fault | None
 ) -> None:
     faulty = FaultyAccount(account)
-    desk = open_desk(account=faulty, drift="alert")
-    await desk.want("BTCUSDT", "0.5")
+    harness = open_harness(account=faulty, drift="alert")
+    await harness.want("BTCUSDT", "0.5")
     if fault is None:
         faulty.inject("place_order", Fault(lag=3))
     faulty.inject("positions", None, fault)
-    desk.configure(margin_mode="cross", drift="alert")
-    await desk.go(60)
+    harness.configure(margin_mode="cross", drift="alert")
+    await harness.go(60)
     assert account.quantity("BTCUSDT") == D("0.1")
-    assert [event.kind for event in desk.events] == []
+    assert [event.kind for event in harness.events] == []
 
 
 async def test_a_close_that_the_exchange_cancels_is_tried_again_soon(
-    open_desk: Open, account: Particular
+    open_harness: Open, account: Particular
 ) -> None:
 
     class Cancels(Acknowledges):
@@ -197,138 +197,138 @@ async def test_a_close_that_the_exchange_cancels_is_tried_again_soon(
 
     slow = Cancels(account.clock, BTCUSDT="50000")
     faulty = FaultyAccount(slow)
-    desk = open_desk(account=faulty)
-    await desk.want("BTCUSDT", "0.5", wait=30)
+    harness = open_harness(account=faulty)
+    await harness.want("BTCUSDT", "0.5", wait=30)
     slow.cancels = 6
     faulty.inject("set_leverage", *[Fault(refused=NotReady("busy"))] * 6)
-    await desk.want("BTCUSDT", "-0.5", leverage=2, wait=120)
+    await harness.want("BTCUSDT", "-0.5", leverage=2, wait=120)
     assert slow.quantity("BTCUSDT") <= 0
 
 
 async def test_leverage_that_the_owner_changed_is_set_again_though_it_is_not_shown_while_flat(
-    open_desk: Open, account: Particular
+    open_harness: Open, account: Particular
 ) -> None:
     account.shows_flat = False
-    desk = open_desk()
-    await desk.want("BTCUSDT", "0.5", leverage=3, wait=10)
+    harness = open_harness()
+    await harness.want("BTCUSDT", "0.5", leverage=3, wait=10)
     account.hold("BTCUSDT", "0.004")
     account.held["BTCUSDT"] = replace(account.held["BTCUSDT"], leverage=D(1))
-    desk.worker.retarget({"BTCUSDT": wish("BTCUSDT", "0", 3)})
-    await desk.go(5)
-    await desk.want("BTCUSDT", "0.5", leverage=3)
+    harness.worker.retarget({"BTCUSDT": blend_for("BTCUSDT", "0", 3)})
+    await harness.go(5)
+    await harness.want("BTCUSDT", "0.5", leverage=3)
     assert account.held["BTCUSDT"].leverage == 3
 
 
 @pytest.mark.parametrize("restart", [False, True])
 async def test_leverage_that_was_changed_with_a_close_by_hand_is_set_again(
-    open_desk: Open, account: Particular, restart: bool
+    open_harness: Open, account: Particular, restart: bool
 ) -> None:
     account.shows_flat = False
-    desk = open_desk(drift="heal")
-    await desk.want("BTCUSDT", "0.5", leverage=3, wait=10)
+    harness = open_harness(drift="heal")
+    await harness.want("BTCUSDT", "0.5", leverage=3, wait=10)
     account.hold("BTCUSDT", "0")
     account.held["BTCUSDT"] = replace(account.held["BTCUSDT"], leverage=D(1))
     if restart:
-        await desk.restart()
-    await desk.want("BTCUSDT", "0.5", leverage=3, wait=60)
+        await harness.restart()
+    await harness.want("BTCUSDT", "0.5", leverage=3, wait=60)
     assert account.quantity("BTCUSDT") == D("0.3")
     assert account.held["BTCUSDT"].leverage == 3
 
 
 async def test_after_a_restart_a_margin_mode_that_is_not_shown_is_still_known(
-    open_desk: Open, account: Particular
+    open_harness: Open, account: Particular
 ) -> None:
     account.shows_mode = False
-    desk = open_desk()
-    await desk.want("BTCUSDT", "0.5")
-    await desk.restart()
-    await desk.want("BTCUSDT", "0.5", wait=10)
-    desk.configure(margin_mode="cross")
-    await desk.go(60)
+    harness = open_harness()
+    await harness.want("BTCUSDT", "0.5")
+    await harness.restart()
+    await harness.want("BTCUSDT", "0.5", wait=10)
+    harness.configure(margin_mode="cross")
+    await harness.go(60)
     assert account.held["BTCUSDT"].margin_mode == "cross"
     assert account.quantity("BTCUSDT") == D("0.1")
 
 
 async def test_leverage_that_went_with_an_order_is_remembered_where_it_is_not_shown(
-    open_desk: Open, account: Particular
+    open_harness: Open, account: Particular
 ) -> None:
     account.shows_leverage, account.leverage_in_order = False, True
-    desk = open_desk()
-    desk.capabilities = Capabilities(leverage_in_order=True)
-    await desk.restart()
-    await desk.want("BTCUSDT", "0.5", leverage=2)
-    await desk.want("BTCUSDT", "0.1", leverage=1)
-    await desk.want("BTCUSDT", "0", leverage=1)
-    await desk.want("BTCUSDT", "0.2", leverage=3)
-    await desk.want("BTCUSDT", "0.9", leverage=1)
+    harness = open_harness()
+    harness.capabilities = Capabilities(leverage_in_order=True)
+    await harness.restart()
+    await harness.want("BTCUSDT", "0.5", leverage=2)
+    await harness.want("BTCUSDT", "0.1", leverage=1)
+    await harness.want("BTCUSDT", "0", leverage=1)
+    await harness.want("BTCUSDT", "0.2", leverage=3)
+    await harness.want("BTCUSDT", "0.9", leverage=1)
     assert account.held["BTCUSDT"].leverage == 1
 
 
 async def test_leverage_is_not_known_while_the_request_for_it_was_not_answered(
-    open_desk: Open, account: Particular
+    open_harness: Open, account: Particular
 ) -> None:
     account.shows_leverage = False
     faulty = FaultyAccount(account)
-    desk = open_desk(account=faulty)
-    await desk.want("BTCUSDT", "0.5", leverage=1)
-    faulty.inject("set_leverage", Fault(silence=60))
-    await desk.want("BTCUSDT", "0.6", leverage=3, wait=20)
+    harness = open_harness(account=faulty)
+    await harness.want("BTCUSDT", "0.5", leverage=1)
+    faulty.inject("set_leverage", Fault(answer_delay=60))
+    await harness.want("BTCUSDT", "0.6", leverage=3, wait=20)
     assert account.held["BTCUSDT"].leverage == 3
-    await desk.want("BTCUSDT", "0.7", leverage=1)
+    await harness.want("BTCUSDT", "0.7", leverage=1)
     assert account.held["BTCUSDT"].leverage == 1
 
 
 async def test_a_symbol_at_rest_says_so_though_a_read_from_before_its_order_comes_last(
-    open_desk: Open, account: Particular
+    open_harness: Open, account: Particular
 ) -> None:
     faulty = FaultyAccount(account)
-    desk = open_desk(account=faulty)
-    await desk.want("BTCUSDT", "0.5")
-    desk.configure(enabled=False)
+    harness = open_harness(account=faulty)
+    await harness.want("BTCUSDT", "0.5")
+    harness.configure(enabled=False)
     faulty.inject("positions", None, None, Fault(stale=True))
-    await desk.go(0.001)
-    desk.worker.wake()
-    await desk.go(300)
+    await harness.go(0.001)
+    harness.worker.wake()
+    await harness.go(300)
     assert account.quantity("BTCUSDT") == 0
-    assert desk.worker.keepers["BTCUSDT"].status == "at_target"
+    assert harness.worker.keepers["BTCUSDT"].status == "at_target"
 
 
 async def test_an_order_that_a_stop_overtook_is_not_left_open_in_the_journal(
-    open_desk: Open, account: Particular
+    open_harness: Open, account: Particular
 ) -> None:
     """A refused key stops the account in the moment in which another symbol's order is being journaled."""
     account.price["ETHUSDT"] = D(2500)
     faulty = FaultyAccount(account)
-    desk = open_desk(account=faulty)
-    await desk.go(1)
-    append = desk.journal.append
+    harness = open_harness(account=faulty)
+    await harness.go(1)
+    append = harness.journal.append
 
     def stopping(*entries: object, **how: bool) -> object:
         done = append(*entries, **how)  # type: ignore[arg-type]
         if how.get("awaited", True):
-            desk.task.cancel()
+            harness.task.cancel()
         return done
 
-    desk.journal.append = stopping  # type: ignore[assignment]
-    desk.worker.retarget({"BTCUSDT": wish("BTCUSDT", "0.5")})
-    await asyncio.wait([desk.task])
+    harness.journal.append = stopping  # type: ignore[assignment]
+    harness.worker.retarget({"BTCUSDT": blend_for("BTCUSDT", "0.5")})
+    await asyncio.wait([harness.task])
     await asyncio.sleep(1)
     assert faulty.sent == []
-    assert set(desk.outcomes().values()) == {"unsent"}
+    assert set(harness.outcomes().values()) == {"unsent"}
 
 
 async def test_after_a_restart_a_confirmation_from_the_moment_of_the_next_order_proves_nothing(
-    open_desk: Open, account: Particular
+    open_harness: Open, account: Particular
 ) -> None:
     faulty = FaultyAccount(account)
-    desk = open_desk(account=faulty)
-    await desk.go(1)
+    harness = open_harness(account=faulty)
+    await harness.go(1)
     faulty.inject("positions", None, Fault(refused=NotReady("down")))
     faulty.inject("place_order", None, Fault(lag=3))
-    await desk.want("BTCUSDT", "0.2", wait=0.3)
-    await desk.want("BTCUSDT", "0.5", wait=0.3)
+    await harness.want("BTCUSDT", "0.2", wait=0.3)
+    await harness.want("BTCUSDT", "0.5", wait=0.3)
     assert len(account.requests) == 2
-    await desk.restart()
-    await desk.want("BTCUSDT", "0.5", wait=30)
+    await harness.restart()
+    await harness.want("BTCUSDT", "0.5", wait=30)
     assert account.quantity("BTCUSDT") == D("0.1")
     assert len(account.requests) == 2

@@ -180,7 +180,7 @@ async def test_nothing_is_sized_at_an_old_price_while_the_present_one_cannot_be_
     async with scene(tmp_path, streams=True) as world:
         await asyncio.sleep(30)
         world.exchange().muted.add("BTCUSDT")
-        world.wire().faults = _failing("prices")
+        world.connection().faults = _failing("prices")
         await asyncio.sleep(300)
         world.exchange().price["BTCUSDT"] = D(100_000)
         await world.say("0.5", wait=60)
@@ -328,7 +328,9 @@ async def test_a_price_that_moves_through_a_plan_of_chunks_ends_it(tmp_path: Pat
     """Ten chunks of 2 s each; after the second the price leaves what ``price_distance`` allows."""
     limits = {"order_notional": 1000, "price_distance": 0.01}
     async with scene(tmp_path, streams=streams, accounts__one__limits=limits) as world:
-        world.wire().faults = lambda method, _: Fault(silence=2) if method == "place_order" else None
+        world.connection().faults = lambda method, _: (
+            Fault(answer_delay=2) if method == "place_order" else None
+        )
         await world.say("1", wait=3.5, price=D(50_000))
         assert len(world.exchange().executed_at) == 2
         world.exchange().price["BTCUSDT"] = D(60_000)
@@ -343,7 +345,7 @@ async def test_a_price_that_moves_through_a_plan_of_chunks_ends_it(tmp_path: Pat
 async def test_a_decision_that_waited_for_a_slot_is_made_again(tmp_path: Path) -> None:
     """The operator opens by hand what the engine was about to open."""
     async with scene(tmp_path, accounts__one__concurrency=1) as world:
-        world.wire().inject("place_order", Fault(silence=14))
+        world.connection().inject("place_order", Fault(answer_delay=14))
         await world.say("0.1", "ETHUSDT", wait=0)
         await world.say("0.5", wait=5)
         world.exchange().hold("BTCUSDT", "0.1")
@@ -445,7 +447,7 @@ async def test_an_answer_of_another_type_is_not_known_and_its_method_is_named(
             return answer
 
         with monkeypatch.context() as patched:
-            patched.setattr(world.wire(), method, nonsense)
+            patched.setattr(world.connection(), method, nonsense)
             await world.say("0.5", wait=60)
             assert world.sent() == []
             assert method in world.state()["reason"]
@@ -461,7 +463,7 @@ async def test_an_equity_that_grows_too_old_while_a_pass_reads_is_read_with_it(t
         assert seen is not None
         world.exchange().muted.add("ETHUSDT")
         await asyncio.sleep(seen.asked_at + EQUITY_AGE - 0.05 - world.clock.monotonic())
-        world.wire().faults = lambda method, _: Fault(delay=0.1) if method == "prices" else None
+        world.connection().faults = lambda method, _: Fault(delay=0.1) if method == "prices" else None
         await world.say("0.5", symbol="ETHUSDT", wait=5)
         assert world.at_target("ETHUSDT")
         assert world.events("waiting") == []

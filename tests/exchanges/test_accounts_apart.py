@@ -36,10 +36,10 @@ async def test_wrong_keys_and_hedge_mode_stop_their_own_account_until_they_are_p
             accounts[f"{exchange}-hedged"] = {**accounts[exchange], **keys(server, "hedged")}
             accounts[f"{exchange}-keyless"] = {**accounts[exchange], "api_key": "none-such"}
         settings = {"accounts": accounts, "symbols": {"BTCUSDT": {"weights": {"said": 1}}}}
-        desk = Trading(tmp_path, settings, *(quick(spec_of(exchange)) for exchange in PLUGINS))
-        stack.push_async_callback(desk.stop)
-        await desk.engine.start(resolve(desk.settings, desk.registry))
-        runners = desk.engine.accounts
+        harness = Trading(tmp_path, settings, *(quick(spec_of(exchange)) for exchange in PLUGINS))
+        stack.push_async_callback(harness.stop)
+        await harness.engine.start(resolve(harness.settings, harness.registry))
+        runners = harness.engine.accounts
         by_symbol = {"bybit"}  # there a mode belongs to a symbol, and holds that one alone
         stopped = {
             (e, why): runners[f"{e}-{why}"]
@@ -47,32 +47,34 @@ async def test_wrong_keys_and_hedge_mode_stop_their_own_account_until_they_are_p
             for why in WRONG
             if (e, why) not in {(name, "hedged") for name in by_symbol}
         }
-        await desk.until(
+        await harness.until(
             lambda: all(runner.health.status is Running.FAILING for runner in stopped.values()),
             "those to stop",
         )
         for (_, why), runner in stopped.items():
             assert all(words in runner.health.reason for words in WRONG[why])
-        await desk.until(
+        await harness.until(
             lambda: all(runners[e].health.status is Running.RUNNING for e in PLUGINS), "the others"
         )
-        await desk.say({"BTCUSDT": "0.2"})
-        await desk.until(lambda: all(held(servers[e], "BTCUSDT") > 0 for e in PLUGINS), "the others to trade")
+        await harness.say({"BTCUSDT": "0.2"})
+        await harness.until(
+            lambda: all(held(servers[e], "BTCUSDT") > 0 for e in PLUGINS), "the others to trade"
+        )
         for exchange in by_symbol:
             keeper = runners[f"{exchange}-hedged"].worker.keepers["BTCUSDT"]
-            await desk.until(lambda keeper=keeper: "hedge mode" in keeper.reason, "the symbol to be held")
+            await harness.until(lambda keeper=keeper: "hedge mode" in keeper.reason, "the symbol to be held")
         for server in servers.values():
             assert server.exchange.accounts["hedged"].orders == {}
             server.exchange.accounts["hedged"].default_position_mode = PositionMode.ONE_WAY
-        desk.settings = desk.settings.model_copy(
+        harness.settings = harness.settings.model_copy(
             update={
-                "accounts": {n: s for n, s in desk.settings.accounts.items() if not n.endswith("keyless")}
+                "accounts": {n: s for n, s in harness.settings.accounts.items() if not n.endswith("keyless")}
             }
         )
-        await desk.engine.apply(resolve(desk.settings, desk.registry))
+        await harness.engine.apply(resolve(harness.settings, harness.registry))
         for exchange in PLUGINS:
-            desk.engine.resume("accounts", f"{exchange}-hedged")
-        await desk.until(
+            harness.engine.resume("accounts", f"{exchange}-hedged")
+        await harness.until(
             lambda: all(held(servers[e], "BTCUSDT", "hedged") > Decimal(0) for e in PLUGINS), "all to trade"
         )
         assert [server.exchange.counts.doubled for server in servers.values()] == [[]] * len(PLUGINS)

@@ -43,9 +43,9 @@ async def test_an_engine_keeps_an_account_in_usdc(exchange: str, tmp_path: Path)
             "symbols": {"BTCUSDC": {"weights": {"said": 1}}},
             "accounts": {"main": account(exchange, server, settle="USDC")},
         }
-        async with trading(tmp_path, settings, quick(spec_of(exchange))) as desk:
+        async with trading(tmp_path, settings, quick(spec_of(exchange))) as harness:
             for depth in ("0.3", "-0.2", "0"):
-                await desk.say({"BTCUSDC": depth}, leverage=1)
-                await desk.until_confirmed()
+                await harness.say({"BTCUSDC": depth}, leverage=1)
+                await harness.until_confirmed()
                 share = held(server, "BTCUSDC") * server.exchange.market.quotes[CONTRACTS[exchange]].mark
                 assert share / 10_000 == pytest.approx(Decimal(depth), abs=Decimal("0.02"))

@@ -41,13 +41,13 @@ K = FaultKind
 class Disturbance:
     """Faults that come while new targets are carried out. ``told``: the operator hears of an outage for certain.
 
-    ``patience``: seconds that the account waits for an answer, in place of its own.
+    ``timeout``: seconds that the account waits for an answer, in place of its own.
     """
 
     faults: Sequence[Fault]
     told: bool = False
     streams: bool = False
-    patience: float | None = None
+    timeout: float | None = None
 
 
 def reading(kind: FaultKind, *, times: int = 3, **parts: object) -> Disturbance:
@@ -56,11 +56,11 @@ def reading(kind: FaultKind, *, times: int = 3, **parts: object) -> Disturbance:
 
 
 def ordering(
-    kind: FaultKind, *, told: bool = False, patience: float | None = None, times: int = 2, **parts: object
+    kind: FaultKind, *, told: bool = False, timeout: float | None = None, times: int = 2, **parts: object
 ) -> Disturbance:
     """Orders, in a row."""
     faults = [Fault(kind=kind, route="order", times=times, **parts)]  # type: ignore[arg-type]
-    return Disturbance(faults=faults, told=told, patience=patience)
+    return Disturbance(faults=faults, told=told, timeout=timeout)
 
 
 def streaming(kind: FaultKind, **parts: object) -> Disturbance:
@@ -94,7 +94,7 @@ DISTURBANCES = {
         "rejected": ordering(K.REJECTED, told=True, error="LeverageTooHigh"),
     },
     "executed orders": {
-        "accepted and then timed out": ordering(K.TIMED_OUT, accepted=True, patience=3),
+        "accepted and then timed out": ordering(K.TIMED_OUT, accepted=True, timeout=3),
         "accepted and then dropped": ordering(K.DROPPED, accepted=True),
         "accepted and then 5xx": ordering(K.SERVER_ERROR, accepted=True, status=502),
         "accepted and then HTML": ordering(K.HTML, accepted=True),
@@ -152,35 +152,35 @@ async def meet(exchange: str, disturbance: Disturbance, folder: Path) -> None:
             "accounts": {"main": account(exchange, server, streams=disturbance.streams)},
             "symbols": {symbol: {"weights": {"said": 1}} for symbol in FIRST},
         }
-        async with trading(folder, settings, quick(spec_of(exchange))) as desk:
-            await desk.say(FIRST)
-            await desk.until_confirmed()
-            await followed(desk, disturbance)
+        async with trading(folder, settings, quick(spec_of(exchange))) as harness:
+            await harness.say(FIRST)
+            await harness.until_confirmed()
+            await followed(harness, disturbance)
             if not acted_upon(server, disturbance):
                 return
             server.faults.add(*disturbance.faults)
-            await desk.say(SECOND, leverage=3)
-            await over(desk, server, disturbance)
+            await harness.say(SECOND, leverage=3)
+            await over(harness, server, disturbance)
             by_others = {K.POSITION_CHANGED, K.LIQUIDATION} & {fault.kind for fault in disturbance.faults}
             assert_at_goals(
-                desk, server, taken_away=bool(by_others)
+                harness, server, taken_away=bool(by_others)
             )  # whether before or after it is confirmed
-            assert all(state.goal and state.goal.quantity for state in desk.states())
+            assert all(state.goal and state.goal.quantity for state in harness.states())
             assert server.exchange.counts.doubled == []
             assert not server.exchange.counts.refusals
-            assert_told_once(desk.events(), told=disturbance.told)
+            assert_told_once(harness.events(), told=disturbance.told)
 
 
-async def followed(desk: Trading, disturbance: Disturbance) -> None:
+async def followed(harness: Trading, disturbance: Disturbance) -> None:
     """Wait until streams are relied on, and let the account be as patient as the trouble wants it."""
-    guarded: Any = desk.engine.accounts["main"].account
+    guarded: Any = harness.engine.accounts["main"].account
     connected = guarded.inner
     if disturbance.streams:
-        await desk.until(
+        await harness.until(
             lambda: connected.streams and connected.streams.complete, "everything to be followed"
         )
-    if disturbance.patience is not None:
-        connected._link.exchange.timeout = 1000 * disturbance.patience
+    if disturbance.timeout is not None:
+        connected._link.exchange.timeout = 1000 * disturbance.timeout
 
 
 def acted_upon(server: WireServer, disturbance: Disturbance) -> bool:
@@ -189,17 +189,17 @@ def acted_upon(server: WireServer, disturbance: Disturbance) -> bool:
     return all(fault.route != "leverage" or counts["leverage"] for fault in disturbance.faults)
 
 
-async def over(desk: Trading, server: WireServer, disturbance: Disturbance) -> None:
+async def over(harness: Trading, server: WireServer, disturbance: Disturbance) -> None:
     """Wait until the faults have spent themselves and all is well again, and stays so."""
     kinds = {fault.kind for fault in disturbance.faults}
-    await desk.until(lambda: kinds <= set(server.exchange.counts.faults), "the fault")
+    await harness.until(lambda: kinds <= set(server.exchange.counts.faults), "the fault")
     if K.REFUSED in kinds:
-        await desk.until(lambda: outages(desk.events()), "the outage to be told")
+        await harness.until(lambda: outages(harness.events()), "the outage to be told")
         await server.listen()
-    await desk.until(lambda: desk.well() and not unspent(server), "all to be well")
-    await desk.until(lambda: ended(desk.events()), "every outage to end")
+    await harness.until(lambda: harness.well() and not unspent(server), "all to be well")
+    await harness.until(lambda: ended(harness.events()), "every outage to end")
     await asyncio.sleep(0.3)
-    await desk.until_confirmed()
+    await harness.until_confirmed()
 
 
 def ended(events: Sequence[Event]) -> bool:

@@ -15,7 +15,7 @@ import tomlkit
 from te_emulators.core.faults import Fault, FaultKind
 from te_emulators.venues import running
 from te_emulators.wire.server import WireServer
-from tests.end_to_end.engine_process import PATIENCE, EngineProcess
+from tests.end_to_end.engine_process import TIMEOUT, EngineProcess
 from tests.end_to_end.home import PLAIN, TOKEN, Home
 from tests.exchanges.trading import PLUGINS, account, held
 
@@ -35,7 +35,7 @@ def home_at(folder: Path, servers: dict[str, WireServer]) -> Home:
 
 
 async def until(look: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT):
         while not look():
             await asyncio.sleep(0.02)
 
@@ -55,7 +55,7 @@ async def test_an_order_under_way_is_executed_once(tmp_path: Path) -> None:
                 await asyncio.to_thread(engine.until_ready)
                 for server in servers.values():
                     server.faults.add(
-                        Fault(kind=FaultKind.TIMED_OUT, route="order", accepted=executed, seconds=PATIENCE)
+                        Fault(kind=FaultKind.TIMED_OUT, route="order", accepted=executed, seconds=TIMEOUT)
                     )
                 size = f"{kills * 40}/100"
                 await asyncio.to_thread(engine.accept, symbol="BTCUSDT.P", direction="long", size=size)

@@ -42,10 +42,10 @@ async def test_a_network_failure_is_told_once_per_account(tmp_path: Path) -> Non
             "symbols": {symbol: {"weights": {"said": "0.3"}} for symbol in SYMBOLS},
             "notifiers": {"phone": {"plugin": "bell", "gather": 0, "per_hour": 0, "kinds": ["*"]}},
         }
-        async with trading(tmp_path, settings, quick(spec_of("bybit")), bell) as desk:
-            await desk.say(dict.fromkeys(SYMBOLS, "0.5"))
+        async with trading(tmp_path, settings, quick(spec_of("bybit")), bell) as harness:
+            await harness.say(dict.fromkeys(SYMBOLS, "0.5"))
             for kind in ("filled", "position_changed"):
-                await desk.until(
+                await harness.until(
                     lambda kind=kind: phone.of(kind) == {"main": 3, "second": 3}, f"{kind} to be told"
                 )
             assert not phone.of("outage")
@@ -53,14 +53,16 @@ async def test_a_network_failure_is_told_once_per_account(tmp_path: Path) -> Non
             server.faults.add(
                 Fault(kind=FaultKind.REJECTED, error="InsufficientMargin", route="order", times=None)
             )
-            await desk.say(dict.fromkeys(SYMBOLS, "-0.5"))
-            await desk.until(lambda: len(phone.of("outage")) == 2, "both to be told of")
+            await harness.say(dict.fromkeys(SYMBOLS, "-0.5"))
+            await harness.until(lambda: len(phone.of("outage")) == 2, "both to be told of")
             await server.refuse()
             whole = {"main ", "second "}
-            await desk.until(lambda: whole <= outages(desk.events()).keys(), "reads to fail, too")
+            await harness.until(lambda: whole <= outages(harness.events()).keys(), "reads to fail, too")
             server.faults.clear()
             await server.listen()
-            await desk.until_confirmed(40)
-            await desk.until(lambda: len(phone.of("recovery")) == 2, "the end to be told")
+            await harness.until_confirmed(40)
+            await harness.until(lambda: len(phone.of("recovery")) == 2, "the end to be told")
             assert phone.of("outage") == phone.of("recovery") == {"main": 1, "second": 1}
-            assert len(outages(desk.events())) == 8, "the journal has each account, and each of its symbols"
+            assert len(outages(harness.events())) == 8, (
+                "the journal has each account, and each of its symbols"
+            )

@@ -213,19 +213,19 @@ async def test_shadows_follow_their_account_on_paper_each_with_its_own_change(tm
             "symbols": {"BTCUSDT": {"weights": {"said": 1}}, "ETHUSDT": {"weights": {"said": 1}}},
             "limits": {"total_exposure": 6000},
         }
-        async with trading(tmp_path, settings, quick(spec_of("bybit")), PAPER) as desk:
-            await desk.say({"BTCUSDT": "0.1", "ETHUSDT": "-0.25"})
+        async with trading(tmp_path, settings, quick(spec_of("bybit")), PAPER) as harness:
+            await harness.say({"BTCUSDT": "0.1", "ETHUSDT": "-0.25"})
 
             def on_paper(name: str) -> list[Decimal]:
-                keepers = desk.engine.accounts[name].worker.keepers
+                keepers = harness.engine.accounts[name].worker.keepers
                 known = [keepers[symbol].confirmation for symbol in ("BTCUSDT", "ETHUSDT")]
                 return [one.quantity if one else D(0) for one in known]
 
-            await desk.until_confirmed()
+            await harness.until_confirmed()
             live = [held(server, "BTCUSDT"), held(server, "ETHUSDT")]
             assert live[0] > 0 > live[1], "also the others' positions leave room in total_exposure"
             assert on_paper("same") == live
-            shown = Queries(desk.engine).state()["accounts"]
+            shown = Queries(harness.engine).state()["accounts"]
             assert [shown[name]["shadow_of"] for name in ("main", "same")] == [None, "main"]
             bolder = on_paper("bolder")
             assert bolder[0] > live[0], "three times leverage"

@@ -52,21 +52,21 @@ async def test_a_storm_ends_at_the_targets(
             "accounts": {"main": account(exchange, server, streams=streams)},
             "symbols": {symbol: {"weights": {"said": 1}} for symbol in SYMBOLS},
         }
-        async with trading(tmp_path, settings, quick(spec_of(exchange))) as desk:
-            await desk.say(dict.fromkeys(SYMBOLS, "0.1"))
-            await desk.until_confirmed()
+        async with trading(tmp_path, settings, quick(spec_of(exchange))) as harness:
+            await harness.say(dict.fromkeys(SYMBOLS, "0.1"))
+            await harness.until_confirmed()
             server.faults.add(*faults(chance.randrange(10**9)))
             for _ in range(8):
                 wanted = {symbol: chance.choice(DEPTHS) for symbol in chance.sample(SYMBOLS, 2)}
-                await desk.say(wanted, leverage=chance.choice((2, 2, 3)))
+                await harness.say(wanted, leverage=chance.choice((2, 2, 3)))
                 await asyncio.sleep(chance.choice((0, 0.1, 0.4, 0.8)))
             server.faults.clear()
-            await desk.until_confirmed(60)
+            await harness.until_confirmed(60)
             # What is late, a fill or a push, may still undo it: then it has to settle again.
             await asyncio.sleep(1)
-            await desk.until_confirmed(60)
-            assert_at_goals(desk, server, taken_away=True)
+            await harness.until_confirmed(60)
+            assert_at_goals(harness, server, taken_away=True)
             assert server.exchange.counts.faults
             assert server.exchange.counts.doubled == []
-            for what, kinds in outages(desk.events()).items():
+            for what, kinds in outages(harness.events()).items():
                 assert kinds == ["outage", "recovery"] * (len(kinds) // 2), what

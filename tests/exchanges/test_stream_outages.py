@@ -13,7 +13,7 @@ from loguru import logger
 
 from te_core.testing.stream_recorder import StreamRecorder, watching
 from te_emulators.blofin import streams as blofin
-from te_emulators.conformance import EmulatedVenue
+from te_emulators.conformance import EmulatedHarness
 from te_emulators.core.faults import Fault, FaultKind
 from te_emulators.wire.server import WireServer
 from te_emulators.wire.stream import Stream
@@ -28,7 +28,7 @@ ATTEMPTS = 30
 class Following:
     """An account at an emulator that follows its streams."""
 
-    def __init__(self, venue: EmulatedVenue, account: Any, seen: StreamRecorder) -> None:
+    def __init__(self, venue: EmulatedHarness, account: Any, seen: StreamRecorder) -> None:
         self.venue = venue
         self.account = account
         self.seen = seen
@@ -76,7 +76,7 @@ def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def following(exchange: str, folder: Path) -> AsyncIterator[Following]:
-    venue = EmulatedVenue(exchange, spec_of(exchange), folder, options={"streams": True})
+    venue = EmulatedHarness(exchange, spec_of(exchange), folder, options={"streams": True})
     account = venue.connect()
     try:
         await account.open()

@@ -82,14 +82,14 @@ async def test_a_close_into_a_wall_is_not_sent_again_at_once(answer: Reply, tmp_
             "accounts": {"main": account("kucoin", server, streams=False)},
             "symbols": {"BTCUSDT": {"weights": {"said": "1"}}},
         }
-        async with trading(tmp_path, settings, quick(spec_of("kucoin"))) as desk:
-            await desk.say({"BTCUSDT": "0.1"})
-            await desk.until_confirmed()
+        async with trading(tmp_path, settings, quick(spec_of("kucoin"))) as harness:
+            await harness.say({"BTCUSDT": "0.1"})
+            await harness.until_confirmed()
             wall = Walled(server, "order", answer=answer)
-            await desk.say({"BTCUSDT": "0"})
-            await desk.until(lambda: wall.met, "the close to be sent")
-            await desk.until(lambda: desk.states()[0].hold, "the answer")
-            (keeper,) = desk.states()
+            await harness.say({"BTCUSDT": "0"})
+            await harness.until(lambda: wall.met, "the close to be sent")
+            await harness.until(lambda: harness.states()[0].hold, "the answer")
+            (keeper,) = harness.states()
             assert keeper.hold is not None
             assert keeper.hold.retry.startswith("tried again after 60 s")
             assert keeper.hold.reduction, "reductions wait, too"

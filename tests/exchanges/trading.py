@@ -132,21 +132,21 @@ class Trading:
             runner.health.status is Running.RUNNING and not runner.worker.last_error() for runner in runners
         )
 
-    async def until_confirmed(self, patience: float = 20) -> None:
+    async def until_confirmed(self, timeout: float = 20) -> None:
         """Wait until all is well."""
-        await self.until(self.well, "every target to be confirmed", patience)
+        await self.until(self.well, "every target to be confirmed", timeout)
 
-    async def until(self, done: Any, what: str, patience: float = 20) -> None:
+    async def until(self, done: Any, what: str, timeout: float = 20) -> None:
         """Wait for something; fails with the engine's own reasons."""
         try:
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(timeout):
                 while not done():
                     await asyncio.sleep(0.01)
         except TimeoutError:
             reasons = {state.symbol: f"{state.status} {state.reason}" for state in self.states()}
             said = [f"{event.kind}: {event.text}" for event in self.events()]
             raise AssertionError(
-                f"waited {patience} s for {what}: {Queries(self.engine).readiness()}, {reasons}, {said}"
+                f"waited {timeout} s for {what}: {Queries(self.engine).readiness()}, {reasons}, {said}"
             ) from None
 
     def events(self) -> list[Event]:
@@ -175,12 +175,12 @@ def held(server: WireServer, symbol: str, account: str = "main") -> Decimal:
     return server.exchange.accounts[account].size(found.symbol) * found.contract_size
 
 
-def assert_at_goals(desk: Trading, server: WireServer, *, taken_away: bool = False) -> None:
+def assert_at_goals(harness: Trading, server: WireServer, *, taken_away: bool = False) -> None:
     """What is held is what was wanted, by the exchange's own books.
 
     ``taken_away``: others may have closed positions or parts of them; what is missing then is left, and shown (I18).
     """
-    for state in desk.states():
+    for state in harness.states():
         assert state.goal is not None
         step, wanted, found = state.goal.quantity_step, state.goal.quantity, held(server, state.symbol)
         if taken_away and state.status == "drift":

@@ -95,7 +95,7 @@ async def test_a_scrape_says_what_te_status_says(tmp_path: Path) -> None:
 
         await world.command(Action.HALT)
         world.exchange().hold("BTCUSDT", "0.1")
-        world.wire().inject("positions", *[Fault(refused=NotReady("down"))] * 50)
+        world.connection().inject("positions", *[Fault(refused=NotReady("down"))] * 50)
         await asyncio.sleep(200)
         seen = await scraped(world)
         assert at(seen, "te_halted", **ONE) == 1
@@ -112,7 +112,7 @@ async def test_a_scrape_says_what_te_status_says(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("here")
 async def test_only_the_first_order_of_a_signal_is_timed(tmp_path: Path) -> None:
     async with scene(tmp_path) as world:
-        world.wire().inject("place_order", Fault(refused=OrderRejected("too busy")), None)
+        world.connection().inject("place_order", Fault(refused=OrderRejected("too busy")), None)
         await world.say("0.5", wait=60)
         await world.edit("symbols.BTCUSDT.weights.tv", 0.5, wait=60)
         seen = await scraped(world)

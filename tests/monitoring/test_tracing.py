@@ -94,7 +94,7 @@ async def test_what_no_alert_caused_is_in_no_trace(tmp_path: Path) -> None:
 
 async def test_a_refusal_is_an_error_whose_words_are_left_out(tmp_path: Path) -> None:
     async with traced(tmp_path) as (world, recorded):
-        world.wire().inject("place_order", Fault(refused=OrderRejected("secret-4711")))
+        world.connection().inject("place_order", Fault(refused=OrderRejected("secret-4711")))
         await world.say("0.5", wait=1)
         failed = [span for span in recorded.get_finished_spans() if not span.status.is_ok]
         names = {span.name: noted(span)["error.type"] for span in failed if "error.type" in noted(span)}

@@ -399,10 +399,10 @@ async def test_it_is_refused_while_another_engine_with_its_identity_trades(tmp_p
         emulator.exchange.trade_by_hand(main, ether, Decimal("-0.5"))
 
         # the engine goes on
-        desk = Trading(one / "state", settings, spec)
+        harness = Trading(one / "state", settings, spec)
         form = spec.capabilities.client_order_ids
-        ids = next_ids(desk.journal.snapshot(), "exchanges", account="main", symbols=[], form=form)
-        await engine_says(desk, {"BTCUSDT": "0.05"})
+        ids = next_ids(harness.journal.snapshot(), "exchanges", account="main", symbols=[], form=form)
+        await engine_says(harness, {"BTCUSDT": "0.05"})
         (another,) = set(client_order_ids(emulator)) - known
         assert another in [name for _, name in ids]
         late = await restore("late")
@@ -419,14 +419,14 @@ async def test_it_is_refused_while_another_engine_with_its_identity_trades(tmp_p
     assert not (tmp_path / "gone" / "settings.toml").exists()
 
 
-async def engine_says(desk: Trading, depths: dict[str, str]) -> None:
+async def engine_says(harness: Trading, depths: dict[str, str]) -> None:
     """Run an engine until an opinion is carried out."""
-    await desk.start()
+    await harness.start()
     try:
-        await desk.say(depths)
-        await desk.until_confirmed()
+        await harness.say(depths)
+        await harness.until_confirmed()
     finally:
-        await desk.stop()
+        await harness.stop()
 
 
 def client_order_ids(emulator: Any) -> list[str]:

@@ -154,8 +154,8 @@ RULES = (
     Mutant(
         name="a disabled account still increases",
         file="te_core/rules/targeting.py",
-        old="depth = wish.depth if wish is not None and enabled else ZERO",
-        new="depth = wish.depth if wish is not None else ZERO",
+        old="depth = blend.depth if blend is not None and enabled else ZERO",
+        new="depth = blend.depth if blend is not None else ZERO",
     ),
     Mutant(
         name="all that is wanted is ordered on top of what is held",
@@ -298,7 +298,7 @@ ACCOUNTS = (
     Mutant(
         name="what is decided is not counted at a limit, nor what leaves",
         file=RECONCILER,
-        old="            ctx.ledger.aim(self._book, keeper.symbol, worth)\n",
+        old="            ctx.ledger.reserve_goal(self._book, keeper.symbol, worth)\n",
         new="",
         also=(
             (

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.end_to_end.engine_process import PATIENCE, EngineProcess
+from tests.end_to_end.engine_process import TIMEOUT, EngineProcess
 from tests.page.visiting import VIEW, Visitor
 
 pytestmark = pytest.mark.real_clock
@@ -23,7 +23,7 @@ class Stream:
 
     def __init__(self, visitor: Visitor, version: str = "", *, packed: bool = True, last: str = "") -> None:
         address = urlsplit(visitor.engine.announcement()["private"])
-        self.connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=PATIENCE)
+        self.connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=TIMEOUT)
         headers = {"Cookie": visitor.cookie, "Sec-Fetch-Site": "same-origin"}
         headers |= {"Accept-Encoding": "gzip"} if packed else {}
         headers |= {"Last-Event-ID": last} if last else {}

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from tests.end_to_end.engine_process import PATIENCE, EngineProcess
+from tests.end_to_end.engine_process import TIMEOUT, EngineProcess
 
 CONTROL = "control-token-of-the-page-tests"
 VIEW = "view-token-of-the-page-tests"
@@ -67,7 +67,7 @@ class Visitor:
             body = urlencode(form)
             wanted |= {"Content-Type": "application/x-www-form-urlencoded", "Origin": self.origin}
         wanted |= {name.replace("_", "-"): value for name, value in headers.items()}
-        connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=PATIENCE)
+        connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=TIMEOUT)
         try:
             kept = {name: value for name, value in wanted.items() if value is not None}
             connection.request(method, path, body=body, headers=kept)

@@ -82,7 +82,7 @@ async def test_an_import_that_blocks_stalls_neither_the_loop_nor_the_others(
 ) -> None:
     install("aslow", BLOCKS + GOOD)
     install("quick")
-    registry = Registry(patience=0.05)
+    registry = Registry(import_timeout=0.05)
     late: asyncio.Queue[str] = asyncio.Queue()
     registry.on_late = late.put_nowait
     loading = asyncio.create_task(registry.ensure(["aslow", "quick"]))
@@ -108,7 +108,7 @@ async def test_an_import_that_blocks_stalls_neither_the_loop_nor_the_others(
 
 async def test_a_late_failure_is_reported_too(install: Install, gate: Gate) -> None:
     install("slow", BLOCKS + "1 / 0\n")
-    registry = Registry(patience=0.05)
+    registry = Registry(import_timeout=0.05)
     late: asyncio.Queue[str] = asyncio.Queue()
     registry.on_late = late.put_nowait
     await registry.ensure(["slow"])
@@ -123,7 +123,7 @@ async def test_waiting_for_an_import_can_be_cancelled_and_it_is_taken_up_all_the
     install: Install, gate: Gate
 ) -> None:
     install("slow", BLOCKS + GOOD)
-    registry = Registry(patience=LONG)
+    registry = Registry(import_timeout=LONG)
     loading = asyncio.create_task(registry.ensure(["slow"]))
     while not gate.entered.is_set():
         await asyncio.sleep(0)
@@ -138,7 +138,7 @@ async def test_waiting_for_an_import_can_be_cancelled_and_it_is_taken_up_all_the
 
 def test_a_program_ends_though_an_import_hangs(install: Install, gate: Gate) -> None:
     install("slow", BLOCKS + GOOD)
-    asyncio.run(Registry(patience=0.01).ensure(["slow"]))
+    asyncio.run(Registry(import_timeout=0.01).ensure(["slow"]))
     (thread,) = (thread for thread in threading.enumerate() if thread.name == "load slow")
     assert thread.daemon
     gate.release.set()

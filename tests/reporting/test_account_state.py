@@ -68,7 +68,9 @@ async def test_what_fails_is_told_by_its_reads_and_once(tmp_path: Path) -> None:
     async with scene(tmp_path, streams=True) as world:
         await world.say("0.5", wait=40)
         broken = Fault(refused=NotReady("Fake: equity: the exchange cannot be reached (GET http://x)"))
-        world.wire().faults = lambda method, _: broken if method in ("equity", "positions", "watch") else None
+        world.connection().faults = lambda method, _: (
+            broken if method in ("equity", "positions", "watch") else None
+        )
         world.exchange().feeds = ()
         await asyncio.sleep(200)
         one = world.state()

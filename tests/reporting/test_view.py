@@ -156,7 +156,7 @@ async def test_an_account_that_cannot_be_read_is_one_item_and_its_figures_are_as
         await world.say("0.5")
         await world.say("-0.5", "ETHUSDT", wait=40)
         broken = Fault(refused=NotReady("Fake: positions: the exchange cannot be reached (GET http://x)"))
-        world.wire("second").faults = lambda method, _: broken if method == "positions" else None
+        world.connection("second").faults = lambda method, _: broken if method == "positions" else None
         await asyncio.sleep(120)
         seen = shown(world)
         (item,) = [one for one in seen.attention if one.severity is Severity.CRITICAL]
@@ -222,7 +222,7 @@ async def test_a_limit_is_one_note_for_all_it_holds_back_with_its_use(tmp_path: 
 async def test_refused_orders_are_told_by_their_cause(tmp_path: Path) -> None:
     async with scene(tmp_path) as world:
         refused = Fault(refused=OrderRejected("margin is short", code="110007"))
-        world.wire().faults = lambda method, _: refused if method == "place_order" else None
+        world.connection().faults = lambda method, _: refused if method == "place_order" else None
         await world.say("0.3")
         await world.say("0.3", "ETHUSDT", wait=20)
         seen = shown(world)
@@ -291,7 +291,7 @@ async def test_what_observes_and_what_tripped_say_what_ends_it(tmp_path: Path) -
 async def test_what_fails_to_connect_says_when_it_is_tried_again(tmp_path: Path) -> None:
     async with scene(tmp_path, accounts=TWO) as world:
         for key in ("none", "second"):
-            world.wire(key).faults = lambda _method, _: Fault(refused=NotReady("no route to host"))
+            world.connection(key).faults = lambda _method, _: Fault(refused=NotReady("no route to host"))
         await asyncio.sleep(300)
         (item,) = [one for one in shown(world).attention if one.severity is Severity.CRITICAL]
         assert item.title == "2 accounts cannot be read: one, two"

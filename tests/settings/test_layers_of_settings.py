@@ -68,13 +68,13 @@ TRICKY = [
 
 
 @pytest.mark.parametrize("value", TRICKY)
-@pytest.mark.parametrize("door", ["settings", "secrets", "environment"])
-def test_a_text_arrives_verbatim(load: Load, value: str, door: str) -> None:
+@pytest.mark.parametrize("source", ["settings", "secrets", "environment"])
+def test_a_text_arrives_verbatim(load: Load, value: str, source: str) -> None:
     base = '[sources.s]\nplugin = "x"\n'
     line = f"[sources.s]\ntoken = '{value}'\n"
-    if door == "settings":
+    if source == "settings":
         settings = load(f"{base}token = '{value}'\n")
-    elif door == "secrets":
+    elif source == "secrets":
         settings = load(base, line)
     else:
         settings = load(base, TE_SOURCES__s__token=value)

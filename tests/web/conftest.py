@@ -163,10 +163,10 @@ class Running:
         ((_, request),) = self.engine.requests
         return request
 
-    async def raw(self, *chunks: bytes, private: bool = False, patience: float | None = None) -> bytes:
+    async def raw(self, *chunks: bytes, private: bool = False, timeout: float | None = None) -> bytes:
         """Send bytes as they are and read until the server closes the connection.
 
-        With ``patience`` (seconds) the sender hangs up when nothing more comes: for requests that never end.
+        With ``timeout`` (seconds) the sender hangs up when nothing more comes: for requests that never end.
         """
         port = int((self.private if private else self.public).rpartition(":")[2])
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -174,18 +174,18 @@ class Running:
             for chunk in chunks:
                 writer.write(chunk)
                 await writer.drain()
-            return await _all_of(reader, patience)
+            return await _all_of(reader, timeout)
         except ConnectionError:
             return b""
         finally:
             writer.close()
 
 
-async def _all_of(reader: asyncio.StreamReader, patience: float | None) -> bytes:
+async def _all_of(reader: asyncio.StreamReader, timeout: float | None) -> bytes:
     answer = b""
     with suppress(TimeoutError):
         while True:
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(timeout):
                 if not (part := await reader.read(65536)):
                     break
             answer += part

@@ -90,7 +90,7 @@ async def test_odd_requests_get_no_5xx_and_no_traceback(
     serve: Any, logged: list[str], odd: bytes, private: bool
 ) -> None:
     async with serve(public={"trusted_proxies": ["127.0.0.1"]}) as site:
-        _assert_sane(await site.raw(odd, private=private, patience=0.05))
+        _assert_sane(await site.raw(odd, private=private, timeout=0.05))
         for _, request in site.engine.requests:
             repr(request).encode()
         assert _statuses(await site.raw(OK)) == [200]
@@ -127,7 +127,7 @@ async def test_mangled_requests_get_no_5xx_and_no_traceback(serve: Any, logged: 
                 request[place : place + chance.randint(0, 3)] = chance.randbytes(chance.randint(0, 3))
                 request = request or bytearray(b" ")
             cut = chance.randrange(len(request) + 1)
-            _assert_sane(await site.raw(bytes(request[:cut]), bytes(request[cut:]), patience=0.01))
+            _assert_sane(await site.raw(bytes(request[:cut]), bytes(request[cut:]), timeout=0.01))
         site.engine.requests.clear()
         assert _statuses(await site.raw(OK)) == [200]
     assert logged == []

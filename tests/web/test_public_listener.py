@@ -92,7 +92,7 @@ async def test_a_chunked_body_without_a_length_is_limited_too(serve: Any) -> Non
 
 
 async def test_a_body_that_does_not_arrive_is_given_up(serve: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr(public, "_BODY_PATIENCE", 0.05)
+    monkeypatch.setattr(public, "_BODY_TIMEOUT", 0.05)
     async with serve() as site:
         port = int(site.public.rpartition(":")[2])
         reader, writer = await asyncio.open_connection("127.0.0.1", port)

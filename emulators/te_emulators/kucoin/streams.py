@@ -57,12 +57,14 @@ class KucoinStream(Stream):
                 self.reply(
                     {"id": answer_id, "type": "pong", "timestamp": self.server.exchange.clock.ns() // 1000}
                 )
-            case "subscribe" | "unsubscribe" as wish:
-                self._change(answer_id, wish, str(message.get("topic", "")), message.get("response") is True)
+            case "subscribe" | "unsubscribe" as change:
+                self._change(
+                    answer_id, change, str(message.get("topic", "")), message.get("response") is True
+                )
             case _:
                 self._refuse(answer_id, 415, "type is not supported")
 
-    def _change(self, answer_id: str, wish: str, topic: str, answered: bool) -> None:
+    def _change(self, answer_id: str, change: str, topic: str, answered: bool) -> None:
         name, _, symbols = topic.partition(":")
         known = self.server.exchange.market.instruments
         wanted = [symbol for symbol in symbols.split(",") if symbol]
@@ -73,10 +75,10 @@ class KucoinStream(Stream):
             self._refuse(answer_id, 403, f"topic {topic} is private")
             return
         topics = {f"{name}:{symbol}" for symbol in wanted} or {name}
-        self.topics = self.topics | topics if wish == "subscribe" else self.topics - topics
+        self.topics = self.topics | topics if change == "subscribe" else self.topics - topics
         if answered:
             self.reply({"id": answer_id, "type": "ack"})
-        if wish == "subscribe" and name in PUBLIC:
+        if change == "subscribe" and name in PUBLIC:
             for symbol in wanted:  # the real market never stands still for long
                 self._on_quote(self.server.exchange.market.quotes[symbol])
 

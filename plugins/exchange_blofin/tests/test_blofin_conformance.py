@@ -11,10 +11,10 @@ import pytest
 
 from te_core.api import ExchangeAccount, OrderReport, OrderRequest
 from te_core.testing.conformance import ExchangeConformance
-from te_core.testing.desk import Desk
+from te_core.testing.worker_harness import WorkerHarness
 from te_emulators.blofin.server import WINDOWS, BlofinServer
 from te_emulators.blofin.unknowns import Unknowns
-from te_emulators.conformance import NEAR, EmulatedVenue, near
+from te_emulators.conformance import NEAR, EmulatedHarness, near
 from te_emulators.core.limits import RateLimits
 from te_emulators.wire.server import WireServer
 from te_exchange_blofin.plugin import BLOFIN, CAPABILITIES, BlofinOptions, capabilities_by
@@ -45,8 +45,8 @@ class TestBlofin(ExchangeConformance):
     def _short_pause(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(Blofin, "rate_pause", 0.5)
 
-    def make_venue(self, folder: Path) -> EmulatedVenue:
-        return EmulatedVenue(
+    def make_exchange(self, folder: Path) -> EmulatedHarness:
+        return EmulatedHarness(
             "blofin",
             BLOFIN,
             folder,
@@ -60,13 +60,13 @@ class TestBlofin(ExchangeConformance):
 class TestBlofinWithStreams(TestBlofin):
     capabilities = near(CAPABILITIES, streams=True)
 
-    def make_venue(self, folder: Path) -> EmulatedVenue:
-        return EmulatedVenue(
+    def make_exchange(self, folder: Path) -> EmulatedHarness:
+        return EmulatedHarness(
             "blofin", BLOFIN, folder, symbols=SYMBOLS, balance=BALANCE, options=GRANTED, prepare=grant
         )
 
 
-class CopyVenue(EmulatedVenue):
+class CopyTradingHarness(EmulatedHarness):
     """Its books name what closes, which the requests cannot: whose it was is known on the account's side alone."""
 
     def __init__(self, folder: Path, unknowns: Unknowns) -> None:
@@ -106,8 +106,8 @@ class TestBlofinCopyTrading(TestBlofin):
     )
     unknowns = Unknowns(copy_client_ids=True, copy_broker="any")
 
-    def make_venue(self, folder: Path) -> EmulatedVenue:
-        return CopyVenue(folder, self.unknowns)
+    def make_exchange(self, folder: Path) -> EmulatedHarness:
+        return CopyTradingHarness(folder, self.unknowns)
 
 
 class TestBlofinCopyTradingAsDocumented(TestBlofinCopyTrading):
@@ -116,8 +116,8 @@ class TestBlofinCopyTradingAsDocumented(TestBlofinCopyTrading):
     unknowns = Unknowns()
 
     @pytest.mark.parametrize("executed", [False], ids=["never sent"])  # else test_blofin_copy_trading.py
-    async def test_e16_restart_with_an_open_intent(self, desk: Desk, executed: bool) -> None:
-        await super().test_e16_restart_with_an_open_intent(desk, executed)
+    async def test_e16_restart_with_an_open_intent(self, harness: WorkerHarness, executed: bool) -> None:
+        await super().test_e16_restart_with_an_open_intent(harness, executed)
 
 
 class TestBlofinAsItMayBe(TestBlofin):
@@ -125,8 +125,8 @@ class TestBlofinAsItMayBe(TestBlofin):
 
     capabilities = near(CAPABILITIES, streams=True)
 
-    def make_venue(self, folder: Path) -> EmulatedVenue:
-        return EmulatedVenue(
+    def make_exchange(self, folder: Path) -> EmulatedHarness:
+        return EmulatedHarness(
             "blofin",
             BLOFIN,
             folder,

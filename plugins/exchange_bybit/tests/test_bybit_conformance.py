@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from te_core.testing.conformance import ExchangeConformance
-from te_emulators.conformance import NEAR, EmulatedVenue, near
+from te_emulators.conformance import NEAR, EmulatedHarness, near
 from te_exchange_bybit.plugin import BYBIT, CAPABILITIES
 
 pytestmark = pytest.mark.real_clock
@@ -18,8 +18,8 @@ class TestBybit(ExchangeConformance):
     capabilities = near(CAPABILITIES)
     engine = NEAR
 
-    def make_venue(self, folder: Path) -> EmulatedVenue:
-        return venue(folder, streams=False)
+    def make_exchange(self, folder: Path) -> EmulatedHarness:
+        return exchange(folder, streams=False)
 
 
 class TestBybitInUsdc(TestBybit):
@@ -27,20 +27,20 @@ class TestBybitInUsdc(TestBybit):
 
     capabilities = near(CAPABILITIES, streams=True)
 
-    def make_venue(self, folder: Path) -> EmulatedVenue:
-        return venue(folder, streams=True, coin="USDC")
+    def make_exchange(self, folder: Path) -> EmulatedHarness:
+        return exchange(folder, streams=True, coin="USDC")
 
 
 class TestBybitWithStreams(TestBybit):
     capabilities = near(CAPABILITIES, streams=True)
 
-    def make_venue(self, folder: Path) -> EmulatedVenue:
-        return venue(folder, streams=True)
+    def make_exchange(self, folder: Path) -> EmulatedHarness:
+        return exchange(folder, streams=True)
 
 
-def venue(folder: Path, *, streams: bool, coin: str = "USDT") -> EmulatedVenue:
+def exchange(folder: Path, *, streams: bool, coin: str = "USDT") -> EmulatedHarness:
     symbols = [f"{base}{coin}" for base in ("BTC", "SOL", "ETH", "DOGE")]
     options = {"streams": streams, "settle": coin}
-    return EmulatedVenue(
+    return EmulatedHarness(
         "bybit", BYBIT, folder, options=options, symbols=symbols, balance=Decimal(4_600_000), coin=coin
     )

@@ -87,15 +87,15 @@ async def test_only_the_symbol_in_hedge_mode_is_held(tmp_path: Path) -> None:
             "symbols": symbols,
             "accounts": {"main": section("bybit", server, margin_mode="cross")},
         }
-        async with trading(tmp_path, settings_of, quick(BYBIT)) as desk:
-            await desk.say({"BTCUSDT": "0.2", "ETHUSDT": "0.2"}, leverage=1)
-            states = {state.symbol: state for state in desk.states()}
-            await desk.until(lambda: states["BTCUSDT"].confirmed, "BTC to be held")
-            await desk.until(lambda: states["ETHUSDT"].status is Status.BLOCKED, "ETH to be blocked")
+        async with trading(tmp_path, settings_of, quick(BYBIT)) as harness:
+            await harness.say({"BTCUSDT": "0.2", "ETHUSDT": "0.2"}, leverage=1)
+            states = {state.symbol: state for state in harness.states()}
+            await harness.until(lambda: states["BTCUSDT"].confirmed, "BTC to be held")
+            await harness.until(lambda: states["ETHUSDT"].status is Status.BLOCKED, "ETH to be blocked")
             assert states["ETHUSDT"].reason.startswith("ETHUSDT: this symbol is in hedge mode")
             assert held(server, "BTCUSDT") > 0
-            assert desk.engine.accounts["main"].worker.foreign == {"SOLUSDT": 2, "ETHUSDT": 1}
+            assert harness.engine.accounts["main"].worker.foreign == {"SOLUSDT": 2, "ETHUSDT": 1}
             one_way(server, "ETHUSDT")
-            await desk.until_confirmed()
+            await harness.until_confirmed()
             assert held(server, "ETHUSDT") > 0
             assert server.exchange.accounts["main"].size("SOLUSDT", PositionSide.LONG) == 3

@@ -10,7 +10,7 @@ import pytest
 
 from te_core.api import Capabilities
 from te_core.testing.conformance import ExchangeConformance
-from te_emulators.conformance import NEAR, EmulatedVenue, near
+from te_emulators.conformance import NEAR, EmulatedHarness, near
 from te_exchange_ccxt.generic import GenericOptions
 from te_exchange_ccxt.plugin import CAPABILITIES, CCXT
 
@@ -29,9 +29,9 @@ class TestGeneric(ExchangeConformance):
     engine = NEAR
     options: ClassVar[dict[str, Any]] = {**OPTIONS, "streams": False}
 
-    def make_venue(self, folder: Path) -> EmulatedVenue:
+    def make_exchange(self, folder: Path) -> EmulatedHarness:
         symbols = ("BTCUSDT", "SOLUSDT", "ETHUSDT", "DOGEUSDT")
-        return EmulatedVenue(
+        return EmulatedHarness(
             "bybit", CCXT, folder, options=self.options, symbols=symbols, balance=Decimal(4_600_000)
         )
 
@@ -54,9 +54,9 @@ class StandIn(ExchangeConformance):
     streams: ClassVar[bool] = False
     further: ClassVar[dict[str, str]] = {}
 
-    def make_venue(self, folder: Path) -> EmulatedVenue:
+    def make_exchange(self, folder: Path) -> EmulatedHarness:
         options = {"exchange": self.exchange, "streams": self.streams, **self.further}
-        return EmulatedVenue(self.exchange, CCXT, folder, options=options)
+        return EmulatedHarness(self.exchange, CCXT, folder, options=options)
 
 
 class TestGenericBinance(StandIn):

@@ -14,7 +14,7 @@ import pytest
 
 from te_core.api import ExchangeAccount, Feed, MarginMode, OrderRequest, Side
 from te_core.testing.stream_recorder import StreamRecorder, watching
-from te_emulators.conformance import EmulatedVenue
+from te_emulators.conformance import EmulatedHarness
 from te_emulators.kucoin.server import KucoinServer
 from te_exchange_kucoin.plugin import KUCOIN
 
@@ -25,7 +25,7 @@ PUSHED = {Feed.ORDERS, Feed.EQUITY, Feed.PRICES}
 class Desk:
     """``account`` is open; ``kucoin`` is the exchange that it talks to."""
 
-    venue: EmulatedVenue
+    venue: EmulatedHarness
     account: ExchangeAccount
 
     @property
@@ -86,7 +86,7 @@ def open_desk(tmp_path: Path) -> OpenDesk:
     async def opened(**settings: Any) -> AsyncIterator[Desk]:
         prepare = settings.pop("prepare", lambda server: None)
         options = {"streams": False, **settings}
-        venue = EmulatedVenue("kucoin", KUCOIN, tmp_path, options=options, prepare=prepare)
+        venue = EmulatedHarness("kucoin", KUCOIN, tmp_path, options=options, prepare=prepare)
         account = venue.connect()
         try:
             await account.open()

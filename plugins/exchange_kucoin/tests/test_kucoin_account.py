@@ -87,10 +87,10 @@ async def test_hedge_mode_is_refused_with_the_remedy(open_desk: Any) -> None:
 
 async def test_hedge_mode_that_comes_later_is_noticed(open_desk: Any) -> None:
     async with open_desk() as desk:
-        desk.venue.owner.default_position_mode = PositionMode.HEDGE
+        desk.exchange.owner.default_position_mode = PositionMode.HEDGE
         theirs = {"symbol": BTC, "side": TheirSide.BUY, "size": Decimal(1), "leverage": Decimal(2)}
         long = TheirOrder(**theirs, position_side=PositionSide.LONG)  # type: ignore[arg-type]  # parts of one kind each
-        desk.kucoin.exchange.place(desk.venue.owner, long)
+        desk.kucoin.exchange.place(desk.exchange.owner, long)
         with pytest.raises(ConfigError, match="hedge mode"):
             await desk.account.positions()
 
@@ -209,18 +209,18 @@ async def test_a_known_mode_is_switched_before_the_order(open_desk: Any) -> None
 
 async def test_a_reduction_states_the_mode_of_the_position_that_it_meets(open_desk: Any) -> None:
     async with open_desk() as desk:
-        desk.kucoin.exchange.trade_by_hand(desk.venue.owner, BTC, Decimal(5))
+        desk.kucoin.exchange.trade_by_hand(desk.exchange.owner, BTC, Decimal(5))
         await desk.account.positions()
         desk.forget()
         close = desk.order(side=Side.SELL, reduce_only=True, margin_mode=MarginMode.CROSS)
         await desk.account.place_order(close)
         assert desk.requests == {"order": 1}
-        assert desk.venue.owner.held() == []
+        assert desk.exchange.owner.held() == []
 
 
 async def test_a_mode_that_cannot_be_switched_refuses_the_order(open_desk: Any) -> None:
     async with open_desk() as desk:
-        desk.kucoin.exchange.trade_by_hand(desk.venue.owner, BTC, Decimal(5))
+        desk.kucoin.exchange.trade_by_hand(desk.exchange.owner, BTC, Decimal(5))
         with pytest.raises(OrderRejected, match="cannot change while orders or positions are open") as caught:
             await desk.account.place_order(desk.order(margin_mode=MarginMode.CROSS))
         assert caught.value.code == "50002"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from te_core.testing.conformance import ExchangeConformance
-from te_emulators.conformance import NEAR, EmulatedVenue, near
+from te_emulators.conformance import NEAR, EmulatedHarness, near
 from te_exchange_kucoin.plugin import CAPABILITIES, KUCOIN
 
 pytestmark = pytest.mark.real_clock
@@ -20,12 +20,12 @@ class TestKucoin(ExchangeConformance):
     capabilities = near(CAPABILITIES)
     engine = NEAR
 
-    def make_venue(self, folder: Path) -> EmulatedVenue:
-        return EmulatedVenue("kucoin", KUCOIN, folder, symbols=SYMBOLS, options={"streams": False})
+    def make_exchange(self, folder: Path) -> EmulatedHarness:
+        return EmulatedHarness("kucoin", KUCOIN, folder, symbols=SYMBOLS, options={"streams": False})
 
 
 class TestKucoinWithStreams(TestKucoin):
     capabilities = near(CAPABILITIES, streams=True)
 
-    def make_venue(self, folder: Path) -> EmulatedVenue:
-        return EmulatedVenue("kucoin", KUCOIN, folder, symbols=SYMBOLS)
+    def make_exchange(self, folder: Path) -> EmulatedHarness:
+        return EmulatedHarness("kucoin", KUCOIN, folder, symbols=SYMBOLS)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from te_emulators.conformance import EmulatedVenue
+from te_emulators.conformance import EmulatedHarness
 from te_emulators.core.faults import Fault, FaultKind
 from te_emulators.kucoin.streams import KucoinStream
 from te_exchange_ccxt import live
@@ -34,7 +34,7 @@ async def test_prices_orders_and_wallet_are_passed_on_and_nothing_is_read_unaske
         await desk.account.place_order(desk.order())
         await until(lambda: ("7e01", "BTCUSDT") in seen.orders)
         await until(
-            lambda: bool(seen.equities) and seen.equities[-1].wallet == desk.venue.owner.ledger.wallet
+            lambda: bool(seen.equities) and seen.equities[-1].wallet == desk.exchange.owner.ledger.wallet
         )
         assert desk.requests == {"order": 1}
         assert not seen.unannounced
@@ -47,7 +47,7 @@ async def test_what_others_trade_is_passed_on(open_desk: Any, by_symbol: bool, o
         desk.kucoin.topics_by_symbol = by_symbol
         desk.kucoin.announces_open = opens
         async with desk.following() as seen:
-            desk.kucoin.exchange.trade_by_hand(desk.venue.owner, BTC, Decimal(7))
+            desk.kucoin.exchange.trade_by_hand(desk.exchange.owner, BTC, Decimal(7))
             await until(lambda: bool(seen.orders))
             assert {symbol for _, symbol in seen.orders} == {"BTCUSDT"}
             assert (await desk.account.positions()).value["BTCUSDT"].quantity == Decimal("0.007")
@@ -55,7 +55,7 @@ async def test_what_others_trade_is_passed_on(open_desk: Any, by_symbol: bool, o
 
 async def test_the_pushed_wallet_is_exact(open_desk: Any) -> None:
     async with open_desk(streams=True) as desk, desk.following() as seen:
-        desk.kucoin.exchange.deposit(desk.venue.owner, Decimal("0.123456789"))
+        desk.kucoin.exchange.deposit(desk.exchange.owner, Decimal("0.123456789"))
         await until(lambda: bool(seen.equities))
         assert seen.equities[-1].wallet == Decimal("100000.123456789")
 
@@ -86,7 +86,7 @@ async def test_two_accounts_share_markets_and_keep_their_own(open_desk: Any, tmp
         exchange = desk.kucoin.exchange
         other = exchange.open_account("second", key="K2", secret="S2", passphrase="P2", balance=Decimal(500))
         settings = {"streams": False, "api_key": "K2", "secret": "S2", "password": "P2"}
-        second = EmulatedVenue("kucoin", KUCOIN, tmp_path / "second", options=settings)
+        second = EmulatedHarness("kucoin", KUCOIN, tmp_path / "second", options=settings)
         second.server, second._serving = desk.kucoin, asyncio.create_task(asyncio.sleep(60))
         second._started.set()
         account = second.connect()

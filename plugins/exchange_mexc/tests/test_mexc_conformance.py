@@ -10,7 +10,7 @@ from typing import cast
 import pytest
 
 from te_core.testing.conformance import ExchangeConformance
-from te_emulators.conformance import NEAR, EmulatedVenue, near
+from te_emulators.conformance import NEAR, EmulatedHarness, near
 from te_emulators.mexc.server import MexcServer
 from te_emulators.mexc.unknowns import Duplicates, Unknowns
 from te_emulators.wire.server import WireServer
@@ -26,13 +26,13 @@ class TestMexc(ExchangeConformance):
     capabilities = near(CAPABILITIES)
     engine = NEAR
 
-    def make_venue(self, folder: Path) -> EmulatedVenue:
-        return self.venue(folder, streams=False)
+    def make_exchange(self, folder: Path) -> EmulatedHarness:
+        return self.exchange(folder, streams=False)
 
-    def venue(
+    def exchange(
         self, folder: Path, *, prepare: Callable[[WireServer], None] = lambda server: None, **options: object
-    ) -> EmulatedVenue:
-        return EmulatedVenue(
+    ) -> EmulatedHarness:
+        return EmulatedHarness(
             "mexc", MEXC, folder, options=options, symbols=SYMBOLS, balance=Decimal(10_000), prepare=prepare
         )
 
@@ -40,14 +40,14 @@ class TestMexc(ExchangeConformance):
 class TestMexcWithStreams(TestMexc):
     capabilities = near(CAPABILITIES, streams=True)
 
-    def make_venue(self, folder: Path) -> EmulatedVenue:
-        return self.venue(folder)
+    def make_exchange(self, folder: Path) -> EmulatedHarness:
+        return self.exchange(folder)
 
 
 class TestMexcAsItMayBeToo(TestMexc):
     """The other form of everything that nobody has established."""
 
-    def make_venue(self, folder: Path) -> EmulatedVenue:
+    def make_exchange(self, folder: Path) -> EmulatedHarness:
         def otherwise(server: WireServer) -> None:
             cast("MexcServer", server).unknowns = Unknowns(
                 duplicates=Duplicates.EXECUTED,
@@ -57,4 +57,4 @@ class TestMexcAsItMayBeToo(TestMexc):
                 http_status_follows_code=True,
             )
 
-        return self.venue(folder, prepare=otherwise, streams=False, market_order_type=6)
+        return self.exchange(folder, prepare=otherwise, streams=False, market_order_type=6)

@@ -28,9 +28,9 @@ from te_core.api import (
     Side,
     TradeEngineError,
 )
+from te_core.testing.exchange_harness import Ability, ExchangeHarness, Execution, TrueStop
 from te_core.testing.fakes import account_context
 from te_core.testing.faults import Fault, FaultyAccount
-from te_core.testing.venue import Ability, Execution, TrueStop, Venue
 from te_exchange_paper.account import PaperAccount
 from te_exchange_paper.funding import Funded, FundingSettlement
 from te_exchange_paper.options import PaperOptions
@@ -60,7 +60,7 @@ PASSING = {
 """What an order meets once."""
 
 
-class PaperVenue(Venue):
+class PaperHarness(ExchangeHarness):
     """The exchange's side of a paper account. ``options`` are those of ``[accounts.<name>]``.
 
     ``account`` is the present connection, wrapped so that faults can be injected. ``market`` has the prices
@@ -230,13 +230,13 @@ class PaperVenue(Venue):
 class Line(FaultyAccount):
     """A connection to a paper account, with the venue's troubles."""
 
-    def __init__(self, inner: ExchangeAccount, venue: PaperVenue) -> None:
-        super().__init__(inner, venue.fault_for)
-        self.venue = venue
+    def __init__(self, inner: ExchangeAccount, exchange: PaperHarness) -> None:
+        super().__init__(inner, exchange.fault_for)
+        self.exchange = exchange
 
     async def place_order(self, order: OrderRequest) -> OrderReport:
         """Refuse what is halted, pass the rest on."""
-        if order.symbol in self.venue.halted:
+        if order.symbol in self.exchange.halted:
             self.inject("place_order", Fault(refused=OrderRejected("trading is halted", code="halted")))
         return await super().place_order(order)
 

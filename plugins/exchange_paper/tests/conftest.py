@@ -12,7 +12,7 @@ from loguru import logger
 
 from te_core.api import MarginMode, OrderRequest, Side
 from te_core.testing.virtual_clock import VirtualClock
-from te_exchange_paper.testing import PaperVenue
+from te_exchange_paper.testing import PaperHarness
 
 
 @pytest.fixture
@@ -25,29 +25,29 @@ def log() -> Iterator[list[str]]:
 
 
 @pytest.fixture
-def make_venue(tmp_path: Path, log: list[str]) -> Iterator[Callable[..., PaperVenue]]:
+def make_exchange(tmp_path: Path, log: list[str]) -> Iterator[Callable[..., PaperHarness]]:
     """Without fee and slippage unless asked for, so that amounts are easy to follow; closed after the test."""
-    made: list[PaperVenue] = []
+    made: list[PaperHarness] = []
 
-    def make(**options: Any) -> PaperVenue:
+    def make(**options: Any) -> PaperHarness:
         options = {"fee": 0, "slippage": 0, **options}
         prices = {"BTCUSDT": Decimal(50_000), "ETHUSDT": Decimal(2_000)}
         made.append(
-            PaperVenue(tmp_path / "state", clock=VirtualClock(), log=logger, market=prices, **options)
+            PaperHarness(tmp_path / "state", clock=VirtualClock(), log=logger, market=prices, **options)
         )
         return made[-1]
 
     yield make
-    for venue in made:
-        asyncio.run(venue._paper.close())
+    for exchange in made:
+        asyncio.run(exchange._paper.close())
 
 
 @pytest.fixture
-def open_venue(make_venue: Callable[..., PaperVenue]) -> Callable[..., Awaitable[PaperVenue]]:
-    async def opened(**options: Any) -> PaperVenue:
-        venue = make_venue(**options)
-        await venue.account.open()
-        return venue
+def open_exchange(make_exchange: Callable[..., PaperHarness]) -> Callable[..., Awaitable[PaperHarness]]:
+    async def opened(**options: Any) -> PaperHarness:
+        exchange = make_exchange(**options)
+        await exchange.account.open()
+        return exchange
 
     return opened
 

@@ -18,97 +18,105 @@ from te_core.api import (
     RateLimited,
 )
 from te_core.testing.faults import Fault, scripted, seeded
-from te_exchange_paper.testing import PaperVenue
+from te_exchange_paper.testing import PaperHarness
 
-OpenVenue = Callable[..., Awaitable[PaperVenue]]
+OpenExchange = Callable[..., Awaitable[PaperHarness]]
 MakeOrder = Callable[..., OrderRequest]
 
 
 async def test_a_refused_call_executes_nothing_and_the_next_one_passes(
-    open_venue: OpenVenue, order: MakeOrder
+    open_exchange: OpenExchange, order: MakeOrder
 ) -> None:
-    venue = await open_venue()
-    venue.account.inject("place_order", Fault(refused=RateLimited("slow down", retry_after=3)))
+    exchange = await open_exchange()
+    exchange.account.inject("place_order", Fault(refused=RateLimited("slow down", retry_after=3)))
     with pytest.raises(RateLimited, match="slow down"):
-        await venue.account.place_order(order("0.1"))
-    assert venue.orders() == []
-    await venue.account.place_order(order("0.1"))
-    assert (len(venue.orders()), len(venue.account.sent), venue.account.calls["place_order"]) == (1, 2, 2)
+        await exchange.account.place_order(order("0.1"))
+    assert exchange.orders() == []
+    await exchange.account.place_order(order("0.1"))
+    assert (len(exchange.orders()), len(exchange.account.sent), exchange.account.calls["place_order"]) == (
+        1,
+        2,
+        2,
+    )
 
 
-async def test_a_lost_answer_belongs_to_an_executed_order(open_venue: OpenVenue, order: MakeOrder) -> None:
-    venue = await open_venue()
-    venue.account.inject("place_order", Fault(lost=OutcomeUnknown("connection reset")))
+async def test_a_lost_answer_belongs_to_an_executed_order(
+    open_exchange: OpenExchange, order: MakeOrder
+) -> None:
+    exchange = await open_exchange()
+    exchange.account.inject("place_order", Fault(lost=OutcomeUnknown("connection reset")))
     with pytest.raises(OutcomeUnknown):
-        await venue.account.place_order(order("0.1", client_id="mine"))
-    found = await venue.account.find_order("BTCUSDT", "mine")
+        await exchange.account.place_order(order("0.1", client_id="mine"))
+    found = await exchange.account.find_order("BTCUSDT", "mine")
     assert found is not None
     assert found.status is OrderStatus.FILLED
     with pytest.raises(DuplicateClientOrderId):
-        await venue.account.place_order(order("0.1", client_id="mine"))
+        await exchange.account.place_order(order("0.1", client_id="mine"))
 
 
-async def test_a_late_order_arrives_after_its_sender_gave_up(open_venue: OpenVenue, order: MakeOrder) -> None:
-    venue = await open_venue()
-    venue.account.inject("place_order", Fault(late=4))
+async def test_a_late_order_arrives_after_its_sender_gave_up(
+    open_exchange: OpenExchange, order: MakeOrder
+) -> None:
+    exchange = await open_exchange()
+    exchange.account.inject("place_order", Fault(late=4))
     with pytest.raises(OutcomeUnknown):
-        await venue.account.place_order(order("0.1", client_id="mine"))
-    assert await venue.account.find_order("BTCUSDT", "mine") is None
+        await exchange.account.place_order(order("0.1", client_id="mine"))
+    assert await exchange.account.find_order("BTCUSDT", "mine") is None
     await asyncio.sleep(5)
-    assert await venue.account.find_order("BTCUSDT", "mine") is not None
+    assert await exchange.account.find_order("BTCUSDT", "mine") is not None
 
 
-async def test_what_is_late_at_closing_never_arrives(open_venue: OpenVenue, order: MakeOrder) -> None:
-    venue = await open_venue()
-    venue.account.inject("place_order", Fault(late=4))
+async def test_what_is_late_at_closing_never_arrives(open_exchange: OpenExchange, order: MakeOrder) -> None:
+    exchange = await open_exchange()
+    exchange.account.inject("place_order", Fault(late=4))
     with pytest.raises(OutcomeUnknown):
-        await venue.account.place_order(order("0.1"))
-    await venue.account.close()
-    await venue.connect().open()
+        await exchange.account.place_order(order("0.1"))
+    await exchange.account.close()
+    await exchange.connect().open()
     await asyncio.sleep(10)
-    assert venue.orders() == []
+    assert exchange.orders() == []
 
 
-async def test_a_delayed_call_takes_its_time(open_venue: OpenVenue) -> None:
-    venue = await open_venue()
-    venue.account.inject("positions", Fault(delay=30))
+async def test_a_delayed_call_takes_its_time(open_exchange: OpenExchange) -> None:
+    exchange = await open_exchange()
+    exchange.account.inject("positions", Fault(delay=30))
     started = asyncio.get_running_loop().time()
-    await venue.account.positions()
+    await exchange.account.positions()
     assert asyncio.get_running_loop().time() == started + 30
 
 
-async def test_a_stale_read_repeats_the_answer_before(open_venue: OpenVenue, order: MakeOrder) -> None:
-    venue = await open_venue()
-    before = await venue.account.positions()
-    await venue.account.place_order(order("0.1"))
+async def test_a_stale_read_repeats_the_answer_before(open_exchange: OpenExchange, order: MakeOrder) -> None:
+    exchange = await open_exchange()
+    before = await exchange.account.positions()
+    await exchange.account.place_order(order("0.1"))
     await asyncio.sleep(60)
-    venue.account.inject("positions", Fault(stale=True))
-    assert await venue.account.positions() == before
-    assert (await venue.account.positions()).value["BTCUSDT"].quantity == Decimal("0.1")
+    exchange.account.inject("positions", Fault(stale=True))
+    assert await exchange.account.positions() == before
+    assert (await exchange.account.positions()).value["BTCUSDT"].quantity == Decimal("0.1")
 
 
 @pytest.mark.parametrize(("share", "filled"), [("0.5", "0.05"), ("0.99", "0.099"), ("0.001", "0")])
 async def test_a_partial_fill_ends_as_cancelled(
-    open_venue: OpenVenue, order: MakeOrder, share: str, filled: str
+    open_exchange: OpenExchange, order: MakeOrder, share: str, filled: str
 ) -> None:
-    venue = await open_venue()
-    venue.account.inject("place_order", Fault(share=Decimal(share)))
-    report = await venue.account.place_order(order("0.1", client_id="mine"))
+    exchange = await open_exchange()
+    exchange.account.inject("place_order", Fault(share=Decimal(share)))
+    report = await exchange.account.place_order(order("0.1", client_id="mine"))
     assert (report.status, report.filled) == (OrderStatus.CANCELLED, Decimal(filled))
-    assert await venue.account.find_order("BTCUSDT", "mine") == report
-    assert await venue.position("BTCUSDT") == Decimal(filled)
+    assert await exchange.account.find_order("BTCUSDT", "mine") == report
+    assert await exchange.position("BTCUSDT") == Decimal(filled)
 
 
-async def test_a_script_names_the_calls_that_fail(open_venue: OpenVenue) -> None:
-    venue = await open_venue()
-    venue.account.faults = scripted({"equity": [None, Fault(refused=NotReady("maintenance"))]})
-    await venue.account.equity()
+async def test_a_script_names_the_calls_that_fail(open_exchange: OpenExchange) -> None:
+    exchange = await open_exchange()
+    exchange.account.faults = scripted({"equity": [None, Fault(refused=NotReady("maintenance"))]})
+    await exchange.account.equity()
     with pytest.raises(NotReady):
-        await venue.account.equity()
-    await venue.account.equity()
+        await exchange.account.equity()
+    await exchange.account.equity()
 
 
-async def test_a_seed_gives_the_same_faults_every_time(open_venue: OpenVenue) -> None:
+async def test_a_seed_gives_the_same_faults_every_time(open_exchange: OpenExchange) -> None:
     rates = {"equity": [(0.2, Fault(refused=NotReady("a"))), (0.3, Fault(refused=RateLimited("b")))]}
     runs = [
         [seeded(chance.random, rates)("equity", n) for n in range(1, 1001)]

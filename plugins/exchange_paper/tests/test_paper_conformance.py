@@ -10,16 +10,16 @@ from loguru import logger
 from te_core.testing.conformance import ExchangeConformance
 from te_core.testing.virtual_clock import VirtualClock
 from te_exchange_paper.plugin import CAPABILITIES
-from te_exchange_paper.testing import PaperVenue
+from te_exchange_paper.testing import PaperHarness
 
 
 class TestPaper(ExchangeConformance):
     capabilities = CAPABILITIES
 
-    def make_venue(self, folder: Path) -> PaperVenue:
+    def make_exchange(self, folder: Path) -> PaperHarness:
         """Several kinds of instrument: plain, counted in contracts, and with a small largest order."""
         prices = {"BTCUSDT": "64321", "ETHUSDT": "2345.67", "DOGEUSDT": "0.12345", "LTCUSDT": "80"}
-        return PaperVenue(
+        return PaperHarness(
             folder,
             clock=VirtualClock(),
             log=logger,

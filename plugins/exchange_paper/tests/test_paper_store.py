@@ -30,107 +30,109 @@ from te_exchange_paper.account import FILE_NAME, PaperAccount
 from te_exchange_paper.holding import Holding
 from te_exchange_paper.ledger import Ledger
 from te_exchange_paper.store import ExecutedOrder, Store
-from te_exchange_paper.testing import PaperVenue
+from te_exchange_paper.testing import PaperHarness
 
-OpenVenue = Callable[..., Awaitable[PaperVenue]]
+OpenExchange = Callable[..., Awaitable[PaperHarness]]
 MakeOrder = Callable[..., OrderRequest]
 
 
-async def test_a_restart_changes_nothing(open_venue: OpenVenue, order: MakeOrder) -> None:
-    venue = await open_venue(fee="0.0006", slippage="0.0002")
-    await venue.account.set_leverage("ETHUSDT", 3, MarginMode.CROSS)
+async def test_a_restart_changes_nothing(open_exchange: OpenExchange, order: MakeOrder) -> None:
+    exchange = await open_exchange(fee="0.0006", slippage="0.0002")
+    await exchange.account.set_leverage("ETHUSDT", 3, MarginMode.CROSS)
     for quantity, symbol in (("0.1", "BTCUSDT"), ("-0.07", "BTCUSDT"), ("-1.23", "ETHUSDT")):
-        await venue.account.place_order(order(quantity, symbol))
-    before = (await venue.account.positions(), await venue.account.equity(), venue.orders())
-    await venue.account.close()
-    await venue.connect().open()
-    assert (await venue.account.positions(), await venue.account.equity(), venue.orders()) == before
+        await exchange.account.place_order(order(quantity, symbol))
+    before = (await exchange.account.positions(), await exchange.account.equity(), exchange.orders())
+    await exchange.account.close()
+    await exchange.connect().open()
+    assert (await exchange.account.positions(), await exchange.account.equity(), exchange.orders()) == before
 
 
 @pytest.mark.parametrize("seed", range(25))
 async def test_whatever_happened_a_new_connection_shows_the_same_account(
-    open_venue: OpenVenue, order: MakeOrder, seed: int
+    open_exchange: OpenExchange, order: MakeOrder, seed: int
 ) -> None:
     """What an account keeps between two calls is what it would compute afresh."""
     random = Random(seed)
-    venue = await open_venue(fee="0.0006", slippage="0.0002")
+    exchange = await open_exchange(fee="0.0006", slippage="0.0002")
     for _ in range(40):
-        symbol = random.choice(venue.symbols)
+        symbol = random.choice(exchange.symbols)
         with suppress(OrderRejected):
             match random.randrange(4):
                 case 0:
                     mode = random.choice(list(MarginMode))
-                    await venue.account.set_leverage(symbol, random.randint(1, 50), mode)
+                    await exchange.account.set_leverage(symbol, random.randint(1, 50), mode)
                 case 1:
-                    venue.market[symbol] *= Decimal(random.randint(90, 111)) / 100
+                    exchange.market[symbol] *= Decimal(random.randint(90, 111)) / 100
                 case 2:
-                    await venue.account.positions()
+                    await exchange.account.positions()
                 case _:
-                    await venue.account.place_order(
+                    await exchange.account.place_order(
                         order(str(Decimal(random.randint(-99, 99)) / 100), symbol)
                     )
-    before = (await venue.account.positions(), await venue.account.equity())
-    await venue.account.close()
-    await venue.connect().open()
-    assert (await venue.account.positions(), await venue.account.equity()) == before
+    before = (await exchange.account.positions(), await exchange.account.equity())
+    await exchange.account.close()
+    await exchange.connect().open()
+    assert (await exchange.account.positions(), await exchange.account.equity()) == before
 
 
-async def test_an_id_stays_taken_over_a_restart(open_venue: OpenVenue, order: MakeOrder) -> None:
-    venue = await open_venue()
-    report = await venue.account.place_order(order("0.1", client_id="mine"))
-    await venue.account.close()
-    await venue.connect().open()
-    assert await venue.account.find_order("BTCUSDT", "mine") == report
+async def test_an_id_stays_taken_over_a_restart(open_exchange: OpenExchange, order: MakeOrder) -> None:
+    exchange = await open_exchange()
+    report = await exchange.account.place_order(order("0.1", client_id="mine"))
+    await exchange.account.close()
+    await exchange.connect().open()
+    assert await exchange.account.find_order("BTCUSDT", "mine") == report
     with pytest.raises(DuplicateClientOrderId):
-        await venue.account.place_order(order("0.1", client_id="mine"))
+        await exchange.account.place_order(order("0.1", client_id="mine"))
 
 
 async def test_another_balance_in_settings_does_not_refill_a_running_account(
-    open_venue: OpenVenue, log: list[str]
+    open_exchange: OpenExchange, log: list[str]
 ) -> None:
-    first = await open_venue(balance=500)
+    first = await open_exchange(balance=500)
     await first.account.close()
-    second = await open_venue(balance=90_000)
+    second = await open_exchange(balance=90_000)
     assert (await second.account.equity()).value.wallet == 500
     (said,) = [line for line in log if "balance = 90000 is not applied" in line]
     assert "opened with 500" in said
     assert FILE_NAME in said
 
 
-async def test_a_second_holder_of_the_file_is_refused(open_venue: OpenVenue) -> None:
-    first = await open_venue()
+async def test_a_second_holder_of_the_file_is_refused(open_exchange: OpenExchange) -> None:
+    first = await open_exchange()
     with pytest.raises(NotReady, match="locked"):
-        await open_venue()
+        await open_exchange()
     await first.account.close()
-    await (await open_venue()).account.close()
+    await (await open_exchange()).account.close()
 
 
-async def test_a_damaged_file_is_refused_and_kept(open_venue: OpenVenue, tmp_path: Path) -> None:
+async def test_a_damaged_file_is_refused_and_kept(open_exchange: OpenExchange, tmp_path: Path) -> None:
     path = tmp_path / "state" / FILE_NAME
     path.parent.mkdir()
     path.write_bytes(b"this is no database" * 100)
     with pytest.raises(ConfigError, match=r"damaged.*move it away"):
-        await open_venue()
+        await open_exchange()
     assert path.read_bytes().startswith(b"this is no database")
 
 
-async def test_a_file_of_a_newer_version_is_refused_and_kept(open_venue: OpenVenue, tmp_path: Path) -> None:
-    await (await open_venue()).account.close()
+async def test_a_file_of_a_newer_version_is_refused_and_kept(
+    open_exchange: OpenExchange, tmp_path: Path
+) -> None:
+    await (await open_exchange()).account.close()
     with sqlite3.connect(tmp_path / "state" / FILE_NAME) as file:
         file.execute("PRAGMA user_version=99")
     file.close()
     with pytest.raises(ConfigError, match="newer version"):
-        await open_venue()
+        await open_exchange()
 
 
 async def test_an_account_that_cannot_be_loaded_lets_go_of_its_file(
-    make_venue: Callable[..., PaperVenue], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_exchange: Callable[..., PaperHarness], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its lock is exclusive: the next try, and whoever wants to repair the file, would find it taken."""
-    venue = make_venue()
+    exchange = make_exchange()
     monkeypatch.setattr(Store, "load", refusing_load)
     with pytest.raises(NotReady) as raised:
-        await venue.account.open()
+        await exchange.account.open()
     file = sqlite3.connect(tmp_path / "state" / FILE_NAME, timeout=0, isolation_level=None)
     try:
         file.execute("BEGIN IMMEDIATE")
@@ -144,8 +146,8 @@ def refusing_load(store: Store, opening_balance: Decimal) -> NoReturn:
     raise NotReady(f"the disk refuses {opening_balance}")
 
 
-async def test_opening_again_lets_go_of_the_first_file(make_venue: Callable[..., PaperVenue]) -> None:
-    account = PaperAccount(make_venue()._context)
+async def test_opening_again_lets_go_of_the_first_file(make_exchange: Callable[..., PaperHarness]) -> None:
+    account = PaperAccount(make_exchange()._context)
     await account.open()
     first = account._store
     await account.open()
@@ -155,18 +157,20 @@ async def test_opening_again_lets_go_of_the_first_file(make_venue: Callable[...,
     await account.close()
 
 
-async def test_a_write_that_the_disk_refuses_changes_nothing(open_venue: OpenVenue, order: MakeOrder) -> None:
+async def test_a_write_that_the_disk_refuses_changes_nothing(
+    open_exchange: OpenExchange, order: MakeOrder
+) -> None:
     """The order was not executed, the engine is told so, and the next one works."""
-    venue = await open_venue()
-    assert isinstance(venue.account.inner, PaperAccount)
-    store = venue.account.inner._opened
+    exchange = await open_exchange()
+    assert isinstance(exchange.account.inner, PaperAccount)
+    store = exchange.account.inner._opened
     store._db.execute("PRAGMA query_only=1")
     with pytest.raises(NotReady, match="nothing was changed"):
-        await venue.account.place_order(order("0.1", client_id="mine"))
-    assert await venue.position("BTCUSDT") == 0
+        await exchange.account.place_order(order("0.1", client_id="mine"))
+    assert await exchange.position("BTCUSDT") == 0
     store._db.execute("PRAGMA query_only=0")
-    await venue.account.place_order(order("0.1", client_id="mine"))
-    assert await venue.position("BTCUSDT") == Decimal("0.1")
+    await exchange.account.place_order(order("0.1", client_id="mine"))
+    assert await exchange.position("BTCUSDT") == Decimal("0.1")
 
 
 def executed(number: int) -> ExecutedOrder:
@@ -225,10 +229,10 @@ from pathlib import Path
 from loguru import logger
 from te_core.api import MarginMode, OrderRequest, Side
 from te_core.clock import SystemClock
-from te_exchange_paper.testing import PaperVenue
+from te_exchange_paper.testing import PaperHarness
 
 async def main():
-    venue = PaperVenue(Path(sys.argv[1]), clock=SystemClock(), log=logger, market={"BTCUSDT": Decimal(50_000)})
+    venue = PaperHarness(Path(sys.argv[1]), clock=SystemClock(), log=logger, market={"BTCUSDT": Decimal(50_000)})
     account = venue.account
     await account.open()
     await account.set_leverage("BTCUSDT", 20, MarginMode.ISOLATED)
@@ -259,7 +263,7 @@ def run_and_kill(state_dir: Path, first: int, lines: int) -> list[str]:
 
 @pytest.mark.real_clock
 async def test_kill_9_forgets_no_answered_order_and_doubles_none(
-    open_venue: OpenVenue, tmp_path: Path
+    open_exchange: OpenExchange, tmp_path: Path
 ) -> None:
     chance = Random(8)
     answered: set[int] = set()
@@ -269,15 +273,15 @@ async def test_kill_9_forgets_no_answered_order_and_doubles_none(
         whole = [line.split() for line in said if line.endswith("\n")]
         answered |= {int(words[1]) for words in whole if words[0] == "answered"}
         last_sent = max(int(words[1]) for words in whole if words[0] == "sending")
-        venue = await open_venue()
-        orders = venue.orders()
+        exchange = await open_exchange()
+        orders = exchange.orders()
         known = {int(order.client_order_id.removeprefix("order-")) for order in orders}
         assert len(known) == len(orders)
         assert answered <= known <= answered | {last_sent}
         answered = known
         held = sum((order.side.sign * order.quantity for order in orders), Decimal(0))
-        assert await venue.position("BTCUSDT") == held
+        assert await exchange.position("BTCUSDT") == held
         wallet = 10_000 + sum((order.realised - order.fee for order in orders), Decimal(0))
-        assert (await venue.account.equity()).value.wallet == wallet
-        await venue.account.close()
+        assert (await exchange.account.equity()).value.wallet == wallet
+        await exchange.account.close()
     assert len(answered) > 50

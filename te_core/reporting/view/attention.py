@@ -46,7 +46,7 @@ KINDS = (
 """Kinds of items in the order in which they stand, among those that are as bad."""
 NEAR = Decimal("0.8")
 """Share of a breaker that is used from which it is told."""
-PATIENCE = timedelta(minutes=1)
+WAITING_GRACE = timedelta(minutes=1)
 """How long a symbol may wait for what is not known before it is told."""
 _MOST_NAMED = 4
 _FIGURES = re.compile(r"\d[\d.,:]*")
@@ -392,7 +392,7 @@ def _stuck_by(cell: Cell, now: datetime | None) -> str:
         return ""
     if cell.held_back:
         return "order"
-    waits = cell.since is not None and now is not None and now - cell.since >= PATIENCE
+    waits = cell.since is not None and now is not None and now - cell.since >= WAITING_GRACE
     return "waiting" if waits else ""
 
 

@@ -30,7 +30,7 @@ from te_core.settings.schema import AccountSettings, EngineSettings, GlobalLimit
 from te_core.testing.virtual_clock import START, VirtualClock
 
 
-def wish(symbol: str, depth: str, leverage: int = 1, price: str | None = None) -> Blend:
+def blend_for(symbol: str, depth: str, leverage: int = 1, price: str | None = None) -> Blend:
     amount = Decimal(depth)
     return Blend(
         symbol=symbol,
@@ -41,7 +41,7 @@ def wish(symbol: str, depth: str, leverage: int = 1, price: str | None = None) -
     )
 
 
-class Desk:
+class WorkerHarness:
     """One account's worker; `go` runs it for some virtual seconds. ``name``: of the account in the journal."""
 
     def __init__(
@@ -123,7 +123,7 @@ class Desk:
     async def want(
         self, symbol: str, depth: str, leverage: int = 1, *, wait: float = 1, price: str | None = None
     ) -> None:
-        self.worker.retarget({symbol: wish(symbol, depth, leverage, price)})
+        self.worker.retarget({symbol: blend_for(symbol, depth, leverage, price)})
         await self.go(wait)
 
     async def go(self, seconds: float) -> None:

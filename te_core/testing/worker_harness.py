@@ -32,9 +32,9 @@ from te_core.runtime.supervisor import Running
 from te_core.settings.policies import account_policy, stop_policy
 from te_core.settings.schema import AccountSettings, EngineSettings
 from te_core.testing.dates import Dates
+from te_core.testing.exchange_harness import ExchangeHarness
 from te_core.testing.fakes import account_context
 from te_core.testing.faults import FaultyAccount
-from te_core.testing.venue import Venue
 
 ENGINE = EngineSettings(
     resync=timedelta(seconds=2), backoff_first=timedelta(seconds=0.5), backoff_last=timedelta(seconds=4)
@@ -45,10 +45,10 @@ class NoOptions(BaseModel):
     """The venue takes none."""
 
 
-class Desk:
+class WorkerHarness:
     """Keeps one account at its targets, as in production; ``crash`` and ``start`` are a restart.
 
-    ``account`` is the present connection, wrapped so that single calls can be held up. ``patience``: seconds
+    ``account`` is the present connection, wrapped so that single calls can be held up. ``timeout``: seconds
     in which a target must be reached. ``calm``: seconds in which several resyncs pass. ``dates``: what the account's
     requests are dated by.
     """
@@ -56,19 +56,19 @@ class Desk:
     def __init__(
         self,
         folder: Path,
-        venue: Venue,
+        exchange: ExchangeHarness,
         capabilities: Capabilities,
         *,
-        patience: float,
+        timeout: float,
         engine: EngineSettings = ENGINE,
     ) -> None:
-        self.venue = venue
-        self.dates = venue.dates = Dates(venue.clock)
+        self.exchange = exchange
+        self.dates = exchange.dates = Dates(exchange.clock)
         self.engine = engine
         self.calm = 3.5 * engine.resync.total_seconds()
         self.capabilities = capabilities
         self.events: list[Event] = []
-        self.patience = patience
+        self.timeout = timeout
         self.settings = self._settings()
         self._folder = folder
 
@@ -89,7 +89,7 @@ class Desk:
 
     def start(self) -> None:
         """Begin from the journal."""
-        clock = self.venue.clock
+        clock = self.exchange.clock
         self.journal = Journal.open(
             self._folder / "journal.sqlite3", clock=clock, new_id=lambda: "conformance", inline=True
         )
@@ -129,7 +129,7 @@ class Desk:
 
     def _stopped(self, symbol: str, kind: str, reason: str) -> None:
         """Hold a symbol flat after a stop, as the engine does."""
-        clock = self.venue.clock
+        clock = self.exchange.clock
         row = stopped(self.worker.scopes[-1], symbol, kind=kind, reason=reason, at=clock.now())
         self.journal.append(row, awaited=False, reduction=True)
         self.controls = self.controls.adding([row])
@@ -137,7 +137,7 @@ class Desk:
 
     def _connect(self, context: object) -> FaultyAccount:
         del context
-        self.account = FaultyAccount(self.venue.connect())
+        self.account = FaultyAccount(self.exchange.connect())
         return self.account
 
     async def crash(self) -> None:
@@ -160,13 +160,15 @@ class Desk:
         self.settings = self._settings(**account)
         self.worker.configure(self.settings)
 
-    def aim(self, symbol: str, depth: Decimal, leverage: int) -> None:
+    def set_target(self, symbol: str, depth: Decimal, leverage: int) -> None:
         """Set a target."""
         self.worker.retarget({symbol: Blend(symbol=symbol, depth=depth, leverage=leverage, terms=())})
 
-    def say(self, symbol: str, depth: Decimal, leverage: int = 1, exits: Exits | None = None) -> None:
+    def state_target(
+        self, symbol: str, depth: Decimal, leverage: int = 1, exits: Exits | None = None
+    ) -> None:
         """Set a target that a source states now."""
-        now = self.venue.clock.now()
+        now = self.exchange.clock.now()
         term = Term(source="source", weight=Decimal(1), depth=depth, time=now, heard_at=now)
         blend = Blend(symbol=symbol, depth=depth, leverage=leverage, terms=(term,), exits=exits)
         self.worker.retarget({symbol: blend})
@@ -185,33 +187,33 @@ class Desk:
     async def until(self, done: Callable[[], bool], what: str) -> None:
         """Wait for something to become true; fails with the worker's own reasons when it does not."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(self.patience):
+            async with asyncio.timeout(self.timeout):
                 while not done():
                     await asyncio.sleep(0.05)
                 return
         reasons = {symbol: f"{state.status} {state.reason}" for symbol, state in self.worker.keepers.items()}
         raise AssertionError(
-            f"waited {self.patience} s for {what}: {self.runner.health}, {reasons}, {self.worker.last_error()}"
+            f"waited {self.timeout} s for {what}: {self.runner.health}, {reasons}, {self.worker.last_error()}"
         )
 
     async def holds(self, symbol: str, quantity: Decimal) -> None:
         """Wait until the venue truly holds that."""
         held = None
         with suppress(TimeoutError):
-            async with asyncio.timeout(self.patience):
-                while (held := await self.venue.position(symbol)) != quantity:
+            async with asyncio.timeout(self.timeout):
+                while (held := await self.exchange.position(symbol)) != quantity:
                     await asyncio.sleep(0.05)
                 return
-        raise AssertionError(f"waited {self.patience} s for {quantity} {symbol}, there is {held}")
+        raise AssertionError(f"waited {self.timeout} s for {quantity} {symbol}, there is {held}")
 
     async def fallen(self, wallet: Decimal) -> Decimal:
         """Wait until the wallet is told to be below that; gives what it is then."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(self.patience):
+            async with asyncio.timeout(self.timeout):
                 while (now := (await self.account.equity()).value.wallet) >= wallet:
                     await asyncio.sleep(0.05)
                 return now
-        raise AssertionError(f"waited {self.patience} s for the wallet to fall below {wallet}")
+        raise AssertionError(f"waited {self.timeout} s for the wallet to fall below {wallet}")
 
     async def quiet(self) -> None:
         """Let several resyncs pass."""
@@ -219,12 +221,12 @@ class Desk:
 
     async def instruments(self) -> Mapping[str, Instrument]:
         """Give the instruments of the venue's symbols."""
-        return await self.account.instruments(self.venue.symbols)
+        return await self.account.instruments(self.exchange.symbols)
 
     async def rules(self) -> Mapping[str, Instrument]:
         """Give the same as the exchange enforces them, as far as the venue tells."""
         told = await self.instruments()
-        return {symbol: await self.venue.rules(symbol) or found for symbol, found in told.items()}
+        return {symbol: await self.exchange.rules(symbol) or found for symbol, found in told.items()}
 
     async def expected(self, symbol: str, depth: Decimal, leverage: int) -> Decimal:
         """Give what a target means now: equity x depth x leverage / price, rounded toward zero."""
@@ -242,7 +244,7 @@ class Desk:
 
     async def audit(self) -> None:
         """Check that every executed order was journaled with what it filled, none twice, none above its intent."""
-        executed = await self.venue.executed()
+        executed = await self.exchange.executed()
         intents = {record.intent.client_order_id: record.intent for record in self.journal.intents(10_000)}
         ids = [execution.client_order_id for execution in executed]
         assert len(ids) == len(set(ids)), "an order was executed twice"

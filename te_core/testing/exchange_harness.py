@@ -76,7 +76,7 @@ class TrueStop:
     trigger: Decimal
 
 
-class Venue(ABC):
+class ExchangeHarness(ABC):
     """One exchange with one account on it; both outlive connections.
 
     ``symbols``: engine symbols with a price, of which the suite trades the first two unless a case needs an

@@ -34,7 +34,7 @@ FOREIGN = ("1002", "ETHUSDT", "3")
 """What an owner holds on an account by himself, before the engine ever sees it."""
 
 
-class Venue(FakeAccount):
+class SharedExchange(FakeAccount):
     """Keeps the truth of one account, and executes whatever arrives. ``trader``: the section that trades it now."""
 
     def __init__(self, clock: VirtualClock, uid: str, chance: random.Random, counts: Counter[str]) -> None:
@@ -44,7 +44,9 @@ class Venue(FakeAccount):
         self.executed: Counter[str] = Counter()
         self.ids: Counter[str] = Counter()
         self.trader: str | None = None
-        self.on_fill: Callable[[Venue, OrderRequest, Decimal], None] = lambda venue, order, before: None
+        self.on_fill: Callable[[SharedExchange, OrderRequest, Decimal], None] = (
+            lambda exchange, order, before: None
+        )
 
     @property
     def traded(self) -> set[str]:
@@ -77,45 +79,45 @@ class Venue(FakeAccount):
         await self.showing.watch(stream, self.price)
 
 
-class Wire(OddAccount):
+class Connection(OddAccount):
     """One section's connection to an account; it notes what this section may not send."""
 
     def __init__(
         self,
-        venue: Venue,
+        exchange: SharedExchange,
         name: str,
         *,
         faults: Faults,
         chance: random.Random,
         counts: Counter[str],
         kinds: frozenset[str],
-        refuse: Callable[[str, Venue, OrderRequest], None],
-        sends: Callable[[str, Venue, str], None],
+        refuse: Callable[[str, SharedExchange, OrderRequest], None],
+        sends: Callable[[str, SharedExchange, str], None],
     ) -> None:
-        super().__init__(venue, faults, chance=chance, counts=counts, kinds=kinds)
-        self.venue, self.name, self._refuse, self._sends = venue, name, refuse, sends
+        super().__init__(exchange, faults, chance=chance, counts=counts, kinds=kinds)
+        self.exchange, self.name, self._refuse, self._sends = exchange, name, refuse, sends
 
     async def identity(self) -> AccountIdentity | None:
         return await self._call("identity", self._identity)
 
     async def _identity(self) -> AccountIdentity:
-        return AccountIdentity(host="fake", uid=self.venue.uid)
+        return AccountIdentity(host="fake", uid=self.exchange.uid)
 
     async def place_order(self, order: OrderRequest) -> OrderReport:
-        self.venue.ids[order.client_order_id] += 1
-        self._sends(self.name, self.venue, str(order))
-        self._refuse(self.name, self.venue, order)
+        self.exchange.ids[order.client_order_id] += 1
+        self._sends(self.name, self.exchange, str(order))
+        self._refuse(self.name, self.exchange, order)
         return await super().place_order(order)
 
     async def set_leverage(self, symbol: str, leverage: int, margin_mode: MarginMode) -> None:
-        self._sends(self.name, self.venue, f"leverage {leverage} of {symbol}")
+        self._sends(self.name, self.exchange, f"leverage {leverage} of {symbol}")
         await super().set_leverage(symbol, leverage, margin_mode)
 
     async def set_margin_mode(self, symbol: str, margin_mode: MarginMode) -> None:
-        self._sends(self.name, self.venue, f"margin mode {margin_mode} of {symbol}")
+        self._sends(self.name, self.exchange, f"margin mode {margin_mode} of {symbol}")
         await super().set_margin_mode(symbol, margin_mode)
 
     async def close(self) -> None:
-        if self.venue.trader == self.name:
-            self.venue.trader = None
+        if self.exchange.trader == self.name:
+            self.exchange.trader = None
         await super().close()
