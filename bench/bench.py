@@ -71,9 +71,9 @@ def main() -> None:
     print_line(
         f"load before the run: {os.getloadavg()[0]:.1f} (above 0.5, other programs disturb the figures)"
     )
-    with tempfile.TemporaryDirectory(prefix="te-bench-") as place:
+    with tempfile.TemporaryDirectory(prefix="te-bench-") as scratch:
         for measure in (alert_to_order, throughput, cost_of_history, crowd, viewers, start_up, past, growth):
-            measure(Path(place))
+            measure(Path(scratch))
     say_verdicts()
     print_line(f"took {time.perf_counter() - began:.0f} s; load after the run: {os.getloadavg()[0]:.1f}")
 

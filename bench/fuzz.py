@@ -177,8 +177,8 @@ def open_files(engine: EngineProcess) -> int:
 def traces(output: str, token: str) -> Iterator[str]:
     """Find what must not be in the output."""
     for needle in ("Traceback", " ERROR ", " CRITICAL ", token):
-        if (place := output.find(needle)) >= 0:
-            yield f"the output has {needle.strip()!r}: {output[max(0, place - 200) : place + 1500]}"
+        if (offset := output.find(needle)) >= 0:
+            yield f"the output has {needle.strip()!r}: {output[max(0, offset - 200) : offset + 1500]}"
 
 
 def report(found: Findings) -> Iterator[str]:
@@ -199,7 +199,7 @@ def report(found: Findings) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory(prefix="te-fuzz-") as place:
-        outcome = fuzz(Path(place), *(int(argument) for argument in sys.argv[1:]))
+    with tempfile.TemporaryDirectory(prefix="te-fuzz-") as folder:
+        outcome = fuzz(Path(folder), *(int(argument) for argument in sys.argv[1:]))
     print("\n".join(report(outcome)))
     sys.exit(1 if outcome.problems else 0)

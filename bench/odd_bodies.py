@@ -156,8 +156,8 @@ def strange_symbol(random: Random, _odd: OddValues) -> bytes:
 
 def not_utf8(random: Random, _odd: OddValues) -> bytes:
     body = json.dumps(_message(random)).encode()
-    place = random.randrange(len(body) + 1)
-    return body[:place] + random.choice(NOT_UTF8) + body[place:]
+    offset = random.randrange(len(body) + 1)
+    return body[:offset] + random.choice(NOT_UTF8) + body[offset:]
 
 
 def unstorable(random: Random, _odd: OddValues) -> bytes:
@@ -218,14 +218,14 @@ def mutated(random: Random, _odd: OddValues) -> bytes:
     """Random damage to an alert on a symbol that is not mapped."""
     body = bytearray(_dumped(_message(random, symbol="QQQQQQQQ"), random))
     for _ in range(random.randint(1, 8)):
-        place = random.randrange(len(body))
+        offset = random.randrange(len(body))
         match random.randrange(3):
             case 0:
-                body[place] = random.randrange(256)
+                body[offset] = random.randrange(256)
             case 1:
-                del body[place : place + random.randint(1, 5)]
+                del body[offset : offset + random.randint(1, 5)]
             case _:
-                body[place:place] = random.randbytes(random.randint(1, 5))
+                body[offset:offset] = random.randbytes(random.randint(1, 5))
         body = body or bytearray(b"{")
     return bytes(body)
 

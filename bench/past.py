@@ -236,7 +236,7 @@ def past(folder: Path, signals: int = SIGNALS, orders: int = ORDERS) -> None:
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory(prefix="te-past-") as place:
-        past(Path(place), *map(int, sys.argv[1:]))
-        growth(Path(place))
+    with tempfile.TemporaryDirectory(prefix="te-past-") as scratch:
+        past(Path(scratch), *map(int, sys.argv[1:]))
+        growth(Path(scratch))
     say_verdicts()

@@ -107,12 +107,12 @@ def use(stage: list[Step], here: Path) -> None:
         folder.mkdir(mode=0o700)
         if become:
             os.chown(folder, *map(int, user.split(":")))
-    places = {
+    moves = {
         PROGRAM: f"{here}{PROGRAM}",
         "/etc/trade-engine": str(settings),
         "/var/lib/trade-engine": str(home),
     }
-    env = {key: _moved(value, places) for key, value in environment(stage).items()}
+    env = {key: _moved(value, moves) for key, value in environment(stage).items()}
     env["PATH"] = env["PATH"].replace("$PATH", "/usr/bin:/bin")
     te = [*become, "env", "-i", *(f"{key}={value}" for key, value in env.items()), "te"]
     command = json.loads(next(step.rest for step in stage if step.word == "CMD"))
@@ -133,8 +133,8 @@ def use(stage: list[Step], here: Path) -> None:
     print(f"ok  healthy as {user}, stopped with {stop}")
 
 
-def _moved(value: str, places: Mapping[str, str]) -> str:
-    for old, new in places.items():
+def _moved(value: str, moves: Mapping[str, str]) -> str:
+    for old, new in moves.items():
         value = value.replace(old, new)
     return value
 

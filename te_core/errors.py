@@ -28,9 +28,9 @@ class ConfigError(TradeEngineError):
         self.value = value
         self.file = file
         self.line = line
-        place = file + (f":{line}" if line else "")
+        location = file + (f":{line}" if line else "")
         shown = f"{key} = {value!r}" if key and value is not None else key
-        super().__init__(": ".join(part for part in (place, shown, reason) if part))
+        super().__init__(": ".join(part for part in (location, shown, reason) if part))
 
 
 class PluginError(TradeEngineError):

@@ -62,7 +62,7 @@ class StopOrders:
             await self._look_up_doubted(ctx, keeper)
             return  # the next pass decides from what is known then
         for order in todo.place:
-            await self._place(ctx, keeper, order, decided_at)
+            await self._place_stop(ctx, keeper, order, decided_at)
         for intent in todo.cancel:
             await self._cancel(ctx, keeper, intent, decided_at)
 
@@ -71,7 +71,7 @@ class StopOrders:
             return f"observing: {why}"
         return "the engine is stopping" if ctx.stopping() else too_old(decided_at, ctx.clock)
 
-    async def _place(
+    async def _place_stop(
         self, ctx: ExecutionContext, keeper: Keeper, order: StopOrder, decided_at: float
     ) -> None:
         if reason := self._refusal(ctx, decided_at):

@@ -17,7 +17,7 @@ from te_core import __version__
 from te_core.app import last_run, state_folder, used_plugins
 from te_core.app.announcement import Announcement
 from te_core.app.daily_summary import DailySummary
-from te_core.app.paths import Place
+from te_core.app.paths import Paths
 from te_core.app.sign_of_life import SignOfLife
 from te_core.clock import Clock
 from te_core.contracts.exchange import Severity
@@ -64,7 +64,7 @@ class Application:
 
     def __init__(
         self,
-        place: Place,
+        paths: Paths,
         *,
         env: Mapping[str, str],
         clock: Clock,
@@ -73,7 +73,7 @@ class Application:
         registry: Registry,
         observe: str = "",
     ) -> None:
-        self.place = place
+        self.paths = paths
         self.registry = registry
         self.redactor = Redactor()
         self.engine: Engine | None = None
@@ -84,7 +84,7 @@ class Application:
         self._new_secret = new_secret
         self._nonce = new_secret()
         self._observe = observe
-        self._store = SettingsStore(place.settings, env=env, registry=registry, generate=new_secret)
+        self._store = SettingsStore(paths.settings, env=env, registry=registry, generate=new_secret)
         self._loop: asyncio.AbstractEventLoop
         self._reloading = asyncio.Lock()
         self._warned: tuple[str, ...] = ()
@@ -108,11 +108,11 @@ class Application:
         """
         self._loop = asyncio.get_running_loop()
         async with AsyncExitStack() as started:
-            settings = load_settings(self.place.settings, self._env)
-            state_folder.prepare(self.place.state, self.place.state / settings.journal.file)
+            settings = load_settings(self.paths.settings, self._env)
+            state_folder.prepare(self.paths.state, self.paths.state / settings.journal.file)
             started.callback(close_log_file)
             self._configure_logs(settings)
-            self.registry.used |= used_plugins.read(self.place.state)
+            self.registry.used |= used_plugins.read(self.paths.state)
             self._journal = journal = self._open_journal(settings)
             started.callback(journal.close)
             self.servers = self._servers(settings, journal)
@@ -133,7 +133,7 @@ class Application:
             self._follow_settings()
             self._spawn(self._prune(journal))
             self._keep_in_touch()
-            self._tell_of_start(killed=Announcement.left_behind(self.place.state))
+            self._tell_of_start(killed=Announcement.left_behind(self.paths.state))
             self._announce(started)
             self.servers.open()
             self._running = started.pop_all()
@@ -148,7 +148,7 @@ class Application:
 
     def _open_journal(self, settings: Settings) -> Journal:
         return Journal.open(
-            self.place.state / settings.journal.file,
+            self.paths.state / settings.journal.file,
             clock=self._clock,
             new_id=self._new_id,
             quarantine_limit=settings.journal.quarantine,
@@ -158,7 +158,7 @@ class Application:
 
     def _servers(self, settings: Settings, journal: Journal) -> Servers:
         try:
-            token = private_token(self.place.settings, settings, generate=self._new_secret)
+            token = private_token(self.paths.settings, settings, generate=self._new_secret)
         except OSError as error:
             token = self._new_secret()  # trading does not depend on it
             logger.error(
@@ -173,7 +173,7 @@ class Application:
             history,
             self._clock,
             settings.listen,
-            files=ServerFiles(settings=self.place.settings.parent, state=self.place.state),
+            files=ServerFiles(settings=self.paths.settings.parent, state=self.paths.state),
             token=token,
             nonce=self._nonce,
             pages=page_of(
@@ -184,7 +184,7 @@ class Application:
                 redactor=self.redactor,
                 clock=self._clock,
                 new_secret=self._new_secret,
-                state=self.place.state,
+                state=self.paths.state,
             ),
         )
 
@@ -227,7 +227,7 @@ class Application:
             registry=self.registry,
             clock=self._clock,
             log=logger,
-            state_dir=self.place.state,
+            state_dir=self.paths.state,
             redact=self.redactor.redact,
             observe=self._observe,
             control=self,
@@ -244,8 +244,8 @@ class Application:
 
     def _announce(self, started: AsyncExitStack) -> None:
         urls = self.servers.public.url, self.servers.private.url
-        Announcement(os.getpid(), *urls, self._nonce).write(self.place.state)
-        started.callback(Announcement.withdraw, self.place.state)
+        Announcement(os.getpid(), *urls, self._nonce).write(self.paths.state)
+        started.callback(Announcement.withdraw, self.paths.state)
 
     # -- settings
 
@@ -257,7 +257,7 @@ class Application:
 
     def _follow_settings(self) -> None:
         self.registry.on_late = lambda _: self._spawn(self._reload(again=True))
-        self._keep("following the settings", lambda: watch(self.place.settings, self._reload))
+        self._keep("following the settings", lambda: watch(self.paths.settings, self._reload))
 
     def _keep(self, what: str, run: Callable[[], Awaitable[None]]) -> None:
         """Keep something running beside the engine."""
@@ -350,8 +350,8 @@ class Application:
                 self._started.record(Event(at=self._clock.now(), kind="plugin", text=reason))
         self._plugin_notices = dict(self.registry.notices)
         try:
-            used_plugins.remember(self.place.state, self.registry.used)
-            last_run.remember(self.place.state, last_run.present(self.registry))
+            used_plugins.remember(self.paths.state, self.registry.used)
+            last_run.remember(self.paths.state, last_run.present(self.registry))
         except OSError as error:
             logger.warning("{} cannot be written: {}", error.filename, error.strerror)
 
@@ -364,7 +364,7 @@ class Application:
             configure_logs(
                 settings.logs,
                 self.redactor,
-                folder=self.place.state,
+                folder=self.paths.state,
                 on_problem=lambda name, problem: self._output_changed(output(name), problem),
             )
         except OSError as error:
@@ -445,7 +445,7 @@ class Application:
                 for report in self.registry.reports.values()
             ],
             "settings": {
-                "file": str(self.place.settings),
+                "file": str(self.paths.settings),
                 "refused": [str(problem) for problem in refused.problems] if refused else [],
                 "edits": self._edits,
                 "applied": list(self._applied),
@@ -463,7 +463,7 @@ class Application:
     async def doctor(self) -> dict[str, Any]:
         """Check every running account, the machine, and what the listeners leave open."""
         here = Machine.here(
-            settings=self.place.settings, state=self.place.state, env=self._env, now=self._clock.now()
+            settings=self.paths.settings, state=self.paths.state, env=self._env, now=self._clock.now()
         )
         accounts, machine = await asyncio.gather(self._queries.doctor(), examine_machine(here))
         findings = (*machine, *self.servers.findings())

@@ -12,7 +12,7 @@ from typing import Any
 
 from loguru import logger
 
-from te_core.app.in_place import Surroundings, in_place
+from te_core.app.exclusive import CommandContext, exclusive_access
 from te_core.model.control import Command
 from te_core.reporting.state import outcome_state
 from te_core.runtime.engine import Engine
@@ -32,7 +32,7 @@ Ask = Callable[[Mapping[str, Any]], Awaitable[None]]
 class DirectFlatten:
     """Runs the accounts that a command names, without sources and listeners, until everything is closed."""
 
-    def __init__(self, given: Surroundings, command: Command) -> None:
+    def __init__(self, given: CommandContext, command: Command) -> None:
         self._given = given
         self._command = command
         self._clock = given.clock
@@ -42,14 +42,14 @@ class DirectFlatten:
 
         Raises ``JournalLocked`` while an engine runs, ``ConfigError``, ``JournalError``, ``CommandRefused``.
         """
-        with in_place(self._given) as opened:
+        with exclusive_access(self._given) as opened:
             resolved = await opened.resolved()
             engine = Engine(
                 journal=opened.journal,
                 registry=self._given.registry,
                 clock=self._clock,
                 log=logger,
-                state_dir=self._given.place.state,
+                state_dir=self._given.paths.state,
                 redact=opened.redactor.redact,
                 only=self._command.accounts or tuple(resolved.settings.accounts),
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from te_core.app.in_place import Surroundings, in_place
+from te_core.app.exclusive import CommandContext, exclusive_access
 from te_core.errors import CommandRefused, nearest
 from te_core.model.control import Command
 from te_core.model.event import Event
@@ -13,9 +13,9 @@ from te_core.rules.controls import controls_of, described, scope_of_book
 from te_core.runtime.commands import Outcome
 
 
-async def halt_in_place(given: Surroundings, command: Command) -> dict[str, Any]:
+async def halt_offline(given: CommandContext, command: Command) -> dict[str, Any]:
     """Persist a halt; returns what the engine would answer. Raises ``JournalLocked``, ``CommandRefused``."""
-    with in_place(given) as opened:
+    with exclusive_access(given) as opened:
         snapshot, settings = opened.journal.snapshot(), opened.settings
         met = sorted(snapshot.accounts, key=lambda record: record.seen_at)
         books = {record.name: record.book for record in met}

@@ -11,14 +11,14 @@ import typer
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Paths:
     """Both paths are absolute."""
 
     settings: Path
     state: Path
 
     @classmethod
-    def find(cls, given: Path | None, env: Mapping[str, str] = os.environ) -> Place:
+    def find(cls, given: Path | None, env: Mapping[str, str] = os.environ) -> Paths:
         """Settings: the option, else ``TE_SETTINGS``, else in ``TE_HOME``, else here. State: ``TE_HOME`` or beside."""
         home = env.get("TE_HOME")
         settings = given or Path(env.get("TE_SETTINGS") or Path(home or ".") / "settings.toml")
@@ -27,8 +27,8 @@ class Place:
         return cls(settings, folder / "state")
 
     @classmethod
-    def of(cls, context: typer.Context) -> Place:
+    def of(cls, context: typer.Context) -> Paths:
         """Give the place that the command line chose."""
-        place = context.find_root().obj
-        assert isinstance(place, cls)
-        return place
+        paths = context.find_root().obj
+        assert isinstance(paths, cls)
+        return paths

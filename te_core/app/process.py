@@ -14,7 +14,7 @@ from typing import Any
 from loguru import logger
 
 from te_core.app.application import Application
-from te_core.app.paths import Place
+from te_core.app.paths import Paths
 from te_core.app.summary import summarise, until_connected
 from te_core.clock import SystemClock
 from te_core.logs import flush_logs, print_lines
@@ -72,7 +72,7 @@ def allow_many_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-async def serve(place: Place, *, new_id: Callable[[], str], observe: str = "") -> None:
+async def serve(paths: Paths, *, new_id: Callable[[], str], observe: str = "") -> None:
     """Run an engine until a signal comes. Raises what ``Application.start`` raises.
 
     ``observe``: why no account sends anything; empty when they may.
@@ -80,7 +80,7 @@ async def serve(place: Place, *, new_id: Callable[[], str], observe: str = "") -
     _stop_on_signals()
     allow_many_files()
     application = Application(
-        place,
+        paths,
         env=os.environ,
         clock=SystemClock(),
         new_id=new_id,

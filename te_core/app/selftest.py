@@ -18,7 +18,7 @@ from te_core.accounts.dispatch import dating
 from te_core.accounts.exposure import ExposureLedger
 from te_core.accounts.targets import WorkerSettings
 from te_core.accounts.worker import AccountWorker
-from te_core.app.in_place import InPlace, Surroundings, in_place
+from te_core.app.exclusive import CommandContext, ExclusiveAccess, exclusive_access
 from te_core.clock import Clock
 from te_core.contracts.exchange import AccountContext, Capabilities, ExchangeAccount
 from te_core.errors import CommandRefused, TradeEngineError
@@ -93,7 +93,7 @@ Ask = Callable[[Costs], Awaitable[None]]
 class SelfTest:
     """One run. ``symbol``: empty for the one of the settings whose smallest order is the cheapest."""
 
-    def __init__(self, given: Surroundings, account: str, symbol: str = "") -> None:
+    def __init__(self, given: CommandContext, account: str, symbol: str = "") -> None:
         self._given, self._name, self._symbol = given, account, symbol
         self._clock = given.clock
 
@@ -102,7 +102,7 @@ class SelfTest:
 
         Raises ``JournalLocked`` while an engine runs, and what connecting raises.
         """
-        with in_place(self._given) as opened:
+        with exclusive_access(self._given) as opened:
             resolved = await opened.resolved()
             options = resolved.account_options.get(self._name)
             if options is None:
@@ -120,7 +120,7 @@ class SelfTest:
                 finally:
                     await guard.close("close()", account.close, context.log)
 
-    def _context(self, opened: InPlace, options: Any, session: Any) -> AccountContext[Any]:
+    def _context(self, opened: ExclusiveAccess, options: Any, session: Any) -> AccountContext[Any]:
         log = logger.bind(account=self._name)
 
         def record(event: Event) -> None:
@@ -136,7 +136,7 @@ class SelfTest:
             options=options,
             clock=self._clock,
             log=log,
-            state_dir=self._given.place.state / "accounts" / self._name,
+            state_dir=self._given.paths.state / "accounts" / self._name,
             signal_price=lambda _symbol: None,
             http=lambda: session,
             outages=Outages(self._clock, log, record, account=self._name, redact=opened.redactor.redact),
@@ -155,7 +155,7 @@ class _Run:
     def __init__(
         self,
         name: str,
-        opened: InPlace,
+        opened: ExclusiveAccess,
         resolved: Resolved,
         account: ExchangeAccount,
         capabilities: Capabilities,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from te_core.app.application import Application
-from te_core.app.paths import Place
+from te_core.app.paths import Paths
 from te_core.contracts.source import WebhookSpec
 from te_core.logs import print_lines
 from te_core.web.encoding import encode
@@ -42,7 +42,7 @@ def _is_connected(account: Any) -> bool:
 def _summary(application: Application) -> Iterator[str]:
     state = application.state()
     yield f"trade-engine {state['engine']['version']} is running, pid {os.getpid()}"
-    yield f"  settings {application.place.settings}, state in {application.place.state}"
+    yield f"  settings {application.paths.settings}, state in {application.paths.state}"
     for name, source in state["sources"].items():
         listens = _webhook(application, name) is not None
         where = f"  {application.servers.public.url}/hooks/{name}/…" if listens else ""
@@ -73,24 +73,24 @@ def _first_alert(application: Application, state: Any) -> Iterator[str]:
         if webhook is None or state["sources"][name]["status"] != "running" or not section.symbols:
             continue
         yield "An alert by hand:"
-        yield f"  {first_alert(application.place, name, webhook, next(iter(section.symbols)))}"
+        yield f"  {first_alert(application.paths, name, webhook, next(iter(section.symbols)))}"
         return
 
 
-def first_alert(place: Place, source: str, webhook: WebhookSpec[Any], symbol: str) -> str:
+def first_alert(paths: Paths, source: str, webhook: WebhookSpec[Any], symbol: str) -> str:
     """Return a complete command that sends a source an alert. It asks for the token when it is pasted."""
     example = encode(webhook.example(symbol))
     return (
-        f'curl -sS -X POST "$({this_command(place)} source url {source})"'
+        f'curl -sS -X POST "$({this_command(paths)} source url {source})"'
         f" -H 'content-type: application/json' -d {shlex.quote(example)}"
     )
 
 
-def this_command(place: Place) -> str:
+def this_command(paths: Paths) -> str:
     """Spell this very ``te`` with this very place, so that it works in another shell."""
     program = Path(sys.argv[0]).absolute()
     if program.name != "te":
         program = Path(sys.executable).with_name("te")
     home = os.environ.get("TE_HOME")
     prefix = f"TE_HOME={shlex.quote(str(Path(home).absolute()))} " if home else ""
-    return f"{prefix}{shlex.quote(str(program))} --settings {shlex.quote(str(place.settings))}"
+    return f"{prefix}{shlex.quote(str(program))} --settings {shlex.quote(str(paths.settings))}"

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 from urllib.parse import quote
 
-from te_core.app.paths import Place
+from te_core.app.paths import Paths
 from te_core.cli.client import EngineDown, ask, running_engine
 from te_core.cli.failure import Failure
 from te_core.cli.past import asking, order_address, query_of
@@ -17,11 +17,11 @@ from te_core.web.encoding import encode
 NO_ENGINE = "no engine is running: this is what the journal remembers, and nothing is known of the present"
 
 
-def status(place: Place, account: str = "", symbol: str = "") -> dict[str, Any]:
+def status(paths: Paths, account: str = "", symbol: str = "") -> dict[str, Any]:
     """Return the state, of one account or symbol if asked. Raises ``Failure``."""
     from te_core.cli.offline import offline_state
 
-    state = _asked(place, "/api/v1/state", lambda: offline_state(place))
+    state = _asked(paths, "/api/v1/state", lambda: offline_state(paths))
     del state["plugins"]
     accounts = dict(state["accounts"])
     if account:
@@ -35,12 +35,12 @@ def status(place: Place, account: str = "", symbol: str = "") -> dict[str, Any]:
     return {**state, "accounts": accounts}
 
 
-def attention(place: Place) -> dict[str, Any]:
+def attention(paths: Paths) -> dict[str, Any]:
     """Return what needs somebody, worst first, as the first lines of ``te status`` say it. Raises ``Failure``."""
     from te_core.cli.offline import offline_state
     from te_core.reporting.view.build import view
 
-    state = _asked(place, "/api/v1/state", lambda: offline_state(place))
+    state = _asked(paths, "/api/v1/state", lambda: offline_state(paths))
     seen = view(state)
     noted = {"note": state["note"]} if "note" in state else {}
     items = [json.loads(encode(asdict(item))) for item in seen.attention]
@@ -52,12 +52,12 @@ def _only(account: Mapping[str, Any], symbol: str) -> dict[str, Any]:
     return {**account, **{part: {k: v for k, v in account[part].items() if k == symbol} for part in parts}}
 
 
-def explanation(place: Place, symbol: str, account: str = "") -> dict[str, Any]:
+def explanation(paths: Paths, symbol: str, account: str = "") -> dict[str, Any]:
     """Return the arithmetic from signals to quantity. Raises ``Failure``."""
     from te_core.cli.offline import offline_explanation
 
     name = symbol.upper()
-    found = _asked(place, f"/api/v1/explain/{quote(name, safe='')}", lambda: offline_explanation(place, name))
+    found = _asked(paths, f"/api/v1/explain/{quote(name, safe='')}", lambda: offline_explanation(paths, name))
     if not account:
         return found
     if account not in found["accounts"]:
@@ -66,50 +66,50 @@ def explanation(place: Place, symbol: str, account: str = "") -> dict[str, Any]:
     return {**found, "accounts": {account: found["accounts"][account]}}
 
 
-def history(place: Place, what: str, *, since: str, until: str = "", **asked: str) -> dict[str, Any]:
+def history(paths: Paths, what: str, *, since: str, until: str = "", **asked: str) -> dict[str, Any]:
     """Return what the journal has, newest first. ``since``, ``until``: as people say them. Raises ``Failure``."""
     names = {name: asked.pop(name, "") for name in ("account", "symbol", "source")}
     query = query_of(since=since, until=until, **names)
-    return _remembered(place, what, {**query, **{name: value for name, value in asked.items() if value}})
+    return _remembered(paths, what, {**query, **{name: value for name, value in asked.items() if value}})
 
 
-def order(place: Place, name: str) -> dict[str, Any]:
+def order(paths: Paths, name: str) -> dict[str, Any]:
     """Return why an order was made, and what came of it. Raises ``Failure``."""
-    return _remembered(place, order_address(name), {})
+    return _remembered(paths, order_address(name), {})
 
 
-def _remembered(place: Place, what: str, query: Mapping[str, str]) -> dict[str, Any]:
-    noted = {} if running_engine(place) else {"note": NO_ENGINE}
-    with asking(place) as asked:
+def _remembered(paths: Paths, what: str, query: Mapping[str, str]) -> dict[str, Any]:
+    noted = {} if running_engine(paths) else {"note": NO_ENGINE}
+    with asking(paths) as asked:
         return {**noted, **asked(what, query)}
 
 
-def running(place: Place, path: str) -> dict[str, Any]:
+def running(paths: Paths, path: str) -> dict[str, Any]:
     """Return what only a running engine can tell. Raises ``EngineDown``, ``Failure``."""
-    found: dict[str, Any] = ask(place, path)
+    found: dict[str, Any] = ask(paths, path)
     return found
 
 
-def settings(place: Place) -> dict[str, Any]:
+def settings(paths: Paths) -> dict[str, Any]:
     """Return the text of the settings with every secret masked, and why it is refused if it is. Raises ``Failure``."""
     from te_core.cli.versions import redactor_of_version
     from te_core.settings.layers import read
     from te_core.settings.problems import SettingsInvalid
 
-    texts = read(place.settings)
+    texts = read(paths.settings)
     try:
-        hide = redactor_of_version(place, texts)
+        hide = redactor_of_version(paths, texts)
     except SettingsInvalid as refused:
         problems = "; ".join(str(problem) for problem in refused.problems)
         raise Failure(
             f"the settings are refused, so that secrets in them cannot be told: {problems}",
             next_step="the user edits them, then: te check",
         ) from None
-    return {"file": str(place.settings), "text": hide(texts.settings or "")}
+    return {"file": str(paths.settings), "text": hide(texts.settings or "")}
 
 
-def _asked(place: Place, path: str, offline: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def _asked(paths: Paths, path: str, offline: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     try:
-        return running(place, path)
+        return running(paths, path)
     except EngineDown:
         return {"note": NO_ENGINE, **offline()}

@@ -12,7 +12,7 @@ from mcp.types import ToolAnnotations
 from pydantic import Field
 
 from te_core import __version__
-from te_core.app.paths import Place
+from te_core.app.paths import Paths
 from te_core.assistant import answers
 from te_core.assistant.confirmation import LASTS, Confirmations
 from te_core.cli.client import command
@@ -67,7 +67,7 @@ Lasts = Annotated[
 ]
 
 
-def build(place: Place, *, control: bool) -> MCPServer[Any]:
+def build(paths: Paths, *, control: bool) -> MCPServer[Any]:
     """Return the server of one engine. ``control``: with the tools that command it."""
     server: MCPServer[Any] = MCPServer(
         "trade-engine",
@@ -75,47 +75,47 @@ def build(place: Place, *, control: bool) -> MCPServer[Any]:
         instructions=INSTRUCTIONS + (CONTROL if control else ""),
         log_level="ERROR",  # what a tool refuses is told to whoever asked, not logged
     )
-    Reading(place).add_to(server)
+    Reading(paths).add_to(server)
     if control:
-        Control(place, Confirmations(SystemClock(), lambda: random_secret()[:CODE])).add_to(server)
+        Control(paths, Confirmations(SystemClock(), lambda: random_secret()[:CODE])).add_to(server)
     return server
 
 
-async def told(place: Place, question: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
+async def told(paths: Paths, question: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
     """Answer in a thread, without secrets. Raises ``ToolError`` with what is wrong and what to do about it."""
     try:
         answer: dict[str, Any] = await asyncio.to_thread(
-            lambda: redacted(dict(question()), redact_for(place))
+            lambda: redacted(dict(question()), redact_for(paths))
         )
     except Failure as failure:
         text = f"{failure.reason} ({failure.next_step})" if failure.next_step else failure.reason
-        raise ToolError(printable(redact_for(place)(text))) from None
+        raise ToolError(printable(redact_for(paths)(text))) from None
     except (TradeEngineError, OSError) as error:
-        raise ToolError(printable(redact_for(place)(str(error)))) from None
+        raise ToolError(printable(redact_for(paths)(str(error)))) from None
     return answer
 
 
 class Reading:
     """The tools that change nothing. A method's name, docstring and parameters are what the assistant reads."""
 
-    def __init__(self, place: Place) -> None:
-        self._place = place
+    def __init__(self, paths: Paths) -> None:
+        self._paths = paths
 
     async def status(self, account: Account = "", symbol: Symbol = "") -> dict[str, Any]:
         """What runs, and what each account holds and should hold."""
-        return await told(self._place, lambda: answers.status(self._place, account, symbol))
+        return await told(self._paths, lambda: answers.status(self._paths, account, symbol))
 
     async def attention(self) -> dict[str, Any]:
         """Does anything need the user? Everything that does, worst first, with the command that ends it."""
-        return await told(self._place, lambda: answers.attention(self._place))
+        return await told(self._paths, lambda: answers.attention(self._paths))
 
     async def explain(self, symbol: Symbol, account: Account = "") -> dict[str, Any]:
         """Why a symbol's target is what it is: signals, weights, equity, price, rounding, limits."""
-        return await told(self._place, lambda: answers.explanation(self._place, symbol, account))
+        return await told(self._paths, lambda: answers.explanation(self._paths, symbol, account))
 
     async def plan(self) -> dict[str, Any]:
         """Read every account now and tell what the engine would order, and why. Sends no order."""
-        return await told(self._place, lambda: answers.running(self._place, "/api/v1/plan"))
+        return await told(self._paths, lambda: answers.running(self._paths, "/api/v1/plan"))
 
     async def orders(
         self,
@@ -135,7 +135,7 @@ class Reading:
         self, order: Annotated[str, Field(description="Its number, or its client order id.")]
     ) -> dict[str, Any]:
         """Why one past order was made: from signals over weights, equity and price to its fill and fee."""
-        return await told(self._place, lambda: answers.order(self._place, order))
+        return await told(self._paths, lambda: answers.order(self._paths, order))
 
     async def events(
         self,
@@ -198,15 +198,15 @@ class Reading:
 
     async def _past(self, what: str, **asked: str | int) -> dict[str, Any]:
         texts = {name: str(value) for name, value in asked.items()}
-        return await told(self._place, lambda: answers.history(self._place, what, **texts))
+        return await told(self._paths, lambda: answers.history(self._paths, what, **texts))
 
     async def settings(self) -> dict[str, Any]:
         """The settings file as it stands, with every secret masked."""
-        return await told(self._place, lambda: answers.settings(self._place))
+        return await told(self._paths, lambda: answers.settings(self._paths))
 
     async def doctor(self) -> dict[str, Any]:
         """Check every account (credentials, modes, instruments, sizes) and the machine. Takes some seconds."""
-        return await told(self._place, lambda: answers.running(self._place, "/api/v1/doctor"))
+        return await told(self._paths, lambda: answers.running(self._paths, "/api/v1/doctor"))
 
     def add_to(self, server: MCPServer[Any]) -> None:
         """Offer them."""
@@ -220,8 +220,8 @@ class Reading:
 class Control:
     """The tools that command the engine, each in two steps."""
 
-    def __init__(self, place: Place, waiting: Confirmations) -> None:
-        self._place = place
+    def __init__(self, paths: Paths, waiting: Confirmations) -> None:
+        self._paths = paths
         self._waiting = waiting
 
     async def halt(
@@ -279,13 +279,13 @@ class Control:
 
         def carry_out() -> dict[str, Any]:
             one = self._waiting.take(code)
-            return {"done": True, "result": command(self._place, one.action, one.body)}
+            return {"done": True, "result": command(self._paths, one.action, one.body)}
 
-        return await told(self._place, carry_out)
+        return await told(self._paths, carry_out)
 
     async def _show(self, ctx: Ctx, action: str, **wanted: Any) -> dict[str, Any]:
         body = {**wanted, "symbol": wanted.get("symbol", "").upper(), "by": f"mcp ({client_of(ctx)})"}
-        shown = await told(self._place, lambda: command(self._place, action, {**body, "preview": True}))
+        shown = await told(self._paths, lambda: command(self._paths, action, {**body, "preview": True}))
         return {
             "done": False,
             "plan": shown,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from te_core.app.paths import Place
+from te_core.app.paths import Paths
 from te_core.cli.failure import ExitCode
 from te_core.cli.output import note, print_json, print_lines
 
@@ -24,7 +24,7 @@ def check(
     Example: te check
     Exit code: 0 all is well, 1 something cannot be used (the rest can), 2 the settings are refused
     """
-    found = _found(Place.of(context))
+    found = _found(Paths.of(context))
     if as_json:
         print_json(found)
     else:
@@ -40,14 +40,14 @@ def check(
         raise typer.Exit(ExitCode.FAILED)
 
 
-def _found(place: Place) -> dict[str, Any]:
+def _found(paths: Paths) -> dict[str, Any]:
     from te_core.cli.instances import load, redactor_of
     from te_core.cli.loose_ends import largest_leverages, loose_ends
     from te_core.journal.redaction import redacted
     from te_core.settings.problems import SettingsInvalid
 
     found: dict[str, Any] = {
-        "settings": place.settings,
+        "settings": paths.settings,
         "problems": [],
         "warnings": [],
         "unavailable": {},
@@ -56,7 +56,7 @@ def _found(place: Place) -> dict[str, Any]:
         "notifiers": [],
     }
     try:
-        resolved, registry, pending = load(place, as_at_start=True)
+        resolved, registry, pending = load(paths, as_at_start=True)
         if resolved.settings.listen.private.token is None:
             pending.append("listen.private.token")
     except SettingsInvalid as invalid:
@@ -65,7 +65,7 @@ def _found(place: Place) -> dict[str, Any]:
         "warnings": [
             *resolved.warnings,
             *(f"{key} is missing: the first `te run` makes one in .secrets.toml" for key in pending),
-            *loose_ends(resolved.settings, registry, largest_leverages(place, resolved.settings.symbols)),
+            *loose_ends(resolved.settings, registry, largest_leverages(paths, resolved.settings.symbols)),
             *_exposed(resolved.settings.listen),
         ],
         "unavailable": redacted(resolved.unavailable, redactor_of(resolved.settings, registry).redact),

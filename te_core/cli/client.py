@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from te_core.app.announcement import Announcement
-from te_core.app.paths import Place
+from te_core.app.paths import Paths
 from te_core.cli.failure import ExitCode, Failure
 
 JOURNAL_FILE = "journal.sqlite3"
@@ -22,43 +22,43 @@ _TIMEOUT = 10.0
 class EngineDown(Failure):
     """No engine runs in this place."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, paths: Paths) -> None:
         super().__init__(
-            f"no engine is running in {place.state}",
-            next_step=f"start it: te --settings {place.settings} run",
+            f"no engine is running in {paths.state}",
+            next_step=f"start it: te --settings {paths.settings} run",
             code=ExitCode.ENGINE,
         )
 
 
-def ask(place: Place, path: str) -> Any:
+def ask(paths: Paths, path: str) -> Any:
     """Ask the running engine. Raises ``EngineDown``, or ``Failure`` with the engine's own words."""
-    status, body = _exchange(place, path)
+    status, body = _exchange(paths, path)
     if status != 200:
         raise Failure(str(body["error"]["reason"]))
     return body
 
 
-def post(place: Place, path: str, body: Mapping[str, Any] | None = None) -> Any | None:
+def post(paths: Paths, path: str, body: Mapping[str, Any] | None = None) -> Any | None:
     """Have the running engine do something; None when it knows nothing of that name. Raises as ``ask`` does."""
     from te_core.web.encoding import encode
 
-    status, answer = _exchange(place, path, body=encode(body or {}).encode())
+    status, answer = _exchange(paths, path, body=encode(body or {}).encode())
     if status not in {200, 404}:
         raise Failure(str(answer["error"]["reason"]))
     return answer if status == 200 else None
 
 
-def command(place: Place, action: str, body: Mapping[str, Any]) -> Any:
+def command(paths: Paths, action: str, body: Mapping[str, Any]) -> Any:
     """Have the running engine carry out a command of the operator. Raises as ``ask`` does."""
     from te_core.web.encoding import encode
 
-    status, answer = _exchange(place, f"/api/v1/commands/{action}", body=encode(body).encode())
+    status, answer = _exchange(paths, f"/api/v1/commands/{action}", body=encode(body).encode())
     if status != 200:
         raise Failure(str(answer["error"]["reason"]), next_step="te status shows what there is")
     return answer
 
 
-def running_engine(place: Place) -> Announcement | None:
+def running_engine(paths: Paths) -> Announcement | None:
     """Return the engine that runs here; None when none does.
 
     What ``engine.json`` says is believed only while the journal is locked, and when who answers there can prove to be
@@ -66,8 +66,8 @@ def running_engine(place: Place) -> Announcement | None:
     """
     from te_core.journal.lock import is_locked
 
-    announced = Announcement.read(place.state)
-    if announced is None or not is_locked(place.state / setting(place, "journal", "file")):
+    announced = Announcement.read(paths.state)
+    if announced is None or not is_locked(paths.state / setting(paths, "journal", "file")):
         return None
     return announced if _is_genuine(announced) else None
 
@@ -84,17 +84,17 @@ def _is_genuine(announced: Announcement) -> bool:
     return isinstance(answer, dict) and is_proof(answer.get("proof"), announced.nonce, challenge)
 
 
-def _exchange(place: Place, path: str, *, body: bytes | None = None) -> tuple[int, Any]:
-    engine = running_engine(place)
+def _exchange(paths: Paths, path: str, *, body: bytes | None = None) -> tuple[int, Any]:
+    engine = running_engine(paths)
     if engine is None:
-        raise EngineDown(place)
-    headers = {"Authorization": f"Bearer {setting(place, 'listen', 'private', 'token')}"}
+        raise EngineDown(paths)
+    headers = {"Authorization": f"Bearer {setting(paths, 'listen', 'private', 'token')}"}
     if body is not None:
         headers["Content-Type"] = "application/json"
     try:
         status, answer = request(engine.private, path, body=body, headers=headers)
     except OSError:
-        raise EngineDown(place) from None
+        raise EngineDown(paths) from None
     if status == 401:
         raise Failure(
             "the running engine has another listen.private.token than the settings",
@@ -164,9 +164,9 @@ def _at_socket(path: str) -> Any:
     return Local("localhost", timeout=_TIMEOUT)
 
 
-def setting(place: Place, *path: str) -> str:
+def setting(paths: Paths, *path: str) -> str:
     """Return one setting, also while an edit has broken others: the engine runs on with its last good ones."""
     from te_core.settings.peek import peek
 
     default = JOURNAL_FILE if path == ("journal", "file") else ""
-    return str(peek(place.settings, os.environ, path) or default)
+    return str(peek(paths.settings, os.environ, path) or default)

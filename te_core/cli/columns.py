@@ -113,9 +113,9 @@ def _taken(columns: Sequence[Column], gap: int) -> int:
 
 def _laid_out(row: Sequence[Span], columns: Sequence[Column], gap: int) -> Line:
     made: list[Span] = []
-    for place, ((text, style), column) in enumerate(zip(row, columns, strict=True)):
+    for index, ((text, style), column) in enumerate(zip(row, columns, strict=True)):
         pad = " " * max(column.width - cells(text), 0)
-        last = place == len(columns) - 1
+        last = index == len(columns) - 1
         if column.left or column.prose:
             made += [(text, style)] if last else [(text, style), (pad, "")]
         else:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from te_core.app.paths import Place
+from te_core.app.paths import Paths
 from te_core.cli.client import command
 from te_core.cli.complete import account_names, symbol_names
 from te_core.cli.failure import ExitCode, Failure
@@ -47,9 +47,9 @@ def seconds(text: str) -> float:
         raise Failure(f"--for {text}: not a time like 90s, 30m, 1h or 2d", code=ExitCode.INVALID) from None
 
 
-def preview(place: Place, action: str, wanted: Mapping[str, Any], question: str, *, yes: bool) -> Any:
+def preview(paths: Paths, action: str, wanted: Mapping[str, Any], question: str, *, yes: bool) -> Any:
     """Show what a command would order, and ask unless told not to. Raises ``Failure`` if it is not wanted."""
-    answer = command(place, action, {**wanted, "preview": True})
+    answer = command(paths, action, {**wanted, "preview": True})
     show_preview(answer)
     confirmed(question, yes=yes)
     return answer

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from te_core.app.paths import Place
+from te_core.app.paths import Paths
 
 
 def _names(*sections: str) -> Callable[[Any, str], list[str]]:
@@ -16,8 +16,8 @@ def _names(*sections: str) -> Callable[[Any, str], list[str]]:
         """Return the names of these sections of the settings that begin so."""
         from te_core.settings.peek import names
 
-        place = Place.find(ctx.find_root().params.get("settings"))
-        found = [name for section in sections for name in names(place.settings, os.environ, section)]
+        paths = Paths.find(ctx.find_root().params.get("settings"))
+        found = [name for section in sections for name in names(paths.settings, os.environ, section)]
         return [name for name in found if name.startswith(incomplete)]
 
     return complete

@@ -8,54 +8,54 @@ import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from te_core.app.paths import Place
+from te_core.app.paths import Paths
 from te_core.cli.client import EngineDown, ask, command, setting
 from te_core.cli.commanding import confirmed, done, preview, show_preview
 from te_core.cli.failure import ExitCode, Failure
 from te_core.cli.output import note, print_lines
 
 if TYPE_CHECKING:
-    from te_core.app.in_place import Surroundings
+    from te_core.app.exclusive import CommandContext
 
 STOPPING = 5.0
 """Seconds that an engine gets to stop; by itself it takes 1.4 at most."""
 LOOK = 0.1
 
 
-def flatten_directly(place: Place, wanted: Mapping[str, Any], *, yes: bool) -> None:
+def flatten_directly(paths: Paths, wanted: Mapping[str, Any], *, yes: bool) -> None:
     """Flatten by the engine if it answers, else without it."""
     try:
-        ask(place, "/api/v1/state")
+        ask(paths, "/api/v1/state")
     except (EngineDown, Failure):
-        _take_over(place, yes=yes)
-        _flatten(place, wanted, yes=yes)
+        _take_over(paths, yes=yes)
+        _flatten(paths, wanted, yes=yes)
         return
     note("the engine answers: it does this itself")
-    preview(place, "flatten", wanted, "Close this, and halt?", yes=yes)
-    done(command(place, "flatten", wanted))
+    preview(paths, "flatten", wanted, "Close this, and halt?", yes=yes)
+    done(command(paths, "flatten", wanted))
 
 
-def _take_over(place: Place, *, yes: bool) -> None:
+def _take_over(paths: Paths, *, yes: bool) -> None:
     """Have an engine that does not answer let go of the journal. Raises ``Failure`` if it does not."""
-    pid = _holder(place)
+    pid = _holder(paths)
     if pid is None:
         return
     note(f"the engine (process {pid}) does not answer: it is asked to stop")
-    if _ended(place, pid, signal.SIGTERM):
+    if _ended(paths, pid, signal.SIGTERM):
         return
     confirmed(f"Process {pid} did not stop. Kill it? Its journal allows that.", yes=yes)
-    if not _ended(place, pid, signal.SIGKILL):
+    if not _ended(paths, pid, signal.SIGKILL):
         raise Failure(
             f"process {pid} still holds the journal", next_step=f"end it: kill -9 {pid}", code=ExitCode.ENGINE
         )
 
 
-def _holder(place: Place) -> int | None:
+def _holder(paths: Paths) -> int | None:
     """Return the process that holds the journal's lock; None when nobody does. Raises ``Failure``, ``JournalError``."""
     from te_core.errors import JournalLocked
     from te_core.journal.lock import JournalLock
 
-    journal = place.state / setting(place, "journal", "file")
+    journal = paths.state / setting(paths, "journal", "file")
     if not journal.exists():
         return None
     try:
@@ -67,7 +67,7 @@ def _holder(place: Place) -> int | None:
     return None
 
 
-def _ended(place: Place, pid: int, number: int) -> bool:
+def _ended(paths: Paths, pid: int, number: int) -> bool:
     try:
         os.kill(pid, number)
     except ProcessLookupError:
@@ -76,30 +76,30 @@ def _ended(place: Place, pid: int, number: int) -> bool:
         raise Failure(f"process {pid} belongs to another user", next_step="run te as that user") from None
     pause = threading.Event()
     for _ in range(int(STOPPING / LOOK)):
-        if _holder(place) is None:
+        if _holder(paths) is None:
             return True
         pause.wait(LOOK)
     return False
 
 
-def surroundings(place: Place) -> Surroundings:
+def command_context(paths: Paths) -> CommandContext:
     """Return what a command works with that takes the engine's place."""
     from uuid import uuid4
 
-    from te_core.app.in_place import Surroundings
+    from te_core.app.exclusive import CommandContext
     from te_core.clock import SystemClock
     from te_core.plugins.registry import Registry
 
-    return Surroundings(
-        place=place, env=os.environ, clock=SystemClock(), new_id=lambda: uuid4().hex, registry=Registry()
+    return CommandContext(
+        paths=paths, env=os.environ, clock=SystemClock(), new_id=lambda: uuid4().hex, registry=Registry()
     )
 
 
-def halt_directly(place: Place, wanted: Mapping[str, Any]) -> Any:
+def halt_directly(paths: Paths, wanted: Mapping[str, Any]) -> Any:
     """Persist a halt for the next engine. Raises ``Failure`` where one runs that does not answer."""
     import asyncio
 
-    from te_core.app.halting import halt_in_place
+    from te_core.app.halting import halt_offline
     from te_core.errors import JournalLocked
     from te_core.model.control import Action, Command
 
@@ -112,7 +112,7 @@ def halt_directly(place: Place, wanted: Mapping[str, Any]) -> Any:
     )
     os.umask(0o077)
     try:
-        return asyncio.run(halt_in_place(surroundings(place), asked))
+        return asyncio.run(halt_offline(command_context(paths), asked))
     except JournalLocked as error:
         raise Failure(
             f"the engine (process {error.pid}) does not answer, and nothing was halted",
@@ -121,7 +121,7 @@ def halt_directly(place: Place, wanted: Mapping[str, Any]) -> Any:
         ) from None
 
 
-def _flatten(place: Place, wanted: Mapping[str, Any], *, yes: bool) -> None:
+def _flatten(paths: Paths, wanted: Mapping[str, Any], *, yes: bool) -> None:
     import asyncio
 
     from te_core.app.direct import DirectFlatten
@@ -140,7 +140,7 @@ def _flatten(place: Place, wanted: Mapping[str, Any], *, yes: bool) -> None:
         symbol=wanted["symbol"],
         foreign=wanted["foreign"],
     )
-    direct = DirectFlatten(surroundings(place), asked)
+    direct = DirectFlatten(command_context(paths), asked)
     try:
         asyncio.run(direct.run(show_and_ask, note))
     except KeyboardInterrupt:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from te_core.app.paths import Place
+from te_core.app.paths import Paths
 from te_core.cli.client import ask, running_engine
 from te_core.cli.failure import ExitCode, Failure
 from te_core.cli.output import note, print_json, show, table
@@ -29,8 +29,8 @@ def doctor(
              te doctor --account bybit-main
     Exit code: 0 all is well or only warned of, 1 something is wrong
     """
-    place = Place.of(context)
-    answer = ask(place, "/api/v1/doctor") if running_engine(place) else _alone(place)
+    paths = Paths.of(context)
+    answer = ask(paths, "/api/v1/doctor") if running_engine(paths) else _alone(paths)
     found, machine = answer["accounts"], answer.get("machine", [])
     if account is not None:
         if account not in found:
@@ -52,7 +52,7 @@ def _rows(found: dict[str, Any]) -> Iterator[tuple[object, ...]]:
             yield (account, *(finding[key] for key in _KEYS))
 
 
-def _alone(place: Place) -> dict[str, Any]:
+def _alone(paths: Paths) -> dict[str, Any]:
     """Connect to each account without an engine."""
     import asyncio
     import os
@@ -68,9 +68,9 @@ def _alone(place: Place) -> dict[str, Any]:
     from te_core.web.exposure import exposure
 
     note("no engine is running: connecting to the accounts from here")
-    resolved, registry, _ = load(place)
+    resolved, registry, _ = load(paths)
     redactor = redactor_of(resolved.settings, registry)
-    configure_logs(resolved.settings.logs.model_copy(update={"file": None}), redactor, folder=place.state)
+    configure_logs(resolved.settings.logs.model_copy(update={"file": None}), redactor, folder=paths.state)
     found = {
         name: [failed("plugin", NotReady(resolved.unavailable[f"accounts.{name}"]))]
         for name in resolved.settings.accounts
@@ -78,13 +78,13 @@ def _alone(place: Place) -> dict[str, Any]:
     }
     for name, options in resolved.account_options.items():
         section = resolved.settings.accounts[name]
-        spec, folder = registry.exchanges[section.plugin], place.state / "accounts" / name
+        spec, folder = registry.exchanges[section.plugin], paths.state / "accounts" / name
         try:
             found[name] = asyncio.run(connected(folder, name, options, spec, resolved.settings))
         except Exception as error:  # noqa: BLE001 - told and raised again, without the secrets in it
             defect = redactor.redact(f"{type(error).__name__}: {error}")
             raise Failure(f"account {name}: plugin {section.plugin} has a defect: {defect}") from None
-    here = Machine.here(settings=place.settings, state=place.state, env=os.environ, now=SystemClock().now())
+    here = Machine.here(settings=paths.settings, state=paths.state, env=os.environ, now=SystemClock().now())
     answer = {
         "accounts": {name: [shown(finding) for finding in findings] for name, findings in found.items()},
         "machine": [

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 import typer
 
-from te_core.app.paths import Place
+from te_core.app.paths import Paths
 from te_core.cli.client import EngineDown, ask, running_engine
 from te_core.cli.complete import event_kinds
 from te_core.cli.failure import ExitCode
@@ -76,13 +76,13 @@ def events(
     With --follow the oldest comes first, a line each, and --json prints one object a line.
     """
     check_one_form(as_json, as_csv)
-    place = Place.of(context)
+    paths = Paths.of(context)
     query = query_of(since=since, until=until, account=account, symbol=symbol, source=source)
     query |= {"kind": kind} if kind else {}
     if follow:
-        _follow(place, query, limit, as_json=as_json, as_csv=as_csv)
+        _follow(paths, query, limit, as_json=as_json, as_csv=as_csv)
         return
-    with asking(place) as asked:
+    with asking(paths) as asked:
         found = list(entries(asked, "events", query, wanted_number(limit, as_csv=as_csv)))
     if as_csv:
         print_csv(CSV, found)
@@ -91,7 +91,7 @@ def events(
     else:
         show(table("Events", _COLUMNS, map(_row, found), spare=("source", "symbol")))
     if not found:
-        note_nothing_found(place, query)
+        note_nothing_found(paths, query)
 
 
 def _row(event: Any) -> tuple[object, ...]:
@@ -106,14 +106,14 @@ def _row(event: Any) -> tuple[object, ...]:
 
 
 def _follow(
-    place: Place, query: Mapping[str, str], limit: int | None, *, as_json: bool, as_csv: bool
+    paths: Paths, query: Mapping[str, str], limit: int | None, *, as_json: bool, as_csv: bool
 ) -> None:
     """Show the newest events, then each one that comes; an engine that ends is waited for."""
-    if running_engine(place) is None:
-        raise EngineDown(place)
+    if running_engine(paths) is None:
+        raise EngineDown(paths)
     try:
         first = limit or (None if "since" in query else 10)
-        for number, event in enumerate(_coming(place, query, first)):
+        for number, event in enumerate(_coming(paths, query, first)):
             if as_json:
                 print_json_line(event)
             elif as_csv:
@@ -124,8 +124,8 @@ def _follow(
         raise typer.Exit(ExitCode.OK) from None
 
 
-def _coming(place: Place, query: Mapping[str, str], first: int | None) -> Iterator[Any]:
-    with asking(place) as asked:
+def _coming(paths: Paths, query: Mapping[str, str], first: int | None) -> Iterator[Any]:
+    with asking(paths) as asked:
         newest = asked("events", {"limit": "1"})["events"]  # before the others, so that none falls in between
         seen = list(entries(asked, "events", query, first))
     yield from reversed(seen)
@@ -134,7 +134,7 @@ def _coming(place: Place, query: Mapping[str, str], first: int | None) -> Iterat
     while True:
         wanted = urlencode({**query, "after": str(after), "wait": str(WAIT)})
         try:
-            page = ask(place, f"/api/v1/events/next?{wanted}")
+            page = ask(paths, f"/api/v1/events/next?{wanted}")
         except EngineDown:
             if not missed:
                 note("the engine does not answer; waiting until one does")

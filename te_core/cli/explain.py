@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import typer
 
-from te_core.app.paths import Place
+from te_core.app.paths import Paths
 from te_core.cli.client import EngineDown, ask
 from te_core.cli.complete import account_names, symbol_names
 from te_core.cli.failure import Failure
@@ -39,7 +39,7 @@ def explain(
     Example: te explain BTCUSDT
              te explain BTCUSDT --account paper
     """
-    found = _explanation(Place.of(context), symbol.upper())
+    found = _explanation(Paths.of(context), symbol.upper())
     if account:
         if account not in found["accounts"]:
             known = ", ".join(found["accounts"])
@@ -55,13 +55,13 @@ def explain(
         print_lines(*explanation_lines(name, explanation, found["signals"]), "")
 
 
-def _explanation(place: Place, symbol: str) -> Any:
+def _explanation(paths: Paths, symbol: str) -> Any:
     try:
-        return ask(place, f"/api/v1/explain/{quote(symbol, safe='')}")
+        return ask(paths, f"/api/v1/explain/{quote(symbol, safe='')}")
     except EngineDown:
         from te_core.cli.offline import offline_explanation
 
-        return offline_explanation(place, symbol)
+        return offline_explanation(paths, symbol)
 
 
 def explanation_lines(name: str, found: Any, signals: Any) -> Iterator[str]:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from te_core.app.paths import Place
+from te_core.app.paths import Paths
 from te_core.cli.client import EngineDown, ask, running_engine
 from te_core.cli.failure import Failure
 from te_core.cli.output import print_lines
@@ -25,10 +25,10 @@ def health(
              te health --ready
     Exit code: 0 it does, 1 it is not ready (with --ready), 3 none answers
     """
-    place = Place.of(context)
-    if running_engine(place) is None:
-        raise EngineDown(place)
-    reasons = ask(place, "/api/v1/state")["engine"]["reasons"] if ready else []
+    paths = Paths.of(context)
+    if running_engine(paths) is None:
+        raise EngineDown(paths)
+    reasons = ask(paths, "/api/v1/state")["engine"]["reasons"] if ready else []
     if reasons:
         raise Failure(f"not ready: {'; '.join(reasons)}", next_step="te status")
     print_lines("ready" if ready else "alive")

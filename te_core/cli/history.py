@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from te_core.app.paths import Place
+from te_core.app.paths import Paths
 from te_core.cli.failure import ExitCode, Failure
 from te_core.cli.output import print_lines, show, table
 from te_core.cli.versions import redactor_of_version, text_of, versions
@@ -22,9 +22,9 @@ def history(context: typer.Context) -> None:
     \b
     Example: te settings history
     """
-    place = Place.of(context)
+    paths = Paths.of(context)
     rows = []
-    for number, version in enumerate(versions(place.state), 1):
+    for number, version in enumerate(versions(paths.state), 1):
         at = datetime.strptime(version, "%Y%m%dT%H%M%S.%fZ").replace(tzinfo=UTC)
         rows.append((number, f"{at:%Y-%m-%d %H:%M:%SZ}"))
     show(table("Replaced", ("version", "until"), rows))
@@ -50,14 +50,14 @@ def undo(
     from te_core.settings.layers import read
     from te_core.settings.problems import SettingsInvalid
 
-    place = Place.of(context)
-    kept = versions(place.state)
+    paths = Paths.of(context)
+    kept = versions(paths.state)
     if version > len(kept):
         raise Failure(f"there is no version {version}: {len(kept)} are kept", code=ExitCode.INVALID)
-    name, before = kept[version - 1], read(place.settings)
-    edited = replace(before, settings=text_of(place.state, name))
+    name, before = kept[version - 1], read(paths.settings)
+    edited = replace(before, settings=text_of(paths.state, name))
     try:
-        hide = redactor_of_version(place, before)
+        hide = redactor_of_version(paths, before)
     except SettingsInvalid:  # its secrets are not known, and undoing is what would help
         print_lines(
             "the present settings are refused (te check): what changes is not shown, it might be a secret"
@@ -70,9 +70,9 @@ def undo(
                 or ["settings.toml stays as it is"]
             )
         )
-    check(place, edited)
+    check(paths, edited)
     if not yes:
         typer.confirm("Write this?", default=True, abort=True)
-    seen = edits_seen(place)
-    write(place, before, edited)
-    report(place, (), seen)
+    seen = edits_seen(paths)
+    write(paths, before, edited)
+    report(paths, (), seen)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from te_core.app.paths import Place
+from te_core.app.paths import Paths
 from te_core.cli.failure import ExitCode, Failure
 from te_core.cli.output import note, print_lines, show, table
 from te_core.texts import printable
@@ -54,49 +54,49 @@ def import_earlier(
     from te_core.moving.import_plan import plan_import
     from te_core.wizards.asking import read_texts
 
-    place = Place.of(context)
-    if is_locked(_journal(place)):
+    paths = Paths.of(context)
+    if is_locked(_journal(paths)):
         raise Failure(
-            f"an engine is running in {place.state}: it would trade what is only half taken over",
+            f"an engine is running in {paths.state}: it would trade what is only half taken over",
             next_step="stop it, then run this again",
             code=ExitCode.ENGINE,
         )
-    texts = read_texts(place)
+    texts = read_texts(paths)
     plan = plan_import(folder.expanduser().resolve(), zone=_zone(zone), now=SystemClock().now())
     there = _there(texts, plan)
     if there and not replace:
         raise Failure(
-            f"{place.settings} has {', '.join(there)} already: nothing was written",
+            f"{paths.settings} has {', '.join(there)} already: nothing was written",
             next_step="--replace replaces these sections; or import into an empty folder",
             code=ExitCode.INVALID,
         )
     _show(plan)
-    _write(place, texts, plan.adopting(list(_adopted(plan, adopt, yes=yes))), there, yes=yes)
+    _write(paths, texts, plan.adopting(list(_adopted(plan, adopt, yes=yes))), there, yes=yes)
 
 
-def _write(place: Place, texts: Texts, plan: ImportPlan, there: Sequence[str], *, yes: bool) -> None:
+def _write(paths: Paths, texts: Texts, plan: ImportPlan, there: Sequence[str], *, yes: bool) -> None:
     """Check, show, ask, and write."""
     from te_core.cli.saving import check, report, with_edits, write
 
     edits = list(_edits(plan, there))
     edited = with_edits(texts, edits)
-    check(place, edited)
+    check(paths, edited)
     _show_texts(plan)
-    signals = _news(place, plan)
+    signals = _news(paths, plan)
     print_lines(f"{len(signals)} last signals go into the journal, dated by their own time")
     if not yes:
         typer.confirm("Is the earlier program stopped, and shall this be written?", default=False, abort=True)
     if signals:
-        _journalise(place, signals)
-    write(place, texts, edited)
-    report(place, edits, None)
+        _journalise(paths, signals)
+    write(paths, texts, edited)
+    report(paths, edits, None)
     _next_steps(plan)
 
 
-def _journal(place: Place) -> Path:
+def _journal(paths: Paths) -> Path:
     from te_core.cli.client import setting
 
-    return place.state / setting(place, "journal", "file")
+    return paths.state / setting(paths, "journal", "file")
 
 
 def _zone(name: str) -> ZoneInfo | None:
@@ -187,12 +187,12 @@ def _show_texts(plan: ImportPlan) -> None:
             print_lines(*(redact(line) for line in text.splitlines()), "")
 
 
-def _news(place: Place, plan: ImportPlan) -> list[Signal]:
+def _news(paths: Paths, plan: ImportPlan) -> list[Signal]:
     """Return the signals that the journal does not have yet, or has older ones of."""
     from te_core.journal.journal import Journal
     from te_core.moving.import_plan import news
 
-    file = _journal(place)
+    file = _journal(paths)
     if not file.exists():
         return list(plan.signals)
     reader = Journal.open_readonly(file)
@@ -202,7 +202,7 @@ def _news(place: Place, plan: ImportPlan) -> list[Signal]:
         reader.close()
 
 
-def _journalise(place: Place, signals: Sequence[Signal]) -> None:
+def _journalise(paths: Paths, signals: Sequence[Signal]) -> None:
     """Append signals before the settings name their sources: an engine never sees the accounts without them."""
     import asyncio
 
@@ -212,8 +212,8 @@ def _journalise(place: Place, signals: Sequence[Signal]) -> None:
     from te_core.settings.secrets import random_secret
 
     async def append() -> None:
-        state_folder.prepare(place.state, _journal(place))
-        journal = Journal.open(_journal(place), clock=SystemClock(), new_id=random_secret)
+        state_folder.prepare(paths.state, _journal(paths))
+        journal = Journal.open(_journal(paths), clock=SystemClock(), new_id=random_secret)
         try:
             await journal.append(*signals)
         finally:

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from te_core.app import used_plugins
-from te_core.app.paths import Place
+from te_core.app.paths import Paths
 from te_core.cli.failure import Failure
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def load(
-    place: Place, *, as_at_start: bool = False, texts: Texts | None = None
+    paths: Paths, *, as_at_start: bool = False, texts: Texts | None = None
 ) -> tuple[Resolved, Registry, list[str]]:
     """Read the settings and import the plugins that they name. Raises ``SettingsInvalid``.
 
@@ -33,28 +33,28 @@ def load(
     from te_core.settings.resolution import resolve
     from te_core.settings.secrets import missing_secrets, random_secret
 
-    settings, registry = asyncio.run(_imported(place, texts))
+    settings, registry = asyncio.run(_imported(paths, texts))
     pending = list(missing_secrets(settings, registry)) if as_at_start else []
     for source, option in pending:
         settings.sources[source].options[option] = random_secret()
     return resolve(settings, registry), registry, [f"sources.{source}.{option}" for source, option in pending]
 
 
-async def loaded(place: Place) -> tuple[Resolved, Registry]:
+async def loaded(paths: Paths) -> tuple[Resolved, Registry]:
     """Do the same within an event loop."""
     from te_core.settings.resolution import resolve
 
-    settings, registry = await _imported(place)
+    settings, registry = await _imported(paths)
     return resolve(settings, registry), registry
 
 
-async def _imported(place: Place, texts: Texts | None = None) -> tuple[Settings, Registry]:
+async def _imported(paths: Paths, texts: Texts | None = None) -> tuple[Settings, Registry]:
     from te_core.plugins.registry import Registry
     from te_core.settings.layers import read
     from te_core.settings.loading import settings_from
 
-    settings = settings_from(texts or read(place.settings), os.environ)
-    registry = Registry(used=used_plugins.read(place.state))
+    settings = settings_from(texts or read(paths.settings), os.environ)
+    registry = Registry(used=used_plugins.read(paths.state))
     await registry.ensure(settings.plugins_in_use(), settings.pinned_plugins())
     return settings, registry
 
@@ -83,26 +83,26 @@ def redactor_of(settings: Settings, registry: Registry) -> Redactor:
     return redactor
 
 
-def redact_for(place: Place) -> Redact:
+def redact_for(paths: Paths) -> Redact:
     """Return what takes secrets out of the words of a plugin that perhaps could not be loaded."""
     from te_core.secrets import Redactor
     from te_core.settings.loading import load_settings
     from te_core.settings.problems import SettingsInvalid
 
     try:
-        secrets = load_settings(place.settings, os.environ).origin.secrets
+        secrets = load_settings(paths.settings, os.environ).origin.secrets
     except SettingsInvalid:
         secrets = ()
     return Redactor(secret.get_secret_value() for secret in secrets).redact
 
 
-def webhook_of(place: Place, name: str) -> str:
+def webhook_of(paths: Paths, name: str) -> str:
     """Give a source's webhook address, token included, at the running engine, else as the settings say."""
-    resolved, registry, _ = load(place)
-    return webhook_in(resolved, registry, place, name)
+    resolved, registry, _ = load(paths)
+    return webhook_in(resolved, registry, paths, name)
 
 
-def webhook_in(resolved: Resolved, registry: Registry, place: Place, name: str) -> str:
+def webhook_in(resolved: Resolved, registry: Registry, paths: Paths, name: str) -> str:
     """Do the same with settings that are loaded already."""
     from te_core.cli.client import running_engine
     from te_core.web.address import address
@@ -114,7 +114,7 @@ def webhook_in(resolved: Resolved, registry: Registry, place: Place, name: str) 
         reason = resolved.unavailable.get(f"sources.{name}", "it does not run, or takes no webhooks")
         known = ", ".join(resolved.source_options) or "none"
         raise Failure(f"source {name}: {reason}", next_step=f"sources that can run: {known}")
-    engine = running_engine(place)
+    engine = running_engine(paths)
     public = resolved.settings.listen.public
     secure = public.certificate is not None
     base = engine.public if engine else address(public.host, public.port, secure=secure)

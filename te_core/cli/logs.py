@@ -12,7 +12,7 @@ from typing import IO, Annotated, Any, Literal
 
 import typer
 
-from te_core.app.paths import Place
+from te_core.app.paths import Paths
 from te_core.cli.client import setting
 from te_core.cli.failure import Failure
 from te_core.cli.output import print_json_line, print_lines
@@ -91,27 +91,27 @@ def logs(
              te logs --level warning --since yesterday --json
     It reads [logs] file of the settings, in text or in JSON; the engine need not run.
     """
-    place = Place.of(context)
+    paths = Paths.of(context)
     begin, end = period(since, until, SystemClock().now())
     given = {"account": account, "symbol": symbol.upper(), "source": source}
     about = {name: value for name, value in given.items() if value}
     wanted = Wanted(since=begin, until=end, about=about, level=level)
-    for line in found(log_files(place), wanted):
+    for line in found(log_files(paths), wanted):
         if as_json:
             print_json_line(line.fields or _as_json(line))
         else:
             print_lines(line.text, *line.below)
 
 
-def log_files(place: Place) -> list[Path]:
+def log_files(paths: Paths) -> list[Path]:
     """Return the log file and what was rotated away from it, oldest first. Raises ``Failure`` where there is none."""
-    name = setting(place, "logs", "file")
+    name = setting(paths, "logs", "file")
     if not name:
         raise Failure(
             "the settings name no log file",
             next_step=f'set file = "engine.log" in [logs]; {_NOWHERE}',
         )
-    file = place.state / name
+    file = paths.state / name
     files = [one for one in file.parent.glob(f"{file.name}*") if one.is_file()]
     if not files:
         raise Failure(

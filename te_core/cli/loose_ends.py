@@ -9,7 +9,7 @@ from te_core.errors import nearest
 from te_core.model.event import EVERY_KIND, KINDS
 
 if TYPE_CHECKING:
-    from te_core.app.paths import Place
+    from te_core.app.paths import Paths
     from te_core.plugins.registry import Registry
     from te_core.settings.schema import Settings
 
@@ -17,13 +17,13 @@ Largest = Mapping[str, Mapping[str, int]]
 """Account -> symbol -> the largest leverage that its exchange allows, as far as it is known."""
 
 
-def largest_leverages(place: Place, symbols: Iterable[str]) -> Largest:
+def largest_leverages(paths: Paths, symbols: Iterable[str]) -> Largest:
     """Return what the accounts of a running engine allow; nothing where none runs: only an account can say."""
     from te_core.cli.offers import offers
 
     return {
         name: {symbol: each["largest_leverage"] for symbol, each in found.items() if each["largest_leverage"]}
-        for name, found in (offers(place, symbols) or {}).items()
+        for name, found in (offers(paths, symbols) or {}).items()
     }
 
 

@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from te_core import __version__
-from te_core.app.paths import Place
+from te_core.app.paths import Paths
 from te_core.cli import (
     check,
     demo,
@@ -138,16 +138,16 @@ def main_options(
              te --settings my.toml check
              te tradingview --help       commands that a plugin brings
     """
-    context.obj = place = Place.find(settings)
-    if (place.state / ".restore" / "decided.json").exists():
-        _finish_restore(place)
+    context.obj = paths = Paths.find(settings)
+    if (paths.state / ".restore" / "decided.json").exists():
+        _finish_restore(paths)
 
 
-def _finish_restore(place: Place) -> None:
+def _finish_restore(paths: Paths) -> None:
     """Go on with a restore that was interrupted, before anything is read that it replaces."""
     from te_core.moving.restore import finish_pending
 
-    if finish_pending(place):
+    if finish_pending(paths):
         complain("te: a restore had been interrupted: it is complete now")
 
 
@@ -199,9 +199,9 @@ def _defect(kind: type[BaseException], error: BaseException, trace: TracebackTyp
     import traceback
 
     last = traceback.extract_tb(trace)[-1:]
-    place = f" at {Path(last[0].filename).name}:{last[0].lineno}" if last else ""
+    position = f" at {Path(last[0].filename).name}:{last[0].lineno}" if last else ""
     complain(
-        f"te: unexpected {kind.__name__}{place}: {_without_secrets(str(error))}",
+        f"te: unexpected {kind.__name__}{position}: {_without_secrets(str(error))}",
         next_step="this is a defect of the engine: please report this line",
     )
 
@@ -212,7 +212,7 @@ def _without_secrets(text: str) -> str:
 
     given = [value for option, value in pairwise(sys.argv) if option == "--settings"]
     given += [option.partition("=")[2] for option in sys.argv if option.startswith("--settings=")]
-    return redact_for(Place.find(Path(given[-1]) if given else None))(text)
+    return redact_for(Paths.find(Path(given[-1]) if given else None))(text)
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from te_core.app.paths import Place
+from te_core.app.paths import Paths
 from te_core.cli.failure import Failure
 from te_core.cli.output import note
 
@@ -33,4 +33,4 @@ def mcp(
         raise Failure("te mcp needs the package mcp", next_step="pip install 'trade-engine[mcp]'") from None
     if sys.stdin.isatty():
         note("waiting for an assistant on stdin; docs/assistant.md says how one is set up (Ctrl-C ends this)")
-    build(Place.of(context), control=control).run("stdio")
+    build(Paths.of(context), control=control).run("stdio")

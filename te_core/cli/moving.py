@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from te_core.app.paths import Place
+from te_core.app.paths import Paths
 from te_core.cli.failure import ExitCode, Failure
 from te_core.cli.output import note, print_json, print_lines, show, table
 from te_core.texts import printable
@@ -53,13 +53,13 @@ def backup(
     from te_core.clock import SystemClock
     from te_core.moving.backup import make_backup
 
-    place = Place.of(context)
+    paths = Paths.of(context)
     by = _seal(recipients or [], _passphrase(passphrase_file, asked=passphrase, twice=True))
     now = SystemClock().now()
     name = f"te-backup-{now:%Y%m%dT%H%M%SZ}.tar.gz" + (".age" if by else "")
     file = (target or Path.cwd()).expanduser().absolute()
     file = file / name if file.is_dir() else file
-    made = make_backup(place, _journal(place), file, by=by, now=now, machine=platform.node())
+    made = make_backup(paths, _journal(paths), file, by=by, now=now, machine=platform.node())
     print_lines(f"wrote {made.file} ({_size(made.size)}, {made.files} files)")
     if not made.journal:
         note("there is no journal yet: only settings were backed up")
@@ -67,7 +67,7 @@ def backup(
         note("the engine was trading meanwhile: what plugins keep may be a moment newer than the journal")
     if by is None:
         note("it holds your exchange keys, and is not encrypted: --passphrase, or --recipient")
-    for other in _others(place):
+    for other in _others(paths):
         note(f"not in it: {other}")
 
 
@@ -101,31 +101,31 @@ def restore(
     """
     from te_core.moving.restore import clear, stage
 
-    place = Place.of(context)
-    _refuse_running(place)
+    paths = Paths.of(context)
+    _refuse_running(paths)
     with _opened(file.expanduser().absolute(), passphrase_file, identity) as stream:
-        staged = stage(stream, place)
+        staged = stage(stream, paths)
     try:
         _describe(staged)
         forced = _refuse_other_engine(staged, skip=skip_exchange_check)
-        _confirm(place, yes=yes)
-        _apply(place, staged, forced=forced)
+        _confirm(paths, yes=yes)
+        _apply(paths, staged, forced=forced)
     finally:
-        clear(place)
+        clear(paths)
 
 
-def _apply(place: Place, staged: Staged, *, forced: bool) -> None:
+def _apply(paths: Paths, staged: Staged, *, forced: bool) -> None:
     from te_core.clock import SystemClock
     from te_core.moving.restore import apply
     from te_core.settings.secrets import random_secret
 
     kept = apply(
         staged,
-        former_journal=_journal(place),
+        former_journal=_journal(paths),
         stamp=f"{SystemClock().now():%Y%m%dT%H%M%SZ}",
         new_identity=random_secret() if forced else "",
     )
-    print_lines(f"restored into {place.settings.parent}")
+    print_lines(f"restored into {paths.settings.parent}")
     if forced:
         note("the journal has a new identity: its orders carry other ids than those of the engine before")
     if kept.exists():
@@ -144,10 +144,10 @@ def move(context: typer.Context) -> None:
     """
     from te_core.moving.steps import move_steps
 
-    place = Place.of(context)
-    if not place.settings.exists():
-        raise Failure(f"there is no {place.settings}", next_step="te init", code=ExitCode.INVALID)
-    for line in move_steps(_installation(place)):
+    paths = Paths.of(context)
+    if not paths.settings.exists():
+        raise Failure(f"there is no {paths.settings}", next_step="te init", code=ExitCode.INVALID)
+    for line in move_steps(_installation(paths)):
         title = line.endswith(":")
         print_lines(*([""] if title else []), line if title else f"  {line}", bold=title)
 
@@ -166,7 +166,7 @@ def upgrade_check(
     """
     from te_core.contracts.exchange import Severity
 
-    found = list(_changes(Place.of(context)))
+    found = list(_changes(Paths.of(context)))
     rows = [(str(each.severity), each.what, each.text, each.remedy) for each in found]
     names = ("severity", "what", "finding", "remedy")
     if as_json:
@@ -180,10 +180,10 @@ def upgrade_check(
 # -- files
 
 
-def _journal(place: Place) -> Path:
+def _journal(paths: Paths) -> Path:
     from te_core.cli.client import setting
 
-    return place.state / setting(place, "journal", "file")
+    return paths.state / setting(paths, "journal", "file")
 
 
 def _seal(recipients: Sequence[str], passphrase: str) -> Seal | None:
@@ -230,7 +230,7 @@ def _size(number: int) -> str:
     return f"{number / 1e6:.1f} MB" if number >= 100_000 else f"{number / 1e3:.1f} kB"
 
 
-def _others(place: Place) -> Iterator[Path]:
+def _others(paths: Paths) -> Iterator[Path]:
     """Yield files outside of the backup that the settings name: certificates, secrets in files of their own."""
     import os
 
@@ -239,21 +239,21 @@ def _others(place: Place) -> Iterator[Path]:
     from te_core.settings.problems import SettingsInvalid
 
     try:
-        settings = load_settings(place.settings, os.environ)
+        settings = load_settings(paths.settings, os.environ)
     except SettingsInvalid:
         return
-    yield from files_elsewhere(settings, place.settings.parent)
+    yield from files_elsewhere(settings, paths.settings.parent)
 
 
 # -- restoring
 
 
-def _refuse_running(place: Place) -> None:
+def _refuse_running(paths: Paths) -> None:
     from te_core.journal.lock import is_locked
 
-    if is_locked(_journal(place)):
+    if is_locked(_journal(paths)):
         raise Failure(
-            f"an engine is running in {place.state}: nothing was restored",
+            f"an engine is running in {paths.state}: nothing was restored",
             next_step="stop it, then run this again",
             code=ExitCode.ENGINE,
         )
@@ -269,16 +269,16 @@ def _describe(staged: Staged) -> None:
         note("it holds no journal: the engine will start without targets")
 
 
-def _confirm(place: Place, *, yes: bool) -> None:
+def _confirm(paths: Paths, *, yes: bool) -> None:
     """Say what is replaced, and ask. Raises ``Failure``, ``typer.Abort``."""
-    there = place.settings.exists()
+    there = paths.settings.exists()
     if yes:
         return
     if there and not sys.stdin.isatty():
         raise Failure(
-            f"{place.settings} is there already: nothing was restored", next_step="--yes replaces it"
+            f"{paths.settings} is there already: nothing was restored", next_step="--yes replaces it"
         )
-    question = f"Replace {place.settings.parent}'s settings and state?" if there else "Restore it here?"
+    question = f"Replace {paths.settings.parent}'s settings and state?" if there else "Restore it here?"
     typer.confirm(printable(f"It is stopped for certain? {question}"), default=False, abort=True)
 
 
@@ -327,10 +327,10 @@ def _asked(staged: Staged) -> list[Answer]:
             f"its journal has schema {staged.facts.revision}: start it once with the version that made it"
         )
         return [Answer(account="journal", reason=reason)]
-    resolved, registry, _ = load(staged.place, as_at_start=True, texts=staged.texts())
+    resolved, registry, _ = load(staged.paths, as_at_start=True, texts=staged.texts())
     redact = redactor_of(resolved.settings, registry)
     logs = resolved.settings.logs.model_copy(update={"file": None})
-    configure_logs(logs, redact, folder=staged.place.state)
+    configure_logs(logs, redact, folder=staged.paths.state)
     reader = Journal.open_readonly(staged.journal)
     try:
         snapshot = reader.snapshot()
@@ -355,11 +355,11 @@ def _asked(staged: Staged) -> list[Answer]:
 # -- moving and upgrading
 
 
-def _installation(place: Place) -> Any:
+def _installation(paths: Paths) -> Any:
     from te_core.cli.instances import load
     from te_core.moving.steps import Installation
 
-    resolved, registry, _ = load(place, as_at_start=True)
+    resolved, registry, _ = load(paths, as_at_start=True)
     used = set(resolved.settings.plugins_in_use())
     packages = {
         f"{r.distribution}=={r.version}" for name, r in registry.reports.items() if name in used and r.version
@@ -372,26 +372,26 @@ def _installation(place: Place) -> Any:
         if (spec := registry.sources.get(section.plugin)) is not None and spec.webhook is not None
     ]
     return Installation(
-        settings=place.settings,
-        home=place.state.parent,
+        settings=paths.settings,
+        home=paths.state.parent,
         program=Path(sys.executable).with_name("te"),
         version=__version__,
-        service=_service(place),
-        others=list(_others(place)),
+        service=_service(paths),
+        others=list(_others(paths)),
         packages=[f"te-core=={__version__}", *sorted(packages)],
         hooks=hooks,
     )
 
 
-def _service(place: Place) -> str:
+def _service(paths: Paths) -> str:
     """Return what seems to run the engine, by the files that ``te service`` writes."""
     unit = Path("/etc/systemd/system/trade-engine.service")
-    if unit.exists() or (place.settings.parent / unit.name).exists():
+    if unit.exists() or (paths.settings.parent / unit.name).exists():
         return "systemd"
-    return "pm2" if (place.settings.parent / "ecosystem.config.js").exists() else ""
+    return "pm2" if (paths.settings.parent / "ecosystem.config.js").exists() else ""
 
 
-def _changes(place: Place) -> Iterator[Change]:
+def _changes(paths: Paths) -> Iterator[Change]:
     from dataclasses import replace
 
     from te_core.app import last_run
@@ -405,12 +405,12 @@ def _changes(place: Place) -> Iterator[Change]:
     )
     from te_core.settings.problems import SettingsInvalid
 
-    last = last_run.read(place.state)
-    journal, written_by = check_journal(_journal(place))
+    last = last_run.read(paths.state)
+    journal, written_by = check_journal(_journal(paths))
     yield from check_version(last, written_by)
     yield from journal
     try:
-        resolved, registry, _ = load(place, as_at_start=True)
+        resolved, registry, _ = load(paths, as_at_start=True)
     except SettingsInvalid as invalid:
         yield from check_settings(invalid)
         return

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from te_core.app.paths import Place
+from te_core.app.paths import Paths
 from te_core.cli.complete import notifier_names
 from te_core.cli.failure import Failure
 from te_core.cli.output import print_lines
@@ -33,18 +33,18 @@ def notify(
     """
     import asyncio
 
-    asyncio.run(_send(Place.of(context), name, text))
+    asyncio.run(_send(Paths.of(context), name, text))
     print_lines(f"{name} took it")
 
 
-async def _send(place: Place, name: str, text: str) -> None:
+async def _send(paths: Paths, name: str, text: str) -> None:
     from te_core.clock import SystemClock
     from te_core.errors import TradeEngineError
     from te_core.http_session import http_session
     from te_core.model.event import Event
 
     async with http_session() as session:
-        notifier, redact = await _made(place, name, lambda: session)
+        notifier, redact = await _made(paths, name, lambda: session)
         try:
             await notifier.notify(Event(at=SystemClock().now(), kind="test", text=text))
         except TradeEngineError as error:
@@ -59,7 +59,7 @@ def _failed(name: str, reason: str) -> Failure:
     return Failure(f"notifier {name}: {reason}", next_step="put that right, then try again")
 
 
-async def _made(place: Place, name: str, http: Any) -> tuple[Notifier, Redact]:
+async def _made(paths: Paths, name: str, http: Any) -> tuple[Notifier, Redact]:
     from loguru import logger
 
     from te_core.cli.instances import loaded, redactor_of
@@ -69,16 +69,16 @@ async def _made(place: Place, name: str, http: Any) -> tuple[Notifier, Redact]:
     from te_core.logs import configure_logs
     from te_core.runtime.instances import make_folder
 
-    resolved, registry = await loaded(place)
+    resolved, registry = await loaded(paths)
     redactor = redactor_of(resolved.settings, registry)
-    configure_logs(resolved.settings.logs.model_copy(update={"file": None}), redactor, folder=place.state)
+    configure_logs(resolved.settings.logs.model_copy(update={"file": None}), redactor, folder=paths.state)
     options = resolved.notifier_options.get(name)
     if options is None:
         reason = resolved.unavailable.get(f"notifiers.{name}", "it does not stand in the settings, or is off")
         known = ", ".join(resolved.notifier_options) or "none"
         raise Failure(f"notifier {name}: {reason}", next_step=f"notifiers that can run: {known}")
     spec = registry.notifiers[resolved.settings.notifiers[name].plugin]
-    folder = place.state / "notifiers" / name
+    folder = paths.state / "notifiers" / name
     try:
         make_folder(folder)
     except NotReady as error:

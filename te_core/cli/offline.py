@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from te_core.app.paths import Place
+from te_core.app.paths import Paths
 from te_core.cli.failure import ExitCode, Failure
 from te_core.cli.output import note
 from te_core.clock import SystemClock
@@ -25,14 +25,14 @@ from te_core.settings.schema import Settings
 
 
 @contextmanager
-def opened_journal(place: Place) -> Iterator[tuple[Settings, JournalReader]]:
+def opened_journal(paths: Paths) -> Iterator[tuple[Settings, JournalReader]]:
     """Read settings and journal, and say so on stderr."""
-    settings = load_settings(place.settings, os.environ)
-    file = place.state / settings.journal.file
+    settings = load_settings(paths.settings, os.environ)
+    file = paths.state / settings.journal.file
     if not file.exists():
         raise Failure(
-            f"no engine is found in {place.state}: none has run yet, or the folder was moved or deleted",
-            next_step=f"start it: te --settings {place.settings} run",
+            f"no engine is found in {paths.state}: none has run yet, or the folder was moved or deleted",
+            next_step=f"start it: te --settings {paths.settings} run",
             code=ExitCode.ENGINE,
         )
     note(f"no engine is running: this is what the journal {file} remembers")
@@ -43,9 +43,9 @@ def opened_journal(place: Place) -> Iterator[tuple[Settings, JournalReader]]:
         reader.close()
 
 
-def offline_state(place: Place) -> dict[str, Any]:
+def offline_state(paths: Paths) -> dict[str, Any]:
     """Say what was in force when the engine stopped; positions and equity are not known now."""
-    with opened_journal(place) as (settings, journal):
+    with opened_journal(paths) as (settings, journal):
         snapshot = journal.snapshot()
     return {
         "engine": {
@@ -122,9 +122,9 @@ def _account(settings: Settings, name: str, snapshot: JournalSnapshot) -> dict[s
     }
 
 
-def offline_explanation(place: Place, symbol: str) -> dict[str, Any]:
+def offline_explanation(paths: Paths, symbol: str) -> dict[str, Any]:
     """Explain the targets in force from the journal."""
-    with opened_journal(place) as (_, journal):
+    with opened_journal(paths) as (_, journal):
         snapshot = journal.snapshot()
     books = snapshot.books
     found = {

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from te_core.app.paths import Place
+from te_core.app.paths import Paths
 from te_core.cli.client import EngineDown, ask, command
 from te_core.cli.commanding import (
     Accounts,
@@ -45,9 +45,9 @@ def go(
     \b
     Example: te go bybit-main
     """
-    place, wanted = Place.of(context), body(accounts=accounts, reason=reason)
-    preview(place, "go", wanted, f"Let {', '.join(accounts)} trade?", yes=yes)
-    done(command(place, "go", wanted))
+    paths, wanted = Paths.of(context), body(accounts=accounts, reason=reason)
+    preview(paths, "go", wanted, f"Let {', '.join(accounts)} trade?", yes=yes)
+    done(command(paths, "go", wanted))
 
 
 def halt(context: typer.Context, accounts: Accounts = None, symbol: Symbol = "", reason: Reason = "") -> None:
@@ -57,11 +57,11 @@ def halt(context: typer.Context, accounts: Accounts = None, symbol: Symbol = "",
     Example: te halt
              te halt bybit-main --symbol BTCUSDT --reason "exchange maintenance"
     """
-    place, wanted = Place.of(context), body(accounts=accounts or [], symbol=symbol, reason=reason)
+    paths, wanted = Paths.of(context), body(accounts=accounts or [], symbol=symbol, reason=reason)
     try:
-        answer = command(place, "halt", wanted)
+        answer = command(paths, "halt", wanted)
     except EngineDown:
-        answer = halt_directly(place, wanted)
+        answer = halt_directly(paths, wanted)
         note("no engine is running: the next one starts halted")
     done(answer)
 
@@ -86,19 +86,19 @@ def flatten(  # noqa: PLR0917 - typer makes options of parameters
              te flatten bybit-main --foreign --yes
              te flatten --direct
     """
-    place = Place.of(context)
+    paths = Paths.of(context)
     wanted = body(accounts=accounts or [], symbol=symbol, reason=reason, foreign=foreign)
     if direct:
-        flatten_directly(place, wanted, yes=yes)
+        flatten_directly(paths, wanted, yes=yes)
         return
     try:
-        preview(place, "flatten", wanted, "Close this, and halt?", yes=yes)
+        preview(paths, "flatten", wanted, "Close this, and halt?", yes=yes)
     except EngineDown as error:
         raise Failure(
             str(error), next_step="te flatten --direct does it without", code=ExitCode.ENGINE
         ) from None
-    done(command(place, "flatten", wanted))
-    _follow(place, accounts or [])
+    done(command(paths, "flatten", wanted))
+    _follow(paths, accounts or [])
 
 
 def pause(
@@ -116,10 +116,10 @@ def pause(
     Example: te pause tradingview
              te pause tradingview --close
     """
-    place, wanted = Place.of(context), body(sources=[source], close=close, reason=reason)
+    paths, wanted = Paths.of(context), body(sources=[source], close=close, reason=reason)
     if close:
-        preview(place, "pause", wanted, "Close its share?", yes=yes)
-    done(command(place, "pause", wanted))
+        preview(paths, "pause", wanted, "Close its share?", yes=yes)
+    done(command(paths, "pause", wanted))
 
 
 def close(
@@ -137,7 +137,7 @@ def close(
     \b
     Example: te close bybit-main BTCUSDT
     """
-    _set_target(Place.of(context), account, symbol, "0", lasts, reason, yes=yes)
+    _set_target(Paths.of(context), account, symbol, "0", lasts, reason, yes=yes)
 
 
 def set_target(  # noqa: PLR0917 - typer makes options of parameters
@@ -159,24 +159,24 @@ def set_target(  # noqa: PLR0917 - typer makes options of parameters
     Example: te set-target bybit-main BTCUSDT 0.25 --for 1h
              te set-target --yes bybit-main BTCUSDT -- -0.25
     """
-    _set_target(Place.of(context), account, symbol, depth, lasts, reason, yes=yes)
+    _set_target(Paths.of(context), account, symbol, depth, lasts, reason, yes=yes)
 
 
 def _set_target(
-    place: Place, account: str, symbol: str, depth: str, lasts: str, reason: str, *, yes: bool
+    paths: Paths, account: str, symbol: str, depth: str, lasts: str, reason: str, *, yes: bool
 ) -> None:
     wanted = body(
         accounts=[account], symbol=symbol, depth=depth, lasts=seconds(lasts) if lasts else None, reason=reason
     )
-    preview(place, "target", wanted, "Order this?", yes=yes)
-    done(command(place, "target", wanted))
+    preview(paths, "target", wanted, "Order this?", yes=yes)
+    done(command(paths, "target", wanted))
 
 
-def _follow(place: Place, accounts: list[str]) -> None:
+def _follow(paths: Paths, accounts: list[str]) -> None:
     """Show for a while what is still open."""
     pause_between = threading.Event()
     for _ in range(int(WAIT / LOOK)):
-        state = ask(place, "/api/v1/state")
+        state = ask(paths, "/api/v1/state")
         left = still_open(state, accounts)
         if left and not any(state["accounts"][line.partition(":")[0]]["observing"] == "" for line in left):
             for line in left:

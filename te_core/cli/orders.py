@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from te_core.app.paths import Place
+from te_core.app.paths import Paths
 from te_core.cli.explain import explanation_lines
 from te_core.cli.output import print_csv, print_json, print_lines, show, table, to_the_second
 from te_core.cli.past import (
@@ -58,9 +58,9 @@ def orders(
              te orders --symbol BTCUSDT --since 2026-11 --csv > orders.csv
     """
     check_one_form(as_json, as_csv)
-    place = Place.of(context)
+    paths = Paths.of(context)
     query = query_of(since=since, until=until, account=account, symbol=symbol, source=source)
-    with asking(place) as ask:
+    with asking(paths) as ask:
         found = list(entries(ask, "orders", query, wanted_number(limit, as_csv=as_csv)))
     if as_csv:
         print_csv(CSV, found)
@@ -69,7 +69,7 @@ def orders(
     else:
         show(table("Orders", _COLUMNS, map(_row, found), spare=("cause", "after", "reason", "fee")))
     if not found:
-        note_nothing_found(place, query)
+        note_nothing_found(paths, query)
 
 
 def _row(order: Any) -> tuple[object, ...]:
@@ -119,7 +119,7 @@ def why(
     Example: te why 4711
              te why 3f2a9c --json
     """
-    with asking(Place.of(context)) as ask:
+    with asking(Paths.of(context)) as ask:
         found = ask(order_address(order), {})
     if as_json:
         print_json(found)

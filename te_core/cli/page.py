@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from te_core.app.paths import Place
+from te_core.app.paths import Paths
 from te_core.cli.client import EngineDown, post, running_engine
 from te_core.cli.failure import Failure
 from te_core.cli.output import note, print_lines
@@ -24,11 +24,11 @@ def page(
     """
     from te_core.web.address import UNIX
 
-    place = Place.of(context)
-    engine = running_engine(place)
+    paths = Paths.of(context)
+    engine = running_engine(paths)
     if engine is None:
-        raise EngineDown(place)
-    answer = post(place, "/api/v1/page/link", {"view": view})
+        raise EngineDown(paths)
+    answer = post(paths, "/api/v1/page/link", {"view": view})
     if answer is None:
         raise Failure(
             "the page is switched off",

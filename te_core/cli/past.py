@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote, urlencode
 
 import typer
 
-from te_core.app.paths import Place
+from te_core.app.paths import Paths
 from te_core.cli.client import ask, running_engine
 from te_core.cli.complete import account_names, source_names, symbol_names
 from te_core.cli.failure import ExitCode, Failure
@@ -50,15 +50,15 @@ AsCsv = Annotated[
 
 
 @contextmanager
-def asking(place: Place) -> Iterator[Ask]:
+def asking(paths: Paths) -> Iterator[Ask]:
     """Open what answers: ``ask("orders", {"limit": "9"})``. Raises ``Failure`` where nothing ever ran."""
-    if running_engine(place) is not None:
-        yield lambda what, query: ask(place, f"/api/v1/{what}?{urlencode(query)}")
+    if running_engine(paths) is not None:
+        yield lambda what, query: ask(paths, f"/api/v1/{what}?{urlencode(query)}")
         return
     from te_core.cli.offline import opened_journal
     from te_core.web.history import JournalHistory
 
-    with opened_journal(place) as (_, journal):
+    with opened_journal(paths) as (_, journal):
         history = JournalHistory(journal)
         yield lambda what, query: _of_the_journal(history, what, query)
 
@@ -125,9 +125,9 @@ def check_one_form(*chosen: bool) -> None:
         raise Failure("choose one form of output", code=ExitCode.INVALID)
 
 
-def note_nothing_found(place: Place, query: Mapping[str, str]) -> None:
+def note_nothing_found(paths: Paths, query: Mapping[str, str]) -> None:
     """Say what there is to ask for, where a name may have been mistyped."""
     for option in ("account", "symbol", "source"):
-        wanted, known = query.get(option), names(place.settings, os.environ, f"{option}s")
+        wanted, known = query.get(option), names(paths.settings, os.environ, f"{option}s")
         if wanted and wanted not in known:
             note(f"the settings have no {option} {wanted} (known: {', '.join(known) or 'none'})")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from te_core.app.application import Application
-from te_core.app.paths import Place
+from te_core.app.paths import Paths
 from te_core.app.summary import until_connected
 from te_core.cli.client import request
 from te_core.cli.explain import explanation_lines
@@ -53,7 +53,7 @@ async def _engine(folder: Path) -> AsyncIterator[Application]:
     settings.write_text(SETTINGS, encoding="utf-8")
     numbers = count(1)
     application = Application(
-        Place(settings, folder / "state"),
+        Paths(settings, folder / "state"),
         env={},
         clock=SystemClock(),
         new_id=lambda: f"demo-{next(numbers)}",

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from te_core.app.paths import Place
+from te_core.app.paths import Paths
 from te_core.cli.client import ask
 from te_core.cli.output import FittedTable, print_json, show, table
 
@@ -22,7 +22,7 @@ def plan(
     \b
     Example: te plan
     """
-    answer = ask(Place.of(context), "/api/v1/plan")
+    answer = ask(Paths.of(context), "/api/v1/plan")
     if as_json:
         print_json(answer)
     else:

@@ -10,7 +10,7 @@ from te_core.cli.failure import Failure
 from te_core.cli.output import note, print_lines, show
 
 if TYPE_CHECKING:
-    from te_core.app.paths import Place
+    from te_core.app.paths import Paths
     from te_core.settings.schema import Settings
 
 
@@ -24,16 +24,16 @@ def changed_symbols(before: Settings, after: Settings) -> dict[str, Any]:
     }
 
 
-def show_difference(place: Place, symbols: Mapping[str, Any]) -> None:
+def show_difference(paths: Paths, symbols: Mapping[str, Any]) -> None:
     """Show what sections of symbols would order on each account; where nobody can say, say so."""
     from te_core.cli.plan import NOTHING, plan_table
 
-    if running_engine(place) is None:
+    if running_engine(paths) is None:
         note("no engine is running here: what this orders is not known before it is; then te plan shows it")
         return
     note("asking the accounts what this orders …")
     try:
-        answer = post(place, "/api/v1/plan", {"symbols": symbols})
+        answer = post(paths, "/api/v1/plan", {"symbols": symbols})
     except Failure as failure:
         note(f"what this orders is not known: {failure}")
         return

@@ -10,7 +10,7 @@ import typer
 from typer.main import get_group
 
 from te_core.app import used_plugins
-from te_core.app.paths import Place
+from te_core.app.paths import Paths
 from te_core.cli.client import ask
 from te_core.cli.failure import Failure
 
@@ -30,15 +30,15 @@ class PluginCommandContext:
         from te_core.cli.instances import load, webhook_in
         from te_core.contracts.command import SourceInstance
 
-        place = Place.of(self._context)
-        resolved, registry, _ = load(place)
+        paths = Paths.of(self._context)
+        resolved, registry, _ = load(paths)
         spec = registry.sources.get(self._plugin)
         return {
             name: SourceInstance(
                 name=name,
                 symbols=resolved.settings.sources[name].symbols,
                 options=options,
-                webhook_url=webhook_in(resolved, registry, place, name) if spec and spec.webhook else "",
+                webhook_url=webhook_in(resolved, registry, paths, name) if spec and spec.webhook else "",
             )
             for name, options in resolved.source_options.items()
             if resolved.settings.sources[name].plugin == self._plugin
@@ -48,7 +48,7 @@ class PluginCommandContext:
         """Ask the running engine."""
         from urllib.parse import quote
 
-        found: Mapping[str, Any] = ask(Place.of(self._context), f"/api/v1/sources/{quote(source, safe='')}")
+        found: Mapping[str, Any] = ask(Paths.of(self._context), f"/api/v1/sources/{quote(source, safe='')}")
         return found
 
 
@@ -67,13 +67,13 @@ def plugins_with_commands() -> list[tuple[str, str]]:
     return sorted(found.items())
 
 
-def _pins(place: Place) -> Mapping[str, str]:
+def _pins(paths: Paths) -> Mapping[str, str]:
     """Return what the settings pin; broken ones keep nobody from seeing a plugin's help."""
     from te_core.settings.loading import load_settings
     from te_core.settings.problems import SettingsInvalid
 
     try:
-        return load_settings(place.settings, os.environ).pinned_plugins()
+        return load_settings(paths.settings, os.environ).pinned_plugins()
     except SettingsInvalid:
         return {}
 
@@ -89,15 +89,15 @@ def plugin_commands(context: typer.Context, name: str) -> Any:
     from te_core.plugins.registry import Registry
 
     # Commands are looked up before the options' own callback has run.
-    place = Place.find(context.find_root().params.get("settings"))
-    registry = Registry(used=used_plugins.read(place.state))
+    paths = Paths.find(context.find_root().params.get("settings"))
+    registry = Registry(used=used_plugins.read(paths.state))
     if name not in registry.reports:
         return None
-    asyncio.run(registry.ensure([name], _pins(place)))
+    asyncio.run(registry.ensure([name], _pins(paths)))
     spec = registry.commands.get(name)
     if spec is None:
         report = registry.reports[name]
-        reason = redact_for(place)(report.reason) or "it brings no commands of its own"
+        reason = redact_for(paths)(report.reason) or "it brings no commands of its own"
         raise Failure(f"plugin {name}: {reason}", next_step="commands of te itself: te --help")
     made = spec.build(PluginCommandContext(name, context))
     made.rich_markup_mode = None  # its help looks like ours

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from te_core.app import used_plugins
-from te_core.app.paths import Place
+from te_core.app.paths import Paths
 from te_core.cli.output import note, print_json, show, table
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def plugins(
     Example: te plugins
              te plugins --no-import --json
     """
-    found = list(_plugins(Place.of(context), no_import=no_import))
+    found = list(_plugins(Paths.of(context), no_import=no_import))
     if as_json:
         print_json({"plugins": found})
     else:
@@ -41,15 +41,15 @@ def _text(value: Any) -> str:
     return ", ".join(value) if isinstance(value, list) else value
 
 
-def _plugins(place: Place, *, no_import: bool) -> Iterator[dict[str, Any]]:
+def _plugins(paths: Paths, *, no_import: bool) -> Iterator[dict[str, Any]]:
     import asyncio
 
     from te_core.cli.instances import redactor_of
     from te_core.journal.redaction import redacted
     from te_core.plugins.registry import Registry
 
-    settings = _settings(place)
-    registry = Registry(used=used_plugins.read(place.state))
+    settings = _settings(paths)
+    registry = Registry(used=used_plugins.read(paths.state))
     if settings is not None and not no_import:
         asyncio.run(registry.ensure(settings.plugins_in_use(), settings.pinned_plugins()))
     for reason in registry.notices.values():
@@ -60,13 +60,13 @@ def _plugins(place: Place, *, no_import: bool) -> Iterator[dict[str, Any]]:
         yield {**redacted(report.as_json(), redact), "instances": instances}
 
 
-def _settings(place: Place) -> Settings | None:
+def _settings(paths: Paths) -> Settings | None:
     """Give the settings; broken ones do not keep anyone from seeing what is installed."""
     from te_core.settings.loading import load_settings
     from te_core.settings.problems import SettingsInvalid
 
     try:
-        return load_settings(place.settings, os.environ)
+        return load_settings(paths.settings, os.environ)
     except SettingsInvalid as invalid:
         note(*map(str, invalid.problems), "the settings are refused: nothing is imported (see te check)")
         return None

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from te_core.app.paths import Place
+from te_core.app.paths import Paths
 from te_core.cli.failure import ExitCode, Failure
 from te_core.cli.output import print_csv, print_json, show, table, to_the_second
 from te_core.cli.past import (
@@ -87,9 +87,9 @@ def pnl(
     check_one_form(as_json, as_csv, koinly)
     if by not in GROUPINGS:
         raise Failure(f"--by {by}: it takes one of {', '.join(GROUPINGS)}", code=ExitCode.INVALID)
-    place = Place.of(context)
+    paths = Paths.of(context)
     query = query_of(since=since, until=until, account=account, symbol=symbol, source=source)
-    with asking(place) as ask:
+    with asking(paths) as ask:
         if koinly:
             _koinly(ask, query)
             return
@@ -101,7 +101,7 @@ def pnl(
     else:
         show(*results(found))
     if not found["rows"]:
-        note_nothing_found(place, query)
+        note_nothing_found(paths, query)
 
 
 def _koinly(ask: Any, query: dict[str, str]) -> None:
@@ -191,9 +191,9 @@ def equity(
              te equity --account bybit-main --since 2026-11 --points 1000 --csv
     """
     check_one_form(as_json, as_csv)
-    place = Place.of(context)
+    paths = Paths.of(context)
     query = query_of(since=since, until=until, account=account)
-    with asking(place) as ask:
+    with asking(paths) as ask:
         found = ask("history", {**query, "points": str(points)})
     if as_json:
         print_json(found)
@@ -203,7 +203,7 @@ def equity(
         columns = ("at", "account", "total", "free", "unrealised", "gross", "net")
         show(table("Equity", columns, map(_point, _points(found)), spare=("unrealised", "net")))
     if not found["accounts"]:
-        note_nothing_found(place, query)
+        note_nothing_found(paths, query)
 
 
 def _points(found: Any) -> Iterator[dict[str, Any]]:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from te_core.app.paths import Place
+from te_core.app.paths import Paths
 from te_core.cli.failure import ExitCode, Failure
 from te_core.cli.output import print_lines
 from te_core.cli.past import AccountName, asking, note_nothing_found
@@ -38,7 +38,7 @@ def report(
     """
     from te_core.reporting.month_report import GROUPINGS, html, markdown, month_reports
 
-    place, now = Place.of(context), SystemClock().now()
+    paths, now = Paths.of(context), SystemClock().now()
     month = month or f"{now.replace(day=1) - timedelta(days=1):%Y-%m}"
     if not _MONTH.fullmatch(month):
         raise Failure(f"--month {month}: it takes a month, such as 2026-11", code=ExitCode.INVALID)
@@ -50,11 +50,11 @@ def report(
         "until": end.isoformat(),
         **({"account": account} if account else {}),
     }
-    with asking(place) as ask:
+    with asking(paths) as ask:
         answers = {by: ask("pnl", {**query, "by": by}) for by in GROUPINGS}
     reports = month_reports(month, answers, complete=end <= now)
     if not reports:
-        note_nothing_found(place, query)
+        note_nothing_found(paths, query)
         raise Failure(f"nothing is recorded of {month}")
     name = f"te-report-{month}" + (f"-{account}" if account else "")
     for suffix, text in ((".html", html(reports)), (".md", markdown(reports))):

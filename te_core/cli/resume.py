@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from te_core.app.paths import Place
+from te_core.app.paths import Paths
 from te_core.cli.client import ask, command, post
 from te_core.cli.commanding import Reason, Symbol, Yes, body, confirmed, done, show_preview
 from te_core.cli.complete import instance_names
@@ -44,8 +44,8 @@ def resume(
              te resume bybit-main --from-next-signal
              te resume tradingview
     """
-    place = Place.of(context)
-    state = ask(place, "/api/v1/state")
+    paths = Paths.of(context)
+    state = ask(paths, "/api/v1/state")
     named = {kind: [name for name in names or [] if name in state.get(kind, {})] for kind in KINDS}
     known = {name for found in named.values() for name in found}
     if unknown := [name for name in names or [] if name not in known]:
@@ -61,28 +61,28 @@ def resume(
             from_next_signal=from_next_signal,
             reason=reason,
         )
-        lifted = _lift(place, wanted, yes=yes)
+        lifted = _lift(paths, wanted, yes=yes)
     if not symbol:
         for kind, found in named.items():
             for name in found:
-                _try_again(place, kind, name, quiet=lifted)
+                _try_again(paths, kind, name, quiet=lifted)
     if not lifted and (symbol or not names):
         print_lines("nothing is halted or set by hand")
 
 
-def _lift(place: Place, wanted: dict[str, Any], *, yes: bool) -> bool:
+def _lift(paths: Paths, wanted: dict[str, Any], *, yes: bool) -> bool:
     """Take back what stands of what is named. Returns whether anything did."""
-    shown = command(place, "resume", {**wanted, "preview": True})
+    shown = command(paths, "resume", {**wanted, "preview": True})
     if not shown["lifted"] and not shown.get("breakers"):
         return False
     show_preview(shown)
     confirmed("Resume?", yes=yes)
-    done(command(place, "resume", wanted))
+    done(command(paths, "resume", wanted))
     return True
 
 
-def _try_again(place: Place, kind: str, name: str, *, quiet: bool) -> None:
-    answer = post(place, f"/api/v1/{kind}/{name}/resume")
+def _try_again(paths: Paths, kind: str, name: str, *, quiet: bool) -> None:
+    answer = post(paths, f"/api/v1/{kind}/{name}/resume")
     if answer is None:
         raise Failure(f"{kind}.{name} is not in the settings any more", next_step="te status lists them")
     if not answer["resumed"]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from te_core.app.paths import Place
+from te_core.app.paths import Paths
 from te_core.wizards.init import offer
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def run(
     os.umask(0o077)  # what the engine writes is its owner's alone
     with asyncio.Runner(loop_factory=_event_loop()) as runner:
         served = serve(
-            Place.of(context), new_id=lambda: uuid4().hex, observe="te run --observe" if observe else ""
+            Paths.of(context), new_id=lambda: uuid4().hex, observe="te run --observe" if observe else ""
         )
         run_to_the_end(runner.get_loop(), served)
 

@@ -15,7 +15,7 @@ from te_core.cli.failure import Failure
 from te_core.cli.output import note, print_lines, prose
 
 if TYPE_CHECKING:
-    from te_core.app.paths import Place
+    from te_core.app.paths import Paths
     from te_core.plugins.registry import Registry
     from te_core.settings.layers import Texts
     from te_core.settings.schema import Settings
@@ -34,41 +34,41 @@ class Edit:
     secret: bool = False
 
 
-def save(place: Place, texts: Texts, edits: Sequence[Edit], *, ask: bool) -> None:
+def save(paths: Paths, texts: Texts, edits: Sequence[Edit], *, ask: bool) -> None:
     """Check, show what it leads to, confirm, write, and say what became of it.
 
     Raises ``SettingsInvalid``, ``Failure`` or ``typer.Abort``.
     """
     edited = with_edits(texts, edits)
-    settings, registry = check(place, edited)
-    _show_loose_ends(place, texts, settings, registry)
+    settings, registry = check(paths, edited)
+    _show_loose_ends(paths, texts, settings, registry)
     if ask:
-        _show_orders(place, texts, settings)
+        _show_orders(paths, texts, settings)
         typer.confirm("Write this?", default=True, abort=True)
-    seen = edits_seen(place)
-    write(place, texts, edited)
-    report(place, edits, seen)
+    seen = edits_seen(paths)
+    write(paths, texts, edited)
+    report(paths, edits, seen)
 
 
-def _show_loose_ends(place: Place, before: Texts, settings: Settings, registry: Registry) -> None:
+def _show_loose_ends(paths: Paths, before: Texts, settings: Settings, registry: Registry) -> None:
     """Name what te check would warn of, and did not before."""
     from te_core.cli.loose_ends import largest_leverages, loose_ends
     from te_core.settings.loading import settings_from
 
-    largest = largest_leverages(place, settings.symbols)
+    largest = largest_leverages(paths, settings.symbols)
     known = set(loose_ends(settings_from(before, os.environ), registry, largest))
     for loose in loose_ends(settings, registry, largest):
         if loose not in known:
             note(loose)
 
 
-def _show_orders(place: Place, before: Texts, settings: Settings) -> None:
+def _show_orders(paths: Paths, before: Texts, settings: Settings) -> None:
     """Show what changed weights and leverages would order."""
     from te_core.cli.planning import changed_symbols, show_difference
     from te_core.settings.loading import settings_from
 
     if symbols := changed_symbols(settings_from(before, os.environ), settings):
-        show_difference(place, symbols)
+        show_difference(paths, symbols)
 
 
 def with_edits(texts: Texts, edits: Sequence[Edit]) -> Texts:
@@ -86,19 +86,19 @@ def with_edits(texts: Texts, edits: Sequence[Edit]) -> Texts:
     return replace(texts, settings=settings, secrets=kept)
 
 
-def check(place: Place, edited: Texts) -> tuple[Settings, Registry]:
+def check(paths: Paths, edited: Texts) -> tuple[Settings, Registry]:
     """Refuse what ``te check`` would; return the settings, and the plugins. Raises ``SettingsInvalid``."""
     from te_core.cli.instances import load, redactor_of
     from te_core.journal.redaction import redacted
 
-    resolved, registry, _ = load(place, as_at_start=True, texts=edited)
+    resolved, registry, _ = load(paths, as_at_start=True, texts=edited)
     redact = redactor_of(resolved.settings, registry).redact
     for key, reason in redacted(dict(resolved.unavailable), redact).items():
         note(f"{key}: {reason}")
     return resolved.settings, registry
 
 
-def write(place: Place, before: Texts, edited: Texts) -> None:
+def write(paths: Paths, before: Texts, edited: Texts) -> None:
     """Replace the files that changed; the version before is kept (``te settings undo``).
 
     Raises ``Failure`` where somebody else edited them meanwhile.
@@ -108,14 +108,14 @@ def write(place: Place, before: Texts, edited: Texts) -> None:
     from te_core.settings.layers import SECRETS_FILE, read
     from te_core.settings.secrets import MODE
 
-    now = read(place.settings)
-    if (now.settings, now.secrets) != (before.settings if place.settings.exists() else None, before.secrets):
+    now = read(paths.settings)
+    if (now.settings, now.secrets) != (before.settings if paths.settings.exists() else None, before.secrets):
         raise Failure("the files were edited meanwhile: nothing was written", next_step="run it again")
-    settings = place.settings.resolve()
-    secrets = place.settings.with_name(SECRETS_FILE).resolve()
+    settings = paths.settings.resolve()
+    secrets = paths.settings.with_name(SECRETS_FILE).resolve()
     try:
         if edited.settings is not None and edited.settings != before.settings:
-            if place.settings.exists() and not persist(place, before):
+            if paths.settings.exists() and not persist(paths, before):
                 note(
                     "te settings undo cannot bring the version before back: it holds secrets, or was refused"
                 )
@@ -128,7 +128,7 @@ def write(place: Place, before: Texts, edited: Texts) -> None:
         raise Failure(f"{error.filename or settings}: {error.strerror}: nothing was written there") from None
 
 
-def report(place: Place, edits: Sequence[Edit], seen: int | None) -> None:
+def report(paths: Paths, edits: Sequence[Edit], seen: int | None) -> None:
     """Say what was written, what counts all the same, and what a running engine made of it.
 
     ``seen``: how many edits it had looked at before; None where none runs.
@@ -137,41 +137,41 @@ def report(place: Place, edits: Sequence[Edit], seen: int | None) -> None:
     from te_core.settings.schema import Settings
 
     hidden = any(edit.secret for edit in edits)
-    print_lines(f"wrote {place.settings}" + (f" and {SECRETS_FILE}" if hidden else ""))
-    places = merge(read(place.settings), os.environ, Settings).places
+    print_lines(f"wrote {paths.settings}" + (f" and {SECRETS_FILE}" if hidden else ""))
+    locations = merge(read(paths.settings), os.environ, Settings).locations
     for edit in edits:
-        found = places.get(edit.path)
+        found = locations.get(edit.path)
         if found is not None and found.file.startswith("environment"):
             note(f"{'.'.join(edit.path[2:])}: {found.file} says otherwise, and counts")
     if seen is not None:
-        _report_engine(place, seen)
+        _report_engine(paths, seen)
 
 
-def edits_seen(place: Place) -> int | None:
+def edits_seen(paths: Paths) -> int | None:
     """Return how many edits of the settings a running engine has looked at; None where none runs."""
-    settings = _settings_of_engine(place)
+    settings = _settings_of_engine(paths)
     return None if settings is None else int(settings.get("edits", 0))
 
 
-def _settings_of_engine(place: Place) -> Mapping[str, Any] | None:
+def _settings_of_engine(paths: Paths) -> Mapping[str, Any] | None:
     from te_core.cli.client import ask
 
     try:
-        found: Mapping[str, Any] = ask(place, "/api/v1/state").get("settings", {})
+        found: Mapping[str, Any] = ask(paths, "/api/v1/state").get("settings", {})
     except Failure:
         return None
     return found
 
 
-def _report_engine(place: Place, seen: int) -> None:
+def _report_engine(paths: Paths, seen: int) -> None:
     """Wait until the engine has looked at what was written, and say what it did."""
     from te_core.cli.client import running_engine
 
     pause = threading.Event()
     for _ in range(int(TAKEN_UP / LOOK)):
-        found = _settings_of_engine(place)
+        found = _settings_of_engine(paths)
         if found is None:
-            if running_engine(place):
+            if running_engine(paths):
                 note("the running engine cannot be asked with these settings: restart it to apply them")
             return
         if int(found.get("edits", 0)) > seen:

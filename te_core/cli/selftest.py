@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from te_core.app.paths import Place
+from te_core.app.paths import Paths
 from te_core.cli.complete import account_names
-from te_core.cli.direct import surroundings
+from te_core.cli.direct import command_context
 from te_core.cli.failure import Failure
 from te_core.cli.output import note, print_lines
 
@@ -51,7 +51,7 @@ def selftest(
             raise Failure("nothing was sent: that is not the account's name")
 
     os.umask(0o077)
-    test = SelfTest(surroundings(Place.of(context)), account, symbol.upper())
+    test = SelfTest(command_context(Paths.of(context)), account, symbol.upper())
     try:
         asyncio.run(test.run(ask, note))
     except KeyboardInterrupt:

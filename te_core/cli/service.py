@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from te_core.app.paths import Place
+from te_core.app.paths import Paths
 from te_core.cli.failure import ExitCode, Failure
 from te_core.cli.output import note, print_lines
 
@@ -139,11 +139,11 @@ def tls(
     from te_core.setup.proxy_files import DOMAIN, caddy_file, nginx_file
     from te_core.web.address import address
 
-    place = Place.of(context)
+    paths = Paths.of(context)
     domain = domain.lower().rstrip(".")
     if not DOMAIN.fullmatch(domain):
         raise Failure(f"{domain!r}: a name such as alerts.example.org is needed", code=ExitCode.INVALID)
-    resolved, registry, _ = load(place, as_at_start=True)
+    resolved, registry, _ = load(paths, as_at_start=True)
     public = resolved.settings.listen.public
     if public.certificate is not None:
         raise Failure("listen.public.certificate is set: the engine speaks TLS itself", code=ExitCode.INVALID)
@@ -156,7 +156,7 @@ def tls(
     upstream = upstream or urlsplit(address(public.host, public.port)).netloc
     if not _UPSTREAM.fullmatch(upstream):
         raise Failure(f"--upstream {upstream!r}: host:port is needed", code=ExitCode.INVALID)
-    file = output or place.settings.parent / name
+    file = output or paths.settings.parent / name
     _write(file, make(domain, upstream, hooks), force=force)
     steps = _for_tls(domain, proxy, file, hooks, trusted=bool(public.trusted_proxies))
     _remaining(*steps, aside=output == _STDOUT)
@@ -191,16 +191,16 @@ def _hooks(resolved: Resolved, specs: Mapping[str, SignalSourceSpec[Any]]) -> It
 def _service(context: typer.Context, memory: str) -> Service:
     from te_core.setup.service_files import Service
 
-    place = Place.of(context)
+    paths = Paths.of(context)
     if not _MEMORY.fullmatch(memory):
         raise Failure(f"--memory {memory}: a size such as 512M or 1G is needed", code=ExitCode.INVALID)
-    if not place.settings.exists():
-        raise Failure(f"there is no {place.settings}", next_step="te init", code=ExitCode.INVALID)
+    if not paths.settings.exists():
+        raise Failure(f"there is no {paths.settings}", next_step="te init", code=ExitCode.INVALID)
     program = Path(sys.executable).with_name("te")
-    paths = (program, place.settings, place.state)
-    if odd := next((path for path in paths if not str(path).isprintable()), None):
+    named_paths = (program, paths.settings, paths.state)
+    if odd := next((path for path in named_paths if not str(path).isprintable()), None):
         raise Failure(f"{str(odd)!r}: no service file can hold such a path", code=ExitCode.INVALID)
-    return Service(program=program, settings=place.settings, home=place.state.parent, memory=memory)
+    return Service(program=program, settings=paths.settings, home=paths.state.parent, memory=memory)
 
 
 def _user() -> str:

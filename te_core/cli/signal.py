@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from te_core.app.paths import Place
+from te_core.app.paths import Paths
 from te_core.cli.client import EngineDown, request, running_engine, setting
 from te_core.cli.failure import ExitCode, Failure
 from te_core.cli.instances import webhook_of
@@ -32,20 +32,20 @@ def send(  # noqa: PLR0917 - typer makes options of parameters
     Example: te signal send --symbol BTCUSDT --direction long --size 50/100 --price 65000
              te signal send --json '{"symbol": "BTCUSDT", "direction": "flat"}'
     """
-    place = Place.of(context)
+    paths = Paths.of(context)
     if not body:
         body = _message(symbol=symbol, direction=direction, size=size, leverage=leverage, price=price)
-    if running_engine(place) is None:
-        raise EngineDown(place)
-    base, hooks, target = webhook_of(place, source).partition("/hooks/")
-    certificate = setting(place, "listen", "public", "certificate")
+    if running_engine(paths) is None:
+        raise EngineDown(paths)
+    base, hooks, target = webhook_of(paths, source).partition("/hooks/")
+    certificate = setting(paths, "listen", "public", "certificate")
     try:
         status, answer = request(
             base,
             hooks + target,
             body=body.encode(),
             headers={"Content-Type": "application/json"},
-            authority=place.settings.parent / certificate if certificate else None,
+            authority=paths.settings.parent / certificate if certificate else None,
         )
     except OSError as error:
         raise Failure(

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from te_core.app.paths import Place
+from te_core.app.paths import Paths
 from te_core.cli.failure import ExitCode, Failure
 from te_core.cli.output import print_csv, print_json, print_lines, show, table, to_the_second
 from te_core.cli.past import (
@@ -71,9 +71,9 @@ def signals(
     check_one_form(as_json, as_csv, raw)
     if quarantine and (raw or symbol):
         raise Failure("refused input has no symbol, and is shown as it came", code=ExitCode.INVALID)
-    place, what = Place.of(context), "quarantine" if quarantine else "signals"
+    paths, what = Paths.of(context), "quarantine" if quarantine else "signals"
     query = query_of(since=since, until=until, symbol=symbol, source=source)
-    with asking(place) as ask:
+    with asking(paths) as ask:
         found = list(entries(ask, what, query, wanted_number(limit, as_csv=as_csv)))
     if as_json:
         print_json({what: found})
@@ -90,7 +90,7 @@ def signals(
         spare = () if quarantine else ("sequence", "price", "leverage")
         show(table(what.capitalize(), columns, rows, spare=spare))
     if not found:
-        note_nothing_found(place, query)
+        note_nothing_found(paths, query)
 
 
 def _raw(found: list[Any]) -> Iterator[str]:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from te_core.app.paths import Place
+from te_core.app.paths import Paths
 from te_core.cli.complete import source_names
 from te_core.cli.instances import webhook_of
 from te_core.cli.output import print_lines
@@ -30,7 +30,7 @@ def url(
     \b
     Example: te source url tradingview --base https://alerts.example.org
     """
-    address = webhook_of(Place.of(context), name)
+    address = webhook_of(Paths.of(context), name)
     if base:
         address = base.rstrip("/") + address[address.index("/hooks/") :]
     print_lines(address)

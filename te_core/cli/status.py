@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from te_core.app.paths import Place
+from te_core.app.paths import Paths
 from te_core.cli.client import EngineDown, ask
 from te_core.cli.complete import Accounts, Symbols
 from te_core.cli.failure import ExitCode, Failure
@@ -48,9 +48,9 @@ class WatchCommand(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Give a bare ``--watch`` its usual seconds."""
         given = list(args)
-        for place, word in enumerate(given):
-            if word == "--watch" and not _is_number(given[place + 1 : place + 2]):
-                given[place] = f"--watch={EVERY:g}"
+        for index, word in enumerate(given):
+            if word == "--watch" and not _is_number(given[index + 1 : index + 2]):
+                given[index] = f"--watch={EVERY:g}"
         return super().parse_args(ctx, given)
 
 
@@ -100,13 +100,13 @@ def status(
              te status --json | jq .accounts.paper.positions
     Exit code: 0 ready, 1 not ready or something critical, 3 no engine is running
     """
-    place = Place.of(context)
+    paths = Paths.of(context)
     accounts, symbols = tuple(account or ()), tuple(name.upper() for name in symbol or ())
     asked = Asked(accounts, symbols, everything, attention, page, utc)
     if watch is not None:
-        _watch(place, asked, watch, as_json=as_json)
+        _watch(paths, asked, watch, as_json=as_json)
         return
-    state = _state(place)
+    state = _state(paths)
     if as_json:
         print_json(_chosen(state, asked))
     else:
@@ -124,13 +124,13 @@ def exit_code(state: Mapping[str, Any]) -> ExitCode:
     return ExitCode.OK if seen.well else ExitCode.FAILED
 
 
-def _state(place: Place) -> Any:
+def _state(paths: Paths) -> Any:
     try:
-        return ask(place, "/api/v1/state")
+        return ask(paths, "/api/v1/state")
     except EngineDown:
         from te_core.cli.offline import offline_state
 
-        return offline_state(place)
+        return offline_state(paths)
 
 
 def _chosen(state: Any, asked: Asked) -> Any:
@@ -209,18 +209,18 @@ def _ago(seconds: float | None) -> str:
     return "" if seconds is None else f"{duration(seconds)} ago"
 
 
-def _watch(place: Place, asked: Asked, every: float, *, as_json: bool) -> None:
+def _watch(paths: Paths, asked: Asked, every: float, *, as_json: bool) -> None:
     """Look again and again; interrupting it is how it ends."""
     from te_core.cli.watching import Watch, repeat
 
     def looked() -> Any:
-        return _chosen(ask(place, "/api/v1/state"), asked)
+        return _chosen(ask(paths, "/api/v1/state"), asked)
 
     try:
         if as_json:
             repeat(lambda: print_json(looked()), every)
         elif not (sys.stdin.isatty() and sys.stdout.isatty()):
-            repeat(lambda: _show(ask(place, "/api/v1/state"), asked), every)
+            repeat(lambda: _show(ask(paths, "/api/v1/state"), asked), every)
         else:
             Watch(looked, every, utc=asked.utc, plain=speaks_ascii(os.environ, sys.stdout)).run()
     except KeyboardInterrupt:

@@ -325,9 +325,9 @@ def _pages(
         return [(list(rows), part) for part in columns] or [([], ())]
     if len(rows) <= first and len(columns) == 1:
         return [(list(rows), columns[0])]
-    ranked = sorted(range(len(rows)), key=lambda place: (_urgency(rows[place]), place))
+    ranked = sorted(range(len(rows)), key=lambda index: (_urgency(rows[index]), index))
     chosen = sorted(ranked[: max(first, 0)])
-    pages: list[tuple[list[SymbolRow], Sequence[int]]] = [([rows[place] for place in chosen], columns[0])]
+    pages: list[tuple[list[SymbolRow], Sequence[int]]] = [([rows[index] for index in chosen], columns[0])]
     for start in range(0, len(rows), later):
         pages += [(list(rows[start : start + later]), part) for part in columns]
     return pages
@@ -345,17 +345,17 @@ def _columns_of_accounts(view: View, look: Look) -> list[list[int]]:
     """Return which accounts stand side by side: as many as there is room for."""
     names = short_names([row.name for row in view.accounts])
     widths = [
-        max(cells(name), *(cells(_cell(row.cells[place])[0]) for row in view.symbols), 0) + 1
-        for place, name in enumerate(names)
+        max(cells(name), *(cells(_cell(row.cells[index])[0]) for row in view.symbols), 0) + 1
+        for index, name in enumerate(names)
     ]
     left = look.width - _fixed_width(view)
     parts: list[list[int]] = [[]]
     taken = 0
-    for place, width in enumerate(widths):
+    for index, width in enumerate(widths):
         if parts[-1] and taken + width > left:
             parts.append([])
             taken = 0
-        parts[-1].append(place)
+        parts[-1].append(index)
         taken += width
     return parts
 
@@ -378,7 +378,7 @@ def _symbols(view: View, look: Look, rows: Sequence[SymbolRow], part: Sequence[i
     ]
     if wide:
         columns += _opinions(view, rows)
-    columns += [Column(title=names[place], cells=[_cell(row.cells[place]) for row in rows]) for place in part]
+    columns += [Column(title=names[index], cells=[_cell(row.cells[index]) for row in rows]) for index in part]
     if wide and len(part) == len(view.accounts):
         columns += [
             Column(title="net", cells=[_worth(row.net) for row in rows], spare=2),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from te_core.app.paths import Place
+    from te_core.app.paths import Paths
     from te_core.settings.layers import Texts
 
 FOLDER = "settings"
@@ -17,7 +17,7 @@ KEPT = 50
 _SUFFIX = ".settings.toml"
 
 
-def persist(place: Place, texts: Texts) -> bool:
+def persist(paths: Paths, texts: Texts) -> bool:
     """Keep a version before it is replaced; the oldest beyond 50 go. Returns whether it is kept. Raises ``OSError``.
 
     One in which secrets stand, or may stand since it is refused, is not: keys are not copied to a second place.
@@ -29,15 +29,15 @@ def persist(place: Place, texts: Texts) -> bool:
 
     text = texts.settings
     try:
-        if text is None or redactor_of_version(place, texts)(text) != text:
+        if text is None or redactor_of_version(paths, texts)(text) != text:
             return False
     except SettingsInvalid:
         return False
-    folder = place.state / FOLDER
+    folder = paths.state / FOLDER
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     name = SystemClock().now().astimezone(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
     replace_file(folder / f"{name}{_SUFFIX}", text, mode=MODE)
-    for old in versions(place.state)[KEPT:]:
+    for old in versions(paths.state)[KEPT:]:
         (folder / f"{old}{_SUFFIX}").unlink(missing_ok=True)
     return True
 
@@ -53,9 +53,9 @@ def text_of(state: Path, version: str) -> str:
     return (state / FOLDER / f"{version}{_SUFFIX}").read_text(encoding="utf-8")
 
 
-def redactor_of_version(place: Place, texts: Texts) -> Callable[[str], str]:
+def redactor_of_version(paths: Paths, texts: Texts) -> Callable[[str], str]:
     """Return what hides the secrets of a version. Raises ``SettingsInvalid`` where they cannot be told."""
     from te_core.cli.instances import load, redactor_of
 
-    resolved, registry, _ = load(place, as_at_start=True, texts=texts)
+    resolved, registry, _ = load(paths, as_at_start=True, texts=texts)
     return redactor_of(resolved.settings, registry).redact

@@ -221,7 +221,7 @@ class Prepared:
         self._several = _SEVERAL.fullmatch(compiled.string) if isinstance(sql, Insert) else None
         self._constants = {name: value for name, value in compiled.params.items() if name not in example}
         self._values = itemgetter(*names)
-        self._encoders = [(place, encode) for place, encode in enumerate(encoders) if encode is not None]
+        self._encoders = [(index, encode) for index, encode in enumerate(encoders) if encode is not None]
 
     def execute(self, cursor: sqlite3.Cursor, rows: Sequence[Mapping[str, Any]]) -> int:
         """Execute for every row; gives how many of the table's rows that changed."""
@@ -244,8 +244,8 @@ class Prepared:
 
     def _parameters(self, row: Mapping[str, Any]) -> tuple[Any, ...]:
         values = list(self._values({**self._constants, **row} if self._constants else row))
-        for place, encode in self._encoders:
-            values[place] = encode(values[place])
+        for index, encode in self._encoders:
+            values[index] = encode(values[index])
         return tuple(values)
 
 

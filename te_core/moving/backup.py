@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 from te_core import __version__
 from te_core.app import last_run, used_plugins
-from te_core.app.paths import Place
+from te_core.app.paths import Paths
 from te_core.journal import database
 from te_core.journal.copies import CopyFacts, copy_database, copy_journal, read_facts
 from te_core.moving.archive import (
@@ -49,23 +49,23 @@ class Made:
 
 
 def make_backup(
-    place: Place, journal: Path, target: Path, *, by: Seal | None, now: datetime, machine: str
+    paths: Paths, journal: Path, target: Path, *, by: Seal | None, now: datetime, machine: str
 ) -> Made:
     """Write everything into one file, readable by its owner only. Raises ``BackupError``, ``JournalError``."""
     if target.exists():
         raise BackupError(f"{target} is there already: name another file")
-    if not place.settings.exists():
-        raise BackupError(f"there is no {place.settings}: nothing to back up")
+    if not paths.settings.exists():
+        raise BackupError(f"there is no {paths.settings}: nothing to back up")
     try:
         with TemporaryDirectory(prefix=".te-backup-", dir=target.parent) as scratch:  # its owner's alone
             folder = Path(scratch) / "content"
             folder.mkdir()
-            facts, steady = _collect(place, journal, folder)
+            facts, steady = _collect(paths, journal, folder)
             manifest = Manifest(
                 version=__version__,
                 made_at=now.astimezone(UTC).isoformat(),
                 machine=machine,
-                journal=_seen_from_state(journal, place.state) if facts else "",
+                journal=_seen_from_state(journal, paths.state) if facts else "",
                 journal_id=facts.journal_id if facts else "",
                 revision=facts.revision if facts else "",
                 files=digests(folder),
@@ -90,21 +90,21 @@ def _seen_from_state(journal: Path, state: Path) -> str:
     return journal.relative_to(state).as_posix() if journal.is_relative_to(state) else str(journal)
 
 
-def _collect(place: Place, journal: Path, folder: Path) -> tuple[CopyFacts | None, bool]:
+def _collect(paths: Paths, journal: Path, folder: Path) -> tuple[CopyFacts | None, bool]:
     """Copy everything; again when the journal was written meanwhile, so that plugins' files fit to it."""
-    shutil.copyfile(place.settings, folder / SETTINGS)
-    secrets = place.settings.with_name(SECRETS_FILE)
+    shutil.copyfile(paths.settings, folder / SETTINGS)
+    secrets = paths.settings.with_name(SECRETS_FILE)
     if secrets.exists():
         shutil.copyfile(secrets, folder / SECRETS)
     if not journal.exists():
-        _copy_state(place.state, folder / STATE)
+        _copy_state(paths.state, folder / STATE)
         return None, True
     for _ in range(ATTEMPTS):
         (folder / JOURNAL).unlink(missing_ok=True)
         shutil.rmtree(folder / STATE, ignore_errors=True)
         copy_journal(journal, folder / JOURNAL)
         facts = read_facts(folder / JOURNAL)
-        _copy_state(place.state, folder / STATE)
+        _copy_state(paths.state, folder / STATE)
         if read_facts(journal).commits == facts.commits:
             return facts, True
     return facts, False

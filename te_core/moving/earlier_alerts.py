@@ -41,7 +41,7 @@ class Alert:
     sequence: int | str = ""
 
     @property
-    def place(self) -> tuple[datetime, int, int | str, int]:
+    def order_key(self) -> tuple[datetime, int, int | str, int]:
         """Where it sorts in its file."""
         return self.at, self.rank, self.sequence, self.line
 
@@ -149,7 +149,7 @@ def _by_symbol(alerts: Iterable[Alert]) -> dict[str, list[Alert]]:
 
 def in_order(alerts: Sequence[Alert], held: bool | None) -> Iterator[Alert]:
     """Yield the alerts of one symbol and file as they counted. ``held``: whether a position was held before them."""
-    waiting = sorted(alerts, key=lambda alert: alert.place)
+    waiting = sorted(alerts, key=lambda alert: alert.order_key)
     while waiting:
         first, *rest = waiting
         second = rest[0] if rest else None
@@ -197,8 +197,12 @@ class Opinion:
 def read_opinions(folder: Path, notes: Notes) -> dict[str, Opinion]:
     """Return the newest opinion of each symbol that the miners' processor stored."""
     newest: dict[str, Opinion] = {}
-    place = folder / OPINIONS
-    for file in sorted(place.glob("bittensor_signal*.json"), reverse=True) if place.is_dir() else ():
+    bittensor_folder = folder / OPINIONS
+    for file in (
+        sorted(bittensor_folder.glob("bittensor_signal*.json"), reverse=True)
+        if bittensor_folder.is_dir()
+        else ()
+    ):
         try:
             found = json.loads(file.read_text(encoding="utf-8"), parse_float=Decimal)
         except (OSError, ValueError):

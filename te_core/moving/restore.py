@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from te_core.app import state_folder
-from te_core.app.paths import Place
+from te_core.app.paths import Paths
 from te_core.journal.copies import CopyFacts, check_copy, give_identity
 from te_core.journal.lock import JournalLock
 from te_core.moving.archive import JOURNAL, SECRETS, SETTINGS, STATE, BackupError, Manifest, unpack
@@ -37,7 +37,7 @@ _LOGS = ("-wal", "-shm")
 class Staged:
     """A backup that was unpacked and checked; ``facts``: of its journal, None if it has none."""
 
-    place: Place
+    paths: Paths
     folder: Path
     manifest: Manifest
     facts: CopyFacts | None
@@ -51,7 +51,7 @@ class Staged:
         """Return the settings of the backup, as if they stood in their place."""
         secrets = self.folder / SECRETS
         return Texts(
-            file=self.place.settings,
+            file=self.paths.settings,
             settings=(self.folder / SETTINGS).read_text(encoding="utf-8-sig"),
             secrets=secrets.read_text(encoding="utf-8-sig") if secrets.exists() else None,
         )
@@ -71,28 +71,28 @@ class _Decision:
     entries: Sequence[str]
 
 
-def stage(stream: IO[bytes], place: Place) -> Staged:
+def stage(stream: IO[bytes], paths: Paths) -> Staged:
     """Unpack a backup beside what is there, and check it; what cannot be used is deleted again.
 
     Raises ``BackupError``, ``JournalError``, ``ConfigError`` where the state folder is not this user's alone.
     """
-    state_folder.prepare(place.state, place.state / JOURNAL)
+    state_folder.prepare(paths.state, paths.state / JOURNAL)
     try:
-        clear(place)
-        folder = place.state / WORK / NEW
+        clear(paths)
+        folder = paths.state / WORK / NEW
         folder.mkdir(parents=True, mode=0o700)
-        return _checked(place, folder, unpack(stream, folder))
+        return _checked(paths, folder, unpack(stream, folder))
     except OSError as error:
-        clear(place)
+        clear(paths)
         raise BackupError(
-            f"{error.filename or place.state}: {error.strerror}: nothing was restored"
+            f"{error.filename or paths.state}: {error.strerror}: nothing was restored"
         ) from None
     except BaseException:
-        clear(place)
+        clear(paths)
         raise
 
 
-def _checked(place: Place, folder: Path, manifest: Manifest) -> Staged:
+def _checked(paths: Paths, folder: Path, manifest: Manifest) -> Staged:
     if SETTINGS not in manifest.files:
         raise BackupError("the backup holds no settings")
     facts = check_copy(folder / JOURNAL) if JOURNAL in manifest.files else None
@@ -101,12 +101,12 @@ def _checked(place: Place, folder: Path, manifest: Manifest) -> Staged:
             f"its journal stood at {manifest.journal}, outside of the state folder: set journal.file to a name "
             "below it, and back up again"
         )
-    return Staged(place=place, folder=folder, manifest=manifest, facts=facts)
+    return Staged(paths=paths, folder=folder, manifest=manifest, facts=facts)
 
 
-def clear(place: Place) -> None:
+def clear(paths: Paths) -> None:
     """Delete what was unpacked and not decided."""
-    work = place.state / WORK
+    work = paths.state / WORK
     if not (work / DECIDED).exists() and work.exists():
         shutil.rmtree(work)
 
@@ -117,41 +117,41 @@ def apply(staged: Staged, *, former_journal: Path, stamp: str, new_identity: str
     ``former_journal``: that of the settings that are there. ``new_identity``: gives the journal another one.
     Raises ``JournalLocked`` while an engine runs on either, ``BackupError``.
     """
-    place = staged.place
+    paths = staged.paths
     brought = [name for name in (*FOLDERS, *FILES) if (staged.folder / STATE / name).exists()]
     decision = _Decision(
-        settings=str(place.settings),
+        settings=str(paths.settings),
         journal=staged.manifest.journal,
-        former_journal=_below(former_journal, place.state),
+        former_journal=_below(former_journal, paths.state),
         kept=f"{KEPT}-{stamp}",
         entries=[*filter(None, [staged.manifest.journal]), *brought],
     )
     try:
-        with _locked(place, decision):
+        with _locked(paths, decision):
             if new_identity and staged.facts is not None:
                 give_identity(staged.journal, new_identity)
             _sync(staged.folder)
             text = json.dumps(asdict(decision))
-            replace_file(place.state / WORK / DECIDED, text, mode=0o600)
-            _sync_folder(place.state / WORK)
-            _finish(place, decision)
+            replace_file(paths.state / WORK / DECIDED, text, mode=0o600)
+            _sync_folder(paths.state / WORK)
+            _finish(paths, decision)
     except OSError as error:
         raise BackupError(f"{error.filename}: {error.strerror}: run any te command to go on") from None
-    return place.state / decision.kept
+    return paths.state / decision.kept
 
 
-def finish_pending(place: Place) -> bool:
+def finish_pending(paths: Paths) -> bool:
     """Go on with a restore that was decided and interrupted; return whether there was one.
 
     Raises ``JournalLocked`` while another process does, ``BackupError``.
     """
-    decided = place.state / WORK / DECIDED
+    decided = paths.state / WORK / DECIDED
     if not decided.exists():
         return False
     try:
         decision = _Decision(**json.loads(decided.read_text(encoding="utf-8")))
-        with _locked(place, decision):
-            _finish(place, decision)
+        with _locked(paths, decision):
+            _finish(paths, decision)
     except FileNotFoundError:  # another process has finished it meanwhile
         return False
     except OSError as error:
@@ -166,11 +166,11 @@ def _below(journal: Path, state: Path) -> str:
     return journal.relative_to(state).as_posix() if journal.is_relative_to(state) else ""
 
 
-def _locked(place: Place, decision: _Decision) -> ExitStack:
+def _locked(paths: Paths, decision: _Decision) -> ExitStack:
     """Keep engines out of both journals. Raises ``JournalLocked``."""
     with ExitStack() as locks:
         for name in dict.fromkeys(filter(None, (decision.journal, decision.former_journal))):
-            path = place.state / name
+            path = paths.state / name
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             locks.callback(JournalLock(path).release)
         return locks.pop_all()
@@ -179,9 +179,9 @@ def _locked(place: Place, decision: _Decision) -> ExitStack:
 # -- what can be repeated
 
 
-def _finish(place: Place, decision: _Decision) -> None:
-    state, work = place.state, place.state / WORK
-    new, old, kept = work / NEW, work / OLD, place.state / decision.kept
+def _finish(paths: Paths, decision: _Decision) -> None:
+    state, work = paths.state, paths.state / WORK
+    new, old, kept = work / NEW, work / OLD, paths.state / decision.kept
     settings = Path(decision.settings)
     if not kept.exists():  # else everything was moved before the interruption
         old.mkdir(exist_ok=True, mode=0o700)

@@ -101,17 +101,17 @@ def check_defaults(last: LastRun | None, now: LastRun, settings: Settings) -> It
         after = now.defaults.get(key, before)
         if after == before:
             continue
-        for place, stated, name in _places(settings, key):
+        for section, stated, name in _settings_of(settings, key):
             if not _has(stated, name):
                 yield Change(
                     severity=Severity.WARNING,
-                    what=place,
+                    what=section,
                     text=f"default {before} becomes {after}",
                     remedy=f"to keep it: {name} = {before}",
                 )
 
 
-def _places(settings: Settings, key: str) -> Iterator[tuple[str, Mapping[str, object], str]]:
+def _settings_of(settings: Settings, key: str) -> Iterator[tuple[str, Mapping[str, object], str]]:
     """Yield (place, what the section states, name in it) of a key of ``LastRun.defaults``."""
     group, _, rest = key.partition(".")
     if group not in _ANY:

@@ -96,12 +96,12 @@ def spark(points: Sequence[Point], *, summary: str) -> str:
     low, high = min(values), max(values)
     rise = high - low
 
-    def place(at: datetime, value: Decimal) -> str:
+    def point(at: datetime, value: Decimal) -> str:
         x = 2 + (at.timestamp() - begin) / span * (width - 4)
         y = height / 2 if not rise else 2 + (high - float(value)) / rise * (height - 4)
         return f"{_short(x)} {_short(y)}"
 
-    path = "".join("M" + "L".join(place(at, value) for at, value in _thinned(run, 60)) for run in runs)
+    path = "".join("M" + "L".join(point(at, value) for at, value in _thinned(run, 60)) for run in runs)
     return (
         f'<svg class="spark" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(summary)}">'
         f'<path class="line l0" d="{path}"/></svg>'
@@ -210,8 +210,8 @@ def _value(point: tuple[datetime, Decimal]) -> Decimal:
 
 
 def _path(run: Sequence[tuple[datetime, Decimal]], scale: _Scale) -> str:
-    places = (f"{_short(scale.x(at.timestamp()))} {_short(scale.y(float(value)))}" for at, value in run)
-    path = "M" + "L".join(places)
+    coordinates = (f"{_short(scale.x(at.timestamp()))} {_short(scale.y(float(value)))}" for at, value in run)
+    path = "M" + "L".join(coordinates)
     return path if len(run) > 1 else f"{path}h.1"  # with round ends: a dot
 
 

@@ -78,7 +78,7 @@ class Commands:
         self._accounts = accounts
         self._sources = sources
         self._changed = changed
-        self._place = self.controls.last
+        self._next_sequence = self.controls.last
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -106,10 +106,10 @@ class Commands:
         self._check_reason(command)
         if not outcome.set and not outcome.rearmed:
             return outcome
-        place, self._place = self._place, self._place + len(outcome.set)
+        sequence, self._next_sequence = self._next_sequence, self._next_sequence + len(outcome.set)
         tightens = command.action in (Action.HALT, Action.FLATTEN)
         if tightens:
-            self._apply(outcome.set, place)
+            self._apply(outcome.set, sequence)
         event = self._event(command, outcome)
         try:
             records = self.breakers.rearmed(outcome.rearmed, command.symbol)
@@ -122,7 +122,7 @@ class Commands:
             ) from error
         if not tightens:
             self.breakers.rearm(outcome.rearmed, command.symbol)
-            self._apply(outcome.set, place)
+            self._apply(outcome.set, sequence)
         self._report(event)
         return outcome
 
@@ -151,8 +151,8 @@ class Commands:
             return
         command = Command(action=Action.HALT, by=ENGINE, reason=reason, accounts=(account,), symbol=symbol)
         outcome = Outcome(set=controls_of(command, self._clock.now(), self.scopes()))
-        place, self._place = self._place, self._place + len(outcome.set)
-        self._apply(outcome.set, place)
+        sequence, self._next_sequence = self._next_sequence, self._next_sequence + len(outcome.set)
+        self._apply(outcome.set, sequence)
         event = self._event(command, outcome)
         self._journal.append(*outcome.set, event, awaited=False, reduction=True)
         self._log.warning("{}; te resume {} --symbol {} lifts it", event.text, account, symbol)
@@ -161,8 +161,8 @@ class Commands:
     def met(self, account: str, scopes: Sequence[str], rows: Sequence[Control]) -> None:
         """Apply what holds for an account from the first time that it is met, and is persisted; then its settings."""
         if rows:
-            place, self._place = self._place, self._place + len(rows)
-            self._apply(rows, place)
+            sequence, self._next_sequence = self._next_sequence, self._next_sequence + len(rows)
+            self._apply(rows, sequence)
         for row in rows:
             text = f"{account}: {described(row)} {account}"
             event = Event(at=row.at, kind="observe", text=text, account=account)
@@ -181,10 +181,10 @@ class Commands:
         if row is None or runner is None or runner.worker.settings.observe != "":
             return
         live = replace(row, state=ControlState.OVER, at=self._clock.now(), reason="observe = false")
-        place, self._place = self._place, self._place + 1
+        sequence, self._next_sequence = self._next_sequence, self._next_sequence + 1
         event = Event(at=live.at, kind=str(Action.GO), text=f"{account}: {described(live)}", account=account)
         self._journal.append(live, event, awaited=False)
-        self._apply([live], place)
+        self._apply([live], sequence)
         self._report(event)
 
     def _report(self, event: Event) -> None:
@@ -210,25 +210,25 @@ class Commands:
         rows = controls_of(
             command, self._clock.now(), {**scopes, **({account: concerned[0]} if account else {})}
         )
-        place, self._place = self._place, self._place + len(rows)
-        self._apply(rows, place)
+        sequence, self._next_sequence = self._next_sequence, self._next_sequence + len(rows)
+        self._apply(rows, sequence)
         return rows
 
     def stopped(self, account: str, symbol: str, kind: str, reason: str) -> None:
         """Hold a symbol flat whose position a stop closed, until a source speaks or ``te resume`` lifts it."""
         scope = self.scopes().get(account, (account,))[-1]
         row = stopped(scope, symbol, kind=kind, reason=reason, at=self._clock.now())
-        place, self._place = self._place, self._place + 1
-        self._apply([row], place)
+        sequence, self._next_sequence = self._next_sequence, self._next_sequence + 1
+        self._apply([row], sequence)
         self._journal.append(row, awaited=False, reduction=True)
 
     def hold_everything(self, by: str) -> None:
         """Let all accounts only reduce in this run, without persisting it; what is commanded later goes before it."""
-        place, self._place = self._place, self._place + 1
+        sequence, self._next_sequence = self._next_sequence, self._next_sequence + 1
         halt = Control(
             topic=Topic.HALT, scope="", symbol="", state=ControlState.HALTED, at=self._clock.now(), by=by
         )
-        self._apply([halt], place)
+        self._apply([halt], sequence)
 
     def signals_came(self, symbols: Iterable[str] | None) -> None:
         """End depths by hand that counted until a source of their symbol spoke."""
@@ -357,8 +357,8 @@ class Commands:
 
     # -- in force
 
-    def _apply(self, rows: Sequence[Control], place: int) -> None:
-        controls = self.controls.adding(rows, after=place)
+    def _apply(self, rows: Sequence[Control], sequence: int) -> None:
+        controls = self.controls.adding(rows, after=sequence)
         before, self._netting.pauses = self._netting.pauses, _pauses(controls)
         self._accounts.command(controls)
         if before != self._netting.pauses:
@@ -390,7 +390,7 @@ class Commands:
         """End depths by hand: from now on the signals count."""
         now = self._clock.now()
         made = [replace(row, state=ControlState.OVER, at=now, by=ENGINE, reason=why) for row in rows]
-        place, self._place = self._place, self._place + len(made)
+        sequence, self._next_sequence = self._next_sequence, self._next_sequence + len(made)
         for row, ended in zip(rows, made, strict=True):
             name = next((name for name, own in self.scopes().items() if row.scope in own), row.scope)
             event = Event(
@@ -403,7 +403,7 @@ class Commands:
             self._journal.append(ended, event, awaited=False)
             self._report(event)
         if made:
-            self._apply(made, place)
+            self._apply(made, sequence)
 
 
 def _pauses(controls: Controls) -> dict[str, Control]:

@@ -12,18 +12,18 @@ def credentials(options: BaseModel) -> tuple[str, ...]:
     return tuple(sorted(_stated(options, "")))
 
 
-def _stated(value: object, place: str) -> Iterator[str]:
+def _stated(value: object, location: str) -> Iterator[str]:
     match value:
         case SecretStr() | SecretBytes() | Secret():
             secret = value.get_secret_value()
             if secret:
-                yield f"{place}={secret!r}"
+                yield f"{location}={secret!r}"
         case BaseModel():
             for name in sorted(value.model_fields_set):
-                yield from _stated(getattr(value, name), f"{place}.{name}")
+                yield from _stated(getattr(value, name), f"{location}.{name}")
         case Mapping():
             for key, item in value.items():
-                yield from _stated(item, f"{place}.{key}")
+                yield from _stated(item, f"{location}.{key}")
         case list() | tuple():
             for index, item in enumerate(value):
-                yield from _stated(item, f"{place}.{index}")
+                yield from _stated(item, f"{location}.{index}")

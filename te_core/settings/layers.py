@@ -18,7 +18,7 @@ from pydantic import BaseModel
 
 from te_core.errors import ConfigError
 from te_core.settings import fields, origin, peek
-from te_core.settings.origin import Place
+from te_core.settings.origin import SourceLocation
 from te_core.settings.permissions import file_warnings
 
 
@@ -55,7 +55,7 @@ class Given(NamedTuple):
     """
 
     value: Any
-    place: Place
+    location: SourceLocation
 
 
 class _Exact(str):
@@ -88,7 +88,7 @@ class Layers:
     """The merged tree of ``Given`` values, the places of its keys, and what was wrong or odd with a layer."""
 
     tree: dict[str, Any] = field(default_factory=dict)
-    places: dict[origin.Path, Place] = field(default_factory=dict)
+    locations: dict[origin.Path, SourceLocation] = field(default_factory=dict)
     problems: list[ConfigError] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -144,7 +144,7 @@ def merge(texts: Texts, env: Mapping[str, str], schema: type[BaseModel]) -> Laye
         _put(_variable(name, env[name], _spelled(steps, tables, schema)), store, others, schema)
     merged = store.to_dict()
     layers.tree = {key: merged[key.upper()] for key in schema.model_fields if key.upper() in merged} | others
-    layers.places |= _leaf_places(layers.tree)
+    layers.locations |= _leaf_locations(layers.tree)
     return layers
 
 
@@ -177,9 +177,9 @@ def _file_layers(texts: Texts, layers: Layers) -> Iterator[dict[str, Any]]:
             layers.problems.append(_syntax(file, text, error))
             continue
         lines = origin.key_lines(text)
-        layers.places |= {path: Place(str(file), line, hidden) for path, line in lines.items()}
+        layers.locations |= {path: SourceLocation(str(file), line, hidden) for path, line in lines.items()}
         layers.problems += _magic_keys(lines, str(file))
-        yield _given(data, layers.places, Place(str(file), None, hidden))
+        yield _given(data, layers.locations, SourceLocation(str(file), None, hidden))
 
 
 def _syntax(file: Path, text: str, error: tomllib.TOMLDecodeError) -> ConfigError:
@@ -196,15 +196,18 @@ def _magic_keys(lines: Mapping[origin.Path, int], file: str) -> Iterator[ConfigE
 
 
 def _given(
-    table: Mapping[str, Any], places: Mapping[origin.Path, Place], file: Place, at: origin.Path = ()
+    table: Mapping[str, Any],
+    locations: Mapping[origin.Path, SourceLocation],
+    file: SourceLocation,
+    at: origin.Path = (),
 ) -> dict[str, Any]:
     given: dict[str, Any] = {}
     for key, value in table.items():
         path = (*at, key)
         if isinstance(value, dict):
-            given[_Exact(key) if at else key] = _given(value, places, file, path)
+            given[_Exact(key) if at else key] = _given(value, locations, file, path)
         else:
-            given[_Exact(key) if at else key] = Given(value, places.get(path, file))
+            given[_Exact(key) if at else key] = Given(value, locations.get(path, file))
     return given
 
 
@@ -234,26 +237,28 @@ def _variable(name: str, text: str, steps: Sequence[str]) -> dict[str, Any]:
     The text stays a text, so that a token like ``007`` or ``true`` survives; the schema turns it into
     numbers and switches where it wants those. Only a complete TOML array or inline table is read as one.
     """
-    place = Place(f"environment variable {name}")
-    value = _wrapped(peek.structure(text), place)
+    location = SourceLocation(f"environment variable {name}")
+    value = _wrapped(peek.structure(text), location)
     for step in reversed(steps):
         value = {_Exact(step): value}
     return {str(key): inner for key, inner in value.items()}
 
 
-def _wrapped(value: Any, place: Place) -> Any:
+def _wrapped(value: Any, location: SourceLocation) -> Any:
     if isinstance(value, dict):
-        return {_Exact(key): _wrapped(item, place) for key, item in value.items()}
-    return Given(value, place)
+        return {_Exact(key): _wrapped(item, location) for key, item in value.items()}
+    return Given(value, location)
 
 
-def _leaf_places(tree: Mapping[str, Any], at: origin.Path = ()) -> Iterator[tuple[origin.Path, Place]]:
+def _leaf_locations(
+    tree: Mapping[str, Any], at: origin.Path = ()
+) -> Iterator[tuple[origin.Path, SourceLocation]]:
     for key, value in tree.items():
         path = (*at, str(key))
         if isinstance(value, Given):
-            yield path, value.place
+            yield path, value.location
         else:
-            yield from _leaf_places(value, path)
+            yield from _leaf_locations(value, path)
 
 
 def plain(tree: Any) -> Any:

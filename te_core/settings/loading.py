@@ -40,7 +40,7 @@ def settings_from(texts: Texts, env: Mapping[str, str]) -> Settings:
         reason = "the file is empty: to stop trading, set enabled = false in each account"
         raise SettingsInvalid([ConfigError(reason, file=str(texts.file))])
     origin = Origin(
-        places=merged.places,
+        locations=merged.locations,
         warnings=(*texts.warnings, *merged.warnings, *_misplaced(merged)),
         secrets=tuple(_secrets(merged)),
         fetch=references.fetchers(texts.file, env),
@@ -64,7 +64,7 @@ def _validated(data: dict[str, Any], origin: Origin) -> tuple[Settings | None, l
 def _misplaced(merged: Layers) -> Iterator[str]:
     """Warn of the core's own secrets in settings.toml; those of plugins are known only when their models are."""
     for path, given in _leaves(merged.tree):
-        if fields.is_secret(fields.at(Settings, path)) and (found := misplaced_secret(path, given.place)):
+        if fields.is_secret(fields.at(Settings, path)) and (found := misplaced_secret(path, given.location)):
             yield found
 
 
@@ -76,7 +76,7 @@ def _secrets(merged: Layers) -> Iterator[SecretStr]:
     """
     for path, given in _leaves(merged.tree):
         shape = fields.at(Settings, path)
-        hidden = given.place.secret or is_credential(path[-1])
+        hidden = given.location.secret or is_credential(path[-1])
         if fields.is_secret(shape) or (hidden and shape is None):
             yield from (SecretStr(text) for text in fields.texts(given.value))
 

@@ -16,7 +16,7 @@ _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SourceLocation:
     """A file (or an environment variable), the line if known, and whether values from there are hidden."""
 
     file: str = ""
@@ -32,25 +32,25 @@ class Origin:
     be shown, wherever they stood. ``fetch``: what fetches secrets that are kept elsewhere, see ``references``.
     """
 
-    places: Mapping[Path, Place] = field(default_factory=dict, compare=False, repr=False)
+    locations: Mapping[Path, SourceLocation] = field(default_factory=dict, compare=False, repr=False)
     warnings: tuple[str, ...] = field(default=(), compare=False)
     secrets: tuple[SecretStr, ...] = field(default=(), compare=False, repr=False)
     fetch: Mapping[str, Callable[[str], str]] = field(default_factory=dict, compare=False, repr=False)
 
-    def place(self, path: Path) -> Place:
+    def location(self, path: Path) -> SourceLocation:
         """Find a key's place, or that of the nearest table around it."""
         for length in range(len(path), 0, -1):
-            if found := self.places.get(path[:length]):
+            if found := self.locations.get(path[:length]):
                 return found
-        return Place()
+        return SourceLocation()
 
 
-def misplaced_secret(path: Path, place: Place) -> str:
+def misplaced_secret(path: Path, location: SourceLocation) -> str:
     """Return a warning about a secret outside of the secrets file, "" for one that is not."""
-    if place.secret or not place.file or place.line is None:
+    if location.secret or not location.file or location.line is None:
         return ""
     return (
-        f"{place.file}:{place.line}: {dotted(path)} is a secret in a file that is made to be shown and copied: "
+        f"{location.file}:{location.line}: {dotted(path)} is a secret in a file that is made to be shown and copied: "
         "move it to .secrets.toml (te configure does)"
     )
 

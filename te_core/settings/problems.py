@@ -74,16 +74,20 @@ class Report:
     def problem(self, path: Path, reason: str, value: object = None) -> ConfigError:
         """Make an error for a path below the data, without any secret in it."""
         full = (*self._prefix, *path)
-        place = self._origin.place(full)
+        location = self._origin.location(full)
         if not isinstance(value, str | int | float):
             value = None  # a table may hold a secret, and says no more than its key
-        elif place.secret or fields.is_secret(fields.at(self._model, path)):
+        elif location.secret or fields.is_secret(fields.at(self._model, path)):
             reason = reason.replace(str(value), MASK) if value != "" else reason
             value = MASK
         elif isinstance(value, str):
             value = self._redactor.redact(value)
         return ConfigError(
-            self._redactor.redact(reason), key=dotted(full), value=value, file=place.file, line=place.line
+            self._redactor.redact(reason),
+            key=dotted(full),
+            value=value,
+            file=location.file,
+            line=location.line,
         )
 
     def _translated(self, error: ErrorDetails) -> ConfigError:

@@ -127,8 +127,8 @@ class _Resolution:
                 reason = (
                     f"has the same credentials as accounts.{other}: one account is traded by one section only"
                 )
-                place = self._settings.origin.place(("accounts", name))
-                yield ConfigError(reason, key=f"accounts.{name}", file=place.file, line=place.line)
+                location = self._settings.origin.location(("accounts", name))
+                yield ConfigError(reason, key=f"accounts.{name}", file=location.file, line=location.line)
 
     def real_shadows(self) -> Iterator[ConfigError]:
         """Refuse shadows that would send real orders."""
@@ -136,9 +136,9 @@ class _Resolution:
             spec = self._registry.exchanges.get(section.plugin)
             if section.shadow_of is not None and spec is not None and not spec.capabilities.simulated:
                 path = ("accounts", name, "shadow_of")
-                place = self._settings.origin.place(path)
+                location = self._settings.origin.location(path)
                 reason = f'plugin {section.plugin} sends real orders: a shadow needs plugin = "paper"'
-                yield ConfigError(reason, key=dotted(path), file=place.file, line=place.line)
+                yield ConfigError(reason, key=dotted(path), file=location.file, line=location.line)
 
     def without_answers(self) -> Iterator[ConfigError]:
         """Refuse control by a plugin that answers nobody: whoever asked for it would wait for it in vain."""
@@ -146,17 +146,17 @@ class _Resolution:
             spec = self._registry.notifiers.get(section.plugin)
             if section.control and spec is not None and not spec.answers:
                 path = ("notifiers", name, "control")
-                place = self._settings.origin.place(path)
+                location = self._settings.origin.location(path)
                 reason = f"plugin {section.plugin} only tells: it answers nobody"
-                yield ConfigError(reason, key=dotted(path), file=place.file, line=place.line)
+                yield ConfigError(reason, key=dotted(path), file=location.file, line=location.line)
 
     def _warn_of_misplaced(self, key: Path, section: PluginSection, spec: InstanceSpec) -> None:
-        places = self._settings.origin.places
+        locations = self._settings.origin.locations
         for node in fields.walk((spec.settings,), section.options):
             if isinstance(node.value, str) and fields.is_secret(node.shape):
                 stated = [(*key, *node.path[:length]) for length in range(len(node.path), 0, -1)]
-                place = next((places[path] for path in stated if path in places), None)
-                warning = misplaced_secret(stated[-1], place) if place else ""
+                location = next((locations[path] for path in stated if path in locations), None)
+                warning = misplaced_secret(stated[-1], location) if location else ""
                 self.warnings += [warning] if warning and warning not in self.warnings else []
 
     def _absent(self, group: str, plugin: str) -> str:

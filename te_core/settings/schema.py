@@ -466,11 +466,13 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _known_groups(self) -> Self:
-        places: list[tuple[Path, LimitSettings]] = [(("limits",), self.limits)]
-        places += [(("accounts", name, "limits"), section.limits) for name, section in self.accounts.items()]
+        locations: list[tuple[Path, LimitSettings]] = [(("limits",), self.limits)]
+        locations += [
+            (("accounts", name, "limits"), section.limits) for name, section in self.accounts.items()
+        ]
         parts = [
             ((*path, "group_share", group), f"there is no groups.{group}{nearest(group, self.groups)}")
-            for path, limits in places
+            for path, limits in locations
             for group in limits.group_share
             if group not in self.groups
         ]

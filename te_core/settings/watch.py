@@ -36,11 +36,11 @@ async def watch(file: Path, changed: Callable[[], Awaitable[object]]) -> None:
     and turning a symbolic link are all seen; every link on the way to the file counts.
     """
     while True:
-        places = _places(file)
-        if folders := _folders(places):
+        locations = _watched_paths(file)
+        if folders := _folders(locations):
             try:
                 with suppress(FileNotFoundError), _held(folders):  # a folder went in between
-                    await _watch(file, places, folders, changed)
+                    await _watch(file, locations, folders, changed)
             except (OSError, RuntimeError):  # watchfiles raises either
                 await _compare(file, changed)
         else:
@@ -49,12 +49,12 @@ async def watch(file: Path, changed: Callable[[], Awaitable[object]]) -> None:
 
 
 async def _watch(
-    file: Path, places: set[Path], folders: dict[Path, int], changed: Callable[[], Awaitable[object]]
+    file: Path, locations: set[Path], folders: dict[Path, int], changed: Callable[[], Awaitable[object]]
 ) -> None:
     """Watch those folders until others have to be watched."""
 
     def concerns_us(_: Change, path: str) -> bool:
-        return Path(path) in places
+        return Path(path) in locations
 
     watching = awatch(
         *folders,
@@ -73,7 +73,7 @@ async def _watch(
             if batch or now != seen:
                 seen = now
                 await changed()
-            if _places(file) != places or _folders(places) != folders:
+            if _watched_paths(file) != locations or _folders(locations) != folders:
                 return
 
 
@@ -100,9 +100,9 @@ def _stamp(file: Path) -> tuple[int, ...] | None:
     return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size, int(found.st_nlink > 0)
 
 
-def _places(file: Path) -> set[Path]:
+def _watched_paths(file: Path) -> set[Path]:
     """Give both files with every symbolic link on the way to them, as absolute paths."""
-    return {place for name in (file, file.with_name(SECRETS_FILE)) for place in _steps(name.absolute(), 40)}
+    return {path for name in (file, file.with_name(SECRETS_FILE)) for path in _steps(name.absolute(), 40)}
 
 
 def _steps(path: Path, links_left: int) -> Iterator[Path]:
@@ -127,10 +127,10 @@ def _held(folders: Mapping[Path, int]) -> Iterator[None]:
         yield
 
 
-def _folders(places: set[Path]) -> dict[Path, int]:
+def _folders(locations: set[Path]) -> dict[Path, int]:
     """Give the folders to watch, with what tells one from another of the same name made later."""
     found = {}
-    for folder in sorted({place.parent for place in places}):
+    for folder in sorted({path.parent for path in locations}):
         try:
             found[folder] = folder.stat().st_ino
         except OSError:

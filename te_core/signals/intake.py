@@ -145,15 +145,15 @@ class Intake:
         """What was not kept never happened. Those before it had their turn: the journal keeps the order."""
         if key is not None:
             self._deliveries.pop(key, None)
-        place = signal.source, signal.symbol
+        slot = signal.source, signal.symbol
         in_force = self._in_force.get(signal.symbol, {}).get(signal.source)
-        for known, former in ((self._latest, in_force), (self._arrived, self._durable.get(place))):
-            if known.get(place) is not signal:
+        for known, former in ((self._latest, in_force), (self._arrived, self._durable.get(slot))):
+            if known.get(slot) is not signal:
                 continue
             if former is None:
-                del known[place]
+                del known[slot]
             else:
-                known[place] = former
+                known[slot] = former
 
     def _put_in_force(self, signal: Signal) -> None:
         self._in_force.setdefault(signal.symbol, {})[signal.source] = signal

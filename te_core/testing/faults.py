@@ -158,7 +158,7 @@ class FaultyAccount(ExchangeAccount):
         """Pass on, or a part of it."""
         self.sent.append(order)
         fault = self._next("place_order")
-        return await self._carry_out("place_order", lambda: self._place(order, fault), fault)
+        return await self._carry_out("place_order", lambda: self._place_order(order, fault), fault)
 
     def request_budgets(self) -> Mapping[str, float]:
         """Pass on what is left of the request limits."""
@@ -244,7 +244,7 @@ class FaultyAccount(ExchangeAccount):
         shown = {**known.value, **{symbol: old for symbol, (_, old) in self._lagging.items()}}
         return replace(known, value={symbol: held for symbol, held in shown.items() if held is not None})
 
-    async def _place(self, order: OrderRequest, fault: Fault) -> OrderReport:
+    async def _place_order(self, order: OrderRequest, fault: Fault) -> OrderReport:
         if fault.lag:
             shown = (await self._positions()).value.get(order.symbol)
             self._lagging[order.symbol] = asyncio.get_running_loop().time() + fault.lag, shown

@@ -69,12 +69,12 @@ class _Defects:
         frame = error.__traceback__ if error else None
         while frame is not None and frame.tb_next is not None:
             frame = frame.tb_next
-        place = (type(error).__name__, frame.tb_lineno if frame else 0)
+        origin = (type(error).__name__, frame.tb_lineno if frame else 0)
         now = asyncio.get_running_loop().time()
-        if now >= self._quiet_until.get(place, now):
-            self._quiet_until[place] = now + _QUIET
+        if now >= self._quiet_until.get(origin, now):
+            self._quiet_until[origin] = now + _QUIET
             logger.opt(exception=error).error(
-                "a request failed: {}; not told again for {:g} s", place[0], _QUIET
+                "a request failed: {}; not told again for {:g} s", origin[0], _QUIET
             )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from te_core.app.paths import Place
+from te_core.app.paths import Paths
 from te_core.cli.failure import ExitCode, Failure
 from te_core.cli.output import note, print_lines, show, table
 from te_core.cli.saving import Edit, save, with_edits
@@ -53,13 +53,13 @@ def add_symbol(
     Example: te add symbol TAOUSDT
              te add symbol TAOUSDT --from tradingview:TAOUSDT.P --weight tradingview=0.2 --leverage 2
     """
-    place, symbol = Place.of(context), checked(name)
-    texts, settings = _read(place)
+    paths, symbol = Paths.of(context), checked(name)
+    texts, settings = _read(paths)
     if not settings.sources:
         raise Failure("the settings have no source yet", next_step="te configure tradingview")
     sheets = {name: Sheet(name, each.symbols, dict(each.symbols)) for name, each in settings.sources.items()}
     row = row_of(settings, symbol)
-    know_most(place, settings, [row])
+    know_most(paths, settings, [row])
     _set_leverage(row, leverage, force=force)
     if weights:
         _apply(sheets, row, spellings or [], weights)
@@ -73,10 +73,10 @@ def add_symbol(
         if sheet.is_changed
     ]
     edits += row.edits()
-    missing = list(_not_offered(place, settings, texts, edits, symbol))
+    missing = list(_not_offered(paths, settings, texts, edits, symbol))
     if missing and not (yes or confirm(f"{symbol} cannot be traded everywhere: add it all the same?")):
         raise typer.Abort
-    save(place, texts, edits, ask=not (yes or weights))
+    save(paths, texts, edits, ask=not (yes or weights))
 
 
 @add.command("account")
@@ -128,17 +128,17 @@ def remove_symbol(context: typer.Context, name: NAME, yes: YES = False) -> None:
     \b
     Example: te remove symbol TAOUSDT
     """
-    place, symbol = Place.of(context), checked(name)
-    texts, settings = _read(place)
+    paths, symbol = Paths.of(context), checked(name)
+    texts, settings = _read(paths)
     edits = list(_without(settings, symbol))
     if not edits:
         raise Failure(f"{symbol} is not in the settings", code=ExitCode.INVALID)
-    held = list(_held(place, symbol))
+    held = list(_held(paths, symbol))
     if held:
         show(table("To be closed", ("account", "position"), held))
     else:
         print_lines(f"{symbol}: no position of it is known")
-    save(place, texts, edits, ask=not yes)
+    save(paths, texts, edits, ask=not yes)
 
 
 def _add_section(context: typer.Context, plugin: str, name: str) -> None:
@@ -156,11 +156,11 @@ def _add_section(context: typer.Context, plugin: str, name: str) -> None:
     )
 
 
-def _read(place: Place) -> tuple[Texts, Settings]:
+def _read(paths: Paths) -> tuple[Texts, Settings]:
     from te_core.settings.layers import read
     from te_core.settings.loading import settings_from
 
-    texts = read(place.settings)
+    texts = read(paths.settings)
     return texts, settings_from(texts, os.environ)
 
 
@@ -207,14 +207,14 @@ def _ask(sheets: dict[str, Sheet], row: Row, *, force: bool) -> None:
 
 
 def _not_offered(
-    place: Place, settings: Settings, texts: Texts, edits: list[Edit], symbol: str
+    paths: Paths, settings: Settings, texts: Texts, edits: list[Edit], symbol: str
 ) -> Iterator[str]:
     """Show what each account says of a symbol, and return those where it cannot be traded."""
     from te_core.cli.offers import offers
 
-    found = offers(place, [symbol])
+    found = offers(paths, [symbol])
     if found is None:
-        yield from _not_found(place, texts, edits, symbol)
+        yield from _not_found(paths, texts, edits, symbol)
         return
     rows: list[tuple[str, str]] = []
     for name in (name for name, section in settings.accounts.items() if section.enabled):
@@ -231,7 +231,7 @@ def _not_offered(
     show(table(symbol, ("account", "finding"), rows))
 
 
-def _not_found(place: Place, texts: Texts, edits: list[Edit], symbol: str) -> Iterator[str]:
+def _not_found(paths: Paths, texts: Texts, edits: list[Edit], symbol: str) -> Iterator[str]:
     """Connect to each enabled account, and show what is found of a symbol there; returns those where it fails."""
     import asyncio
     from pathlib import Path
@@ -242,10 +242,10 @@ def _not_found(place: Place, texts: Texts, edits: list[Edit], symbol: str) -> It
     from te_core.logs import configure_logs
     from te_core.reporting.doctor import show as shown
 
-    resolved, registry, _ = load(place, as_at_start=True, texts=with_edits(texts, edits))
+    resolved, registry, _ = load(paths, as_at_start=True, texts=with_edits(texts, edits))
     settings = resolved.settings
     redactor = redactor_of(settings, registry)
-    configure_logs(settings.logs.model_copy(update={"file": None}), redactor, folder=place.state)
+    configure_logs(settings.logs.model_copy(update={"file": None}), redactor, folder=paths.state)
     alone = settings.model_copy(update={"symbols": {symbol: settings.symbols[symbol]}})
     rows: list[tuple[str, str, str]] = []
     for name, options in resolved.account_options.items():
@@ -276,11 +276,11 @@ def _without(settings: Settings, symbol: str) -> Iterator[Edit]:
         yield Edit(("symbols", symbol), UNSET)
 
 
-def _held(place: Place, symbol: str) -> Iterator[tuple[str, str]]:
+def _held(paths: Paths, symbol: str) -> Iterator[tuple[str, str]]:
     from te_core.cli.client import EngineDown, ask
 
     try:
-        accounts = ask(place, "/api/v1/state")["accounts"]
+        accounts = ask(paths, "/api/v1/state")["accounts"]
     except EngineDown:
         return
     for name, account in accounts.items():

@@ -22,7 +22,7 @@ _AROUND = 7
 """Lines of a screen that a table of keys leaves to headings and the question."""
 
 if TYPE_CHECKING:
-    from te_core.app.paths import Place
+    from te_core.app.paths import Paths
     from te_core.settings.layers import Texts
     from te_core.wizards.parameters import Parameter
 
@@ -30,12 +30,12 @@ _AT_ONCE = 3
 """Groups that are gone through one after the other; of more it is asked which."""
 
 
-def read_texts(place: Place) -> Texts:
+def read_texts(paths: Paths) -> Texts:
     """Read the files; where there are no settings yet, they begin with what such a file is for."""
     from te_core.settings.layers import read
     from te_core.setup.settings_file import INTRODUCTION
 
-    texts = read(place.settings)
+    texts = read(paths.settings)
     missing = texts.settings is None and not texts.problems
     return replace(texts, settings=INTRODUCTION) if missing else texts
 
@@ -49,21 +49,23 @@ def tree_of(texts: Texts) -> dict[str, Any]:
     return tree
 
 
-def draft_of(place: Place, texts: Texts, name: str, new: str = "", *, asking: bool = False) -> Draft:
+def draft_of(paths: Paths, texts: Texts, name: str, new: str = "", *, asking: bool = False) -> Draft:
     """Return the section that a name means. Raises ``Failure`` where there is none."""
     from te_core.app import used_plugins
     from te_core.settings.loading import settings_from
     from te_core.wizards.sections import find, named
 
     settings = settings_from(texts, os.environ)
-    found = find(settings, name, new, used_plugins.read(place.state))
+    found = find(settings, name, new, used_plugins.read(paths.state))
     title = found.name
     if found.new and not new and asking:
         title = typer.prompt(f"Name of the new section below [{found.group}]", default=title)
     if found.new:
         named(settings, found.group, title)
     data = tree_of(texts).get(found.group, {}).get(title, {})
-    return Draft(place=(found.group, title), section=found.section, spec=found.spec, data=data, new=found.new)
+    return Draft(
+        section_path=(found.group, title), section=found.section, spec=found.spec, data=data, new=found.new
+    )
 
 
 def take(draft: Draft, parameter: Parameter, text: str) -> None:
@@ -170,10 +172,10 @@ def edits_of(draft: Draft) -> list[Edit]:
     """Return what is to be written."""
     from te_core.cli.settings_tree import UNSET
 
-    made = [Edit((*draft.place, "plugin"), draft.plugin)] if draft.new and draft.plugin else []
+    made = [Edit((*draft.section_path, "plugin"), draft.plugin)] if draft.new and draft.plugin else []
     return made + [
         Edit(
-            (*draft.place, *(draft.place_of(path) if value is UNSET else path)),
+            (*draft.section_path, *(draft.path_of(path) if value is UNSET else path)),
             value,
             secret=draft.all[path].secret,
         )

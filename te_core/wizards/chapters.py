@@ -15,14 +15,14 @@ from te_core.wizards.draft import Draft, Refused
 from te_core.wizards.parameters import Parameter
 
 if TYPE_CHECKING:
-    from te_core.app.paths import Place
+    from te_core.app.paths import Paths
     from te_core.settings.layers import Texts
 
 
-def drafts_of(place: Place, texts: Texts, chapter: str) -> list[Draft]:
+def drafts_of(paths: Paths, texts: Texts, chapter: str) -> list[Draft]:
     """Return the sections of a chapter, as the settings have them."""
     settings = settings_from(texts, os.environ)
-    return list(CHAPTERS[chapter](place, texts, settings))
+    return list(CHAPTERS[chapter](paths, texts, settings))
 
 
 def find(drafts: list[Draft], name: str) -> tuple[Draft, Parameter]:
@@ -30,7 +30,9 @@ def find(drafts: list[Draft], name: str) -> tuple[Draft, Parameter]:
     found: list[tuple[Draft, Parameter]] = []
     reason = Refused(f"unknown key; the sections are {', '.join(draft.title for draft in drafts)}")
     for draft in drafts:
-        starts = [start for start in (".".join(draft.place), draft.name) if name.startswith(f"{start}.")]
+        starts = [
+            start for start in (".".join(draft.section_path), draft.name) if name.startswith(f"{start}.")
+        ]
         if not starts and draft.part:
             continue
         rest = name.removeprefix(f"{starts[0]}.") if starts else name
@@ -56,53 +58,53 @@ def _core(texts: Texts, *names: str) -> Iterator[Draft]:
         model = Settings.model_fields[name].annotation
         assert isinstance(model, type)
         assert issubclass(model, BaseModel)
-        yield Draft(place=(name,), section=model, data=tree.get(name, {}))
+        yield Draft(section_path=(name,), section=model, data=tree.get(name, {}))
 
 
 def _of_accounts(texts: Texts, settings: Settings, part: str) -> Iterator[Draft]:
     accounts: Mapping[str, Any] = tree_of(texts).get("accounts", {})
     for name in settings.accounts:
         data = accounts.get(name, {})
-        yield Draft(place=("accounts", name), section=AccountSettings, data=data, part=(part,))
+        yield Draft(section_path=("accounts", name), section=AccountSettings, data=data, part=(part,))
 
 
-def _limits(_place: Place, texts: Texts, settings: Settings) -> Iterator[Draft]:
+def _limits(_paths: Paths, texts: Texts, settings: Settings) -> Iterator[Draft]:
     yield from _core(texts, "limits")
-    yield Draft(place=(), section=Settings, data=tree_of(texts), part=("groups",))
+    yield Draft(section_path=(), section=Settings, data=tree_of(texts), part=("groups",))
     yield from _of_accounts(texts, settings, "limits")
 
 
-def _breakers(_place: Place, texts: Texts, settings: Settings) -> Iterator[Draft]:
+def _breakers(_paths: Paths, texts: Texts, settings: Settings) -> Iterator[Draft]:
     yield from _core(texts, "breakers")
     yield from _of_accounts(texts, settings, "breakers")
 
 
-def _engine(_place: Place, texts: Texts, _settings: Settings) -> Iterator[Draft]:
+def _engine(_paths: Paths, texts: Texts, _settings: Settings) -> Iterator[Draft]:
     yield from _core(texts, "engine", "logs", "journal", "tracing", "notices")
 
 
-def _listen(_place: Place, texts: Texts, _settings: Settings) -> Iterator[Draft]:
+def _listen(_paths: Paths, texts: Texts, _settings: Settings) -> Iterator[Draft]:
     yield from _core(texts, "listen", "page")
 
 
-def _notifiers(place: Place, texts: Texts, settings: Settings) -> Iterator[Draft]:
+def _notifiers(paths: Paths, texts: Texts, settings: Settings) -> Iterator[Draft]:
     for name in settings.notifiers:
-        yield draft_of(place, texts, f"notifiers.{name}")
+        yield draft_of(paths, texts, f"notifiers.{name}")
 
 
-def notifier_plugins(place: Place) -> list[str]:
+def notifier_plugins(paths: Paths) -> list[str]:
     """Return the installed plugins that a notifier can be made of."""
     import asyncio
 
     from te_core.app import used_plugins
     from te_core.plugins.registry import Registry
 
-    registry = Registry(used=used_plugins.read(place.state))
+    registry = Registry(used=used_plugins.read(paths.state))
     asyncio.run(registry.ensure(list(registry.reports), {}))
     return list(registry.notifiers)
 
 
-CHAPTERS: Mapping[str, Callable[[Place, Texts, Settings], Iterator[Draft]]] = {
+CHAPTERS: Mapping[str, Callable[[Paths, Texts, Settings], Iterator[Draft]]] = {
     "limits": _limits,
     "breakers": _breakers,
     "engine": _engine,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from te_core.app.paths import Place
+from te_core.app.paths import Paths
 from te_core.cli.failure import ExitCode, Failure
 from te_core.cli.output import complain, print_lines, prose
 from te_core.cli.saving import save
@@ -71,29 +71,29 @@ def configure(
              te configure mappings --set tradingview.TAOUSDT.P=TAOUSDT
              te configure weights --set TAOUSDT.tradingview=0.2 --set TAOUSDT.leverage=2
     """
-    place = Place.of(context)
+    paths = Paths.of(context)
     match name:
         case "credentials":
             from te_core.wizards.credentials import configure_credentials
 
-            configure_credentials(place, changes, yes=yes, tries=tries)
+            configure_credentials(paths, changes, yes=yes, tries=tries)
         case "mappings":
-            configure_mappings(place, changes, yes=yes)
+            configure_mappings(paths, changes, yes=yes)
         case "weights":
-            configure_weights(place, changes, yes=yes, force=force)
+            configure_weights(paths, changes, yes=yes, force=force)
         case _ if name in CHAPTERS:
-            _configure_chapter(place, name, changes, everything=everything, yes=yes)
+            _configure_chapter(paths, name, changes, everything=everything, yes=yes)
         case _:
-            _configure(place, name, new, changes, everything=everything, yes=yes)
+            _configure(paths, name, new, changes, everything=everything, yes=yes)
 
 
 def _configure(
-    place: Place, name: str, new: str, changes: list[str] | None, *, everything: bool, yes: bool
+    paths: Paths, name: str, new: str, changes: list[str] | None, *, everything: bool, yes: bool
 ) -> None:
     from te_core.wizards.asking import ask_for, ask_sections, draft_of, read_texts, tree_of
 
-    texts = read_texts(place)
-    draft = draft_of(place, texts, name, new, asking=not changes)
+    texts = read_texts(paths)
+    draft = draft_of(paths, texts, name, new, asking=not changes)
     if changes:
         _set(changes, lambda key: (draft, draft.find(key)))
     else:
@@ -104,7 +104,7 @@ def _configure(
             ask_for(draft, parameter)
         if not draft.new or everything or confirm(f"more settings of {draft.name}?", default=False):
             ask_sections([draft], everything=everything)
-    _finish_or_ask(place, texts, [draft], changes, yes=yes)
+    _finish_or_ask(paths, texts, [draft], changes, yes=yes)
     if draft.new and draft.group == "sources":
         symbol = next(iter(tree_of(texts).get("symbols", {})), "BTCUSDT")
         prose(
@@ -113,15 +113,15 @@ def _configure(
 
 
 def _configure_chapter(
-    place: Place, name: str, changes: list[str] | None, *, everything: bool, yes: bool
+    paths: Paths, name: str, changes: list[str] | None, *, everything: bool, yes: bool
 ) -> None:
     from te_core.wizards.asking import ask_sections, read_texts
     from te_core.wizards.chapters import drafts_of, find, notifier_plugins
 
-    texts = read_texts(place)
-    drafts = drafts_of(place, texts, name)
+    texts = read_texts(paths)
+    drafts = drafts_of(paths, texts, name)
     if not drafts:
-        plugins = notifier_plugins(place)
+        plugins = notifier_plugins(paths)
         if changes or not plugins:
             raise Failure(
                 "the settings have no notifier",
@@ -129,17 +129,17 @@ def _configure_chapter(
             )
         print_lines(f"The settings have no notifier yet. Plugins: {', '.join(plugins)}")
         plugin = typer.prompt("Which one?", default=plugins[0]).strip()
-        _configure(place, plugin, "", None, everything=everything, yes=yes)
+        _configure(paths, plugin, "", None, everything=everything, yes=yes)
         return
     if changes:
         _set(changes, lambda key: find(drafts, key))
     else:
         ask_sections(drafts, everything=everything)
-    _finish_or_ask(place, texts, drafts, changes, yes=yes)
+    _finish_or_ask(paths, texts, drafts, changes, yes=yes)
 
 
 def _finish_or_ask(
-    place: Place, texts: Texts, drafts: list[Draft], changes: list[str] | None, *, yes: bool
+    paths: Paths, texts: Texts, drafts: list[Draft], changes: list[str] | None, *, yes: bool
 ) -> None:
     """Write what was changed; where answers do not fit together, say so and ask again."""
     from te_core.settings.problems import SettingsInvalid
@@ -147,7 +147,7 @@ def _finish_or_ask(
 
     while True:
         try:
-            _finish(place, texts, drafts, changes, yes=yes)
+            _finish(paths, texts, drafts, changes, yes=yes)
         except SettingsInvalid as invalid:
             if changes:
                 raise
@@ -158,7 +158,7 @@ def _finish_or_ask(
             return
 
 
-def _finish(place: Place, texts: Texts, drafts: list[Draft], changes: list[str] | None, *, yes: bool) -> None:
+def _finish(paths: Paths, texts: Texts, drafts: list[Draft], changes: list[str] | None, *, yes: bool) -> None:
     """Show what was changed, and write it."""
     from te_core.wizards.asking import edits_of
 
@@ -173,7 +173,7 @@ def _finish(place: Place, texts: Texts, drafts: list[Draft], changes: list[str] 
             replaced = True
             print_lines(f"  {parameter.name} loses {', '.join(lost)}")
     edits = [edit for draft in changed for edit in edits_of(draft)]
-    save(place, texts, edits, ask=not yes and (replaced or not changes))
+    save(paths, texts, edits, ask=not yes and (replaced or not changes))
 
 
 def _set(changes: list[str], find: Callable[[str], tuple[Draft, Parameter]]) -> None:
@@ -195,7 +195,7 @@ def _summarise(draft: Draft) -> None:
     from te_core.cli.settings_tree import UNSET
     from te_core.wizards.words import in_words
 
-    print_lines("", f"[{'.'.join(draft.place) or draft.title}]" + ("  new" if draft.new else ""))
+    print_lines("", f"[{'.'.join(draft.section_path) or draft.title}]" + ("  new" if draft.new else ""))
     for path, value in draft.changes.items():
         parameter = draft.all[path]
         shown = (

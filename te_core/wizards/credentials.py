@@ -17,27 +17,27 @@ from te_core.wizards.draft import Refused
 from te_core.wizards.prompts import confirm
 
 if TYPE_CHECKING:
-    from te_core.app.paths import Place
+    from te_core.app.paths import Paths
     from te_core.settings.layers import Texts
     from te_core.wizards.draft import Draft
 
 GROUPS = ("sources", "accounts")
 
 
-def configure_credentials(place: Place, changes: list[str] | None, *, yes: bool, tries: bool) -> None:
+def configure_credentials(paths: Paths, changes: list[str] | None, *, yes: bool, tries: bool) -> None:
     """Ask for credentials section by section, or apply ``SECTION.KEY=VALUE``; write them after one confirmation."""
     import os
 
     from te_core.settings.layers import read
     from te_core.settings.loading import settings_from
 
-    texts = read(place.settings)
+    texts = read(paths.settings)
     settings = settings_from(texts, os.environ)
     names = [f"{group}.{name}" for group in GROUPS for name in getattr(settings, group)]
     edits: list[Edit] = []
     if changes:
-        for draft in _apply(place, texts, names, changes):
-            if tries and not _works(place, texts, [*edits, *edits_of(draft)], draft):
+        for draft in _apply(paths, texts, names, changes):
+            if tries and not _works(paths, texts, [*edits, *edits_of(draft)], draft):
                 raise Failure(
                     "nothing was written",
                     next_step="correct them, or save them untried: the same with --no-try",
@@ -45,14 +45,14 @@ def configure_credentials(place: Place, changes: list[str] | None, *, yes: bool,
             edits += edits_of(draft)
     else:
         for name in names:
-            edits += _ask(place, texts, edits, draft_of(place, texts, name), tries=tries)
+            edits += _ask(paths, texts, edits, draft_of(paths, texts, name), tries=tries)
     if not edits:
         print_lines("nothing changed")
         return
-    save(place, texts, edits, ask=not (changes or yes))
+    save(paths, texts, edits, ask=not (changes or yes))
 
 
-def _apply(place: Place, texts: Texts, names: list[str], changes: list[str]) -> list[Draft]:
+def _apply(paths: Paths, texts: Texts, names: list[str], changes: list[str]) -> list[Draft]:
     drafts: dict[str, Draft] = {}
     for change in changes:
         key, equals, text = change.partition("=")
@@ -61,7 +61,7 @@ def _apply(place: Place, texts: Texts, names: list[str], changes: list[str]) -> 
         try:
             if not equals or not title:
                 raise Refused(f"write it as SECTION.KEY=VALUE, with one of {', '.join(names)}")
-            draft = drafts.get(title) or draft_of(place, texts, title)
+            draft = drafts.get(title) or draft_of(paths, texts, title)
             drafts[title] = draft
             take(draft, draft.find(option), text.strip())
         except Refused as refused:
@@ -69,7 +69,7 @@ def _apply(place: Place, texts: Texts, names: list[str], changes: list[str]) -> 
     return list(drafts.values())
 
 
-def _ask(place: Place, texts: Texts, before: list[Edit], draft: Draft, *, tries: bool) -> list[Edit]:
+def _ask(paths: Paths, texts: Texts, before: list[Edit], draft: Draft, *, tries: bool) -> list[Edit]:
     """Ask for one section; returns what is to be written of it."""
     needed = draft.credentials()
     if not needed:
@@ -82,32 +82,32 @@ def _ask(place: Place, texts: Texts, before: list[Edit], draft: Draft, *, tries:
             ask_sections([draft])
         if not draft.changes:
             return []
-        if not tries or _works(place, texts, [*before, *edits_of(draft)], draft):
+        if not tries or _works(paths, texts, [*before, *edits_of(draft)], draft):
             return edits_of(draft)
         match (
             typer.prompt("a ask again, s save all the same, l leave it as it was", default="a")
             .strip()
             .lower()
         ):
-            case "s" if _holds(place, texts, [*before, *edits_of(draft)]):
+            case "s" if _holds(paths, texts, [*before, *edits_of(draft)]):
                 return edits_of(draft)
             case "l":
                 return []
 
 
-def _holds(place: Place, texts: Texts, edits: list[Edit]) -> bool:
+def _holds(paths: Paths, texts: Texts, edits: list[Edit]) -> bool:
     """Whether it can be written at all; says why not."""
     from te_core.settings.problems import SettingsInvalid
 
     try:
-        check(place, with_edits(texts, edits))
+        check(paths, with_edits(texts, edits))
     except SettingsInvalid as invalid:  # such as the key of another account
         complain(*(f"  {problem}" for problem in invalid.problems))
         return False
     return True
 
 
-def _works(place: Place, texts: Texts, edits: list[Edit], draft: Draft) -> bool:
+def _works(paths: Paths, texts: Texts, edits: list[Edit], draft: Draft) -> bool:
     """Connect to an account as it would be, and show what is found there."""
     from te_core.cli.doctor import connected
     from te_core.cli.instances import load, redactor_of
@@ -116,15 +116,15 @@ def _works(place: Place, texts: Texts, edits: list[Edit], draft: Draft) -> bool:
 
     if draft.group != "accounts" or all(draft.all[path].path[0] == "enabled" for path in draft.changes):
         return True
-    if not _holds(place, texts, edits):
+    if not _holds(paths, texts, edits):
         return False
-    resolved, registry, _ = load(place, as_at_start=True, texts=with_edits(texts, edits))
+    resolved, registry, _ = load(paths, as_at_start=True, texts=with_edits(texts, edits))
     options = resolved.account_options.get(draft.name)
     if options is None:
         complain(f"  {resolved.unavailable.get(f'accounts.{draft.name}', 'it cannot be tried')}")
         return False
     redactor = redactor_of(resolved.settings, registry)
-    configure_logs(resolved.settings.logs.model_copy(update={"file": None}), redactor, folder=place.state)
+    configure_logs(resolved.settings.logs.model_copy(update={"file": None}), redactor, folder=paths.state)
     note(f"trying {draft.name} …")
     spec = registry.exchanges[draft.plugin]
     with TemporaryDirectory() as folder:  # an engine may be running in the account's own

@@ -44,7 +44,7 @@ class Group:
 
 
 class Draft:
-    """``place``: of the section, as in ``("sources", "sn8")`` or ``("limits",)``; empty for the whole file.
+    """``section_path``: of the section, as in ``("sources", "sn8")`` or ``("limits",)``; empty for the whole file.
 
     ``new``: there is none yet. ``spec``: of its plugin; None for a section of the core's own, and where only the core's
     keys matter. ``part``: only what is below that key is asked for.
@@ -53,15 +53,15 @@ class Draft:
     def __init__(
         self,
         *,
-        place: Keys,
+        section_path: Keys,
         section: type[BaseModel],
         spec: InstanceSpec | None = None,
         data: Mapping[str, Any],
         new: bool = False,
         part: Keys = (),
     ) -> None:
-        self.place = place
-        self.name = (place or part)[-1]
+        self.section_path = section_path
+        self.name = (section_path or part)[-1]
         self.new = new
         self.changes: dict[Keys, Any] = {}
         self._section = section
@@ -76,7 +76,7 @@ class Draft:
     @property
     def group(self) -> str:
         """``sources``, ``accounts`` or ``notifiers``, or the name of a section of the core's own."""
-        return self.place[0]
+        return self.section_path[0]
 
     @property
     def plugin(self) -> str:
@@ -86,7 +86,7 @@ class Draft:
     @property
     def title(self) -> str:
         """The heading of the section in the file."""
-        return ".".join((*self.place, *self.part))
+        return ".".join((*self.section_path, *self.part))
 
     def groups(self) -> Iterator[Group]:
         """Return what is asked for, in the groups that the plugin names; what it does not name stands by its table."""
@@ -201,7 +201,7 @@ class Draft:
             raise Refused("; ".join(reasons))
         self._set(parameter.path, UNSET)
 
-    def place_of(self, path: Keys) -> Keys:
+    def path_of(self, path: Keys) -> Keys:
         """Return what goes when a key does: also the tables that have nothing else in them."""
         while len(path) > 1 and value_at(self._now, path[:-1]) in (UNSET, {}):
             path = path[:-1]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from te_core.app.paths import Place
+from te_core.app.paths import Paths
 from te_core.cli.failure import ExitCode, Failure
 from te_core.cli.output import complain, note, print_lines
 from te_core.texts import printable
@@ -55,9 +55,9 @@ def init(  # noqa: PLR0917 - typer makes options of parameters
              te init --exchange paper --symbol BTCUSDT --yes
              te init --exchange bybit --set bybit.api_key=… --set bybit.secret=…
     """
-    place = Place.of(context)
+    paths = Paths.of(context)
     made = begin(
-        place,
+        paths,
         Given(
             sources=source,
             exchanges=exchange,
@@ -69,7 +69,7 @@ def init(  # noqa: PLR0917 - typer makes options of parameters
         ),
     )
     _check_up(context)
-    _next_steps(place, made)
+    _next_steps(paths, made)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,12 +87,12 @@ class Given:
 
 def offer(context: typer.Context) -> None:
     """Offer to make the settings that are missing, where somebody sits at a terminal; else do nothing."""
-    place = Place.of(context)
-    if place.settings.exists() or not _at_a_terminal():
+    paths = Paths.of(context)
+    if paths.settings.exists() or not _at_a_terminal():
         return
-    print_lines(f"There is no {place.settings} yet.")
+    print_lines(f"There is no {paths.settings} yet.")
     if typer.confirm("Answer a few questions to make one?", default=True):
-        begin(place, Given(keys={}, asking=True))
+        begin(paths, Given(keys={}, asking=True))
         _check_up(context)
 
 
@@ -108,29 +108,29 @@ def _at_a_terminal() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
-def begin(place: Place, given: Given) -> Made:
+def begin(paths: Paths, given: Given) -> Made:
     """Ask, and write both files. Raises ``Failure`` where settings are there already."""
-    if place.settings.exists():
+    if paths.settings.exists():
         raise Failure(
-            f"{place.settings} is there already",
+            f"{paths.settings} is there already",
             next_step="change it: te configure NAME, or your editor and te check",
             code=ExitCode.INVALID,
         )
-    registry = _installed(place)
+    registry = _installed(paths)
     if given.asking:
         print_lines(
-            f"This makes {place.settings}.",
+            f"This makes {paths.settings}.",
             "Enter takes what stands in [brackets], Ctrl-C ends. Several names: with spaces.",
         )
     answers = _answers(registry, given)
-    _write(place, answers)
+    _write(paths, answers)
     return Made(answers=answers, registry=registry)
 
 
 # -- what can be chosen
 
 
-def _installed(place: Place) -> Registry:
+def _installed(paths: Paths) -> Registry:
     """Import every installed plugin: each says what it is, and one that is broken is not offered."""
     import asyncio
 
@@ -138,9 +138,9 @@ def _installed(place: Place) -> Registry:
     from te_core.cli.instances import redact_for
     from te_core.plugins.registry import Registry
 
-    registry = Registry(used=used_plugins.read(place.state))
+    registry = Registry(used=used_plugins.read(paths.state))
     asyncio.run(registry.ensure(list(registry.reports), {}))
-    redact = redact_for(place)
+    redact = redact_for(paths)
     for name, report in registry.reports.items():
         if report.reason:
             note(f"plugin {name} is left out: {redact(report.reason)}")
@@ -297,7 +297,7 @@ def _draft(spec: InstanceSpec, group: str) -> Draft:
     from te_core.wizards.draft import Draft
     from te_core.wizards.sections import section_of
 
-    return Draft(place=(group, spec.name), section=section_of(group), spec=spec, data={}, new=True)
+    return Draft(section_path=(group, spec.name), section=section_of(group), spec=spec, data={}, new=True)
 
 
 def _instance(spec: InstanceSpec, group: str, given: Given) -> Instance:
@@ -360,32 +360,32 @@ def _keys(changes: Sequence[str]) -> dict[str, dict[str, str]]:
 # -- files
 
 
-def _write(place: Place, answers: Answers) -> None:
+def _write(paths: Paths, answers: Answers) -> None:
     from te_core.cli.instances import load
     from te_core.settings import files, layers
     from te_core.settings.loading import load_settings
     from te_core.settings.secrets import MODE, generate_missing, private_token
     from te_core.setup.settings_file import secrets_text, settings_text
 
-    secrets = place.settings.with_name(layers.SECRETS_FILE)
+    secrets = paths.settings.with_name(layers.SECRETS_FILE)
     if secrets.exists():
         raise Failure(
             f"{secrets} is there already, and is kept as it is",
             next_step="move it away, or write settings.toml beside it yourself",
             code=ExitCode.INVALID,
         )
-    texts = layers.Texts(file=place.settings, settings=settings_text(answers), secrets=secrets_text(answers))
-    _, registry, _ = load(place, as_at_start=True, texts=texts)  # raises what `te check` would refuse
+    texts = layers.Texts(file=paths.settings, settings=settings_text(answers), secrets=secrets_text(answers))
+    _, registry, _ = load(paths, as_at_start=True, texts=texts)  # raises what `te check` would refuse
     try:
-        place.settings.parent.mkdir(parents=True, exist_ok=True)
+        paths.settings.parent.mkdir(parents=True, exist_ok=True)
         files.replace_file(secrets, texts.secrets or "", mode=MODE)
-        files.replace_file(place.settings, texts.settings or "", mode=0o644)
-        settings = load_settings(place.settings, os.environ)
-        generate_missing(place.settings, settings, registry)
-        private_token(place.settings, settings)
+        files.replace_file(paths.settings, texts.settings or "", mode=0o644)
+        settings = load_settings(paths.settings, os.environ)
+        generate_missing(paths.settings, settings, registry)
+        private_token(paths.settings, settings)
     except OSError as error:
-        raise Failure(f"{error.filename or place.settings}: cannot be written: {error.strerror}") from None
-    print_lines("", f"wrote {place.settings} and {layers.SECRETS_FILE}")
+        raise Failure(f"{error.filename or paths.settings}: cannot be written: {error.strerror}") from None
+    print_lines("", f"wrote {paths.settings} and {layers.SECRETS_FILE}")
 
 
 # -- and then
@@ -401,10 +401,10 @@ def _check_up(context: typer.Context) -> None:
         note("some of it does not work yet; what to do stands beside it. te doctor looks again")
 
 
-def _next_steps(place: Place, made: Made) -> None:
+def _next_steps(paths: Paths, made: Made) -> None:
     from te_core.app.summary import first_alert
 
-    te = "te" if place == Place.find(None) else f"te --settings {shlex.quote(str(place.settings))}"
+    te = "te" if paths == Paths.find(None) else f"te --settings {shlex.quote(str(paths.settings))}"
     print_lines("Next:", "")
     print_lines(f"  {te} run", bold=True)
     print_lines("    starts the engine in this terminal. In another one:", "")
@@ -420,7 +420,7 @@ def _next_steps(place: Place, made: Made) -> None:
     for name, spec in made.registry.sources.items():
         spellings = next((source.spellings for source in made.answers.sources if source.name == name), {})
         if spec.webhook is not None and spellings:
-            print_lines(f"  {first_alert(place, name, spec.webhook, next(iter(spellings)))}", bold=True)
+            print_lines(f"  {first_alert(paths, name, spec.webhook, next(iter(spellings)))}", bold=True)
             print_lines("    sends a first alert by hand", "")
             break
 

@@ -14,7 +14,7 @@ from te_core.wizards.pairs import candidates, doubt, read_pair, refused_spelling
 from te_core.wizards.prompts import TAKE_OUT, confirm, prompt
 
 if TYPE_CHECKING:
-    from te_core.app.paths import Place
+    from te_core.app.paths import Paths
 
 _QUARANTINED = 1000
 """Refused messages in which unmapped spellings are looked for."""
@@ -69,12 +69,12 @@ def checked(symbol: str) -> str:
         ) from None
 
 
-def configure_mappings(place: Place, changes: list[str] | None, *, yes: bool) -> None:
+def configure_mappings(paths: Paths, changes: list[str] | None, *, yes: bool) -> None:
     """Ask for the mapping of each source, or apply ``SOURCE.SPELLING=SYMBOL``; write it after one confirmation."""
     from te_core.settings.layers import read
     from te_core.settings.loading import settings_from
 
-    texts = read(place.settings)
+    texts = read(paths.settings)
     settings = settings_from(texts, os.environ)
     sheets = [
         Sheet(name, section.symbols, dict(section.symbols)) for name, section in settings.sources.items()
@@ -84,7 +84,7 @@ def configure_mappings(place: Place, changes: list[str] | None, *, yes: bool) ->
     if changes:
         _apply(sheets, changes)
     else:
-        quarantine, market = _quarantine(place), Market(place, list(settings.symbols))
+        quarantine, market = _quarantine(paths), Market(paths, list(settings.symbols))
         for sheet in sheets:
             _edit(sheet, refused_spellings(quarantine, sheet.source), market)
     changed = [sheet for sheet in sheets if sheet.is_changed]
@@ -93,7 +93,7 @@ def configure_mappings(place: Place, changes: list[str] | None, *, yes: bool) ->
         return
     show(table("Mappings", ("source", "spelling", "symbol", "change"), _rows(sheets)))
     edits = [Edit(("sources", sheet.source, "symbols"), dict(sheet.now)) for sheet in changed]
-    save(place, texts, edits, ask=not (changes or yes))
+    save(paths, texts, edits, ask=not (changes or yes))
 
 
 def _rows(sheets: Iterable[Sheet]) -> Iterator[tuple[str, ...]]:
@@ -138,7 +138,7 @@ def _apply(sheets: list[Sheet], changes: list[str]) -> None:
 class Market:
     """What can be traded: the symbols in use, and what the accounts of a running engine offer."""
 
-    place: Place
+    paths: Paths
     used: Sequence[str]
 
     def suggested(self, spelling: str) -> str:
@@ -146,14 +146,14 @@ class Market:
         from te_core.cli.offers import offers
 
         found = [name for name in candidates(spelling, self.used) if is_symbol(name)]
-        offered = {symbol for account in (offers(self.place, found) or {}).values() for symbol in account}
+        offered = {symbol for account in (offers(self.paths, found) or {}).values() for symbol in account}
         return next((name for name in found if name in offered), found[0] if found else "")
 
     def doubt(self, symbol: str) -> str:
         """Return why a symbol may be of no use; empty where it may be of some."""
         from te_core.cli.offers import offers
 
-        found = offers(self.place, [symbol]) if symbol not in self.used else None
+        found = offers(self.paths, [symbol]) if symbol not in self.used else None
         return f"no account offers {symbol}" if found and not any(found.values()) else ""
 
 
@@ -239,24 +239,24 @@ def _choice(text: str, letters: str, default: str) -> str:
         complain(f"  one of {', '.join(letters)}")
 
 
-def _quarantine(place: Place) -> list[Mapping[str, Any]]:
+def _quarantine(paths: Paths) -> list[Mapping[str, Any]]:
     """Return what sources refused lately, as the engine or its journal remembers it; nothing where there is neither."""
     from te_core.cli.client import EngineDown, ask
 
     path = f"/api/v1/quarantine?limit={_QUARANTINED}"
     try:
-        return list(ask(place, path)["quarantine"])
+        return list(ask(paths, path)["quarantine"])
     except EngineDown:
-        return _of_the_journal(place)
+        return _of_the_journal(paths)
 
 
-def _of_the_journal(place: Place) -> list[Mapping[str, Any]]:
+def _of_the_journal(paths: Paths) -> list[Mapping[str, Any]]:
     from te_core.cli.client import setting
     from te_core.journal.journal import Journal
     from te_core.journal.pages import Wanted
     from te_core.web.history import JournalHistory
 
-    file = place.state / setting(place, "journal", "file")
+    file = paths.state / setting(paths, "journal", "file")
     if not file.exists():
         return []
     reader = Journal.open_readonly(file)

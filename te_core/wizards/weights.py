@@ -14,7 +14,7 @@ from te_core.cli.saving import Edit, save
 from te_core.wizards.prompts import confirm, prompt
 
 if TYPE_CHECKING:
-    from te_core.app.paths import Place
+    from te_core.app.paths import Paths
     from te_core.settings.schema import Settings
 
 LARGEST_LEVERAGE = 20
@@ -68,20 +68,20 @@ class Row:
     def edits(self) -> Iterator[Edit]:
         """Return what is to be written."""
         leverage, weights = self.before
-        place = ("symbols", self.symbol)
+        section_path = ("symbols", self.symbol)
         if self.new or self.leverage != leverage:
-            yield Edit((*place, LEVERAGE), self.leverage)
+            yield Edit((*section_path, LEVERAGE), self.leverage)
         if self.new:
             yield Edit(
-                (*place, "weights"), {source: float(weight) for source, weight in self.weights.items()}
+                (*section_path, "weights"), {source: float(weight) for source, weight in self.weights.items()}
             )
             return
         for source, weight in self.weights.items():
             if weights.get(source) != weight:
-                yield Edit((*place, "weights", source), float(weight))
+                yield Edit((*section_path, "weights", source), float(weight))
 
 
-def configure_weights(place: Place, changes: list[str] | None, *, yes: bool, force: bool) -> None:
+def configure_weights(paths: Paths, changes: list[str] | None, *, yes: bool, force: bool) -> None:
     """Ask for leverage and weights of each symbol, and write them.
 
     ``changes``: ``SYMBOL.leverage=N`` and ``SYMBOL.SOURCE=WEIGHT`` instead of questions.
@@ -89,10 +89,10 @@ def configure_weights(place: Place, changes: list[str] | None, *, yes: bool, for
     from te_core.settings.layers import read
     from te_core.settings.loading import settings_from
 
-    texts = read(place.settings)
+    texts = read(paths.settings)
     settings = settings_from(texts, os.environ)
     rows = _rows(settings, changes or ())
-    know_most(place, settings, rows.values())
+    know_most(paths, settings, rows.values())
     if not settings.sources:
         raise Failure("the settings have no source yet", next_step="te configure tradingview")
     if changes:
@@ -106,7 +106,7 @@ def configure_weights(place: Place, changes: list[str] | None, *, yes: bool, for
         print_lines("nothing changed")
         return
     _summarise(rows.values(), list(settings.sources))
-    save(place, texts, edits, ask=not (changes or yes))
+    save(paths, texts, edits, ask=not (changes or yes))
 
 
 def _rows(settings: Settings, changes: Iterable[str]) -> dict[str, Row]:
@@ -119,12 +119,12 @@ def _rows(settings: Settings, changes: Iterable[str]) -> dict[str, Row]:
     return {symbol: row_of(settings, symbol) for symbol in symbols}
 
 
-def know_most(place: Place, settings: Settings, rows: Iterable[Row]) -> None:
+def know_most(paths: Paths, settings: Settings, rows: Iterable[Row]) -> None:
     """Note the largest leverages, where every account that trades can say."""
     from te_core.cli.loose_ends import largest_leverages
 
     found = {row.symbol: row for row in rows}
-    largest = largest_leverages(place, found)
+    largest = largest_leverages(paths, found)
     accounts = [name for name, section in settings.accounts.items() if section.enabled]
     for symbol, row in found.items():
         known = [most for name in accounts if (most := largest.get(name, {}).get(symbol))]

@@ -25,7 +25,7 @@ BY_VARIABLE = {
 
 def recorded(module: Module) -> Iterator[str]:
     """Yield the literal kinds in a module: of events made there, and given to functions that take a kind."""
-    places = {
+    positions = {
         node.name: index - ("self" in names)
         for node in ast.walk(module.tree)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
@@ -38,8 +38,8 @@ def recorded(module: Module) -> Iterator[str]:
             continue
         name = node.func.attr if isinstance(node.func, ast.Attribute) else ast.unparse(node.func)
         given = [keyword.value for keyword in node.keywords if keyword.arg == "kind" and name == "Event"]
-        if name in places and len(node.args) > places[name]:
-            given.append(node.args[places[name]])
+        if name in positions and len(node.args) > positions[name]:
+            given.append(node.args[positions[name]])
         yield from (
             one.value for one in given if isinstance(one, ast.Constant) and isinstance(one.value, str)
         )

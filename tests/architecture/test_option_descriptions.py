@@ -38,14 +38,14 @@ def drafts() -> Iterator[Draft]:
     for name in ("engine", "logs", "journal", "limits", "listen"):
         model = Settings.model_fields[name].annotation
         assert isinstance(model, type)
-        yield Draft(place=(name,), section=model, data={})
+        yield Draft(section_path=(name,), section=model, data={})
     registry = Registry()
     asyncio.run(registry.ensure(NAMES))
     specs: list[tuple[str, InstanceSpec]] = [("sources", spec) for spec in registry.sources.values()]
     specs += [("accounts", spec) for spec in registry.exchanges.values()]
     specs += [("notifiers", spec) for spec in registry.notifiers.values()]
     for group, spec in specs:
-        yield Draft(place=(group, spec.name), section=section_of(group), spec=spec, data={})
+        yield Draft(section_path=(group, spec.name), section=section_of(group), spec=spec, data={})
 
 
 def test_every_default_that_is_shown_can_be_typed() -> None:

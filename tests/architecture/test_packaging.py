@@ -164,8 +164,8 @@ def test_editable_installs_give_the_command_and_the_plugins(
 def test_every_plugin_is_type_checked_under_its_own_name(projects: dict[str, Path], root: Path) -> None:
     """mypy finds a plugin's package through its folder in ``mypy_path``."""
     config = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["mypy"]
-    places = {path.replace("$MYPY_CONFIG_FILE_DIR", str(root)) for path in config["mypy_path"]}
-    assert places >= {str(folder) for name, folder in projects.items() if name != META}
+    folders = {path.replace("$MYPY_CONFIG_FILE_DIR", str(root)) for path in config["mypy_path"]}
+    assert folders >= {str(folder) for name, folder in projects.items() if name != META}
 
 
 def test_each_distribution_says_who_made_it_and_who_may_use_it(

@@ -15,7 +15,7 @@ from loguru import logger
 
 from te_core.app.announcement import Announcement
 from te_core.app.application import Application
-from te_core.app.paths import Place
+from te_core.app.paths import Paths
 from te_core.clock import SystemClock
 from te_core.errors import ConfigError, JournalLocked
 from te_core.plugins.registry import Registry
@@ -29,7 +29,7 @@ ALERT = {"symbol": "BTCUSDT.P", "direction": "long", "size": "50/100", "price": 
 def _application(folder: Any) -> Application:
     ids = itertools.count()
     return Application(
-        Place(folder.settings, folder.state),
+        Paths(folder.settings, folder.state),
         env={},
         clock=SystemClock(),
         new_id=lambda: f"id-{next(ids)}",

@@ -58,7 +58,7 @@ class Harness:
         from te_signals_bittensor.plugin import te_signal_sources
 
         (spec,) = te_signal_sources()
-        draft = Draft(place=("sources", "sn8"), section=SourceSettings, spec=spec, data={})
+        draft = Draft(section_path=("sources", "sn8"), section=SourceSettings, spec=spec, data={})
         names = [p.name for group in draft.groups() for p in group.parameters]
         unknown = set(given) - {name.replace(".", "__") for name in names}
         assert not unknown
@@ -320,7 +320,7 @@ def test_limits_of_the_engine_and_of_accounts(harness: Harness) -> None:
 
 
 @pytest.mark.parametrize(
-    ("chapter", "change", "place"),
+    ("chapter", "change", "path_and_value"),
     [
         ("engine", "resync=45s", ("engine", "resync", "45s")),
         ("engine", "logs.level=DEBUG", ("logs", "level", "DEBUG")),
@@ -334,11 +334,11 @@ def test_limits_of_the_engine_and_of_accounts(harness: Harness) -> None:
     ],
 )
 def test_every_section_of_the_core_is_set_without_questions(
-    harness: Harness, chapter: str, change: str, place: tuple[Any, ...]
+    harness: Harness, chapter: str, change: str, path_and_value: tuple[Any, ...]
 ) -> None:
     result = harness.te("configure", chapter, "--set", change)
     assert result.exit_code == 0, result.output
-    *path, value = place
+    *path, value = path_and_value
     assert value_at(harness.tree(), tuple(path)) == value
 
 

@@ -30,14 +30,14 @@ class WatchedSocket(socket.socket):
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Give what a demonstration without pauses prints; afterwards its folder is looked for."""
-    place = tmp_path_factory.mktemp("temporary")
+    scratch = tmp_path_factory.mktemp("temporary")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tempfile, "tempdir", str(place))
+        patch.setattr(tempfile, "tempdir", str(scratch))
         patch.setattr(socket, "socket", WatchedSocket)
         result = CliRunner().invoke(app, ["demo", "--seconds", "0"])
     logger.remove()
     assert result.exit_code == 0, result.output
-    assert not list(place.iterdir())
+    assert not list(scratch.iterdir())
     return result.stdout
 
 

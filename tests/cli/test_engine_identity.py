@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from te_core.app.paths import Place
+from te_core.app.paths import Paths
 from te_core.cli.client import EngineDown, ask, running_engine
 from te_core.journal.lock import JournalLock, is_locked
 from tests.cli.conftest import Folder, Process
@@ -85,14 +85,14 @@ def make_certificate(file: Path) -> None:
     file.write_text(file.read_text() + key.read_text())
 
 
-def place(folder: Folder) -> Place:
-    return Place(folder.settings, folder.state)
+def paths(folder: Folder) -> Paths:
+    return Paths(folder.settings, folder.state)
 
 
 def test_without_the_journals_lock_nobody_is_asked(folder: Folder, stranger: Stranger) -> None:
     """A crashed engine leaves its file behind, and its port to whoever comes first."""
     with pytest.raises(EngineDown):
-        ask(place(folder), "/api/v1/state")
+        ask(paths(folder), "/api/v1/state")
     assert stranger.asked == []
 
 
@@ -103,7 +103,7 @@ def test_who_cannot_prove_to_be_the_engine_gets_no_token(
     lock = JournalLock(folder.state / "journal.sqlite3")
     stranger.answer = answer
     with pytest.raises(EngineDown):
-        ask(place(folder), "/api/v1/state")
+        ask(paths(folder), "/api/v1/state")
     assert folder.te("signal", "send", "--symbol", "BTCUSDT.P", "--direction", "flat").exit_code == 3
     lock.release()
     assert {path.partition("?")[0] for path, _ in stranger.asked} == {"/healthz"}
@@ -113,7 +113,7 @@ def test_who_cannot_prove_to_be_the_engine_gets_no_token(
 def test_a_proof_of_another_time_is_of_no_use(folder: Folder, stranger: Stranger) -> None:
     lock = JournalLock(folder.state / "journal.sqlite3")
     for _ in range(2):
-        running_engine(place(folder))
+        running_engine(paths(folder))
     lock.release()
     assert len({path for path, _ in stranger.asked}) == 2
 

@@ -104,17 +104,17 @@ def in_json(*lines: dict[str, Any]) -> str:
 def logged(folder: Any) -> Any:
     """A log in four files: two were rotated away, one of them compressed, and the format was changed once."""
     folder.edit("[listen.public]", '[logs]\nfile = "log/engine.log"\n[listen.public]')
-    place = folder.state / "log"
-    place.mkdir(parents=True)
+    scratch = folder.state / "log"
+    scratch.mkdir(parents=True)
     files = {
         "engine.log.2.gz": gzip.compress(in_json(JSON_LINES[0]).encode()),
         "engine.log.1": (in_json(*JSON_LINES[1:]) + '{"half": "a li\n').encode(),
         "engine.log": TEXT.encode(),
     }
     for hours, (name, content) in enumerate(files.items()):
-        (place / name).write_bytes(content)
+        (scratch / name).write_bytes(content)
         at = datetime(2026, 3, 1, 10 + 2 * hours + (hours == 2), 30, tzinfo=UTC).timestamp()
-        os.utime(place / name, (at, at))
+        os.utime(scratch / name, (at, at))
     return folder
 
 

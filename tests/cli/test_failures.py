@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from te_core.app.paths import Place
+from te_core.app.paths import Paths
 from te_core.cli import main
 
 
@@ -120,5 +120,5 @@ def test_settings_may_be_named_before_or_after_the_command(folder: Any, front: b
 def test_the_place_follows_option_and_environment(
     given: str | None, env: dict[str, str], settings: str, state: str
 ) -> None:
-    place = Place.find(Path(given) if given else None, env)
-    assert (place.settings, place.state) == (Path(settings).absolute(), Path(state).absolute())
+    paths = Paths.find(Path(given) if given else None, env)
+    assert (paths.settings, paths.state) == (Path(settings).absolute(), Path(state).absolute())

@@ -76,7 +76,7 @@ def test_a_new_section_stands_in_its_own_place(shipped: Any) -> None:
         assert done.exit_code == 0, done.output
     text = shipped.settings.read_text()
     headings = re.findall(r"^(?:\[[^]]*\]|# ---- [A-Z]\w+)", text, re.M)
-    places = {heading: index for index, heading in enumerate(headings)}
+    positions = {heading: index for index, heading in enumerate(headings)}
     order = [
         "# ---- Sources",
         "[sources.tradingview]",
@@ -89,6 +89,8 @@ def test_a_new_section_stands_in_its_own_place(shipped: Any) -> None:
         "[symbols.TAOUSDT]",
         "# ---- Notifiers",
     ]
-    assert [places[heading] for heading in order] == sorted(places[heading] for heading in order), headings
-    assert places["[notifiers.phone]"] > places["# ---- Notifiers"]
+    assert [positions[heading] for heading in order] == sorted(positions[heading] for heading in order), (
+        headings
+    )
+    assert positions["[notifiers.phone]"] > positions["# ---- Notifiers"]
     assert shipped("check").exit_code in {0, 1}

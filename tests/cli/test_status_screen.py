@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from te_core.app.paths import Place
+from te_core.app.paths import Paths
 from te_core.cli.client import EngineDown
 from te_core.cli.columns import Column, Line, cells, cut, fitting, for_terminal, table, text_of
 from te_core.cli.output import speaks_ascii
@@ -337,7 +337,7 @@ def test_while_nobody_answers_the_last_picture_stays_in_grey(tmp_path: Any) -> N
 
     def look() -> Any:
         if not answers:
-            raise EngineDown(Place(tmp_path / "settings.toml", tmp_path))
+            raise EngineDown(Paths(tmp_path / "settings.toml", tmp_path))
         return answers.pop()
 
     watching = watch(look)

@@ -126,11 +126,11 @@ def failing(account: type[Any], folder: Path, blank: Path, *, stops: bool | None
     met = {name: case for name, case in CASES.items() if followed or name not in UNFOLLOWED}
     met = {name: case for name, case in met.items() if stops in (None, about_stops(name))}
     for number, (name, (method, arguments)) in enumerate(met.items()):
-        place = folder / str(number)
-        place.mkdir()
-        shutil.copy(blank, place / blank.name)
-        exchange = m.Mistaken(account, place / "venue")
-        harness = WorkerHarness(place, exchange, FOLLOWED if followed else HEDGING, timeout=15)
+        scratch = folder / str(number)
+        scratch.mkdir()
+        shutil.copy(blank, scratch / blank.name)
+        exchange = m.Mistaken(account, scratch / "venue")
+        harness = WorkerHarness(scratch, exchange, FOLLOWED if followed else HEDGING, timeout=15)
         try:
             virtual_clock.run(getattr(ExchangeConformance(), method)(harness, **arguments))
         except (Exception, pytest.fail.Exception) as error:  # noqa: BLE001 - however it fails

@@ -19,7 +19,7 @@ from typing import Protocol
 from tests.end_to_end.engine_process import TE, TIMEOUT
 
 
-class Place(Protocol):
+class Installation(Protocol):
     """Where a command finds its settings, and what it runs in."""
 
     @property
@@ -35,7 +35,7 @@ class Place(Protocol):
 class Terminal:
     """A command at a terminal of its own, of 80 columns and 24 lines."""
 
-    def __init__(self, home: Place, *arguments: str) -> None:
+    def __init__(self, home: Installation, *arguments: str) -> None:
         self.ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
         self.shown = ""

@@ -233,7 +233,7 @@ class Outlets:
 def alerts() -> Iterator[tuple[int, str, object, dict[str, str]]]:
     """Give (expected status, path, body, headers): the right token everywhere, wrong ones everywhere."""
     token, second = CANARIES["token"], CANARIES["second-token"]
-    wrong = {place: CANARIES[f"wrong-in-{place}"] for place in ("path", "query", "body")}
+    wrong = {where: CANARIES[f"wrong-in-{where}"] for where in ("path", "query", "body")}
     good = {"symbol": "BTCUSDT.P", "direction": "long", "size": "50/100", "price": "50000"}
     named_like_secrets = {
         "api_key": CANARIES["field-api-key"],
@@ -325,15 +325,17 @@ def mood(outlets: Outlets, name: str, told: str = "") -> None:
 
 def found(outlets: Outlets) -> dict[str, set[str]]:
     """Search what came back, and every file but the two that the operator writes. Gives what stands around a find."""
-    places = {f"answer {number}": text.encode() for number, text in enumerate(outlets.answers)}
-    places |= {str(path.relative_to(outlets.home.folder)): path.read_bytes() for path in outlets.home.files()}
+    positions = {f"answer {number}": text.encode() for number, text in enumerate(outlets.answers)}
+    positions |= {
+        str(path.relative_to(outlets.home.folder)): path.read_bytes() for path in outlets.home.files()
+    }
     leaks: dict[str, set[str]] = {}
-    for place, content in places.items():
+    for where, content in positions.items():
         for name, canary in CANARIES.items():
             at = content.find(canary.encode())
             if at >= 0:
                 leaks.setdefault(name, set()).add(
-                    f"{place.partition(' ')[0]}: …{content[max(0, at - 80) : at + 20]!r}"
+                    f"{where.partition(' ')[0]}: …{content[max(0, at - 80) : at + 20]!r}"
                 )
     return leaks
 
@@ -386,7 +388,7 @@ def test_no_secret_is_found_in_anything_that_was_said_or_kept(
 
     leaks = found(outlets)
     assert not leaks, "\n".join(
-        f"{name}: {place}" for name, places in leaks.items() for place in sorted(places)
+        f"{name}: {where}" for name, positions in leaks.items() for where in sorted(positions)
     )
 
 

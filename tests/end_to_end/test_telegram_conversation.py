@@ -15,7 +15,7 @@ from aiohttp import ClientSession
 from loguru import logger
 
 from te_core.app.application import Application
-from te_core.app.paths import Place
+from te_core.app.paths import Paths
 from te_core.clock import SystemClock
 from te_core.plugins.registry import Registry
 from te_emulators.telegram.server import TOKEN, BotApi, Message, Person, bot_api
@@ -62,12 +62,12 @@ class Phones:
 
     async def ask(self, who: Person, text: str, *, chat: int | None = None, **more: Any) -> Message:
         """Write, and return the answer."""
-        place, before = chat or who.id, len(self.api.messages)
+        chat_id, before = chat or who.id, len(self.api.messages)
         self.api.say(who, text, chat=chat, **more)
 
         def answers() -> list[Message]:
             return [
-                one for one in self.api.messages[before:] if one.chat == place and not _is_notice(one.text)
+                one for one in self.api.messages[before:] if one.chat == chat_id and not _is_notice(one.text)
             ]
 
         await until(answers)
@@ -120,7 +120,7 @@ async def phones(folder: Path) -> AsyncIterator[Phones]:
         secrets.write_text(f'[notifiers.phone]\ntoken = "{TOKEN}"\n')
         secrets.chmod(0o600)
         application = Application(
-            Place(folder / "settings.toml", folder / "state"),
+            Paths(folder / "settings.toml", folder / "state"),
             env={},
             clock=SystemClock(),
             new_id=lambda: f"id-{next(ids)}",

@@ -289,4 +289,4 @@ class Judge:
 
 def busiest_minute(times: Sequence[float]) -> int:
     """Return the largest number of moments within any minute."""
-    return max(bisect_left(times, at + 60) - place for place, at in enumerate(times))
+    return max(bisect_left(times, at + 60) - index for index, at in enumerate(times))

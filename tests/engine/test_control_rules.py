@@ -42,13 +42,13 @@ def halted(
 def said(*minutes: int, depth: str = "0.5") -> Blend:
     terms = tuple(
         Term(
-            source=f"s{place}",
+            source=f"s{index}",
             weight=D("0.5"),
             depth=D(depth),
             time=NOW,
             heard_at=NOW + timedelta(minutes=minute),
         )
-        for place, minute in enumerate(minutes)
+        for index, minute in enumerate(minutes)
     )
     total = sum((term.weight * term.depth for term in terms), D(0))
     return Blend(symbol="BTCUSDT", depth=total, leverage=2, terms=terms)

@@ -13,8 +13,8 @@ import pytest
 
 from te_core.api import NotReady
 from te_core.app.direct import DirectFlatten
-from te_core.app.in_place import Surroundings
-from te_core.app.paths import Place
+from te_core.app.exclusive import CommandContext
+from te_core.app.paths import Paths
 from te_core.errors import JournalLocked
 from te_core.model.control import Action, Command
 from te_core.testing.faults import Fault
@@ -61,8 +61,8 @@ class Dead(Scene):
         async def ask(plan: Mapping[str, Any]) -> None:
             self.shown.append(plan)
 
-        given = Surroundings(
-            place=Place(self.folder / "settings.toml", self.folder / "state"),
+        given = CommandContext(
+            paths=Paths(self.folder / "settings.toml", self.folder / "state"),
             env=os.environ,
             clock=self.clock,
             new_id=lambda: "j",
@@ -75,7 +75,7 @@ class Dead(Scene):
 
 @pytest.fixture
 def dead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Dead:
-    monkeypatch.setattr("te_core.app.in_place.configure_logs", lambda *_, **__: None)
+    monkeypatch.setattr("te_core.app.exclusive.configure_logs", lambda *_, **__: None)
     return Dead(tmp_path)
 
 

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import tomlkit
 
-from te_core.app.in_place import Surroundings
-from te_core.app.paths import Place
+from te_core.app.exclusive import CommandContext
+from te_core.app.paths import Paths
 from te_core.app.selftest import Costs, SelfTest
 from te_core.clock import SystemClock
 from te_core.errors import CommandRefused, JournalLocked
@@ -44,7 +44,7 @@ class Bench:
 
     def __init__(self, folder: Path, exchange: str, accounts: dict[str, Any]) -> None:
         self.spec = PAPER if exchange == "paper" else quick(spec_of(exchange))
-        self.place = Place(folder / "settings.toml", folder / "state")
+        self.paths = Paths(folder / "settings.toml", folder / "state")
         self.costs: list[Costs] = []
         self.told: list[str] = []
         self.before: Callable[[], None] = lambda: None
@@ -55,13 +55,13 @@ class Bench:
             "accounts": accounts,
             "symbols": {name: {"leverage": 3, "weights": {}} for name in ("BTCUSDT", "ETHUSDT")},
         }
-        self.place.settings.write_text(tomlkit.dumps(settings))
-        self.place.settings.chmod(0o600)
+        self.paths.settings.write_text(tomlkit.dumps(settings))
+        self.paths.settings.chmod(0o600)
 
     @property
-    def given(self) -> Surroundings:
-        return Surroundings(
-            place=self.place,
+    def given(self) -> CommandContext:
+        return CommandContext(
+            paths=self.paths,
             env=os.environ,
             clock=SystemClock(),
             new_id=lambda: "j",
@@ -83,12 +83,12 @@ class Bench:
         return found
 
     def journal(self) -> Journal:
-        return Journal.open(self.place.state / "journal.sqlite3", clock=SystemClock(), new_id=lambda: "j")
+        return Journal.open(self.paths.state / "journal.sqlite3", clock=SystemClock(), new_id=lambda: "j")
 
 
 @pytest.fixture(autouse=True)
 def _quiet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("te_core.app.in_place.configure_logs", lambda *_, **__: None)
+    monkeypatch.setattr("te_core.app.exclusive.configure_logs", lambda *_, **__: None)
 
 
 @asynccontextmanager

@@ -14,7 +14,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from te_core.app.paths import Place
+from te_core.app.paths import Paths
 from te_core.moving.restore import apply, finish_pending, stage
 
 STEPS = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "open", "sqlite3.connect", "shutil.rmtree")
@@ -22,28 +22,28 @@ STEPS = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "open", "sqlite3.conn
 LIMIT = 400
 
 
-def content(place: Place) -> dict[str, Any]:
+def content(paths: Paths) -> dict[str, Any]:
     """Return what an engine would find."""
     found: dict[str, Any] = {}
-    for path in (place.settings, place.settings.with_name(".secrets.toml")):
+    for path in (paths.settings, paths.settings.with_name(".secrets.toml")):
         found[path.name] = path.read_text() if path.exists() else None
     for name in ("accounts", "sources", "plugins.json"):
-        for path in sorted((place.state / name).rglob("*")) or [place.state / name]:
-            found[str(path.relative_to(place.state))] = path.read_bytes() if path.is_file() else None
-    with closing(sqlite3.connect(f"file:{place.state / 'journal.sqlite3'}?mode=ro", uri=True)) as journal:
+        for path in sorted((paths.state / name).rglob("*")) or [paths.state / name]:
+            found[str(path.relative_to(paths.state))] = path.read_bytes() if path.is_file() else None
+    with closing(sqlite3.connect(f"file:{paths.state / 'journal.sqlite3'}?mode=ro", uri=True)) as journal:
         found["journal"] = journal.execute("SELECT value FROM meta WHERE key = 'journal_id'").fetchall()
         found["events"] = journal.execute("SELECT text FROM events").fetchall()
         found["check"] = journal.execute("PRAGMA integrity_check").fetchall()
     return found
 
 
-def restore(place: Place, backup: Path) -> None:
+def restore(paths: Paths, backup: Path) -> None:
     with backup.open("rb") as stream:
-        staged = stage(stream, place)
-    apply(staged, former_journal=place.state / "journal.sqlite3", stamp="then")
+        staged = stage(stream, paths)
+    apply(staged, former_journal=paths.state / "journal.sqlite3", stamp="then")
 
 
-def killed_at(step: int, place: Place, backup: Path) -> bool:
+def killed_at(step: int, paths: Paths, backup: Path) -> bool:
     """Restore in another process that is killed at a step; return whether it came to that."""
     child = os.fork()
     if child == 0:
@@ -56,7 +56,7 @@ def killed_at(step: int, place: Place, backup: Path) -> bool:
                     os.kill(os.getpid(), signal.SIGKILL)
 
         sys.addaudithook(count)
-        restore(place, backup)
+        restore(paths, backup)
         os._exit(0)
     _, status = os.waitpid(child, 0)
     return os.WIFSIGNALED(status)
@@ -66,17 +66,17 @@ def main(folder: Path) -> None:
     old, backup = folder / "old", folder / "backup.tar.gz"
     clean = folder / "clean"
     shutil.copytree(old, clean)
-    before = content(Place(clean / "settings.toml", clean / "state"))
-    restore(Place(clean / "settings.toml", clean / "state"), backup)
-    after = content(Place(clean / "settings.toml", clean / "state"))
+    before = content(Paths(clean / "settings.toml", clean / "state"))
+    restore(Paths(clean / "settings.toml", clean / "state"), backup)
+    after = content(Paths(clean / "settings.toml", clean / "state"))
     assert before != after
     for step in range(1, LIMIT):
         target = folder / "target"
         shutil.copytree(old, target)
-        place = Place(target / "settings.toml", target / "state")
-        killed = killed_at(step, place, backup)
-        finish_pending(place)
-        found = content(place)
+        paths = Paths(target / "settings.toml", target / "state")
+        killed = killed_at(step, paths, backup)
+        finish_pending(paths)
+        found = content(paths)
         print("old" if found == before else "new" if found == after else f"mix at step {step}: {found}")
         shutil.rmtree(target)
         if not killed:

@@ -22,7 +22,7 @@ import pyrage  # type: ignore[import-untyped]  # it ships no types
 import pytest
 from typer.testing import CliRunner, Result
 
-from te_core.app.paths import Place
+from te_core.app.paths import Paths
 from te_core.cli.main import app
 from te_core.clock import SystemClock
 from te_core.journal.copies import read_facts
@@ -63,8 +63,8 @@ def te(folder: Path, *arguments: str, answers: str = "") -> Result:
     return CliRunner().invoke(app, ["--settings", str(folder / "settings.toml"), *arguments], input=answers)
 
 
-def place_of(folder: Path) -> Place:
-    return Place(folder / "settings.toml", folder / "state")
+def paths_of(folder: Path) -> Paths:
+    return Paths(folder / "settings.toml", folder / "state")
 
 
 def journal_in(folder: Path, identity: str = "first") -> Journal:
@@ -97,7 +97,7 @@ def install(folder: Path, *, identity: str = "first", kept: str = "old", setting
 
 def back_up(folder: Path, target: Path, by: Seal | None = None) -> Path:
     journal = folder / "state" / "journal.sqlite3"
-    return make_backup(place_of(folder), journal, target, by=by, now=NOW, machine="here").file
+    return make_backup(paths_of(folder), journal, target, by=by, now=NOW, machine="here").file
 
 
 def events(folder: Path) -> list[str]:
@@ -203,8 +203,8 @@ def cut_off(data: bytes) -> bytes:
 def one_bit(data: bytes) -> bytes:
     """Flip a bit of a file's content, under a right checksum of gzip's."""
     plain = bytearray(gzip.decompress(data))
-    place = plain.index(b"a-token-that-nobody")
-    plain[place] ^= 1
+    offset = plain.index(b"a-token-that-nobody")
+    plain[offset] ^= 1
     return gzip.compress(bytes(plain))
 
 

@@ -157,8 +157,12 @@ def main() -> None:
     if not CHROMIUM:
         raise SystemExit("Chromium is not installed (apt-get install chromium)")
     FOLDER.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory() as place, exchanges(*VENUES) as world, sync_playwright() as playwright:
-        home = Home(Path(place) / "home", settings(world))
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        exchanges(*VENUES) as world,
+        sync_playwright() as playwright,
+    ):
+        home = Home(Path(scratch) / "home", settings(world))
         home.write_secrets(tomlkit.dumps(secrets(sources={name: {"token": TOKEN} for name in SAID})))
         with EngineProcess(home) as engine:
             engine.until_ready()

@@ -85,9 +85,9 @@ def test_everything_is_closed_and_told_when_it_is(page: Visitor, paper: EnginePr
 def test_pressing_twice_or_going_back_does_nothing_more(page: Visitor, paper: EngineProcess) -> None:
     plan = page.get(HALT)
     form = {name: plan.field(name) for name in ("key", "id", "mark")}
-    places = {page.post(HALT, form).location for _ in range(3)}
-    assert len(places) == 1
-    done(page, places.pop())
+    locations = {page.post(HALT, form).location for _ in range(3)}
+    assert len(locations) == 1
+    done(page, locations.pop())
     paper.command("resume", reason="meanwhile")
     # the old form once more, as the back button sends it
     page.post(HALT, form)

@@ -67,8 +67,8 @@ def test_totals_are_the_sums_of_the_rows_shown_and_name_what_they_leave_out(stat
         one.paper for one in seen.totals if one.paper is not None
     )
 
-    for place, row in enumerate(seen.accounts):
-        cells = [symbol.cells[place] for symbol in seen.symbols]
+    for index, row in enumerate(seen.accounts):
+        cells = [symbol.cells[index] for symbol in seen.symbols]
         assert {cell.account for cell in cells} <= {row.name}
         if row.held is None:
             continue

@@ -123,8 +123,8 @@ async def test_mangled_requests_get_no_5xx_and_no_traceback(serve: Any, logged: 
         for _ in range(200):
             request = bytearray(chance.choice(ODD)[:2000] or OK)
             for _ in range(chance.randint(1, 8)):
-                place = chance.randrange(len(request))
-                request[place : place + chance.randint(0, 3)] = chance.randbytes(chance.randint(0, 3))
+                offset = chance.randrange(len(request))
+                request[offset : offset + chance.randint(0, 3)] = chance.randbytes(chance.randint(0, 3))
                 request = request or bytearray(b" ")
             cut = chance.randrange(len(request) + 1)
             _assert_sane(await site.raw(bytes(request[:cut]), bytes(request[cut:]), timeout=0.01))

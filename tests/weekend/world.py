@@ -19,7 +19,7 @@ from aiohttp import ClientError, ClientSession
 from loguru import _datetime, _logger, logger
 
 from te_core.app import application as app
-from te_core.app.paths import Place
+from te_core.app.paths import Paths
 from te_core.journal.journal import Journal
 from te_core.model.control import Action, Command
 from te_core.plugins.registry import Registry
@@ -87,7 +87,7 @@ class Engine(app.Application):
 
     def _open_journal(self, settings: Settings) -> Journal:
         return Journal.open(
-            self.place.state / settings.journal.file,
+            self.paths.state / settings.journal.file,
             clock=self._clock,
             new_id=self._new_id,
             quarantine_limit=settings.journal.quarantine,
@@ -205,7 +205,7 @@ class World:
     async def start(self) -> None:
         """Start the engine on what is in the folder, and wait until it has read its accounts."""
         self.engine = Engine(
-            Place(self.folder / "settings.toml", self.folder / "state"),
+            Paths(self.folder / "settings.toml", self.folder / "state"),
             env={},
             clock=self.clock,
             new_id=lambda: f"weekend-{next(self._ids)}",

@@ -33,13 +33,13 @@ def set_leverage(
     if leverage < instrument.min_leverage:
         raise errors.LeverageTooLow(f"leverage {leverage} is below {instrument.min_leverage}")
     modes = (margin_mode,) if margin_mode else tuple(MarginMode)
-    places = [(symbol, mode, side) for mode in modes for side in sides]
-    if all(account.leverages.get(place, account.default_leverage) == leverage for place in places):
+    keys = [(symbol, mode, side) for mode in modes for side in sides]
+    if all(account.leverages.get(key, account.default_leverage) == leverage for key in keys):
         raise errors.LeverageNotModified(f"leverage is {leverage} already")
     held = [p for p in account.held(symbol) if p.side in sides and p.margin_mode in modes]
     _check_margin(exchange, account, held, leverage)
-    for place in places:
-        account.leverages[place] = leverage
+    for key in keys:
+        account.leverages[key] = leverage
     for position in held:
         position.leverage = leverage
         if position.margin_mode is MarginMode.ISOLATED:

@@ -22,7 +22,7 @@ def routes(server: KucoinServer) -> list[Route]:
         return [contract(i, market.quotes[i.symbol]) for i in market.instruments.values()]
 
     def one_contract(call: Call) -> object:
-        found = market.instrument(call.places["symbol"])
+        found = market.instrument(call.path_values["symbol"])
         return contract(found, market.quotes[found.symbol])
 
     def tickers(call: Call) -> object:
@@ -33,10 +33,10 @@ def routes(server: KucoinServer) -> list[Route]:
         return ticker(market.quotes[symbol], clock.ns())
 
     def mark(call: Call) -> object:
-        return mark_price(market, call.places["symbol"], clock.ms())
+        return mark_price(market, call.path_values["symbol"], clock.ms())
 
     def funding(call: Call) -> object:
-        return funding_rate(market, call.places["symbol"])
+        return funding_rate(market, call.path_values["symbol"])
 
     def time(call: Call) -> object:
         return clock.ms()

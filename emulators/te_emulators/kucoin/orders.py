@@ -33,17 +33,17 @@ def routes(server: KucoinServer) -> list[Route]:
         return {"orderId": order.order_id, "clientOid": order.request.client_id}
 
     def by_id(call: Call) -> object:
-        return server.looked_up(call, order_id=call.places["order_id"])
+        return server.looked_up(call, order_id=call.path_values["order_id"])
 
     def by_client_id(call: Call) -> object:
         return server.looked_up(call, client_id=call.parameters.get("clientOid", ""))
 
     def cancel(call: Call) -> object:
-        order = cancelled(exchange, call.account, order_id=call.places["order_id"])
+        order = cancelled(exchange, call.account, order_id=call.path_values["order_id"])
         return {"cancelledOrderIds": [order.order_id]}
 
     def cancel_by_client_id(call: Call) -> object:
-        order = cancelled(exchange, call.account, client_id=call.places["client_oid"])
+        order = cancelled(exchange, call.account, client_id=call.path_values["client_oid"])
         return {"clientOid": order.request.client_id}
 
     def cancel_all(call: Call) -> object:

@@ -10,7 +10,7 @@ from te_emulators.core.events import Event, Topic
 from te_emulators.core.order import Execution
 from te_emulators.core.position import Position
 
-Place = tuple[str, str, str]
+PositionKey = tuple[str, str, str]
 """Account, contract and side of a position."""
 
 
@@ -35,36 +35,36 @@ class Episodes:
 
     def __init__(self) -> None:
         self._numbers = count(1394650)
-        self._newest: dict[Place, Episode] = {}
+        self._newest: dict[PositionKey, Episode] = {}
         self._orders: dict[str, int] = {}
 
     def on_event(self, event: Event) -> None:
         """Learn of fills and closed positions."""
         if event.topic is Topic.EXECUTION and event.account and event.order and event.execution:
             request = event.order.request
-            place = (event.account.name, request.symbol, request.position_side.value)
-            self._orders[event.order.order_id] = self._after(place, event.execution).number
+            key = (event.account.name, request.symbol, request.position_side.value)
+            self._orders[event.order.order_id] = self._after(key, event.execution).number
         elif event.topic is Topic.POSITION and event.account and event.position:
             episode = self.of(event.account.name, event.position)
             episode.over = not event.position.size
             episode.entry = event.position.entry_price or episode.entry
 
-    def _after(self, place: Place, execution: Execution) -> Episode:
-        episode = self._newest.get(place)
+    def _after(self, key: PositionKey, execution: Execution) -> Episode:
+        episode = self._newest.get(key)
         if episode is not None and execution.closed:
             episode.closed += execution.closed
             episode.closed_value += execution.closed * execution.price
         turned = bool(execution.closed) and execution.closed < execution.size
         if episode is None or turned or (episode.over and not execution.closed):
-            episode = self._newest[place] = Episode(number=next(self._numbers))
+            episode = self._newest[key] = Episode(number=next(self._numbers))
         return episode
 
     def of(self, account: str, position: Position) -> Episode:
         """The newest episode of a position that is or was open."""
-        place = (account, position.symbol, position.side.value)
-        if place not in self._newest:
-            self._newest[place] = Episode(number=next(self._numbers), entry=position.entry_price)
-        return self._newest[place]
+        key = (account, position.symbol, position.side.value)
+        if key not in self._newest:
+            self._newest[key] = Episode(number=next(self._numbers), entry=position.entry_price)
+        return self._newest[key]
 
     def of_order(self, order_id: str) -> int:
         """The id of the position that an order opened, changed or closed; 0 before it is filled."""

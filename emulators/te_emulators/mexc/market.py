@@ -32,7 +32,7 @@ def routes(server: MexcServer) -> list[Route]:
         return [ticker(i, market.quotes[i.symbol], now) for i in market.instruments.values()]
 
     def funding(call: Call) -> object:
-        found = market.instrument(call.places["symbol"])
+        found = market.instrument(call.path_values["symbol"])
         facts = market.facts[found.symbol]
         return {
             "symbol": found.symbol,

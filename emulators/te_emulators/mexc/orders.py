@@ -220,12 +220,12 @@ class Orders:
 
     def get(self, call: Call) -> object:
         """By order id."""
-        return self._found(call.account, order_id=call.places["order_id"])
+        return self._found(call.account, order_id=call.path_values["order_id"])
 
     def external(self, call: Call) -> object:
         """By symbol and externalOid."""
-        found = self._found(call.account, client_id=call.places["external_oid"])
-        if found is not None and found["symbol"] != call.places["symbol"]:
+        found = self._found(call.account, client_id=call.path_values["external_oid"])
+        if found is not None and found["symbol"] != call.path_values["symbol"]:
             self._refuse_missing()
             return None
         return found
@@ -243,7 +243,7 @@ class Orders:
 
     def open_orders(self, call: Call) -> object:
         """Newest first."""
-        symbol = call.places.get("symbol") or call.parameters.get("symbol")
+        symbol = call.path_values.get("symbol") or call.parameters.get("symbol")
         rows = [self.row(order) for order in call.account.orders_open(symbol)]
         return _page(rows[::-1], call.parameters)
 

@@ -58,7 +58,7 @@ class Positions:
 
     def asset(self, call: Call) -> object:
         """One currency."""
-        if call.places["currency"] != call.account.coin:
+        if call.path_values["currency"] != call.account.coin:
             raise errors.BadParameter("currency")
         return asset(self._exchange, call.account)
 

@@ -206,7 +206,7 @@ class GateServer(StandIn):
     def leverage(self, call: Call) -> dict[str, object]:
         """In the query: ``leverage`` 0 is cross margin, whose leverage is ``cross_leverage_limit``."""
         asked = call.parameters
-        symbol = self.exchange.market.instrument(call.places["contract"]).symbol
+        symbol = self.exchange.market.instrument(call.path_values["contract"]).symbol
         leverage = number(asked.get("leverage"), "leverage")
         mode = MarginMode.ISOLATED if leverage else MarginMode.CROSS
         held = call.account.held(symbol)

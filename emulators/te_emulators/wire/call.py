@@ -27,7 +27,7 @@ class Call:
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     ip: str = "127.0.0.1"
-    places: Mapping[str, str] = field(default_factory=dict)
+    path_values: Mapping[str, str] = field(default_factory=dict)
     """Variable parts of the path."""
     key_name: str | None = None
     """The API key that the request claims to have."""

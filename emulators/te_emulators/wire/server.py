@@ -203,7 +203,7 @@ class WireServer(Processing):
             body=await request.read(),
             headers=request.headers,
             ip=request.remote or HOST,
-            places=request.match_info,
+            path_values=request.match_info,
             key_name=self.key_name(request.headers),
             came=self.exchange.clock.monotonic(),
         )

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from te_core.app import state_folder
-from te_core.app.paths import Place
+from te_core.app.paths import Paths
 from te_core.clock import Clock
 from te_core.journal.journal import Journal
 from te_core.logs import close_log_file, configure_logs
@@ -21,10 +21,10 @@ from te_core.settings.store import SettingsStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
+class CommandContext:
     """What a command is given. ``inline``: the journal is written on the event loop, for tests on the virtual clock."""
 
-    place: Place
+    paths: Paths
     env: Mapping[str, str]
     clock: Clock
     new_id: Callable[[], str]
@@ -33,18 +33,18 @@ class Surroundings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InPlace:
+class ExclusiveAccess:
     """What is open while the command works."""
 
     settings: Settings
     journal: Journal
     redactor: Redactor
-    given: Surroundings
+    given: CommandContext
 
     async def resolved(self) -> Resolved:
         """Return the settings with the plugins that they name; secrets are known to the log from then on."""
         given = self.given
-        resolved = await SettingsStore(given.place.settings, env=given.env, registry=given.registry).load()
+        resolved = await SettingsStore(given.paths.settings, env=given.env, registry=given.registry).load()
         self.redactor.learn(
             resolved.secrets, resolved.source_options, resolved.account_options, resolved.notifier_options
         )
@@ -52,15 +52,15 @@ class InPlace:
 
 
 @contextmanager
-def in_place(given: Surroundings) -> Iterator[InPlace]:
+def exclusive_access(given: CommandContext) -> Iterator[ExclusiveAccess]:
     """Open it. Raises ``JournalLocked`` while an engine runs, ``ConfigError``, ``JournalError``."""
-    settings, redactor = load_settings(given.place.settings, given.env), Redactor()
-    file = given.place.state / settings.journal.file
-    state_folder.prepare(given.place.state, file)
+    settings, redactor = load_settings(given.paths.settings, given.env), Redactor()
+    file = given.paths.state / settings.journal.file
+    state_folder.prepare(given.paths.state, file)
     redactor.learn(settings, settings.origin.secrets)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
-        configure_logs(settings.logs, redactor, folder=given.place.state, on_problem=lambda *_: None)
+        configure_logs(settings.logs, redactor, folder=given.paths.state, on_problem=lambda *_: None)
         journal = Journal.open(
             file,
             clock=given.clock,
@@ -70,7 +70,7 @@ def in_place(given: Surroundings) -> Iterator[InPlace]:
             redact=redactor.redact,
         )
         try:
-            yield InPlace(settings=settings, journal=journal, redactor=redactor, given=given)
+            yield ExclusiveAccess(settings=settings, journal=journal, redactor=redactor, given=given)
         finally:
             journal.close()
     finally:
