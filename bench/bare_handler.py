@@ -87,8 +87,8 @@ def _await_listening(port: int) -> None:
     import socket
 
     for _ in range(1000):
-        with socket.socket() as looking:
-            if looking.connect_ex(("127.0.0.1", port)) == 0:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.01)
     raise SystemExit("the bare handler did not start")

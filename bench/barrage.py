@@ -16,7 +16,7 @@ CONNECTIONS = 16
 _TIMEOUT = 20.0
 """Seconds until a request counts as never answered."""
 
-_SILENCE = 0.2
+_IDLE = 0.2
 """Seconds after which a broken connection is given up: the other side may rightly wait for more."""
 
 _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3}) ")
@@ -130,7 +130,7 @@ async def alone(port: int, case: Case) -> tuple[list[int], bytes]:
             case 1:
                 writer.write_eof()
             case _:
-                async with asyncio.timeout(_SILENCE):
+                async with asyncio.timeout(_IDLE):
                     while part := await reader.read(65_536):
                         said += part
     except (ConnectionError, TimeoutError):

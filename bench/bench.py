@@ -19,7 +19,7 @@ from bench.engine_process import EngineProcess
 from bench.latency import Sender, milliseconds
 from bench.load import percentile
 from bench.past import growth, past
-from bench.report import judge, print_line, say_verdicts, three
+from bench.report import judge, print_line, print_verdicts, three
 from bench.throughput import throughput
 from bench.viewers import viewers
 
@@ -74,7 +74,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="te-bench-") as scratch:
         for measure in (alert_to_order, throughput, cost_of_history, crowd, viewers, start_up, past, growth):
             measure(Path(scratch))
-    say_verdicts()
+    print_verdicts()
     print_line(f"took {time.perf_counter() - began:.0f} s; load after the run: {os.getloadavg()[0]:.1f}")
 
 

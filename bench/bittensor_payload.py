@@ -23,7 +23,7 @@ from typing import Any
 
 import aiohttp
 
-from bench.report import judge, print_line, say_verdicts
+from bench.report import judge, print_line, print_verdicts
 from te_core.clock import SystemClock
 from te_core.testing.fakes import SourceRecorder
 from te_emulators.bittensor.network import MadeNetwork
@@ -36,7 +36,7 @@ from te_signals_bittensor.unpacking import unpacked
 ASSETS = {"BTCUSD": "BTCUSDT", "BTCUSDC": "BTCUSDT", "ETHUSD": "ETHUSDT"}
 GOAL_CPU = 1.0
 GOAL_STALL = 0.05
-_LOOK = 0.002
+_POLL = 0.002
 """Seconds between two looks at the event loop."""
 
 
@@ -105,8 +105,8 @@ class Lag:
         """Look again and again."""
         while True:
             before = time.perf_counter()
-            await asyncio.sleep(_LOOK)
-            self.worst = max(self.worst, time.perf_counter() - before - _LOOK)
+            await asyncio.sleep(_POLL)
+            self.worst = max(self.worst, time.perf_counter() - before - _POLL)
 
 
 class Kept:
@@ -200,7 +200,7 @@ def main() -> None:
     options = parser.parse_args()
     with validating(options.miners, options.orders) as orders:
         asyncio.run(run(orders, options))
-    say_verdicts()
+    print_verdicts()
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from pathlib import Path
 from bench.alerts import Template, alert, template
 from bench.engine_process import EngineProcess, cpu_seconds
 from bench.load import percentile
-from bench.report import judge, print_line, say_verdicts
+from bench.report import judge, print_line, print_verdicts
 
 SIZES = ((1, 20), (20, 50), (100, 100))
 """Accounts and symbols."""
@@ -189,7 +189,7 @@ def main() -> None:
     sizes = tuple((accounts, symbols) for accounts, symbols in asked)
     with tempfile.TemporaryDirectory(prefix="te-bench-") as folder:
         crowd(Path(folder), sizes or SIZES)
-    say_verdicts()
+    print_verdicts()
 
 
 if __name__ == "__main__":

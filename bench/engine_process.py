@@ -18,7 +18,7 @@ from typing import Any, Self
 
 ROOT = Path(__file__).parents[1]
 _TIMEOUT = 60.0
-_LOOK = 0.002
+_POLL = 0.002
 """Seconds for a start, and between two looks whether it listens."""
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
@@ -89,7 +89,7 @@ class EngineProcess:
         while not self._ready():
             if self._process.poll() is not None or time.perf_counter() - started > _TIMEOUT:
                 raise SystemExit(f"the engine did not start:\n{self.output()[-4000:]}")
-            time.sleep(_LOOK)
+            time.sleep(_POLL)
         return time.perf_counter() - started
 
     def _ready(self) -> bool:

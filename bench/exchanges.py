@@ -25,7 +25,7 @@ from loguru import logger
 
 from bench import exchange_bare, exchange_own_time
 from bench.exchange_engine import SYMBOLS, Bench, Round, bench
-from bench.report import judge, print_line, say_verdicts
+from bench.report import judge, print_line, print_verdicts
 
 LATENCY = 0.08
 EXCHANGES = ("bybit", "blofin", "kucoin", "mexc")
@@ -182,7 +182,7 @@ def main() -> None:
     began = time.monotonic()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # as the engine does
         runner.run(measure(sys.argv[1:] or EXCHANGES))
-    say_verdicts()
+    print_verdicts()
     print_line(f"took {time.monotonic() - began:.0f} s")
 
 

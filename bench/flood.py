@@ -22,7 +22,7 @@ from pathlib import Path
 from bench.alerts import alert, template
 from bench.engine_process import ROOT, EngineProcess, cpu_seconds
 from bench.load import percentile
-from bench.report import judge, print_line, say_verdicts
+from bench.report import judge, print_line, print_verdicts
 
 GOAL = 0.999
 IN_TIME = 1.0
@@ -250,7 +250,7 @@ def main(names: list[str]) -> None:
                 share, line = flood(Path(folder) / str(number), crowd.name, alerts)
                 print_line(f"{crowd.name}: {line}")
                 judge(f"{crowd.name}: {share:.2%} in time", f"{GOAL:.1%}", met=share >= GOAL)
-    say_verdicts()
+    print_verdicts()
 
 
 if __name__ == "__main__":

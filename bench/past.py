@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 from loguru import logger
 
 from bench.history import write_history
-from bench.report import judge, print_line, say_verdicts
+from bench.report import judge, print_line, print_verdicts
 from te_core.journal.journal import Journal
 from te_core.journal.pages import Wanted
 from te_core.journal.tables import tallies
@@ -239,4 +239,4 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory(prefix="te-past-") as scratch:
         past(Path(scratch), *map(int, sys.argv[1:]))
         growth(Path(scratch))
-    say_verdicts()
+    print_verdicts()

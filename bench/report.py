@@ -18,7 +18,7 @@ def judge(figure: str, goal: str, *, met: bool) -> None:
     _verdicts.append(f"  {'met    ' if met else 'NOT MET'}  {figure} (goal: {goal})")
 
 
-def say_verdicts() -> None:
+def print_verdicts() -> None:
     """Print every verdict."""
     print_line("goals:")
     for verdict in _verdicts:

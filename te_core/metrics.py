@@ -1,6 +1,6 @@
 """What the engine counts and measures, for Prometheus: one closed catalogue, and the counters that fill as it runs.
 
-What can be read off the engine's state is not counted: ``te_core.reporting.measures`` reads it when it is asked for.
+What can be read off the engine's state is not counted: ``te_core.reporting.metrics`` reads it when it is asked for.
 Labels are names of the settings and words of the engine's own, never anything that comes from outside, so the number
 of series is bounded by the settings.
 """

@@ -25,7 +25,7 @@ class Span:
 
     __slots__ = ()
 
-    def note(self, name: str, value: str | int) -> None:
+    def set_attribute(self, name: str, value: str | int) -> None:
         """Add what is known by now."""
 
     def end(self) -> None:

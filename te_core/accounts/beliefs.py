@@ -154,15 +154,15 @@ class Beliefs:
         now = self._clock.monotonic()
         for feed in feeds:
             known = self._feeds.get(feed, DEAD)
-            self._feeds[feed] = replace(known, up_at=now, heard_at=now)
+            self._feeds[feed] = replace(known, up_at=now, alive_at=now)
 
-    def feeds_heard(self, feeds: Iterable[Feed]) -> None:
+    def feeds_alive(self, feeds: Iterable[Feed]) -> None:
         """Note that the connection that carries these is alive."""
         now = self._clock.monotonic()
         for feed in feeds:
             known = self._feeds.get(feed)
             if known is not None:
-                self._feeds[feed] = replace(known, heard_at=now)
+                self._feeds[feed] = replace(known, alive_at=now)
 
     def feeds_down(self, feeds: Iterable[Feed]) -> None:
         """Note that these are no longer pushed."""

@@ -52,7 +52,7 @@ BOOKS_AGAIN = 60.0
 """Seconds after which books that could not be kept are tried again."""
 GATHER = 0.2
 """Seconds for which a valuation waits for others: pushes come in bursts."""
-LOOK_BACK = timedelta(days=1)
+LOOKBACK = timedelta(days=1)
 UNASKED = 200
 """Orders of an earlier run that are asked for at most, and how old they may be."""
 POSITIONS_AGAIN = 1.0
@@ -158,7 +158,7 @@ class Bookkeeper:
         self._flows_from = counted.at
         """Until when payments are counted."""
         self._known_flows: dict[str, datetime] = {}
-        self._flows_asked_at, self._flows_told = float("-inf"), False
+        self._flows_asked_at, self._flows_reported = float("-inf"), False
         self._named: dict[str, None] = {}
         """Kinds of transfers that were told, while the balance does not show them for sure."""
         self._unknown_since: float | None = None
@@ -197,19 +197,19 @@ class Bookkeeper:
 
     # -- finding out
 
-    async def keep(self, account: ExchangeAccount, capabilities: Capabilities, outages: Outages) -> None:
+    async def supervise(self, account: ExchangeAccount, capabilities: Capabilities, outages: Outages) -> None:
         """Keep the books; what breaks there stops no order, is reported, and is tried again."""
         while True:
-            keeping = asyncio.create_task(self.run(account, capabilities))
+            running = asyncio.create_task(self.run(account, capabilities))
             try:
-                ended, _ = await asyncio.wait([keeping], timeout=BOOKS_AGAIN)
+                ended, _ = await asyncio.wait([running], timeout=BOOKS_AGAIN)
                 if not ended:
                     outages.well("books")
-                    await asyncio.wait([keeping])
+                    await asyncio.wait([running])
             finally:
-                keeping.cancel()
-                await asyncio.gather(keeping, return_exceptions=True)
-            error = None if keeping.cancelled() else keeping.exception()
+                running.cancel()
+                await asyncio.gather(running, return_exceptions=True)
+            error = None if running.cancelled() else running.exception()
             self._log.opt(exception=error).error("defect: the books cannot be kept")
             why = f"cannot count profit and loss, so that breakers rest: {type(error).__name__}: {error}"
             outages.failing("books", why)
@@ -221,7 +221,7 @@ class Bookkeeper:
         while True:
             await self._until_woken()
             while self._rejections:
-                self._tell(Change(), rejected=self._rejections.popleft())
+                self._report_change(Change(), rejected=self._rejections.popleft())
             while self._orders:
                 await self._count_order(account, capabilities, self._orders[0])
                 self._orders.popleft()
@@ -243,7 +243,7 @@ class Bookkeeper:
     def _remember(self) -> None:
         """Take up the orders of an earlier run that were not counted, and the payments that were."""
         waiting = {one.intent.client_order_id for one in self._orders}
-        for record in reversed(self._journal.unasked(self._book, self._clock.now() - LOOK_BACK, UNASKED)):
+        for record in reversed(self._journal.unasked(self._book, self._clock.now() - LOOKBACK, UNASKED)):
             intent, found = record.intent, record.outcome
             if found is not None and intent.client_order_id not in waiting:
                 targets = self._journal.targets(10, account=self._book, symbol=intent.symbol)
@@ -278,7 +278,7 @@ class Bookkeeper:
         slip = _slip(intent, fill, target)
         if slip is not None:
             self._slipped(slip)
-        self._tell(
+        self._report_change(
             change,
             fill,
             *self._tallies.unwritten(fill.at, [fill.symbol]),
@@ -314,7 +314,7 @@ class Bookkeeper:
         if capabilities.cash_flows and self._differs(seen):
             if self._clock.monotonic() - self._flows_asked_at >= FLOWS_PAUSE:
                 self._count_flows(await self._ask_flows(account) or ())
-            told = told and self._flows_told  # else it may be funding that could not be asked for
+            told = told and self._flows_reported  # else it may be funding that could not be asked for
             if self._orders or self._in_flight():
                 return
         self.money, change = valued(self.money, seen, funding_told=told)
@@ -329,7 +329,7 @@ class Bookkeeper:
             self.last_seen = sample
             entries += [sample, *self._tallies.unwritten(seen.at)]
         if change.result or change.transfer or change.symbols or entries:
-            self._tell(change, *entries)
+            self._report_change(change, *entries)
 
     def _differs(self, seen: Valuation) -> bool:
         """Return whether the balance moved by more than orders explain, by however little."""
@@ -370,16 +370,16 @@ class Bookkeeper:
     async def _ask_flows(self, account: ExchangeAccount) -> tuple[Flow, ...] | None:
         """Return the payments that were not known; None where they could not be asked for."""
         now = self._clock.now()
-        since = (self._flows_from or now - LOOK_BACK) - OVERLAP
+        since = (self._flows_from or now - LOOKBACK) - OVERLAP
         first = self.money.balance is None
-        self._flows_asked_at, self._flows_told = self._clock.monotonic(), False
+        self._flows_asked_at, self._flows_reported = self._clock.monotonic(), False
         try:
             async with asyncio.timeout(CALL_TIMEOUT):
                 found = await account.cash_flows(since)
         except (TradeEngineError, TimeoutError) as error:
             self._log.debug("payments are not told: {}", error)
             return None
-        self._flows_told = True
+        self._flows_reported = True
         fresh = [flow for flow in found if flow.key not in self._known_flows]
         kept = {key: at for key, at in self._known_flows.items() if at >= since}
         self._known_flows = kept | {flow.key: flow.at for flow in found}
@@ -409,7 +409,9 @@ class Bookkeeper:
             else:
                 self.money = transferred(self.money, flow.amount)
                 self._named[str(flow.kind)] = None
-            self._tell(change, flow, *self._tallies.unwritten(self._clock.now(), [flow.symbol or ""]))
+            self._report_change(
+                change, flow, *self._tallies.unwritten(self._clock.now(), [flow.symbol or ""])
+            )
 
     def _transfer(self, change: Change) -> list[Entry]:
         """Report a change of the balance that was left out of profit and loss; return what nobody told of it."""
@@ -439,7 +441,7 @@ class Bookkeeper:
             net=sum((one.quantity * (one.price or ZERO) for one in held), ZERO) if priced else None,
         )
 
-    def _tell(
+    def _report_change(
         self,
         change: Change,
         *entries: Entry,

@@ -14,8 +14,8 @@ from te_core.accounts.dispatch import StaleDecision, dispatching, too_old
 from te_core.accounts.keeper import Keeper
 from te_core.accounts.outcomes import (
     CALL_TIMEOUT,
-    LOOK_AGAIN_FIRST,
-    LOOK_AGAIN_LAST,
+    FIRST_RETRY,
+    LAST_RETRY,
     adopt_goal,
     confirm,
     resolve,
@@ -334,10 +334,10 @@ class Execution:
         target = self._keeper.target
         if target is None or self._keeper.orders.last_step != 1:
             return None
-        heard = max((term.heard_at for term in target.terms if term.heard_at is not None), default=None)
-        if heard is None or (target.created_at - heard).total_seconds() > CAUSED:
+        received = max((term.heard_at for term in target.terms if term.heard_at is not None), default=None)
+        if received is None or (target.created_at - received).total_seconds() > CAUSED:
             return None
-        return (self._ctx.clock.now() - heard).total_seconds()
+        return (self._ctx.clock.now() - received).total_seconds()
 
     async def _placed(self, intent: Intent) -> OrderReport:
         order = intent.client_order_id
@@ -369,24 +369,24 @@ class Execution:
         """Wait until an observation shows where the orders led, or proves that they missed: then plan again."""
         ctx, keeper = self._ctx, self._keeper
         deadline = ctx.clock.monotonic() + ctx.window
-        pause = LOOK_AGAIN_FIRST
+        pause = FIRST_RETRY
         if not await self._push_shows():
             while True:
                 batch_window = BATCH_WINDOW if ctx.busy() > 1 else 0
-                reading = await ctx.reader.positions(batch_window=batch_window)
+                observed = await ctx.reader.positions(batch_window=batch_window)
                 await ctx.turn()
-                if not isinstance(reading, Unknown):
-                    self._resolve_acknowledged(reading)
+                if not isinstance(observed, Unknown):
+                    self._resolve_acknowledged(observed)
                     if keeper.orders.open:
                         await resolve_open(ctx, keeper)
-                    self._match(reading)
+                    self._match(observed)
                     if self._conclusive() or ctx.clock.monotonic() >= deadline:
                         break
-                asked = (reading.retry_after or 0.0) if isinstance(reading, Unknown) else 0.0
-                if isinstance(reading, Unknown) and ctx.clock.monotonic() + asked >= deadline:
-                    raise NotReady(reading.reason, retry_after=reading.retry_after)
+                asked = (observed.retry_after or 0.0) if isinstance(observed, Unknown) else 0.0
+                if isinstance(observed, Unknown) and ctx.clock.monotonic() + asked >= deadline:
+                    raise NotReady(observed.reason, retry_after=observed.retry_after)
                 await asyncio.sleep(max(pause, asked))
-                pause = min(pause * 2, LOOK_AGAIN_LAST)
+                pause = min(pause * 2, LAST_RETRY)
         self._conclude()
 
     async def _push_shows(self) -> bool:
@@ -400,18 +400,20 @@ class Execution:
     def _conclusive(self) -> bool:
         return not isinstance(self._ctx.beliefs.position(self._goal.symbol), Unknown)
 
-    def _resolve_acknowledged(self, reading: Observation[Positions]) -> None:
+    def _resolve_acknowledged(self, observed: Observation[Positions]) -> None:
         """Take acknowledged orders for filled once a read that was sent after them shows where they lead."""
-        shown = reading.value.get(self._goal.symbol)
+        shown = observed.value.get(self._goal.symbol)
         quantity = shown.quantity if shown is not None else ZERO
-        if quantity == self._expected != self._start and self._ctx.beliefs.counts(self._goal.symbol, reading):
+        if quantity == self._expected != self._start and self._ctx.beliefs.counts(
+            self._goal.symbol, observed
+        ):
             for intent in self._keeper.orders.acknowledged():
                 self._resolve(intent, IntentState.FILLED, reason="shown by the position")
 
-    def _match(self, reading: Observation[Positions]) -> None:
+    def _match(self, observed: Observation[Positions]) -> None:
         """Let a read count that was requested after the last order left, though outcomes were learnt after it."""
-        if self._sent and reading.asked_at >= self._answered_at and not self._keeper.orders.open:
-            self._ctx.beliefs.agrees(self._goal.symbol, reading)
+        if self._sent and observed.asked_at >= self._answered_at and not self._keeper.orders.open:
+            self._ctx.beliefs.agrees(self._goal.symbol, observed)
 
     def _conclude(self) -> None:
         """Confirm the goal when the orders led there; what others did since is drift from it.

@@ -95,7 +95,7 @@ class FlattenWatch:
             by="the engine",
         )
         self._journal.append(done, awaited=False, reduction=True)
-        self._tell("everything that was to be closed is closed; halted until te resume")
+        self._record_event("everything that was to be closed is closed; halted until te resume")
 
     def still_open(self) -> Sequence[str]:
         """Return what is open, or not known to be closed, in words; nothing where no flatten is under way."""
@@ -146,9 +146,9 @@ class FlattenWatch:
     def _report_open(self) -> None:
         self._timer = None
         if found := self.still_open():
-            self._tell(f"still open: {'; '.join(found)}; tried until it is closed")
+            self._record_event(f"still open: {'; '.join(found)}; tried until it is closed")
 
-    def _tell(self, text: str) -> None:
+    def _record_event(self, text: str) -> None:
         self._log.warning("flatten: {}", text)
         self._record(Event(at=self._clock.now(), kind="flatten", text=f"flatten: {text}", account=self._name))
 

@@ -16,8 +16,8 @@ from te_core.model.target import Confirmation, Goal
 
 ZERO = Decimal(0)
 CALL_TIMEOUT = timedelta(seconds=15)
-LOOK_AGAIN_FIRST, LOOK_AGAIN_LAST = 0.5, 5.0
-REFUSED_LOOK_UP = 60.0
+FIRST_RETRY, LAST_RETRY = 0.5, 5.0
+REFUSED_RETRY = 60.0
 VANISHED = 60.0
 """Seconds beyond the window for which an accepted order is looked for that the exchange does not find any more."""
 """Seconds after which an order is looked up again where the exchange refuses the key."""
@@ -123,7 +123,7 @@ async def resolve_open(ctx: ExecutionContext, keeper: Keeper) -> None:
 
     Failing look-ups are repeated; where the key is refused, every minute.
     """
-    pause = LOOK_AGAIN_FIRST
+    pause = FIRST_RETRY
     while True:
         refused = False
         for intent in list(keeper.orders.open.values()):
@@ -135,8 +135,8 @@ async def resolve_open(ctx: ExecutionContext, keeper: Keeper) -> None:
         if not keeper.orders.open:
             ctx.beliefs.answered(keeper.symbol)
             return
-        await asyncio.sleep(REFUSED_LOOK_UP if refused else pause)
-        pause = min(pause * 2, LOOK_AGAIN_LAST)
+        await asyncio.sleep(REFUSED_RETRY if refused else pause)
+        pause = min(pause * 2, LAST_RETRY)
 
 
 async def _look_up(ctx: ExecutionContext, keeper: Keeper, intent: Intent) -> None:

@@ -103,7 +103,7 @@ class OwnStops:
         self.passed_at = at
         return at
 
-    def note(self, notes: tuple[str, ...]) -> None:
+    def set_notes(self, notes: tuple[str, ...]) -> None:
         """Note what was reported of the levels."""
         self.noted = notes
 

@@ -45,7 +45,7 @@ class Pushes(AccountStream):
         self._another_engine = another_engine
         self._stop_seen = stop_seen
         self._price_seen = price_seen
-        self._next_look = float("-inf")
+        self._next_check = float("-inf")
 
     def up(self, *feeds: Feed) -> None:
         """Count on these from now on; what they build on is read once."""
@@ -53,9 +53,9 @@ class Pushes(AccountStream):
         if Feed.POSITIONS in feeds or Feed.ORDERS in feeds:
             self._read_by(self._clock.monotonic())
 
-    def heard(self, *feeds: Feed) -> None:
+    def alive(self, *feeds: Feed) -> None:
         """Note that their connection is alive."""
-        self._beliefs.feeds_heard(feeds)
+        self._beliefs.feeds_alive(feeds)
 
     def down(self, *feeds: Feed) -> None:
         """Count on these no longer, and read at once: whatever broke them may have broken that, too."""
@@ -65,7 +65,7 @@ class Pushes(AccountStream):
     def position(self, position: Position) -> None:
         """Take a pushed position, and look at once if our own orders do not explain it."""
         if self._beliefs.position_pushed(position):
-            self._look()
+            self._check_if_due()
 
     def equity(self, equity: Equity) -> None:
         """Take a pushed account value."""
@@ -92,19 +92,19 @@ class Pushes(AccountStream):
 
     def changed(self) -> None:
         """Have the account read."""
-        self._read_by(self._look_at())
+        self._read_by(self._next_check_at())
 
-    def _look(self) -> None:
-        at = self._look_at()
+    def _check_if_due(self) -> None:
+        at = self._next_check_at()
         if at <= self._clock.monotonic():
             self._wake()
         else:
             self._read_by(at)
 
-    def _look_at(self) -> float:
+    def _next_check_at(self) -> float:
         """Return when to look: at once, unless pushes had it looked at a moment ago; whoever trades may never rest."""
         now = self._clock.monotonic()
-        if now >= self._next_look:
-            self._next_look = now + PUSH_PAUSE
+        if now >= self._next_check:
+            self._next_check = now + PUSH_PAUSE
             return now
-        return self._next_look
+        return self._next_check

@@ -80,7 +80,7 @@ class AccountReader:
         self._funding_at = self._funding_asked = float("-inf")
         self._funding_of = self._funding_wanted = frozenset[str]()
         """Symbols of the last answer, and those that were last asked for."""
-        self._reading_funding: asyncio.Task[None] | None = None
+        self._funding_read: asyncio.Task[None] | None = None
         self.tells_funding = True
         """False once the plugin has said that its exchange tells nothing of funding."""
 
@@ -181,7 +181,7 @@ class AccountReader:
 
     async def close(self) -> None:
         """Stop what runs in the background."""
-        running = [task for task in (self._renewing, self._reading_funding) if task is not None]
+        running = [task for task in (self._renewing, self._funding_read) if task is not None]
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
@@ -201,7 +201,7 @@ class AccountReader:
         ``done`` is called when it was read in the background.
         """
         now = self._clock.monotonic()
-        running = self._reading_funding is not None and not self._reading_funding.done()
+        running = self._funding_read is not None and not self._funding_read.done()
         new = not self._funding_wanted.issuperset(symbols)
         if running or not self.tells_funding or not symbols:
             return
@@ -209,9 +209,9 @@ class AccountReader:
             self._funding_wanted = frozenset(symbols)
             self._funding_asked = now
             first = not self._funding_of
-            self._reading_funding = asyncio.create_task(self._read_funding(symbols, done))
+            self._funding_read = asyncio.create_task(self._read_funding(symbols, done))
             if first:
-                await asyncio.wait([self._reading_funding])
+                await asyncio.wait([self._funding_read])
 
     async def _read_funding(self, symbols: Sequence[str], done: Callable[[], None]) -> None:
         asked_at = self._clock.monotonic()

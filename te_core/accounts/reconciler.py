@@ -28,7 +28,7 @@ ZERO = Decimal(0)
 RESTING = PhaseKind.RESTING
 DECIDED_AT_ONCE = 25
 """Symbols that are decided before others get their turn on the event loop: a millisecond or two."""
-LOOK_AGAIN = 1.0
+RECHECK_AFTER = 1.0
 """Seconds until the next read where an observation was not conclusive."""
 
 
@@ -53,7 +53,7 @@ class AsIf:
 class Reconciler:
     """Makes the passes of one account.
 
-    ``record`` keeps events, ``wake`` asks for another pass, ``trip`` halts a symbol for a reason. ``note_changes`` is
+    ``record`` keeps events, ``wake`` asks for another pass, ``trip`` halts a symbol for a reason. ``record_changes`` is
     called before anything is decided from what was read.
     """
 
@@ -68,7 +68,7 @@ class Reconciler:
         record: Callable[[Event], None],
         wake: Callable[[], None],
         trip: Callable[[str, str], None],
-        note_changes: Callable[[ExecutionContext], None],
+        record_changes: Callable[[ExecutionContext], None],
     ) -> None:
         self.foreign: Mapping[str, Decimal] = {}
         self.failing: Mapping[str, Unknown | None] = {}
@@ -84,9 +84,9 @@ class Reconciler:
         self._record = record
         self._wake = wake
         self._trip = trip
-        self._note_changes = note_changes
+        self._record_changes = record_changes
         self._instruments_loaded = False
-        self._told_of_funding = False
+        self._funding_reported = False
         self._counted: dict[str, Decimal] = {}
         """By symbol: the notional that the exposure ledger was last told."""
 
@@ -116,7 +116,7 @@ class Reconciler:
             self._undecidable(positions.reason)
             return []
         self._count_exposure(ctx)
-        self._note_changes(ctx)
+        self._record_changes(ctx)
         if not self.found_flat and self._targets.close_foreign(self.foreign):
             self._wake()
         # A target that came while the read was under way was not read for: the next pass decides it.
@@ -193,8 +193,8 @@ class Reconciler:
         urgent = any(keeper.may_reduce for keeper in self._targets.keepers.values())
         if self._targets.settings.limits.funding_guards:
             await ctx.reader.load_funding(self._targets.settings.symbols or symbols, self._wake)
-            if not ctx.reader.tells_funding and not self._told_of_funding:
-                self._told_of_funding = True
+            if not ctx.reader.tells_funding and not self._funding_reported:
+                self._funding_reported = True
                 text = "limits.funding_guard has no effect here: the plugin tells nothing of funding"
                 self._record(Event(at=self._targets.now(), kind="limited", text=text, account=self._name))
         self._schedule.read(
@@ -268,7 +268,7 @@ class Reconciler:
         now, position = ctx.clock.monotonic(), ctx.beliefs.position(keeper.symbol)
         if isinstance(position, Unknown):
             keeper.undecidable(position.reason)
-            self._schedule.read_by(now + LOOK_AGAIN)
+            self._schedule.read_by(now + RECHECK_AFTER)
             return None
         equity, basis = self._equity(ctx), self._basis(ctx, keeper, position)
         wallet = None if isinstance(equity, Unknown) else equity.wallet
@@ -383,24 +383,24 @@ class Reconciler:
         """Record once what is new: waiting, blocked, limited, drifting, given up; what would be done, by target."""
         if decision.status is Status.OBSERVING:
             if keeper.is_news("observing"):
-                self._tell(keeper, "observing", decision.reason)
+                self._record_event(keeper, "observing", decision.reason)
         elif decision.drift:
             news = keeper.is_news("drift")
             if not keeper.may_correct and keeper.gives_up_correcting():
-                self._tell(keeper, "drift", f"drift: {decision.reason}")
+                self._record_event(keeper, "drift", f"drift: {decision.reason}")
                 self._trip(keeper.symbol, "corrected too often: somebody else may be trading here")
             elif news:
                 how = "correcting it" if decision.plan.steps else "not corrected"
-                self._tell(keeper, "drift", f"drift: {decision.reason}; {how}")
+                self._record_event(keeper, "drift", f"drift: {decision.reason}; {how}")
         elif decision.limited:
             if keeper.is_news(f"limited by {decision.limit}"):
-                self._tell(keeper, "limited", f"limited: {decision.limited}")
+                self._record_event(keeper, "limited", f"limited: {decision.limited}")
         elif decision.status is Status.AT_TARGET:
             keeper.nothing_to_report()
         elif decision.status in (Status.WAITING, Status.BLOCKED) and decision.reason != keeper.reason:
-            self._tell(keeper, decision.status, f"{decision.status}: {decision.reason}")
+            self._record_event(keeper, decision.status, f"{decision.status}: {decision.reason}")
 
-    def _tell(self, keeper: Keeper, kind: str, text: str) -> None:
+    def _record_event(self, keeper: Keeper, kind: str, text: str) -> None:
         keeper.log.warning("{}", text)
         self._record(
             Event(at=self._targets.now(), kind=kind, text=text, account=self._name, symbol=keeper.symbol)

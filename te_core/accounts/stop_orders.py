@@ -11,7 +11,7 @@ from functools import partial
 from te_core.accounts.context import ExecutionContext
 from te_core.accounts.dispatch import StaleDecision, dispatching, too_old
 from te_core.accounts.keeper import Keeper
-from te_core.accounts.outcomes import CALL_TIMEOUT, FINAL, LOOK_AGAIN_FIRST, LOOK_AGAIN_LAST, VANISHED
+from te_core.accounts.outcomes import CALL_TIMEOUT, FINAL, FIRST_RETRY, LAST_RETRY, VANISHED
 from te_core.accounts.pending_writes import persist
 from te_core.clock import Clock
 from te_core.errors import (
@@ -33,7 +33,7 @@ ZERO = Decimal(0)
 
 
 class StopOrders:
-    """Those of one account. ``fire``: holds a symbol flat for its stop; ``tell``: reports what happened to one.
+    """Those of one account. ``fire``: holds a symbol flat for its stop; ``report``: reports what happened to one.
 
     ``read_by`` asks for a read of everything by a time (steady clock).
     """
@@ -44,13 +44,13 @@ class StopOrders:
         clock: Clock,
         *,
         fire: Callable[[Keeper, StopKind, str], None],
-        tell: Callable[[Keeper, str], None],
+        report: Callable[[Keeper, str], None],
         read_by: Callable[[float], None],
     ) -> None:
         self._journal = journal
         self._clock = clock
         self._fire = fire
-        self._tell = tell
+        self._report = report
         self._read_by = read_by
 
     async def carry_out(
@@ -149,7 +149,7 @@ class StopOrders:
         with suppress(OrderRejected, OutcomeUnknown, TimeoutError), dispatching(refusal):
             async with asyncio.timeout(CALL_TIMEOUT.total_seconds()):
                 await ctx.account.cancel_stop(intent.symbol, intent.client_order_id)
-        cancelled_at, pause = ctx.clock.monotonic(), LOOK_AGAIN_FIRST
+        cancelled_at, pause = ctx.clock.monotonic(), FIRST_RETRY
         while True:
             keeper.stops.doubt(intent.client_order_id, cancelled_at)
             over = ctx.clock.monotonic() >= cancelled_at + ctx.window
@@ -161,12 +161,12 @@ class StopOrders:
                     f"a {intent.stop} at {intent.reference_price:f} was cancelled and still rests"
                 )
             await asyncio.sleep(pause)
-            pause = min(pause * 2, LOOK_AGAIN_LAST)
+            pause = min(pause * 2, LAST_RETRY)
 
     # -- finding out
 
     async def _look_up_doubted(self, ctx: ExecutionContext, keeper: Keeper) -> None:
-        pause = LOOK_AGAIN_FIRST
+        pause = FIRST_RETRY
         while True:
             for name in list(keeper.stops.doubted):
                 if (intent := keeper.stops.open.get(name)) is not None:
@@ -174,7 +174,7 @@ class StopOrders:
             if not keeper.stops.doubted:
                 return
             await asyncio.sleep(pause)
-            pause = min(pause * 2, LOOK_AGAIN_LAST)
+            pause = min(pause * 2, LAST_RETRY)
 
     async def _look_up(self, ctx: ExecutionContext, keeper: Keeper, intent: Intent) -> None:
         """Ask what became of a stop. It is sure to rest only once an answer is newer than the doubt by the window."""
@@ -250,7 +250,7 @@ class StopOrders:
             self._fire(keeper, intent.stop, text)
         else:
             keeper.log.warning("{}; a newer target is on its way", text)
-            self._tell(keeper, f"{text}; a newer target is on its way")
+            self._report(keeper, f"{text}; a newer target is on its way")
 
     def _resolve(
         self,

@@ -84,9 +84,9 @@ class StopWatch:
         self._wake = wake
         self._read_by = read_by
         self._stopped = stopped
-        self._orders = StopOrders(journal, clock, fire=self._fire, tell=self._tell, read_by=read_by)
+        self._orders = StopOrders(journal, clock, fire=self._fire, report=self._report, read_by=read_by)
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._looked_at = float("-inf")
+        self._listed_at = float("-inf")
 
     # -- what others ask
 
@@ -130,17 +130,17 @@ class StopWatch:
 
     def connected(self) -> None:
         """Start over on a new connection: what rests is looked up again."""
-        self._looked_at = float("-inf")
+        self._listed_at = float("-inf")
 
     # -- looking
 
-    def look(self, ctx: ExecutionContext) -> None:
+    def list_if_due(self, ctx: ExecutionContext) -> None:
         """Have the account's open stops listed once a resync, in the background."""
         now = ctx.clock.monotonic()
-        due = now - self._looked_at >= self._targets.settings.engine.resync.total_seconds()
+        due = now - self._listed_at >= self._targets.settings.engine.resync.total_seconds()
         ours = any(keeper.stops.open for keeper in self._targets.keepers.values())
         if due and ours and ctx.capabilities.stops and LISTING not in self._tasks and not ctx.stopping():
-            self._looked_at = now
+            self._listed_at = now
             task = asyncio.create_task(self._list(ctx))
             self._tasks[LISTING] = task
             task.add_done_callback(self._listed)
@@ -177,7 +177,7 @@ class StopWatch:
 
     # -- reviewing
 
-    def note_changes(self, ctx: ExecutionContext) -> None:
+    def record_changes(self, ctx: ExecutionContext) -> None:
         """Doubt the stops of every symbol whose position somebody changed. Before anything is decided from it."""
         for keeper in self._targets.keepers.values():
             if keeper.stops.open:
@@ -201,7 +201,7 @@ class StopWatch:
             return bool(stops.quantity)
         at = self._levels(ctx, keeper, position)
         stops.set_levels(at, position.quantity if at is not NO_LEVELS else ZERO)
-        self._tell_notes(keeper, at)
+        self._report_notes(keeper, at)
         if at is NO_LEVELS and not stops.open:
             self._recovered(keeper)  # there is nothing to place any more
         price = ctx.beliefs.price(keeper.symbol)
@@ -283,7 +283,7 @@ class StopWatch:
     def _fire(self, keeper: Keeper, kind: StopKind, text: str) -> None:
         keeper.stops.passed(None)
         keeper.log.warning("{}: flat until a source speaks", text)
-        self._tell(keeper, f"{text}: flat until a source of the symbol speaks")
+        self._report(keeper, f"{text}: flat until a source of the symbol speaks")
         self._stopped(keeper.symbol, str(kind), text)
 
     def _changes(
@@ -309,12 +309,12 @@ class StopWatch:
         unheard = keeper.blend is None and keeper.wanted  # what its signal states is not known yet
         return Changes(place=place, cancel=() if unheard else found.cancel)
 
-    def _tell_notes(self, keeper: Keeper, at: Levels) -> None:
+    def _report_notes(self, keeper: Keeper, at: Levels) -> None:
         for note in at.notes:
             if note not in keeper.stops.noted:
                 keeper.log.warning("{}", note)
-                self._tell(keeper, note)
-        keeper.stops.note(at.notes)
+                self._report(keeper, note)
+        keeper.stops.set_notes(at.notes)
 
     # -- carrying out
 
@@ -362,7 +362,7 @@ class StopWatch:
             f"{keeper.symbol} stops", f"{hold.reason}; the engine watches the price meanwhile"
         )
 
-    def _tell(self, keeper: Keeper, text: str) -> None:
+    def _report(self, keeper: Keeper, text: str) -> None:
         self._record(
             Event(at=self._clock.now(), kind="stop", text=text, account=self._name, symbol=keeper.symbol)
         )

@@ -28,7 +28,7 @@ class Turns:
 
     def __init__(self, per_iteration: int = PER_ITERATION) -> None:
         self._per_iteration = per_iteration
-        self._taken = 0
+        self._granted = 0
         self._counting = False
         self._begun: OrderedDict[str, Waiting] = OrderedDict()
         self._new: OrderedDict[str, Waiting] = OrderedDict()
@@ -39,8 +39,8 @@ class Turns:
         ``begun``: the work goes on with something that had a turn before.
         """
         self._count_this_iteration()
-        if self._taken < self._per_iteration and not self._waiting:
-            self._taken += 1
+        if self._granted < self._per_iteration and not self._waiting:
+            self._granted += 1
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         queue = self._begun if begun else self._new
@@ -57,13 +57,13 @@ class Turns:
             asyncio.get_running_loop().call_soon(self._begin_iteration)
 
     def _begin_iteration(self) -> None:
-        self._taken, self._counting = 0, False
-        while self._waiting and self._taken < self._per_iteration:
-            self._taken += self._give_turn()
+        self._granted, self._counting = 0, False
+        while self._waiting and self._granted < self._per_iteration:
+            self._granted += self._grant_turn()
         if self._waiting:
             self._count_this_iteration()
 
-    def _give_turn(self) -> bool:
+    def _grant_turn(self) -> bool:
         """Let the longest waiting task of the next account go on, unless it was cancelled meanwhile."""
         queue = self._begun or self._new
         account, waiting = queue.popitem(last=False)

@@ -139,7 +139,7 @@ class AccountWorker:
             record=self._record,
             trip=self._trip,
             wake=self.wake,
-            note_changes=self._stops.note_changes,
+            record_changes=self._stops.record_changes,
         )
 
     def _stop_watch(self, stopped: Callable[[str, str, str], None]) -> StopWatch:
@@ -382,7 +382,7 @@ class AccountWorker:
         self._ctx = ctx
         self._flatten.commanded()
         self.read_by(self._clock.monotonic())
-        books = asyncio.create_task(self.books.keep(account, capabilities, self._outages))
+        books = asyncio.create_task(self.books.supervise(account, capabilities, self._outages))
         try:
             while True:
                 await self._until_due()
@@ -445,7 +445,7 @@ class AccountWorker:
         self.metrics.made_pass(self.name)
         for work in await self._reconciler.make_pass(ctx):
             self._execute(ctx, work)
-        self._stops.look(ctx)
+        self._stops.list_if_due(ctx)
         self._stops.review(ctx)
         self._flatten.check()
         self._quiet.wake_at_end([k.symbol for k in self.keepers.values() if k.limited], self.wake)

@@ -34,7 +34,7 @@ from te_core.plugins.registry import Registry
 from te_core.plugins.report import PluginReport
 from te_core.reporting.doctor import show
 from te_core.reporting.machine import Machine, examine_machine
-from te_core.reporting.measures import exposition
+from te_core.reporting.metrics import exposition
 from te_core.reporting.queries import Queries
 from te_core.reporting.state import outcome_state
 from te_core.reporting.steps import Steps, at_once
@@ -132,8 +132,8 @@ class Application:
             started.push_async_callback(self._stop_tasks)
             self._follow_settings()
             self._spawn(self._prune(journal))
-            self._keep_in_touch()
-            self._tell_of_start(killed=Announcement.left_behind(self.paths.state))
+            self._start_summaries()
+            self._record_start(killed=Announcement.left_behind(self.paths.state))
             self._announce(started)
             self.servers.open()
             self._running = started.pop_all()
@@ -199,7 +199,7 @@ class Application:
             raise ConfigError(
                 f"secrets cannot be written: {error.strerror}", file=str(error.filename)
             ) from None
-        self._take(resolved)
+        self._learn(resolved)
         if resolved.settings.engine.strict and resolved.unavailable:
             problems = [ConfigError(reason, key=key) for key, reason in resolved.unavailable.items()]
             raise SettingsInvalid(
@@ -234,7 +234,7 @@ class Application:
             tracer=tracer,
         )
 
-    def _tell_of_start(self, *, killed: bool) -> None:
+    def _record_start(self, *, killed: bool) -> None:
         settings = self.settings
         sources, accounts = (", ".join(found) or "none" for found in (settings.sources, settings.accounts))
         text = f"version {__version__}, sources: {sources}, accounts: {accounts}"
@@ -257,9 +257,9 @@ class Application:
 
     def _follow_settings(self) -> None:
         self.registry.on_late = lambda _: self._spawn(self._reload(again=True))
-        self._keep("following the settings", lambda: watch(self.paths.settings, self._reload))
+        self._supervise("following the settings", lambda: watch(self.paths.settings, self._reload))
 
-    def _keep(self, what: str, run: Callable[[], Awaitable[None]]) -> None:
+    def _supervise(self, what: str, run: Callable[[], Awaitable[None]]) -> None:
         """Keep something running beside the engine."""
         supervisor = Supervisor(
             health=Health(self._clock),
@@ -274,9 +274,9 @@ class Application:
     def _outages(self) -> Outages:
         return Outages(self._clock, logger, self._started.record, redact=self.redactor.redact)
 
-    def _keep_in_touch(self) -> None:
+    def _start_summaries(self) -> None:
         """Begin to sum up days, and to show a sign of life."""
-        self._daily = DailySummary(self._clock, lambda: self.settings.notices, self._tell_of_a_day)
+        self._daily = DailySummary(self._clock, lambda: self.settings.notices, self._send_daily_summary)
         self._sign_of_life = SignOfLife(
             settings=lambda: self.settings.notices,
             readiness=self.readiness,
@@ -284,10 +284,10 @@ class Application:
             log=logger,
             outages=self._outages(),
         )
-        self._keep("the daily summary", self._daily.run)
-        self._keep("the heartbeat", self._sign_of_life.run)
+        self._supervise("the daily summary", self._daily.run)
+        self._supervise("the heartbeat", self._sign_of_life.run)
 
-    async def _tell_of_a_day(self, since: datetime) -> None:
+    async def _send_daily_summary(self, since: datetime) -> None:
         found = await self.summary(since)
         text = "\n".join(summary_lines(found))
         self._started.notify(Event(at=self._clock.now(), kind="daily_summary", text=text, detail=found))
@@ -305,12 +305,12 @@ class Application:
                     logger.error("settings refused; the last good ones stay active: {}", problem)
                 self._applied = ()
                 reasons = "; ".join(map(str, outcome.problems))
-                self._tell_of_settings(f"refused; the last good ones stay active: {reasons}")
+                self._record_settings(f"refused; the last good ones stay active: {reasons}")
             elif outcome is not None and self._store.current is not None:
                 self._applied = tuple(outcome.lines())
                 logger.info("settings: {}", "; ".join(self._applied) or "nothing has changed")
                 if outcome:
-                    self._take(self._store.current)
+                    self._learn(self._store.current)
                 else:
                     self._warn(self._store.current)
                 await self._started.apply(self._store.current)
@@ -318,14 +318,14 @@ class Application:
                 self._daily.settings_changed()
                 self._sign_of_life.settings_changed()
                 if self._applied:
-                    self._tell_of_settings(f"applied: {'; '.join(self._applied)}")
+                    self._record_settings(f"applied: {'; '.join(self._applied)}")
             self._edits += outcome is not None
 
-    def _tell_of_settings(self, text: str) -> None:
+    def _record_settings(self, text: str) -> None:
         event = Event(at=self._clock.now(), kind="settings", text=bounded(text, LONGEST_TEXT))
         self._started.record(event)
 
-    def _take(self, resolved: Resolved) -> None:
+    def _learn(self, resolved: Resolved) -> None:
         """Learn the secrets before anything can be said about them, and write logs as told."""
         self.redactor.learn(
             resolved.secrets, resolved.source_options, resolved.account_options, resolved.notifier_options

@@ -15,17 +15,17 @@ DAY = timedelta(days=1)
 
 
 class DailySummary:
-    """``tell`` sums up what was since then, and hands it to the notifiers."""
+    """``send`` sums up what was since then, and hands it to the notifiers."""
 
     def __init__(
         self,
         clock: Clock,
         settings: Callable[[], NoticesSettings],
-        tell: Callable[[datetime], Awaitable[None]],
+        send: Callable[[datetime], Awaitable[None]],
     ) -> None:
         self._clock = clock
         self._settings = settings
-        self._tell = tell
+        self._send = send
         self._changed = asyncio.Event()
 
     def settings_changed(self) -> None:
@@ -43,4 +43,4 @@ class DailySummary:
                     await self._changed.wait()
                     continue
             if due is not None and self._clock.now() >= due:  # else the wall clock was put back meanwhile
-                await self._tell(due - DAY)
+                await self._send(due - DAY)

@@ -21,9 +21,9 @@ from te_core.runtime.supervisor import Running
 
 CONNECTING = 15.0
 """Seconds that accounts get to connect and be read before the plan is shown."""
-TELLING = 3.0
+REPORT_EVERY = 3.0
 """Seconds between two reports of what is still open."""
-LOOK = 0.1
+POLL = 0.1
 
 Ask = Callable[[Mapping[str, Any]], Awaitable[None]]
 """Shows the plan and asks; raises when it is not wanted."""
@@ -37,7 +37,7 @@ class DirectFlatten:
         self._command = command
         self._clock = given.clock
 
-    async def run(self, ask: Ask, tell: Callable[[str], None]) -> None:
+    async def run(self, ask: Ask, report: Callable[[str], None]) -> None:
         """Show the plan, ask, close, and return when nothing is open any more.
 
         Raises ``JournalLocked`` while an engine runs, ``ConfigError``, ``JournalError``, ``CommandRefused``.
@@ -60,27 +60,27 @@ class DirectFlatten:
                 planned = await engine.commands.preview(self._command)
                 await ask(outcome_state(*planned, scopes=engine.commands.scopes()))
                 await engine.commands.execute(self._command)
-                await self._closed(engine, tell)
+                await self._closed(engine, report)
             finally:
                 await engine.stop()
 
     async def _connected(self, engine: Engine) -> None:
         """Wait until every account was read; one that cannot be is shown as such in the plan."""
-        for _ in range(int(CONNECTING / LOOK)):
+        for _ in range(int(CONNECTING / POLL)):
             if not any(map(_comes_up, engine.accounts.values())):
                 break
-            await asyncio.sleep(LOOK)
+            await asyncio.sleep(POLL)
 
-    async def _closed(self, engine: Engine, tell: Callable[[str], None]) -> None:
+    async def _closed(self, engine: Engine, report: Callable[[str], None]) -> None:
         """Wait until nothing is open, and tell what is whenever that changes."""
         told: list[str] = []
-        tell_at = self._clock.monotonic() + TELLING
+        report_at = self._clock.monotonic() + REPORT_EVERY
         while left := list(_still_open(engine)):
-            if left != told and self._clock.monotonic() >= tell_at:
-                told, tell_at = left, self._clock.monotonic() + TELLING
+            if left != told and self._clock.monotonic() >= report_at:
+                told, report_at = left, self._clock.monotonic() + REPORT_EVERY
                 for line in left:
-                    tell(f"still open: {line}")
-            await asyncio.sleep(LOOK)
+                    report(f"still open: {line}")
+            await asyncio.sleep(POLL)
 
 
 def _comes_up(runner: AccountRunner) -> bool:

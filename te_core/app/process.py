@@ -124,7 +124,7 @@ def _stop_on_signals() -> None:
         if stopping:
             return  # cancelling once more would break off the stop that is under way
         stopping = True
-        deadline = threading.Timer(_GRACE, _give_up)
+        deadline = threading.Timer(_GRACE, _force_exit)
         deadline.daemon = True
         deadline.start()
         running.cancel()
@@ -136,7 +136,7 @@ def _stop_on_signals() -> None:
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))
 
 
-def _give_up() -> None:
+def _force_exit() -> None:
     logger.error("not stopped after {} s; ending now, the next start resolves what is open", _GRACE)
     flush_logs(0.1)
     os._exit(1)

@@ -47,7 +47,7 @@ RESERVE = Decimal("1.1")
 """What has to be free, as a multiple of the margin and the fees."""
 LEG, CLOSING = 60.0, 180.0
 """Seconds that one leg gets, and that closing gets after something failed."""
-LOOK = 0.1
+POLL = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +97,7 @@ class SelfTest:
         self._given, self._name, self._symbol = given, account, symbol
         self._clock = given.clock
 
-    async def run(self, ask: Ask, tell: Callable[[str], None]) -> None:
+    async def run(self, ask: Ask, report: Callable[[str], None]) -> None:
         """Look, ask, trade. Raises ``CommandRefused`` where nothing was begun, or when something is left open.
 
         Raises ``JournalLocked`` while an engine runs, and what connecting raises.
@@ -116,7 +116,7 @@ class SelfTest:
                 try:
                     await account.open()
                     run = _Run(self._name, opened, resolved, account, spec.capabilities_of(options), context)
-                    await run.trade(self._symbol, ask, tell)
+                    await run.trade(self._symbol, ask, report)
                 finally:
                     await guard.close("close()", account.close, context.log)
 
@@ -166,7 +166,7 @@ class _Run:
         self._resolved = resolved
         self._live = not capabilities.simulated
 
-    async def trade(self, symbol: str, ask: Ask, tell: Callable[[str], None]) -> None:
+    async def trade(self, symbol: str, ask: Ask, report: Callable[[str], None]) -> None:
         """Look, ask, trade."""
         identity, book = await self._identify()
         snapshot = self._journal.snapshot()
@@ -174,7 +174,7 @@ class _Run:
         await ask(costs)
         worker = self._worker(book, costs.symbol, snapshot)
         trial = _Trial(worker, costs, self._account, self._capabilities, self._clock)
-        failed = await trial.run(tell)
+        failed = await trial.run(report)
         left = await self._left(costs.symbol)
         outcome = f"failed: {failed}" if failed else "passed"
         text = f"selftest on {costs.symbol} {outcome}; {left or 'flat again'}"
@@ -185,7 +185,7 @@ class _Run:
         if failed or left:
             raise CommandRefused(text)
         wallet = (await self._account.equity()).value.wallet
-        tell(f"passed: flat again, wallet {wallet.normalize():f}; orders and prices are in the journal")
+        report(f"passed: flat again, wallet {wallet.normalize():f}; orders and prices are in the journal")
 
     async def _identify(self) -> tuple[str, str]:
         options = self._resolved.account_options[self._name]
@@ -198,7 +198,7 @@ class _Run:
             by_key,
             stated,
             self._clock.now(),
-            heard=set(),
+            seen_keys=set(),
             silent={by_key},
         )
         observes = self._live and self._resolved.settings.accounts[self._name].observe is not False
@@ -325,7 +325,7 @@ class _Trial:
         self._monotonic, self._now = clock.monotonic, clock.now
         self._task: asyncio.Task[None] | None = None
 
-    async def run(self, tell: Callable[[str], None]) -> str:
+    async def run(self, report: Callable[[str], None]) -> str:
         """Trade, and return why it failed; empty when it did not. Nothing is left open if that can be had."""
         first, second = self._costs.leverages
         legs: Sequence[tuple[str, Decimal, int]] = (
@@ -339,10 +339,10 @@ class _Trial:
                 began = self._monotonic()
                 self._want(depth, leverage)
                 await self._reached(began + LEG, patient=False)
-                tell(f"{what}, leverage {leverage}: {self._monotonic() - began:.1f} s")
+                report(f"{what}, leverage {leverage}: {self._monotonic() - began:.1f} s")
         except _Failed as error:
             failed = str(error)
-            tell(f"failed: {failed}; closing what was opened")
+            report(f"failed: {failed}; closing what was opened")
         finally:
             try:
                 await self._close()
@@ -378,7 +378,7 @@ class _Trial:
                 raise _Failed(keeper.hold.reason)
             if self._monotonic() >= until:
                 raise _Failed(f"took too long: {keeper.reason or keeper.status}")
-            await asyncio.sleep(LOOK)
+            await asyncio.sleep(POLL)
 
     def _run_worker(self, *, again: bool) -> None:
         if self._task is not None and self._task.done() and not again:

@@ -16,7 +16,7 @@ from te_core.contracts.source import WebhookSpec
 from te_core.logs import print_lines
 from te_core.web.encoding import encode
 
-_LOOK = 0.02
+_POLL = 0.02
 """Seconds between two looks whether the accounts have been read."""
 
 
@@ -28,10 +28,10 @@ async def summarise(application: Application) -> None:
 
 async def until_connected(application: Application, seconds: float) -> None:
     """Wait until every account has been read or has failed, for that long at most."""
-    for _ in range(int(seconds / _LOOK)):
+    for _ in range(int(seconds / _POLL)):
         if all(_is_connected(account) for account in application.state()["accounts"].values()):
             break
-        await asyncio.sleep(_LOOK)
+        await asyncio.sleep(_POLL)
 
 
 def _is_connected(account: Any) -> bool:

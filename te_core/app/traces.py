@@ -45,7 +45,7 @@ class RecordedSpan(Span):
         self._clock = clock
         self._holding = ExitStack()
 
-    def note(self, name: str, value: str | int) -> None:
+    def set_attribute(self, name: str, value: str | int) -> None:
         """Add what is known by now."""
         for span in self.spans:
             span.set_attribute(name, value)
@@ -65,7 +65,7 @@ class RecordedSpan(Span):
         self, kind: type[BaseException] | None, error: BaseException | None, trace_: TracebackType | None
     ) -> None:
         if kind is not None:  # what it says may hold anything; its name does not
-            self.note("error.type", kind.__name__)
+            self.set_attribute("error.type", kind.__name__)
             for span in self.spans:
                 span.set_status(trace.StatusCode.ERROR)
         self._holding.close()
@@ -173,7 +173,7 @@ class Traces:
 
         def shut() -> None:
             self.provider.shutdown()
-            _tell(loop, sent)
+            _set_event(loop, sent)
 
         threading.Thread(target=shut, name="traces", daemon=True).start()
         try:
@@ -192,7 +192,7 @@ def _provider(exporter: SpanExporter) -> TracerProvider:
     return provider
 
 
-def _tell(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> Any:
+def _set_event(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> Any:
     try:
         loop.call_soon_threadsafe(event.set)
     except RuntimeError:  # the loop is closed: nobody waits any more

@@ -43,7 +43,7 @@ class Confirmations:
         self._waiting[code] = Prepared(action, dict(body), now + LASTS)
         return code
 
-    def take(self, code: str) -> Prepared:
+    def redeem(self, code: str) -> Prepared:
         """Return the command of a code, which is used up by that. Raises ``Failure``."""
         found = self._waiting.pop(code.strip(), None)
         if found is None:

@@ -75,13 +75,13 @@ def build(paths: Paths, *, control: bool) -> MCPServer[Any]:
         instructions=INSTRUCTIONS + (CONTROL if control else ""),
         log_level="ERROR",  # what a tool refuses is told to whoever asked, not logged
     )
-    Reading(paths).add_to(server)
+    ReadTools(paths).add_to(server)
     if control:
         Control(paths, Confirmations(SystemClock(), lambda: random_secret()[:CODE])).add_to(server)
     return server
 
 
-async def told(paths: Paths, question: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
+async def run_tool(paths: Paths, question: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
     """Answer in a thread, without secrets. Raises ``ToolError`` with what is wrong and what to do about it."""
     try:
         answer: dict[str, Any] = await asyncio.to_thread(
@@ -95,7 +95,7 @@ async def told(paths: Paths, question: Callable[[], Mapping[str, Any]]) -> dict[
     return answer
 
 
-class Reading:
+class ReadTools:
     """The tools that change nothing. A method's name, docstring and parameters are what the assistant reads."""
 
     def __init__(self, paths: Paths) -> None:
@@ -103,19 +103,19 @@ class Reading:
 
     async def status(self, account: Account = "", symbol: Symbol = "") -> dict[str, Any]:
         """What runs, and what each account holds and should hold."""
-        return await told(self._paths, lambda: answers.status(self._paths, account, symbol))
+        return await run_tool(self._paths, lambda: answers.status(self._paths, account, symbol))
 
     async def attention(self) -> dict[str, Any]:
         """Does anything need the user? Everything that does, worst first, with the command that ends it."""
-        return await told(self._paths, lambda: answers.attention(self._paths))
+        return await run_tool(self._paths, lambda: answers.attention(self._paths))
 
     async def explain(self, symbol: Symbol, account: Account = "") -> dict[str, Any]:
         """Why a symbol's target is what it is: signals, weights, equity, price, rounding, limits."""
-        return await told(self._paths, lambda: answers.explanation(self._paths, symbol, account))
+        return await run_tool(self._paths, lambda: answers.explanation(self._paths, symbol, account))
 
     async def plan(self) -> dict[str, Any]:
         """Read every account now and tell what the engine would order, and why. Sends no order."""
-        return await told(self._paths, lambda: answers.running(self._paths, "/api/v1/plan"))
+        return await run_tool(self._paths, lambda: answers.running(self._paths, "/api/v1/plan"))
 
     async def orders(
         self,
@@ -135,7 +135,7 @@ class Reading:
         self, order: Annotated[str, Field(description="Its number, or its client order id.")]
     ) -> dict[str, Any]:
         """Why one past order was made: from signals over weights, equity and price to its fill and fee."""
-        return await told(self._paths, lambda: answers.order(self._paths, order))
+        return await run_tool(self._paths, lambda: answers.order(self._paths, order))
 
     async def events(
         self,
@@ -198,15 +198,15 @@ class Reading:
 
     async def _past(self, what: str, **asked: str | int) -> dict[str, Any]:
         texts = {name: str(value) for name, value in asked.items()}
-        return await told(self._paths, lambda: answers.history(self._paths, what, **texts))
+        return await run_tool(self._paths, lambda: answers.history(self._paths, what, **texts))
 
     async def settings(self) -> dict[str, Any]:
         """The settings file as it stands, with every secret masked."""
-        return await told(self._paths, lambda: answers.settings(self._paths))
+        return await run_tool(self._paths, lambda: answers.settings(self._paths))
 
     async def doctor(self) -> dict[str, Any]:
         """Check every account (credentials, modes, instruments, sizes) and the machine. Takes some seconds."""
-        return await told(self._paths, lambda: answers.running(self._paths, "/api/v1/doctor"))
+        return await run_tool(self._paths, lambda: answers.running(self._paths, "/api/v1/doctor"))
 
     def add_to(self, server: MCPServer[Any]) -> None:
         """Offer them."""
@@ -278,14 +278,14 @@ class Control:
         """Carry out a prepared command. Only after the user has seen its plan and agreed to it."""
 
         def carry_out() -> dict[str, Any]:
-            one = self._waiting.take(code)
+            one = self._waiting.redeem(code)
             return {"done": True, "result": command(self._paths, one.action, one.body)}
 
-        return await told(self._paths, carry_out)
+        return await run_tool(self._paths, carry_out)
 
     async def _show(self, ctx: Ctx, action: str, **wanted: Any) -> dict[str, Any]:
         body = {**wanted, "symbol": wanted.get("symbol", "").upper(), "by": f"mcp ({client_of(ctx)})"}
-        shown = await told(self._paths, lambda: command(self._paths, action, {**body, "preview": True}))
+        shown = await run_tool(self._paths, lambda: command(self._paths, action, {**body, "preview": True}))
         return {
             "done": False,
             "plan": shown,

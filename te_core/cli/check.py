@@ -9,7 +9,7 @@ import typer
 
 from te_core.app.paths import Paths
 from te_core.cli.failure import ExitCode
-from te_core.cli.output import note, print_json, print_lines
+from te_core.cli.output import print_json, print_lines, print_note
 
 if TYPE_CHECKING:
     from te_core.settings.schema import ListenSettings
@@ -29,9 +29,9 @@ def check(
         print_json(found)
     else:
         for problem in (*found["problems"], *found["warnings"]):
-            note(problem)
+            print_note(problem)
         for key, reason in found["unavailable"].items():
-            note(f"{key}: {reason}")
+            print_note(f"{key}: {reason}")
         for line in _lines(found):
             print_lines(line)
     if found["problems"]:

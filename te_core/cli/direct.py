@@ -12,14 +12,14 @@ from te_core.app.paths import Paths
 from te_core.cli.client import EngineDown, ask, command, setting
 from te_core.cli.commanding import confirmed, done, preview, show_preview
 from te_core.cli.failure import ExitCode, Failure
-from te_core.cli.output import note, print_lines
+from te_core.cli.output import print_lines, print_note
 
 if TYPE_CHECKING:
     from te_core.app.exclusive import CommandContext
 
 STOPPING = 5.0
 """Seconds that an engine gets to stop; by itself it takes 1.4 at most."""
-LOOK = 0.1
+POLL = 0.1
 
 
 def flatten_directly(paths: Paths, wanted: Mapping[str, Any], *, yes: bool) -> None:
@@ -30,7 +30,7 @@ def flatten_directly(paths: Paths, wanted: Mapping[str, Any], *, yes: bool) -> N
         _take_over(paths, yes=yes)
         _flatten(paths, wanted, yes=yes)
         return
-    note("the engine answers: it does this itself")
+    print_note("the engine answers: it does this itself")
     preview(paths, "flatten", wanted, "Close this, and halt?", yes=yes)
     done(command(paths, "flatten", wanted))
 
@@ -40,7 +40,7 @@ def _take_over(paths: Paths, *, yes: bool) -> None:
     pid = _holder(paths)
     if pid is None:
         return
-    note(f"the engine (process {pid}) does not answer: it is asked to stop")
+    print_note(f"the engine (process {pid}) does not answer: it is asked to stop")
     if _ended(paths, pid, signal.SIGTERM):
         return
     confirmed(f"Process {pid} did not stop. Kill it? Its journal allows that.", yes=yes)
@@ -75,10 +75,10 @@ def _ended(paths: Paths, pid: int, number: int) -> bool:
     except PermissionError:
         raise Failure(f"process {pid} belongs to another user", next_step="run te as that user") from None
     pause = threading.Event()
-    for _ in range(int(STOPPING / LOOK)):
+    for _ in range(int(STOPPING / POLL)):
         if _holder(paths) is None:
             return True
-        pause.wait(LOOK)
+        pause.wait(POLL)
     return False
 
 
@@ -142,7 +142,7 @@ def _flatten(paths: Paths, wanted: Mapping[str, Any], *, yes: bool) -> None:
     )
     direct = DirectFlatten(command_context(paths), asked)
     try:
-        asyncio.run(direct.run(show_and_ask, note))
+        asyncio.run(direct.run(show_and_ask, print_note))
     except KeyboardInterrupt:
         raise Failure(
             "interrupted; what was begun is in the journal",

@@ -11,7 +11,7 @@ import typer
 from te_core.app.paths import Paths
 from te_core.cli.client import ask, running_engine
 from te_core.cli.failure import ExitCode, Failure
-from te_core.cli.output import note, print_json, show, table
+from te_core.cli.output import print_json, print_note, show, table
 
 _COLUMNS = ("severity", "check", "finding", "remedy")
 _KEYS = ("severity", "check", "text", "remedy")
@@ -67,7 +67,7 @@ def _alone(paths: Paths) -> dict[str, Any]:
     from te_core.reporting.machine import Machine, examine_machine
     from te_core.web.exposure import exposure
 
-    note("no engine is running: connecting to the accounts from here")
+    print_note("no engine is running: connecting to the accounts from here")
     resolved, registry, _ = load(paths)
     redactor = redactor_of(resolved.settings, registry)
     configure_logs(resolved.settings.logs.model_copy(update={"file": None}), redactor, folder=paths.state)

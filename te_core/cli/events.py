@@ -14,11 +14,11 @@ from te_core.cli.client import EngineDown, ask, running_engine
 from te_core.cli.complete import event_kinds
 from te_core.cli.failure import ExitCode
 from te_core.cli.output import (
-    note,
     print_csv,
     print_json,
     print_json_line,
     print_lines,
+    print_note,
     show,
     table,
     to_the_second,
@@ -33,7 +33,7 @@ from te_core.cli.past import (
     asking,
     check_one_form,
     entries,
-    note_nothing_found,
+    print_nothing_found,
     query_of,
     wanted_number,
 )
@@ -91,7 +91,7 @@ def events(
     else:
         show(table("Events", _COLUMNS, map(_row, found), spare=("source", "symbol")))
     if not found:
-        note_nothing_found(paths, query)
+        print_nothing_found(paths, query)
 
 
 def _row(event: Any) -> tuple[object, ...]:
@@ -137,7 +137,7 @@ def _coming(paths: Paths, query: Mapping[str, str], first: int | None) -> Iterat
             page = ask(paths, f"/api/v1/events/next?{wanted}")
         except EngineDown:
             if not missed:
-                note("the engine does not answer; waiting until one does")
+                print_note("the engine does not answer; waiting until one does")
             missed = True
             pause.wait(AGAIN)
             continue

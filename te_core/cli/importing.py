@@ -10,7 +10,7 @@ import typer
 
 from te_core.app.paths import Paths
 from te_core.cli.failure import ExitCode, Failure
-from te_core.cli.output import note, print_lines, show, table
+from te_core.cli.output import print_lines, print_note, show, table
 from te_core.texts import printable
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def _there(texts: Texts, plan: ImportPlan) -> list[str]:
 def _show(plan: ImportPlan) -> None:
     print_lines("Found:", *(f"  {file}" for file in plan.files), "")
     if plan.notes:
-        note("Not taken over:", *(f"  {line}" for line in plan.notes))
+        print_note("Not taken over:", *(f"  {line}" for line in plan.notes))
         print_lines("")
     if plan.held:
         rows = [
@@ -156,7 +156,7 @@ def _adopted(plan: ImportPlan, adopt: bool | None, *, yes: bool) -> Iterator[str
         if wanted:
             yield account
         else:
-            note(
+            print_note(
                 f"{account}: its positions are left alone, and their symbols are not traded until they are flat"
             )
 

@@ -8,7 +8,7 @@ import typer
 
 from te_core.app.paths import Paths
 from te_core.cli.failure import Failure
-from te_core.cli.output import note
+from te_core.cli.output import print_note
 
 
 def mcp(
@@ -32,5 +32,7 @@ def mcp(
             raise
         raise Failure("te mcp needs the package mcp", next_step="pip install 'trade-engine[mcp]'") from None
     if sys.stdin.isatty():
-        note("waiting for an assistant on stdin; docs/assistant.md says how one is set up (Ctrl-C ends this)")
+        print_note(
+            "waiting for an assistant on stdin; docs/assistant.md says how one is set up (Ctrl-C ends this)"
+        )
     build(Paths.of(context), control=control).run("stdio")

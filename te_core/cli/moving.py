@@ -11,7 +11,7 @@ import typer
 
 from te_core.app.paths import Paths
 from te_core.cli.failure import ExitCode, Failure
-from te_core.cli.output import note, print_json, print_lines, show, table
+from te_core.cli.output import print_json, print_lines, print_note, show, table
 from te_core.texts import printable
 
 if TYPE_CHECKING:
@@ -62,13 +62,15 @@ def backup(
     made = make_backup(paths, _journal(paths), file, by=by, now=now, machine=platform.node())
     print_lines(f"wrote {made.file} ({_size(made.size)}, {made.files} files)")
     if not made.journal:
-        note("there is no journal yet: only settings were backed up")
+        print_note("there is no journal yet: only settings were backed up")
     if not made.steady:
-        note("the engine was trading meanwhile: what plugins keep may be a moment newer than the journal")
+        print_note(
+            "the engine was trading meanwhile: what plugins keep may be a moment newer than the journal"
+        )
     if by is None:
-        note("it holds your exchange keys, and is not encrypted: --passphrase, or --recipient")
+        print_note("it holds your exchange keys, and is not encrypted: --passphrase, or --recipient")
     for other in _others(paths):
-        note(f"not in it: {other}")
+        print_note(f"not in it: {other}")
 
 
 def restore(
@@ -127,7 +129,9 @@ def _apply(paths: Paths, staged: Staged, *, forced: bool) -> None:
     )
     print_lines(f"restored into {paths.settings.parent}")
     if forced:
-        note("the journal has a new identity: its orders carry other ids than those of the engine before")
+        print_note(
+            "the journal has a new identity: its orders carry other ids than those of the engine before"
+        )
     if kept.exists():
         print_lines(f"what was there is in {kept}, keys included: delete it when all is well")
     print_lines("", "Next:", bold=True)
@@ -264,9 +268,9 @@ def _describe(staged: Staged) -> None:
     print_lines(
         f"backup of {manifest.machine}, made {manifest.made_at[:19]}Z by te {manifest.version}: whole"
     )
-    note("the engine that made it must be stopped: two engines on one account undo each other's orders")
+    print_note("the engine that made it must be stopped: two engines on one account undo each other's orders")
     if staged.facts is None:
-        note("it holds no journal: the engine will start without targets")
+        print_note("it holds no journal: the engine will start without targets")
 
 
 def _confirm(paths: Paths, *, yes: bool) -> None:
@@ -290,7 +294,7 @@ def _refuse_other_engine(staged: Staged, *, skip: bool) -> bool:
     if staged.facts is None:
         return False
     if skip:
-        note(
+        print_note(
             "the exchanges are not asked: if another engine still trades, both undo or double each other's orders"
         )
         return True
@@ -342,7 +346,7 @@ def _asked(staged: Staged) -> list[Answer]:
         snapshot,
         staged.facts.journal_id,
         clock=SystemClock(),
-        on_asking=lambda name: note(f"asking {name} whether another engine trades …"),
+        on_asking=lambda name: print_note(f"asking {name} whether another engine trades …"),
     )
     try:
         answers = asyncio.run(asking)

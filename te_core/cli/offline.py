@@ -9,7 +9,7 @@ from typing import Any
 
 from te_core.app.paths import Paths
 from te_core.cli.failure import ExitCode, Failure
-from te_core.cli.output import note
+from te_core.cli.output import print_note
 from te_core.clock import SystemClock
 from te_core.journal.journal import Journal
 from te_core.journal.reader import JournalReader
@@ -35,7 +35,7 @@ def opened_journal(paths: Paths) -> Iterator[tuple[Settings, JournalReader]]:
             next_step=f"start it: te --settings {paths.settings} run",
             code=ExitCode.ENGINE,
         )
-    note(f"no engine is running: this is what the journal {file} remembers")
+    print_note(f"no engine is running: this is what the journal {file} remembers")
     reader = Journal.open_readonly(file)
     try:
         yield settings, reader

@@ -24,11 +24,11 @@ from te_core.cli.commanding import (
 from te_core.cli.complete import account_names, source_names, symbol_names
 from te_core.cli.direct import flatten_directly, halt_directly
 from te_core.cli.failure import ExitCode, Failure
-from te_core.cli.output import note, print_lines
+from te_core.cli.output import print_lines, print_note
 
 WAIT = 10.0
 """Seconds for which `te flatten` shows what becomes of it."""
-LOOK = 0.2
+POLL = 0.2
 
 
 def go(
@@ -62,7 +62,7 @@ def halt(context: typer.Context, accounts: Accounts = None, symbol: Symbol = "",
         answer = command(paths, "halt", wanted)
     except EngineDown:
         answer = halt_directly(paths, wanted)
-        note("no engine is running: the next one starts halted")
+        print_note("no engine is running: the next one starts halted")
     done(answer)
 
 
@@ -175,17 +175,17 @@ def _set_target(
 def _follow(paths: Paths, accounts: list[str]) -> None:
     """Show for a while what is still open."""
     pause_between = threading.Event()
-    for _ in range(int(WAIT / LOOK)):
+    for _ in range(int(WAIT / POLL)):
         state = ask(paths, "/api/v1/state")
         left = still_open(state, accounts)
         if left and not any(state["accounts"][line.partition(":")[0]]["observing"] == "" for line in left):
             for line in left:
-                note(f"left open, as nothing is sent while observing: {line}")
+                print_note(f"left open, as nothing is sent while observing: {line}")
             return
         if not left:
             print_lines("everything that was to be closed is closed")
             return
-        pause_between.wait(LOOK)
+        pause_between.wait(POLL)
     for line in left:
-        note(f"still open: {line}")
-    note("the engine goes on trying and reports the end; te status shows what is open")
+        print_note(f"still open: {line}")
+    print_note("the engine goes on trying and reports the end; te status shows what is open")

@@ -20,8 +20,8 @@ from te_core.cli.past import (
     asking,
     check_one_form,
     entries,
-    note_nothing_found,
     order_address,
+    print_nothing_found,
     query_of,
     wanted_number,
 )
@@ -69,7 +69,7 @@ def orders(
     else:
         show(table("Orders", _COLUMNS, map(_row, found), spare=("cause", "after", "reason", "fee")))
     if not found:
-        note_nothing_found(paths, query)
+        print_nothing_found(paths, query)
 
 
 def _row(order: Any) -> tuple[object, ...]:

@@ -101,7 +101,7 @@ _FORMULA = ("=", "+", "-", "@")
 _NUMBER = re.compile(r"[+-]?[\d.]+")
 
 
-def note(*lines: str) -> None:
+def print_note(*lines: str) -> None:
     """Print something that is not part of the answer."""
     typer.secho(_joined(folded(line, sys.stderr) for line in lines), err=True, fg=typer.colors.YELLOW)
 

@@ -9,7 +9,7 @@ import typer
 from te_core.app.paths import Paths
 from te_core.cli.client import EngineDown, post, running_engine
 from te_core.cli.failure import Failure
-from te_core.cli.output import note, print_lines
+from te_core.cli.output import print_lines, print_note
 
 
 def page(
@@ -37,6 +37,6 @@ def page(
     base = answer["url"] or engine.private
     if base.startswith(UNIX):
         socket = base.removeprefix(UNIX)
-        note(f"the private listener is a socket; from your machine: ssh -L 8788:{socket} …, then open")
+        print_note(f"the private listener is a socket; from your machine: ssh -L 8788:{socket} …, then open")
         base = "http://127.0.0.1:8788"
     print_lines(f"{base}{answer['path']}")

@@ -14,7 +14,7 @@ from te_core.app.paths import Paths
 from te_core.cli.client import ask, running_engine
 from te_core.cli.complete import account_names, source_names, symbol_names
 from te_core.cli.failure import ExitCode, Failure
-from te_core.cli.output import note
+from te_core.cli.output import print_note
 from te_core.cli.since import period
 from te_core.clock import SystemClock
 from te_core.settings.peek import names
@@ -125,9 +125,9 @@ def check_one_form(*chosen: bool) -> None:
         raise Failure("choose one form of output", code=ExitCode.INVALID)
 
 
-def note_nothing_found(paths: Paths, query: Mapping[str, str]) -> None:
+def print_nothing_found(paths: Paths, query: Mapping[str, str]) -> None:
     """Say what there is to ask for, where a name may have been mistyped."""
     for option in ("account", "symbol", "source"):
         wanted, known = query.get(option), names(paths.settings, os.environ, f"{option}s")
         if wanted and wanted not in known:
-            note(f"the settings have no {option} {wanted} (known: {', '.join(known) or 'none'})")
+            print_note(f"the settings have no {option} {wanted} (known: {', '.join(known) or 'none'})")

@@ -24,7 +24,7 @@ from te_core.settings.secrets import random_secret
 from te_core.setup.tape import SETTINGS, SOURCE, TAPE, Alert
 from te_core.web.encoding import encode
 
-_LOOK = 0.02
+_POLL = 0.02
 """Seconds between two looks whether the accounts are where they should be."""
 
 _LONGEST = 10.0
@@ -67,7 +67,7 @@ async def _engine(folder: Path) -> AsyncIterator[Application]:
         yield application
     finally:
         await application.stop()
-        flush_logs(_LOOK)
+        flush_logs(_POLL)
 
 
 def _require_all(application: Application) -> None:
@@ -114,11 +114,11 @@ async def _send(application: Application, alert: Alert) -> tuple[int, Any]:
 
 
 async def _until_at_rest(application: Application) -> None:
-    for _ in range(int(_LONGEST / _LOOK)):
+    for _ in range(int(_LONGEST / _POLL)):
         accounts = application.state()["accounts"].values()
         if all(target["confirmed"] for account in accounts for target in account["targets"].values()):
             return
-        await asyncio.sleep(_LOOK)
+        await asyncio.sleep(_POLL)
 
 
 def _positions(application: Application) -> Positions:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from te_core.cli.client import post, running_engine
 from te_core.cli.failure import Failure
-from te_core.cli.output import note, print_lines, show
+from te_core.cli.output import print_lines, print_note, show
 
 if TYPE_CHECKING:
     from te_core.app.paths import Paths
@@ -29,13 +29,15 @@ def show_difference(paths: Paths, symbols: Mapping[str, Any]) -> None:
     from te_core.cli.plan import NOTHING, plan_table
 
     if running_engine(paths) is None:
-        note("no engine is running here: what this orders is not known before it is; then te plan shows it")
+        print_note(
+            "no engine is running here: what this orders is not known before it is; then te plan shows it"
+        )
         return
-    note("asking the accounts what this orders …")
+    print_note("asking the accounts what this orders …")
     try:
         answer = post(paths, "/api/v1/plan", {"symbols": symbols})
     except Failure as failure:
-        note(f"what this orders is not known: {failure}")
+        print_note(f"what this orders is not known: {failure}")
         return
     plan = plan_table(answer or {"accounts": {}}, title="What this orders", only_orders=True)
     if plan.rows:

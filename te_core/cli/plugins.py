@@ -10,7 +10,7 @@ import typer
 
 from te_core.app import used_plugins
 from te_core.app.paths import Paths
-from te_core.cli.output import note, print_json, show, table
+from te_core.cli.output import print_json, print_note, show, table
 
 if TYPE_CHECKING:
     from te_core.settings.schema import Settings
@@ -53,7 +53,7 @@ def _plugins(paths: Paths, *, no_import: bool) -> Iterator[dict[str, Any]]:
     if settings is not None and not no_import:
         asyncio.run(registry.ensure(settings.plugins_in_use(), settings.pinned_plugins()))
     for reason in registry.notices.values():
-        note(reason)
+        print_note(reason)
     redact = redactor_of(settings, registry).redact if settings else str
     for name, report in sorted(registry.reports.items()):
         instances = list(_instances(settings, name)) if settings else []
@@ -68,7 +68,9 @@ def _settings(paths: Paths) -> Settings | None:
     try:
         return load_settings(paths.settings, os.environ)
     except SettingsInvalid as invalid:
-        note(*map(str, invalid.problems), "the settings are refused: nothing is imported (see te check)")
+        print_note(
+            *map(str, invalid.problems), "the settings are refused: nothing is imported (see te check)"
+        )
         return None
 
 

@@ -20,7 +20,7 @@ from te_core.cli.past import (
     asking,
     check_one_form,
     entries,
-    note_nothing_found,
+    print_nothing_found,
     query_of,
 )
 from te_core.cli.since import Since, Until
@@ -101,7 +101,7 @@ def pnl(
     else:
         show(*results(found))
     if not found["rows"]:
-        note_nothing_found(paths, query)
+        print_nothing_found(paths, query)
 
 
 def _koinly(ask: Any, query: dict[str, str]) -> None:
@@ -203,7 +203,7 @@ def equity(
         columns = ("at", "account", "total", "free", "unrealised", "gross", "net")
         show(table("Equity", columns, map(_point, _points(found)), spare=("unrealised", "net")))
     if not found["accounts"]:
-        note_nothing_found(paths, query)
+        print_nothing_found(paths, query)
 
 
 def _points(found: Any) -> Iterator[dict[str, Any]]:

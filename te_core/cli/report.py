@@ -12,7 +12,7 @@ import typer
 from te_core.app.paths import Paths
 from te_core.cli.failure import ExitCode, Failure
 from te_core.cli.output import print_lines
-from te_core.cli.past import AccountName, asking, note_nothing_found
+from te_core.cli.past import AccountName, asking, print_nothing_found
 from te_core.cli.since import period
 from te_core.clock import SystemClock
 
@@ -54,7 +54,7 @@ def report(
         answers = {by: ask("pnl", {**query, "by": by}) for by in GROUPINGS}
     reports = month_reports(month, answers, complete=end <= now)
     if not reports:
-        note_nothing_found(paths, query)
+        print_nothing_found(paths, query)
         raise Failure(f"nothing is recorded of {month}")
     name = f"te-report-{month}" + (f"-{account}" if account else "")
     for suffix, text in ((".html", html(reports)), (".md", markdown(reports))):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from te_core.cli.failure import Failure
-from te_core.cli.output import note, print_lines, prose
+from te_core.cli.output import print_lines, print_note, prose
 
 if TYPE_CHECKING:
     from te_core.app.paths import Paths
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 TAKEN_UP = 5.0
 """Seconds for which it is waited that a running engine looks at what was written; usually it takes a fifth of one."""
-LOOK = 0.1
+POLL = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def _show_loose_ends(paths: Paths, before: Texts, settings: Settings, registry: 
     known = set(loose_ends(settings_from(before, os.environ), registry, largest))
     for loose in loose_ends(settings, registry, largest):
         if loose not in known:
-            note(loose)
+            print_note(loose)
 
 
 def _show_orders(paths: Paths, before: Texts, settings: Settings) -> None:
@@ -94,7 +94,7 @@ def check(paths: Paths, edited: Texts) -> tuple[Settings, Registry]:
     resolved, registry, _ = load(paths, as_at_start=True, texts=edited)
     redact = redactor_of(resolved.settings, registry).redact
     for key, reason in redacted(dict(resolved.unavailable), redact).items():
-        note(f"{key}: {reason}")
+        print_note(f"{key}: {reason}")
     return resolved.settings, registry
 
 
@@ -116,7 +116,7 @@ def write(paths: Paths, before: Texts, edited: Texts) -> None:
     try:
         if edited.settings is not None and edited.settings != before.settings:
             if paths.settings.exists() and not persist(paths, before):
-                note(
+                print_note(
                     "te settings undo cannot bring the version before back: it holds secrets, or was refused"
                 )
             settings.parent.mkdir(parents=True, exist_ok=True)
@@ -142,7 +142,7 @@ def report(paths: Paths, edits: Sequence[Edit], seen: int | None) -> None:
     for edit in edits:
         found = locations.get(edit.path)
         if found is not None and found.file.startswith("environment"):
-            note(f"{'.'.join(edit.path[2:])}: {found.file} says otherwise, and counts")
+            print_note(f"{'.'.join(edit.path[2:])}: {found.file} says otherwise, and counts")
     if seen is not None:
         _report_engine(paths, seen)
 
@@ -168,20 +168,20 @@ def _report_engine(paths: Paths, seen: int) -> None:
     from te_core.cli.client import running_engine
 
     pause = threading.Event()
-    for _ in range(int(TAKEN_UP / LOOK)):
+    for _ in range(int(TAKEN_UP / POLL)):
         found = _settings_of_engine(paths)
         if found is None:
             if running_engine(paths):
-                note("the running engine cannot be asked with these settings: restart it to apply them")
+                print_note("the running engine cannot be asked with these settings: restart it to apply them")
             return
         if int(found.get("edits", 0)) > seen:
             break
-        pause.wait(LOOK)
+        pause.wait(POLL)
     else:
-        note("the running engine has not looked at it yet: te status shows it")
+        print_note("the running engine has not looked at it yet: te status shows it")
         return
     for problem in found["refused"]:
-        note(f"the running engine refuses it, its last good settings stay active: {problem}")
+        print_note(f"the running engine refuses it, its last good settings stay active: {problem}")
     if not found["refused"]:
         applied = list(found["applied"])
         prose(f"the running engine applied it: {'; '.join(applied) or 'nothing changes for it'}")

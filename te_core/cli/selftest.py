@@ -11,7 +11,7 @@ from te_core.app.paths import Paths
 from te_core.cli.complete import account_names
 from te_core.cli.direct import command_context
 from te_core.cli.failure import Failure
-from te_core.cli.output import note, print_lines
+from te_core.cli.output import print_lines, print_note
 
 if TYPE_CHECKING:
     from te_core.app.selftest import Costs
@@ -53,7 +53,7 @@ def selftest(
     os.umask(0o077)
     test = SelfTest(command_context(Paths.of(context)), account, symbol.upper())
     try:
-        asyncio.run(test.run(ask, note))
+        asyncio.run(test.run(ask, print_note))
     except KeyboardInterrupt:
         raise Failure(
             "interrupted; what was opened was closed as far as the exchange answered",

@@ -15,7 +15,7 @@ import typer
 
 from te_core.app.paths import Paths
 from te_core.cli.failure import ExitCode, Failure
-from te_core.cli.output import note, print_lines
+from te_core.cli.output import print_lines, print_note
 
 if TYPE_CHECKING:
     from te_core.contracts.source import SignalSourceSpec
@@ -248,6 +248,6 @@ def _remaining(*lines: str, aside: bool) -> None:
     for line in lines:
         shown = line if line.endswith(":") else f"  {line}"
         if aside:
-            note(shown)
+            print_note(shown)
         else:
             print_lines(shown, bold=line.endswith(":"))

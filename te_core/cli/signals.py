@@ -19,7 +19,7 @@ from te_core.cli.past import (
     asking,
     check_one_form,
     entries,
-    note_nothing_found,
+    print_nothing_found,
     query_of,
     wanted_number,
 )
@@ -90,7 +90,7 @@ def signals(
         spare = () if quarantine else ("sequence", "price", "leverage")
         show(table(what.capitalize(), columns, rows, spare=spare))
     if not found:
-        note_nothing_found(paths, query)
+        print_nothing_found(paths, query)
 
 
 def _raw(found: list[Any]) -> Iterator[str]:

@@ -64,7 +64,9 @@ def period(
 def _read(text: str, now: datetime, zone: tzinfo | None, option: str) -> tuple[datetime, datetime]:
     said = " ".join(text.lower().split())
     try:
-        found = _ago(said, now) or _moment(text.strip(), zone) or _month(said, zone) or _day(said, now, zone)
+        found = (
+            _ago(said, now) or _parse_time(text.strip(), zone) or _month(said, zone) or _day(said, now, zone)
+        )
     except (ValueError, OverflowError):
         found = None
     if found is None:
@@ -91,7 +93,7 @@ def _ago(said: str, now: datetime) -> tuple[datetime, datetime] | None:
     return at, at
 
 
-def _moment(text: str, zone: tzinfo | None) -> tuple[datetime, datetime] | None:
+def _parse_time(text: str, zone: tzinfo | None) -> tuple[datetime, datetime] | None:
     """Read ISO 8601: a date is a whole day."""
     try:
         day = date.fromisoformat(text)

@@ -155,7 +155,7 @@ def _chosen(state: Any, asked: Asked) -> Any:
 
 
 def _show(state: Any, asked: Asked) -> None:
-    from te_core.cli.status_screen import ALL, Look, screen
+    from te_core.cli.status_screen import ALL, Layout, screen
     from te_core.reporting.view import view
 
     at_terminal = sys.stdout.isatty()
@@ -163,7 +163,7 @@ def _show(state: Any, asked: Asked) -> None:
     narrowed = bool(asked.accounts or asked.symbols)
     size = shutil.get_terminal_size()
     whole = asked.everything or narrowed or not at_terminal
-    look = Look(
+    layout = Layout(
         width=size.columns if at_terminal else PIPED,
         height=None if whole else size.lines - 1,  # the prompt comes below
         page=asked.page,
@@ -173,7 +173,7 @@ def _show(state: Any, asked: Asked) -> None:
         symbols=not (narrowed and at_terminal),
         fold=at_terminal,
     )
-    paint(screen(view(chosen), look).lines, plain=speaks_ascii(os.environ, sys.stdout))
+    paint(screen(view(chosen), layout).lines, plain=speaks_ascii(os.environ, sys.stdout))
     if whole and not asked.attention:
         paint([()])
         spare = ("liquidation", "entry", "revision", "leverage", "pnl", "depth", "read")
@@ -213,15 +213,15 @@ def _watch(paths: Paths, asked: Asked, every: float, *, as_json: bool) -> None:
     """Look again and again; interrupting it is how it ends."""
     from te_core.cli.watching import Watch, repeat
 
-    def looked() -> Any:
+    def fetch_state() -> Any:
         return _chosen(ask(paths, "/api/v1/state"), asked)
 
     try:
         if as_json:
-            repeat(lambda: print_json(looked()), every)
+            repeat(lambda: print_json(fetch_state()), every)
         elif not (sys.stdin.isatty() and sys.stdout.isatty()):
             repeat(lambda: _show(ask(paths, "/api/v1/state"), asked), every)
         else:
-            Watch(looked, every, utc=asked.utc, plain=speaks_ascii(os.environ, sys.stdout)).run()
+            Watch(fetch_state, every, utc=asked.utc, plain=speaks_ascii(os.environ, sys.stdout)).run()
     except KeyboardInterrupt:
         raise typer.Exit(ExitCode.OK) from None

@@ -39,12 +39,12 @@ def _source_lines(view: View, width: int) -> list[Line]:
         ),
         Column(title="last signal", cells=[("-" if row.age is None else age(row.age), "") for row in rows]),
         Column(title="symbols", cells=[(str(row.signals), "") for row in rows], spare=1),
-        Column(title="note", cells=[(_note(row), "dim") for row in rows], left=True, prose=True, spare=2),
+        Column(title="note", cells=[(_remarks(row), "dim") for row in rows], left=True, prose=True, spare=2),
     ]
     return table(columns, width, gap=2)
 
 
-def _note(row: SourceRow) -> str:
+def _remarks(row: SourceRow) -> str:
     silent = f"silent since {row.silent_since:%Y-%m-%d %H:%M:%S}Z" if row.silent_since else ""
     expired = f"{len(row.expired)} expired" if row.expired else ""
     return "; ".join(part for part in (silent, expired, row.reason, row.warning) if part)

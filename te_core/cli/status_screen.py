@@ -36,7 +36,7 @@ _KIND = {True: "paper", False: "equity", None: "equity"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class Layout:
     """How it is to be drawn. ``height``: lines, None for as many as it takes. ``rows``: which symbols.
 
     ``attention``: what needs somebody, whole, and nothing else. ``symbols``: whether they are drawn.
@@ -70,37 +70,39 @@ class Screen:
     pages: int = 1
 
 
-def screen(view: View, look: Look) -> Screen:
+def screen(view: View, layout: Layout) -> Screen:
     """Draw a page: what needs somebody, the accounts, then as many symbols as there is room for."""
-    head = [cut_line(line, look.width) for line in _head(view, look)]
-    if look.attention:
-        return Screen(lines=(*head, (), *_whole_items(view, look)))
-    top = [*head, (), *_items(view, look)]
-    accounts = _accounts(view, look)
+    head = [cut_line(line, layout.width) for line in _head(view, layout)]
+    if layout.attention:
+        return Screen(lines=(*head, (), *_whole_items(view, layout)))
+    top = [*head, (), *_items(view, layout)]
+    accounts = _accounts(view, layout)
     top += [(), *accounts] if accounts else []
-    if look.width < NARROW or not look.symbols:
+    if layout.width < NARROW or not layout.symbols:
         return Screen(lines=tuple(top))
-    rows = [row for row in view.symbols if _wanted(row, look.rows)]
+    rows = [row for row in view.symbols if _wanted(row, layout.rows)]
     if not rows:
-        none = [(), ((f"no symbol is {look.rows}", "dim"),)] if view.symbols else []
+        none = [(), ((f"no symbol is {layout.rows}", "dim"),)] if view.symbols else []
         return Screen(lines=(*top, *none))
-    room = None if look.height is None else look.height - len(top) - 3  # a blank line, the titles, the legend
-    later = None if look.height is None else max(look.height - len(head) - 3, 1)
-    pages = _pages(rows, _columns_of_accounts(view, look), room, later)
-    number = min(max(look.page, 1), len(pages))
+    room = (
+        None if layout.height is None else layout.height - len(top) - 3
+    )  # a blank line, the titles, the legend
+    later = None if layout.height is None else max(layout.height - len(head) - 3, 1)
+    pages = _pages(rows, _columns_of_accounts(view, layout), room, later)
+    number = min(max(layout.page, 1), len(pages))
     shown, part = pages[number - 1]
     more = len(rows) - len(shown) if number == 1 else 0
-    body: list[Line] = [(), *_symbols(view, look, shown, part)] if shown else []
-    body += _legend(view, look, shown, more)
+    body: list[Line] = [(), *_symbols(view, layout, shown, part)] if shown else []
+    body += _legend(view, layout, shown, more)
     if number == 1 and not more:
-        body += further(view, look.width, None if room is None else room - len(shown))
+        body += further(view, layout.width, None if room is None else room - len(shown))
     return Screen(lines=(*(top if number == 1 else head), *body), page=number, pages=len(pages))
 
 
 # -- the head
 
 
-def _head(view: View, look: Look) -> Iterator[Line]:
+def _head(view: View, layout: Layout) -> Iterator[Line]:
     engine = view.engine
     bad, warn = view.count(Severity.CRITICAL), view.count(Severity.WARNING)
     chips: list[Span] = [(f" {bad} critical ", "chip"), (" ", "")] if bad else []
@@ -113,12 +115,12 @@ def _head(view: View, look: Look) -> Iterator[Line]:
             (0, [*chips, ("engine ", "bold"), (status, "bold" if style == "good" else style)]),
             (2, [(f"  pid {engine.pid}", "dim")] if engine.running else []),
             (1, [(f"  up {age(engine.up)}", "dim")] if engine.running else []),
-            (3, [(f"  {clock(engine.now, utc=look.utc)}", "dim")]),
+            (3, [(f"  {clock(engine.now, utc=layout.utc)}", "dim")]),
         ],
-        look.width,
+        layout.width,
     )
     for number, totals in enumerate(view.totals):
-        yield _total(totals, look, alone=len(view.totals) == 1, first=number == 0)
+        yield _total(totals, layout, alone=len(view.totals) == 1, first=number == 0)
 
 
 def clock(now: datetime | None, *, utc: bool) -> str:
@@ -130,31 +132,31 @@ def clock(now: datetime | None, *, utc: bool) -> str:
     return now.astimezone().strftime("%H:%M:%S %Z")
 
 
-def _total(one: Totals, look: Look, *, alone: bool, first: bool) -> Line:
+def _total(one: Totals, layout: Layout, *, alone: bool, first: bool) -> Line:
     """Write the sums of one kind of money in a line, with what they leave out."""
-    name, gap = _KIND[one.paper], "  " if look.wide else " "
-    currency = f" {one.currency}" if one.currency and (look.wide or not first) else ""
+    name, gap = _KIND[one.paper], "  " if layout.wide else " "
+    currency = f" {one.currency}" if one.currency and (layout.wide or not first) else ""
     money: list[Span] = [(f"{name} {figure(one.equity, places=0)}{currency}", "bold")]
     if not alone or one.as_last_seen or one.unknown:
-        money.append(_left_out(one, look))
+        money.append(_left_out(one, layout))
     without = [(f" ({len(one.unpriced)} not valued)", "warning")] if one.unpriced else []
-    label, style = "at target" if look.wide else "ok", "good" if one.at_target == one.targets else "warning"
+    label, style = "at target" if layout.wide else "ok", "good" if one.at_target == one.targets else "warning"
     parts: list[tuple[int, list[Span]]] = [
         (0, money),
         (1, [(f"{gap}pnl ", ""), *_pnl(one.unrealised)]),
-        (2, [(f"{gap}exposure {compact(one.gross)}{_times(one.leverage, look)}", ""), *without]),
-        (3, [(f"{gap}net {compact(one.net, signed=True)}", "")] if look.wide else []),
-        (4, [(f"{gap}margin {percent(one.margin)}", "")] if look.wide else []),
+        (2, [(f"{gap}exposure {compact(one.gross)}{_times(one.leverage, layout)}", ""), *without]),
+        (3, [(f"{gap}net {compact(one.net, signed=True)}", "")] if layout.wide else []),
+        (4, [(f"{gap}margin {percent(one.margin)}", "")] if layout.wide else []),
         (0, [(f"{gap}{label} {one.at_target}/{one.targets}", style)]),
     ]
-    return joined(parts, look.width)
+    return joined(parts, layout.width)
 
 
-def _left_out(one: Totals, look: Look) -> Span:
+def _left_out(one: Totals, layout: Layout) -> Span:
     """Say of how many accounts a sum is, and which it lacks."""
     old = len(one.as_last_seen)
     said = [f"{one.live} live"] if one.live or not old else []
-    said += [f"{old} as last seen" if look.wide else f"{old} old"] if old else []
+    said += [f"{old} as last seen" if layout.wide else f"{old} old"] if old else []
     said += [f"{len(one.unknown)} not known"] if one.unknown else []
     return f" ({', '.join(said)})", "warning" if old or one.unknown else "dim"
 
@@ -170,10 +172,10 @@ def joined(parts: Sequence[tuple[int, Sequence[Span]]], width: int) -> Line:
     return tuple(span for _, spans in shown for span in spans)
 
 
-def _times(leverage: Decimal | None, look: Look) -> str:
+def _times(leverage: Decimal | None, layout: Layout) -> str:
     if leverage is None:
         return ""
-    return f"{' = ' if look.wide else ' '}{leverage:.2f}x"
+    return f"{' = ' if layout.wide else ' '}{leverage:.2f}x"
 
 
 def _pnl(value: Decimal | None) -> list[Span]:
@@ -189,35 +191,35 @@ def _side(value: Decimal | None) -> str:
 # -- what needs somebody
 
 
-def _items(view: View, look: Look) -> list[Line]:
-    made = [line for item in view.attention for line in _item(item, view.engine.now, look)]
+def _items(view: View, layout: Layout) -> list[Line]:
+    made = [line for item in view.attention for line in _item(item, view.engine.now, layout)]
     if not view.ground:
-        return _at_most(made, look, used=0)
+        return _at_most(made, layout, used=0)
     calm: Line = (("nothing needs you", "good"), (f"  {view.ground}", "dim"))
-    return [cut_line(calm, look.width), *_at_most(made, look, used=1)]
+    return [cut_line(calm, layout.width), *_at_most(made, layout, used=1)]
 
 
-def _at_most(lines: list[Line], look: Look, *, used: int) -> list[Line]:
+def _at_most(lines: list[Line], layout: Layout, *, used: int) -> list[Line]:
     """Leave at most a third of the height, and say how many more there are."""
-    if look.height is None:
+    if layout.height is None:
         return lines
-    most = max(min(look.height // 3, _MOST_ITEMS) - used, 1)
+    most = max(min(layout.height // 3, _MOST_ITEMS) - used, 1)
     if len(lines) <= most:
         return lines
     more = len(lines) - most + 1
-    return [*lines[: most - 1], ((f"   and {more} more: {look.more}", "dim"),)]
+    return [*lines[: most - 1], ((f"   and {more} more: {layout.more}", "dim"),)]
 
 
-def _item(item: Item, now: datetime | None, look: Look) -> list[Line]:
+def _item(item: Item, now: datetime | None, layout: Layout) -> list[Line]:
     """Write an item in a line; folded between words where a terminal takes as many lines as it needs."""
     title = _title(item, now)
-    remedy = f"  {item.remedy}" if item.remedy not in item.text and look.wide else ""
+    remedy = f"  {item.remedy}" if item.remedy not in item.text and layout.wide else ""
     line: Line = (*title, (f"  {item.text}" if item.text else "", ""), (remedy, "dim"))
-    if look.height is not None:
-        return [cut_line(line, look.width)]
-    if not look.fold or sum(cells(text) for text, _ in line) <= look.width:
+    if layout.height is not None:
+        return [cut_line(line, layout.width)]
+    if not layout.fold or sum(cells(text) for text, _ in line) <= layout.width:
         return [line]
-    return [title, *_folded(item.text, look)]
+    return [title, *_folded(item.text, layout)]
 
 
 def _title(item: Item, now: datetime | None) -> Line:
@@ -228,8 +230,8 @@ def _title(item: Item, now: datetime | None) -> Line:
     )
 
 
-def _folded(text: str, look: Look, style: str = "") -> list[Line]:
-    parts = textwrap.wrap(text, max(look.width - 4, 20), break_long_words=False)
+def _folded(text: str, layout: Layout, style: str = "") -> list[Line]:
+    parts = textwrap.wrap(text, max(layout.width - 4, 20), break_long_words=False)
     return [((f"   {part}", style),) for part in parts]
 
 
@@ -237,7 +239,7 @@ def _lasts(item: Item, now: datetime | None) -> str:
     return "" if item.since is None or now is None else age((now - item.since).total_seconds())
 
 
-def _whole_items(view: View, look: Look) -> Iterator[Line]:
+def _whole_items(view: View, layout: Layout) -> Iterator[Line]:
     """Write every item whole: what it means, what was said, and what ends it."""
     if view.ground:
         yield (("nothing needs you", "good"), (f"  {view.ground}", "dim"))
@@ -248,15 +250,15 @@ def _whole_items(view: View, look: Look) -> Iterator[Line]:
         remedy = f"to end it: {item.remedy}" if item.remedy not in item.text else ""
         details = item.detail.splitlines()
         for text, style in ((item.text, ""), *((line, "dim") for line in details), (remedy, "bold")):
-            yield from _folded(text, look, style)
+            yield from _folded(text, layout, style)
 
 
 # -- accounts
 
 
-def _accounts(view: View, look: Look) -> list[Line]:
+def _accounts(view: View, layout: Layout) -> list[Line]:
     rows = view.accounts
-    wide = look.wide
+    wide = layout.wide
 
     def column(title: str, made: Iterable[Span | str], **how: object) -> Column:
         spans = tuple((span, "") if isinstance(span, str) else span for span in made)
@@ -280,7 +282,7 @@ def _accounts(view: View, look: Look) -> list[Line]:
             column("leverage", (_multiple(row) for row in rows), spare=9),
             column("why", ((row.cause, "dim") for row in rows), left=True, prose=True, spare=10),
         ]
-    return table(columns, look.width, gap=2 if wide else 1)
+    return table(columns, layout.width, gap=2 if wide else 1)
 
 
 def _status(row: AccountRow) -> Span:
@@ -341,14 +343,14 @@ def _urgency(row: SymbolRow) -> int:
     return 1 if Mark.LIMITED in marks else 2 if row.held else 3
 
 
-def _columns_of_accounts(view: View, look: Look) -> list[list[int]]:
+def _columns_of_accounts(view: View, layout: Layout) -> list[list[int]]:
     """Return which accounts stand side by side: as many as there is room for."""
     names = short_names([row.name for row in view.accounts])
     widths = [
         max(cells(name), *(cells(_cell(row.cells[index])[0]) for row in view.symbols), 0) + 1
         for index, name in enumerate(names)
     ]
-    left = look.width - _fixed_width(view)
+    left = layout.width - _fixed_width(view)
     parts: list[list[int]] = [[]]
     taken = 0
     for index, width in enumerate(widths):
@@ -365,10 +367,10 @@ def _fixed_width(view: View) -> int:
     return max([6, *names]) + 1 + 6
 
 
-def _symbols(view: View, look: Look, rows: Sequence[SymbolRow], part: Sequence[int]) -> list[Line]:
+def _symbols(view: View, layout: Layout, rows: Sequence[SymbolRow], part: Sequence[int]) -> list[Line]:
     """Write a line for each symbol, with a column for each account."""
     names = short_names([row.name for row in view.accounts])
-    wide = look.wide
+    wide = layout.wide
     name = (lambda row: row.symbol) if wide else (lambda row: _short_symbol(row.symbol, view))
     columns = [
         Column(
@@ -384,7 +386,7 @@ def _symbols(view: View, look: Look, rows: Sequence[SymbolRow], part: Sequence[i
             Column(title="net", cells=[_worth(row.net) for row in rows], spare=2),
             Column(title="pnl", cells=[_pnl(row.unrealised)[0] for row in rows], spare=3),
         ]
-    return table(columns, look.width, gap=2 if wide else 1)
+    return table(columns, layout.width, gap=2 if wide else 1)
 
 
 def _opinions(view: View, rows: Sequence[SymbolRow]) -> Iterator[Column]:
@@ -437,21 +439,21 @@ def _worth(value: Decimal | None) -> Span:
     return (FLAT, "dim") if value == 0 else (compact(value, signed=True), _side(value))
 
 
-def _legend(view: View, look: Look, rows: Sequence[SymbolRow], more: int) -> list[Line]:
+def _legend(view: View, layout: Layout, rows: Sequence[SymbolRow], more: int) -> list[Line]:
     """Say how many symbols are not shown, and what the signs mean."""
     marks = {cell.mark for row in rows for cell in row.cells}
     signs = [f"{m.sign.ascii} {m.sign.meaning}" for m in Mark if m in marks and m.sign.ascii.strip()]
     star = ["* as last seen"] if any(row.as_last_seen for row in view.accounts) else []
     left = len(view.left)
     gone = [f"{left} symbol{'' if left == 1 else 's'} left settings, flat"] if left else []
-    said = [f"{more} more: {look.turn}"] if more else []
-    suffix = [] if look.wide else [_suffix(view)]
+    said = [f"{more} more: {layout.turn}"] if more else []
+    suffix = [] if layout.wide else [_suffix(view)]
     star += (
-        ["net, pnl: real money"] if look.wide and len(view.totals) > 1 and not view.totals[0].paper else []
+        ["net, pnl: real money"] if layout.wide and len(view.totals) > 1 and not view.totals[0].paper else []
     )
     parts = [part for part in (*said, *gone, *suffix, *signs, *star) if part]
     fitting = [(number, [("  " * (number > 0) + part, "dim")]) for number, part in enumerate(parts)]
-    return [joined(fitting, look.width)] if parts else []
+    return [joined(fitting, layout.width)] if parts else []
 
 
 def _suffix(view: View) -> str:

@@ -16,7 +16,7 @@ from te_core.cli.client import EngineDown
 from te_core.cli.columns import Line, cut_line, for_terminal
 from te_core.cli.failure import Failure
 from te_core.cli.output import RICH_STYLES
-from te_core.cli.status_screen import ALL, HELD, OFF_TARGET, Look, Screen, screen
+from te_core.cli.status_screen import ALL, HELD, OFF_TARGET, Layout, Screen, screen
 from te_core.clock import SystemClock
 from te_core.reporting.figures import age
 from te_core.reporting.view import View, view
@@ -27,11 +27,11 @@ LATE = 3.0
 """Seconds without an answer after which that is said."""
 
 
-def repeat(look: Callable[[], None], every: float) -> None:
+def repeat(fetch: Callable[[], None], every: float) -> None:
     """Look again and again, for a program that reads it; until it is interrupted."""
     pause = threading.Event()
     while True:
-        look()
+        fetch()
         pause.wait(every)
 
 
@@ -56,15 +56,15 @@ class Choice:
 class Watch:
     """Draws what ``look`` returns every so many seconds, and at each key. ``plain``: in ASCII only."""
 
-    def __init__(self, look: Callable[[], Any], every: float, *, utc: bool, plain: bool) -> None:
-        self._look = look
+    def __init__(self, fetch: Callable[[], Any], every: float, *, utc: bool, plain: bool) -> None:
+        self._fetch = fetch
         self._every = every
         self._utc = utc
         self._plain = plain
         self._clock = SystemClock()
         self._choice = Choice()
         self._pages = 1
-        self._seen: View = view(look())  # where no engine runs there is nothing to watch
+        self._seen: View = view(fetch())  # where no engine runs there is nothing to watch
         self._seen_at = self._clock.monotonic()
         self._silent = ""
 
@@ -90,14 +90,14 @@ class Watch:
                     continue
                 due = self._clock.monotonic() + self._every
                 if answer.done():
-                    answer = asking.submit(self._look_again)
+                    answer = asking.submit(self._refresh)
                     answer.add_done_callback(lambda _: wake())
                 elif self._clock.monotonic() - self._seen_at > LATE + self._every:
                     self._silent = "no answer"
 
-    def _look_again(self) -> None:
+    def _refresh(self) -> None:
         try:
-            self._seen = view(self._look())
+            self._seen = view(self._fetch())
             self._seen_at, self._silent = self._clock.monotonic(), ""
         except (EngineDown, OSError):
             self._silent = "no answer"
@@ -117,7 +117,7 @@ class Watch:
 
     def lines(self, width: int, height: int) -> list[Line]:
         """Return the lines of one picture, as many as fit. While nobody answers it is the last one, in grey."""
-        look = Look(
+        layout = Layout(
             width=width,
             height=height - 1,
             page=self._choice.page,
@@ -127,7 +127,7 @@ class Watch:
             turn="n",
             more="!",
         )
-        page: Screen = screen(self._seen, look)
+        page: Screen = screen(self._seen, layout)
         self._pages = page.pages
         lines = list(page.lines[: height - 1])
         if self._silent:
@@ -135,7 +135,7 @@ class Watch:
             lines = [tuple((text, "dim") for text, _ in line) for line in lines]
             lines[:1] = [((f" {self._silent} for {silent_for} ", "chip"), (" what was seen last:", "dim"))]
         lines += [()] * (height - 1 - len(lines))
-        chosen = "attention" if look.attention else look.rows
+        chosen = "attention" if layout.attention else layout.rows
         where = f"page {page.page}/{page.pages}, {chosen}  "
         return [cut_line(line, width) for line in (*lines, ((where, "bold"), (KEYS, "dim")))]
 

@@ -98,7 +98,7 @@ class AccountStream(Protocol):
         """Report that these are pushed from now on: subscribed, and confirmed where the exchange confirms."""
         ...
 
-    def heard(self, *feeds: Feed) -> None:
+    def alive(self, *feeds: Feed) -> None:
         """Report that the connection which carries these is alive: any message arrived on it, pongs included."""
         ...
 

@@ -133,7 +133,7 @@ class Committer:
             decided += refused
         return decided + self._commit(batch)
 
-    def give_up(self) -> list[Outcome]:
+    def abandon(self) -> list[Outcome]:
         """Return what is in doubt as failed, for when no further commit will come."""
         doubt, self._doubt = self._doubt, None
         return [] if doubt is None else [(work.done, _in_doubt(doubt.cause)) for work in doubt.batch]

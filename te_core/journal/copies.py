@@ -67,7 +67,7 @@ def check_copy(path: Path) -> CopyFacts:
     return read_facts(path)
 
 
-def give_identity(path: Path, journal_id: str) -> None:
+def set_identity(path: Path, journal_id: str) -> None:
     """Give a copy an identity of its own, so that no order of it has the id of one that the original sent."""
     engine = database.connect(path, readonly=False)
     try:

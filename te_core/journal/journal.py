@@ -173,7 +173,7 @@ class Journal(JournalReader):
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._append(done, entries, reduction=reduction)
         if any(isinstance(entry, Event) for entry in entries):
-            done.add_done_callback(self._tell)
+            done.add_done_callback(self._announce)
         if awaited:
             self._flush()
         else:
@@ -291,7 +291,7 @@ class Journal(JournalReader):
         self._flush()
         self._closed = True
         self._writer.close()
-        resolve(self._committer.give_up())
+        resolve(self._committer.abandon())
         super().close()
         self._closing.close()
 
@@ -309,7 +309,7 @@ class Journal(JournalReader):
             self._news = asyncio.get_running_loop().create_future()
         return self._news
 
-    def _tell(self, kept: asyncio.Future[None]) -> None:
+    def _announce(self, kept: asyncio.Future[None]) -> None:
         """Tell those who wait for an event, now that one is durable. They read again, so it may be another's."""
         del kept
         if self._news is not None and not self._news.done():
@@ -354,8 +354,8 @@ class Journal(JournalReader):
 def _connected(path: Path) -> Connection:
     schema.check_file(path, writable=True)
     # Looking first without the right to write: another program's database stays as it is.
-    with database.connect(path, readonly=True).begin() as looking:
-        schema.check_content(looking, path)
+    with database.connect(path, readonly=True).begin() as reader:
+        schema.check_content(reader, path)
     return database.connect(path, readonly=False).connect()
 
 

@@ -119,9 +119,9 @@ def orders_after(
 ) -> list[tuple[int, Order]]:
     """Return those of the next orders from a number on that are asked for, oldest first."""
     following = select(intents).where(intents.c.number >= number).order_by(intents.c.number)
-    looked_at = following.limit(scanned).subquery()
-    chosen = select(looked_at).where(*_order_conditions(connection, looked_at, wanted))
-    return orders_of(connection, connection.execute(chosen.order_by(looked_at.c.number)).mappings().all())
+    scanned_rows = following.limit(scanned).subquery()
+    chosen = select(scanned_rows).where(*_order_conditions(connection, scanned_rows, wanted))
+    return orders_of(connection, connection.execute(chosen.order_by(scanned_rows.c.number)).mappings().all())
 
 
 def orders_of(connection: Connection, rows: Sequence[RowMapping]) -> list[tuple[int, Order]]:

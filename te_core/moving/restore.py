@@ -19,7 +19,7 @@ from typing import IO
 
 from te_core.app import state_folder
 from te_core.app.paths import Paths
-from te_core.journal.copies import CopyFacts, check_copy, give_identity
+from te_core.journal.copies import CopyFacts, check_copy, set_identity
 from te_core.journal.lock import JournalLock
 from te_core.moving.archive import JOURNAL, SECRETS, SETTINGS, STATE, BackupError, Manifest, unpack
 from te_core.moving.backup import FILES, FOLDERS
@@ -129,7 +129,7 @@ def apply(staged: Staged, *, former_journal: Path, stamp: str, new_identity: str
     try:
         with _locked(paths, decision):
             if new_identity and staged.facts is not None:
-                give_identity(staged.journal, new_identity)
+                set_identity(staged.journal, new_identity)
             _sync(staged.folder)
             text = json.dumps(asdict(decision))
             replace_file(paths.state / WORK / DECIDED, text, mode=0o600)

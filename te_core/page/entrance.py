@@ -146,23 +146,23 @@ class Entrance:
 
     async def login(self, request: web.Request) -> web.StreamResponse:
         """Show the form, or take a one-time link."""
-        onwards = local_path(request.query.get("next", "/"))
+        next_path = local_path(request.query.get("next", "/"))
         code = request.query.get("code", "")
         if not code:
-            return await self._form(onwards) if SESSION not in request else _go_to(onwards)
+            return await self._form(next_path) if SESSION not in request else _go_to(next_path)
         role = self._sessions.redeem(code, _address(request))
         if role is None:
             text = "This link was used already, or is older than a minute. te page prints another one."
-            return await self._form(onwards, text, status=403)
-        return await self._open(request, role, onwards)
+            return await self._form(next_path, text, status=403)
+        return await self._open(request, role, next_path)
 
     async def sign_in(self, request: web.Request) -> web.StreamResponse:
         """Compare a token. The right one opens whatever others tried from the same address."""
         form, address = request[FORM], _address(request)
-        onwards = local_path(str(form.get("next", "/")))
+        next_path = local_path(str(form.get("next", "/")))
         role = self._sessions.role_of(str(form.get("token", "")).strip(), address)
         if role is not None:
-            return await self._open(request, role, onwards)
+            return await self._open(request, role, next_path)
         was_out, out = address in self._out, self._sessions.locked_out(address)
         self._out = {one for one in self._out if self._sessions.locked_out(one)} | (
             {address} if out else set()
@@ -171,11 +171,11 @@ class Entrance:
             self._report("listener", f"page: too many wrong tokens from {address}, who waits a minute")
         if out:
             text = "Too many wrong tokens came from this address. Wait a minute."
-            response = await self._form(onwards, text, status=429)
+            response = await self._form(next_path, text, status=429)
             response.headers["Retry-After"] = "60"
             return response
         logger.warning("page: a wrong token from {}", address)
-        return await self._form(onwards, "This token opens nothing here.", status=403)
+        return await self._form(next_path, "This token opens nothing here.", status=403)
 
     async def sign_out(self, request: web.Request) -> web.StreamResponse:
         """End the session."""
@@ -184,10 +184,10 @@ class Entrance:
         response.del_cookie(cookie_name(secure=self._is_secure(request)), path="/")
         return response
 
-    async def _open(self, request: web.Request, role: Role, onwards: str) -> web.StreamResponse:
+    async def _open(self, request: web.Request, role: Role, next_path: str) -> web.StreamResponse:
         cookie, session = await self._sessions.open(role)
         logger.info("page: session {} ({}) opened from {}", session.name, role, _address(request))
-        response = _go_to(onwards)
+        response = _go_to(next_path)
         secure = self._is_secure(request)
         response.set_cookie(
             cookie_name(secure=secure),
@@ -200,9 +200,9 @@ class Entrance:
         )
         return response
 
-    async def _form(self, onwards: str, problem: str = "", *, status: int = 200) -> web.Response:
+    async def _form(self, next_path: str, problem: str = "", *, status: int = 200) -> web.Response:
         html = await self._drawing.page(
-            "login.html", title="Sign in", next=onwards, problem=problem, refresh=None
+            "login.html", title="Sign in", next=next_path, problem=problem, refresh=None
         )
         return web.Response(status=status, text=html, content_type="text/html")
 

@@ -16,7 +16,7 @@ from te_core.errors import JournalError
 from te_core.journal.pages import Wanted
 from te_core.model.order import IntentState
 from te_core.page.charts import Point, Series, bars, line, spark
-from te_core.page.shown import NO_COURSE, Course
+from te_core.page.shown import NO_EQUITY_CURVE, EquityCurve
 from te_core.reporting.figures import figure, percent
 from te_core.reporting.results import SUMS, Grouping, ResultsWanted
 from te_core.reporting.view import Item, Severity
@@ -104,8 +104,8 @@ class Past:
         self._newest_refused: list[int] = []
         self._refused: tuple[Item, ...] = ()
         self._rejected: tuple[Item, ...] = ()
-        self._course = NO_COURSE
-        self._course_at: float | None = None
+        self._equity_curve = NO_EQUITY_CURVE
+        self._equity_curve_at: float | None = None
 
     async def news(self) -> News:
         """Return the newest of what happened; what was known of it while the journal cannot be read."""
@@ -162,18 +162,18 @@ class Past:
                 since=datetime.fromisoformat(newest["created_at"]),
             )
 
-    async def course(self) -> Course:
+    async def equity_curve(self) -> EquityCurve:
         """Return how equity went in the last day."""
         now = self._clock.monotonic()
-        if self._course_at is None or now - self._course_at >= RENEW:
-            self._course_at = now
+        if self._equity_curve_at is None or now - self._equity_curve_at >= RENEW:
+            self._equity_curve_at = now
             try:
-                self._course = await asyncio.to_thread(self._read_course, self._clock.now())
+                self._equity_curve = await asyncio.to_thread(self._read_equity_curve, self._clock.now())
             except JournalError:
-                self._course = NO_COURSE
-        return self._course
+                self._equity_curve = NO_EQUITY_CURVE
+        return self._equity_curve
 
-    def _read_course(self, now: datetime) -> Course:
+    def _read_equity_curve(self, now: datetime) -> EquityCurve:
         since = now - DAY
         self._rejected = tuple(self._read_rejected(since))
         curve = self._history.history(CurveQuery(since=since, points=96))["accounts"]
@@ -183,9 +183,9 @@ class Past:
         lines = {name: with_gaps(_points(one["points"], "total"), DAY / 96) for name, one in curve.items()}
         first = min(map(_kind, curve.values()), default=None)
         shown = {name: lines[name] for name, one in curve.items() if _kind(one) == first}
-        whole = with_gaps(together(list(shown.values())), DAY / 96)
+        whole = with_gaps(summed(list(shown.values())), DAY / 96)
         summary = "; without ".join(filter(None, (_summary(whole), *_missing(shown))))
-        return Course(
+        return EquityCurve(
             changes=changes,
             sparks={
                 name: spark(points, summary=f"{name}: {_summary(points)}") for name, points in lines.items()
@@ -237,7 +237,7 @@ def _money(
     total: Mapping[str, Any] = next((one for one in by[Grouping.ACCOUNT]["totals"] if _kind(one) == kind), {})
     accounts = {name: one["points"] for name, one in curve.items() if _kind(one) == kind}
     step = _step(accounts, period)
-    worth = together([_points(points, "total") for points in accounts.values()])
+    worth = summed([_points(points, "total") for points in accounts.values()])
     values = [value for _, value in worth if value is not None]
     return Money(
         paper=kind[0],
@@ -279,7 +279,7 @@ def _pictures(
     }
     yield _lines("Each account, % since the begin", changes)
     exposure = {
-        name: with_gaps(together([_points(points, name) for points in accounts.values()]), step)
+        name: with_gaps(summed([_points(points, name) for points in accounts.values()]), step)
         for name in ("gross", "net")
     }
     yield _lines("Exposure", exposure)
@@ -311,7 +311,7 @@ def _bars(title: str, head: str, found: Sequence[tuple[str, Decimal | None]]) ->
     )
 
 
-def together(lines: Sequence[Sequence[Point]]) -> list[Point]:
+def summed(lines: Sequence[Sequence[Point]]) -> list[Point]:
     """Return the sum of lines: each counts with its last value, and before it begins with its first.
 
     So nothing that was not known yet, or cannot be read any more, looks like money that came or went.

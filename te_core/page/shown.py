@@ -35,11 +35,11 @@ SAME = timedelta(seconds=1.5)
 HALF = Decimal("0.5")
 MOST_ITEMS = 6
 """Items of attention that are shown at once."""
-LOOK = frozenset({Mark.WORKING, Mark.WAITING, Mark.LIMITED, Mark.HALTED, Mark.FOREIGN})
+ATTENTION = frozenset({Mark.WORKING, Mark.WAITING, Mark.LIMITED, Mark.HALTED, Mark.FOREIGN})
 ALARM = frozenset({Mark.CHANGED, Mark.BLOCKED})
 
 
-class Moments:
+class Timestamps:
     """Turns ages into moments that stand still."""
 
     def __init__(self) -> None:
@@ -140,7 +140,7 @@ class Stream:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Course:
+class EquityCurve:
     """How equity went of late: by account, changes and sparks; the picture of them together."""
 
     kind: ClassVar[str] = "equity"
@@ -151,7 +151,7 @@ class Course:
     summary: str
 
 
-NO_COURSE = Course(changes={}, sparks={}, change=None, picture="", summary="")
+NO_EQUITY_CURVE = EquityCurve(changes={}, sparks={}, change=None, picture="", summary="")
 
 
 def slug(name: str) -> str:
@@ -160,21 +160,21 @@ def slug(name: str) -> str:
 
 
 async def parts_of(
-    view: View, course: Course, entries: tuple[Any, ...], moments: Moments, turns: Turns
+    view: View, equity_curve: EquityCurve, entries: tuple[Any, ...], timestamps: Timestamps, turns: Turns
 ) -> dict[str, Any]:
     """Return the values of every part, by name."""
     now = view.engine.now
     parts: dict[str, Any] = {
-        "head": _head(view, course),
+        "head": _head(view, equity_curve),
         "attention": _attention(view),
-        "totals": Sums(totals=view.totals, change=course.change),
+        "totals": Sums(totals=view.totals, change=equity_curve.change),
     }
     for account in view.accounts:
         parts[f"a-{slug(account.name)}"] = Account(
             row=replace(account, read_age=None),
-            read_at=moments.of(now, account.read_age, "account", account.name),
-            change=course.changes.get(account.name),
-            spark=course.sparks.get(account.name, ""),
+            read_at=timestamps.of(now, account.read_age, "account", account.name),
+            change=equity_curve.changes.get(account.name),
+            spark=equity_curve.sparks.get(account.name, ""),
         )
     await turns.next()
     sources = tuple(source.name for source in view.sources)
@@ -186,7 +186,7 @@ async def parts_of(
     near = tuple(row for row in view.limits if row.breaker or (row.used is not None and row.used >= HALF))
     far = tuple(row for row in view.limits if row not in near)
     parts["limits"] = Limits(near=near, far=far, notifiers=view.notifiers)
-    parts["equity"] = course
+    parts["equity"] = equity_curve
     parts["stream"] = Stream(entries=entries)
     return parts
 
@@ -211,7 +211,7 @@ def _same(warning: Item, refused: Item) -> bool:
     return warning.kind == "source" and refused.text.partition(": ")[2] in warning.text
 
 
-def _head(view: View, course: Course) -> Head:
+def _head(view: View, equity_curve: EquityCurve) -> Head:
     engine: EngineLine = view.engine
     return Head(
         status=engine.status,
@@ -220,7 +220,7 @@ def _head(view: View, course: Course) -> Head:
         critical=view.count(Severity.CRITICAL),
         warnings=view.count(Severity.WARNING),
         total=view.totals[0] if view.totals else None,
-        change=course.change,
+        change=equity_curve.change,
     )
 
 

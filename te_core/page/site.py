@@ -22,7 +22,7 @@ from te_core.page.entrance import SESSION, Entrance, key_of
 from te_core.page.live import Live, Parts
 from te_core.page.past import Money, Past, Period
 from te_core.page.sessions import FILE, Role, Session, SessionFile, Sessions
-from te_core.page.shown import ALARM, LOOK, Moments, Shown, parts_of, slug, with_items
+from te_core.page.shown import ALARM, ATTENTION, Shown, Timestamps, parts_of, slug, with_items
 from te_core.page.turns import Turns
 from te_core.reporting.activity import ActivityKind
 from te_core.reporting.figures import compact, figure, percent
@@ -30,8 +30,8 @@ from te_core.reporting.view import Mark, View, view, view_steps
 from te_core.reporting.view.values import Sign
 from te_core.secrets import Redactor
 from te_core.settings.page import PageSettings
-from te_core.web.answer import answer, refuse
 from te_core.web.facade import EngineFacade, History
+from te_core.web.responses import answer, refuse
 
 QUOTES = ("USDT", "USDC", "USD")
 PAGE = 100
@@ -78,10 +78,12 @@ class Page:
             report=engine.report_event,
         )
         self._view: View
-        self._moments = Moments()
+        self._timestamps = Timestamps()
         self._parts = Parts(self._build, self._drawing.part, clock, new_secret())
         self._live = Live(self._parts, clock, is_open=self._sessions.is_open, aged=self._aged)
-        self._commanding = Commanding(engine, clock, shown=self._look, new_secret=new_secret, page=self._page)
+        self._commanding = Commanding(
+            engine, clock, shown=self._shown, new_secret=new_secret, page=self._page
+        )
 
     # -- what the private listener needs
 
@@ -124,11 +126,11 @@ class Page:
         state = await turns.through(self._engine.state_steps())
         self._view = await turns.through(view_steps(state))
         await turns.next()
-        course, news = await self._past.course(), await self._past.news()
+        equity_curve, news = await self._past.equity_curve(), await self._past.news()
         self._view = with_items(self._view, news.items)
-        return await parts_of(self._view, course, news.entries, self._moments, turns)
+        return await parts_of(self._view, equity_curve, news.entries, self._timestamps, turns)
 
-    def _look(self) -> Shown:
+    def _shown(self) -> Shown:
         return Shown(view(self._engine.state()))
 
     def _aged(self, html: str) -> str:
@@ -225,7 +227,7 @@ class Page:
         )
 
     async def _account(self, request: web.Request) -> web.Response:
-        shown, name = self._look(), request.match_info["name"]
+        shown, name = self._shown(), request.match_info["name"]
         row = shown.account(name)
         if row is None:
             return await self._missing(request, f"There is no account {name} in the settings.")
@@ -241,7 +243,7 @@ class Page:
 
     async def _why(self, request: web.Request) -> web.Response:
         symbol, account = request.match_info["symbol"], request.query.get("account", "")
-        shown = self._look()
+        shown = self._shown()
         try:
             explained = self._engine.explain(symbol)
         except KeyError:
@@ -267,7 +269,7 @@ class Page:
         return await self._page(request, "why.html", refresh=10, **values)
 
     async def _activity(self, request: web.Request) -> web.Response:
-        found, chosen = self._look().view, _chosen(request.query)
+        found, chosen = self._shown().view, _chosen(request.query)
         page: Mapping[str, Any] = {"activity": (), "next": None}
         problem = ""
         try:
@@ -382,7 +384,7 @@ def _percent(value: Any) -> str:
     return percent(value).replace("%", " %")
 
 
-WORDS: Mapping[str, Any] = {"alarm": ALARM, "look": LOOK}
+WORDS: Mapping[str, Any] = {"alarm": ALARM, "look": ATTENTION}
 """What templates know beside their values."""
 FILTERS: Mapping[str, Callable[..., Any]] = {
     "age": age,

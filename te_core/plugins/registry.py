@@ -55,7 +55,7 @@ class Registry:
         self._entries: dict[str, list[PluginEntry]] = {}
         self._tried: set[str] = set()
         self._lock = asyncio.Lock()
-        self._look()
+        self._discover()
 
     @classmethod
     def of(cls, *specs: Spec) -> Self:
@@ -64,7 +64,7 @@ class Registry:
         for spec in specs:
             registry._tried.add(spec.name)
             report = PluginReport(name=spec.name, kind=spec.kind, status=PluginStatus.LOADED)
-            registry._take_up(Loaded(report=report, specs=(spec,)))
+            registry._register(Loaded(report=report, specs=(spec,)))
         return registry
 
     async def ensure(self, names: Iterable[str], pins: Mapping[str, str] = NOTHING) -> None:
@@ -76,11 +76,11 @@ class Registry:
             self._pins = pins
             wanted = [name for name in dict.fromkeys(names) if name not in self._tried]
             if any(name not in self._entries for name in wanted):
-                self._look()  # it may have been installed since
+                self._discover()  # it may have been installed since
             for name in wanted:
                 await self._load(name)
 
-    def _look(self) -> None:
+    def _discover(self) -> None:
         importlib.invalidate_caches()
         entries: dict[str, list[PluginEntry]] = defaultdict(list)
         for entry in self._find():
@@ -153,7 +153,7 @@ class Registry:
             with suppress(RuntimeError):  # the loop is closed: nobody waits any more
                 loop.call_soon_threadsafe(_set_result, outcome, loaded)
 
-        outcome.add_done_callback(self._taken)
+        outcome.add_done_callback(self._imported)
         threading.Thread(target=work, name=f"load {entry.name}", daemon=True).start()
         try:
             async with asyncio.timeout(self._import_timeout):
@@ -162,15 +162,15 @@ class Registry:
             reason = f"its import takes longer than {self._import_timeout:g} s; it is taken up when it ends"
             self.reports[entry.name] = report_of([entry], PluginStatus.LOADING, reason)
 
-    def _taken(self, outcome: asyncio.Future[Loaded]) -> None:
+    def _imported(self, outcome: asyncio.Future[Loaded]) -> None:
         if outcome.exception() is None:
             name = outcome.result().report.name
             late = self.reports[name].status is PluginStatus.LOADING
-            self._take_up(outcome.result())
+            self._register(outcome.result())
             if late:
                 self.on_late(name)
 
-    def _take_up(self, loaded: Loaded) -> None:
+    def _register(self, loaded: Loaded) -> None:
         self.reports[loaded.report.name] = loaded.report
         if loaded.specs and loaded.report.distribution:
             self.used[loaded.report.name] = loaded.report.distribution

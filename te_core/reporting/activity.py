@@ -17,7 +17,7 @@ from te_core.reporting.explain import text
 
 LATE = timedelta(minutes=10)
 """An order that came so long after its signal stands on its own: a limit gave way, or the exchange was back."""
-TOGETHER = timedelta(seconds=2)
+BATCH_WINDOW = timedelta(seconds=2)
 """What changed many targets at once, an edit say, reached them within such a time."""
 Numbered = tuple[int, Order]
 
@@ -102,16 +102,16 @@ def grouped(
     found += [
         Activity(number=number, at=one.at, kind=ActivityKind.EVENT, event=one)
         for number, one in events
-        if not _tells_again(one, refused)
+        if not _repeats(one, refused)
     ]
     return sorted([*found, *_by_cause(others)], key=lambda one: one.number, reverse=True)
 
 
-def _tells_again(event: Event, refused: Collection[tuple[int, QuarantinedInput]]) -> bool:
+def _repeats(event: Event, refused: Collection[tuple[int, QuarantinedInput]]) -> bool:
     """Return whether an event says what refused input at hand says already."""
     return event.kind == "refused" and any(
         event.source == one.source
-        and abs(event.at - one.received_at) <= TOGETHER
+        and abs(event.at - one.received_at) <= BATCH_WINDOW
         and one.reason in event.text
         for _, one in refused
     )
@@ -134,7 +134,7 @@ def _by_cause(orders: Sequence[Numbered]) -> Iterator[Activity]:
         own = intent.cause in (Cause.DRIFT, Cause.SIGNAL, None)
         key = (intent.cause, *((intent.account, intent.symbol, intent.revision) if own else ()))
         group = next(
-            (one for one in reversed(groups) if one[0] == key and abs(at - one[1]) <= TOGETHER), None
+            (one for one in reversed(groups) if one[0] == key and abs(at - one[1]) <= BATCH_WINDOW), None
         )
         if group is None:
             group = (key, at, [])
@@ -155,7 +155,7 @@ def title(activity: Activity, names: Mapping[str, str]) -> str:
     if (signal := activity.signal) is not None:
         price = f" @ {text(signal.price)}" if signal.price is not None else ""
         late = "" if signal.current else " (came after a newer one: not followed)"
-        return f"{signal.source} {signal.symbol} {stance(signal)}{price}{late}"
+        return f"{signal.source} {signal.symbol} {stated_position(signal)}{price}{late}"
     if (refused := activity.refused) is not None:
         return f"{refused.source}: refused: {refused.field}: {refused.reason}"
     if (event := activity.event) is not None:
@@ -168,7 +168,7 @@ def title(activity: Activity, names: Mapping[str, str]) -> str:
     return f"{_CAUSES[activity.cause]}: {about} on {where}"
 
 
-def stance(signal: Signal) -> str:
+def stated_position(signal: Signal) -> str:
     """Return what a signal asks for: flat, or the side with its depth."""
     if not signal.depth:
         return "flat"

@@ -15,9 +15,9 @@ from te_core.contracts.exchange import ExchangeAccount, Finding, Severity
 from te_core.errors import NotReady, TradeEngineError
 from te_core.model.reading import Unknown
 from te_core.rules.sizing import smallest_quantity
-from te_core.runtime.answer_checks import findings
 from te_core.runtime.guard import within
 from te_core.runtime.instances import AccountRunner
+from te_core.runtime.result_checks import findings
 from te_core.runtime.supervisor import Running
 from te_core.settings.schema import AccountSettings, Settings, SymbolSettings
 

@@ -29,7 +29,7 @@ EQUITY_AGE = 30.0
 """Seconds for which an equity counts: unrealised profit moves with every price."""
 PRICE_AGE = 10.0
 """Seconds for which a price counts (I23), whatever its connection says of itself."""
-SILENCE = 13.0
+HEARTBEAT_TIMEOUT = 13.0
 """Seconds without any message, pongs included, after which a feed counts as dead: more than two pings."""
 DISTRUST = 600.0
 """Seconds for which pushed positions do not count after a read showed a change that was not pushed."""
@@ -43,12 +43,16 @@ class FeedState:
     """Whether a kind of push arrives. ``up_at``: since when; None while it does not."""
 
     up_at: float | None = None
-    heard_at: float = NEVER
+    alive_at: float = NEVER
     distrusted_until: float = NEVER
 
     def alive(self, now: float) -> bool:
         """Whether what it pushes can be counted on."""
-        return self.up_at is not None and now - self.heard_at <= SILENCE and now >= self.distrusted_until
+        return (
+            self.up_at is not None
+            and now - self.alive_at <= HEARTBEAT_TIMEOUT
+            and now >= self.distrusted_until
+        )
 
 
 # -- positions

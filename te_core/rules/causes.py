@@ -17,9 +17,9 @@ def cause_of(new: Target, old: Target | None, held: Standing, *, enabled: bool) 
     if held.by_hand is not None:
         stopped = held.by_hand.state is ControlState.STOPPED
         return (Cause.STOP if stopped else Cause.COMMAND), held.by_hand.at
-    heard, before = _newest(new.terms), _last_heard(old)
-    if heard is not None and (before is None or heard > before) and enabled:
-        return Cause.SIGNAL, heard
+    received, before = _newest(new.terms), _last_received(old)
+    if received is not None and (before is None or received > before) and enabled:
+        return Cause.SIGNAL, received
     if old is not None and old.cause in (Cause.COMMAND, Cause.BREAKER, Cause.STOP):
         return Cause.COMMAND, new.created_at  # what was commanded is over
     if enabled and old is not None and _weights(new.terms) == _weights(old.terms) != ():
@@ -27,7 +27,7 @@ def cause_of(new: Target, old: Target | None, held: Standing, *, enabled: bool) 
     return Cause.SETTINGS, new.created_at
 
 
-def _last_heard(old: Target | None) -> datetime | None:
+def _last_received(old: Target | None) -> datetime | None:
     """Return when the newest signal was received that a target goes by, or that a depth by hand went before."""
     if old is not None and any(term.source in (BY_HAND, STOP) for term in old.terms):
         return old.caused_at

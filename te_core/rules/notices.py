@@ -111,8 +111,8 @@ def due(
         if wait is not None:
             outbox = replace(outbox, held=outbox.held or blocked)
             break
-        together = policy.gather > 0 or outbox.held
-        count = len(outbox.gathered) if together else 1
+        batched = policy.gather > 0 or outbox.held
+        count = len(outbox.gathered) if batched else 1
         told.append(merged(outbox.gathered[:count]))
         spent = _spent(outbox, policy, now) + 1
         rest = outbox.gathered[count:]

@@ -32,7 +32,7 @@ def target_for(
     """
     enabled = enabled and not flat
     depth = blend.depth if blend is not None and enabled else ZERO
-    if depth == 0 and old is None and (blend is None or not enabled or not _heard(blend)):
+    if depth == 0 and old is None and (blend is None or not enabled or not _has_signal(blend)):
         return None
     leverage = policy.leverage or (blend.leverage if blend else 1)
     if limits.leverage is not None:
@@ -52,7 +52,7 @@ def target_for(
     return new if old is None or target_changed(old, new) else None
 
 
-def _heard(blend: Blend) -> bool:
+def _has_signal(blend: Blend) -> bool:
     """Whether any source has said anything: without that, depth 0 is no wish to be flat."""
     return any(part.time is not None for part in blend.terms)
 
@@ -62,6 +62,6 @@ def _reason(blend: Blend | None, *, enabled: bool) -> str:
         return "account disabled"
     if blend is None:
         return "symbol no longer in the settings"
-    heard = [part for part in blend.terms if part.time is not None]
-    newest = max(heard, key=lambda part: str(part.time), default=None)
+    stated = [part for part in blend.terms if part.time is not None]
+    newest = max(stated, key=lambda part: str(part.time), default=None)
     return f"signals, newest from {newest.source}" if newest else "no source has an opinion"

@@ -250,7 +250,7 @@ class Accounts(Instances[AccountRunner]):
             fingerprint(plugin, name, options),
             stated,
             self._facilities.clock.now(),
-            heard=self._identities.heard,
+            seen_keys=self._identities.seen_keys,
             silent=self._identities.silent,
         )
         self._identities.claim(name, identity)

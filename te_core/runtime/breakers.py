@@ -133,7 +133,7 @@ class CircuitBreakers:
         if self._armed != before:
             for key, scope in self._scopes.items():
                 if key == EVERYTHING or scope.name:
-                    self._look(key, scope)
+                    self._check_scope(key, scope)
 
     def counted(self, name: str, book: str) -> Counted:
         """Return what is known of an account's books, for the section that trades it from now on."""
@@ -157,12 +157,12 @@ class CircuitBreakers:
         scope = self._scopes.setdefault(books.book, Scope())
         scope.name, scope.money, scope.estimate = books.account, books.money, NOTHING
         entries: list[Entry] = list(books.entries)
-        touched = [books.book] if books.account in self._shadows else [books.book, EVERYTHING]
+        affected = [books.book] if books.account in self._shadows else [books.book, EVERYTHING]
         tripped = False
-        for key in touched:
+        for key in affected:
             tripped = self._count(key, self._scopes[key], books, entries) or tripped
         if entries or tripped or books.rejected or books.change.transfer:
-            entries += [self._record(key) for key in touched]
+            entries += [self._record(key) for key in affected]
             self._append(entries, tripped=tripped)
 
     def _count(self, key: str, scope: Scope, books: Books, entries: list[Entry]) -> bool:
@@ -200,7 +200,7 @@ class CircuitBreakers:
         then = counted(begun(sums, breakers, now), change, value)
         return bool(trips(then, levels(then, breakers, now), now))
 
-    def _look(self, key: str, scope: Scope) -> None:
+    def _check_scope(self, key: str, scope: Scope) -> None:
         """Trip what the sums so far have to, as after a start or an edit of the settings."""
         now, breakers = self._clock.now(), self._breakers(key)
         if scope.at is None or not breakers.armed:

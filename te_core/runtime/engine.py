@@ -249,7 +249,7 @@ class Engine:
     def notify(self, event: Event) -> None:
         """Pass an event to the notifiers, without persisting it."""
         self.metrics.event(event.kind)
-        self.notifiers.take(event)
+        self.notifiers.accept(event)
 
     def _persist(self, entry: Event | QuarantinedInput) -> None:
         self._journal.append(entry, awaited=False)
@@ -303,7 +303,7 @@ class Engine:
                 answer = await self._answer(source, runner, request)
                 status = answer.status
             finally:
-                span.note("http.response.status_code", status)
+                span.set_attribute("http.response.status_code", status)
                 self.metrics.alert(source, status, self.clock.monotonic() - began)
         return answer
 

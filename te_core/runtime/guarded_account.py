@@ -24,7 +24,7 @@ from te_core.model.money import CashFlow
 from te_core.model.order import OrderReport, OrderRequest, RestingStop, StopRequest
 from te_core.model.position import Equity, MarginMode, Position
 from te_core.model.reading import Known
-from te_core.runtime import answer_checks as check
+from te_core.runtime import result_checks as check
 from te_core.runtime.guard import attempt, call
 from te_core.secrets import Redact
 
@@ -45,17 +45,17 @@ class GuardedAccount(ExchangeAccount):
         observing: Callable[[], str] = str,
         *,
         clock: Clock | None = None,
-        measure: Callable[[str, str, float], None] | None = None,
+        observe: Callable[[str, str, float], None] | None = None,
     ) -> None:
-        """``measure`` is told of each call: its kind, how it ended, and how many seconds it took."""
+        """``observe`` is told of each call: its kind, how it ended, and how many seconds it took."""
         self.inner = inner
         self._redact = redact
         self._observing = observing
         self._clock = clock
-        self._measure = measure
+        self._observe = observe
 
     async def _call(self, what: str, work: Awaitable[T]) -> T:
-        if self._clock is None or self._measure is None:
+        if self._clock is None or self._observe is None:
             return await call(what, work, self._redact)
         began, result = self._clock.monotonic(), "cancelled"
         try:
@@ -65,7 +65,7 @@ class GuardedAccount(ExchangeAccount):
             result = type(error).__name__
             raise
         finally:
-            self._measure(what.removesuffix("()"), result, self._clock.monotonic() - began)
+            self._observe(what.removesuffix("()"), result, self._clock.monotonic() - began)
         return answer
 
     async def open(self) -> None:
@@ -180,9 +180,9 @@ class GuardedStream(AccountStream):
         """Pass on what is pushed from now on."""
         self._inner.up(*feeds)
 
-    def heard(self, *feeds: Feed) -> None:
+    def alive(self, *feeds: Feed) -> None:
         """Pass on whose connection is alive."""
-        self._inner.heard(*feeds)
+        self._inner.alive(*feeds)
 
     def down(self, *feeds: Feed) -> None:
         """Pass on what is no longer pushed."""

@@ -63,7 +63,7 @@ async def identified(
     stated: AccountIdentity | None,
     now: datetime,
     *,
-    heard: set[Identity],
+    seen_keys: set[Identity],
     silent: set[Identity],
 ) -> Identity:
     """Return who an account is. Raises ``NotReady`` where that was told before and is not now: it may be anybody.
@@ -74,7 +74,7 @@ async def identified(
     """
     met = {(record.plugin, record.host, record.uid): record for record in journal.accounts()}
     if stated is None:
-        if by_key in heard or any(
+        if by_key in seen_keys or any(
             who[0] == by_key.plugin and told(who[2]) and met[who].name == name for who in met
         ):
             raise NotReady("the exchange does not say which account this is, as it did before")
@@ -84,7 +84,7 @@ async def identified(
                 "the exchange does not say which account this is, as it does of others: asked once more"
             )
         return by_key
-    heard.add(by_key)
+    seen_keys.add(by_key)
     silent.discard(by_key)
     identity = Identity(plugin=by_key.plugin, host=stated.host, uid=stated.uid)
     before = met.get(by_key.key)
@@ -103,7 +103,7 @@ class Identities:
         self._on_free = on_free
         self._held: dict[str, Identity] = {}
         self._refused: dict[str, Identity] = {}
-        self.heard: set[Identity] = set()
+        self.seen_keys: set[Identity] = set()
         """Credentials of which an exchange told in this run which account they open."""
         self.silent: set[Identity] = set()
         """Credentials of which it did not, though it does of others."""

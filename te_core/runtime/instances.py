@@ -266,7 +266,7 @@ class AccountRunner(Runner):
             self._redact,
             lambda: self.worker.observing,
             clock=self._common["clock"],
-            measure=partial(self.worker.metrics.request, self.worker.name),
+            observe=partial(self.worker.metrics.request, self.worker.name),
         )
         stream: asyncio.Task[None] | None = None
         try:

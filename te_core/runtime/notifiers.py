@@ -78,7 +78,7 @@ class NotifierRunner(Runner):
         """How many gave way to newer ones, or were refused."""
         return self._dropped + self._outbox.dropped
 
-    def take(self, event: Event) -> None:
+    def accept(self, event: Event) -> None:
         """Take an event that happened; what is told of it, and when, is up to the settings."""
         if not self.running:
             return
@@ -141,7 +141,7 @@ class NotifierRunner(Runner):
                 self._news.clear()
                 seconds = self._collect()
                 if self._waiting:
-                    await self._tell(instance, self._waiting[0])
+                    await self._notify(instance, self._waiting[0])
                     continue
                 self._idle.set()
                 with suppress(TimeoutError):
@@ -151,7 +151,7 @@ class NotifierRunner(Runner):
             self._idle.set()
             await guard.close("close()", instance.close, self._log)
 
-    async def _tell(self, instance: Notifier, event: Event) -> None:
+    async def _notify(self, instance: Notifier, event: Event) -> None:
         """Tell of the oldest event. When that fails it stays the next, unless it will never be taken."""
         try:
             async with asyncio.timeout(NOTIFY_TIMEOUT):
@@ -197,14 +197,14 @@ class Notifiers(Instances[NotifierRunner]):
         self._facilities = facilities
         self._redact = redact
 
-    def take(self, event: Event) -> None:
+    def accept(self, event: Event) -> None:
         """Take an event that happened; its texts go out without secrets."""
         runners = [runner for runner in self.runners.values() if runner.running]
         if runners:
             detail = redacted(event.detail, self._redact)
             event = replace(event, text=self._redact(event.text), detail=detail)
             for runner in runners:
-                runner.take(event)
+                runner.accept(event)
 
     async def empty(self, seconds: float) -> None:
         """Give all of them that time to tell what they were given."""

@@ -35,7 +35,7 @@ class ExpiryWatch:
         self._record = record
         self._wake = wake
         self._timer: asyncio.TimerHandle | None = None
-        self._told: set[tuple[str, str]] = set()
+        self._logged: set[tuple[str, str]] = set()
         self._stopped = False
 
     def stop(self) -> None:
@@ -54,24 +54,24 @@ class ExpiryWatch:
             if expires_at is None:
                 continue
             if now >= expires_at:
-                if self._tell(opinion):
+                if self._log_once(opinion):
                     upcoming.append(0.0)  # what was blended a moment ago, or not at all, still counted it
                 if opinion.on_expiry == "decay" and opinion.fades_over() and opinion.remaining(now):
                     step = opinion.fades_over() / DECAY_STEPS
                     upcoming.append((step - (now - expires_at) % step).total_seconds())
             else:
-                self._told.discard((opinion.signal.source, opinion.signal.symbol))
+                self._logged.discard((opinion.signal.source, opinion.signal.symbol))
                 upcoming.append((expires_at - now).total_seconds())
         if upcoming and not self._stopped:
             delay = min(*upcoming, LONGEST_SLEEP)
             self._timer = asyncio.get_running_loop().call_later(delay, self._wake)
 
-    def _tell(self, opinion: Opinion) -> bool:
+    def _log_once(self, opinion: Opinion) -> bool:
         """Say it once; gives whether this was the time."""
         source, symbol = opinion.signal.source, opinion.signal.symbol
-        if (source, symbol) in self._told:
+        if (source, symbol) in self._logged:
             return False
-        self._told.add((source, symbol))
+        self._logged.add((source, symbol))
         said = opinion.signal.time
         text = f"the signal of {said:%Y-%m-%d %H:%M:%S}Z has expired: on_expiry = {opinion.on_expiry!r}"
         self._log.bind(source=source, symbol=symbol).warning("{}", text)

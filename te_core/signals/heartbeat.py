@@ -36,16 +36,16 @@ class Heartbeat:
         self._record = record
         self._wake = wake
         self._expected: dict[str, timedelta] = {}
-        self._heard: dict[str, float] = {}
+        self._seen_at: dict[str, float] = {}
         self._counted: dict[str, float] = {}
         """From when instead: those that were due while no engine ran, so that nobody could hear them."""
         self._restored = False
         self._silent: set[str] = set()
         self._timer: asyncio.TimerHandle | None = None
 
-    def restore(self, heard: Mapping[str, datetime]) -> None:
+    def restore(self, seen_at: Mapping[str, datetime]) -> None:
         """Load when each source was last heard, by the journal."""
-        self._heard.update({source: self._base.seconds_at(at) for source, at in heard.items()})
+        self._seen_at.update({source: self._base.seconds_at(at) for source, at in seen_at.items()})
         self._restored = True
 
     def stop(self) -> None:
@@ -62,10 +62,10 @@ class Heartbeat:
         self._silent &= expected.keys()
         now = self._clock.monotonic()
         for source, every in expected.items():
-            if self._heard.setdefault(source, now) + every.total_seconds() <= now and self._restored:
+            if self._seen_at.setdefault(source, now) + every.total_seconds() <= now and self._restored:
                 self._counted[source] = now
             if source in self._silent and now < self._due(source):
-                self._end_silence(source, f"no longer silent: expect_every = {every}")
+                self._recovered(source, f"no longer silent: expect_every = {every}")
         self._restored = False
         self._check()
 
@@ -75,22 +75,22 @@ class Heartbeat:
 
     def since(self, source: str) -> datetime | None:
         """Return when a silent source was last heard, or first listened to; None for one that is not silent."""
-        return self._base.at(self._heard[source]) if source in self._silent else None
+        return self._base.at(self._seen_at[source]) if source in self._silent else None
 
     def seen(self, source: str) -> None:
         """Record that a source said something, new or not."""
-        before, self._heard[source] = self._heard.get(source), self._clock.monotonic()
+        before, self._seen_at[source] = self._seen_at.get(source), self._clock.monotonic()
         self._counted.pop(source, None)
         if source in self._silent and before is not None:
-            lasted = str(timedelta(seconds=self._heard[source] - before)).partition(".")[0]
-            self._end_silence(source, f"heard again after {lasted}")
+            lasted = str(timedelta(seconds=self._seen_at[source] - before)).partition(".")[0]
+            self._recovered(source, f"heard again after {lasted}")
             self._check()
             asyncio.get_running_loop().call_soon(self._wake)
 
     def _due(self, source: str) -> float:
-        return self._counted.get(source, self._heard[source]) + self._expected[source].total_seconds()
+        return self._counted.get(source, self._seen_at[source]) + self._expected[source].total_seconds()
 
-    def _end_silence(self, source: str, text: str) -> None:
+    def _recovered(self, source: str, text: str) -> None:
         self._silent.discard(source)
         self._report("heard", source, text)
 
@@ -104,8 +104,8 @@ class Heartbeat:
             elif source not in self._silent:
                 self._silent.add(source)
                 fallen = True
-                heard = self._base.at(self._heard[source])
-                text = f"not heard since {heard:%Y-%m-%d %H:%M:%S}Z: expect_every = {every}"
+                seen_at = self._base.at(self._seen_at[source])
+                text = f"not heard since {seen_at:%Y-%m-%d %H:%M:%S}Z: expect_every = {every}"
                 self._report("silent", source, text)
         if upcoming:
             delay = min(*upcoming, LONGEST_SLEEP)

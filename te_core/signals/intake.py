@@ -21,7 +21,7 @@ _Delivery = tuple[str, str]
 
 
 class Intake:
-    """One per engine. ``on_change`` is called with a symbol when its newest signal is durable, ``on_heard`` with a
+    """One per engine. ``on_change`` is called with a symbol when its newest signal is durable, ``on_seen`` with a
     source whenever it says something.
     """
 
@@ -31,7 +31,7 @@ class Intake:
         time: TimeBase,
         ages: Ages,
         on_change: Callable[[str], None],
-        on_heard: Callable[[str], None],
+        on_seen: Callable[[str], None],
         count: Callable[[str, str], None],
         *,
         tracer: Tracer = OFF,
@@ -40,7 +40,7 @@ class Intake:
         self._time = time
         self._ages = ages
         self._on_change = on_change
-        self._on_heard = on_heard
+        self._on_seen = on_seen
         self._count = count
         self._tracer = tracer
         self._latest: dict[tuple[str, str], Signal] = {}
@@ -51,7 +51,7 @@ class Intake:
         # A flood leaves a million of these behind: plain values, which the garbage collector does not go through.
         self._deliveries: dict[_Delivery, datetime] = {}
         self._by_age: deque[tuple[datetime, _Delivery]] = deque()
-        self._being_kept: dict[_Delivery, _Keeping] = {}
+        self._pending: dict[_Delivery, _PendingSignal] = {}
 
     def restore(self, signals: Iterable[Signal], deliveries: Mapping[tuple[str, str], datetime]) -> None:
         """Take what the journal remembers: the current signals, then those that came after them and were superseded."""
@@ -89,15 +89,15 @@ class Intake:
         key = (signal.source, signal.delivery_id) if signal.delivery_id else None
         if dedupe_for is not None and dedupe_for > LONGEST_DEDUPE:
             raise SignalRejected(f"longer than {LONGEST_DEDUPE}", field="dedupe_for")
-        self._on_heard(signal.source)
+        self._on_seen(signal.source)
         if key is not None and dedupe_for is not None:
             earlier = self._deliveries.get(key)
             if earlier is not None and abs(self._time.now() - earlier) <= dedupe_for:
                 self._count(signal.source, Publication.DUPLICATE)
-                return self._duplicate(self._being_kept.get(key))
-        return self._keep(signal, key)
+                return self._duplicate(self._pending.get(key))
+        return self._persist(signal, key)
 
-    def _duplicate(self, first: _Keeping | None) -> Awaitable[Publication]:
+    def _duplicate(self, first: _PendingSignal | None) -> Awaitable[Publication]:
         """Answer a second delivery: only once the first one is durable, and not before the first one is answered."""
         known: asyncio.Future[Publication] = asyncio.get_running_loop().create_future()
         if first is None:
@@ -106,10 +106,10 @@ class Intake:
             first.again.append(known)
         return known
 
-    def _keep(self, signal: Signal, key: _Delivery | None) -> Awaitable[Publication]:
-        keeping = _Keeping(self, signal, key)
-        keeping.span = self._tracer.begin("journal", root=True, source=signal.source, symbol=signal.symbol)
-        self._journal.stream(keeping, signal)
+    def _persist(self, signal: Signal, key: _Delivery | None) -> Awaitable[Publication]:
+        pending = _PendingSignal(self, signal, key)
+        pending.span = self._tracer.begin("journal", root=True, source=signal.source, symbol=signal.symbol)
+        self._journal.stream(pending, signal)
         self._arrived[signal.source, signal.symbol] = signal
         if signal.current:
             self._latest[signal.source, signal.symbol] = signal
@@ -117,28 +117,28 @@ class Intake:
             now = self._time.now()
             self._forget_old(now)
             self._deliveries[key] = now
-            self._being_kept[key] = keeping
+            self._pending[key] = pending
             self._by_age.append((now, key))
-        return keeping.answer
+        return pending.answer
 
-    def resolve(self, keeping: _Keeping, error: JournalError | None) -> None:
+    def resolve(self, pending: _PendingSignal, error: JournalError | None) -> None:
         """Put a signal in force now that it is durable, or forget it; then answer."""
-        signal, key = keeping.signal, keeping.key
-        keeping.span.end()
-        if key is not None and self._being_kept.get(key) is keeping:
-            del self._being_kept[key]
+        signal, key = pending.signal, pending.key
+        pending.span.end()
+        if key is not None and self._pending.get(key) is pending:
+            del self._pending[key]
         if error is not None:
             self._undo(signal, key)
         else:
             self._durable[signal.source, signal.symbol] = signal
             if signal.current:
-                self._tracer.journaled((signal.symbol, signal.received_at), keeping.span)
+                self._tracer.journaled((signal.symbol, signal.received_at), pending.span)
                 self._put_in_force(signal)
                 self._on_change(signal.symbol)
         outcome = Publication.ACCEPTED if signal.current else Publication.SUPERSEDED
         self._count(signal.source, "failed" if error is not None else outcome)
-        _answer(keeping.answer, outcome, error)
-        for known in keeping.again:
+        _answer(pending.answer, outcome, error)
+        for known in pending.again:
             _answer(known, Publication.DUPLICATE, error)
 
     def _undo(self, signal: Signal, key: _Delivery | None) -> None:
@@ -169,7 +169,7 @@ class Intake:
                 del self._deliveries[key]
 
 
-class _Keeping:
+class _PendingSignal:
     """A signal on its way into the journal, which tells it the outcome.
 
     Apart from ``answer``: a sender who hangs up cancels that, and must not keep a durable signal out of force.

@@ -80,7 +80,7 @@ class SourceRecorder:
         """Take a signal as the engine does."""
         if self.failure is not None:
             return asyncio.ensure_future(self._fail(self.failure))
-        return asyncio.ensure_future(self._durable(self._take(signal, dedupe_for)))
+        return asyncio.ensure_future(self._durable(self._accept(signal, dedupe_for)))
 
     def depths(self) -> dict[str, Decimal]:
         """Give the depth of the newest current signal of every symbol."""
@@ -89,7 +89,7 @@ class SourceRecorder:
     def _record(self, kind: str, text: str, *, symbol: str | None = None) -> None:
         self.events.append(Event(at=self.clock.now(), kind=kind, text=text, symbol=symbol))
 
-    def _take(self, signal: Signal, dedupe_for: timedelta | None) -> Publication:
+    def _accept(self, signal: Signal, dedupe_for: timedelta | None) -> Publication:
         seen = self._deliveries.get(signal.delivery_id or "")
         if seen is not None and dedupe_for is not None and signal.received_at - seen <= dedupe_for:
             return Publication.DUPLICATE

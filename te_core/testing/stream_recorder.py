@@ -34,9 +34,9 @@ class StreamRecorder(AccountStream):
         self.live.update(feeds)
         self._called("up", *feeds)
 
-    def heard(self, *feeds: Feed) -> None:
+    def alive(self, *feeds: Feed) -> None:
         """Record it."""
-        self._called("heard", *feeds)
+        self._called("alive", *feeds)
 
     def down(self, *feeds: Feed) -> None:
         """Record it."""

@@ -51,7 +51,7 @@ class Connections:
         if len(self._open) < MOST:
             return True
         victim = _first(self._strangers()) or _first(self._open)
-        self._say_full(f"{MOST} connections are open")
+        self._report_full(f"{MOST} connections are open")
         if victim is None:
             return False
         self._close(victim)
@@ -61,7 +61,7 @@ class Connections:
         """Count a new connection."""
         siblings = self._by_peer.setdefault(peer, {})
         if len(siblings) >= MOST_OF_ONE_PEER and not self._trusted(peer) and (victim := _first(siblings)):
-            self._say_full(f"{MOST_OF_ONE_PEER} connections from {peer} are open")
+            self._report_full(f"{MOST_OF_ONE_PEER} connections from {peer} are open")
             self._close(victim)
         self._open[connection] = peer
         self._by_peer.setdefault(peer, {})[connection] = None
@@ -87,7 +87,7 @@ class Connections:
         self.leave(connection)
         connection.abort()
 
-    def _say_full(self, what: str) -> None:
+    def _report_full(self, what: str) -> None:
         now = asyncio.get_running_loop().time()
         since, self._full_at = self._full_at, now
         if now - since > QUIET:

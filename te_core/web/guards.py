@@ -11,7 +11,7 @@ from aiohttp import web
 
 from te_core.errors import JournalError, NotReady
 from te_core.settings.schema import PrivateListenerSettings, is_loopback
-from te_core.web.answer import refuse
+from te_core.web.responses import refuse
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -41,7 +41,7 @@ from te_core.reporting.results import ResultsWanted, read_curve, read_results
 from te_core.web.queries import CurveQuery
 
 T = TypeVar("T")
-LOOKED_AHEAD = 500
+SCANNED_AHEAD = 500
 """Orders newer than a page among which those of its last alerts are looked for."""
 
 
@@ -145,10 +145,10 @@ def activity_page(connection: Connection, wanted: Wanted) -> Page[Activity]:
 def _ahead(connection: Connection, wanted: Wanted) -> Iterable[tuple[int, Order]]:
     """Return orders newer than the page that may belong to its alerts."""
     if wanted.before is not None:
-        return orders_after(connection, wanted.before, wanted, scanned=LOOKED_AHEAD)
+        return orders_after(connection, wanted.before, wanted, scanned=SCANNED_AHEAD)
     if wanted.until is not None:
         first = number_at(connection, intents, intents.c.created_at, wanted.until)
-        return orders_after(connection, first, wanted, scanned=LOOKED_AHEAD)
+        return orders_after(connection, first, wanted, scanned=SCANNED_AHEAD)
     return ()
 
 

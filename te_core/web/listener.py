@@ -15,10 +15,10 @@ from loguru import logger
 
 from te_core.errors import ConfigError
 from te_core.web.address import address, socket_address
-from te_core.web.answer import BUSY, refuse
 from te_core.web.connections import Connections, peer_of
 from te_core.web.encrypting import EncryptingServer
 from te_core.web.first_request import IDLE, FirstRequest
+from te_core.web.responses import BUSY, refuse
 from te_core.web.tls import Certificate
 
 _SHUTDOWN = 0.2
@@ -64,7 +64,7 @@ class _Defects:
     def __init__(self) -> None:
         self._quiet_until: dict[tuple[str, int], float] = {}
 
-    def tell(self, error: BaseException | None) -> None:
+    def log_once(self, error: BaseException | None) -> None:
         """Log, unless it was told just now."""
         frame = error.__traceback__ if error else None
         while frame is not None and frame.tb_next is not None:
@@ -120,7 +120,7 @@ class _Connection(web.RequestHandler):
         if status < 500:
             response = refuse(status, "malformed HTTP request")
         else:
-            self.defects.tell(exc or sys.exception())
+            self.defects.log_once(exc or sys.exception())
             response = refuse(500, "internal error")
         response.force_close()
         return response

@@ -13,13 +13,13 @@ from te_core.clock import Clock
 from te_core.errors import CommandRefused
 from te_core.journal.order_lookup import NoSuchOrder
 from te_core.settings.schema import PrivateListenerSettings
-from te_core.web.answer import answer, refuse
 from te_core.web.commands import BadCommand, parse_command, parse_sections, parse_symbols
 from te_core.web.facade import EngineFacade, History, Pages
 from te_core.web.guards import Tokens, errors_as_json, no_other_site, only_this_host
 from te_core.web.identity import proof
 from te_core.web.queries import BadQuery, parse_curve_query, parse_next, parse_result_query, parse_wanted
-from te_core.web.shared_answer import SharedAnswer
+from te_core.web.responses import answer, refuse
+from te_core.web.shared_result import SharedResult
 
 
 def private_site(
@@ -69,8 +69,8 @@ class _Api:
         self._engine = engine
         self._history = history
         self._nonce = nonce
-        self._plan = SharedAnswer(engine.plan, clock)
-        self._doctor = SharedAnswer(engine.doctor, clock)
+        self._plan = SharedResult(engine.plan, clock)
+        self._doctor = SharedResult(engine.doctor, clock)
 
     async def health(self, request: web.Request) -> web.Response:
         challenge = request.query.get("challenge", "")

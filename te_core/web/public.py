@@ -12,9 +12,9 @@ from aiohttp import HttpVersion11, web
 from te_core.clock import Clock
 from te_core.contracts.webhook import WebhookRequest, WebhookResponse
 from te_core.errors import JournalError, NotReady
-from te_core.web.answer import accept, answer, dismiss, refuse
 from te_core.web.client_address import Senders
 from te_core.web.facade import EngineFacade
+from te_core.web.responses import accept, answer, dismiss, refuse
 from te_core.web.tls import is_tradingview
 
 BODY_LIMIT = 64 * 1024
@@ -28,7 +28,7 @@ _RETRY_AFTER = 5
 
 _QUERY_FIELDS = 64
 
-_HANG_UP = frozenset({401, 403, 429})
+_DISCONNECTING = frozenset({401, 403, 429})
 """Answers after which the connection is closed: a stranger who tries tokens pays for a new one each time."""
 
 
@@ -65,11 +65,11 @@ class Webhooks:
                 webhook = self._webhook(request, path[2:])
                 refused = self._engine.screen(source, webhook)
                 if refused is not None:
-                    return self._answer(request, webhook, refused, hang_up=True)
+                    return self._answer(request, webhook, refused, disconnect=True)
                 body = await _arriving_body(request)
                 webhook = replace(webhook, body=body, received_at=self._clock.now())
             response = await self._engine.on_webhook(source, webhook)
-            return self._answer(request, webhook, response, hang_up=response.status in _HANG_UP)
+            return self._answer(request, webhook, response, disconnect=response.status in _DISCONNECTING)
         except _Refused as refused:
             return refused.response
         except NotReady as error:
@@ -79,9 +79,9 @@ class Webhooks:
 
     @staticmethod
     def _answer(
-        request: web.BaseRequest, webhook: WebhookRequest, response: WebhookResponse, *, hang_up: bool
+        request: web.BaseRequest, webhook: WebhookRequest, response: WebhookResponse, *, disconnect: bool
     ) -> web.StreamResponse:
-        if hang_up:
+        if disconnect:
             return dismiss(request, response.status, response.body, retry_after=response.retry_after)
         if response.status == 200:
             return accept(request, response.body, webhook.received_at)

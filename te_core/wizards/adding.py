@@ -10,7 +10,7 @@ import typer
 
 from te_core.app.paths import Paths
 from te_core.cli.failure import ExitCode, Failure
-from te_core.cli.output import note, print_lines, show, table
+from te_core.cli.output import print_lines, print_note, show, table
 from te_core.cli.saving import Edit, save, with_edits
 from te_core.texts import printable
 from te_core.wizards.mappings import Sheet, checked
@@ -251,7 +251,7 @@ def _not_found(paths: Paths, texts: Texts, edits: list[Edit], symbol: str) -> It
     for name, options in resolved.account_options.items():
         if not settings.accounts[name].enabled:
             continue
-        note(f"asking {name} …")
+        print_note(f"asking {name} …")
         spec = registry.exchanges[settings.accounts[name].plugin]
         with TemporaryDirectory() as folder:  # an engine may be running in the account's own
             findings = asyncio.run(connected(Path(folder), name, options, spec, alone))

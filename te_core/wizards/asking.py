@@ -18,7 +18,7 @@ from te_core.cli.saving import Edit
 from te_core.wizards.draft import Draft, Group, Refused
 from te_core.wizards.prompts import TAKE_OUT, prompt
 
-_AROUND = 7
+_OTHER_LINES = 7
 """Lines of a screen that a table of keys leaves to headings and the question."""
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def draft_of(paths: Paths, texts: Texts, name: str, new: str = "", *, asking: bo
     )
 
 
-def take(draft: Draft, parameter: Parameter, text: str) -> None:
+def apply_answer(draft: Draft, parameter: Parameter, text: str) -> None:
     """Apply an answer; ``-`` goes back to the default. Raises ``Refused``."""
     if text == TAKE_OUT:
         draft.unset(parameter)
@@ -101,7 +101,7 @@ def _rows(draft: Draft, found: list[Parameter]) -> list[tuple[int, str, str, str
     size = shutil.get_terminal_size()
     space = max(size.columns - sum(max(len(row[column]) for row in keys) for column in (0, 1)) - 9, 20)
     lines = sum(-(-len(meaning) // space) for _, _, meaning in keys)
-    if sys.stdout.isatty() and lines + _AROUND > size.lines:
+    if sys.stdout.isatty() and lines + _OTHER_LINES > size.lines:
         keys = [(key, value, shorten(meaning, space, placeholder=" …")) for key, value, meaning in keys]
     return [(number, *row) for number, row in enumerate(keys, 1)]
 
@@ -146,7 +146,7 @@ def ask_for(draft: Draft, parameter: Parameter) -> None:
         text = prompt(f"  {_present(draft, parameter)}", hidden=parameter.secret)
         try:
             if text:
-                take(draft, parameter, text)
+                apply_answer(draft, parameter, text)
             elif parameter.required and draft.value(parameter) is UNSET:
                 raise Refused("it is needed")
         except Refused as refused:

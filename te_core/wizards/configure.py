@@ -177,7 +177,7 @@ def _finish(paths: Paths, texts: Texts, drafts: list[Draft], changes: list[str] 
 
 
 def _set(changes: list[str], find: Callable[[str], tuple[Draft, Parameter]]) -> None:
-    from te_core.wizards.asking import take
+    from te_core.wizards.asking import apply_answer
     from te_core.wizards.draft import Refused
 
     for change in changes:
@@ -186,7 +186,7 @@ def _set(changes: list[str], find: Callable[[str], tuple[Draft, Parameter]]) -> 
             if not equals:
                 raise Refused("write it as KEY=VALUE")
             draft, parameter = find(key.strip())
-            take(draft, parameter, value.strip())
+            apply_answer(draft, parameter, value.strip())
         except Refused as refused:
             raise Failure(f"--set {key}: {refused}", code=ExitCode.INVALID) from None
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from te_core.cli.failure import ExitCode, Failure
-from te_core.cli.output import complain, note, print_lines, show, table
+from te_core.cli.output import complain, print_lines, print_note, show, table
 from te_core.cli.saving import Edit, check, save, with_edits
-from te_core.wizards.asking import ask_for, ask_sections, draft_of, edits_of, take
+from te_core.wizards.asking import apply_answer, ask_for, ask_sections, draft_of, edits_of
 from te_core.wizards.draft import Refused
 from te_core.wizards.prompts import confirm
 
@@ -63,7 +63,7 @@ def _apply(paths: Paths, texts: Texts, names: list[str], changes: list[str]) -> 
                 raise Refused(f"write it as SECTION.KEY=VALUE, with one of {', '.join(names)}")
             draft = drafts.get(title) or draft_of(paths, texts, title)
             drafts[title] = draft
-            take(draft, draft.find(option), text.strip())
+            apply_answer(draft, draft.find(option), text.strip())
         except Refused as refused:
             raise Failure(f"--set {key}: {refused}", code=ExitCode.INVALID) from None
     return list(drafts.values())
@@ -125,7 +125,7 @@ def _works(paths: Paths, texts: Texts, edits: list[Edit], draft: Draft) -> bool:
         return False
     redactor = redactor_of(resolved.settings, registry)
     configure_logs(resolved.settings.logs.model_copy(update={"file": None}), redactor, folder=paths.state)
-    note(f"trying {draft.name} …")
+    print_note(f"trying {draft.name} …")
     spec = registry.exchanges[draft.plugin]
     with TemporaryDirectory() as folder:  # an engine may be running in the account's own
         found = asyncio.run(connected(Path(folder), draft.name, options, spec, resolved.settings))

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from te_core.cli.settings_tree import UNSET, Keys, value_at, with_value
 from te_core.contracts.options import MissingSecrets
 from te_core.errors import nearest
-from te_core.wizards.parameters import Parameter, pairs, parameters, readings
+from te_core.wizards.parameters import Parameter, interpretations, pairs, parameters
 from te_core.wizards.prompts import TAKE_OUT
 from te_core.wizards.words import in_words
 
@@ -163,7 +163,7 @@ class Draft:
             self._answer_entries(parameter, text)
             return
         refused: list[str] = []
-        for value in readings(text, secret=parameter.secret, is_list=parameter.is_list):
+        for value in interpretations(text, secret=parameter.secret, is_list=parameter.is_list):
             reasons = self._problems_with(parameter, value)
             if not reasons:
                 self._set(parameter.path, value)

@@ -14,7 +14,7 @@ import typer
 
 from te_core.app.paths import Paths
 from te_core.cli.failure import ExitCode, Failure
-from te_core.cli.output import complain, note, print_lines
+from te_core.cli.output import complain, print_lines, print_note
 from te_core.texts import printable
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def _installed(paths: Paths) -> Registry:
     redact = redact_for(paths)
     for name, report in registry.reports.items():
         if report.reason:
-            note(f"plugin {name} is left out: {redact(report.reason)}")
+            print_note(f"plugin {name} is left out: {redact(report.reason)}")
     if not registry.sources or not registry.exchanges:
         raise Failure("no source, or no exchange, is installed", next_step="te plugins")
     return registry
@@ -398,7 +398,7 @@ def _check_up(context: typer.Context) -> None:
     try:
         doctor(context, account=None, as_json=False)
     except typer.Exit:
-        note("some of it does not work yet; what to do stands beside it. te doctor looks again")
+        print_note("some of it does not work yet; what to do stands beside it. te doctor looks again")
 
 
 def _next_steps(paths: Paths, made: Made) -> None:

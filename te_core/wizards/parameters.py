@@ -85,7 +85,7 @@ def _default(info: FieldInfo) -> Any:
     return info.get_default(call_default_factory=True, validated_data={})
 
 
-def readings(answer: str, *, secret: bool = False, is_list: bool = False) -> Iterator[Any]:
+def interpretations(answer: str, *, secret: bool = False, is_list: bool = False) -> Iterator[Any]:
     """Give what an answer may mean, the likeliest first: a TOML value, or the text as it stands."""
     found: list[Any] = []
     if is_list and not answer.startswith("["):

@@ -96,12 +96,12 @@ def configure_weights(paths: Paths, changes: list[str] | None, *, yes: bool, for
     if not settings.sources:
         raise Failure("the settings have no source yet", next_step="te configure tradingview")
     if changes:
-        touched = _apply(rows, settings, changes, force=force)
+        changed = _apply(rows, settings, changes, force=force)
     elif not rows:
         raise Failure("no source maps a symbol yet", next_step="te configure mappings")
     else:
-        touched = [row for row in rows.values() if _ask(row, list(settings.sources), force=force)]
-    edits = [edit for row in touched for edit in row.edits()]
+        changed = [row for row in rows.values() if _ask(row, list(settings.sources), force=force)]
+    edits = [edit for row in changed for edit in row.edits()]
     if not edits:
         print_lines("nothing changed")
         return
@@ -144,7 +144,7 @@ def row_of(settings: Settings, symbol: str) -> Row:
 def _apply(rows: dict[str, Row], settings: Settings, changes: list[str], *, force: bool) -> list[Row]:
     from te_core.wizards.mappings import checked
 
-    touched: dict[str, Row] = {}
+    changed: dict[str, Row] = {}
     for change in changes:
         key, equals, text = (part.strip() for part in change.partition("="))
         symbol, _, what = key.partition(".")
@@ -155,7 +155,7 @@ def _apply(rows: dict[str, Row], settings: Settings, changes: list[str], *, forc
                 code=ExitCode.INVALID,
             )
         symbol = checked(symbol)
-        row = touched[symbol] = rows[symbol]
+        row = changed[symbol] = rows[symbol]
         try:
             if what == LEVERAGE:
                 row.set_leverage(text, force=force)
@@ -163,7 +163,7 @@ def _apply(rows: dict[str, Row], settings: Settings, changes: list[str], *, forc
                 row.set_weight(what, "0" if text == "-" else text)
         except ValueError as error:
             raise Failure(f"--set {key}: {error}", code=ExitCode.INVALID) from None
-    return list(touched.values())
+    return list(changed.values())
 
 
 # -- with questions

@@ -162,17 +162,17 @@ def test_a_code_is_good_once_and_not_for_long() -> None:
     clock, codes = Clock(), iter(f"code-{number}" for number in range(100))
     waiting = Confirmations(clock, lambda: next(codes))
     code = waiting.offer("halt", {"symbol": ""})
-    assert waiting.take(f" {code} ").action == "halt"
+    assert waiting.redeem(f" {code} ").action == "halt"
     with pytest.raises(Failure, match="used already"):
-        waiting.take(code)
+        waiting.redeem(code)
     late = waiting.offer("flatten", {})
     clock.at += LASTS + timedelta(seconds=1)
     with pytest.raises(Failure, match="expired"):
-        waiting.take(late)
+        waiting.redeem(late)
     first, *others = [waiting.offer("halt", {}) for _ in range(MOST + 1)]
     with pytest.raises(Failure, match="never given out"):
-        waiting.take(first)
-    assert all(waiting.take(other) for other in others)
+        waiting.redeem(first)
+    assert all(waiting.redeem(other) for other in others)
 
 
 def test_the_sdk_is_imported_by_this_command_only(folder: Folder) -> None:

@@ -79,7 +79,7 @@ async def test_the_start_the_settings_the_day_and_the_end_are_told(folder: Any) 
             assert refused.startswith("refused; the last good ones stay active: ")
             assert "symbols.BTCUSDT.leverage" in refused
             assert applied == "applied: update symbols.BTCUSDT; update notices"
-            await application._tell_of_a_day(datetime.now().astimezone() - timedelta(days=1))
+            await application._send_daily_summary(datetime.now().astimezone() - timedelta(days=1))
             await _until(lambda: site.of("daily_summary"))
             (summary,) = site.of("daily_summary")
             assert summary.startswith("paper (paper): 10,000.00, profit 0.00 since ")
@@ -146,10 +146,10 @@ async def test_each_day_is_summed_up_once_at_its_time() -> None:
     clock, told = VirtualClock(), list[tuple[datetime, datetime]]()
     section = {"summary_at": "07:30", "zone": "Europe/Berlin"}
 
-    async def tell(since: datetime) -> None:
+    async def send(since: datetime) -> None:
         told.append((clock.now(), since))
 
-    daily = DailySummary(clock, lambda: NoticesSettings.model_validate(section), tell)
+    daily = DailySummary(clock, lambda: NoticesSettings.model_validate(section), send)
     task = asyncio.create_task(daily.run())
     await asyncio.sleep(3.5 * 86_400)
     assert [f"{at:%d %H:%M}" for at, _ in told] == ["01 06:30", "02 06:30", "03 06:30", "04 06:30"]

@@ -17,7 +17,7 @@ from te_core.app.paths import Paths
 from te_core.cli.client import EngineDown
 from te_core.cli.columns import Column, Line, cells, cut, fitting, for_terminal, table, text_of
 from te_core.cli.output import speaks_ascii
-from te_core.cli.status_screen import ALL, HELD, OFF_TARGET, Look, Screen, screen, short_names
+from te_core.cli.status_screen import ALL, HELD, OFF_TARGET, Layout, Screen, screen, short_names
 from te_core.cli.watching import Choice, Watch
 from te_core.reporting.figures import MINUS
 from te_core.reporting.view import View, view
@@ -125,7 +125,7 @@ def texts(shown: Screen, *, plain: bool = False) -> list[str]:
 
 
 def drawn(state: dict[str, Any], width: int, height: int | None = None, **how: Any) -> list[str]:
-    return texts(screen(view(state), Look(width=width, height=height, **how)))
+    return texts(screen(view(state), Layout(width=width, height=height, **how)))
 
 
 # -- whatever there is
@@ -137,10 +137,10 @@ def drawn(state: dict[str, Any], width: int, height: int | None = None, **how: A
 )
 def test_every_page_fits_the_terminal(state: dict[str, Any], width: int, height: int, wide: bool) -> None:
     seen = view(state)
-    first = screen(seen, Look(width=width, height=height))
+    first = screen(seen, Layout(width=width, height=height))
     shown = set[str]()
     for number in range(1, first.pages + 1):
-        page = screen(seen, Look(width=width, height=height, page=number))
+        page = screen(seen, Layout(width=width, height=height, page=number))
         assert (page.page, page.pages) == (number, first.pages)
         assert len(page.lines) <= height
         assert max(cells(line) for line in texts(page)) <= width
@@ -148,7 +148,7 @@ def test_every_page_fits_the_terminal(state: dict[str, Any], width: int, height:
         shown |= {line.split()[0].removesuffix("USDT") for line in texts(page) if line.split()}
     if width >= 80 and seen.accounts:
         assert {row.symbol.removesuffix("USDT") for row in seen.symbols} <= shown, "each symbol has its page"
-    piped = screen(seen, Look(width=200, attention=wide))
+    piped = screen(seen, Layout(width=200, attention=wide))
     assert all(item.title in "\n".join(texts(piped)) for item in seen.attention)
 
 
@@ -227,7 +227,7 @@ def test_without_an_end_everything_is_said_whole() -> None:
 
 
 def test_a_terminal_of_ascii_gets_ascii() -> None:
-    lines = texts(screen(view(harness()), Look(width=80, height=23)), plain=True)
+    lines = texts(screen(view(harness()), Layout(width=80, height=23)), plain=True)
     assert all(line.isascii() for line in lines)
     assert any("+1.5k" in line and "# ." in line for line in lines)
 
@@ -252,11 +252,11 @@ def test_whether_a_terminal_shows_more_than_ascii(env: dict[str, str], encoding:
 def test_ten_accounts_take_pages_side_by_side() -> None:
     names = [f"{plugin}-{number}" for plugin in ("bybit", "kucoin") for number in range(5)]
     seen = view(harness(names))
-    first = screen(seen, Look(width=80, height=23))
+    first = screen(seen, Layout(width=80, height=23))
     heads = [
         next(
             line
-            for line in texts(screen(seen, Look(width=80, height=23, page=n)))
+            for line in texts(screen(seen, Layout(width=80, height=23, page=n)))
             if line.startswith("symbol")
         )
         for n in range(2, first.pages + 1)
@@ -300,7 +300,7 @@ def test_rows_that_are_held_or_off_target() -> None:
     seen = view(harness())
 
     def rows(which: str) -> list[str]:
-        lines = texts(screen(seen, Look(width=160, height=80, rows=which)))
+        lines = texts(screen(seen, Layout(width=160, height=80, rows=which)))
         return [line.split()[0] for line in lines if line[:1].isupper() and "USDT " in line[:12]]
 
     assert len(rows(ALL)) == 20
@@ -341,13 +341,13 @@ def test_while_nobody_answers_the_last_picture_stays_in_grey(tmp_path: Any) -> N
         return answers.pop()
 
     watching = watch(look)
-    watching._look_again()
+    watching._refresh()
     lines: list[Line] = watching.lines(80, 24)
     assert re.match(r" no answer for \ds  what was seen last:", text_of(lines[0]))
     assert {style for line in lines[1:-1] for _, style in line} == {"dim"}
     assert any(text_of(line).startswith("mexc-main") for line in lines)
     answers.append(harness())
-    watching._look_again()
+    watching._refresh()
     assert text_of(watching.lines(80, 24)[0]).startswith(" 2 critical")
 
 

@@ -209,7 +209,7 @@ class PushesWhatHappens(PaperAccount):
         shown: dict[str, Position] = {}
         orders = len(self.executed_orders())
         while True:
-            stream.heard(*self.feeds)
+            stream.alive(*self.feeds)
             for symbol, position in (await PaperAccount.positions(self)).value.items():
                 if shown.get(symbol) != position:
                     stream.position(position)
@@ -232,7 +232,7 @@ class PushesNothing(PaperAccount):
     async def watch(self, stream: AccountStream) -> None:
         stream.up(Feed.POSITIONS)
         while True:
-            stream.heard(Feed.POSITIONS)
+            stream.alive(Feed.POSITIONS)
             await asyncio.sleep(5)
 
 

@@ -53,7 +53,7 @@ def quantity(
 
 
 @dataclass(kw_only=True)
-class Book:
+class Ledger:
     """One position and its wallet: average entry, fees, realised profit."""
 
     wallet: Fraction

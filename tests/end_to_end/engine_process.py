@@ -135,11 +135,11 @@ class EngineProcess:
     def wait(self, look: Callable[[], T], *, within: float = TIMEOUT) -> T:
         """Wait for something while the process lives."""
 
-        def look_while_alive() -> T:
+        def poll_while_alive() -> T:
             assert self.process.poll() is None, f"ended with {self.process.returncode}: {self.home.said()}"
             return look()
 
-        return eventually(look_while_alive, told=self.home.said, within=within)
+        return eventually(poll_while_alive, told=self.home.said, within=within)
 
     def until_listening(self) -> Self:
         """Wait until both listeners are there and alerts are let in."""

@@ -62,7 +62,7 @@ def source(engine: EngineProcess) -> Any:
     return engine.state()["sources"]["sn8"]
 
 
-def look_at_the_miners(home: Home) -> None:
+def map_the_miners(home: Home) -> None:
     """Ask the running engine who is behind a depth, in both ways that it can be asked."""
     found = json.loads(te(home, "bittensor", "miners", "--json").stdout)
     ranking = {entry["miner"]: entry for entry in found["ranking"]}
@@ -118,7 +118,7 @@ def test_a_parameter_that_is_changed_at_a_terminal_is_followed_without_a_restart
     assert "the running engine applied it: rebuild sources.sn8" in terminal.shown
     engine.wait(lambda: source(engine)["counters"].get("ranked", 0) > 0)
 
-    look_at_the_miners(home)
+    map_the_miners(home)
 
     terminal = Terminal(home, "configure", "sn8", "--all")
     answered(terminal, scoring__min_trades="100000")

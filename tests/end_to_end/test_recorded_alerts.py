@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.end_to_end.blended import Book, quantity
+from tests.end_to_end.blended import Ledger, quantity
 from tests.end_to_end.engine_process import EngineProcess
 from tests.end_to_end.home import Home
 
@@ -33,7 +33,7 @@ class Strategist:
     """Follows the recording on its own: what should be held after each alert."""
 
     def __init__(self) -> None:
-        self.book = Book(wallet=Fraction(BALANCE), fee=FEE, slippage=SLIPPAGE, tick=TICK)
+        self.book = Ledger(wallet=Fraction(BALANCE), fee=FEE, slippage=SLIPPAGE, tick=TICK)
         self._depth = Fraction(0)
 
     def hear(self, message: dict[str, Any]) -> Fraction:

@@ -27,8 +27,8 @@ Step = (
     | tuple[Literal["fault"], str, Fault]
     | tuple[Literal["command"], Action, bool]
 )
-Fate = Literal["lost", "executed", "late"]
-FATES: tuple[Fate, ...] = ("lost", "executed", "late")
+LastRequest = Literal["lost", "executed", "late"]
+LAST_REQUESTS: tuple[LastRequest, ...] = ("lost", "executed", "late")
 LATE = 4.0
 
 
@@ -61,9 +61,11 @@ class Fenced(Connection):
 class Crashing(Scene):
     """A scene whose engine is killed at the ``at``-th point; None: never, the points are counted."""
 
-    def __init__(self, folder: Path, at: int | None, fate: Fate = "lost", **settings: Any) -> None:
+    def __init__(
+        self, folder: Path, at: int | None, last_request: LastRequest = "lost", **settings: Any
+    ) -> None:
         super().__init__(folder / "0", **settings)
-        self.at, self.fate, self.points, self.process = at, fate, 0, 0
+        self.at, self.last_request, self.points, self.process = at, last_request, 0, 0
         self.ids: Counter[str] = Counter()
         self.crashed = asyncio.Event()
         self.point = "none"
@@ -79,9 +81,9 @@ class Crashing(Scene):
     async def bury(self, request: Callable[[], Awaitable[Any]] | None) -> None:
         """Die here; what is being asked for arrives by its fate."""
         self._die()
-        if request is not None and self.fate == "executed":
+        if request is not None and self.last_request == "executed":
             await request()
-        elif request is not None and self.fate == "late":
+        elif request is not None and self.last_request == "late":
             asyncio.get_running_loop().call_later(LATE, lambda: asyncio.ensure_future(request()))
         await asyncio.Event().wait()
 

@@ -35,7 +35,7 @@ JUST_NOW = belief.FOLLOWED_AGE + SLACK
 
 
 @dataclass(slots=True)
-class Kept:
+class Remembered:
     """What the engine last kept of a symbol, and when (monotonic)."""
 
     target: Target | None = None
@@ -62,7 +62,7 @@ class Judge:
         self, market: Market, settings: Callable[[], WorkerSettings], signal_price: Callable[[str], Decimal]
     ) -> None:
         self.market, self._settings, self._signal_price = market, settings, signal_price
-        self.kept: dict[str, Kept] = defaultdict(Kept)
+        self.kept: dict[str, Remembered] = defaultdict(Remembered)
         self.violations: list[str] = []
         self._sent: dict[str, tuple[float, Goal]] = {}
         self._admitted: dict[str, float] = {}
@@ -98,7 +98,7 @@ class Judge:
         elif isinstance(entry, Confirmation):
             kept = self.kept[entry.symbol]
             kept.confirmed, kept.confirmed_at = entry, self.now
-            if not self.touched(entry.symbol):
+            if not self.changed_by_others(entry.symbol):
                 self._check_confirmation(entry)
 
     def _limited_lately(self) -> bool:
@@ -163,11 +163,15 @@ class Judge:
         self._check_price(order, limits.price_distance, prices)
         held = max(self.market.quantity(symbol) * order.side.sign, ZERO)
         after = (held + order.quantity) * min(prices)  # what a flip closes may not be filled yet
-        if not self.touched(symbol) and limits.symbol_exposure is not None and after > limits.symbol_exposure:
+        if (
+            not self.changed_by_others(symbol)
+            and limits.symbol_exposure is not None
+            and after > limits.symbol_exposure
+        ):
             self.found(order, "leads to", after, "above symbol_exposure", limits.symbol_exposure)
         if limits.by_share is not None:
             self._check_shares(order, limits, after)
-        if limits.account_exposure is not None and not any(map(self.touched, self.market.price)):
+        if limits.account_exposure is not None and not any(map(self.changed_by_others, self.market.price)):
             total = after + sum(
                 abs(self.market.quantity(other)) * min(past.within(LAST_PRICES))
                 for other, past in self.market.past.items()
@@ -178,7 +182,7 @@ class Judge:
 
     def _check_shares(self, order: OrderRequest, limits: Limits, after: Decimal) -> None:
         """Hold an increase to its shares of the largest equity that could be believed."""
-        if any(map(self.touched, self.market.price)):
+        if any(map(self.changed_by_others, self.market.price)):
             return
         unrealised = max(self.market.unrealised, ZERO) if self._settings().policy.equity == "total" else ZERO
         equity = max(self.market.wallets.within(EQUITY_AGE)) + unrealised
@@ -257,18 +261,18 @@ class Judge:
         if abs(after) > fresh + self.market.listed[symbol].quantity_step + self.market.smallest[symbol]:
             self.found(order, "led from", before, "to", after, "above a fresh", fresh)
 
-    def _whole(self, kept: Kept) -> bool:
+    def _whole(self, kept: Remembered) -> bool:
         """Whether all of the goal was reached: what a limit had held back is no drift when it comes."""
         if not kept.reached or kept.goal is None or kept.confirmed is None:
             return False
         return at_target(kept.confirmed.quantity, kept.goal.quantity, kept.goal.quantity_step)
 
-    def _traded_since(self, symbol: str, moment: float) -> bool:
-        return self.market.by_hand.get(symbol, -1e9) >= moment
+    def _traded_since(self, symbol: str, since: float) -> bool:
+        return self.market.by_hand.get(symbol, -1e9) >= since
 
     # -- what is true
 
-    def touched(self, symbol: str) -> bool:
+    def changed_by_others(self, symbol: str) -> bool:
         """Whether others changed a symbol just now, or since positions were last shown."""
         changed_at = self.market.by_hand.get(symbol, -1e9)
         return self.now - changed_at < JUST_NOW or self.market.shown_at < changed_at

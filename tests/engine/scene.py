@@ -126,7 +126,7 @@ class Exchange(FakeAccount):
                 for symbol, price in self.price.items():
                     if symbol not in self.muted:
                         stream.price(symbol, price)
-                stream.heard(*self.feeds)
+                stream.alive(*self.feeds)
                 await asyncio.sleep(HEARTBEAT)
         finally:
             self._streams = []

@@ -170,7 +170,7 @@ class Showing:
         raise NotReady("the connection broke")
 
     def _tick(self, stream: AccountStream, price: Mapping[str, Any]) -> None:
-        stream.heard(*self._feeds)
+        stream.alive(*self._feeds)
         for symbol, value in price.items():
             if symbol in self.muted:
                 self.counts["ticker stops"] += 1

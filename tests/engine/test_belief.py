@@ -14,10 +14,10 @@ from te_core.model.reading import Unknown
 from te_core.rules.belief import (
     EQUITY_AGE,
     FOLLOWED_AGE,
+    HEARTBEAT_TIMEOUT,
     NO_EVIDENCE,
     POSITION_AGE,
     PRICE_AGE,
-    SILENCE,
     FeedState,
     PositionEvidence,
     believed_equity,
@@ -139,12 +139,12 @@ def test_a_read_counts_for_as_long_as_its_age_allows() -> None:
     evidence = fold(NO_EVIDENCE, seen(D(1), 100, 1))
     assert believed(evidence, 100 + POSITION_AGE) == 1
     assert believed(evidence, 100.1 + POSITION_AGE) is None
-    followed = FeedState(up_at=99, heard_at=160)
+    followed = FeedState(up_at=99, alive_at=160)
     assert believed(evidence, 100 + FOLLOWED_AGE, followed) == 1
     assert believed(evidence, 100.1 + FOLLOWED_AGE, followed) is None, "nothing shows what the stream missed"
-    assert believed(evidence, 112, FeedState(up_at=101, heard_at=112)) is None, "read before it was followed"
-    assert believed(evidence, 120, FeedState(up_at=99, heard_at=120 - SILENCE - 1)) is None
-    assert believed(evidence, 120, FeedState(up_at=99, heard_at=120, distrusted_until=121)) is None
+    assert believed(evidence, 112, FeedState(up_at=101, alive_at=112)) is None, "read before it was followed"
+    assert believed(evidence, 120, FeedState(up_at=99, alive_at=120 - HEARTBEAT_TIMEOUT - 1)) is None
+    assert believed(evidence, 120, FeedState(up_at=99, alive_at=120, distrusted_until=121)) is None
 
 
 def test_after_a_restart_only_where_the_last_order_led_is_believed_for_a_while() -> None:

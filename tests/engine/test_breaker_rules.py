@@ -49,7 +49,7 @@ class Scope:
     def __init__(self, breakers: Breakers = ARMED) -> None:
         self.breakers, self.sums, self.now, self.value = breakers, Sums(), NOW, D(10_000)
 
-    def _look(self, sums: Sums) -> set[str]:
+    def _check(self, sums: Sums) -> set[str]:
         made = trips(sums, levels(sums, self.breakers, self.now), self.now)
         self.sums = tripping(sums, made)
         return {trip.key for trip in made}
@@ -59,16 +59,16 @@ class Scope:
         change = Change(
             result=amount, symbols={symbol: amount}, round_trip=(symbol, amount) if ended else None
         )
-        return self._look(counted(begun(self.sums, self.breakers, self.now), change, self.value))
+        return self._check(counted(begun(self.sums, self.breakers, self.now), change, self.value))
 
     def pay(self, amount: Decimal) -> set[str]:
         self.value += amount
-        return self._look(
+        return self._check(
             counted(begun(self.sums, self.breakers, self.now), Change(transfer=amount), self.value)
         )
 
     def refuse(self) -> set[str]:
-        return self._look(rejected(begun(self.sums, self.breakers, self.now), self.breakers, self.now))
+        return self._check(rejected(begun(self.sums, self.breakers, self.now), self.breakers, self.now))
 
 
 happenings = st.one_of(
@@ -100,7 +100,7 @@ def test_what_tripped_holds_until_it_is_lifted(plan: list[tuple[str, int]]) -> N
         tripped |= made
         assert {trip.key for trip in needs_reason(scope.sums)} == tripped
     scope.sums = rearmed(scope.sums)
-    assert not scope._look(scope.sums), "the old loss does not trip it again"
+    assert not scope._check(scope.sums), "the old loss does not trip it again"
     assert not scope.sums.tripped
 
 

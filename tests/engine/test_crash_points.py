@@ -20,7 +20,7 @@ from te_core.api import NotReady, OutcomeUnknown
 from te_core.model.control import Action
 from te_core.testing import virtual_clock
 from te_core.testing.faults import Fault
-from tests.engine.crashes import FATES, Crashing, Fate, Step
+from tests.engine.crashes import LAST_REQUESTS, Crashing, LastRequest, Step
 
 D = Decimal
 STRIDE = 1 if os.environ.get("TE_CRASHES") == "all" else 29
@@ -104,10 +104,12 @@ SCENARIOS = {
 }
 
 
-async def play(folder: Path, scenario: Scenario, at: int | None, fate: Fate) -> tuple[int, str]:
+async def play(
+    folder: Path, scenario: Scenario, at: int | None, last_request: LastRequest
+) -> tuple[int, str]:
     """Play a scenario with the engine killed at a point; returns how many points there were, and what is wrong."""
     (folder / "0").mkdir(parents=True)
-    world = Crashing(folder, at, fate, **scenario.settings)
+    world = Crashing(folder, at, last_request, **scenario.settings)
     await world.start()
     await world.play([*scenario.steps, 300.0])
     points, wrong = world.points, []
@@ -120,31 +122,31 @@ async def play(folder: Path, scenario: Scenario, at: int | None, fate: Fate) -> 
     await world.play([120.0])
     wrong += ["sent at target"] * (len(world.sent()) > sent)
     await world.stop()
-    return points, f"killed at {at} ({world.point}, {fate}): {wrong}" if wrong else ""
+    return points, f"killed at {at} ({world.point}, {last_request}): {wrong}" if wrong else ""
 
 
 async def simulate(folder: Path, seed: int) -> Counter[str]:
     """Play one scenario with the engine killed at a point that the seed draws."""
     chance = random.Random(seed)
     scenario = list(SCENARIOS.values())[seed % len(SCENARIOS)]
-    _, wrong = await play(folder, scenario, chance.randrange(120), chance.choice(FATES))
+    _, wrong = await play(folder, scenario, chance.randrange(120), chance.choice(LAST_REQUESTS))
     assert not wrong, wrong
     return Counter(kill=1)
 
 
-@pytest.mark.parametrize("fate", FATES)
+@pytest.mark.parametrize("last_request", LAST_REQUESTS)
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_an_engine_that_is_killed_at_any_point_loses_and_repeats_nothing(
-    tmp_path: Path, name: str, fate: Fate
+    tmp_path: Path, name: str, last_request: LastRequest
 ) -> None:
     logger.disable("te_core")
     try:
-        points, wrong = virtual_clock.run(play(tmp_path / "never", SCENARIOS[name], None, fate))
+        points, wrong = virtual_clock.run(play(tmp_path / "never", SCENARIOS[name], None, last_request))
         assert not wrong
         assert points > 20
-        start = (0, STRIDE // 3, 2 * STRIDE // 3)[FATES.index(fate)]
+        start = (0, STRIDE // 3, 2 * STRIDE // 3)[LAST_REQUESTS.index(last_request)]
         ended = [
-            virtual_clock.run(play(tmp_path / str(at), SCENARIOS[name], at, fate))[1]
+            virtual_clock.run(play(tmp_path / str(at), SCENARIOS[name], at, last_request))[1]
             for at in range(start, points, STRIDE)
         ]
     finally:

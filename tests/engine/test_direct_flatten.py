@@ -127,7 +127,7 @@ async def test_an_order_under_way_is_looked_up_before_its_position_is_closed(dea
     assert [order.reduce_only for order in dead.exchange().requests] == [False, True]
 
 
-async def test_an_exchange_in_trouble_is_tried_until_it_closes(dead: Dead) -> None:
+async def test_an_exchange_that_fails_is_tried_until_it_closes(dead: Dead) -> None:
     await dead.killed(("0.5", "BTCUSDT"))
     refusing = Fault(refused=NotReady("502"))
     dead.connection().faults = lambda method, call: refusing if method == "place_order" else None

@@ -36,24 +36,24 @@ class Receiver:
         self.until(at)
         for each in events:
             self.outbox = accepted(self.outbox, each, self.policy, self.now)
-        self._look()
+        self._check()
 
     def until(self, at: float) -> None:
         """Let time pass, waking when something is due, as the engine does."""
-        while (seconds := self._look()) is not None and self.now + seconds <= at:
+        while (seconds := self._check()) is not None and self.now + seconds <= at:
             assert seconds > 0
             self.now += seconds
         self.now = max(self.now, at)
-        self._look()
+        self._check()
 
-    def _look(self) -> float | None:
+    def _check(self) -> float | None:
         wall = self.wall + timedelta(seconds=self.now)
         self.outbox, told, seconds = due(self.outbox, self.policy, self.now, wall)
         self.told += [(self.now, each) for each in told]
         return seconds
 
     @property
-    def heard(self) -> list[str]:
+    def received(self) -> list[str]:
         return [f"{each.headline}: {each.text}" for _, each in self.told]
 
 
@@ -72,7 +72,7 @@ def test_one_network_failure_is_one_notice_per_account_and_one_at_its_end() -> N
         receiver.happens(receiver.now, *(outage(symbol, account) for symbol in symbols[:5]))
     receiver.happens(20, outage(account="main"), outage(account="second"))
     receiver.happens(40, *(outage(symbol, "main") for symbol in symbols))
-    assert receiver.heard == [
+    assert receiver.received == [
         "outage main S0USDT: S0USDT: no answer",
         "outage second S0USDT: S0USDT: no answer",
     ]
@@ -82,7 +82,7 @@ def test_one_network_failure_is_one_notice_per_account_and_one_at_its_end() -> N
     receiver.happens(3020, recovery("S3USDT", "second"), recovery(account="second"))
     receiver.happens(3030, *(recovery(symbol, "second") for symbol in symbols[:5] if symbol != "S3USDT"))
     receiver.until(9000)
-    assert receiver.heard == ["recovery main: positions recovered", "recovery second: positions recovered"]
+    assert receiver.received == ["recovery main: positions recovered", "recovery second: positions recovered"]
 
 
 def test_what_fails_much_later_is_told_although_something_else_fails_already() -> None:
@@ -99,10 +99,10 @@ def test_an_end_does_not_wait_for_ever_for_a_symbol_that_fails_for_another_reaso
     receiver.happens(5, outage("BTCUSDT"))
     receiver.happens(300, recovery())
     receiver.until(9000)
-    assert receiver.heard[1:] == ["recovery main: positions recovered; still failing: BTCUSDT"]
+    assert receiver.received[1:] == ["recovery main: positions recovered; still failing: BTCUSDT"]
     assert receiver.told[1][0] == 300 + ONE_FAILURE
     receiver.happens(9000, recovery("BTCUSDT"))
-    assert receiver.heard[2:] == ["recovery main BTCUSDT: BTCUSDT recovered"]
+    assert receiver.received[2:] == ["recovery main BTCUSDT: BTCUSDT recovered"]
 
 
 def test_one_that_comes_and_goes_is_told_once_more_when_it_is_over() -> None:
@@ -113,7 +113,7 @@ def test_one_that_comes_and_goes_is_told_once_more_when_it_is_over() -> None:
         receiver.happens(second + 10, outage())
     receiver.happens(200, recovery("BTCUSDT"))
     receiver.happens(201, recovery())
-    assert receiver.heard == ["outage main: positions: no answer", "recovery main: positions recovered"]
+    assert receiver.received == ["outage main: positions: no answer", "recovery main: positions recovered"]
 
 
 @given(
@@ -192,7 +192,7 @@ def test_what_happens_in_quiet_hours_is_told_together_at_their_end() -> None:
     receiver.happens(120, outage())
     receiver.happens(3600, recovery())
     receiver.until(8 * 3600)
-    assert receiver.heard == ["drift: before"]
+    assert receiver.received == ["drift: before"]
     receiver.until(9 * 3600)
     at, last = receiver.told[-1]
     assert receiver.wall + timedelta(seconds=at) == START.replace(day=1, month=12, hour=6)

@@ -32,7 +32,7 @@ NEW: dict[str, Any] = {"accounts__one": {"plugin": "fake"}}
 SENDING = ("place_order", "set_leverage", "set_margin_mode")
 
 
-def touched(world: Scene, key: str = "none") -> list[str]:
+def changing_calls(world: Scene, key: str = "none") -> list[str]:
     """Return which calls that change something reached an exchange."""
     return [name for name in SENDING if world.connection(key).calls[name]]
 
@@ -40,7 +40,7 @@ def touched(world: Scene, key: str = "none") -> list[str]:
 async def test_a_new_live_account_plans_and_shows_and_sends_nothing_until_go(tmp_path: Path) -> None:
     async with scene(tmp_path, **NEW) as world:
         await world.say("0.5", wait=120)
-        assert not touched(world)
+        assert not changing_calls(world)
         row, state, queries = world.row(), world.whole_state(), Queries(world.engine)
         assert (row["status"], row["quantity"]) == ("observing", "0.1")
         assert row["reason"] == "observing: would set margin mode isolated, set leverage 1, buy 0.1 BTCUSDT"
@@ -73,7 +73,7 @@ async def test_it_observes_across_restarts_and_is_live_across_restarts(tmp_path:
     async with scene(tmp_path, **NEW) as world:
         await world.restart()
         await world.say("0.5", wait=60)
-        assert not touched(world)
+        assert not changing_calls(world)
         assert len(world.events("observe")) == 1
         await world.command(GO, "one", wait=30)
         await world.restart()
@@ -96,7 +96,7 @@ async def test_another_key_is_another_account_and_a_rename_is_not(tmp_path: Path
         await world.say("0.5", wait=30)
         await world.edit("accounts.one.key", "other", wait=60)
         assert world.state()["status"] == "observing"
-        assert not touched(world, "other")
+        assert not changing_calls(world, "other")
         await world.edit("accounts.one", None)
         await world.edit("accounts.renamed", {"plugin": "fake"}, wait=30)
         await world.say("0.8", wait=30)
@@ -242,7 +242,7 @@ async def test_nothing_gets_past_the_account_itself_whatever_asks_for_it(tmp_pat
                 await call
         with pytest.raises(StaleDecision, match="observing"):
             world.contexts["one"].date()
-        assert not touched(world)
+        assert not changing_calls(world)
         await world.command(GO, "one")
         world.contexts["one"].date()
         await account.set_leverage("BTCUSDT", 2, MarginMode.ISOLATED)
@@ -275,7 +275,7 @@ async def test_a_halt_holds_beyond_go_and_go_beyond_resume(tmp_path: Path) -> No
         assert world.row()["status"] == "halted"
         assert await plan(world, GO, "one") == {}
         await world.command(RESUME, wait=30)
-        assert not touched(world), "a resume is no go"
+        assert not changing_calls(world), "a resume is no go"
         assert world.row()["status"] == "observing"
         await world.command(HALT, "one")
         await world.command(GO, "one", wait=30)

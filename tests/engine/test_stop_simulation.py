@@ -230,7 +230,7 @@ class Pushing(PaperAccount):
         shown: dict[str, Position] = {}
         orders, prices = len(self.executed_orders()), dict[str, Decimal]()
         while True:
-            stream.heard(*FEEDS)
+            stream.alive(*FEEDS)
             for symbol, price in (await PaperAccount.prices(self, list(PRICES))).value.items():
                 if prices.get(symbol) != price:
                     stream.price(symbol, price)

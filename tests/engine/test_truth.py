@@ -194,7 +194,7 @@ async def with_journal(folder: Path, trader: Trader) -> AsyncIterator[tuple[Engi
     registry = trader.registry()
     engine = Engine(journal=journal, registry=registry, clock=trader.clock, log=logger, state_dir=folder)
     engines.append(engine)
-    engine.notifiers.take = lambda event: said.append(f"{event.kind}: {event.text}")  # type: ignore[method-assign]
+    engine.notifiers.accept = lambda event: said.append(f"{event.kind}: {event.text}")  # type: ignore[method-assign]
     await engine.start(resolve(Settings.model_validate(BASE), registry))
     await asyncio.sleep(1)
     try:

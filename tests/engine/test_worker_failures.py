@@ -661,7 +661,7 @@ async def test_nothing_is_opened_in_another_margin_mode_before_a_read_shows_flat
     assert slow.held["BTCUSDT"].margin_mode == "cross"
 
 
-async def test_an_account_that_asks_for_patience_is_not_read_for_every_signal(
+async def test_retry_after_is_honoured_even_if_new_signals_arrive(
     open_harness: Open, account: FakeAccount
 ) -> None:
     faulty = FaultyAccount(account)
@@ -675,9 +675,7 @@ async def test_an_account_that_asks_for_patience_is_not_read_for_every_signal(
     assert faulty.calls["positions"] == 3, "and again when that time is over"
 
 
-async def test_a_confirming_read_keeps_to_the_patience_that_is_asked_for(
-    open_harness: Open, account: FakeAccount
-) -> None:
+async def test_a_confirming_read_honours_retry_after(open_harness: Open, account: FakeAccount) -> None:
     faulty = FaultyAccount(account)
     harness = open_harness(account=faulty)
     await harness.go(1)

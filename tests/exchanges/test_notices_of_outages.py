@@ -33,7 +33,7 @@ class Phone(Notifier):
 
 async def test_a_network_failure_is_told_once_per_account(tmp_path: Path) -> None:
     phone = Phone()
-    bell: Any = NotifierSpec(name="bell", settings=NoOptions, factory=lambda _: phone)
+    notifier: Any = NotifierSpec(name="bell", settings=NoOptions, factory=lambda _: phone)
     async with running("bybit") as server:
         server.exchange.open_account("second", key="K2", secret="S2")
         main = account("bybit", server, streams=False)
@@ -42,7 +42,7 @@ async def test_a_network_failure_is_told_once_per_account(tmp_path: Path) -> Non
             "symbols": {symbol: {"weights": {"said": "0.3"}} for symbol in SYMBOLS},
             "notifiers": {"phone": {"plugin": "bell", "gather": 0, "per_hour": 0, "kinds": ["*"]}},
         }
-        async with trading(tmp_path, settings, quick(spec_of("bybit")), bell) as harness:
+        async with trading(tmp_path, settings, quick(spec_of("bybit")), notifier) as harness:
             await harness.say(dict.fromkeys(SYMBOLS, "0.5"))
             for kind in ("filled", "position_changed"):
                 await harness.until(

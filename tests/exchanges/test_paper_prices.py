@@ -130,7 +130,12 @@ async def test_a_paper_account_lives_by_a_real_exchange(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Pushed prices, fills at bid and ask, a tier, fundings of the time between: all over the wire."""
-    for name, seconds in (("LOOK", 0.05), ("POLL", 0.2), ("FUNDING_EVERY", 0.1), ("AFTER_FUNDING", 0.05)):
+    for name, seconds in (
+        ("REVALUE_EVERY", 0.05),
+        ("POLL", 0.2),
+        ("FUNDING_EVERY", 0.1),
+        ("AFTER_FUNDING", 0.05),
+    ):
         monkeypatch.setattr(live, name, seconds)
     events: list[Event] = []
     async with running("bybit") as server:

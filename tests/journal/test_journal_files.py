@@ -139,49 +139,49 @@ async def test_a_closed_journal_holds_no_lock(tmp_path: Path) -> None:
     assert not journal.holds_lock()
 
 
-async def test_trouble_follows_from_the_present_state_and_is_reported_once_at_each_end(
+async def test_a_problem_follows_from_the_present_state_and_is_reported_once_at_each_end(
     tmp_path: Path,
 ) -> None:
-    heard: list[str] = []
-    journal = open_journal(tmp_path / "state", on_problem=heard.append)
+    received: list[str] = []
+    journal = open_journal(tmp_path / "state", on_problem=received.append)
     await journal.append(event())
-    assert (journal.problem(), heard) == ("", [])
+    assert (journal.problem(), received) == ("", [])
     put_back = moved(tmp_path / "state")
     assert "is gone" in journal.problem(), "also before anything is appended"
     for _ in range(3):
         with pytest.raises(JournalError):
             await journal.append(event())
     await asyncio.sleep(0)
-    assert len(heard) == 1
-    assert "is gone" in heard[0]
+    assert len(received) == 1
+    assert "is gone" in received[0]
     put_back()
     await journal.append(event())
     await asyncio.sleep(0)
     assert journal.problem() == ""
-    assert heard[1:] == [""]
+    assert received[1:] == [""]
     journal.close()
 
 
 async def test_what_is_well_again_is_noticed_without_an_append(tmp_path: Path) -> None:
-    heard: list[str] = []
-    journal = open_journal(tmp_path / "state", on_problem=heard.append)
+    received: list[str] = []
+    journal = open_journal(tmp_path / "state", on_problem=received.append)
     put_back = moved(tmp_path / "state")
     with pytest.raises(JournalError):
         await journal.append(event())
     await asyncio.sleep(3 * PROBE)
-    assert len(heard) == 1
+    assert len(received) == 1
     put_back()
     await asyncio.sleep(2 * PROBE)
-    assert heard[1:] == [""]
+    assert received[1:] == [""]
     assert journal.problem() == ""
     journal.close()
 
 
-async def test_an_entry_that_is_unfit_is_no_trouble_of_the_journal(tmp_path: Path) -> None:
-    heard: list[str] = []
-    journal = open_journal(tmp_path, on_problem=heard.append)
+async def test_an_entry_that_is_unfit_is_not_a_problem_of_the_journal(tmp_path: Path) -> None:
+    received: list[str] = []
+    journal = open_journal(tmp_path, on_problem=received.append)
     with pytest.raises(JournalError):
         await journal.append(object())  # type: ignore[arg-type]  # on purpose
     await asyncio.sleep(0)
-    assert (journal.problem(), heard) == ("", [])
+    assert (journal.problem(), received) == ("", [])
     journal.close()

@@ -128,8 +128,8 @@ async def test_with_space_again_everything_is_recorded_and_the_reserve_is_whole(
     disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reserve, "RESTORE_EVERY", 0.0)
-    heard: list[str] = []
-    journal = open_here(disk, on_problem=heard.append)
+    received: list[str] = []
+    journal = open_here(disk, on_problem=received.append)
     await journal.append(event("before"))
     disk.fill()
     await reduce(journal, 500)
@@ -142,7 +142,7 @@ async def test_with_space_again_everything_is_recorded_and_the_reserve_is_whole(
     await asyncio.sleep(0)
     assert journal.problem() == ""
     assert (disk.folder / "state" / "journal.sqlite3.reserve").stat().st_size == SIZE
-    assert [bool(text) for text in heard] == [True, False], "told once at the start, once at the end"
+    assert [bool(text) for text in received] == [True, False], "told once at the start, once at the end"
     assert [read.text for read in journal.events(9)] == ["after", "before"]
     journal.close()
 

@@ -205,7 +205,9 @@ async def test_a_transaction_that_was_left_open_is_ended_before_the_next(tmp_pat
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.real_clock
-async def test_a_writer_that_has_stopped_is_trouble(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_writer_that_has_stopped_is_a_problem(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     journal = open_journal(tmp_path, inline=False)
 
     def broken(_writes: object) -> None:

@@ -182,7 +182,7 @@ def on_virtual_time(main: Coroutine[Any, Any, None]) -> None:
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(history=st.lists(entries, max_size=40), reopen_at=st.integers(0, 40), prune=st.booleans())
-def test_memory_after_a_restart_is_what_was_appended(
+def test_the_snapshot_after_a_restart_is_what_was_appended(
     history: list[Entry], reopen_at: int, prune: bool
 ) -> None:
     async def scenario(folder: Path) -> None:
@@ -212,7 +212,7 @@ def test_memory_after_a_restart_is_what_was_appended(
 
 @settings(max_examples=25, deadline=None)
 @given(history=st.lists(entries, max_size=30))
-def test_one_batch_gives_the_same_memory_as_one_append_at_a_time(history: list[Entry]) -> None:
+def test_one_batch_gives_the_same_snapshot_as_one_append_at_a_time(history: list[Entry]) -> None:
     async def scenario(folder: Path) -> None:
         model = Model()
         journal = open_journal(folder)

@@ -51,8 +51,8 @@ def lines(journal: Journal, name: str) -> str:
 
 async def planned(journal: Journal) -> None:
     """Journal two signals, the target they led to, its goal, and a plan of a close and an opening in two orders."""
-    heard = NOW - 30 * MS
-    said: Any = {"received_at": heard, "time": heard}
+    received = NOW - 30 * MS
+    said: Any = {"received_at": received, "time": received}
     await journal.append(
         signal("tradingview", depth="-0.5", **said),
         signal("bittensor", depth="0.2", **said),
@@ -60,10 +60,10 @@ async def planned(journal: Journal) -> None:
         signal("tradingview", depth="0.7", received_at=NOW + timedelta(hours=1)),
     )
     terms = tuple(
-        Term(source=source, weight=D(weight), depth=D(depth), heard_at=heard, time=heard)
+        Term(source=source, weight=D(weight), depth=D(depth), heard_at=received, time=received)
         for source, weight, depth in (("tradingview", "0.1", "-0.5"), ("bittensor", "0.05", "0.2"))
     )
-    made: Any = {"cause": Cause.SIGNAL, "caused_at": heard}
+    made: Any = {"cause": Cause.SIGNAL, "caused_at": received}
     await journal.append(target(depth=D("-0.04"), terms=terms, **made))
     await journal.append(goal(depth=D("-0.04"), revision=1))
     await journal.append(intent("close-1", reduce_only=True, step=1, chunk=0, **made))

@@ -168,7 +168,7 @@ def test_the_file_is_private_and_gets_the_same_lines(log: Log) -> None:
     assert SECRET not in log.text
 
 
-def every_door(secret: str) -> None:
+def every_logger(secret: str) -> None:
     """Send the secret through everything that ends in a log line."""
     logger.info("plain " + secret.replace("{", "{{"))
     logger.info("argument {}", secret)
@@ -199,12 +199,12 @@ def every_door(secret: str) -> None:
     "secret", [SECRET, "simple-token-42", "line\nbreak\\n", "{braces}<red>", "ключ-доступа"]
 )
 @pytest.mark.parametrize("format_", ["text", "json"])
-def test_no_door_lets_a_secret_out(
+def test_no_logger_lets_a_secret_out(
     log: Log, secret: str, format_: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     log.redactor.add([secret])
     with shown_warnings(log, format=format_, file="engine.log", level="TRACE"):
-        every_door(secret)
+        every_logger(secret)
     flush_logs(10)
     written = log.text + (log.folder / "engine.log").read_text() + "".join(capfd.readouterr())
     assert written.count("***") > 20

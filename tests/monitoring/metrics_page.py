@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from te_core.reporting.measures import CATALOGUE
+from te_core.reporting.metrics import CATALOGUE
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 INTRODUCTION = """\

@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from te_core.api import NotReady, OrderRejected
 from te_core.metrics import MOST_KINDS, Metrics
 from te_core.model.control import Action
-from te_core.reporting.measures import CATALOGUE, exposition
+from te_core.reporting.metrics import CATALOGUE, exposition
 from te_core.testing.faults import Fault
 from tests.engine.banked import bank
 from tests.engine.scene import Scene, scene

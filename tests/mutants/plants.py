@@ -121,8 +121,8 @@ BELIEFS = (
     Mutant(
         name="a stream that says nothing is alive",
         file=BELIEF,
-        old="SILENCE = 13.0",
-        new="SILENCE = 1e9",
+        old="HEARTBEAT_TIMEOUT = 13.0",
+        new="HEARTBEAT_TIMEOUT = 1e9",
     ),
 )
 RULES = (
@@ -404,7 +404,7 @@ BREAKERS = (
     Mutant(
         name="what tripped is forgotten at a restart",
         file="te_core/runtime/breakers.py",
-        old="            entries += [self._record(key) for key in touched]\n",
+        old="            entries += [self._record(key) for key in affected]\n",
         new="",
         tests="tests/engine/test_circuit_breakers.py",
     ),

@@ -61,7 +61,7 @@ SYMBOLS = [f"{coin}USDT" for coin in (*COINS, *(f"OTHER{number}" for number in r
 PAGES = ("/", "/why/ETHUSDT?account=paper-1", "/account/paper-1", "/activity", "/money", "/do/flatten/all")
 WIDTHS = (320, 375, 768, 1440)
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-PLACES = """[...document.querySelectorAll("[data-row^=a-], [data-row^=r-]")].map((row) => {
+ROW_POSITIONS = """[...document.querySelectorAll("[data-row^=a-], [data-row^=r-]")].map((row) => {
     const top = row.getBoundingClientRect().top;
     return [row.dataset.row, top - row.closest("table").getBoundingClientRect().top, top];
 })"""
@@ -214,12 +214,12 @@ def test_no_row_moves_while_alerts_come_and_the_page_stays_where_it_is(
     one.page.goto("/")
     live(one.page)
     one.page.evaluate("scrollTo(0, document.getElementById('positions').offsetTop)")
-    before = one.page.evaluate(PLACES)
+    before = one.page.evaluate(ROW_POSITIONS)
     for number in range(50):
         send(engine, number % len(COINS), "short" if number % 3 else "long", f"{30 + number}/100")
     engine.wait(engine.at_rest)
     one.page.locator('[data-row="r-ETHUSDT"].held').wait_for()
-    after = one.page.evaluate(PLACES)
+    after = one.page.evaluate(ROW_POSITIONS)
     assert [row for row, *_ in after] == [row for row, *_ in before], "their order is that of the settings"
     for (row, inside, there), (_, inside_before, there_before) in zip(after, before, strict=True):
         assert abs(inside - inside_before) <= 1, f"{row} is elsewhere in its table"

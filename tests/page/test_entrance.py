@@ -29,10 +29,10 @@ def test_every_page_sends_a_stranger_to_the_form_and_back(visitor: Visitor) -> N
 
 
 @pytest.mark.parametrize(
-    "onwards", ["https://evil.example", "//evil.example", "/\\evil.example", "javascript:1", "\\\\x", ""]
+    "next_path", ["https://evil.example", "//evil.example", "/\\evil.example", "javascript:1", "\\\\x", ""]
 )
-def test_signing_in_leads_nowhere_else(visitor: Visitor, onwards: str) -> None:
-    answer = visitor.post("/login", {"token": CONTROL, "next": onwards})
+def test_signing_in_leads_nowhere_else(visitor: Visitor, next_path: str) -> None:
+    answer = visitor.post("/login", {"token": CONTROL, "next": next_path})
     assert (answer.status, answer.location) == (303, "/")
 
 

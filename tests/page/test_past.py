@@ -8,13 +8,13 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from te_core.page.past import drawdown, together, with_gaps
+from te_core.page.past import drawdown, summed, with_gaps
 
 BEGIN = datetime(2026, 11, 22, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 amounts = st.decimals(min_value=0, max_value=10**6, places=2)
-moments = st.integers(min_value=0, max_value=500).map(lambda minutes: BEGIN + minutes * MINUTE)
-points_of_one = st.lists(st.tuples(moments, amounts), max_size=8).map(
+timestamps = st.integers(min_value=0, max_value=500).map(lambda minutes: BEGIN + minutes * MINUTE)
+points_of_one = st.lists(st.tuples(timestamps, amounts), max_size=8).map(
     lambda points: sorted(dict(points).items())
 )
 lines = st.lists(points_of_one, max_size=4)
@@ -22,7 +22,7 @@ lines = st.lists(points_of_one, max_size=4)
 
 @given(lines)
 def test_a_sum_of_accounts_is_never_without_one_of_them(found: list[list[tuple[datetime, Decimal]]]) -> None:
-    whole = together(found)
+    whole = summed(found)
     assert [at for at, _ in whole] == sorted({at for points in found for at, _ in points})
     for at, value in whole:
         parts = [
@@ -35,7 +35,7 @@ def test_an_account_that_cannot_be_read_any_more_counts_as_last_seen() -> None:
     first = [(BEGIN + minute * MINUTE, Decimal(100)) for minute in range(10)]
     lost = [(BEGIN + minute * MINUTE, Decimal(50)) for minute in range(3)]
     late = [(BEGIN + minute * MINUTE, Decimal(7)) for minute in range(8, 10)]
-    assert {value for _, value in together([first, lost, late, []])} == {Decimal(157)}
+    assert {value for _, value in summed([first, lost, late, []])} == {Decimal(157)}
 
 
 def test_where_nothing_was_recorded_the_line_has_a_gap() -> None:

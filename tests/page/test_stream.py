@@ -61,11 +61,11 @@ def version_of(visitor: Visitor) -> str:
     return found[1]
 
 
-Look = Callable[..., Stream]
+Layout = Callable[..., Stream]
 
 
 @pytest.fixture
-def look(viewer: Visitor) -> Iterator[Look]:
+def look(viewer: Visitor) -> Iterator[Layout]:
     """Open streams of the viewer; they are closed at the end."""
     opened: list[Stream] = []
 
@@ -84,7 +84,7 @@ def viewer(paper: EngineProcess) -> Visitor:
 
 
 def test_who_has_the_newest_is_sent_what_changes_and_each_event_at_once(
-    viewer: Visitor, look: Look, paper: EngineProcess
+    viewer: Visitor, look: Layout, paper: EngineProcess
 ) -> None:
     paper.wait(paper.at_rest)
     for packed in (True, False):
@@ -101,7 +101,7 @@ def test_who_has_the_newest_is_sent_what_changes_and_each_event_at_once(
 
 
 def test_a_viewer_who_comes_back_is_sent_what_it_missed_and_a_stranger_everything(
-    viewer: Visitor, look: Look, paper: EngineProcess
+    viewer: Visitor, look: Layout, paper: EngineProcess
 ) -> None:
     known = version_of(viewer)
     paper.accept(symbol="BTCUSDT.P", direction="long", action="buy", size="60/100", price="65000")
@@ -119,7 +119,9 @@ def test_a_viewer_who_comes_back_is_sent_what_it_missed_and_a_stranger_everythin
     paper.accept(symbol="BTCUSDT.P", direction="long", action="buy", size="50/100", price="65000")
 
 
-def test_when_nothing_changes_only_beats_are_sent(viewer: Visitor, look: Look, paper: EngineProcess) -> None:
+def test_when_nothing_changes_only_beats_are_sent(
+    viewer: Visitor, look: Layout, paper: EngineProcess
+) -> None:
     paper.wait(paper.at_rest)
     stream = look(version_of(viewer))
     seen = []
@@ -142,13 +144,13 @@ def test_when_nothing_changes_only_beats_are_sent(viewer: Visitor, look: Look, p
     assert stream.bytes < 8_000
 
 
-def test_the_stream_of_a_session_that_ends_ends(viewer: Visitor, look: Look) -> None:
+def test_the_stream_of_a_session_that_ends_ends(viewer: Visitor, look: Layout) -> None:
     stream = look(version_of(viewer))
     viewer.post("/logout", {"key": viewer.get("/").field("key")})
     assert [kind for kind, _, _ in stream.events() if kind == "gone"] == []  # and it comes to an end
 
 
-def test_a_stop_is_told_before_the_stream_ends(paper: EngineProcess, viewer: Visitor, look: Look) -> None:
+def test_a_stop_is_told_before_the_stream_ends(paper: EngineProcess, viewer: Visitor, look: Layout) -> None:
     stream = look(version_of(viewer))
     paper.process.terminate()
     *_, (kind, _, data) = stream.events()

@@ -180,8 +180,8 @@ def test_applying_the_difference_gives_the_new_instances_and_leaves_the_others_a
         for name in changes.rebuild:
             running[name] = after[name]
         assert running == after
-        touched = {*changes.start, *changes.stop, *changes.rebuild, *changes.update}
-        for name in running.keys() - touched:
+        affected = {*changes.start, *changes.stop, *changes.rebuild, *changes.update}
+        for name in running.keys() - affected:
             # An option that is written out with its default value makes another text, and the same instance.
             section, former = (getattr(settings.settings, kind)[name] for settings in (new, old))
             assert section.model_dump(exclude={"options"}) == former.model_dump(exclude={"options"})

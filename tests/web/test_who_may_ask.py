@@ -12,7 +12,7 @@ from te_core.settings.schema import ListenSettings
 from te_core.testing.virtual_clock import VirtualClock
 from te_core.web.exposure import exposure
 from te_core.web.identity import is_proof
-from te_core.web.shared_answer import SharedAnswer
+from te_core.web.shared_result import SharedResult
 from tests.web.conftest import NONCE, TOKEN
 
 OWN = {"Authorization": f"Bearer {TOKEN}"}
@@ -117,7 +117,7 @@ class Question:
 
 async def test_many_who_ask_at_once_get_one_answer() -> None:
     question = Question()
-    shared = SharedAnswer(question.ask, VirtualClock())
+    shared = SharedResult(question.ask, VirtualClock())
     answers = await asyncio.gather(*(shared.get() for _ in range(40)))
     await asyncio.sleep(1.9)
     answers.append(await shared.get())
@@ -128,7 +128,7 @@ async def test_many_who_ask_at_once_get_one_answer() -> None:
 
 async def test_one_who_hangs_up_ends_it_for_nobody_else() -> None:
     question = Question()
-    shared = SharedAnswer(question.ask, VirtualClock())
+    shared = SharedResult(question.ask, VirtualClock())
     first, second = asyncio.create_task(shared.get()), asyncio.create_task(shared.get())
     await asyncio.sleep(0.5)
     first.cancel()
@@ -139,7 +139,7 @@ async def test_one_who_hangs_up_ends_it_for_nobody_else() -> None:
 async def test_an_error_goes_to_all_who_waited_and_is_forgotten() -> None:
     question = Question()
     question.error = RuntimeError("no")
-    shared = SharedAnswer(question.ask, VirtualClock())
+    shared = SharedResult(question.ask, VirtualClock())
     answers = await asyncio.gather(*(shared.get() for _ in range(3)), return_exceptions=True)
     assert [str(answer) for answer in answers] == ["no"] * 3
     question.error = None

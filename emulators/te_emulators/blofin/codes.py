@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from te_emulators.core import errors
 
-LOOK = "Please go to the API Management page and check if it exists and is in an active state."
+CHECK_KEY_PAGE = "Please go to the API Management page and check if it exists and is in an active state."
 COMBINATION = "combination of numbers, letters, or underscores, and the maximum length of characters is 32."
 CODES: dict[type[errors.DomainError], tuple[str, str]] = {
     errors.UnknownRoute: ("404", "not found"),
@@ -19,11 +19,11 @@ CODES: dict[type[errors.DomainError], tuple[str, str]] = {
     errors.NotTradable: ("152014", "Instrument ID does not exist"),
     errors.BadKey: (
         "152401",
-        f"Access key does not exist, {LOOK}",
+        f"Access key does not exist, {CHECK_KEY_PAGE}",
     ),
     errors.ExpiredKey: (
         "152402",
-        f"Access key has expired, {LOOK}",
+        f"Access key has expired, {CHECK_KEY_PAGE}",
     ),
     errors.PermissionRefused: (
         "152404",

@@ -37,7 +37,7 @@ class KucoinStream(Stream):
         token = self.query.get("token", "")
         if token not in self.server.tokens:
             self._refuse(self.query.get("connectId", ""), 401, "token is invalid")
-            self.hang_up()
+            self.disconnect()
             return
         self.key_name = self.server.tokens[token]
         if self.key_name is not None:

@@ -48,7 +48,7 @@ class MexcStream(Stream):
             await asyncio.sleep(TICK)
             for name in list(self._subscribed):
                 self._push_ticker(name)
-        self.hang_up()
+        self.disconnect()
 
     async def on_text(self, text: str) -> None:
         """Ping, login, filter, subscribe, unsubscribe."""

@@ -82,7 +82,7 @@ class Stream(ABC):
         if FaultKind.STREAM_SILENT in kinds:
             self._silent = True
         if FaultKind.STREAM_CLOSED in kinds:
-            self.hang_up()
+            self.disconnect()
             return
         if FaultKind.STREAM_GAP in kinds:
             return
@@ -147,7 +147,7 @@ class Stream(ABC):
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def hang_up(self) -> None:
+    def disconnect(self) -> None:
         """Close in good order after everything that is to be sent."""
         self._queue.put_nowait((self._due(), End.CLOSE))
 

@@ -176,7 +176,7 @@ class AccountStreams:
             self._heard[private] = self._now
         live = [one.feed for one in self.subscriptions if one.up is not None and one.private in self._carried]
         if live:
-            self._stream.heard(*live)
+            self._stream.alive(*live)
 
     # -- what was pushed
 

@@ -75,7 +75,7 @@ class Adapter(GenericVenue):
     def dialling(self) -> bool:
         return asyncio.get_running_loop().time() < self.until
 
-    def hang_up(self, *, private: bool) -> None:
+    def disconnect(self, *, private: bool) -> None:
         self.hung_up.append(private)
 
 
@@ -156,7 +156,7 @@ async def test_a_message_shows_that_the_feeds_of_its_connection_live() -> None:
         found.streams.message(PRIVATE, "pong")
         assert [set(call[1:]) for call in found.seen.calls] == [{Feed.EQUITY, Feed.ORDERS}]
         found.streams.message(PUBLIC, "pong")
-        assert found.seen.calls[-1] == ("heard", Feed.PRICES)
+        assert found.seen.calls[-1] == ("alive", Feed.PRICES)
 
 
 async def test_positions_are_up_once_one_was_pushed_where_nothing_confirms_it() -> None:

@@ -351,7 +351,7 @@ class PaperAccount(ExchangeAccount):
 
     # -- funding
 
-    def look(self) -> None:
+    def revalue(self) -> None:
         """Value the positions at present prices, and liquidate what they no longer carry."""
         self._observed()
 

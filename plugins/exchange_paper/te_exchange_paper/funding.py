@@ -58,9 +58,9 @@ def due(
     return tuple(FundingSettlement(at=at, rate=by_time[at]) for at in sorted(by_time) if until < at <= now)
 
 
-def quantity_at(moment: datetime, quantity: Decimal, trades: Iterable[tuple[datetime, Decimal]]) -> Decimal:
+def quantity_at(time: datetime, quantity: Decimal, trades: Iterable[tuple[datetime, Decimal]]) -> Decimal:
     """Return the signed quantity that was held at a moment: what is held now without what was traded since."""
-    return quantity - sum((traded for at, traded in trades if at > moment), ZERO)
+    return quantity - sum((traded for at, traded in trades if at > time), ZERO)
 
 
 def payment(quantity: Decimal, price: Decimal, rate: Decimal) -> Decimal:

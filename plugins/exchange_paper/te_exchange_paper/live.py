@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from te_core.api import FundingRate
     from te_exchange_ccxt.public import PublicData, Quote
 
-LOOK = 1.0
+REVALUE_EVERY = 1.0
 """Seconds between two looks at the positions: what prices no longer carry is liquidated, what is stale reported."""
 POLL = 5.0
 """Seconds after which a price that no stream brought is read."""
@@ -60,7 +60,7 @@ MakeData = Callable[[AccountContext[PaperOptions]], Awaitable["PublicData"]]
 class Books(Protocol):
     """The account, as far as live data change it."""
 
-    def look(self) -> None:
+    def revalue(self) -> None:
         """Value the positions at present prices, and liquidate what they no longer carry."""
 
     def unsettled(self) -> Mapping[str, datetime]:
@@ -268,7 +268,7 @@ class LiveMarket:
         """Look at positions and ages. Each outage is reported once at its start and once at its end."""
         while True:
             with suppress(TradeEngineError):  # the disk: the next read of the account says so
-                self._books.look()
+                self._books.revalue()
             stale = [s for s in self._wanted if s not in self._unlisted and self._age(s) > self._max_age]
             if stale and not self._stale:
                 self._stale = True
@@ -282,7 +282,7 @@ class LiveMarket:
                 self._caught_up.clear()
                 self._opened.set()
                 self._context.outages.well(PRICES)
-            await asyncio.sleep(LOOK)
+            await asyncio.sleep(REVALUE_EVERY)
 
     # -- tiers
 

@@ -60,9 +60,9 @@ class Market:
         """Return what a market order takes: a live ask or bid, else the symbol's price. Raises as ``required``."""
         quote = None if symbol in self._fixed else self._quote(symbol)
         if quote is not None and quote.is_fresh:
-            touched = quote.ask if side is Side.BUY else quote.bid
-            if touched is not None and _is_price(touched):
-                return touched
+            best = quote.ask if side is Side.BUY else quote.bid
+            if best is not None and _is_price(best):
+                return best
         return self.required(symbol)
 
     def _quote(self, symbol: str) -> LiveQuote | None:

@@ -145,10 +145,10 @@ class PaperHarness(ExchangeHarness):
         """Set the price; stops that it passes are triggered at once, whether an engine runs or not."""
         self.market[symbol] = price
         if self._paper.is_open:
-            self._paper.look()
+            self._paper.revalue()
             return
         await self._paper.open()
-        self._paper.look()
+        self._paper.revalue()
         await self._paper.close()
 
     async def price(self, symbol: str) -> Decimal:

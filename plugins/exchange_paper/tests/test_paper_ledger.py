@@ -106,7 +106,7 @@ class Books(RuleBasedStateMachine):
 
     @precondition(lambda self: any(self.filled.values()))
     @rule(new=st.fixed_dictionaries({}, optional=dict.fromkeys(SYMBOLS, prices)))
-    def look(self, new: dict[str, Decimal]) -> None:
+    def revalue(self, new: dict[str, Decimal]) -> None:
         seen = self.ledger.marked(new)
         after, liquidations = seen.liquidated(self.margins)
         assert (after, liquidations) == seen.liquidated(self.margins, self.checked)

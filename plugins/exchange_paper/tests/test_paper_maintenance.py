@@ -89,15 +89,15 @@ settlements = st.builds(FundingSettlement, at=hours, rate=st.decimals("-0.01", "
 
 @given(st.lists(settlements), st.none() | settlements, st.lists(hours, min_size=1))
 def test_however_often_one_looks_each_funding_falls_due_once(
-    past: list[FundingSettlement], announced: FundingSettlement | None, looks: list[datetime]
+    past: list[FundingSettlement], announced: FundingSettlement | None, times: list[datetime]
 ) -> None:
     until, met = START, []
-    for now in sorted(looks):
+    for now in sorted(times):
         found = due(until, past=past, announced=announced, now=now)
         met += [one.at for one in found]
         until = found[-1].at if found else until
     stated = {one.at for one in past} | ({announced.at} if announced else set())
-    assert met == sorted(at for at in stated if START < at <= max(looks))
+    assert met == sorted(at for at in stated if START < at <= max(times))
 
 
 def test_the_history_counts_before_what_was_announced() -> None:
@@ -109,8 +109,8 @@ def test_the_history_counts_before_what_was_announced() -> None:
 
 @given(st.lists(st.tuples(hours, st.decimals("-5", "5", places=3)), unique_by=lambda trade: trade[0]), hours)
 def test_what_was_held_at_a_time_follows_from_what_is_held_and_the_trades_since(
-    trades: list[tuple[datetime, Decimal]], moment: datetime
+    trades: list[tuple[datetime, Decimal]], time: datetime
 ) -> None:
     now = sum((quantity for _, quantity in trades), D(0))
-    held = sum((quantity for at, quantity in trades if at <= moment), D(0))
-    assert quantity_at(moment, now, trades) == held
+    held = sum((quantity for at, quantity in trades if at <= time), D(0))
+    assert quantity_at(time, now, trades) == held

@@ -32,7 +32,7 @@ class AppriseNotifier(Notifier):
         for number, url in enumerate(self._options.urls, 1):
             work = partial(send, url.get_secret_value(), number, title, event.text, event.kind)
             try:
-                await self._tell(number, work)
+                await self._send_to(number, work)
             except (NotReady, AuthError, NoticeRefused) as error:
                 errors.append(error)
         if len(errors) == len(self._options.urls):
@@ -41,7 +41,7 @@ class AppriseNotifier(Notifier):
         for failed in errors:
             self._log.warning("a notice was not taken: {}", failed)
 
-    async def _tell(self, number: int, work: Callable[[], Failed | None]) -> None:
+    async def _send_to(self, number: int, work: Callable[[], Failed | None]) -> None:
         if number in self._busy:
             raise NotReady(f"service {number} still keeps an earlier notice waiting")
         try:

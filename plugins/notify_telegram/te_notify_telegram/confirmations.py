@@ -36,7 +36,7 @@ class Confirmations:
         self._pending[token] = pending
         return token
 
-    def take(self, token: str, *, chat: int, user: int, now: float) -> Pending | str:
+    def redeem(self, token: str, *, chat: int, user: int, now: float) -> Pending | str:
         """Return the command of a button, which is worth nothing from then on; or why it does nothing.
 
         Somebody else's press leaves it as it is.

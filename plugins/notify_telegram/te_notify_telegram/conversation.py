@@ -175,7 +175,7 @@ class Conversation:
             return
         data = press.data or ""
         wanted, token = data.startswith(YES), data.removeprefix(YES).removeprefix(NO)
-        found = self._confirmations.take(
+        found = self._confirmations.redeem(
             token, chat=chat, user=press.from_user.id, now=self._clock.monotonic()
         )
         if isinstance(found, str):
@@ -186,18 +186,18 @@ class Conversation:
         if wanted:
             text = await self._said_or_why_not(self._carry_out(found.command))
         # What was done is done, whether Telegram takes the words for it or not.
-        await self._tell(self._bot.acknowledge(press.id))
+        await self._try_sending(self._bot.acknowledge(press.id))
         if press.message is not None:
-            await self._tell(self._bot.edit(chat, press.message.message_id, text))
+            await self._try_sending(self._bot.edit(chat, press.message.message_id, text))
 
     async def _carry_out(self, command: Command) -> str:
         outcome: Mapping[str, Any] = await self._control.execute(command)
         self._counts["commands"] += 1
         return words.done_text(command, outcome)
 
-    async def _tell(self, telling: Awaitable[None]) -> None:
+    async def _try_sending(self, sending: Awaitable[None]) -> None:
         try:
-            await telling
+            await sending
         except TradeEngineError as error:
             self._log.warning("an answer was not taken: {}", error)
 

@@ -95,17 +95,17 @@ def test_a_button_works_once_in_time_and_for_who_asked() -> None:
     halt = Command(action=Action.HALT, by="ada")
     pending = Pending(command=halt, chat=-1, user=7, ends=60.0)
     token = waiting.add(pending)
-    assert waiting.take(token, chat=-1, user=8, now=1) == "only who asked for it can confirm it"
-    assert waiting.take(token, chat=-2, user=7, now=1) == "only who asked for it can confirm it"
-    assert waiting.take(token, chat=-1, user=7, now=1) is pending
-    assert waiting.take(token, chat=-1, user=7, now=1) == "this button does nothing any more"
+    assert waiting.redeem(token, chat=-1, user=8, now=1) == "only who asked for it can confirm it"
+    assert waiting.redeem(token, chat=-2, user=7, now=1) == "only who asked for it can confirm it"
+    assert waiting.redeem(token, chat=-1, user=7, now=1) is pending
+    assert waiting.redeem(token, chat=-1, user=7, now=1) == "this button does nothing any more"
     token = waiting.add(pending)
-    assert waiting.take(token, chat=-1, user=7, now=60) == "too late: ask for it again"
-    assert waiting.take(token, chat=-1, user=7, now=0) == "this button does nothing any more"
+    assert waiting.redeem(token, chat=-1, user=7, now=60) == "too late: ask for it again"
+    assert waiting.redeem(token, chat=-1, user=7, now=0) == "this button does nothing any more"
     first = waiting.add(pending)
     for _ in range(MOST):
         waiting.add(pending)
-    assert waiting.take(first, chat=-1, user=7, now=0) == "this button does nothing any more"
+    assert waiting.redeem(first, chat=-1, user=7, now=0) == "this button does nothing any more"
 
 
 def test_long_lists_are_cut_and_nothing_acts_on_a_phone() -> None:

@@ -6,7 +6,7 @@ from typing import NoReturn
 
 from te_core.api import AuthError, Event, NoticeRefused, Notifier, NotifierContext, NotReady
 from te_notify_webhook.options import WebhookNotifierOptions
-from te_notify_webhook.wording import body
+from te_notify_webhook.request_body import body
 
 _LATER = frozenset({408, 425, 429})
 _WRONG_ADDRESS = frozenset({401, 403, 404, 405, 407, 410})

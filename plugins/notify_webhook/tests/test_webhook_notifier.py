@@ -19,7 +19,7 @@ from te_core.api import AuthError, Event, NoticeRefused, NotifierContext, NotRea
 from te_core.clock import SystemClock
 from te_notify_webhook.notifier import WebhookNotifier
 from te_notify_webhook.options import WebhookNotifierOptions
-from te_notify_webhook.wording import body, line
+from te_notify_webhook.request_body import body, line
 
 EVENT = Event(
     at=datetime(2026, 1, 1, tzinfo=UTC),

@@ -109,7 +109,7 @@ def sentence(text: str) -> str:
     return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?", "…")) else ".")
 
 
-def _moment(text: object) -> datetime | None:
+def _parse_time(text: object) -> datetime | None:
     return datetime.fromisoformat(str(text)) if text else None
 
 
@@ -161,7 +161,7 @@ def _of_commands(state: State) -> Iterator[Item]:
             title=f"{where}: {verb}",
             text=sentence(f"by {who}") if by else "",
             remedy=remedy,
-            since=_moment(row["at"]),
+            since=_parse_time(row["at"]),
             accounts=(row["scope"],) if row["scope"] and row["topic"] != "pause" else (),
             symbols=(row["symbol"],) if row["symbol"] else (),
             source=row["scope"] if row["topic"] == "pause" else "",
@@ -201,7 +201,7 @@ def _of_breakers(state: State) -> Iterator[Item]:
                 title=title,
                 text=text,
                 remedy=text.removesuffix(" lifts it"),
-                since=_moment(one["tripped_at"]),
+                since=_parse_time(one["tripped_at"]),
                 accounts=accounts,
                 symbols=symbols,
             )
@@ -282,7 +282,7 @@ def _of_sources(state: State, sources: Sequence[SourceRow], now: datetime | None
     for row in sources:
         if row.severity is CRITICAL:
             title = f"source {row.name}: {'failing' if row.status == 'running' else row.status}"
-            again = _moment(state["sources"][row.name].get("retry_at"))
+            again = _parse_time(state["sources"][row.name].get("retry_at"))
             tried = f" {sentence(_again(again, now))}" if again else ""
             yield _of_source(row, CRITICAL, title, sentence(row.reason) + tried)
         elif row.status == "paused":

@@ -93,7 +93,7 @@ def number(text: object) -> Decimal | None:
     return None if text is None or text == "" else Decimal(str(text))
 
 
-def moment(text: object) -> datetime | None:
+def parse_time(text: object) -> datetime | None:
     """Return a time of the state."""
     return datetime.fromisoformat(str(text)) if text else None
 
@@ -104,7 +104,7 @@ def _seconds(now: datetime | None, then: datetime | None) -> float | None:
 
 def _engine(state: State) -> EngineLine:
     engine = state["engine"]
-    now, started = moment(engine.get("now")), moment(engine["started_at"])
+    now, started = parse_time(engine.get("now")), parse_time(engine["started_at"])
     return EngineLine(
         status=engine["status"],
         version=engine["version"] or "",
@@ -172,9 +172,9 @@ def _cell(name: str, account: State, symbol: str, elsewhere: Mapping[str, str]) 
         why=why(target) if target else "",
         limited_by=target.get("limited_by") or "",
         held_back=target.get("phase") == "held",
-        since=moment(target.get("since")),
+        since=parse_time(target.get("since")),
         read_age=target.get("read_age", position.get("read_age")),
-        last_order_at=moment(target.get("last_order_at")),
+        last_order_at=parse_time(target.get("last_order_at")),
         notes=tuple(target.get("notes", ())),
         stops=target.get("stops", ""),
     )
@@ -251,14 +251,14 @@ def _account(name: str, account: State, cells: Iterable[Cell]) -> AccountRow:
         severity=_severity(account),
         cause=failure.get("cause") or account["reason"] or _shadowing(account),
         detail=failure.get("detail") or "",
-        since=moment(failure.get("since")),
-        retry_at=moment(failure.get("retry_at") or account.get("retry_at")),
+        since=parse_time(failure.get("since")),
+        retry_at=parse_time(failure.get("retry_at") or account.get("retry_at")),
         read_age=account.get("read_age"),
         equity=equity,
         wallet=number(seen.get("wallet")),
         free=None if old else number(seen.get("free")),
         as_last_seen=old and equity is not None,
-        seen_at=moment(seen.get("as_of") or seen.get("at")),
+        seen_at=parse_time(seen.get("as_of") or seen.get("at")),
         unrealised=number(sample.get("unrealised")) if by_sample else _sum_of(known, lambda c: c.unrealised),
         gross=number(sample.get("gross")) if by_sample else _sum_of(known, lambda c: _size_of(c.worth)),
         net=number(sample.get("net")) if by_sample else _sum_of(known, lambda c: c.worth),
@@ -370,7 +370,7 @@ def _matters(cells: Iterable[Cell]) -> bool:
 
 
 def _opinion(source: str, weight: Decimal, signal: State | None, now: datetime | None) -> Opinion:
-    at = moment(signal["received_at"]) if signal else None
+    at = parse_time(signal["received_at"]) if signal else None
     return Opinion(
         source=source,
         weight=weight,
@@ -382,9 +382,9 @@ def _opinion(source: str, weight: Decimal, signal: State | None, now: datetime |
 
 
 def _source(name: str, source: State, now: datetime | None) -> SourceRow:
-    newest = moment(source["last_signal_at"])
+    newest = parse_time(source["last_signal_at"])
     expired = tuple(symbol for symbol, signal in source["signals"].items() if signal.get("expired"))
-    silent = moment(source.get("silent_since"))
+    silent = parse_time(source.get("silent_since"))
     warning = str(source.get("counters", {}).get("warning") or "")
     status = source["status"]
     severity = Severity.CRITICAL if source.get("unready") or status in _BAD else None
@@ -425,13 +425,13 @@ def _breaker(row: State) -> LimitRow:
         account=row["account"],
         symbol=row["symbol"],
         breaker=True,
-        tripped_at=moment(row["tripped_at"]),
+        tripped_at=parse_time(row["tripped_at"]),
         now=None,
         limit=None,
         used=number(row["used"]),
         text=row["text"],
         action=row["action"],
-        as_of=moment(row["as_of"]),
+        as_of=parse_time(row["as_of"]),
     )
 
 

@@ -26,90 +26,90 @@ MOST_BUDGETS, LONGEST_NAME = 50, 60
 """Request limits of one account that are shown, and characters of their names: each is a series of the metrics."""
 
 
-def identity(answer: Any) -> AccountIdentity | None:
+def identity(result: Any) -> AccountIdentity | None:
     """Check what ``identity`` returned."""
-    if answer is None:
+    if result is None:
         return None
-    _expect("identity()", answer, AccountIdentity, "AccountIdentity or None")
+    _expect("identity()", result, AccountIdentity, "AccountIdentity or None")
     for field in ("host", "uid"):
-        _expect(f"identity().{field}", getattr(answer, field), str, "str")
-    found: AccountIdentity = answer
+        _expect(f"identity().{field}", getattr(result, field), str, "str")
+    found: AccountIdentity = result
     return found
 
 
-def instruments(answer: Any) -> Mapping[str, Instrument]:
+def instruments(result: Any) -> Mapping[str, Instrument]:
     """Check what ``instruments`` returned."""
-    _expect("instruments()", answer, Mapping, "a mapping of symbols to Instrument")
-    for symbol, instrument in answer.items():
+    _expect("instruments()", result, Mapping, "a mapping of symbols to Instrument")
+    for symbol, instrument in result.items():
         _expect(f"instruments()[{symbol!r}]", instrument, Instrument, "Instrument")
         _numbers(
             f"instruments()[{symbol!r}]", instrument, "quantity_step", "minimum_quantity", "contract_size"
         )
-    found: Mapping[str, Instrument] = answer
+    found: Mapping[str, Instrument] = result
     return found
 
 
-def equity(answer: Any) -> Known[Equity]:
+def equity(result: Any) -> Known[Equity]:
     """Check what ``equity`` returned."""
-    value = _value("equity()", answer)
+    value = _value("equity()", result)
     _expect("equity().value", value, Equity, "Equity")
     _numbers("equity().value", value, "wallet", "total")
-    found: Known[Equity] = answer
+    found: Known[Equity] = result
     return found
 
 
-def positions(answer: Any) -> Known[Mapping[str, Position]]:
+def positions(result: Any) -> Known[Mapping[str, Position]]:
     """Check what ``positions`` returned."""
-    value = _value("positions()", answer)
+    value = _value("positions()", result)
     _expect("positions().value", value, Mapping, "a mapping of symbols to Position")
     for symbol, position in value.items():
         _expect(f"positions().value[{symbol!r}]", position, Position, "Position")
         if not _is_number(position.quantity):
             _numbers(f"positions().value[{symbol!r}]", position, "quantity")
-    found: Known[Mapping[str, Position]] = answer
+    found: Known[Mapping[str, Position]] = result
     return found
 
 
-def prices(answer: Any) -> Known[Mapping[str, Decimal]]:
+def prices(result: Any) -> Known[Mapping[str, Decimal]]:
     """Check what ``prices`` returned."""
-    value = _value("prices()", answer)
+    value = _value("prices()", result)
     _expect("prices().value", value, Mapping, "a mapping of symbols to Decimal")
     for symbol, price in value.items():
         if not _is_number(price):
             raise NotReady(_wrong(f"prices().value[{symbol!r}]", price, "a finite Decimal"))
-    found: Known[Mapping[str, Decimal]] = answer
+    found: Known[Mapping[str, Decimal]] = result
     return found
 
 
-def funding(answer: Any) -> Mapping[str, FundingRate] | None:
+def funding(result: Any) -> Mapping[str, FundingRate] | None:
     """Check what ``funding`` returned."""
-    if answer is None:
+    if result is None:
         return None
-    _expect("funding()", answer, Mapping, "a mapping of symbols to FundingRate, or None")
-    for symbol, rate in answer.items():
+    _expect("funding()", result, Mapping, "a mapping of symbols to FundingRate, or None")
+    for symbol, rate in result.items():
         _expect(f"funding()[{symbol!r}]", rate, FundingRate, "FundingRate")
         _numbers(f"funding()[{symbol!r}]", rate, "rate")
         _aware(f"funding()[{symbol!r}].at", rate.at)
-    found: Mapping[str, FundingRate] = answer
+    found: Mapping[str, FundingRate] = result
     return found
 
 
-def report(method: str, answer: Any) -> OrderReport:
+def report(method: str, result: Any) -> OrderReport:
     """Check what was said of an order."""
-    if not isinstance(answer, OrderReport) or not isinstance(answer.status, OrderStatus):
-        raise OutcomeUnknown(_wrong(method, answer, "OrderReport"))
+    if not isinstance(result, OrderReport) or not isinstance(result.status, OrderStatus):
+        raise OutcomeUnknown(_wrong(method, result, "OrderReport"))
     for field in ("filled", "average_price", "fee", "realised"):
-        number = getattr(answer, field)
+        number = getattr(result, field)
         if number is not None and not _is_number(number):
             raise OutcomeUnknown(_wrong(f"{method}.{field}", number, "a finite Decimal or None"))
-    return answer
+    return result
 
 
-def budgets(answer: Any) -> Mapping[str, float]:
+def budgets(result: Any) -> Mapping[str, float]:
     """Return what ``request_budgets`` returned as far as it is what it should be: only metrics are made of it."""
-    if not isinstance(answer, Mapping):
+    if not isinstance(result, Mapping):
         return {}
-    found = itertools.islice(answer.items(), MOST_BUDGETS)
+    found = itertools.islice(result.items(), MOST_BUDGETS)
     return {
         plain(name, LONGEST_NAME): min(max(float(left), 0.0), 1.0)
         for name, left in found
@@ -117,59 +117,59 @@ def budgets(answer: Any) -> Mapping[str, float]:
     }
 
 
-def cash_flows(answer: Any) -> Sequence[CashFlow]:
+def cash_flows(result: Any) -> Sequence[CashFlow]:
     """Check what ``cash_flows`` returned."""
-    _expect("cash_flows()", answer, Sequence, "a sequence of CashFlow")
-    for flow in answer:
+    _expect("cash_flows()", result, Sequence, "a sequence of CashFlow")
+    for flow in result:
         _expect("cash_flows()", flow, CashFlow, "a sequence of CashFlow")
         _expect("cash_flows().at", flow.at, datetime, "an aware datetime")
         _numbers("cash_flows()", flow, "amount")
-    found: Sequence[CashFlow] = answer
+    found: Sequence[CashFlow] = result
     return found
 
 
-def stops(answer: Any) -> Sequence[RestingStop]:
+def stops(result: Any) -> Sequence[RestingStop]:
     """Check what ``stops`` returned."""
-    _expect("stops()", answer, Sequence, "a sequence of RestingStop")
-    for stop in answer:
+    _expect("stops()", result, Sequence, "a sequence of RestingStop")
+    for stop in result:
         _expect("stops()", stop, RestingStop, "a sequence of RestingStop")
-    found: Sequence[RestingStop] = answer
+    found: Sequence[RestingStop] = result
     return found
 
 
-def findings(answer: Any) -> Sequence[Finding]:
+def findings(result: Any) -> Sequence[Finding]:
     """Check what ``diagnose`` returned."""
-    _expect("diagnose()", answer, Sequence, "a sequence of Finding")
-    for finding in answer:
+    _expect("diagnose()", result, Sequence, "a sequence of Finding")
+    for finding in result:
         _expect("diagnose()", finding, Finding, "a sequence of Finding")
-    found: Sequence[Finding] = answer
+    found: Sequence[Finding] = result
     return found
 
 
-def terms(answer: Any) -> TradingTerms:
+def terms(result: Any) -> TradingTerms:
     """Check what ``trading_terms`` returned."""
-    _expect("trading_terms()", answer, TradingTerms, "TradingTerms")
+    _expect("trading_terms()", result, TradingTerms, "TradingTerms")
     for field in ("taker_fee", "spread"):
-        if getattr(answer, field) is not None:
-            _numbers("trading_terms()", answer, field)
-    found: TradingTerms = answer
+        if getattr(result, field) is not None:
+            _numbers("trading_terms()", result, field)
+    found: TradingTerms = result
     return found
 
 
-def pushed_position(answer: Any) -> Position:
+def pushed_position(result: Any) -> Position:
     """Check a pushed position."""
-    _expect("watch(): position", answer, Position, "Position")
-    _expect("watch(): position.symbol", answer.symbol, str, "str")
-    _numbers(f"watch(): position of {answer.symbol}", answer, "quantity")
-    found: Position = answer
+    _expect("watch(): position", result, Position, "Position")
+    _expect("watch(): position.symbol", result.symbol, str, "str")
+    _numbers(f"watch(): position of {result.symbol}", result, "quantity")
+    found: Position = result
     return found
 
 
-def pushed_equity(answer: Any) -> Equity:
+def pushed_equity(result: Any) -> Equity:
     """Check a pushed equity."""
-    _expect("watch(): equity", answer, Equity, "Equity")
-    _numbers("watch(): equity", answer, "wallet", "total")
-    found: Equity = answer
+    _expect("watch(): equity", result, Equity, "Equity")
+    _numbers("watch(): equity", result, "wallet", "total")
+    found: Equity = result
     return found
 
 
@@ -182,10 +182,10 @@ def pushed_price(symbol: Any, price: Any) -> Decimal:
     return found
 
 
-def _value(method: str, answer: Any) -> Any:
-    _expect(method, answer, Known, "Known")
-    _aware(f"{method}.as_of", answer.as_of)
-    return answer.value
+def _value(method: str, result: Any) -> Any:
+    _expect(method, result, Known, "Known")
+    _aware(f"{method}.as_of", result.as_of)
+    return result.value
 
 
 def _aware(where: str, time: Any) -> None:
@@ -194,14 +194,14 @@ def _aware(where: str, time: Any) -> None:
         raise NotReady(_wrong(where, time, "an aware datetime"))
 
 
-def _expect(where: str, answer: Any, kind: type, expected: str) -> None:
-    if not isinstance(answer, kind):
-        raise NotReady(_wrong(where, answer, expected))
+def _expect(where: str, result: Any, kind: type, expected: str) -> None:
+    if not isinstance(result, kind):
+        raise NotReady(_wrong(where, result, expected))
 
 
-def _numbers(where: str, answer: Any, *fields: str) -> None:
+def _numbers(where: str, result: Any, *fields: str) -> None:
     for field in fields:
-        if not _is_number(number := getattr(answer, field)):
+        if not _is_number(number := getattr(result, field)):
             raise NotReady(_wrong(f"{where}.{field}", number, "a finite Decimal"))
 
 
@@ -209,6 +209,6 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, Decimal) and value.is_finite()
 
 
-def _wrong(where: str, answer: Any, expected: str) -> str:
-    found = str(answer) if isinstance(answer, Decimal) else f"a {type(answer).__name__}"
+def _wrong(where: str, result: Any, expected: str) -> str:
+    found = str(result) if isinstance(result, Decimal) else f"a {type(result).__name__}"
     return f"defect of the plugin: {where} is {found} instead of {expected}"

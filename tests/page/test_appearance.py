@@ -22,7 +22,7 @@ from te_core.page.ages import aged
 from te_core.page.drawing import Drawing
 from te_core.page.live import MOST_WAITING, _Viewer
 from te_core.page.sessions import Role, Session
-from te_core.page.shown import NO_COURSE, Attention, Moments, Row, parts_of, slug, with_items
+from te_core.page.shown import NO_EQUITY_CURVE, Attention, Row, Timestamps, parts_of, slug, with_items
 from te_core.page.site import FILTERS, WORDS
 from te_core.page.turns import Turns
 from te_core.reporting.view import Cell, Item, Mark, Severity, SymbolRow, view
@@ -77,7 +77,7 @@ def seen(html: str) -> str:
     return " ".join(re.sub(r"<[^>]+>", " ", html).split())
 
 
-def heard(html: str) -> str:
+def read_aloud(html: str) -> str:
     """Return what a reader of the screen says."""
     html = re.sub(r'<(\w+)[^>]* aria-hidden="true".*?</\1>', "", html)
     return " ".join(re.sub(r"<[^>]+>", " ", html).split())
@@ -89,14 +89,14 @@ def test_no_two_states_of_a_cell_differ_by_colour_alone(drawing: Drawing) -> Non
     drawn = {state: drawing.part("r-BTCUSDT", row(cell(*state))) for state in states}
     for one, other in combinations(states, 2):
         assert seen(drawn[one]) != seen(drawn[other]), f"{one} looks like {other}"
-        assert heard(drawn[one]) != heard(drawn[other]), f"{one} sounds like {other}"
+        assert read_aloud(drawn[one]) != read_aloud(drawn[other]), f"{one} sounds like {other}"
 
 
 def test_a_cell_that_is_not_known_is_never_a_number(drawing: Drawing) -> None:
     html = drawing.part("r-BTCUSDT", row(cell(Mark.UNKNOWN, None)))
     assert "unknown" in html
     assert not re.search(r"\d", seen(html).replace("BTC", "").partition("USDT")[2].replace("+1", ""))
-    assert "flat" not in heard(html)
+    assert "flat" not in read_aloud(html)
 
 
 def test_whatever_an_exchange_or_a_plugin_says_is_text(drawing: Drawing) -> None:
@@ -131,11 +131,11 @@ def test_numbers_do_not_break_where_their_thousands_part(drawing: Drawing) -> No
 
 
 def test_a_moment_that_is_as_good_as_the_same_stays_what_it_was() -> None:
-    moments = Moments()
-    first = moments.of(NOW, 10.0, "account", "a")
-    assert moments.of(NOW, 9.4, "account", "a") == first
-    assert moments.of(NOW, 3.0, "account", "a") != first
-    assert moments.of(NOW, None, "account", "b") is None
+    timestamps = Timestamps()
+    first = timestamps.of(NOW, 10.0, "account", "a")
+    assert timestamps.of(NOW, 9.4, "account", "a") == first
+    assert timestamps.of(NOW, 3.0, "account", "a") != first
+    assert timestamps.of(NOW, None, "account", "b") is None
 
 
 @given(states())
@@ -144,7 +144,7 @@ def test_every_state_can_be_drawn_and_is_well_formed(drawing: Drawing, state: di
     found = view(state)
 
     async def parts() -> dict[str, Any]:
-        return await parts_of(found, NO_COURSE, (), Moments(), Turns(SystemClock()))
+        return await parts_of(found, NO_EQUITY_CURVE, (), Timestamps(), Turns(SystemClock()))
 
     values = asyncio.run(parts())
     assert {name for name in values if name.startswith("r-")} == {f"r-{row.symbol}" for row in found.symbols}
