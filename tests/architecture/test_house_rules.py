@@ -22,7 +22,7 @@ ROOM_LINES = {
     "journal": 2_800,
     "accounts": 4_200,
     "signals": 660,
-    "runtime": 2_680,
+    "runtime": 2_700,
     "reporting": 3_350,
     "web": 1_500,
     "page": 2_350,
