@@ -14,7 +14,7 @@ import typer
 
 from te_core.app.paths import Paths
 from te_core.cli.client import setting
-from te_core.cli.failure import Failure
+from te_core.cli.failure import ExitCode, Failure
 from te_core.cli.output import print_json_line, print_lines
 from te_core.cli.past import AccountName, AsJson, SourceName, SymbolName
 from te_core.cli.since import Since, Until, period
@@ -72,6 +72,9 @@ class Wanted:
 def logs(
     context: typer.Context,
     *,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on with what is written from now on, until Ctrl-C.")
+    ] = False,
     since: Since = "",
     until: Until = "",
     account: AccountName = "",
@@ -89,29 +92,65 @@ def logs(
     Example: te logs --since 2h
              te logs --account bybit-main --symbol BTCUSDT --since fri
              te logs --level warning --since yesterday --json
-    It reads [logs] file of the settings, in text or in JSON; the engine need not run.
+             te logs --follow --account bybit-main
+    It reads [logs] file of the settings, in text or in JSON; the engine need not run. With --follow and without --since
+    the newest ten lines come first.
     """
     paths = Paths.of(context)
     begin, end = period(since, until, SystemClock().now())
     given = {"account": account, "symbol": symbol.upper(), "source": source}
     about = {name: value for name, value in given.items() if value}
     wanted = Wanted(since=begin, until=end, about=about, level=level)
-    for line in found(log_files(paths), wanted):
-        if as_json:
-            print_json_line(line.fields or _as_json(line))
+    lines = _following(paths, wanted) if follow else found(log_files(paths), wanted)
+    try:
+        for line in lines:
+            if as_json:
+                print_json_line(line.fields or _as_json(line))
+            else:
+                print_lines(line.text, *line.below)
+    except KeyboardInterrupt:
+        if not follow:
+            raise
+        raise typer.Exit(ExitCode.OK) from None
+
+
+def _following(paths: Paths, wanted: Wanted) -> Iterator[LogLine]:
+    """Read what is wanted of what is there, the newest ten without ``since``, then of what is written."""
+    from te_core.cli.tailing import Tail, followed
+
+    if wanted.until is not None:
+        raise Failure("--until and --follow exclude each other", code=ExitCode.INVALID)
+    log_files(paths)  # raises if there is none
+    file = log_file(paths)
+    tail = Tail(file, lambda: log_files(paths))
+    try:
+        if wanted.since is None:
+            tail.skip()
         else:
-            print_lines(line.text, *line.below)
+            yield from found(
+                tail.before(log_files(paths)), wanted
+            )  # opened first: no rotation falls in between
+        for number, lines in enumerate(followed(tail, file)):
+            new = [line for line in parsed(lines) if wanted.fits(line)]
+            yield from new[-10:] if number == 0 and wanted.since is None else new
+    finally:
+        tail.close()
 
 
-def log_files(paths: Paths) -> list[Path]:
-    """Return the log file and what was rotated away from it, oldest first. Raises ``Failure`` where there is none."""
+def log_file(paths: Paths) -> Path:
+    """Return the file that the engine writes. Raises ``Failure`` where the settings name none."""
     name = setting(paths, "logs", "file")
     if not name:
         raise Failure(
             "the settings name no log file",
             next_step=f'set file = "engine.log" in [logs]; {_NOWHERE}',
         )
-    file = paths.state / name
+    return paths.state / name
+
+
+def log_files(paths: Paths) -> list[Path]:
+    """Return the log file and what was rotated away from it, oldest first. Raises ``Failure`` where there is none."""
+    file = log_file(paths)
     files = [one for one in file.parent.glob(f"{file.name}*") if one.is_file()]
     if not files:
         raise Failure(

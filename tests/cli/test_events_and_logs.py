@@ -10,11 +10,13 @@ import os
 import signal
 import subprocess
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from te_core.cli.logs import LEVELS, LogLine, Wanted, parsed
+from te_core.cli.tailing import Tail
 from tests.cli.conftest import TE
 
 # -- events of a running engine
@@ -181,3 +183,64 @@ def test_a_line_is_written_as_the_engine_writes_it() -> None:
     at = datetime(2026, 3, 1, tzinfo=UTC)
     line = LogLine(at=at, level="INFO", message="x", about={"source": "tv"})
     assert line.text == "2026-03-01T00:00:00.000Z INFO    source=tv: x"
+
+
+def line_at(second: int, message: str) -> str:
+    return f"2026-03-01T16:00:{second:02}.000Z INFO    account=paper: {message}\n"
+
+
+def test_a_log_is_followed_through_rotations_until_an_interrupt(logged: Any) -> None:
+    command = [str(TE), "--settings", str(logged.settings), "logs", "--follow", "--account", "paper"]
+    env = {name: value for name, value in os.environ.items() if not name.startswith("TE_")}
+    place = logged.state / "log"
+    with (place / "engine.log").open("a") as log:
+        log.writelines(line_at(number, f"before {number}") for number in range(12))
+    following = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env, cwd=logged.path)
+    assert following.stdout is not None
+    first = [following.stdout.readline() for _ in range(10)]
+    assert [line.split()[-1] for line in first] == [str(number) for number in range(2, 12)], "the newest ten"
+    with (place / "engine.log").open("a") as log:
+        log.write(line_at(20, "last of the old")[:40])
+        log.flush()
+        log.write(line_at(20, "last of the old")[40:] + line_at(21, "for others").replace("paper", "other"))
+    (place / "engine.log").rename(place / "engine.log.0")
+    (place / "engine.log").write_text(line_at(22, "first of the new"))
+    assert following.stdout.readline().endswith("last of the old\n")
+    assert following.stdout.readline().endswith("first of the new\n")
+    following.send_signal(signal.SIGINT)
+    assert following.wait(30) == 0
+    assert following.stdout.read() == ""
+    following.stdout.close()
+
+
+def test_what_is_followed_has_no_end(logged: Any) -> None:
+    refused = logged.te("logs", "--follow", "--until", "yesterday")
+    assert (refused.exit_code, "exclude each other" in refused.stderr) == (2, True)
+
+
+def test_lines_are_read_once_whatever_becomes_of_the_files(tmp_path: Path) -> None:
+    file = tmp_path / "engine.log"
+    file.write_text("a\nb\n")
+    tail = Tail(file, lambda: sorted(tmp_path.glob("engine.log*"), key=lambda one: one.stat().st_mtime_ns))
+    assert tail.lines() == ["a", "b"]
+    assert tail.lines() == []
+    with file.open("a") as log:
+        log.write("c\nhal")
+    assert tail.lines() == ["c"]
+    with file.open("a") as log:
+        log.write("f\n")
+    for number, text in ((1, "e\n"), (2, "f\n")):
+        file.rename(tmp_path / f"engine.log.{number}")
+        os.utime(tmp_path / f"engine.log.{number}", (number, number))
+        file.write_text(text)
+    assert tail.lines() == ["half", "e", "f"], "rotated twice between two reads"
+    file.write_text("g\n")  # emptied in place, and written again
+    file.write_text("")
+    assert tail.lines() == []
+    file.write_text("h\n")
+    assert tail.lines() == ["h"]
+    file.unlink()
+    assert tail.lines() == [], "between two steps of a rotation"
+    file.write_text("i\n")
+    assert tail.lines() == ["i"]
+    tail.close()
