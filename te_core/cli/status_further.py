@@ -39,6 +39,11 @@ def _source_lines(view: View, width: int) -> list[Line]:
         ),
         Column(title="last signal", cells=[("-" if row.age is None else age(row.age), "") for row in rows]),
         Column(title="symbols", cells=[(str(row.signals), "") for row in rows], spare=1),
+        Column(
+            title="refused 24h",
+            cells=[(str(row.refused), "warning" if row.refused else "") for row in rows],
+            spare=3,
+        ),
         Column(title="note", cells=[(_remarks(row), "dim") for row in rows], left=True, prose=True, spare=2),
     ]
     return table(columns, width, gap=2)

@@ -27,6 +27,7 @@ WIDE = 120
 NARROW = 80
 """Columns below which there is no room for symbols."""
 FLAT = "·"
+NOT_KNOWN = "—"
 ALL, HELD, OFF_TARGET = "all", "held", "not at target"
 _MARKS = {Severity.CRITICAL: "!!", Severity.WARNING: "! ", Severity.NOTE: "- "}
 _STYLES = {Severity.CRITICAL: "critical", Severity.WARNING: "warning", Severity.NOTE: "dim"}
@@ -146,7 +147,7 @@ def _total(one: Totals, layout: Layout, *, alone: bool, first: bool) -> Line:
         (1, [(f"{gap}pnl ", ""), *_pnl(one.unrealised)]),
         (2, [(f"{gap}exposure {compact(one.gross)}{_times(one.leverage, layout)}", ""), *without]),
         (3, [(f"{gap}net {compact(one.net, signed=True)}", "")] if layout.wide else []),
-        (4, [(f"{gap}margin {percent(one.margin)}", "")] if layout.wide else []),
+        (4, [(f"{gap}margin {_share(one.margin)}", "")] if layout.wide else []),
         (0, [(f"{gap}{label} {one.at_target}/{one.targets}", style)]),
     ]
     return joined(parts, layout.width)
@@ -270,7 +271,7 @@ def _accounts(view: View, layout: Layout) -> list[Line]:
         column("equity", map(_equity, rows)),
         column("pnl", (_pnl(row.unrealised)[0] for row in rows), spare=4),
         column("exposure" if wide else "expos", (compact(row.gross) for row in rows), spare=3),
-        column("margin", (percent(row.margin) for row in rows), spare=5),
+        column("margin", (_share(row.margin) for row in rows), spare=5),
         column("held", ("?" if row.held is None else str(row.held) for row in rows), spare=6),
         column("at target" if wide else "ok", map(_reached, rows)),
         column("read", map(_read, rows), spare=2),
@@ -280,7 +281,8 @@ def _accounts(view: View, layout: Layout) -> list[Line]:
             column("free", (figure(row.free, places=0) for row in rows), spare=8),
             column("net", (compact(row.net, signed=True) for row in rows), spare=7),
             column("leverage", (_multiple(row) for row in rows), spare=9),
-            column("why", ((row.cause, "dim") for row in rows), left=True, prose=True, spare=10),
+            column("rejected 24h", map(_rejected, rows), spare=11),
+            column("why", ((_why(row), "dim") for row in rows), left=True, prose=True, spare=10),
         ]
     return table(columns, layout.width, gap=2 if wide else 1)
 
@@ -291,6 +293,15 @@ def _status(row: AccountRow) -> Span:
     if row.severity is Severity.WARNING:
         return f"! {row.status}", "warning"
     return row.status, "good" if row.status == "running" else "dim"
+
+
+def _share(margin: Decimal | None) -> str:
+    return NOT_KNOWN if margin is None else percent(margin)
+
+
+def _why(row: AccountRow) -> str:
+    """Return why an account is as it is, else why its margin is not known."""
+    return row.cause or (f"margin: {row.free_unknown}" if row.free_unknown else "")
 
 
 def _equity(row: AccountRow) -> Span:
@@ -306,6 +317,10 @@ def _reached(row: AccountRow) -> Span:
 def _read(row: AccountRow) -> Span:
     late = row.severity is not None and row.status in ("unreadable", "failing")
     return age(row.read_age), "warning" if late else ""
+
+
+def _rejected(row: AccountRow) -> Span:
+    return str(row.rejected), "warning" if row.rejected else ""
 
 
 def _multiple(row: AccountRow) -> Span:

@@ -87,11 +87,22 @@ class JournalReader:
         Orders that certainly never left are not counted; those whose outcome is open are. Orders from when the wall
         clock was ahead have times of the future.
         """
+        return self._times(ORDERS_SINCE, at)
+
+    def rejected_since(self, at: datetime) -> Mapping[str, Sequence[datetime]]:
+        """Return when orders were made from ``at`` on that the exchange rejected, by book; of the newest orders."""
+        return self._times(REJECTED_SINCE, at)
+
+    def refused_since(self, at: datetime) -> Mapping[str, Sequence[datetime]]:
+        """Return when input was refused from ``at`` on, by source; as far as it is kept."""
+        return self._times(REFUSED_SINCE, at)
+
+    def _times(self, wanted: Select[Any], at: datetime) -> Mapping[str, Sequence[datetime]]:
         found: defaultdict[str, list[datetime]] = defaultdict(list)
         with self._snapshot() as connection:
-            for account, created in connection.execute(ORDERS_SINCE, {"since": at}):
-                found[account].append(created)
-        return {account: sorted(times) for account, times in found.items()}
+            for name, time in connection.execute(wanted, {"since": at}):
+                found[name].append(time)
+        return {name: sorted(times) for name, times in found.items()}
 
     def largest_positions(self) -> Mapping[tuple[str, str], Decimal]:
         """Return, by book and symbol, the largest position that may be held as far as the journal knows.
@@ -351,6 +362,12 @@ _newest_intents = (
 ORDERS_SINCE = select(_newest_intents.c.account, _newest_intents.c.created_at).where(
     _newest_intents.c.created_at >= bindparam("since"),
     _newest_intents.c.state.not_in((IntentState.UNSENT, IntentState.REFUSED)),
+)
+REJECTED_SINCE = select(_newest_intents.c.account, _newest_intents.c.created_at).where(
+    _newest_intents.c.created_at >= bindparam("since"), _newest_intents.c.state == IntentState.REJECTED
+)
+REFUSED_SINCE = select(tables.quarantine.c.source, tables.quarantine.c.received_at).where(
+    tables.quarantine.c.received_at >= bindparam("since")
 )
 
 _since_confirmed = and_(

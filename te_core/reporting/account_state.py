@@ -21,6 +21,8 @@ from te_core.settings.schema import Settings
 _TITLE = re.compile(r"[A-Z][A-Za-z0-9.]{1,20}: ")
 """How plugins begin what an exchange said: with its name. The account's own name says that as well."""
 _RAW = re.compile(r" [(\[].*$", re.S)
+OLDER = "read before its newest order"
+"""Why what is free, and so the margin, is not known although the equity is."""
 
 
 def account_state(engine: Engine, settings: Settings, name: str, runner: AccountRunner) -> dict[str, Any]:
@@ -52,6 +54,7 @@ def account_state(engine: Engine, settings: Settings, name: str, runner: Account
             for symbol, keeper in worker.keepers.items()
             if keeper.target
         },
+        "rejected_24h": engine.refusals.orders_of(worker.book),
         "still_open": list(worker.still_open),
         "foreign": {symbol: text(quantity) for symbol, quantity in worker.foreign.items()},
     }
@@ -89,11 +92,21 @@ def _reads(worker: AccountWorker, view: AccountView, steady: float, now: datetim
         figures = {name: text(getattr(equity.value, name)) for name in figures}
     newest = max((seen.asked_at for seen in beliefs.prices_seen.values()), default=None)
     unknown = believed.reason if isinstance(believed, Unknown) else ""
+    older = equity is not None and _lacks_an_order(worker)
+    if older:
+        figures["free"] = None
     return {
         "positions": _read(view.read_age, view.unreadable, now),
-        "equity": _read(_age(equity.asked_at if equity else None, steady), unknown, now) | figures,
+        "equity": _read(_age(equity.asked_at if equity else None, steady), unknown, now)
+        | figures
+        | {"free_unknown": OLDER if older else None},
         "prices": _read(_age(newest, steady), failing.get("prices", ""), now),
     }
+
+
+def _lacks_an_order(worker: AccountWorker) -> bool:
+    """Return whether the equity was requested before the newest order: its free margin is that of before it."""
+    return worker.beliefs.equity_lags or any(keeper.orders.open for keeper in worker.keepers.values())
 
 
 def _age(at: float | None, steady: float) -> float | None:

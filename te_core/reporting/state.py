@@ -142,6 +142,7 @@ def _source(engine: Engine, settings: Settings, name: str, runner: SourceRunner)
         "unready": source_unready(runner),
         "retry_at": text(runner.health.retry_at),
         "last_signal_at": text(newest),
+        "refused_24h": engine.refusals.alerts_of(name),
         "silent_since": text(engine.netting.heartbeat.since(name)),
         "signals": {
             symbol: {

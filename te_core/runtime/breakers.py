@@ -90,12 +90,14 @@ class CircuitBreakers:
         log: Logger,
         notify: Callable[[Event], None],
         enforce: Enforce,
+        rejected: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._journal = journal
         self._clock = clock
         self._log = log
         self._notify = notify
         self._enforce = enforce
+        self._rejected = rejected
         self._scopes = {EVERYTHING: Scope()}
         self._armed: Mapping[str, Breakers] = {}
         """By section; ``EVERYTHING`` for those over all accounts."""
@@ -153,6 +155,8 @@ class CircuitBreakers:
 
     def report(self, books: Books) -> None:
         """Count what changed in an account's books, journal it, and trip what has to."""
+        if books.rejected is not None:
+            self._rejected(books.book)
         scope = self._scopes.setdefault(books.book, Scope())
         scope.name, scope.money, scope.estimate = books.account, books.money, NOTHING
         entries: list[Entry] = list(books.entries)

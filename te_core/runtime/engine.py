@@ -31,6 +31,7 @@ from te_core.runtime.facilities import Facilities
 from te_core.runtime.instances import AccountRunner, Runner, SourceRunner
 from te_core.runtime.notifiers import Notifiers
 from te_core.runtime.reconciler import Instances
+from te_core.runtime.refusals import Refusals
 from te_core.runtime.sources import Sources
 from te_core.settings.difference import difference
 from te_core.settings.resolution import Kind, Resolved
@@ -83,6 +84,7 @@ class Engine:
         facilities = self._make_facilities(log, state_dir, redact, control)
         self.notifiers = Notifiers(facilities, redact)
         self._sources = Sources(facilities, self.netting.intake, self._last_price)
+        self.refusals = Refusals(journal, clock)
         self.breakers = self._make_breakers(log)
         self._accounts = Accounts(
             facilities,
@@ -142,6 +144,7 @@ class Engine:
             log=log,
             notify=self.notify,
             enforce=lambda account, trip: self.commands.enforce(account, trip),  # noqa: PLW0108 - made later
+            rejected=self.refusals.order,
         )
 
     def _make_commands(self, log: Logger) -> Commands:
@@ -252,6 +255,8 @@ class Engine:
         self.notifiers.accept(event)
 
     def _persist(self, entry: Event | QuarantinedInput) -> None:
+        if isinstance(entry, QuarantinedInput):
+            self.refusals.alert(entry.source)
         self._journal.append(entry, awaited=False)
 
     def _stopped(self, account: str, symbol: str, kind: str, reason: str) -> None:

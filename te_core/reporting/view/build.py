@@ -257,6 +257,7 @@ def _account(name: str, account: State, cells: Iterable[Cell]) -> AccountRow:
         equity=equity,
         wallet=number(seen.get("wallet")),
         free=None if old else number(seen.get("free")),
+        free_unknown=_free_unknown(seen, old=old),
         as_last_seen=old and equity is not None,
         seen_at=parse_time(seen.get("as_of") or seen.get("at")),
         unrealised=number(sample.get("unrealised")) if by_sample else _sum_of(known, lambda c: c.unrealised),
@@ -266,6 +267,7 @@ def _account(name: str, account: State, cells: Iterable[Cell]) -> AccountRow:
         at_target=sum(cell.at_target for cell in counted),
         targets=len(counted),
         unpriced=tuple(c.symbol for c in known if c.worth is None or c.unrealised is None),
+        rejected=account.get("rejected_24h", 0),
     )
 
 
@@ -282,6 +284,15 @@ def _equity(account: State) -> tuple[Decimal | None, State, bool]:
         return number(read["total"]), read, bool(account.get("unready")) or late
     seen = account.get("last_seen") or {}
     return number(seen.get("total")), seen, True
+
+
+def _free_unknown(seen: State, *, old: bool) -> str:
+    """Return why what is free is not known; empty where it is."""
+    if old:
+        return "not read now" if seen else "never read"
+    if seen.get("free") is not None:
+        return ""
+    return seen.get("free_unknown") or "not stated by the exchange"
 
 
 def _severity(account: State) -> Severity | None:
@@ -319,6 +330,7 @@ def _total(rows: Sequence[AccountRow], kind: tuple[bool | None, str]) -> Totals:
         at_target=sum(row.at_target for row in rows),
         targets=sum(row.targets for row in rows),
         unpriced=tuple((row.name, symbol) for row in rows for symbol in row.unpriced),
+        without_free=tuple((row.name, row.free_unknown) for row in rows if row.free is None),
     )
 
 
@@ -402,6 +414,7 @@ def _source(name: str, source: State, now: datetime | None) -> SourceRow:
         expired=expired,
         signals=len(source["signals"]),
         warning=warning,
+        refused=source.get("refused_24h", 0),
     )
 
 

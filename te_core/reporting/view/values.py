@@ -141,6 +141,8 @@ class AccountRow:
     """Its value with unrealised profit; None where it was never known."""
     wallet: Decimal | None
     free: Decimal | None
+    free_unknown: str
+    """Why ``free``, and with it the margin, is not known; empty where it is."""
     as_last_seen: bool
     """The equity is from before it could no longer be read."""
     seen_at: datetime | None
@@ -154,6 +156,8 @@ class AccountRow:
     targets: int
     unpriced: tuple[str, ...] = ()
     """Symbols that are held and missing in a sum, as their price or their profit is not known."""
+    rejected: int = 0
+    """Orders that the exchange rejected in 24 hours."""
 
     @property
     def leverage(self) -> Decimal | None:
@@ -171,8 +175,9 @@ class AccountRow:
 class Totals:
     """The sums of the account rows of one kind of money; nothing else is in them.
 
-    ``as_last_seen``: accounts whose part is old. ``unknown``: accounts whose equity is missing in the sum, since it was
-    never known. ``unpriced``: positions that are missing in a sum, as (account, symbol).
+    ``as_last_seen``: accounts whose part is old. ``unknown``: accounts whose equity is missing in the sum: it was never
+    known. ``unpriced``: positions that are missing in a sum, as (account, symbol). ``without_free``: accounts that
+    are missing in ``free`` and the margin, as (account, reason).
     """
 
     paper: bool | None
@@ -193,6 +198,7 @@ class Totals:
     at_target: int
     targets: int
     unpriced: tuple[tuple[str, str], ...]
+    without_free: tuple[tuple[str, str], ...] = ()
 
     @property
     def leverage(self) -> Decimal | None:
@@ -263,6 +269,8 @@ class SourceRow:
     signals: int
     warning: str
     """What the source itself warns of."""
+    refused: int = 0
+    """Alerts that it refused in 24 hours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
