@@ -173,9 +173,11 @@ class Reconciler:
         left = not keeper.reached or keeper.drifted
         freed = bool(self._targets.observing and not self._targets.observing_by(as_if.controls))
         freed = freed or bool(keeper.standing.halt and not held.halt)
+        freed = freed or held.accepted != keeper.standing.accepted
         if freed and keeper.target is target and left:
             target = replace(target, revision=target.revision + 1)
         facts = replace(self._facts(ctx, keeper), target=target, halt=held.halt, foreign=held.foreign)
+        facts = replace(facts, accepted=held.accepted)
         return self._shown(decide(facts), keeper, as_if.controls)
 
     def _shown(self, decision: Decision, keeper: Keeper, controls: Controls | None = None) -> Decision:
@@ -359,6 +361,7 @@ class Reconciler:
             may_correct=keeper.may_correct,
             halt=keeper.standing.halt or ctx.no_increases(keeper.symbol, side),
             foreign=keeper.standing.foreign and not self.found_flat,
+            accepted=keeper.standing.accepted,
             now=ctx.clock.now(),
         )
 

@@ -269,6 +269,8 @@ def _asked_again(keeper: Keeper, before: Standing, held: Standing) -> str:
     What a drift policy left open is closed too, and what a halt held back is not opened at the size of before it.
     """
     position = keeper.position
+    if held.accepted != before.accepted:
+        return described(held.by_hand) if held.by_hand is not None else "what was accepted counts no more"
     if held.flat and not before.flat and not (keeper.confirmed and position and position.quantity == 0):
         return held.halt
     if before.halt and not held.halt and (keeper.drifted or not keeper.reached):

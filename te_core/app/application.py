@@ -29,6 +29,7 @@ from te_core.logs import close_log_file, configure_logs
 from te_core.model.control import Command
 from te_core.model.event import Event
 from te_core.outage import Outages
+from te_core.page.actions import Actions
 from te_core.page.site import page_of
 from te_core.plugins.registry import Registry
 from te_core.plugins.report import PluginReport
@@ -94,6 +95,7 @@ class Application:
         """What the newest of them changed."""
         self._plugin_notices: dict[str, str] = {}
         self._running: AsyncExitStack | None = None
+        self._actions = Actions(self, clock, new_secret)
         self._journal: Journal
         self._sign_of_life: SignOfLife
         self._daily: DailySummary
@@ -180,6 +182,7 @@ class Application:
                 self,
                 history,
                 settings.page,
+                actions=self._actions,
                 token=token,
                 redactor=self.redactor,
                 clock=self._clock,
@@ -491,7 +494,9 @@ class Application:
         commands = self._started.commands
         if preview:
             return self._shown(outcome_state(*await commands.preview(command), scopes=commands.scopes()))
-        return self._shown(outcome_state(await commands.execute(command), scopes=commands.scopes()))
+        done = self._shown(outcome_state(await commands.execute(command), scopes=commands.scopes()))
+        self._actions.noted(command, tuple(row["text"] for row in done["set"]))
+        return done
 
     async def summary(self, since: datetime) -> dict[str, Any]:
         """Return what each account came to since then, and what needs attention. Raises ``JournalError``."""

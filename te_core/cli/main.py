@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 from te_core import __version__
 from te_core.app.paths import Paths
 from te_core.cli import (
+    actions,
     check,
     demo,
     doctor,
@@ -170,6 +171,8 @@ app.command()(resume.resume)
 app.command()(operate.pause)
 app.command()(operate.close)
 app.command()(operate.set_target)
+app.command()(operate.accept)
+app.command()(actions.actions)
 app.command()(explain.explain)
 app.command()(signals.signals)
 app.command()(events.events)

@@ -16,9 +16,11 @@ from te_core.cli.commanding import (
     Symbol,
     Yes,
     body,
+    confirmed,
     done,
     preview,
     seconds,
+    show_preview,
     still_open,
 )
 from te_core.cli.complete import account_names, source_names, symbol_names
@@ -160,6 +162,30 @@ def set_target(  # noqa: PLR0917 - typer makes options of parameters
              te set-target --yes bybit-main BTCUSDT -- -0.25
     """
     _set_target(Paths.of(context), account, symbol, depth, lasts, reason, yes=yes)
+
+
+def accept(
+    context: typer.Context,
+    accounts: Annotated[
+        list[str],
+        typer.Argument(help="Accounts.", show_default=False, autocompletion=account_names),
+    ],
+    symbol: Symbol = "",
+    reason: Reason = "",
+    yes: Yes = False,
+) -> None:
+    """Accept positions that others changed as they are, until a source of the symbol speaks. Orders nothing.
+
+    \b
+    Example: te accept bybit-main
+             te accept bybit-main --symbol UNIUSDT --reason "closed by hand, on purpose"
+    """
+    paths, wanted = Paths.of(context), body(accounts=accounts, symbol=symbol, reason=reason)
+    shown = command(paths, "accept", {**wanted, "preview": True})
+    done(shown)
+    show_preview(shown)
+    confirmed("Accept this?", yes=yes)
+    done(command(paths, "accept", wanted))
 
 
 def _set_target(

@@ -9,7 +9,7 @@ import typer
 from te_core.app.paths import Paths
 from te_core.cli.client import ask, command, post
 from te_core.cli.commanding import Reason, Symbol, Yes, body, confirmed, done, show_preview
-from te_core.cli.complete import instance_names
+from te_core.cli.complete import instance_names, symbol_names
 from te_core.cli.failure import Failure
 from te_core.cli.output import print_lines
 
@@ -21,10 +21,18 @@ Names = Annotated[
         autocompletion=instance_names,
     ),
 ]
+Flat = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--leave-flat",
+        help="Keep this symbol flat until a source of it speaks; may be given again.",
+        autocompletion=symbol_names,
+    ),
+]
 KINDS = ("accounts", "sources", "notifiers")
 
 
-def resume(
+def resume(  # noqa: PLR0917 - typer makes options of parameters
     context: typer.Context,
     names: Names = None,
     symbol: Symbol = "",
@@ -34,6 +42,7 @@ def resume(
             "--from-next-signal", help="Opinions of before do not count until their source speaks again."
         ),
     ] = False,
+    leave_flat: Flat = None,
     reason: Reason = "",
     yes: Yes = False,
 ) -> None:
@@ -42,6 +51,7 @@ def resume(
     \b
     Example: te resume
              te resume bybit-main --from-next-signal
+             te resume --leave-flat DOGEUSDT --leave-flat ADAUSDT
              te resume tradingview
     """
     paths = Paths.of(context)
@@ -59,6 +69,7 @@ def resume(
             sources=named["sources"],
             symbol=symbol,
             from_next_signal=from_next_signal,
+            leave_flat=[one.upper() for one in leave_flat or ()],
             reason=reason,
         )
         lifted = _lift(paths, wanted, yes=yes)

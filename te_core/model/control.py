@@ -46,6 +46,8 @@ class ControlState(StrEnum):
     """Nothing is sent."""
     STOPPED = "stopped"
     """A stop closed the position: depth 0 goes before the signals until a source of the symbol speaks."""
+    ACCEPTED = "accepted"
+    """A position stays as it is, whatever the signals say, until a source of the symbol speaks."""
     OVER = "over"
     """Lifted, resumed, ended or done."""
 
@@ -56,9 +58,10 @@ class Control:
 
     ``scope``: an account's section, or ``#`` and its book; empty for all accounts; the source for ``PAUSE``.
     ``symbol``: empty for all.
-    ``depth`` -1 … 1 and ``until`` belong to ``SET`` and ``STOPPED``; without ``until`` it ends when a source of the
-    symbol speaks.
-    ``held``: by symbol, what a source that is held said when it was paused (JSON values).
+    ``depth`` -1 … 1 and ``until`` belong to ``SET``, ``STOPPED`` and ``ACCEPTED``; without ``until`` it ends when a
+    source of the symbol speaks.
+    ``held``: by symbol, what a source that is held said when it was paused (JSON values); of what was accepted its
+    ``quantity``.
     """
 
     topic: Topic
@@ -72,6 +75,11 @@ class Control:
     until: datetime | None = None
     held: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def quantity(self) -> Decimal | None:
+        """Return what was accepted, signed base units; None for any other command."""
+        return Decimal(self.held["quantity"]) if self.state is ControlState.ACCEPTED else None
+
 
 class Action(StrEnum):
     """What the operator may ask for."""
@@ -82,6 +90,7 @@ class Action(StrEnum):
     PAUSE = "pause"
     TARGET = "target"
     GO = "go"
+    ACCEPT = "accept"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +98,7 @@ class Command:
     """One request of the operator. ``by``: who asks, as far as is known; ``reason``: why, in their words.
 
     ``accounts``: sections of the settings, none for all; ``sources``: for pause and resume. ``lasts``: how long a depth
-    by hand counts, None until a source of the symbol speaks.
+    by hand counts, None until a source of the symbol speaks. ``leave_flat``: symbols that a resume does not open.
     """
 
     action: Action
@@ -103,3 +112,4 @@ class Command:
     close: bool = False
     depth: Decimal | None = None
     lasts: timedelta | None = None
+    leave_flat: tuple[str, ...] = ()

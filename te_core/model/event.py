@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 KINDS = (
+    "accept",
     "blocked",
     "breaker",
     "clock",

@@ -1,8 +1,8 @@
-"""Commands that were confirmed on the page: carried out by the engine once each, and followed until they are done."""
+"""Commands of this run, whoever gave them: carried out by the engine once each, and followed until they are done."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,7 +12,8 @@ from loguru import logger
 from te_core.clock import Clock
 from te_core.errors import CommandRefused, JournalError
 from te_core.model.control import Action as ControlAction
-from te_core.page.plans import ALL, Plan, Verb, Wanted
+from te_core.model.control import Command
+from te_core.page.plans import ALL, OF_SOURCES, Plan, Verb, Wanted
 from te_core.web.facade import EngineFacade
 
 MOST = 100
@@ -26,10 +27,16 @@ class Action:
     """One of them. ``before``: positions by account when it was confirmed; ``refused``: why nothing was done."""
 
     id: str
-    wanted: Wanted
+    verb: str
+    title: str
     reason: str
     by: str
     at: datetime
+    accounts: tuple[str, ...] = ()
+    """None for all of them, and for sources."""
+    symbol: str = ""
+    path: str = ""
+    """The page of its plan; empty for one that was not given there."""
     before: Mapping[str, int] = field(default_factory=dict)
     orders: int = 0
     texts: tuple[str, ...] = ()
@@ -48,19 +55,32 @@ class Progress:
     took: float | None = None
 
     @property
+    def state(self) -> str:
+        """Return ``refused``, ``done``, ``late`` (not done after a minute, and still tried) or ``doing``."""
+        if self.action.refused:
+            return "refused"
+        return "done" if self.done else "late" if self.late else "doing"
+
+    @property
     def open(self) -> int:
         """How many positions are left, or accounts of which that is not known."""
         return sum(len(lines) for lines in self.left.values())
 
 
 class Actions:
-    """Those of this run; the journal has what each changed."""
+    """Those of this run; the journal has what each changed. ``new_id``: names those that were given elsewhere."""
 
-    def __init__(self, engine: EngineFacade, clock: Clock) -> None:
+    def __init__(self, engine: EngineFacade, clock: Clock, new_id: Callable[[], str]) -> None:
         self._engine = engine
         self._clock = clock
+        self._new_id = new_id
+        self._own: list[Command] = []
         self._actions: dict[str, Action] = {}
         self._took: dict[str, float] = {}
+
+    def newest(self) -> Iterator[Action]:
+        """Return all of them, the newest first."""
+        return reversed(self._actions.values())
 
     def find(self, key: str) -> Action | None:
         """Return an action of this run."""
@@ -73,7 +93,11 @@ class Actions:
         wanted = plan.wanted
         made = Action(
             id=key,
-            wanted=wanted,
+            verb=wanted.verb,
+            title=wanted.title,
+            accounts=() if wanted.who == ALL or wanted.verb in OF_SOURCES else (wanted.who,),
+            symbol=wanted.symbol,
+            path=wanted.path,
             reason=reason,
             by=by,
             at=self._clock.now(),
@@ -93,12 +117,37 @@ class Actions:
 
     async def _carried_out(self, wanted: Wanted, by: str, reason: str) -> Mapping[str, Any]:
         if wanted.verb is not Verb.HEAL:
-            return await self._engine.command(wanted.command(by=by, reason=reason), preview=False)
+            command = wanted.command(by=by, reason=reason)
+            self._own.append(command)
+            try:
+                return await self._engine.command(command, preview=False)
+            finally:
+                self._own.remove(command)
         why = f" ({reason})" if reason else ""
         text = f"account {wanted.who}: what others changed is brought back to its target, by {by}{why}"
         self._engine.report_event(str(ControlAction.RESUME), text)
         self._engine.resume("accounts", wanted.who)
         return {"set": [{"text": text}]}
+
+    def noted(self, command: Command, texts: tuple[str, ...]) -> None:
+        """Note a command that was carried out, unless it came from here. ``texts``: what it set, in words."""
+        if any(command is one for one in self._own):
+            return
+        about = ", ".join((*command.accounts, *command.sources)) or "all accounts"
+        symbol = f" {command.symbol}" if command.symbol else ""
+        self._remember(
+            Action(
+                id=self._new_id()[:16],
+                verb=command.action,
+                title=f"{command.action.capitalize()}: {about}{symbol}",
+                accounts=command.accounts,
+                symbol=command.symbol,
+                reason=command.reason,
+                by=command.by,
+                at=self._clock.now(),
+                texts=tuple(dict.fromkeys(texts)),
+            )
+        )
 
     def _remember(self, action: Action) -> None:
         self._actions[action.id] = action
@@ -111,11 +160,11 @@ class Actions:
         """Return how far it is by the engine's state."""
         seconds = max((self._clock.now() - action.at).total_seconds(), 0.0)
         left: dict[str, tuple[str, ...]] = {}
-        if action.wanted.verb is Verb.FLATTEN and not action.refused:
+        if action.verb == Verb.FLATTEN and not action.refused:
             left = {
                 name: tuple(account["still_open"])
                 for name, account in state["accounts"].items()
-                if action.wanted.who in (ALL, name)
+                if not action.accounts or name in action.accounts
             }
         done = not action.refused and not any(left.values())
         if done:

@@ -2,37 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from aiohttp import web
 
-from te_core.clock import Clock
 from te_core.errors import CommandRefused
 from te_core.page.actions import Actions
 from te_core.page.entrance import FORM, SESSION
-from te_core.page.plans import (
-    ALL,
-    OF_SOURCES,
-    STOPPING,
-    Plan,
-    Verb,
-    Wanted,
-    plan_to_go_on,
-    plan_to_heal,
-    plan_to_stop,
-)
+from te_core.page.planning import EVERYBODY, Planner
+from te_core.page.plans import OF_SOURCES, STOPPING, Plan, Wanted
 from te_core.page.sessions import Role, Session
-from te_core.page.shown import Shown
 from te_core.web.facade import EngineFacade
 
-READING = 3.0
-"""Seconds for which a plan waits for the accounts before it says that they are being read."""
 LONGEST_REASON = 200
 _ID = re.compile(r"[\w-]{8,64}")
-_SYMBOL = re.compile(r"[A-Z0-9]{2,32}")
 FORGOTTEN = "No such command was given in this run of the engine. What stands is on the first page."
 
 
@@ -53,23 +38,22 @@ class Draws(Protocol):
 
 
 class Commanding:
-    """The handlers of ``/do`` and ``/action``. ``shown``: what the engine shows now; ``page``: draws an answer."""
+    """The handlers of ``/do`` and ``/action``. ``page``: draws an answer."""
 
     def __init__(
         self,
         engine: EngineFacade,
-        clock: Clock,
+        planner: Planner,
+        actions: Actions,
         *,
-        shown: Callable[[], Shown],
         new_secret: Callable[[], str],
         page: Draws,
     ) -> None:
         self._engine = engine
-        self._shown = shown
+        self._planner = planner
+        self._actions = actions
         self._new_secret = new_secret
         self._page = page
-        self._actions = Actions(engine, clock)
-        self._previews: dict[Wanted, asyncio.Task[Mapping[str, Any]]] = {}
 
     async def show_plan(self, request: web.Request) -> web.Response:
         """Show what a command will do."""
@@ -87,7 +71,7 @@ class Commanding:
         if self._actions.find(key) is not None:
             return _see(key)
         reason = " ".join(str(form.get("reason", "")).split())[:LONGEST_REASON]
-        plan = await self._plan(wanted)
+        plan = await self._planner.plan(wanted)
         if plan is None:
             return await self._plan_page(request, wanted, reason=reason)
         if form.get("mark") != plan.mark:
@@ -103,7 +87,7 @@ class Commanding:
             address=request.remote or "a local socket",
             reason=reason,
         )
-        self._previews.clear()
+        self._planner.forget()
         return _see(key)
 
     async def show_action(self, request: web.Request) -> web.Response:
@@ -119,51 +103,23 @@ class Commanding:
             refresh=refresh,
             progress=progress,
             action=action,
-            title=action.wanted.title,
+            title=action.title,
         )
 
     def _wanted(self, request: web.Request) -> Wanted:
         """Return what the address asks for. Raises ``HTTPNotFound`` for what there is not."""
-        who, symbol = request.match_info["who"], request.query.get("symbol", "")
+        query = request.query
         try:
-            verb = Verb(request.match_info["verb"])
-        except ValueError:
+            return self._planner.wanted(
+                request.match_info["verb"],
+                request.match_info["who"],
+                symbol=query.get("symbol", ""),
+                close="close" in query,
+                next_signal="next" in query,
+                flat=query.getall("flat", ()),
+            )
+        except LookupError:
             raise web.HTTPNotFound from None
-        state = self._engine.state()
-        names = state["sources"] if verb in OF_SOURCES else state["accounts"]
-        everybody = who == ALL and verb in {Verb.HALT, Verb.FLATTEN, Verb.RESUME}
-        if not everybody and who not in names:
-            raise web.HTTPNotFound
-        if symbol and not _SYMBOL.fullmatch(symbol):
-            raise web.HTTPNotFound
-        return Wanted(
-            verb=verb,
-            who=who,
-            symbol=symbol,
-            close="close" in request.query,
-            next_signal="next" in request.query,
-        )
-
-    async def _plan(self, wanted: Wanted) -> Plan | None:
-        """Return the plan; None while accounts are being read for it. Raises ``CommandRefused``."""
-        shown = self._shown()
-        if wanted.verb in STOPPING:
-            return plan_to_stop(wanted, shown.account_rows(), shown.held())
-        if wanted.verb is Verb.HEAL:
-            return plan_to_heal(wanted, shown.account_rows(), shown.changed())
-        if wanted.verb is Verb.PAUSE and not wanted.close:
-            return plan_to_go_on(wanted, {}, ())
-        preview = self._previews.get(wanted)
-        if preview is None:
-            # A reason may be needed to lift what a breaker holds: whoever confirms says it.
-            command = wanted.command(by="the page", reason="preview")
-            preview = asyncio.ensure_future(self._engine.command(command, preview=True))
-            self._previews[wanted] = preview
-        await asyncio.wait([preview], timeout=READING)
-        if not preview.done():
-            return None
-        self._previews.pop(wanted, None)
-        return plan_to_go_on(wanted, preview.result(), shown.account_rows())
 
     async def _plan_page(
         self, request: web.Request, wanted: Wanted, *, problem: str = "", reason: str = ""
@@ -172,7 +128,7 @@ class Commanding:
         refused = ""
         plan: Plan | None = None
         try:
-            plan = await self._plan(wanted)
+            plan = await self._planner.plan(wanted)
         except CommandRefused as error:
             refused = str(error)
         names = list(state["sources"] if wanted.verb in OF_SOURCES else state["accounts"])
@@ -188,7 +144,7 @@ class Commanding:
             problem=problem,
             reason=reason,
             names=names,
-            everybody=wanted.verb in {Verb.HALT, Verb.FLATTEN, Verb.RESUME},
+            everybody=wanted.verb in EVERYBODY,
             stopping=wanted.verb in STOPPING,
             id=self._new_secret()[:16],
         )

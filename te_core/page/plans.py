@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 
 from te_core.model.control import Action, Command
@@ -27,6 +28,8 @@ class Verb(StrEnum):
     GO = "go"
     HEAL = "heal"
     """Bring back what others changed, and try at once what is held back."""
+    ACCEPT = "accept"
+    """Leave what others changed as it is, until a source of the symbol speaks."""
 
 
 OF_SOURCES = (Verb.PAUSE, Verb.UNPAUSE)
@@ -45,6 +48,8 @@ class Wanted:
     """A pause that closes the share of the source, rather than hold it."""
     next_signal: bool = False
     """A resume after which nothing is opened until a source speaks again."""
+    flat: tuple[str, ...] = ()
+    """Symbols that a resume leaves flat until a source of them speaks."""
 
     @property
     def title(self) -> str:
@@ -57,6 +62,7 @@ class Wanted:
             Verb.UNPAUSE: "Resume",
             Verb.GO: "Let trade",
             Verb.HEAL: "Restore",
+            Verb.ACCEPT: "Accept",
         }[self.verb]
         about = "source " if self.verb in OF_SOURCES else ""
         who = "all accounts" if self.who == ALL else f"{about}{self.who}"
@@ -67,12 +73,18 @@ class Wanted:
         """Return what belongs behind the path of its page."""
         parts = [f"symbol={self.symbol}"] if self.symbol else []
         parts += [name for name, on in (("close=1", self.close), ("next=1", self.next_signal)) if on]
+        parts += [f"flat={symbol}" for symbol in self.flat]
         return f"?{'&'.join(parts)}" if parts else ""
 
     @property
     def path(self) -> str:
         """Return the address of its page."""
         return f"/do/{self.verb}/{self.who}{self.query}"
+
+    def leaving(self, symbol: str) -> Wanted:
+        """Return it with a symbol left flat, or no longer if it was."""
+        kept = tuple(one for one in self.flat if one != symbol)
+        return replace(self, flat=kept if symbol in self.flat else (*self.flat, symbol))
 
     def command(self, *, by: str, reason: str) -> Command:
         """Return it as the engine takes it."""
@@ -88,6 +100,7 @@ class Wanted:
             symbol=self.symbol,
             close=self.close,
             from_next_signal=self.next_signal,
+            leave_flat=self.flat,
         )
 
 
@@ -137,6 +150,24 @@ class OrderRow:
     symbol: str
     text: str
     opens: bool
+    worth: Decimal | None = None
+    """Unsigned, at the last price; None if not known."""
+    said: str = ""
+    """Which source it follows."""
+    said_at: str | None = None
+    """When that spoke last, ISO 8601."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What is known beside an order that would be made: the last price, and which source spoke last, and when."""
+
+    price: Decimal | None = None
+    source: str = ""
+    at: str | None = None
+
+
+NOTHING_KNOWN = Known()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,12 +267,39 @@ def plan_to_heal(wanted: Wanted, accounts: Iterable[AccountRow], changed: Iterab
     )
 
 
-def plan_to_go_on(wanted: Wanted, answer: Mapping[str, Any], accounts: Iterable[AccountRow]) -> Plan:
-    """Plan what may add risk from the engine's own preview, in which every account was read."""
-    orders = tuple(_previewed(answer))
+def plan_to_accept(wanted: Wanted, accounts: Iterable[AccountRow], changed: Iterable[Changed]) -> Plan:
+    """Plan to leave what others changed on an account as it is."""
+    found = [one for one in changed if one.account == wanted.who and wanted.symbol in ("", one.symbol)]
+    sentences = [
+        f"{one.symbol}: {figure(one.size)} stays, in place of {figure(one.target)}." for one in found
+    ]
+    sentences.append("It is what the engine keeps until a source of the symbol speaks. Nothing is ordered.")
+    return Plan(
+        wanted=wanted,
+        sentences=tuple(sentences),
+        button=f"Accept {_count(len(found), 'position')} of {wanted.who}",
+        accounts=tuple(row for row in accounts if row.name == wanted.who),
+        nothing="" if found else "Nothing that others changed is left there.",
+        mark=_mark(wanted, [wanted.who], ((one.account, one.symbol, f"{one.size:f}") for one in found)),
+    )
+
+
+def plan_to_go_on(
+    wanted: Wanted,
+    answer: Mapping[str, Any],
+    accounts: Iterable[AccountRow],
+    known: Mapping[tuple[str, str], Known] = MappingProxyType({}),
+) -> Plan:
+    """Plan what may add risk from the engine's own preview, in which every account was read.
+
+    ``known``: by account and symbol, what orders are worth and whom they follow.
+    """
+    accounts = tuple(accounts)
+    orders = tuple(_previewed(answer, known))
     opening = [order for order in orders if order.opens]
     names = list(answer.get("accounts", ()))
-    sentences = [*_lifted(answer), *_ordered(orders, opening)]
+    sentences = [*_lifted(answer), *_ordered(orders, opening, accounts)]
+    sentences += [f"{symbol} is left flat until a source of it speaks." for symbol in wanted.flat]
     sentences += [
         f"{name}: {found['error']}" for name, found in answer.get("accounts", {}).items() if "error" in found
     ]
@@ -266,9 +324,10 @@ def plan_to_go_on(wanted: Wanted, answer: Mapping[str, Any], accounts: Iterable[
     )
 
 
-def _previewed(answer: Mapping[str, Any]) -> Iterator[OrderRow]:
+def _previewed(answer: Mapping[str, Any], known: Mapping[tuple[str, str], Known]) -> Iterator[OrderRow]:
     for account, found in answer.get("accounts", {}).items():
         for symbol, decision in found.get("symbols", {}).items():
+            about = known.get((account, symbol), NOTHING_KNOWN)
             for step in decision["steps"]:
                 if step["kind"] == "order":
                     yield OrderRow(
@@ -276,6 +335,9 @@ def _previewed(answer: Mapping[str, Any]) -> Iterator[OrderRow]:
                         symbol=symbol,
                         text=f"{step['side']} {step['quantity']}",
                         opens=not step["reduce_only"],
+                        worth=None if about.price is None else Decimal(step["quantity"]) * about.price,
+                        said=about.source,
+                        said_at=about.at,
                     )
 
 
@@ -286,14 +348,17 @@ def _lifted(answer: Mapping[str, Any]) -> Iterator[str]:
         yield f"Lifts: {row['text']}."
 
 
-def _ordered(orders: tuple[OrderRow, ...], opening: list[OrderRow]) -> Iterator[str]:
+def _ordered(
+    orders: tuple[OrderRow, ...], opening: list[OrderRow], accounts: tuple[AccountRow, ...]
+) -> Iterator[str]:
     if not orders:
         yield "No order is due now."
         return
     where = len({order.account for order in orders})
     yield (
         f"{_count(len(orders), 'order')} on {_count(where, 'account')}: {len(opening)} of them "
-        f"open{'s' if len(opening) == 1 else ''} or enlarge{'s' if len(opening) == 1 else ''} a position."
+        f"open{'s' if len(opening) == 1 else ''} or enlarge{'s' if len(opening) == 1 else ''} a position"
+        f"{_worth(opening, accounts)}."
     )
 
 
@@ -326,7 +391,7 @@ def _they(positions: list[Held]) -> str:
     return "it is" if len(positions) == 1 else "they are"
 
 
-def _worth(positions: list[Held], rows: tuple[AccountRow, ...]) -> str:
+def _worth(positions: Sequence[Held | OrderRow], rows: tuple[AccountRow, ...]) -> str:
     """Say what positions are worth, paper money apart, and for how many that is not known."""
     paper = {row.name for row in rows if row.paper}
     currency = {row.name: row.currency for row in rows}

@@ -15,12 +15,15 @@ from markupsafe import Markup
 from te_core.clock import Clock
 from te_core.errors import JournalError
 from te_core.journal.pages import Wanted
+from te_core.page.action_routes import ActionRoutes
+from te_core.page.actions import Actions
 from te_core.page.ages import age, aged
 from te_core.page.commanding import Commanding
 from te_core.page.drawing import Drawing
 from te_core.page.entrance import SESSION, Entrance, key_of
 from te_core.page.live import Live, Parts
 from te_core.page.past import Money, Past, Period
+from te_core.page.planning import Planner
 from te_core.page.sessions import FILE, Role, Session, SessionFile, Sessions
 from te_core.page.shown import ALARM, ATTENTION, Shown, Timestamps, parts_of, slug, with_items
 from te_core.page.turns import Turns
@@ -31,6 +34,7 @@ from te_core.reporting.view.values import Sign
 from te_core.secrets import Redactor
 from te_core.settings.page import PageSettings
 from te_core.web.facade import EngineFacade, History
+from te_core.web.guards import Handler
 from te_core.web.responses import answer, refuse
 
 QUOTES = ("USDT", "USDC", "USD")
@@ -48,7 +52,10 @@ _FOREVER = "public, max-age=31536000, immutable"
 
 
 class Page:
-    """Everything that browsers are served. ``tokens``: what opens each role; ``state``: the state folder."""
+    """Everything that browsers are served. ``tokens``: what opens each role; ``state``: the state folder.
+
+    ``actions``: the commands of this run, from wherever.
+    """
 
     def __init__(
         self,
@@ -56,6 +63,7 @@ class Page:
         history: History,
         settings: PageSettings,
         *,
+        actions: Actions,
         tokens: Mapping[Role, str],
         clock: Clock,
         new_secret: Callable[[], str],
@@ -81,9 +89,9 @@ class Page:
         self._timestamps = Timestamps()
         self._parts = Parts(self._build, self._drawing.part, clock, new_secret())
         self._live = Live(self._parts, clock, is_open=self._sessions.is_open, aged=self._aged)
-        self._commanding = Commanding(
-            engine, clock, shown=self._shown, new_secret=new_secret, page=self._page
-        )
+        planner = Planner(engine, self._shown)
+        self._commanding = Commanding(engine, planner, actions, new_secret=new_secret, page=self._page)
+        self._routes = ActionRoutes(engine, planner, actions, new_secret)
 
     # -- what the private listener needs
 
@@ -115,6 +123,7 @@ class Page:
         add.add_post("/logout", self._entrance.sign_out)
         add.add_get("/static/{name}", self._static)
         add.add_post("/api/v1/page/link", self._link)
+        self._routes.add_to(site)
 
     def leave(self, reason: str) -> None:
         """Tell whoever looks that the engine stops."""
@@ -319,25 +328,62 @@ class Page:
         return await self._page(request, "error.html", status=404, title="Not found", text=text)
 
 
+class NoPage:
+    """What is served where the settings have no page: the commands for machines."""
+
+    host = ""
+
+    def __init__(self, engine: EngineFacade, actions: Actions, new_secret: Callable[[], str]) -> None:
+        planner = Planner(engine, lambda: Shown(view(engine.state())))
+        self._routes = ActionRoutes(engine, planner, actions, new_secret)
+
+    @property
+    def guard(self) -> Any:
+        """The middleware that lets no browser in."""
+        return _pass_on
+
+    def add_to(self, site: web.Application) -> None:
+        """Add the routes."""
+        self._routes.add_to(site)
+
+    def leave(self, reason: str) -> None:
+        """Nobody looks."""
+
+
+@web.middleware
+async def _pass_on(request: web.Request, handler: Handler) -> web.StreamResponse:
+    return await handler(request)
+
+
 def page_of(
     engine: EngineFacade,
     history: History,
     settings: PageSettings,
     *,
+    actions: Actions,
     token: str,
     redactor: Redactor,
     clock: Clock,
     new_secret: Callable[[], str],
     state: Path,
-) -> Page | None:
-    """Make the page as the settings have it; None if they have none. ``token`` signs in to command."""
+) -> Page | NoPage:
+    """Make the page as the settings have it. ``token`` signs in to command."""
     if not settings.enabled:
-        return None
+        return NoPage(engine, actions, new_secret)
     tokens = {Role.CONTROL: token}
     if settings.view_token is not None:
         tokens[Role.VIEW] = settings.view_token.get_secret_value()
         redactor.add((tokens[Role.VIEW],))
-    return Page(engine, history, settings, tokens=tokens, clock=clock, new_secret=new_secret, state=state)
+    return Page(
+        engine,
+        history,
+        settings,
+        actions=actions,
+        tokens=tokens,
+        clock=clock,
+        new_secret=new_secret,
+        state=state,
+    )
 
 
 def _chosen(query: Mapping[str, str]) -> dict[str, str]:

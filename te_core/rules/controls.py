@@ -21,6 +21,8 @@ STOP = "stop"
 """The sources that stand in a target's terms for the operator, and for a stop that closed the position."""
 BREAKER = "breaker "
 """How ``by`` begins in what a circuit breaker commanded."""
+BY_HAND_STATES = (ControlState.SET, ControlState.STOPPED, ControlState.ACCEPTED)
+SMALLEST_DEPTH = Decimal("0.0001")
 HALTING = (ControlState.HALTED, ControlState.FLAT, ControlState.FOREIGN)
 Key = tuple[Topic, str, str]
 
@@ -140,6 +142,11 @@ class Standing:
     by_breaker: bool = False
     """A circuit breaker commanded it, and not the operator."""
 
+    @property
+    def accepted(self) -> Decimal | None:
+        """Return the position that was accepted as it is, signed base units; None where none was."""
+        return self.by_hand.quantity if self.by_hand is not None else None
+
 
 FREE = Standing()
 
@@ -168,7 +175,7 @@ def standing(
 
 def counts(by_hand: Control, blend: Blend | None, now: datetime) -> bool:
     """Return whether a depth by hand still goes before the signals."""
-    if by_hand.state not in (ControlState.SET, ControlState.STOPPED):
+    if by_hand.state not in BY_HAND_STATES:
         return False
     return now < by_hand.until if by_hand.until is not None else not spoken_since(blend, by_hand.at)
 
@@ -218,6 +225,7 @@ VERBS = {
     ControlState.CLOSE: "paused, its share closed",
     ControlState.SET: "set by hand",
     ControlState.STOPPED: "closed",
+    ControlState.ACCEPTED: "accepted as it is",
     ControlState.OVER: "resumed",
 }
 
@@ -239,6 +247,8 @@ def where(control: Control, *, but: Sequence[str] = ()) -> str:
     depth = "" if control.depth is None else f", depth {control.depth:f} {_end(control)}"
     if control.state is ControlState.STOPPED:
         depth = f"; stays flat {_end(control)}"
+    if control.quantity is not None:
+        depth = f"; {control.quantity:f} stays {_end(control)}"
     left = f" but {', '.join(but)}" if but else ""
     return f"{what}{symbol}{left}: {described(control)}{depth}"
 
@@ -288,6 +298,49 @@ def stopped(scope: str, symbol: str, *, kind: str, reason: str, at: datetime) ->
         reason=reason,
         depth=ZERO,
     )
+
+
+def accepted(
+    command: Command, scope: str, symbol: str, *, quantity: Decimal, depth: Decimal, at: datetime
+) -> Control:
+    """Return the control by which a position stays as it is."""
+    return Control(
+        topic=Topic.TARGET,
+        scope=scope,
+        symbol=symbol,
+        state=ControlState.ACCEPTED,
+        at=at,
+        by=command.by,
+        reason=command.reason,
+        depth=depth,
+        held={"quantity": f"{quantity:f}"},
+    )
+
+
+def left_flat(command: Command, now: datetime, scopes: Mapping[str, Sequence[str]]) -> tuple[Control, ...]:
+    """Return the controls by which a resume leaves symbols flat until a source of each speaks."""
+    names = command.accounts or tuple(scopes)
+    return tuple(
+        Control(
+            topic=Topic.TARGET,
+            scope=scopes[name][-1],
+            symbol=symbol,
+            state=ControlState.SET,
+            at=now,
+            by=command.by,
+            reason=command.reason,
+            depth=ZERO,
+        )
+        for symbol in command.leave_flat
+        for name in names
+    )
+
+
+def implied_depth(quantity: Decimal, *, price: Decimal, equity: Decimal, leverage: int) -> Decimal:
+    """Return the depth -1 … 1 that a position comes to; never 0 for one that is not flat."""
+    depth = abs(quantity) * price / (equity * leverage)
+    bounded = min(max(depth.quantize(SMALLEST_DEPTH), SMALLEST_DEPTH), Decimal(1))
+    return bounded.copy_sign(quantity)
 
 
 def lifted_by(command: Command, controls: Controls, scopes: Mapping[str, Sequence[str]]) -> Iterator[Control]:

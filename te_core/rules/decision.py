@@ -16,7 +16,7 @@ from te_core.model.policy import AccountPolicy, Limits
 from te_core.model.position import Equity, Position
 from te_core.model.reading import Unknown
 from te_core.model.target import Confirmation, Goal, Target
-from te_core.rules.drift import corrected
+from te_core.rules.drift import corrected, without_excess
 from te_core.rules.limits import Ceiling, halted, hold_back, stricter
 from te_core.rules.liquidation import liquidation_ceiling
 from te_core.rules.plan import OrderStep, Plan, at_target, in_words, plan
@@ -77,6 +77,8 @@ class Facts:
     """Why only reductions are allowed now; empty when increases are allowed, too."""
     foreign: bool = False
     """What the engine never opened is to be closed, too."""
+    accepted: Decimal | None = None
+    """The position that the operator accepted as it is, signed base units; None where none was."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +159,7 @@ def _decided(facts: Facts, position: Position) -> Decision:
 
 def _fits_now(facts: Facts, kept: Goal) -> bool:
     """Return whether a target that was too small for the exchange is not any more."""
-    if kept.quantity != 0 or facts.target.depth == 0:
+    if kept.quantity != 0 or facts.target.depth == 0 or facts.accepted is not None:
         return False
     fresh = _size(facts)
     return isinstance(fresh, Goal) and fresh.quantity != 0
@@ -167,6 +169,8 @@ def _freshly_sized(facts: Facts, position: Position) -> Decision:
     goal = _size(facts)
     if isinstance(goal, Unknown):
         return Decision(status=Status.WAITING, reason=goal.reason)
+    if facts.accepted is not None:  # what was closed of it since is not opened again
+        goal = replace(goal, quantity=without_excess(position.quantity, goal.quantity))
     return _towards(facts, position, goal, sized=True)
 
 
@@ -183,7 +187,7 @@ def _size(facts: Facts) -> Goal | Unknown:
     equity = facts.policy.value_of(facts.equity)
     if equity <= 0:
         return Unknown(reason=f"the equity is {equity:f}: nothing can be opened until funds arrive")
-    return size(
+    goal = size(
         target,
         equity=equity,
         price=facts.price,
@@ -191,6 +195,9 @@ def _size(facts: Facts) -> Goal | Unknown:
         now=facts.now,
         below_minimum=facts.policy.below_minimum,
     )
+    if facts.accepted is None or facts.accepted * target.depth <= 0:
+        return goal
+    return replace(goal, quantity=facts.accepted, notes=("accepted as it is",))
 
 
 def _not_offered(target: Target) -> Unknown:
@@ -379,7 +386,7 @@ def _leverage_is_unknown(facts: Facts, position: Position, goal: Goal) -> bool:
 
 
 def _out_of_band(facts: Facts, goal: Goal) -> bool:
-    if facts.policy.rebalance != "band":
+    if facts.policy.rebalance != "band" or facts.accepted is not None:
         return False
     fresh = _size(facts)
     if isinstance(fresh, Unknown):

@@ -7,11 +7,12 @@ between leaves less open.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from te_core.accounts.accepting import acceptable, changed_by_others
 from te_core.accounts.reconciler import AsIf
 from te_core.clock import Clock
 from te_core.errors import CommandRefused, JournalError, nearest
@@ -24,9 +25,11 @@ from te_core.rules.controls import (
     BREAKER,
     HALTING,
     Controls,
+    accepted,
     controls_of,
     counts,
     described,
+    left_flat,
     lifted_by,
     stopped,
 )
@@ -247,6 +250,8 @@ class Commands:
         now, scopes = self._clock.now(), self._accounts.scopes()
         if command.action is Action.PAUSE:
             return Outcome(set=tuple(self._pause(command, source, now) for source in command.sources))
+        if command.action is Action.ACCEPT:
+            return Outcome(set=tuple(self._accepted(command, now)))
         if command.action is not Action.RESUME:
             return Outcome(set=controls_of(command, now, scopes))
         lifted = tuple(lifted_by(command, self.controls, scopes))
@@ -256,7 +261,8 @@ class Commands:
         ]
         ended = tuple(replace(row, held={}) for row in made if row.topic is not Topic.HALT)
         halts = controls_of(command, now, scopes) if len(ended) < len(made) else ()
-        return Outcome(set=(*halts, *ended), lifted=lifted, rearmed=self.breakers.lifted(command))
+        flat = left_flat(command, now, scopes)
+        return Outcome(set=(*halts, *ended, *flat), lifted=lifted, rearmed=self.breakers.lifted(command))
 
     def _check_reason(self, command: Command) -> None:
         """Refuse to lift what a breaker holds unless somebody says why."""
@@ -279,8 +285,13 @@ class Commands:
             self._check_target(command)
         if command.action is Action.GO:
             self._check_go(command)
-        if command.action in (Action.HALT, Action.FLATTEN) and command.symbol:
+        self._check_symbols(command)
+
+    def _check_symbols(self, command: Command) -> None:
+        if command.action in (Action.HALT, Action.FLATTEN, Action.ACCEPT) and command.symbol:
             self._check_symbol(command.symbol)
+        for symbol in command.leave_flat:
+            self._check_symbol(symbol)
 
     def _check_symbol(self, symbol: str) -> None:
         """Refuse what nothing knows: whoever mistypes a halt must not believe that it holds."""
@@ -318,6 +329,36 @@ class Commands:
                 )
             if not worker.observing:
                 raise CommandRefused(f"{name} does not observe: it is live")
+
+    def _accepted(self, command: Command, now: datetime) -> Iterator[Control]:
+        """Return what is accepted: a symbol, or all that others changed and the engine left so."""
+        if not command.accounts:
+            raise CommandRefused("te accept needs an account: te status shows what others changed")
+        scopes = self._accounts.scopes()
+        for name in command.accounts:
+            worker = self._accounts.runners[name].worker
+            if not self._accounts.runners[name].running or "positions" in worker.failing_reads:
+                raise CommandRefused(f"{name} cannot be read now: what it holds is not known")
+            keepers = [
+                keeper
+                for symbol, keeper in worker.keepers.items()
+                if symbol == command.symbol or (not command.symbol and changed_by_others(keeper))
+            ]
+            if not keepers:
+                what = f"no target for {command.symbol}" if command.symbol else "nothing that others changed"
+                raise CommandRefused(f"{name} has {what}")
+            for keeper in keepers:
+                found = acceptable(keeper, beliefs=worker.beliefs, settings=worker.settings)
+                if isinstance(found, str):
+                    raise CommandRefused(f"{name} {keeper.symbol} cannot be accepted: {found}")
+                yield accepted(
+                    command,
+                    scopes[name][-1],
+                    keeper.symbol,
+                    quantity=found.quantity,
+                    depth=found.depth,
+                    at=now,
+                )
 
     def _pause(self, command: Command, source: str, now: datetime) -> Control:
         before = self.controls.pause(source)

@@ -35,6 +35,7 @@ class Body(BaseModel):
     close: bool = False
     depth: Annotated[Decimal, Field(ge=-1, le=1)] | None = None
     lasts: Annotated[float, Field(gt=0, le=366 * 86_400)] | None = None
+    leave_flat: Annotated[tuple[SymbolName, ...], Field(max_length=1000)] = ()
     preview: bool = False
 
 
@@ -86,6 +87,7 @@ def parse_command(action: str, body: bytes) -> tuple[Command, bool]:
         close=said.close,
         depth=said.depth,
         lasts=None if said.lasts is None else timedelta(seconds=said.lasts),
+        leave_flat=said.leave_flat,
     )
     return command, said.preview
 

@@ -60,7 +60,7 @@ def private_site(
     site.router.add_get("/api/v1/plugins", api.plugins)
     site.router.add_post("/api/v1/{kind:accounts|sources|notifiers}/{name}/resume", api.resume)
     site.router.add_get("/api/v1/commands", api.commands)
-    site.router.add_post("/api/v1/commands/{action:halt|flatten|resume|pause|target|go}", api.command)
+    site.router.add_post("/api/v1/commands/{action:halt|flatten|resume|pause|target|go|accept}", api.command)
     return site
 
 

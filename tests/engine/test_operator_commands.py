@@ -19,7 +19,7 @@ from te_core.testing.faults import Fault
 from tests.engine.scene import Scene, scene
 
 D = Decimal
-HALT, FLATTEN, RESUME, PAUSE, TARGET, GO = Action
+HALT, FLATTEN, RESUME, PAUSE, TARGET, GO, _ = Action
 
 
 def increases(world: Scene, since: int = 0) -> list[OrderRequest]:
