@@ -14,8 +14,8 @@ from te_core.errors import CommandRefused
 from te_core.page.actions import Action, Actions, Progress
 from te_core.page.planning import Planner
 from te_core.page.plans import ALL, Plan, Wanted
-from te_core.web.responses import answer, refuse
 from te_core.web.facade import EngineFacade
+from te_core.web.responses import answer, refuse
 
 _ID = r"[\w-]{8,64}"
 _HANDLED = "/api/v1/actions"

@@ -239,9 +239,11 @@ def _ground(view: View) -> str:
     if not view.ground:
         return ""
     held, wanted = sum(one.at_target for one in view.totals), sum(one.targets for one in view.totals)
+    why = "notes say why not all are" if view.attention else "orders are under way"
+    left = "" if held == wanted else f" ({why})"
     accounts, sources = len(view.accounts), len(view.sources)
     return (
-        f"{held} of {wanted} targets are held, {_all(accounts, 'account')} read, "
+        f"{held} of {wanted} targets are held{left}, {_all(accounts, 'account')} read, "
         f"{_all(sources, 'source')} working."
     )
 

@@ -1,15 +1,24 @@
 """Takes the pictures of docs/page: ``python -m tests.page.screenshots``. They show emulated exchanges and paper money.
 
+Those of the guide; of the first page with 1 x 3, 5 x 20 and 10 x 40 accounts and symbols; of a weekend on virtual time.
+``--only guide``, ``layouts`` or ``weekend`` takes some of them; ``--into FOLDER`` puts them elsewhere, to be looked at,
+and ``--whole`` takes pages as far as they go.
 What they were taken of is kept next to them, so that a test can tell when they show a page that has changed since.
 """
 
 from __future__ import annotations
 
+import argparse
 import hashlib
+import json
 import random
+import subprocess
+import sys
 import tempfile
 import time
+import tomllib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +29,7 @@ from tests.end_to_end.engine_process import EngineProcess
 from tests.end_to_end.home import PLAIN, TOKEN, Home
 from tests.page.conftest import CHROMIUM
 from tests.page.exchanges import Exchanges, exchanges
+from tests.page.test_browser import COINS, SYMBOLS, send
 from tests.page.visiting import CONTROL, secrets
 
 if TYPE_CHECKING:
@@ -57,6 +67,27 @@ PICTURES = (
     ("activity-desk-light", "/activity", 1100, 620, "light", 1),
     ("money-desk-dark", "/money?period=all", 1440, 1000, "dark", 1),
 )
+LOOKS = (
+    ("phone-light", 375, 812, "light"),
+    ("phone-dark", 375, 812, "dark"),
+    ("desk-light", 1440, 1300, "light"),
+    ("desk-dark", 1440, 1300, "dark"),
+)
+SIZES = ((1, 3), (5, 20), (10, 40))
+LAYOUTS = tuple(
+    (f"layout-{accounts}x{symbols}-{look}", "/", width, height, scheme, 1)
+    for accounts, symbols in SIZES
+    for look, width, height, scheme in LOOKS
+)
+WEEKEND = (
+    ("weekend-now-desk", "/", 1440, 1180, "light", 1),
+    ("weekend-now-phone", "/", 375, 812, "dark", 1),
+    ("weekend-activity-desk", "/activity", 1100, 900, "light", 1),
+    ("weekend-money-desk", "/money?period=7d", 1440, 1180, "light", 1),
+)
+HOURS, ALERTS = 4, 120
+"""A part of a weekend: minutes of a processor instead of half an hour."""
+Pictures = tuple[tuple[str, str, int, int, str, int], ...]
 
 
 def digest() -> str:
@@ -123,45 +154,46 @@ def disturb(engine: EngineProcess, world: Exchanges) -> None:
     engine.wait(lambda: engine.state()["accounts"]["mexc"]["status"] == "unreadable")
 
 
-def take(browser: Browser, engine: EngineProcess, folder: Path) -> Iterator[Path]:
-    """Take every picture."""
-    origin = engine.announcement()["private"]
+def take(
+    browser: Browser,
+    origin: str,
+    pictures: Pictures,
+    folder: Path,
+    *,
+    token: str = CONTROL,
+    whole: bool = False,
+) -> Iterator[Path]:
+    """Capture pictures. ``whole``: of the page as far as it goes, and not of a window."""
     first = browser.new_context(base_url=origin)
     page = first.new_page()
     page.goto("/login")
-    page.get_by_label("Token").fill(CONTROL)
+    page.get_by_label("Token").fill(token)
     page.get_by_role("button", name="Sign in").click()
     page.wait_for_url(f"{origin}/")
     state = first.storage_state()
     first.close()
-    for name, path, width, height, scheme, scale in PICTURES:
+    for name, path, width, window, scheme, scale in pictures:
         context = browser.new_context(
             base_url=origin,
             storage_state=state,
-            viewport={"width": width, "height": height},
+            viewport={"width": width, "height": window},
             color_scheme="dark" if scheme == "dark" else "light",
             device_scale_factor=scale,
         )
         page = context.new_page()
         page.goto(path)
         page.locator("#live.on").wait_for()
+        if whole:  # a taller window, so that its lower edge is below the page
+            height = page.evaluate("document.documentElement.scrollHeight")
+            page.set_viewport_size({"width": width, "height": height})
         page.screenshot(path=folder / f"{name}.png")
         context.close()
         yield folder / f"{name}.png"
 
 
-def main() -> None:
-    """Take them all, and note what of."""
-    from playwright.sync_api import sync_playwright
-
-    if not CHROMIUM:
-        raise SystemExit("Chromium is not installed (apt-get install chromium)")
-    FOLDER.mkdir(exist_ok=True)
-    with (
-        tempfile.TemporaryDirectory() as scratch,
-        exchanges(*VENUES) as world,
-        sync_playwright() as playwright,
-    ):
+def guide(browser: Browser, folder: Path, *, whole: bool) -> Iterator[Path]:
+    """Capture those of four exchanges, one of which fails."""
+    with tempfile.TemporaryDirectory() as scratch, exchanges(*VENUES) as world:
         home = Home(Path(scratch) / "home", settings(world))
         home.write_secrets(tomlkit.dumps(secrets(sources={name: {"token": TOKEN} for name in SAID})))
         with EngineProcess(home) as engine:
@@ -171,11 +203,90 @@ def main() -> None:
             time.sleep(8)  # until each account was seen with what its orders cost
             move(world)
             disturb(engine, world)
-            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-            for path in take(browser, engine, FOLDER):
-                print(path.relative_to(ROOT), path.stat().st_size)
-            browser.close()
-    SOURCE.write_text(f"{digest()}\n")
+            yield from take(browser, engine.announcement()["private"], PICTURES, folder, whole=whole)
+
+
+@contextmanager
+def sized(place: Path, accounts: int, symbols: int) -> Iterator[EngineProcess]:
+    """Run an engine with so many paper accounts and symbols, half of which are held."""
+    names = SYMBOLS[:symbols]
+    mapped = {symbol: symbol for symbol in names}
+    weights = {"tradingview": 0.02, "momentum": 0.02} if accounts > 1 else {"tradingview": 0.1}
+    tree = {
+        **PLAIN,
+        "engine": {"resync": "20s"},
+        "sources": {name: {"plugin": "tradingview", "symbols": mapped} for name in weights},
+        "accounts": {f"paper-{number}": {"plugin": "paper", "balance": 10000} for number in range(accounts)},
+        "symbols": {symbol: {"leverage": 3, "weights": weights} for symbol in names},
+        "limits": {"account_exposure": 20_000, "symbol_exposure": 1_500 if accounts > 1 else 4_500},
+    }
+    home = Home(place / f"{accounts}x{symbols}", tree)
+    home.write_secrets(tomlkit.dumps(secrets(sources={name: {"token": TOKEN} for name in weights})))
+    with EngineProcess(home) as engine:
+        engine.until_ready()
+        for number in range(0, min(symbols, len(COINS)), 2 if accounts > 1 else 1):
+            send(engine, number, ("long", "short", "long", "flat")[number // 2 % 4], f"{60 + number}/100")
+        engine.wait(engine.at_rest, within=60)
+        if accounts > 1:
+            engine.post({"symbol": "PEPEUSDT", "direction": "long", "action": "buy", "size": "1/100"})
+            engine.command("halt", accounts=["paper-1"], reason="exchange maintenance")
+            engine.command("pause", sources=["momentum"], reason="being tuned")
+        time.sleep(25)  # until each account was read after its last order
+        yield engine
+
+
+def layouts(browser: Browser, folder: Path, *, whole: bool) -> Iterator[Path]:
+    """Capture the first page in every size, width and scheme."""
+    with tempfile.TemporaryDirectory() as scratch:
+        for accounts, symbols in SIZES:
+            begin = f"layout-{accounts}x{symbols}-"
+            with sized(Path(scratch), accounts, symbols) as engine:
+                wanted = tuple(one for one in LAYOUTS if one[0].startswith(begin))
+                yield from take(browser, engine.announcement()["private"], wanted, folder, whole=whole)
+
+
+def weekend(browser: Browser, folder: Path, *, whole: bool) -> Iterator[Path]:
+    """Capture those of a weekend that was lived through on virtual time, from the engine that it leaves running."""
+    with tempfile.TemporaryDirectory() as scratch:
+        home = Path(scratch) / "weekend"
+        many = ["--hours", str(HOURS), "--alerts", str(ALERTS), "--stay"]
+        command = [sys.executable, "-m", "tests.weekend", str(home), *many]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as lived:
+            try:
+                assert lived.stdout is not None
+                next(line for line in lived.stdout if "goes on until" in line)
+                announced = json.loads((home / "state" / "engine.json").read_text())
+                token = tomllib.loads((home / ".secrets.toml").read_text())["listen"]["private"]["token"]
+                time.sleep(40)
+                yield from take(browser, announced["private"], WEEKEND, folder, token=token, whole=whole)
+            finally:
+                lived.terminate()
+
+
+SETS = {"guide": (guide, PICTURES), "layouts": (layouts, LAYOUTS), "weekend": (weekend, WEEKEND)}
+
+
+def main() -> None:
+    """Take them, and note what of."""
+    from playwright.sync_api import sync_playwright
+
+    parser = argparse.ArgumentParser(prog="python -m tests.page.screenshots", description=__doc__)
+    parser.add_argument("--only", choices=SETS, action="append")
+    parser.add_argument("--into", type=Path, default=FOLDER)
+    parser.add_argument("--whole", action="store_true")
+    given = parser.parse_args()
+    if not CHROMIUM:
+        raise SystemExit("Chromium is not installed (apt-get install chromium)")
+    folder: Path = given.into
+    folder.mkdir(exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        for name in given.only or SETS:
+            for path in SETS[name][0](browser, folder, whole=given.whole):
+                print(path.name, path.stat().st_size, flush=True)
+        browser.close()
+    if folder == FOLDER and not given.only and not given.whole:
+        SOURCE.write_text(f"{digest()}\n")
 
 
 if __name__ == "__main__":

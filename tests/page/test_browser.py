@@ -66,6 +66,7 @@ ROW_POSITIONS = """[...document.querySelectorAll("[data-row^=a-], [data-row^=r-]
     return [row.dataset.row, top - row.closest("table").getBoundingClientRect().top, top];
 })"""
 """Of each row its name, its place in its table, and its place on the screen."""
+CUT = "(frames) => frames.map((frame) => frame.scrollWidth > frame.clientWidth)"
 Scheme = Literal["light", "dark"]
 
 
@@ -180,6 +181,10 @@ def test_no_page_is_wider_than_its_window_and_stop_is_in_sight(tab: Any) -> None
             one.page.set_viewport_size({"width": width, "height": 800})
             found = one.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
             assert found == [width, width], f"{path} at {width}: {found}"
+            cut = one.page.locator("section[aria-labelledby=h-sources] .frame").evaluate_all(CUT)
+            assert width < 768 or not any(cut), f"a button of a source is cut off at {width}"
+            cut = one.page.locator(".frame:has(> .matrix)").evaluate_all(CUT)
+            assert width < 1440 or not any(cut), "all accounts and the net fit a desk"
             stop = one.page.locator("nav.pages .stop, .go button").last
             box = stop.bounding_box()
             assert box is not None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from tests.page.screenshots import FOLDER, PICTURES, SOURCE, digest
+from tests.page.screenshots import FOLDER, LAYOUTS, PICTURES, SOURCE, WEEKEND, digest
+
+NAMES = {name for name, *_ in (*PICTURES, *LAYOUTS, *WEEKEND)}
 
 
 def test_the_pictures_were_taken_of_this_page() -> None:
     assert SOURCE.read_text().strip() == digest(), "take them again: python -m tests.page.screenshots"
-    assert {path.stem for path in FOLDER.glob("*.png")} == {name for name, *_ in PICTURES}
+    assert {path.stem for path in FOLDER.glob("*.png")} == NAMES
     guide = (FOLDER.parent / "page.md").read_text(encoding="utf-8")
-    assert [name for name, *_ in PICTURES if f"page/{name}.png" not in guide] == []
+    assert [name for name in NAMES if f"page/{name}.png" not in guide] == []

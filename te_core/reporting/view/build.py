@@ -239,6 +239,8 @@ def _account(name: str, account: State, cells: Iterable[Cell]) -> AccountRow:
     failure = account.get("trouble") or {}
     known = [cell for cell in own if cell.size is not None]
     counted = [cell for cell in own if cell.counts]
+    halted = account["status"] == "running" and bool(counted) and all(c.mark is Mark.HALTED for c in counted)
+    status = "halted" if halted else account["status"]
     sample = account.get("last_seen") or {}
     by_sample = not known  # nothing is known in this run: what an earlier one saw last
     return AccountRow(
@@ -247,8 +249,8 @@ def _account(name: str, account: State, cells: Iterable[Cell]) -> AccountRow:
         paper=account.get("paper"),
         currency=account.get("currency") or "",
         shadow_of=account.get("shadow_of") or "",
-        status=account["status"],
-        severity=_severity(account),
+        status=status,
+        severity=Severity.WARNING if halted else _severity(account),
         cause=failure.get("cause") or account["reason"] or _shadowing(account),
         detail=failure.get("detail") or "",
         since=parse_time(failure.get("since")),
