@@ -144,7 +144,7 @@ class Past:
                 severity=Severity.WARNING,
                 kind="refused",
                 title=f"{_count(len(found), 'alert')} refused in 24 h",
-                text=f"The last by {newest['source']}: {newest['reason']}",
+                text=f"The last by {newest['source']}: {newest['field']}: {newest['reason']}",
                 since=datetime.fromisoformat(newest["received_at"]),
             )
 

@@ -208,7 +208,7 @@ def with_items(view: View, items: tuple[Item, ...]) -> View:
 
 def _same(warning: Item, refused: Item) -> bool:
     """Return whether a source warns of the very input that is told as refused: one cause is told once."""
-    return warning.kind == "source" and refused.text.partition(": ")[2] in warning.text
+    return warning.kind == "source" and refused.text.partition(": ")[2].casefold() in warning.text.casefold()
 
 
 def _head(view: View, equity_curve: EquityCurve) -> Head:

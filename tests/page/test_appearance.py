@@ -161,7 +161,7 @@ def test_one_refusal_is_one_card_though_its_source_warns_of_it_too(state: dict[s
     found = view(state)
     text = 'Symbol: "X" is not mapped.'
     warned = Item(severity=Severity.WARNING, kind="source", title="source tv warns", text=text)
-    text = 'The last by tv: "X" is not mapped'
+    text = 'The last by tv: symbol: "X" is not mapped'
     refused = Item(severity=Severity.WARNING, kind="refused", title="1 alert refused in 24 h", text=text)
     shown = with_items(replace(found, attention=(warned,)), (refused,))
     assert shown.attention == (refused,)

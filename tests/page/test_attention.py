@@ -207,6 +207,8 @@ def test_a_refused_alert_is_a_card_that_leads_to_it(engine: EngineProcess) -> No
     assert status == 422
     answer = until_card(page, "1 alert refused in 24 h")
     assert cards(answer)["1 alert refused in 24 h"] == "warning"
+    assert 'The last by tradingview: symbol: "PEPEUSDT" is not mapped' in answer.words
+    assert "1 refused in 24 h" in answer.words.partition("Sources")[2]
     listed = page.get("/activity?kind=refused")
     assert "PEPEUSDT" in listed.words
     assert "BTCUSDT" not in listed.text.partition('class="stream"')[2]
