@@ -54,7 +54,7 @@ class ActionRoutes:
     def add_to(self, site: web.Application) -> None:
         """Add the routes."""
         site.router.add_get(_HANDLED, self._list)
-        site.router.add_post(_HANDLED, self._give)
+        site.router.add_post(_HANDLED, self._start)
         site.router.add_get(f"{_HANDLED}/{{id}}", self._show)
 
     async def _list(self, _request: web.Request) -> web.Response:
@@ -71,7 +71,7 @@ class ActionRoutes:
             )
         return self._answered(action)
 
-    async def _give(self, request: web.Request) -> web.Response:
+    async def _start(self, request: web.Request) -> web.Response:
         if request.content_type != "application/json":
             return refuse(415, "send 'Content-Type: application/json'")
         try:
