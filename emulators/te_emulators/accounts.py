@@ -12,13 +12,13 @@ from typing import Any
 from loguru import logger
 
 from te_core.api import AccountContext, ExchangeSpec, MarginMode, OrderRequest, Side
-from te_core.clock import SystemClock
 from te_core.testing.fakes import account_context
+from te_core.testing.real_clock import SystemClock
 from te_emulators.wire.server import WireServer
 
 
 def context(spec: ExchangeSpec[Any], server: WireServer, folder: Path, **options: Any) -> AccountContext[Any]:
-    """What an account's factory takes; ``options`` go over credentials that fit."""
+    """Return the context for an account's factory; ``options`` override the credentials that fit."""
     keys = {"api_key": "K", "secret": "S", "passphrase": "P"}
     given = {"url": server.url, "ws_url": server.ws_url, "streams": False, **keys, **options}
     return account_context(
@@ -36,7 +36,7 @@ def context(spec: ExchangeSpec[Any], server: WireServer, folder: Path, **options
 async def connected(
     spec: ExchangeSpec[Any], server: WireServer, folder: Path, **options: Any
 ) -> AsyncIterator[Any]:
-    """An opened account, closed afterwards."""
+    """Yield an opened account, and close it afterwards."""
     account = spec.factory(context(spec, server, folder, **options))
     try:
         await account.open()
@@ -56,7 +56,7 @@ async def renewed(account: Any) -> None:
 def order(
     quantity: str, symbol: str = "BTCUSDT", *, number: int = 1, reduce_only: bool = False, leverage: int = 1
 ) -> OrderRequest:
-    """A market order of a signed quantity, under the client order id of that number."""
+    """Return a market order of a signed quantity; its client order id holds the number."""
     signed = Decimal(quantity)
     return OrderRequest(
         client_order_id=f"7e{number:030x}",

@@ -14,21 +14,15 @@ from typing import Any
 from loguru import logger
 
 from te_core.api import Capabilities, ExchangeAccount, ExchangeSpec, Instrument, Side
-from te_core.clock import SystemClock
-from te_core.settings.schema import EngineSettings
 from te_core.testing.exchange_harness import Ability, ExchangeHarness, Execution, TrueStop
 from te_core.testing.fakes import account_context
+from te_core.testing.real_clock import SystemClock
 from te_emulators.core import errors, settings
 from te_emulators.core.faults import Fault, FaultKind
 from te_emulators.core.modes import MarginMode, PositionMode
 from te_emulators.core.order import FillPlan
 from te_emulators.venues import server
 from te_emulators.wire.server import WireServer
-
-NEAR = EngineSettings(
-    resync=timedelta(seconds=0.2), backoff_first=timedelta(seconds=0.2), backoff_last=timedelta(seconds=1)
-)
-"""An engine beside its exchange: nothing that a case waits for takes longer than a second."""
 
 OURS = "7e"
 """How the engine's client order ids begin."""
@@ -55,11 +49,11 @@ HARMLESS = {"login", "lookup", "other"}
 """Kinds of request that change nothing, whatever their method."""
 
 SERVING: set[asyncio.Task[None]] = set()
-"""Event loops know their tasks weakly: a server that only its venue knows would be collected with it, half stopped."""
+"""Event loops hold weak references to tasks: without this a server would be collected with its venue, half stopped."""
 
 
 def near(capabilities: Capabilities, *, streams: bool = False) -> Capabilities:
-    """Declare the same of an exchange on this machine, where an order is lost after a second and not after its window.
+    """Return the same capabilities for an exchange on this machine, where an order is lost after a second.
 
     That the plugin's own figure is long enough is shown by ``tests/exchanges/test_lost_orders.py``. ``streams``:
     whether the account is followed.
@@ -73,7 +67,7 @@ def near(capabilities: Capabilities, *, streams: bool = False) -> Capabilities:
 class EmulatedHarness(ExchangeHarness):
     """One emulated exchange with one account.
 
-    ``name`` as in ``venues.VENUES``; ``options`` are the account's settings beside url and credentials. ``symbols``
+    ``name`` as in ``venues.VENUES``; ``options`` are the account's settings besides url and credentials. ``symbols``
     are the engine's. Choose ``balance`` so that 0.4 of it is above the largest market order of a later symbol (E09),
     but 0.8 of it below that of the first two.
     """
@@ -108,7 +102,7 @@ class EmulatedHarness(ExchangeHarness):
     # -- the account's side
 
     def connect(self) -> ExchangeAccount:
-        """Give a new connection; the server starts with the first one and ends with the event loop."""
+        """Return a new connection; the server starts with the first one and ends with the event loop."""
         return _Late(self._connect)
 
     async def _connect(self) -> ExchangeAccount:
@@ -143,18 +137,18 @@ class EmulatedHarness(ExchangeHarness):
     # -- the exchange's side
 
     def contract(self, symbol: str) -> Any:
-        """The exchange's contract of an engine symbol."""
+        """Return the exchange's contract of an engine symbol."""
         return self.server.exchange.market.by_base(symbol.removesuffix(self._coin), self._coin)
 
     async def position(self, symbol: str) -> Decimal:
-        """Give what is truly held."""
+        """Return what is truly held."""
         found = self.contract(symbol)
         held = sum((position.size for position in self.owner.held(found.symbol)), Decimal(0))
         size: Decimal = held * found.contract_size
         return size
 
     async def executed(self) -> Sequence[Execution]:
-        """Give the engine's executed orders, oldest first."""
+        """Return the engine's executed orders, oldest first."""
         names = {
             found.symbol: f"{found.base}{found.quote}"
             for found in self.server.exchange.market.instruments.values()
@@ -177,7 +171,7 @@ class EmulatedHarness(ExchangeHarness):
         return sum(request.method != "GET" and request.kind not in HARMLESS for request in log)
 
     async def trade(self, symbol: str, quantity: Decimal) -> None:
-        """Trade by hand; a new position is not leveraged."""
+        """Trade by hand; a new position has leverage 1."""
         found = self.contract(symbol)
         if not self.owner.held(found.symbol):
             with suppress(errors.LeverageNotModified):
@@ -191,11 +185,11 @@ class EmulatedHarness(ExchangeHarness):
         )
 
     async def pay_funding(self, symbol: str, rate: Decimal) -> None:
-        """Let a funding time pass."""
+        """Charge or pay funding."""
         self.server.exchange.pay_funding(self.owner, self.contract(symbol).symbol, rate)
 
     async def transfer(self, amount: Decimal) -> None:
-        """Pay in, or out."""
+        """Pay into the account, or out of it."""
         self.server.exchange.deposit(self.owner, amount)
 
     async def move(self, symbol: str, price: Decimal) -> None:
@@ -205,12 +199,12 @@ class EmulatedHarness(ExchangeHarness):
         self.server.exchange.set_price(found.symbol, price // tick * tick)
 
     async def price(self, symbol: str) -> Decimal:
-        """Give the mark price."""
+        """Return the mark price."""
         mark: Decimal = self.server.exchange.market.mark(self.contract(symbol).symbol)
         return mark
 
     async def resting_stops(self) -> Sequence[TrueStop]:
-        """Give the stops that rest."""
+        """Return the stops that rest."""
         names = {self.contract(symbol).symbol: symbol for symbol in self.symbols}
         return [
             TrueStop(
@@ -224,7 +218,7 @@ class EmulatedHarness(ExchangeHarness):
         ]
 
     async def liquidate(self, symbol: str) -> None:
-        """Let the price run past the liquidation price."""
+        """Move the price past the liquidation price."""
         found = self.contract(symbol)
         (held,) = self.owner.held(found.symbol)
         price = held.liquidation_price()
@@ -233,7 +227,7 @@ class EmulatedHarness(ExchangeHarness):
         self.server.exchange.set_price(found.symbol, price * beyond)
 
     async def rules(self, symbol: str) -> Instrument:
-        """Give the contract's rules, in base units."""
+        """Return the contract's rules, in base units."""
         found = self.contract(symbol)
         return Instrument(
             symbol=symbol,
@@ -246,7 +240,9 @@ class EmulatedHarness(ExchangeHarness):
 
     async def fail(self, ability: Ability, times: int = 1, symbol: str = "") -> None:
         """Arm faults, or change the account or the contract."""
-        if ability in FAULTS:
+        if ability is Ability.SLOW_ANSWERS:
+            self.server.latency = 2 * self.slowness
+        elif ability in FAULTS:
             self.server.faults.add(replace(FAULTS[ability], times=times))
         elif ability in LASTING:
             self.server.faults.add(*LASTING[ability])
@@ -264,14 +260,14 @@ class EmulatedHarness(ExchangeHarness):
         elif ability is Ability.HALT_TRADING:
             self.server.exchange.market.add(replace(self.contract(symbol), tradable=False))
         elif ability is Ability.HIDE_PRICE:
-            self.server.exchange.market.untold.add(self.contract(symbol).symbol)
+            self.server.exchange.market.unlisted.add(self.contract(symbol).symbol)
         else:
             raise NotImplementedError(ability)
 
     def _fail_stops(self, ability: Ability) -> None:
         exchange = self.server.exchange
         if ability is Ability.REFUSE_STOP:
-            exchange.takes_stops = False
+            exchange.accepts_stops = False
         elif ability is Ability.FILL_STOP_IN_PART:
             exchange.stop_plan = FillPlan(immediate=Decimal("0.4"))
         else:
@@ -279,13 +275,14 @@ class EmulatedHarness(ExchangeHarness):
                 exchange.cancel(self.owner, order)
 
     async def restore(self) -> None:
-        """End every trouble."""
+        """End every fault."""
         exchange = self.server.exchange
+        self.server.latency = 0.0
         self.server.faults.clear()
         exchange.keys.update({key.key: (key, self.owner) for key in self.owner.keys})
         self.owner.default_position_mode = PositionMode.ONE_WAY
-        exchange.market.untold.clear()
-        exchange.takes_stops = True
+        exchange.market.unlisted.clear()
+        exchange.accepts_stops = True
         for symbol in self.symbols:
             exchange.market.add(replace(self.contract(symbol), tradable=True))
 

@@ -14,6 +14,7 @@ whose resync and back-off are short.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 from itertools import count
@@ -29,6 +30,7 @@ from te_core.model.position import MarginMode
 from te_core.rules.decision import Status
 from te_core.rules.sizing import smallest_quantity
 from te_core.settings.schema import EngineSettings
+from te_core.testing.connection_cases import ConnectionCases
 from te_core.testing.exchange_harness import Ability, ExchangeHarness
 from te_core.testing.facts import FactCases
 from te_core.testing.faults import Fault
@@ -41,8 +43,8 @@ from te_core.testing.worker_harness import ENGINE, WorkerHarness
 ZERO, FIFTH, HALF = Decimal(0), Decimal("0.2"), Decimal("0.5")
 
 
-class ExchangeConformance(ProtectionCases, FactCases, StopCases, MoneyCases):
-    """Cases E01 to E19, and those of ``ProtectionCases``, ``FactCases``, ``StopCases`` and ``MoneyCases``.
+class ExchangeConformance(ProtectionCases, FactCases, StopCases, MoneyCases, ConnectionCases):
+    """Cases E01 to E19, and those of the five classes that it is made of.
 
     ``timeout``: seconds in which the account must reach a target, troubles included.
     """
@@ -56,10 +58,15 @@ class ExchangeConformance(ProtectionCases, FactCases, StopCases, MoneyCases):
         raise NotImplementedError
 
     @pytest.fixture
-    def harness(self, tmp_path: Path) -> WorkerHarness:
-        """One account at one venue, with the engine that keeps it."""
+    def harness(self, tmp_path: Path) -> Iterator[WorkerHarness]:
+        """One account at one exchange, with the engine that keeps it."""
         exchange = self.make_exchange(tmp_path / "venue")
-        return WorkerHarness(tmp_path, exchange, self.capabilities, timeout=self.timeout, engine=self.engine)
+        try:
+            yield WorkerHarness(
+                tmp_path, exchange, self.capabilities, timeout=self.timeout, engine=self.engine
+            )
+        finally:
+            exchange.close()
 
     async def test_e01_flat_to_long(self, harness: WorkerHarness) -> None:
         async with harness:

@@ -52,6 +52,8 @@ class Ability(StrEnum):
     """The next stop that is triggered fills for a part; the rest is cancelled."""
     LAPSE_STOPS = "lapse_stops"
     """The stops that rest are cancelled, as somebody may do by hand; once."""
+    SLOW_ANSWERS = "slow_answers"
+    """Every answer arrives ``slowness`` seconds after the exchange made it, until ``restore``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +90,8 @@ class ExchangeHarness(ABC):
     abilities: frozenset[Ability] = frozenset()
     dates: Dates | None = None
     """The engine's, while it is tested with one."""
+    slowness: float = 0.5
+    """Seconds of ``SLOW_ANSWERS``."""
 
     @abstractmethod
     def connect(self) -> ExchangeAccount:
@@ -155,3 +159,6 @@ class ExchangeHarness(ABC):
 
     async def restore(self) -> None:
         """End every trouble."""
+
+    def close(self) -> None:
+        """Stop what the venue runs outside the test's event loop; called after each case, once that loop has ended."""

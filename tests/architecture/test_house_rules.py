@@ -32,7 +32,7 @@ ROOM_LINES = {
     "cli": 5_080,
     "wizards": 2_100,
     "assistant": 370,
-    "testing": 1_720,
+    "testing": 2_000,
 }
 """Lines of code that each room may have: docs/adr/0022 says what is counted and why."""
 EXCHANGE_LINES = 570

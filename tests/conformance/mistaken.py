@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from loguru import logger
 
@@ -24,6 +24,7 @@ from te_core.api import (
     DuplicateClientOrderId,
     Equity,
     Feed,
+    Finding,
     Instrument,
     InsufficientMargin,
     Known,
@@ -37,6 +38,7 @@ from te_core.api import (
     Position,
     RateLimited,
     RestingStop,
+    Severity,
     StopRequest,
     TradeEngineError,
 )
@@ -638,3 +640,68 @@ class NumbersItsPaymentsAnew(PaperAccount):
     async def cash_flows(self, since: datetime) -> Sequence[CashFlow]:
         found = await PaperAccount.cash_flows(self, since)
         return [replace(flow, key=str(next(self.numbers))) for flow in found]
+
+
+# -- connections
+
+
+class DiagnosesByTrading(PaperAccount):
+    """Whether the key may trade is found out by an order."""
+
+    async def diagnose(self) -> Sequence[Finding]:
+        order = replace(next(iter(self.handed_in)), client_order_id="7e" + "d" * 30)
+        await PaperAccount.place_order(self, order)
+        return [Finding(severity=Severity.OK, check="permissions", text="the key may trade")]
+
+    def __init__(self, context: AccountContext[Any]) -> None:
+        super().__init__(context)
+        self.handed_in: list[OrderRequest] = []
+
+    async def place_order(self, order: OrderRequest) -> OrderReport:
+        self.handed_in.append(order)
+        return await super().place_order(order)
+
+
+class FindsFaultWithoutARemedy(PaperAccount):
+    async def diagnose(self) -> Sequence[Finding]:
+        return [Finding(severity=Severity.WARNING, check="clock", text="slow")]
+
+
+class DatesReadsWhenTheyArrive(Line):
+    """The date of an answer is when it was there, not when it was asked for."""
+
+    async def equity(self) -> Known[Equity]:
+        return replace(await super().equity(), as_of=self.exchange.clock.now())
+
+
+class DatesPricesByAnotherClock(PaperAccount):
+    """The exchange's clock is a little ahead, and taken as it is."""
+
+    async def prices(self, symbols: Sequence[str]) -> Known[Mapping[str, Decimal]]:
+        known = await super().prices(symbols)
+        return replace(known, as_of=known.as_of + timedelta(seconds=0.1))
+
+
+class OutlivesItsCancellation(Line):
+    """A request that is cancelled counts as one that failed."""
+
+    async def equity(self) -> Known[Equity]:
+        try:
+            return await super().equity()
+        except asyncio.CancelledError:
+            raise NotReady("no answer") from None
+
+
+class LeavesATaskBehind(PaperAccount):
+    """What keeps the connection alive goes on after it is closed."""
+
+    background: ClassVar[set[asyncio.Task[None]]] = set()
+
+    async def open(self) -> None:
+        await super().open()
+        self.background.add(asyncio.create_task(asyncio.sleep(1e6)))
+
+
+class CountsBudgetsInRequests(PaperAccount):
+    def request_budgets(self) -> Mapping[str, float]:
+        return {"orders": 40}

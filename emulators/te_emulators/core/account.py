@@ -29,7 +29,7 @@ class Ledger:
 
     @property
     def wallet(self) -> Decimal:
-        """What the account owns, open positions aside."""
+        """Return what the account owns, without open positions."""
         return self.deposits + self.realised - self.fees + self.funding + self.insured
 
 

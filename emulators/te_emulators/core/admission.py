@@ -78,7 +78,7 @@ def _check_size(instrument: Instrument, request: OrderRequest, market: Market, r
     if size <= 0 or size < instrument.min_size:
         raise errors.BelowMinimum(f"size {size} is below the minimum {instrument.min_size}")
     if size % instrument.size_step:
-        raise errors.WrongStep(f"size {size} is no multiple of {instrument.size_step}")
+        raise errors.WrongStep(f"size {size} is not a multiple of {instrument.size_step}")
     market_order = request.type is OrderType.MARKET
     highest = instrument.max_market_size if market_order else instrument.max_limit_size
     if size > highest and not (rules.splits_reducing and is_closing_only(request)):
@@ -118,7 +118,7 @@ def _check_margin(
     position: Position | None,
     admitted: Admitted,
 ) -> None:
-    """What opens needs margin and the fee of the whole order; what closes sets its own margin free."""
+    """Raise unless there is margin and the fee for what opens; what closes frees its own margin."""
     if not admitted.opening:
         return
     quote = market.quotes[request.symbol]

@@ -45,7 +45,7 @@ class Counts:
         return [ids for ids, times in self.executed.items() if times > 1]
 
     def clear(self) -> None:
-        """Start anew, for one measurement of several."""
+        """Reset all counts, for the next measurement."""
         for counter in (self.requests, self.executed, self.refusals, self.faults, self.messages):
             counter.clear()
         self.log.clear()

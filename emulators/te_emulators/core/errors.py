@@ -93,7 +93,7 @@ class AboveMaximum(OrderRefused):
 
 
 class WrongStep(OrderRefused):
-    """The size is no multiple of the contract's step."""
+    """The size is not a multiple of the contract's step."""
 
 
 class PriceOutOfBand(OrderRefused):
@@ -113,7 +113,7 @@ class InsufficientMargin(OrderRefused):
 
 
 class ReduceOnlyRejected(OrderRefused):
-    """There is no position that a reduce-only order could reduce."""
+    """A reduce-only order has no position to reduce."""
 
 
 class TriggerPassed(OrderRefused):
@@ -180,7 +180,7 @@ class OrdersExist(DomainError):
 
 
 class PositionNotFound(DomainError):
-    """There is no such position."""
+    """No such position exists."""
 
 
 # --- the service -----------------------------------------------------------------------------------------------

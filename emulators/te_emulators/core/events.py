@@ -24,7 +24,7 @@ class Topic(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Event:
-    """Exactly one of the parts is set beside ``account`` (an execution comes with its order).
+    """Exactly one of the parts is set besides ``account`` (an execution comes with its order).
 
     Orders and positions are copies; a wallet event asks the account itself. ``sequence`` grows by one with
     every event of the exchange.

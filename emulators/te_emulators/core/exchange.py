@@ -55,7 +55,7 @@ class Exchange:
         self._ids = count(1_000_001)
         self._sequence = 0
         self._late: dict[str, tuple[Account, Order, int]] = {}
-        self.takes_stops = True
+        self.accepts_stops = True
         """Whether stop orders are accepted."""
         self.stop_plan = FILL_ALL
         """How the next stop that is triggered is filled."""
@@ -139,7 +139,7 @@ class Exchange:
         return order
 
     def _check_stop(self, request: OrderRequest) -> None:
-        if not self.takes_stops:
+        if not self.accepts_stops:
             raise errors.TooManyStops("no more stop orders are taken")
         price = self._triggering(request.symbol)
         if request.passed(price):
@@ -295,7 +295,7 @@ class Exchange:
         return self.place(account, request)
 
     def liquidate(self, account: Account, symbol: str) -> None:
-        """Take all positions in a contract away at its mark."""
+        """Close all positions in a contract at its mark."""
         for position in account.held(symbol):
             self._liquidate(account, position, self.market.mark(symbol))
         self._insure(account)
@@ -377,7 +377,7 @@ class Exchange:
         self._emit(Topic.ORDER, account=account, order=replace(order))
 
     def position_event(self, account: Account, position: Position) -> None:
-        """Tell listeners how a position stands."""
+        """Send a position's present state to the listeners."""
         position.sequence = self._sequence + 1
         self._emit(Topic.POSITION, account=account, position=replace(position))
 

@@ -95,7 +95,7 @@ class Fault:
     """In coins, whatever the exchange's contract size."""
 
     def concerns(self, route: str, key: str | None, topic: str | None) -> bool:
-        """Whether a request, or a message of a stream, is one that this fault waits for."""
+        """Return whether this fault applies to a request, or to a message of a stream."""
         if (self.kind in STREAM_FAULTS) != (route == "stream") or self.route not in {"*", route}:
             return False
         return self.key in {None, key} and self.topic in {None, topic}
@@ -120,7 +120,7 @@ class FaultScript:
         self._armed += [_Armed(fault, fault.after, fault.times) for fault in faults]
 
     def clear(self) -> None:
-        """From now on everything works."""
+        """Disarm every fault."""
         self._armed.clear()
 
     @property
@@ -128,18 +128,18 @@ class FaultScript:
         """Faults that have not spent themselves."""
         return [armed.fault for armed in self._armed]
 
-    def take(self, route: str, *, key: str | None = None, topic: str | None = None) -> list[Fault]:
-        """The faults that take effect on this request or message, in the order they were given."""
-        taken = []
+    def consume(self, route: str, *, key: str | None = None, topic: str | None = None) -> list[Fault]:
+        """Return the faults that take effect on this request or message, in the order they were armed."""
+        consumed = []
         for armed in list(self._armed):
             if not armed.fault.concerns(route, key, topic):
                 continue
             if armed.waiting:
                 armed.waiting -= 1
                 continue
-            taken.append(armed.fault)
+            consumed.append(armed.fault)
             if armed.left is not None:
                 armed.left -= 1
                 if not armed.left:
                     self._armed.remove(armed)
-        return taken
+        return consumed

@@ -25,13 +25,13 @@ class Quote:
     sequence: int = 0
 
     def price_for(self, side: Side) -> Decimal:
-        """What a market order pays or gets."""
+        """Return the price that a market order is filled at."""
         return self.ask if side is Side.BUY else self.bid
 
 
 @dataclass(kw_only=True, slots=True)
 class PublicFacts:
-    """What an exchange tells of one contract besides prices. Times in milliseconds since 1970.
+    """What an exchange publishes of one contract besides prices. Times in milliseconds since 1970.
 
     ``past_funding``: times and rates, oldest first. ``tiers``: largest value of each, its maintenance margin as a
     share, and the highest leverage.
@@ -68,8 +68,8 @@ class Market:
             i.symbol: flat_quote(i.symbol, i.price) for i in self.instruments.values()
         }
         self.facts: defaultdict[str, PublicFacts] = defaultdict(PublicFacts)
-        self.untold: set[str] = set()
-        """Contracts that are left out where prices are told, though they trade."""
+        self.unlisted: set[str] = set()
+        """Contracts that are left out of price lists, though they trade."""
 
     def instrument(self, symbol: str) -> Instrument:
         """The contract with the exchange's own ``symbol``; raises UnknownSymbol."""

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class PositionMode(StrEnum):
-    """One net position per contract, or a long and a short one beside each other."""
+    """One net position per contract, or a long and a short one side by side."""
 
     ONE_WAY = "one-way"
     HEDGE = "hedge"

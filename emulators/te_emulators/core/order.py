@@ -40,7 +40,7 @@ class OrderStatus(StrEnum):
 
     @property
     def open(self) -> bool:
-        """Whether more may happen."""
+        """Return whether it may still be filled or cancelled."""
         return self in {OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED}
 
 
@@ -70,7 +70,7 @@ class OrderRequest:
     """Whether that price passes the trigger by rising."""
 
     def passed(self, price: Decimal) -> bool:
-        """Whether a price triggers it."""
+        """Return whether a price triggers it."""
         if self.trigger is None:
             return True
         return price >= self.trigger if self.rising else price <= self.trigger
@@ -126,7 +126,7 @@ class Order:
 
     @property
     def remaining(self) -> Decimal:
-        """What is not filled."""
+        """Return what is not filled."""
         return self.size - self.filled
 
 

@@ -53,7 +53,7 @@ class Position:
         return self.size * self.instrument.contract_size * (mark - self.entry_price)
 
     def initial_margin(self, mark: Decimal) -> Decimal:
-        """What the position binds: set aside when isolated, by the mark when cross."""
+        """Return the margin that the position binds: reserved when isolated, by the mark when cross."""
         if self.margin_mode is MarginMode.ISOLATED:
             return self.margin
         return self.value(mark) / self.leverage
@@ -71,7 +71,7 @@ class Position:
             self.margin += self.instrument.notional(size, price) / leverage
 
     def reduce(self, size: Decimal, price: Decimal) -> Decimal:
-        """Take signed ``size`` off against the direction, at most to flat; returns the profit."""
+        """Reduce by signed ``size`` against the direction, at most to flat; return the profit."""
         profit = -size * self.instrument.contract_size * (price - self.entry_price)
         remaining = self.size + size
         self.margin = self.margin * remaining / self.size

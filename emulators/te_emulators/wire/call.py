@@ -55,10 +55,10 @@ class Call:
 
     @property
     def json(self) -> dict[str, object]:
-        """The decoded body, numbers as Decimal; raises BadParameter if it is no JSON object."""
+        """Return the decoded body, numbers as Decimal; raise BadParameter if it is not a JSON object."""
         found = self.content
         if not isinstance(found, dict):
-            raise BadParameter("the body is no JSON object")
+            raise BadParameter("the body is not a JSON object")
         return found
 
     @property
@@ -67,7 +67,7 @@ class Call:
         try:
             return json.loads(self.body or b"{}", parse_float=Decimal, parse_int=Decimal)
         except ValueError:
-            raise BadParameter("the body is no JSON") from None
+            raise BadParameter("the body is not JSON") from None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,7 +93,7 @@ def to_json(data: object) -> str:
 def _number(value: object) -> int | float:
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
-    raise TypeError(f"{type(value).__name__} is no JSON")
+    raise TypeError(f"{type(value).__name__} is not JSON")
 
 
 Handler = Callable[[Call], object]

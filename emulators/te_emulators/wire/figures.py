@@ -24,9 +24,9 @@ def number(value: object, name: str) -> Decimal:
     try:
         found = Decimal(str(value))
     except InvalidOperation:
-        raise BadParameter(f"{name} is no number") from None
+        raise BadParameter(f"{name} is not a number") from None
     if not found.is_finite():
-        raise BadParameter(f"{name} is no number")
+        raise BadParameter(f"{name} is not a number")
     return found
 
 

@@ -80,7 +80,7 @@ class Processing(ABC):
         A private one is authenticated first, unless ``call.owner`` is set (a stream logs in once).
         """
         self._count(call)
-        faults = self.faults.take(call.kind, key=call.key_name)
+        faults = self.faults.consume(call.kind, key=call.key_name)
         for fault in faults:
             self.exchange.counts.faults[fault.kind] += 1
         if waiting := sum(f.seconds for f in faults if f.kind is FaultKind.LATENCY):
@@ -94,7 +94,7 @@ class Processing(ABC):
             if any(f.kind is FaultKind.REPEATED for f in faults):
                 self._carry_out(call, handler, [], outcome, private=private, permission=permission)
         if call.kind == "tickers":
-            outcome.data = told(outcome.data, self.exchange.market.untold)
+            outcome.data = without_hidden(outcome.data, self.exchange.market.unlisted)
         if any(f.kind is FaultKind.EMPTY for f in faults):
             outcome.data = None
         self.exchange.request_passed()
@@ -115,7 +115,7 @@ class Processing(ABC):
         )
 
     def _happen(self, call: Call, faults: list[Fault]) -> None:
-        """What others do to the account before the request is handled."""
+        """Apply what others do to the account before the request is handled."""
         for fault in faults:
             if fault.kind is FaultKind.CLOCK_SKEW:
                 self.exchange.clock.skew_ms = int(fault.seconds * 1000)
@@ -175,15 +175,15 @@ class Processing(ABC):
 NAMES = ("symbol", "instId", "contract")
 
 
-def told(data: object, untold: set[str]) -> object:
+def without_hidden(data: object, unlisted: set[str]) -> object:
     """Rows of prices without those of contracts that are left out."""
-    if not untold:
+    if not unlisted:
         return data
     if isinstance(data, list):
-        return [row for row in data if told(row, untold) is not None]
+        return [row for row in data if without_hidden(row, unlisted) is not None]
     if isinstance(data, dict) and isinstance(data.get("list"), list):
-        return {**data, "list": told(data["list"], untold)}
-    hidden = isinstance(data, dict) and not untold.isdisjoint(data.get(name) for name in NAMES)
+        return {**data, "list": without_hidden(data["list"], unlisted)}
+    hidden = isinstance(data, dict) and not unlisted.isdisjoint(data.get(name) for name in NAMES)
     return None if hidden else data
 
 

@@ -25,31 +25,31 @@ PAGE = b"<!DOCTYPE html><html><head><title>Attention</title></head><body><h1>%d<
 
 
 class WireServer(Processing):
-    """One exchange's protocol. A subclass gives routes, streams, authentication and the look of answers."""
+    """One exchange's protocol. A subclass defines routes, streams, authentication and the form of answers."""
 
     name: ClassVar[str]
 
-    # --- what a subclass gives ----------------------------------------------------------------------------------
+    # --- what a subclass defines  ----------------------------------------------------------------------------------
 
     @abstractmethod
     def routes(self) -> Sequence[Route]:
-        """All HTTP routes."""
+        """Return all HTTP routes."""
 
     def streams(self) -> Mapping[str, type[Stream]]:
-        """WebSocket connections by path."""
+        """Return the WebSocket connections by path."""
         return {}
 
     @abstractmethod
     def key_name(self, headers: Mapping[str, str]) -> str | None:
-        """The API key that a request claims, for limits; not verified."""
+        """Return the API key that a request claims, for limits; not verified."""
 
     @abstractmethod
     def success(self, call: Call, data: object) -> Reply:
-        """The envelope of an answer."""
+        """Return data in the envelope of an answer."""
 
     @abstractmethod
     def failure(self, call: Call, error: errors.DomainError) -> Reply:
-        """The exchange's own code and text for an error."""
+        """Return the exchange's own code and text for an error."""
 
     @abstractmethod
     def rate_limited(self, call: Call, standing: Standing | None) -> Reply:
@@ -57,14 +57,14 @@ class WireServer(Processing):
 
     @abstractmethod
     def maintenance(self, call: Call) -> Reply:
-        """The answer while the exchange is closed."""
+        """Return the answer while the exchange is closed."""
 
     def server_error(self, call: Call, status: int) -> Reply:
-        """A 5xx as the exchange sends it."""
+        """Return a 5xx as the exchange sends it."""
         return Reply(body=b"Internal Server Error", status=status, content_type="text/plain")
 
     def limit_headers(self, call: Call, standings: list[Standing]) -> Mapping[str, str]:
-        """Headers that tell how the limits stand."""
+        """Return headers that show how much of the limits is left."""
         return {}
 
     # --- running --------------------------------------------------------------------------------------------------
@@ -135,7 +135,7 @@ class WireServer(Processing):
         self.abort_connections()
 
     def abort_connections(self) -> None:
-        """Break all connections without a word."""
+        """Break all connections without closing them properly."""
         server = self._runner.server
         for protocol in list(server.connections) if server else []:
             if protocol.transport is not None:
@@ -222,7 +222,7 @@ class WireServer(Processing):
         return _response(reply)
 
     def rendered(self, call: Call, outcome: Outcome) -> Reply:
-        """The answer, faults aside."""
+        """Return the answer, apart from faults."""
         if isinstance(outcome.error, errors.RateLimited):
             return self.rate_limited(call, next((s for s in outcome.standings if s.refused), None))
         if isinstance(outcome.error, errors.Maintenance):
@@ -237,7 +237,7 @@ class WireServer(Processing):
         return Reply(body=reply.body, status=reply.status, content_type=reply.content_type, headers=headers)
 
     async def _broken(self, request: web.Request, call: Call, fault: Fault, reply: Reply) -> Reply | None:
-        """The answer spoilt by a fault; None to break the connection."""
+        """Return the answer as a fault changes it; None to break the connection."""
         match fault.kind:
             case FaultKind.REFUSED:
                 await self.refuse()

@@ -58,7 +58,7 @@ class Stream(ABC):
 
     @abstractmethod
     async def on_text(self, text: str) -> None:
-        """A message of the client; runs beside others."""
+        """Handle a message of the client; runs concurrently with others."""
 
     @abstractmethod
     def on_event(self, event: Event) -> None:
@@ -73,9 +73,9 @@ class Stream(ABC):
     def push(self, topic: Topic, message: object) -> None:
         """Send data of a topic, unless a fault interferes."""
         text = message if isinstance(message, str) else to_json(message)
-        if topic is Topic.TICKER and any(symbol in text for symbol in self.server.exchange.market.untold):
+        if topic is Topic.TICKER and any(symbol in text for symbol in self.server.exchange.market.unlisted):
             return
-        faults = self.server.faults.take("stream", key=self.key_name, topic=topic)
+        faults = self.server.faults.consume("stream", key=self.key_name, topic=topic)
         kinds = {fault.kind for fault in faults}
         for kind in kinds:
             self.server.exchange.counts.faults[kind] += 1
@@ -157,7 +157,7 @@ class Stream(ABC):
             self._transport.abort()
 
     def unanswered(self, outcome: Outcome) -> bool:
-        """Whether a fault keeps the answer of a request over this stream back (and perhaps ends the stream)."""
+        """Return whether a fault withholds the answer of a request over this stream (and perhaps ends the stream)."""
         fault = outcome.fault
         if fault is None or fault.kind not in UNANSWERED:
             return False

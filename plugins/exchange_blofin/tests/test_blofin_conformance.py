@@ -11,10 +11,11 @@ import pytest
 
 from te_core.api import ExchangeAccount, OrderReport, OrderRequest
 from te_core.testing.conformance import ExchangeConformance
+from te_core.testing.real_clock import NEAR
 from te_core.testing.worker_harness import WorkerHarness
 from te_emulators.blofin.server import WINDOWS, BlofinServer
 from te_emulators.blofin.unknowns import Unknowns
-from te_emulators.conformance import NEAR, EmulatedHarness, near
+from te_emulators.conformance import EmulatedHarness, near
 from te_emulators.core.limits import RateLimits
 from te_emulators.wire.server import WireServer
 from te_exchange_blofin.plugin import BLOFIN, CAPABILITIES, BlofinOptions, capabilities_by

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from te_core.testing.conformance import ExchangeConformance
-from te_emulators.conformance import NEAR, EmulatedHarness, near
+from te_core.testing.real_clock import NEAR
+from te_emulators.conformance import EmulatedHarness, near
 from te_exchange_kucoin.plugin import CAPABILITIES, KUCOIN
 
 pytestmark = pytest.mark.real_clock

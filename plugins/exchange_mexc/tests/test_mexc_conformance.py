@@ -10,7 +10,8 @@ from typing import cast
 import pytest
 
 from te_core.testing.conformance import ExchangeConformance
-from te_emulators.conformance import NEAR, EmulatedHarness, near
+from te_core.testing.real_clock import NEAR
+from te_emulators.conformance import EmulatedHarness, near
 from te_emulators.mexc.server import MexcServer
 from te_emulators.mexc.unknowns import Duplicates, Unknowns
 from te_emulators.wire.server import WireServer

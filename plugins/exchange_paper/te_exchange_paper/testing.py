@@ -58,6 +58,8 @@ PASSING = {
     Ability.FILL_IN_PART: Fault(share=Decimal("0.4")),
 }
 """What an order meets once."""
+NEVER_SLOW = {"open", "close", "watch"}
+"""Methods whose answers are never slow."""
 
 
 class PaperHarness(ExchangeHarness):
@@ -214,6 +216,8 @@ class PaperHarness(ExchangeHarness):
         for (ability, where), error in REFUSALS.items():
             if self._pending[ability] and where in ("*", method) and method != "close":
                 return Fault(refused=error)
+        if self._pending[Ability.SLOW_ANSWERS] and method not in NEVER_SLOW:
+            return Fault(answer_delay=self.slowness)
         met = (ability for ability in PASSING if method == "place_order" and self._meets(ability))
         return next((PASSING[ability] for ability in met), None)
 
