@@ -59,6 +59,7 @@ CONTENTS = {
     "Notices": ("docs/notices", "docs/telegram", "plugins/notify_*/README"),
     "Writing plugins": (
         "docs/plugins",
+        "docs/emulators",
         "api/te_core",
         "api/contracts",
         "api/testing",

@@ -41,8 +41,8 @@ from te_core.settings.policies import (
 from te_core.settings.resolution import Kind, Resolved
 from te_core.texts import bounded
 
-TARGETS_AT_ONCE = 20
-"""Targets set in one iteration of the event loop: a millisecond, or less where few of them change."""
+TARGETS_AT_ONCE = 40
+"""Targets set in one iteration of the event loop: a millisecond or two."""
 
 
 class Accounts(Instances[AccountRunner]):

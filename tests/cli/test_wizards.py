@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import queue
 import stat
-import threading
 import tomllib
 from collections.abc import Iterator
 from decimal import Decimal
@@ -24,7 +22,7 @@ from te_core.journal.journal import Journal
 from te_core.model.signal import QuarantinedInput
 from te_core.wizards.pairs import base, candidates, doubt, read_pair, refused_spellings
 from te_core.wizards.weights import Row
-from te_emulators.venues import running
+from te_emulators.threads import served
 from tests.exchanges.trading import keys
 
 SETTINGS = """\
@@ -329,22 +327,8 @@ def test_weights_never_make_more_than_one(answers: list[tuple[str, Decimal]]) ->
 @pytest.fixture(scope="module")
 def exchange() -> Iterator[dict[str, str]]:
     """An emulated Bybit in a thread of its own; returns where it is, and the key that it knows."""
-    ready: queue.Queue[tuple[asyncio.AbstractEventLoop, asyncio.Event, dict[str, str]]] = queue.Queue()
-
-    async def serve() -> None:
-        async with running("bybit") as server:
-            end = asyncio.Event()
-            ready.put(
-                (asyncio.get_running_loop(), end, {key: str(text) for key, text in keys(server).items()})
-            )
-            await end.wait()
-
-    thread = threading.Thread(target=asyncio.run, args=(serve(),))
-    thread.start()
-    loop, end, known = ready.get(timeout=30)
-    yield known
-    loop.call_soon_threadsafe(end.set)
-    thread.join(timeout=30)
+    with served("bybit") as found:
+        yield {key: str(text) for key, text in keys(found.servers["bybit"]).items()}
 
 
 @pytest.fixture

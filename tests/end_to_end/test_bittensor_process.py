@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import copy
-import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from decimal import ROUND_DOWN, Decimal
@@ -13,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from te_core.testing.http_harness import LoopThread
 from te_emulators.bittensor.network import MadeNetwork
 from te_emulators.bittensor.server import BittensorServer, Faults
-from tests.end_to_end.engine_process import TIMEOUT, EngineProcess
+from tests.end_to_end.engine_process import EngineProcess
 from tests.end_to_end.home import PLAIN, TOKEN, Home
 
 D = Decimal
@@ -35,13 +34,11 @@ class Validator:
                 pairs=("BTCUSD", "ETHUSD", "BTCUSDC"),
             )
         )
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._thread.start()
+        self._thread = LoopThread("validator")
         self.run(self.server.start())
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(TIMEOUT)
+        return self._thread.run(work)
 
     def close(self, miner: str, asset: str) -> None:
         """Let a miner close, and serve a new file."""
@@ -60,9 +57,7 @@ class Validator:
 
     def stop(self) -> None:
         self.run(self.server.stop())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(TIMEOUT)
-        self._loop.close()
+        self._thread.stop()
 
 
 @pytest.fixture

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,7 +10,8 @@ from typing import Any
 import pytest
 
 from te_emulators.core.faults import Fault, FaultKind
-from te_emulators.venues import VENUES, running
+from te_emulators.threads import served
+from te_emulators.venues import VENUES
 from te_emulators.wire.server import WireServer
 from tests.end_to_end.engine_process import EngineProcess, eventually, te
 from tests.end_to_end.home import PLAIN, Home
@@ -30,7 +28,7 @@ FLAT = dict.fromkeys(NAMES, Decimal(0))
 class World:
     """Four exchanges, on a thread of their own."""
 
-    def __init__(self, servers: dict[str, WireServer]) -> None:
+    def __init__(self, servers: Mapping[str, WireServer]) -> None:
         self.servers = servers
 
     def orders(self, *, increases: bool = True) -> dict[str, int]:
@@ -63,34 +61,10 @@ class World:
             server.faults.clear()
 
 
-@contextmanager
-def exchanges() -> Iterator[World]:
-    servers: dict[str, WireServer] = {}
-    up, loop = threading.Event(), asyncio.new_event_loop()
-    ended = asyncio.Event()
-
-    async def serve() -> None:
-        async with AsyncExitStack() as stack:
-            for name in NAMES:
-                servers[name] = await stack.enter_async_context(running(name, latency=LATENCY))
-            up.set()
-            await ended.wait()
-
-    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
-    thread.start()
-    try:
-        assert up.wait(30)
-        yield World(servers)
-    finally:
-        loop.call_soon_threadsafe(ended.set)
-        thread.join()
-        loop.close()
-
-
 @pytest.fixture
 def world() -> Iterator[World]:
-    with exchanges() as found:
-        yield found
+    with served(*NAMES, latency=LATENCY) as found:
+        yield World(found.servers)
 
 
 def settings(world: World) -> dict[str, Any]:

@@ -1,17 +1,15 @@
-"""Emulated exchanges on a thread of their own, beside an engine that is a process."""
+"""Emulated exchanges in a thread of their own, next to an engine that is a process."""
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import contextmanager
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from te_emulators.core.faults import Fault, FaultKind
-from te_emulators.venues import running
-from te_emulators.wire.server import WireServer
+from te_emulators.threads import Served, served
 from tests.exchanges.trading import account, held
 
 DOWN = Fault(kind=FaultKind.SERVER_ERROR, status=502, times=None)
@@ -20,9 +18,9 @@ DOWN = Fault(kind=FaultKind.SERVER_ERROR, status=502, times=None)
 class Exchanges:
     """The servers by name, and what tests do to them."""
 
-    def __init__(self, servers: dict[str, WireServer], loop: asyncio.AbstractEventLoop) -> None:
-        self.servers = servers
-        self._loop = loop
+    def __init__(self, found: Served) -> None:
+        self.servers = found.servers
+        self._call = found.call
 
     def fail(self, name: str) -> None:
         """Have every request answered with a 502."""
@@ -45,14 +43,9 @@ class Exchanges:
         exchange = self.servers[name].exchange
         main = exchange.accounts["main"]
         contract = exchange.market.by_base(symbol.removesuffix(main.coin), main.coin)
-        done = threading.Event()
-
-        def trade() -> None:
-            exchange.trade_by_hand(main, contract.symbol, size / contract.contract_size)
-            done.set()
-
-        self._loop.call_soon_threadsafe(trade)
-        assert done.wait(10)
+        self._call(
+            lambda: exchange.trade_by_hand(main, contract.symbol, size / contract.contract_size),
+        )
 
     def set_price(self, symbol: str, price: Decimal) -> None:
         """Move a price on all of them; as near as its tick allows."""
@@ -60,7 +53,7 @@ class Exchanges:
             market = server.exchange.market
             main = server.exchange.accounts["main"]
             found = market.by_base(symbol.removesuffix(main.coin), main.coin)
-            self._loop.call_soon_threadsafe(server.exchange.set_price, found.symbol, price)
+            self._call(partial(server.exchange.set_price, found.symbol, price))
 
     def section(self, name: str, **options: Any) -> dict[str, Any]:
         """Return the settings of the account there."""
@@ -70,22 +63,5 @@ class Exchanges:
 @contextmanager
 def exchanges(*names: str) -> Iterator[Exchanges]:
     """Run them for a while."""
-    servers: dict[str, WireServer] = {}
-    up, loop, ended = threading.Event(), asyncio.new_event_loop(), asyncio.Event()
-
-    async def serve() -> None:
-        async with AsyncExitStack() as stack:
-            for name in names:
-                servers[name] = await stack.enter_async_context(running(name))
-            up.set()
-            await ended.wait()
-
-    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
-    thread.start()
-    try:
-        assert up.wait(30)
-        yield Exchanges(servers, loop)
-    finally:
-        loop.call_soon_threadsafe(ended.set)
-        thread.join()
-        loop.close()
+    with served(*names) as found:
+        yield Exchanges(found)

@@ -1,0 +1,250 @@
+"""An emulated exchange over HTTP, served in a thread of its own, with lateness and faults.
+
+Write the exchange as an aiohttp application and hand it to an ``HttpHarness``. The thread has its own event loop: the
+emulator answers while the account under test blocks, and a process (``te run``) reaches it as well as a test does.
+docs/emulators.md has a complete example.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from aiohttp import web
+
+from te_core.testing.exchange_harness import Ability, ExchangeHarness
+from te_core.testing.real_clock import SystemClock
+
+T = TypeVar("T")
+HOST = "127.0.0.1"
+TIMEOUT = 30.0
+"""Seconds in which the thread must do what it is asked to."""
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpFault:
+    """What happens to matching requests."""
+
+    path: str = ""
+    """Matches the requests whose path begins with this; empty: all."""
+    method: str = ""
+    """GET, POST and so on; empty: all."""
+    times: int | None = 1
+    """How many requests it affects; None: all until ``clear``."""
+    delay: float = 0
+    """Seconds by which the response is late."""
+    status: int | None = None
+    """Answered instead of the emulator's own response, with ``body``; None: the own response is sent."""
+    body: bytes = b""
+    dropped: bool = False
+    """The connection breaks instead of a response."""
+    executed: bool = False
+    """The request is carried out all the same before ``status`` or ``dropped`` take effect."""
+
+    def matches(self, method: str, path: str) -> bool:
+        """Return whether a request is one that this fault affects."""
+        return path.startswith(self.path) and self.method in ("", method)
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """A request that arrived. ``status``: of its response; 0 where the connection was broken."""
+
+    method: str
+    path: str
+    status: int
+
+
+class LoopThread:
+    """An event loop in a thread of its own. Its work is asked for from other threads, and waited for."""
+
+    def __init__(self, name: str = "emulator") -> None:
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        self.loop.run_forever()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine there and return its result; blocks the caller meanwhile."""
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(TIMEOUT)
+
+    def call(self, function: Callable[[], T]) -> T:
+        """Call a function there and return its result; blocks the caller meanwhile."""
+        return self.run(_called(function))
+
+    async def ask(self, function: Callable[[], T]) -> T:
+        """Call a function there and return its result, without blocking the caller's own loop."""
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_called(function), self.loop))
+
+    def stop(self) -> None:
+        """Cancel what still runs there, and end the thread."""
+        if self.loop.is_closed():
+            return
+        self.run(_cancel_others())
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join(TIMEOUT)
+        self.loop.close()
+
+
+async def _called(function: Callable[[], T]) -> T:
+    return function()
+
+
+async def _cancel_others() -> None:
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+
+
+class HttpEmulator:
+    """Serves an application on loopback in a thread of its own.
+
+    ``latency``: seconds of a round trip; it may be changed at any time. ``requests``: what arrived, oldest first.
+    """
+
+    def __init__(self, application: Callable[[], web.Application], *, latency: float = 0) -> None:
+        self.latency = latency
+        self.requests: list[HttpRequest] = []
+        self._make = application
+        self._faults: list[tuple[HttpFault, int | None]] = []
+        self._thread: LoopThread | None = None
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        """Return the address to hand to the account."""
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def thread(self) -> LoopThread:
+        """Return the thread that serves; what reads or changes the exchange's state should run there."""
+        if self._thread is None:
+            raise RuntimeError("the emulator does not run: call start() first, or use it in a with block")
+        return self._thread
+
+    def start(self) -> None:
+        """Listen on a free port."""
+        thread = LoopThread()
+        try:
+            thread.run(self._listen())
+        except BaseException:
+            thread.stop()
+            raise
+        self._thread = thread
+
+    async def _listen(self) -> None:
+        application = self._make()
+        application.middlewares.insert(0, self._meet)
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, HOST, 0).start()
+        self.port = self._runner.addresses[0][1]
+
+    def stop(self) -> None:
+        """Close all connections and end the thread; a second call changes nothing."""
+        if self._thread is not None:
+            self._thread.run(self._runner.cleanup())
+            self._thread.stop()
+            self._thread = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def add(self, *faults: HttpFault) -> None:
+        """Arm faults, behind those that are armed already."""
+        self._faults += [(fault, fault.times) for fault in faults]
+
+    def clear(self) -> None:
+        """Disarm every fault."""
+        self._faults.clear()
+
+    def _next(self, method: str, path: str) -> HttpFault:
+        for place, (fault, left) in enumerate(self._faults):
+            if fault.matches(method, path):
+                if left is not None:
+                    self._faults[place : place + 1] = [(fault, left - 1)] if left > 1 else []
+                return fault
+        return HttpFault()
+
+    @web.middleware
+    async def _meet(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        fault = self._next(request.method, request.path)
+        await asyncio.sleep(self.latency / 2)
+        spoilt = fault.dropped or fault.status is not None
+        response: web.StreamResponse = web.Response()
+        if fault.executed or not spoilt:
+            try:
+                response = await handler(request)
+            except web.HTTPException as error:
+                response = web.Response(status=error.status, text=error.text, headers=_plain(error))
+        await asyncio.sleep(self.latency / 2 + fault.delay)
+        if fault.status is not None:
+            response = web.Response(status=fault.status, body=fault.body)
+        self.requests.append(
+            HttpRequest(request.method, request.path, 0 if fault.dropped else response.status)
+        )
+        if fault.dropped and request.transport is not None:
+            request.transport.abort()
+        return response
+
+
+def _plain(error: web.HTTPException) -> Mapping[str, str]:
+    return {name: text for name, text in error.headers.items() if name.lower() != "content-type"}
+
+
+class HttpHarness(ExchangeHarness):
+    """A harness whose exchange is an aiohttp application. A subclass adds ``connect``, ``position`` and ``executed``.
+
+    ``faults``: how an ability shows in HTTP, by ability. What is there is added to ``abilities``; where a fault has
+    ``times``, the suite's own count takes its place. ``SLOW_ANSWERS`` needs no entry.
+    """
+
+    faults: Mapping[Ability, HttpFault] = {}
+
+    def __init__(self, application: Callable[[], web.Application], *, latency: float = 0) -> None:
+        self.clock = SystemClock()
+        self.abilities = frozenset({*self.abilities, *self.faults, Ability.SLOW_ANSWERS})
+        self.server = HttpEmulator(application, latency=latency)
+        self._latency = latency
+        self.server.start()
+
+    async def ask(self, function: Callable[[], T]) -> T:
+        """Call a function in the emulator's thread: the way to read or change the exchange's state."""
+        return await self.server.thread.ask(function)
+
+    async def changes(self) -> int:
+        """Return how many requests that are no reads have arrived so far."""
+        return sum(request.method not in ("GET", "HEAD") for request in self.server.requests)
+
+    async def fail(self, ability: Ability, times: int = 1, symbol: str = "") -> None:
+        """Arm the fault of an ability."""
+        del symbol
+        if ability is Ability.SLOW_ANSWERS:
+            self.server.latency = 2 * self.slowness
+            return
+        fault = self.faults[ability]
+        self.server.add(fault if fault.times is None else replace(fault, times=times))
+
+    async def restore(self) -> None:
+        """Disarm every fault."""
+        self.server.latency = self._latency
+        self.server.clear()
+
+    def close(self) -> None:
+        """Stop the emulator."""
+        self.server.stop()

@@ -1,0 +1,47 @@
+"""The example of docs/emulators.md is complete: it type-checks, and passes its own tests."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.architecture.test_plugin_guide import BLOCK
+
+EXAMPLE = "exchange_harbor"
+
+
+@pytest.fixture(scope="module")
+def harbor(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write every file that the guide shows."""
+    folder = tmp_path_factory.mktemp("harbor")
+    for match in BLOCK.finditer((root / "docs" / "emulators.md").read_text(encoding="utf-8")):
+        file = folder / match["file"]
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(match["text"], encoding="utf-8")
+    return folder / EXAMPLE
+
+
+def run(*command: str, cwd: Path, **env: str) -> str:
+    done = subprocess.run(
+        command, cwd=cwd, env={**os.environ, **env}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_exchange_of_the_guide_passes_its_tests(harbor: Path) -> None:
+    pytest_options = ["-q", "-W", "error", "-p", "no:cacheprovider", "-p", "te_core.testing.pytest_plugin"]
+    pytest_options += ["-n", "4"]  # nearly all of the time is waiting
+    shown = run(sys.executable, "-m", "pytest", *pytest_options, "-rs", cwd=harbor, PYTHONPATH=".:tests")
+    assert " passed" in shown
+    for ability in ("rate limit", "lose answer", "bad key", "lose equity", "lose positions", "slow answers"):
+        assert f"cannot {ability}" not in shown, "the guide's faults stand for this ability"
+
+
+def test_the_exchange_of_the_guide_is_typed_strictly(harbor: Path, root: Path) -> None:
+    paths = os.pathsep.join((str(harbor), str(harbor / "tests")))
+    run(sys.executable, "-m", "mypy", "--strict", str(harbor), cwd=root, MYPYPATH=paths)
