@@ -16,7 +16,7 @@ from te_emulators.wire.server import WireServer
 
 
 def arguments() -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(prog="python -m te_emulators", description="Exchanges on loopback.")
     parser.add_argument("venue", choices=[*VENUES, "all"], help="which exchange, or all on consecutive ports")
     parser.add_argument("--port", type=int, default=9001, help="first port (default 9001; 0: free ones)")
@@ -31,14 +31,14 @@ def arguments() -> argparse.Namespace:
 
 
 def script(faults: str | None) -> FaultScript:
-    """From a file or a seed."""
+    """Return the faults of a file or a seed."""
     if faults is None:
         return FaultScript()
     return FaultScript(faults_of_seed(int(faults)) if faults.isdigit() else faults_of_file(Path(faults)))
 
 
 async def serve(options: argparse.Namespace) -> None:
-    """Run until interrupted or told to end."""
+    """Run until interrupted or terminated."""
     ended = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
@@ -67,7 +67,7 @@ async def serve(options: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     try:
-        if sys.argv[1:2] == ["bittensor"]:  # no exchange: it has its own options
+        if sys.argv[1:2] == ["bittensor"]:  # not an exchange: it has its own options
             from te_emulators.bittensor.command import main
 
             main(sys.argv[2:])

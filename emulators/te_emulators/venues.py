@@ -27,7 +27,7 @@ STAND_INS = {
     "bitget": "te_emulators.standins.bitget:BitgetServer",
     "binance": "te_emulators.standins.binance:BinanceServer",
 }
-"""Small ones, for the plugin of any exchange: what it asks for over HTTP, and nothing else."""
+"""Small ones, for the plugin of any exchange: only what it asks for over HTTP."""
 
 
 def server(
@@ -43,7 +43,7 @@ def server(
     clock: ExchangeClock | None = None,
     limits: RateLimits | None = None,
 ) -> WireServer:
-    """A wire layer on a new exchange with one account "main"; not started. ``latency`` is seconds.
+    """Return a wire layer on a new exchange with one account "main"; not started. ``latency`` is in seconds.
 
     With ``coin`` "USDC" the account holds that, and contracts that pay in it are listed too.
     """
@@ -60,7 +60,7 @@ def server(
 
 
 class Options(TypedDict, total=False):
-    """What ``server`` takes beside the name."""
+    """Parameters of ``server`` besides the name."""
 
     key: str
     secret: str

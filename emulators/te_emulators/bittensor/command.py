@@ -13,7 +13,7 @@ from te_emulators.bittensor.server import BittensorServer
 
 
 def arguments(words: Sequence[str]) -> argparse.Namespace:
-    """The command line after the emulator's name."""
+    """Parse the command line after the emulator's name."""
     parser = argparse.ArgumentParser(prog="python -m te_emulators bittensor", description=__doc__)
     parser.add_argument("--port", type=int, default=9100, help="0: a free one")
     parser.add_argument("--miners", type=int, default=300)
@@ -31,7 +31,7 @@ def arguments(words: Sequence[str]) -> argparse.Namespace:
 
 
 async def serve(options: argparse.Namespace) -> None:
-    """Run until interrupted or told to end."""
+    """Run until interrupted or terminated."""
     ended = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)

@@ -59,7 +59,7 @@ class MadeNetwork:
         for hotkey, miner in self.miners.items():
             yield from ((hotkey, p) for p in miner["positions"] if not p["is_closed_position"])
 
-    # --- what is served beside positions ------------------------------------------------------------------------------
+    # --- what is served besides positions -----------------------------------------------------------------------------
 
     def trade_pairs(self, *, tiered: bool = True) -> Record:
         """``GET /trade-pairs``."""
@@ -300,10 +300,10 @@ class TieredNetwork(MadeNetwork):
         for place, (hotkey, record) in enumerate(made.items()):
             name = synthetic[place // 2] if place % 2 and place // 2 < len(synthetic) else hotkey
             self.miners[name] = record
-            self._settle_in(name, record)
+            self._open_account(name, record)
 
-    def _settle_in(self, hotkey: str, record: Record) -> None:
-        """Give a miner an account, and resize what it holds to a share of what that account may hold."""
+    def _open_account(self, hotkey: str, record: Record) -> None:
+        """Open a miner's account, and resize its positions to a share of what that account may hold."""
         subaccount = "_" in hotkey
         kind = self.random.choice(
             [kind for kind in KINDS if kind["bucket"].startswith(("SUB", "PRO")) == subaccount]

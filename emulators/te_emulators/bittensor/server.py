@@ -40,7 +40,7 @@ class Faults:
 @dataclass(kw_only=True)
 class BittensorServer:
     """``keys``: tier of each key. ``auth_by``: where keys are accepted. ``etag``: whether pages carry one (the stock
-    server's do not). ``tiered``: whether ``/trade-pairs`` has tiers. ``missing``: routes beside positions that this
+    server's do not). ``tiered``: whether ``/trade-pairs`` has tiers. ``missing``: routes besides positions that this
     server does not have, by their first word (``eliminations``). ``route_faults``: the status that such a route answers
     with instead. ``numbered``: whether the feed counts per connection (2026) or for all together (2025).
     """
@@ -89,7 +89,7 @@ class BittensorServer:
         await self._runner.cleanup()
 
     def refresh(self) -> None:
-        """Write the files anew, as the server does every 15 or 60 s."""
+        """Write the files again, as the server does every 15 or 60 s."""
         self._pages.clear()
 
     # --- REST -------------------------------------------------------------------------------------------------------

@@ -40,6 +40,7 @@ BLOCKED = ("BTCUSD", "ETHUSD", "SOLUSD")
 
 
 def by_size(pair: str) -> dict[str, float]:
+    """Return the figures of a pair's tiers by size."""
     return {str(tier): BY_SIZE_BASE[pair] * tier for tier in (1, 2, 3, 4)}
 
 
@@ -80,7 +81,7 @@ def account(
     hl_address: str | None = None,
     asset_class: str = "crypto",
 ) -> Record:
-    """What upstream writes of a miner's account at the end of its records."""
+    """Return what upstream writes of a miner's account at the end of its records."""
     return {
         "miner_hotkey": hotkey,
         "account_size": size,

@@ -204,7 +204,7 @@ def margin_mode_of(arguments: dict[str, Any]) -> MarginMode:
 
 
 def key_info(server: BlofinServer, call: Call) -> dict[str, Any]:
-    """What the key may do; type 2 is bound to a broker."""
+    """Return what the key may do; type 2 is bound to a broker."""
     key = call.key
     assert key is not None
     return {

@@ -132,6 +132,6 @@ class BlofinSocket:
         )
 
     async def next(self) -> Any:
-        """The next message; text that is no JSON as it is."""
+        """Return the next message; text that is not JSON unchanged."""
         text = await self.socket.receive_str(timeout=20)
         return json.loads(text) if text.startswith("{") else text

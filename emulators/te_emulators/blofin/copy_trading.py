@@ -69,12 +69,12 @@ def routes(server: BlofinServer) -> list[Route]:
 
 
 def is_copy_trading(server: BlofinServer, call: Call) -> bool:
-    """Whether the key's account is one for copy trading."""
+    """Return whether the key's account is one for copy trading."""
     return call.account.name in server.copy_traders
 
 
 def instruments(server: BlofinServer, call: Call) -> object:
-    """What may be traded here."""
+    """Return what may be traded here."""
     del call
     return {
         "instIdList": [name for name in server.exchange.market.instruments if name not in server.uncopied]

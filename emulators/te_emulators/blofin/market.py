@@ -1,4 +1,4 @@
-"""Public routes: contracts, tickers, mark prices. BloFin has no route that tells the time."""
+"""Public routes: contracts, tickers, mark prices. BloFin has no route for the time."""
 
 from __future__ import annotations
 

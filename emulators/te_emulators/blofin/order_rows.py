@@ -44,7 +44,7 @@ def order_id(order: Order) -> str:
 
 
 def failed(order: Order) -> bool:
-    """Whether it is a TP/SL order that was triggered and became nothing."""
+    """Return whether it is a TP/SL order that was triggered and became nothing."""
     return order.request.trigger is not None and not order.filled and not order.status.open
 
 
@@ -142,7 +142,7 @@ def source(order: Order) -> str:
 
 
 def pages(orders: Iterable[Order], parameters: dict[str, str]) -> list[Order]:
-    """Those asked for, newest first, at most ``limit`` (20 unless told, up to 100)."""
+    """Those asked for, newest first, at most ``limit`` (default 20, up to 100)."""
     limit = parameters.get("limit", "20")
     if not limit.isdigit() or not 1 <= int(limit) <= 100:
         raise wrong("limit")

@@ -129,7 +129,7 @@ def acknowledged(order: Order, text: str | None) -> dict[str, Any]:
 
 
 def order_request(server: BlofinServer, account: Account, body: dict[str, Any]) -> OrderRequest:
-    """What the client asks for; raises the error of what is missing or makes no sense."""
+    """Parse what the client asks for; raise the error of what is missing or invalid."""
     for name in ("instId", "marginMode", "side", "orderType", "size"):
         if body.get(name) in {None, ""}:
             raise codes.empty(name)

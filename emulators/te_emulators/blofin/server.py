@@ -125,7 +125,7 @@ class BlofinServer(WireServer):
     def check(
         self, key: ApiKey, passphrase: str, timestamp: str, nonce: str, signature: str, expected: str
     ) -> None:
-        """What requests and a stream's login have in common."""
+        """Check what requests and a stream's login have in common."""
         now = self.exchange.clock.ms()
         if passphrase != key.passphrase:
             raise errors.BadPassphrase

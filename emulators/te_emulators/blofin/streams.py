@@ -97,7 +97,7 @@ class BlofinStream(Stream):
         self.first_push(subscription)
 
     def first_push(self, subscription: Subscription) -> None:
-        """What is pushed at once."""
+        """Return what is pushed right after a subscription."""
 
     def push_to(self, topic: Topic, channel: str, symbol: str | None, data: Any, **more: str) -> None:
         """Push to every subscription that covers it."""

@@ -17,21 +17,27 @@ from te_emulators.wire.server import WireServer
 
 @dataclass(frozen=True)
 class Answer:
+    """What came back."""
+
     status: int
     text: str
     headers: Mapping[str, str]
 
     @property
     def json(self) -> Any:
+        """Return the parsed body."""
         return json.loads(self.text)
 
     @property
     def code(self) -> int:
+        """Return Bybit's code."""
         return int(self.json["retCode"])
 
 
 @dataclass
 class BybitClient:
+    """Signs and sends requests. ``timestamp``: in milliseconds, instead of the present one."""
+
     session: aiohttp.ClientSession
     server: WireServer
     key: str = "K"
@@ -39,18 +45,21 @@ class BybitClient:
     timestamp: int | None = None
 
     async def get(self, path: str, **parameters: object) -> Answer:
+        """Send a signed GET."""
         query = urlencode(parameters)
         headers = self._headers(query.encode())
         async with self.session.get(f"{self.server.url}{path}?{query}", headers=headers) as answer:
             return Answer(answer.status, await answer.text(), answer.headers)
 
     async def post(self, path: str, **body: object) -> Answer:
+        """Send a signed POST."""
         data = json.dumps(body).encode()
         headers = self._headers(data) | {"Content-Type": "application/json"}
         async with self.session.post(self.server.url + path, data=data, headers=headers) as answer:
             return Answer(answer.status, await answer.text(), answer.headers)
 
     async def buy(self, link: str, qty: str = "0.01", **more: object) -> Answer:
+        """Send a market order, by default for 0.01 BTC."""
         order = {"category": "linear", "symbol": "BTCUSDT", "side": "Buy", "orderType": "Market", "qty": qty}
         return await self.post("/v5/order/create", **(order | {"orderLinkId": link} | more))
 
@@ -68,6 +77,7 @@ class BybitClient:
 
 @asynccontextmanager
 async def bybit_client(server: WireServer, **parts: Any) -> AsyncIterator[BybitClient]:
+    """Open a client, and close it afterwards."""
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session:
         yield BybitClient(session, server, **parts)
 

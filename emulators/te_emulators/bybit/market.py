@@ -103,7 +103,7 @@ def chosen_instruments(market: Market, parameters: dict[str, str]) -> list[Instr
 
 
 def instrument_page(market: Market, parameters: dict[str, str]) -> object:
-    """``limit`` rows (500 unless told) from ``cursor`` on; the last page has an empty cursor."""
+    """Return ``limit`` rows (default 500) from ``cursor`` on; the last page has an empty cursor."""
     status = parameters.get("status")
     rows = [instrument_row(i) for i in chosen_instruments(market, parameters)]
     rows = [row for row in rows if status in {None, row["status"]}]

@@ -85,7 +85,7 @@ def cancel(server: BybitServer, call: Call, arguments: dict[str, Any]) -> dict[s
 
 
 def order_request(arguments: dict[str, Any]) -> OrderRequest:
-    """What the client asks for; raises BadParameter."""
+    """Parse what the client asks for; raise BadParameter."""
     if category(arguments) != "linear":
         raise errors.BadParameter("params error: only linear contracts can be traded here")
     side = SIDES.get(text(arguments, "side"))
@@ -118,7 +118,7 @@ def order_request(arguments: dict[str, Any]) -> OrderRequest:
 
 
 def order_page(rows: list[dict[str, Any]], parameters: dict[str, str]) -> dict[str, Any]:
-    """At most 50 orders, 20 unless told."""
+    """Return at most 50 orders, by default 20."""
     shown, following = page(
         rows, parameters, usual=20, most=50, name=lambda row: f"{row['orderId']}:{row['createdTime']}"
     )

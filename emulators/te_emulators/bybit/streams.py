@@ -41,6 +41,7 @@ class BybitStream(Stream):
         """Topics subscribed, as the client wrote them, by name without category."""
 
     async def on_text(self, text: str) -> None:
+        """Handle a message of the client."""
         try:
             message = json.loads(text, parse_float=Decimal)
             op = message["op"]
@@ -71,7 +72,7 @@ class BybitStream(Stream):
         return {"req_id": message["req_id"], **answer} if "req_id" in message else answer
 
     def knows(self, topic: str) -> bool:
-        """Whether this connection has such a topic."""
+        """Return whether this connection has such a topic."""
         raise NotImplementedError
 
     def on_subscribed(self, topic: str) -> None:
@@ -156,10 +157,12 @@ class PublicStream(BybitStream):
         self._sent: dict[str, dict[str, str]] = {}
 
     def knows(self, topic: str) -> bool:
+        """Return whether this connection has such a topic."""
         kind, _, symbol = topic.partition(".")
         return kind == "tickers" and symbol in self.exchange.market.instruments
 
     def pong(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Return the answer to a ping."""
         return {
             "success": True,
             "ret_msg": "pong",
@@ -169,9 +172,11 @@ class PublicStream(BybitStream):
         }
 
     def on_subscribed(self, topic: str) -> None:
+        """Push what a new subscription starts with."""
         self._push(topic.partition(".")[2], "snapshot")
 
     def on_event(self, event: Event) -> None:
+        """Push what an event changes."""
         if event.quote is not None and f"tickers.{event.quote.symbol}" in self.topics:
             self._push(event.quote.symbol, "delta")
 
@@ -198,9 +203,11 @@ class PrivateStream(BybitStream):
     """Orders, executions, positions and the wallet of the account logged in; no snapshots."""
 
     def knows(self, topic: str) -> bool:
+        """Return whether this connection has such a topic."""
         return self.account is not None and topic.removesuffix(".linear") in PRIVATE_TOPICS
 
     def on_event(self, event: Event) -> None:
+        """Push what an event changes."""
         topic = self.topics.get(event.topic.value)
         if topic is None or event.account is not self.account or event.account is None:
             return
@@ -221,6 +228,7 @@ class TradeStream(BybitStream):
     """Orders as requests; the answer is the acknowledgement that HTTP gives."""
 
     def knows(self, topic: str) -> bool:
+        """Return whether this connection has such a topic."""
         return False
 
     def _auth_answer(self, message: dict[str, Any], error: errors.DomainError | None) -> dict[str, Any]:
@@ -228,6 +236,7 @@ class TradeStream(BybitStream):
         return {"retCode": code, "retMsg": text, "op": "auth", "connId": self.conn_id}
 
     async def on_request(self, message: dict[str, Any]) -> None:
+        """Handle an operation other than a subscription or a ping."""
         handlers = {"order.create": orders.place, "order.cancel": orders.cancel}
         handler = handlers.get(message["op"])
         if handler is None or self.account is None:

@@ -15,5 +15,5 @@ def _rows(venue: str) -> dict[str, Any]:
 
 
 def response(venue: str, name: str) -> Any:
-    """Give rows by the name that they were found under, inside their envelope."""
+    """Return the rows stored under a name, inside their envelope."""
     return _rows(venue)[name]

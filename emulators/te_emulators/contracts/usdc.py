@@ -1,4 +1,4 @@
-"""Perpetuals that pay in USDC, listed beside those in USDT where a test wants them."""
+"""Perpetuals that pay in USDC, listed next to those in USDT on request."""
 
 from __future__ import annotations
 

@@ -29,14 +29,17 @@ class Answer:
 
     @property
     def code(self) -> str:
+        """Return KuCoin's code."""
         return str(self.body["code"])
 
     @property
     def data(self) -> Any:
+        """Return the content of the envelope."""
         return self.body["data"]
 
     @property
     def text(self) -> str:
+        """Return the message."""
         return str(self.body["msg"])
 
 
@@ -49,6 +52,7 @@ class Client:
         self.key, self.secret, self.passphrase = "K", "S", "P"
 
     def signed(self, method: str, path: str, body: str) -> dict[str, str]:
+        """Return the headers of a signed request."""
         timestamp = str(int(time.time() * 1000))
         return {
             "KC-API-KEY": self.key,
@@ -77,7 +81,7 @@ class Client:
             return Answer(response.status, json.loads(await response.read()), dict(response.headers))
 
     async def order(self, **parts: object) -> Answer:
-        """A market order for one XBTUSDTM contract at leverage 5, unless told otherwise (None leaves out)."""
+        """Send a market order, by default for one XBTUSDTM contract at leverage 5 (None leaves a field out)."""
         body = {
             "clientOid": "c1",
             "symbol": "XBTUSDTM",
@@ -104,6 +108,7 @@ class Socket:
         self.socket = socket
 
     async def next(self) -> dict[str, Any]:
+        """Return the next message."""
         async with asyncio.timeout(20):
             return dict(await self.socket.receive_json())
 
@@ -115,9 +120,11 @@ class Socket:
                 return message
 
     async def send(self, **message: object) -> None:
+        """Send a message."""
         await self.socket.send_json(message)
 
     async def subscribe(self, topic: str, *, private: bool = False) -> dict[str, Any]:
+        """Subscribe to a topic; return the answer."""
         await self.send(id="7", type="subscribe", topic=topic, response=True, privateChannel=private)
         return await self.until(id="7")
 

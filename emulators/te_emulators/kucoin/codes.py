@@ -90,7 +90,7 @@ CODES: dict[type[errors.DomainError], Code] = {
 
 
 def code_of(error: errors.DomainError) -> Code:
-    """The nearest entry, with a text in any case; 400100 for what there is no code for."""
+    """The nearest entry, with a text in any case; 400100 for what has no code."""
     for kind in type(error).__mro__:
         if kind in CODES:
             found = CODES[kind]

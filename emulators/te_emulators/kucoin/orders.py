@@ -161,7 +161,7 @@ def _position_side(account: Account, symbol: str, body: Body) -> PositionSide:
 
 
 def _margin_mode(account: Account, symbol: str, body: Body) -> MarginMode:
-    """ISOLATED unless told; it must be the contract's setting."""
+    """Return the margin mode, by default ISOLATED; it must be the contract's setting."""
     mode = MarginMode(
         _one_of({"marginMode": "ISOLATED", **body}, "marginMode", ("ISOLATED", "CROSS")).lower()
     )
@@ -240,7 +240,7 @@ def chosen(account: Account, parameters: dict[str, str]) -> list[Order]:
 
 
 def page(rows: list[Body], parameters: dict[str, str]) -> Body:
-    """``pageSize`` rows (50 unless told, at most 1000) of page ``currentPage`` (from 1)."""
+    """Return ``pageSize`` rows (default 50, at most 1000) of page ``currentPage`` (from 1)."""
     size = int(number(parameters.get("pageSize", "50"), "pageSize"))
     current = int(number(parameters.get("currentPage", "1"), "currentPage"))
     if not 1 <= size <= 1000 or current < 1:
@@ -315,7 +315,7 @@ def fills(call: Call) -> object:
 
 
 def fill_row(order: Order) -> Body:
-    """What an order filled, as the list of fills gives it."""
+    """Return what an order filled, as a row of the list of fills."""
     return {
         "symbol": order.request.symbol,
         "tradeId": f"t{order.order_id}",

@@ -46,7 +46,7 @@ def _transfer(account: Account, paid: Payment) -> dict[str, Any]:
 
 
 def _pending(exchange: Exchange, account: Account) -> list[dict[str, Any]]:
-    """What is realised in the settlement period that runs, while anything is held."""
+    """Return what is realised in the present funding period, while anything is held."""
     now, zero = exchange.clock.ms(), Decimal(0)
     return (
         [_entry(account, "RealisedPNL", zero, at=now, offset=-1, status="Pending")] if account.held() else []

@@ -49,7 +49,7 @@ class KucoinStream(Stream):
         try:
             message = dict(json.loads(text))
         except ValueError:
-            self._refuse("", 400, "the message is no JSON object")
+            self._refuse("", 400, "the message is not a JSON object")
             return
         answer_id = str(message.get("id", ""))
         match message.get("type"):
@@ -168,7 +168,7 @@ def order_message(order: Order, execution: Execution | None) -> str | None:
 
 
 def order_data(order: Order, kind: str, at_ms: int) -> dict[str, Any]:
-    """What all order messages have."""
+    """Return the fields of all order messages."""
     request = order.request
     remaining = order.remaining if order.status.open else Decimal(0)
     return {
@@ -193,7 +193,7 @@ def order_data(order: Order, kind: str, at_ms: int) -> dict[str, Any]:
 
 
 def match_data(execution: Execution) -> dict[str, Any]:
-    """What a match has beside."""
+    """Return the additional fields of a match."""
     return {
         "liquidity": "maker" if execution.maker else "taker",
         "feeType": "makerFee" if execution.maker else "takerFee",

@@ -31,14 +31,17 @@ class Answer:
 
     @property
     def code(self) -> int:
+        """Return MEXC's code."""
         return int(self.body["code"])
 
     @property
     def data(self) -> Any:
+        """Return the content of the envelope."""
         return self.body["data"]
 
     @property
     def text(self) -> str:
+        """Return the message."""
         return str(self.body["message"])
 
 
@@ -54,9 +57,11 @@ class Client:
 
     @property
     def account(self) -> Account:
+        """Return the emulator's account."""
         return self.emulator.exchange.accounts["main"]
 
     def signed(self, payload: str) -> dict[str, str]:
+        """Return the headers of a signed request."""
         timestamp = str(int(time.time() * 1000))
         text = self.key + timestamp + payload
         signature = hmac.new(self.secret.encode(), text.encode(), hashlib.sha256).hexdigest()
@@ -70,6 +75,7 @@ class Client:
             return Answer(response.status, json.loads(await response.read()))
 
     async def post(self, path: str, body: object, *, signs: str | None = None) -> Answer:
+        """Send a signed POST. ``signs``: the text to sign instead of the body."""
         text = json.dumps(body)
         headers = {"Content-Type": "application/json"} | self.signed(text if signs is None else signs)
         async with self.session.post(
@@ -78,12 +84,13 @@ class Client:
             return Answer(response.status, json.loads(await response.read()))
 
     async def order(self, **parts: object) -> Answer:
-        """A long of 10 isolated BTC contracts at leverage 5, unless told otherwise (None leaves out)."""
+        """Return an order, by default a long of 10 isolated BTC contracts at leverage 5 (None leaves a field out)."""
         body = {"symbol": "BTC_USDT", "vol": 10, "side": 1, "type": 5, "openType": 1, "leverage": 5} | parts
         sent = {name: value for name, value in body.items() if value is not None}
         return await self.post(f"{PRIVATE}/order/create", sent)
 
     async def positions(self) -> list[dict[str, Any]]:
+        """Return the open positions."""
         return list((await self.get(f"{PRIVATE}/position/open_positions")).data)
 
 
@@ -101,18 +108,22 @@ class Socket:
         self.socket = socket
 
     async def next(self) -> dict[str, Any]:
+        """Return the next message."""
         async with asyncio.timeout(20):
             return dict(await self.socket.receive_json())
 
     async def until(self, channel: str) -> dict[str, Any]:
+        """Return the next message of a channel."""
         while (message := await self.next())["channel"] != channel:
             pass
         return message
 
     async def send(self, method: str, **param: object) -> None:
+        """Send a message."""
         await self.socket.send_json({"method": method, "param": param})
 
     async def login(self, client: Client) -> dict[str, Any]:
+        """Log in; return the answer."""
         signed = client.signed("")
         await self.send(
             "login",

@@ -31,7 +31,7 @@ class Episode:
 
 
 class Episodes:
-    """Follows the exchange's events; must be told of them before anyone who asks."""
+    """Follows the exchange's events; must receive them before anyone who asks."""
 
     def __init__(self) -> None:
         self._numbers = count(1394650)

@@ -149,7 +149,7 @@ class Positions:
 
 
 def _sides(account: Account, symbol: str, kind: int) -> tuple[PositionSide, ...]:
-    """What ``positionType`` names: 1 long, 2 short; in one-way mode there is only one position."""
+    """Return the sides that ``positionType`` names: 1 long, 2 short; one-way mode has only one position."""
     if kind not in {1, 2}:
         raise errors.BadParameter("positionType")
     if account.position_mode(symbol) is PositionMode.ONE_WAY:

@@ -30,7 +30,7 @@ KINDS = {TimeInForce.GTC: 1, TimeInForce.POST_ONLY: 2, TimeInForce.IOC: 3, TimeI
 
 
 def pushed_asset(exchange: Exchange, account: Account) -> dict[str, Any]:
-    """The asset of the account's coin as a push tells it: without equity and unrealised profit."""
+    """Return the asset of the account's coin as a push shows it: without equity and unrealised profit."""
     return {
         "availableBalance": round(max(margin.available(account, exchange.market), ZERO), 8),
         "bonus": 0,
@@ -59,7 +59,7 @@ def position_type(position: Position) -> int:
 
 
 def pushed_position(position: Position, episode: Episode) -> dict[str, Any]:
-    """A position as a push tells it; ``state`` 1 is held, 3 closed."""
+    """Return a position as a push shows it; ``state`` 1 is held, 3 closed."""
     held = abs(position.size)
     bound = round(position.initial_margin(position.entry_price), 8)
     return {
@@ -136,13 +136,13 @@ def order_row(order: Order, position_id: int) -> dict[str, Any]:
 
 
 def pushed_order(order: Order, position_id: int) -> dict[str, Any]:
-    """An order as a push tells it."""
+    """Return an order as a push shows it."""
     remaining = order.remaining if order.status.open else ZERO
     return {**order_row(order, position_id), "remainVol": remaining, "version": order.sequence}
 
 
 def deal(order: Order, execution: Execution, mode: PositionMode) -> dict[str, Any]:
-    """A fill as a push tells it."""
+    """Return a fill as a push shows it."""
     request = order.request
     return {
         "id": int(execution.execution_id),

@@ -134,7 +134,7 @@ class MexcServer(WireServer):
         return self._refusal(*code_of(errors.RateLimited()))
 
     def maintenance(self, call: Call) -> Reply:
-        """The code of internal errors, told apart by the text."""
+        """The code of internal errors; the text distinguishes them."""
         return json_reply(
             {
                 "success": False,

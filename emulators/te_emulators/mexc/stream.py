@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # the server creates connections
     from te_emulators.mexc.server import MexcServer
 
 TICKERS = "tickers"
-"""Subscription of all contracts, beside those of single symbols."""
+"""Subscription of all contracts, next to those of single symbols."""
 TICK = 1.0
 """Seconds between two pushes of subscribed tickers."""
 LONGEST_SILENCE = 60.0

@@ -116,7 +116,7 @@ class BinanceServer(StandIn):
         return found
 
     def success(self, call: Call, data: object) -> Reply:
-        """There is no envelope."""
+        """Answers have no envelope."""
         return json_reply(data)
 
     def refusal(self, code: str, text: str, status: int) -> Reply:

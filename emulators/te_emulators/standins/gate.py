@@ -99,7 +99,7 @@ class GateServer(StandIn):
             raise errors.BadSignature("Signature mismatch")
 
     def success(self, call: Call, data: object) -> Reply:
-        """There is no envelope."""
+        """Answers have no envelope."""
         return json_reply(data, status=201 if call.kind == "order" else 200)
 
     def refusal(self, code: str, text: str, status: int) -> Reply:

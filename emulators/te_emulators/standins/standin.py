@@ -76,7 +76,7 @@ class StandIn(WireServer):
 
     @abstractmethod
     def contracts(self) -> Iterable[Instrument]:
-        """What is traded."""
+        """Return the contracts that are traded."""
 
     @abstractmethod
     def refusal(self, code: str, text: str, status: int) -> Reply:
@@ -168,7 +168,7 @@ def post(path: str, kind: str, handler: Callable[[Call], object]) -> Route:
 
 
 def hedged(account: Account) -> bool:
-    """Whether the account is in hedge mode."""
+    """Return whether the account is in hedge mode."""
     return account.default_position_mode is PositionMode.HEDGE
 
 

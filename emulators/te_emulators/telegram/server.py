@@ -79,11 +79,11 @@ class BotApi:
     # -- what people do
 
     def say(self, who: Person, text: str, *, chat: int | None = None, sent: datetime | None = None) -> None:
-        """Have somebody write, to the bot alone unless a group is named."""
+        """Send a message from a user, to the bot alone unless a group is named."""
         self._update("message", self._message(who, chat, text, sent))
 
     def press(self, who: Person, label: str, *, message: Message | None = None) -> None:
-        """Have somebody press a button of a message, the newest one with buttons unless one is named."""
+        """Press a button of a message as a user, by default of the newest one with buttons."""
         on = message or next(one for one in reversed(self.messages) if one.buttons)
         number = str(self._next())
         self._presses.add(number)
