@@ -6,6 +6,7 @@
 # make flood  alerts in time while strangers crowd the listener
 # make bench-exchanges  round trips and requests per alert    make exchanges  conformance cases by exchange
 # make dist   build, check and try every package     make lock   pin the newest versions that fit
+# make figures  how the code reads: lengths, annotations, docstrings    FLAGS='--git v0.1.0': of another revision
 # make docs   build the documentation as a site, each link checked: build/site/html
 # make container  lint the Dockerfile, take its steps in an empty environment
 # make test PYTHON=python3.13  the same tests with another Python
@@ -24,7 +25,7 @@ PYTHON   ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3
 SETTINGS ?= settings.toml
 # Three times the cores: most of the tests' time is waiting for real sockets and clocks.
 WORKERS  ?= $(shell echo $$((3 * $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2))))
-TESTS    ?= tests plugins emulators
+TESTS    ?= tests plugins emulators fuzz
 BIN      := $(VENV)/bin
 PLUGINS  := $(patsubst %/pyproject.toml,%,$(sort $(wildcard plugins/*/pyproject.toml)))
 PROJECTS := . $(PLUGINS)
@@ -39,7 +40,7 @@ MAKE_VENV = $(PYTHON) -m venv $(VENV)
 INSTALL   = $(BIN)/python -m pip install -qq --no-compile --disable-pip-version-check --no-input
 endif
 
-.PHONY: help run install test check bench bench-exchanges exchanges soak crashes weekend mutants fuzz flood lock dist docs container clean
+.PHONY: help run install test check bench bench-exchanges exchanges soak crashes weekend mutants fuzz flood figures lock dist docs container clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -57,12 +58,18 @@ test: $(VENV)/.tested-with
 check: $(VENV)/.tested-with
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy te_core tests conftest.py $(wildcard bench release)
+	$(BIN)/mypy te_core tests conftest.py $(wildcard bench fuzz harness release tools)
 	@for plugin in $(PLUGINS) $(KIT); do echo "$(BIN)/mypy $$plugin"; $(BIN)/mypy $$plugin || exit 1; done
 	$(if $(filter test,$(MAKECMDGOALS)),,$(BIN)/pytest -q tests/architecture)
 
-fuzz flood: $(VENV)/.tested-with
-	@$(BIN)/python -m bench.$@ $(FLAGS)
+fuzz: $(VENV)/.tested-with
+	@$(BIN)/python -m fuzz $(FLAGS)
+
+flood: $(VENV)/.tested-with
+	@$(BIN)/python -m fuzz.flood $(FLAGS)
+
+figures: $(VENV)/.made
+	@$(BIN)/python -m tools.figures $(FLAGS)
 
 bench: $(VENV)/.tested-with
 	@$(BIN)/python -m bench.bench $(FLAGS)

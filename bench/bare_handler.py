@@ -18,7 +18,7 @@ from queue import Empty, SimpleQueue
 
 from aiohttp import web
 
-from bench.engine_process import ROOT, free_ports
+from harness.engine_process import ROOT, free_ports
 
 Work = tuple[bytes, asyncio.Future[None]]
 
@@ -32,6 +32,7 @@ class DurableFile:
         threading.Thread(target=self._run, daemon=True).start()
 
     def append(self, body: bytes) -> asyncio.Future[None]:
+        """Queue a body; the future resolves when it is on the disk."""
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
         self._queue.put((body, done))
@@ -60,12 +61,12 @@ def site(path: Path) -> web.Application:
     """Build the one-route site."""
     file = DurableFile(path)
 
-    async def take(request: web.Request) -> web.Response:
+    async def accept(request: web.Request) -> web.Response:
         await file.append(await request.read())
         return web.Response(text='{"status": "accepted"}', content_type="application/json")
 
     made = web.Application()
-    made.router.add_post("/hooks/{source}/{token}", take)
+    made.router.add_post("/hooks/{source}/{token}", accept)
     return made
 
 
@@ -95,6 +96,7 @@ def _await_listening(port: int) -> None:
 
 
 def main(port: str, file: str, loop: str = "asyncio") -> None:
+    """Serve on a port until interrupted."""
     made = asyncio.new_event_loop()
     if loop == "uvloop":
         import uvloop

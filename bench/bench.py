@@ -15,13 +15,13 @@ from pathlib import Path
 
 from bench.cost_of_history import cost_of_history
 from bench.crowd import crowd
-from bench.engine_process import EngineProcess
+from bench.growth import growth
 from bench.latency import Sender, milliseconds
-from bench.load import percentile
-from bench.past import growth, past
-from bench.report import judge, print_line, print_verdicts, three
+from bench.past import past
 from bench.throughput import throughput
 from bench.viewers import viewers
+from harness.engine_process import EngineProcess
+from harness.report import judge, percentile, print_line, print_verdicts, three
 
 
 def alert_to_order(folder: Path) -> None:
@@ -71,9 +71,9 @@ def main() -> None:
     print_line(
         f"load before the run: {os.getloadavg()[0]:.1f} (above 0.5, other programs disturb the figures)"
     )
-    with tempfile.TemporaryDirectory(prefix="te-bench-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="te-bench-") as place:
         for measure in (alert_to_order, throughput, cost_of_history, crowd, viewers, start_up, past, growth):
-            measure(Path(scratch))
+            measure(Path(place))
     print_verdicts()
     print_line(f"took {time.perf_counter() - began:.0f} s; load after the run: {os.getloadavg()[0]:.1f}")
 

@@ -23,7 +23,7 @@ from typing import Any
 
 import aiohttp
 
-from bench.report import judge, print_line, print_verdicts
+from harness.report import judge, print_line, print_verdicts
 from te_core.clock import SystemClock
 from te_core.testing.fakes import SourceRecorder
 from te_emulators.bittensor.network import MadeNetwork
@@ -36,12 +36,12 @@ from te_signals_bittensor.unpacking import unpacked
 ASSETS = {"BTCUSD": "BTCUSDT", "BTCUSDC": "BTCUSDT", "ETHUSD": "ETHUSDT"}
 GOAL_CPU = 1.0
 GOAL_STALL = 0.05
-_POLL = 0.002
-"""Seconds between two looks at the event loop."""
+_POLL_INTERVAL = 0.002
+"""Seconds between two checks of the event loop."""
 
 
 def packed(network: MadeNetwork) -> bytes:
-    """Give a payload as the server sends it."""
+    """Return a payload as the server sends it."""
     parts = ", ".join(f'"{key}": {json.dumps(miner)}' for key, miner in network.payload().items())
     return gzip.compress(("{" + parts + "}").encode(), compresslevel=6, mtime=0)
 
@@ -54,7 +54,7 @@ class Validator:
         self.random = random.Random(2)
 
     def change(self, what: str, count: int) -> None:
-        """Let miners act, or time pass."""
+        """Change the network: miners trade, or time passes."""
         if what == "tick":
             self.network.tick()
         held = [(key, position["trade_pair"][0]) for key, position in self.network.open_positions()]
@@ -64,7 +64,7 @@ class Validator:
                 self.network.open(key, self.random.choice(list(ASSETS)), 0.1)
 
     async def serve(self, orders: Connection) -> None:
-        """Serve until told to end."""
+        """Serve until asked to stop."""
         server = BittensorServer(network=self.network)
         await server.start()
         orders.send(server.url)
@@ -102,15 +102,15 @@ class Lag:
         self.worst = 0.0
 
     async def watch(self) -> None:
-        """Look again and again."""
+        """Measure the delay of a short sleep again and again."""
         while True:
             before = time.perf_counter()
-            await asyncio.sleep(_POLL)
-            self.worst = max(self.worst, time.perf_counter() - before - _POLL)
+            await asyncio.sleep(_POLL_INTERVAL)
+            self.worst = max(self.worst, time.perf_counter() - before - _POLL_INTERVAL)
 
 
-class Kept:
-    """Fetches as ever, and keeps the last body for ``unpacked_alone``."""
+class RecordingFetcher:
+    """Fetches as usual, and stores the last body for ``unpacked_alone``."""
 
     def __init__(self, fetcher: Fetcher) -> None:
         self._fetcher = fetcher
@@ -118,14 +118,14 @@ class Kept:
         self.mark_used = fetcher.mark_used
 
     async def fetch(self) -> Page | None:
-        """Give the page."""
+        """Fetch the page and store its body."""
         page = await self._fetcher.fetch()
         self.body = page.body if page is not None else ()
         return page
 
 
 async def machine(body: tuple[bytes, ...]) -> str:
-    """Say what the machine takes at this moment: unpacking and nothing else, and an event loop with nothing to do."""
+    """Return what the machine needs at this moment: for unpacking alone, and how late an idle event loop is."""
     lag = Lag()
     watch = asyncio.create_task(lag.watch())
     await asyncio.sleep(2)
@@ -137,8 +137,8 @@ async def machine(body: tuple[bytes, ...]) -> str:
     return f"unpacking alone {cpu:.2f} s, an idle loop is late by {lag.worst * 1000:.0f} ms"
 
 
-async def measured(what: str, source: BittensorSource, kept: Kept, *, judged: bool) -> None:
-    """Take one payload."""
+async def measured(what: str, source: BittensorSource, fetcher: RecordingFetcher, *, judged: bool) -> None:
+    """Measure one payload."""
     lag = Lag()
     watch = asyncio.create_task(lag.watch())
     await asyncio.sleep(0)
@@ -149,7 +149,7 @@ async def measured(what: str, source: BittensorSource, kept: Kept, *, judged: bo
     watch.cancel()
     figures = f"{cpu:6.2f} s of CPU in {took:6.2f} s, longest stall {lag.worst * 1000:5.1f} ms"
     parsed = source.status()["positions_parsed"] - parsed
-    print_line(f"{what:44} {figures}, {parsed:6} positions parsed; {await machine(kept.body)}")
+    print_line(f"{what:44} {figures}, {parsed:6} positions parsed; {await machine(fetcher.body)}")
     if judged:
         goal = f"below {GOAL_CPU:g} s of CPU and {GOAL_STALL * 1000:g} ms"
         judge(
@@ -176,8 +176,8 @@ async def run(orders: Connection, options: argparse.Namespace) -> None:
         recorder = SourceRecorder(clock=SystemClock())
         settings = BittensorOptions.model_validate({**chosen, "strategy": options.strategy})
         context = recorder.context(settings, symbols=ASSETS, name="sn8")
-        kept = Kept(Fetcher(settings, lambda: session))
-        source = BittensorSource(replace(context, http=lambda: session), fetcher=kept)
+        fetcher = RecordingFetcher(Fetcher(settings, lambda: session))
+        source = BittensorSource(replace(context, http=lambda: session), fetcher=fetcher)
         gc.freeze()  # as ``te run`` does once it has started
         gc.set_threshold(10_000)
         for what, change, count, judged in (("the first payload", "nothing", 0, False), *CASES):
@@ -187,7 +187,7 @@ async def run(orders: Connection, options: argparse.Namespace) -> None:
                 print_line(
                     f"{options.miners} miners, {options.orders} orders each: {size / 1e6:.0f} MB gzipped"
                 )
-            await measured(what, source, kept, judged=judged)
+            await measured(what, source, fetcher, judged=judged)
     print_line(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
 
 

@@ -7,10 +7,10 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench.engine_process import EngineProcess, cpu_seconds
 from bench.history import write_history
 from bench.latency import Sender, Timeline, milliseconds
-from bench.report import judge, print_line, three
+from harness.engine_process import EngineProcess, cpu_seconds
+from harness.report import judge, print_line, three
 
 FEW, MANY = 100, 1_000_000
 ROUNDS = 6
@@ -19,7 +19,7 @@ ALERTS = 60
 
 def cost_of_history(folder: Path) -> None:
     """Measure two engines by turns."""
-    print_line(f"(c) a journal with {FEW} signals beside one with {MANY:,}, by turns")
+    print_line(f"(c) a journal with {FEW} signals and one with {MANY:,}, by turns")
     engines: dict[int, EngineProcess] = {}
     for signals in (FEW, MANY):
         engine = engines[signals] = EngineProcess(folder / f"history-{signals}")

@@ -17,10 +17,9 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
-from bench.alerts import Template, alert, template
-from bench.engine_process import EngineProcess, cpu_seconds
-from bench.load import percentile
-from bench.report import judge, print_line, print_verdicts
+from harness.alerts import Template, alert, template
+from harness.engine_process import EngineProcess, cpu_seconds
+from harness.report import judge, percentile, print_line, print_verdicts
 
 SIZES = ((1, 20), (20, 50), (100, 100))
 """Accounts and symbols."""
@@ -93,7 +92,7 @@ class Crowd:
         )
 
     def turn(self) -> tuple[int, float, float]:
-        """Have every account change every position but the probed one. Returns orders, seconds and CPU seconds."""
+        """Change every position but the probed one in every account; return orders, seconds and CPU seconds."""
         size = _DEPTHS[next(self._rounds) % len(_DEPTHS)]
         expected = self.accounts * (len(self._symbols) - 1)
         before, started, cpu = self._filled(), time.perf_counter(), cpu_seconds(self.engine.pid)
@@ -105,14 +104,14 @@ class Crowd:
         return expected, time.perf_counter() - started, cpu_seconds(self.engine.pid) - cpu
 
     def open_probed(self) -> None:
-        """Have every account hold the position that the probes repeat."""
+        """Open the position that the probes repeat in every account."""
         before = self._filled()
         with connected(self.engine) as connection:
             post(connection, template(self.engine.path, alert(PROBED)).numbered(next(self._numbers)))
         self._wait(before + self.accounts)
 
     def cost(self) -> tuple[float, float]:
-        """Return CPU milliseconds per order and orders per second, over enough orders to tell."""
+        """Return CPU milliseconds per order and orders per second, over enough orders to measure it."""
         orders, seconds, cpu = 0, 0.0, 0.0
         while orders < ORDERS_MEASURED:
             made, lasted, used = self.turn()
@@ -169,7 +168,7 @@ def crowd(folder: Path, sizes: tuple[tuple[int, int], ...] = SIZES) -> None:
         p50, p99 = (percentile(waited, share) * 1000 for share in (0.5, 0.99))
         print_line(
             f"    {accounts:>3} accounts x {symbols:>3} symbols: {cost:.2f} ms CPU per order, {rate:.0f} orders/s;  "
-            f"{orders} orders in {lasted:.1f} s beside {len(waited)} alerts: p50 {p50:.1f} p99 {p99:.1f} "
+            f"{orders} orders in {lasted:.1f} s during {len(waited)} alerts: p50 {p50:.1f} p99 {p99:.1f} "
             f"largest {waited[-1] * 1000:.0f} ms"
         )
         figure = f"(f) alerts while {accounts} x {symbols} trade: p99 {p99:.1f} ms"

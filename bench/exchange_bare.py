@@ -19,6 +19,7 @@ from loguru import logger
 
 from bench.exchange_engine import SYMBOLS
 from bench.exchange_process import Address, Exchanges
+from bench.exchange_specs import spec_of
 from te_core.api import MarginMode, OrderRequest, Side
 from te_core.clock import SystemClock
 from te_core.testing.fakes import account_context
@@ -51,11 +52,11 @@ async def measure(exchange: str, latency: float) -> Bare:
             await buyer.buy("BTCUSDT")
             taken, arrivals = [], []
             for _ in range(ROUNDS):
-                running.take()
+                running.drain()
                 began = time.monotonic()
                 await buyer.buy("BTCUSDT")
                 taken.append(time.monotonic() - began)
-                arrivals += [seen.came - began for seen in running.take().seen if seen.kind == "order"]
+                arrivals += [seen.came - began for seen in running.drain().seen if seen.kind == "order"]
             await asyncio.gather(*map(buyer.buy, SYMBOLS))  # connections are warm then
             began = time.monotonic()
             await asyncio.gather(*map(buyer.buy, SYMBOLS))
@@ -90,7 +91,7 @@ class Buyer:
     """Buys for about 1,000 USDT through the plugin's client, without its budget and without the engine."""
 
     def __init__(self, exchange: str, address: Address, folder: Path) -> None:
-        (spec,) = importlib.import_module(f"te_exchange_{exchange}.plugin").te_exchanges()
+        spec = spec_of(exchange)
         keys = {
             "url": address.url,
             "ws_url": address.ws_url,

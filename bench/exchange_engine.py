@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import importlib
 import json
 import tempfile
 import time
@@ -17,8 +16,9 @@ from typing import Any
 
 from loguru import logger
 
-from bench.alerts import encode
 from bench.exchange_process import Exchanges, Seen
+from bench.exchange_specs import spec_of
+from harness.alerts import encode
 from te_core.api import WebhookRequest
 from te_core.clock import SystemClock
 from te_core.journal.journal import Journal
@@ -117,7 +117,7 @@ class Bench:
         )
 
     def _wait(self, seen: Sequence[Seen]) -> float:
-        """Give the seconds that pass at least between the first and last of these, spread evenly over accounts."""
+        """Return the least seconds between the first and last of these, spread evenly over accounts."""
         waits = [0.0]
         for name, address in self._exchanges.addresses.items():
             accounts = sum(account.partition("-")[0] == name for account in self.engine.accounts)
@@ -149,7 +149,7 @@ class Bench:
         gc.unfreeze()
 
     async def rest(self, seconds: float = 0.3) -> None:
-        """Let the background come to rest: what is still read, and what streams still have to tell."""
+        """Wait until background reads are done and streams are relied on."""
         await asyncio.sleep(seconds)
         if self._streams:
             await self._until(self._relied_on, "the streams")
@@ -191,11 +191,11 @@ class Bench:
         await self.engine.commands.execute(Command(action=action, by="bench", reason="to measure it"))
 
     async def _round(self, act: Coroutine[Any, Any, None]) -> Round:
-        self._exchanges.take()
+        self._exchanges.drain()
         began = time.monotonic()
         await act
         await self._until_confirmed(began)
-        found = self._exchanges.take()
+        found = self._exchanges.drain()
         orders = [seen.came - began for seen in found.seen if seen.kind == "order"]
         return Round(
             last=orders[-1],
@@ -240,7 +240,7 @@ class Bench:
                 raise SystemExit(f"not at target after {TIMEOUT:g} s: {missing}")
 
     def _at_target(self) -> bool:
-        """Compare what the exchanges' own books say with the goals."""
+        """Compare the positions that the exchanges hold with the goals."""
         held = self._exchanges.held()
         for name, runner in self.engine.accounts.items():
             exchange, _, number = name.partition("-")
@@ -266,9 +266,8 @@ def chain(seen: Sequence[Seen], latency: float) -> int:
 
 
 def _lifted(exchange: str) -> Mapping[str, int]:
-    plugin = importlib.import_module(f"te_exchange_{exchange}.plugin")
-    (spec,) = plugin.te_exchanges()
-    return {window.name: WITHOUT_LIMIT for window in spec.settings.windows if not window.per_address}
+    windows: Any = spec_of(exchange).settings
+    return {window.name: WITHOUT_LIMIT for window in windows.windows if not window.per_address}
 
 
 @asynccontextmanager

@@ -1,13 +1,13 @@
 """The engine's own time: from just before an alert is handed in until the bytes of the orders are at the exchange.
 
-Both processes read one steady clock. The exchange takes note of a request before its latency passes, so that the
-handling of one order does not hold up the note of the next.
+Both processes read one steady clock. The exchange records a request before its latency passes, so that the
+handling of one order does not delay recording the next.
 """
 
 from __future__ import annotations
 
 from bench.exchange_engine import Round, bench
-from bench.report import judge, print_line
+from harness.report import judge, print_line
 
 LATENCY = 0.02
 ALERTS = {1: 25, 10: 15}

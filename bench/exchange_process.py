@@ -26,7 +26,7 @@ class Pace:
     units: Mapping[str, int]
 
     def wait(self, requests: Mapping[str, int]) -> float:
-        """Give the seconds that pass at least between the first and the last of these requests of one key."""
+        """Return the least seconds between the first and the last of these requests of one key."""
         units = sum(count * self.units.get(kind, 0) for kind, count in requests.items())
         return max(-(-units // self.capacity) - 1, 0) * self.seconds
 
@@ -92,14 +92,14 @@ class Exchanges:
         self._pipe.send("stop")
         self._process.join(10)
 
-    def take(self) -> Tally:
-        """Give what was seen since the last time."""
-        self._pipe.send("take")
+    def drain(self) -> Tally:
+        """Return what was seen since the last call, and forget it."""
+        self._pipe.send("drain")
         found: Tally = self._pipe.recv()
         return found
 
     def held(self) -> dict[tuple[str, str, str], Decimal]:
-        """Give every position, by exchange, account and coin; base units."""
+        """Return every position, by exchange, account and coin; base units."""
         self._pipe.send("held")
         found: dict[tuple[str, str, str], Decimal] = self._pipe.recv()
         return found
@@ -119,7 +119,7 @@ async def _serve(
         await made.start()
     pipe.send({name: Address(made.url, made.ws_url, _paces(made)) for name, made in servers.items()})
     while (asked := await asyncio.to_thread(pipe.recv)) != "stop":
-        pipe.send(_held(servers) if asked == "held" else _take(servers))
+        pipe.send(_held(servers) if asked == "held" else _drain(servers))
     for made in servers.values():
         await made.stop()
 
@@ -148,7 +148,7 @@ def _held(servers: Mapping[str, WireServer]) -> dict[tuple[str, str, str], Decim
     }
 
 
-def _take(servers: Mapping[str, WireServer]) -> Tally:
+def _drain(servers: Mapping[str, WireServer]) -> Tally:
     seen: list[Seen] = []
     refused = doubled = 0
     for name, made in servers.items():

@@ -3,12 +3,12 @@
 The engine runs in this process with the real TradingView source and the real plugins through ccxt; the exchanges run in
 another one, with 80 ms of latency. Accounts work on 20 symbols at the same time (``concurrency``).
 
-Two figures tell how long it took until the last order was answered. ``in a row``: how many requests can have waited
+Two figures show how long it took until the last order was answered. ``in a row``: how many requests can have waited
 for each other, which no load on the machine changes. ``round trips``: the time, in units of the latency; in it is the
 computing of the engine, of ccxt and of the emulator, of which the last two are also measured alone ("without the
 engine"). Where an exchange allows fewer requests in a time than there are, the least that its limits allow stands
-beside the figure, and the same is measured with limits lifted on both sides (``rate_limits`` in an account's
-settings). Goals stand beside the figures, and again at the end those that were missed: by a request in a row, or by
+next to the figure, and the same is measured with limits lifted on both sides (``rate_limits`` in an account's
+settings). Goals stand next to the figures, and again at the end those that were missed: by a request in a row, or by
 more than a quarter of a round trip above what the client alone takes for so many.
 """
 
@@ -25,10 +25,10 @@ from loguru import logger
 
 from bench import exchange_bare, exchange_own_time
 from bench.exchange_engine import SYMBOLS, Bench, Round, bench
-from bench.report import judge, print_line, print_verdicts
+from bench.exchange_specs import EXCHANGES
+from harness.report import judge, print_line, print_verdicts
 
 LATENCY = 0.08
-EXCHANGES = ("bybit", "blofin", "kucoin", "mexc")
 SLACK = 0.25
 """Round trips above a goal that count as the engine's computing."""
 _client: dict[str, float] = {}
@@ -45,12 +45,12 @@ class Goal:
 
 
 def floor(found: Round, goal: Goal) -> float:
-    """Give the round trips below which the exchanges' own limits let nobody come."""
+    """Return the fewest round trips that the exchanges' own limits allow."""
     return goal.steps + found.wait / LATENCY
 
 
 def show(what: str, made: Bench, found: Round, goal: Goal) -> None:
-    """Print a figure beside its goal."""
+    """Print a figure with its goal."""
     trips, least = found.answered / LATENCY, floor(found, goal)
     limited = least > goal.trips
     each = max(_client.get(name, 1.0) for name in made.exchanges)
@@ -92,7 +92,7 @@ async def one_symbol(exchange: str, *, streams: bool) -> None:
 
 
 async def twenty_symbols(exchange: str, *, streams: bool, lifted: bool = False) -> bool:
-    """Open twenty positions at once, then make them larger. Tells whether a limit of the exchange showed."""
+    """Open twenty positions at once, then make them larger. Return whether a limit of the exchange showed."""
     reads = 0 if streams else 1
     limited = False
     async with bench([exchange], symbols=SYMBOLS, streams=streams, lifted=lifted, latency=LATENCY) as made:
@@ -136,6 +136,7 @@ async def flattened(exchanges: Sequence[str], *, lifted: bool) -> None:
 
 
 async def without_the_engine(exchange: str) -> None:
+    """Measure the client alone."""
     found = await exchange_bare.measure(exchange, LATENCY)
     _client[exchange] = found.one / LATENCY
     print_line(
@@ -153,6 +154,7 @@ async def own_time(exchanges: Sequence[str]) -> None:
 
 
 async def measure(exchanges: Sequence[str]) -> None:
+    """Measure everything."""
     await own_time(exchanges)
     print_line(
         f"from an alert to the last order's answer, in round trips of {LATENCY * 1000:.0f} ms, and requests by kind"
@@ -178,6 +180,7 @@ async def measure(exchanges: Sequence[str]) -> None:
 
 
 def main() -> None:
+    """Measure the exchanges that are named, or all."""
     logger.remove()
     began = time.monotonic()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # as the engine does

@@ -1,7 +1,7 @@
 """One alert at a time, each for another position, and when it became what: answered, a target, an executed order.
 
 Every alert carries its own number in the last digits of its price. The price stands in the target and in the order's
-intent, so that the journal tells afterwards which alert they came from.
+intent, so that the journal shows afterwards which alert they came from.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import cycle
 
-from bench.alerts import NUMBER, alert, template
-from bench.engine_process import EngineProcess
-from bench.load import percentile
+from harness.alerts import NUMBER, alert, template
+from harness.engine_process import EngineProcess
+from harness.report import percentile
 
 _PRICE = "64250."
 _TARGETS = "SELECT price, created_at FROM targets WHERE price LIKE ?"

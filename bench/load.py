@@ -1,7 +1,7 @@
 """The load generator: a process of its own, so that it takes no time from what it measures.
 
 ``python -m bench.load JOB`` with a job in JSON; prints its report in JSON. A connection is a bare asyncio protocol that
-writes requests built beforehand and looks at no more of an answer than its status and length.
+writes requests built beforehand and reads no more of an answer than its status and length.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import subprocess
 import sys
 import time
 from collections import Counter, deque
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import cycle
 from typing import Any, cast
 
-from bench.alerts import Template, template
-from bench.engine_process import ROOT
+from harness.alerts import Template, template
+from harness.engine_process import ROOT
+from harness.report import percentile
 
 _LENGTH = b"Content-Length: "
 
@@ -61,13 +61,16 @@ class Connection(asyncio.Protocol):
         self.transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Store the transport."""
         self.transport = cast("asyncio.Transport", transport)
 
     def send(self, request: bytes, due: float) -> None:
+        """Send a request that was due at a time."""
         self._due = due
         self.transport.write(request)
 
     def data_received(self, data: bytes) -> None:
+        """Count an answer once all of it is here."""
         if self._buffer:
             data = self._buffer + data
         head = data.find(b"\r\n\r\n")
@@ -79,6 +82,7 @@ class Connection(asyncio.Protocol):
         self._load.answered(self, data[9:12], time.perf_counter() - self._due)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        """Report the loss to the load."""
         self._load.lost()
 
 
@@ -119,7 +123,7 @@ class Load:
         return self._report(lasted, (time.process_time() - cpu) / lasted)
 
     def answered(self, connection: Connection, status: bytes, latency: float) -> None:
-        """Take an answer, and let the connection send again."""
+        """Count an answer, and let the connection send the next request."""
         self._latencies.append(latency)
         self._statuses[status] += 1
         self._out -= 1
@@ -172,11 +176,6 @@ class Load:
             statuses={status.decode(): count for status, count in self._statuses.items()},
             busy=busy,
         )
-
-
-def percentile(ordered: Sequence[float], share: float) -> float:
-    """Give the smallest value that at least that share of them does not exceed."""
-    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 
 
 def run(job: Job) -> Report:

@@ -1,4 +1,4 @@
-"""What it costs to keep and to ask what happened and what was earned: ``python -m bench.past [SIGNALS ORDERS]``.
+"""What it costs to store and to query what happened and what was earned: ``python -m bench.past [SIGNALS ORDERS]``.
 
 A journal is written in bulk, as months of trading leave it behind; each question is asked in a thread, as the private
 listener asks it, while nothing else runs. The first time, when nothing is cached, is shown apart.
@@ -15,27 +15,22 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from loguru import logger
-
+from bench.growth import growth
 from bench.history import write_history
-from bench.report import judge, print_line, print_verdicts
+from harness.report import judge, print_line, print_verdicts
 from te_core.journal.journal import Journal
 from te_core.journal.pages import Wanted
 from te_core.journal.tables import tallies
 from te_core.reporting.results import Grouping, ResultsWanted
-from te_core.testing import virtual_clock
 from te_core.web.history import JournalHistory
 from te_core.web.queries import CurveQuery
-from tests.engine.banked import bank
 
 SIGNALS, ORDERS = 1_000_000, 200_000
 ACCOUNTS, SYMBOLS = 5, 20
 DAYS = 80
-ALERTS = 1_000
 ROUNDS = 15
 LIMIT = 20.0
 """Milliseconds that a question may take."""
@@ -169,51 +164,6 @@ async def _asked(question: Callable[[], Any]) -> list[float]:
     return times
 
 
-class Growth(NamedTuple):
-    """Bytes of a journal's file, with what its log holds."""
-
-    before: int
-    after: int
-
-    def __str__(self) -> str:
-        """Say by how much it grew."""
-        return f"{(self.after - self.before) / 1000:.0f} kB"
-
-
-async def _grown(folder: Path) -> tuple[Growth, Growth]:
-    """Return what 1,000 orders add, and then a day on which nothing is ordered and prices move. On a virtual clock."""
-    async with bank(folder) as world:
-        await world.say("0.5", wait=5)
-        start = _size(world.journal.path)
-        for number in range(ALERTS):
-            await world.say("0.5" if number % 2 else "0.3", wait=5)
-        ordered = _size(world.journal.path)
-        assert len(world.sent()) == ALERTS + 1, "each alert led to an order"
-        for number in range(24 * 60):
-            world.bank().price["BTCUSDT"] = 50_000 + Decimal(number * 7919 % 1000)
-            await asyncio.sleep(60)
-        return Growth(start, ordered), Growth(ordered, _size(world.journal.path))
-
-
-def _size(path: Path) -> int:
-    with closing(sqlite3.connect(path)) as database:
-        database.execute("PRAGMA wal_checkpoint(PASSIVE)")
-        pages, size = (
-            database.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size")
-        )
-    return int(pages) * int(size)
-
-
-def growth(folder: Path) -> None:
-    """Measure how a journal grows: with orders, and while one position is held and nothing is ordered."""
-    logger.remove()
-    orders, day = virtual_clock.run(_grown(folder / "growth"))
-    print_line(f"(g) the journal grows by {orders} with {ALERTS:,} alerts and as many orders")
-    print_line(
-        f"    and by {day} on a day without any, with one position held and its price moving each minute"
-    )
-
-
 def past(folder: Path, signals: int = SIGNALS, orders: int = ORDERS) -> None:
     """Measure."""
     path = folder / "past.sqlite3"
@@ -236,7 +186,7 @@ def past(folder: Path, signals: int = SIGNALS, orders: int = ORDERS) -> None:
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory(prefix="te-past-") as scratch:
-        past(Path(scratch), *map(int, sys.argv[1:]))
-        growth(Path(scratch))
+    with tempfile.TemporaryDirectory(prefix="te-past-") as place:
+        past(Path(place), *map(int, sys.argv[1:]))
+        growth(Path(place))
     print_verdicts()

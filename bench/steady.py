@@ -20,13 +20,13 @@ from typing import Any
 from loguru import logger
 
 from bench.exchange_process import Exchanges
+from bench.exchange_specs import EXCHANGES, spec_of
 from te_core.api import AccountContext
 from te_core.clock import SystemClock
 from te_core.testing.fakes import account_context
 from te_core.testing.stream_recorder import StreamRecorder
 from te_emulators.accounts import order
 from te_exchange_ccxt.venue import Venue
-from tests.exchanges.trading import PLUGINS, spec_of
 
 ORDERS = 10_000
 ROUNDS = 10
@@ -49,7 +49,7 @@ class Count:
 
 
 class Forgetful(StreamRecorder):
-    """Takes what is pushed, and keeps nothing."""
+    """Accepts what is pushed and stores nothing."""
 
     def _forget(self, *pushed: object) -> None:
         """Forget it."""
@@ -59,8 +59,8 @@ class Forgetful(StreamRecorder):
 
 @contextmanager
 def unlimited() -> Iterator[None]:
-    """Let every exchange's own windows take any number of requests: what is counted does not hang on them."""
-    for name in PLUGINS:  # which loads their classes
+    """Lift every exchange's own request windows: what is counted must not depend on them."""
+    for name in EXCHANGES:  # which loads their classes
         spec_of(name)
     kept: dict[type[Venue], Any] = {}
     for kind in _subclasses(Venue):
@@ -100,7 +100,7 @@ def _no_session() -> Any:
 
 
 async def trade(account: Any, first: int, count: int) -> None:
-    """Send that many orders to and fro, as an engine does: prices, order, look-up, positions and equity."""
+    """Send that many orders back and forth, as an engine does: prices, order, look-up, positions and equity."""
     for number in range(first, first + count):
         await account.prices(["BTCUSDT"])
         sent = order("0.01" if number % 2 == 0 else "-0.01", number=number + 1)
@@ -122,11 +122,11 @@ def count(orders: int, accounts: list[Any]) -> Count:
 async def run(orders: int) -> list[Count]:
     """Trade in rounds and count after each."""
     found = []
-    with Exchanges(list(PLUGINS), accounts=1, latency=0.0, unlimited=True) as made, unlimited():
+    with Exchanges(EXCHANGES, accounts=1, latency=0.0, unlimited=True) as made, unlimited():
         async with AsyncExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             accounts = []
-            for name in PLUGINS:
+            for name in EXCHANGES:
                 account = spec_of(name).factory(context(name, made.addresses, folder))
                 await account.open()
                 stack.push_async_callback(account.close)
@@ -137,7 +137,7 @@ async def run(orders: int) -> list[Count]:
             share = orders // ROUNDS // len(accounts)
             for number in range(ROUNDS):
                 await asyncio.gather(*(trade(account, number * share, share) for account in accounts))
-                made.take()
+                made.drain()
                 found.append(count((number + 1) * share * len(accounts), accounts))
                 show(found[-1])
     return found

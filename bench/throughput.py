@@ -1,4 +1,4 @@
-"""How many alerts are answered durably, beside a handler that does nothing but that."""
+"""How many alerts are answered durably, compared with a handler that does nothing but that."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.alerts import steady, turning
 from bench.bare_handler import bare_handler
-from bench.engine_process import SYMBOLS, EngineProcess, cpu_seconds
 from bench.load import Job, Report, run
-from bench.report import judge, print_line, three
+from harness.alerts import steady, turning
+from harness.engine_process import SYMBOLS, EngineProcess, cpu_seconds
+from harness.report import judge, print_line, three
 
 ROUNDS = 5
 SECONDS = 0.8
@@ -41,7 +41,7 @@ class Contender:
     cpu: dict[int, list[float]] = field(default_factory=dict)
 
     def send(self, connections: int, seconds: float, *, rate: float | None = None) -> Report:
-        """Send alerts; each has to be taken."""
+        """Send alerts; each has to be accepted."""
         report = run(
             Job(
                 port=self.port,
@@ -55,7 +55,7 @@ class Contender:
         )
         self.number += report.answered + connections
         if set(report.statuses) != {"200"}:
-            raise SystemExit(f"{self.name}: not every alert was taken: {report.statuses}")
+            raise SystemExit(f"{self.name}: not every alert was accepted: {report.statuses}")
         return report
 
     def measure(self, connections: int) -> None:
@@ -100,7 +100,7 @@ def throughput(folder: Path) -> None:
 
 
 def compare(contenders: Sequence[Contender]) -> None:
-    """Say what each did, and the engine's share of what the bare handler does."""
+    """Print what each did, and the engine's share of what the bare handler does."""
     print_line(
         f"(b) alerts answered durably per second, each connection sending when answered: {ROUNDS} rounds by turns,"
     )
@@ -139,7 +139,7 @@ def compare(contenders: Sequence[Contender]) -> None:
 
 
 def offer(contenders: Sequence[Contender]) -> None:
-    """Say how long answers take at a given rate."""
+    """Print how long answers take at a given rate."""
     print_line(
         f"    {OFFERED:.0f} alerts per second offered over 64 connections for 4 s, twice; ms from when each was due:"
     )

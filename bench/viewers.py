@@ -1,4 +1,4 @@
-"""What an alert's order costs more while ten people look at the page."""
+"""How much more an alert's order costs while ten people watch the page."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
-from bench.engine_process import EngineProcess
 from bench.latency import Sender, milliseconds
-from bench.load import percentile
-from bench.report import judge, print_line
+from harness.engine_process import EngineProcess
+from harness.report import judge, percentile, print_line
 
 VIEWERS = 10
 ACCOUNTS = 5
@@ -62,8 +61,8 @@ def cookie_of(engine: EngineProcess) -> str:
 
 
 @contextmanager
-def looked_at(engine: EngineProcess, cookie: str) -> Iterator[list[Viewer]]:
-    """Have ten people look."""
+def watched_by_ten(engine: EngineProcess, cookie: str) -> Iterator[list[Viewer]]:
+    """Open the page's stream for ten viewers until the block ends."""
     viewers = [Viewer(engine, cookie) for _ in range(VIEWERS)]
     for viewer in viewers:
         viewer.start()
@@ -80,20 +79,20 @@ def cpu_of(pid: int) -> float:
 
 
 def viewers(folder: Path) -> None:
-    """Measure by turns: with nobody who looks, and with ten."""
+    """Measure by turns: with nobody watching, and with ten."""
     print_line(
-        f"(v) alert to order while {VIEWERS} look: {ACCOUNTS} accounts x {len(SYMBOLS)} symbols, by turns"
+        f"(v) alert to order while {VIEWERS} watch the page: {ACCOUNTS} accounts x {len(SYMBOLS)} symbols, by turns"
     )
     orders: dict[bool, list[float]] = {False: [], True: []}
     with EngineProcess(folder / "viewers", accounts=ACCOUNTS, symbols=SYMBOLS, weight="0.05") as engine:
         cookie, sender = cookie_of(engine), Sender(engine)
         sender.send(20, pause=0.02)
-        with looked_at(engine, cookie):
-            pass  # the templates are loaded when somebody first looks
+        with watched_by_ten(engine, cookie):
+            pass  # the templates are loaded for the first viewer
         for number in range(2 * ROUNDS):
             watched = number % 4 in (1, 2)  # each goes first as often as the other
             looking: AbstractContextManager[list[Viewer]] = (
-                looked_at(engine, cookie) if watched else nullcontext([])
+                watched_by_ten(engine, cookie) if watched else nullcontext([])
             )
             with looking as people:
                 began = time.perf_counter()
@@ -126,7 +125,7 @@ def _idle(engine: EngineProcess, cookie: str) -> tuple[float, float]:
     shares = []
     for people in (False, True):
         if people:
-            with looked_at(engine, cookie):
+            with watched_by_ten(engine, cookie):
                 shares.append(_share(engine))
         else:
             shares.append(_share(engine))

@@ -31,6 +31,7 @@ def try_out(wheels: Sequence[Path], *, conformance: bool) -> None:
         run(here, te, "demo", "--seconds", "0")
         run(here, te, "init", "--yes")
         run(here, te, "check")
+        run(here, str(python), "-m", "te_emulators", "--help")
         if conformance:
             _conforms(here, python)
 

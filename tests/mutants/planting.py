@@ -18,7 +18,7 @@ from pathlib import Path
 from tests.mutants.plants import Mutant
 
 ROOT = Path(__file__).parents[2]
-SHARED = ("tests", "plugins", "conftest.py", "pyproject.toml", "docs", "bench")
+SHARED = ("tests", "plugins", "conftest.py", "pyproject.toml", "docs")
 WAIT = 10
 """How many times longer than its own seconds a hunt may take beside other work, before it counts as hanging."""
 OPTIONS = ("-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--tb=no", "--show-capture=no")

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.engine_process import EngineProcess
-from bench.fuzz import PARTS, REQUESTS, RESYNC, Findings, bombard, fuzz, report, traces, trade
-from bench.odd_requests import GOOD, Case, OddRequests, request
+from fuzz.campaign import PARTS, REQUESTS, RESYNC, Findings, bombard, fuzz, report, traces, trade
+from fuzz.odd_requests import GOOD, Case, OddRequests, request
+from harness.engine_process import EngineProcess
 
 pytestmark = pytest.mark.real_clock
 

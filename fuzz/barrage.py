@@ -1,4 +1,4 @@
-"""Sends cases over many connections at once and takes down what came back."""
+"""Sends cases over many connections at once and records what came back."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from bench.odd_requests import Case
+from fuzz.odd_requests import Case
 
 CONNECTIONS = 16
 _TIMEOUT = 20.0
@@ -31,8 +31,8 @@ class Outcome:
     statuses: Counter[tuple[str, int]] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
 
-    def take(self, case: Case, statuses: list[int], said: bytes) -> None:
-        """Look at the answers to a case; none may be anything but a refusal."""
+    def record(self, case: Case, statuses: list[int], said: bytes) -> None:
+        """Record the answers to a case; none may be anything but a refusal."""
         for status in statuses or [0]:
             self.statuses[case.kind, status] += 1
         refused = all(400 <= status < 500 for status in statuses)
@@ -70,7 +70,7 @@ class Barrage:
                 self.outcome.wrong.append(f"{case.kind}: never answered: {case.request[:300]!r}")
             if self._token in said:
                 self.outcome.wrong.append(f"{case.kind}: the answer shows the token: {said!r}")
-            self.outcome.take(case, statuses, said)
+            self.outcome.record(case, statuses, said)
         line.close()
 
 
@@ -119,7 +119,7 @@ class _Line:
 
 
 async def alone(port: int, case: Case) -> tuple[list[int], bytes]:
-    """Send on a connection of its own; then hang up at once, say that this was all, or see what comes."""
+    """Send on a connection of its own; then hang up at once, signal the end, or read what comes."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     said = bytearray()
     try:

@@ -1,6 +1,6 @@
 """Whole requests with something wrong in them, as bytes for the wire.
 
-What is wrong with most is the body; the others knock at the wrong door, or break the rules of HTTP. Those carry bodies
+What is wrong with most is the body; the others use a wrong address, or break the rules of HTTP. Those carry bodies
 that are wrong as well, except where refusing a good alert is the point: wrong tokens and wrong methods.
 """
 
@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from random import Random
 
-from bench.alerts import alert
-from bench.odd_bodies import odd_body
-from bench.odd_values import OddValues
+from fuzz.odd_bodies import odd_body
+from fuzz.odd_values import OddValues
+from harness.alerts import alert
 
-GOOD = json.dumps(alert("BTCUSDT", size="77/100", event_id="never to be taken")).encode()
+GOOD = json.dumps(alert("BTCUSDT", size="77/100", event_id="never to be accepted")).encode()
 BAD = b'{"symbol": "QQQQQQQQ", "direction": "long", "size": "1/100"}'
 
 
@@ -37,7 +37,7 @@ def request(
     headers: tuple[bytes, ...] = (),
     length: bool = True,
 ) -> bytes:
-    """Put a request together."""
+    """Return a request as bytes."""
     target = target.encode("utf-8", "surrogatepass") if isinstance(target, str) else target
     lines = [b"%b %b HTTP/1.1" % (method, target), b"Host: 127.0.0.1", *headers]
     if length:
@@ -46,7 +46,7 @@ def request(
 
 
 class OddRequests:
-    """Generates cases without end; the same number gives the same ones. ``token`` is the right one."""
+    """Generates cases without end; the same number generates the same ones. ``token`` is the right one."""
 
     def __init__(self, token: str, number: int) -> None:
         self._random = Random(number)
@@ -84,10 +84,10 @@ class OddRequests:
         )
         return (b"Content-Type: " + self._random.choice(types),)
 
-    # -- the wrong door
+    # -- the wrong address
 
     def _wrong_token(self) -> Case:
-        """A good alert with a token that is not ours, each from another address."""
+        """Return a good alert with a wrong token, each from another address."""
         token, random = self._token, self._random
         wrong = random.choice(
             (

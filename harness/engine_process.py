@@ -18,14 +18,14 @@ from typing import Any, Self
 
 ROOT = Path(__file__).parents[1]
 _TIMEOUT = 60.0
-_POLL = 0.002
-"""Seconds for a start, and between two looks whether it listens."""
+_POLL_INTERVAL = 0.002
+"""Seconds for a start, and between two checks whether it listens."""
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
 
 
 def free_ports(count: int) -> list[int]:
-    """Give ports of this machine that nobody listens on."""
+    """Return ports of this machine that nobody listens on."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [int(held.getsockname()[1]) for held in sockets]
     for held in sockets:
@@ -43,7 +43,7 @@ def settings_text(
     weight: str = "0.3",
     account_lines: Sequence[str] = ("balance = 10000",),
 ) -> str:
-    """Write settings with one TradingView source, paper accounts, and no limit on orders per minute to stop at."""
+    """Return settings with one TradingView source, paper accounts, and practically no limit on orders per minute."""
     mapping = ", ".join(f'{symbol} = "{symbol}"' for symbol in symbols)
     account = "\n".join(['plugin = "paper"', *account_lines])
     lines = [
@@ -73,7 +73,7 @@ class EngineProcess:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> float:
-        """Start, and give the seconds from exec until the first alert would be taken."""
+        """Start; return the seconds from exec until the first alert would be accepted."""
         te = Path(sys.executable).with_name("te")
         command = [str(te), "--settings", str(self.folder / "settings.toml"), "run"]
         with (self.folder / "output.log").open("ab") as output:
@@ -89,11 +89,11 @@ class EngineProcess:
         while not self._ready():
             if self._process.poll() is not None or time.perf_counter() - started > _TIMEOUT:
                 raise SystemExit(f"the engine did not start:\n{self.output()[-4000:]}")
-            time.sleep(_POLL)
+            time.sleep(_POLL_INTERVAL)
         return time.perf_counter() - started
 
     def _ready(self) -> bool:
-        """Announcing is the last thing that a start does; it opens the door right after it."""
+        """Return whether alerts are accepted: a start announces itself last, and listens right after."""
         return (self.folder / "state" / "engine.json").exists() and self.get("/readyz")[0] == 200
 
     def stop(self) -> None:
@@ -114,18 +114,18 @@ class EngineProcess:
 
     @property
     def pid(self) -> int:
-        """The process's id."""
+        """Return the process's id."""
         assert self._process is not None
         return self._process.pid
 
     @property
     def alive(self) -> bool:
-        """Whether the process still runs."""
+        """Return whether the process still runs."""
         return self._process is not None and self._process.poll() is None
 
     @property
     def token(self) -> str:
-        """The webhook token that the first start made."""
+        """Return the webhook token that the first start made."""
         return str(self._secrets["sources"]["tradingview"]["token"])
 
     @property
@@ -134,16 +134,16 @@ class EngineProcess:
 
     @property
     def private_token(self) -> str:
-        """The token of the private listener, which the first start made too."""
+        """Return the private listener's token, which the first start made too."""
         return str(self._secrets["listen"]["private"]["token"])
 
     @property
     def path(self) -> str:
-        """Where alerts go."""
+        """Return the path that alerts are sent to."""
         return f"/hooks/tradingview/{self.token}"
 
     def get(self, path: str) -> tuple[int, Any]:
-        """Ask the private listener."""
+        """Request a path of the private listener; return status and body."""
         connection = http.client.HTTPConnection("127.0.0.1", self.private_port, timeout=10)
         try:
             token = self._secrets["listen"]["private"]["token"]
@@ -156,14 +156,14 @@ class EngineProcess:
             connection.close()
 
     def state(self) -> dict[str, Any]:
-        """Give what ``te status --json`` shows."""
+        """Return what ``te status --json`` shows."""
         status, body = self.get("/api/v1/state")
         assert status == 200, f"/api/v1/state answered {status}"
         assert isinstance(body, dict)
         return body
 
     def post(self, body: bytes) -> int:
-        """Send one alert on a connection of its own; gives the status."""
+        """Send one alert on a connection of its own; return the status."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         try:
             connection.request("POST", self.path, body)
@@ -172,23 +172,23 @@ class EngineProcess:
             connection.close()
 
     def memory(self) -> int:
-        """Give the resident memory in bytes."""
+        """Return the resident memory in bytes."""
         found = subprocess.run(
             ["ps", "-o", "rss=", "-p", str(self.pid)], capture_output=True, check=True, text=True
         )
         return int(found.stdout) * 1024
 
     def output(self) -> str:
-        """Give everything that was printed so far."""
+        """Return everything that was printed so far."""
         return (self.folder / "output.log").read_text(errors="replace")
 
 
 def cpu_seconds(pid: int) -> float:
-    """Give the CPU time of a process so far (Linux), in seconds."""
+    """Return the CPU time of a process so far (Linux), in seconds."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def own_peak() -> int:
-    """Give this process's largest resident memory in bytes."""
+    """Return this process's largest resident memory in bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -1,4 +1,4 @@
-"""Alerts with something wrong in them. Each is wrong beyond doubt: taking one is a failure."""
+"""Alerts with something wrong in them. Each is wrong beyond doubt: accepting one is a failure."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from bench.alerts import alert
-from bench.engine_process import SYMBOLS
-from bench.odd_values import OddValues, spelt
+from fuzz.odd_values import OddValues, spelt
+from harness.alerts import alert
+from harness.engine_process import SYMBOLS
 
 TEXT_FIELDS = ("symbol", "direction", "action", "size", "leverage", "price", "signal_seq", "event_id")
 NUMBERS = ("leverage", "price")
@@ -66,7 +66,7 @@ Maker = Callable[[Random, OddValues], bytes]
 
 
 def _message(random: Random, **fields: Any) -> dict[str, Any]:
-    """Give an alert that would be taken as it is, unless ``fields`` are wrong."""
+    """Return an alert that would be accepted as it is, unless ``fields`` are wrong."""
     made = alert(random.choice(SYMBOLS), size=f"{random.randint(1, 99)}/100", event_id=str(random.random()))
     return made | fields
 
@@ -83,36 +83,38 @@ def _dumped(message: dict[str, Any], random: Random) -> bytes:
 
 
 def truncated(random: Random, _odd: OddValues) -> bytes:
-    """An object ends with its last character only."""
+    """Return an alert that is cut off: an object ends with its last character only."""
     body = _dumped(_message(random), random)
     return body[: random.randrange(len(body))]
 
 
 def broken(random: Random, _odd: OddValues) -> bytes:
-    """What is no JSON, alone or around a good alert."""
+    """Return text that is not JSON, alone or around a good alert."""
     piece = random.choice(BROKEN)
     good = _dumped(_message(random), random)
     return random.choice((piece, good + piece.strip() + b"}", b"{" + piece + good))
 
 
 def no_object(random: Random, odd: OddValues) -> bytes:
+    """Return JSON that is not an object."""
     value = random.choice(odd.values)
     return spelt([value] if isinstance(value, dict) else value, random)
 
 
 def any_json(random: Random, odd: OddValues) -> bytes:
-    """Objects of anything, without a symbol that is known."""
+    """Return an object of anything, without a known symbol."""
     fields = {random.choice((*TEXT_FIELDS, "ticker", "x")): random.choice(odd.values) for _ in range(5)}
     fields["symbol"] = random.choice(odd.containers)
     return spelt(fields, random)
 
 
 def noise(random: Random, odd: OddValues) -> bytes:
+    """Return random bytes."""
     return random.choice(odd.binaries)
 
 
 def deep(random: Random, _odd: OddValues) -> bytes:
-    """Nested deeper than is kept, up to as deep as fits; closed or not."""
+    """Return a body nested deeper than is stored, up to as deep as fits; closed or not."""
     depth = random.choice((9, 10, 50, 990, 1000, 5000, 10_000, 15_000))
     start, end = random.choice((("[", "]"), ('{"a":', "}")))
     inner = start * depth + "1" + end * random.choice((depth, depth - 1, 0))
@@ -122,7 +124,7 @@ def deep(random: Random, _odd: OddValues) -> bytes:
 
 
 def odd_number(random: Random, _odd: OddValues) -> bytes:
-    """Not a number, or none that can be; as text or as a bare word."""
+    """Return an alert with something that is not a number, or out of range; as text or as a bare word."""
     field, number = random.choice(NUMBERS), random.choice(NOT_A_NUMBER)
     if random.random() < 0.5:
         return _dumped(_message(random, **{field: number}), random)
@@ -136,32 +138,36 @@ def _bare(message: dict[str, Any], field: str, word: str) -> bytes:
 
 
 def bad_size(random: Random, _odd: OddValues) -> bytes:
+    """Return an alert with a size that is not a share."""
     return _dumped(_message(random, size=random.choice(BAD_SIZES)), random)
 
 
 def wrong_type(random: Random, odd: OddValues) -> bytes:
+    """Return an alert with a field of another type."""
     value: Any = random.choice((True, False, [], {}, random.choice(odd.containers)))
     return _dumped(_message(random, **{random.choice(TEXT_FIELDS): value}), random)
 
 
 def odd_word(random: Random, odd: OddValues) -> bytes:
-    """A word that a field does not know; blank would mean absent."""
+    """Return an alert with a word that a field does not know; blank would mean absent."""
     field = random.choice(("symbol", "direction", "action", "size"))
     return _dumped(_message(random, **{field: "¤" + random.choice(odd.texts)}), random)
 
 
 def strange_symbol(random: Random, _odd: OddValues) -> bytes:
+    """Return an alert on a symbol that resembles a mapped one."""
     return _dumped(_message(random, symbol=random.choice(STRANGE_SYMBOLS)), random)
 
 
 def not_utf8(random: Random, _odd: OddValues) -> bytes:
+    """Return an alert with bytes that are not UTF-8."""
     body = json.dumps(_message(random)).encode()
     offset = random.randrange(len(body) + 1)
     return body[:offset] + random.choice(NOT_UTF8) + body[offset:]
 
 
 def unstorable(random: Random, _odd: OddValues) -> bytes:
-    """NUL and halves of surrogate pairs, escaped, in a name or in a value."""
+    """Return an alert with NUL or half a surrogate pair, escaped, in a name or in a value."""
     bad = random.choice(("\0", "\ud800", "\udfff", "\udc00\ud800"))
     fields = random.choice(
         ({"comment": f"a{bad}"}, {f"{bad}a": "1"}, {"x": [{"y": bad}]}, {"event_id": bad + "1"})
@@ -170,7 +176,7 @@ def unstorable(random: Random, _odd: OddValues) -> bytes:
 
 
 def twice(random: Random, _odd: OddValues) -> bytes:
-    """A name that stands in an object twice, with the same value or another one."""
+    """Return an object with one name twice, with the same value or another one."""
     message = _message(random)
     field = random.choice(list(message))
     again = random.choice((json.dumps(message[field]), '"long"', "0", "null"))
@@ -180,6 +186,7 @@ def twice(random: Random, _odd: OddValues) -> bytes:
 
 
 def contradiction(random: Random, _odd: OddValues) -> bytes:
+    """Return an alert whose fields contradict each other, or lack a needed one."""
     share = random.randint(1, 99)
     message = _message(random)
     wrong = (
@@ -195,7 +202,7 @@ def contradiction(random: Random, _odd: OddValues) -> bytes:
 
 
 def unfilled(random: Random, _odd: OddValues) -> bytes:
-    """A placeholder that TradingView did not know."""
+    """Return an alert with a placeholder that TradingView did not fill."""
     field = random.choice(TEXT_FIELDS)
     return _dumped(
         _message(random, **{field: "{{strategy.order." + random.choice(("cl0se", "size", "")) + "}}"}), random
@@ -203,19 +210,23 @@ def unfilled(random: Random, _odd: OddValues) -> bytes:
 
 
 def too_long(random: Random, _odd: OddValues) -> bytes:
+    """Return an alert with a field that is too long."""
     return _dumped(
         _message(random, **{random.choice(TEXT_FIELDS): "A" * random.choice((201, 1000, 60_000))}), random
     )
 
 
 def future(random: Random, _odd: OddValues) -> bytes:
+    """Return an alert that is dated in the far future."""
     field = random.choice(("timenow", "timestamp", "time", "order_time"))
-    moment = random.choice(("2999-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "9999999999", "99999999999999"))
-    return _dumped(_message(random, **{field: moment}), random)
+    timestamp = random.choice(
+        ("2999-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "9999999999", "99999999999999")
+    )
+    return _dumped(_message(random, **{field: timestamp}), random)
 
 
 def mutated(random: Random, _odd: OddValues) -> bytes:
-    """Random damage to an alert on a symbol that is not mapped."""
+    """Return an alert on an unmapped symbol with random damage."""
     body = bytearray(_dumped(_message(random, symbol="QQQQQQQQ"), random))
     for _ in range(random.randint(1, 8)):
         offset = random.randrange(len(body))
@@ -231,7 +242,7 @@ def mutated(random: Random, _odd: OddValues) -> bytes:
 
 
 def large(random: Random, _odd: OddValues) -> bytes:
-    """Around the largest body: one that fits is wrong in another way."""
+    """Return a body around the size limit; one that fits is wrong in another way."""
     length = _LIMIT + random.choice((-1, 0, 1, 2, 1000, 70_000))
     body = json.dumps(_message(random, symbol="QQQQQQQQ", comment="")).encode()
     return body.replace(b'"comment": ""', b'"comment": "%b"' % (b"x" * (length - len(body))))
@@ -263,6 +274,6 @@ MAKERS: dict[Maker, int] = {
 
 
 def odd_body(random: Random, odd: OddValues) -> tuple[str, bytes]:
-    """Make a body that has to be refused; gives its kind, too."""
+    """Return the kind of a body that has to be refused, and the body."""
     (maker,) = random.choices(list(MAKERS), list(MAKERS.values()))
     return maker.__name__, maker(random, odd)

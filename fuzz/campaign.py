@@ -1,14 +1,12 @@
-"""Malformed requests against the real engine: ``python -m bench.fuzz [COUNT] [SEED]``.
+"""Malformed requests against the real engine: ``python -m fuzz [COUNT] [SEED]``.
 
-None may be taken, none answered with a 5xx, none leave a trace but counters and the bounded quarantine; the memory
+None may be accepted, none answered with a 5xx, none leave a trace but counters and the bounded quarantine; the memory
 stays where it was, and a good alert is still carried out afterwards.
 """
 
 from __future__ import annotations
 
 import sqlite3
-import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -17,18 +15,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.alerts import alert, encode
-from bench.barrage import Barrage
-from bench.engine_process import EngineProcess
-from bench.odd_requests import Case, OddRequests
+from fuzz.barrage import Barrage
+from fuzz.odd_requests import Case, OddRequests
+from harness.alerts import alert, encode
+from harness.engine_process import EngineProcess
 
 REQUESTS = 100_000
 SEED = 2
 PARTS = 10
-"""Memory is looked at after each tenth; the first one warms up."""
+"""Memory is measured after each tenth; the first one warms up."""
 
 RESYNC = "1s"
-"""The account is read this often without cause, so that what is shown of it is never old."""
+"""How often the account is read without a cause, so that what is shown of it is never old."""
 
 MARGIN = 16_000_000
 """Bytes that the resident memory may be larger at the end than after the first tenth. The list of locked-out addresses
@@ -40,7 +38,7 @@ QUARANTINE = 500
 AGES = frozenset({"read_age", "phase_age", "retry_in", "age", "as_of", "now", "last_order_at", "since"})
 TABLES = ("signals", "latest_signals", "targets", "goals", "books", "intents", "confirmations")
 REFUSALS = 100
-"""Events that may say of all this that alerts were refused: each kind once, and so many in ten minutes at most."""
+"""Events that may report refused alerts: each kind once, and at most so many in ten minutes."""
 
 _TIMEOUT = 15.0
 
@@ -100,39 +98,39 @@ def bombard(engine: EngineProcess, cases: Iterator[Case], found: Findings) -> No
 
 
 def trade(engine: EngineProcess, size: str, found: Findings) -> None:
-    """Send a good alert, and see it carried out and its fee paid."""
+    """Send a good alert, and check that it is carried out and its fee paid."""
     held, equity = position(engine), account(engine)["equity"]
     if engine.post(encode(alert("BTCUSDT", size=size))) != 200:
-        found.problems.append("a good alert was not taken")
+        found.problems.append("a good alert was not accepted")
     elif not eventually(
         lambda: (
             position(engine) not in (None, held) and account(engine)["equity"] != equity and at_rest(engine)
         )
     ):
-        found.problems.append("a good alert was taken and not carried out")
+        found.problems.append("a good alert was accepted and not carried out")
 
 
 def account(engine: EngineProcess) -> dict[str, Any]:
-    """Give what the engine says of its account."""
+    """Return what the engine reports of its account."""
     shown = engine.state()["accounts"]["paper-1"]
     assert isinstance(shown, dict)
     return shown
 
 
 def position(engine: EngineProcess) -> str | None:
-    """Give the size that the account holds."""
+    """Return the size that the account holds."""
     held = account(engine)["positions"].get("BTCUSDT")
     return held["size"] if held else None
 
 
 def at_rest(engine: EngineProcess) -> bool:
-    """Tell whether the account has confirmed all its targets."""
+    """Return whether the account has confirmed all its targets."""
     targets = account(engine)["targets"].values()
     return all(target["confirmed"] and target["status"] == "at_target" for target in targets)
 
 
 def eventually(condition: Callable[[], bool]) -> bool:
-    """Wait for a condition; tell whether it came true in time."""
+    """Wait for a condition; return whether it became true in time."""
     end = time.monotonic() + _TIMEOUT
     while not (holds := condition()) and time.monotonic() < end:
         time.sleep(0.05)
@@ -140,7 +138,7 @@ def eventually(condition: Callable[[], bool]) -> bool:
 
 
 def snapshot(engine: EngineProcess) -> dict[str, Any]:
-    """Give all that malformed input must not change: what the engine says, and every row that it trades by."""
+    """Return all that malformed input must not change: what the engine reports, and every row it trades by."""
     state = engine.state()
     for source in state["sources"].values():
         del source["counters"]
@@ -158,7 +156,7 @@ def snapshot(engine: EngineProcess) -> dict[str, Any]:
 
 
 def differences(before: Any, after: Any, where: str = "") -> Iterator[str]:
-    """Name what is not equal, but for ages: they grow with time alone."""
+    """List what differs, except ages: they grow with time alone."""
     if isinstance(before, dict) and isinstance(after, dict):
         for key in dict.fromkeys([*before, *after]):
             if key in AGES:
@@ -169,7 +167,7 @@ def differences(before: Any, after: Any, where: str = "") -> Iterator[str]:
 
 
 def open_files(engine: EngineProcess) -> int:
-    """Count the process's open files and sockets, where the system tells."""
+    """Count the process's open files and sockets, where the system shows them."""
     listed = Path(f"/proc/{engine.pid}/fd")
     return len(list(listed.iterdir())) if listed.exists() else 0
 
@@ -182,13 +180,13 @@ def traces(output: str, token: str) -> Iterator[str]:
 
 
 def report(found: Findings) -> Iterator[str]:
-    """Say what happened, line by line."""
+    """Return what happened, line by line."""
     yield f"{found.requests} malformed requests in {found.seconds:.0f} s ({found.requests / found.seconds:.0f}/s)"
     kinds = dict.fromkeys(kind for kind, _ in sorted(found.statuses))
     for kind in kinds:
         counts = {status: count for (of, status), count in sorted(found.statuses.items()) if of == kind}
-        told = ", ".join(f"{status or 'closed'}: {count}" for status, count in counts.items())
-        yield f"  {kind:<16} {told}"
+        shown = ", ".join(f"{status or 'closed'}: {count}" for status, count in counts.items())
+        yield f"  {kind:<16} {shown}"
     yield "  resident memory after each tenth, MB: " + " ".join(f"{size / 1e6:.1f}" for size in found.memory)
     yield (
         f"  grown by {found.growth / 1e6:+.2f} MB after the first tenth (goal: at most {MARGIN / 1e6:.0f}), "
@@ -196,10 +194,3 @@ def report(found: Findings) -> Iterator[str]:
     )
     yield f"  problems: {len(found.problems)} (goal: 0)"
     yield from (f"    {problem}" for problem in found.problems[:20])
-
-
-if __name__ == "__main__":
-    with tempfile.TemporaryDirectory(prefix="te-fuzz-") as folder:
-        outcome = fuzz(Path(folder), *(int(argument) for argument in sys.argv[1:]))
-    print("\n".join(report(outcome)))
-    sys.exit(1 if outcome.problems else 0)

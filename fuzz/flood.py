@@ -1,4 +1,4 @@
-"""Genuine alerts while strangers crowd the public listener: ``python -m bench.flood [ALERTS] [SCENARIO …]``.
+"""Genuine alerts while strangers crowd the public listener: ``python -m fuzz.flood [ALERTS] [SCENARIO …]``.
 
 Every alert comes on a connection of its own, as TradingView sends it, and counts as answered when its 200 is there
 within a second. The crowd is a process of its own and needs no token.
@@ -19,10 +19,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bench.alerts import alert, template
-from bench.engine_process import ROOT, EngineProcess, cpu_seconds
-from bench.load import percentile
-from bench.report import judge, print_line, print_verdicts
+from harness.alerts import alert, template
+from harness.engine_process import ROOT, EngineProcess, cpu_seconds
+from harness.report import judge, percentile, print_line, print_verdicts
 
 GOAL = 0.999
 IN_TIME = 1.0
@@ -94,7 +93,7 @@ class Strangers:
             await asyncio.gather(*(self._hold(number) for number in range(self._crowd.members)))
 
     async def _hold(self, number: int) -> None:
-        """Keep one connection, a byte a second; a second after the other side has closed it there is a new one."""
+        """Hold one connection, a byte a second; open a new one a second after the other side has closed it."""
         await asyncio.sleep(number / self._crowd.members)
         while True:
             with suppress(OSError):
@@ -144,12 +143,12 @@ class Strangers:
 
 @contextmanager
 def crowded(crowd: Crowd) -> Iterator[Counter[str]]:
-    """Have the crowd there meanwhile; afterwards the counter says what it saw."""
+    """Run the crowd until the block ends; afterwards the counter holds what it saw."""
     counts: Counter[str] = Counter()
     if not crowd.head:
         yield counts
         return
-    command = [sys.executable, "-m", "bench.flood", "--crowd", json.dumps(asdict(crowd))]
+    command = [sys.executable, "-m", "fuzz.flood", "--crowd", json.dumps(asdict(crowd))]
     process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
         time.sleep(WARM_UP)
@@ -225,7 +224,7 @@ def flood(folder: Path, name: str, alerts: int = ALERTS) -> tuple[float, str]:
 
 
 def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Return uvloop's where it is installed: a slow crowd is none."""
+    """Return uvloop's loop factory where it is installed: a slow crowd would be no test."""
     try:
         import uvloop
     except ImportError:

@@ -26,7 +26,7 @@ _EXAMPLES = 600
 
 @dataclass(frozen=True, slots=True)
 class OddValues:
-    """Pools of values. ``containers``: lists and objects; ``values``: everything that JSON can say, and NaN."""
+    """Pools of values. ``containers``: lists and objects; ``values``: everything that JSON can express, and NaN."""
 
     texts: list[str]
     values: list[Any]
@@ -35,7 +35,7 @@ class OddValues:
 
     @classmethod
     def make(cls, number: int) -> OddValues:
-        """Generate the pools; the same number gives the same pools."""
+        """Generate the pools; the same number generates the same pools."""
         values = _examples(_VALUES, number)
         return cls(
             texts=_examples(_TEXTS, number),
@@ -65,5 +65,5 @@ def _examples(strategy: st.SearchStrategy[Any], number: int) -> list[Any]:
 
 
 def spelt(value: Any, random: Random) -> bytes:
-    """Write a value as JSON, escaped or not; lone surrogates then are not UTF-8."""
+    """Return a value as JSON, escaped or not; lone surrogates are then not UTF-8."""
     return json.dumps(value, ensure_ascii=random.random() < 0.5).encode("utf-8", "surrogatepass")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 _verdicts: list[str] = []
 
@@ -14,7 +15,7 @@ def print_line(text: str) -> None:
 
 
 def judge(figure: str, goal: str, *, met: bool) -> None:
-    """Keep a verdict for the end."""
+    """Store a verdict for the end."""
     _verdicts.append(f"  {'met    ' if met else 'NOT MET'}  {figure} (goal: {goal})")
 
 
@@ -25,8 +26,13 @@ def print_verdicts() -> None:
         print_line(verdict)
 
 
+def percentile(ordered: Sequence[float], share: float) -> float:
+    """Return the smallest value that at least that share of them does not exceed."""
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
+
+
 def three(values: Iterable[float], unit: str = "") -> str:
-    """Show min / median / max."""
+    """Return minimum / median / maximum as text."""
     ordered = sorted(values)
     digits = 0 if ordered[-1] >= 100 else 2
     shown = (ordered[0], statistics.median(ordered), ordered[-1])

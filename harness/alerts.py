@@ -9,11 +9,11 @@ from typing import Any
 
 _PRICES = {"BTCUSDT": "64250.5", "ETHUSDT": "3263.55", "SOLUSDT": "142.07"}
 NUMBER = "000000000000"
-"""Stands where each alert gets its own number, so that no two are the same message."""
+"""Placeholder for each alert's own number: no two alerts are the same message."""
 
 
 def alert(symbol: str, *, size: str = "14.08/100", direction: str = "long", **fields: Any) -> dict[str, Any]:
-    """Make the usual message of a strategy."""
+    """Return the usual message of a strategy."""
     return {
         "symbol": symbol,
         "direction": direction,
@@ -30,7 +30,7 @@ def alert(symbol: str, *, size: str = "14.08/100", direction: str = "long", **fi
 
 
 def encode(message: dict[str, Any]) -> bytes:
-    """Make it the body of a request."""
+    """Return a message as the body of a request."""
     return json.dumps(message).encode()
 
 
@@ -42,7 +42,7 @@ class Template:
     tail: bytes
 
     def numbered(self, number: int) -> bytes:
-        """Give the request with that number; its length does not change."""
+        """Return the request with that number; its length does not change."""
         return b"%b%012d%b" % (self.head, number, self.tail)
 
 
@@ -58,10 +58,10 @@ def template(path: str, message: dict[str, Any]) -> Template:
 
 
 def steady(symbols: Sequence[str]) -> list[dict[str, Any]]:
-    """Give alerts that repeat the position which is held already: no target changes."""
+    """Return alerts that repeat the present position: no target changes."""
     return [alert(symbol) for symbol in symbols]
 
 
 def turning(symbols: Sequence[str]) -> list[dict[str, Any]]:
-    """Give alerts of which each asks for another position than the former one of its symbol."""
+    """Return alerts that each ask for another position than the one before on the same symbol."""
     return [alert(symbol, size=f"{size}/100") for size in (10, 20, 15, 25) for symbol in symbols]

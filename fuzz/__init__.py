@@ -1,0 +1,1 @@
+"""Malformed input and hostile senders against the real engine, over the wire."""

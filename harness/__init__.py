@@ -1,0 +1,1 @@
+"""Shared by `bench/` (speed) and `fuzz/` (malformed input): an engine process, alerts as bytes, a report."""

@@ -1,0 +1,1 @@
+"""Programs for maintainers: they read the repository, and no engine needs them."""
