@@ -23,9 +23,9 @@ from bench.exchange_specs import spec_of
 from te_core.api import MarginMode, OrderRequest, Side
 from te_core.clock import SystemClock
 from te_core.testing.fakes import account_context
-from te_exchange_ccxt.connection import Connection
-from te_exchange_ccxt.venue import Venue
-from te_exchange_ccxt.wire import Row
+from te_exchange_ccxt.adapter.exchange_adapter import ExchangeAdapter
+from te_exchange_ccxt.client.connection import Connection
+from te_exchange_ccxt.parsing import Row
 
 ROUNDS = 10
 NOTIONAL = Decimal(1_000)
@@ -109,25 +109,25 @@ class Buyer:
             signal_price=lambda _: None,
             http=lambda: None,  # type: ignore[arg-type,return-value]  # exchanges on ccxt have sessions of their own
         )
-        venue: type[Venue] = getattr(
-            importlib.import_module(f"te_exchange_{exchange}.venue"), exchange.capitalize()
+        adapter: type[ExchangeAdapter] = getattr(
+            importlib.import_module(f"te_exchange_{exchange}.adapter"), f"{exchange.capitalize()}Adapter"
         )
-        self._venue = venue(context.options)
-        self._link = Connection(context, self._venue)
+        self._adapter = adapter(context.options)
+        self._connection = Connection(context, self._adapter)
         self._sent = 0
 
     async def prepare(self) -> None:
         """Connect, and read prices."""
-        await self._link.open()
-        self._symbols = await self._link.symbols()
+        await self._connection.open()
+        self._symbols = await self._connection.symbols()
         names = {symbol: str(self._market(symbol)["symbol"]) for symbol in SYMBOLS}
-        tickers = await self._venue.fetch_tickers(list(names.values()))
-        self._prices = {symbol: self._venue.price(tickers[name]) for symbol, name in names.items()}
-        self._link.exchange.purse = None
+        tickers = await self._adapter.fetch_tickers(list(names.values()))
+        self._prices = {symbol: self._adapter.price(tickers[name]) for symbol, name in names.items()}
+        self._connection.exchange.budget_share = None
 
     async def close(self) -> None:
         """Disconnect."""
-        await self._link.close()
+        await self._connection.close()
 
     def _market(self, symbol: str) -> Row:
         found = self._symbols.market(symbol)
@@ -143,12 +143,12 @@ class Buyer:
             client_order_id=f"bare{self._sent:08d}",
             symbol=symbol,
             side=Side.BUY,
-            quantity=self._venue.instrument(symbol, market).round_quantity(NOTIONAL / price),
+            quantity=self._adapter.instrument(symbol, market).round_quantity(NOTIONAL / price),
             reduce_only=False,
             leverage=2,
             margin_mode=MarginMode.ISOLATED,
             reference_price=price,
         )
-        contracts = order.quantity / self._venue.contract_size(market)
+        contracts = order.quantity / self._adapter.contract_size(market)
         with localcontext():  # ccxt changes it
-            await self._venue.create_order(order, contracts, market)
+            await self._adapter.create_order(order, contracts, market)

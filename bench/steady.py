@@ -26,7 +26,7 @@ from te_core.clock import SystemClock
 from te_core.testing.fakes import account_context
 from te_core.testing.stream_recorder import StreamRecorder
 from te_emulators.accounts import order
-from te_exchange_ccxt.venue import Venue
+from te_exchange_ccxt.adapter.exchange_adapter import ExchangeAdapter
 
 ORDERS = 10_000
 ROUNDS = 10
@@ -62,8 +62,8 @@ def unlimited() -> Iterator[None]:
     """Lift every exchange's own request windows: what is counted must not depend on them."""
     for name in EXCHANGES:  # which loads their classes
         spec_of(name)
-    kept: dict[type[Venue], Any] = {}
-    for kind in _subclasses(Venue):
+    kept: dict[type[ExchangeAdapter], Any] = {}
+    for kind in _subclasses(ExchangeAdapter):
         kept[kind] = kind.windows
         kind.windows = [window._replace(capacity=10**9) for window in kind.windows]
     try:
@@ -73,7 +73,7 @@ def unlimited() -> Iterator[None]:
             kind.windows = windows
 
 
-def _subclasses(kind: type[Venue]) -> list[type[Venue]]:
+def _subclasses(kind: type[ExchangeAdapter]) -> list[type[ExchangeAdapter]]:
     return [found for child in kind.__subclasses__() for found in (child, *_subclasses(child))]
 
 
@@ -114,7 +114,7 @@ def count(orders: int, accounts: list[Any]) -> Count:
     gc.collect()
     cached = 0
     for account in accounts:
-        exchange = account._venue.exchange  # noqa: SLF001  # what is counted is nobody's to see
+        exchange = account._adapter.exchange  # noqa: SLF001  # what is counted is nobody's to see
         cached += len(exchange.orders or ()) + len(getattr(account.streams, "_orders", ()))
     return Count(orders, len(gc.get_objects()), len(list(Path("/proc/self/fd").iterdir())), cached)
 

@@ -48,7 +48,7 @@ async def connected(
 async def renewed(account: Any) -> None:
     """Wait until the list of instruments that is being read in the background is in use."""
     async with asyncio.timeout(20):
-        while account._link.renewing:
+        while account._connection.renewing:
             await account.instruments([])
             await asyncio.sleep(0.02)
 

@@ -13,15 +13,8 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("te_core", "plugins", "emulators", "bench", "release", "tests")
 
 OWNED_ELSEWHERE = (
-    "plugins/exchange_ccxt/",
-    "plugins/exchange_bybit/",
-    "plugins/exchange_blofin/",
-    "plugins/exchange_kucoin/",
-    "plugins/exchange_mexc/",
     "plugins/signals_tradingview/",
     "plugins/signals_bittensor/",
-    "bench/exchange_bare.py",
-    "tests/exchanges/test_stream_outages.py",
 )
 """To be removed: these packages get their names on branches of their own. Once those are merged, so are their names."""
 
@@ -53,6 +46,9 @@ VERBS = re.compile(r"_?(take|tell|look|keep|note|say|give)")
 
 MEANT = {
     ("te_core/cli/service.py", "Memory"): "the operating system's",
+    ("plugins/exchange_ccxt/te_exchange_ccxt/adapter/generic.py", "settle"): "the coin that contracts pay in",
+    ("plugins/exchange_ccxt/te_exchange_ccxt/options.py", "settle"): "the coin that contracts pay in",
+    ("plugins/exchange_ccxt/te_exchange_ccxt/symbols.py", "settle"): "the coin that contracts pay in",
     ("plugins/exchange_paper/te_exchange_paper/instruments.py", "settle"): "the coin that contracts pay in",
     ("plugins/exchange_paper/te_exchange_paper/options.py", "settle"): "the coin that contracts pay in",
 }

@@ -271,9 +271,9 @@ CLIENTS: dict[str, tuple[Ask, ...] | str] = {
     "te_notify_apprise.sending": (apprise,),
     "te_notify_telegram.bot": (telegram,),
     "te_core.app.sign_of_life": (heartbeat,),
-    "te_exchange_ccxt.client": tuple(
+    "te_exchange_ccxt.client.client_factory": tuple(
         exchange(kind, name) for name in PLUGINS for kind in ("positions", "order")
     ),
-    "te_exchange_ccxt.errors": "tells apart what aiohttp raised",
+    "te_exchange_ccxt.client.error_classification": "tells apart what aiohttp raised",
 }
 """Each client's requests, or why a module that imports an HTTP library sends none."""

@@ -125,7 +125,7 @@ async def test_accounts_behind_different_proxies_share_no_limits(tmp_path: Path)
         for number, address in enumerate((one.url, other, one.url)):
             options = through(one, proxy=address)
             async with connected(spec_of("bybit"), emulator, tmp_path / str(number), **options) as account:
-                found.append(account._link._shared)
+                found.append(account._connection._state)
         assert found[0] is found[2]
         assert found[0] is not found[1]
 

@@ -46,7 +46,7 @@ from te_core.testing import virtual_clock
 from te_core.testing.faults import FaultyAccount
 from te_exchange_paper.account import PaperAccount
 from te_exchange_paper.stops import PaperStop
-from te_exchange_paper.testing import Line, PaperHarness
+from te_exchange_paper.testing import PaperConnection, PaperHarness
 
 ZERO = Decimal(0)
 Positions = Known[Mapping[str, Position]]
@@ -79,7 +79,7 @@ class Mistaken(PaperHarness):
 
     def connect(self) -> FaultyAccount:
         account = super().connect()
-        if issubclass(self.mistake, Line):
+        if issubclass(self.mistake, PaperConnection):
             self.account = self.mistake(account.inner, self)
         return self.account
 
@@ -137,7 +137,7 @@ class CountsItsOwnOrders(PaperAccount):
 
     async def positions(self) -> Positions:
         known = await super().positions()
-        ours = [order for order in self.executed_orders() if order.client_order_id.startswith("7e")]
+        ours = [order for order in self.books.store.orders() if order.client_order_id.startswith("7e")]
         sums = {s: sum((o.side.sign * o.quantity for o in ours if o.symbol == s), ZERO) for s in known.value}
         return replace(known, value={s: replace(p, quantity=sums[s]) for s, p in known.value.items()})
 
@@ -167,7 +167,7 @@ class TakesOneForAMissingPrice(PaperAccount):
         return replace(known, value={symbol: known.value.get(symbol, Decimal(1)) for symbol in symbols})
 
 
-class TakesUnknownEquityForNone(Line):
+class TakesUnknownEquityForNone(PaperConnection):
     async def equity(self) -> Known[Equity]:
         try:
             return await super().equity()
@@ -175,7 +175,7 @@ class TakesUnknownEquityForNone(Line):
             return Known(value=Equity(wallet=ZERO, total=ZERO), as_of=self.exchange.clock.now())
 
 
-class TakesUnknownPositionsForNone(Line):
+class TakesUnknownPositionsForNone(PaperConnection):
     async def positions(self) -> Positions:
         try:
             return await super().positions()
@@ -209,14 +209,14 @@ class PushesWhatHappens(PaperAccount):
     async def watch(self, stream: AccountStream) -> None:
         stream.up(*self.feeds)
         shown: dict[str, Position] = {}
-        orders = len(self.executed_orders())
+        orders = len(self.books.store.orders())
         while True:
             stream.alive(*self.feeds)
             for symbol, position in (await PaperAccount.positions(self)).value.items():
                 if shown.get(symbol) != position:
                     stream.position(position)
                 shown[symbol] = position
-            for order in self.executed_orders()[orders:]:
+            for order in self.books.store.orders()[orders:]:
                 stream.order(order.client_order_id, order.symbol)
                 orders += 1
             await asyncio.sleep(0.1)
@@ -271,7 +271,7 @@ class UnderstatesTheStepOfContracts(_Misdescribes):
 
 class NeverLowersTheLeverage(PaperAccount):
     async def set_leverage(self, symbol: str, leverage: int, margin_mode: MarginMode) -> None:
-        highest = max(leverage, self._ledger.holding(symbol).leverage)
+        highest = max(leverage, self.books.ledger.holding(symbol).leverage)
         await super().set_leverage(symbol, highest, margin_mode)
 
 
@@ -295,7 +295,7 @@ class KeepsItsMarginMode(PaperAccount):
         await super().set_leverage(symbol, leverage, MarginMode.ISOLATED)
 
 
-class OrdersWithoutItsLeverage(Line):
+class OrdersWithoutItsLeverage(PaperConnection):
     async def set_leverage(self, symbol: str, leverage: int, margin_mode: MarginMode) -> None:
         with suppress(OrderRejected):
             await super().set_leverage(symbol, leverage, margin_mode)
@@ -308,7 +308,7 @@ class TakesAnOrderForATarget(PaperAccount):
     """An order is the position that is wished for, not what is added to it."""
 
     async def place_order(self, order: OrderRequest) -> OrderReport:
-        held = self._ledger.holding(order.symbol).quantity * order.side.sign
+        held = self.books.ledger.holding(order.symbol).quantity * order.side.sign
         if not order.reduce_only and held > 0:
             order = replace(order, quantity=abs(order.quantity - held))
         return await super().place_order(order)
@@ -316,7 +316,7 @@ class TakesAnOrderForATarget(PaperAccount):
 
 class ClosesShortsInsteadOfReducingThem(PaperAccount):
     async def place_order(self, order: OrderRequest) -> OrderReport:
-        held = self._ledger.holding(order.symbol).quantity
+        held = self.books.ledger.holding(order.symbol).quantity
         if order.reduce_only and held < 0:
             order = replace(order, quantity=-held)
         return await super().place_order(order)
@@ -344,7 +344,7 @@ class ClosesEverything(PaperAccount):
 
     async def place_order(self, order: OrderRequest) -> OrderReport:
         report = await super().place_order(order)
-        if order.reduce_only and not self._ledger.holding(order.symbol).quantity:
+        if order.reduce_only and not self.books.ledger.holding(order.symbol).quantity:
             for symbol, position in (await self.positions()).value.items():
                 if position.quantity > 0:
                     other = replace(order, symbol=symbol, quantity=position.quantity, client_order_id=symbol)
@@ -368,7 +368,7 @@ class ExecutesDuplicates(PaperAccount):
             return await super().place_order(replace(order, client_order_id=order.client_order_id[::-1]))
 
 
-class SaysFilledForFilledInPart(Line):
+class SaysFilledForFilledInPart(PaperConnection):
     async def place_order(self, order: OrderRequest) -> OrderReport:
         report = await super().place_order(order)
         return replace(report, status=OrderStatus.FILLED, filled=order.quantity)
@@ -405,7 +405,7 @@ class FindsNothing(PaperAccount):
 
 class FindsAnything(PaperAccount):
     async def find_order(self, symbol: str, client_order_id: str) -> OrderReport | None:
-        orders = self.executed_orders()
+        orders = self.books.store.orders()
         return await super().find_order(symbol, client_order_id) or (orders[-1].report() if orders else None)
 
 
@@ -449,8 +449,14 @@ class RestsEveryStopForHalf(PaperAccount):
 class OpensWhenAStopFires(PaperAccount):
     """A stop that is not reduce-only, and twice as large as the position."""
 
-    def _filled(self, stop: PaperStop, held: Decimal) -> Decimal:
-        return 2 * super()._filled(stop, held)
+    def __init__(self, context: AccountContext[Any]) -> None:
+        super().__init__(context)
+        usual = self.books.triggered_quantity
+
+        def twice(stop: PaperStop, held: Decimal) -> Decimal:
+            return 2 * usual(stop, held)
+
+        self.books.triggered_quantity = twice  # type: ignore[method-assign]
 
 
 class ForgetsStopsThatFired(PaperAccount):
@@ -483,21 +489,21 @@ class LeavesOldStops(PaperAccount):
     """Cancelling is answered with a success while the position is held the other way round."""
 
     async def cancel_stop(self, symbol: str, client_order_id: str) -> None:
-        held = self._ledger.holding(symbol).quantity
-        if held * self._stops[client_order_id].side.sign <= 0:
+        held = self.books.ledger.holding(symbol).quantity
+        if held * self.books.stops[client_order_id].side.sign <= 0:
             await super().cancel_stop(symbol, client_order_id)
 
 
 class SaysFilledForStopsInPart(PaperAccount):
     async def find_stop(self, symbol: str, client_order_id: str) -> OrderReport | None:
         found = await super().find_stop(symbol, client_order_id)
-        stop = self._stops.get(client_order_id)
+        stop = self.books.stops.get(client_order_id)
         if found is None or stop is None or not found.filled:
             return found
         return replace(found, status=OrderStatus.FILLED, filled=stop.quantity)
 
 
-class TakesARefusedStopForPlaced(Line):
+class TakesARefusedStopForPlaced(PaperConnection):
     async def place_stop(self, stop: StopRequest) -> None:
         with suppress(OrderRejected):
             await super().place_stop(stop)
@@ -527,7 +533,7 @@ class ListsWhatItPlaced(PaperAccount):
     async def stops(self) -> Sequence[RestingStop]:
         return [
             RestingStop(client_order_id=stop.client_order_id, symbol=stop.symbol)
-            for stop in self._stops.values()
+            for stop in self.books.stops.values()
             if stop.ended in ("", "cancelled")
         ]
 
@@ -547,7 +553,9 @@ class PlacesStopsOnce(PaperAccount):
     """The second stop of a symbol and side is taken for a repetition of the first."""
 
     async def place_stop(self, stop: StopRequest) -> None:
-        there = [one for one in self.resting_stops() if (one.symbol, one.kind) == (stop.symbol, stop.kind)]
+        there = [
+            one for one in self.books.resting_stops() if (one.symbol, one.kind) == (stop.symbol, stop.kind)
+        ]
         if not any(one.side is stop.side and one.quantity == stop.quantity for one in there):
             await super().place_stop(stop)
 
@@ -555,7 +563,7 @@ class PlacesStopsOnce(PaperAccount):
 # -- errors
 
 
-class _Mistranslates(Line):
+class _Mistranslates(PaperConnection):
     """Raises another error than the contract asks for, where ``code`` is in the right one's text."""
 
     right: type[TradeEngineError]
@@ -600,7 +608,7 @@ class TriesABadKeyAgain(_Mistranslates):
         await self.translated(super().open())
 
 
-class DoesNotLookForHedgeMode(Line):
+class DoesNotLookForHedgeMode(PaperConnection):
     async def open(self) -> None:
         with suppress(ConfigError):
             await super().open()
@@ -667,7 +675,7 @@ class FindsFaultWithoutARemedy(PaperAccount):
         return [Finding(severity=Severity.WARNING, check="clock", text="slow")]
 
 
-class DatesReadsWhenTheyArrive(Line):
+class DatesReadsWhenTheyArrive(PaperConnection):
     """The date of an answer is when it was there, not when it was asked for."""
 
     async def equity(self) -> Known[Equity]:
@@ -682,7 +690,7 @@ class DatesPricesByAnotherClock(PaperAccount):
         return replace(known, as_of=known.as_of + timedelta(seconds=0.1))
 
 
-class OutlivesItsCancellation(Line):
+class OutlivesItsCancellation(PaperConnection):
     """A request that is cancelled counts as one that failed."""
 
     async def equity(self) -> Known[Equity]:

@@ -228,7 +228,7 @@ class Pushing(PaperAccount):
     async def watch(self, stream: AccountStream) -> None:
         stream.up(*FEEDS)
         shown: dict[str, Position] = {}
-        orders, prices = len(self.executed_orders()), dict[str, Decimal]()
+        orders, prices = len(self.books.store.orders()), dict[str, Decimal]()
         while True:
             stream.alive(*FEEDS)
             for symbol, price in (await PaperAccount.prices(self, list(PRICES))).value.items():
@@ -239,7 +239,7 @@ class Pushing(PaperAccount):
                 if shown.get(symbol) != position:
                     stream.position(position)
                 shown[symbol] = position
-            for order in self.executed_orders()[orders:]:
+            for order in self.books.store.orders()[orders:]:
                 stream.order(order.client_order_id, order.symbol)
                 orders += 1
             await asyncio.sleep(0.7)
@@ -257,13 +257,13 @@ class Followed(PaperHarness):
 
     def rounded(self, symbol: str, quantity: Decimal) -> Decimal:
         """Cut a quantity to the symbol's step."""
-        found = self._paper._instrument(symbol)
+        found = self._paper.books.instruments.find(symbol)
         assert found is not None
         return found.round_quantity(quantity)
 
     async def lapse(self) -> None:
         """Somebody cancels every stop."""
-        for stop in self._paper.resting_stops():
+        for stop in self._paper.books.resting_stops():
             await self._paper.cancel_stop(stop.symbol, stop.client_order_id)
 
 

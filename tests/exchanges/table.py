@@ -1,6 +1,6 @@
 """The conformance cases by exchange, from a real run: ``python -m tests.exchanges.table [--write]``.
 
-``--write`` keeps them in ``docs/exchanges.md``; ``--results FILE …`` takes JUnit files of pytest instead of running it.
+``--write`` writes them to ``docs/exchanges.md``; ``--results FILE …`` reads JUnit files of pytest instead.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Column:
 
 
 def cases() -> list[str]:
-    """The suite's cases, such as ``e01_flat_to_long``."""
+    """Return the suite's cases, such as ``e01_flat_to_long``."""
     names = [name for name, _ in inspect.getmembers(ExchangeConformance, inspect.iscoroutinefunction)]
     return sorted(name.removeprefix("test_") for name in names if name.startswith("test_e"))
 
@@ -90,7 +90,7 @@ def columns(results: Iterable[Path]) -> dict[str, Column]:
 
 
 def case_table(found: Mapping[str, Column]) -> str:
-    """Cases down, test classes across, then the reasons of what was skipped."""
+    """Return cases down, test classes across, then the reasons of skipped cases."""
     lines = [f"| case | {' | '.join(found)} |", "| --- |" + " --- |" * len(found)]
     for case in cases():
         cells = [column.outcomes.get(case, "not run") for column in found.values()]
@@ -105,13 +105,13 @@ def case_table(found: Mapping[str, Column]) -> str:
 
 
 def title(case: str) -> str:
-    """``e01_flat_to_long`` as a reader likes it."""
+    """Return ``e01_flat_to_long`` as a title."""
     number, _, rest = case.partition("_")
     return f"{number.upper()} {rest.replace('_', ' ')}"
 
 
 def capability_table() -> str:
-    """What each plugin declares."""
+    """Return the table of what each plugin declares."""
     declared: dict[str, Capabilities] = {
         **{name: spec_of(name).capabilities for name in PLUGINS},
         "ccxt": CCXT.capabilities,
@@ -119,11 +119,11 @@ def capability_table() -> str:
     }
     rows: dict[str, Callable[[Capabilities], str]] = {
         "an order is found by its client order id": lambda c: yes(c.order_lookup),
-        "a repeated client order id is refused": lambda c: yes(c.duplicate_ids_refused),
+        "a repeated client order id is rejected": lambda c: yes(c.duplicate_ids_refused),
         "characters in a client order id": lambda c: str(c.client_order_ids.length),
-        "has a hedge mode that has to be refused": lambda c: yes(c.hedge_mode),
-        "leverage and margin mode travel in the order": lambda c: yes(c.leverage_in_order),
-        "tells of changes by itself": lambda c: yes(c.private_stream),
+        "has a hedge mode, which is refused": lambda c: yes(c.hedge_mode),
+        "orders state leverage and margin mode": lambda c: yes(c.leverage_in_order),
+        "pushes changes": lambda c: yes(c.private_stream),
         "holds stops": lambda c: yes(c.stops),
         "margin modes": lambda c: ", ".join(sorted(c.margin_modes)),
         "an order that is not found was lost after": lambda c: f"{c.visibility_window.total_seconds():g} s",
@@ -137,17 +137,17 @@ def capability_table() -> str:
 
 
 def yes(value: object) -> str:
-    """Say it."""
+    """Return "yes" or "no"."""
     return "yes" if value else "no"
 
 
 def block(document: str, name: str) -> str:
-    """What stands between a block's marks."""
+    """Return the text between a block's marks."""
     return document.partition(f"<!-- {name} -->\n")[2].partition(f"\n<!-- /{name} -->")[0]
 
 
 def with_block(document: str, name: str, text: str) -> str:
-    """The document with another block."""
+    """Return the document with another text in a block."""
     head, begin, rest = document.partition(f"<!-- {name} -->\n")
     _, end, tail = rest.partition(f"\n<!-- /{name} -->")
     if not (begin and end):
@@ -156,7 +156,7 @@ def with_block(document: str, name: str, text: str) -> str:
 
 
 def write(found: Mapping[str, Column]) -> None:
-    """Keep the tables in the document."""
+    """Write the tables to the document."""
     document = DOCUMENT.read_text(encoding="utf-8")
     document = with_block(document, CASES, case_table(found))
     document = with_block(document, UNIFIED, unified.table())
@@ -164,7 +164,7 @@ def write(found: Mapping[str, Column]) -> None:
 
 
 def main(arguments: Iterable[str] | None = None) -> int:
-    """Run, print and perhaps write; gives pytest's exit code."""
+    """Run, print and perhaps write; return pytest's exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.exchanges.table", description=__doc__)
     parser.add_argument("--write", action="store_true", help="keep the tables in docs/exchanges.md")
     parser.add_argument("--results", type=Path, nargs="+", help="JUnit files of an earlier run")

@@ -116,7 +116,7 @@ async def test_nothing_is_sent_that_the_engine_does_not_date(
 @pytest.mark.parametrize("exchange", PLUGINS)
 async def test_the_date_is_taken_after_all_waiting(exchange: str, tmp_path: Path) -> None:
     async with opened(exchange, tmp_path) as (_, account, dates):
-        account._link._purse.back_off(1.0, "a test")
+        account._connection._budget_share.back_off(1.0, "a test")
         sending = asyncio.create_task(account.place_order(order("0.01")))
         await asyncio.sleep(0.5)
         assert dates.given == []
@@ -174,7 +174,7 @@ async def test_a_second_sending_that_is_not_dated_any_more_is_not_made(tmp_path:
                 raise NotReady("decided too long ago")
             return given()
 
-        account._link.exchange.date = at_first
+        account._connection.exchange.date = at_first
         with pytest.raises(NotReady, match="too long ago"):
             await account.place_order(order("0.01"))
         assert server.exchange.counts.orders == 0

@@ -15,8 +15,9 @@ from te_core.model.event import Event
 from te_emulators.core.faults import Fault, FaultKind
 from te_emulators.venues import running
 from te_emulators.wire.server import WireServer
-from te_exchange_ccxt import errors, live
-from te_exchange_ccxt.trouble import Trouble as Kind
+from te_exchange_ccxt.client import error_classification
+from te_exchange_ccxt.errors import ErrorKind as Kind
+from te_exchange_ccxt.streams import account_streams
 from tests.exchanges.trading import (
     PLUGINS,
     Trading,
@@ -130,8 +131,8 @@ async def test_every_fault_ends_at_the_targets(
     exchange: str, where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The troubles of one kind at the same time, each with an exchange and an engine of its own."""
-    monkeypatch.setitem(errors.PAUSE, Kind.MAINTENANCE, 0.5)
-    monkeypatch.setattr(live, "LAST_PAUSE", 2.0)  # after which a stream has recovered
+    monkeypatch.setitem(error_classification.PAUSE, Kind.MAINTENANCE, 0.5)
+    monkeypatch.setattr(account_streams, "LAST_PAUSE", 2.0)  # after which a stream has recovered
     disturbances = DISTURBANCES[where]
     ended = await asyncio.gather(
         *(
@@ -180,7 +181,7 @@ async def followed(harness: Trading, disturbance: Disturbance) -> None:
             lambda: connected.streams and connected.streams.complete, "everything to be followed"
         )
     if disturbance.timeout is not None:
-        connected._link.exchange.timeout = 1000 * disturbance.timeout
+        connected._connection.exchange.timeout = 1000 * disturbance.timeout
 
 
 def acted_upon(server: WireServer, disturbance: Disturbance) -> bool:

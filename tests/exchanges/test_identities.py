@@ -15,8 +15,8 @@ from te_emulators.accounts import connected
 from te_emulators.core.credentials import ApiKey
 from te_emulators.venues import running
 from te_emulators.wire.server import WireServer
-from te_exchange_ccxt.client import connect, disconnect, host
-from te_exchange_ccxt.library import exchange_class
+from te_exchange_ccxt.client.client_factory import close_client, create_client, host
+from te_exchange_ccxt.lazy_ccxt import exchange_class
 from te_exchange_paper.plugin import PAPER
 from tests.exchanges.trading import PLUGINS, spec_of
 
@@ -86,10 +86,10 @@ async def test_a_test_host_is_another_host(exchange: str) -> None:
         account: Any = spec.factory(
             account_context(options=options, clock=VirtualClock(), state_dir=Path("unused"))
         )
-        venue = account._venue
-        client = connect(venue, await exchange_class(venue.exchange_id))
-        hosts.add(host(client, venue.private_api))
-        await disconnect(client)
+        adapter = account._adapter
+        client = create_client(adapter, await exchange_class(adapter.exchange_id))
+        hosts.add(host(client, adapter.private_api))
+        await close_client(client)
     assert len(hosts) == 1 + len(spec.settings.tests)
     assert all("{" not in found and "." in found for found in hosts)
 

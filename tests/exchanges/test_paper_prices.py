@@ -21,10 +21,11 @@ from te_core.reporting.queries import Queries
 from te_core.testing.fakes import account_context
 from te_emulators.venues import running
 from te_emulators.wire.server import WireServer
-from te_exchange_ccxt.generic import GenericOptions
-from te_exchange_ccxt.public import PublicData
+from te_exchange_ccxt.adapter.generic import GenericOptions
+from te_exchange_ccxt.public_data import PublicData
 from te_exchange_paper import live
-from te_exchange_paper.account import FILE_NAME, PaperAccount
+from te_exchange_paper.account import PaperAccount
+from te_exchange_paper.books import FILE_NAME
 from te_exchange_paper.options import PaperOptions
 from te_exchange_paper.plugin import PAPER
 from tests.exchanges.trading import account, held, quick, spec_of, trading
@@ -103,7 +104,7 @@ async def test_tiers_in_contracts_are_turned_into_values(tmp_path: Path) -> None
         async def told(_symbol: str) -> list[dict[str, str]]:
             return rows
 
-        data._link.exchange.fetch_market_leverage_tiers = told
+        data._connection.exchange.fetch_market_leverage_tiers = told
         tiers = await data.tiers("BTCUSDT")
         assert [tier.floor for tier in tiers] == [0, 1001 * D("0.01") * 50_000]
         rows[1]["maintenanceMarginRate"] = ""
@@ -132,7 +133,7 @@ async def test_a_paper_account_lives_by_a_real_exchange(
     """Pushed prices, fills at bid and ask, a tier, fundings of the time between: all over the wire."""
     for name, seconds in (
         ("REVALUE_EVERY", 0.05),
-        ("POLL", 0.2),
+        ("POLL_EVERY", 0.2),
         ("FUNDING_EVERY", 0.1),
         ("AFTER_FUNDING", 0.05),
     ):
@@ -147,11 +148,11 @@ async def test_a_paper_account_lives_by_a_real_exchange(
             (rules,) = (await account.instruments(["BTCUSDT"])).values()
             assert rules.quantity_step == market.instruments["BTCUSDT"].size_step
             server.exchange.set_price("BTCUSDT", D(50_000), spread=D(20))
-            quoted = account._live.quote  # type: ignore[union-attr]
+            quoted = account.books.live.quote  # type: ignore[union-attr]
             await until(lambda: (quote := quoted("BTCUSDT")) and quote.ask == 50_010)
             await account.set_leverage("BTCUSDT", 10, MarginMode.ISOLATED)
             assert (await account.place_order(buy("0.1"))).average_price == 50_010
-            await until(lambda: account._live.margins.by_symbol)  # type: ignore[union-attr]
+            await until(lambda: account.books.live.margins.by_symbol)  # type: ignore[union-attr]
             (held,) = (await account.positions()).value.values()
             assert held.liquidation_price == pytest.approx(D("0.9") * 50_010 / D("0.98"))
             before = (await account.equity()).value.wallet
@@ -163,7 +164,7 @@ async def test_a_paper_account_lives_by_a_real_exchange(
         facts.past_funding = [(int(earlier.timestamp() * 1000) + n * hour, D("0.001")) for n in (-1, 1, 2, 4)]
         async with paper(tmp_path, events, prices_from="bybit", **where) as account:
             await account.instruments(["BTCUSDT"])
-            await until(lambda: account._funded["BTCUSDT"].paid)
+            await until(lambda: account.books.funded["BTCUSDT"].paid)
             assert (await account.equity()).value.wallet == before - 2 * 5
     assert not events
 

@@ -18,7 +18,7 @@ from tests.exchanges.trading import PLUGINS, spec_of
 pytestmark = pytest.mark.real_clock
 
 D = Decimal
-PAGES = {"bybit": None, "blofin": "venue", "kucoin": "venue", "mexc": "venue"}
+PAGES = {"bybit": None, "blofin": "adapter", "kucoin": "adapter", "mexc": "adapter"}
 """Where the size of a page is a name of a plugin's; Bybit's is part of its request, and its test is its own."""
 
 

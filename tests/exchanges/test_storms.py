@@ -16,8 +16,8 @@ import pytest
 from te_emulators.core.fault_files import faults_of_seed
 from te_emulators.core.faults import Fault, FaultKind
 from te_emulators.venues import running
-from te_exchange_ccxt import client, errors
-from te_exchange_ccxt.trouble import Trouble as Kind
+from te_exchange_ccxt.client import client_factory, error_classification
+from te_exchange_ccxt.errors import ErrorKind as Kind
 from tests.exchanges.trading import PLUGINS, account, assert_at_goals, outages, quick, spec_of, trading
 
 pytestmark = pytest.mark.real_clock
@@ -44,8 +44,8 @@ def faults(seed: int) -> list[Fault]:
 async def test_a_storm_ends_at_the_targets(
     exchange: str, streams: bool, seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "TIMEOUT", 1000)
-    monkeypatch.setitem(errors.PAUSE, Kind.MAINTENANCE, 0.3)
+    monkeypatch.setattr(client_factory, "TIMEOUT", 1000)
+    monkeypatch.setitem(error_classification.PAUSE, Kind.MAINTENANCE, 0.3)
     chance = random.Random(f"{exchange} {streams} {seed}")
     async with running(exchange) as server:
         settings = {

@@ -17,7 +17,7 @@ from te_emulators.conformance import EmulatedHarness
 from te_emulators.core.faults import Fault, FaultKind
 from te_emulators.wire.server import WireServer
 from te_emulators.wire.stream import Stream
-from te_exchange_ccxt import live
+from te_exchange_ccxt.streams import account_streams
 from tests.exchanges.trading import PLUGINS, spec_of
 
 pytestmark = pytest.mark.real_clock
@@ -39,12 +39,12 @@ class Following:
 
     @property
     def client(self) -> Any:
-        return self.account.inner._link.exchange
+        return self.account.inner._connection.exchange
 
     @property
     def kinds(self) -> int:
         """How many kinds of push there are."""
-        return len(self.account.inner._venue.streamed)
+        return len(self.account.inner._adapter.streamed)
 
     def live(self) -> bool:
         """Return whether every kind is followed."""
@@ -67,10 +67,10 @@ def told() -> Iterator[list[str]]:
 @pytest.fixture
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """What takes seconds takes milliseconds."""
-    monkeypatch.setattr(live, "FIRST_PAUSE", 0.005)
-    monkeypatch.setattr(live, "LAST_PAUSE", 0.03)
-    monkeypatch.setattr(live, "TICK", 0.02)
-    monkeypatch.setattr(live, "GRACE", 0.05)
+    monkeypatch.setattr(account_streams, "FIRST_PAUSE", 0.005)
+    monkeypatch.setattr(account_streams, "LAST_PAUSE", 0.03)
+    monkeypatch.setattr(account_streams, "TICK", 0.02)
+    monkeypatch.setattr(account_streams, "REFUSAL_GRACE", 0.05)
     monkeypatch.setattr(blofin, "BETWEEN_CONNECTIONS", 0.0)
 
 
@@ -82,7 +82,7 @@ async def following(exchange: str, folder: Path) -> AsyncIterator[Following]:
         await account.open()
         async with watching(account) as seen:
             found = Following(venue, account, seen)
-            found.client.dials = {}  # as many connections as there are
+            found.client.connect_cost = {}  # as many connections as there are
             await account.prices(["BTCUSDT"])
             await found.until(found.live)
             yield found

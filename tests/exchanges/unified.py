@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from te_exchange_ccxt.generic import FOLLOWED
-from te_exchange_ccxt.profiles import Profile, profile_of
+from te_exchange_ccxt.adapter.generic import STREAM_METHODS
+from te_exchange_ccxt.adapter.profiles import Profile, profile_of
 
 LARGEST = (
     "binance",
@@ -39,7 +39,7 @@ def row(exchange: str) -> str:
     rest = importlib.import_module("ccxt.async_support")
     pro = importlib.import_module("ccxt.pro")
     if exchange not in rest.exchanges:
-        return f"| {exchange} | refused: \"ccxt knows no exchange '{exchange}'\" | | | | | |"
+        return f"| {exchange} | refused: \"ccxt does not support the exchange '{exchange}'\" | | | | | |"
     profile = profile_of(exchange)
     if profile.refusal:
         return f'| {exchange} | refused: "{exchange}: {profile.refusal}" | | | | | |'
@@ -71,17 +71,17 @@ def ids(profile: Profile) -> str:
 def margin(profile: Profile) -> str:
     """Where the margin mode is stated."""
     if profile.mode_in_order:
-        return "in every order, and set before" if profile.mode_call else "in every order"
-    return "set before" if profile.mode_call else "set with the leverage"
+        return "in every order, and set beforehand" if profile.mode_call else "in every order"
+    return "set beforehand" if profile.mode_call else "set with the leverage"
 
 
 def position_mode(profile: Profile, has: dict[str, Any]) -> str:
     """How hedge mode is noticed before the first order."""
     if profile.one_way_only:
-        return "there is none"
+        return "does not exist"
     if has.get("fetchPositionMode"):
         return "the account's mode"
-    return "the account's settings" if profile.is_hedged else "a position that shows it"
+    return "the account's settings" if profile.is_hedged else "a position"
 
 
 def leverage(profile: Profile) -> str:
@@ -101,4 +101,4 @@ def lookup(has: dict[str, Any]) -> str:
 def streams(profile: Profile, has: dict[str, Any]) -> str:
     """What is followed; the rest is read."""
     without = "; without `uid` only tickers" if profile.follows_with_uid else ""
-    return ", ".join(kind for kind, name in FOLLOWED.items() if has.get(name) is True) + without
+    return ", ".join(kind for kind, name in STREAM_METHODS.items() if has.get(name) is True) + without

@@ -68,10 +68,10 @@ class Serving:
 
 async def tells_time(account: Any, milliseconds: int) -> bool:
     """Whether the measured clock skew is that to an exchange whose clock says so (since 1970)."""
-    venue = account._venue
-    before = venue.exchange.milliseconds()
-    skew = await venue.clock_skew()
-    return bool(before <= skew + milliseconds <= venue.exchange.milliseconds())
+    adapter = account._adapter
+    before = adapter.exchange.milliseconds()
+    skew = await adapter.clock_skew()
+    return bool(before <= skew + milliseconds <= adapter.exchange.milliseconds())
 
 
 def differences(answered: Any, expected: Any, path: str = "") -> Iterator[str]:

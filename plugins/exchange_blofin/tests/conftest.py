@@ -18,7 +18,7 @@ from te_emulators.venues import running
 from te_exchange_blofin.plugin import BLOFIN
 
 
-class Desk:
+class Harness:
     """An emulated BloFin, and accounts at it."""
 
     def __init__(self, emulator: BlofinServer, folder: Path) -> None:
@@ -49,7 +49,7 @@ class Desk:
         return self.owner.size(symbol)
 
 
-AtBlofin = Callable[..., AbstractAsyncContextManager[Desk]]
+AtBlofin = Callable[..., AbstractAsyncContextManager[Harness]]
 
 
 @pytest.fixture
@@ -57,8 +57,8 @@ def at_blofin(tmp_path: Path) -> AtBlofin:
     """Run an emulated BloFin."""
 
     @asynccontextmanager
-    async def run(**options: Any) -> AsyncIterator[Desk]:
+    async def run(**options: Any) -> AsyncIterator[Harness]:
         async with running("blofin", **options) as emulator:
-            yield Desk(cast("BlofinServer", emulator), tmp_path)
+            yield Harness(cast("BlofinServer", emulator), tmp_path)
 
     return run

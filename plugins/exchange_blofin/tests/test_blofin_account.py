@@ -27,10 +27,10 @@ from te_emulators.core import modes
 from te_emulators.core.credentials import ApiKey
 from te_emulators.core.faults import Fault, FaultKind
 from te_emulators.core.limits import RateLimits
-from te_exchange_blofin.plugin import BlofinOptions
-from te_exchange_blofin.venue import Blofin
-from te_exchange_ccxt.client import connect, disconnect
-from te_exchange_ccxt.library import exchange_class
+from te_exchange_blofin.adapter import BlofinAdapter
+from te_exchange_blofin.options import BlofinOptions
+from te_exchange_ccxt.client.client_factory import close_client, create_client
+from te_exchange_ccxt.lazy_ccxt import exchange_class
 
 pytestmark = pytest.mark.real_clock
 
@@ -39,8 +39,8 @@ KEYS = {"api_key": "K", "secret": "S", "passphrase": "P"}
 
 
 async def test_opening_takes_five_small_requests(at_blofin: Any) -> None:
-    async with at_blofin() as desk, desk.account():
-        assert desk.paths == [
+    async with at_blofin() as harness, harness.account():
+        assert harness.paths == [
             "market/mark-price",
             "market/instruments",
             "user/query-apikey",
@@ -50,25 +50,25 @@ async def test_opening_takes_five_small_requests(at_blofin: Any) -> None:
 
 
 async def test_a_pass_reads_each_thing_once(at_blofin: Any) -> None:
-    async with at_blofin() as desk, desk.account() as account:
-        desk.counts.clear()
+    async with at_blofin() as harness, harness.account() as account:
+        harness.counts.clear()
         equity, positions, prices = await asyncio.gather(
             account.equity(), account.positions(), account.prices(["BTCUSDT", "ETHUSDT", "NOUSDT"])
         )
-        assert desk.counts.requests == {"balance": 1, "positions": 1, "tickers": 1}
+        assert harness.counts.requests == {"balance": 1, "positions": 1, "tickers": 1}
         assert (equity.value.wallet, equity.value.total, equity.value.free) == (D(10_000),) * 3
         assert positions.value == {}
         assert prices.value == {"BTCUSDT": D("73355.3"), "ETHUSDT": D("1620.58")}
 
 
 async def test_an_order_is_one_request_and_found_by_its_id(at_blofin: Any) -> None:
-    async with at_blofin() as desk, desk.account() as account:
-        desk.counts.clear()
+    async with at_blofin() as harness, harness.account() as account:
+        harness.counts.clear()
         report = await account.place_order(order("0.0012"))
-        assert desk.paths == ["trade/order"]
+        assert harness.paths == ["trade/order"]
         assert report.status is OrderStatus.OPEN, "the answer is an acknowledgement"
         found = await account.find_order("BTCUSDT", report.client_order_id)
-        assert desk.paths[1:] == ["trade/order-detail"]
+        assert harness.paths[1:] == ["trade/order-detail"]
         assert (found.status, found.filled, found.average_price) == (
             OrderStatus.FILLED,
             D("0.0012"),
@@ -82,20 +82,20 @@ async def test_an_order_is_one_request_and_found_by_its_id(at_blofin: Any) -> No
 
 
 async def test_contracts_of_a_tenth_and_no_less(at_blofin: Any) -> None:
-    async with at_blofin() as desk, desk.account() as account:
+    async with at_blofin() as harness, harness.account() as account:
         found = (await account.instruments(["BTCUSDT"]))["BTCUSDT"]
         assert (found.quantity_step, found.minimum_quantity) == (D("0.0001"), D("0.0001"))
         assert (found.contract_size, found.largest_market_quantity) == (D("0.001"), D(100))
         await account.place_order(order("0.0001"))
-        assert desk.at("BTC-USDT") == D("0.1")
+        assert harness.at("BTC-USDT") == D("0.1")
         with pytest.raises(OrderRejected, match="not a multiple"):
             await account.place_order(order("0.00015", number=2))
 
 
 async def test_an_order_filled_in_part_is_over(at_blofin: Any) -> None:
     """The state "partially_canceled" is unknown to ccxt."""
-    async with at_blofin() as desk, desk.account() as account:
-        desk.emulator.faults.add(Fault(kind=FaultKind.PARTIAL_FILL, route="order", fraction=D("0.5")))
+    async with at_blofin() as harness, harness.account() as account:
+        harness.emulator.faults.add(Fault(kind=FaultKind.PARTIAL_FILL, route="order", fraction=D("0.5")))
         report = await account.place_order(order("0.0020"))
         found = await account.find_order("BTCUSDT", report.client_order_id)
         assert (found.status, found.filled) == (OrderStatus.CANCELLED, D("0.001"))
@@ -104,17 +104,17 @@ async def test_an_order_filled_in_part_is_over(at_blofin: Any) -> None:
 
 class TestNonces:
     async def test_requests_in_one_millisecond_have_their_own(self, at_blofin: Any, monkeypatch: Any) -> None:
-        async with at_blofin() as desk, desk.account() as account:
-            client = account._link.exchange
+        async with at_blofin() as harness, harness.account() as account:
+            client = account._connection.exchange
             now = client.milliseconds()
             monkeypatch.setattr(client, "milliseconds", lambda: now)
             await asyncio.gather(*(account.positions() for _ in range(20)))
-            assert desk.counts.requests["positions"] == 20
+            assert harness.counts.requests["positions"] == 20
 
     async def test_ccxt_alone_would_be_refused(self, at_blofin: Any, monkeypatch: Any) -> None:
-        async with at_blofin() as desk:
+        async with at_blofin() as harness:
             client = ccxt().blofin(credentials())
-            redirect(client.urls["api"], desk.emulator)
+            redirect(client.urls["api"], harness.emulator)
             try:
                 await client.load_markets()
                 now = client.milliseconds()
@@ -128,51 +128,51 @@ class TestNonces:
 
 class TestBroker:
     async def test_ordinary_keys_send_none(self, at_blofin: Any) -> None:
-        async with at_blofin() as desk:
-            async with desk.account() as account:
+        async with at_blofin() as harness:
+            async with harness.account() as account:
                 await account.place_order(order("0.001"))
-            async with desk.account(broker_id="mine") as account:
+            async with harness.account(broker_id="mine") as account:
                 with pytest.raises(AuthError, match="broker_id = "):
                     await account.place_order(order("0.001", number=2))
 
     async def test_keys_of_an_application_send_its_own(self, at_blofin: Any) -> None:
-        async with at_blofin() as desk:
-            desk.emulator.brokers["K"] = "ec6dd3a7dd982d0b"
-            async with desk.account() as account:
+        async with at_blofin() as harness:
+            harness.emulator.brokers["K"] = "ec6dd3a7dd982d0b"
+            async with harness.account() as account:
                 await account.place_order(order("0.001"))
-            async with desk.account(broker_id="") as account:
+            async with harness.account(broker_id="") as account:
                 with pytest.raises(AuthError, match="set broker_id"):
                     await account.place_order(order("0.001", number=2))
-            desk.emulator.brokers["K"] = "other"
-            async with desk.account() as account:
+            harness.emulator.brokers["K"] = "other"
+            async with harness.account() as account:
                 with pytest.raises(AuthError, match="set broker_id to its id"):
                     await account.place_order(order("0.001", number=3))
-            async with desk.account(broker_id="other") as account:
+            async with harness.account(broker_id="other") as account:
                 await account.place_order(order("0.001", number=4))
 
 
 class TestKey:
     async def test_a_read_only_key_is_refused_at_the_start(self, at_blofin: Any) -> None:
-        async with at_blofin() as desk:
-            desk.exchange.keys["K"][0].permissions = frozenset({"read"})
+        async with at_blofin() as harness:
+            harness.exchange.keys["K"][0].permissions = frozenset({"read"})
             with pytest.raises(AuthError, match="permission to trade"):
-                async with desk.account():
+                async with harness.account():
                     pass
 
     async def test_hedge_mode_is_refused_at_the_start(self, at_blofin: Any) -> None:
-        async with at_blofin() as desk:
-            desk.owner.default_position_mode = modes.PositionMode.HEDGE
+        async with at_blofin() as harness:
+            harness.owner.default_position_mode = modes.PositionMode.HEDGE
             with pytest.raises((ConfigError, AuthError), match="one-way mode"):
-                async with desk.account():
+                async with harness.account():
                     pass
 
     async def test_what_the_doctor_is_told(self, at_blofin: Any) -> None:
-        async with at_blofin() as desk, desk.account() as account:
+        async with at_blofin() as harness, harness.account() as account:
             told = {found.text: found.severity for found in await account.diagnose()}
             assert told["futures, cross margin, one-way, orders with broker id ''"] is Severity.OK
             assert told["may trade contracts"] is Severity.OK
             assert told["works from any address, and such keys expire after 90 days"] is Severity.WARNING
-            key = desk.exchange.keys["K"][0]
+            key = harness.exchange.keys["K"][0]
             key.allowed_ips, key.permissions = frozenset({"127.0.0.1"}), frozenset({"read"})
             found = [finding for finding in await account.diagnose() if finding.check == "key"]
             assert [finding.severity for finding in found] == [Severity.ERROR], (
@@ -183,33 +183,33 @@ class TestKey:
 
 class TestClock:
     async def test_requests_are_dated_on_the_exchanges_clock(self, at_blofin: Any) -> None:
-        async with at_blofin() as desk:
-            desk.exchange.clock.skew_ms = 200_000
-            async with desk.account() as account:
+        async with at_blofin() as harness:
+            harness.exchange.clock.skew_ms = 200_000
+            async with harness.account() as account:
                 await account.place_order(order("0.001"))
-                desk.exchange.clock.skew_ms = -200_000
+                harness.exchange.clock.skew_ms = -200_000
                 with pytest.raises(NotReady, match="NTP"):
                     await account.equity()
                 assert (await account.equity()).value.wallet < 10_000
 
     async def test_orders_are_dated_back_and_expire_early(self, at_blofin: Any) -> None:
         """45 s back of the 60 s for which they are taken: 16 s late is too late, 14 s is not."""
-        async with at_blofin() as desk, desk.account() as account:
-            desk.exchange.clock.skew_ms = 14_000
+        async with at_blofin() as harness, harness.account() as account:
+            harness.exchange.clock.skew_ms = 14_000
             await account.place_order(order("0.001"))
-            desk.exchange.clock.skew_ms = 16_000
+            harness.exchange.clock.skew_ms = 16_000
             with pytest.raises(NotReady):
                 await account.place_order(order("0.001", number=2))
-            assert len(desk.owner.orders) == 1
+            assert len(harness.owner.orders) == 1
 
     async def test_where_that_is_not_taken_unknown_orders_stay_open_longer(self, at_blofin: Any) -> None:
-        async with at_blofin() as desk, desk.account() as account:
+        async with at_blofin() as harness, harness.account() as account:
             assert await account.find_order("BTCUSDT", "7e99") is None
-            desk.exchange.clock.skew_ms = 16_000
+            harness.exchange.clock.skew_ms = 16_000
             with pytest.raises(NotReady):
                 await account.place_order(order("0.001"))
             await account.place_order(order("0.001"))
-            with pytest.raises(NotReady, match="would still take it") as caught:
+            with pytest.raises(NotReady, match="would still accept it") as caught:
                 await account.find_order("BTCUSDT", "7e99")
             assert 50 < (caught.value.retry_after or 0) <= 62
 
@@ -217,35 +217,35 @@ class TestClock:
 class TestSettings:
     async def test_leverage_goes_up_to_the_instruments_own_maximum(self, at_blofin: Any) -> None:
         """ccxt would stop at 125."""
-        async with at_blofin() as desk, desk.account() as account:
+        async with at_blofin() as harness, harness.account() as account:
             await account.set_leverage("BTCUSDT", 150, MarginMode.CROSS)
-            assert desk.owner.leverage("BTC-USDT", margin_mode=modes.MarginMode.CROSS) == 150
+            assert harness.owner.leverage("BTC-USDT", margin_mode=modes.MarginMode.CROSS) == 150
             with pytest.raises(OrderRejected):
                 await account.set_leverage("BTCUSDT", 151, MarginMode.CROSS)
 
     async def test_leverage_that_is_set_already(self, at_blofin: Any) -> None:
-        async with at_blofin() as desk, desk.account() as account:
-            desk.emulator.unknowns.leverage_unchanged = "110999"
+        async with at_blofin() as harness, harness.account() as account:
+            harness.emulator.unknowns.leverage_unchanged = "110999"
             for _ in range(2):
                 await account.set_leverage("BTCUSDT", 5, MarginMode.ISOLATED)
-            assert desk.paths[-3:] == [
+            assert harness.paths[-3:] == [
                 "account/set-leverage",
                 "account/set-leverage",
                 "account/batch-leverage-info",
             ]
 
     async def test_the_margin_mode_is_switched_once_for_all_symbols(self, at_blofin: Any) -> None:
-        async with at_blofin() as desk, desk.account() as account:
+        async with at_blofin() as harness, harness.account() as account:
             symbols = ["BTCUSDT", "ETHUSDT", "SOLUSDT"]
             await asyncio.gather(*(account.set_margin_mode(name, MarginMode.ISOLATED) for name in symbols))
-            assert desk.counts.requests["settings"] == 1
-            assert desk.owner.default_margin_mode is modes.MarginMode.ISOLATED
+            assert harness.counts.requests["settings"] == 1
+            assert harness.owner.default_margin_mode is modes.MarginMode.ISOLATED
 
     async def test_an_open_position_elsewhere_does_not_prevent_an_order(self, at_blofin: Any) -> None:
-        async with at_blofin() as desk, desk.account() as account:
+        async with at_blofin() as harness, harness.account() as account:
             await account.place_order(replace(order("0.1", "ETHUSDT"), margin_mode=MarginMode.CROSS))
             await account.set_margin_mode("BTCUSDT", MarginMode.ISOLATED)
-            assert desk.owner.default_margin_mode is modes.MarginMode.CROSS, "it could not be changed"
+            assert harness.owner.default_margin_mode is modes.MarginMode.CROSS, "it could not be changed"
             await account.place_order(order("0.001", number=2))
             held = (await account.positions()).value
             assert {name: found.margin_mode for name, found in held.items()} == {
@@ -254,59 +254,63 @@ class TestSettings:
             }
 
     async def test_reducing_says_the_positions_own_margin_mode(self, at_blofin: Any) -> None:
-        async with at_blofin() as desk, desk.account() as account:
+        async with at_blofin() as harness, harness.account() as account:
             await account.place_order(replace(order("0.001"), margin_mode=MarginMode.CROSS))
             await account.positions()
             await account.place_order(order("-0.001", number=2, reduce_only=True))
-            assert desk.at("BTC-USDT") == 0
+            assert harness.at("BTC-USDT") == 0
 
 
 class TestLookUp:
     @pytest.mark.parametrize("form", ["null", "empty", "refused"])
     async def test_an_order_that_there_is_not(self, at_blofin: Any, form: Any) -> None:
-        async with at_blofin() as desk, desk.account() as account:
-            desk.emulator.unknowns.missing_order = form
+        async with at_blofin() as harness, harness.account() as account:
+            harness.emulator.unknowns.missing_order = form
             assert await account.find_order("BTCUSDT", "7e99") is None
 
     async def test_should_the_question_be_refused_orders_are_listed(self, at_blofin: Any) -> None:
-        async with at_blofin() as desk, desk.account() as account:
+        async with at_blofin() as harness, harness.account() as account:
             report = await account.place_order(order("0.001"))
-            desk.emulator.refusals["lookup"] = CodedError("152002", "Parameter clientOrderId error.")
+            harness.emulator.refusals["lookup"] = CodedError("152002", "Parameter clientOrderId error.")
             found = await account.find_order("BTCUSDT", report.client_order_id)
             assert found.status is OrderStatus.FILLED
-            assert desk.paths[-3:] == ["trade/order-detail", "trade/orders-pending", "trade/orders-history"]
+            assert harness.paths[-3:] == [
+                "trade/order-detail",
+                "trade/orders-pending",
+                "trade/orders-history",
+            ]
 
 
 class TestSeveralAccounts:
     async def test_each_has_its_own_keys_and_wrong_ones_stop_only_that_one(self, at_blofin: Any) -> None:
-        async with at_blofin() as desk:
-            other = desk.exchange.open_account(
+        async with at_blofin() as harness:
+            other = harness.exchange.open_account(
                 "other", key="K2", secret="S2", passphrase="P2", balance=D(500)
             )
             second = {"api_key": "K2", "secret": "S2", "passphrase": "P2"}
-            async with desk.account() as one, desk.account(**second) as two:
+            async with harness.account() as one, harness.account(**second) as two:
                 await one.place_order(order("0.001"))
                 await two.place_order(order("-0.002"))
-                assert (desk.at("BTC-USDT"), other.size("BTC-USDT")) == (1, -2)
-                del desk.exchange.keys["K2"]
+                assert (harness.at("BTC-USDT"), other.size("BTC-USDT")) == (1, -2)
+                del harness.exchange.keys["K2"]
                 with pytest.raises(AuthError, match="check api_key"):
                     await two.equity()
                 assert (await one.equity()).value.wallet > 9_000
 
     async def test_orders_keep_within_the_window_of_their_key(self, at_blofin: Any) -> None:
-        async with at_blofin() as desk:
-            account = desk.exchange.open_account("other", key="K2", secret="S2")
+        async with at_blofin() as harness:
+            account = harness.exchange.open_account("other", key="K2", secret="S2")
             assert account.keys == [ApiKey(key="K2", secret="S2", passphrase="P")]
-            async with desk.account() as one, desk.account(api_key="K2", secret="S2") as two:
+            async with harness.account() as one, harness.account(api_key="K2", secret="S2") as two:
                 await asyncio.gather(
                     *(each.place_order(order("0.001", number=n)) for each in (one, two) for n in range(32))
                 )
-                assert desk.counts.orders == 64
-                assert desk.counts.refusals == {}
+                assert harness.counts.orders == 64
+                assert harness.counts.refusals == {}
 
     async def test_the_instruments_are_read_once_for_all(self, at_blofin: Any) -> None:
-        async with at_blofin(limits=RateLimits(())) as desk, desk.account(), desk.account():
-            assert desk.counts.requests["instruments"] == 1
+        async with at_blofin(limits=RateLimits(())) as harness, harness.account(), harness.account():
+            assert harness.counts.requests["instruments"] == 1
 
 
 class TestHosts:
@@ -323,24 +327,24 @@ class TestHosts:
     @pytest.mark.parametrize(("test", "host"), [(None, "openapi"), ("demo", "demo-trading-openapi")])
     async def test_demo_has_hosts_of_its_own(self, test: str | None, host: str) -> None:
         base: Any = await exchange_class("blofin")
-        client = connect(Blofin(BlofinOptions.model_validate({**KEYS, "test": test})), base)
+        client = create_client(BlofinAdapter(BlofinOptions.model_validate({**KEYS, "test": test})), base)
         try:
             api = client.urls["api"]
             assert api["rest"] == f"https://{host}.blofin.com"
             assert api["ws"]["swap"]["private"] == f"wss://{host}.blofin.com/ws/private"
         finally:
-            await disconnect(client)
+            await close_client(client)
 
 
 async def test_what_orders_cost_is_asked_for_in_what_orders_leave(at_blofin: Any) -> None:
-    async with at_blofin() as desk, desk.account(rate_limits={"trading": 8}) as account:
+    async with at_blofin() as harness, harness.account(rate_limits={"trading": 8}) as account:
         placed = (await account.place_order(order("0.001"))).client_order_id
         asked = [asyncio.create_task(account.order_cost("BTCUSDT", placed)) for _ in range(7)]
         await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
         async with asyncio.timeout(5):  # the window lasts twice as long
             for number in range(2, 7):
                 await account.place_order(order("0.001", number=number))
-        assert sum(path.startswith("trade/order-detail") for path in desk.paths) <= 2, (
+        assert sum(path.startswith("trade/order-detail") for path in harness.paths) <= 2, (
             "a quarter of the window"
         )
         for one in asked:

@@ -18,8 +18,9 @@ from te_emulators.blofin.unknowns import Unknowns
 from te_emulators.conformance import EmulatedHarness, near
 from te_emulators.core.limits import RateLimits
 from te_emulators.wire.server import WireServer
-from te_exchange_blofin.plugin import BLOFIN, CAPABILITIES, BlofinOptions, capabilities_by
-from te_exchange_blofin.venue import Blofin
+from te_exchange_blofin.adapter import BlofinAdapter
+from te_exchange_blofin.options import BlofinOptions
+from te_exchange_blofin.plugin import BLOFIN, CAPABILITIES, capabilities_by
 
 pytestmark = pytest.mark.real_clock
 
@@ -44,7 +45,7 @@ class TestBlofin(ExchangeConformance):
 
     @pytest.fixture(autouse=True)
     def _short_pause(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(Blofin, "rate_pause", 0.5)
+        monkeypatch.setattr(BlofinAdapter, "rate_pause", 0.5)
 
     def make_exchange(self, folder: Path) -> EmulatedHarness:
         return EmulatedHarness(

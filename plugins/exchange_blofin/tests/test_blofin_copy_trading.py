@@ -34,18 +34,18 @@ def copying(at_blofin: Callable[..., Any]) -> Callable[..., Any]:
     """Run an emulated BloFin with a connected copy-trading account."""
 
     @asynccontextmanager
-    async def run(prepare: Callable[[Any], None] = lambda desk: None) -> AsyncIterator[tuple[Any, Any]]:
-        async with at_blofin() as desk:
-            desk.emulator.copy_traders.add("main")
-            prepare(desk)
-            async with desk.account(account_type="copy_trading", streams=True) as account:
-                yield desk, account
+    async def run(prepare: Callable[[Any], None] = lambda harness: None) -> AsyncIterator[tuple[Any, Any]]:
+        async with at_blofin() as harness:
+            harness.emulator.copy_traders.add("main")
+            prepare(harness)
+            async with harness.account(account_type="copy_trading", streams=True) as account:
+                yield harness, account
 
     return run
 
 
 async def test_everything_goes_through_copy_trading(copying: Callable[..., Any]) -> None:
-    async with copying() as (desk, account):
+    async with copying() as (harness, account):
         assert (await account.equity()).value.total == 10_000
         await account.set_leverage("BTCUSDT", 5, order("1").margin_mode)
         await account.place_order(order("0.02"))
@@ -57,16 +57,16 @@ async def test_everything_goes_through_copy_trading(copying: Callable[..., Any])
             assert (report.status, report.filled) == (OrderStatus.FILLED, D(filled))
             assert report.average_price == D("73355.5" if number == 1 else "73355.3")
             assert report.fee > 0
-        assert [path for path in desk.paths if path.startswith(OTHERS)] == []
+        assert [path for path in harness.paths if path.startswith(OTHERS)] == []
         assert {"copytrading/trade/place-order", "copytrading/trade/close-position-by-contract"} < set(
-            desk.paths
+            harness.paths
         )
 
 
 async def test_a_futures_account_of_the_same_user_is_empty(at_blofin: Callable[..., Any]) -> None:
-    async with at_blofin() as desk:
-        desk.emulator.copy_traders.add("main")
-        async with desk.account() as futures:
+    async with at_blofin() as harness:
+        harness.emulator.copy_traders.add("main")
+        async with harness.account() as futures:
             with pytest.raises(NotReady, match="no USDT balance"):
                 await futures.equity()
             with pytest.raises(InsufficientMargin):
@@ -74,36 +74,38 @@ async def test_a_futures_account_of_the_same_user_is_empty(at_blofin: Callable[.
 
 
 async def test_it_is_another_account_than_the_futures_one(copying: Callable[..., Any]) -> None:
-    async with copying() as (desk, account):
-        uid = f"{desk.owner.uid}/copy_trading"
+    async with copying() as (harness, account):
+        uid = f"{harness.owner.uid}/copy_trading"
         assert await account.identity() == AccountIdentity(
-            host=desk.emulator.url.partition("://")[2], uid=uid
+            host=harness.emulator.url.partition("://")[2], uid=uid
         )
 
 
 @pytest.mark.parametrize("form", ["any", "present", "absent"])
 async def test_the_broker_field_takes_either_form(copying: Callable[..., Any], form: str) -> None:
-    def prepare(desk: Any) -> None:
-        desk.emulator.unknowns.copy_broker = form
+    def prepare(harness: Any) -> None:
+        harness.emulator.unknowns.copy_broker = form
 
-    async with copying(prepare) as (desk, account):
+    async with copying(prepare) as (harness, account):
         for number in (1, 2):
             await account.place_order(order("0.01", number=number))
         await account.place_order(order("-0.02", number=3, reduce_only=True))
-        assert desk.at("BTC-USDT") == 0
-        sent = [path for path in desk.paths if path.startswith("copytrading/trade/") and "orders" not in path]
+        assert harness.at("BTC-USDT") == 0
+        sent = [
+            path for path in harness.paths if path.startswith("copytrading/trade/") and "orders" not in path
+        ]
         assert len(sent) == (4 if form == "absent" else 3), "what a key takes is found out once"
 
 
 async def test_a_close_in_several_orders_is_one_outcome(copying: Callable[..., Any]) -> None:
-    def prepare(desk: Any) -> None:
-        desk.emulator.unknowns.closes_in_parts = True
+    def prepare(harness: Any) -> None:
+        harness.emulator.unknowns.closes_in_parts = True
 
-    async with copying(prepare) as (desk, account):
+    async with copying(prepare) as (harness, account):
         await account.place_order(order("0.02"))
         closing = order("-0.015", number=2, reduce_only=True)
         await account.place_order(closing)
-        assert desk.counts.orders == 3
+        assert harness.counts.orders == 3
         report = await account.find_order("BTCUSDT", closing.client_order_id)
         assert (report.status, report.filled) == (OrderStatus.FILLED, D("0.015"))
 
@@ -112,10 +114,10 @@ async def test_a_close_in_several_orders_is_one_outcome(copying: Callable[..., A
 async def test_a_lost_answer_is_found_by_what_its_side_shows(
     copying: Callable[..., Any], reduces: bool
 ) -> None:
-    async with copying() as (desk, account):
+    async with copying() as (harness, account):
         await account.place_order(order("0.02"))
         await account.place_order(order("-0.01", number=2, reduce_only=True))
-        desk.emulator.faults.add(Fault(kind=FaultKind.DROPPED, route="order", accepted=True))
+        harness.emulator.faults.add(Fault(kind=FaultKind.DROPPED, route="order", accepted=True))
         lost = order("-0.01" if reduces else "0.03", number=3, reduce_only=reduces)
         with pytest.raises(OutcomeUnknown):
             await account.place_order(lost)
@@ -124,9 +126,9 @@ async def test_a_lost_answer_is_found_by_what_its_side_shows(
 
 
 async def test_an_order_that_never_arrived_is_not_found(copying: Callable[..., Any]) -> None:
-    async with copying() as (desk, account):
+    async with copying() as (harness, account):
         await account.place_order(order("0.02"))
-        desk.emulator.faults.add(Fault(kind=FaultKind.DROPPED, route="order"))
+        harness.emulator.faults.add(Fault(kind=FaultKind.DROPPED, route="order"))
         lost = order("0.02", number=2)
         with pytest.raises(OutcomeUnknown):
             await account.place_order(lost)
@@ -137,39 +139,39 @@ async def test_an_order_that_never_arrived_is_not_found(copying: Callable[..., A
 async def test_after_a_restart_only_ids_that_are_shown_are_found(
     copying: Callable[..., Any], shown: bool
 ) -> None:
-    def prepare(desk: Any) -> None:
-        desk.emulator.unknowns.copy_client_ids = shown
+    def prepare(harness: Any) -> None:
+        harness.emulator.unknowns.copy_client_ids = shown
 
-    async with copying(prepare) as (desk, account):
+    async with copying(prepare) as (harness, account):
         sent = order("0.02")
         await account.place_order(sent)
-        async with desk.account(account_type="copy_trading") as again:
+        async with harness.account(account_type="copy_trading") as again:
             found = await again.find_order("BTCUSDT", sent.client_order_id)
             assert (found is not None and found.filled == D("0.02")) == shown
             assert (await again.positions()).value["BTCUSDT"].quantity == D("0.02"), "the position decides"
 
 
 async def test_a_contract_that_is_not_offered_is_left_out(copying: Callable[..., Any]) -> None:
-    def prepare(desk: Any) -> None:
-        desk.emulator.uncopied.add("ETH-USDT")
+    def prepare(harness: Any) -> None:
+        harness.emulator.uncopied.add("ETH-USDT")
 
     async with copying(prepare) as (_, account):
         assert list(await account.instruments(["BTCUSDT", "ETHUSDT"])) == ["BTCUSDT"]
 
 
 async def test_a_close_of_nothing_opens_nothing(copying: Callable[..., Any]) -> None:
-    async with copying() as (desk, account):
+    async with copying() as (harness, account):
         with pytest.raises(OrderRejected):
             await account.place_order(order("-0.01", reduce_only=True))
-        assert desk.at("BTC-USDT") == 0
+        assert harness.at("BTC-USDT") == 0
 
 
 async def test_hedge_mode_and_read_only_keys_are_refused(copying: Callable[..., Any]) -> None:
-    def hedge(desk: Any) -> None:
-        desk.owner.default_position_mode = PositionMode.HEDGE
+    def hedge(harness: Any) -> None:
+        harness.owner.default_position_mode = PositionMode.HEDGE
 
-    def read_only(desk: Any) -> None:
-        desk.owner.keys[0].permissions = frozenset({"read"})
+    def read_only(harness: Any) -> None:
+        harness.owner.keys[0].permissions = frozenset({"read"})
 
     for prepare, words in ((hedge, "hedge mode"), (read_only, "read-only")):
         with pytest.raises(Exception, match=words):

@@ -22,8 +22,8 @@ from te_emulators.blofin.codes import CodedError
 from te_emulators.core.faults import Fault, FaultKind
 from te_emulators.core.limits import RateLimits
 from te_emulators.wire.call import json_reply
-from te_exchange_blofin.codes import BROKERS, TROUBLES
-from te_exchange_blofin.venue import Blofin
+from te_exchange_blofin.adapter import BlofinAdapter
+from te_exchange_blofin.codes import BROKER_REMEDIES, ERROR_CODES
 
 pytestmark = pytest.mark.real_clock
 
@@ -73,23 +73,23 @@ UNLISTED = {
 @pytest.fixture
 def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is held back: these tests refuse more than an account may ask."""
-    monkeypatch.setattr(Blofin, "spending", lambda *_: {})
-    for place in ("errors", "connection"):
-        monkeypatch.setattr(f"te_exchange_ccxt.{place}.pause", lambda *_: 0.001)
+    monkeypatch.setattr(BlofinAdapter, "request_cost", lambda *_: {})
+    for place in ("client.error_classification", "client.connection"):
+        monkeypatch.setattr(f"te_exchange_ccxt.{place}.pause_seconds", lambda *_: 0.001)
 
 
 def test_the_table_here_has_every_code_of_the_plugin() -> None:
-    assert set(TABLE) == set(TROUBLES)
-    assert {code for code, _ in BROKERS} <= set(TABLE)
+    assert set(TABLE) == set(ERROR_CODES)
+    assert {code for code, _ in BROKER_REMEDIES} <= set(TABLE)
 
 
 @pytest.mark.parametrize("form", ["outer", "inner", "object", "plain"])
 @pytest.mark.usefixtures("unhurried")
 async def test_what_each_code_means_for_an_order(at_blofin: Any, form: Any) -> None:
-    async with at_blofin(limits=RateLimits(())) as desk, desk.account() as account:
-        desk.emulator.unknowns.rejections = form
+    async with at_blofin(limits=RateLimits(())) as harness, harness.account() as account:
+        harness.emulator.unknowns.rejections = form
         for code, (expected, remedy) in {**TABLE, **UNLISTED}.items():
-            desk.emulator.refusals["order"] = CodedError(code, "in other words")
+            harness.emulator.refusals["order"] = CodedError(code, "in other words")
             with pytest.raises(TradeEngineError) as caught:
                 await account.place_order(order("0.01"))
             assert type(caught.value) is expected, code
@@ -97,32 +97,32 @@ async def test_what_each_code_means_for_an_order(at_blofin: Any, form: Any) -> N
             assert code in str(caught.value), "the exchange's own words are there too"
             if isinstance(caught.value, OrderRejected):
                 assert caught.value.code == code
-        assert desk.owner.orders == {}
+        assert harness.owner.orders == {}
 
 
 @pytest.mark.usefixtures("unhurried")
 async def test_what_refusals_mean_for_a_read(at_blofin: Any) -> None:
     """Whatever is wrong, a read gives no fact; only credentials and rights stop the account."""
-    async with at_blofin(limits=RateLimits(())) as desk, desk.account() as account:
+    async with at_blofin(limits=RateLimits(())) as harness, harness.account() as account:
         for code, (expected, _) in TABLE.items():
-            desk.emulator.refusals["positions"] = CodedError(code, "in other words")
+            harness.emulator.refusals["positions"] = CodedError(code, "in other words")
             with pytest.raises(AuthError if expected is AuthError else NotReady):
                 await account.positions()
 
 
 async def test_a_refused_size_is_told_by_its_text(at_blofin: Any) -> None:
-    async with at_blofin() as desk, desk.account() as account:
-        desk.emulator.refusals["order"] = CodedError("152002", "Parameter size error.")
+    async with at_blofin() as harness, harness.account() as account:
+        harness.emulator.refusals["order"] = CodedError("152002", "Parameter size error.")
         with pytest.raises(OrderRejected, match="rule of the exchange"):
             await account.place_order(order("0.01"))
         await renewed(account)
-        assert desk.counts.requests["instruments"] == 2, "the list is read again"
+        assert harness.counts.requests["instruments"] == 2, "the list is read again"
 
 
 async def test_refused_leverage_is_final(at_blofin: Any) -> None:
-    async with at_blofin() as desk, desk.account() as account:
+    async with at_blofin() as harness, harness.account() as account:
         for code in ("103003", "110006", "109999"):
-            desk.emulator.refusals["leverage"] = CodedError(code, "in other words")
+            harness.emulator.refusals["leverage"] = CodedError(code, "in other words")
             with pytest.raises(OrderRejected) as caught:
                 await account.set_leverage("BTCUSDT", 5, MarginMode.ISOLATED)
             assert caught.value.code == code
@@ -130,11 +130,11 @@ async def test_refused_leverage_is_final(at_blofin: Any) -> None:
 
 async def test_maintenance_is_told_from_an_internal_error(at_blofin: Any) -> None:
     """After the one the order's fate is known, after the other it is not."""
-    async with at_blofin() as desk, desk.account() as account:
-        desk.emulator.faults.add(Fault(kind=FaultKind.MAINTENANCE, route="order"))
-        with pytest.raises(NotReady, match="under maintenance: it goes on by itself"):
+    async with at_blofin() as harness, harness.account() as account:
+        harness.emulator.faults.add(Fault(kind=FaultKind.MAINTENANCE, route="order"))
+        with pytest.raises(NotReady, match="under maintenance: trading resumes by itself"):
             await account.place_order(order("0.01"))
-        desk.emulator.faults.add(Fault(kind=FaultKind.SERVER_ERROR, route="order", status=500))
+        harness.emulator.faults.add(Fault(kind=FaultKind.SERVER_ERROR, route="order", status=500))
         with pytest.raises(OutcomeUnknown):
             await account.place_order(order("0.01"))
 
@@ -152,25 +152,25 @@ async def test_maintenance_is_told_from_an_internal_error(at_blofin: Any) -> Non
     ids=lambda found: str(getattr(found, "kind", "")),
 )
 async def test_answers_that_are_none(at_blofin: Any, fault: Fault, expected: type[Exception]) -> None:
-    async with at_blofin() as desk, desk.account() as account:
-        desk.emulator.faults.add(fault)
+    async with at_blofin() as harness, harness.account() as account:
+        harness.emulator.faults.add(fault)
         with pytest.raises(expected):
             await account.place_order(order("0.01"))
 
 
 @pytest.mark.parametrize("page", [True, False])
 async def test_a_ban_holds_everyone_back(at_blofin: Any, page: bool) -> None:
-    """The firewall's page says that it is for minutes; JSON does not say for how long."""
-    async with at_blofin() as desk, desk.account() as account, desk.account() as other:
+    """The firewall's page says that it lasts minutes; JSON does not state how long."""
+    async with at_blofin() as harness, harness.account() as account, harness.account() as other:
         kind = FaultKind.HTML if page else FaultKind.RATE_LIMITED
-        desk.emulator.faults.add(Fault(kind=kind, route="balance", status=403 if page else None))
+        harness.emulator.faults.add(Fault(kind=kind, route="balance", status=403 if page else None))
         with pytest.raises(RateLimited) as caught:
             await account.equity()
         assert caught.value.retry_after == (60 if page else 5)
-        desk.counts.clear()
+        harness.counts.clear()
         with pytest.raises(RateLimited):
             await other.positions()
-        assert desk.paths == []
+        assert harness.paths == []
 
 
 @pytest.mark.parametrize(
@@ -179,8 +179,8 @@ async def test_a_ban_holds_everyone_back(at_blofin: Any, page: bool) -> None:
 async def test_an_answer_without_content_is_no_empty_account(
     at_blofin: Any, monkeypatch: Any, answer: Any
 ) -> None:
-    async with at_blofin() as desk, desk.account() as account:
-        monkeypatch.setattr(desk.emulator, "rendered", lambda *_: json_reply(answer))
+    async with at_blofin() as harness, harness.account() as account:
+        monkeypatch.setattr(harness.emulator, "rendered", lambda *_: json_reply(answer))
         with pytest.raises(NotReady):
             await account.positions()
         with pytest.raises(NotReady):
@@ -190,13 +190,13 @@ async def test_an_answer_without_content_is_no_empty_account(
 
 
 async def test_no_secret_stands_in_an_error(at_blofin: Any) -> None:
-    async with at_blofin() as desk:
+    async with at_blofin() as harness:
         for wrong, remedy in (
             ({"secret": "very-secret"}, "secret"),
             ({"passphrase": "very-secret"}, "passphrase"),
         ):
             with pytest.raises(AuthError) as caught:
-                async with desk.account(**wrong):
+                async with harness.account(**wrong):
                     pass
             assert "very-secret" not in str(caught.value)
             assert f"check {remedy}" in str(caught.value)

@@ -108,8 +108,8 @@ async def test_the_clock_is_compared_with_the_time_of_a_price(tmp_path: Path) ->
 async def test_a_pushed_short_position(tmp_path: Path) -> None:
     async with served(BLOFIN, tmp_path) as (account, _):
         market = await account._market("BNBUSDT")
-        ((kind, (row,)),) = account._venue.pushed(recorded("blofin", "ws positions push (short)"))
-        position = account._venue.position("BNBUSDT", row, market)
+        ((kind, (row,)),) = account._adapter.parse_message(recorded("blofin", "ws positions push (short)"))
+        position = account._adapter.position("BNBUSDT", row, market)
         assert (kind, row["symbol"]) == ("positions", market["symbol"])
         assert position.quantity == -100 * D(str(market["contractSize"]))
         assert (position.entry_price, position.leverage) == (D("130.06"), D(3))

@@ -12,12 +12,12 @@ import pytest
 from te_core.api import NotReady
 from te_emulators.accounts import order
 from te_emulators.clients import ccxt
+from te_exchange_blofin.adapter import BlofinAdapter
 from te_exchange_blofin.codes import EXPIRED
-from te_exchange_blofin.plugin import BlofinOptions
-from te_exchange_blofin.tpsl import EXPIRY
-from te_exchange_blofin.venue import Blofin
-from te_exchange_ccxt.client import bare
-from te_exchange_ccxt.library import BaseError
+from te_exchange_blofin.options import BlofinOptions
+from te_exchange_blofin.tpsl import ACCEPTED_FOR
+from te_exchange_ccxt.client.client_factory import offline_client
+from te_exchange_ccxt.lazy_ccxt import BaseError
 
 MARKET = {"id": "BTC-USDT", "symbol": "BTC/USDT:USDT"}
 
@@ -32,16 +32,16 @@ class Turn:
         pass
 
 
-class Purse:
+class Unlimited:
     def turn(self, _: object) -> Turn:
         return Turn()
 
 
-def losing_orders() -> Blofin:
+def losing_orders() -> BlofinAdapter:
     """BloFin, where orders that are not dated back get lost on the way, and nobody knows them."""
-    made = Blofin(BlofinOptions.model_validate({"api_key": "K", "secret": "S", "passphrase": "P"}))
-    client = made.exchange = bare(made, ccxt().blofin)
-    client.age, client.purse, client.spending = 0, Purse(), made.spending
+    made = BlofinAdapter(BlofinOptions.model_validate({"api_key": "K", "secret": "S", "passphrase": "P"}))
+    client = made.exchange = offline_client(made, ccxt().blofin)
+    client.age, client.budget_share, client.request_cost = 0, Unlimited(), made.request_cost
     client.apiKey, client.secret, client.password = "K", "S", "P"
 
     async def fetch(url: str, *_: object) -> Any:
@@ -56,15 +56,15 @@ def losing_orders() -> Blofin:
 
 
 async def test_an_order_that_left_late_may_be_taken_late() -> None:
-    venue = losing_orders()
+    adapter = losing_orders()
     with pytest.raises(TimeoutError):
-        await venue.create_order(order("0.001"), Decimal(1), MARKET)
-    venue.exchange.purse = None
-    await asyncio.sleep(EXPIRY - 1)
-    with pytest.raises(NotReady, match="would still take it"):
-        await venue.find_order("7e1", MARKET)
+        await adapter.create_order(order("0.001"), Decimal(1), MARKET)
+    adapter.exchange.budget_share = None
+    await asyncio.sleep(ACCEPTED_FOR - 1)
+    with pytest.raises(NotReady, match="would still accept it"):
+        await adapter.find_order("7e1", MARKET)
     await asyncio.sleep(2)
-    assert await venue.find_order("7e1", MARKET) is None
+    assert await adapter.find_order("7e1", MARKET) is None
 
 
 def test_an_order_that_is_refused_for_its_date_is_dated_back_less_until_one_was_taken() -> None:

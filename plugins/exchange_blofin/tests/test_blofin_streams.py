@@ -41,38 +41,38 @@ async def followed(
     at_blofin: Any, unknowns: Unknowns | None = None
 ) -> AsyncIterator[tuple[Any, Any, StreamRecorder]]:
     """An account of which everything is pushed."""
-    async with at_blofin() as desk:
-        desk.emulator.unknowns = unknowns or Unknowns()
-        async with desk.account(streams=True) as account, watching(account) as seen:
+    async with at_blofin() as harness:
+        harness.emulator.unknowns = unknowns or Unknowns()
+        async with harness.account(streams=True) as account, watching(account) as seen:
             await account.prices(WANTED)
             await until(lambda: seen.live == set(Feed), "everything to be followed")
-            yield desk, account, seen
+            yield harness, account, seen
 
 
 @pytest.mark.parametrize("form", OTHER_FORMS)
 async def test_prices_orders_positions_and_wallet_are_passed_on(at_blofin: Any, form: str) -> None:
-    async with followed(at_blofin, OTHER_FORMS[form]) as (desk, account, seen):
-        desk.exchange.set_price("ETH-USDT", D(1700))
+    async with followed(at_blofin, OTHER_FORMS[form]) as (harness, account, seen):
+        harness.exchange.set_price("ETH-USDT", D(1700))
         await until(lambda: seen.prices.get("ETHUSDT") == 1700, "the price")
-        desk.counts.clear()
+        harness.counts.clear()
         sent = order("0.002")
         await account.place_order(sent)
         await until(lambda: (sent.client_order_id, "BTCUSDT") in seen.orders, "our order")
         await until(lambda: "BTCUSDT" in seen.positions, "the position")
         assert seen.positions["BTCUSDT"].quantity == D("0.002")
         await until(
-            lambda: bool(seen.equities) and seen.equities[-1].wallet == desk.owner.ledger.wallet, "fee"
+            lambda: bool(seen.equities) and seen.equities[-1].wallet == harness.owner.ledger.wallet, "fee"
         )
-        assert desk.paths == ["trade/order"], "nothing is read that nobody asked for"
+        assert harness.paths == ["trade/order"], "nothing is read that nobody asked for"
         assert not seen.unannounced
 
 
 @pytest.mark.parametrize("form", OTHER_FORMS)
 async def test_changes_by_hand_are_passed_on(at_blofin: Any, form: str) -> None:
-    async with followed(at_blofin, OTHER_FORMS[form]) as (desk, account, seen):
+    async with followed(at_blofin, OTHER_FORMS[form]) as (harness, account, seen):
         for change, held in ((D(50), D("0.05")), (D(-50), D(0))):
             seen.orders.clear()
-            desk.exchange.trade_by_hand(desk.owner, "BTC-USDT", change)
+            harness.exchange.trade_by_hand(harness.owner, "BTC-USDT", change)
             await until(lambda: seen.orders == [("", "BTCUSDT")], "the order")
             found = (await account.positions()).value.get("BTCUSDT")
             assert (found.quantity if found else 0) == held
@@ -80,16 +80,16 @@ async def test_changes_by_hand_are_passed_on(at_blofin: Any, form: str) -> None:
 
 async def test_a_refused_login_is_an_outage_and_tried_again(at_blofin: Any) -> None:
     """ccxt would wait for ever, and never ask again on this connection."""
-    async with at_blofin() as desk, desk.account(streams=True) as account:
+    async with at_blofin() as harness, harness.account(streams=True) as account:
         refused = Fault(kind=FaultKind.REJECTED, route="login", error="BadSignature", times=None)
-        desk.emulator.faults.add(refused)
+        harness.emulator.faults.add(refused)
         async with watching(account) as seen:
             await account.prices(WANTED)
-            await until(lambda: desk.counts.requests["login"] >= 3, "logins to be tried again")
+            await until(lambda: harness.counts.requests["login"] >= 3, "logins to be tried again")
             assert seen.live <= {Feed.PRICES}
             outages = account._context.outages
             assert "stream of orders" in outages.failing_parts
-            desk.emulator.faults.clear()
+            harness.emulator.faults.clear()
             await until(lambda: seen.live == set(Feed), "everything to be followed")
             await until(lambda: not outages.failing_parts, "the outage to end")
 
@@ -100,9 +100,9 @@ async def test_a_stream_that_ends_is_reported_and_opened_again(
     at_blofin: Any, kind: FaultKind, topic: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     private = {Feed.ORDERS, Feed.POSITIONS, Feed.EQUITY}
-    async with followed(at_blofin) as (desk, account, seen):
-        monkeypatch.setattr("te_exchange_ccxt.live.SILENCE", 6.0)
-        desk.emulator.faults.add(Fault(kind=kind, topic=topic))
+    async with followed(at_blofin) as (harness, account, seen):
+        monkeypatch.setattr("te_exchange_ccxt.streams.account_streams.HEARTBEAT_TIMEOUT", 6.0)
+        harness.emulator.faults.add(Fault(kind=kind, topic=topic))
         await account.place_order(order("0.002"))
         await until(lambda: not seen.live & private, "the loss to be reported")
         await until(lambda: seen.live == set(Feed), "everything to be followed again")
@@ -110,29 +110,29 @@ async def test_a_stream_that_ends_is_reported_and_opened_again(
 
 async def test_accounts_open_their_connections_one_after_the_other(at_blofin: Any) -> None:
     """BloFin allows one per second and address."""
-    async with at_blofin() as desk, AsyncExitStack() as stack:
+    async with at_blofin() as harness, AsyncExitStack() as stack:
         for number in range(3):
             name = f"more{number}"
-            desk.exchange.open_account(name, key=name, secret="S")
-            account = await stack.enter_async_context(desk.account(api_key=name, streams=True))
+            harness.exchange.open_account(name, key=name, secret="S")
+            account = await stack.enter_async_context(harness.account(api_key=name, streams=True))
             await stack.enter_async_context(watching(account))
-        await until(lambda: len(desk.emulator.connections) == 3, "all to be connected")
-        assert desk.counts.refusals == {}
+        await until(lambda: len(harness.emulator.connections) == 3, "all to be connected")
+        assert harness.counts.refusals == {}
 
 
 async def test_the_next_connection_waits_until_the_one_before_was_taken(at_blofin: Any) -> None:
     """BloFin counts when it takes a connection, which may be long after it was asked for."""
-    async with at_blofin() as desk:
-        desk.emulator.faults.add(Fault(kind=FaultKind.LATENCY, route="connect", seconds=1.2))
-        async with desk.account(streams=True) as account, watching(account):
+    async with at_blofin() as harness:
+        harness.emulator.faults.add(Fault(kind=FaultKind.LATENCY, route="connect", seconds=1.2))
+        async with harness.account(streams=True) as account, watching(account):
             await account.prices(WANTED)
-            await until(lambda: len(desk.emulator.connections) == 2, "both to be connected")
-            assert desk.counts.refusals == {}
+            await until(lambda: len(harness.emulator.connections) == 2, "both to be connected")
+            assert harness.counts.refusals == {}
 
 
 async def test_without_streams_there_is_no_connection(at_blofin: Any) -> None:
-    async with at_blofin() as desk, desk.account() as account, watching(account) as seen:
+    async with at_blofin() as harness, harness.account() as account, watching(account) as seen:
         await account.prices(WANTED)
         await asyncio.sleep(0.7)
-        assert desk.emulator.connections == set()
+        assert harness.emulator.connections == set()
         assert seen.calls == []

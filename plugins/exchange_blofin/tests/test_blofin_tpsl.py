@@ -24,7 +24,8 @@ from te_emulators.blofin.server import BlofinServer
 from te_emulators.core.order import FillPlan
 from te_emulators.wire.call import Call
 from te_exchange_blofin import tpsl
-from te_exchange_blofin.plugin import BLOFIN, BlofinOptions
+from te_exchange_blofin.options import BlofinOptions
+from te_exchange_blofin.plugin import BLOFIN
 
 pytestmark = pytest.mark.real_clock
 
@@ -47,10 +48,10 @@ def stop(trigger: Decimal, *, number: int = 1, kind: StopKind = StopKind.LOSS) -
     )
 
 
-def moved(desk: Any, *, last: Decimal | None = None, mark: Decimal | None = None) -> None:
+def moved(harness: Any, *, last: Decimal | None = None, mark: Decimal | None = None) -> None:
     """Move one of the prices of BTC."""
-    quote = desk.exchange.market.quotes[BTC]
-    desk.exchange.set_quote(replace(quote, last=last or quote.last, mark=mark or quote.mark))
+    quote = harness.exchange.market.quotes[BTC]
+    harness.exchange.set_quote(replace(quote, last=last or quote.last, mark=mark or quote.mark))
 
 
 @pytest.fixture
@@ -69,10 +70,10 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 
 async def test_what_is_sent_is_what_is_documented(at_blofin: Any, sent: list[Any]) -> None:
-    async with at_blofin() as desk, desk.account() as account:
+    async with at_blofin() as harness, harness.account() as account:
         await account.place_order(replace(order("0.002"), margin_mode=MarginMode.CROSS))
         sent.clear()
-        price = desk.exchange.market.quotes[BTC].last // 1
+        price = harness.exchange.market.quotes[BTC].last // 1
         await account.place_stop(stop(price - 1000))
         await account.place_stop(stop(price + 1000, number=2, kind=StopKind.PROFIT))
         await account.cancel_stop("BTCUSDT", stop(price).client_order_id)
@@ -89,17 +90,17 @@ async def test_what_is_sent_is_what_is_documented(at_blofin: Any, sent: list[Any
 
 
 async def test_the_last_price_triggers(at_blofin: Any) -> None:
-    async with at_blofin() as desk, desk.account() as account:
+    async with at_blofin() as harness, harness.account() as account:
         await account.place_order(replace(order("0.002"), margin_mode=MarginMode.CROSS))
-        price = desk.exchange.market.quotes[BTC].last // 1
+        price = harness.exchange.market.quotes[BTC].last // 1
         wanted = stop(price - 1000)
         await account.place_stop(wanted)
-        moved(desk, mark=price - 2000)
+        moved(harness, mark=price - 2000)
         assert await found(account, wanted) == (OrderStatus.OPEN, None)
-        assert desk.at(BTC) == 2
-        moved(desk, last=price - 2000)
+        assert harness.at(BTC) == 2
+        moved(harness, last=price - 2000)
         assert await found(account, wanted) == (OrderStatus.FILLED, D("0.002"))
-        assert desk.at(BTC) == 0
+        assert harness.at(BTC) == 0
         report = await account.order_cost("BTCUSDT", wanted.client_order_id)
         assert report.average_price is not None
         assert report.fee > 0
@@ -115,9 +116,9 @@ async def found(account: Any, wanted: StopRequest) -> tuple[OrderStatus, Decimal
 
 async def test_how_a_stop_may_end(at_blofin: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Cancelled, in part, without anything to reduce, unknown; and triggered while nobody is shown what it became."""
-    monkeypatch.setattr(tpsl, "SHOWN_AFTER", (0.0, 0.01))
-    async with at_blofin() as desk, desk.account() as account:
-        price = desk.exchange.market.quotes[BTC].last // 1
+    monkeypatch.setattr(tpsl, "CHILD_LOOKUP_DELAYS", (0.0, 0.01))
+    async with at_blofin() as harness, harness.account() as account:
+        price = harness.exchange.market.quotes[BTC].last // 1
         await account.place_order(replace(order("0.004"), margin_mode=MarginMode.CROSS))
         below = [stop(price - 1000, number=number) for number in (11, 12, 13, 14)]
         for one in below:
@@ -125,8 +126,8 @@ async def test_how_a_stop_may_end(at_blofin: Any, monkeypatch: pytest.MonkeyPatc
         for _ in range(2):  # the second time there is nothing to cancel, which is as good
             await account.cancel_stop("BTCUSDT", below[0].client_order_id)
         assert await found(account, below[0]) == (OrderStatus.CANCELLED, D(0))
-        desk.exchange.stop_plan = FillPlan(immediate=D("0.5"))
-        moved(desk, last=price - 2000)
+        harness.exchange.stop_plan = FillPlan(immediate=D("0.5"))
+        moved(harness, last=price - 2000)
         assert await found(account, below[1]) == (OrderStatus.CANCELLED, D("0.001"))
         assert await found(account, below[2]) == (OrderStatus.FILLED, D("0.002"))
         assert await found(account, below[3]) == (OrderStatus.CANCELLED, D("0.001")), (
@@ -138,9 +139,9 @@ async def test_how_a_stop_may_end(at_blofin: Any, monkeypatch: pytest.MonkeyPatc
         await account.place_order(
             replace(order("-0.002", number=3, reduce_only=True), margin_mode=MarginMode.CROSS)
         )
-        moved(desk, last=price - 6000)
+        moved(harness, last=price - 6000)
         assert await found(account, last) == (OrderStatus.REJECTED, D(0))
-        desk.emulator.unknowns.children_shown = False
+        harness.emulator.unknowns.children_shown = False
         assert await found(account, below[2]) == (OrderStatus.FILLED, None), "the position tells how much"
         assert await account.find_stop("BTCUSDT", "7e" + "f" * 30) is None
         await account.place_order(replace(order("0.002", number=4), margin_mode=MarginMode.CROSS))
@@ -150,9 +151,9 @@ async def test_how_a_stop_may_end(at_blofin: Any, monkeypatch: pytest.MonkeyPatc
 
 async def test_resting_stops_are_read_page_by_page(at_blofin: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tpsl, "PAGE", 2)
-    async with at_blofin() as desk, desk.account() as account:
+    async with at_blofin() as harness, harness.account() as account:
         await account.place_order(replace(order("0.01"), margin_mode=MarginMode.CROSS))
-        price = desk.exchange.market.quotes[BTC].last // 1
+        price = harness.exchange.market.quotes[BTC].last // 1
         names = set()
         for number in range(5):
             names.add(stop(price - 1000 - number, number=number).client_order_id)
@@ -162,12 +163,12 @@ async def test_resting_stops_are_read_page_by_page(at_blofin: Any, monkeypatch: 
 
 async def test_a_stop_that_may_still_be_taken_is_not_lost(at_blofin: Any) -> None:
     """As orders: where BloFin takes none that are dated back, one that nobody knows may come for a minute."""
-    async with at_blofin() as desk, desk.account() as account:
+    async with at_blofin() as harness, harness.account() as account:
         await account.place_order(replace(order("0.002"), margin_mode=MarginMode.CROSS))
-        account._link.exchange.age = 0
-        with pytest.raises(NotReady, match="would still take it"):
+        account._connection.exchange.age = 0
+        with pytest.raises(NotReady, match="would still accept it"):
             await account.find_stop("BTCUSDT", "7e" + "f" * 30)
-        assert desk.at(BTC) == 2
+        assert harness.at(BTC) == 2
 
 
 def test_a_copy_trading_account_leaves_stops_to_the_engine() -> None:

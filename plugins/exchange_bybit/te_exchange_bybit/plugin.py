@@ -1,26 +1,16 @@
-"""Offers Bybit to the engine."""
+"""Entry point of the plugin ``bybit``."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from datetime import timedelta
-from typing import ClassVar
 
-from te_core.api import Capabilities, ExchangeSpec, FlowKind, hookimpl
-from te_exchange_bybit.venue import Bybit
-from te_exchange_ccxt.base import CcxtOptions, Window, account_factory
-
-
-class BybitOptions(CcxtOptions):
-    """What ``[accounts.<name>]`` with ``plugin = "bybit"`` may say."""
-
-    title: ClassVar[str] = "Bybit"
-    windows: ClassVar[Sequence[Window]] = Bybit.windows
-    tests: ClassVar[tuple[str, ...]] = ("testnet", "demo")
-
+from te_core.api import Capabilities, FlowKind
+from te_exchange_bybit.adapter import BybitAdapter
+from te_exchange_bybit.options import BybitOptions
+from te_exchange_ccxt.api import exchange_spec, offer
 
 CAPABILITIES = Capabilities(
-    # 5 s receive window, 0.5 s of clock skew that is not adjusted for, 4 s that reads were seen behind pushes.
+    # 5 s receive window, 0.5 s of clock skew that is not corrected, 4 s by which reads were seen behind pushes.
     visibility_window=timedelta(seconds=10),
     private_stream=True,
     tells_fees=True,
@@ -28,17 +18,11 @@ CAPABILITIES = Capabilities(
     stops=True,
 )
 
-BYBIT = ExchangeSpec(
-    name="bybit",
-    settings=BybitOptions,
-    factory=account_factory(Bybit),
+BYBIT = exchange_spec(
+    "bybit",
+    BybitAdapter,
+    BybitOptions,
     capabilities=CAPABILITIES,
-    currency_by=lambda options: options.settle,
     summary="Bybit: unified accounts, linear perpetuals; testnet and demo",
 )
-
-
-@hookimpl
-def te_exchanges() -> Iterable[ExchangeSpec[BybitOptions]]:
-    """Offer the exchange named ``bybit``."""
-    yield BYBIT
+te_exchanges = offer(BYBIT)

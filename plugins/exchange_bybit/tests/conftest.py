@@ -19,7 +19,7 @@ Pair = tuple[WireServer, Any]
 
 @pytest.fixture
 def bybit(tmp_path: Path) -> Callable[..., AbstractAsyncContextManager[Pair]]:
-    """Give an emulator with an account that is connected to it; options are the account's."""
+    """Run an emulator with an account that is connected to it; options are the account's."""
 
     @asynccontextmanager
     async def pair(

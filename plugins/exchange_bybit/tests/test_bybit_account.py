@@ -29,12 +29,13 @@ from te_emulators.core.faults import Fault, FaultKind
 from te_emulators.core.modes import MarginMode as TheirMode
 from te_emulators.wire.call import json_reply
 from te_emulators.wire.server import WireServer
-from te_exchange_bybit.plugin import BYBIT, BybitOptions
-from te_exchange_bybit.venue import MOST_PAGES
-from te_exchange_bybit.venue import Bybit as BybitVenue
-from te_exchange_ccxt.client import addresses, connect, disconnect
-from te_exchange_ccxt.library import exchange_class
-from te_exchange_ccxt.shared import _LOOPS
+from te_exchange_bybit.adapter import BybitAdapter
+from te_exchange_bybit.options import BybitOptions
+from te_exchange_bybit.plugin import BYBIT
+from te_exchange_ccxt.adapter.response_parsing import MAX_PAGES
+from te_exchange_ccxt.client.client_factory import addresses, close_client, create_client
+from te_exchange_ccxt.client.exchange_state import _BY_LOOP
+from te_exchange_ccxt.lazy_ccxt import exchange_class
 
 pytestmark = pytest.mark.real_clock
 
@@ -62,7 +63,7 @@ async def test_a_second_account_and_a_second_start_do_not_read_the_instruments_a
         async with connected(BYBIT, server, tmp_path / "other"):
             pass
         assert kinds(server).count("instruments") == 2
-        _LOOPS.clear()  # as a new process
+        _BY_LOOP.clear()  # as a new process
         async with connected(BYBIT, server, tmp_path) as again:
             assert await again.instruments(["BTCUSDT"])
         assert kinds(server).count("instruments") == 2
@@ -219,7 +220,7 @@ async def test_instruments_state_bybits_own_limits(bybit: Bybit) -> None:
 
 
 async def test_more_positions_than_a_page_are_all_read(bybit: Bybit, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("te_exchange_bybit.venue.PAGE", 3)
+    monkeypatch.setattr("te_exchange_bybit.adapter.PAGE", 3)
     async with bybit() as (server, account):
         coins = ["BTC", "ETH", "SOL", "XRP", "ADA", "DOGE", "LTC", "BNB"]
         for coin in coins:
@@ -234,7 +235,7 @@ async def test_pages_without_an_end_are_not_read_for_ever(
     bybit: Bybit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As when an exchange forgets what a cursor stands for and gives the first page again."""
-    monkeypatch.setattr("te_exchange_bybit.venue.PAGE", 1)
+    monkeypatch.setattr("te_exchange_bybit.adapter.PAGE", 1)
     asked: list[object] = []
 
     async def same_page(which: object) -> dict[str, object]:
@@ -242,10 +243,10 @@ async def test_pages_without_an_end_are_not_read_for_ever(
         return {"retCode": 0, "result": {"list": [{"symbol": "BTCUSDT"}], "nextPageCursor": "first"}}
 
     async with bybit(streams=False) as (_, account):
-        monkeypatch.setattr(account._link.exchange, "private_get_v5_position_list", same_page)
+        monkeypatch.setattr(account._connection.exchange, "private_get_v5_position_list", same_page)
         with pytest.raises(NotReady, match="do not end"):
             await account.positions()
-    assert len(asked) == MOST_PAGES
+    assert len(asked) == MAX_PAGES
 
 
 async def test_one_price_or_many_are_one_request(bybit: Bybit) -> None:
@@ -367,7 +368,7 @@ async def test_an_order_without_a_clear_answer_is_in_doubt(
 
 async def test_an_order_that_timed_out_is_in_doubt(bybit: Bybit) -> None:
     async with bybit() as (server, account):
-        account._link.exchange.timeout = 200
+        account._connection.exchange.timeout = 200
         break_orders(server, FaultKind.TIMED_OUT, accepted=True)
         with pytest.raises(OutcomeUnknown, match="did not answer in time"):
             await account.place_order(order("0.01"))
@@ -429,7 +430,7 @@ async def test_requests_that_are_refused_together_are_told_of_once(bybit: Bybit,
         found = await asyncio.gather(*reads, return_exceptions=True)
     logger.remove(sink)
     assert all(isinstance(one, RateLimited) for one in found)
-    assert len([line for line in told if "everyone waits" in line]) == 1
+    assert len([line for line in told if "all requests paused" in line]) == 1
 
 
 async def test_a_raised_limit_is_what_is_sent_by(bybit: Bybit) -> None:
@@ -444,7 +445,7 @@ async def test_a_raised_limit_is_what_is_sent_by(bybit: Bybit) -> None:
 async def test_as_many_connections_are_kept_warm_as_were_needed_at_once(
     bybit: Bybit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("te_exchange_ccxt.connection.IDLE", 0.2)
+    monkeypatch.setattr("te_exchange_ccxt.client.connection.IDLE_AFTER", 0.2)
     async with bybit() as (server, account):
         await asyncio.gather(*(account.place_order(order("0.001", number=number)) for number in range(1, 6)))
         server.exchange.counts.clear()
@@ -459,7 +460,7 @@ async def test_a_ban_of_the_address_is_told_and_nothing_is_sent_meanwhile(bybit:
         with pytest.raises(RateLimited):
             await account.equity()
         server.exchange.counts.clear()
-        account._link._shared.budget.back_off(60, "test")
+        account._connection._state.budget.back_off(60, "test")
         with pytest.raises(RateLimited) as caught:
             await account.place_order(order("0.01"))
         assert caught.value.retry_after == pytest.approx(60, abs=2)
@@ -477,7 +478,7 @@ async def test_a_success_without_content_is_no_empty_account(
         answer = json_reply({"retCode": 0, "retMsg": "OK", "result": result})
         monkeypatch.setattr(server, "rendered", lambda *_: answer)
         for read in (account.positions, account.equity, lambda: account.prices(["BTCUSDT"])):
-            with pytest.raises(NotReady, match="nonsense"):
+            with pytest.raises(NotReady, match="malformed"):
                 await read()
         with pytest.raises(NotReady):
             await account.find_order("BTCUSDT", "7e01")
@@ -507,7 +508,7 @@ async def test_a_position_without_its_size_is_not_flat(
         row = {"symbol": "BTCUSDT", "side": "Buy", "avgPrice": "50000", "positionIdx": 0, **size}
         answer = json_reply({"retCode": 0, "retMsg": "OK", "result": {"list": [row]}})
         monkeypatch.setattr(server, "rendered", lambda *_: answer)
-        with pytest.raises(NotReady, match="nonsense"):
+        with pytest.raises(NotReady, match="malformed"):
             await account.positions()
 
 
@@ -560,11 +561,11 @@ async def test_a_size_off_the_step_is_refused_before_it_is_cut(bybit: Bybit, qua
 
 async def test_a_position_in_a_new_contract_makes_the_list_new(bybit: Bybit) -> None:
     async with bybit() as (server, account):
-        shared = account._link._shared.markets
+        shared = account._connection._state.markets
         shared.markets = shared.markets[:1]
         await account.instruments(["BTCUSDT"])
         async with asyncio.timeout(20):
-            while account._link.renewing:
+            while account._connection.renewing:
                 await asyncio.sleep(0.05)
         server.exchange.trade_by_hand(server.exchange.accounts["main"], "SOLUSDT", D(1))
         with pytest.raises(NotReady, match="not in the list of instruments"):
@@ -579,7 +580,7 @@ async def test_a_position_in_a_new_contract_makes_the_list_new(bybit: Bybit) -> 
 
 
 async def test_an_idle_connection_is_kept_warm(bybit: Bybit, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("te_exchange_ccxt.connection.IDLE", 0.1)
+    monkeypatch.setattr("te_exchange_ccxt.client.connection.IDLE_AFTER", 0.1)
     async with bybit() as (server, _):
         server.exchange.counts.clear()
         while len(kinds(server)) < 3:
@@ -593,10 +594,10 @@ async def test_an_idle_connection_is_kept_warm(bybit: Bybit, monkeypatch: pytest
 async def test_each_host_is_bybits_own(test: str | None, host: str) -> None:
     options = BybitOptions.model_validate({"api_key": "K", "secret": "S", "test": test})
     base: Any = await exchange_class("bybit")
-    exchange = connect(BybitVenue(options), base)
+    exchange = create_client(BybitAdapter(options), base)
     try:
         rest = [address for address in addresses(exchange) if address.startswith("https")]
         assert rest
         assert all(host in address for address in rest)
     finally:
-        await disconnect(exchange)
+        await close_client(exchange)

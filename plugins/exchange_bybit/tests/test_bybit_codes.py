@@ -18,12 +18,12 @@ from te_core.api import (
     OutcomeUnknown,
     RateLimited,
 )
-from te_exchange_bybit.codes import TROUBLES
-from te_exchange_bybit.plugin import BybitOptions
-from te_exchange_bybit.venue import Bybit
-from te_exchange_ccxt.client import connect, disconnect
-from te_exchange_ccxt.errors import translate
-from te_exchange_ccxt.library import exchange_class
+from te_exchange_bybit.adapter import BybitAdapter
+from te_exchange_bybit.codes import ERROR_CODES
+from te_exchange_bybit.options import BybitOptions
+from te_exchange_ccxt.client.client_factory import close_client, create_client
+from te_exchange_ccxt.client.error_classification import translate_error
+from te_exchange_ccxt.lazy_ccxt import exchange_class
 
 pytestmark = pytest.mark.real_clock
 
@@ -51,7 +51,7 @@ CASES = [
     ("110043", "leverage not modified", None, None, ""),
     ("110026", "Cross/isolated margin mode is not modified", None, None, ""),
     ("110025", "Position mode is not modified", None, None, ""),
-    ("3400045", "Set margin mode failed", OrderRejected, NotReady, "for the reason that it gives"),
+    ("3400045", "Set margin mode failed", OrderRejected, NotReady, "for the reason stated"),
     ("3400045", "Position exists", OrderRejected, NotReady, "while orders or positions are open"),
     ("3400045", "Open orders exist", OrderRejected, NotReady, "while orders or positions are open"),
     (
@@ -84,14 +84,14 @@ CASES = [
 
 
 @asynccontextmanager
-async def client() -> AsyncIterator[Bybit]:
-    venue = Bybit(BybitOptions.model_validate({"api_key": "K", "secret": "S"}))
+async def client() -> AsyncIterator[BybitAdapter]:
+    adapter = BybitAdapter(BybitOptions.model_validate({"api_key": "K", "secret": "S"}))
     base: Any = await exchange_class("bybit")
-    exchange = connect(venue, base)
+    exchange = create_client(adapter, base)
     try:
-        yield venue
+        yield adapter
     finally:
-        await disconnect(exchange)
+        await close_client(exchange)
 
 
 @pytest.mark.parametrize(("code", "text", "order", "read", "word"), CASES)
@@ -99,13 +99,13 @@ async def test_a_code_becomes_the_engines_error(
     code: str, text: str, order: type[Exception] | None, read: type[Exception] | None, word: str
 ) -> None:
     body = json.dumps({"retCode": int(code), "retMsg": text, "result": {}, "time": 1})
-    async with client() as venue:
+    async with client() as adapter:
         for sending, expected in ((True, order), (False, read)):
             with pytest.raises(Exception, match=code) as caught:
-                venue.exchange.handle_errors(
+                adapter.exchange.handle_errors(
                     200, "OK", "https://x/v5/order/create", "POST", {}, body, json.loads(body), {}, ""
                 )
-            found = translate(caught.value, venue, what="a request", sending=sending)
+            found = translate_error(caught.value, adapter, what="a request", sending=sending)
             assert type(found) is (expected or type(None))
             assert word in str(found) or expected is None
             if isinstance(found, OrderRejected):
@@ -113,4 +113,4 @@ async def test_a_code_becomes_the_engines_error(
 
 
 def test_every_code_of_the_table_is_tested() -> None:
-    assert set(TROUBLES) <= {code for code, *_ in CASES}
+    assert set(ERROR_CODES) <= {code for code, *_ in CASES}

@@ -85,7 +85,7 @@ async def test_an_order_is_acknowledged_under_its_id(tmp_path: Path, name: str, 
     async with served(BYBIT, tmp_path) as (account, exchange):
         exchange.answer({"/v5/order/create": name})
         market = await account._market("BTCUSDT")
-        assert (await account._venue.create_order(order("0.01"), D("0.01"), market))["id"] == number
+        assert (await account._adapter.create_order(order("0.01"), D("0.01"), market))["id"] == number
         report = await account.place_order(order("0.01", number=2))
         assert (report.status, report.filled, report.average_price) == (OrderStatus.OPEN, None, None)
 
@@ -124,7 +124,7 @@ async def test_an_inverse_position_is_nothing_of_ours(tmp_path: Path) -> None:
     """The documents show all fields of a position at an inverse contract only."""
     async with served(BYBIT, tmp_path) as (account, exchange):
         exchange.answer({POSITIONS: "position (documented full field set)"})
-        (row,) = await account._venue.fetch_positions()
+        (row,) = await account._adapter.fetch_positions()
         read = {name: D(str(row[name])) for name in ("contracts", "entryPrice", "leverage", "unrealizedPnl")}
         assert read == {
             "contracts": D(300),

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from te_core.api import AuthError, MarginMode, NotReady, OrderStatus, Severity
-from te_exchange_bybit.looks import look_at_key
-from te_exchange_bybit.plugin import BybitOptions
-from te_exchange_bybit.venue import Bybit
-from te_exchange_ccxt.client import connect, disconnect
-from te_exchange_ccxt.library import exchange_class
+from te_exchange_bybit.adapter import BybitAdapter
+from te_exchange_bybit.diagnostics import check_key
+from te_exchange_bybit.options import BybitOptions
+from te_exchange_ccxt.client.client_factory import close_client, create_client
+from te_exchange_ccxt.lazy_ccxt import exchange_class
 from te_exchange_ccxt.symbols import Symbols
 from tests.samples.reader import entries, response
 
@@ -30,29 +30,29 @@ def sample(name: str) -> Any:
 
 
 @asynccontextmanager
-async def answered(*names: str) -> AsyncIterator[tuple[Bybit, Symbols]]:
-    """Give a venue whose requests are answered with these samples in turn; the instruments are listed."""
+async def answered(*names: str) -> AsyncIterator[tuple[BybitAdapter, Symbols]]:
+    """Yield an adapter whose requests return these samples in turn; the instruments are listed."""
     # Read first: it skips where the samples are absent, and nothing is open yet.
     answers = [sample(INSTRUMENTS), {"retCode": 0, "result": {"list": []}}, *map(sample, names)]
-    venue = Bybit(BybitOptions.model_validate({"api_key": "K", "secret": "S"}))
+    adapter = BybitAdapter(BybitOptions.model_validate({"api_key": "K", "secret": "S"}))
     base: Any = await exchange_class("bybit")
-    exchange = connect(venue, base)
+    exchange = create_client(adapter, base)
 
     async def fetch(*request: Any, **more: Any) -> Any:
         return exchange.on_json_response(json.dumps(answers.pop(0)))
 
     exchange.fetch = fetch
     try:
-        markets = await venue.fetch_markets()
+        markets = await adapter.fetch_markets()
         exchange.set_markets(markets)
-        yield venue, Symbols(markets, "USDT")
+        yield adapter, Symbols(markets, "USDT")
     finally:
-        await disconnect(exchange)
+        await close_client(exchange)
 
 
 async def test_instruments() -> None:
-    async with answered() as (venue, symbols):
-        found = {symbol: venue.instrument(symbol, market) for symbol, market in symbols.items()}
+    async with answered() as (adapter, symbols):
+        found = {symbol: adapter.instrument(symbol, market) for symbol, market in symbols.items()}
         assert set(found) == {f"{coin}USDT" for coin in ("BTC", "ETH", "LTC", "ADA", "XRP", "DOGE")}
         btc, doge = found["BTCUSDT"], found["DOGEUSDT"]
         assert (btc.quantity_step, btc.minimum_notional, btc.price_tick) == (D("0.001"), D(5), D("0.1"))
@@ -68,40 +68,40 @@ async def test_instruments() -> None:
     ],
 )
 async def test_other_forms_of_the_instruments(name: str, btc: tuple[Decimal, ...]) -> None:
-    async with answered() as (venue, _):
+    async with answered() as (adapter, _):
         row = sample(name)["result"]["list"][0] | {"deliveryTime": "0"}  # one fixture says it is dated
-        venue.exchange.fetch = _answers(
-            venue, {"retCode": 0, "result": {"category": "linear", "list": [row]}}
+        adapter.exchange.fetch = _answers(
+            adapter, {"retCode": 0, "result": {"category": "linear", "list": [row]}}
         )
-        (found,) = await venue.fetch_markets()
-        instrument = venue.instrument("BTCUSDT", found)
+        (found,) = await adapter.fetch_markets()
+        instrument = adapter.instrument("BTCUSDT", found)
         assert (instrument.quantity_step, instrument.price_tick, instrument.largest_market_quantity) == btc
         assert (instrument.minimum_notional, instrument.largest_leverage) == (D(5), 100)
 
 
-def _answers(venue: Bybit, *answers: Any) -> Any:
+def _answers(adapter: BybitAdapter, *answers: Any) -> Any:
     left = [*answers, {"retCode": 0, "result": {"list": []}}]
 
     async def fetch(*request: Any, **more: Any) -> Any:
-        return venue.exchange.on_json_response(json.dumps(left.pop(0)))
+        return adapter.exchange.on_json_response(json.dumps(left.pop(0)))
 
     return fetch
 
 
 async def test_a_wallet_of_other_coins_is_unknown() -> None:
-    """The settle coin's row is missing, which it also is in an answer that is not complete."""
+    """The settle coin's row is missing, as it also is in an incomplete response."""
     (answer,) = (entry["response"] for entry in entries("bybit") if entry["name"] == "balance UTA")
-    async with answered() as (venue, _):
-        venue.exchange.fetch = _answers(venue, answer)
+    async with answered() as (adapter, _):
+        adapter.exchange.fetch = _answers(adapter, answer)
         with pytest.raises(NotReady, match="no USDT balance"):
-            await venue.fetch_equity()
+            await adapter.fetch_equity()
 
 
 async def test_several_positions_of_either_side() -> None:
-    async with answered("positions BTC/ETH/SOL", "account info") as (venue, symbols):
-        rows = {row["symbol"]: row for row in await venue.fetch_positions()}
+    async with answered("positions BTC/ETH/SOL", "account info") as (adapter, symbols):
+        rows = {row["symbol"]: row for row in await adapter.fetch_positions()}
         held = {
-            name: venue.position(name, rows[f"{name[:3]}/USDT:USDT"], symbols.market(name) or {})
+            name: adapter.position(name, rows[f"{name[:3]}/USDT:USDT"], symbols.market(name) or {})
             for name in ("BTCUSDT", "ETHUSDT")
         }
         btc, eth = held["BTCUSDT"], held["ETHUSDT"]
@@ -118,67 +118,67 @@ async def test_several_positions_of_either_side() -> None:
     ],
 )
 async def test_orders_that_were_not_filled(name: str, status: OrderStatus, reason: str) -> None:
-    async with answered() as (venue, symbols):
+    async with answered() as (adapter, symbols):
         (answer,) = (entry["response"] for entry in entries("bybit") if entry["name"] == name)
-        venue.exchange.fetch = _answers(venue, answer)
+        adapter.exchange.fetch = _answers(adapter, answer)
         market = symbols.market("ETHUSDT") or {}
-        row = await venue.find_order("any", market)
+        row = await adapter.find_order("any", market)
         assert row is not None
-        report = venue.report("any", row, market)
+        report = adapter.report("any", row, market)
         assert (report.status, report.filled, report.reason) == (status, D(0), reason)
 
 
 async def test_equity_is_the_coins_own_row() -> None:
-    async with answered("balance UTA (avail") as (venue, _):
-        equity = await venue.fetch_equity()
+    async with answered("balance UTA (avail") as (adapter, _):
+        equity = await adapter.fetch_equity()
         assert (equity.wallet, equity.total) == (D("3322.25896609"), D("3304.29766609"))
         assert equity.free == equity.wallet - D("50.61831144") - 42
 
 
 async def test_equity_in_isolated_margin_mode_where_fields_are_empty() -> None:
-    async with answered("balance UTA, account in isolated") as (venue, _):
-        equity = await venue.fetch_equity()
+    async with answered("balance UTA, account in isolated") as (adapter, _):
+        equity = await adapter.fetch_equity()
         assert (equity.wallet, equity.free) == (D("12534.90748258"), D("12534.90748258"))
 
 
 async def test_a_long_position() -> None:
-    async with answered("positions LTC long", "account info") as (venue, symbols):
-        (row,) = await venue.fetch_positions()
+    async with answered("positions LTC long", "account info") as (adapter, symbols):
+        (row,) = await adapter.fetch_positions()
         market = symbols.market("LTCUSDT")
         assert market is not None
-        position = venue.position("LTCUSDT", row, market)
+        position = adapter.position("LTCUSDT", row, market)
         assert (position.quantity, position.entry_price) == (D("1.2"), D("64.59947917"))
         assert (position.leverage, position.unrealised_pnl) == (D(6), D("7.800625"))
         assert position.liquidation_price is None
-        assert not venue.hedged(row)
+        assert not adapter.hedged(row)
 
 
 async def test_a_flat_row_still_tells_the_leverage() -> None:
-    async with answered("position LTC flat", "account info") as (venue, symbols):
-        (row,) = await venue.fetch_positions()
-        position = venue.position("LTCUSDT", row, symbols.market("LTCUSDT") or {})
+    async with answered("position LTC flat", "account info") as (adapter, symbols):
+        (row,) = await adapter.fetch_positions()
+        position = adapter.position("LTCUSDT", row, symbols.market("LTCUSDT") or {})
         assert (position.quantity, position.entry_price, position.leverage) == (D(0), None, D(6))
 
 
 async def test_the_account_is_unified_and_crossed() -> None:
-    async with answered("account info", "position LTC flat") as (venue, _):
-        await venue.check()
-        venue.exchange.fetch = _answers(venue, sample("account info"))
-        assert await venue._margin_mode() is MarginMode.CROSS
+    async with answered("account info", "position LTC flat") as (adapter, _):
+        await adapter.check()
+        adapter.exchange.fetch = _answers(adapter, sample("account info"))
+        assert await adapter._margin_mode() is MarginMode.CROSS
 
 
 async def test_a_classic_account_is_refused() -> None:
-    async with answered("server time") as (venue, _):
+    async with answered("server time") as (adapter, _):
         with pytest.raises(AuthError, match="upgrade it to a unified"):
-            await venue.check()
+            await adapter.check()
 
 
 async def test_filled_orders() -> None:
-    async with answered("order history: two filled") as (venue, symbols):
+    async with answered("order history: two filled") as (adapter, symbols):
         market = symbols.market("BTCUSDT") or {}
-        row = await venue.find_order("any", market)
+        row = await adapter.find_order("any", market)
         assert row is not None
-        report = venue.report("any", row, market)
+        report = adapter.report("any", row, market)
         assert report.status is OrderStatus.FILLED
         assert (report.filled, report.average_price, report.fee) == (
             D("0.001"),
@@ -189,84 +189,84 @@ async def test_filled_orders() -> None:
 
 
 async def test_an_order_that_was_filled_in_part_and_then_rejected() -> None:
-    async with answered("order partially filled then") as (venue, symbols):
+    async with answered("order partially filled then") as (adapter, symbols):
         market = symbols.market("BTCUSDT") or {}
-        row = await venue.find_order("any", market)
+        row = await adapter.find_order("any", market)
         assert row is not None
-        report = venue.report("any", row, market)
+        report = adapter.report("any", row, market)
         assert (report.status, report.filled) == (OrderStatus.REJECTED, D("0.005"))
         assert report.reason == "INSUFFICIENT_MARGIN"
 
 
 async def test_an_acknowledgement_says_nothing_of_the_fill() -> None:
-    async with answered("order ack") as (venue, symbols):
+    async with answered("order ack") as (adapter, symbols):
         market = symbols.market("BTCUSDT") or {}
-        row = await venue.exchange.create_order("BTC/USDT:USDT", "market", "buy", "0.01")
-        report = venue.report("7e1", row, market)
+        row = await adapter.exchange.create_order("BTC/USDT:USDT", "market", "buy", "0.01")
+        report = adapter.report("7e1", row, market)
         assert (report.status, report.filled) == (OrderStatus.OPEN, None)
 
 
 async def test_prices_are_marks() -> None:
-    async with answered("tickers.linear BTCUSDT") as (venue, _):
-        (ticker,) = (await venue.fetch_tickers(["BTC/USDT:USDT"])).values()
-        assert venue.price(ticker) == D("51444.40")
+    async with answered("tickers.linear BTCUSDT") as (adapter, _):
+        (ticker,) = (await adapter.fetch_tickers(["BTC/USDT:USDT"])).values()
+        assert adapter.price(ticker) == D("51444.40")
 
 
 async def test_a_pushed_short_position() -> None:
-    async with answered() as (venue, symbols):
-        ((kind, (row,)),) = venue.pushed(sample("ws position push"))
-        position = venue.position("ETHUSDT", row, symbols.market("ETHUSDT") or {})
+    async with answered() as (adapter, symbols):
+        ((kind, (row,)),) = adapter.parse_message(sample("ws position push"))
+        position = adapter.position("ETHUSDT", row, symbols.market("ETHUSDT") or {})
         assert (kind, position.quantity, position.leverage) == ("positions", D("-0.01"), D(30))
         assert position.entry_price == D("3641.075")
 
 
 async def test_a_pushed_hedge_position_is_seen_as_such() -> None:
-    async with answered() as (venue, _):
-        ((_, (row,)),) = venue.pushed(sample("ws position push (closed"))
-        assert venue.hedged(row)
+    async with answered() as (adapter, _):
+        ((_, (row,)),) = adapter.parse_message(sample("ws position push (closed"))
+        assert adapter.hedged(row)
 
 
 async def test_a_pushed_order() -> None:
-    async with answered() as (venue, symbols):
-        ((kind, (row,)),) = venue.pushed(sample("ws order push filled"))
-        report = venue.report("x", row, symbols.market("BTCUSDT") or {})
-        assert (kind, venue.client_order_id(row)) == ("orders", "test-client-order-001")
+    async with answered() as (adapter, symbols):
+        ((kind, (row,)),) = adapter.parse_message(sample("ws order push filled"))
+        report = adapter.report("x", row, symbols.market("BTCUSDT") or {})
+        assert (kind, adapter.client_order_id(row)) == ("orders", "test-client-order-001")
         assert (report.status, report.filled) == (OrderStatus.FILLED, D("0.1"))
 
 
 async def test_a_pushed_short_position_and_pushed_orders_that_are_not_ours() -> None:
-    async with answered() as (venue, symbols):
-        ((_, (row,)),) = venue.pushed(sample("ws position push short"))
-        position = venue.position("ETHUSDT", row, symbols.market("ETHUSDT") or {})
+    async with answered() as (adapter, symbols):
+        ((_, (row,)),) = adapter.parse_message(sample("ws position push short"))
+        position = adapter.position("ETHUSDT", row, symbols.market("ETHUSDT") or {})
         assert (position.quantity, position.leverage, position.unrealised_pnl) == (
             D("-0.01"),
             D(30),
             D("-0.00255"),
         )
-        ((_, (row,)),) = venue.pushed(sample("ws order push"))
-        report = venue.report("client-1", row, symbols.market("BTCUSDT") or {})
+        ((_, (row,)),) = adapter.parse_message(sample("ws order push"))
+        report = adapter.report("client-1", row, symbols.market("BTCUSDT") or {})
         assert (report.status, report.filled, report.reason) == (OrderStatus.CANCELLED, D(0), "CancelByUser")
         option = [entry["response"] for entry in entries("bybit") if entry["name"] == "ws order push"][-1]
-        assert venue.pushed(option) == [("orders", [])], "an option's"
+        assert adapter.parse_message(option) == [("orders", [])], "an option's"
 
 
 async def test_a_pushed_ticker_and_a_pushed_balance() -> None:
-    async with answered() as (venue, _):
-        ((kind, (ticker,)),) = venue.pushed(sample("ws ticker push"))
-        assert (kind, ticker["symbol"], venue.price(ticker)) == ("tickers", "BTC/USDT:USDT", D("17217.33"))
-        ((kind, balance),) = venue.pushed(sample("ws wallet push"))
-        assert (kind, venue.pushed_equity(balance)) == ("balance", None), "it tells of another coin"
+    async with answered() as (adapter, _):
+        ((kind, (ticker,)),) = adapter.parse_message(sample("ws ticker push"))
+        assert (kind, ticker["symbol"], adapter.price(ticker)) == ("tickers", "BTC/USDT:USDT", D("17217.33"))
+        ((kind, balance),) = adapter.parse_message(sample("ws wallet push"))
+        assert (kind, adapter.pushed_equity(balance)) == ("balance", None), "it tells of another coin"
 
 
 async def test_acknowledgements_of_the_stream_are_no_pushes() -> None:
-    async with answered() as (venue, _):
+    async with answered() as (adapter, _):
         for name in (
             *("ws auth success", "ws auth failure", "ws subscribe ack", "ws subscribe failure"),
             "ws trade order response",
         ):
-            assert venue.pushed(sample(name)) == ()
+            assert adapter.parse_message(sample(name)) == ()
 
 
 def test_a_read_only_key_is_an_error() -> None:
-    found = list(look_at_key(sample("api key info")["result"]))
+    found = list(check_key(sample("api key info")["result"]))
     assert [finding.severity for finding in found] == [Severity.ERROR]

@@ -131,7 +131,9 @@ async def test_a_silent_connection_is_given_up_and_made_again(
 ) -> None:
     async with followed(bybit) as (server, _, seen):
         made = set(server.connections)
-        monkeypatch.setattr("te_exchange_ccxt.live.SILENCE", 0.5)  # shorter than the pause between two pings
+        monkeypatch.setattr(
+            "te_exchange_ccxt.streams.account_streams.HEARTBEAT_TIMEOUT", 0.5
+        )  # shorter than the pause between two pings
         await until(lambda: Feed.POSITIONS not in seen.live, "the silence to be noticed")
         monkeypatch.undo()
         await until(lambda: seen.live == ALL, "everything to be followed again")
@@ -195,15 +197,15 @@ async def test_the_stream_counts_once_each_topic_is_confirmed(bybit: Bybit, numb
     """Until then a change would not be pushed, though something is heard. Some examples give no number back."""
     private = "wss://stream.bybit.com/v5/private"
     async with bybit() as (_, account):
-        venue = account._venue
-        venue.exchange.clients[private] = SimpleNamespace()
+        adapter = account._adapter
+        adapter.exchange.clients[private] = SimpleNamespace()
         told = []
         for number in numbers:
-            told.append(venue.streams_at(private))
+            told.append(adapter.streams_at(private))
             ack = {"success": True, "ret_msg": "", "req_id": number, "op": "subscribe"}
-            venue.confirmed(private).add(venue.confirmation(ack))
+            adapter.confirmed(private).add(adapter.confirmation(ack))
         assert set(told) == {()}
-        assert venue.streams_at(private) == (True,)
-        assert venue.streams_at("wss://stream.bybit.com/v5/public/linear") == (False,)
-        assert venue.confirmation({**ack, "success": False}) == ""
-        venue.exchange.clients.clear()
+        assert adapter.streams_at(private) == (True,)
+        assert adapter.streams_at("wss://stream.bybit.com/v5/public/linear") == (False,)
+        assert adapter.confirmation({**ack, "success": False}) == ""
+        adapter.exchange.clients.clear()

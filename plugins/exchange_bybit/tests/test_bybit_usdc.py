@@ -24,7 +24,7 @@ CASES = Path(os.environ.get("TE_CASES", Path(__file__).parents[4] / "shared" / "
 
 
 @asynccontextmanager
-async def as_met(folder: Path, *, settle: str) -> AsyncIterator[Any]:
+async def as_met(folder: Path, *, coin: str) -> AsyncIterator[Any]:
     """An account at an emulated Bybit that gives the answers of the case wherever it has one."""
     file = CASES / "01-bybit-usdc-rules.json"
     if not file.exists():
@@ -46,12 +46,12 @@ async def as_met(folder: Path, *, settle: str) -> AsyncIterator[Any]:
 
         server.success = instead(server.success)  # type: ignore[method-assign]  # for this test
         server.failure = instead(server.failure)  # type: ignore[method-assign]
-        async with connected(BYBIT, server, folder, settle=settle) as account:
+        async with connected(BYBIT, server, folder, settle=coin) as account:
             yield account
 
 
 async def test_an_account_in_usdc_opens_and_trades(tmp_path: Path) -> None:
-    async with as_met(tmp_path, settle="USDC") as account:
+    async with as_met(tmp_path, coin="USDC") as account:
         offered = await account.instruments(["BTCUSDC", "BTCUSDT", "ETHUSDC"])
         assert list(offered) == ["BTCUSDC"], "one USDC contract is listed there"
         assert offered["BTCUSDC"].largest_market_quantity == Decimal(119)
@@ -64,6 +64,6 @@ async def test_an_account_in_usdc_opens_and_trades(tmp_path: Path) -> None:
 
 
 async def test_the_dated_future_beside_it_is_no_perpetual(tmp_path: Path) -> None:
-    async with as_met(tmp_path, settle="USDT") as account:
+    async with as_met(tmp_path, coin="USDT") as account:
         offered = await account.instruments(["BTCUSDT", "LTCUSDT", "BTCUSDC"])
         assert sorted(offered) == ["BTCUSDT", "LTCUSDT"]

@@ -1,1 +1,1 @@
-"""Accounts at any perpetual-futures exchange that ccxt knows, and the base of the plugins for single exchanges."""
+"""Accounts at any perpetual-futures exchange that ccxt supports, and the base for plugins of single exchanges."""

@@ -1,8 +1,8 @@
-"""Request budgets: several rolling windows at once, shared by everyone in the process who uses them.
+"""Request budgets: several rolling windows at once, shared by all accounts of an exchange in this process.
 
-Reductions go before increases, increases before stops that are to rest, these before reads, and reads before what is
-only asked for the books. The last part of each window is kept from stops and reads, so that an order never waits behind
-them. ``Schedule`` is arithmetic on plain seconds; ``Budget`` waits with it.
+Reductions go before increases, increases before the placing of stops, stops before reads, and reads before requests
+for bookkeeping. Stops and reads may not use the last part of a window, so that an order never waits behind them.
+``Schedule`` computes with plain seconds; ``Budget`` adds the waiting.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ from typing import NamedTuple
 
 from te_core.api import Clock, RateLimited
 
-Spending = Mapping[str, int]
+RequestCost = Mapping[str, int]
 """What one request costs, by window name."""
 
-PATIENCE = 2.5
-"""Seconds that a request waits for a pause to end before it is given back as ``RateLimited``."""
+MAX_PAUSE_WAIT = 2.5
+"""Seconds for which a request waits for a pause to end; in a longer pause it fails at once with ``RateLimited``."""
 
 
-CALM = 60.0
-"""Seconds without a pause after which the next one is told again."""
+QUIET_BETWEEN_REPORTS = 60.0
+"""Seconds without a pause after which the next pause is logged again."""
 
 
 class Priority(IntEnum):
-    """Who goes first."""
+    """Order in which waiting requests go; the smallest first."""
 
     REDUCE = 0
     INCREASE = 1
     PROTECT = 2
-    """Stops that rest: what closes a position now goes first, and finds room."""
+    """Placing stops: what closes a position now goes first."""
     READ = 3
     RECORD = 4
-    """What orders cost, and what came and went: for the books."""
+    """Bookkeeping: costs of orders, deposits, withdrawals, funding."""
 
 
 SHARE = {
@@ -49,73 +49,73 @@ SHARE = {
     Priority.READ: 0.8,
     Priority.RECORD: 0.8,
 }
-"""The part of a window that each may fill. Nothing is kept from increases: a burst of them would have to wait.
+"""Share of a window that each priority may fill.
 
-The engine watches prices itself until a stop rests, so a burst of stops can wait.
+Increases may fill all of it: a reserve would delay bursts of them. Stops may wait, since the engine watches prices
+itself until a stop rests.
 """
 
-RECORDS = 0.25
-"""The part of a window that goes to the books at most, however much of it is free.
+RECORD_SHARE = 0.25
+"""Share of a window that bookkeeping may use at most, however much is free.
 
-What a burst of orders cost can wait, the next burst cannot: where both count in one window, most of it is kept.
+The costs of a burst of orders can wait, the next burst of orders cannot.
 """
 
 
 class Window(NamedTuple):
-    """At most ``capacity`` units within any ``period`` seconds.
-
-    ``per_address``: counted for all accounts of the exchange together; else for each key on its own.
-    """
+    """At most ``capacity`` units within any ``period`` seconds."""
 
     name: str
     capacity: int
     period: float
     per_address: bool = False
+    """Counted for all accounts of the exchange together, else for each key separately."""
 
     def room(self, priority: Priority) -> int:
-        """Units that requests of that priority may fill; at least one."""
+        """Return the units that requests of that priority may fill; at least one."""
         return max(int(self.capacity * SHARE[priority]), 1)
 
 
 Key = tuple[str, str]
-"""A window's name and whose it is: a key's fingerprint, or empty for the address."""
+"""Name of a window, and its owner: a key's fingerprint, or empty for the address."""
 
 
 @dataclass(slots=True)
-class Tally:
-    """What was spent in one window lately.
+class WindowUsage:
+    """Units spent in one window.
 
-    A request counts from leaving until one period after its answer: the exchange took it some time in between.
+    A request counts from its start until one period after its response: the exchange counted it at some time in
+    between.
     """
 
     window: Window
-    flying: int = 0
+    in_flight: int = 0
     spent: deque[tuple[float, int]] = field(default_factory=deque)
     total: int = 0
 
-    def leave(self, cost: int) -> None:
-        """Count a request that leaves now."""
-        self.flying += cost
+    def acquire(self, cost: int) -> None:
+        """Count a request that starts now."""
+        self.in_flight += cost
         self.total += cost
 
-    def land(self, now: float, cost: int) -> None:
-        """Take note that its answer came."""
-        self.flying -= cost
+    def release(self, now: float, cost: int) -> None:
+        """Count a request as spent from now on: its response came."""
+        self.in_flight -= cost
         self.spent.append((now, cost))
 
     def _forget(self, now: float) -> None:
         while self.spent and self.spent[0][0] + self.window.period <= now:
             self.total -= self.spent.popleft()[1]
 
-    def left(self, now: float) -> float:
-        """Give the share of the window that nothing was spent of."""
+    def remaining(self, now: float) -> float:
+        """Return the free share of the window."""
         self._forget(now)
         return max(1 - self.total / self.window.capacity, 0.0)
 
     def ready_at(self, now: float, cost: int, priority: Priority) -> float:
-        """Give the earliest time at which a request fits; one larger than the room waits for an empty window.
+        """Return the earliest time at which a request fits; one larger than the window waits until the window is empty.
 
-        Infinity while that depends on answers that have not come.
+        Infinity while that depends on responses that are still outstanding.
         """
         self._forget(now)
         excess = self.total + cost - max(self.window.room(priority), cost)
@@ -138,52 +138,52 @@ class Ticket:
 
 
 class Schedule:
-    """Decides who may go when. Times are seconds of one steady clock."""
+    """Decides which requests may start. Times are seconds of one monotonic clock."""
 
     def __init__(self) -> None:
         self.paused_until = float("-inf")
-        self._tallies: dict[Key, Tally] = {}
-        self._records: dict[Key, Tally] = {}
-        """Of what was spent, the part for the books."""
+        self._tallies: dict[Key, WindowUsage] = {}
+        self._records: dict[Key, WindowUsage] = {}
+        """The part of the usage that is bookkeeping."""
         self._waiting: dict[Priority, dict[Ticket, None]] = {priority: {} for priority in Priority}
 
     def open(self, key: Key, window: Window) -> None:
-        """Make a window known; of a known one only its size is taken over, not what was spent in it."""
-        self._tallies.setdefault(key, Tally(window)).window = window
-        part = window._replace(capacity=max(int(window.capacity * RECORDS), 1))
-        self._records.setdefault(key, Tally(part)).window = part
+        """Add a window, or change the size of a known one without forgetting what was spent in it."""
+        self._tallies.setdefault(key, WindowUsage(window)).window = window
+        part = window._replace(capacity=max(int(window.capacity * RECORD_SHARE), 1))
+        self._records.setdefault(key, WindowUsage(part)).window = part
 
-    def left(self, key: Key, now: float) -> float:
-        """Give the share that is left of a window; nothing while nobody may go."""
-        return 0.0 if now < self.paused_until else self._tallies[key].left(now)
+    def remaining(self, key: Key, now: float) -> float:
+        """Return the free share of a window; 0 during a pause."""
+        return 0.0 if now < self.paused_until else self._tallies[key].remaining(now)
 
-    def ask(self, ticket: Ticket) -> None:
-        """Put a request into the queue."""
+    def enqueue(self, ticket: Ticket) -> None:
+        """Add a request to the queue."""
         self._waiting[ticket.priority][ticket] = None
 
-    def drop(self, ticket: Ticket) -> None:
-        """Take a request out of the queue."""
+    def remove(self, ticket: Ticket) -> None:
+        """Remove a request from the queue."""
         self._waiting[ticket.priority].pop(ticket, None)
 
-    def land(self, ticket: Ticket, now: float) -> None:
-        """Take note that the answer of a request came, or that nobody waits for it any more."""
+    def release(self, ticket: Ticket, now: float) -> None:
+        """Count a request as spent: its response came, or its caller gave up."""
         for key, cost in ticket.costs:
             for tally, _ in self._limits(key, ticket.priority):
-                tally.land(now, cost)
+                tally.release(now, cost)
 
     def pause(self, until: float) -> None:
-        """Let nobody go before that time."""
+        """Start no request before that time."""
         self.paused_until = max(self.paused_until, until)
 
-    def _limits(self, key: Key, priority: Priority) -> list[tuple[Tally, Priority]]:
-        """Return what a request counts in, with the priority that says how much of it may be filled."""
+    def _limits(self, key: Key, priority: Priority) -> list[tuple[WindowUsage, Priority]]:
+        """Return the windows that a request counts in, with the priority that decides how much of each it may fill."""
         whole = (self._tallies[key], priority)
         return [whole, (self._records[key], Priority.REDUCE)] if priority is Priority.RECORD else [whole]
 
-    def release(self, now: float) -> tuple[list[Ticket], float | None]:
-        """Give those who go now, counted already, and when to look again; None: at the next answer.
+    def grant(self, now: float) -> tuple[list[Ticket], float | None]:
+        """Return the requests that start now, already counted, and when to check again; None: at the next response.
 
-        Within the windows that hold someone up, nobody of the same or lower priority overtakes.
+        In a window that delays a request, no other of the same or lower priority overtakes it.
         """
         if now < self.paused_until:
             return [], self.paused_until if any(self._waiting.values()) else None
@@ -191,7 +191,7 @@ class Schedule:
         held: set[Key] = set()
         again: float | None = None
         for ticket in [ticket for queue in self._waiting.values() for ticket in queue]:
-            if ticket.turn is not None and ticket.turn.done():  # given up just now
+            if ticket.turn is not None and ticket.turn.done():  # cancelled just now
                 continue
             ready = {
                 key: max(
@@ -208,14 +208,14 @@ class Schedule:
                 continue
             for key, cost in ticket.costs:
                 for tally, _ in self._limits(key, ticket.priority):
-                    tally.leave(cost)
-            self.drop(ticket)
+                    tally.acquire(cost)
+            self.remove(ticket)
             granted.append(ticket)
         return granted, again
 
 
 class Budget:
-    """The budget of one exchange in this process. ``log`` is told once when the exchange asks to slow down."""
+    """Budget of one exchange in this process. ``log`` is called once when the exchange asks to slow down."""
 
     def __init__(self, clock: Clock, log: Callable[[str], None]) -> None:
         self._clock = clock
@@ -223,79 +223,79 @@ class Budget:
         self._schedule = Schedule()
         self._timer: asyncio.TimerHandle | None = None
 
-    def share(self, windows: Sequence[Window], owner: str) -> Purse:
-        """Give one key's part. ``owner`` is a fingerprint of the key."""
+    def share(self, windows: Sequence[Window], owner: str) -> BudgetShare:
+        """Return the share of one key; ``owner`` is the key's fingerprint."""
         keys: dict[str, Key] = {}
         for window in windows:
             key = keys[window.name] = (window.name, "" if window.per_address else owner)
             self._schedule.open(key, window)
-        return Purse(self, keys)
+        return BudgetShare(self, keys)
 
     def back_off(self, seconds: float, reason: str) -> None:
-        """Hold everyone back: the exchange said that it was too much. Told once until it is over."""
+        """Pause all requests: the exchange reported too many. Logged once until it is over."""
         now = self._clock.monotonic()
-        if now >= self._schedule.paused_until + CALM:
-            self._log(f"everyone waits {seconds:g} s: {reason}")
+        if now >= self._schedule.paused_until + QUIET_BETWEEN_REPORTS:
+            self._log(f"rate limit: all requests paused for {seconds:g} s ({reason})")
         self._schedule.pause(now + seconds)
-        self._look()
+        self._grant_due()
 
-    def left(self, key: Key) -> float:
-        """Give the share that is left of a window now."""
-        return self._schedule.left(key, self._clock.monotonic())
+    def remaining(self, key: Key) -> float:
+        """Return the free share of a window."""
+        return self._schedule.remaining(key, self._clock.monotonic())
 
     @asynccontextmanager
     async def turn(self, costs: tuple[tuple[Key, int], ...], priority: Priority) -> AsyncIterator[None]:
-        """Wait for a turn, and count until the block is over.
+        """Wait for a turn, and count the request until the block ends.
 
-        Raises ``RateLimited`` at once during a long pause: nothing was sent.
+        Raises ``RateLimited`` at once during a long pause; nothing was sent then.
         """
-        left = self._schedule.paused_until - self._clock.monotonic()
-        if left > PATIENCE:
-            raise RateLimited("the exchange asked to slow down", retry_after=left)
+        remaining = self._schedule.paused_until - self._clock.monotonic()
+        if remaining > MAX_PAUSE_WAIT:
+            raise RateLimited("the exchange asked to slow down", retry_after=remaining)
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         ticket = Ticket(priority=priority, costs=costs, turn=turn)
-        self._schedule.ask(ticket)
-        self._look()
+        self._schedule.enqueue(ticket)
+        self._grant_due()
         try:
             await turn
             yield
         finally:
-            self._schedule.drop(ticket)
+            self._schedule.remove(ticket)
             if turn.done() and not turn.cancelled():
-                self._schedule.land(ticket, self._clock.monotonic())
-                self._look()
+                self._schedule.release(ticket, self._clock.monotonic())
+                self._grant_due()
 
-    def _look(self) -> None:
+    def _grant_due(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         now = self._clock.monotonic()
-        granted, again = self._schedule.release(now)
+        granted, again = self._schedule.grant(now)
         for ticket in granted:
             if ticket.turn is not None:
                 ticket.turn.set_result(None)
         if again is not None:
-            self._timer = asyncio.get_running_loop().call_later(max(again - now, 0.001), self._look)
+            self._timer = asyncio.get_running_loop().call_later(max(again - now, 0.001), self._grant_due)
 
 
-class Purse:
-    """One key's access to a budget."""
+class BudgetShare:
+    """One key's share of a budget."""
 
     def __init__(self, budget: Budget, keys: Mapping[str, Key]) -> None:
         self._budget = budget
         self._keys = keys
 
-    def turn(self, spending: Spending) -> AbstractAsyncContextManager[None]:
-        """Make one request of the present priority within this block, which waits for its turn."""
-        costs = tuple((self._keys[name], cost) for name, cost in spending.items() if cost > 0)
+    def turn(self, request_cost: RequestCost) -> AbstractAsyncContextManager[None]:
+        """Wait for a turn for one request with the current priority; the block is that request."""
+        costs = tuple((self._keys[name], cost) for name, cost in request_cost.items() if cost > 0)
         return self._budget.turn(costs, _PRIORITY.get())
 
-    def left(self) -> Mapping[str, float]:
-        """Give by window the share that is left of it now, whoever spent the rest."""
-        return {name: self._budget.left(key) for name, key in self._keys.items()}
+    def remaining(self) -> Mapping[str, float]:
+        """Return the free share of each window, whoever spent the rest."""
+        return {name: self._budget.remaining(key) for name, key in self._keys.items()}
 
     def back_off(self, seconds: float, reason: str) -> None:
-        """Hold everyone back for some seconds."""
+        """Pause all requests for some seconds."""
         self._budget.back_off(seconds, reason)
 
 
@@ -304,7 +304,7 @@ _PRIORITY: ContextVar[Priority] = ContextVar("te_exchange_ccxt_priority", defaul
 
 @contextmanager
 def priority(level: Priority) -> Iterator[None]:
-    """Give every request made within this block that priority."""
+    """Run the requests within this block with that priority."""
     token = _PRIORITY.set(level)
     try:
         yield

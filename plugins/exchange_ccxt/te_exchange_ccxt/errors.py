@@ -1,141 +1,143 @@
-"""One table for all: what ccxt raised becomes what the engine understands."""
+"""Kinds of errors, and what the engine and the operator do about each.
+
+An adapter's table maps the exchange's codes to these kinds; ccxt's exception classes are the fallback.
+"""
 
 from __future__ import annotations
 
-import json
-import socket
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
+from enum import Enum
+from typing import TypeVar
 
-from te_core.api import (
-    AuthError,
-    DuplicateClientOrderId,
-    InsufficientMargin,
-    NotReady,
-    OrderRejected,
-    OutcomeUnknown,
-    RateLimited,
-    TradeEngineError,
-)
-from te_exchange_ccxt.client import Answer, last_answer
-from te_exchange_ccxt.trouble import BY_CLASS, Fate, Trouble
-from te_exchange_ccxt.venue import Venue
-from te_exchange_ccxt.walls import wall
+T = TypeVar("T")
 
-PAUSE = {Trouble.BANNED: 60.0, Trouble.BOT_PROTECTION: 60.0, Trouble.MAINTENANCE: 30.0}
-"""Seconds to wait where the exchange does not say how long."""
-LONGEST_PAUSE = 3600.0
-"""Seconds that are waited at most, whatever the exchange says: it may be nonsense, and a look an hour harms nobody."""
-LENGTH = 300
 
-KINDS: dict[Trouble, type[OrderRejected]] = {
-    Trouble.MARGIN: InsufficientMargin,
-    Trouble.DUPLICATE: DuplicateClientOrderId,
+class ErrorAction(Enum):
+    """What the engine does after an error."""
+
+    STOP = "stop"
+    """Stop the account until the operator has fixed it: ``AuthError``."""
+    RETRY = "retry"
+    """Nothing was executed; try again: ``NotReady``."""
+    BACK_OFF = "back_off"
+    """Nothing was executed; pause all requests of the exchange: ``RateLimited``."""
+    REJECT = "reject"
+    """The order is rejected for good: ``OrderRejected``. For a read: ``NotReady``."""
+    UNKNOWN_OUTCOME = "unknown_outcome"
+    """The order may have been executed: ``OutcomeUnknown``. For a read: ``NotReady``."""
+    SUCCESS = "success"
+    """The wanted state is already in place: a success."""
+
+
+class ErrorKind(Enum):
+    """A kind of error: the engine's action, and the remedy that the operator reads."""
+
+    CREDENTIALS = ErrorAction.STOP, "the key is wrong, expired or deleted: check api_key of this account"
+    SIGNATURE = ErrorAction.STOP, "the signature does not match the key: check secret of this account"
+    PASSPHRASE = ErrorAction.STOP, "the passphrase does not match the key: check passphrase of this account"
+    ADDRESS = (
+        ErrorAction.STOP,
+        "this machine's address is not on the key's IP list: add it at the exchange, or remove the list",
+    )
+    PERMISSION = (
+        ErrorAction.STOP,
+        "the key may not do this: give it the permission to trade contracts at the exchange",
+    )
+    FROZEN = ErrorAction.STOP, "the exchange has restricted this account: ask its support"
+    REGION = (
+        ErrorAction.STOP,
+        "the exchange does not serve this machine's country: run the engine where the exchange serves",
+    )
+    ACCOUNT_TYPE = ErrorAction.STOP, "this kind of account is not supported: see the plugin's README"
+    HEDGE_MODE = (
+        ErrorAction.STOP,
+        "the account is in hedge mode: close its positions and switch it to one-way mode",
+    )
+
+    CLOCK = (
+        ErrorAction.RETRY,
+        "this machine's clock is wrong: synchronise it with NTP (timedatectl set-ntp true)",
+    )
+    MAINTENANCE = ErrorAction.RETRY, "the exchange is under maintenance: trading resumes by itself afterwards"
+    BOT_PROTECTION = (
+        ErrorAction.RETRY,
+        "bot protection refuses this machine (neither a limit nor the key): use another address, proxy, or ask support",
+    )
+    UNREACHABLE = ErrorAction.RETRY, "the exchange cannot be reached"
+    PROXY = ErrorAction.RETRY, "the proxy cannot be reached or refuses: check proxy of this account"
+    RATE = ErrorAction.BACK_OFF, "the exchange's request limit is used up"
+    BANNED = ErrorAction.BACK_OFF, "the exchange has banned this address for too many requests"
+    REDIRECTED = (
+        ErrorAction.UNKNOWN_OUTCOME,
+        "answered with a redirect, which is never followed: check url, proxy and this machine's network",
+    )
+    BUSY = ErrorAction.UNKNOWN_OUTCOME, "the exchange is busy, or its response is malformed"
+    TIMEOUT = ErrorAction.UNKNOWN_OUTCOME, "the exchange did not answer in time"
+
+    MARGIN = ErrorAction.REJECT, "the free margin does not cover it"
+    DUPLICATE = ErrorAction.REJECT, "an order with this client order id exists"
+    SIZE = ErrorAction.REJECT, "the size breaks a rule of the exchange (minimum, maximum or precision)"
+    REDUCE_ONLY = ErrorAction.REJECT, "there is nothing to reduce"
+    LEVERAGE = ErrorAction.REJECT, "the exchange refuses this leverage"
+    HEDGED_SYMBOL = (
+        ErrorAction.REJECT,
+        "this symbol is in hedge mode: close its positions and switch it to one-way mode at the exchange",
+    )
+    MODE_BLOCKED = ErrorAction.REJECT, "the mode cannot change while orders or positions are open"
+    SYMBOL = ErrorAction.REJECT, "the exchange does not trade this symbol"
+    REJECTED = ErrorAction.REJECT, "the exchange refused it"
+    NOT_FOUND = ErrorAction.REJECT, "the exchange does not know this order"
+    UNCHANGED = ErrorAction.SUCCESS, "it is already set"
+
+    @property
+    def action(self) -> ErrorAction:
+        """What the engine does."""
+        return self.value[0]
+
+    @property
+    def remedy(self) -> str:
+        """What the operator can do, in one line."""
+        return self.value[1]
+
+
+def match_text(table: Mapping[tuple[str, str], T], code: str, text: str) -> T | None:
+    """Return the first entry for a code (empty: any code) and a part, in lower case, of the response's text."""
+    said = text.lower()
+    return next(
+        (found for (known, part), found in table.items() if known in ("", code) and part in said), None
+    )
+
+
+KIND_BY_CLASS: dict[str, ErrorKind] = {
+    "AccountNotEnabled": ErrorKind.ACCOUNT_TYPE,
+    "AccountSuspended": ErrorKind.FROZEN,
+    "RestrictedLocation": ErrorKind.REGION,
+    "PermissionDenied": ErrorKind.PERMISSION,
+    "AuthenticationError": ErrorKind.CREDENTIALS,
+    "MarginModeAlreadySet": ErrorKind.UNCHANGED,
+    "NoChange": ErrorKind.UNCHANGED,
+    "MarketClosed": ErrorKind.SYMBOL,
+    "BadSymbol": ErrorKind.SYMBOL,
+    "InsufficientFunds": ErrorKind.MARGIN,
+    "DuplicateOrderId": ErrorKind.DUPLICATE,
+    "OrderNotFound": ErrorKind.NOT_FOUND,
+    "ContractUnavailable": ErrorKind.SYMBOL,
+    "OnMaintenance": ErrorKind.MAINTENANCE,
+    "InvalidNonce": ErrorKind.CLOCK,
+    "ChecksumError": ErrorKind.BUSY,
+    "DDoSProtection": ErrorKind.BANNED,
+    "RateLimitExceeded": ErrorKind.RATE,
+    "RequestTimeout": ErrorKind.TIMEOUT,
+    "BadResponse": ErrorKind.BUSY,
+    "ExchangeNotAvailable": ErrorKind.BUSY,
+    "NetworkError": ErrorKind.BUSY,
+    "OperationFailed": ErrorKind.BUSY,
+    "ExchangeClosedByUser": ErrorKind.UNREACHABLE,
+    "ExchangeError": ErrorKind.REJECTED,
 }
+"""ccxt's exception classes by name, so that ccxt need not be imported; the nearest ancestor counts."""
 
 
-def diagnose(error: BaseException, venue: Venue) -> tuple[Trouble, str]:
-    """Tell what is wrong, and give the exchange's own code (empty when it gave none)."""
-    answer = last_answer.get() if not isinstance(error, TimeoutError) else None
-    on_the_way = _refused_on_the_way(error)
-    if on_the_way is not None:
-        return on_the_way, ""
-    code = _code(str(error), answer, venue.code_keys)
-    if answer is not None and (walled := wall(answer.status, answer.headers, answer.text)):
-        return walled, code
-    found = venue.trouble(code, str(error))
-    if found is None and _certainly_unsent(error):
-        found = Trouble.UNREACHABLE
-    if found is None:
-        names = [ancestor.__name__ for ancestor in type(error).__mro__]
-        found = next((BY_CLASS[name] for name in names if name in BY_CLASS), Trouble.BUSY)
-        if found.fate in (Fate.REFUSED, Fate.STOP) and answer is not None and _is_broken(answer):
-            found = Trouble.BUSY  # a failing server or a page of a proxy refuses nothing
-    if found is Trouble.BUSY and answer is not None and answer.status == 403:
-        found = Trouble.BANNED
-    return found, code
-
-
-def translate(
-    error: BaseException, venue: Venue, *, what: str, sending: bool = False
-) -> TradeEngineError | None:
-    """Turn an error of ccxt into the engine's; None when it means that there is nothing left to do.
-
-    ``sending``: the request was an order, so that a silent exchange leaves its fate unknown.
-    """
-    trouble, code = diagnose(error, venue)
-    said = _said(error)
-    remedy = venue.remedy(trouble, code, str(error))
-    text = f"{venue.title}: {what}: {remedy}" + (f" ({said})" if said else "")
-    match trouble.fate:
-        case Fate.DONE:
-            return None
-        case Fate.STOP:
-            return AuthError(text)
-        case Fate.SLOWER:
-            return RateLimited(text, retry_after=pause(trouble, venue))
-        case Fate.LATER:
-            return NotReady(text, retry_after=PAUSE.get(trouble))
-        case Fate.REFUSED if sending:
-            return KINDS.get(trouble, OrderRejected)(text, code=code)
-        case Fate.DOUBTFUL if sending:
-            return OutcomeUnknown(text)
-    return NotReady(text)
-
-
-def pause(trouble: Trouble, venue: Venue) -> float:
-    """Seconds for which everyone shall wait."""
-    answer = last_answer.get()
-    asked = venue.retry_after(answer.headers) if answer is not None else None
-    return min(asked, LONGEST_PAUSE) if asked is not None else PAUSE.get(trouble, venue.rate_pause)
-
-
-def _is_broken(answer: Answer) -> bool:
-    return answer.status >= 500 or not answer.text.lstrip().startswith(("{", "["))
-
-
-def _refused_on_the_way(error: BaseException) -> Trouble | None:
-    """Recognise what never came from the exchange's own server: a proxy's refusal, or a redirect."""
-    import aiohttp  # late: settings are checked and asked for without it
-
-    match error.__cause__:
-        case aiohttp.ClientHttpProxyError() | aiohttp.ClientProxyConnectionError():
-            return Trouble.PROXY
-        case aiohttp.ClientResponseError(status=status) if 300 <= status < 400:
-            return Trouble.REDIRECTED
-    return None
-
-
-def _certainly_unsent(error: BaseException) -> bool:
-    """Tell whether no connection was made, so that nothing can have arrived. (A timeout is an ``OSError`` too.)"""
-    import aiohttp
-
-    unconnected = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, socket.gaierror)
-    return isinstance(error.__cause__, unconnected)
-
-
-def _code(text: str, answer: Answer | None, keys: Sequence[str]) -> str:
-    """Find the exchange's code: in the message that ccxt made of the answer, else in the answer."""
-    for source in (text[text.find("{") :] if "{" in text else "", answer.text if answer else ""):
-        try:
-            body = json.loads(source)
-        except ValueError:
-            continue
-        if isinstance(body, Mapping) and (code := _first(body, keys)):
-            return code
-    return ""
-
-
-def _first(body: Mapping[str, Any], keys: Sequence[str]) -> str:
-    return next((str(body[key]) for key in keys if body.get(key) not in (None, "")), "")
-
-
-def _said(error: BaseException) -> str:
-    """Return the error's text in one line, without query strings (some exchanges sign there) and not too long."""
-    import aiohttp
-
-    words = [word.split("?", 1)[0] if "://" in word else word for word in str(error).split()]
-    if isinstance(cause := error.__cause__, aiohttp.ClientResponseError):
-        words.append(f"{cause.status}, {cause.message}")
-    text = " ".join(words)
-    return text if len(text) <= LENGTH else text[: LENGTH - 1] + "…"
+def code_table(codes: Mapping[ErrorKind, str]) -> dict[str, ErrorKind]:
+    """Return the kind of each code; ``codes`` lists the codes of a kind as one text, separated by spaces."""
+    return {code: kind for kind, listed in codes.items() for code in listed.split()}

@@ -16,24 +16,18 @@ Test = Literal["testnet", "demo"]
 
 
 class CcxtOptions(BaseModel):
-    """What ``[accounts.<name>]`` may say beside the core's own keys. Exchanges subclass it.
-
-    ``test``: trade at the exchange's test host instead of the real one. ``url`` and ``ws_url`` point the account
-    at another server; one outside this machine gets the keys' signatures, so it needs ``allow_other_hosts``.
-    ``settle``: the coin that profits are paid in. ``streams``: follow the account over WebSocket, which saves the
-    reads before an order. ``rate_limits``: what the exchange grants this key instead of the ordinary limits, by the
-    name of a window and in requests (or units) per that window's period.
-    """
+    """Plugin settings of ``[accounts.<name>]``, next to the core's own keys. Exchanges subclass it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     credentials: ClassVar[tuple[str, ...]] = ("api_key", "secret")
-    """Keys that must be there; ``password`` is what exchanges call passphrase."""
+    """Required keys; ``password`` is what exchanges call passphrase."""
     tests: ClassVar[tuple[str, ...]] = ()
     """Test hosts that the exchange has."""
     title: ClassVar[str] = "this exchange"
+    """Name of the exchange in messages."""
     windows: ClassVar[Sequence[Window]] = ()
-    """The exchange's ordinary limits: ``rate_limits`` may set those per key, while an address has what it has."""
+    """The exchange's ordinary limits: ``rate_limits`` may replace those per key, never those per address."""
 
     api_key: SecretStr | None = Field(default=None, description="The key's public part.")
     secret: SecretStr | None = Field(default=None, description="The key's secret part.")
@@ -45,6 +39,10 @@ class CcxtOptions(BaseModel):
         default=None, description="Another server for requests, instead of the exchange's."
     )
     ws_url: str | None = Field(default=None, description="Another server for the streams.")
+    """Like ``url``, it must be on this machine unless ``allow_other_hosts`` is set.
+
+    The server receives signed requests.
+    """
     allow_other_hosts: bool = Field(
         default=False,
         description="Let url and ws_url lead to another machine, which gets all that is signed.",
@@ -63,14 +61,15 @@ class CcxtOptions(BaseModel):
         default_factory=dict,
         description="Requests that the exchange grants this key instead of the ordinary limits, by the limit's name.",
     )
+    """By window name, in requests (or units) per that window's period."""
 
     @model_validator(mode="before")
     @classmethod
     def _passphrase(cls, values: object) -> object:
-        """Take ``password`` and ``passphrase`` for the same thing."""
+        """Accept ``password`` as another name of ``passphrase``."""
         if isinstance(values, dict) and "password" in values:
             if "passphrase" in values:
-                raise ValueError("password and passphrase mean the same: give one of them")
+                raise ValueError("password and passphrase mean the same: set only one of them")
             values = {("passphrase" if key == "password" else key): value for key, value in values.items()}
         return values
 
@@ -99,14 +98,14 @@ class CcxtOptions(BaseModel):
         own = {window.name: window for window in cls.windows if not window.per_address}
         for name in value:
             if name not in own:
-                told = ", ".join(f"{w.name} ({w.capacity} in {w.period:g} s)" for w in own.values())
+                known = ", ".join(f"{w.name} ({w.capacity} in {w.period:g} s)" for w in own.values())
                 raise ValueError(
-                    f"{cls.title} grants a key no limit named {name!r}; there is: {told or 'none'}"
+                    f"{cls.title} has no limit per key named {name!r}; available: {known or 'none'}"
                 )
         return value
 
     def granted(self, windows: Sequence[Window]) -> Sequence[Window]:
-        """Give the limits that hold for this account's key, where the exchange's ordinary ones are ``windows``."""
+        """Return the limits of this account's key: ``windows`` with the capacities that ``rate_limits`` sets."""
         return [w._replace(capacity=self.rate_limits.get(w.name, w.capacity)) for w in windows]
 
     @model_validator(mode="after")
@@ -135,12 +134,12 @@ class CcxtOptions(BaseModel):
 
     @property
     def proxy_identity(self) -> str:
-        """What tells proxies apart, without the password; empty without a proxy."""
+        """The proxy without its password, to distinguish proxies; empty without a proxy."""
         parts = urlsplit(self.secret_of("proxy"))
         return f"{parts.username or ''}@{parts.hostname}:{parts.port}" if parts.hostname else ""
 
     def secret_of(self, name: str) -> str:
-        """Give a credential in clear, empty when it is not set."""
+        """Return a credential in clear text, empty if it is not set."""
         value = getattr(self, name)
         return value.get_secret_value().strip() if isinstance(value, SecretStr) else str(value or "")
 
@@ -158,7 +157,7 @@ def _is_proxy(value: str) -> bool:
     try:
         parts = urlsplit(value)
         usable = parts.scheme == "http" and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # no port, or no address
+    except ValueError:  # no port, or not an address
         return False
     return usable and parts.path in ("", "/") and not parts.query and not parts.fragment
 

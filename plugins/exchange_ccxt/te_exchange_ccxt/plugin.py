@@ -1,18 +1,17 @@
-"""Offers any exchange that ccxt knows, by its id."""
+"""Entry point of the plugin ``ccxt``: any perpetual exchange that ccxt supports, by its id."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 
-from te_core.api import Capabilities, ExchangeSpec, hookimpl
-from te_exchange_ccxt.account import account_factory
-from te_exchange_ccxt.generic import GenericOptions, GenericVenue
-from te_exchange_ccxt.profiles import profile_of
+from te_core.api import Capabilities
+from te_exchange_ccxt.adapter.generic import GenericAdapter, GenericOptions
+from te_exchange_ccxt.adapter.profiles import profile_of
+from te_exchange_ccxt.spec import exchange_spec, offer
 
 CAPABILITIES = Capabilities(
-    # Nothing is known of the exchange: 10 s receive window, 0.5 s of clock skew, 4 s until an order shows.
+    # For an unknown exchange: 10 s receive window, 0.5 s of clock skew, 4 s until an order is visible.
     visibility_window=timedelta(seconds=15),
     private_stream=True,
     duplicate_ids_refused=False,  # not relied on
@@ -20,23 +19,17 @@ CAPABILITIES = Capabilities(
 
 
 def capabilities_by(options: GenericOptions) -> Capabilities:
-    """Return what is known of the exchange that the settings name."""
+    """Return the capabilities of the exchange that the settings name."""
     profile = profile_of(options.exchange)
     return replace(CAPABILITIES, client_order_ids=profile.ids, hedge_mode=not profile.one_way_only)
 
 
-CCXT = ExchangeSpec(
-    name="ccxt",
-    settings=GenericOptions,
-    factory=account_factory(GenericVenue),
+CCXT = exchange_spec(
+    "ccxt",
+    GenericAdapter,
+    GenericOptions,
     capabilities=CAPABILITIES,
     capabilities_by=capabilities_by,
-    currency_by=lambda options: options.settle,
-    summary="any perpetual exchange that ccxt knows, by its id",
+    summary="any perpetual exchange that ccxt supports, by its id",
 )
-
-
-@hookimpl
-def te_exchanges() -> Iterable[ExchangeSpec[GenericOptions]]:
-    """Offer the exchange named ``ccxt``."""
-    yield CCXT
+te_exchanges = offer(CCXT)

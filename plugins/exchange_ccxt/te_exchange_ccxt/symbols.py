@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from te_exchange_ccxt.wire import Row
+from te_exchange_ccxt.parsing import Row
 
 
 class Symbols:
-    """Linear perpetuals that pay in one coin, by both spellings.
+    """Linear perpetuals that settle in one coin, by both spellings.
 
-    The engine's spelling is base and quote, exactly: ``1000PEPEUSDT`` and ``PEPEUSDT`` are different contracts.
-    Where two markets would share a spelling, the active one has it; two active ones are ``ambiguous`` and have
-    none, rather than one by chance.
+    The engine's spelling is base and quote exactly: ``1000PEPEUSDT`` and ``PEPEUSDT`` are different contracts. If two
+    markets share a spelling, it belongs to the active one; if both are active, the spelling is ``ambiguous`` and
+    neither can be traded under it.
     """
 
     def __init__(self, markets: Iterable[Row], settle: str) -> None:
@@ -35,15 +35,15 @@ class Symbols:
             self.ambiguous.add(name)
 
     def market(self, symbol: str) -> Row | None:
-        """Market of an engine symbol."""
+        """Return the market of an engine symbol."""
         return self._by_engine.get(symbol)
 
     def engine(self, ccxt_symbol: object) -> str | None:
-        """Engine symbol of one of ccxt's."""
+        """Return the engine symbol of a ccxt symbol."""
         return self._by_ccxt.get(str(ccxt_symbol))
 
     def items(self) -> Iterator[tuple[str, Row]]:
-        """Every engine symbol with its market."""
+        """Iterate over all engine symbols with their markets."""
         return iter(self._by_engine.items())
 
     def __len__(self) -> int:
@@ -51,7 +51,7 @@ class Symbols:
 
 
 def is_linear_perpetual(market: Mapping[str, object], settle: str | None = None) -> bool:
-    """Tell whether a market is a perpetual that pays in its quote coin."""
+    """Return whether a market is a perpetual that settles in its quote coin."""
     return (
         market.get("swap") is True
         and market.get("linear") is True

@@ -14,7 +14,7 @@ from te_core.testing import virtual_clock
 from te_core.testing.virtual_clock import VirtualClock
 from te_emulators.core.limits import RateLimits
 from te_emulators.core.limits import Window as Limit
-from te_exchange_ccxt.budget import Budget, Priority, Purse, Window, priority
+from te_exchange_ccxt.budget import Budget, BudgetShare, Priority, Window, priority
 
 ORDERS = Window("orders", 10, 1.0)
 READS = Window("reads", 20, 2.0)
@@ -33,9 +33,9 @@ requests = st.lists(
 )
 
 
-async def take(purse: Purse, costs: dict[str, int]) -> None:
+async def take(share: BudgetShare, costs: dict[str, int]) -> None:
     """Make a request that is answered at once."""
-    async with purse.turn(costs):
+    async with share.turn(costs):
         pass
 
 
@@ -50,20 +50,20 @@ def test_no_window_is_ever_overdrawn_and_nobody_is_forgotten(asked: list[tuple])
 
     async def main() -> None:
         shared, _ = budget()
-        purses = {owner: shared.share(WINDOWS, owner) for owner in "ab"}
+        shares = {owner: shared.share(WINDOWS, owner) for owner in "ab"}
 
         async def one(at: float, level: Priority, owner: str, costs: dict[str, int], lag: float) -> None:
             await asyncio.sleep(at)
             with priority(level):
-                async with purses[owner].turn(costs):
+                async with shares[owner].turn(costs):
                     await asyncio.sleep(lag)  # some time on its way the exchange takes it
                     left.append((asyncio.get_running_loop().time(), owner, costs))
                     await asyncio.sleep(0.3 - lag)
 
-        async def impatient(at: float, patience: float, owner: str, costs: dict[str, int]) -> None:
+        async def impatient(at: float, deadline: float, owner: str, costs: dict[str, int]) -> None:
             await asyncio.sleep(at)
             with suppress(TimeoutError):
-                async with asyncio.timeout(patience), purses[owner].turn(costs):
+                async with asyncio.timeout(deadline), shares[owner].turn(costs):
                     pass
 
         gone = (impatient(at, lag, owner, costs) for at, _, owner, costs, lag in asked[::3])
@@ -83,12 +83,12 @@ def test_no_window_is_ever_overdrawn_and_nobody_is_forgotten(asked: list[tuple])
 
 async def test_a_reduction_goes_first_then_an_increase_then_reads() -> None:
     shared, _ = budget()
-    purse = shared.share((ORDERS,), "a")
+    share = shared.share((ORDERS,), "a")
     went: list[Priority] = []
 
     async def one(level: Priority) -> None:
         with priority(level):
-            await take(purse, {"orders": 1})
+            await take(share, {"orders": 1})
         went.append(level)
 
     await asyncio.gather(*(one(Priority.REDUCE) for _ in range(10)))  # the window is full
@@ -116,13 +116,13 @@ def test_while_anyone_waits_for_a_window_nobody_below_him_gets_a_place_in_it(
 
     async def main() -> None:
         shared, _ = budget()
-        purse = shared.share(WINDOWS, "a")
+        share = shared.share(WINDOWS, "a")
         loop = asyncio.get_running_loop()
 
         async def one(at: float, level: Priority, window: str, cost: int) -> None:
             await asyncio.sleep(at)
             with priority(level):
-                async with purse.turn({window: cost}):
+                async with share.turn({window: cost}):
                     went.append((at, loop.time(), level, window))
 
         await asyncio.gather(*(one(*request) for request in asked))
@@ -143,13 +143,13 @@ async def test_a_burst_uses_a_window_in_full_and_the_exchange_refuses_none(
     latency = 0.08
     limits = RateLimits([Limit(name="order", scope="key", capacity=capacity, seconds=period)])
     shared, _ = budget()
-    purse = shared.share((Window("orders", capacity, period),), "a")
+    share = shared.share((Window("orders", capacity, period),), "a")
     loop = asyncio.get_running_loop()
     left: list[float] = []
 
     async def send(on_the_way: float) -> None:
         with priority(Priority.INCREASE):
-            async with purse.turn({"orders": 1}):
+            async with share.turn({"orders": 1}):
                 left.append(loop.time())
                 await asyncio.sleep(on_the_way)
                 (standing,) = limits.admit("order", key="a", ip="", now=loop.time())
@@ -162,13 +162,13 @@ async def test_a_burst_uses_a_window_in_full_and_the_exchange_refuses_none(
 
 async def test_an_order_does_not_wait_behind_reads() -> None:
     shared, _ = budget()
-    purse = shared.share((READS,), "a")
-    reads = [asyncio.create_task(take(purse, {"reads": 1})) for _ in range(100)]
+    share = shared.share((READS,), "a")
+    reads = [asyncio.create_task(take(share, {"reads": 1})) for _ in range(100)]
     await asyncio.sleep(0)
     began = asyncio.get_running_loop().time()
     with priority(Priority.INCREASE):
         for _ in range(3):
-            await take(purse, {"reads": 1})
+            await take(share, {"reads": 1})
     assert asyncio.get_running_loop().time() == began
     await asyncio.gather(*reads)
 
@@ -177,25 +177,25 @@ async def test_an_order_does_not_wait_behind_reads() -> None:
 async def test_orders_do_not_wait_behind_costs_and_stops(what: Priority, closing: int) -> None:
     """BloFin counts all in one window of 30 in 10 s: asked at once, 20 costs left no room to close 20 positions."""
     shared, _ = budget()
-    purse = shared.share((Window("trading", 30, 10.0),), "a")
+    share = shared.share((Window("trading", 30, 10.0),), "a")
     with priority(what):
-        others = [asyncio.create_task(take(purse, {"trading": 1})) for _ in range(40)]
+        others = [asyncio.create_task(take(share, {"trading": 1})) for _ in range(40)]
     await asyncio.sleep(1)
     began = asyncio.get_running_loop().time()
     with priority(Priority.REDUCE):
         for _ in range(closing):
-            await take(purse, {"trading": 1})
+            await take(share, {"trading": 1})
     assert asyncio.get_running_loop().time() == began
     await asyncio.gather(*others)
 
 
 async def test_the_books_get_their_share_beside_an_endless_row_of_reads() -> None:
     shared, _ = budget()
-    purse = shared.share((Window("reads", 20, 1.0),), "a")
+    share = shared.share((Window("reads", 20, 1.0),), "a")
 
     async def read_on() -> None:
         while True:
-            await take(purse, {"reads": 1})
+            await take(share, {"reads": 1})
             await asyncio.sleep(0.08)
 
     reading = asyncio.create_task(read_on())
@@ -203,18 +203,18 @@ async def test_the_books_get_their_share_beside_an_endless_row_of_reads() -> Non
     began = asyncio.get_running_loop().time()
     with priority(Priority.RECORD):
         for _ in range(9):
-            await take(purse, {"reads": 1})
+            await take(share, {"reads": 1})
     assert asyncio.get_running_loop().time() - began < 3
     reading.cancel()
 
 
 async def test_a_full_window_holds_up_only_those_who_need_it() -> None:
     shared, _ = budget()
-    purse = shared.share(WINDOWS, "a")
-    blocked = [asyncio.create_task(take(purse, {"orders": 1})) for _ in range(30)]
+    share = shared.share(WINDOWS, "a")
+    blocked = [asyncio.create_task(take(share, {"orders": 1})) for _ in range(30)]
     await asyncio.sleep(0)
     began = asyncio.get_running_loop().time()
-    await take(purse, {"reads": 1})
+    await take(share, {"reads": 1})
     assert asyncio.get_running_loop().time() == began
     await asyncio.gather(*blocked)
 
@@ -223,8 +223,8 @@ async def test_keys_have_windows_of_their_own_and_share_those_of_the_address() -
     shared, _ = budget()
     one, other = (shared.share((ORDERS, ADDRESS), owner) for owner in "ab")
     loop = asyncio.get_running_loop()
-    for purse in (one, other):
-        await asyncio.gather(*(take(purse, {"orders": 1}) for _ in range(8)))
+    for share in (one, other):
+        await asyncio.gather(*(take(share, {"orders": 1}) for _ in range(8)))
     assert loop.time() == 0
     await asyncio.gather(*(take(one, {"address": 1}) for _ in range(32)))
     assert loop.time() == 0
@@ -247,46 +247,46 @@ async def test_a_changed_limit_holds_from_then_on_and_forgets_nothing() -> None:
 
 async def test_a_cancelled_request_costs_nothing() -> None:
     shared, _ = budget()
-    purse = shared.share((ORDERS,), "a")
-    await asyncio.gather(*(take(purse, {"orders": 1}) for _ in range(8)))
-    cancelled = [asyncio.create_task(take(purse, {"orders": 1})) for _ in range(20)]
+    share = shared.share((ORDERS,), "a")
+    await asyncio.gather(*(take(share, {"orders": 1}) for _ in range(8)))
+    cancelled = [asyncio.create_task(take(share, {"orders": 1})) for _ in range(20)]
     await asyncio.sleep(0)
     for task in cancelled:
         task.cancel()
     await asyncio.gather(*cancelled, return_exceptions=True)
-    await take(purse, {"orders": 1})
+    await take(share, {"orders": 1})
     assert asyncio.get_running_loop().time() == pytest.approx(1)
 
 
 async def test_a_request_larger_than_a_window_goes_alone() -> None:
     shared, _ = budget()
-    purse = shared.share((ORDERS,), "a")
-    await take(purse, {"orders": 25})
-    await take(purse, {"orders": 1})
+    share = shared.share((ORDERS,), "a")
+    await take(share, {"orders": 25})
+    await take(share, {"orders": 1})
     assert asyncio.get_running_loop().time() == pytest.approx(1)
 
 
 async def test_everyone_backs_off_and_it_is_told_once() -> None:
     shared, told = budget()
-    purses = [shared.share((ORDERS,), owner) for owner in "ab"]
-    for purse in purses:
-        purse.back_off(1.5, "too many requests")
+    shares = [shared.share((ORDERS,), owner) for owner in "ab"]
+    for share in shares:
+        share.back_off(1.5, "too many requests")
     assert len(told) == 1
-    await asyncio.gather(*(take(purse, {"orders": 1}) for purse in purses))
+    await asyncio.gather(*(take(share, {"orders": 1}) for share in shares))
     assert asyncio.get_running_loop().time() == pytest.approx(1.5)
-    purses[0].back_off(1.5, "too many requests")
+    shares[0].back_off(1.5, "too many requests")
     assert len(told) == 1, "it is still the same trouble"
     await asyncio.sleep(65)
-    purses[0].back_off(1.5, "too many requests")
+    shares[0].back_off(1.5, "too many requests")
     assert len(told) == 2
 
 
 async def test_during_a_long_ban_requests_come_back_at_once() -> None:
     shared, _ = budget()
-    purse: Purse = shared.share((ORDERS,), "a")
-    purse.back_off(60, "banned")
+    share: BudgetShare = shared.share((ORDERS,), "a")
+    share.back_off(60, "banned")
     with pytest.raises(RateLimited) as caught:
-        await take(purse, {"orders": 1})
+        await take(share, {"orders": 1})
     assert caught.value.retry_after == pytest.approx(60)
     assert asyncio.get_running_loop().time() == 0
 
@@ -295,13 +295,13 @@ async def test_what_is_left_is_told_with_what_others_spent_and_is_nothing_during
     shared, _ = budget()
     windows = (Window("orders", 10, 100.0), Window("address", 40, 100.0, per_address=True))
     mine, other = (shared.share(windows, owner) for owner in "ab")
-    assert mine.left() == {"orders": 1, "address": 1}
+    assert mine.remaining() == {"orders": 1, "address": 1}
     for _ in range(4):
         await take(mine, {"orders": 1, "address": 1})
         await take(other, {"orders": 2, "address": 3})
-    assert mine.left() == {"orders": pytest.approx(0.6), "address": pytest.approx(0.6)}
-    assert other.left()["orders"] == pytest.approx(0.2)
+    assert mine.remaining() == {"orders": pytest.approx(0.6), "address": pytest.approx(0.6)}
+    assert other.remaining()["orders"] == pytest.approx(0.2)
     await asyncio.sleep(150)
-    assert mine.left() == {"orders": 1, "address": 1}
+    assert mine.remaining() == {"orders": 1, "address": 1}
     mine.back_off(1.5, "too many requests")
-    assert other.left() == {"orders": 0, "address": 0}
+    assert other.remaining() == {"orders": 0, "address": 0}

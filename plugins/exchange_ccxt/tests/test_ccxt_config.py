@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from te_core.secrets import secrets_in
-from te_exchange_ccxt.generic import GenericOptions, GenericVenue
+from te_exchange_ccxt.adapter.generic import GenericAdapter, GenericOptions
 
 SECRET = "in-clear-4711"
 
@@ -93,14 +93,14 @@ def test_a_credential_among_ccxts_options_is_refused() -> None:
 
 @pytest.mark.parametrize("name", ["session", "verbose", "logger", "asyncio_loop", "number"])
 def test_parts_of_the_engine_cannot_be_replaced(name: str) -> None:
-    assert "is the engine's own" in refused(config={name: True}, allow_other_hosts=True)
+    assert "is set by the engine" in refused(config={name: True}, allow_other_hosts=True)
 
 
 def test_what_is_harmless_is_handed_on() -> None:
     config = {"timeout": 5000, "options": {"defaultSubType": "linear", "recvWindow": 5000, "adjust": True}}
-    venue = GenericVenue(options(config=config))
-    assert venue.config()["timeout"] == 5000
-    assert venue.config()["options"]["recvWindow"] == 5000
+    adapter = GenericAdapter(options(config=config))
+    assert adapter.config()["timeout"] == 5000
+    assert adapter.config()["options"]["recvWindow"] == 5000
 
 
 def test_every_credential_reaches_ccxt_and_is_known_as_a_secret() -> None:
@@ -113,7 +113,7 @@ def test_every_credential_reaches_ccxt_and_is_known_as_a_secret() -> None:
         "account_id": "6",
     }
     found = options(**given, wallet_address="7")
-    assert GenericVenue(found).credentials() == {
+    assert GenericAdapter(found).credentials() == {
         "apiKey": "1",
         "secret": "2",
         "password": "3",

@@ -12,7 +12,7 @@ from te_core.api import Capabilities
 from te_core.testing.conformance import ExchangeConformance
 from te_core.testing.real_clock import NEAR
 from te_emulators.conformance import EmulatedHarness, near
-from te_exchange_ccxt.generic import GenericOptions
+from te_exchange_ccxt.adapter.generic import GenericOptions
 from te_exchange_ccxt.plugin import CAPABILITIES, CCXT
 
 pytestmark = pytest.mark.real_clock

@@ -19,10 +19,10 @@ from te_core.api import (
     OutcomeUnknown,
     RateLimited,
 )
-from te_exchange_ccxt.base import CcxtOptions, Trouble, Venue
-from te_exchange_ccxt.client import Answer, last_answer
-from te_exchange_ccxt.errors import diagnose, translate
-from te_exchange_ccxt.generic import GenericOptions, GenericVenue
+from te_exchange_ccxt.adapter.generic import GenericAdapter, GenericOptions
+from te_exchange_ccxt.api import CcxtOptions, ErrorKind, ExchangeAdapter
+from te_exchange_ccxt.client.error_classification import classify_error, translate_error
+from te_exchange_ccxt.responses import Response, last_response
 
 ERRORS: Any = importlib.import_module("ccxt.base.errors")
 
@@ -58,14 +58,14 @@ CASES = [
 
 @pytest.fixture(autouse=True)
 def no_answer() -> Iterator[None]:
-    last_answer.set(None)
+    last_response.set(None)
     yield
-    last_answer.set(None)
+    last_response.set(None)
 
 
 @pytest.fixture
-def venue() -> Venue:
-    return Venue(CcxtOptions.model_validate({"api_key": "K", "secret": "S"}))
+def adapter() -> ExchangeAdapter:
+    return ExchangeAdapter(CcxtOptions.model_validate({"api_key": "K", "secret": "S"}))
 
 
 def ccxt_error(name: str, text: str = "acme said no") -> Exception:
@@ -74,26 +74,28 @@ def ccxt_error(name: str, text: str = "acme said no") -> Exception:
 
 
 @pytest.mark.parametrize(("name", "order", "read"), CASES)
-def test_each_class_of_ccxt(venue: Venue, name: str, order: type, read: type) -> None:
+def test_each_class_of_ccxt(adapter: ExchangeAdapter, name: str, order: type, read: type) -> None:
     error = ccxt_error(name)
-    assert type(translate(error, venue, what="x", sending=True)) is order
-    assert type(translate(error, venue, what="x")) is read
+    assert type(translate_error(error, adapter, what="x", sending=True)) is order
+    assert type(translate_error(error, adapter, what="x")) is read
 
 
-def test_every_class_of_ccxt_becomes_something(venue: Venue) -> None:
+def test_every_class_of_ccxt_becomes_something(adapter: ExchangeAdapter) -> None:
     names = [name for name in ERRORS.__all__ if name != "error_hierarchy"]
     assert len(names) > 30
     for name in names:
         for sending in (True, False):
-            translate(ccxt_error(name), venue, what="x", sending=sending)
+            translate_error(ccxt_error(name), adapter, what="x", sending=sending)
 
 
 @pytest.mark.parametrize(
     "error", [TypeError("string indices"), KeyError("result"), ValueError("x"), TimeoutError()]
 )
-def test_nonsense_is_in_doubt_for_an_order_and_no_fact_for_a_read(venue: Venue, error: Exception) -> None:
-    assert isinstance(translate(error, venue, what="x", sending=True), OutcomeUnknown)
-    assert isinstance(translate(error, venue, what="x"), NotReady)
+def test_nonsense_is_in_doubt_for_an_order_and_no_fact_for_a_read(
+    adapter: ExchangeAdapter, error: Exception
+) -> None:
+    assert isinstance(translate_error(error, adapter, what="x", sending=True), OutcomeUnknown)
+    assert isinstance(translate_error(error, adapter, what="x"), NotReady)
 
 
 def caused(error: Exception, cause: BaseException) -> Exception:
@@ -101,10 +103,12 @@ def caused(error: Exception, cause: BaseException) -> Exception:
     return error
 
 
-def test_only_without_a_connection_an_order_counts_as_not_sent(venue: Venue) -> None:
+def test_only_without_a_connection_an_order_counts_as_not_sent(adapter: ExchangeAdapter) -> None:
     key: Any = ConnectionKey("127.0.0.1", 1, False, True, None, None, None)
     refused = aiohttp.ClientConnectorError(key, OSError(111, "refused"))
-    unsent = translate(caused(ccxt_error("ExchangeNotAvailable"), refused), venue, what="x", sending=True)
+    unsent = translate_error(
+        caused(ccxt_error("ExchangeNotAvailable"), refused), adapter, what="x", sending=True
+    )
     assert isinstance(unsent, NotReady)
     for cause in (
         aiohttp.ServerDisconnectedError(),
@@ -115,66 +119,72 @@ def test_only_without_a_connection_an_order_counts_as_not_sent(venue: Venue) -> 
         ConnectionResetError(),
         BrokenPipeError(),
     ):
-        doubtful = translate(caused(ccxt_error("ExchangeNotAvailable"), cause), venue, what="x", sending=True)
+        doubtful = translate_error(
+            caused(ccxt_error("ExchangeNotAvailable"), cause), adapter, what="x", sending=True
+        )
         assert isinstance(doubtful, OutcomeUnknown), cause
 
 
-def test_what_a_proxy_or_a_redirect_did_says_so(venue: Venue) -> None:
+def test_what_a_proxy_or_a_redirect_did_says_so(adapter: ExchangeAdapter) -> None:
     key: Any = ConnectionKey("127.0.0.1", 1, False, True, None, None, None)
     nobody: Any = None
     refusing = aiohttp.ClientHttpProxyError(nobody, (), status=407, message="no")
     dead = aiohttp.ClientProxyConnectionError(key, OSError(111, "refused"))
     for cause in (refusing, dead):
-        unsent = translate(caused(ccxt_error("ExchangeError"), cause), venue, what="x", sending=True)
+        unsent = translate_error(caused(ccxt_error("ExchangeError"), cause), adapter, what="x", sending=True)
         assert type(unsent) is NotReady
         assert "check proxy of this account" in str(unsent)
     moved = aiohttp.ClientResponseError(nobody, (), status=307, message="a redirect to b is not followed")
     error = caused(ccxt_error("ExchangeError"), moved)
-    assert isinstance(translate(error, venue, what="x", sending=True), OutcomeUnknown)
-    found = translate(error, venue, what="x")
+    assert isinstance(translate_error(error, adapter, what="x", sending=True), OutcomeUnknown)
+    found = translate_error(error, adapter, what="x")
     assert type(found) is NotReady
     assert "307, a redirect to b is not followed" in str(found)
 
 
 @pytest.mark.parametrize("status", [401, 407, 500, 502])
-def test_a_page_of_a_proxy_neither_stops_an_account_nor_settles_an_order(venue: Venue, status: int) -> None:
-    last_answer.set(Answer(status, {}, "<html>go away</html>"))
+def test_a_page_of_a_proxy_neither_stops_an_account_nor_settles_an_order(
+    adapter: ExchangeAdapter, status: int
+) -> None:
+    last_response.set(Response(status, {}, "<html>go away</html>"))
     error = ccxt_error("AuthenticationError" if status < 500 else "ExchangeError")
-    assert isinstance(translate(error, venue, what="x", sending=True), OutcomeUnknown)
-    assert type(translate(error, venue, what="x")) is NotReady
+    assert isinstance(translate_error(error, adapter, what="x", sending=True), OutcomeUnknown)
+    assert type(translate_error(error, adapter, what="x")) is NotReady
 
 
-@pytest.mark.parametrize(("status", "expected"), [(403, Trouble.BANNED), (451, Trouble.REGION)])
-def test_a_forbidden_page_is_a_ban_or_a_border(venue: Venue, status: int, expected: Trouble) -> None:
-    last_answer.set(Answer(status, {}, "<html></html>"))
-    assert diagnose(ccxt_error("ExchangeNotAvailable"), venue)[0] is expected
+@pytest.mark.parametrize(("status", "expected"), [(403, ErrorKind.BANNED), (451, ErrorKind.REGION)])
+def test_a_forbidden_page_is_a_ban_or_a_border(
+    adapter: ExchangeAdapter, status: int, expected: ErrorKind
+) -> None:
+    last_response.set(Response(status, {}, "<html></html>"))
+    assert classify_error(ccxt_error("ExchangeNotAvailable"), adapter)[0] is expected
 
 
-def test_the_exchanges_own_time_to_wait_is_passed_on(venue: Venue) -> None:
-    last_answer.set(Answer(429, {"retry-after": "7"}, "{}"))
-    found = translate(ccxt_error("RateLimitExceeded"), venue, what="x")
+def test_the_exchanges_own_time_to_wait_is_passed_on(adapter: ExchangeAdapter) -> None:
+    last_response.set(Response(429, {"retry-after": "7"}, "{}"))
+    found = translate_error(ccxt_error("RateLimitExceeded"), adapter, what="x")
     assert isinstance(found, RateLimited)
     assert found.retry_after == 7
 
 
-def test_the_text_names_exchange_request_and_remedy_but_no_signature(venue: Venue) -> None:
+def test_the_text_names_exchange_request_and_remedy_but_no_signature(adapter: ExchangeAdapter) -> None:
     error = ccxt_error(
         "NetworkError", "acme GET https://acme.example/v1/x?apiKey=SECRET&signature=SECRET 502"
     )
-    text = str(translate(error, venue, what="positions"))
+    text = str(translate_error(error, adapter, what="positions"))
     assert text.startswith("this exchange: positions: ")
     assert "https://acme.example/v1/x" in text
     assert "SECRET" not in text
 
 
-def test_a_long_answer_is_cut(venue: Venue) -> None:
-    assert len(str(translate(ccxt_error("ExchangeError", "x" * 10_000), venue, what="x"))) < 500
+def test_a_long_answer_is_cut(adapter: ExchangeAdapter) -> None:
+    assert len(str(translate_error(ccxt_error("ExchangeError", "x" * 10_000), adapter, what="x"))) < 500
 
 
-def test_the_code_is_found_in_the_message_or_in_the_answer(venue: Venue) -> None:
-    assert diagnose(ccxt_error("ExchangeError", 'acme {"code":"42","msg":"no"}'), venue)[1] == "42"
-    last_answer.set(Answer(400, {}, '{"retCode": 43}'))
-    assert diagnose(ccxt_error("ExchangeError", "acme failed"), venue)[1] == "43"
+def test_the_code_is_found_in_the_message_or_in_the_answer(adapter: ExchangeAdapter) -> None:
+    assert classify_error(ccxt_error("ExchangeError", 'acme {"code":"42","msg":"no"}'), adapter)[1] == "42"
+    last_response.set(Response(400, {}, '{"retCode": 43}'))
+    assert classify_error(ccxt_error("ExchangeError", "acme failed"), adapter)[1] == "43"
 
 
 @pytest.mark.parametrize(
@@ -193,7 +203,10 @@ def test_the_code_is_found_in_the_message_or_in_the_answer(venue: Venue) -> None
     ],
 )
 def test_words_that_most_exchanges_use(text: str, order: type) -> None:
-    generic = GenericVenue(GenericOptions.model_validate({"exchange": "acme", "api_key": "K", "secret": "S"}))
+    generic = GenericAdapter(
+        GenericOptions.model_validate({"exchange": "acme", "api_key": "K", "secret": "S"})
+    )
     assert (
-        type(translate(ccxt_error("ExchangeError", f"acme {text}"), generic, what="x", sending=True)) is order
+        type(translate_error(ccxt_error("ExchangeError", f"acme {text}"), generic, what="x", sending=True))
+        is order
     )

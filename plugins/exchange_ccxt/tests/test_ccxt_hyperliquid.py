@@ -23,11 +23,12 @@ from te_core.api import (
     TradeEngineError,
 )
 from te_emulators.accounts import order
-from te_exchange_ccxt.client import connect, disconnect, last_answer
-from te_exchange_ccxt.errors import diagnose, translate
-from te_exchange_ccxt.generic import GenericOptions, GenericVenue
-from te_exchange_ccxt.library import BaseError, exchange_class
-from te_exchange_ccxt.trouble import Trouble
+from te_exchange_ccxt.adapter.generic import GenericAdapter, GenericOptions
+from te_exchange_ccxt.client.client_factory import close_client, create_client
+from te_exchange_ccxt.client.error_classification import classify_error, translate_error
+from te_exchange_ccxt.errors import ErrorKind
+from te_exchange_ccxt.lazy_ccxt import BaseError, exchange_class
+from te_exchange_ccxt.responses import last_response
 from tests.samples.accounting import complaints
 from tests.samples.reader import response
 
@@ -61,10 +62,10 @@ ACCOUNT = {
 
 
 class Exchange:
-    """Gives recorded answers, one after the other, and keeps what it was asked."""
+    """Returns recorded responses, one after the other, and records the requests."""
 
-    def __init__(self, venue: GenericVenue, client: Any) -> None:
-        self.venue = venue
+    def __init__(self, adapter: GenericAdapter, client: Any) -> None:
+        self.adapter = adapter
         self.client = client
         self.answers: list[Any] = []
         self.asked: list[dict[str, Any]] = []
@@ -89,18 +90,18 @@ async def hyperliquid() -> AsyncIterator[Exchange]:
     """An exchange whose contracts are known."""
     response("hyperliquid", CONTRACTS)  # skips where the samples are absent, and nothing is open yet
     options = {"exchange": "hyperliquid", "settle": "USDC", "config": SWAPS, **KEYS}
-    venue = GenericVenue(GenericOptions.model_validate(options))
+    adapter = GenericAdapter(GenericOptions.model_validate(options))
     base: Any = await exchange_class("hyperliquid")
-    exchange = Exchange(venue, connect(venue, base))
+    exchange = Exchange(adapter, create_client(adapter, base))
     try:
         exchange.answer(CONTRACTS)
-        exchange.client.set_markets(await venue.fetch_markets())
+        exchange.client.set_markets(await adapter.fetch_markets())
         exchange.asked.clear()
-        last_answer.set(None)  # as an account does before each request
+        last_response.set(None)  # as an account does before each request
         yield exchange
         assert exchange.answers == []
     finally:
-        await disconnect(exchange.client)
+        await close_client(exchange.client)
 
 
 def test_every_sample_is_checked_or_has_a_reason() -> None:
@@ -110,7 +111,7 @@ def test_every_sample_is_checked_or_has_a_reason() -> None:
 async def test_contracts_are_in_base_units_of_which_ten_dollars_are_the_least() -> None:
     async with hyperliquid() as exchange:
         coins = ("BTC", "ETH", "SOL", "ADA")
-        found = [exchange.venue.instrument(f"{coin}USDC", exchange.market(coin)) for coin in coins]
+        found = [exchange.adapter.instrument(f"{coin}USDC", exchange.market(coin)) for coin in coins]
         assert found[0] == Instrument(
             symbol="BTCUSDC",
             quantity_step=D("0.00001"),
@@ -126,7 +127,7 @@ async def test_contracts_are_in_base_units_of_which_ten_dollars_are_the_least() 
 async def test_equity() -> None:
     async with hyperliquid() as exchange:
         exchange.answer("clearinghouseState: cross short SOL + cross long ETH")
-        equity = await exchange.venue.fetch_equity()
+        equity = await exchange.adapter.fetch_equity()
         assert (equity.total, equity.free) == (D("11524.216934"), D("11329.807934"))
 
 
@@ -150,19 +151,19 @@ async def test_positions(name: str, expected: dict[str, tuple[object, ...]]) -> 
     async with hyperliquid() as exchange:
         exchange.answer(name)
         found = {}
-        for row in await exchange.venue.fetch_positions():
+        for row in await exchange.adapter.fetch_positions():
             coin = row["symbol"].partition("/")[0]
-            held = exchange.venue.position(f"{coin}USDC", row, {"contractSize": "1"})
+            held = exchange.adapter.position(f"{coin}USDC", row, {"contractSize": "1"})
             found[coin] = (held.quantity, held.entry_price, held.leverage, held.margin_mode)
-            assert not exchange.venue.hedged(row)
+            assert not exchange.adapter.hedged(row)
         assert found == expected
 
 
 async def test_prices_are_of_one_request() -> None:
     async with hyperliquid() as exchange:
         exchange.answer(CONTRACTS)
-        found = await exchange.venue.fetch_tickers(["BTC/USDC:USDC", "ETH/USDC:USDC"])
-        prices = {name: exchange.venue.price(row) for name, row in found.items()}
+        found = await exchange.adapter.fetch_tickers(["BTC/USDC:USDC", "ETH/USDC:USDC"])
+        prices = {name: exchange.adapter.price(row) for name, row in found.items()}
         assert prices == {"BTC/USDC:USDC": D("67695.5"), "ETH/USDC:USDC": D("3688.45")}
 
 
@@ -174,15 +175,15 @@ async def test_pushed_prices() -> None:
         )
         exchange.client.handle_message(client(), response("hyperliquid", "ws_allmids"))
         (name,) = pushed
-        assert exchange.venue.kind_resolved(name) == "tickers"
-        rows = {row["symbol"]: exchange.venue.price(row) for row in pushed[name].values()}
+        assert exchange.adapter.kind_resolved(name) == "tickers"
+        rows = {row["symbol"]: exchange.adapter.price(row) for row in pushed[name].values()}
         assert (rows["BTC/USDC:USDC"], rows["SOL/USDC:USDC"]) == (D("80868.5"), D("94.8775"))
 
 
 async def test_leverage() -> None:
     async with hyperliquid() as exchange:
         exchange.answer("updateLeverage ok")
-        await exchange.venue.set_leverage(exchange.market("ETH"), 5, MarginMode.ISOLATED)
+        await exchange.adapter.set_leverage(exchange.market("ETH"), 5, MarginMode.ISOLATED)
         (asked,) = exchange.asked
         assert asked["action"] == {"type": "updateLeverage", "asset": 1, "isCross": False, "leverage": 5}
 
@@ -191,10 +192,10 @@ async def test_an_order_is_the_only_thing_that_is_signed() -> None:
     """ccxt would first approve a fee for itself, which every later order pays, and name itself as the referrer."""
     async with hyperliquid() as exchange:
         exchange.answer("order filled (market = IOC limit)")
-        placed = await exchange.venue.create_order(
+        placed = await exchange.adapter.create_order(
             order("0.02", "ETHUSDC"), D("0.02"), exchange.market("ETH")
         )
-        report = exchange.venue.report("7e01", placed, exchange.market("ETH"))
+        report = exchange.adapter.report("7e01", placed, exchange.market("ETH"))
         assert (report.filled, report.average_price) == (D(1), D("25.585"))
         (asked,) = exchange.asked
         assert asked["action"]["type"] == "order"
@@ -216,8 +217,8 @@ async def test_refusals(name: str, expected: type[TradeEngineError], remedy: str
     async with hyperliquid() as exchange:
         exchange.answer(name)
         with pytest.raises(BaseError()) as caught:
-            await exchange.venue.create_order(order("0.02", "ETHUSDC"), D("0.02"), exchange.market("ETH"))
-        told = translate(caught.value, exchange.venue, what="order", sending=True)
+            await exchange.adapter.create_order(order("0.02", "ETHUSDC"), D("0.02"), exchange.market("ETH"))
+        told = translate_error(caught.value, exchange.adapter, what="order", sending=True)
         assert type(told) is expected
         assert remedy in str(told)
 
@@ -226,10 +227,10 @@ async def test_an_order_is_looked_for_among_open_ones() -> None:
     async with hyperliquid() as exchange:
         exchange.answer("frontendOpenOrders")
         (row,) = await exchange.client.fetch_open_orders("ADA/USDC:USDC")
-        report = exchange.venue.report("7e01", row, exchange.market("ADA"))
+        report = exchange.adapter.report("7e01", row, exchange.market("ADA"))
         assert (report.status, report.filled) == (OrderStatus.OPEN, D(0))
-        assert exchange.venue.client_order_id(row) is None
-        assert exchange.venue.client_order_id({**row, "clientOrderId": "0x7e01"}) == "7e01"
+        assert exchange.adapter.client_order_id(row) is None
+        assert exchange.adapter.client_order_id({**row, "clientOrderId": "0x7e01"}) == "7e01"
 
 
 async def test_an_order_that_there_is_not() -> None:
@@ -237,4 +238,4 @@ async def test_an_order_that_there_is_not() -> None:
         exchange.answer("orderStatus unknown")
         with pytest.raises(BaseError()) as caught:
             await exchange.client.fetch_order("1")
-        assert diagnose(caught.value, exchange.venue)[0] is Trouble.NOT_FOUND
+        assert classify_error(caught.value, exchange.adapter)[0] is ErrorKind.NOT_FOUND

@@ -1,4 +1,4 @@
-"""The largest market order, where only the exchange's own row tells it."""
+"""The largest market order, where only the exchange's own row contains it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from te_exchange_ccxt.generic import GenericOptions, GenericVenue
+from te_exchange_ccxt.adapter.generic import GenericAdapter, GenericOptions
 
 
 @pytest.mark.parametrize(
@@ -27,11 +27,13 @@ from te_exchange_ccxt.generic import GenericOptions, GenericVenue
 )
 def test_the_exchanges_own_name_of_it_is_known(info: Any, most: str) -> None:
     options = {"exchange": "acme", "api_key": "K", "secret": "S"}
-    venue = GenericVenue(GenericOptions.model_validate(options))
+    adapter = GenericAdapter(GenericOptions.model_validate(options))
     market = {"limits": {"amount": {"max": "2000000"}}, "info": info}
-    assert venue.largest_market_amount(market) == Decimal(most)
+    assert adapter.largest_market_amount(market) == Decimal(most)
 
 
 def test_without_any_there_is_none() -> None:
-    venue = GenericVenue(GenericOptions.model_validate({"exchange": "acme", "api_key": "K", "secret": "S"}))
-    assert venue.largest_market_amount({"info": {}}) is None
+    adapter = GenericAdapter(
+        GenericOptions.model_validate({"exchange": "acme", "api_key": "K", "secret": "S"})
+    )
+    assert adapter.largest_market_amount({"info": {}}) is None

@@ -1,4 +1,4 @@
-"""Markets are read once for all accounts, kept on disk, and read again when they are old or wrong."""
+"""MarketCache are read once for all accounts, kept on disk, and read again when they are old or wrong."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from loguru import logger
 
 from te_core.api import NotReady
-from te_exchange_ccxt.markets import RETRY_AFTER, Markets
+from te_exchange_ccxt.client.market_cache import RETRY_AFTER, MarketCache
 
 pytestmark = pytest.mark.real_clock
 
@@ -58,13 +58,13 @@ class Exchange:
         return [dict(LINEAR), dict(SPOT)]
 
 
-async def refreshed(markets: Markets) -> None:
+async def refreshed(markets: MarketCache) -> None:
     """Wait until nothing is read in the background any more."""
     await asyncio.gather(*markets._background)
 
 
 async def test_accounts_that_come_at_the_same_time_share_one_read(tmp_path: Path) -> None:
-    exchange, markets = Exchange(), Markets("x", Hand(), logger)
+    exchange, markets = Exchange(), MarketCache("x", Hand(), logger)
     exchange.gate.clear()
     asked = [asyncio.create_task(markets.get(exchange.fetch, tmp_path / f"{name}.json")) for name in "abc"]
     await asyncio.sleep(0.05)
@@ -77,16 +77,16 @@ async def test_accounts_that_come_at_the_same_time_share_one_read(tmp_path: Path
 
 async def test_a_new_start_reads_the_file(tmp_path: Path) -> None:
     clock, first = Hand(), Exchange()
-    await Markets("x", clock, logger).get(first.fetch, tmp_path / "m.json")
+    await MarketCache("x", clock, logger).get(first.fetch, tmp_path / "m.json")
     clock.time += timedelta(minutes=30)
     second = Exchange()
-    assert await Markets("x", clock, logger).get(second.fetch, tmp_path / "m.json") == [LINEAR]
+    assert await MarketCache("x", clock, logger).get(second.fetch, tmp_path / "m.json") == [LINEAR]
     assert second.reads == 0
 
 
 async def test_after_an_hour_they_are_read_again_without_anyone_waiting(tmp_path: Path) -> None:
     clock, exchange = Hand(), Exchange()
-    markets = Markets("x", clock, logger)
+    markets = MarketCache("x", clock, logger)
     await markets.get(exchange.fetch, tmp_path / "m.json")
     clock.time += timedelta(hours=1)
     exchange.gate.clear()
@@ -100,7 +100,7 @@ async def test_after_an_hour_they_are_read_again_without_anyone_waiting(tmp_path
 
 async def test_a_failing_refresh_leaves_the_old_ones_and_is_tried_again(tmp_path: Path) -> None:
     clock, exchange = Hand(), Exchange()
-    markets = Markets("x", clock, logger)
+    markets = MarketCache("x", clock, logger)
     await markets.get(exchange.fetch, tmp_path / "m.json")
     clock.time += timedelta(hours=1)
     exchange.failure = NotReady("down")
@@ -114,11 +114,14 @@ async def test_a_failing_refresh_leaves_the_old_ones_and_is_tried_again(tmp_path
 async def test_a_list_that_cannot_be_read_for_hours_is_asked_for_now_and_then_and_told_once(
     tmp_path: Path,
 ) -> None:
-    """Every read of positions or prices asks for the list: one every 3 s and more, where streams are polled beside."""
+    """Every read of positions or prices asks for the list.
+
+    One every 3 s or more, where accounts also poll next to streams.
+    """
     lines: list[str] = []
     sink = logger.add(lambda line: lines.append(str(line)), level="INFO", format="{message}")
     clock, exchange = Hand(), Exchange()
-    markets = Markets("x", clock, logger)
+    markets = MarketCache("x", clock, logger)
     await markets.get(exchange.fetch, tmp_path / "m.json")
     clock.time += timedelta(hours=1)
     exchange.failure = NotReady("down")
@@ -133,12 +136,12 @@ async def test_a_list_that_cannot_be_read_for_hours_is_asked_for_now_and_then_an
     for _ in range(6):
         await half_an_hour()
     assert exchange.reads <= 1 + 3 * 12 + 1
-    told = "cannot read the list of instruments again; using that of 2026-01-01 00:00 UTC: down\n"
+    told = "cannot refresh the list of instruments; using the one of 2026-01-01 00:00 UTC (down)\n"
     assert lines == [told]
     exchange.failure, before = None, exchange.reads
     await half_an_hour()
     assert exchange.reads == before + 1
-    assert lines == [told, "the list of instruments was read again\n"]
+    assert lines == [told, "list of instruments refreshed\n"]
     logger.remove(sink)
 
 
@@ -146,7 +149,7 @@ async def test_outdated_ones_are_read_again_in_the_background_at_most_every_five
     tmp_path: Path,
 ) -> None:
     clock, exchange = Hand(), Exchange()
-    markets = Markets("x", clock, logger)
+    markets = MarketCache("x", clock, logger)
     await markets.get(exchange.fetch, tmp_path / "m.json")
     exchange.gate.clear()
     for _ in range(10):
@@ -167,7 +170,7 @@ async def test_outdated_ones_are_read_again_in_the_background_at_most_every_five
 
 async def test_ones_that_cannot_be_read_for_days_stay_in_use(tmp_path: Path) -> None:
     clock, exchange = Hand(), Exchange()
-    markets = Markets("x", clock, logger)
+    markets = MarketCache("x", clock, logger)
     await markets.get(exchange.fetch, tmp_path / "m.json")
     exchange.failure = NotReady("down")
     clock.time += timedelta(days=2)
@@ -177,14 +180,14 @@ async def test_ones_that_cannot_be_read_for_days_stay_in_use(tmp_path: Path) -> 
 
 async def test_very_old_ones_out_of_a_file_are_read_again_first_if_that_can_be(tmp_path: Path) -> None:
     clock = Hand()
-    await Markets("x", clock, logger).get(Exchange().fetch, tmp_path / "m.json")
+    await MarketCache("x", clock, logger).get(Exchange().fetch, tmp_path / "m.json")
     clock.time += timedelta(days=2)
     down = Exchange()
     down.failure = NotReady("down")
-    assert await Markets("x", clock, logger).get(down.fetch, tmp_path / "m.json") == [LINEAR]
+    assert await MarketCache("x", clock, logger).get(down.fetch, tmp_path / "m.json") == [LINEAR]
     assert down.reads == 1
     up = Exchange()
-    markets = Markets("x", clock, logger)
+    markets = MarketCache("x", clock, logger)
     await markets.get(up.fetch, tmp_path / "m.json")
     assert markets.age == timedelta(0)
 
@@ -197,20 +200,20 @@ async def test_a_damaged_or_foreign_file_counts_as_absent(tmp_path: Path, conten
     file = tmp_path / "m.json"
     file.write_bytes(content)
     exchange = Exchange()
-    assert await Markets("x", Hand(), logger).get(exchange.fetch, file) == [LINEAR]
+    assert await MarketCache("x", Hand(), logger).get(exchange.fetch, file) == [LINEAR]
     assert exchange.reads == 1
     assert json.loads(file.read_bytes().splitlines()[0])["identity"] == "x"
 
 
 async def test_another_hosts_file_is_not_taken(tmp_path: Path) -> None:
-    await Markets("real", Hand(), logger).get(Exchange().fetch, tmp_path / "m.json")
+    await MarketCache("real", Hand(), logger).get(Exchange().fetch, tmp_path / "m.json")
     testnet = Exchange()
-    await Markets("testnet", Hand(), logger).get(testnet.fetch, tmp_path / "m.json")
+    await MarketCache("testnet", Hand(), logger).get(testnet.fetch, tmp_path / "m.json")
     assert testnet.reads == 1
 
 
 async def test_one_caller_giving_up_does_not_end_the_read_for_others(tmp_path: Path) -> None:
-    exchange, markets = Exchange(), Markets("x", Hand(), logger)
+    exchange, markets = Exchange(), MarketCache("x", Hand(), logger)
     exchange.gate.clear()
     first, second = (asyncio.create_task(markets.get(exchange.fetch, tmp_path / name)) for name in "ab")
     await asyncio.sleep(0.05)
@@ -224,7 +227,7 @@ async def test_one_caller_giving_up_does_not_end_the_read_for_others(tmp_path: P
 async def test_the_file_is_written_and_read_market_by_market(tmp_path: Path) -> None:
     """One text for all of them would hold the interpreter for 50 ms while it is made."""
     file = tmp_path / "m.json"
-    await Markets("x", Hand(), logger).get(Exchange().fetch, file)
+    await MarketCache("x", Hand(), logger).get(Exchange().fetch, file)
     head, *lines = file.read_bytes().splitlines()
     assert json.loads(head)["count"] == len(lines) == 1
     assert json.loads(lines[0]) == LINEAR

@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from te_core.api import MarginMode, OrderRequest, Side
-from te_exchange_ccxt.base import CcxtOptions, Venue
-from te_exchange_ccxt.client import connect, disconnect
-from te_exchange_ccxt.library import exchange_class
-from te_exchange_ccxt.wire import dig, first, number
+from te_exchange_ccxt.api import CcxtOptions, ExchangeAdapter
+from te_exchange_ccxt.client.client_factory import close_client, create_client
+from te_exchange_ccxt.lazy_ccxt import exchange_class
+from te_exchange_ccxt.parsing import dig, first, number
 
 AWKWARD = [
     "0.1",
@@ -28,12 +28,14 @@ AWKWARD = [
 ]
 
 
-class Bybit(Venue):
+class Bybit(ExchangeAdapter):
     exchange_id = "bybit"
 
 
 @asynccontextmanager
-async def answering(body: str, kind: Callable[[CcxtOptions], Venue] = Bybit) -> AsyncIterator[Venue]:
+async def answering(
+    body: str, kind: Callable[[CcxtOptions], ExchangeAdapter] = Bybit
+) -> AsyncIterator[ExchangeAdapter]:
     """A client of a server that always gives the same answer."""
 
     async def answer(request: web.Request) -> web.Response:
@@ -47,15 +49,15 @@ async def answering(body: str, kind: Callable[[CcxtOptions], Venue] = Bybit) -> 
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     port = runner.addresses[0][1]
-    venue = kind(
+    adapter = kind(
         CcxtOptions.model_validate({"api_key": "K", "secret": "S", "url": f"http://127.0.0.1:{port}"})
     )
-    base: Any = await exchange_class(venue.exchange_id)
-    exchange = connect(venue, base)
+    base: Any = await exchange_class(adapter.exchange_id)
+    exchange = create_client(adapter, base)
     try:
-        yield venue
+        yield adapter
     finally:
-        await disconnect(exchange)
+        await close_client(exchange)
         await runner.cleanup()
 
 
@@ -63,8 +65,8 @@ async def answering(body: str, kind: Callable[[CcxtOptions], Venue] = Bybit) -> 
 @pytest.mark.parametrize("text", AWKWARD)
 async def test_a_number_or_a_text_on_the_wire_keeps_every_digit(text: str) -> None:
     for written in (text, f'"{text}"'):
-        async with answering(f'{{"retCode":0,"result":{{"list":[{{"value":{written}}}]}}}}') as venue:
-            found = await venue.exchange.private_get_v5_account_info()
+        async with answering(f'{{"retCode":0,"result":{{"list":[{{"value":{written}}}]}}}}') as adapter:
+            found = await adapter.exchange.private_get_v5_account_info()
             assert number(found["result"]["list"][0]["value"]) == Decimal(text)
 
 
@@ -72,22 +74,22 @@ async def test_a_number_or_a_text_on_the_wire_keeps_every_digit(text: str) -> No
 @pytest.mark.parametrize("text", AWKWARD[:5])
 async def test_a_position_keeps_every_digit(text: str) -> None:
     row = f'{{"symbol":"BTCUSDT","side":"Sell","size":{text},"avgPrice":"{text}","leverage":"3","positionIdx":0}}'
-    async with answering(f'{{"retCode":0,"result":{{"list":[{row}]}}}}') as venue:
-        venue.exchange.set_markets([BTC])
-        answer = await venue.exchange.private_get_v5_position_list()
-        parsed = venue.exchange.parse_position(answer["result"]["list"][0])
-        position = venue.position("BTCUSDT", parsed, BTC)
+    async with answering(f'{{"retCode":0,"result":{{"list":[{row}]}}}}') as adapter:
+        adapter.exchange.set_markets([BTC])
+        answer = await adapter.exchange.private_get_v5_position_list()
+        parsed = adapter.exchange.parse_position(answer["result"]["list"][0])
+        position = adapter.position("BTCUSDT", parsed, BTC)
         assert position.quantity == -Decimal(text)
         assert position.entry_price == Decimal(text)
 
 
-def venue() -> Venue:
-    return Venue(CcxtOptions.model_validate({"api_key": "K", "secret": "S"}))
+def adapter() -> ExchangeAdapter:
+    return ExchangeAdapter(CcxtOptions.model_validate({"api_key": "K", "secret": "S"}))
 
 
 @given(st.decimals(min_value="0.000000000001", max_value=10**12, places=12))
 def test_a_size_reaches_ccxt_as_it_is(size: Decimal) -> None:
-    text = str(venue().amount(size))
+    text = str(adapter().amount(size))
     assert Decimal(text) == size
     assert "e" not in text.lower()
 
@@ -127,7 +129,7 @@ MARKET = {
 
 
 def test_an_instrument_counts_in_base_units() -> None:
-    found = venue().instrument("BTCUSDT", MARKET)
+    found = adapter().instrument("BTCUSDT", MARKET)
     assert found.quantity_step == Decimal("0.0001")
     assert found.minimum_quantity == Decimal("0.0001")
     assert found.largest_market_quantity == 5
@@ -145,7 +147,7 @@ def test_a_short_position_in_contracts_is_negative_in_base_units() -> None:
         "marginMode": "isolated",
         "leverage": "4",
     }
-    position = venue().position("BTCUSDT", row, MARKET)
+    position = adapter().position("BTCUSDT", row, MARKET)
     assert position.quantity == Decimal("-0.0123")
     assert position.margin_mode is MarginMode.ISOLATED
 
@@ -158,7 +160,7 @@ def test_an_orders_report_counts_in_base_units() -> None:
         "fee": {"cost": "0.25"},
         "amount": "12.3",
     }
-    report = venue().report("7e1", row, MARKET)
+    report = adapter().report("7e1", row, MARKET)
     assert (report.filled, report.average_price, report.fee) == (
         Decimal("0.0123"),
         Decimal("50000.5"),
@@ -177,4 +179,4 @@ def test_an_order_states_its_id_and_reduces_only_where_asked() -> None:
         margin_mode=MarginMode.ISOLATED,
         reference_price=Decimal(1),
     )
-    assert venue().order_params(order, MARKET) == {"clientOrderId": "7e1"}
+    assert adapter().order_params(order, MARKET) == {"clientOrderId": "7e1"}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from te_exchange_ccxt.adapter.exchange_adapter import ExchangeAdapter
 from te_exchange_ccxt.options import CcxtOptions
-from te_exchange_ccxt.venue import Venue
-from te_exchange_ccxt.wire import Row
+from te_exchange_ccxt.parsing import Row
 
 
-class Whimsical(Venue):
+class Whimsical(ExchangeAdapter):
     def obstacle(self, market: Row) -> str:
         return "not on Sundays" if market.get("sunday") else super().obstacle(market)
 
@@ -25,6 +25,6 @@ class Whimsical(Venue):
     ],
 )
 def test_a_market_is_tradable_unless_something_stands_against_it(market: Row, why: str) -> None:
-    venue = Whimsical(CcxtOptions.model_validate({"api_key": "K", "secret": "S"}))
-    assert venue.obstacle(market) == why
-    assert venue.tradable(market) == (not why)
+    adapter = Whimsical(CcxtOptions.model_validate({"api_key": "K", "secret": "S"}))
+    assert adapter.obstacle(market) == why
+    assert adapter.tradable(market) == (not why)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from te_exchange_ccxt.adapter.generic import GenericOptions
 from te_exchange_ccxt.budget import Window
-from te_exchange_ccxt.generic import GenericOptions
 from te_exchange_ccxt.options import CcxtOptions
 
 KEYS = {"api_key": "key-in-clear", "secret": "secret-in-clear"}
@@ -47,7 +47,7 @@ def test_password_and_passphrase_mean_the_same(name: str) -> None:
 
 
 def test_password_and_passphrase_together_are_refused() -> None:
-    assert "give one of them" in refusal(password="other")
+    assert "set only one of them" in refusal(password="other")
 
 
 def test_a_test_host_that_does_not_exist_is_refused() -> None:
@@ -99,8 +99,8 @@ def test_limits_of_the_key_are_what_the_exchange_grants_it() -> None:
 @pytest.mark.parametrize("name", ["order", "address"])
 def test_a_limit_that_a_key_cannot_have_is_refused(name: str) -> None:
     text = refusal(rate_limits={name: 40})
-    assert f"Acme grants a key no limit named '{name}'" in text
-    assert "there is: orders (10 in 1 s), reads (50 in 1 s)" in text
+    assert f"Acme has no limit per key named '{name}'" in text
+    assert "available: orders (10 in 1 s), reads (50 in 1 s)" in text
 
 
 @pytest.mark.parametrize("value", [0, -1, 1.5, "many"])

@@ -19,12 +19,13 @@ from te_core.clock import SystemClock
 from te_core.rules.client_order_ids import client_order_id
 from te_core.testing.fakes import account_context
 from te_emulators.accounts import order
-from te_exchange_ccxt.client import connect, disconnect, last_answer
-from te_exchange_ccxt.generic import GenericOptions, GenericVenue
-from te_exchange_ccxt.library import exchange_class
+from te_exchange_ccxt.adapter.generic import GenericAdapter, GenericOptions
+from te_exchange_ccxt.adapter.profiles import PROFILES, profile_of
+from te_exchange_ccxt.client.client_factory import close_client, create_client
+from te_exchange_ccxt.errors import ErrorKind
+from te_exchange_ccxt.lazy_ccxt import exchange_class
 from te_exchange_ccxt.plugin import CCXT
-from te_exchange_ccxt.profiles import PROFILES, profile_of
-from te_exchange_ccxt.trouble import Trouble
+from te_exchange_ccxt.responses import last_response
 
 pytestmark = pytest.mark.real_clock
 
@@ -50,14 +51,14 @@ ANSWERS: dict[str, Any] = {
 
 
 class Exchange:
-    """Gives the same answer to every request, and keeps what it was asked."""
+    """Returns the same response to every request, and records the requests."""
 
-    def __init__(self, venue: GenericVenue, client: Any, exchange: str) -> None:
-        self.venue, self.client = venue, client
+    def __init__(self, adapter: GenericAdapter, client: Any, exchange: str) -> None:
+        self.adapter, self.client = adapter, client
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self._answer = ANSWERS[exchange]
         client.fetch = self.fetch
-        coin = venue.options.settle
+        coin = adapter.options.settle
         self.market = {
             **client.safe_market_structure({"id": "BTCUSDT", "symbol": f"BTC/{coin}:{coin}", "type": "swap"}),
             "base": "BTC",
@@ -77,7 +78,7 @@ class Exchange:
         }
         client.set_markets([self.market])
         client.options.update({"uta": False, "unifiedAccount": False})
-        last_answer.set(None)
+        last_response.set(None)
 
     async def fetch(self, url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
         parts = urlsplit(url)
@@ -92,12 +93,12 @@ class Exchange:
 @asynccontextmanager
 async def at(exchange: str, **settings: Any) -> AsyncIterator[Exchange]:
     options = GenericOptions.model_validate({"exchange": exchange, **KEYS, **settings})
-    venue = GenericVenue(options)
-    client = connect(venue, await exchange_class(exchange))
+    adapter = GenericAdapter(options)
+    client = create_client(adapter, await exchange_class(exchange))
     try:
-        yield Exchange(venue, client, exchange)
+        yield Exchange(adapter, client, exchange)
     finally:
-        await disconnect(client)
+        await close_client(client)
 
 
 def made_id(exchange: str) -> str:
@@ -106,7 +107,7 @@ def made_id(exchange: str) -> str:
 
 async def sent_order(exchange: Exchange, name: str, *, reduce_only: bool = False) -> dict[str, Any]:
     wanted = replace(order("0.001", reduce_only=reduce_only), client_order_id=made_id(name))
-    await exchange.venue.create_order(wanted, D(1), exchange.market)
+    await exchange.adapter.create_order(wanted, D(1), exchange.market)
     return exchange.asked.pop()[1]
 
 
@@ -161,7 +162,7 @@ async def test_leverage_is_set_as_the_exchange_wants_it(
     exchange: str, mode: MarginMode, expected: dict[str, Any], absent: str
 ) -> None:
     async with at(exchange) as it:
-        await it.venue.set_leverage(it.market, 3, mode)
+        await it.adapter.set_leverage(it.market, 3, mode)
         ((_, sent),) = it.asked
         assert {name: type(value)(sent.get(name)) for name, value in expected.items()} == expected
         assert absent not in sent
@@ -169,22 +170,22 @@ async def test_leverage_is_set_as_the_exchange_wants_it(
 
 @pytest.mark.parametrize("exchange", ["gate", "htx", "hyperliquid", "okx", "phemex"])
 async def test_no_mode_is_set_by_itself_where_the_leverage_brings_it(exchange: str) -> None:
-    settle = "USDC" if exchange == "hyperliquid" else "USDT"
-    async with at(exchange, settle=settle) as it:
-        await it.venue.set_margin_mode(it.market, MarginMode.ISOLATED)
+    coin = "USDC" if exchange == "hyperliquid" else "USDT"
+    async with at(exchange, settle=coin) as it:
+        await it.adapter.set_margin_mode(it.market, MarginMode.ISOLATED)
         assert it.asked == []
 
 
 async def test_ids_are_read_without_what_stands_before_them() -> None:
     async with at("gate") as it:
-        assert it.venue.client_order_id({"clientOrderId": "t-7eAbc"}) == "7eAbc"
-        assert it.venue.client_order_id({"clientOrderId": "web"}) == "web"
+        assert it.adapter.client_order_id({"clientOrderId": "t-7eAbc"}) == "7eAbc"
+        assert it.adapter.client_order_id({"clientOrderId": "web"}) == "web"
 
 
 async def test_a_vault_is_read_and_traded_in_place_of_the_wallet() -> None:
     async with at("hyperliquid", settle="USDC", vault_address=VAULT) as it:
         assert it.client.walletAddress == VAULT
-        await it.venue.set_leverage(it.market, 3, MarginMode.ISOLATED)
+        await it.adapter.set_leverage(it.market, 3, MarginMode.ISOLATED)
         await sent_order_to_vault(it)
         assert [f"0x{sent['vaultAddress'].removeprefix('0x')}" for _, sent in it.asked] == [VAULT, VAULT]
         it._answer = []
@@ -194,19 +195,19 @@ async def test_a_vault_is_read_and_traded_in_place_of_the_wallet() -> None:
 
 async def sent_order_to_vault(it: Exchange) -> None:
     wanted = replace(order("0.001", "BTCUSDC"), client_order_id=made_id("hyperliquid"))
-    await it.venue.create_order(wanted, D(1), it.market)
+    await it.adapter.create_order(wanted, D(1), it.market)
     (placed,) = it.asked[-1][1]["action"]["orders"]
     assert placed["c"] == f"0x{made_id('hyperliquid')}"
 
 
 async def test_gate_follows_prices_only_without_the_users_id() -> None:
     async with at("gate") as it:
-        assert it.venue.followed() == {"tickers"}
-        (found,) = [each for each in await it.venue.findings() if each.check == "streams"]
+        assert it.adapter.followed() == {"tickers"}
+        (found,) = [each for each in await it.adapter.findings() if each.check == "streams"]
         assert (found.severity, "uid" in found.remedy) == (Severity.WARNING, True)
     async with at("gate", uid="12345") as it:
-        assert it.venue.followed() == {"positions", "orders", "balance", "tickers"}
-        assert "streams" not in {each.check for each in await it.venue.findings()}
+        assert it.adapter.followed() == {"positions", "orders", "balance", "tickers"}
+        assert "streams" not in {each.check for each in await it.adapter.findings()}
 
 
 class Connection:
@@ -220,15 +221,15 @@ class Connection:
 async def test_what_an_address_carries_is_what_ccxt_waits_for() -> None:
     """Gate, Hyperliquid and others have one address for all, Binance one per key: no name tells which is private."""
     async with at("gate") as it:
-        venue, one, other = it.venue, "wss://fx.example/v4/ws/usdt", "wss://fx.example/ws/listen-key"
-        venue.exchange.clients = {one: Connection("swap:positions", "ticker:BTC_USDT"), other: Connection()}
-        assert venue.streams_at(one) == (True, False)
-        assert venue.streams_at(other) == (False,)
-        venue.exchange.clients[other] = Connection("linear:balance", subscribed=("linear",))
-        assert venue.streams_at(other) == (True,)
-        venue.exchange.clients = {}
-        assert (venue.streams_at(one), venue.streams_at(other)) == ((True, False), (True,))
-        venue.exchange.clients = {}
+        adapter, one, other = it.adapter, "wss://fx.example/v4/ws/usdt", "wss://fx.example/ws/listen-key"
+        adapter.exchange.clients = {one: Connection("swap:positions", "ticker:BTC_USDT"), other: Connection()}
+        assert adapter.streams_at(one) == (True, False)
+        assert adapter.streams_at(other) == (False,)
+        adapter.exchange.clients[other] = Connection("linear:balance", subscribed=("linear",))
+        assert adapter.streams_at(other) == (True,)
+        adapter.exchange.clients = {}
+        assert (adapter.streams_at(one), adapter.streams_at(other)) == ((True, False), (True,))
+        adapter.exchange.clients = {}
 
 
 @pytest.mark.parametrize(
@@ -244,8 +245,8 @@ async def test_what_an_address_carries_is_what_ccxt_waits_for() -> None:
     ],
 )
 async def test_what_ccxt_resolves_is_known_by_its_name(name: str, kind: str | None) -> None:
-    venue = GenericVenue(GenericOptions.model_validate({"exchange": "okx", **KEYS}))
-    assert venue.kind_resolved(name) == kind
+    adapter = GenericAdapter(GenericOptions.model_validate({"exchange": "okx", **KEYS}))
+    assert adapter.kind_resolved(name) == kind
 
 
 def test_a_vault_is_refused_where_there_is_none() -> None:
@@ -258,8 +259,8 @@ def test_a_vault_is_refused_where_there_is_none() -> None:
     [
         ("xt", "hedge mode only"),
         ("whitebit", "leverage belongs to the whole account"),
-        ("coinex", "ccxt knows no exchange 'coinex'"),
-        ("bitmart", "ccxt knows no exchange 'bitmart'"),
+        ("coinex", "ccxt does not support the exchange 'coinex'"),
+        ("bitmart", "ccxt does not support the exchange 'bitmart'"),
     ],
 )
 async def test_an_exchange_that_cannot_be_traded_is_refused(
@@ -289,13 +290,15 @@ def test_every_form_of_ids_is_a_capability_of_the_account(exchange: str) -> None
 @pytest.mark.parametrize(
     ("exchange", "code", "expected"),
     [
-        ("gate", "REQUEST_EXPIRED", Trouble.CLOCK),
-        ("okx", "50102", Trouble.CLOCK),
-        ("bitget", "40774", Trouble.HEDGE_MODE),
-        ("binance", "-4061", Trouble.HEDGE_MODE),
+        ("gate", "REQUEST_EXPIRED", ErrorKind.CLOCK),
+        ("okx", "50102", ErrorKind.CLOCK),
+        ("bitget", "40774", ErrorKind.HEDGE_MODE),
+        ("binance", "-4061", ErrorKind.HEDGE_MODE),
     ],
 )
-def test_codes_that_stop_for_the_wrong_reason_are_named(exchange: str, code: str, expected: Trouble) -> None:
-    venue = GenericVenue(GenericOptions.model_validate({"exchange": exchange, **KEYS}))
-    last_answer.set(None)
-    assert venue.trouble(code, "") is expected
+def test_codes_that_stop_for_the_wrong_reason_are_named(
+    exchange: str, code: str, expected: ErrorKind
+) -> None:
+    adapter = GenericAdapter(GenericOptions.model_validate({"exchange": exchange, **KEYS}))
+    last_response.set(None)
+    assert adapter.classify(code, "") is expected

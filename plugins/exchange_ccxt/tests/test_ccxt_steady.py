@@ -12,10 +12,10 @@ from loguru import logger
 from te_core.api import Outages
 from te_core.clock import SystemClock
 from te_core.testing.stream_recorder import StreamRecorder
-from te_exchange_ccxt.client import CACHES, connect, disconnect
-from te_exchange_ccxt.generic import GenericOptions, GenericVenue
-from te_exchange_ccxt.library import exchange_class
-from te_exchange_ccxt.live import ORDERS_REMEMBERED, AccountStreams
+from te_exchange_ccxt.adapter.generic import GenericAdapter, GenericOptions
+from te_exchange_ccxt.client.client_factory import STREAM_CACHE_LIMITS, close_client, create_client
+from te_exchange_ccxt.lazy_ccxt import exchange_class
+from te_exchange_ccxt.streams.account_streams import REMEMBERED_ORDERS, AccountStreams
 from te_exchange_ccxt.symbols import Symbols
 
 pytestmark = pytest.mark.real_clock
@@ -40,25 +40,25 @@ MARKET = {
 
 @asynccontextmanager
 async def following(**config: Any) -> AsyncIterator[tuple[Any, Any, AccountStreams, StreamRecorder]]:
-    """Give ccxt's client and a connection of its own that is never made, with the streams that listen in on it."""
+    """Return ccxt's client with a connection that is never opened, and the streams that listen to it."""
     options = {"exchange": "bybit", "api_key": "K", "secret": "S", "config": config}
-    venue = GenericVenue(GenericOptions.model_validate(options))
-    exchange = connect(venue, await exchange_class("bybit"))
+    adapter = GenericAdapter(GenericOptions.model_validate(options))
+    exchange = create_client(adapter, await exchange_class("bybit"))
     exchange.set_markets([MARKET])
     seen, clock = StreamRecorder(), SystemClock()
-    exchange.ear = streams = AccountStreams(
-        venue,
+    exchange.listener = streams = AccountStreams(
+        adapter,
         seen,
         clock=clock,
         outages=Outages(clock, logger, lambda event: None, account="main"),
         symbols=lambda: Symbols((MARKET,), "USDT"),
-        knows=lambda name: name == MARKET["symbol"],
+        is_listed=lambda name: name == MARKET["symbol"],
         wanted={},
     )
     try:
         yield exchange, exchange.client(PRIVATE), streams, seen
     finally:
-        await disconnect(exchange)
+        await close_client(exchange)
 
 
 def push(exchange: Any, client: Any, number: int) -> None:
@@ -84,9 +84,12 @@ async def test_ten_thousand_orders_leave_no_more_than_a_few_hundred() -> None:
         for number in range(ORDERS):
             push(exchange, client, number)
         assert [name for name, _ in seen.orders] == [f"7e{number}" for number in range(ORDERS)], "each, once"
-        assert len(exchange.orders) == CACHES["ordersLimit"]
-        assert sum(len(known) for known in exchange.orders.hashmap.values()) == CACHES["ordersLimit"]
-        assert len(streams._orders) == ORDERS_REMEMBERED
+        assert len(exchange.orders) == STREAM_CACHE_LIMITS["ordersLimit"]
+        assert (
+            sum(len(known) for known in exchange.orders.hashmap.values())
+            == STREAM_CACHE_LIMITS["ordersLimit"]
+        )
+        assert len(streams._orders) == REMEMBERED_ORDERS
 
 
 async def test_an_operator_may_still_choose_ccxts_caches() -> None:
@@ -101,9 +104,9 @@ async def test_an_operator_may_still_choose_ccxts_caches() -> None:
 )
 async def test_every_client_is_bounded(exchange: str) -> None:
     keys = {"api_key": "K", "secret": "S", "passphrase": "P"}
-    venue = GenericVenue(GenericOptions.model_validate({"exchange": exchange, **keys}))
-    client = connect(venue, await exchange_class(exchange))
+    adapter = GenericAdapter(GenericOptions.model_validate({"exchange": exchange, **keys}))
+    client = create_client(adapter, await exchange_class(exchange))
     try:
-        assert CACHES.items() <= client.options.items()
+        assert STREAM_CACHE_LIMITS.items() <= client.options.items()
     finally:
-        await disconnect(client)
+        await close_client(client)

@@ -7,12 +7,12 @@ from typing import Any
 from te_exchange_ccxt.symbols import Symbols
 
 
-def market(base: str, quote: str = "USDT", settle: str = "USDT", **more: Any) -> dict[str, Any]:
+def market(base: str, quote: str = "USDT", coin: str = "USDT", **more: Any) -> dict[str, Any]:
     found = {
-        "symbol": f"{base}/{quote}:{settle}",
+        "symbol": f"{base}/{quote}:{coin}",
         "base": base,
         "quote": quote,
-        "settle": settle,
+        "settle": coin,
         "swap": True,
         "linear": True,
         "active": True,
@@ -38,7 +38,7 @@ def test_a_multiplied_contract_is_a_different_symbol() -> None:
 
 def test_only_perpetuals_that_pay_in_the_settle_coin_are_known() -> None:
     others = [
-        market("BTC", settle="BTC", linear=False),
+        market("BTC", coin="BTC", linear=False),
         market("BTC", "USDC", "USDC"),
         market("BTC", swap=False, future=True, symbol="BTC/USDT:USDT-261225"),
         market("ETH", swap=False, spot=True, symbol="ETH/USDT"),

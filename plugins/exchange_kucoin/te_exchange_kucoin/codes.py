@@ -1,32 +1,34 @@
-"""KuCoin's codes, as far as ccxt's classes do not tell enough. https://www.kucoin.com/docs-new/error-code"""
+"""KuCoin's error codes, where ccxt's classes are not enough. https://www.kucoin.com/docs-new/error-code"""
 
 from __future__ import annotations
 
-from te_exchange_ccxt.base import Trouble
+from te_exchange_ccxt.api import ErrorKind, code_table
 
-TROUBLES = {
-    "400004": Trouble.PASSPHRASE,
-    "400005": Trouble.SIGNATURE,
-    "400006": Trouble.ADDRESS,
-    "400007": Trouble.PERMISSION,
-    **dict.fromkeys(("40010", "400302"), Trouble.REGION),
-    "200002": Trouble.RATE,
-    "1015": Trouble.BANNED,
-    **dict.fromkeys(("300002", "300014", "300015"), Trouble.MAINTENANCE),  # suspended, liquidating, settling
-    "100002": Trouble.BUSY,
-    "200005": Trouble.MARGIN,
-    "300016": Trouble.LEVERAGE,
-    **dict.fromkeys(("330005", "50002"), Trouble.MODE_BLOCKED),
-    "330011": Trouble.HEDGE_MODE,
-    "300009": Trouble.REDUCE_ONLY,
-    "300018": Trouble.DUPLICATE,
-    **dict.fromkeys(("100003", "200003"), Trouble.SYMBOL),
-    "100004": Trouble.NOT_FOUND,  # not to be cancelled: it is over, or never was
+ERROR_CODES = code_table(
+    {
+        ErrorKind.PASSPHRASE: "400004",
+        ErrorKind.SIGNATURE: "400005",
+        ErrorKind.ADDRESS: "400006",
+        ErrorKind.PERMISSION: "400007",
+        ErrorKind.REGION: "40010 400302",
+        ErrorKind.RATE: "200002",
+        ErrorKind.BANNED: "1015",
+        ErrorKind.MAINTENANCE: "300002 300014 300015",  # suspended, liquidating, settling
+        ErrorKind.BUSY: "100002",
+        ErrorKind.MARGIN: "200005",
+        ErrorKind.LEVERAGE: "300016",
+        ErrorKind.MODE_BLOCKED: "330005 50002",
+        ErrorKind.HEDGE_MODE: "330011",
+        ErrorKind.REDUCE_ONLY: "300009",
+        ErrorKind.DUPLICATE: "300018",
+        ErrorKind.SYMBOL: "100003 200003",
+        ErrorKind.NOT_FOUND: "100004",  # cannot be cancelled: it has ended, or never existed
+    }
+)
+ERROR_TEXTS = {
+    ("400100", "below the minimum"): ErrorKind.SIZE,
+    ("400100", "increment"): ErrorKind.SIZE,
+    ("400100", "account.available.amount"): ErrorKind.MARGIN,
+    ("100001", "everage"): ErrorKind.LEVERAGE,
 }
-TEXTS = {
-    ("400100", "below the minimum"): Trouble.SIZE,
-    ("400100", "increment"): Trouble.SIZE,
-    ("400100", "account.available.amount"): Trouble.MARGIN,
-    ("100001", "everage"): Trouble.LEVERAGE,
-}
-"""Where a code has several meanings: by what the text says."""
+"""Ambiguous codes, told apart by a part of the text."""

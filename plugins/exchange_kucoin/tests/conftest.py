@@ -22,15 +22,15 @@ PUSHED = {Feed.ORDERS, Feed.EQUITY, Feed.PRICES}
 
 
 @dataclass
-class Desk:
+class Harness:
     """``account`` is open; ``kucoin`` is the exchange that it talks to."""
 
-    venue: EmulatedHarness
+    exchange: EmulatedHarness
     account: ExchangeAccount
 
     @property
     def kucoin(self) -> KucoinServer:
-        return cast("KucoinServer", self.venue.server)
+        return cast("KucoinServer", self.exchange.server)
 
     @property
     def requests(self) -> dict[str, int]:
@@ -57,7 +57,7 @@ class Desk:
     @property
     def held(self) -> Any:
         """The position in BTC."""
-        (position,) = self.venue.owner.held("XBTUSDTM")
+        (position,) = self.exchange.owner.held("XBTUSDTM")
         return position
 
     @staticmethod
@@ -75,22 +75,22 @@ class Desk:
         return OrderRequest(**{**usual, **parts})
 
 
-OpenDesk = Callable[..., AbstractAsyncContextManager[Desk]]
+OpenHarness = Callable[..., AbstractAsyncContextManager[Harness]]
 
 
 @pytest.fixture
-def open_desk(tmp_path: Path) -> OpenDesk:
-    """Open an account with those settings, without streams unless told."""
+def open_harness(tmp_path: Path) -> OpenHarness:
+    """Open an account with those settings, by default without streams."""
 
     @asynccontextmanager
-    async def opened(**settings: Any) -> AsyncIterator[Desk]:
+    async def opened(**settings: Any) -> AsyncIterator[Harness]:
         prepare = settings.pop("prepare", lambda server: None)
         options = {"streams": False, **settings}
-        venue = EmulatedHarness("kucoin", KUCOIN, tmp_path, options=options, prepare=prepare)
-        account = venue.connect()
+        exchange = EmulatedHarness("kucoin", KUCOIN, tmp_path, options=options, prepare=prepare)
+        account = exchange.connect()
         try:
             await account.open()
-            yield Desk(venue, account)
+            yield Harness(exchange, account)
         finally:
             await account.close()
 

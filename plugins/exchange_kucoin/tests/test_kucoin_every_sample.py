@@ -100,7 +100,7 @@ async def test_a_margin_mode_is_switched(tmp_path: Path) -> None:
     path = "/api/v2/position/changeMarginMode"
     async with served(KUCOIN, tmp_path) as (account, exchange):
         exchange.answer({path: "switch margin mode"})
-        account._venue.modes[BTC] = MarginMode.CROSS
+        account._adapter.modes[BTC] = MarginMode.CROSS
         await account.set_margin_mode("BTCUSDT", MarginMode.ISOLATED)
         await account.set_margin_mode("BTCUSDT", MarginMode.ISOLATED)
         assert exchange.asked == [path], "once it is known to be switched"
@@ -114,20 +114,20 @@ async def test_the_leverage_of_cross_positions_is_set(tmp_path: Path) -> None:
         assert exchange.asked == [path]
 
 
-async def test_an_order_is_acknowledged_under_its_id(open_desk: Any, tmp_path: Path) -> None:
-    async with open_desk() as desk, served(KUCOIN, tmp_path / "other") as (account, exchange):
+async def test_an_order_is_acknowledged_under_its_id(open_harness: Any, tmp_path: Path) -> None:
+    async with open_harness() as harness, served(KUCOIN, tmp_path / "other") as (account, exchange):
         exchange.answer({"/api/v1/orders": "order ack"})
-        placed = await account._venue.create_order(desk.order(), D(5), await account._market("BTCUSDT"))
+        placed = await account._adapter.create_order(harness.order(), D(5), await account._market("BTCUSDT"))
         assert placed["id"] == "234125150956625920"
 
 
-async def test_an_order_is_sent_in_the_documented_form(open_desk: Any, tmp_path: Path) -> None:
+async def test_an_order_is_sent_in_the_documented_form(open_harness: Any, tmp_path: Path) -> None:
     documented = recorded("kucoin", "order request body")
     limit_only, optional = {"price", "timeInForce"}, {"remark", "reduceOnly"}
-    async with open_desk() as desk, served(KUCOIN, tmp_path / "other") as (account, exchange):
+    async with open_harness() as harness, served(KUCOIN, tmp_path / "other") as (account, exchange):
         exchange.answer({"/api/v1/orders": "order ack"})
-        await account.place_order(desk.order())
-        await account.place_order(desk.order(client_order_id="7e02", reduce_only=True))
+        await account.place_order(harness.order())
+        await account.place_order(harness.order(client_order_id="7e02", reduce_only=True))
     increase, reduction = (json.loads(body) for body in exchange.sent)
     assert set(increase) | limit_only | optional == set(documented)
     assert set(reduction) == {*increase, "reduceOnly"}
@@ -195,9 +195,9 @@ async def test_finished_orders_have_the_recorded_form() -> None:
 # --- pushes: sent on the connections of an account that follows its streams ------------------------------------------
 
 
-def push(desk: Any, name: str, *, private: bool = True) -> None:
+def push(harness: Any, name: str, *, private: bool = True) -> None:
     message = recorded("kucoin", name)
-    connections = [each for each in desk.kucoin.connections if (each.account is not None) is private]
+    connections = [each for each in harness.kucoin.connections if (each.account is not None) is private]
     assert connections
     for connection in connections:
         connection.reply(message)
@@ -210,39 +210,39 @@ async def becomes(read: Any, value: object) -> None:
             await asyncio.sleep(0.02)
 
 
-async def test_a_pushed_wallet(open_desk: Any) -> None:
-    async with open_desk(streams=True) as desk, desk.following() as seen:
-        push(desk, "ws wallet push")
+async def test_a_pushed_wallet(open_harness: Any) -> None:
+    async with open_harness(streams=True) as harness, harness.following() as seen:
+        push(harness, "ws wallet push")
         expected = [(D("81.072921258"), D("81.273621258"), D("26.144281178"))]
         await becomes(lambda: [(one.wallet, one.total, one.free) for one in seen.equities], expected)
 
 
-async def test_a_pushed_price(open_desk: Any) -> None:
-    async with open_desk(streams=True) as desk, desk.following() as seen:
-        push(desk, "ws ticker push", private=False)
+async def test_a_pushed_price(open_harness: Any) -> None:
+    async with open_harness(streams=True) as harness, harness.following() as seen:
+        push(harness, "ws ticker push", private=False)
         await becomes(lambda: seen.prices.get("BTCUSDT"), D("90147.7"))
 
 
-async def test_a_pushed_order_is_passed_on_once_something_of_it_is_filled(open_desk: Any) -> None:
+async def test_a_pushed_order_is_passed_on_once_something_of_it_is_filled(open_harness: Any) -> None:
     """Both are orders of somebody else; the match is at a contract that pays in another coin."""
-    async with open_desk(streams=True) as desk, desk.following() as seen:
-        push(desk, "ws order push")
-        push(desk, "ws wallet push")
+    async with open_harness(streams=True) as harness, harness.following() as seen:
+        push(harness, "ws order push")
+        push(harness, "ws wallet push")
         await becomes(lambda: len(seen.equities), 1)
         assert (seen.orders, seen.changes) == ([], 0), "nothing has changed yet"
-        push(desk, "ws order match push")
-        push(desk, "ws order match push")
-        push(desk, "ws wallet push")
+        push(harness, "ws order match push")
+        push(harness, "ws order match push")
+        push(harness, "ws wallet push")
         await becomes(lambda: len(seen.equities), 2)
         assert (seen.orders, seen.changes) == ([], 1), "a read finds out what it is, once"
 
 
 @pytest.mark.parametrize("name", ["ws margin mode push", "ws cross leverage push"])
-async def test_pushed_settings_change_nothing(open_desk: Any, name: str) -> None:
+async def test_pushed_settings_change_nothing(open_harness: Any, name: str) -> None:
     """Nobody subscribes to them; what comes after them on the connection is heard all the same."""
-    async with open_desk(streams=True) as desk, desk.following() as seen:
-        before = dict(desk.account._venue.modes)
-        push(desk, name)
-        push(desk, "ws wallet push")
+    async with open_harness(streams=True) as harness, harness.following() as seen:
+        before = dict(harness.account._adapter.modes)
+        push(harness, name)
+        push(harness, "ws wallet push")
         await becomes(lambda: [one.total for one in seen.equities], [D("81.273621258")])
-        assert desk.account._venue.modes == before
+        assert harness.account._adapter.modes == before

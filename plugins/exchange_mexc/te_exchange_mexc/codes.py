@@ -1,33 +1,34 @@
-"""MEXC's codes. https://www.mexc.com/api-docs/futures/error-code"""
+"""MEXC's error codes. https://www.mexc.com/api-docs/futures/error-code"""
 
 from __future__ import annotations
 
-from te_exchange_ccxt.base import Trouble
+from te_exchange_ccxt.api import ErrorKind, code_table
 
-_CODES = {
-    Trouble.CREDENTIALS: "401 402",
-    Trouble.SIGNATURE: "602",
-    Trouble.ADDRESS: "406",
-    Trouble.PERMISSION: "511 701 702 703 704",
-    Trouble.ACCOUNT_TYPE: "1000",
-    Trouble.FROZEN: "6001",
-    Trouble.CLOCK: "513",
-    Trouble.RATE: "429 510 2037",
-    Trouble.MAINTENANCE: "604 801",
-    Trouble.BUSY: "500 501 9999",
-    Trouble.DUPLICATE: "603",
-    Trouble.SYMBOL: "1001 1002",
-    Trouble.MARGIN: "2005 2018",
-    Trouble.LEVERAGE: "2006 2021 2023 2024 2026",
-    Trouble.REDUCE_ONLY: "2008 2009",
-    Trouble.SIZE: "2011 2015 2028",
-    Trouble.MODE_BLOCKED: "2019 2027",
-    Trouble.NOT_FOUND: "2040",
-    Trouble.HEDGE_MODE: "2022",
-    Trouble.REJECTED: "600 601 2030 2041",
-}
-TROUBLES = {code: trouble for trouble, codes in _CODES.items() for code in codes.split()}
-TEXTS = {("500", "maintenance"): Trouble.MAINTENANCE}  # else an internal error
+ERROR_CODES = code_table(
+    {
+        ErrorKind.CREDENTIALS: "401 402",
+        ErrorKind.SIGNATURE: "602",
+        ErrorKind.ADDRESS: "406",
+        ErrorKind.PERMISSION: "511 701 702 703 704",
+        ErrorKind.ACCOUNT_TYPE: "1000",
+        ErrorKind.FROZEN: "6001",
+        ErrorKind.CLOCK: "513",
+        ErrorKind.RATE: "429 510 2037",
+        ErrorKind.MAINTENANCE: "604 801",
+        ErrorKind.BUSY: "500 501 9999",
+        ErrorKind.DUPLICATE: "603",
+        ErrorKind.SYMBOL: "1001 1002",
+        ErrorKind.MARGIN: "2005 2018",
+        ErrorKind.LEVERAGE: "2006 2021 2023 2024 2026",
+        ErrorKind.REDUCE_ONLY: "2008 2009",
+        ErrorKind.SIZE: "2011 2015 2028",
+        ErrorKind.MODE_BLOCKED: "2019 2027",
+        ErrorKind.NOT_FOUND: "2040",
+        ErrorKind.HEDGE_MODE: "2022",
+        ErrorKind.REJECTED: "600 601 2030 2041",
+    }
+)
+ERROR_TEXTS = {("500", "maintenance"): ErrorKind.MAINTENANCE}  # else an internal error
 
 OTHER_MODE = 9
 ENDINGS = {

@@ -21,7 +21,7 @@ from te_emulators.venues import running
 from te_exchange_mexc.plugin import MEXC
 
 
-class Desk:
+class Harness:
     """An emulated MEXC, and accounts at it. ``limits`` of the real exchange are off unless asked for."""
 
     def __init__(self, emulator: MexcServer, folder: Path) -> None:
@@ -58,7 +58,7 @@ class Desk:
 
 
 def order(quantity: str, *, name: str = "7e01", reduce_only: bool = False, **parts: Any) -> OrderRequest:
-    """A signed quantity of BTC, isolated at leverage 5 unless told otherwise."""
+    """A signed quantity of BTC, by default isolated at leverage 5."""
     size = Decimal(quantity)
     made = {
         "client_order_id": name,
@@ -74,7 +74,7 @@ def order(quantity: str, *, name: str = "7e01", reduce_only: bool = False, **par
 
 
 MakeOrder = Callable[..., OrderRequest]
-AtMexc = Callable[..., AbstractAsyncContextManager[Desk]]
+AtMexc = Callable[..., AbstractAsyncContextManager[Harness]]
 
 
 @pytest.fixture
@@ -88,9 +88,9 @@ def at_mexc(tmp_path: Path) -> AtMexc:
     """Run an emulated MEXC."""
 
     @asynccontextmanager
-    async def run(**options: Any) -> AsyncIterator[Desk]:
+    async def run(**options: Any) -> AsyncIterator[Harness]:
         async with running("mexc", **{"limits": RateLimits(()), **options}) as emulator:
-            yield Desk(cast("MexcServer", emulator), tmp_path)
+            yield Harness(cast("MexcServer", emulator), tmp_path)
 
     return run
 

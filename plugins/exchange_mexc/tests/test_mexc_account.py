@@ -22,21 +22,21 @@ from te_emulators.core.credentials import ApiKey
 from te_emulators.core.faults import Fault, FaultKind
 from te_emulators.core.modes import PositionMode
 from te_emulators.mexc.unknowns import Duplicates
-from te_exchange_mexc.plugin import MexcOptions
+from te_exchange_mexc.options import MexcOptions
 
 pytestmark = pytest.mark.real_clock
 
 D = Decimal
 
 
-def paths(desk: Any) -> list[str]:
+def paths(harness: Any) -> list[str]:
     """The requests since the counts were cleared."""
-    return [request.path.removeprefix("/api/v1/") for request in desk.counts.log]
+    return [request.path.removeprefix("/api/v1/") for request in harness.counts.log]
 
 
 async def test_opening_takes_four_small_requests(at_mexc: Any) -> None:
-    async with at_mexc() as desk, desk.account():
-        assert paths(desk) == [
+    async with at_mexc() as harness, harness.account():
+        assert paths(harness) == [
             "contract/ping",
             "contract/detail",
             "private/position/position_mode",
@@ -45,12 +45,12 @@ async def test_opening_takes_four_small_requests(at_mexc: Any) -> None:
 
 
 async def test_a_pass_reads_each_thing_once(at_mexc: Any) -> None:
-    async with at_mexc() as desk, desk.account() as account:
+    async with at_mexc() as harness, harness.account() as account:
         await account.instruments(["BTCUSDT", "ETHUSDT"])
-        desk.counts.clear()
+        harness.counts.clear()
         equity, positions = await account.equity(), await account.positions()
         prices = await account.prices(["BTCUSDT", "ETHUSDT"])
-        assert desk.counts.requests == {"balance": 1, "positions": 1, "tickers": 1}
+        assert harness.counts.requests == {"balance": 1, "positions": 1, "tickers": 1}
         assert (equity.value.wallet, equity.value.total, equity.value.free) == (
             D(10_000),
             D(10_000),
@@ -63,11 +63,11 @@ async def test_a_pass_reads_each_thing_once(at_mexc: Any) -> None:
 async def test_an_order_carries_margin_mode_and_leverage_in_one_request(
     at_mexc: Any, make_order: Any
 ) -> None:
-    async with at_mexc() as desk, desk.account() as account:
+    async with at_mexc() as harness, harness.account() as account:
         await account.instruments(["BTCUSDT"])
-        desk.counts.clear()
+        harness.counts.clear()
         report = await account.place_order(make_order("0.0100"))
-        assert paths(desk) == ["private/order/create"]
+        assert paths(harness) == ["private/order/create"]
         assert report.status is OrderStatus.OPEN, "the answer is an acknowledgement"
         found = await account.find_order("BTCUSDT", "7e01")
         assert found is not None
@@ -84,12 +84,12 @@ async def test_an_order_carries_margin_mode_and_leverage_in_one_request(
 
 @pytest.mark.parametrize("mode", MarginMode)
 async def test_both_margin_modes_and_directions(at_mexc: Any, make_order: Any, mode: MarginMode) -> None:
-    async with at_mexc() as desk, desk.account() as account:
+    async with at_mexc() as harness, harness.account() as account:
         for number, (quantity, held) in enumerate([("0.01", "0.01"), ("-0.004", "0.006"), ("-0.006", "0")]):
             await account.place_order(
                 make_order(quantity, name=f"7e0{number}", reduce_only=number > 0, margin_mode=mode)
             )
-            assert desk.owner.size("BTC_USDT") == D(held) * 10_000
+            assert harness.owner.size("BTC_USDT") == D(held) * 10_000
             await account.positions()
         await account.place_order(make_order("-0.01", name="7e08", margin_mode=mode))
         held_now = (await account.positions()).value["BTCUSDT"]
@@ -99,19 +99,19 @@ async def test_both_margin_modes_and_directions(at_mexc: Any, make_order: Any, m
 
 
 async def test_a_position_is_closed_in_the_mode_that_it_has(at_mexc: Any, make_order: Any) -> None:
-    async with at_mexc() as desk, desk.account() as account:
+    async with at_mexc() as harness, harness.account() as account:
         await account.place_order(make_order("0.01"))
         await account.positions()
         changed = make_order("-0.01", name="7e02", reduce_only=True, margin_mode=MarginMode.CROSS, leverage=9)
         await account.place_order(changed)
-        assert desk.owner.size("BTC_USDT") == 0
+        assert harness.owner.size("BTC_USDT") == 0
 
 
 async def test_leverage_of_an_open_position_is_changed_by_its_id(at_mexc: Any, make_order: Any) -> None:
-    async with at_mexc() as desk, desk.account() as account:
+    async with at_mexc() as harness, harness.account() as account:
         await account.instruments(["BTCUSDT"])
         await account.set_leverage("BTCUSDT", 3, MarginMode.ISOLATED)
-        assert desk.counts.requests["leverage"] == 0, "a flat symbol gets it with its next order"
+        assert harness.counts.requests["leverage"] == 0, "a flat symbol gets it with its next order"
         await account.place_order(make_order("0.01"))
         await account.positions()
         await account.set_leverage("BTCUSDT", 3, MarginMode.ISOLATED)
@@ -119,12 +119,12 @@ async def test_leverage_of_an_open_position_is_changed_by_its_id(at_mexc: Any, m
 
 
 async def test_equity_is_wallet_and_profit(at_mexc: Any, make_order: Any) -> None:
-    async with at_mexc() as desk, desk.account() as account:
+    async with at_mexc() as harness, harness.account() as account:
         await account.place_order(make_order("0.1"))
-        desk.emulator.exchange.set_price("BTC_USDT", D("78150.1"))
+        harness.emulator.exchange.set_price("BTC_USDT", D("78150.1"))
         equity = (await account.equity()).value
         assert equity.total - equity.wallet == 100
-        assert equity.wallet == desk.owner.ledger.wallet
+        assert equity.wallet == harness.owner.ledger.wallet
         assert equity.free is not None
         assert equity.free < equity.wallet - 1500
 
@@ -133,27 +133,27 @@ async def test_contracts_that_take_no_orders_through_the_api_are_left_out_and_to
     lines: list[str] = []
     sink = logger.add(lambda line: lines.append(str(line)), level="WARNING", format="{message}")
     try:
-        async with at_mexc() as desk:
-            market = desk.emulator.exchange.market
+        async with at_mexc() as harness:
+            market = harness.emulator.exchange.market
             market.add(replace(market.by_base("ETH"), tradable=False))
-            async with desk.account() as account:
+            async with harness.account() as account:
                 for _ in range(2):
                     found = await account.instruments(["BTCUSDT", "ETHUSDT", "BULLCOINUSDT", "NONEUSDT"])
                     assert set(found) == {"BTCUSDT"}
     finally:
         logger.remove(sink)
     assert [line.strip() for line in lines] == [
-        f"{symbol}: MEXC takes no orders for it through the API" for symbol in ("ETHUSDT", "BULLCOINUSDT")
+        f"{symbol}: MEXC accepts no orders for it through the API" for symbol in ("ETHUSDT", "BULLCOINUSDT")
     ]
 
 
 async def test_hedge_mode_is_refused_with_what_to_do(at_mexc: Any) -> None:
-    async with at_mexc() as desk:
-        desk.owner.default_position_mode = PositionMode.HEDGE
+    async with at_mexc() as harness:
+        harness.owner.default_position_mode = PositionMode.HEDGE
         with pytest.raises(
             ConfigError, match="hedge mode: close its positions and switch it to one-way mode"
         ):
-            async with desk.account():
+            async with harness.account():
                 pass
 
 
@@ -161,13 +161,13 @@ async def test_an_order_that_ends_for_the_position_mode_has_the_mode_looked_at(
     at_mexc: Any, make_order: Any
 ) -> None:
     """MEXC may take the order first; it must not be sent again and again."""
-    async with at_mexc() as desk, desk.account() as account:
-        desk.emulator.faults.add(
+    async with at_mexc() as harness, harness.account() as account:
+        harness.emulator.faults.add(
             Fault(kind=FaultKind.REJECTED_LATER, route="order", error="PositionModeMismatch", times=2)
         )
         for name, mode in (("7e01", PositionMode.ONE_WAY), ("7e02", PositionMode.HEDGE)):
             await account.place_order(make_order("0.01", name=name))
-            desk.owner.default_position_mode = mode
+            harness.owner.default_position_mode = mode
             found = await account.find_order("BTCUSDT", name)
             assert found is not None
             assert (found.status, found.reason) == (OrderStatus.REJECTED, "position mode")
@@ -178,44 +178,44 @@ async def test_an_order_that_ends_for_the_position_mode_has_the_mode_looked_at(
 
 
 async def test_a_wrong_key_stops_its_own_account_only(at_mexc: Any, make_order: Any) -> None:
-    async with at_mexc() as desk:
-        second = desk.emulator.exchange.open_account("second", key="K2", secret="S2")
+    async with at_mexc() as harness:
+        second = harness.emulator.exchange.open_account("second", key="K2", secret="S2")
         async with (
-            desk.account() as first,
-            desk.account(name="second", api_key="K2", secret="S2") as other,
+            harness.account() as first,
+            harness.account(name="second", api_key="K2", secret="S2") as other,
         ):
             await other.place_order(make_order("0.02"))
-            assert (desk.owner.size("BTC_USDT"), second.size("BTC_USDT")) == (0, 200)
-            desk.emulator.exchange.keys.pop("K2")
+            assert (harness.owner.size("BTC_USDT"), second.size("BTC_USDT")) == (0, 200)
+            harness.emulator.exchange.keys.pop("K2")
             with pytest.raises(AuthError, match="check api_key"):
                 await other.equity()
             assert (await first.equity()).value.wallet == 10_000
-        assert desk.counts.requests["instruments"] == 1, "accounts share the contracts"
+        assert harness.counts.requests["instruments"] == 1, "accounts share the contracts"
 
 
 async def test_two_keys_of_one_account(at_mexc: Any) -> None:
-    async with at_mexc() as desk:
-        desk.emulator.exchange.add_key(desk.owner, ApiKey(key="K2", secret="S2"))
-        async with desk.account(name="b", api_key="K2", secret="S2") as account:
+    async with at_mexc() as harness:
+        harness.emulator.exchange.add_key(harness.owner, ApiKey(key="K2", secret="S2"))
+        async with harness.account(name="b", api_key="K2", secret="S2") as account:
             assert (await account.equity()).value.wallet == 10_000
 
 
 @pytest.mark.parametrize("seconds", [30, -30])
 async def test_a_wrong_clock_is_allowed_for(at_mexc: Any, make_order: Any, seconds: int) -> None:
-    async with at_mexc() as desk:
-        desk.emulator.exchange.clock.skew_ms = 1000 * seconds
-        async with desk.account() as account:
+    async with at_mexc() as harness:
+        harness.emulator.exchange.clock.skew_ms = 1000 * seconds
+        async with harness.account() as account:
             await account.place_order(make_order("0.01"))
-            assert desk.owner.size("BTC_USDT") == 100
+            assert harness.owner.size("BTC_USDT") == 100
 
 
 async def test_a_clock_that_goes_wrong_later_is_told_and_allowed_for(at_mexc: Any, make_order: Any) -> None:
-    async with at_mexc() as desk, desk.account() as account:
-        desk.emulator.exchange.clock.skew_ms = 20_000
+    async with at_mexc() as harness, harness.account() as account:
+        harness.emulator.exchange.clock.skew_ms = 20_000
         with pytest.raises(NotReady, match="NTP"):
             await account.place_order(make_order("0.01"))
         await account.place_order(make_order("0.01"))
-        assert desk.owner.size("BTC_USDT") == 100
+        assert harness.owner.size("BTC_USDT") == 100
 
 
 # --- answers that say nothing ----------------------------------------------------------------------------------
@@ -226,13 +226,13 @@ async def test_a_clock_that_goes_wrong_later_is_told_and_allowed_for(at_mexc: An
     "fault", [FaultKind.HTML, FaultKind.TRUNCATED, FaultKind.SERVER_ERROR, FaultKind.MAINTENANCE]
 )
 async def test_a_broken_read_is_never_an_empty_one(at_mexc: Any, kind: str, fault: FaultKind) -> None:
-    async with at_mexc() as desk, desk.account() as account:
+    async with at_mexc() as harness, harness.account() as account:
         reads = {
             "balance": account.equity,
             "positions": account.positions,
             "tickers": lambda: account.prices(["BTCUSDT"]),
         }
-        desk.emulator.faults.add(
+        harness.emulator.faults.add(
             Fault(kind=fault, route=kind, status=200 if fault is FaultKind.HTML else None)
         )
         with pytest.raises(NotReady):
@@ -242,25 +242,25 @@ async def test_a_broken_read_is_never_an_empty_one(at_mexc: Any, kind: str, faul
 
 async def test_a_failure_with_code_0_is_a_failure(at_mexc: Any, make_order: Any) -> None:
     """ccxt raises nothing over it."""
-    async with at_mexc() as desk, desk.account() as account:
+    async with at_mexc() as harness, harness.account() as account:
         await account.instruments(["BTCUSDT"])
         for kind, call in {
             "balance": account.equity,
             "positions": account.positions,
             "lookup": lambda: account.find_order("BTCUSDT", "7e01"),
         }.items():
-            desk.emulator.refusals[kind] = (0, "")
+            harness.emulator.refusals[kind] = (0, "")
             with pytest.raises(NotReady):
                 await call()
-        desk.emulator.refusals["order"] = (0, "")
+        harness.emulator.refusals["order"] = (0, "")
         with pytest.raises(OutcomeUnknown):
             await account.place_order(make_order("0.01"))
 
 
 async def test_equity_without_the_settle_coin_is_unknown(at_mexc: Any) -> None:
-    async with at_mexc() as desk:
+    async with at_mexc() as harness:
         with pytest.raises(NotReady, match="no USDC balance"):
-            async with desk.account(settle="USDC"):
+            async with harness.account(settle="USDC"):
                 pass
 
 
@@ -269,26 +269,26 @@ async def test_equity_without_the_settle_coin_is_unknown(at_mexc: Any) -> None:
 
 @pytest.mark.parametrize("null", [False, True])
 async def test_an_unknown_order_is_none(at_mexc: Any, null: bool) -> None:
-    async with at_mexc() as desk, desk.account() as account:
-        desk.unknowns.missing_order_is_null = null
+    async with at_mexc() as harness, harness.account() as account:
+        harness.unknowns.missing_order_is_null = null
         assert await account.find_order("BTCUSDT", "7eff") is None
 
 
 async def test_closing_names_the_position(at_mexc: Any, make_order: Any) -> None:
-    async with at_mexc() as desk, desk.account() as account:
-        desk.unknowns.close_needs_position_id = True
+    async with at_mexc() as harness, harness.account() as account:
+        harness.unknowns.close_needs_position_id = True
         await account.place_order(make_order("0.01"))
         await account.positions()
         await account.place_order(make_order("-0.01", name="7e02", reduce_only=True))
-        assert desk.owner.size("BTC_USDT") == 0
+        assert harness.owner.size("BTC_USDT") == 0
 
 
 @pytest.mark.parametrize("kind", [5, 6])
 async def test_the_type_of_market_orders_is_a_setting(at_mexc: Any, make_order: Any, kind: int) -> None:
-    async with at_mexc() as desk, desk.account(market_order_type=kind) as account:
-        desk.unknowns.market_types = frozenset({kind})
+    async with at_mexc() as harness, harness.account(market_order_type=kind) as account:
+        harness.unknowns.market_types = frozenset({kind})
         await account.place_order(make_order("0.01"))
-        assert desk.owner.size("BTC_USDT") == 100
+        assert harness.owner.size("BTC_USDT") == 100
 
 
 def test_the_documented_type_is_the_default() -> None:
@@ -297,15 +297,15 @@ def test_the_documented_type_is_the_default() -> None:
 
 @pytest.mark.parametrize("what", Duplicates)
 async def test_a_second_order_with_one_id(at_mexc: Any, make_order: Any, what: Duplicates) -> None:
-    async with at_mexc() as desk, desk.account() as account:
-        desk.unknowns.duplicates = what
+    async with at_mexc() as harness, harness.account() as account:
+        harness.unknowns.duplicates = what
         await account.place_order(make_order("0.01"))
         if what is Duplicates.REFUSED:
             with pytest.raises(DuplicateClientOrderId):
                 await account.place_order(make_order("0.01"))
         else:
             await account.place_order(make_order("0.01"))
-        assert desk.owner.size("BTC_USDT") == (200 if what is Duplicates.EXECUTED else 100)
+        assert harness.owner.size("BTC_USDT") == (200 if what is Duplicates.EXECUTED else 100)
 
 
 # --- endings ---------------------------------------------------------------------------------------------------
@@ -327,8 +327,8 @@ async def test_a_second_order_with_one_id(at_mexc: Any, make_order: Any, what: D
 async def test_how_an_accepted_order_may_end(
     at_mexc: Any, make_order: Any, fault: dict[str, Any], status: str, filled: str, reason: str
 ) -> None:
-    async with at_mexc() as desk, desk.account() as account:
-        desk.emulator.faults.add(Fault(route="order", **fault))
+    async with at_mexc() as harness, harness.account() as account:
+        harness.emulator.faults.add(Fault(route="order", **fault))
         await account.place_order(make_order("0.01"))
         found = await account.find_order("BTCUSDT", "7e01")
         assert found is not None

@@ -1,4 +1,4 @@
-"""Every code of MEXC, through ccxt over HTTP: the core's error, and what the operator is told to do."""
+"""Every code of MEXC, through ccxt over HTTP: the core's error, and the remedy that the operator reads."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from te_core.api import (
     RateLimited,
     TradeEngineError,
 )
-from te_exchange_mexc.codes import TROUBLES
-from te_exchange_mexc.venue import Mexc
+from te_exchange_mexc.adapter import MexcAdapter
+from te_exchange_mexc.codes import ERROR_CODES
 
 pytestmark = pytest.mark.real_clock
 
@@ -71,45 +71,45 @@ TABLE: list[tuple[int, type[TradeEngineError], str]] = [
 
 def hurry(monkeypatch: Any) -> None:
     """Wait neither after refusals for too many requests, nor for the next list of contracts."""
-    monkeypatch.setattr("te_exchange_ccxt.connection.pause", lambda *_: 0.001)
-    monkeypatch.setattr(Mexc, "spending", lambda *_: {})
+    monkeypatch.setattr("te_exchange_ccxt.client.connection.pause_seconds", lambda *_: 0.001)
+    monkeypatch.setattr(MexcAdapter, "request_cost", lambda *_: {})
 
 
 def test_the_table_here_has_every_code_of_the_plugin() -> None:
-    assert {str(code) for code, _, _ in TABLE} == set(TROUBLES)
+    assert {str(code) for code, _, _ in TABLE} == set(ERROR_CODES)
 
 
 async def test_what_each_code_means_for_an_order(at_mexc: Any, make_order: Any, monkeypatch: Any) -> None:
     hurry(monkeypatch)
-    async with at_mexc() as desk, desk.account() as account:
+    async with at_mexc() as harness, harness.account() as account:
         await account.instruments(["BTCUSDT"])
         for code, expected, remedy in TABLE:
-            desk.emulator.refusals["order"] = (code, "in other words")
+            harness.emulator.refusals["order"] = (code, "in other words")
             with pytest.raises(TradeEngineError, match=remedy) as caught:
                 await account.place_order(make_order("0.01"))
             assert type(caught.value) is expected, code
             assert str(code) in str(caught.value), "the exchange's own words are there too"
             if isinstance(caught.value, OrderRejected):
                 assert caught.value.code == str(code)
-        assert desk.owner.orders == {}
+        assert harness.owner.orders == {}
 
 
 async def test_what_refusals_mean_for_a_read(at_mexc: Any, monkeypatch: Any) -> None:
     """Whatever is wrong, a read gives no fact; only credentials and rights stop the account."""
     hurry(monkeypatch)
-    async with at_mexc() as desk, desk.account() as account:
+    async with at_mexc() as harness, harness.account() as account:
         for code, expected, _ in TABLE:
-            desk.emulator.refusals["positions"] = (code, "in other words")
+            harness.emulator.refusals["positions"] = (code, "in other words")
             with pytest.raises(AuthError if expected is AuthError else NotReady):
                 await account.positions()
 
 
 @pytest.mark.parametrize("code", [2006, 2018, 2021, 2026])
 async def test_refused_leverage_is_final(at_mexc: Any, make_order: Any, code: int) -> None:
-    async with at_mexc() as desk, desk.account() as account:
+    async with at_mexc() as harness, harness.account() as account:
         await account.place_order(make_order("0.01"))
         await account.positions()
-        desk.emulator.refusals["leverage"] = (code, "in other words")
+        harness.emulator.refusals["leverage"] = (code, "in other words")
         with pytest.raises(OrderRejected) as caught:
             await account.set_leverage("BTCUSDT", 3, MarginMode.ISOLATED)
         assert caught.value.code == str(code)
@@ -117,29 +117,29 @@ async def test_refused_leverage_is_final(at_mexc: Any, make_order: Any, code: in
 
 @pytest.mark.parametrize("follows", [False, True])
 async def test_http_statuses_make_no_difference(at_mexc: Any, follows: bool) -> None:
-    async with at_mexc() as desk, desk.account() as account:
-        desk.unknowns.http_status_follows_code = follows
+    async with at_mexc() as harness, harness.account() as account:
+        harness.unknowns.http_status_follows_code = follows
         for code, expected in {401: AuthError, 406: AuthError, 602: AuthError, 510: RateLimited}.items():
-            desk.emulator.refusals["balance"] = (code, "in other words")
+            harness.emulator.refusals["balance"] = (code, "in other words")
             with pytest.raises(expected):
                 await account.equity()
 
 
 async def test_maintenance_is_told_from_an_internal_error(at_mexc: Any, make_order: Any) -> None:
     """Both have code 500; after the one the order's fate is known, after the other it is not."""
-    async with at_mexc() as desk, desk.account() as account:
-        desk.emulator.refusals["order"] = (500, "Under maintenance, please try again later")
-        with pytest.raises(NotReady, match="under maintenance: it goes on by itself"):
+    async with at_mexc() as harness, harness.account() as account:
+        harness.emulator.refusals["order"] = (500, "Under maintenance, please try again later")
+        with pytest.raises(NotReady, match="under maintenance: trading resumes by itself"):
             await account.place_order(make_order("0.01"))
-        desk.emulator.refusals["order"] = (500, "System internal error!")
+        harness.emulator.refusals["order"] = (500, "System internal error!")
         with pytest.raises(OutcomeUnknown):
             await account.place_order(make_order("0.01"))
 
 
 async def test_no_secret_stands_in_an_error(at_mexc: Any) -> None:
-    async with at_mexc() as desk:
+    async with at_mexc() as harness:
         with pytest.raises(AuthError) as caught:
-            async with desk.account(secret="very-secret-indeed"):
+            async with harness.account(secret="very-secret-indeed"):
                 pass
         assert "very-secret-indeed" not in str(caught.value)
         assert "check secret" in str(caught.value)

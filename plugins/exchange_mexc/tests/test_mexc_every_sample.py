@@ -72,7 +72,7 @@ async def test_a_bare_id_acknowledges_an_order(
     async with served(MEXC, tmp_path) as (account, exchange):
         exchange.answer({CREATE: name})
         market = await account._market("BTCUSDT")
-        assert (await account._venue.create_order(make_order("0.01"), D(100), market))["id"] == number
+        assert (await account._adapter.create_order(make_order("0.01"), D(100), market))["id"] == number
 
 
 async def test_an_internal_error_leaves_an_order_in_doubt_and_a_read_undone(
@@ -96,14 +96,14 @@ async def test_a_contract_that_takes_no_orders_refuses_them(make_order: Any, tmp
 
 async def test_a_login_that_is_confirmed_counts(tmp_path: Path) -> None:
     async with served(MEXC, tmp_path) as (account, _):
-        venue = account._venue
-        url = venue.exchange.urls["api"]["ws"]["swap"]
-        venue.exchange.client(url)
-        assert venue.streams_at(url) == (False,)
-        venue.confirmed(url).add(venue.confirmation(recorded("mexc", "ws login ok")))
-        assert venue.streams_at(url) == (True, False)
-        venue.exchange.clients.clear()
-        assert venue.streams_at(url) == (False,), "of that connection only"
+        adapter = account._adapter
+        url = adapter.exchange.urls["api"]["ws"]["swap"]
+        adapter.exchange.client(url)
+        assert adapter.streams_at(url) == (False,)
+        adapter.confirmed(url).add(adapter.confirmation(recorded("mexc", "ws login ok")))
+        assert adapter.streams_at(url) == (True, False)
+        adapter.exchange.clients.clear()
+        assert adapter.streams_at(url) == (False,), "of that connection only"
 
 
 async def test_the_emulated_login_is_answered_as_documented() -> None:
@@ -117,7 +117,7 @@ async def test_the_emulated_login_is_answered_as_documented() -> None:
 @pytest.mark.parametrize("name", ["ws position mode push", "ws leverage mode push"])
 async def test_pushed_settings_tell_nothing(tmp_path: Path, name: str) -> None:
     async with served(MEXC, tmp_path) as (account, _):
-        assert account._venue.pushed(recorded("mexc", name)) == ()
+        assert account._adapter.parse_message(recorded("mexc", name)) == ()
 
 
 CHANGED: dict[str, tuple[str, Any]] = {

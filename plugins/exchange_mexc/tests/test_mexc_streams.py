@@ -33,62 +33,62 @@ async def until(done: Callable[[], bool], what: str) -> None:
 @asynccontextmanager
 async def followed(at_mexc: Any) -> AsyncIterator[tuple[Any, Any, StreamRecorder]]:
     """An account of which all is pushed that MEXC pushes."""
-    async with at_mexc() as desk, desk.account(streams=True) as account, watching(account) as seen:
+    async with at_mexc() as harness, harness.account(streams=True) as account, watching(account) as seen:
         await account.prices(WANTED)
         await until(lambda: seen.live == PUSHED, "everything to be followed")
-        yield desk, account, seen
+        yield harness, account, seen
 
 
 async def test_orders_and_prices_are_passed_on_and_nothing_is_read_unasked(
     at_mexc: Any, make_order: Any
 ) -> None:
-    async with followed(at_mexc) as (desk, account, seen):
-        desk.emulator.exchange.set_price("ETH_USDT", D(3100))
+    async with followed(at_mexc) as (harness, account, seen):
+        harness.emulator.exchange.set_price("ETH_USDT", D(3100))
         await until(lambda: seen.prices.get("ETHUSDT") == 3100, "the price")
-        desk.counts.clear()
+        harness.counts.clear()
         await account.place_order(make_order("0.01"))
         await until(lambda: ("7e01", "BTCUSDT") in seen.orders, "our order")
         await asyncio.sleep(1)
-        assert desk.counts.requests == {"order": 1}
+        assert harness.counts.requests == {"order": 1}
         assert not seen.unannounced
 
 
 async def test_what_is_pushed_of_the_balance_is_not_passed_on(at_mexc: Any) -> None:
     """It leaves out what an equity needs; so that feed is never up, and the engine reads it."""
-    async with followed(at_mexc) as (desk, _, seen):
-        desk.emulator.exchange.deposit(desk.owner, D(500))
+    async with followed(at_mexc) as (harness, _, seen):
+        harness.emulator.exchange.deposit(harness.owner, D(500))
         await asyncio.sleep(0.5)
         assert seen.equities == []
         assert seen.live == PUSHED
 
 
 async def test_orders_by_hand_are_passed_on(at_mexc: Any) -> None:
-    async with followed(at_mexc) as (desk, account, seen):
-        desk.emulator.exchange.trade_by_hand(desk.owner, "BTC_USDT", D(50))
+    async with followed(at_mexc) as (harness, account, seen):
+        harness.emulator.exchange.trade_by_hand(harness.owner, "BTC_USDT", D(50))
         await until(lambda: bool(seen.orders), "the order")
         assert [symbol for _, symbol in seen.orders] == ["BTCUSDT"]
         assert (await account.positions()).value["BTCUSDT"].quantity == D("0.005")
 
 
 async def test_a_refused_login_is_an_outage_and_tried_again(at_mexc: Any) -> None:
-    async with at_mexc() as desk, desk.account(streams=True) as account:
-        desk.emulator.faults.add(
+    async with at_mexc() as harness, harness.account(streams=True) as account:
+        harness.emulator.faults.add(
             Fault(kind=FaultKind.REJECTED, route="login", error="BadSignature", times=None)
         )
         async with watching(account) as seen:
             await account.prices(WANTED)
-            await until(lambda: desk.counts.requests["login"] >= 3, "logins to be tried again")
+            await until(lambda: harness.counts.requests["login"] >= 3, "logins to be tried again")
             assert Feed.ORDERS not in seen.live
             outages = account._context.outages
             assert "stream of orders" in outages.failing_parts
-            desk.emulator.faults.clear()
+            harness.emulator.faults.clear()
             await until(lambda: seen.live == PUSHED, "everything to be followed")
             await until(lambda: "stream of orders" not in outages.failing_parts, "the outage to end")
 
 
 async def test_a_login_that_is_never_answered_brings_up_prices_only(at_mexc: Any) -> None:
-    async with at_mexc() as desk, desk.account(streams=True) as account:
-        desk.emulator.faults.add(Fault(kind=FaultKind.TIMED_OUT, route="login", times=None))
+    async with at_mexc() as harness, harness.account(streams=True) as account:
+        harness.emulator.faults.add(Fault(kind=FaultKind.TIMED_OUT, route="login", times=None))
         async with watching(account) as seen:
             await account.prices(WANTED)
             await until(lambda: Feed.PRICES in seen.live, "prices")
@@ -100,19 +100,19 @@ async def test_a_login_that_is_never_answered_brings_up_prices_only(at_mexc: Any
 async def test_a_stream_that_ends_is_reported_and_followed_again(
     at_mexc: Any, kind: FaultKind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with followed(at_mexc) as (desk, _, seen):
-        monkeypatch.setattr("te_exchange_ccxt.live.SILENCE", 6.0)
-        desk.emulator.faults.add(Fault(kind=kind, topic="order"))
-        desk.emulator.exchange.trade_by_hand(desk.owner, "BTC_USDT", D(50))
+    async with followed(at_mexc) as (harness, _, seen):
+        monkeypatch.setattr("te_exchange_ccxt.streams.account_streams.HEARTBEAT_TIMEOUT", 6.0)
+        harness.emulator.faults.add(Fault(kind=kind, topic="order"))
+        harness.emulator.exchange.trade_by_hand(harness.owner, "BTC_USDT", D(50))
         await until(lambda: not seen.live, "the loss to be reported")
         await until(lambda: seen.live == PUSHED, "everything to be followed again")
-        desk.emulator.exchange.trade_by_hand(desk.owner, "BTC_USDT", D(50))
+        harness.emulator.exchange.trade_by_hand(harness.owner, "BTC_USDT", D(50))
         await until(lambda: bool(seen.orders), "the next order")
 
 
 async def test_without_streams_there_is_no_connection(at_mexc: Any) -> None:
-    async with at_mexc() as desk, desk.account() as account, watching(account) as seen:
+    async with at_mexc() as harness, harness.account() as account, watching(account) as seen:
         await account.prices(WANTED)
         await asyncio.sleep(0.7)
-        assert desk.emulator.connections == set()
+        assert harness.emulator.connections == set()
         assert seen.calls == []

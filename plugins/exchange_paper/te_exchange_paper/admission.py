@@ -1,4 +1,4 @@
-"""Which orders an exchange takes: step, minimums, largest order, reduce-only. Pure."""
+"""Check which orders an exchange accepts: step, minimums, largest order, reduce-only. Pure."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from te_exchange_paper.holding import Holding
 
 
 def admitted(order: OrderRequest, holding: Holding, instrument: Instrument, price: Decimal) -> Decimal:
-    """Give the signed quantity that the order will fill, base units.
+    """Return the signed quantity that the order will fill, in base units.
 
-    A reduce-only order is cut to the position, has no minimum notional, and may close a position of any size.
-    Raises ``OrderRejected`` whose code names the rule.
+    A reduce-only order is cut to the position, has no minimum notional, and may close a position of any size. Raises
+    ``OrderRejected`` whose code names the rule.
     """
     if not order.quantity.is_finite() or order.quantity <= 0:
         raise _refused(order, f"quantity {order.quantity} is not above zero", "quantity")
@@ -51,7 +51,7 @@ def _check_size(order: OrderRequest, quantity: Decimal, instrument: Instrument) 
         )
     if quantity % instrument.quantity_step:
         raise _refused(
-            order, f"quantity {quantity:f} is no multiple of {instrument.quantity_step:f}", "quantity_step"
+            order, f"quantity {quantity:f} is not a multiple of {instrument.quantity_step:f}", "quantity_step"
         )
 
 

@@ -1,7 +1,7 @@
-"""One position of the account: entry, margin and profit, as pure arithmetic.
+"""Compute entry, margin and profit of one position. Pure.
 
-What a position was entered for is kept as ``cost`` instead of as a rounded entry price: reducing takes a
-share of it and closing takes the rest, so that nothing is lost to rounding over a position's life.
+The entry is stored as ``cost`` instead of a rounded price: a reduction takes a share of it and a close the rest, so
+that no rounding error accumulates.
 """
 
 from __future__ import annotations
@@ -19,35 +19,37 @@ _WIDE = Context(prec=80)
 
 
 def money(amount: Decimal) -> Decimal:
-    """Round to eight places of the settle currency, as exchanges book it."""
+    """Round to eight places of the settle currency, as exchanges do."""
     return amount.quantize(_MONEY, context=_WIDE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holding:
-    """A one-way position in one symbol, with the leverage and margin mode that its next orders will have.
+    """A one-way position in one symbol, with the leverage and margin mode of its next orders.
 
-    ``quantity``: signed, base units; 0 is flat. ``cost``: signed, quantity x entry price. ``margin``: set
-    aside for it at entry, cost / leverage. ``mark``: the price it was last seen at; 0 while flat. Amounts in
-    settle currency.
+    Amounts are in settle currency.
     """
 
     symbol: str
     leverage: int = 1
     margin_mode: MarginMode = MarginMode.ISOLATED
     quantity: Decimal = ZERO
+    """Signed, in base units; 0 is flat."""
     cost: Decimal = ZERO
+    """Signed: quantity x entry price."""
     margin: Decimal = ZERO
+    """Set aside at entry: cost / leverage."""
     mark: Decimal = ZERO
+    """Price of the last valuation; 0 while flat."""
 
     @property
     def entry_price(self) -> Decimal | None:
-        """Average price of what is held; None while flat."""
+        """Average entry price; None while flat."""
         return self.cost / self.quantity if self.quantity else None
 
     @property
     def unrealised(self) -> Decimal:
-        """Profit if it were closed at its mark, without fee."""
+        """Profit of closing it at its mark, without fee."""
         return money(self.quantity * self.mark) - self.cost
 
     @property
@@ -55,17 +57,17 @@ class Holding:
         """Unsigned value at its mark."""
         return abs(self.quantity) * self.mark
 
-    def carried(self, maintenance: Maintenance) -> bool:
-        """Whether its own margin and profit are more than what it must keep."""
+    def is_safe(self, maintenance: Maintenance) -> bool:
+        """Return whether margin plus profit exceed the maintenance margin."""
         return self.margin + self.unrealised > money(maintenance.margin(self.value))
 
     def closing_part(self, quantity: Decimal) -> Decimal:
-        """Unsigned part of a signed order that reduces this position; the rest of the order opens."""
+        """Return the unsigned part of a signed order that reduces this position; the rest of the order opens."""
         opposite = self.quantity * quantity < 0
         return min(abs(quantity), abs(self.quantity)) if opposite else ZERO
 
     def reduced(self, quantity: Decimal, price: Decimal) -> tuple[Holding, Decimal]:
-        """Close an unsigned part of it; gives what is left and the realised profit without fee."""
+        """Close an unsigned part; return the rest and the realised profit without fee."""
         held = abs(self.quantity)
         sign = 1 if self.quantity > 0 else -1
         if quantity == held:
@@ -81,7 +83,7 @@ class Holding:
         return rest, sign * money(quantity * price) - cost
 
     def increased(self, quantity: Decimal, price: Decimal) -> Holding:
-        """Add a signed quantity of the same side, with its own margin at the present leverage."""
+        """Add a signed quantity on the same side, with its own margin at the current leverage."""
         cost = money(quantity * price)
         return replace(
             self,

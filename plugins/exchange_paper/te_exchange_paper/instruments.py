@@ -1,8 +1,7 @@
-"""The symbols that the paper exchange offers: a built-in table of the main coins, and what settings add or
-replace.
+"""The symbols that the paper exchange offers: a built-in table of the main coins, and what settings change.
 
-Steps, minimums and leverage limits are modelled on Bybit's linear perpetuals (``GET
-/v5/market/instruments-info``). Exchanges change theirs now and then; where it matters, say yours in settings.
+Steps, minimums and leverage limits are modelled on Bybit's linear perpetuals (``GET /v5/market/instruments-info``).
+Exchanges change theirs now and then; where it matters, set yours in the settings.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from te_core.api import Instrument
+from te_core.api import Instrument, OrderRejected
 
 # coin: (quantity step and minimum, price tick, largest market order, largest leverage)
 _COINS: dict[str, tuple[str, str, str, int]] = {
@@ -56,7 +55,7 @@ _NotNegative = Annotated[Decimal, Field(ge=0)]
 
 
 class InstrumentOptions(BaseModel):
-    """What settings say of one symbol, in base units; absent keys keep the built-in value."""
+    """Settings of one symbol, in base units; absent keys keep the built-in value."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -69,12 +68,12 @@ class InstrumentOptions(BaseModel):
     largest_leverage: Annotated[int, Field(ge=1)] | None = None
 
     def stated(self) -> dict[str, Any]:
-        """Give the keys that settings state."""
+        """Return the keys that settings state."""
         return self.model_dump(exclude_none=True)
 
 
 def built_in(symbol: str, settle: str) -> Instrument | None:
-    """Give the table's instrument of a symbol such as ``BTCUSDT``; None for a coin it does not have."""
+    """Return the built-in instrument of a symbol such as ``BTCUSDT``; None if the table lacks the coin."""
     row = _COINS.get(symbol.removesuffix(settle)) if symbol.endswith(settle) else None
     if row is None:
         return None
@@ -91,9 +90,9 @@ def built_in(symbol: str, settle: str) -> Instrument | None:
 
 
 def instrument(symbol: str, settle: str, stated: Mapping[str, InstrumentOptions]) -> Instrument | None:
-    """Give the instrument of a symbol, settings over table; None when neither has it.
+    """Return the instrument of a symbol, settings over table; None if neither has it.
 
-    A symbol that only settings have needs ``quantity_step`` there; what else is absent has no limit.
+    A symbol that only settings have needs ``quantity_step`` there; absent keys mean no limit.
     """
     return overridden(built_in(symbol, settle), stated.get(symbol), symbol)
 
@@ -105,3 +104,34 @@ def overridden(base: Instrument | None, options: InstrumentOptions | None, symbo
     if base is not None:
         return replace(base, **options.stated())
     return Instrument(symbol=symbol, **options.stated()) if options.quantity_step is not None else None
+
+
+class OfferedInstruments:
+    """The instruments of one account: settings over the exchange's list, if there is one, or the built-in table."""
+
+    def __init__(self, account: str, settle: str, stated: Mapping[str, InstrumentOptions]) -> None:
+        self._account = account
+        self._coin = settle
+        self._stated = stated
+        self._known: dict[str, Instrument | None] = {}
+
+    def update(self, instruments: Mapping[str, Instrument | None]) -> None:
+        """Replace instruments by those of an exchange; None: it does not trade the symbol."""
+        self._known.update(instruments)
+
+    def find(self, symbol: str) -> Instrument | None:
+        """Return the instrument of a symbol; None if it is not offered."""
+        if symbol not in self._known:  # with live prices: until the exchange's list was read
+            self._known[symbol] = instrument(symbol, self._coin, self._stated)
+        return self._known[symbol]
+
+    def require(self, symbol: str) -> Instrument:
+        """Return the instrument of a symbol. Raises ``OrderRejected`` with the remedy if it is not offered."""
+        found = self.find(symbol)
+        if found is None:
+            raise OrderRejected(
+                f"{symbol} is not offered: add accounts.{self._account}.instruments.{symbol} "
+                'with its quantity_step to settings.toml (for example { quantity_step = "0.1" })',
+                code="unknown_symbol",
+            )
+        return found

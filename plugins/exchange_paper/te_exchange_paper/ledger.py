@@ -1,8 +1,8 @@
-"""The account's books: wallet and positions, and what orders, leverage changes and prices do to them. Pure.
+"""The ledger: wallet and positions, and the effects of orders, leverage changes and prices. Pure.
 
-Isolated positions stand on their own margin. Cross positions share what is left of the wallet and their
-profits. The wallet never falls below the margin of the isolated positions: a loss beyond that is forgiven, as
-an exchange's insurance fund does.
+An isolated position has its own margin. Cross positions share the rest of the wallet and their profits. The wallet
+never falls below the margin of the isolated positions: a loss beyond that is forgiven, as by an exchange's insurance
+fund.
 """
 
 from __future__ import annotations
@@ -21,41 +21,42 @@ _NOT_COUNTED = Totals()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fill:
-    """What one order did. ``quantity`` signed, base units; ``realised`` is profit without the fee."""
+    """Effect of one order."""
 
     quantity: Decimal
+    """Signed, in base units."""
     price: Decimal
     fee: Decimal
     realised: Decimal
+    """Profit without the fee."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Liquidation:
-    """A position that was taken away: ``loss`` is what it cost the wallet."""
+    """A position that was liquidated."""
 
     symbol: str
     quantity: Decimal
     mark: Decimal
     loss: Decimal
+    """What it cost the wallet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ledger:
-    """Wallet balance (without unrealised profit) and the holdings by symbol; treat both as immutable.
-
-    ``totals``: sums over the holdings, which follow from them.
-    """
+    """Wallet balance (without unrealised profit) and the holdings by symbol; treat both as immutable."""
 
     wallet: Decimal
     holdings: Mapping[str, Holding]
     totals: Totals = field(default=_NOT_COUNTED, compare=False, repr=False)
+    """Sums over the holdings, derived from them."""
 
     def __post_init__(self) -> None:
         if self.totals is _NOT_COUNTED:
             object.__setattr__(self, "totals", counted(self.holdings.values()))
 
     def holding(self, symbol: str) -> Holding:
-        """Give the symbol's holding; flat at leverage 1, isolated, when it was never touched."""
+        """Return the symbol's holding; by default flat at leverage 1, isolated."""
         return self.holdings.get(symbol) or Holding(symbol=symbol)
 
     @property
@@ -65,12 +66,12 @@ class Ledger:
 
     @property
     def free(self) -> Decimal:
-        """Wallet not bound as margin, with the profit or loss of cross positions; may be below zero."""
+        """Wallet not bound as margin, with the profit or loss of cross positions; may be negative."""
         return self.wallet - self.totals.margin + self.totals.cross_profit
 
     @property
     def unbound(self) -> Decimal:
-        """What an increase may leave below zero neither of: free margin, and what isolated margins leave of the wallet.
+        """Smaller one of free margin and of the wallet without isolated margin; an increase may make neither negative.
 
         Profit of cross positions is free margin for cross positions only: it is not in the wallet yet.
         """
@@ -79,10 +80,9 @@ class Ledger:
     def traded(
         self, *, symbol: str, quantity: Decimal, price: Decimal, mark: Decimal, fee_rate: Decimal
     ) -> tuple[Ledger, Fill]:
-        """Fill a signed quantity: reduce what is opposite, open the rest.
+        """Fill a signed quantity: reduce the opposite side, open the rest.
 
-        Raises ``InsufficientMargin`` when the opened part's margin and the fee are not free. A reduction is
-        never refused.
+        Raises ``InsufficientMargin`` if margin and fee of the opened part are not free. A reduction is never refused.
         """
         before = self.holding(symbol)
         closing = before.closing_part(quantity)
@@ -103,10 +103,10 @@ class Ledger:
         return ledger, Fill(quantity=quantity, price=price, fee=fee, realised=realised + forgiven)
 
     def levered(self, symbol: str, leverage: int, margin_mode: MarginMode, margins: Margins) -> Ledger:
-        """Set a symbol's leverage; an open position gets the margin that it asks for.
+        """Set a symbol's leverage; an open position gets the margin that it then needs.
 
-        Raises ``InsufficientMargin`` when that margin is not free, ``OrderRejected`` when the position is in
-        the other margin mode or would be liquidated at once.
+        Raises ``InsufficientMargin`` if that margin is not free, ``OrderRejected`` if the position is in the other
+        margin mode or would be liquidated at once.
         """
         before = self.holding(symbol)
         if before.quantity and before.margin_mode is not margin_mode:
@@ -125,14 +125,14 @@ class Ledger:
         return after
 
     def in_mode(self, symbol: str, margin_mode: MarginMode) -> Ledger:
-        """Set a flat symbol's margin mode. Raises ``OrderRejected`` while a position is open."""
+        """Set a flat symbol's margin mode. Raises ``OrderRejected`` while a position is open in the other mode."""
         before = self.holding(symbol)
         if before.quantity and before.margin_mode is not margin_mode:
             raise OrderRejected(f"{symbol}: the margin mode changes only while flat", code="margin_mode")
         return self._with(replace(before, margin_mode=margin_mode))
 
     def marked(self, prices: Mapping[str, Decimal]) -> Ledger:
-        """Value the open positions at those prices; the others keep the price they were last seen at."""
+        """Value the open positions at those prices; the others keep their last mark."""
         seen = [
             replace(holding, mark=price)
             for symbol, price in prices.items()
@@ -141,9 +141,10 @@ class Ledger:
         return self._with(*seen) if seen else self
 
     def funded(self, symbol: str, payment: Decimal) -> tuple[Ledger, Decimal]:
-        """Pay funding for a symbol (below zero: receive it); gives what was really paid.
+        """Pay funding for a symbol (negative: receive it); return what was actually paid.
 
-        It comes out of what is not bound as isolated margin, then out of the symbol's own margin; the rest is forgiven.
+        It comes out of what is not bound as isolated margin, then out of the symbol's own margin; the rest is
+        forgiven.
         """
         holding, missing, bound = self.holding(symbol), payment - self._shared, self
         if missing > 0 and holding.margin_mode is MarginMode.ISOLATED and holding.margin:
@@ -154,9 +155,9 @@ class Ledger:
     def liquidated(
         self, margins: Margins, checked: Ledger | None = None
     ) -> tuple[Ledger, tuple[Liquidation, ...]]:
-        """Take away what margin no longer carries: each isolated position alone, the cross ones together.
+        """Liquidate positions without enough margin: each isolated one alone, the cross ones together.
 
-        ``checked``: a ledger that this found nothing to take away of; what is isolated and the same there is left.
+        ``checked``: a ledger without anything to liquidate; isolated positions that are the same there are skipped.
         """
         ledger = self
         taken: list[Liquidation] = []
@@ -171,7 +172,7 @@ class Ledger:
         return ledger, tuple(taken)
 
     def liquidation_price(self, symbol: str, margins: Margins) -> Decimal | None:
-        """Mark at which the position is taken away, all other marks being equal; None where there is none."""
+        """Return the mark at which the position is liquidated, all other marks being equal; None if there is none."""
         holding = self.holding(symbol)
         if holding.margin_mode is MarginMode.ISOLATED:
             backing = holding.margin
@@ -180,12 +181,12 @@ class Ledger:
         return margins.of(symbol).liquidation_price(holding.quantity, holding.cost, backing)
 
     def require_safe(self, symbol: str, margins: Margins) -> None:
-        """Raise ``OrderRejected`` when the symbol's position would be liquidated at its present mark."""
+        """Raise ``OrderRejected`` if the symbol's position would be liquidated at its current mark."""
         holding = self.holding(symbol)
         if not holding.quantity:
             return
         isolated = holding.margin_mode is MarginMode.ISOLATED
-        if not (holding.carried(margins.of(symbol)) if isolated else self.spare(margins) > 0):
+        if not (holding.is_safe(margins.of(symbol)) if isolated else self.spare(margins) > 0):
             raise OrderRejected(
                 f"{symbol}: the position would be liquidated at once at leverage {holding.leverage}: use a lower one",
                 code="would_liquidate",
@@ -193,15 +194,15 @@ class Ledger:
 
     @property
     def _shared(self) -> Decimal:
-        """What stands behind the cross positions, without their profit."""
+        """What backs the cross positions, without their profit."""
         return self.wallet - self.totals.isolated_margin
 
     def spare(self, margins: Margins) -> Decimal:
-        """What the cross positions have above their maintenance margin."""
+        """Return what the cross positions have above their maintenance margin."""
         return self._spare(self.totals, margins)
 
     def _spare(self, totals: Totals, margins: Margins, without: str = "") -> Decimal:
-        if not margins.by_symbol and margins.usual.is_flat:  # a sum that is at hand
+        if not margins.by_symbol and margins.usual.is_flat:  # the sum is known already
             needed = margins.usual.margin(totals.cross_value)
         else:
             crossed = (held for held in self.holdings.values() if held.margin_mode is MarginMode.CROSS)
@@ -218,7 +219,7 @@ class Ledger:
             if (cross_lost or holding is not known.get(symbol))
             and holding.quantity
             and (
-                not holding.carried(margins.of(symbol))
+                not holding.is_safe(margins.of(symbol))
                 if holding.margin_mode is MarginMode.ISOLATED
                 else cross_lost
             )

@@ -1,7 +1,7 @@
-"""Live prices: what a real exchange tells everybody, read and followed for an account on paper.
+"""Live prices: public data of a real exchange, read and followed for a paper account.
 
-What it reads never raises into the account's own calls: an outage is reported, and the account goes on with what the
-signals state.
+No read raises into the account's own calls: an outage is reported, and the account goes on with prices stated by
+signals.
 """
 
 from __future__ import annotations
@@ -21,105 +21,105 @@ from te_core.api import (
     AccountContext,
     ConfigError,
     Finding,
+    FundingRate,
     Instrument,
     NotReady,
     RateLimited,
     Severity,
     TradeEngineError,
 )
-from te_exchange_paper.funding import FundingSettlement, due
+from te_exchange_paper.funding import rates_due
 from te_exchange_paper.maintenance import Maintenance, Margins
 from te_exchange_paper.market import LiveQuote
 from te_exchange_paper.options import PaperOptions
 
 if TYPE_CHECKING:
-    from te_core.api import FundingRate
-    from te_exchange_ccxt.public import PublicData, Quote
+    from te_exchange_ccxt.public_data import PublicData, Quote
 
 REVALUE_EVERY = 1.0
-"""Seconds between two looks at the positions: what prices no longer carry is liquidated, what is stale reported."""
-POLL = 5.0
-"""Seconds after which a price that no stream brought is read."""
+"""Seconds between two valuations of the positions, which liquidate them and report stale prices."""
+POLL_EVERY = 5.0
+"""Seconds after which a price is read that no stream pushed."""
 FUNDING_EVERY = 60.0
 TIERS_EVERY = 3600.0
 AFTER_FUNDING = 2.0
 """Seconds after a funding time at which it is charged."""
-OPEN_FOR = 15.0
-"""Seconds that opening the account waits for the exchange at most; later it is tried beside it."""
+OPEN_TIMEOUT = 15.0
+"""Seconds for which opening the account waits for the exchange; later it is retried in the background."""
 FIRST_PAUSE, LAST_PAUSE = 5.0, 60.0
-GAP = timedelta(minutes=10)
-"""So long without a look, where no history is offered, is worth an event: a funding may have been missed."""
+REPORTED_GAP = timedelta(minutes=10)
+"""Without a history of rates, a longer interruption is worth an event: a funding may have been missed."""
 PRICES, FUNDING = "live prices", "funding"
-"""What their outages are called."""
+"""Names of their outages."""
 
 
 MakeData = Callable[[AccountContext[PaperOptions]], Awaitable["PublicData"]]
-"""What connects to the exchange's public data."""
+"""Connects to the exchange's public data."""
 
 
-class Books(Protocol):
+class FundedPositions(Protocol):
     """The account, as far as live data change it."""
 
-    def revalue(self) -> None:
-        """Value the positions at present prices, and liquidate what they no longer carry."""
+    def mark(self) -> object:
+        """Value the positions at current prices, and liquidate those without enough margin."""
 
-    def unsettled(self) -> Mapping[str, datetime]:
-        """Return until when funding is settled, of the symbols that are or were held since."""
+    def funded_until(self) -> Mapping[str, datetime]:
+        """Return until when funding is charged, for the symbols that are or were held since."""
 
-    def charge_funding(self, symbol: str, settlements: Sequence[FundingSettlement]) -> None:
-        """Charge those settlements of a symbol, and remember that."""
+    def charge_funding(self, symbol: str, rates: Sequence[FundingRate]) -> None:
+        """Charge those rates on a symbol, and store that."""
 
 
 class LiveMarket:
-    """Quotes, trading rules, tiers and funding of one exchange, for the symbols that were asked for."""
+    """Quotes, trading rules, tiers and funding of one exchange, for the wanted symbols."""
 
     def __init__(
         self,
         context: AccountContext[PaperOptions],
-        books: Books,
+        positions: FundedPositions,
         make: MakeData,
     ) -> None:
         self._context = context
         self._clock = context.clock
         self._exchange = context.options.prices_from or ""
         self._max_age = context.options.prices_max_age.total_seconds()
-        self._books = books
+        self._positions = positions
         self._make = make
         self._data: PublicData | None = None
         self._reason = ""
         self._wanted: dict[str, float] = {}
-        """Symbols that are followed, each with the steady time since when."""
+        """Followed symbols, each with the monotonic time since when."""
         self._quotes: dict[str, tuple[LiveQuote, float]] = {}
         self._instruments: dict[str, Instrument] = {}
         self._unlisted: set[str] = set()
         self._announced: dict[str, FundingRate] = {}
         self._caught_up: dict[str, float] = {}
-        """When the past fundings of a symbol were read last; cleared by an outage."""
+        """When the past fundings of a symbol were last read; cleared by an outage."""
         self._tiers_read: dict[str, float] = {}
         self._stale = False
-        self._news = asyncio.Event()
-        self._opened = asyncio.Event()
+        self._wanted_more = asyncio.Event()
+        self._position_opened = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self.margins = Margins(Maintenance.flat(context.options.maintenance_margin))
-        """What positions have to keep; another object whenever it changes."""
+        """Maintenance margins; replaced by a new object whenever they change."""
 
-    # -- life
+    # -- life cycle
 
     async def open(self) -> None:
-        """Connect, and follow from now on; an exchange that cannot be reached is tried again.
+        """Connect, and follow from now on; an unreachable exchange is tried again.
 
-        Raises ``ConfigError`` for an exchange that ccxt does not know, or when te-exchange-ccxt is not installed.
+        Raises ``ConfigError`` for an exchange that ccxt does not support, or if te-exchange-ccxt is not installed.
         """
         try:
-            async with asyncio.timeout(OPEN_FOR):
+            async with asyncio.timeout(OPEN_TIMEOUT):
                 await self._connect()
         except ConfigError as error:
             raise ConfigError(f"{error.reason} (prices_from)") from error
         except TimeoutError:
-            self._reason = f"no answer within {OPEN_FOR:g} s"
+            self._reason = f"no answer within {OPEN_TIMEOUT:g} s"
         except TradeEngineError as error:
             self._reason = str(error)
-        self._tasks = {asyncio.create_task(self._kept_running(part)) for part in (self._run, self._watch)}
+        self._tasks = {asyncio.create_task(self._restarted(part)) for part in (self._run, self._watch)}
 
     async def close(self) -> None:
         """Stop following."""
@@ -139,8 +139,8 @@ class LiveMarket:
             raise
         self._data, self._reason = data, ""
 
-    async def _kept_running(self, part: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Run a part for ever. What ends it is a defect, which is reported and tried again after a pause."""
+    async def _restarted(self, part: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run a part forever. If a defect ends it, report that and start it again after a pause."""
         while True:
             task = asyncio.create_task(part())
             try:
@@ -149,9 +149,11 @@ class LiveMarket:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
             error = None if task.cancelled() else task.exception()
-            self._reason = f"ended by a defect: {error!r}"
+            self._reason = f"stopped because of a defect: {error!r}"
             self._context.log.opt(exception=error).error(
-                "live prices of {} ended by a defect; tried again in {:g} s", self._exchange, LAST_PAUSE
+                "live prices of {} stopped because of a defect; restarting in {:g} s",
+                self._exchange,
+                LAST_PAUSE,
             )
             await asyncio.sleep(LAST_PAUSE)
 
@@ -173,35 +175,35 @@ class LiveMarket:
             parts.create_task(self._read_tiers(data))
             parts.create_task(self._fund(data))
 
-    # -- what the account asks
+    # -- for the account
 
     def seed(self, marks: Mapping[str, Decimal]) -> None:
-        """Start with the prices that positions were last seen at: what signals stated before may be hours older."""
+        """Start with the last marks of the positions: prices that signals stated may be hours older."""
         now, at = self._clock.monotonic(), self._clock.now()
         self._quotes |= {
             symbol: (LiveQuote(price=mark, at=at, is_fresh=False), now) for symbol, mark in marks.items()
         }
 
     def quote(self, symbol: str) -> LiveQuote | None:
-        """Return what a symbol was quoted at last; None if it never was."""
+        """Return the last quote of a symbol; None if there is none."""
         quote, read_at = self._quotes.get(symbol, (None, 0.0))
         if quote is not None and self._clock.monotonic() - read_at > self._max_age:
             return replace(quote, is_fresh=False)
         return quote
 
     async def want(self, symbols: Sequence[str]) -> None:
-        """Follow these symbols from now on. One that is new is read at once, if it can be."""
+        """Follow these symbols from now on; read new ones at once if possible."""
         new = [symbol for symbol in symbols if symbol not in self._wanted]
         if not new:
             return
         self._wanted.update(dict.fromkeys(new, self._clock.monotonic()))
-        self._news.set()
+        self._wanted_more.set()
         if self._data is not None:
             self._data.want(new)
             await self._read(self._data, new)
 
     async def instruments(self, symbols: Sequence[str]) -> Mapping[str, Instrument] | None:
-        """Return the exchange's trading rules of those that it trades; None while they are not known."""
+        """Return the exchange's trading rules of the symbols that it trades; None while they are unknown."""
         await self.want(symbols)
         if self._data is not None:
             try:
@@ -211,12 +213,12 @@ class LiveMarket:
         known = {symbol: self._instruments[symbol] for symbol in symbols if symbol in self._instruments}
         return known if known or self._data is not None else None
 
-    def opened(self) -> None:
-        """Be told that a position was opened: its funding is looked up now."""
-        self._opened.set()
+    def position_opened(self) -> None:
+        """Look up the funding of a position that was just opened."""
+        self._position_opened.set()
 
     def findings(self) -> Sequence[Finding]:
-        """Say what is known of the exchange, for ``te doctor``."""
+        """Return the findings about the exchange, for ``te doctor``."""
         check = f"prices from {self._exchange}"
         if self._data is None:
             text = f"cannot be reached: {self._reason or 'not connected yet'}"
@@ -227,7 +229,7 @@ class LiveMarket:
         text = f"reached; {', '.join(name for name, there in offered.items() if there)}"
         if not missing:
             return [Finding(severity=Severity.OK, check=check, text=text)]
-        remedy = "prices are read every 5 s, funding and tiers are not modelled where they are missing"
+        remedy = "prices are polled every 5 s; funding and tiers are not modelled where they are missing"
         text += f"; without {', '.join(missing)}"
         return [Finding(severity=Severity.WARNING, check=check, text=text, remedy=remedy)]
 
@@ -247,13 +249,13 @@ class LiveMarket:
 
     async def _poll(self, data: PublicData) -> None:
         while True:
-            old = [symbol for symbol in self._wanted if self._age(symbol) >= POLL]
+            old = [symbol for symbol in self._wanted if self._age(symbol) >= POLL_EVERY]
             if old:
                 await self._read(data, old)
-            await asyncio.sleep(POLL)
+            await asyncio.sleep(POLL_EVERY)
 
     def _age(self, symbol: str) -> float:
-        """Return for how many seconds there has been no price: since it was quoted, or wanted."""
+        """Return the seconds without a price: since the last quote, else since it was wanted."""
         _, read_at = self._quotes.get(symbol, (None, self._wanted[symbol]))
         return self._clock.monotonic() - read_at
 
@@ -265,22 +267,22 @@ class LiveMarket:
         self._unlisted = (self._unlisted | missing) - found.keys()
 
     async def _watch(self) -> None:
-        """Look at positions and ages. Each outage is reported once at its start and once at its end."""
+        """Value the positions and check the age of quotes. Outages are logged once at start and once at end."""
         while True:
-            with suppress(TradeEngineError):  # the disk: the next read of the account says so
-                self._books.revalue()
+            with suppress(TradeEngineError):  # the disk; the account's next read reports it
+                self._positions.mark()
             stale = [s for s in self._wanted if s not in self._unlisted and self._age(s) > self._max_age]
             if stale and not self._stale:
                 self._stale = True
                 names = ", ".join(stale[:3]) + (f" and {len(stale) - 3} more" if len(stale) > 3 else "")
-                why = self._reason or "nothing was heard"
+                why = self._reason or "no message received"
                 text = f"{self._exchange}: no price of {names} for {self._max_age:g} s ({why}); using the signals'"
                 self._context.outages.failing(PRICES, text)
             elif self._stale and not stale:
                 self._stale = False
                 self._reason = ""
                 self._caught_up.clear()
-                self._opened.set()
+                self._position_opened.set()
                 self._context.outages.well(PRICES)
             await asyncio.sleep(REVALUE_EVERY)
 
@@ -288,7 +290,7 @@ class LiveMarket:
 
     async def _read_tiers(self, data: PublicData) -> None:
         while True:
-            self._news.clear()
+            self._wanted_more.clear()
             for symbol in [*self._wanted]:
                 now = self._clock.monotonic()
                 if now - self._tiers_read.get(symbol, -TIERS_EVERY) < TIERS_EVERY:
@@ -302,7 +304,7 @@ class LiveMarket:
                     stated = []
                 self._tiers_read[symbol] = now
                 self._adopt(symbol, stated)
-            await _or_after(self._news, FUNDING_EVERY)
+            await _wait(self._wanted_more, FUNDING_EVERY)
 
     def _adopt(self, symbol: str, stated: list[tuple[Decimal, Decimal]]) -> None:
         if not stated:
@@ -319,42 +321,39 @@ class LiveMarket:
 
     async def _fund(self, data: PublicData) -> None:
         while True:
-            self._opened.clear()
+            self._position_opened.clear()
             try:
-                await self._charge_funding(data)
+                await self._charge(data)
                 self._context.outages.well(FUNDING)
             except TradeEngineError as error:
-                self._context.outages.failing(FUNDING, f"{error}; it is charged later")
-            await _or_after(self._opened, self._until_next())
+                self._context.outages.failing(FUNDING, f"{error}; charging it later")
+            await _wait(self._position_opened, self._until_next())
 
-    async def _charge_funding(self, data: PublicData) -> None:
-        """Charge what fell due, then read what comes next.
+    async def _charge(self, data: PublicData) -> None:
+        """Charge the rates that are due, then read the next ones.
 
-        A rate that was announced is only replaced once it was charged, so that a failing read loses none.
+        An announced rate is replaced only once it was charged, so that a failing read loses none.
         """
-        for symbol, until in self._books.unsettled().items():
+        for symbol, until in self._positions.funded_until().items():
             announced, now = self._announced.get(symbol), self._clock.now()
             passed = announced is not None and announced.at <= now
             if not passed and not self._is_behind(symbol):
                 continue
             past = await data.past_funding(symbol, until)
-            if past is None and symbol not in self._caught_up and now - until > GAP:
+            if past is None and symbol not in self._caught_up and now - until > REPORTED_GAP:
                 since = f"what fell due since {until:%Y-%m-%d %H:%M} UTC was not charged"
                 text = f"{symbol}: {self._exchange} has no past funding rates; {since}"
                 self._context.record("funding", text, symbol=symbol)
-            rates = [FundingSettlement(at=rate.at, rate=rate.rate) for rate in past or ()]
-            known = (
-                FundingSettlement(at=announced.at, rate=announced.rate)
-                if announced is not None and passed
-                else None
+            known = announced if passed else None
+            self._positions.charge_funding(
+                symbol, rates_due(until, past=past or (), announced=known, now=now)
             )
-            self._books.charge_funding(symbol, due(until, past=rates, announced=known, now=now))
             self._caught_up[symbol] = self._clock.monotonic()
-        if following := [*self._books.unsettled()]:
+        if following := [*self._positions.funded_until()]:
             self._announced.update(await data.funding(following))
 
     def _is_behind(self, symbol: str) -> bool:
-        """Whether past fundings have to be read: at first, after an outage, and hourly where none are announced."""
+        """Return whether past fundings must be read: at first, after an outage, and hourly where none are announced."""
         read_at = self._caught_up.get(symbol)
         if read_at is None:
             return True
@@ -367,11 +366,11 @@ class LiveMarket:
 
 
 async def public_data(context: AccountContext[PaperOptions]) -> PublicData:
-    """Make the connection to the exchange that the options name. Raises ``ConfigError`` if it cannot be made."""
+    """Create the connection to the exchange that the options name. Raises ``ConfigError`` if that is impossible."""
     try:  # in a thread: it takes a third of a second, and only accounts with live prices need it
-        await asyncio.to_thread(import_module, "te_exchange_ccxt.public")
-        from te_exchange_ccxt.generic import GenericOptions
-        from te_exchange_ccxt.public import PublicData
+        await asyncio.to_thread(import_module, "te_exchange_ccxt.public_data")
+        from te_exchange_ccxt.adapter.generic import GenericOptions
+        from te_exchange_ccxt.public_data import PublicData
     except ImportError as error:
         raise ConfigError(
             "prices_from needs the package te-exchange-ccxt: install it, or remove prices_from",
@@ -388,14 +387,14 @@ async def public_data(context: AccountContext[PaperOptions]) -> PublicData:
             proxy=options.prices_proxy,
             allow_other_hosts=True,  # nothing is signed
         )
-    except ValidationError as error:  # it would quote the proxy's password
+    except ValidationError as error:  # its own text would contain the proxy's password
         found = "; ".join(f"prices_{one['loc'][0]}: {one['msg']}" for one in error.errors() if one["loc"])
         raise ConfigError(f"prices_from: {found}", key="prices_from") from None
     return PublicData(context, there)
 
 
-async def _or_after(event: asyncio.Event, seconds: float) -> None:
-    """Wait for an event, at most so long."""
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    """Wait for an event, for at most that many seconds."""
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await event.wait()

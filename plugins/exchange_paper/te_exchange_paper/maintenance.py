@@ -1,8 +1,8 @@
-"""How much margin a position has to keep, by its value. Pure.
+"""Compute the maintenance margin of a position by its value. Pure.
 
-Exchanges state it in tiers: the more a position is worth, the larger the share of what is above a tier's floor. So
-that nothing jumps where a tier begins, each has an amount to take off ("maintenance amount"); it follows from the
-tiers below and is computed, which is exact where an exchange rounds its own.
+Exchanges define it in tiers: the larger a position, the larger the rate for its value above a tier's floor. To avoid
+jumps at the floors, each tier has a deduction ("maintenance amount"), computed here from the tiers below, which is
+exact where an exchange rounds its own.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _ROUNDED = Decimal("1E-8")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tier:
-    """From a value of ``floor`` on, value x ``rate`` - ``deduction`` has to be kept; in settle currency."""
+    """From a value of ``floor`` on, the maintenance margin is value x ``rate`` - ``deduction``, in settle currency."""
 
     floor: Decimal
     rate: Decimal
@@ -32,18 +32,19 @@ class Maintenance:
 
     @classmethod
     def flat(cls, rate: Decimal) -> Maintenance:
-        """Return one share for positions of any size."""
+        """Return one rate for positions of any size."""
         return cls((Tier(floor=ZERO, rate=rate, deduction=ZERO),))
 
     @classmethod
     def tiered(cls, rows: Iterable[tuple[Decimal, Decimal]]) -> Maintenance:
-        """Return the tiers that begin at those floors, with those rates.
+        """Return the tiers with those floors and rates.
 
-        Below the first floor its rate holds. Raises ``ValueError`` without any, or when a rate is not within 0 … 1.
+        The first rate also applies below the first floor. Raises ``ValueError`` without any tier, or for a rate
+        outside 0 … 1.
         """
         stated = dict(sorted(rows))
         if not stated or not all(0 <= rate < 1 for rate in stated.values()):
-            raise ValueError(f"no tiers of maintenance margin: {stated}")
+            raise ValueError(f"invalid tiers of maintenance margin: {stated}")
         tiers: list[Tier] = []
         for floor, rate in stated.items():
             below = tiers[-1] if tiers else None
@@ -53,16 +54,16 @@ class Maintenance:
 
     @property
     def is_flat(self) -> bool:
-        """Whether one share holds for every size."""
+        """Whether one rate applies to every size."""
         return len(self.tiers) == 1
 
     def margin(self, value: Decimal) -> Decimal:
-        """Return what a position of that unsigned value has to keep."""
+        """Return the maintenance margin of a position of that unsigned value."""
         tier = next(tier for tier in reversed(self.tiers) if value >= tier.floor)
         return value * tier.rate - tier.deduction
 
     def liquidation_price(self, quantity: Decimal, cost: Decimal, backing: Decimal) -> Decimal | None:
-        """Return the mark at which ``backing`` plus profit no longer exceeds the margin; None where there is none.
+        """Return the mark at which ``backing`` plus profit no longer exceeds the margin; None if there is none.
 
         It solves backing + quantity x price - cost = rate x |quantity| x price - deduction, in the tier that the
         price leads to.
@@ -73,7 +74,7 @@ class Maintenance:
         for tier, ceiling in zip(self.tiers, [*ceilings, None], strict=True):
             price = (cost - backing - tier.deduction) / (quantity - tier.rate * abs(quantity))
             value = abs(quantity) * price
-            # A hair's breadth of rounding at a border must not leave the price out of both tiers.
+            # Rounding at a border must not leave the price outside both tiers.
             reached = value >= tier.floor - _ROUNDED
             if reached and (ceiling is None or value <= ceiling + _ROUNDED):
                 return price if price > 0 else None
@@ -82,11 +83,11 @@ class Maintenance:
 
 @dataclass(frozen=True, slots=True)
 class Margins:
-    """The maintenance margin of every symbol: its own tiers, else those of ``usual``."""
+    """The maintenance margin of every symbol: its own tiers, else ``usual``."""
 
     usual: Maintenance
     by_symbol: Mapping[str, Maintenance] = field(default_factory=dict)
 
     def of(self, symbol: str) -> Maintenance:
-        """Return what holds for a symbol."""
+        """Return the tiers of a symbol."""
         return self.by_symbol.get(symbol, self.usual)

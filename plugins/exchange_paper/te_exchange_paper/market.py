@@ -1,4 +1,4 @@
-"""Where the paper exchange's prices come from, and at which price an order fills."""
+"""Prices of the paper exchange, and the price at which an order fills."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ LARGEST_PRICE = Decimal("1E+12")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveQuote:
-    """What a symbol was quoted at at an exchange, and when that was read or pushed.
-
-    ``price``: mark price where the exchange tells it, else the last one. ``is_fresh``: young enough to fill orders at.
-    """
+    """Quote of a symbol at an exchange."""
 
     price: Decimal
+    """Mark price if the exchange states it, else the last price."""
     bid: Decimal | None = None
     ask: Decimal | None = None
     at: datetime
+    """When it was read or pushed."""
     is_fresh: bool = True
+    """Whether it is recent enough to fill orders at."""
 
 
 class Market:
-    """Knows one price of each symbol: the fixed one from settings, else the live one, else what a signal stated.
+    """The price of each symbol: the fixed one from settings, else the live one, else the newest from a signal.
 
-    A live price that is not fresh any more stays until a signal states a newer one: the signals' may be hours older.
+    A stale live price stays until a signal states a newer one: the signals' prices may be hours older.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Market:
         self._live = live
 
     def known(self, symbol: str) -> Decimal | None:
-        """Give the symbol's price; None when there is none, or none that can be one (1e-12 … 1e12)."""
+        """Return the symbol's price; None if there is none, or none within 1e-12 … 1e12."""
         if symbol in self._fixed:
             return self._fixed[symbol]
         quote, stated = self._quote(symbol), self._signal_price(symbol)
@@ -57,7 +57,10 @@ class Market:
         return stated.value if stated is not None and _is_price(stated.value) else None
 
     def taken(self, symbol: str, side: Side) -> Decimal:
-        """Return what a market order takes: a live ask or bid, else the symbol's price. Raises as ``required``."""
+        """Return the price that a market order takes.
+
+        This is the live ask or bid, else the symbol's price. Raises as ``required``.
+        """
         quote = None if symbol in self._fixed else self._quote(symbol)
         if quote is not None and quote.is_fresh:
             best = quote.ask if side is Side.BUY else quote.bid
@@ -70,12 +73,12 @@ class Market:
         return quote if quote is not None and _is_price(quote.price) else None
 
     def prices(self, symbols: Iterable[str]) -> dict[str, Decimal]:
-        """Give the prices that are known."""
+        """Return the known prices."""
         known = ((symbol, self.known(symbol)) for symbol in symbols)
         return {symbol: price for symbol, price in known if price is not None}
 
     def moved(self, holdings: Mapping[str, Holding]) -> dict[str, Decimal]:
-        """Return the known prices of the open positions that are not marked with theirs yet."""
+        """Return the known prices of open positions whose mark differs."""
         moved: dict[str, Decimal] = {}
         for symbol, holding in holdings.items():
             stated = self._signal_price(symbol)
@@ -85,14 +88,14 @@ class Market:
                 and self._live is None
                 and symbol not in self._fixed
             ):
-                continue  # nearly always: every call of the account goes through all of them
+                continue  # nearly always: every call of the account checks all positions
             price = self.known(symbol) if holding.quantity else None
             if price is not None and price != holding.mark:
                 moved[symbol] = price
         return moved
 
     def required(self, symbol: str) -> Decimal:
-        """Give the symbol's price. Raises ``NotReady`` with what to do when there is none."""
+        """Return the symbol's price. Raises ``NotReady`` with the remedy if there is none."""
         price = self.known(symbol)
         if price is None:
             raise NotReady(
@@ -107,7 +110,7 @@ def _is_price(value: Decimal) -> bool:
 
 
 def fill_price(price: Decimal, side: Side, slippage: Decimal, tick: Decimal) -> Decimal:
-    """Give the price of a market order: worse by the slippage, rounded to the tick against the taker."""
+    """Return the price of a market order: worse by the slippage, rounded to the tick against the taker."""
     worse = price * (1 + side.sign * slippage)
     if not tick:
         return worse

@@ -17,13 +17,9 @@ _Price = Annotated[Decimal, Field(ge=SMALLEST_PRICE, le=LARGEST_PRICE)]
 
 
 class PaperOptions(BaseModel):
-    """What ``[accounts.<name>]`` may say beside the core's own keys.
+    """Plugin settings of ``[accounts.<name>]``, next to the core's own keys.
 
-    ``balance``: wallet of a new account; a running one keeps its own. ``fee``: taker fee, ``slippage``: how
-    much worse than the known price an order fills, ``maintenance_margin``: what a position must keep; all
-    shares of the value. ``prices``: fixed prices by symbol, before all others. ``prices_from``: the exchange whose
-    instruments, prices, funding and maintenance tiers hold; ``prices_url`` and ``prices_ws_url`` lead to another server
-    for them, ``prices_proxy`` through a proxy. ``prices_max_age``: older live prices give way to newer ones of signals.
+    ``fee``, ``slippage`` and ``maintenance_margin`` are shares of the value.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -74,7 +70,7 @@ class PaperOptions(BaseModel):
         if self.prices_from is None:
             for name in ("prices_url", "prices_ws_url", "prices_proxy"):
                 if getattr(self, name) is not None:
-                    raise ValueError(f"{name} is of no use without prices_from")
+                    raise ValueError(f"{name} has no effect without prices_from")
         return self
 
     @model_validator(mode="after")

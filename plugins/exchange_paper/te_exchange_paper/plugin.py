@@ -1,4 +1,4 @@
-"""Offers the paper exchange to the engine."""
+"""Entry point of the plugin ``paper``."""
 
 from __future__ import annotations
 

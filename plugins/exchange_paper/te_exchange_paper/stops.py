@@ -1,4 +1,4 @@
-"""Stop orders of a paper account: they rest in its file, and the price that passes their trigger fills them."""
+"""Stop orders of a paper account: they rest in its file, and are filled at the price that passes their trigger."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from te_core.api import OrderReport, OrderStatus, Side, StopKind, StopRequest
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaperStop:
-    """One stop order. ``ended``: why it does not rest any more without having been filled; empty while it rests."""
+    """One stop order."""
 
     client_order_id: str
     symbol: str
@@ -20,6 +20,7 @@ class PaperStop:
     quantity: Decimal
     trigger: Decimal
     ended: str = ""
+    """Why it no longer rests; empty while it rests."""
 
     @classmethod
     def of(cls, request: StopRequest) -> PaperStop:
@@ -39,7 +40,7 @@ class PaperStop:
         return price >= self.trigger if rising else price <= self.trigger
 
     def report(self) -> OrderReport:
-        """Tell what became of it, if it was not filled."""
+        """Return the report of a stop that was not filled."""
         return OrderReport(
             client_order_id=self.client_order_id,
             status=OrderStatus.CANCELLED if self.ended else OrderStatus.OPEN,
@@ -48,8 +49,8 @@ class PaperStop:
         )
 
 
-def due(stops: Iterable[PaperStop], prices: Mapping[str, Decimal]) -> list[PaperStop]:
-    """Return the stops that the present prices trigger, losses first."""
+def triggered(stops: Iterable[PaperStop], prices: Mapping[str, Decimal]) -> list[PaperStop]:
+    """Return the stops that those prices trigger, losses first."""
     found = [
         stop
         for stop in stops

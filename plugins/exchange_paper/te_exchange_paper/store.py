@@ -1,9 +1,9 @@
 """The account's durable state: one SQLite file in the instance's state folder.
 
-Every change is one transaction, committed before it is answered: after ``kill -9`` what was answered is
-there, and nothing is there twice. ``synchronous=NORMAL``: a power cut may take the last changes back (the
-file stays whole and the engine puts the position right); a sync per order would block the event loop for as
-long as the disk pleases.
+Every change is one transaction, committed before it is answered: after ``kill -9`` everything that was answered is
+there, and nothing is there twice. ``synchronous=NORMAL``: a power cut may undo the last changes (the file stays
+intact and the engine corrects the position); a sync per order would block the event loop for as long as the disk
+takes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from te_exchange_paper.stops import PaperStop
 SCHEMA_VERSION = 3
 KEEP_PAYMENTS = 10_000
 KEEP_ORDERS = 10_000
-"""Orders that stay known; the oldest go first, so that neither the file nor the cost of an order grows."""
+"""Orders that are kept; the oldest are deleted, so that neither the file nor the cost of an order grows."""
 
 _SCHEMA = """
 CREATE TABLE account (
@@ -41,20 +41,20 @@ CREATE TABLE orders (
 _FUNDING = """
 CREATE TABLE funding (symbol TEXT PRIMARY KEY, settled_until TEXT, paid TEXT NOT NULL) WITHOUT ROWID;
 """
-"""What version 2 adds."""
+"""Added by version 2."""
 _PAYMENTS = """
 CREATE TABLE payments (
     number INTEGER PRIMARY KEY, symbol TEXT NOT NULL, at TEXT NOT NULL, amount TEXT NOT NULL);
 CREATE INDEX payments_at ON payments (at);
 """
-"""What version 3 adds: each funding payment, above zero when it was received; with the stops."""
+"""Added by version 3: funding payments, positive if received; and the stops."""
 _STOPS = """
 CREATE TABLE stops (
     number INTEGER PRIMARY KEY, client_order_id TEXT NOT NULL UNIQUE, symbol TEXT NOT NULL, kind TEXT NOT NULL,
     side TEXT NOT NULL, quantity TEXT NOT NULL, "trigger" TEXT NOT NULL, ended TEXT NOT NULL);
 """
 KEEP_STOPS = 1_000
-"""Stops that stay known after they ended."""
+"""Ended stops that are kept."""
 _HOLDING_COLUMNS = "symbol, leverage, margin_mode, quantity, cost, margin, mark"
 _STOP_COLUMNS = 'client_order_id, symbol, kind, side, quantity, "trigger", ended'
 _ORDER_COLUMNS = "client_order_id, symbol, side, reduce_only, quantity, price, fee, realised, at"
@@ -62,20 +62,25 @@ _ORDER_COLUMNS = "client_order_id, symbol, side, reduce_only, quantity, price, f
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutedOrder:
-    """An order that was filled. ``quantity`` unsigned, base units; ``realised`` is profit without the fee."""
+    """An order that was filled."""
 
     client_order_id: str
     symbol: str
     side: Side
     reduce_only: bool
     quantity: Decimal
+    """Unsigned, in base units."""
     price: Decimal
     fee: Decimal
     realised: Decimal
+    """Profit without the fee."""
     at: datetime
 
     def report(self, wanted: Decimal | None = None) -> OrderReport:
-        """Tell what became of the order. ``wanted``: what was asked for, of a stop that may have filled in part."""
+        """Return the report of the order.
+
+        ``wanted`` is the requested quantity of a stop, which may have been filled in part.
+        """
         if wanted is not None and self.quantity < wanted:
             return replace(self.report(), status=OrderStatus.CANCELLED, reason="the rest was not filled")
         return OrderReport(
@@ -91,9 +96,9 @@ class ExecutedOrder:
 class Store:
     """Reads and writes the file; belongs to the thread that opened it.
 
-    Opening raises ``ConfigError`` for a file that is damaged or of a newer version, ``NotReady`` while
-    another process holds it. Every other method raises ``NotReady`` when the disk refuses; then nothing was
-    changed.
+    Opening raises ``ConfigError`` for a file that is damaged or of a newer version, ``NotReady`` while another
+    process holds it. Every other method raises ``NotReady`` if the disk refuses; then nothing was changed.
+    Rows are converted table by table, since the types of their columns differ.
     """
 
     def __init__(self, path: Path, *, keep_orders: int = KEEP_ORDERS) -> None:
@@ -136,7 +141,7 @@ class Store:
         self._db.executescript(f"BEGIN; {tables} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
 
     def load(self, opening_balance: Decimal) -> tuple[Ledger, Decimal]:
-        """Give the books, and the balance that the account was opened with (now, if the file is new)."""
+        """Return the ledger, and the balance that the account was opened with (now, if the file is new)."""
         with self._transaction():
             self._db.execute("INSERT OR IGNORE INTO account VALUES (1, ?, ?)", (str(opening_balance),) * 2)
             wallet, opened_with = self._db.execute("SELECT wallet, opening_balance FROM account").fetchone()
@@ -158,7 +163,7 @@ class Store:
         return Ledger(wallet=Decimal(wallet), holdings=holdings), Decimal(opened_with)
 
     def load_funding(self) -> dict[str, Funded]:
-        """Give how far each symbol's funding is settled."""
+        """Return how far each symbol's funding has been charged."""
         with self._guarded():
             rows = self._db.execute("SELECT symbol, settled_until, paid FROM funding").fetchall()
         return {
@@ -167,7 +172,7 @@ class Store:
         }
 
     def load_stops(self) -> dict[str, PaperStop]:
-        """Give the stops by client order id, ended ones too."""
+        """Return the stops by client order id, ended ones too."""
         with self._guarded():
             rows = self._db.execute(f"SELECT {_STOP_COLUMNS} FROM stops ORDER BY number").fetchall()  # noqa: S608 - a constant
         return {
@@ -184,7 +189,7 @@ class Store:
         }
 
     def save_stop(self, stop: PaperStop) -> None:
-        """Write a stop, new or ended."""
+        """Store a stop, new or ended."""
         with self._transaction():
             self._write_stop(stop)
 
@@ -203,7 +208,7 @@ class Store:
             )
 
     def trades_since(self, symbol: str, at: datetime) -> list[tuple[datetime, Decimal]]:
-        """Give time and signed quantity of a symbol's orders after that time."""
+        """Return time and signed quantity of a symbol's orders after that time."""
         with self._guarded():
             rows = self._db.execute(
                 "SELECT at, side, quantity FROM orders WHERE symbol = ? AND at > ?", (symbol, at.isoformat())
@@ -222,9 +227,9 @@ class Store:
         payments: Sequence[Payment] = (),
         stop: PaperStop | None = None,
     ) -> None:
-        """Write what differs between two states of the books, what made the difference, and settled fundings.
+        """Store the difference between two ledgers, what caused it, and charged fundings.
 
-        ``funded`` goes into the same transaction as what was paid: nothing is ever charged twice.
+        ``funded`` is part of the same transaction as the payment: nothing is ever charged twice.
         """
         with self._transaction():
             if after.wallet != before.wallet:
@@ -267,7 +272,7 @@ class Store:
         )
 
     def order(self, client_order_id: str) -> ExecutedOrder | None:
-        """Look an order up by its client order id."""
+        """Look up an order by its client order id."""
         with self._guarded():
             row = self._db.execute(
                 f"SELECT {_ORDER_COLUMNS} FROM orders WHERE client_order_id = ?",  # noqa: S608 - a constant
@@ -276,7 +281,7 @@ class Store:
         return _order(row) if row else None
 
     def orders(self) -> list[ExecutedOrder]:
-        """Give every order that is still known, oldest first."""
+        """Return every order that is kept, oldest first."""
         with self._guarded():
             rows = self._db.execute(
                 f"SELECT {_ORDER_COLUMNS} FROM orders ORDER BY number"  # noqa: S608 - a constant

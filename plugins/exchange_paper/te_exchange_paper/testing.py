@@ -1,4 +1,4 @@
-"""A paper exchange that tests can move: prices, trades by hand, liquidations, troubles, restarts."""
+"""A paper exchange that tests can control: prices, manual trades, liquidations, faults, restarts."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from te_core.api import (
     Clock,
     ConfigError,
     ExchangeAccount,
+    FundingRate,
     Instrument,
     Known,
     MarginMode,
@@ -32,7 +33,7 @@ from te_core.testing.exchange_harness import Ability, ExchangeHarness, Execution
 from te_core.testing.fakes import account_context
 from te_core.testing.faults import Fault, FaultyAccount
 from te_exchange_paper.account import PaperAccount
-from te_exchange_paper.funding import Funded, FundingSettlement
+from te_exchange_paper.funding import Funded
 from te_exchange_paper.options import PaperOptions
 from te_exchange_paper.store import ExecutedOrder
 
@@ -51,13 +52,13 @@ REFUSALS: Mapping[tuple[Ability, str], TradeEngineError] = {
     (Ability.LOSE_EQUITY, "equity"): NotReady("nothing that can be understood"),
     (Ability.LOSE_POSITIONS, "positions"): NotReady("nothing that can be understood"),
 }
-"""What lasts until it is over, by trouble and method: paper has none of these itself, so they stand before it."""
+"""Faults that last until they are ended, by ability and method: a paper account has none of these itself."""
 PASSING = {
     Ability.RATE_LIMIT: Fault(refused=RateLimited("too many orders", retry_after=1)),
     Ability.LOSE_ANSWER: Fault(lost=OutcomeUnknown("no answer in time")),
     Ability.FILL_IN_PART: Fault(share=Decimal("0.4")),
 }
-"""What an order meets once."""
+"""Faults that an order meets once."""
 NEVER_SLOW = {"open", "close", "watch"}
 """Methods whose answers are never slow."""
 
@@ -65,8 +66,8 @@ NEVER_SLOW = {"open", "close", "watch"}
 class PaperHarness(ExchangeHarness):
     """The exchange's side of a paper account. ``options`` are those of ``[accounts.<name>]``.
 
-    ``account`` is the present connection, wrapped so that faults can be injected. ``market`` has the prices
-    that signals state; they may be changed at any time.
+    ``account`` is the current connection, wrapped so that faults can be injected. ``market`` has the prices that
+    signals state; they may be changed at any time.
     """
 
     abilities = frozenset(Ability)
@@ -88,19 +89,19 @@ class PaperHarness(ExchangeHarness):
             date=self.date,
         )
         self._numbers = count(1)
-        self._pending: Counter[Ability] = Counter()
+        self._faults: Counter[Ability] = Counter()
         self._hidden: dict[str, Decimal] = {}
         self.halted: set[str] = set()
         self.account = self.connect()
 
     def connect(self) -> FaultyAccount:
-        """Give a new connection to the account; the earlier one must be closed before this one is opened."""
+        """Return a new connection to the account; the earlier one must be closed before this one is opened."""
         self._paper = self.make_paper(self._context)
-        self.account = Line(self._paper, self)
+        self.account = PaperConnection(self._paper, self)
         return self.account
 
     def make_paper(self, context: AccountContext[PaperOptions]) -> PaperAccount:
-        """Give the account behind a connection; tests may replace it."""
+        """Return the account behind a connection; tests may override it."""
         return PaperAccount(context)
 
     async def trade(self, symbol: str, quantity: Decimal) -> None:
@@ -122,19 +123,19 @@ class PaperHarness(ExchangeHarness):
         await PaperAccount.set_leverage(self._paper, symbol, leverage, MarginMode.ISOLATED)
 
     async def position(self, symbol: str) -> Decimal:
-        """Give the signed quantity that is held."""
+        """Return the signed quantity that is held."""
         held = (await self._paper.positions()).value.get(symbol)
         return held.quantity if held else Decimal(0)
 
     async def rules(self, symbol: str) -> Instrument | None:
-        """Give the rules that orders are held to, whatever the account says of them."""
+        """Return the rules that orders must follow, whatever the account states."""
         return (await PaperAccount.instruments(self._paper, [symbol])).get(symbol)
 
     async def pay_funding(self, symbol: str, rate: Decimal) -> None:
         """Let a funding time pass."""
         now = self.clock.now()
-        self._paper._funded[symbol] = Funded(until=now - timedelta(hours=1))  # noqa: SLF001 - its own test kit
-        self._paper.charge_funding(symbol, [FundingSettlement(at=now, rate=rate)])
+        self._paper.books.funded[symbol] = Funded(until=now - timedelta(hours=1))
+        self._paper.books.charge_funding(symbol, [FundingRate(at=now, rate=rate)])
 
     async def liquidate(self, symbol: str) -> None:
         """Move the price just past the position's liquidation price."""
@@ -146,19 +147,19 @@ class PaperHarness(ExchangeHarness):
     async def move(self, symbol: str, price: Decimal) -> None:
         """Set the price; stops that it passes are triggered at once, whether an engine runs or not."""
         self.market[symbol] = price
-        if self._paper.is_open:
-            self._paper.revalue()
+        if self._paper.books.is_open:
+            self._paper.books.mark()
             return
         await self._paper.open()
-        self._paper.revalue()
+        self._paper.books.mark()
         await self._paper.close()
 
     async def price(self, symbol: str) -> Decimal:
-        """Give the price."""
+        """Return the price."""
         return self.market[symbol]
 
     async def resting_stops(self) -> Sequence[TrueStop]:
-        """Give the stops that rest."""
+        """Return the resting stops."""
         return [
             TrueStop(
                 client_order_id=stop.client_order_id,
@@ -167,16 +168,16 @@ class PaperHarness(ExchangeHarness):
                 quantity=stop.quantity,
                 trigger=stop.trigger,
             )
-            for stop in self._paper.resting_stops()
+            for stop in self._paper.books.resting_stops()
         ]
 
     def orders(self) -> list[ExecutedOrder]:
-        """Give the executed orders with their prices and fees, oldest first, without those by hand."""
-        orders = self._paper.executed_orders()
+        """Return the executed orders with their prices and fees, oldest first, without manual ones."""
+        orders = self._paper.books.store.orders()
         return [order for order in orders if not order.client_order_id.startswith(BY_HAND)]
 
     async def executed(self) -> Sequence[Execution]:
-        """Give the executed orders, oldest first, without those by hand."""
+        """Return the executed orders, oldest first, without manual ones."""
         return [
             Execution(
                 client_order_id=order.client_order_id,
@@ -189,41 +190,41 @@ class PaperHarness(ExchangeHarness):
         ]
 
     async def fail(self, ability: Ability, times: int = 1, symbol: str = "") -> None:
-        """Let the next ``times`` orders, or every call that it is about, meet that trouble."""
+        """Inject a fault into the next ``times`` orders, or into every call that it affects."""
         match ability:
             case Ability.HALT_TRADING:
                 self.halted.add(symbol)
             case Ability.LAPSE_STOPS:
-                for stop in self._paper.resting_stops():
+                for stop in self._paper.books.resting_stops():
                     await PaperAccount.cancel_stop(self._paper, stop.symbol, stop.client_order_id)
             case Ability.FILL_STOP_IN_PART:
-                self._paper.stop_share = Decimal("0.4")
+                self._paper.books.stop_share = Decimal("0.4")
             case Ability.HIDE_PRICE:
                 self._hidden[symbol] = self.market.pop(symbol)
             case _:
-                self._pending[ability] = times
+                self._faults[ability] = times
 
     async def restore(self) -> None:
-        """End every trouble."""
-        self._pending.clear()
+        """End every fault."""
+        self._faults.clear()
         self.halted.clear()
         self.market |= self._hidden
         self._hidden.clear()
 
     def fault_for(self, method: str, call: int) -> Fault | None:
-        """Give the fault that a call meets."""
+        """Return the fault of a call."""
         del call
         for (ability, where), error in REFUSALS.items():
-            if self._pending[ability] and where in ("*", method) and method != "close":
+            if self._faults[ability] and where in ("*", method) and method != "close":
                 return Fault(refused=error)
-        if self._pending[Ability.SLOW_ANSWERS] and method not in NEVER_SLOW:
+        if self._faults[Ability.SLOW_ANSWERS] and method not in NEVER_SLOW:
             return Fault(answer_delay=self.slowness)
         met = (ability for ability in PASSING if method == "place_order" and self._meets(ability))
         return next((PASSING[ability] for ability in met), None)
 
     def _meets(self, ability: Ability) -> bool:
-        met = self._pending[ability] > 0
-        self._pending[ability] -= met
+        met = self._faults[ability] > 0
+        self._faults[ability] -= met
         return met
 
     def _signal_price(self, symbol: str) -> Known[Decimal] | None:
@@ -231,19 +232,19 @@ class PaperHarness(ExchangeHarness):
         return None if price is None else Known(value=price, as_of=self.clock.now())
 
 
-class Line(FaultyAccount):
-    """A connection to a paper account, with the venue's troubles."""
+class PaperConnection(FaultyAccount):
+    """A connection to a paper account, with the exchange's faults."""
 
     def __init__(self, inner: ExchangeAccount, exchange: PaperHarness) -> None:
         super().__init__(inner, exchange.fault_for)
         self.exchange = exchange
 
     async def place_order(self, order: OrderRequest) -> OrderReport:
-        """Refuse what is halted, pass the rest on."""
+        """Reject orders of halted symbols; pass the others on."""
         if order.symbol in self.exchange.halted:
             self.inject("place_order", Fault(refused=OrderRejected("trading is halted", code="halted")))
         return await super().place_order(order)
 
 
 def _no_http() -> ClientSession:
-    raise RuntimeError("a paper account talks to nobody")
+    raise RuntimeError("a paper account sends no requests")

@@ -1,6 +1,6 @@
-"""Sums over the positions of an account, kept up to date one position at a time.
+"""Sums over the positions of an account, updated one position at a time.
 
-So what an order or a price costs to compute does not grow with the number of positions. Pure.
+This keeps the cost of an order or a price independent of the number of positions. Pure.
 """
 
 from __future__ import annotations
@@ -13,23 +13,21 @@ from te_core.api import MarginMode
 from te_exchange_paper.holding import ZERO, Holding
 
 _EXACT = Context(prec=2000)
-"""What is added must leave nothing behind when it is taken away again, so nothing is rounded."""
+"""Sums must return to exactly their old value when a position is removed, so nothing is rounded."""
 
 _Change = Callable[[Decimal, Decimal], Decimal]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Totals:
-    """Margin and unrealised profit of the isolated and of the cross positions, in settle currency.
-
-    ``cross_value``: unsigned value of the cross positions at their marks.
-    """
+    """Margin and unrealised profit of the isolated and of the cross positions, in settle currency."""
 
     isolated_margin: Decimal = ZERO
     isolated_profit: Decimal = ZERO
     cross_margin: Decimal = ZERO
     cross_profit: Decimal = ZERO
     cross_value: Decimal = ZERO
+    """Unsigned value of the cross positions at their marks."""
 
     @property
     def margin(self) -> Decimal:
@@ -46,7 +44,7 @@ class Totals:
         return self._changed(holding, _EXACT.add)
 
     def minus(self, holding: Holding) -> Totals:
-        """Return the sums without one of the positions in them."""
+        """Return the sums without one of the positions."""
         return self._changed(holding, _EXACT.subtract)
 
     def _changed(self, holding: Holding, change: _Change) -> Totals:

@@ -236,7 +236,7 @@ def traded(ledger: Ledger, symbol: str, quantity: int, price: int) -> Ledger:
 
 
 def test_profit_of_cross_positions_is_no_margin_of_isolated_ones() -> None:
-    """It is not in the wallet yet: whoever took it for margin would be given money when it is gone."""
+    """It is not in the wallet yet: used as margin it would be given away once the profit is gone."""
     crossed = flat_ledger().levered("BTCUSDT", 10, MarginMode.CROSS, MAINTENANCE)
     rich = traded(crossed, "BTCUSDT", 1, 5_000).marked({"BTCUSDT": Decimal(50_000)})
     assert rich.free == 10_000 - 500 + 45_000
@@ -293,7 +293,7 @@ def test_cross_positions_fall_together_and_isolated_margin_survives() -> None:
 
 
 def test_a_loss_beyond_all_margin_is_forgiven() -> None:
-    """The price jumps between two looks; what the wallet cannot pay, nobody pays."""
+    """The price jumps between two valuations; nobody pays what the wallet cannot."""
     ledger = flat_ledger(Decimal(1_000)).levered("ETHUSDT", 50, MarginMode.CROSS, MAINTENANCE)
     crashed = traded(traded(ledger, "ETHUSDT", 20, 2_000), "ETHUSDT", -20, 100)
     assert crashed.wallet == 0

@@ -30,8 +30,9 @@ from te_core.api import (
 from te_core.model.event import Event
 from te_core.testing.fakes import account_context
 from te_core.testing.virtual_clock import VirtualClock
-from te_exchange_ccxt.public import Quote, RiskTier
-from te_exchange_paper.account import FILE_NAME, PaperAccount
+from te_exchange_ccxt.public_data import Quote, RiskTier
+from te_exchange_paper.account import PaperAccount
+from te_exchange_paper.books import FILE_NAME
 from te_exchange_paper.options import PaperOptions
 
 D = Decimal
@@ -54,7 +55,7 @@ def quote(price: object, bid: object = None, ask: object = None) -> Quote:
 
 @dataclass
 class Public:
-    """What the exchange tells. ``failing``: what every request meets; ``past``: None where no history is offered."""
+    """The exchange's public data. ``failing`` is raised by every request; ``past`` is None without a history."""
 
     quoted: dict[str, Quote] = field(default_factory=dict)
     rules: dict[str, Instrument] = field(default_factory=dict)
@@ -278,7 +279,7 @@ async def test_an_exchange_that_is_down_at_the_start_is_tried_again(world: World
 
 
 async def test_an_exchange_that_nobody_knows_stops_the_account(world: World) -> None:
-    world.public.failing = ConfigError("ccxt knows no exchange 'bibyt'")
+    world.public.failing = ConfigError("ccxt does not support the exchange 'bibyt'")
     with pytest.raises(ConfigError, match="bibyt"):
         async with world.run():
             pass
@@ -407,7 +408,7 @@ async def test_only_what_was_held_at_the_time_is_charged(world: World, order: Ma
         await account.place_order(order("-0.14"))
         await asyncio.sleep(3600)
         assert await world.wallet() == D("9999.4")
-        assert not account.unsettled()
+        assert not account.books.funded_until()
 
 
 async def test_fundings_of_the_time_that_the_engine_was_down_are_charged_once(
@@ -501,7 +502,7 @@ async def test_an_account_of_the_earlier_version_goes_on(world: World, order: Ma
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ({"prices_url": "http://127.0.0.1:1"}, "prices_url is of no use without prices_from"),
+        ({"prices_url": "http://127.0.0.1:1"}, "prices_url has no effect without prices_from"),
         ({"prices_from": "By bit"}, "pattern"),
         ({"prices_from": "bybit", "prices_max_age": "1s"}, "greater than or equal"),
     ],

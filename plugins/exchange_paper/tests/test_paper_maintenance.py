@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from te_exchange_paper.funding import FundingSettlement, due, payment, quantity_at
+from te_core.api import FundingRate
+from te_exchange_paper.funding import payment, quantity_at, rates_due
 from te_exchange_paper.maintenance import Maintenance
 
 D = Decimal
@@ -65,7 +66,7 @@ def test_a_position_has_exactly_its_margin_at_its_liquidation_price(
 
 
 def test_tiers_of_a_table_as_exchanges_print_it() -> None:
-    """Binance prints the amounts to take off beside its tiers; these come to the same."""
+    """Binance prints the deductions next to its tiers; these agree."""
     table = [(0, "0.004", 0), (50_000, "0.005", 50), (500_000, "0.01", 2_550), (1_000_000, "0.025", 17_550)]
     maintenance = Maintenance.tiered([(D(floor), D(rate)) for floor, rate, _ in table])
     assert [tier.deduction for tier in maintenance.tiers] == [amount for _, _, amount in table]
@@ -73,7 +74,7 @@ def test_tiers_of_a_table_as_exchanges_print_it() -> None:
 
 @pytest.mark.parametrize("rows", [[], [(D(0), D(1))], [(D(0), D("-0.1"))]])
 def test_what_is_no_table_of_tiers_is_refused(rows: list[tuple[Decimal, Decimal]]) -> None:
-    with pytest.raises(ValueError, match="no tiers"):
+    with pytest.raises(ValueError, match="invalid tiers"):
         Maintenance.tiered(rows)
 
 
@@ -84,16 +85,16 @@ def test_longs_pay_a_positive_rate_and_shorts_receive_it() -> None:
 
 
 hours = st.integers(0, 100).map(lambda hour: START + timedelta(hours=hour))
-settlements = st.builds(FundingSettlement, at=hours, rate=st.decimals("-0.01", "0.01", places=6))
+settlements = st.builds(FundingRate, at=hours, rate=st.decimals("-0.01", "0.01", places=6))
 
 
 @given(st.lists(settlements), st.none() | settlements, st.lists(hours, min_size=1))
 def test_however_often_one_looks_each_funding_falls_due_once(
-    past: list[FundingSettlement], announced: FundingSettlement | None, times: list[datetime]
+    past: list[FundingRate], announced: FundingRate | None, times: list[datetime]
 ) -> None:
     until, met = START, []
     for now in sorted(times):
-        found = due(until, past=past, announced=announced, now=now)
+        found = rates_due(until, past=past, announced=announced, now=now)
         met += [one.at for one in found]
         until = found[-1].at if found else until
     stated = {one.at for one in past} | ({announced.at} if announced else set())
@@ -102,9 +103,9 @@ def test_however_often_one_looks_each_funding_falls_due_once(
 
 def test_the_history_counts_before_what_was_announced() -> None:
     at = START + timedelta(hours=8)
-    settled = FundingSettlement(at=at + timedelta(milliseconds=4), rate=D("0.0002"))
-    found = due(START, past=[settled], announced=FundingSettlement(at=at, rate=D("0.0001")), now=at)
-    assert found == (FundingSettlement(at=at, rate=D("0.0002")),)
+    settled = FundingRate(at=at + timedelta(milliseconds=4), rate=D("0.0002"))
+    found = rates_due(START, past=[settled], announced=FundingRate(at=at, rate=D("0.0001")), now=at)
+    assert found == (FundingRate(at=at, rate=D("0.0002")),)
 
 
 @given(st.lists(st.tuples(hours, st.decimals("-5", "5", places=3)), unique_by=lambda trade: trade[0]), hours)

@@ -26,7 +26,8 @@ from te_core.api import (
     Side,
 )
 from te_core.testing.virtual_clock import START
-from te_exchange_paper.account import FILE_NAME, PaperAccount
+from te_exchange_paper.account import PaperAccount
+from te_exchange_paper.books import FILE_NAME
 from te_exchange_paper.holding import Holding
 from te_exchange_paper.ledger import Ledger
 from te_exchange_paper.store import ExecutedOrder, Store
@@ -149,7 +150,7 @@ def refusing_load(store: Store, opening_balance: Decimal) -> NoReturn:
 async def test_opening_again_lets_go_of_the_first_file(make_exchange: Callable[..., PaperHarness]) -> None:
     account = PaperAccount(make_exchange()._context)
     await account.open()
-    first = account._store
+    first = account.books.store
     await account.open()
     assert first is not None
     with pytest.raises(NotReady, match="closed"):
@@ -160,10 +161,10 @@ async def test_opening_again_lets_go_of_the_first_file(make_exchange: Callable[.
 async def test_a_write_that_the_disk_refuses_changes_nothing(
     open_exchange: OpenExchange, order: MakeOrder
 ) -> None:
-    """The order was not executed, the engine is told so, and the next one works."""
+    """The order was not executed, the engine gets the error, and the next order works."""
     exchange = await open_exchange()
     assert isinstance(exchange.account.inner, PaperAccount)
-    store = exchange.account.inner._opened
+    store = exchange.account.inner.books.store
     store._db.execute("PRAGMA query_only=1")
     with pytest.raises(NotReady, match="nothing was changed"):
         await exchange.account.place_order(order("0.1", client_id="mine"))
@@ -232,8 +233,8 @@ from te_core.clock import SystemClock
 from te_exchange_paper.testing import PaperHarness
 
 async def main():
-    venue = PaperHarness(Path(sys.argv[1]), clock=SystemClock(), log=logger, market={"BTCUSDT": Decimal(50_000)})
-    account = venue.account
+    harness = PaperHarness(Path(sys.argv[1]), clock=SystemClock(), log=logger, market={"BTCUSDT": Decimal(50_000)})
+    account = harness.account
     await account.open()
     await account.set_leverage("BTCUSDT", 20, MarginMode.ISOLATED)
     for number in range(int(sys.argv[2]), 10**9):

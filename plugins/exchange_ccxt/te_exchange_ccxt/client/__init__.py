@@ -1,0 +1,1 @@
+"""The HTTP and WebSocket client of an account, its connection, and what accounts of one exchange share."""

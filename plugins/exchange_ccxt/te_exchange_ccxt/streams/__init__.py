@@ -1,0 +1,1 @@
+"""Streams of an account or of public prices."""
