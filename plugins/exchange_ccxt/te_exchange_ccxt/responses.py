@@ -46,5 +46,8 @@ async def gather_pair(first: Awaitable[T], second: Awaitable[U]) -> tuple[T, U]:
             task.cancel()
         last_response.set(responses[0] if responses else None)
         await asyncio.gather(*tasks, return_exceptions=True)
+        for request in (first, second):
+            if asyncio.iscoroutine(request):
+                request.close()  # one that was cancelled before it started would never be awaited
         raise
     return one, other
