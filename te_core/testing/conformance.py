@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 from itertools import count
 from math import ceil
 from pathlib import Path
@@ -57,16 +58,30 @@ class ExchangeConformance(ProtectionCases, FactCases, StopCases, MoneyCases, Con
         """Give a fresh venue with a flat account; ``folder`` is empty and belongs to the case."""
         raise NotImplementedError
 
+    cannot_connect: str = ""
+    """Why the account did not connect in an earlier case; no further case is tried then."""
+
     @pytest.fixture
     def harness(self, tmp_path: Path) -> Iterator[WorkerHarness]:
         """One account at one exchange, with the engine that keeps it."""
-        exchange = self.make_exchange(tmp_path / "venue")
+        made = self.make_harness(tmp_path)
         try:
-            yield WorkerHarness(
-                tmp_path, exchange, self.capabilities, timeout=self.timeout, engine=self.engine
-            )
+            yield made
         finally:
-            exchange.close()
+            made.exchange.close()
+
+    def make_harness(self, folder: Path) -> WorkerHarness:
+        """Return the harness of one case. Fails at once where the account did not connect in an earlier one."""
+        if self.cannot_connect:
+            pytest.fail(f"not tried, for the account does not connect: {self.cannot_connect}", pytrace=False)
+        return WorkerHarness(
+            folder,
+            self.make_exchange(folder / "venue"),
+            self.capabilities,
+            timeout=self.timeout,
+            engine=self.engine,
+            unreachable=partial(setattr, type(self), "cannot_connect"),
+        )
 
     async def test_e01_flat_to_long(self, harness: WorkerHarness) -> None:
         async with harness:
@@ -204,6 +219,7 @@ class ExchangeConformance(ProtectionCases, FactCases, StopCases, MoneyCases, Con
     async def test_e13_bad_key(self, harness: WorkerHarness) -> None:
         needs(harness, Ability.BAD_KEY)
         await harness.exchange.fail(Ability.BAD_KEY)
+        harness.expects_to_connect = False
         async with harness:
             symbol = harness.exchange.symbols[0]
             harness.set_target(symbol, FIFTH, 1)

@@ -24,6 +24,7 @@ class ProtectionCases:
         """The account refuses it and says what to change, or trades in it as if nothing were."""
         needs_hedge_mode(harness)
         await harness.exchange.fail(Ability.SWITCH_TO_HEDGE_MODE)
+        harness.expects_to_connect = False
         async with harness:
             symbol = harness.exchange.symbols[0]
             harness.set_target(symbol, FIFTH, 1)

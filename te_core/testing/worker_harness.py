@@ -41,6 +41,10 @@ ENGINE = EngineSettings(
 )
 
 
+CONNECTING = 20.0
+"""Seconds within which an account has to be connected; a failure is tried again meanwhile."""
+
+
 class NoOptions(BaseModel):
     """The venue takes none."""
 
@@ -61,7 +65,9 @@ class WorkerHarness:
         *,
         timeout: float,
         engine: EngineSettings = ENGINE,
+        unreachable: Callable[[str], None] = lambda _: None,
     ) -> None:
+        """``unreachable`` is told why the account does not connect though nothing keeps it from that."""
         self.exchange = exchange
         self.dates = exchange.dates = Dates(exchange.clock)
         self.engine = engine
@@ -70,13 +76,32 @@ class WorkerHarness:
         self.events: list[Event] = []
         self.timeout = timeout
         self.settings = self._settings()
+        self.expects_to_connect = True
+        """False where a case has the exchange refuse the account before it is opened."""
         self._folder = folder
+        self._unreachable = unreachable
 
     async def __aenter__(self) -> Self:
         self.start()
-        ended = (Running.RUNNING, Running.FAILING)
-        await self.until(lambda: self.runner.health.status in ended, "the account to connect")
+        try:
+            await self._connected()
+        except BaseException:
+            await self.crash()
+            raise
         return self
+
+    async def _connected(self) -> None:
+        """Wait until the account is connected, or has failed to connect as it should."""
+        health = self.runner.health
+        ended = (Running.RUNNING, Running.FAILING)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(min(self.timeout, CONNECTING)):
+                while health.status not in ended or (self.expects_to_connect and health.status is ended[1]):
+                    await asyncio.sleep(0.05)
+                return
+        reason = health.reason or f"open() and identity() did not return within {CONNECTING:g} s"
+        self._unreachable(reason)
+        raise AssertionError(f"the account does not connect: {reason}")
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
