@@ -16,7 +16,15 @@ from te_core.contracts.exchange import (
     TradingTerms,
 )
 from te_core.contracts.notifier import Notifier, NotifierContext, NotifierSpec
+from te_core.contracts.observer import (
+    FinishedOrder,
+    Observer,
+    ObserverContext,
+    ObserverSpec,
+    PositionChange,
+)
 from te_core.contracts.options import Duration, MissingSecrets, Number, Positive, Share
+from te_core.contracts.risk_check import RiskCheck, RiskCheckContext, RiskCheckSpec
 from te_core.contracts.source import (
     LONGEST_DEDUPE,
     Publication,
@@ -54,6 +62,7 @@ from te_core.model.money import CashFlow, FlowKind
 from te_core.model.order import (
     HEX_IDS,
     ClientOrderIdForm,
+    IntentState,
     OrderReport,
     OrderRequest,
     OrderStatus,
@@ -64,6 +73,7 @@ from te_core.model.order import (
 )
 from te_core.model.position import Equity, MarginMode, Position
 from te_core.model.reading import Known, Unknown
+from te_core.model.review import Proposal, Verdict
 from te_core.model.signal import QuarantinedInput, Signal
 from te_core.outage import Outages
 from te_core.texts import printable
@@ -98,10 +108,12 @@ __all__ = [
     "Exits",
     "Feed",
     "Finding",
+    "FinishedOrder",
     "FlowKind",
     "FundingRate",
     "Instrument",
     "InsufficientMargin",
+    "IntentState",
     "JournalError",
     "Known",
     "MarginMode",
@@ -112,6 +124,9 @@ __all__ = [
     "NotifierContext",
     "NotifierSpec",
     "Number",
+    "Observer",
+    "ObserverContext",
+    "ObserverSpec",
     "OrderRejected",
     "OrderReport",
     "OrderRequest",
@@ -119,12 +134,17 @@ __all__ = [
     "Outages",
     "OutcomeUnknown",
     "Position",
+    "PositionChange",
     "Positive",
+    "Proposal",
     "Publication",
     "QuarantinedInput",
     "RateLimited",
     "RecordEvent",
     "RestingStop",
+    "RiskCheck",
+    "RiskCheckContext",
+    "RiskCheckSpec",
     "Severity",
     "Share",
     "Side",
@@ -139,6 +159,7 @@ __all__ = [
     "TradeEngineError",
     "TradingTerms",
     "Unknown",
+    "Verdict",
     "WebhookRequest",
     "WebhookResponse",
     "WebhookSpec",

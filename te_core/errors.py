@@ -7,7 +7,13 @@ contained by the supervisor.
 from __future__ import annotations
 
 import difflib
+import inspect
+import os
 from collections.abc import Iterable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from traceback import walk_tb
 
 
 class TradeEngineError(Exception):
@@ -162,3 +168,78 @@ def nearest(word: str, known: Iterable[str]) -> str:
     if close:
         return f"; did you mean {by_fold[close[0]]!r}?"
     return f" (known: {', '.join(by_fold.values())})" if by_fold else ""
+
+
+_OURS = str(Path(__file__).parent) + os.sep
+_STANDARD = str(Path(os.__file__).parent) + os.sep
+_BENEATH = ("pluggy", "pydantic", "pydantic_core")
+"""Packages through which a plugin's code is called: never the author's own."""
+
+
+def record_call(error: BaseException, call: str) -> None:
+    """Remember which call of a plugin raised an error; the innermost one counts."""
+    if not isinstance(error, TradeEngineError) and not hasattr(error, "te_call"):
+        with suppress(Exception):  # a plugin's own class may forbid it
+            error.te_call = call  # type: ignore[attr-defined]  # every exception has room for it
+
+
+def described(error: BaseException) -> str:
+    """Return what an error says, in one line; of a defect also the call, the type, and the line of code."""
+    if isinstance(error, TradeEngineError):
+        return str(error)
+    text = f"{type(error).__name__}, which cannot be shown"
+    with suppress(Exception):  # a plugin's own class may fail at this, too
+        text = f"{type(error).__name__}: {error}".removesuffix(": ")
+    call = getattr(error, "te_call", "")
+    return (f"{call} raised {text}" if call else text) + raised_at(error)
+
+
+def a_kind(value: object) -> str:
+    """Return the type of a value in words: ``None``, ``a float``, ``an int``."""
+    name = type(value).__name__
+    return "None" if value is None else f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
+
+
+def raised_at(error: BaseException) -> str:
+    """Return `` (te_acme/plugin.py:88)``: the innermost line of a plugin's code that an error came through, if any."""
+    frames = [(frame.f_code.co_filename, line) for frame, line in walk_tb(error.__traceback__)]
+    outside = [frame for frame in frames if _is_a_plugins(frame[0])]
+    if not outside:
+        return ""
+    root = _package_root(outside[0][0])
+    file, line = [frame for frame in outside if Path(frame[0]).is_relative_to(root)][-1]
+    return _at(file, line)
+
+
+def defined_at(method: object) -> str:
+    """Return the same for where a method of a plugin is defined."""
+    while isinstance(method, partial):
+        method = method.func
+    function = getattr(method, "__func__", method)
+    code = getattr(inspect.unwrap(function) if callable(function) else None, "__code__", None)
+    return _at(code.co_filename, code.co_firstlineno) if code is not None else ""
+
+
+def _at(file: str, line: int) -> str:
+    root = _package_root(file)
+    shown = Path(file).relative_to(root.parent).as_posix() if _is_package(root) else Path(file).name
+    return f" ({shown}:{line})"
+
+
+def _is_a_plugins(file: str) -> bool:
+    if file.startswith(("<", _OURS)):
+        return False
+    standard = file.startswith(_STANDARD) and "site-packages" not in file
+    return not standard and _package_root(file).name not in _BENEATH
+
+
+def _package_root(file: str) -> Path:
+    """Return the folder of the outermost package that a file belongs to; of one without a package its own."""
+    root = Path(file).parent
+    while _is_package(root) and _is_package(root.parent):
+        root = root.parent
+    return root
+
+
+def _is_package(folder: Path) -> bool:
+    return (folder / "__init__.py").exists()

@@ -12,6 +12,8 @@ import pluggy
 from te_core.contracts.command import CommandSpec
 from te_core.contracts.exchange import ExchangeSpec
 from te_core.contracts.notifier import NotifierSpec
+from te_core.contracts.observer import ObserverSpec
+from te_core.contracts.risk_check import RiskCheckSpec
 from te_core.contracts.source import SignalSourceSpec
 
 PROJECT = "trade_engine"
@@ -61,6 +63,34 @@ def te_notifiers() -> Iterable[NotifierSpec[Any]]:  # type: ignore[empty-body]  
         @hookimpl
         def te_notifiers():
             yield NotifierSpec(name="bell", settings=BellOptions, factory=Bell)
+    """
+
+
+@hookspec
+def te_risk_checks() -> Iterable[RiskCheckSpec[Any]]:  # type: ignore[empty-body]  # only a description
+    """Offer risk checks: asked before anything is increased, they may lower a goal or veto it.
+
+    Example::
+
+        from te_core.api import RiskCheckSpec, hookimpl
+
+        @hookimpl
+        def te_risk_checks():
+            yield RiskCheckSpec(name="calendar", settings=CalendarOptions, factory=CalendarCheck)
+    """
+
+
+@hookspec
+def te_observers() -> Iterable[ObserverSpec[Any]]:  # type: ignore[empty-body]  # only a description
+    """Offer observers: shown each finished order, each changed position and each event.
+
+    Example::
+
+        from te_core.api import ObserverSpec, hookimpl
+
+        @hookimpl
+        def te_observers():
+            yield ObserverSpec(name="ledger", settings=LedgerOptions, factory=Ledger)
     """
 
 

@@ -15,7 +15,8 @@ from te_core.accounts.notices import filled as notice_of_fill
 from te_core.accounts.tallies import Tallies
 from te_core.clock import Clock
 from te_core.contracts.exchange import Capabilities, ExchangeAccount
-from te_core.errors import TradeEngineError
+from te_core.contracts.observer import FinishedOrder, PositionChange
+from te_core.errors import TradeEngineError, described
 from te_core.journal.entries import Entry
 from te_core.journal.journal import Journal
 from te_core.model.cause import Cause
@@ -95,6 +96,8 @@ class Counted:
     report: Callable[[Books], None] | None = None
     notify: Callable[[Event], None] = lambda _: None
     """Tells notifiers of what the journal has already."""
+    show: Callable[[Callable[[], FinishedOrder | PositionChange]], None] = lambda _: None
+    """Shows observers what is made for them, where there are any."""
     currency: str = ""
     """What the account is in; empty where that is not known."""
     would_trip: Callable[[Change], bool] = lambda _: False
@@ -147,7 +150,7 @@ class Bookkeeper:
         self._estimate_from = float("-inf")
         """When prices are looked at again."""
         self._report = counted.report or self._persist
-        self.notify = counted.notify
+        self.notify, self.show = counted.notify, counted.show
         self._tallies = Tallies(book, journal.tallies(book), clock.now(), currency=counted.currency)
         self._orders: deque[Executed] = deque()
         self._rejections: deque[datetime] = deque()
@@ -211,7 +214,8 @@ class Bookkeeper:
                 await asyncio.gather(running, return_exceptions=True)
             error = None if running.cancelled() else running.exception()
             self._log.opt(exception=error).error("defect: the books cannot be kept")
-            why = f"cannot count profit and loss, so that breakers rest: {type(error).__name__}: {error}"
+            found = described(error) if error is not None else "it was cancelled"
+            why = f"cannot count profit and loss, so that breakers rest: {found}"
             outages.failing("books", why)
             await asyncio.sleep(BOOKS_AGAIN)
 

@@ -17,6 +17,7 @@ from te_core.accounts.outcomes import (
     FIRST_RETRY,
     LAST_RETRY,
     adopt_goal,
+    answered,
     confirm,
     resolve,
     resolve_by_report,
@@ -181,7 +182,7 @@ class Execution:
     async def _set_margin_mode(self, step: MarginModeStep) -> None:
         self._keeper.mode_requested(leverage=False, margin_mode=True)
         with dispatching(self._refusal):
-            async with asyncio.timeout(CALL_TIMEOUT.total_seconds()):
+            async with answered("set_margin_mode()"):
                 await self._ctx.account.set_margin_mode(self._goal.symbol, step.margin_mode)
         self._keeper.mode_set(margin_mode=step.margin_mode)
         self._ctx.beliefs.mode_set(self._goal.symbol)
@@ -189,7 +190,7 @@ class Execution:
     async def _set_leverage(self, step: LeverageStep) -> None:
         self._keeper.mode_requested(leverage=True, margin_mode=False)
         with dispatching(self._refusal):
-            async with asyncio.timeout(CALL_TIMEOUT.total_seconds()):
+            async with answered("set_leverage()"):
                 await self._ctx.account.set_leverage(self._goal.symbol, step.leverage, step.margin_mode)
         self._keeper.mode_set(leverage=step.leverage, margin_mode=step.margin_mode)
         self._ctx.beliefs.mode_set(self._goal.symbol)
@@ -321,7 +322,9 @@ class Execution:
             self._resolve(intent, IntentState.UNSENT, reason=str(error))
             raise
         except TimeoutError:
-            raise OutcomeUnknown(f"no answer within {CALL_TIMEOUT.total_seconds():g} s") from None
+            raise OutcomeUnknown(
+                f"place_order(): no answer within {CALL_TIMEOUT.total_seconds():g} s"
+            ) from None
         finally:
             ctx.beliefs.answered(intent.symbol)
             self._answered_at = ctx.clock.monotonic()

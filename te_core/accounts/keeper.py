@@ -93,7 +93,7 @@ class Keeper:
         self.hold: Hold | None = None
         self.liquidated = False
         self.unpersisted: tuple[Persisted, ...] = ()
-        self.replan = False
+        self._awaited = False
         self.goal_expired = False
         self.task: asyncio.Task[None] | None = None
         self._beliefs = beliefs
@@ -193,6 +193,11 @@ class Keeper:
     def may_correct(self) -> bool:
         """Whether drift may be corrected once more."""
         return not self._gave_up and may_correct(self._corrections, self._monotonic())
+
+    @property
+    def replan(self) -> bool:
+        """Whether it is decided again once its orders are done: others wait for that, or a risk check was not heard."""
+        return self._awaited or (self.decision is not None and self.decision.asking)
 
     def knows_order(self, client_order_id: str) -> bool:
         """Return whether an id is that of one of the symbol's recent orders or stops."""
@@ -404,7 +409,7 @@ class Keeper:
 
     def waits_for_others(self, *, waiting: bool) -> None:
         """Note whether other symbols wait until this one has reduced: then all are decided again."""
-        self.replan = waiting
+        self._awaited = waiting
 
     def mode_requested(self, *, leverage: bool, margin_mode: bool) -> None:
         """Note that a setting was requested: until it is answered nobody knows it."""

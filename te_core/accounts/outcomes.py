@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 
 from te_core.accounts import notices
 from te_core.accounts.context import ExecutionContext
 from te_core.accounts.keeper import Keeper
 from te_core.accounts.pending_writes import persist
-from te_core.errors import AuthError, NotReady, OrderRejected, OutcomeUnknown
+from te_core.contracts.observer import FinishedOrder, PositionChange
+from te_core.errors import AuthError, NotReady, OrderRejected, OutcomeUnknown, PluginDefect
 from te_core.model.order import Intent, IntentState, OrderOutcome, OrderReport, OrderStatus
 from te_core.model.target import Confirmation, Goal
+from te_core.outage import Outages
 
 ZERO = Decimal(0)
 CALL_TIMEOUT = timedelta(seconds=15)
@@ -27,6 +32,26 @@ FINAL = {
     OrderStatus.CANCELLED: IntentState.CANCELLED,
     OrderStatus.REJECTED: IntentState.REJECTED,
 }
+
+
+@asynccontextmanager
+async def answered(what: str, otherwise: type[NotReady | OutcomeUnknown] = NotReady) -> AsyncIterator[None]:
+    """Limit the time of a call of the exchange. Raises ``otherwise``, naming the call, without an answer in time."""
+    try:
+        async with asyncio.timeout(CALL_TIMEOUT.total_seconds()):
+            yield
+    except TimeoutError:
+        raise otherwise(f"{what}: no answer within {CALL_TIMEOUT.total_seconds():g} s") from None
+
+
+def unanswered(keeper: Keeper, outages: Outages, error: OutcomeUnknown) -> None:
+    """Note that an order's outcome has to be looked up; what a plugin may not do is an outage of the symbol."""
+    if isinstance(error, PluginDefect):
+        said = str(error).removeprefix("defect of the plugin: ")
+        keeper.log.error("defect: {}; the order is looked up", said)
+        outages.failing(keeper.symbol, f"defect: {said}; the order is looked up")
+    else:
+        keeper.log.warning("an order's outcome is not known: {}; it is looked up", error)
 
 
 def adopt_goal(ctx: ExecutionContext, keeper: Keeper, goal: Goal) -> None:
@@ -53,6 +78,11 @@ def confirm(ctx: ExecutionContext, keeper: Keeper, goal: Goal, quantity: Decimal
     keeper.log.info("confirmed {:f} (revision {})", quantity, goal.revision)
     if quantity != before:
         ctx.books.notify(notices.position_changed(ctx.name, keeper.symbol, before, quantity, confirmation.at))
+        ctx.books.show(
+            lambda: PositionChange(
+                account=ctx.name, symbol=keeper.symbol, before=before, after=quantity, at=confirmation.at
+            )
+        )
 
 
 def resolve(
@@ -83,6 +113,7 @@ def resolve(
         reason=reason,
     )
     persist(ctx.journal, keeper, order_outcome)
+    ctx.books.show(partial(finished, ctx.name, intent, order_outcome))
     ctx.metrics.order(ctx.name, outcome)
     if average_price is not None:
         expected, sign = intent.reference_price, intent.side.sign
@@ -102,6 +133,26 @@ def resolve(
         outcome,
         f" at {average_price:f}" if average_price is not None else "",
         f" ({reason})" if reason else "",
+    )
+
+
+def finished(account: str, intent: Intent, order_outcome: OrderOutcome) -> FinishedOrder:
+    """Return what observers see of an order whose outcome is known."""
+    return FinishedOrder(
+        account=account,
+        symbol=intent.symbol,
+        client_order_id=intent.client_order_id,
+        side=intent.side,
+        quantity=intent.quantity,
+        reduce_only=intent.reduce_only or intent.stop is not None,
+        state=order_outcome.state,
+        filled=order_outcome.filled or ZERO,
+        created_at=intent.created_at,
+        at=order_outcome.at,
+        price=order_outcome.average_price,
+        reason=order_outcome.reason,
+        cause=intent.cause,
+        stop=intent.stop,
     )
 
 
@@ -148,9 +199,9 @@ async def _look_up(ctx: ExecutionContext, keeper: Keeper, intent: Intent) -> Non
             _let_position_decide(ctx, keeper, intent, "no look-up here")
         return
     try:
-        async with asyncio.timeout(CALL_TIMEOUT.total_seconds()):
+        async with answered("find_order()"):
             report = await ctx.account.find_order(intent.symbol, intent.client_order_id)
-    except (NotReady, OutcomeUnknown, OrderRejected, TimeoutError) as error:
+    except (NotReady, OutcomeUnknown, OrderRejected) as error:
         keeper.resolving(f"an order's outcome is not known yet: {error}")
         return
     if report is not None and report.status is not OrderStatus.OPEN:

@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from te_core.errors import AuthError, ConfigError, NotReady, OrderRejected, OutcomeUnknown, RateLimited
+from te_core.errors import (
+    AuthError,
+    ConfigError,
+    NotReady,
+    OrderRejected,
+    OutcomeUnknown,
+    RateLimited,
+    described,
+)
 from te_core.rules.backoff import backoff
 
 
@@ -65,7 +73,7 @@ def hold_after(
     asked = (error.retry_after or 0.0) if isinstance(error, NotReady) else 0.0
     seconds = max(backoff(failures, *bounds).total_seconds(), asked)
     return Hold(
-        reason=str(error) or type(error).__name__,
+        reason=described(error) if hasattr(error, "te_call") else str(error) or type(error).__name__,
         until=now + seconds,
         failures=failures,
         reduction=reducing or pause.everything,

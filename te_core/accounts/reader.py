@@ -81,6 +81,8 @@ class AccountReader:
         self._funding_of = self._funding_wanted = frozenset[str]()
         """Symbols of the last answer, and those that were last asked for."""
         self._funding_read: asyncio.Task[None] | None = None
+        self._funding_failed = ""
+        """Why the newest read of it failed; empty if it did not."""
         self.tells_funding = True
         """False once the plugin has said that its exchange tells nothing of funding."""
 
@@ -193,7 +195,8 @@ class AccountReader:
         recent = self._clock.monotonic() - self._funding_at <= FUNDING_AGE.total_seconds()
         if recent and symbol in self._funding_of:
             return self._funding.get(symbol)
-        return Unknown(reason=f"the funding of {symbol} is not known now")
+        why = f": {self._funding_failed}" if self._funding_failed else ""
+        return Unknown(reason=f"the funding of {symbol} is not known now{why}")
 
     async def load_funding(self, symbols: Sequence[str], done: Callable[[], None]) -> None:
         """Read what is announced, every five minutes; only the first time this waits for it.
@@ -217,6 +220,7 @@ class AccountReader:
         asked_at = self._clock.monotonic()
         with suppress(AuthError, ConfigError):  # the next read of the account meets them too
             found = await read("funding", partial(self._account.funding, symbols))
+            self._funding_failed = found.reason if isinstance(found, Unknown) else ""
             if isinstance(found, Unknown):
                 return
             self.tells_funding = found is not None

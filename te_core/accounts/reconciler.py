@@ -10,6 +10,7 @@ from te_core.accounts.context import ExecutionContext
 from te_core.accounts.keeper import Keeper, PhaseKind
 from te_core.accounts.outcomes import adopt_goal, confirm
 from te_core.accounts.reader import Wanted
+from te_core.accounts.reviews import Reviews
 from te_core.accounts.schedule import Schedule
 from te_core.accounts.targets import Targets
 from te_core.contracts.exchange import Feed
@@ -17,10 +18,11 @@ from te_core.model.cause import Cause
 from te_core.model.event import Event
 from te_core.model.position import Equity, Position
 from te_core.model.reading import Unknown
+from te_core.model.review import Proposal
 from te_core.model.target import Blend
 from te_core.outage import Outages
 from te_core.rules.controls import Controls
-from te_core.rules.decision import NOTHING, Decision, Facts, Status, decide, observed
+from te_core.rules.decision import NOTHING, Decision, Facts, Status, decide, observed, while_asking
 from te_core.rules.margin_priority import runnable
 from te_core.tracing import trace_pass
 
@@ -69,6 +71,7 @@ class Reconciler:
         wake: Callable[[], None],
         trip: Callable[[str, str], None],
         record_changes: Callable[[ExecutionContext], None],
+        reviews: Reviews,
     ) -> None:
         self.foreign: Mapping[str, Decimal] = {}
         self.failing: Mapping[str, Unknown | None] = {}
@@ -85,6 +88,7 @@ class Reconciler:
         self._wake = wake
         self._trip = trip
         self._record_changes = record_changes
+        self._reviews = reviews
         self._instruments_loaded = False
         self._funding_reported = False
         self._counted: dict[str, Decimal] = {}
@@ -284,7 +288,8 @@ class Reconciler:
         if keeper.stops.doubted and more and not decision.plan.reduces:
             keeper.undecidable("whether its stop was filled is not known yet")
             return None
-        self._report(keeper, decision)
+        if not decision.asking:
+            self._report(keeper, decision)
         self._apply(ctx, keeper, decision, position)
         if decision.status is Status.AT_TARGET and self._targets.settings.policy.rebalance == "on_change":
             keeper.calm(self._basis(ctx, keeper, position), wallet)
@@ -314,11 +319,28 @@ class Reconciler:
         return work
 
     def _decision(self, ctx: ExecutionContext, keeper: Keeper) -> Decision:
-        decision = self._unblocked(decide(self._facts(ctx, keeper)))
-        if not decision.plan.steps or not self._targets.observing:
+        facts = self._facts(ctx, keeper)
+        decision = self._unblocked(decide(facts))
+        if not self._targets.observing:
+            return self._reviewed(facts, decision)
+        if not decision.plan.steps:
             return decision
         held = keeper.position.quantity if keeper.position is not None else ZERO
         return replace(observed(decision, keeper.symbol), plan=NOTHING, quantity=held)
+
+    def _reviewed(self, facts: Facts, decision: Decision) -> Decision:
+        """Have an increase reviewed before it is planned for good; without risk checks nothing is asked."""
+        if self._reviews.nobody:
+            return decision
+        free = decision if facts.allowance is None else decide(replace(facts, allowance=None))
+        if not free.plan.increases:
+            return decision
+        stands = self._reviews.standing(_proposal(self._name, facts, free))
+        if stands.waiting_for:
+            return while_asking(facts, f"waiting for risk check {', '.join(stands.waiting_for)}")
+        if stands.allowance == facts.allowance:
+            return decision
+        return self._unblocked(decide(replace(facts, allowance=stands.allowance)))
 
     def _work(self, ctx: ExecutionContext, keeper: Keeper, decision: Decision) -> Work | None:
         position = keeper.known_position()
@@ -363,6 +385,7 @@ class Reconciler:
             foreign=keeper.standing.foreign and not self.found_flat,
             accepted=keeper.standing.accepted,
             now=ctx.clock.now(),
+            allowance=None if self._reviews.nobody else self._reviews.known(keeper.symbol, target.revision),
         )
 
     def _apply(self, ctx: ExecutionContext, keeper: Keeper, decision: Decision, position: Position) -> None:
@@ -408,3 +431,25 @@ class Reconciler:
         self._record(
             Event(at=self._targets.now(), kind=kind, text=text, account=self._name, symbol=keeper.symbol)
         )
+
+
+def _proposal(account: str, facts: Facts, decision: Decision) -> Proposal:
+    """Return what risk checks are asked about a decision that increases a position."""
+    assert decision.goal is not None
+    assert decision.quantity is not None
+    position, target, equity = facts.position, facts.target, facts.equity
+    return Proposal(
+        account=account,
+        symbol=target.symbol,
+        held=ZERO if isinstance(position, Unknown) else position.quantity,
+        quantity=decision.quantity,
+        price=facts.price,
+        equity=None if isinstance(equity, Unknown) else facts.policy.value_of(equity),
+        leverage=decision.goal.leverage,
+        margin_mode=decision.goal.margin_mode,
+        depth=target.depth,
+        revision=target.revision,
+        reason=target.reason,
+        at=facts.now,
+        terms=target.terms,
+    )

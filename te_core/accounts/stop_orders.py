@@ -11,7 +11,14 @@ from functools import partial
 from te_core.accounts.context import ExecutionContext
 from te_core.accounts.dispatch import StaleDecision, dispatching, too_old
 from te_core.accounts.keeper import Keeper
-from te_core.accounts.outcomes import CALL_TIMEOUT, FINAL, FIRST_RETRY, LAST_RETRY, VANISHED
+from te_core.accounts.outcomes import (
+    FINAL,
+    FIRST_RETRY,
+    LAST_RETRY,
+    VANISHED,
+    answered,
+    finished,
+)
 from te_core.accounts.pending_writes import persist
 from te_core.clock import Clock
 from te_core.errors import (
@@ -84,24 +91,24 @@ class StopOrders:
             keeper.stops.ended(intent)
             raise
         except asyncio.CancelledError:
-            self._resolve(keeper, intent, IntentState.UNSENT, reason="stopped before it was sent")
+            self._resolve(ctx, keeper, intent, IntentState.UNSENT, reason="stopped before it was sent")
             raise
         if reason := self._refusal(ctx, decided_at):
-            self._resolve(keeper, intent, IntentState.UNSENT, reason=reason)
+            self._resolve(ctx, keeper, intent, IntentState.UNSENT, reason=reason)
             raise StaleDecision(reason)
         keeper.stops.sent(intent, ctx.clock.monotonic())
         try:
             with dispatching(partial(self._refusal, ctx, decided_at)):
-                async with asyncio.timeout(CALL_TIMEOUT.total_seconds()):
+                async with answered("place_stop()", OutcomeUnknown):
                     await ctx.account.place_stop(intent.stop_request())
         except DuplicateClientOrderId:
             keeper.stops.doubt(intent.client_order_id, ctx.clock.monotonic())
             return
         except OrderRejected as error:
-            self._resolve(keeper, intent, IntentState.REJECTED, reason=str(error))
+            self._resolve(ctx, keeper, intent, IntentState.REJECTED, reason=str(error))
             raise
         except (NotReady, AuthError) as error:
-            self._resolve(keeper, intent, IntentState.UNSENT, reason=str(error))
+            self._resolve(ctx, keeper, intent, IntentState.UNSENT, reason=str(error))
             raise
         except (OutcomeUnknown, TimeoutError, asyncio.CancelledError):
             keeper.stops.sent(intent, ctx.clock.monotonic())
@@ -147,7 +154,7 @@ class StopOrders:
         """
         refusal = partial(self._refusal, ctx, decided_at)
         with suppress(OrderRejected, OutcomeUnknown, TimeoutError), dispatching(refusal):
-            async with asyncio.timeout(CALL_TIMEOUT.total_seconds()):
+            async with answered("cancel_stop()"):
                 await ctx.account.cancel_stop(intent.symbol, intent.client_order_id)
         cancelled_at, pause = ctx.clock.monotonic(), FIRST_RETRY
         while True:
@@ -179,7 +186,7 @@ class StopOrders:
     async def _look_up(self, ctx: ExecutionContext, keeper: Keeper, intent: Intent) -> None:
         """Ask what became of a stop. It is sure to rest only once an answer is newer than the doubt by the window."""
         asked_at = ctx.clock.monotonic()
-        async with asyncio.timeout(CALL_TIMEOUT.total_seconds()):
+        async with answered("find_stop()"):
             report = await ctx.account.find_stop(intent.symbol, intent.client_order_id)
         if intent.client_order_id not in keeper.stops.open:
             return
@@ -201,7 +208,7 @@ class StopOrders:
         """Settle a stop that the exchange does not know (any more): the position tells whether it was filled."""
         fired = intent.client_order_id in keeper.stops.rest_since and self._position_doubted(ctx, keeper)
         self._resolve(
-            keeper, intent, IntentState.LOST, reason="not found at the exchange: the position decides"
+            ctx, keeper, intent, IntentState.LOST, reason="not found at the exchange: the position decides"
         )
         ctx.beliefs.unresolved(keeper.symbol)
         self._read_by(ctx.clock.monotonic())
@@ -227,6 +234,7 @@ class StopOrders:
         if filled is None:
             filled = intent.quantity if report.status is OrderStatus.FILLED else ZERO
         self._resolve(
+            ctx,
             keeper,
             intent,
             FINAL[report.status],
@@ -254,6 +262,7 @@ class StopOrders:
 
     def _resolve(
         self,
+        ctx: ExecutionContext,
         keeper: Keeper,
         intent: Intent,
         state: IntentState,
@@ -272,4 +281,5 @@ class StopOrders:
             reason=reason,
         )
         persist(self._journal, keeper, order_outcome)
+        ctx.books.show(partial(finished, ctx.name, intent, order_outcome))
         keeper.log.debug("{} at {:f}: {} {}", intent.stop, intent.reference_price, state, reason)

@@ -22,7 +22,7 @@ from te_core.accounts.stop_orders import StopOrders
 from te_core.accounts.targets import Targets
 from te_core.clock import Clock
 from te_core.contracts.exchange import Feed
-from te_core.errors import PluginDefect, TradeEngineError
+from te_core.errors import PluginDefect, TradeEngineError, described
 from te_core.journal.journal import Journal
 from te_core.model.event import Event
 from te_core.model.exits import Exits
@@ -148,7 +148,7 @@ class StopWatch:
     def _listed(self, task: asyncio.Task[None]) -> None:
         self._tasks.pop(LISTING, None)
         if not task.cancelled() and (error := task.exception()) is not None:
-            self._outages.failing("stops", str(error) or type(error).__name__)
+            self._outages.failing("stops", described(error))
 
     async def _list(self, ctx: ExecutionContext) -> None:
         """Doubt those stops of ours that are not among those that the exchange lists."""
@@ -338,7 +338,7 @@ class StopWatch:
             return
         if (error := task.exception()) is not None:
             if not isinstance(error, TradeEngineError | TimeoutError) or isinstance(error, PluginDefect):
-                keeper.log.opt(exception=error).error("defect: stops: {}", error)
+                keeper.log.opt(exception=error).error("defect: stops: {}", described(error))
             if isinstance(error, StaleDecision):
                 asyncio.get_running_loop().call_later(STALE_PAUSE, self._wake)
             else:

@@ -21,11 +21,12 @@ from te_core.accounts.execution import Execution, Superseded, TooOld
 from te_core.accounts.exposure import ExposureLedger, Usage, reserve_goals
 from te_core.accounts.flattening import FlattenWatch
 from te_core.accounts.keeper import Keeper
-from te_core.accounts.outcomes import resolve_open
+from te_core.accounts.outcomes import resolve_open, unanswered
 from te_core.accounts.pushes import Pushes
 from te_core.accounts.quiet import QuietTimes
 from te_core.accounts.reader import AccountReader
 from te_core.accounts.reconciler import AsIf, Reconciler, Work
+from te_core.accounts.reviews import Reviewer, Reviews
 from te_core.accounts.schedule import Schedule
 from te_core.accounts.stops import StopWatch
 from te_core.accounts.targets import Targets, WorkerSettings
@@ -54,7 +55,7 @@ FOREIGN_ENGINE = 600.0
 VERIFYING = 1.0
 """Seconds after a flatten until the account is read as a whole, unless that comes first anyway."""
 SHORTEST = 1e-6
-"""Seconds that are waited at least: a moment that rounding put just ahead of now would come no nearer otherwise."""
+"""Seconds that are waited at least: a moment that rounding put ahead of now would come no nearer otherwise."""
 FRESH = 0.5
 """Seconds after which a decision that waited for its turn is made again before it is carried out."""
 
@@ -87,6 +88,7 @@ class AccountWorker:
         counted: Counted | None = None,
         stopped: Callable[[str, str, str], None] = lambda _symbol, _kind, _reason: None,
         time: Callable[[], datetime] | None = None,
+        reviewer: Reviewer | None = None,
     ) -> None:
         self.name = name
         self.book = book or name
@@ -94,11 +96,9 @@ class AccountWorker:
         self._journal = journal
         self._ledger = ledger
         self.metrics, self._tracer = metrics or Metrics(), tracer
-        self._clock = clock
-        self._time = time
+        self._clock, self._time = clock, time
         self._turn = partial((turns or Turns()).next, self.book)
-        self._log = log
-        self._outages = outages
+        self._log, self._outages = log, outages
         self._record = record
         self._trip = trip
         self._schedule = Schedule(outages)
@@ -106,6 +106,7 @@ class AccountWorker:
         self._quiet = QuietTimes(clock, lambda: self.settings)
         self._targets.restore(books, open_intents)
         self._stops = self._stop_watch(stopped)
+        self.reviews = Reviews(name, reviewer, clock=clock, wake=self.wake)
         self._reconciler = self._make_reconciler()
         self._flatten = self._flatten_watch()
         self.books = self._bookkeeper(counted or Counted())
@@ -140,6 +141,7 @@ class AccountWorker:
             trip=self._trip,
             wake=self.wake,
             record_changes=self._stops.record_changes,
+            reviews=self.reviews,
         )
 
     def _stop_watch(self, stopped: Callable[[str, str, str], None]) -> StopWatch:
@@ -391,6 +393,7 @@ class AccountWorker:
         finally:
             self._ctx = None
             self._quiet.forget_end()
+            self.reviews.close()
             books.cancel()
             await self._cancel_tasks()
             await asyncio.gather(books, self._stops.cancel_tasks(), return_exceptions=True)
@@ -490,7 +493,6 @@ class AccountWorker:
         error = task.exception()
         if error is None and execution is not None and execution.corrects:
             keeper.corrects()  # one that was cut short was no correction yet: the rest of it must not be left
-        reducing = execution is not None and execution.reducing
         if error is None:
             self._succeeded(keeper, execution)
         elif isinstance(error, Superseded):
@@ -498,9 +500,10 @@ class AccountWorker:
                 keeper.expire_goal()
             self.wake()
         elif isinstance(error, OutcomeUnknown) and keeper.orders.open:
-            self.wake()  # its outcome is looked up first
+            unanswered(keeper, self._outages, error)
+            self.wake()
         else:
-            self._failed(keeper, error, reducing=reducing)
+            self._failed(keeper, error, reducing=execution is not None and execution.reducing)
         if self._ctx is not None and not self._stopping:
             self._stops.review(self._ctx, keeper)
         self._flatten.check()

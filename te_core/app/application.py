@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from loguru import logger
 
@@ -330,9 +330,7 @@ class Application:
 
     def _learn(self, resolved: Resolved) -> None:
         """Learn the secrets before anything can be said about them, and write logs as told."""
-        self.redactor.learn(
-            resolved.secrets, resolved.source_options, resolved.account_options, resolved.notifier_options
-        )
+        self.redactor.learn(resolved.secrets, *(resolved.options(kind) for kind in get_args(Kind)))
         self._configure_logs(resolved.settings)
         self._warn(resolved)
         for key, reason in resolved.unavailable.items():

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from te_core import __version__
 from te_core.settings import fields
+from te_core.settings.attachments import ObserverSettings, RiskCheckSettings
 from te_core.settings.files import replace_file
 from te_core.settings.notices import NoticesSettings
 from te_core.settings.schema import (
@@ -44,6 +45,8 @@ _CORE: Mapping[str, type[BaseModel]] = {
     "sources.*": SourceSettings,
     "accounts.*": AccountSettings,
     "notifiers.*": NotifierSettings,
+    "risk_checks.*": RiskCheckSettings,
+    "observers.*": ObserverSettings,
     "symbols.*": SymbolSettings,
 }
 
@@ -66,6 +69,8 @@ def present(registry: Registry) -> LastRun:
         "sources": registry.sources,
         "accounts": registry.exchanges,
         "notifiers": registry.notifiers,
+        "risk_checks": registry.risk_checks,
+        "observers": registry.observers,
     }
     for group, specs in groups.items():
         for plugin, spec in specs.items():

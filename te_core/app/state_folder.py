@@ -43,8 +43,11 @@ def _problems(state: Path, journal: Path) -> Iterator[str]:
         )
 
 
+_KINDS = ("accounts", "sources", "notifiers", "risk_checks", "observers")
+
+
 def _links(state: Path) -> Iterator[Path]:
     """Find links where the engine or a plugin writes: in the folder, and for the folders of the instances."""
-    for folder in (state, *(state / kind for kind in ("accounts", "sources", "notifiers"))):
+    for folder in (state, *(state / kind for kind in _KINDS)):
         if folder.is_dir():
             yield from (Path(entry.path) for entry in os.scandir(folder) if entry.is_symlink())

@@ -54,6 +54,8 @@ def _found(paths: Paths) -> dict[str, Any]:
         "sources": [],
         "accounts": [],
         "notifiers": [],
+        "risk_checks": [],
+        "observers": [],
     }
     try:
         resolved, registry, pending = load(paths, as_at_start=True)
@@ -72,6 +74,8 @@ def _found(paths: Paths) -> dict[str, Any]:
         "sources": list(resolved.source_options),
         "accounts": list(resolved.account_options),
         "notifiers": list(resolved.notifier_options),
+        "risk_checks": list(resolved.risk_check_options),
+        "observers": list(resolved.observer_options),
     }
 
 
@@ -91,5 +95,6 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
     yield f"{found['settings']}: {'valid, but not all of it can run' if found['unavailable'] else 'ok'}"
     yield f"sources that can run: {', '.join(found['sources']) or 'none'}"
     yield f"accounts that can run: {', '.join(found['accounts']) or 'none'}"
-    if found["notifiers"]:
-        yield f"notifiers that can run: {', '.join(found['notifiers'])}"
+    for kind in ("notifiers", "risk_checks", "observers"):
+        if found[kind]:
+            yield f"{kind.replace('_', ' ')} that can run: {', '.join(found[kind])}"

@@ -34,7 +34,7 @@ account_names = _names("accounts")
 symbol_names = _names("symbols")
 source_names = _names("sources")
 notifier_names = _names("notifiers")
-instance_names = _names("accounts", "sources", "notifiers")
+instance_names = _names("accounts", "sources", "notifiers", "risk_checks", "observers")
 
 Accounts = Annotated[
     list[str] | None,

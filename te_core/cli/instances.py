@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from te_core.secrets import Redact, Redactor
     from te_core.settings.layers import Texts
     from te_core.settings.resolution import Resolved
-    from te_core.settings.schema import PluginSection, Settings
+    from te_core.settings.schema import Settings
+    from te_core.settings.section import PluginSection
 
 
 def load(
@@ -55,6 +56,7 @@ async def _imported(paths: Paths, texts: Texts | None = None) -> tuple[Settings,
 
     settings = settings_from(texts or read(paths.settings), os.environ)
     registry = Registry(used=used_plugins.read(paths.state))
+    registry.look_in(settings.plugins_folder(paths.settings.parent))
     await registry.ensure(settings.plugins_in_use(), settings.pinned_plugins())
     return settings, registry
 
@@ -69,6 +71,8 @@ def redactor_of(settings: Settings, registry: Registry) -> Redactor:
         (settings.sources, registry.sources),
         (settings.accounts, registry.exchanges),
         (settings.notifiers, registry.notifiers),
+        (settings.risk_checks, registry.risk_checks),
+        (settings.observers, registry.observers),
     )
     for sections, specs in groups:
         for section in sections.values():

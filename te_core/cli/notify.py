@@ -9,7 +9,7 @@ import typer
 from te_core.app.paths import Paths
 from te_core.cli.complete import notifier_names
 from te_core.cli.failure import Failure
-from te_core.cli.output import print_lines
+from te_core.cli.output import print_lines, print_note
 
 if TYPE_CHECKING:
     from te_core.contracts.notifier import Notifier
@@ -33,36 +33,42 @@ def notify(
     """
     import asyncio
 
-    asyncio.run(_send(Paths.of(context), name, text))
+    paths = Paths.of(context)
+    other = asyncio.run(_send(paths, name, text))
     print_lines(f"{name} took it")
+    if other:
+        print_note(f"this tested the code that is installed now, not what the running engine uses: {other}")
 
 
-async def _send(paths: Paths, name: str, text: str) -> None:
+async def _send(paths: Paths, name: str, text: str) -> str:
+    """Send it; returns how the code that did differs from that of the running engine, empty if it does not."""
     from te_core.clock import SystemClock
-    from te_core.errors import TradeEngineError
+    from te_core.errors import TradeEngineError, described
     from te_core.http_session import http_session
     from te_core.model.event import Event
 
     async with http_session() as session:
-        notifier, redact = await _made(paths, name, lambda: session)
+        notifier, redact, other = await _made(paths, name, lambda: session)
         try:
             await notifier.notify(Event(at=SystemClock().now(), kind="test", text=text))
         except TradeEngineError as error:
             raise _failed(name, redact(str(error))) from None
         except Exception as error:  # noqa: BLE001 - told and raised again, without the secrets in it
-            raise _failed(name, redact(f"its plugin has a defect: {type(error).__name__}: {error}")) from None
+            raise _failed(name, redact(f"its plugin has a defect: {described(error)}")) from None
         finally:
             await notifier.close()
+    return other
 
 
 def _failed(name: str, reason: str) -> Failure:
     return Failure(f"notifier {name}: {reason}", next_step="put that right, then try again")
 
 
-async def _made(paths: Paths, name: str, http: Any) -> tuple[Notifier, Redact]:
+async def _made(paths: Paths, name: str, http: Any) -> tuple[Notifier, Redact, str]:
     from loguru import logger
 
     from te_core.cli.instances import loaded, redactor_of
+    from te_core.cli.running_plugins import other_code
     from te_core.clock import SystemClock
     from te_core.contracts.notifier import NotifierContext
     from te_core.errors import NotReady
@@ -93,4 +99,4 @@ async def _made(paths: Paths, name: str, http: Any) -> tuple[Notifier, Redact]:
             http=http,
         )
     )
-    return made, redactor.redact
+    return made, redactor.redact, other_code(paths, registry, spec.name)

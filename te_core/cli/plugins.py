@@ -1,18 +1,20 @@
-"""``te plugins``: what is installed, what is used, and what is wrong with it."""
+"""``te plugins``: what is installed, what is used, what runs, and what is wrong with it."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
 from te_core.app import used_plugins
 from te_core.app.paths import Paths
-from te_core.cli.output import print_json, print_note, show, table
+from te_core.cli.failure import Failure
+from te_core.cli.output import print_json, print_lines, print_note, show, table
 
 if TYPE_CHECKING:
+    from te_core.plugins.registry import Registry
     from te_core.settings.schema import Settings
 
 _COLUMNS = ("name", "kind", "distribution", "version", "status", "instances", "reason")
@@ -22,18 +24,29 @@ def plugins(
     context: typer.Context,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     no_import: Annotated[bool, typer.Option("--no-import", help="Import nothing, only list.")] = False,
+    trace: Annotated[
+        str,
+        typer.Option("--trace", metavar="NAME", help="Load this plugin and print where its code failed."),
+    ] = "",
 ) -> None:
     """List the installed plugins. Only those that the settings name are imported, to see whether they work.
+
+    Where an engine runs, what it has loaded is compared with what is installed by now.
 
     \b
     Example: te plugins
              te plugins --no-import --json
+             te plugins --trace acme
     """
-    found = list(_plugins(Paths.of(context), no_import=no_import))
+    paths = Paths.of(context)
+    if trace:
+        print_lines(*_trace(paths, trace))
+        return
+    found = list(_plugins(paths, no_import=no_import))
     if as_json:
         print_json({"plugins": found})
     else:
-        rows = ([_text(plugin[column]) for column in _COLUMNS] for plugin in found)
+        rows = ([_text(plugin[column]) for column in _COLUMNS] for plugin in map(_shown, found))
         show(table("Plugins", _COLUMNS, rows))
 
 
@@ -41,23 +54,68 @@ def _text(value: Any) -> str:
     return ", ".join(value) if isinstance(value, list) else value
 
 
+def _shown(plugin: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a row of the table: a plugin that needs a restart says so where others print_lines what is wrong."""
+    if not plugin["restart"]:
+        return plugin
+    reason = "; ".join(part for part in (plugin["restart"], plugin["reason"]) if part)
+    return {**plugin, "status": "restart", "reason": reason}
+
+
 def _plugins(paths: Paths, *, no_import: bool) -> Iterator[dict[str, Any]]:
     import asyncio
 
     from te_core.cli.instances import redactor_of
+    from te_core.cli.running_plugins import restarts, running_plugins
     from te_core.journal.redaction import redacted
-    from te_core.plugins.registry import Registry
 
     settings = _settings(paths)
-    registry = Registry(used=used_plugins.read(paths.state))
+    registry = _registry(paths, settings)
     if settings is not None and not no_import:
         asyncio.run(registry.ensure(settings.plugins_in_use(), settings.pinned_plugins()))
     for reason in registry.notices.values():
         print_note(reason)
     redact = redactor_of(settings, registry).redact if settings else str
+    running = running_plugins(paths)
+    needed = restarts(running, registry)
     for name, report in sorted(registry.reports.items()):
         instances = list(_instances(settings, name)) if settings else []
-        yield {**redacted(report.as_json(), redact), "instances": instances}
+        loaded = running.get(name, {}).get("version") if name in running else None
+        extra = {"instances": instances, "running": loaded, "restart": needed.pop(name, "")}
+        yield {**redacted(report.as_json(), redact), **extra}
+    for name, reason in needed.items():  # what runs and is not installed any more
+        yield {**running[name], "instances": [], "running": running[name]["version"], "restart": reason}
+
+
+def _registry(paths: Paths, settings: Settings | None) -> Registry:
+    from te_core.plugins.registry import Registry
+
+    registry = Registry(used=used_plugins.read(paths.state))
+    if settings is not None:
+        registry.look_in(settings.plugins_folder(paths.settings.parent))
+    return registry
+
+
+def _trace(paths: Paths, name: str) -> Iterator[str]:
+    """Load one plugin and return the traceback of what failed."""
+    import asyncio
+
+    from te_core.cli.instances import redact_for
+    from te_core.plugins.report import PluginStatus
+
+    settings = _settings(paths)
+    registry = _registry(paths, settings)
+    asyncio.run(registry.ensure([name], settings.pinned_plugins() if settings is not None else {}))
+    report, redact = registry.reports[name], redact_for(paths)
+    if report.status is PluginStatus.LOADED:
+        yield f"plugin {name} was loaded without an error"
+    elif not report.traceback:
+        raise Failure(
+            f"plugin {name}: {redact(report.reason)}", next_step="te plugins lists what is installed"
+        )
+    else:
+        yield from redact(report.traceback).splitlines()
+        yield f"plugin {name}: {redact(report.reason)}"
 
 
 def _settings(paths: Paths) -> Settings | None:
@@ -75,7 +133,9 @@ def _settings(paths: Paths) -> Settings | None:
 
 
 def _instances(settings: Settings, plugin: str) -> Iterator[str]:
-    for group in ("sources", "accounts", "notifiers"):
+    from te_core.settings.resolution import Kind
+
+    for group in get_args(Kind):
         yield from (
             f"{group}.{name}"
             for name, section in getattr(settings, group).items()

@@ -16,7 +16,7 @@ from te_core.cli.output import print_lines
 Names = Annotated[
     list[str] | None,
     typer.Argument(
-        help="Accounts, sources or notifiers; every halt if none is named.",
+        help="Accounts, sources or other instances; every halt if none is named.",
         show_default=False,
         autocompletion=instance_names,
     ),
@@ -29,7 +29,7 @@ Flat = Annotated[
         autocompletion=symbol_names,
     ),
 ]
-KINDS = ("accounts", "sources", "notifiers")
+KINDS = ("accounts", "sources", "notifiers", "risk_checks", "observers")
 
 
 def resume(  # noqa: PLR0917 - typer makes options of parameters
@@ -59,9 +59,7 @@ def resume(  # noqa: PLR0917 - typer makes options of parameters
     named = {kind: [name for name in names or [] if name in state.get(kind, {})] for kind in KINDS}
     known = {name for found in named.values() for name in found}
     if unknown := [name for name in names or [] if name not in known]:
-        raise Failure(
-            f"no account, source or notifier is named {unknown[0]}", next_step="te status lists them"
-        )
+        raise Failure(f"nothing that runs is named {unknown[0]}", next_step="te status lists them")
     lifted = False
     if not names or named["accounts"] or named["sources"]:
         wanted = body(

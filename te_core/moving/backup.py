@@ -28,7 +28,7 @@ from te_core.moving.archive import (
 from te_core.moving.sealing import Seal, seal
 from te_core.settings.layers import SECRETS_FILE
 
-FOLDERS = ("accounts", "sources", "notifiers", "settings")
+FOLDERS = ("accounts", "sources", "notifiers", "risk_checks", "observers", "settings")
 """What plugins keep, and earlier versions of the settings."""
 FILES = (used_plugins.FILE, last_run.FILE)
 LOGS = ("-wal", "-shm", "-journal")

@@ -30,7 +30,8 @@ def files_elsewhere(settings: Settings, folder: Path) -> Iterator[Path]:
     """Yield files that settings name, certificates and secrets in files of their own: no backup holds them."""
     public = settings.listen.public
     named = [public.certificate, public.key, public.client_ca]
-    for sections in (settings.sources, settings.accounts, settings.notifiers):
+    attached = (settings.notifiers, settings.risk_checks, settings.observers)
+    for sections in (settings.sources, settings.accounts, *attached):
         for section in sections.values():
             named += [value for key, value in section.options.items() if key.endswith("_file")]
     yield from (folder / name for name in dict.fromkeys(str(each) for each in named if each))

@@ -17,7 +17,7 @@ from te_core.settings.problems import SettingsInvalid
 from te_core.settings.schema import Settings
 
 _UNFIT = (PluginStatus.FAILED, PluginStatus.INCOMPATIBLE, PluginStatus.CONFLICT, PluginStatus.MISSING)
-_ANY = ("sources", "accounts", "notifiers", "symbols")
+_ANY = ("sources", "accounts", "notifiers", "risk_checks", "observers", "symbols")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

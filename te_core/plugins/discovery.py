@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import sha256
 from importlib import metadata
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Protocol
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -13,6 +18,26 @@ from te_core.errors import PluginIncompatible
 from te_core.hookspecs import ENTRY_POINT_GROUP
 
 CORE = "te-core"
+MOST_FILES = 2000
+"""Files of a plugin that its digest covers."""
+
+
+class EntryPoint(Protocol):
+    """Where a plugin is to be had: an entry point of a distribution, or a file."""
+
+    @property
+    def module(self) -> str:
+        """Return the name of the module."""
+        ...
+
+    @property
+    def value(self) -> str:
+        """Return what the metadata names: ``te_acme.plugin`` or ``te_acme.plugin:offered``."""
+        ...
+
+    def load(self) -> Any:
+        """Import it and return the plugin."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +49,24 @@ class PluginEntry:
     version: str
     requires_core: str
     requires: tuple[str, ...]
-    entry_point: metadata.EntryPoint
+    entry_point: EntryPoint
+    file: Path | None = None
+    """The one file that the plugin consists of; None for an installed package."""
+
+    def digest(self) -> str:
+        """Return a digest of the plugin's code as it lies on disk, importing nothing; empty where it is not found.
+
+        It changes with an upgrade, with an edit of what is installed editable, and with an uninstall.
+        """
+        try:
+            files = [self.file] if self.file is not None else sorted(_code_of(self.entry_point.module))
+            found = sha256()
+            for file in files[:MOST_FILES]:
+                found.update(f"{file.name}\0".encode())
+                found.update(file.read_bytes())
+        except (OSError, ImportError, AttributeError, ValueError):
+            return ""
+        return found.hexdigest()[:16] if files else ""
 
     def check_requirements(self, core_version: str) -> None:
         """Raise ``PluginIncompatible`` when te-core has another version, or something needed is missing."""
@@ -84,6 +126,19 @@ def _entries(distribution: metadata.Distribution) -> list[PluginEntry]:
         for point in points
         if name and point.name
     ]
+
+
+def _code_of(module: str) -> Iterator[Path]:
+    """Find the files of the top-level package that a module belongs to; importing nothing."""
+    spec: ModuleSpec | None = find_spec(module.partition(".")[0])
+    if spec is None:
+        return
+    if spec.submodule_search_locations is None:
+        if spec.origin is not None:
+            yield Path(spec.origin)
+        return
+    for folder in spec.submodule_search_locations:
+        yield from Path(folder).rglob("*.py")
 
 
 def _field(distribution: metadata.Distribution, name: str) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import pluggy
@@ -15,19 +17,36 @@ from te_core.arithmetic import own_arithmetic
 from te_core.contracts.command import CommandSpec
 from te_core.contracts.exchange import Capabilities, ExchangeSpec
 from te_core.contracts.notifier import NotifierSpec
+from te_core.contracts.observer import ObserverSpec
+from te_core.contracts.risk_check import RiskCheckSpec
 from te_core.contracts.source import SignalSourceSpec
-from te_core.errors import PluginIncompatible, PluginLoadError, nearest
+from te_core.errors import (
+    PluginIncompatible,
+    PluginLoadError,
+    a_kind,
+    defined_at,
+    described,
+    nearest,
+    raised_at,
+    record_call,
+)
 from te_core.plugins.discovery import PluginEntry
 from te_core.plugins.report import PluginReport, PluginStatus, report_of
 
-InstanceSpec = SignalSourceSpec[Any] | ExchangeSpec[Any] | NotifierSpec[Any]
+InstanceSpec = (
+    SignalSourceSpec[Any] | ExchangeSpec[Any] | NotifierSpec[Any] | RiskCheckSpec[Any] | ObserverSpec[Any]
+)
 Spec = InstanceSpec | CommandSpec
 HOOKS: dict[str, type[Spec]] = {
     "te_signal_sources": SignalSourceSpec,
     "te_exchanges": ExchangeSpec,
     "te_notifiers": NotifierSpec,
+    "te_risk_checks": RiskCheckSpec,
+    "te_observers": ObserverSpec,
     "te_commands": CommandSpec,
 }
+MOST_SPECS = 20
+"""Specs that one hook may offer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,19 +63,22 @@ def load(entry: PluginEntry, *, core_version: str = __version__) -> Loaded:
     ``SystemExit`` and the like are the plugin's defects too; only ``KeyboardInterrupt``, which is the
     operator's, passes.
     """
+    digest = entry.digest()
     try:
         entry.check_requirements(core_version)
         with own_arithmetic():
-            specs = _specs(entry.name, entry.entry_point.load())
+            specs = _specs(entry.name, _imported(entry))
     except KeyboardInterrupt:
         raise
     except PluginIncompatible as error:
-        return Loaded(report=report_of([entry], PluginStatus.INCOMPATIBLE, error.reason))
+        return Loaded(report=report_of([entry], PluginStatus.INCOMPATIBLE, error.reason, digest=digest))
     except BaseException as error:  # noqa: BLE001 - the loader's guard: a plugin may raise anything
         trace = "".join(traceback.format_exception(error))
-        return Loaded(report=report_of([entry], PluginStatus.FAILED, _reason(error), traceback=trace))
+        reason = _reason(error)
+        report = report_of([entry], PluginStatus.FAILED, reason, traceback=trace, digest=digest)
+        return Loaded(report=report)
     kinds = ", ".join(dict.fromkeys(spec.kind for spec in specs))
-    return Loaded(report=report_of([entry], PluginStatus.LOADED, kind=kinds), specs=specs)
+    return Loaded(report=report_of([entry], PluginStatus.LOADED, kind=kinds, digest=digest), specs=specs)
 
 
 def options_of(spec: InstanceSpec, data: Mapping[str, Any]) -> BaseModel:
@@ -79,10 +101,34 @@ def _reason(error: BaseException) -> str:
         case PluginLoadError():
             return error.reason
         case ModuleNotFoundError(name=str(module)):
-            return f"cannot be imported: there is no module {module!r}: is a dependency not installed?"
+            at = raised_at(error)
+            return f"cannot be imported: there is no module {module!r}{at}: is a dependency not installed?"
+        case SyntaxError(filename=str(file), lineno=int(line)) if not raised_at(error):
+            return f"{type(error).__name__}: {error.msg} ({Path(file).parent.name}/{Path(file).name}:{line})"
         case SystemExit():
-            return f"its code calls sys.exit({error.code!r}) when it is loaded"
-    return f"{type(error).__name__}: {error}".removesuffix(": ")
+            return f"its code calls sys.exit({error.code!r}) when it is loaded{raised_at(error)}"
+    return described(error)
+
+
+def _imported(entry: PluginEntry) -> object:
+    """Import what an entry point names. Raises ``PluginLoadError`` where it names what is not there."""
+    point = entry.entry_point
+    try:
+        return point.load()
+    except ModuleNotFoundError as error:
+        missing = error.name or ""
+        if missing and (point.module == missing or point.module.startswith(f"{missing}.")):
+            raise PluginLoadError(
+                entry.name,
+                f"the entry point names {point.value}, which does not exist: there is no module {missing!r}",
+            ) from error
+        raise
+    except AttributeError as error:
+        if raised_at(error):
+            raise
+        raise PluginLoadError(
+            entry.name, f"the entry point names {point.value}, which does not exist: {error}"
+        ) from error
 
 
 def _specs(name: str, plugin: object) -> tuple[Spec, ...]:
@@ -95,12 +141,19 @@ def _specs(name: str, plugin: object) -> tuple[Spec, ...]:
         manager.check_pending()
     except pluggy.PluginValidationError as error:
         raise PluginLoadError(name, str(error)) from error
-    specs = [
-        _checked(name, hook, spec)
+    offers = [
+        (hook, implementation.function)
         for hook in HOOKS
-        for offered in getattr(manager.hook, hook)()
-        for spec in _iterated(name, hook, offered)
+        for implementation in getattr(manager.hook, hook).get_hookimpls()
     ]
+    specs = [
+        _checked(name, f"{hook}(){defined_at(function)}", HOOKS[hook], spec)
+        for hook, function in offers
+        for spec in _offered(name, hook, function)
+    ]
+    if not specs and offers:
+        named = " and ".join(f"{hook}(){defined_at(function)}" for hook, function in offers)
+        raise PluginLoadError(name, f"{named} offered nothing: yield a spec, or return a list with one")
     if not specs:
         raise PluginLoadError(
             name, f"offers nothing: decorate one of {', '.join(HOOKS)} with te_core.api.hookimpl"
@@ -119,20 +172,26 @@ def _refuse_unknown_hooks(name: str, manager: pluggy.PluginManager, plugin: obje
             raise PluginLoadError(name, f"there is no hook {caller.name!r}{nearest(caller.name, known)}")
 
 
+def _offered(name: str, hook: str, function: Callable[[], object]) -> list[object]:
+    """Call a hook and return what it offers; an error says which hook it was."""
+    try:
+        return list(_iterated(name, f"{hook}(){defined_at(function)}", function()))
+    except Exception as error:
+        record_call(error, f"{hook}()")
+        raise
+
+
 def _iterated(name: str, hook: str, offered: object) -> Iterable[object]:
     if not isinstance(offered, Iterable):
-        raise PluginLoadError(
-            name, f"{hook} returned {type(offered).__name__}: yield specs, or return a list"
-        )
-    return offered
+        raise PluginLoadError(name, f"{hook} returned {a_kind(offered)}: yield specs, or return a list")
+    return islice(
+        offered, MOST_SPECS
+    )  # one that yields for ever is refused like one that yields two of a kind
 
 
-def _checked(name: str, hook: str, spec: object) -> Spec:
-    kind = HOOKS[hook]
-    if not isinstance(spec, SignalSourceSpec | ExchangeSpec | NotifierSpec | CommandSpec) or not isinstance(
-        spec, kind
-    ):
-        raise PluginLoadError(name, f"{hook} gave {type(spec).__name__} instead of {kind.__name__}")
+def _checked(name: str, hook: str, kind: type[Spec], spec: object) -> Spec:
+    if not isinstance(spec, kind):
+        raise PluginLoadError(name, f"{hook} gave {a_kind(spec)} instead of {kind.__name__}")
     if spec.name != name:
         raise PluginLoadError(name, f"{hook} gave the name {spec.name!r}: it has to equal the entry point's")
     if isinstance(spec, CommandSpec):

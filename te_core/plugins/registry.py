@@ -8,6 +8,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Self
 
 from packaging.utils import canonicalize_name
@@ -15,9 +16,12 @@ from packaging.utils import canonicalize_name
 from te_core.contracts.command import CommandSpec
 from te_core.contracts.exchange import ExchangeSpec
 from te_core.contracts.notifier import NotifierSpec
+from te_core.contracts.observer import ObserverSpec
+from te_core.contracts.risk_check import RiskCheckSpec
 from te_core.contracts.source import SignalSourceSpec
 from te_core.errors import PluginConflict, nearest
 from te_core.plugins.discovery import PluginEntry, discover
+from te_core.plugins.files import files_in
 from te_core.plugins.loading import Loaded, Spec, load
 from te_core.plugins.report import PluginReport, PluginStatus, report_of
 
@@ -43,11 +47,16 @@ class Registry:
         self.sources: dict[str, SignalSourceSpec[Any]] = {}
         self.exchanges: dict[str, ExchangeSpec[Any]] = {}
         self.notifiers: dict[str, NotifierSpec[Any]] = {}
+        self.risk_checks: dict[str, RiskCheckSpec[Any]] = {}
+        self.observers: dict[str, ObserverSpec[Any]] = {}
         self.commands: dict[str, CommandSpec] = {}
         self.reports: dict[str, PluginReport] = {}
         self.notices: dict[str, str] = {}
         """What is odd about where a plugin comes from, by its name: another package offers it, too, or did before."""
         self.used = dict(used)
+        self._folder: Path | None = None
+        """Where plugins of one file each are; found out once, by ``look_in``."""
+        self._looked_in = False
         self._pins: Mapping[str, str] = NOTHING
         self.on_late: Callable[[str], None] = lambda _: None
         self._find = find
@@ -67,6 +76,24 @@ class Registry:
             registry._register(Loaded(report=report, specs=(spec,)))
         return registry
 
+    def look_in(self, folder: Path | None) -> None:
+        """Find the plugins of one file each, too. Another folder counts from the next start on."""
+        if self._looked_in:
+            return
+        self._looked_in, self._folder = True, folder
+        if folder is not None:
+            if not folder.is_dir():
+                self.notices["plugins_dir"] = f"engine.plugins_dir: there is no folder {folder}"
+            self._discover()
+
+    def digest(self, name: str) -> str:
+        """Return a digest of a plugin's code as it lies on disk; empty where it is not found."""
+        entries = self._entries.get(name, [])
+        try:
+            return self._chosen(entries).digest() if entries else ""
+        except PluginConflict:
+            return ""
+
     async def ensure(self, names: Iterable[str], pins: Mapping[str, str] = NOTHING) -> None:
         """Load those plugins that were not loaded yet. Never raises for a plugin: see ``reports``.
 
@@ -83,7 +110,7 @@ class Registry:
     def _discover(self) -> None:
         importlib.invalidate_caches()
         entries: dict[str, list[PluginEntry]] = defaultdict(list)
-        for entry in self._find():
+        for entry in (*self._find(), *(files_in(self._folder) if self._folder is not None else ())):
             entries[entry.name].append(entry)
         for name, offered in entries.items():
             if name not in self._tried:
@@ -181,6 +208,10 @@ class Registry:
                 self.commands[spec.name] = spec
             elif isinstance(spec, NotifierSpec):
                 self.notifiers[spec.name] = spec
+            elif isinstance(spec, RiskCheckSpec):
+                self.risk_checks[spec.name] = spec
+            elif isinstance(spec, ObserverSpec):
+                self.observers[spec.name] = spec
             else:
                 self.exchanges[spec.name] = spec
 

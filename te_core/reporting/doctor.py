@@ -62,7 +62,7 @@ async def examine(
 async def _diagnose(account: ExchangeAccount) -> list[Finding]:
     """Return what the plugin itself finds. Whatever it raises or returns instead is one finding."""
     try:
-        return list(findings(await within(DIAGNOSE_TIMEOUT, "diagnose()", account.diagnose())))
+        return list(findings(await within(DIAGNOSE_TIMEOUT, "diagnose()", account.diagnose)))
     except TradeEngineError as error:
         return [failed("diagnose", error)]
 

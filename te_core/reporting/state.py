@@ -22,6 +22,8 @@ from te_core.runtime.commands import Outcome, Previews
 from te_core.runtime.engine import Engine
 from te_core.runtime.instances import SourceRunner
 from te_core.runtime.notifiers import NotifierRunner
+from te_core.runtime.observers import ObserverRunner
+from te_core.runtime.risk_checks import RiskCheckRunner
 from te_core.runtime.supervisor import Running
 from te_core.settings.schema import Settings
 from te_core.texts import bounded_values
@@ -87,6 +89,8 @@ def _all_but_accounts(
             }
             for name, runner in engine.notifiers.runners.items()
         },
+        "risk_checks": {name: _risk_check(one) for name, one in engine.risk_checks.runners.items()},
+        "observers": {name: _observer(one) for name, one in engine.observers.runners.items()},
         "symbols": {
             symbol: {
                 "leverage": str(section.leverage),
@@ -94,6 +98,35 @@ def _all_but_accounts(
             }
             for symbol, section in settings.symbols.items()
         },
+    }
+
+
+def _risk_check(runner: RiskCheckRunner) -> dict[str, Any]:
+    section, health = runner.section, runner.health
+    return {
+        "plugin": section.plugin,
+        "status": str(health.status),
+        "reason": health.reason or runner.outages.reason(),
+        "retry_at": text(health.retry_at),
+        "asked": runner.asked,
+        "objected": runner.objected,
+        "failed": runner.failed,
+        "on_failure": section.on_failure,
+        "counters": runner.counters(),
+    }
+
+
+def _observer(runner: ObserverRunner) -> dict[str, Any]:
+    return {
+        "plugin": runner.plugin,
+        "status": str(runner.health.status),
+        "reason": runner.health.reason,
+        "retry_at": text(runner.health.retry_at),
+        "seen": runner.seen,
+        "waiting": runner.waiting,
+        "lost": runner.lost,
+        "dropped": runner.dropped,
+        "counters": runner.counters(),
     }
 
 

@@ -15,11 +15,13 @@ from te_core.model.instrument import Instrument
 from te_core.model.policy import AccountPolicy, Limits
 from te_core.model.position import Equity, Position
 from te_core.model.reading import Unknown
+from te_core.model.review import Allowance
 from te_core.model.target import Confirmation, Goal, Target
 from te_core.rules.drift import corrected, without_excess
-from te_core.rules.limits import Ceiling, halted, hold_back, stricter
+from te_core.rules.limits import Ceiling, Held, halted, hold_back, stricter
 from te_core.rules.liquidation import liquidation_ceiling
 from te_core.rules.plan import OrderStep, Plan, at_target, in_words, plan
+from te_core.rules.risk_checks import lowered
 from te_core.rules.sizing import flat, size, smallest_quantity
 
 ZERO = Decimal(0)
@@ -79,6 +81,8 @@ class Facts:
     """What the engine never opened is to be closed, too."""
     accepted: Decimal | None = None
     """The position that the operator accepted as it is, signed base units; None where none was."""
+    allowance: Allowance | None = None
+    """What risk checks leave of the position; None while none objects."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +110,8 @@ class Decision:
     """What a limit cut, and which; empty when none did."""
     limit: str = ""
     """The limit that did."""
+    asking: bool = False
+    """Increases wait for the answer of a risk check, which is no news."""
 
 
 def decide(facts: Facts) -> Decision:
@@ -123,6 +129,14 @@ def decide(facts: Facts) -> Decision:
         return decision
     left = replace(decision, plan=replace(decision.plan, steps=reductions))
     return left if reductions else replace(left, status=Status.LIMITED, reason=facts.halt, limited=facts.halt)
+
+
+def while_asking(facts: Facts, why: str) -> Decision:
+    """Return what is done about a symbol while risk checks have not answered: reductions, and nothing else."""
+    decision = replace(decide(replace(facts, halt=why)), limit="", asking=True)
+    if decision.plan.steps:
+        return replace(decision, limited=why)
+    return replace(decision, status=Status.WAITING, reason=why, limited="", sized=False, confirm=False)
 
 
 def observed(decision: Decision, symbol: str) -> Decision:
@@ -402,14 +416,9 @@ def _towards(
 ) -> Decision:
     """Plan the way to a goal as far as the limits allow. ``to``: where it leads instead of all the way to the goal."""
     want = goal.quantity if to is None else to
-    top = _ceiling(facts, position, goal)
-    allowed = hold_back(
-        want,
-        held=position.quantity,
-        ceiling=top,
-        price=facts.price,
-        instrument=facts.instrument,
-    )
+    allowed = _allowed(facts, position, goal, want)
+    if sized and facts.allowance is not None and allowed.limit == f"risk check {facts.allowance.by}":
+        goal = replace(goal, notes=(*goal.notes, f"when it was sized, {allowed.cut}"))
     stays = _keeps_margin_mode(facts, position, goal, want)
     mode = position.margin_mode if stays and position.margin_mode else goal.margin_mode
     price = _price_now(facts, position, goal)
@@ -447,6 +456,14 @@ def _towards(
     )
 
 
+def _allowed(facts: Facts, position: Position, goal: Goal, want: Decimal) -> Held:
+    """Return what limits and risk checks leave of a wanted quantity."""
+    held, instrument = position.quantity, facts.instrument
+    top = _ceiling(facts, position, goal)
+    left = hold_back(want, held=held, ceiling=top, price=facts.price, instrument=instrument)
+    return lowered(left, held=held, allowance=facts.allowance, instrument=instrument)
+
+
 def _ceiling(facts: Facts, position: Position, goal: Goal) -> Ceiling | None:
     """Return what the limits leave on the way to a goal: those of notional, and the distance to liquidation."""
     near = liquidation_ceiling(
@@ -475,9 +492,7 @@ def _keeps_margin_mode(facts: Facts, position: Position, goal: Goal, want: Decim
     held = position.quantity
     if held * want <= 0 or position.margin_mode in (None, goal.margin_mode):
         return ""
-    closed = replace(position, quantity=ZERO)
-    top = _ceiling(facts, closed, goal)
-    again = hold_back(want, held=ZERO, ceiling=top, price=facts.price, instrument=facts.instrument)
+    again = _allowed(facts, replace(position, quantity=ZERO), goal, want)
     if abs(again.quantity) >= min(abs(held), abs(want)):
         return ""
     return f"margin mode stays {position.margin_mode}: {again.cut}, so the position could not be opened again"

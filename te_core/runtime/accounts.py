@@ -14,10 +14,12 @@ from pydantic import BaseModel
 from te_core.accounts.bookkeeping import Counted
 from te_core.accounts.dispatch import dating
 from te_core.accounts.exposure import ExposureLedger, count_journaled
+from te_core.accounts.reviews import Reviewer
 from te_core.accounts.targets import WorkerSettings
 from te_core.accounts.turns import Turns
 from te_core.accounts.worker import AccountWorker
 from te_core.contracts.exchange import AccountContext, ExchangeAccount
+from te_core.contracts.observer import FinishedOrder, PositionChange
 from te_core.journal.journal import Journal
 from te_core.journal.snapshot import AccountRecord
 from te_core.model.control import Control
@@ -52,7 +54,8 @@ class Accounts(Instances[AccountRunner]):
     count in ``total_exposure``, and whoever connects to its account again goes on with it.
 
     ``trip`` halts a symbol of a section, for a reason; ``stopped`` holds one flat after a stop, given its kind and what
-    happened. ``only``: the sections that run, None for all.
+    happened. ``reviewer``: the risk checks. ``show`` shows observers what is made for them. ``only``: the sections that
+    run, None for all.
     """
 
     kind: ClassVar[Kind] = "accounts"
@@ -68,21 +71,21 @@ class Accounts(Instances[AccountRunner]):
         met: Callable[[str, Sequence[str], Sequence[Control]], None],
         breakers: CircuitBreakers,
         stopped: Callable[[str, str, str, str], None],
+        reviewer: Reviewer | None = None,
+        show: Callable[[Callable[[], FinishedOrder | PositionChange]], None] = lambda _: None,
         only: Collection[str] | None = None,
         observe: str = "",
     ) -> None:
         super().__init__()
-        self._facilities = facilities
-        self._journal = journal
-        self._blends = blends
-        self._signal_price = signal_price
+        self._facilities, self._journal = facilities, journal
+        self._blends, self._signal_price = blends, signal_price
         self._breakers = breakers
         self._trip, self._stopped = trip, stopped
-        self._only = only
+        self._reviewer, self._show = reviewer, show
+        self._only, self._observe = only, observe
+        """The sections that run, None for all; why none of this run sends anything, empty when they may."""
         self._account_met = met
         """Takes what an account is called, and what was persisted with it when it was first met."""
-        self._observe = observe
-        """Why no account of this run sends anything; empty when they may."""
         self._ledger = ExposureLedger(facilities.clock.monotonic)
         self._turns = Turns()
         self._snapshot = journal.snapshot()
@@ -150,6 +153,11 @@ class Accounts(Instances[AccountRunner]):
         workers = [*self._workers.values(), *(runner.worker for runner in self.runners.values())]
         for worker in dict.fromkeys(workers):
             worker.command(controls)
+
+    def review_again(self) -> None:
+        """Have every account ask the risk checks again."""
+        for runner in self.runners.values():
+            runner.worker.reviews.ask_again()
 
     def scopes(self) -> Mapping[str, Sequence[str]]:
         """Return what each account of the settings is called in commands: its section and its book."""
@@ -362,6 +370,7 @@ class Accounts(Instances[AccountRunner]):
             time=self._facilities.time,
             counted=self._counted(name, book),
             stopped=partial(self._stopped, name),
+            reviewer=self._reviewer,
             books={symbol: record for (key, symbol), record in self._snapshot.books.items() if key == book},
             open_intents=[intent for intent in self._snapshot.open_intents if intent.account == book],
         )
@@ -369,7 +378,7 @@ class Accounts(Instances[AccountRunner]):
     def _counted(self, name: str, book: str) -> Counted:
         runner = self.runners.get(name)
         counted, currency = self._breakers.counted(name, book), (runner and runner.currency) or ""
-        return replace(counted, currency=currency, notify=self._facilities.notify)
+        return replace(counted, currency=currency, notify=self._facilities.notify, show=self._show)
 
 
 def worker_settings(name: str, resolved: Resolved, observe: str = "") -> WorkerSettings:

@@ -38,14 +38,14 @@ class AnswerRunner(Runner):
 
     async def _run(self, spec: NotifierSpec[Any], context: NotifierContext[Any], up: Up) -> None:
         make_folder(context.state_dir)
-        self._instance = instance = guard.make(spec.factory, context)
+        self._instance = instance = guard.make(spec.factory, context, Notifier)
 
         def heard() -> None:
             self._health.set(Running.RUNNING)
             up()
 
         try:
-            await guard.call("answer()", instance.answer(heard), self._redact)
+            await guard.call("answer()", partial(instance.answer, heard), self._redact)
         finally:
             self._instance = None
             await guard.close("close()", instance.close, self._log)

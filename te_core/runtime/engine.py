@@ -30,8 +30,10 @@ from te_core.runtime.control import ControlFacade
 from te_core.runtime.facilities import Facilities
 from te_core.runtime.instances import AccountRunner, Runner, SourceRunner
 from te_core.runtime.notifiers import Notifiers
+from te_core.runtime.observers import Observers
 from te_core.runtime.reconciler import Instances
 from te_core.runtime.refusals import Refusals
+from te_core.runtime.risk_checks import RiskChecks
 from te_core.runtime.sources import Sources
 from te_core.settings.difference import difference
 from te_core.settings.resolution import Kind, Resolved
@@ -58,6 +60,8 @@ class Engine:
     why no account of this run sends anything; empty when they may. ``control``: what plugins may control it by.
     """
 
+    _session: ClientSession | None = None
+
     def __init__(
         self,
         *,
@@ -79,10 +83,11 @@ class Engine:
         self.netting = self._make_netting(journal, log)
         self.stopping, self._journal = False, journal
         self._engine_outages = Outages(clock, log, self.record)
-        self._session: ClientSession | None = None
         self._applying = asyncio.Lock()
         facilities = self._make_facilities(log, state_dir, redact, control)
         self.notifiers = Notifiers(facilities, redact)
+        self.observers = Observers(facilities, redact, self._record_unobserved)
+        self.risk_checks = RiskChecks(facilities, lambda: self._accounts.review_again())  # noqa: PLW0108 - made later
         self._sources = Sources(facilities, self.netting.intake, self._last_price)
         self.refusals = Refusals(journal, clock)
         self.breakers = self._make_breakers(log)
@@ -95,12 +100,16 @@ class Engine:
             trip=self._trip,
             met=self._met,
             stopped=self._stopped,
+            reviewer=self.risk_checks,
+            show=self.observers.show,
             only=only,
             observe=observe,
         )
         self.commands = self._make_commands(log)
         self._kinds: Mapping[Kind, Instances[Any]] = {
             "notifiers": self.notifiers,  # first, so that they are there for what the others meet
+            "observers": self.observers,
+            "risk_checks": self.risk_checks,
             **({"sources": self._sources} if only is None else {}),
             "accounts": self._accounts,
         }
@@ -250,7 +259,13 @@ class Engine:
         return self._journal.size()
 
     def notify(self, event: Event) -> None:
-        """Pass an event to the notifiers, without persisting it."""
+        """Pass an event to the notifiers and observers, without persisting it."""
+        self.metrics.event(event.kind)
+        self.notifiers.accept(event)
+        self.observers.accept(event)
+
+    def _record_unobserved(self, event: Event) -> None:
+        self._persist(event)
         self.metrics.event(event.kind)
         self.notifiers.accept(event)
 

@@ -10,7 +10,16 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from te_core.arithmetic import own_arithmetic
-from te_core.errors import NotReady, PluginDefect, TradeEngineError
+from te_core.errors import (
+    NotReady,
+    PluginDefect,
+    TradeEngineError,
+    a_kind,
+    defined_at,
+    described,
+    raised_at,
+    record_call,
+)
 from te_core.secrets import Redact, redacted
 
 if TYPE_CHECKING:
@@ -29,28 +38,34 @@ ENDINGS = (SystemExit, KeyboardInterrupt)
 """What ends the process when core code raises it. A real signal never arrives as one: ``app/process.py`` handles it."""
 
 
-async def call(what: str, work: Awaitable[T], redact: Redact = str) -> T:
-    """Await a plugin's coroutine. Raises ``PluginDefect`` for a cancellation that is not ours, and for an exit.
+async def call(what: str, work: Callable[[], Awaitable[T]], redact: Redact = str) -> T:
+    """Call a plugin's method and await what it returns.
 
-    Our own cancellation goes on where a plugin swallows it: nothing may follow from what it returns then. Whatever else
-    is raised comes out without secrets, which an exchange's answer may hold.
+    Raises ``PluginDefect`` for a cancellation that is not ours, for an exit, and for a method that is not async. Our
+    own cancellation goes on where a plugin swallows it: nothing may follow from what it returns then. Whatever else is
+    raised comes out without secrets, which an exchange's answer may hold.
     """
     task = asyncio.current_task()
     before = task.cancelling() if task is not None else 0
     try:
         with own_arithmetic():
-            answer = await work
+            made = work()
+            if not hasattr(made, "__await__"):
+                raise PluginDefect(f"{what} is not async: define it with async def{defined_at(work)}")
+            answer = await made
         if task is not None and task.cancelling() > before:
             raise asyncio.CancelledError
     except asyncio.CancelledError as error:
         if task is not None and task.cancelling() > before:
             raise
-        raise PluginDefect(f"{what} raised CancelledError, although nobody cancelled it") from error
+        at = raised_at(error)
+        raise PluginDefect(f"{what} raised CancelledError, although nobody cancelled it{at}") from error
     except ENDINGS as error:
         redact_error(error, redact)
-        raise PluginDefect(f"{what} raised {type(error).__name__}({error})") from error
+        raise PluginDefect(f"{what} raised {type(error).__name__}({error}){raised_at(error)}") from error
     except Exception as error:
         redact_error(error, redact)
+        record_call(error, what)
         raise
     return answer
 
@@ -77,10 +92,20 @@ def _may_hold_text(value: object) -> bool:
     return isinstance(value, str | Mapping | list | tuple)
 
 
-def make(factory: Callable[[C], T], context: C) -> T:
-    """Make an instance."""
-    with own_arithmetic():
-        return factory(context)
+def make(factory: Callable[[C], T], context: C, kind: type[T] | None = None) -> T:
+    """Make an instance. Raises ``PluginDefect`` for one that is not of the kind that the contract names."""
+    try:
+        with own_arithmetic():
+            made: T = factory(context)
+    except (asyncio.CancelledError, *ENDINGS) as error:
+        raise PluginDefect(f"its factory raised {type(error).__name__}({error}){raised_at(error)}") from error
+    except Exception as error:
+        record_call(error, "its factory")
+        raise
+    if kind is not None and not isinstance(made, kind):
+        at = defined_at(factory)
+        raise PluginDefect(f"its factory returned {a_kind(made)} instead of {kind.__name__}{at}")
+    return made
 
 
 def attempt(question: Callable[[], T]) -> T | None:
@@ -94,8 +119,8 @@ def attempt(question: Callable[[], T]) -> T | None:
         return None
 
 
-async def within(seconds: float, what: str, work: Awaitable[T]) -> T:
-    """Await a plugin's coroutine for so long. Raises ``NotReady`` for whatever goes wrong, or another of our errors."""
+async def within(seconds: float, what: str, work: Callable[[], Awaitable[T]]) -> T:
+    """Call a plugin's method, for so long at most. Raises ``NotReady`` or another of our errors."""
     try:
         async with asyncio.timeout(seconds):
             return await call(what, work)
@@ -104,37 +129,39 @@ async def within(seconds: float, what: str, work: Awaitable[T]) -> T:
     except TradeEngineError:
         raise
     except Exception as error:
-        raise NotReady(f"defect of the plugin: {what} raised {type(error).__name__}: {error}") from error
+        raise NotReady(f"defect of the plugin: {described(error)}") from error
 
 
 async def close(what: str, closing: Callable[[], Awaitable[None]], log: Logger) -> None:
     """Release an instance. What fails or hangs is logged; nothing is raised but our own cancellation."""
     try:
         async with asyncio.timeout(CLOSE_TIMEOUT):
-            await call(what, closing())
+            await call(what, closing)
     except TimeoutError:
         log.warning("{} did not return within {:g} s; its resources may leak", what, CLOSE_TIMEOUT)
     except Exception as error:  # noqa: BLE001 - a plugin's defect ends here: the instance is stopped all the same
-        log.warning("{} failed: {}: {}; its resources may leak", what, type(error).__name__, error)
+        found = described(error)
+        said = found if found.startswith(what) else f"{what} failed: {found}"
+        log.warning("{}; its resources may leak", said)
 
 
 def ask(what: str, question: Callable[[], Mapping[str, Any]], redact: Redact = str) -> dict[str, Any]:
     """Return a plugin's answer as JSON values; instead of a failing or unusable one, ``{"error": reason}``."""
     try:
         with own_arithmetic():
-            found: dict[str, Any] = redacted(_checked(question()), redact)
+            found: dict[str, Any] = redacted(_checked(question(), defined_at(question)), redact)
             return found
     except GeneratorExit:
         raise
     except BaseException as error:  # noqa: BLE001 - a plugin's defect ends here: others are asked as well
-        return {"error": redact(f"{what} failed: {type(error).__name__}: {error}")}
+        return {"error": redact(f"{what} failed: {described(error)}")}
 
 
-def _checked(answer: object) -> dict[str, Any]:
+def _checked(answer: object, at: str) -> dict[str, Any]:
     if not isinstance(answer, Mapping):
-        raise PluginDefect(f"it returned {_kind(answer)} instead of a mapping")
+        raise PluginDefect(f"it returned {_kind(answer)} instead of a mapping{at}")
     if problem := next(_problems(answer), None):
-        raise PluginDefect(f"it returned what is no JSON: {problem}")
+        raise PluginDefect(f"it returned what is not JSON: {problem}{at}")
     return dict(answer)
 
 
@@ -171,4 +198,4 @@ def _is_plain(value: object) -> bool:
 
 
 def _kind(value: object) -> str:
-    return str(value) if isinstance(value, float | Decimal) else f"a {type(value).__name__}"
+    return str(value) if isinstance(value, float | Decimal) else a_kind(value)

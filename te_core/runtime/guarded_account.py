@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import TypeVar
 
 from te_core.accounts.dispatch import check_sending
@@ -18,6 +19,7 @@ from te_core.contracts.exchange import (
     Finding,
     TradingTerms,
 )
+from te_core.errors import NotReady, OutcomeUnknown, PluginDefect, defined_at
 from te_core.model.funding import FundingRate
 from te_core.model.instrument import Instrument
 from te_core.model.money import CashFlow
@@ -25,10 +27,13 @@ from te_core.model.order import OrderReport, OrderRequest, RestingStop, StopRequ
 from te_core.model.position import Equity, MarginMode, Position
 from te_core.model.reading import Known
 from te_core.runtime import result_checks as check
-from te_core.runtime.guard import attempt, call
+from te_core.runtime.guard import attempt, call, within
 from te_core.secrets import Redact
 
 T = TypeVar("T")
+
+FUNDING_TIMEOUT = 60.0
+"""Seconds that ``funding`` may take."""
 
 
 class GuardedAccount(ExchangeAccount):
@@ -54,7 +59,8 @@ class GuardedAccount(ExchangeAccount):
         self._clock = clock
         self._observe = observe
 
-    async def _call(self, what: str, work: Awaitable[T]) -> T:
+    async def _call(self, what: str, method: Callable[..., Awaitable[T]], *given: object) -> T:
+        work = partial(method, *given)
         if self._clock is None or self._observe is None:
             return await call(what, work, self._redact)
         began, result = self._clock.monotonic(), "cancelled"
@@ -70,104 +76,127 @@ class GuardedAccount(ExchangeAccount):
 
     async def open(self) -> None:
         """Connect."""
-        await self._call("open()", self.inner.open())
+        await self._call("open()", self.inner.open)
 
     async def close(self) -> None:
         """Release connections."""
-        await self._call("close()", self.inner.close())
+        await self._call("close()", self.inner.close)
 
     async def identity(self) -> AccountIdentity | None:
         """Return who this account is."""
-        return check.identity(await self._call("identity()", self.inner.identity()))
+        answer = await self._call("identity()", self.inner.identity)
+        return checked(check.identity, answer, self.inner.identity)
 
     async def instruments(self, symbols: Sequence[str]) -> Mapping[str, Instrument]:
         """Return the instruments of those symbols that the exchange has."""
-        return check.instruments(await self._call("instruments()", self.inner.instruments(symbols)))
+        answer = await self._call("instruments()", self.inner.instruments, symbols)
+        return checked(check.instruments, answer, self.inner.instruments)
 
     async def equity(self) -> Known[Equity]:
         """Return the account's value."""
-        return check.equity(await self._call("equity()", self.inner.equity()))
+        answer = await self._call("equity()", self.inner.equity)
+        return checked(check.equity, answer, self.inner.equity)
 
     async def positions(self) -> Known[Mapping[str, Position]]:
         """Return every position."""
-        return check.positions(await self._call("positions()", self.inner.positions()))
+        answer = await self._call("positions()", self.inner.positions)
+        return checked(check.positions, answer, self.inner.positions)
 
     async def prices(self, symbols: Sequence[str]) -> Known[Mapping[str, Decimal]]:
         """Return present prices."""
-        return check.prices(await self._call("prices()", self.inner.prices(symbols)))
+        answer = await self._call("prices()", self.inner.prices, symbols)
+        return checked(check.prices, answer, self.inner.prices)
 
     async def funding(self, symbols: Sequence[str]) -> Mapping[str, FundingRate] | None:
         """Return what is announced for the next funding."""
-        return check.funding(await self._call("funding()", self.inner.funding(symbols)))
+        # Read in the background, where nobody meets what is raised: all of it is a failed read.
+        asked = partial(within, FUNDING_TIMEOUT, "funding()", partial(self.inner.funding, symbols))
+        answer = await self._call("funding()", asked)
+        return checked(check.funding, answer, self.inner.funding)
 
     async def set_leverage(self, symbol: str, leverage: int, margin_mode: MarginMode) -> None:
         """Set a symbol's leverage."""
         check_sending(self._observing)
-        await self._call("set_leverage()", self.inner.set_leverage(symbol, leverage, margin_mode))
+        await self._call("set_leverage()", self.inner.set_leverage, symbol, leverage, margin_mode)
 
     async def set_margin_mode(self, symbol: str, margin_mode: MarginMode) -> None:
         """Set a symbol's margin mode."""
         check_sending(self._observing)
-        await self._call("set_margin_mode()", self.inner.set_margin_mode(symbol, margin_mode))
+        await self._call("set_margin_mode()", self.inner.set_margin_mode, symbol, margin_mode)
 
     async def place_order(self, order: OrderRequest) -> OrderReport:
         """Send one order."""
         check_sending(self._observing)
-        return self._report("place_order()", await self._call("place_order()", self.inner.place_order(order)))
+        return self._report("place_order()", await self._call("place_order()", self.inner.place_order, order))
 
     async def find_order(self, symbol: str, client_order_id: str) -> OrderReport | None:
         """Look up an order."""
-        found = await self._call("find_order()", self.inner.find_order(symbol, client_order_id))
+        found = await self._call("find_order()", self.inner.find_order, symbol, client_order_id)
         return None if found is None else self._report("find_order()", found)
 
     async def order_cost(self, symbol: str, client_order_id: str) -> OrderReport | None:
         """Return what an order cost."""
-        found = await self._call("order_cost()", self.inner.order_cost(symbol, client_order_id))
+        found = await self._call("order_cost()", self.inner.order_cost, symbol, client_order_id)
         return None if found is None else self._report("order_cost()", found)
 
     async def cash_flows(self, since: datetime) -> Sequence[CashFlow]:
         """Return what came or went without an order."""
-        return check.cash_flows(await self._call("cash_flows()", self.inner.cash_flows(since)))
+        answer = await self._call("cash_flows()", self.inner.cash_flows, since)
+        return checked(check.cash_flows, answer, self.inner.cash_flows)
 
     def request_budgets(self) -> Mapping[str, float]:
         """Return what is left of the plugin's request limits; nothing where it does not answer as it should."""
         return check.budgets(attempt(self.inner.request_budgets))
 
     def _report(self, method: str, answer: object) -> OrderReport:
-        report = check.report(method, answer)
+        called = getattr(self.inner, method.removesuffix("()"))
+        report = checked(partial(check.report, method), answer, called)
         return replace(report, reason=self._redact(report.reason)) if report.reason else report
 
     async def trading_terms(self, symbol: str) -> TradingTerms:
         """Return what an order would cost."""
-        return check.terms(await self._call("trading_terms()", self.inner.trading_terms(symbol)))
+        answer = await self._call("trading_terms()", self.inner.trading_terms, symbol)
+        return checked(check.terms, answer, self.inner.trading_terms)
 
     async def place_stop(self, stop: StopRequest) -> None:
         """Have a stop order rest."""
         check_sending(self._observing)
-        await self._call("place_stop()", self.inner.place_stop(stop))
+        await self._call("place_stop()", self.inner.place_stop, stop)
 
     async def cancel_stop(self, symbol: str, client_order_id: str) -> None:
         """Cancel a stop order."""
         check_sending(self._observing)
-        await self._call("cancel_stop()", self.inner.cancel_stop(symbol, client_order_id))
+        await self._call("cancel_stop()", self.inner.cancel_stop, symbol, client_order_id)
 
     async def find_stop(self, symbol: str, client_order_id: str) -> OrderReport | None:
         """Look up a stop order."""
-        found = await self._call("find_stop()", self.inner.find_stop(symbol, client_order_id))
+        found = await self._call("find_stop()", self.inner.find_stop, symbol, client_order_id)
         return None if found is None else self._report("find_stop()", found)
 
     async def stops(self) -> Sequence[RestingStop]:
         """Return every stop order that rests."""
-        return check.stops(await self._call("stops()", self.inner.stops()))
+        answer = await self._call("stops()", self.inner.stops)
+        return checked(check.stops, answer, self.inner.stops)
 
     async def diagnose(self) -> Sequence[Finding]:
         """Return what only this exchange knows."""
-        found = check.findings(await self._call("diagnose()", self.inner.diagnose()))
+        answer = await self._call("diagnose()", self.inner.diagnose)
+        found = checked(check.findings, answer, self.inner.diagnose)
         return [replace(one, text=self._redact(one.text), remedy=self._redact(one.remedy)) for one in found]
 
     async def watch(self, stream: AccountStream) -> None:
         """Pass on what the exchange pushes."""
-        await call("watch()", self.inner.watch(GuardedStream(stream)), self._redact)
+        await call("watch()", partial(self.inner.watch, GuardedStream(stream)), self._redact)
+
+
+def checked(check: Callable[[object], T], answer: object, method: object) -> T:
+    """Check what a method returned; what is wrong with it is reported with the line where the method is defined."""
+    try:
+        return check(answer)
+    except NotReady as error:
+        raise NotReady(error.reason + defined_at(method)) from None
+    except OutcomeUnknown as error:
+        raise PluginDefect(str(error) + defined_at(method)) from None
 
 
 class GuardedStream(AccountStream):

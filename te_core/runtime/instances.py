@@ -18,10 +18,11 @@ from te_core.clock import Clock
 from te_core.contracts.exchange import AccountContext, AccountStream, ExchangeAccount, ExchangeSpec
 from te_core.contracts.source import SignalSource, SignalSourceSpec, SourceContext
 from te_core.contracts.webhook import WebhookRequest, WebhookResponse
-from te_core.errors import JournalError, NotReady, PluginDefect
+from te_core.errors import JournalError, NotReady, PluginDefect, defined_at, described
 from te_core.outage import Outages
 from te_core.runtime import guard
 from te_core.runtime.guarded_account import GuardedAccount
+from te_core.runtime.result_checks import wrong
 from te_core.runtime.supervisor import Health, Running, Supervisor, Up
 from te_core.secrets import Redact, redacted
 from te_core.settings.schema import EngineSettings
@@ -165,11 +166,10 @@ class SourceRunner(Runner):
             raise
         except Exception as error:
             if self._answers:
-                self._log.opt(exception=error).error(
-                    "on_webhook() failed: {}: {}", type(error).__name__, error
-                )
+                self._log.opt(exception=error).error("on_webhook() failed: {}", described(error))
             self._answers = False
-            self.outages.failing("webhook", f"defect: {type(error).__name__}: {error}")
+            said = described(error).removeprefix("defect of the plugin: ")
+            self.outages.failing("webhook", f"defect: {said}")
             raise NotReady("the source failed to answer; try again") from error
         self._answers = True
         self.outages.well("webhook")
@@ -185,9 +185,12 @@ class SourceRunner(Runner):
         return self.instance
 
     async def _answer(self, instance: SignalSource, request: WebhookRequest) -> WebhookResponse:
-        response: object = await guard.call("on_webhook()", instance.on_webhook(request), self._redact)
+        response: object = await guard.call(
+            "on_webhook()", partial(instance.on_webhook, request), self._redact
+        )
         if not isinstance(response, WebhookResponse):
-            raise PluginDefect(f"on_webhook() returned a {type(response).__name__}")
+            found = wrong("on_webhook()", response, "WebhookResponse")
+            raise PluginDefect(f"{found}{defined_at(instance.on_webhook)}")
         return response
 
     def counters(self) -> dict[str, Any]:
@@ -200,12 +203,12 @@ class SourceRunner(Runner):
 
     async def _run(self, spec: SignalSourceSpec[Any], context: SourceContext[Any], up: Up) -> None:
         make_folder(context.state_dir)
-        instance = guard.make(spec.factory, context)
+        instance = guard.make(spec.factory, context, SignalSource)
         self.instance = instance
         self._show_working()
         up()
         try:
-            await guard.call("run()", instance.run())
+            await guard.call("run()", instance.run)
         finally:
             self.instance = None
             await guard.close("close()", instance.close, self._log)
@@ -262,7 +265,7 @@ class AccountRunner(Runner):
         make_folder(context.state_dir)
         capabilities = guard.make(spec.capabilities_of, context.options)
         account = GuardedAccount(
-            guard.make(spec.factory, context),
+            guard.make(spec.factory, context, ExchangeAccount),
             self._redact,
             lambda: self.worker.observing,
             clock=self._common["clock"],

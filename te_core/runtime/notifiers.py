@@ -134,7 +134,7 @@ class NotifierRunner(Runner):
 
     async def _run(self, spec: NotifierSpec[Any], context: NotifierContext[Any], _up: Up) -> None:
         make_folder(context.state_dir)
-        instance = guard.make(spec.factory, context)
+        instance = guard.make(spec.factory, context, Notifier)
         self._health.set(Running.RUNNING)
         try:
             while True:
@@ -155,7 +155,7 @@ class NotifierRunner(Runner):
         """Tell of the oldest event. When that fails it stays the next, unless it will never be taken."""
         try:
             async with asyncio.timeout(NOTIFY_TIMEOUT):
-                await guard.call("notify()", instance.notify(event))
+                await guard.call("notify()", partial(instance.notify, event))
         except TimeoutError:
             raise NotReady(f"it took longer than {NOTIFY_TIMEOUT:g} s") from None
         except NotReady as error:

@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from te_core.contracts.exchange import AccountIdentity, Finding, TradingTerms
-from te_core.errors import NotReady, OutcomeUnknown
+from te_core.errors import NotReady, OutcomeUnknown, a_kind
 from te_core.model.funding import FundingRate
 from te_core.model.instrument import Instrument
 from te_core.model.money import CashFlow
@@ -76,7 +76,7 @@ def prices(result: Any) -> Known[Mapping[str, Decimal]]:
     _expect("prices().value", value, Mapping, "a mapping of symbols to Decimal")
     for symbol, price in value.items():
         if not _is_number(price):
-            raise NotReady(_wrong(f"prices().value[{symbol!r}]", price, "a finite Decimal"))
+            raise NotReady(wrong(f"prices().value[{symbol!r}]", price, "a finite Decimal"))
     found: Known[Mapping[str, Decimal]] = result
     return found
 
@@ -97,11 +97,11 @@ def funding(result: Any) -> Mapping[str, FundingRate] | None:
 def report(method: str, result: Any) -> OrderReport:
     """Check what was said of an order."""
     if not isinstance(result, OrderReport) or not isinstance(result.status, OrderStatus):
-        raise OutcomeUnknown(_wrong(method, result, "OrderReport"))
+        raise OutcomeUnknown(wrong(method, result, "OrderReport"))
     for field in ("filled", "average_price", "fee", "realised"):
         number = getattr(result, field)
         if number is not None and not _is_number(number):
-            raise OutcomeUnknown(_wrong(f"{method}.{field}", number, "a finite Decimal or None"))
+            raise OutcomeUnknown(wrong(f"{method}.{field}", number, "a finite Decimal or None"))
     return result
 
 
@@ -177,7 +177,7 @@ def pushed_price(symbol: Any, price: Any) -> Decimal:
     """Check a pushed price."""
     _expect("watch(): symbol of a price", symbol, str, "str")
     if not _is_number(price):
-        raise NotReady(_wrong(f"watch(): price of {symbol}", price, "a finite Decimal"))
+        raise NotReady(wrong(f"watch(): price of {symbol}", price, "a finite Decimal"))
     found: Decimal = price
     return found
 
@@ -191,24 +191,25 @@ def _value(method: str, result: Any) -> Any:
 def _aware(where: str, time: Any) -> None:
     _expect(where, time, datetime, "an aware datetime")
     if time.tzinfo is None:
-        raise NotReady(_wrong(where, time, "an aware datetime"))
+        raise NotReady(wrong(where, time, "an aware datetime"))
 
 
 def _expect(where: str, result: Any, kind: type, expected: str) -> None:
     if not isinstance(result, kind):
-        raise NotReady(_wrong(where, result, expected))
+        raise NotReady(wrong(where, result, expected))
 
 
 def _numbers(where: str, result: Any, *fields: str) -> None:
     for field in fields:
         if not _is_number(number := getattr(result, field)):
-            raise NotReady(_wrong(f"{where}.{field}", number, "a finite Decimal"))
+            raise NotReady(wrong(f"{where}.{field}", number, "a finite Decimal"))
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, Decimal) and value.is_finite()
 
 
-def _wrong(where: str, result: Any, expected: str) -> str:
-    found = str(result) if isinstance(result, Decimal) else f"a {type(result).__name__}"
+def wrong(where: str, result: Any, expected: str) -> str:
+    """Return what is wrong with an result: which call or field, what was received, what is expected."""
+    found = str(result) if isinstance(result, Decimal) else a_kind(result)
     return f"defect of the plugin: {where} is {found} instead of {expected}"

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
 from te_core.clock import Clock
-from te_core.errors import AuthError, ConfigError, NotReady, PluginDefect, TradeEngineError
+from te_core.errors import AuthError, ConfigError, NotReady, PluginDefect, TradeEngineError, described
 from te_core.outage import Outages
 from te_core.rules.backoff import backoff
 from te_core.runtime.guard import call
@@ -180,12 +180,11 @@ class Supervisor:
             return "ended by itself"
         if isinstance(error, TradeEngineError) and not isinstance(error, PluginDefect):
             return self._redact(str(error))
-        kind = "" if isinstance(error, PluginDefect) else f"{type(error).__name__}: "
-        reason = self._redact(f"defect: {kind}{error}")
+        reason = self._redact(f"defect: {described(error)}")
         if self._failures == 0:
             self._log.opt(exception=error).error("{}", reason)
         return reason
 
 
 async def _contained(what: str, run: Callable[[Up], Awaitable[None]], up: Up, redact: Redact) -> None:
-    await call(what, run(up), redact)
+    await call(what, partial(run, up), redact)

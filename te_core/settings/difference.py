@@ -9,7 +9,8 @@ from typing import Any, get_args
 from pydantic import BaseModel
 
 from te_core.settings.resolution import Kind, Resolved
-from te_core.settings.schema import NotifierSettings, PluginSection, Settings, SourceSettings
+from te_core.settings.schema import NotifierSettings, Settings, SourceSettings
+from te_core.settings.section import PluginSection
 
 Names = tuple[str, ...]
 PARTS = ("limits", "engine", "logs", "notices")
@@ -39,6 +40,8 @@ class Difference:
     sources: Changes = Changes()
     accounts: Changes = Changes()
     notifiers: Changes = Changes()
+    risk_checks: Changes = Changes()
+    observers: Changes = Changes()
     symbols: Names = ()
     limits: bool = False
     engine: bool = False
@@ -74,6 +77,8 @@ def difference(old: Resolved | None, new: Resolved) -> Difference:
         sources=_changes(_instances(old, "sources"), _instances(new, "sources")),
         accounts=_changes(_instances(old, "accounts"), _instances(new, "accounts")),
         notifiers=_changes(_instances(old, "notifiers"), _instances(new, "notifiers")),
+        risk_checks=_changes(_instances(old, "risk_checks"), _instances(new, "risk_checks")),
+        observers=_changes(_instances(old, "observers"), _instances(new, "observers")),
         symbols=_different(before.symbols, after.symbols),
         limits=before.limits != after.limits,
         engine=before.engine != after.engine,
@@ -127,6 +132,8 @@ def _restart(old: Settings, new: Settings) -> Iterator[str]:
     for part in ("public", "private"):
         if getattr(old.listen, part) != getattr(new.listen, part):
             yield f"listen.{part}"
+    if old.engine.plugins_dir != new.engine.plugins_dir:
+        yield "engine.plugins_dir"
     if old.page != new.page:
         yield "page"
     before, after = old.pinned_plugins(), new.pinned_plugins()

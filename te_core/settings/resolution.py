@@ -19,9 +19,10 @@ from te_core.settings.credentials import credentials
 from te_core.settings.origin import Path, dotted, misplaced_secret
 from te_core.settings.problems import Report, SettingsInvalid
 from te_core.settings.references import fetched
-from te_core.settings.schema import PluginSection, Settings
+from te_core.settings.schema import Settings
+from te_core.settings.section import PluginSection
 
-Kind = Literal["sources", "accounts", "notifiers"]
+Kind = Literal["sources", "accounts", "notifiers", "risk_checks", "observers"]
 """The groups of sections that plugins make instances of."""
 
 
@@ -29,8 +30,8 @@ Kind = Literal["sources", "accounts", "notifiers"]
 class Resolved:
     """Settings that can be applied.
 
-    ``source_options`` and ``notifier_options`` have every one that must run (a disabled source with a webhook still
-    listens), ``account_options`` every account (a disabled one still closes what the engine opened). ``unavailable``:
+    ``account_options`` has every account (a disabled one still closes what the engine opened), the others every one
+    that must run (a disabled source with a webhook still listens). ``unavailable``:
     what must run and cannot, by its section's key (``accounts.bybit-main``), with the reason. ``secrets``: for the
     redactor. ``warnings``: what the operator should know though nothing is refused.
     """
@@ -39,6 +40,8 @@ class Resolved:
     source_options: Mapping[str, BaseModel] = field(default_factory=dict)
     account_options: Mapping[str, BaseModel] = field(default_factory=dict)
     notifier_options: Mapping[str, BaseModel] = field(default_factory=dict)
+    risk_check_options: Mapping[str, BaseModel] = field(default_factory=dict)
+    observer_options: Mapping[str, BaseModel] = field(default_factory=dict)
     unavailable: Mapping[str, str] = field(default_factory=dict)
     secrets: tuple[SecretStr, ...] = field(default=(), repr=False, compare=False)
     warnings: tuple[str, ...] = field(default=(), compare=False)
@@ -54,6 +57,8 @@ class Resolved:
             "sources": self.source_options,
             "accounts": self.account_options,
             "notifiers": self.notifier_options,
+            "risk_checks": self.risk_check_options,
+            "observers": self.observer_options,
         }[kind]
 
 
@@ -67,6 +72,8 @@ def resolve(settings: Settings, registry: Registry) -> Resolved:
     sources = resolution.options("sources", settings.sources, registry.sources)
     accounts = resolution.options("accounts", settings.accounts, registry.exchanges)
     notifiers = resolution.options("notifiers", settings.notifiers, registry.notifiers)
+    risk_checks = resolution.options("risk_checks", settings.risk_checks, registry.risk_checks)
+    observers = resolution.options("observers", settings.observers, registry.observers)
     problems = [
         *resolution.problems,
         *resolution.shared_credentials(accounts),
@@ -79,11 +86,17 @@ def resolve(settings: Settings, registry: Registry) -> Resolved:
         settings=settings,
         source_options={name: made for name, made in sources.items() if _listens(settings, registry, name)},
         account_options=accounts,
-        notifier_options={name: made for name, made in notifiers.items() if settings.notifiers[name].enabled},
+        notifier_options=_enabled(settings.notifiers, notifiers),
+        risk_check_options=_enabled(settings.risk_checks, risk_checks),
+        observer_options=_enabled(settings.observers, observers),
         unavailable=resolution.unavailable,
         secrets=settings.origin.secrets,
         warnings=(*settings.origin.warnings, *resolution.warnings),
     )
+
+
+def _enabled(sections: Mapping[str, PluginSection], made: Mapping[str, BaseModel]) -> dict[str, BaseModel]:
+    return {name: options for name, options in made.items() if sections[name].enabled}
 
 
 def _listens(settings: Settings, registry: Registry, name: str) -> bool:
@@ -164,7 +177,8 @@ class _Resolution:
         if report is None or report.status is PluginStatus.INSTALLED:
             return f"plugin {plugin} is not loaded"
         if report.status is PluginStatus.LOADED:
-            return f"plugin {plugin} offers no {group.removesuffix('s')} but: {report.kind}"
+            kind = group.removesuffix("s").replace("_", " ")
+            return f"plugin {plugin} offers no {kind} but: {report.kind}"
         return f"plugin {plugin}: {report.reason}"
 
     def _validated(self, key: Path, section: PluginSection, spec: InstanceSpec) -> BaseModel | None:

@@ -8,7 +8,8 @@ import ipaddress
 from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
-from typing import Annotated, Any, Literal, Self
+from pathlib import Path as FilePath
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -24,15 +25,14 @@ from te_core.contracts.options import Duration, Positive, Share
 from te_core.errors import SignalRejected, nearest
 from te_core.model.exits import Exit, Exits, ExitUnit
 from te_core.model.position import MarginMode
+from te_core.settings.attachments import ObserverSettings, RiskCheckSettings
 from te_core.settings.breakers import BreakerSettings, GlobalBreakerSettings
 from te_core.settings.hours import parse_hours
 from te_core.settings.notices import NoticesSettings
 from te_core.settings.origin import Origin, Path, dotted
 from te_core.settings.page import PageSettings
-from te_core.settings.section import Section
+from te_core.settings.section import Name, PluginSection, Section, SymbolName
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
-SymbolName = Annotated[str, Field(pattern=r"^[A-Z0-9]{2,32}$")]
 GroupName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 
 
@@ -52,23 +52,6 @@ class Contradiction(ValueError):
     def __init__(self, parts: Sequence[tuple[Path, str]]) -> None:
         self.parts = parts
         super().__init__("; ".join(f"{dotted(path)}: {reason}" for path, reason in parts))
-
-
-class PluginSection(Section):
-    """A table whose unknown keys belong to a plugin: they are collected in ``options``."""
-
-    plugin: str
-    enabled: bool = True
-    """false: a source has no opinion, an account closes what the engine opened, a notifier is silent"""
-    options: dict[str, Any] = Field(default_factory=dict, exclude=True, repr=False)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _collect_options(cls, data: Any) -> Any:
-        if not isinstance(data, dict) or "options" in data:
-            return data
-        own = {key: value for key, value in data.items() if key in cls.model_fields}
-        return {**own, "options": {key: value for key, value in data.items() if key not in own}}
 
 
 class FundingGuardSettings(Section):
@@ -124,6 +107,8 @@ class EngineSettings(Section):
     """for so long after the start nothing is increased"""
     strict: bool = False
     """whether a broken plugin that the settings name keeps the engine from starting"""
+    plugins_dir: str | None = None
+    """folder of plugins that are one file each, for trying out; relative to settings.toml"""
     backoff_first: Duration = timedelta(seconds=5)
     """first pause after a symbol failed; doubles with every further failure"""
     backoff_last: Duration = timedelta(seconds=120)
@@ -426,6 +411,8 @@ class Settings(Section):
     groups: dict[GroupName, tuple[SymbolName, ...]] = Field(default_factory=dict)
     """symbols that count together in group_share"""
     notifiers: dict[Name, NotifierSettings] = Field(default_factory=dict)
+    risk_checks: dict[Name, RiskCheckSettings] = Field(default_factory=dict)
+    observers: dict[Name, ObserverSettings] = Field(default_factory=dict)
 
     _origin: Origin = PrivateAttr(default_factory=Origin)
 
@@ -480,6 +467,23 @@ class Settings(Section):
             raise Contradiction(parts)
         return self
 
+    @model_validator(mode="after")
+    def _known_to_risk_checks(self) -> Self:
+        """Refuse a name that no section has: its account or symbol would silently be checked by nobody."""
+        parts = [
+            (("risk_checks", name, kind), f"there is no [{kind}.{each}]{nearest(each, known)}")
+            for name, section in self.risk_checks.items()
+            for kind, names, known in (
+                ("accounts", section.accounts, self.accounts.keys()),
+                ("symbols", section.symbols, self.symbols.keys()),
+            )
+            for each in names
+            if each not in known
+        ]
+        if parts:
+            raise Contradiction(parts)
+        return self
+
     @property
     def origin(self) -> Origin:
         """Where the keys stand; empty when the settings were not read from files."""
@@ -496,16 +500,22 @@ class Settings(Section):
         switch = self.plugins.get(plugin)
         return switch is None or switch.enabled
 
+    def plugins_folder(self, beside: FilePath) -> FilePath | None:
+        """Return where plugins of one file each are; None where the settings name no folder. ``beside``: theirs."""
+        folder = self.engine.plugins_dir
+        return beside / FilePath(folder).expanduser() if folder else None
+
     def pinned_plugins(self) -> dict[str, str]:
         """Return the package that a plugin has to come from, by its name."""
         return {name: switch.distribution for name, switch in self.plugins.items() if switch.distribution}
 
     def plugins_in_use(self) -> tuple[str, ...]:
-        """Name the plugins to load: those of enabled notifiers and of all sources and accounts, unless switched off.
+        """Name the plugins to load: of all sources and accounts, and of what else is enabled, unless switched off.
 
         A disabled account still closes what the engine opened there, and a disabled source still listens.
         """
         sections: list[PluginSection] = [*self.sources.values()]
-        sections += [section for section in self.notifiers.values() if section.enabled]
+        others = (*self.notifiers.values(), *self.risk_checks.values(), *self.observers.values())
+        sections += [section for section in others if section.enabled]
         sections += self.accounts.values()
         return tuple(dict.fromkeys(s.plugin for s in sections if self.plugin_enabled(s.plugin)))

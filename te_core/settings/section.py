@@ -1,11 +1,33 @@
-"""What every table of the settings file has in common."""
+"""What tables of the settings file have in common."""
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+SymbolName = Annotated[str, Field(pattern=r"^[A-Z0-9]{2,32}$")]
 
 
 class Section(BaseModel):
     """A table of the settings file: unknown keys are refused, values are frozen."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PluginSection(Section):
+    """A table whose unknown keys belong to a plugin: they are collected in ``options``."""
+
+    plugin: str
+    enabled: bool = True
+    """false: a source has no opinion, an account closes what the engine opened, the others are not called"""
+    options: dict[str, Any] = Field(default_factory=dict, exclude=True, repr=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _collect_options(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or "options" in data:
+            return data
+        own = {key: value for key, value in data.items() if key in cls.model_fields}
+        return {**own, "options": {key: value for key, value in data.items() if key not in own}}

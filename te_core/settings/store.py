@@ -68,6 +68,7 @@ class SettingsStore:
 
     async def _resolved(self) -> Resolved:
         settings = self._settings()
+        self._registry.look_in(settings.plugins_folder(self._file.parent))
         await self._registry.ensure(settings.plugins_in_use(), settings.pinned_plugins())
         if self._generate and generate_missing(self._file, settings, self._registry, generate=self._generate):
             self._seen = layers.read(self._file)
@@ -95,6 +96,7 @@ class SettingsStore:
             return
         running = [f"sources.{name}" for name in self.current.source_options]
         running += [f"accounts.{name}" for name in self.current.account_options]
+        running += [f"risk_checks.{name}" for name in self.current.risk_check_options]
         lost = {key: new.unavailable[key] for key in running if key in new.unavailable}
         for name in self.current.account_options:
             section = new.settings.accounts.get(name)

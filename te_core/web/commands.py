@@ -10,7 +10,8 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from te_core.model.control import Action, Command
-from te_core.settings.schema import SymbolName, SymbolSettings
+from te_core.settings.schema import SymbolSettings
+from te_core.settings.section import SymbolName
 
 Name = Annotated[str, Field(min_length=1, max_length=100)]
 Text = Annotated[str, Field(max_length=200)]

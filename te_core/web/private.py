@@ -58,7 +58,9 @@ def private_site(
     site.router.add_get("/api/v1/pnl", api.pnl)
     site.router.add_get("/api/v1/history", api.history)
     site.router.add_get("/api/v1/plugins", api.plugins)
-    site.router.add_post("/api/v1/{kind:accounts|sources|notifiers}/{name}/resume", api.resume)
+    site.router.add_post(
+        "/api/v1/{kind:accounts|sources|notifiers|risk_checks|observers}/{name}/resume", api.resume
+    )
     site.router.add_get("/api/v1/commands", api.commands)
     site.router.add_post("/api/v1/commands/{action:halt|flatten|resume|pause|target|go|accept}", api.command)
     return site

@@ -59,7 +59,7 @@ def checked(symbol: str) -> str:
     """Return a symbol in capitals. Raises ``Failure`` for what cannot be one."""
     from pydantic import TypeAdapter, ValidationError
 
-    from te_core.settings.schema import SymbolName
+    from te_core.settings.section import SymbolName
 
     try:
         return TypeAdapter(SymbolName).validate_python(symbol.strip().upper())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from te_core.cli.failure import ExitCode, Failure
@@ -13,9 +14,10 @@ from te_core.errors import nearest
 if TYPE_CHECKING:
     from te_core.plugins.loading import InstanceSpec
     from te_core.plugins.registry import Registry
-    from te_core.settings.schema import PluginSection, Settings
+    from te_core.settings.schema import Settings
+    from te_core.settings.section import PluginSection
 
-GROUPS = ("sources", "accounts", "notifiers")
+GROUPS = ("sources", "accounts", "notifiers", "risk_checks", "observers")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,9 +98,16 @@ def _shown(settings: Settings, reason: str) -> str:
 
 def section_of(group: str) -> type[PluginSection]:
     """Return the core's model of the sections of a group."""
+    from te_core.settings.attachments import ObserverSettings, RiskCheckSettings
     from te_core.settings.schema import AccountSettings, NotifierSettings, SourceSettings
 
-    models: tuple[type[PluginSection], ...] = (SourceSettings, AccountSettings, NotifierSettings)
+    models: tuple[type[PluginSection], ...] = (
+        SourceSettings,
+        AccountSettings,
+        NotifierSettings,
+        RiskCheckSettings,
+        ObserverSettings,
+    )
     return models[GROUPS.index(group)]
 
 
@@ -112,13 +121,21 @@ def _found(settings: Settings, group: str, name: str, plugin: str, registry: Reg
 
 
 def _specs(registry: Registry) -> Mapping[str, Mapping[str, InstanceSpec]]:
-    return {"sources": registry.sources, "accounts": registry.exchanges, "notifiers": registry.notifiers}
+    return {
+        "sources": registry.sources,
+        "accounts": registry.exchanges,
+        "notifiers": registry.notifiers,
+        "risk_checks": registry.risk_checks,
+        "observers": registry.observers,
+    }
 
 
 def _registry(settings: Settings, plugin: str, used: Mapping[str, str]) -> Registry:
     from te_core.plugins.registry import Registry
 
     registry = Registry(used=used)
+    stated = settings.origin.location(("engine", "plugins_dir")).file
+    registry.look_in(settings.plugins_folder(Path(stated).parent) if stated else None)
     asyncio.run(registry.ensure([plugin], settings.pinned_plugins()))
     return registry
 

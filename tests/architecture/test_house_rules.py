@@ -14,16 +14,16 @@ import pytest
 from tests.architecture.conftest import Module
 
 ROOM_LINES = {
-    "model": 780,
-    "rules": 2_660,
-    "contracts": 480,
-    "plugins": 500,
+    "model": 870,
+    "rules": 2_720,
+    "contracts": 520,
+    "plugins": 640,
     "settings": 1_800,
     "journal": 2_800,
-    "accounts": 4_250,
+    "accounts": 4_550,
     "signals": 660,
-    "runtime": 2_780,
-    "reporting": 3_350,
+    "runtime": 3_250,
+    "reporting": 3_400,
     "web": 1_500,
     "page": 2_650,
     "app": 1_540,
@@ -32,9 +32,9 @@ ROOM_LINES = {
     "cli": 5_080,
     "wizards": 2_100,
     "assistant": 370,
-    "testing": 2_000,
+    "testing": 2_060,
 }
-"""Lines of code that each room may have: docs/adr/0022 says what is counted and why."""
+"""Lines of code that each room may have: docs/adr/0022 says what is counted and why (0100, 0101: two more kinds)."""
 EXCHANGE_LINES = 570
 """BloFin has two kinds of account with different routes, and stops that become other orders; others stay far below."""
 ON_CCXT = "te_exchange_ccxt"

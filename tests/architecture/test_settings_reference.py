@@ -15,7 +15,8 @@ import pytest
 from pydantic import BaseModel, SecretStr
 
 from te_core.model.exits import Exit
-from te_core.settings.schema import PluginSection, Settings
+from te_core.settings.schema import Settings
+from te_core.settings.section import PluginSection
 
 ROW = re.compile(r"^\| `(?P<key>[^`]+)` \| (?P<kind>.*?) \| (?P<default>.*?) \| (?P<meaning>.*?) \|$", re.M)
 KINDS = {
@@ -101,7 +102,10 @@ def keys(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str, s
             yield f"{prefix}{name}", kind(field.annotation), default.replace("`none`", "none")
 
 
-SINGULAR = {kind + "s": kind for kind in ("plugin", "source", "account", "notifier", "symbol")}
+SINGULAR = {
+    kind + "s": kind
+    for kind in ("plugin", "source", "account", "notifier", "symbol", "risk_check", "observer")
+}
 
 
 @pytest.fixture(scope="session")

@@ -39,6 +39,7 @@ from te_core.api import (
 from te_core.journal.journal import Journal
 from te_core.model.control import Action, Command
 from te_core.model.event import Event
+from te_core.plugins.loading import Spec
 from te_core.plugins.registry import Registry
 from te_core.reporting.queries import Queries
 from te_core.runtime.commands import Outcome
@@ -149,6 +150,8 @@ class Scene:
         self.capabilities = Capabilities(private_stream=streams)
         self.observe = ""
         self.tracer = OFF
+        self.more: list[Spec] = []
+        """What other plugins offer."""
         self.settings = SETTINGS
         for path, value in settings.items():
             self.settings = changed(self.settings, path.replace("__", "."), value)
@@ -199,6 +202,7 @@ class Scene:
             ExchangeSpec(
                 name="fake", settings=Options, factory=self._account, capabilities=self.capabilities
             ),
+            *self.more,
         )
         self.engine = Engine(
             journal=self.journal,

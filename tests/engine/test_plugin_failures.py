@@ -254,12 +254,12 @@ async def test_an_order_that_is_answered_with_nonsense_is_looked_up(tmp_path: Pa
         (KeyError("x"), "KeyError"),
         (SystemExit(1), "SystemExit"),
         (asyncio.CancelledError(), "CancelledError"),
-        (None, "NoneType instead of a mapping"),
+        (None, "it returned None instead of a mapping"),
         ([1], "list instead of a mapping"),
         ({"a": {1, 2}}, "a is a set"),
-        ({"a": {"b": [1, object()]}}, "a.b[1] is a object"),
+        ({"a": {"b": [1, object()]}}, "a.b[1] is an object"),
         ({"a": float("nan")}, "a is nan"),
-        ({1: 2}, "a key of the whole is a int"),
+        ({1: 2}, "a key of the whole is an int"),
         ({str(number): number for number in range(guard.LARGEST + 1)}, "more than"),
     ],
 )
@@ -362,7 +362,7 @@ async def test_a_stop_goes_on_where_a_plugin_swallows_it(clock: VirtualClock) ->
         return "in time"
 
     async def use() -> str:
-        return await guard.call("open()", swallow())
+        return await guard.call("open()", swallow)
 
     task = asyncio.create_task(use())
     await asyncio.sleep(1)
@@ -383,7 +383,7 @@ async def test_a_timeout_counts_where_a_plugin_swallows_it(clock: VirtualClock) 
 
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(5):
-            await guard.call("place_order()", swallow())
+            await guard.call("place_order()", swallow)
 
 
 @pytest.mark.parametrize("wrapper", [GuardedAccount, FaultyAccount])

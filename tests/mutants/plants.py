@@ -340,7 +340,7 @@ ENGINE = (
     Mutant(
         name="a stray cancellation ends an instance",
         file=GUARD,
-        old='        raise PluginDefect(f"{what} raised CancelledError, although nobody cancelled it") from error',
+        old='        raise PluginDefect(f"{what} raised CancelledError, although nobody cancelled it{at}") from error',
         new="        raise",
     ),
     Mutant(
@@ -547,4 +547,51 @@ PAGE = (
     ),
 )
 
-MUTANTS = (*BELIEFS, *RULES, *ACCOUNTS, *ENGINE, *BREAKERS, *CONTROL, *MONEY, *TELLING, *PAGE)
+REVIEWS = (
+    Mutant(
+        name="a risk check closes what is held",
+        file="te_core/rules/risk_checks.py",
+        old="    left = max(room, same_side)\n",
+        new="    left = room\n",
+        tests="tests/engine/test_risk_check_rules.py",
+        quick=True,
+    ),
+    Mutant(
+        name="the loosest of several verdicts counts",
+        file="te_core/rules/risk_checks.py",
+        old="return min(objections",
+        new="return max(objections",
+        tests="tests/engine/test_risk_check_rules.py",
+        quick=True,
+    ),
+    Mutant(
+        name="an increase goes while a risk check is asked",
+        file=RECONCILER,
+        old="        if stands.waiting_for:\n",
+        new="        if False:\n",
+        tests="tests/engine/test_risk_checks.py",
+    ),
+    Mutant(
+        name="a veto is forgotten while it is asked for again",
+        file="te_core/accounts/reviews.py",
+        old="        if record.answered and record.allowance is not None:\n",
+        new="        if False:\n",
+        tests="tests/engine/test_risk_checks.py",
+    ),
+    Mutant(
+        name="what a flip opens is forgotten after its close",
+        file=KEEPER,
+        old="return self._awaited or (self.decision is not None and self.decision.asking)",
+        new="return self._awaited",
+        tests="tests/engine/test_risk_checks.py",
+    ),
+    Mutant(
+        name="a risk check that fails is taken for an approval",
+        file="te_core/runtime/risk_checks.py",
+        old='if self.section.on_failure == "allow":',
+        new="if True:",
+        tests="tests/engine/test_risk_checks.py",
+    ),
+)
+
+MUTANTS = (*BELIEFS, *RULES, *ACCOUNTS, *ENGINE, *BREAKERS, *CONTROL, *MONEY, *TELLING, *PAGE, *REVIEWS)

@@ -108,5 +108,7 @@ def test_a_plugin_installed_by_pip_is_found_and_works(site: Path, tmp_path: Path
         "status": "loaded",
         "reason": "",
         "traceback": "",
+        "digest": entry.digest(),
     }
+    assert len(entry.digest()) == 16
     assert [spec.name for spec in loaded.specs] == ["pipped"]

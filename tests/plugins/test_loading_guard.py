@@ -51,7 +51,11 @@ async def test_one_plugin_may_be_a_source_and_an_exchange(install: Install) -> N
 
 
 DEFECTS = {
-    "broken import": ("import os\n1 / 0\n", "ZeroDivisionError: division by zero", "1 / 0"),
+    "broken import": (
+        "import os\n1 / 0\n",
+        "ZeroDivisionError: division by zero (te_bad_module.py:2)",
+        "1 / 0",
+    ),
     "syntax error": ("def (:\n", "SyntaxError", "def (:"),
     "exit at import": ("import sys\nsys.exit(3)\n", "calls sys.exit(3) when it is loaded", "sys.exit(3)"),
     "own exception": (
@@ -62,7 +66,7 @@ DEFECTS = {
     "cancelled error": ("import asyncio\nraise asyncio.CancelledError\n", "CancelledError", "raise asyncio"),
     "undeclared module": (
         "import te_not_there\n",
-        "there is no module 'te_not_there': is a dependency not installed?",
+        "there is no module 'te_not_there' (te_bad_module.py:1): is a dependency not installed?",
         "import te_not_there",
     ),
     "misspelled hook": (
@@ -75,6 +79,23 @@ DEFECTS = {
         "'config'",
         "",
     ),
+    "hook returns None": (
+        GOOD.replace("    yield Sig", "    list() or Sig").replace(
+            "list() or SignalSourceSpec", "pass; dict"
+        ),
+        "te_signal_sources() (te_bad_module.py:8) returned None: yield specs, or return a list",
+        "",
+    ),
+    "hook yields nothing": (
+        GOOD.replace("    yield", "    return\n    yield"),
+        "te_signal_sources() (te_bad_module.py:8) offered nothing: yield a spec",
+        "",
+    ),
+    "hook yields for ever": (
+        GOOD.replace("    yield", "    while True: yield"),
+        "offers two specs of one kind",
+        "",
+    ),
     "no hook": ("x = 1\n", "offers nothing", ""),
     "hook not decorated": (
         GOOD.replace("@hookimpl", ""),
@@ -83,7 +104,7 @@ DEFECTS = {
     ),
     "hook raises at once": (
         GOOD.replace("    yield", "    raise RuntimeError('at once')\n    yield"),
-        "RuntimeError: at once",
+        "RuntimeError: at once (te_bad_module.py:10)",
         "at once",
     ),
     "hook raises late": (
@@ -92,10 +113,14 @@ DEFECTS = {
         "raise RuntimeError('late')",
     ),
     "hook exits late": (GOOD + "    raise SystemExit\n", "calls sys.exit(None)", "raise SystemExit"),
-    "hook gives no list": (GOOD.replace("    yield Sig", "    return Sig"), "returned SignalSourceSpec", ""),
+    "hook gives no list": (
+        GOOD.replace("    yield Sig", "    return Sig"),
+        "te_signal_sources() (te_bad_module.py:8) returned a SignalSourceSpec: yield specs",
+        "",
+    ),
     "hook gives something else": (
         GOOD.replace("    yield", "    yield 5\n    yield"),
-        "gave int instead",
+        "gave an int instead",
         "",
     ),
     "other name": (GOOD.replace("name={name!r}", "name='other'"), "gave the name 'other'", ""),
@@ -119,7 +144,7 @@ DEFECTS = {
     "unknown field": (GOOD.replace("factory=print", "fabric=print"), "TypeError", "fabric"),
     "source as exchange": (
         GOOD.replace("te_signal_sources", "te_exchanges"),
-        "gave SignalSourceSpec instead of ExchangeSpec",
+        "gave a SignalSourceSpec instead of ExchangeSpec",
         "",
     ),
 }

@@ -37,7 +37,9 @@ KINDS = (
     "waiting",
     "observing",
     "pause",
+    "risk_check",
     "notifier",
+    "observer",
     "listener",
     "limit",
     "by_hand",
@@ -84,6 +86,8 @@ def attention(
         *_stuck(cells, engine.now),
         *_limited(cells),
         *_of_notifiers(state),
+        *_of_risk_checks(state),
+        *_of_observers(state),
     ]
     rank = list(Severity)
     return tuple(sorted(found, key=lambda item: (rank.index(item.severity), KINDS.index(item.kind))))
@@ -332,6 +336,29 @@ def _of_notifiers(state: State) -> Iterator[Item]:
             sentence(part) for part in (one["reason"], waiting, dropped if failing else "") if part
         )
         yield Item(severity=WARNING, kind="notifier", title=title, text=text)
+
+
+def _of_risk_checks(state: State) -> Iterator[Item]:
+    for name, one in state.get("risk_checks", {}).items():
+        if one["status"] == "disabled" or not one["reason"]:
+            continue
+        held = one["on_failure"] == "hold"
+        what = "increases are held" if held else "increases are allowed without it"
+        yield Item(
+            severity=CRITICAL if held else WARNING,
+            kind="risk_check",
+            title=f"risk check {name} fails: {what}",
+            text=sentence(one["reason"]),
+        )
+
+
+def _of_observers(state: State) -> Iterator[Item]:
+    for name, one in state.get("observers", {}).items():
+        if one["status"] in ("running", "disabled", "starting"):
+            continue
+        waiting = f" {counted(one['waiting'], 'thing')} waiting." if one["waiting"] else ""
+        title = f"observer {name}: {one['status']}"
+        yield Item(severity=WARNING, kind="observer", title=title, text=sentence(one["reason"]) + waiting)
 
 
 # -- symbols
