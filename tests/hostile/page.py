@@ -1,0 +1,57 @@
+"""``python -m tests.hostile.page`` runs every case and writes docs/hostile-plugins.md."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from loguru import logger
+
+from te_core.testing import virtual_clock
+from tests.hostile.cases import CASES, GROUPS, WAYS, Case, outcome
+
+PAGE = Path(__file__).parents[2] / "docs" / "hostile-plugins.md"
+HEAD = """# What a hostile plugin can do, and what the engine says
+
+A plugin is somebody's code with somebody's bugs. For each way to fail there is a test with a plugin that fails like
+that from its first call on, in an engine whose other source and account are honest: a second after each of their
+signals the honest account holds what it should, before, during and after, and the engine stops when it is told to. This
+table is made from those tests, with what the engine says of the plugin in `te status`, its history or its log;
+`(*file:line*)` stands for the line of the plugin's code.
+
+What no process can contain in itself: code that blocks the event loop (`time.sleep`, an endless loop) stops everything
+while it blocks. The watchdog reports it with the line that blocks (`stall`). Code that means harm can do whatever the
+engine may do: install only plugins that you trust.
+"""
+
+
+def row(case: Case, says: str) -> str:
+    """Return the table's row of a case."""
+    what = "its factory" if case.method == "factory" else f"`{case.method}()`"
+    return f"| {what} | {WAYS[case.way]} | {says} |"
+
+
+def page(said: Mapping[Case, str]) -> str:
+    """Return the whole page."""
+    parts = [HEAD]
+    for kind in GROUPS:
+        parts.append(
+            f"\n## {kind.capitalize()}s\n\n| what | does | the engine says, or does |\n|---|---|---|\n"
+        )
+        parts.append("\n".join(row(case, says) for case, says in said.items() if case.kind == kind) + "\n")
+    return "".join(parts)
+
+
+def main() -> None:
+    """Run every case and write the page."""
+    logger.remove()
+    said = {}
+    for case in CASES:
+        with tempfile.TemporaryDirectory() as folder:
+            said[case] = virtual_clock.run(outcome(case, Path(folder))).says
+    PAGE.write_text(page(said), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,35 @@
+"""Whatever one plugin does, the engine names it, everything honest trades on, and a stop is a stop (I7, I21)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.hostile.cases import CASES, Case, outcome
+from tests.hostile.page import PAGE, page, row
+
+LONGEST_STOP = 40.0
+"""Seconds that a stop may take next to a plugin that does not end: its abandonment included."""
+
+
+@pytest.fixture(scope="module")
+def rows() -> set[str]:
+    return set(PAGE.read_text(encoding="utf-8").splitlines())
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+async def test_the_engine_names_it_and_trades_on(case: Case, tmp_path: Path, rows: set[str]) -> None:
+    found = await outcome(case, tmp_path)
+    assert found.traded_on, "what is honest waited for it"
+    assert found.says, "nobody is told what it did"
+    assert found.closed_within < LONGEST_STOP
+    assert row(case, found.says) in rows, "write the page: python -m tests.hostile.page"
+
+
+def test_the_page_has_a_row_for_each_case_and_no_other() -> None:
+    written = PAGE.read_text(encoding="utf-8")
+    table = [line for line in written.splitlines() if line.startswith("|")]
+    empty = page(dict.fromkeys(CASES, ""))
+    assert len(table) == len([line for line in empty.splitlines() if line.startswith("|")])
+    assert written.partition("\n## ")[0] == empty.partition("\n## ")[0]
