@@ -46,8 +46,8 @@ def test_a_changed_file_asks_for_a_restart_and_a_test_says_what_it_tested(
 ) -> None:
     folder = home.folder / "my_plugins"
     folder.mkdir()
-    bell = folder / "bell.py"
-    bell.write_text(BELL)
+    file = folder / "bell.py"
+    file.write_text(BELL)
     home.tree["engine"]["plugins_dir"] = "my_plugins/"
     home.tree["notifiers"] = {"phone": {"plugin": "bell"}}
     home.write()
@@ -58,7 +58,7 @@ def test_a_changed_file_asks_for_a_restart_and_a_test_says_what_it_tested(
     quiet = te(home, "notify", "phone")
     assert (quiet.returncode, quiet.stderr) == (0, "")
 
-    bell.write_text(BELL + "\n1 / 0\n")
+    file.write_text(BELL + "\n1 / 0\n")
     assert "its code has changed since the running engine loaded it" in listed(home, "bell")["restart"]
     assert "restart" in te(home, "plugins").stdout
     traced = te(home, "plugins", "--trace", "bell")
@@ -66,12 +66,12 @@ def test_a_changed_file_asks_for_a_restart_and_a_test_says_what_it_tested(
     assert "Traceback" in traced.stdout
     assert "ZeroDivisionError: division by zero (bell.py:" in traced.stdout
 
-    bell.write_text(BELL + "\n# a comment\n")
+    file.write_text(BELL + "\n# a comment\n")
     other = te(home, "notify", "phone")
     assert other.returncode == 0
     assert "this tested the code that is installed now, not what the running engine uses" in other.stderr
 
-    bell.unlink()
+    file.unlink()
     assert "it is not installed any more" in listed(home, "bell")["restart"]
     assert te(home, "plugins", "--trace", "bell").returncode == 1
     assert engine.stop() == 0

@@ -33,13 +33,13 @@ class NoOptions(BaseModel):
 
 
 class Diary(Observer):
-    """``trouble``: raised once by the next call."""
+    """``failure``: raised once by the next call."""
 
     def __init__(self) -> None:
         self.orders: list[FinishedOrder] = []
         self.changes: list[PositionChange] = []
         self.events: list[Event] = []
-        self.trouble: BaseException | None = None
+        self.failure: BaseException | None = None
         self.slow = 0.0
         self.made = 0
 
@@ -62,9 +62,9 @@ class Diary(Observer):
 
     async def _meet(self) -> None:
         await asyncio.sleep(self.slow)
-        trouble, self.trouble = self.trouble, None
-        if trouble is not None:
-            raise trouble
+        failure, self.failure = self.failure, None
+        if failure is not None:
+            raise failure
 
 
 @asynccontextmanager
@@ -101,10 +101,10 @@ async def test_it_sees_orders_positions_and_events(tmp_path: Path) -> None:
 
 async def test_a_failure_loses_one_thing_and_not_ready_none(tmp_path: Path) -> None:
     async with watched(tmp_path) as (world, diary):
-        diary.trouble = NotReady("the database is down")
+        diary.failure = NotReady("the database is down")
         await world.say("0.5", wait=8)
         assert len(diary.orders) == 1, "shown again"
-        diary.trouble = ValueError("a defect")
+        diary.failure = ValueError("a defect")
         await world.say("0.2", wait=12)
         state = world.whole_state()["observers"]["mine"]
         assert state["lost"] == 1

@@ -28,7 +28,7 @@ class NoOptions(BaseModel):
     """It takes none."""
 
 
-class Desk(RiskCheck):
+class Adviser(RiskCheck):
     """``answer`` decides; every proposal is kept."""
 
     def __init__(self, answer: Callable[[Proposal], Any]) -> None:
@@ -36,7 +36,7 @@ class Desk(RiskCheck):
         self.proposals: list[Proposal] = []
         self.context: RiskCheckContext[NoOptions]
 
-    def __call__(self, context: RiskCheckContext[NoOptions]) -> Desk:
+    def __call__(self, context: RiskCheckContext[NoOptions]) -> Adviser:
         self.context = context
         return self
 
@@ -51,13 +51,13 @@ class Desk(RiskCheck):
 @asynccontextmanager
 async def checked(
     folder: Path, answer: Callable[[Proposal], Any], *, section: dict[str, Any] | None = None, **settings: Any
-) -> AsyncIterator[tuple[Scene, Desk]]:
-    world, desk = Scene(folder, **settings), Desk(answer)
-    world.more = [RiskCheckSpec(name="desk", settings=NoOptions, factory=desk)]
-    world.settings = {**world.settings, "risk_checks": {"news": {"plugin": "desk", **(section or {})}}}
+) -> AsyncIterator[tuple[Scene, Adviser]]:
+    world, adviser = Scene(folder, **settings), Adviser(answer)
+    world.more = [RiskCheckSpec(name="adviser", settings=NoOptions, factory=adviser)]
+    world.settings = {**world.settings, "risk_checks": {"news": {"plugin": "adviser", **(section or {})}}}
     await world.start()
     try:
-        yield world, desk
+        yield world, adviser
     finally:
         await world.stop()
 
@@ -68,15 +68,15 @@ def why(world: Scene, symbol: str = "BTCUSDT") -> str:
 
 
 async def test_an_approval_costs_one_question_and_changes_nothing(tmp_path: Path) -> None:
-    async with checked(tmp_path, lambda _: Verdict.approve()) as (world, desk):
+    async with checked(tmp_path, lambda _: Verdict.approve()) as (world, adviser):
         await world.say("0.5")
         assert world.held() == D("0.1")
         assert world.at_target()
-        (asked,) = desk.proposals
+        (asked,) = adviser.proposals
         assert (asked.account, asked.symbol, asked.held, asked.quantity) == ("one", "BTCUSDT", D(0), D("0.1"))
         assert (asked.price, asked.notional, asked.equity) == (D(50000), D(5000), D(10000))
         await asyncio.sleep(200)
-        assert len(desk.proposals) == 1, "a position at its target asks nobody"
+        assert len(adviser.proposals) == 1, "a position at its target asks nobody"
         assert not world.events("limited")
         assert not world.events("waiting")
 
@@ -104,7 +104,7 @@ async def test_a_lowered_goal_is_ordered_as_far_and_its_order_tells_why(tmp_path
 
 async def test_a_veto_that_is_taken_back_lets_the_increase_go(tmp_path: Path) -> None:
     answers = [VETO]
-    async with checked(tmp_path, lambda _: answers[-1]) as (world, desk):
+    async with checked(tmp_path, lambda _: answers[-1]) as (world, adviser):
         await world.say("0.5")
         assert world.held() == 0
         answers.append(Verdict.approve())
@@ -112,19 +112,19 @@ async def test_a_veto_that_is_taken_back_lets_the_increase_go(tmp_path: Path) ->
         assert world.held() == 0, "the answer counts for recheck"
         await asyncio.sleep(40)
         assert world.held() == D("0.1")
-        assert len(desk.proposals) == 2
+        assert len(adviser.proposals) == 2
 
 
 async def test_a_check_may_ask_to_be_asked_again(tmp_path: Path) -> None:
     answers = [VETO]
-    async with checked(tmp_path, lambda _: answers[-1]) as (world, desk):
+    async with checked(tmp_path, lambda _: answers[-1]) as (world, adviser):
         await world.say("0.5")
         answers.append(Verdict.approve())
         for _ in range(10_000):
-            desk.context.ask_again()
+            adviser.context.ask_again()
         await asyncio.sleep(1)
         assert world.held() == D("0.1")
-        assert len(desk.proposals) == 2, "a flood of requests is one"
+        assert len(adviser.proposals) == 2, "a flood of requests is one"
 
 
 async def test_a_new_target_is_asked_for_at_once(tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ async def never(_: Proposal) -> Verdict:
 
 async def test_reductions_closes_and_the_first_half_of_a_flip_never_wait(tmp_path: Path) -> None:
     answer: list[Callable[[Proposal], Any]] = [lambda _: Verdict.approve()]
-    async with checked(tmp_path, newest(answer), section={"timeout": 30}) as (world, desk):
+    async with checked(tmp_path, newest(answer), section={"timeout": 30}) as (world, adviser):
         await world.say("0.5")
         answer.append(never)
         await world.say("0.2")
@@ -162,7 +162,7 @@ async def test_reductions_closes_and_the_first_half_of_a_flip_never_wait(tmp_pat
         await world.say("-0.5")
         assert world.held() == 0, "a flip's close goes, its other half waits"
         assert world.row()["reason"] == "waiting for risk check news"
-        assert desk.proposals[-1].quantity == D("-0.1")
+        assert adviser.proposals[-1].quantity == D("-0.1")
         answer.append(lambda _: Verdict.approve())
         await asyncio.sleep(60)
         assert world.held() == D("-0.1")
@@ -174,18 +174,18 @@ async def test_reductions_closes_and_the_first_half_of_a_flip_never_wait(tmp_pat
 async def test_a_flip_goes_on_when_its_check_answered_during_the_close(tmp_path: Path) -> None:
     async with checked(tmp_path, lambda _: slowly(0.05)) as (world, _):
         await world.say("0.5")
-        world.wire().inject("place_order", Fault(silence=0.5))
+        world.connection().inject("place_order", Fault(answer_delay=0.5))
         await world.say("-0.5", wait=2)
         assert world.held() == D("-0.1")
 
 
 async def test_a_veto_stands_while_it_is_asked_for_again(tmp_path: Path) -> None:
     answer: list[Callable[[Proposal], Any]] = [lambda _: VETO]
-    async with checked(tmp_path, newest(answer), section={"timeout": 20}) as (world, desk):
+    async with checked(tmp_path, newest(answer), section={"timeout": 20}) as (world, adviser):
         await world.say("0.5")
         answer.append(never)
         await asyncio.sleep(65)
-        assert len(desk.proposals) == 2, "it is being asked"
+        assert len(adviser.proposals) == 2, "it is being asked"
         assert world.row()["status"] == "limited"
         assert "news at 14:30" in why(world)
 
@@ -322,24 +322,24 @@ async def test_an_edit_counts_at_once(tmp_path: Path) -> None:
 
 
 async def test_a_preview_shows_the_verdict_that_stands_and_asks_nobody(tmp_path: Path) -> None:
-    async with checked(tmp_path, lambda _: VETO) as (world, desk):
+    async with checked(tmp_path, lambda _: VETO) as (world, adviser):
         await world.say("0.5")
-        asked = len(desk.proposals)
+        asked = len(adviser.proposals)
         preview = await world.engine.accounts["one"].worker.preview()
         assert not isinstance(preview, str)
         assert not preview["BTCUSDT"].plan.steps
-        assert len(desk.proposals) == asked
+        assert len(adviser.proposals) == asked
 
 
 async def test_a_halted_symbol_asks_nobody(tmp_path: Path) -> None:
-    async with checked(tmp_path, lambda _: VETO) as (world, desk):
+    async with checked(tmp_path, lambda _: VETO) as (world, adviser):
         await world.command(Action.HALT)
         await world.say("0.5")
-        assert not desk.proposals
+        assert not adviser.proposals
 
 
 async def test_a_moving_price_does_not_ask_for_ever(tmp_path: Path) -> None:
-    async with checked(tmp_path, lambda _: slowly(1)) as (world, desk):
+    async with checked(tmp_path, lambda _: slowly(1)) as (world, adviser):
 
         async def jitter() -> None:
             for step in range(200):
@@ -349,7 +349,7 @@ async def test_a_moving_price_does_not_ask_for_ever(tmp_path: Path) -> None:
         moving = asyncio.create_task(jitter())
         await world.say("0.5", wait=5)
         assert world.held() >= D("0.1")
-        assert len(desk.proposals) == 1
+        assert len(adviser.proposals) == 1
         await moving
 
 
@@ -361,7 +361,7 @@ async def slowly(seconds: float) -> Verdict:
 def test_a_name_that_no_section_has_is_refused(tmp_path: Path) -> None:
     settings = {
         **Scene(tmp_path).settings,
-        "risk_checks": {"news": {"plugin": "desk", "accounts": ["oen"], "symbols": ["BTCUSD"]}},
+        "risk_checks": {"news": {"plugin": "adviser", "accounts": ["oen"], "symbols": ["BTCUSD"]}},
     }
     with pytest.raises(ValueError, match=r"no \[accounts.oen\].*one.*no \[symbols.BTCUSD\].*BTCUSDT"):
         Settings.model_validate(settings)
