@@ -61,6 +61,7 @@ class Engine:
     """
 
     _session: ClientSession | None = None
+    resolved: Resolved | None = None
 
     def __init__(
         self,
@@ -77,7 +78,6 @@ class Engine:
         tracer: Tracer = OFF,
     ) -> None:
         self.started_at = clock.now()
-        self.resolved: Resolved | None = None
         self.registry, self.clock = registry, clock
         self.metrics, self._tracer = Metrics(), tracer
         self.netting = self._make_netting(journal, log)

@@ -29,7 +29,7 @@ ROOM_LINES = {
     "app": 1_540,
     "setup": 450,
     "moving": 1_600,
-    "cli": 5_080,
+    "cli": 5_200,
     "wizards": 2_100,
     "assistant": 370,
     "testing": 2_060,
