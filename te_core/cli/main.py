@@ -33,6 +33,7 @@ from te_core.cli import (
     orders,
     page,
     plan,
+    plugin,
     plugins,
     pnl,
     report,
@@ -195,6 +196,7 @@ app.add_typer(history.app, name="settings")
 app.add_typer(signal.app, name="signal")
 app.add_typer(source.app, name="source")
 app.add_typer(service.app, name="service")
+app.add_typer(plugin.app, name="plugin")
 
 
 def _defect(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

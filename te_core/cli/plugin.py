@@ -1,0 +1,117 @@
+"""``te plugin``: what authors of plugins need: a package to begin with."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from te_core.cli.failure import ExitCode, Failure
+from te_core.cli.output import print_lines, print_note
+
+if TYPE_CHECKING:
+    from te_core.plugin_kit.kinds import Naming
+
+app = typer.Typer(help="Write a plugin of your own.", no_args_is_help=True)
+
+
+class PluginKind(StrEnum):
+    """The kinds of plugin that there are templates for."""
+
+    SOURCE = "source"
+    EXCHANGE = "exchange"
+    CCXT_EXCHANGE = "ccxt-exchange"
+    NOTIFIER = "notifier"
+
+
+@app.command()
+def new(
+    kind: Annotated[PluginKind, typer.Argument(help="What it offers.", show_default=False)],
+    name: Annotated[str, typer.Argument(help="The plugin's name in settings.", show_default=False)],
+    folder: Annotated[
+        Path, typer.Option("--dir", metavar="DIR", help="Where the package's folder is made.")
+    ] = Path(),
+    author: Annotated[str, typer.Option(help="Who wrote it, for metadata and licence.")] = "",
+    exchange: Annotated[
+        str, typer.Option(metavar="ID", help="The exchange's id in ccxt, if it is not NAME.")
+    ] = "",
+) -> None:
+    """Write a package with a plugin that is installable, typed and tested, to be filled in.
+
+    \b
+    Example: te plugin new source oracle
+             te plugin new exchange acme --dir ~/plugins
+             te plugin new ccxt-exchange my_gate --exchange gate
+    """
+    from te_core.clock import SystemClock
+    from te_core.plugin_kit.kinds import checked_author, naming
+    from te_core.plugin_kit.writing import files, write
+
+    named = naming(kind.value, name)
+    author = checked_author(author) if author else ""
+    if kind is PluginKind.CCXT_EXCHANGE:
+        exchange = exchange or name
+        _check_exchange(exchange, named)
+    elif exchange:
+        raise Failure(f"--exchange: a plugin of kind {kind} is not on ccxt", code=ExitCode.INVALID)
+    _check_free(named)
+    target = folder.expanduser().absolute() / named.distribution
+    content = files(named, author=author, year=SystemClock().now().year, exchange_id=exchange)
+    write(target, content)
+    print_lines(f"wrote {target} ({len(content)} files)", "")
+    for line in _next_steps(target, named):
+        print_lines(line, bold=line.endswith(":"))
+
+
+def _check_exchange(exchange: str, named: Naming) -> None:
+    """Refuse an id that the installed ccxt does not know. Its list is its files: importing it takes a second."""
+    import importlib.util
+
+    from te_core.errors import nearest
+
+    found = importlib.util.find_spec("ccxt")
+    if found is None or not found.submodule_search_locations:
+        print_note(
+            "ccxt is not installed: whether it knows the exchange is not checked (pip install te-exchange-ccxt)"
+        )
+        return
+    known = [
+        path.stem for path in Path(next(iter(found.submodule_search_locations))).glob("async_support/*.py")
+    ]
+    if exchange not in known:
+        hint = nearest(exchange, known)
+        raise Failure(
+            f"ccxt knows no exchange {exchange!r}{hint if 'did you mean' in hint else ''}",
+            next_step=f"te plugin new ccxt-exchange {named.name} --exchange ID",
+            code=ExitCode.INVALID,
+        )
+
+
+def _check_free(named: Naming) -> None:
+    """Refuse a name that an installed plugin has: only one of them could run, or it would be replaced."""
+    from te_core.plugins.discovery import discover
+
+    others = {entry.distribution for entry in discover() if entry.name == named.name}
+    if others:
+        raise Failure(
+            f"{', '.join(sorted(others))} offers a plugin named {named.name!r} already: only one of them could run",
+            next_step="choose another name, or uninstall that one first",
+            code=ExitCode.INVALID,
+        )
+
+
+def _next_steps(target: Path, named: Naming) -> Sequence[str]:
+    return (
+        "Next:",
+        f"  cd {shlex.quote(str(target))}",
+        '  pip install -e ".[test]"',
+        "  pytest                   # its tests pass as they are",
+        f"  te plugins               # lists {named.name}",
+        "  te plugin dev .          # an engine that starts again when a file changes",
+        "  te plugin check .        # metadata, types, tests, and the quality level",
+        "README.md says what to change first.",
+    )
