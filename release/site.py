@@ -66,6 +66,7 @@ CONTENTS = {
         "docs/compatibility",
         "docs/hostile-plugins",
         "docs/emulators",
+        "docs/plugin-levels",
         "api/te_core",
         "api/contracts",
         "api/testing",

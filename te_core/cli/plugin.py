@@ -1,4 +1,4 @@
-"""``te plugin``: what authors of plugins need: a package to begin with."""
+"""``te plugin``: what authors of plugins need: a package to begin with, a check."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from te_core.cli.failure import ExitCode, Failure
-from te_core.cli.output import print_lines, print_note
+from te_core.cli.output import paint, print_json, print_lines, print_note
 
 if TYPE_CHECKING:
     from te_core.plugin_kit.kinds import Naming
+    from te_core.plugin_kit.levels import Finding
 
-app = typer.Typer(help="Write a plugin of your own.", no_args_is_help=True)
+app = typer.Typer(help="Write and check a plugin of your own.", no_args_is_help=True)
+
+Folder = Annotated[Path, typer.Argument(metavar="PATH", help="The plugin's folder.")]
 
 
 class PluginKind(StrEnum):
@@ -26,6 +29,14 @@ class PluginKind(StrEnum):
     EXCHANGE = "exchange"
     CCXT_EXCHANGE = "ccxt-exchange"
     NOTIFIER = "notifier"
+
+
+class Wanted(StrEnum):
+    """The quality levels by name."""
+
+    BRONZE = "bronze"
+    SILVER = "silver"
+    GOLD = "gold"
 
 
 @app.command()
@@ -115,3 +126,82 @@ def _next_steps(target: Path, named: Naming) -> Sequence[str]:
         "  te plugin check .        # metadata, types, tests, and the quality level",
         "README.md says what to change first.",
     )
+
+
+@app.command()
+def check(
+    path: Folder = Path(),
+    at_least: Annotated[
+        Wanted, typer.Option(help="The level below which the exit code is 1.")
+    ] = Wanted.BRONZE,
+    no_tests: Annotated[bool, typer.Option("--no-tests", help="Do not run the tests.")] = False,
+    badge: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a badge with the level there (SVG).")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Check a plugin: metadata, types, tests and conformance; report its quality level and what the next one needs.
+
+    \b
+    Example: te plugin check .
+             te plugin check . --at-least silver --badge badge.svg
+    Exit code: 1 also where a test fails or a type is wrong, whatever level was reached
+    """
+    from te_core.plugin_kit import badge as badges
+    from te_core.plugin_kit.evidence import gather
+    from te_core.plugin_kit.levels import Level, judge
+    from te_core.plugin_kit.project import read_project
+
+    project = read_project(path)
+    evidence = gather(project, tests=not no_tests)
+    level, findings = judge(evidence)
+    file = badge or Path("badge.svg")
+    if badge is not None:
+        _write_badge(badge, badges.svg(level))
+    line = badges.line(level, file.name)
+    if as_json:
+        print_json(
+            {
+                "plugin": project.name,
+                "level": str(level),
+                "badge": line,
+                "needs": list(map(_as_json, findings)),
+            }
+        )
+    else:
+        paint([((project.name, "bold"),)])
+        for finding in findings:
+            _show(finding)
+        print_lines("", f"level: {level}", f"badge: {line}")
+        if badge is None:
+            print_note("--badge badge.svg writes the picture")
+    if evidence.failed or level < Level[at_least.name]:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def _as_json(finding: Finding) -> dict[str, object]:
+    need, verdict = finding.need, finding.verdict
+    return {
+        "need": need.name,
+        "level": str(need.level),
+        "met": verdict.met,
+        "detail": list(verdict.detail),
+        "remedy": verdict.remedy,
+    }
+
+
+def _show(finding: Finding) -> None:
+    need, verdict = finding.need, finding.verdict
+    mark, style = {True: ("yes", "good"), False: ("no ", "critical"), None: ("?  ", "warning")}[verdict.met]
+    paint([((f"  {mark} ", style), (f"{need.level!s:<7} {need.name:<12}", ""), (need.text, "dim"))])
+    for line in verdict.detail:
+        print_lines(f"        {line}")
+    if verdict.remedy:
+        print_lines(f"        → {verdict.remedy}")
+
+
+def _write_badge(file: Path, picture: str) -> None:
+    try:
+        file.write_text(picture, encoding="utf-8")
+    except OSError as error:
+        raise Failure(f"--badge {file}: cannot be written: {error.strerror}") from None
