@@ -1,9 +1,10 @@
-"""``te plugin``: what authors of plugins need: a package to begin with, a check."""
+"""``te plugin``: what authors of plugins need: a package to begin with, a check, an engine that follows edits."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from te_core.plugin_kit.kinds import Naming
     from te_core.plugin_kit.levels import Finding
 
-app = typer.Typer(help="Write and check a plugin of your own.", no_args_is_help=True)
+app = typer.Typer(help="Write, check and try a plugin of your own.", no_args_is_help=True)
 
 Folder = Annotated[Path, typer.Argument(metavar="PATH", help="The plugin's folder.")]
 
@@ -205,3 +206,24 @@ def _write_badge(file: Path, picture: str) -> None:
         file.write_text(picture, encoding="utf-8")
     except OSError as error:
         raise Failure(f"--badge {file}: cannot be written: {error.strerror}") from None
+
+
+@app.command()
+def dev(path: Folder = Path()) -> None:
+    """Run an engine with a plugin, and start it again in a fresh process whenever the plugin's files change.
+
+    The engine has a folder and settings of its own (.te-dev in the plugin's folder) and uses none of yours. A source or
+    notifier runs next to a paper account; an exchange's account is only observed, nothing is sent.
+
+    \b
+    Example: te plugin dev .
+    """
+    import asyncio
+
+    from te_core.plugin_kit.developing import develop
+    from te_core.plugin_kit.project import read_project
+
+    folder = path.expanduser().resolve()
+    read_project(folder)
+    with suppress(KeyboardInterrupt, asyncio.CancelledError):
+        asyncio.run(develop(folder, print_lines))
