@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from release.projects import ROOT, projects
+from release.scaffolds import time_scaffolds
 
 CONFORMANCE = sorted(ROOT.glob("plugins/*/tests/test_*_conformance.py"))
 
@@ -34,6 +35,7 @@ def try_out(wheels: Sequence[Path], *, conformance: bool) -> None:
         run(here, str(python), "-m", "te_emulators", "--help")
         if conformance:
             _conforms(here, python)
+            time_scaffolds(here, python)
 
 
 def _all_plugins_are_there(here: Path, te: str) -> None:
