@@ -58,8 +58,8 @@ def _chosen(sources: Mapping[str, SourceInstance], name: str) -> str:
 
 
 def _page(name: str, found: Mapping[str, Any], limit: int) -> Iterator[str]:
-    if trouble := found.get("trouble"):
-        yield f"source {name}: {trouble}"
+    if problem := found.get("trouble"):
+        yield f"source {name}: {problem}"
     if "ranking" not in found:
         yield f"source {name}: no payload has been used yet"
         return
