@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -115,7 +115,10 @@ class Executed:
 
 
 class Bookkeeper:
-    """One per account. It goes on from what was ``counted``; without anybody who takes changes it journals them."""
+    """One per account. It goes on from what was ``counted``; without anybody who takes changes it journals them.
+
+    ``turn``: wait before work that computes, so that others get the event loop.
+    """
 
     def __init__(
         self,
@@ -131,6 +134,7 @@ class Bookkeeper:
         counted: Counted,
         slipped: Callable[[Decimal], None] = lambda _: None,
         read_now: Callable[[], None] = lambda: None,
+        turn: Callable[[], Awaitable[None]] = lambda: asyncio.sleep(0),
     ) -> None:
         """``slipped`` is told by what share a fill is worse than its signal's price; ``read_now`` has all read."""
         self.money = counted.money or Money()
@@ -146,6 +150,7 @@ class Bookkeeper:
         self._in_flight = in_flight
         self._slipped = slipped
         self._read_now = read_now
+        self._turn = turn
         self._would_trip = counted.would_trip
         self._estimate_from = float("-inf")
         """When prices are looked at again."""
@@ -227,10 +232,12 @@ class Bookkeeper:
             while self._rejections:
                 self._report_change(Change(), rejected=self._rejections.popleft())
             while self._orders:
+                await self._turn()
                 await self._count_order(account, capabilities, self._orders[0])
                 self._orders.popleft()
             if self._value_due:
                 await asyncio.sleep(GATHER)
+                await self._turn()
                 self._value_due = False
                 if not self._orders:
                     await self._count_value(account, capabilities)

@@ -171,6 +171,7 @@ class AccountWorker:
             counted=counted,
             slipped=partial(self.metrics.signal_slippage, self.name),
             read_now=lambda: self.read_by(self._clock.monotonic()),
+            turn=partial(self._turn, begun=True),
         )
         self.beliefs.on_equity = books.valued
         return books

@@ -106,10 +106,11 @@ def _collect_what_comes() -> None:
 
     The hundred thousands of objects that a start makes, exchanges' client and instruments among them, are here to stay:
     going through them stops everything for a tenth of a second. What an alert makes is freed without a search, so that
-    a search in every 700 allocations (the default) finds next to nothing.
+    a search in every 700 allocations (the default) finds next to nothing. What survives one is searched once more with
+    that of two others: with that of ten, the default, it stops everything for 80 ms while thousands of orders are sent.
     """
     gc.freeze()
-    gc.set_threshold(10_000)
+    gc.set_threshold(10_000, 2, 50)
     gc.enable()
 
 

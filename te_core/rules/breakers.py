@@ -197,7 +197,8 @@ def levels(sums: Sums, breakers: Breakers, now: datetime) -> Iterator[Level]:
     yield from _loss("daily_loss", breakers.daily_loss, sums.day_profit - sums.profit, share)
     share = ONE - sums.growth / sums.high_growth
     yield from _loss("drawdown", breakers.drawdown, sums.high - sums.profit, share)
-    for symbol, result in (sums.symbols or {"": ZERO}).items():
+    by_symbol = sums.symbols or {"": ZERO} if breakers.symbol_loss is not None else {}
+    for symbol, result in by_symbol.items():
         known = sums.equity is not None and sums.equity - result > 0
         share = -result / (sums.equity - result) if known and sums.equity is not None else ZERO
         yield from _loss("symbol_loss", breakers.symbol_loss, -result, share, symbol)

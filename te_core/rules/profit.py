@@ -243,7 +243,8 @@ def _aligned(known: SymbolMoney, held: Holding | None) -> SymbolMoney:
     if quantity == known.quantity:
         if held is not None and held.entry is not None and known.guessed:
             known = replace(known, cost=quantity * held.entry, guessed=False)
-        return replace(known, price=held.price) if held is not None and held.price is not None else known
+        moved = held is not None and held.price is not None and held.price != known.price
+        return replace(known, price=held.price) if moved and held is not None else known
     if held is None or not quantity:
         end = known.result  # at the last price: nobody told theirs
         return replace(known, quantity=ZERO, cost=ZERO, realised=end, opened_with=end, price=None)

@@ -43,8 +43,8 @@ from te_core.settings.policies import (
 from te_core.settings.resolution import Kind, Resolved
 from te_core.texts import bounded
 
-TARGETS_AT_ONCE = 40
-"""Targets set in one iteration of the event loop: a millisecond or two."""
+TARGETS_AT_ONCE = 20
+"""Targets set in one iteration of the event loop: a millisecond, or less where few of them change."""
 
 
 class Accounts(Instances[AccountRunner]):

@@ -13,9 +13,9 @@ from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from te_core.accounts.bookkeeping import Books, Counted
 from te_core.clock import Clock
@@ -42,6 +42,7 @@ from te_core.rules.breakers import (
     trips,
 )
 from te_core.rules.profit import NOTHING, Change, Money
+from te_core.runtime.breaker_state import StateWriter, read_state
 from te_core.settings.policies import armed_breakers
 from te_core.settings.schema import Settings
 
@@ -51,7 +52,6 @@ if TYPE_CHECKING:
 EVERYTHING = ""
 """The scope of all accounts together."""
 ZERO = Decimal(0)
-_SUMS, _MONEY = TypeAdapter(Sums), TypeAdapter(Money)
 Enforce = Callable[[str | None, Trip], tuple[Control, ...]]
 
 
@@ -65,6 +65,7 @@ class Scope:
     at: datetime | None = None
     estimate: Change = NOTHING
     """What prices made of the account since it was valued; nothing of it is counted."""
+    writer: StateWriter = field(default_factory=StateWriter)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,10 +108,8 @@ class CircuitBreakers:
 
     def _restore(self, record: BreakerRecord) -> None:
         try:
-            sums = _SUMS.validate_python(record.state["sums"])
-            kept = record.state.get("money")
-            money = None if kept is None else _MONEY.validate_python(kept)
-        except (KeyError, ValidationError) as error:
+            sums, money = read_state(record.state)
+        except ValidationError as error:
             self._log.error(
                 "what breakers remember of {} cannot be read, they begin anew: {}",
                 record.scope or "all",
@@ -251,9 +250,7 @@ class CircuitBreakers:
 
     def _record(self, key: str, sums: Sums | None = None) -> BreakerRecord:
         scope = self._scopes[key]
-        state: dict[str, Any] = {"sums": _SUMS.dump_python(sums or scope.sums, mode="json")}
-        if scope.money is not None:
-            state["money"] = _MONEY.dump_python(scope.money, mode="json")
+        state = scope.writer.write(sums or scope.sums, scope.money)
         return BreakerRecord(scope=key, at=scope.at or self._clock.now(), state=state)
 
     def _append(self, entries: Sequence[Entry], *, tripped: bool) -> None:
@@ -329,8 +326,8 @@ def remembered(snapshot: JournalSnapshot) -> list[Shown]:
     found = []
     for record in snapshot.breakers:
         try:
-            sums = _SUMS.validate_python(record.state["sums"])
-        except (KeyError, ValidationError):
+            sums, _ = read_state(record.state)
+        except ValidationError:
             continue
         name = names.get(record.scope, record.scope)
         found += [Shown(account=name, trip=trip, as_of=record.at) for trip in sums.tripped.values()]

@@ -35,7 +35,7 @@ DAY = timedelta(days=1)
 
 async def test_fills_flows_samples_and_breakers_are_read_back_as_written(tmp_path: Path) -> None:
     journal = open_journal(tmp_path)
-    kept = BreakerRecord(scope="", at=NOW, state={"high": "12.5", "tripped": {"drawdown": {"by": "x"}}})
+    kept = BreakerRecord(scope="", at=NOW, state='{"high":"12.5","tripped":{}}')
     await journal.identify(name="paper", plugin="paper", host="paper", uid="paper")
     await journal.append(fill(), flow(), sample(5), sample(0, "9000"), kept)
     await journal.append(fill(price=Decimal(65001)), flow())
