@@ -1,5 +1,5 @@
-"""The hooks that a plugin implements. They are synchronous and only describe; all async life is in the
-objects that the specs' factories make.
+"""The hooks that a plugin implements. They are synchronous and only describe what it offers; everything async is in
+the objects that the specs' factories create.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def te_notifiers() -> Iterable[NotifierSpec[Any]]:  # type: ignore[empty-body]  
 
 @hookspec
 def te_risk_checks() -> Iterable[RiskCheckSpec[Any]]:  # type: ignore[empty-body]  # only a description
-    """Offer risk checks: asked before anything is increased, they may lower a goal or veto it.
+    """Offer risk checks: called before any increase, they may lower or veto a goal.
 
     Example::
 
@@ -82,7 +82,7 @@ def te_risk_checks() -> Iterable[RiskCheckSpec[Any]]:  # type: ignore[empty-body
 
 @hookspec
 def te_observers() -> Iterable[ObserverSpec[Any]]:  # type: ignore[empty-body]  # only a description
-    """Offer observers: shown each finished order, each changed position and each event.
+    """Offer observers: notified of each finished order, each changed position and each event.
 
     Example::
 
@@ -96,7 +96,7 @@ def te_observers() -> Iterable[ObserverSpec[Any]]:  # type: ignore[empty-body]  
 
 @hookspec
 def te_commands() -> Iterable[CommandSpec]:  # type: ignore[empty-body]  # only a description
-    """Offer commands: ``te <plugin> …``. Needs one of the other hooks no more than they need this one.
+    """Offer commands: ``te <plugin> …``. Independent of the other hooks: a plugin may implement any of them.
 
     Example::
 

@@ -1,1 +1,1 @@
-"""What a plugin promises and what it is given. Plugins import these through ``te_core.api``."""
+"""Contracts between the engine and its plugins. Plugins import these through ``te_core.api``."""

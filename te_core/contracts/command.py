@@ -1,4 +1,4 @@
-"""Commands of a plugin's own: ``te <plugin> …``."""
+"""Command groups that plugins add: ``te <plugin> …``."""
 
 from __future__ import annotations
 
@@ -14,38 +14,39 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceInstance:
-    """A source as the settings have it.
-
-    ``options``: validated with the plugin's model. ``webhook_url``: where alerts are sent, token included; empty
-    for a source that takes none.
-    """
+    """A source as configured in the settings."""
 
     name: str
     symbols: Mapping[str, str]
+    """The source's spelling of each symbol, mapped to the engine's."""
     options: BaseModel
+    """Validated with the plugin's model."""
     webhook_url: str
+    """Where to send alerts, token included; empty for a source without a webhook."""
 
 
 class CommandContext(Protocol):
-    """What a plugin's commands may ask for. Both read; nothing changes."""
+    """What a plugin's commands may read. Nothing here changes any state."""
 
     def sources(self) -> Mapping[str, SourceInstance]:
-        """Give this plugin's sources by name. Raises ``ConfigError`` for settings that do not hold."""
+        """Return this plugin's sources by name. Raises ``ConfigError`` if the settings are invalid."""
         ...
 
     def report(self, source: str) -> Mapping[str, Any]:
-        """Give ``SignalSource.report()`` of a source in the running engine.
+        """Return ``SignalSource.report()`` of a source in the running engine.
 
-        Raises ``CommandFailed`` when no engine runs, or when it does not run that source.
+        Raises ``CommandFailed`` if no engine is running, or if it does not run that source.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandSpec:
-    """A group of commands. ``name`` is the plugin's entry-point name; ``build`` makes it when it is asked for."""
+    """A group of commands."""
 
     name: str
+    """The plugin's entry-point name."""
     build: Callable[[CommandContext], Typer]
+    """Build the group; called only when one of its commands is used."""
     summary: str = ""
     kind: str = field(default="commands", init=False)

@@ -1,4 +1,4 @@
-"""What a plugin may ask and command of the engine for those who write to it, where the settings let it."""
+"""Remote control: what a notifier plugin may query and command for its users, if the settings allow it."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ from typing import Any, Protocol
 from te_core.model.control import Action, Command
 
 CONTROLS = (Action.HALT, Action.FLATTEN, Action.RESUME, Action.PAUSE)
-"""The commands that plugins may pass on."""
+"""The commands that plugins may forward."""
 
 
 class ControlContext(Protocol):
-    """Handed to plugins of notifiers with ``control = true``. Answers are JSON values without secrets.
+    """Passed to notifiers with ``control = true``. Results are JSON values without secrets.
 
-    Whoever writes is known to the plugin alone: it decides who may ask and who may command, shows what a command would
-    order before it passes it on, and says who gave it (``Command.by``; the plugin's name is put before that).
-    Everything here raises ``NotReady`` once the instance was stopped, and while the engine is starting or stopping.
+    Only the plugin knows who its users are: it must decide who may query and who may command, show what a command
+    would order before it forwards it, and name the user in ``Command.by`` (the engine prefixes the plugin's name).
+    Every method raises ``NotReady`` once the instance has been stopped, and while the engine is starting or stopping.
     """
 
     def state(self) -> Mapping[str, Any]:
-        """Return what ``te status --json`` shows."""
+        """Return the state that ``te status --json`` prints."""
         ...
 
     def explain(self, symbol: str) -> Mapping[str, Any]:
-        """Return what ``te explain --json`` shows. Raises ``CommandRefused`` for a symbol that has no target."""
+        """Return what ``te explain --json`` prints. Raises ``CommandRefused`` if the symbol has no target."""
         ...
 
     async def summary(self, last: timedelta) -> Mapping[str, Any]:
-        """Return value, profit and exposure of each account over the last time, and what needs attention."""
+        """Return value, profit and exposure of each account over the ``last`` period, and what needs attention."""
         ...
 
     async def preview(self, command: Command) -> Mapping[str, Any]:
-        """Return what a command would change, and what each account would order then. Raises ``CommandRefused``."""
+        """Return what a command would change and what each account would then order. Raises ``CommandRefused``."""
         ...
 
     async def execute(self, command: Command) -> Mapping[str, Any]:
-        """Carry a command out; the journal has it by then. Raises ``CommandRefused``, ``JournalError``."""
+        """Execute a command; it is in the journal when this returns. Raises ``CommandRefused``, ``JournalError``."""
         ...

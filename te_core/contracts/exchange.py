@@ -1,4 +1,4 @@
-"""Exchange accounts: what the engine calls, and what it gives them."""
+"""Exchange accounts: what the engine calls, and the context it passes to them."""
 
 from __future__ import annotations
 
@@ -34,34 +34,33 @@ Options = TypeVar("Options", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountContext(Generic[Options]):
-    """Everything an account instance may use.
-
-    ``signal_price`` returns the newest price that a signal stated for a symbol, with the time it was received.
-    ``state_dir`` belongs to this instance alone and survives restarts. ``outages`` logs each outage once at its start
-    and once at its end: report yours there instead of logging every failure. ``record`` keeps what else should be
-    findable afterwards.
-    """
+    """Everything an account instance may use."""
 
     name: str
     options: Options
     clock: Clock
     log: Logger
     state_dir: Path
+    """A folder of this instance's own; it survives restarts."""
     signal_price: Callable[[str], Known[Decimal] | None]
+    """Return the newest price that a signal stated for a symbol, with the time it was received."""
     http: Callable[[], ClientSession]
+    """Return the engine's shared client session."""
     outages: Outages
+    """Logs each outage once at its start and once at its end: report failures here instead of logging each one."""
     record: RecordEvent
+    """Record anything else that must be traceable afterwards."""
     date: Callable[[], datetime]
-    """Return the UTC time to sign a request with that changes something: an order, a leverage, a margin mode.
+    """Return the UTC time with which to sign a request that changes something: an order, a leverage, a margin mode.
 
-    Call it after every wait, last before signing, once per request that is sent (a second sending included). Raises
-    ``NotReady`` when the engine decided too long ago or no longer holds its lock: then nothing may be sent. The time
-    is taken before that check, so a process that is stopped in between signs a date that the exchange refuses.
+    Call it after every wait, immediately before signing, and once per request sent (resends included). Raises
+    ``NotReady`` if the engine's decision is too old or the engine no longer holds its lock: then nothing may be sent.
+    The time is read before that check, so a process suspended in between signs a date that the exchange refuses.
     """
 
 
 class Severity(StrEnum):
-    """How bad a finding is. WARNING: it works, but not as one would wish."""
+    """How bad a finding is. WARNING: it works, but not as it should."""
 
     OK = "ok"
     WARNING = "warning"
@@ -70,16 +69,19 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that ``te doctor`` looked at: what it is, what was found, and what to do about it."""
+    """The result of one check of ``te doctor``."""
 
     severity: Severity
     check: str
+    """What was checked."""
     text: str
+    """What was found."""
     remedy: str = ""
+    """What to do about it."""
 
 
 class Feed(StrEnum):
-    """What an exchange can push of an account."""
+    """The kinds of data that an exchange can push for an account."""
 
     POSITIONS = "positions"
     EQUITY = "equity"
@@ -88,79 +90,80 @@ class Feed(StrEnum):
 
 
 class AccountStream(Protocol):
-    """Takes what an exchange pushes, as facts: whether they are fresh and what they mean is the engine's to judge.
+    """Receives what an exchange pushes, as plain facts: the engine decides whether they are fresh and what they mean.
 
-    Everything here is synchronous and may be called as often as messages arrive. The engine dates each call by its own
-    steady clock. Pass on every push, also one that your own order caused.
+    Every method is synchronous and may be called as often as messages arrive. The engine timestamps each call with its
+    own monotonic clock. Forward every push, including those caused by the engine's own orders.
     """
 
     def up(self, *feeds: Feed) -> None:
-        """Report that these are pushed from now on: subscribed, and confirmed where the exchange confirms."""
+        """Report that these feeds are live: subscribed, and confirmed where the exchange confirms."""
         ...
 
     def alive(self, *feeds: Feed) -> None:
-        """Report that the connection which carries these is alive: any message arrived on it, pongs included."""
+        """Report that the connection carrying these feeds is alive: any message arrived on it, pongs included."""
         ...
 
     def down(self, *feeds: Feed) -> None:
-        """Report that these are no longer pushed: connection lost, subscription refused, messages unreadable."""
+        """Report that these feeds are down: connection lost, subscription refused, messages unreadable."""
         ...
 
     def position(self, position: Position) -> None:
-        """Pass on a pushed position; quantity 0 when it was closed."""
+        """Forward a pushed position; quantity 0 if it was closed."""
         ...
 
     def equity(self, equity: Equity) -> None:
-        """Pass on a pushed account value."""
+        """Forward a pushed account value."""
         ...
 
     def price(self, symbol: str, price: Decimal) -> None:
-        """Pass on a pushed price, in quote currency."""
+        """Forward a pushed price, in quote currency."""
         ...
 
     def order(self, client_order_id: str, symbol: str) -> None:
-        """Report that an order was filled, in part or whole, or ended; ``client_order_id`` is empty for one without."""
+        """Report that an order was filled (partly or fully) or ended; ``client_order_id`` is empty if it has none."""
         ...
 
     def changed(self) -> None:
-        """Report a change that only a read will show."""
+        """Report a change whose result only a read can show."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountIdentity:
-    """Who an account is at its exchange, whatever the settings call it. ``uid``: the exchange's number of it."""
+    """An account's identity at its exchange, independent of its name in the settings."""
 
     host: str
     uid: str
+    """The exchange's own number for the account."""
     may_withdraw: bool = False
-    """Whether the exchange says that this key may take money out; the operator is warned at every start."""
+    """Whether the exchange reports that this key may withdraw; if so, the operator is warned at every start."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TradingTerms:
-    """What an order of a symbol costs, and what others have placed there. None: the exchange does not say.
-
-    ``taker_fee``: as a share of an order's value; ``of_account``: at this account's own rate, else the usual one.
-    ``spread``: between best bid and best ask, in quote currency. ``open_orders``: how many rest on the symbol.
-    """
+    """What an order in a symbol costs, and how many orders rest there. None: the exchange does not report it."""
 
     taker_fee: Decimal | None = None
+    """As a share of an order's value."""
     of_account: bool = False
+    """Whether ``taker_fee`` is this account's own rate rather than the exchange's standard one."""
     spread: Decimal | None = None
+    """Best ask minus best bid, in quote currency."""
     open_orders: int | None = None
+    """How many orders rest on the symbol."""
 
 
 class ExchangeAccount(ABC):
     """One account at one exchange, with its own credentials, in one-way position mode.
 
-    Symbols are the engine's (``BTCUSDT``). Read methods ask the exchange each time they are called; what is pushed goes
-    to ``watch``'s stream. ``Known.as_of`` is when the request was sent, or earlier where the exchange dates its state.
-    A method either returns a complete answer or raises: ``NotReady`` or
-    ``RateLimited`` (nothing was executed), ``AuthError``, ``OrderRejected`` and its kinds, or
-    ``OutcomeUnknown`` when an order may have been executed. A partial answer is never returned.
+    Symbols are the engine's (``BTCUSDT``). Read methods query the exchange on every call; pushed data goes to the
+    stream of ``watch``. ``Known.as_of`` is when the request was sent, or earlier if the exchange dates its state.
+    A method either returns a complete result or raises: ``NotReady`` or
+    ``RateLimited`` (nothing was executed), ``AuthError``, ``OrderRejected`` and its subclasses, or
+    ``OutcomeUnknown`` if an order may have been executed. Never return a partial result.
 
-    Calls may come concurrently.
+    Calls may be concurrent.
     """
 
     async def open(self) -> None:
@@ -170,114 +173,115 @@ class ExchangeAccount(ABC):
         """Release connections. Called once."""
 
     async def identity(self) -> AccountIdentity | None:
-        """Return who this account is; called once after ``open``.
+        """Return the account's identity at the exchange; called once after ``open``.
 
-        The engine keeps targets, goals and exposure by it, and trades one account from one section of the settings
-        only. None, the default, where the exchange does not tell: then a fingerprint of the credentials serves.
+        The engine stores targets, goals and exposure under it, and trades one account from one section of the settings
+        only. Return None, the default, if the exchange does not report it: a fingerprint of the credentials is used.
         """
         return None
 
     @abstractmethod
     async def instruments(self, symbols: Sequence[str]) -> Mapping[str, Instrument]:
-        """Give the instruments of those symbols that the exchange has; others are left out."""
+        """Return the instruments of those symbols that the exchange lists; omit the others."""
 
     @abstractmethod
     async def equity(self) -> Known[Equity]:
-        """Give the account's value in its quote currency."""
+        """Return the account's value in its quote currency."""
 
     @abstractmethod
     async def positions(self) -> Known[Mapping[str, Position]]:
-        """Give every position of the account. A symbol that is absent is flat."""
+        """Return every position of the account. A symbol that is absent is flat."""
 
     @abstractmethod
     async def prices(self, symbols: Sequence[str]) -> Known[Mapping[str, Decimal]]:
-        """Give a present price of each symbol; one without a price is left out."""
+        """Return the current price of each symbol; omit a symbol without a price."""
 
     @abstractmethod
     async def set_leverage(self, symbol: str, leverage: int, margin_mode: MarginMode) -> None:
-        """Set the leverage that the symbol's position has or will have. "Unchanged" is a success."""
+        """Set the leverage of the symbol's current or next position. "Unchanged" is a success."""
 
     @abstractmethod
     async def place_order(self, order: OrderRequest) -> OrderReport:
-        """Send one market order, once. Never retries by itself.
+        """Send one market order, exactly once; must not retry.
 
-        Raises ``OrderRejected`` (``InsufficientMargin``, ``DuplicateClientOrderId``), ``OutcomeUnknown`` when
-        the request may have arrived, ``NotReady`` only when it certainly has not.
+        Raises ``OrderRejected`` (``InsufficientMargin``, ``DuplicateClientOrderId``), ``OutcomeUnknown`` if
+        the request may have arrived, ``NotReady`` only if it certainly has not.
         """
 
     @abstractmethod
     async def find_order(self, symbol: str, client_order_id: str) -> OrderReport | None:
-        """Look up an order of ours by its client order id; None when the exchange does not know it (yet)."""
+        """Find one of our orders by its client order id; None if the exchange does not know it (yet)."""
 
     async def order_cost(self, symbol: str, client_order_id: str) -> OrderReport | None:
-        """Return what an order of ours was filled at and what it cost, as far as the exchange says by now.
+        """Return the fill price and the cost of one of our orders, as far as the exchange reports them by now.
 
-        Asked once its outcome is known, and never on an order's way; asked again a few times while the price is
-        missing, or the fee where ``tells_fees`` is a capability. What is not said is None, never a guess. The default
-        looks the order up; override it where a look-up lacks the fee.
+        Called once the outcome is known, never while an order is being sent; called again a few times while the price
+        is missing, or the fee if ``tells_fees`` is a capability. A value that is not reported is None, never a guess.
+        The default calls ``find_order``; override it if that lacks the fee.
         """
         return await self.find_order(symbol, client_order_id)
 
     async def cash_flows(self, since: datetime) -> Sequence[CashFlow]:
-        """Return what came or went without an order from ``since`` on, of the kinds named in the capabilities."""
+        """Return cash flows that no order caused, from ``since`` on, of the kinds named in the capabilities."""
         del since
         return ()
 
     async def set_margin_mode(self, symbol: str, margin_mode: MarginMode) -> None:
-        """Set the margin mode of a flat symbol. "Unchanged" is a success. The default has nothing to set."""
+        """Set the margin mode of a flat symbol. "Unchanged" is a success. The default does nothing."""
 
     async def funding(self, symbols: Sequence[str]) -> Mapping[str, FundingRate] | None:
-        """Return the rate that is announced for the next funding of those symbols that have one.
+        """Return the announced rate of the next funding for those symbols that have one.
 
-        None, the default, where the exchange does not tell: then ``limits.funding_guard`` has no effect there. Called
-        every five minutes while that limit is set.
+        Return None, the default, if the exchange does not report it: ``limits.funding_guard`` then has no effect
+        there. Called every five minutes while that limit is set.
         """
         del symbols
         return None
 
     async def trading_terms(self, symbol: str) -> TradingTerms:
-        """Return what an order of a symbol would cost; asked before ``te selftest``. The default knows nothing."""
+        """Return what an order in a symbol would cost; called before ``te selftest``. The default reports nothing."""
         del symbol
         return TradingTerms()
 
     async def place_stop(self, stop: StopRequest) -> None:
-        """Have a reduce-only market order rest until the mark price passes its trigger. Never retries by itself.
+        """Place a reduce-only market order that rests until the mark price passes its trigger; must not retry.
 
-        Called when ``stops`` is a capability, like the three methods below. Raises as ``place_order`` does; a trigger
-        that the price has passed already is an ``OrderRejected``.
+        Called only if ``stops`` is a capability, like the three methods below. Raises as ``place_order`` does, and
+        ``OrderRejected`` if the price has already passed the trigger.
         """
-        raise OrderRejected(f"{stop.symbol}: this exchange plugin holds no stops")
+        raise OrderRejected(f"{stop.symbol}: this exchange plugin does not support stop orders")
 
     async def cancel_stop(self, symbol: str, client_order_id: str) -> None:
-        """Cancel a stop order of ours. One that does not rest any more is a success: ``find_stop`` tells why."""
-        raise OrderRejected(f"{symbol} {client_order_id}: this exchange plugin holds no stops")
+        """Cancel one of our stop orders. A stop that no longer rests is a success: ``find_stop`` returns why."""
+        raise OrderRejected(f"{symbol} {client_order_id}: this exchange plugin does not support stop orders")
 
     async def find_stop(self, symbol: str, client_order_id: str) -> OrderReport | None:
-        """Look up a stop order of ours; OPEN while it rests. None when the exchange does not know it (yet)."""
-        raise OrderRejected(f"{symbol} {client_order_id}: this exchange plugin holds no stops")
+        """Find one of our stop orders; OPEN while it rests. None if the exchange does not know it (yet)."""
+        raise OrderRejected(f"{symbol} {client_order_id}: this exchange plugin does not support stop orders")
 
     async def stops(self) -> Sequence[RestingStop]:
-        """Return every stop order that rests on the account, ours or not; one request where the exchange allows it."""
-        raise OrderRejected("this exchange plugin holds no stops")
+        """Return every stop order resting on the account, ours or not; in one request if the exchange allows it."""
+        raise OrderRejected("this exchange plugin does not support stop orders")
 
     async def diagnose(self) -> Sequence[Finding]:
-        """Look at what only this exchange knows: key permissions, account type, position mode, clock. Changes nothing.
+        """Check what is specific to this exchange: key permissions, account type, position mode, clock. Read-only.
 
-        ``te doctor`` itself looks at equity, instruments, sizes and the time that an answer takes.
+        ``te doctor`` itself checks equity, instruments, sizes and response times.
         """
         return ()
 
     def request_budgets(self) -> Mapping[str, float]:
-        """Return by name what is left now of each limit on requests that the plugin keeps, as a share: 1 is all of it.
+        """Return by name the unused share, 0 to 1, of each request limit that the plugin enforces.
 
-        For the metrics, at every scrape: answer from what is known, and ask nobody. The default keeps no limit.
+        Called for the metrics at every scrape: answer from memory, without a request. The default has no limits.
         """
         return {}
 
     async def watch(self, stream: AccountStream) -> None:
-        """Pass on what the exchange pushes, until cancelled. Called when ``private_stream`` is a capability.
+        """Forward pushes to ``stream`` until cancelled. Called only if ``private_stream`` is a capability.
 
-        ``prices`` tells which symbols the engine is interested in: push those, and read in every read method.
+        The symbols passed to ``prices`` are those that the engine needs: push those. Read methods must still query the
+        exchange.
         """
         del stream
         await asyncio.Event().wait()
@@ -285,54 +289,60 @@ class ExchangeAccount(ABC):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
-    """What an exchange can do; the engine and the conformance suite go by it.
-
-    ``order_lookup``: ``find_order`` works by client order id; without it the position judges an outcome.
-    ``visibility_window``: time after sending until "not found" is final, and until every read shows the order: the
-    receive window, plus the clock skew that the exchange allows, plus the longest delay until an order shows.
-    ``leverage_in_order``: leverage and margin mode travel in the order; they need not be set before.
-    ``margin_modes``: those that can be chosen. ``private_stream``: ``watch`` passes on what is pushed.
-    ``duplicate_ids_refused``: a second order with one client order id is refused, not executed.
-    ``hedge_mode``: an account there can stand in hedge mode, so ``open`` and orders have to look out for it.
-    ``client_order_ids``: the form in which it accepts them; an id always comes back as it was sent.
-    ``stops``: reduce-only stop orders with our ids rest at the exchange: ``place_stop`` and its kin work; without it
-    the engine watches prices itself.
-    ``simulated``: no order leaves the engine, so that an account may be the shadow of a real one.
-    ``tells_fees``: ``order_cost`` has the fee of an order. ``cash_flows``: the kinds that ``cash_flows`` returns.
-    """
+    """What an exchange can do; the engine and the conformance suite rely on it."""
 
     order_lookup: bool = True
+    """``find_order`` works by client order id; without it, the outcome of an order is derived from the position."""
     visibility_window: timedelta = timedelta(seconds=8)
+    """Time after sending until "not found" is final and every read shows the order.
+
+    The sum of the receive window, the clock skew that the exchange allows, and the longest delay until an order shows.
+    """
     leverage_in_order: bool = False
+    """Leverage and margin mode are part of the order; they need not be set beforehand."""
     margin_modes: frozenset[MarginMode] = frozenset(MarginMode)
+    """The margin modes that can be chosen."""
     private_stream: bool = False
+    """``watch`` forwards what the exchange pushes."""
     duplicate_ids_refused: bool = True
+    """A second order with the same client order id is refused, not executed."""
     hedge_mode: bool = True
+    """Accounts there can be in hedge mode, so ``open`` and the order methods must check for it."""
     client_order_ids: ClientOrderIdForm = field(default_factory=ClientOrderIdForm)
+    """The format in which the exchange accepts ids; an id is always returned as it was sent."""
     stops: bool = False
+    """Reduce-only stop orders with our ids can rest at the exchange: ``place_stop`` and the related methods work.
+
+    Without it, the engine watches prices itself.
+    """
     simulated: bool = False
+    """No order leaves the engine, so an account may be the shadow of a real one."""
     tells_fees: bool = False
+    """``order_cost`` includes the fee of an order."""
     cash_flows: frozenset[FlowKind] = frozenset()
+    """The kinds that ``cash_flows`` returns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExchangeSpec(Generic[Options]):
-    """What an exchange plugin offers. ``name`` is the plugin's entry-point name.
-
-    ``capabilities_by``: for a plugin of several exchanges, the capabilities of the one that an account's settings name.
-    ``currency_by``: what equity and notionals of an account with these settings are in, USDT without it; accounts in
-    different currencies are never added up.
-    ``groups``: headings and the keys that ``te configure`` shows below them. ``event_kinds``: what it records.
-    """
+    """What an exchange plugin offers."""
 
     name: str
+    """The plugin's entry-point name."""
     settings: type[Options]
     factory: Callable[[AccountContext[Options]], ExchangeAccount]
     capabilities: Capabilities = field(default_factory=Capabilities)
     capabilities_by: Callable[[Options], Capabilities] | None = None
+    """For a plugin for several exchanges: return the capabilities of the one named in the account's settings."""
     currency_by: Callable[[Options], str] | None = None
+    """Return the currency of equity and notionals for an account with these settings; USDT if not given.
+
+    Accounts in different currencies are never added up.
+    """
     groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Headings, and the keys that ``te configure`` shows below each."""
     event_kinds: tuple[str, ...] = ()
+    """The kinds of events that the plugin records."""
     summary: str = ""
     kind: str = field(default="exchange", init=False)
 

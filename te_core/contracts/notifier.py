@@ -1,4 +1,4 @@
-"""Notifiers: who tells the operator what happened, somewhere else than in the log."""
+"""Notifiers: report events to the operator outside the log."""
 
 from __future__ import annotations
 
@@ -24,10 +24,7 @@ Options = TypeVar("Options", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotifierContext(Generic[Options]):
-    """Everything a notifier may use. ``http`` gives the engine's shared client session.
-
-    ``control``: what it may ask and command of the engine; None unless the settings say ``control = true``.
-    """
+    """Everything a notifier may use."""
 
     name: str
     options: Options
@@ -35,47 +32,49 @@ class NotifierContext(Generic[Options]):
     log: Logger
     state_dir: Path
     http: Callable[[], ClientSession]
+    """Return the engine's shared client session."""
     control: ControlContext | None = None
+    """Queries and commands that it may send to the engine; None unless the settings have ``control = true``."""
 
 
 class Notifier(ABC):
-    """One instance of a notifier plugin. Nothing waits for it."""
+    """One instance of a notifier plugin. The engine never waits for it."""
 
     @abstractmethod
     async def notify(self, event: Event) -> None:
-        """Tell of one event; called for one at a time, in their order. Its texts hold no secrets.
+        """Report one event; called for one event at a time, in order. Its texts contain no secrets.
 
-        Raises ``NotReady`` to be asked again later with the same event, ``AuthError`` likewise but ever less often
-        (after 1 min up to 1 h), ``NoticeRefused`` when this event will never be accepted.
+        Raise ``NotReady`` to be called again later with the same event, ``AuthError`` for the same with a growing
+        delay (1 min up to 1 h), ``NoticeRefused`` if this event will never be accepted.
         """
 
     async def answer(self, up: Callable[[], None]) -> None:
-        """Answer those who write, until cancelled; only called where ``context.control`` is given.
+        """Answer incoming messages until cancelled; called only if ``context.control`` is set.
 
-        It runs in an instance of its own, which is told nothing: neither holds up the other. Call ``up`` once it hears.
-        What it raises is logged, and it is called again: ``NotReady`` after a pause, ``AuthError`` after a long one.
+        Runs in a separate instance, which receives no events: neither blocks the other. Call ``up`` once it is
+        listening. Errors are logged and it is called again: after a pause for ``NotReady``, a long one for
+        ``AuthError``.
         """
         del up
         await asyncio.Event().wait()
 
     def status(self) -> Mapping[str, Any]:
-        """Return counters of the instance that answers, for ``te status``; JSON values without secrets."""
+        """Return counters of the answering instance for ``te status``; JSON values without secrets."""
         return {}
 
     async def close(self) -> None:
-        """Release what the instance holds; called once."""
+        """Release the instance's resources; called once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotifierSpec(Generic[Options]):
-    """What a notifier plugin offers. ``name`` is the plugin's entry-point name.
-
-    ``answers``: whether it can ask and command the engine for those who write to it.
-    """
+    """What a notifier plugin offers."""
 
     name: str
+    """The plugin's entry-point name."""
     settings: type[Options]
     factory: Callable[[NotifierContext[Options]], Notifier]
     answers: bool = False
+    """Whether it implements ``answer``: queries and commands from its users."""
     summary: str = ""
     kind: str = field(default="notifier", init=False)

@@ -1,4 +1,4 @@
-"""Observers: plugins that are shown what happened, and hold up nothing."""
+"""Observers: plugins that are notified of what happened and never delay the engine."""
 
 from __future__ import annotations
 
@@ -26,83 +26,87 @@ Options = TypeVar("Options", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinishedOrder:
-    """An order of the engine whose outcome is known. ``account``: its section in the settings.
-
-    ``quantity`` and ``filled`` are unsigned, in base units. ``price``: the average of what was filled, None where the
-    exchange did not say (yet). ``cause``: what made it necessary. ``stop``: what kind of stop it is, None for no stop.
-    """
+    """One of the engine's orders, with its known outcome."""
 
     account: str
+    """Its section in the settings."""
     symbol: str
     client_order_id: str
     side: Side
     quantity: Decimal
+    """Unsigned, in base units."""
     reduce_only: bool
     state: IntentState
     filled: Decimal
+    """Unsigned, in base units."""
     created_at: datetime
     at: datetime
+    """When the outcome was learnt."""
     price: Decimal | None = None
+    """The average of the fill; None if the exchange has not reported it (yet)."""
     reason: str = ""
     cause: Cause | None = None
+    """What made it necessary."""
     stop: StopKind | None = None
+    """The kind of stop; None if it is not a stop."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PositionChange:
-    """A position that orders of the engine changed, as a read or a push showed it (signed base units).
-
-    ``before``: None where that is not known.
-    """
+    """A position changed by the engine's orders, as a read or a push showed it (signed base units)."""
 
     account: str
     symbol: str
     before: Decimal | None
+    """None if unknown."""
     after: Decimal
     at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObserverContext(Generic[Options]):
-    """Everything an observer may use. ``http`` returns the engine's shared client session."""
+    """Everything an observer may use."""
 
     name: str
     options: Options
     clock: Clock
     log: Logger
     state_dir: Path
+    """A folder of this instance's own."""
     http: Callable[[], ClientSession]
+    """Return the engine's shared client session."""
 
 
-class Observer(ABC):  # noqa: B024 - which of its methods are of interest is up to the plugin
-    """One instance of an observer plugin. Override what you want to see; nothing waits for it.
+class Observer(ABC):  # noqa: B024 - the plugin chooses which methods to override
+    """One instance of an observer plugin. Override the methods of interest; the engine never waits for them.
 
     Calls come one at a time, in the order in which things happened. Raise ``NotReady`` to be called again later with
-    the same thing; whatever else is raised loses that one, and the instance is made again. Up to 1,000 things wait.
+    the same item; any other error drops that item, and the instance is recreated. Up to 1,000 items are queued.
     """
 
     async def order_finished(self, order: FinishedOrder) -> None:
-        """See an order of the engine whose outcome is known."""
+        """Handle one of the engine's orders with a known outcome."""
 
     async def position_changed(self, change: PositionChange) -> None:
-        """See a position that orders of the engine changed; what others change is an event of kind ``drift``."""
+        """Handle a position changed by the engine's orders; changes by others are events of kind ``drift``."""
 
     async def event(self, event: Event) -> None:
-        """See an event; its texts hold no secrets. Events of this observer's own outages are left out."""
+        """Handle an event; its texts contain no secrets. Events about this observer's own outages are omitted."""
 
     def status(self) -> Mapping[str, Any]:
         """Return counters for ``te status --json``; JSON values without secrets."""
         return {}
 
     async def close(self) -> None:
-        """Release what the instance holds; called once."""
+        """Release the instance's resources; called once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObserverSpec(Generic[Options]):
-    """What an observer plugin offers. ``name`` is the plugin's entry-point name."""
+    """What an observer plugin offers."""
 
     name: str
+    """The plugin's entry-point name."""
     settings: type[Options]
     factory: Callable[[ObserverContext[Options]], Observer]
     summary: str = ""

@@ -1,4 +1,4 @@
-"""Kinds of settings that the core and plugins share, so that ``"30s"`` or ``0.1`` mean one thing."""
+"""Setting types shared by the core and plugins, so that ``"30s"`` or ``0.1`` mean the same everywhere."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _EXPECTED = "a duration is a number of seconds or a text such as '30s', '5m', '1
 
 
 class MissingSecrets(ValueError):
-    """Raised by an options model whose section only waits for its secrets: that instance rests until they are there.
+    """Raised by an options model whose section lacks only its secrets: the instance waits until they are set.
 
-    A field that is required needs none of this; it is for secrets that are needed in some cases only.
+    Required fields do not need this; it is for secrets that are required in some cases only.
     """
 
     def __init__(self, reason: str, *, names: Sequence[str]) -> None:
@@ -36,7 +36,7 @@ class MissingSecrets(ValueError):
 
 
 def parse_duration(value: object) -> object:
-    """Turn ``30``, ``"30s"``, ``"1h 30m"`` or ``"7d"`` into a ``timedelta``; other values pass through."""
+    """Parse ``30``, ``"30s"``, ``"1h 30m"`` or ``"7d"`` into a ``timedelta``; return other values unchanged."""
     if isinstance(value, bool):
         raise ValueError(_EXPECTED)
     if isinstance(value, str):
@@ -46,11 +46,11 @@ def parse_duration(value: object) -> object:
     try:
         return timedelta(microseconds=round(value * 1_000_000))
     except OverflowError:
-        raise ValueError(f"{value} seconds is longer than any duration can be") from None
+        raise ValueError(f"{value} seconds exceeds the longest possible duration") from None
 
 
 def _seconds(text: str) -> Decimal:
-    if _SECONDS.fullmatch(text):  # an environment variable can only say 30 as a text
+    if _SECONDS.fullmatch(text):  # an environment variable can hold 30 only as text
         return Decimal(text)
     if not text or _DURATION.sub("", text).strip():
         raise ValueError(_EXPECTED)
@@ -58,7 +58,7 @@ def _seconds(text: str) -> Decimal:
 
 
 def _decimal_from_text(value: object) -> object:
-    """TOML floats become the decimal that was written, not the binary one."""
+    """Convert a TOML float to the decimal that was written, not to its binary value."""
     return Decimal(repr(value)) if isinstance(value, float) else value
 
 

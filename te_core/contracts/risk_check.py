@@ -1,4 +1,4 @@
-"""Risk checks: plugins that may lower a goal, or veto it, before anything is increased."""
+"""Risk checks: plugins that may lower or veto a goal before any increase."""
 
 from __future__ import annotations
 
@@ -23,41 +23,43 @@ Options = TypeVar("Options", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RiskCheckContext(Generic[Options]):
-    """Everything a risk check may use. ``http`` returns the engine's shared client session.
-
-    ``ask_again``: call it when answers may differ from now on. Without it a verdict that lowered or vetoed something is
-    asked for again after ``recheck`` of the settings.
-    """
+    """Everything a risk check may use."""
 
     name: str
     options: Options
     clock: Clock
     log: Logger
     state_dir: Path
+    """A folder of this instance's own."""
     http: Callable[[], ClientSession]
+    """Return the engine's shared client session."""
     ask_again: Callable[[], None]
+    """Call it when verdicts may change: the engine then requests them again.
+
+    Otherwise it requests a verdict that lowered or vetoed something again after the setting ``recheck``.
+    """
 
 
 class RiskCheck(ABC):
     """One instance of a risk-check plugin.
 
-    Orders that increase a position wait for ``review``, and for nothing else of it: answer from what is known, and find
-    out in ``run``. Reductions never wait.
+    Orders that increase a position wait for ``review`` and for nothing else: answer from known data, and collect the
+    data in ``run``. Reductions never wait.
     """
 
     @abstractmethod
     async def review(self, proposal: Proposal) -> Verdict:
-        """Return what may become of one position; called before each increase, for several symbols at a time.
+        """Return the verdict on one position; called before each increase, concurrently for several symbols.
 
-        Its time is limited by ``timeout`` of the settings. Whatever goes wrong (an error, no answer in time, an answer
-        that is not a ``Verdict``) holds the increase, unless the settings say ``on_failure = "allow"``.
+        The setting ``timeout`` limits its time. Any failure (an error, a timeout, a result that is not a
+        ``Verdict``) holds the increase, unless the settings have ``on_failure = "allow"``.
         """
 
     async def run(self) -> None:
-        """Work in the background until cancelled; the default has nothing to do.
+        """Work in the background until cancelled; the default only waits.
 
-        An error ends the instance; the engine reports it and starts it again with a growing pause. ``review`` is not
-        asked meanwhile.
+        An error ends the instance; the engine reports it and restarts it after a growing pause. ``review`` is not
+        called meanwhile.
         """
         await asyncio.Event().wait()
 
@@ -66,14 +68,15 @@ class RiskCheck(ABC):
         return {}
 
     async def close(self) -> None:
-        """Release what the instance holds; called once."""
+        """Release the instance's resources; called once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RiskCheckSpec(Generic[Options]):
-    """What a risk-check plugin offers. ``name`` is the plugin's entry-point name."""
+    """What a risk-check plugin offers."""
 
     name: str
+    """The plugin's entry-point name."""
     settings: type[Options]
     factory: Callable[[RiskCheckContext[Options]], RiskCheck]
     summary: str = ""

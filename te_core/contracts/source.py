@@ -1,4 +1,4 @@
-"""Signal sources: what the engine calls, and what it gives them."""
+"""Signal sources: what the engine calls, and the context it passes to them."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ Options = TypeVar("Options", bound=BaseModel)
 
 
 LONGEST_DEDUPE = timedelta(minutes=10)
-"""Deliveries older than this are never taken for a repetition; so much is read back at a start."""
+"""Deliveries older than this never count as duplicates; a start reads this much back."""
 
 
 class Publication(StrEnum):
-    """What became of a published signal; in every case it is durable."""
+    """The outcome of publishing a signal; in every case the signal is durable."""
 
     ACCEPTED = "accepted"
     SUPERSEDED = "superseded"
@@ -38,102 +38,103 @@ class Publication(StrEnum):
 
 
 class Publish(Protocol):
-    """Hand a signal to the engine.
+    """Publish a signal to the engine.
 
-    The call itself takes the signal (later calls of ``SourceContext.latest`` see it); awaiting the result
-    waits until it is durable. Raises ``NotReady`` or ``JournalError`` when it could not be kept: then nothing
-    changed. With ``dedupe_for`` a second signal of the same ``delivery_id`` within that time changes nothing.
+    The call itself accepts the signal (later calls of ``SourceContext.latest`` see it); awaiting the result
+    waits until it is durable. Raises ``NotReady`` or ``JournalError`` if it could not be persisted: then nothing
+    changed. With ``dedupe_for``, a second signal with the same ``delivery_id`` within that time has no effect.
     """
 
     def __call__(self, signal: Signal, *, dedupe_for: timedelta | None = None) -> Awaitable[Publication]:
-        """Take the signal now; the awaitable resolves when it is durable."""
+        """Accept the signal now; the awaitable resolves once it is durable."""
         ...
 
 
 class RecordEvent(Protocol):
-    """Keep an event of this source or account in the journal: ``kind`` is a word, ``text`` says it to the operator."""
+    """Record an event of this source or account in the journal: ``kind`` is one word, ``text`` is for the operator."""
 
     def __call__(self, kind: str, text: str, *, symbol: str | None = None) -> None:
-        """Keep it; does not wait until it is durable."""
+        """Record the event; does not wait until it is durable."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceContext(Generic[Options]):
-    """Everything a source instance may use.
-
-    ``symbols`` maps the source's spellings to the engine's. ``latest`` gives the newest current signal of an engine
-    symbol, including one that is still being written; ``arrived`` the one that came last, current or superseded
-    (after a restart, superseded ones of the last 10 minutes). ``quarantine`` keeps refused input (bounded),
-    ``record`` what else should be findable afterwards. ``http`` gives the engine's shared client session.
-    ``outages`` logs each outage once at its start and once at its end.
-    ``state_dir`` belongs to this instance alone.
-    """
+    """Everything a source instance may use."""
 
     name: str
     symbols: Mapping[str, str]
+    """The source's spelling of each symbol, mapped to the engine's."""
     options: Options
     clock: Clock
     log: Logger
     state_dir: Path
+    """A folder of this instance's own."""
     publish: Publish
     latest: Callable[[str], Signal | None]
+    """Return the newest current signal of an engine symbol, including one that is still being written."""
     arrived: Callable[[str], Signal | None]
+    """Return the signal of an engine symbol that arrived last, current or superseded.
+
+    After a restart, superseded signals are known for the last 10 minutes only.
+    """
     quarantine: Callable[[QuarantinedInput], None]
+    """Store rejected input for inspection; the amount is bounded."""
     record: RecordEvent
+    """Record anything else that must be traceable afterwards."""
     http: Callable[[], ClientSession]
+    """Return the engine's shared client session."""
     outages: Outages
+    """Logs each outage once at its start and once at its end."""
 
 
 class SignalSource(ABC):  # noqa: B024 - both halves are optional: a source listens, or fetches, or both
     """One instance of a signal plugin. Override ``run`` to fetch, ``on_webhook`` to listen, or both."""
 
     async def run(self) -> None:
-        """Run until cancelled. The default only waits, for sources that are called.
+        """Run until cancelled. The default only waits, for sources that use nothing but webhooks.
 
-        An error ends this run; the engine reports it and starts it again with a growing pause, after
-        ``AuthError`` a long one (1 min up to 1 h).
+        An error ends this run; the engine reports it and restarts it after a growing pause (after
+        ``AuthError`` a long one: 1 min up to 1 h).
         """
         await asyncio.Event().wait()
 
     def screen(self, request: WebhookRequest) -> WebhookResponse | None:
-        """Answer a request by its head alone (``body`` is empty), or return None to have its body read.
+        """Answer a request from its head alone (``body`` is empty), or return None to have its body read.
 
-        Called when a body is slow to arrive, so that a stranger cannot make the engine wait for it; whoever
-        overrides it applies the same checks in ``on_webhook``. Must return at once. The default reads every body.
+        Called if a body is slow to arrive, so that a stranger cannot make the engine wait for it. An override must
+        return at once, and ``on_webhook`` must apply the same checks. The default reads every body.
         """
         del request
         return None
 
     async def on_webhook(self, request: WebhookRequest) -> WebhookResponse:
-        """Answer one request to ``/hooks/<name>``. The default has no webhook."""
+        """Answer one request to ``/hooks/<name>``. The default responds with 404."""
         del request
-        return WebhookResponse(status=404, body={"error": "this source takes no webhooks"})
+        return WebhookResponse(status=404, body={"error": "this source does not accept webhooks"})
 
     async def close(self) -> None:
-        """Release what the instance holds; called once, after ``run`` has ended."""
+        """Release the instance's resources; called once, after ``run`` has ended."""
 
     def status(self) -> Mapping[str, Any]:
-        """Return counters and the like for ``te status``; JSON values without secrets."""
+        """Return counters and similar values for ``te status``; JSON values without secrets."""
         return {}
 
     def report(self) -> Mapping[str, Any]:
-        """Return what the plugin's own commands show at length; JSON values without secrets."""
+        """Return the details that the plugin's own commands show; JSON values without secrets."""
         return {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookSpec(Generic[Options]):
-    """How the world reaches a source that listens.
-
-    ``path`` gives the path below ``/hooks/<name>``, token included (``/s3cret``): shown only where asked for.
-    ``example`` gives a complete message for one of the source's own symbol spellings. ``senders`` are the only
-    addresses that messages come from, where there are such: ``te service tls`` lets nobody else through.
-    """
+    """The public webhook of a source."""
 
     path: Callable[[Options], str]
+    """Return the path below ``/hooks/<name>``, token included (``/s3cret``); shown only on request."""
     example: Callable[[str], Mapping[str, Any]]
+    """Return a complete message for one of the source's own symbol spellings."""
     senders: tuple[str, ...] = ()
+    """The only addresses that messages come from, if known: ``te service tls`` blocks all others."""
 
 
 def _as_it_is(symbol: str) -> Sequence[str]:
@@ -142,22 +143,22 @@ def _as_it_is(symbol: str) -> Sequence[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignalSourceSpec(Generic[Options]):
-    """What a signal plugin offers.
-
-    ``name`` is the plugin's entry-point name. ``generated_secrets`` are options that ``te run`` fills with a
-    random value in ``.secrets.toml`` when they are missing. ``essential`` are options that nearly everybody sets:
-    ``te init`` asks for them. ``spellings`` returns how the source writes one of the engine's symbols, for a first
-    mapping. ``groups``: headings and the keys that ``te configure`` shows below them. ``event_kinds``: what it records.
-    """
+    """What a signal plugin offers."""
 
     name: str
+    """The plugin's entry-point name."""
     settings: type[Options]
     factory: Callable[[SourceContext[Options]], SignalSource]
     webhook: WebhookSpec[Options] | None = None
     generated_secrets: tuple[str, ...] = ()
+    """Options that ``te run`` fills with a random value in ``.secrets.toml`` if they are missing."""
     essential: tuple[str, ...] = ()
+    """Options that nearly every user sets: ``te init`` asks for them."""
     spellings: Callable[[str], Sequence[str]] = _as_it_is
+    """Return how the source spells one of the engine's symbols, for an initial mapping."""
     groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Headings, and the keys that ``te configure`` shows below each."""
     event_kinds: tuple[str, ...] = ()
+    """The kinds of events that the plugin records."""
     summary: str = ""
     kind: str = field(default="source", init=False)

@@ -1,4 +1,4 @@
-"""A request to the public listener, as a source sees it: plain values, no web framework."""
+"""Requests to the public listener and their responses, as sources see them: plain values, no web framework."""
 
 from __future__ import annotations
 
@@ -10,26 +10,25 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookRequest:
-    """One request under ``/hooks/<source>``.
-
-    ``tail``: path segments after the source's name, URL-decoded (``("token",)``).
-    ``headers``: names in lower case. ``query``: the last value of each parameter. ``body``: raw, at most the
-    listener's limit (64 KiB). ``client``: the sender's address; behind a trusted proxy the right-most
-    forwarded one.
-    """
+    """One request under ``/hooks/<source>``."""
 
     method: str
     tail: tuple[str, ...]
+    """Path segments after the source's name, URL-decoded (``("token",)``)."""
     query: Mapping[str, str]
+    """The last value of each parameter."""
     headers: Mapping[str, str]
+    """Names are in lower case."""
     body: bytes
+    """Raw, at most the listener's limit (64 KiB)."""
     client: str
+    """The sender's address; behind a trusted proxy, the right-most forwarded one."""
     received_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookResponse:
-    """The answer: an HTTP status and a JSON object."""
+    """The response: an HTTP status and a JSON object."""
 
     status: int
     body: Mapping[str, Any] = field(default_factory=dict)
