@@ -1,1 +1,1 @@
-"""Plugins: found by their metadata, imported only when asked for, each guarded on its own."""
+"""Plugins: discovered by their metadata, imported only when needed, each isolated from the others."""

@@ -1,4 +1,4 @@
-"""Which plugins are installed: read from the metadata of distributions, importing nothing."""
+"""Finds installed plugins in the metadata of distributions, without importing anything."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from te_core.hookspecs import ENTRY_POINT_GROUP
 
 CORE = "te-core"
 MOST_FILES = 2000
-"""Files of a plugin that its digest covers."""
+"""Maximum number of a plugin's files that its digest covers."""
 
 
 class EntryPoint(Protocol):
-    """Where a plugin is to be had: an entry point of a distribution, or a file."""
+    """Where to load a plugin from: an entry point of a distribution, or a file."""
 
     @property
     def module(self) -> str:
@@ -32,7 +32,7 @@ class EntryPoint(Protocol):
 
     @property
     def value(self) -> str:
-        """Return what the metadata names: ``te_acme.plugin`` or ``te_acme.plugin:offered``."""
+        """Return the object reference in the metadata: ``te_acme.plugin`` or ``te_acme.plugin:offered``."""
         ...
 
     def load(self) -> Any:
@@ -42,21 +42,22 @@ class EntryPoint(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PluginEntry:
-    """An installed plugin. ``requires_core``: its version specifier for te-core, empty if it has none."""
+    """An installed plugin."""
 
     name: str
     distribution: str
     version: str
     requires_core: str
+    """Its version specifier for te-core; empty if it has none."""
     requires: tuple[str, ...]
     entry_point: EntryPoint
     file: Path | None = None
     """The one file that the plugin consists of; None for an installed package."""
 
     def digest(self) -> str:
-        """Return a digest of the plugin's code as it lies on disk, importing nothing; empty where it is not found.
+        """Return a digest of the plugin's code on disk, without importing it; empty if it is not found.
 
-        It changes with an upgrade, with an edit of what is installed editable, and with an uninstall.
+        It changes with an upgrade, with an edit of an editable install, and with an uninstall.
         """
         try:
             files = [self.file] if self.file is not None else sorted(_code_of(self.entry_point.module))
@@ -69,7 +70,7 @@ class PluginEntry:
         return found.hexdigest()[:16] if files else ""
 
     def check_requirements(self, core_version: str) -> None:
-        """Raise ``PluginIncompatible`` when te-core has another version, or something needed is missing."""
+        """Raise ``PluginIncompatible`` if te-core's version does not match, or a required package is missing."""
         try:
             needed = list(_applicable(self.requires))
         except InvalidRequirement as error:
@@ -78,14 +79,14 @@ class PluginEntry:
             fits = requirement.specifier.contains(core_version, prereleases=True)
             if canonicalize_name(requirement.name) == CORE and not fits:
                 raise self._incompatible(
-                    f"needs te-core{requirement.specifier}, and this is te-core {core_version}: "
-                    f"install a version of {self.distribution} that fits"
+                    f"requires te-core{requirement.specifier}, but this is te-core {core_version}: "
+                    f"install a compatible version of {self.distribution}"
                 )
         missing = [str(requirement) for requirement in needed if not _is_installed(requirement.name)]
         if missing:
             named = ", ".join(missing)
             raise self._incompatible(
-                f"needs {named}, not installed: reinstall it with pip install {self.distribution}"
+                f"requires {named}, which is not installed: reinstall it with pip install {self.distribution}"
             )
 
     def _incompatible(self, reason: str) -> PluginIncompatible:
@@ -93,13 +94,13 @@ class PluginEntry:
 
 
 def discover() -> list[PluginEntry]:
-    """List every installed plugin, by name and distribution. Damaged distributions are passed over."""
+    """Return every installed plugin, sorted by name and distribution. Damaged distributions are skipped."""
     entries: list[PluginEntry] = []
     seen: set[str] = set()
     for distribution in metadata.distributions():
         found = _entries(distribution)
         name = canonicalize_name(found[0].distribution) if found else ""
-        if name not in seen:  # the first of a name on the path is the one that would be imported
+        if name not in seen:  # the first distribution of a name on the path is the one that would be imported
             entries += found
             seen |= {name} if name else set()
     return sorted(entries, key=lambda entry: (entry.name, entry.distribution))
@@ -108,7 +109,7 @@ def discover() -> list[PluginEntry]:
 def _entries(distribution: metadata.Distribution) -> list[PluginEntry]:
     try:
         points = [point for point in distribution.entry_points if point.group == ENTRY_POINT_GROUP]
-        if not points:  # most have none; parsing all their metadata would take long
+        if not points:  # most have none; parsing all metadata would be slow
             return []
         name, version = _field(distribution, "Name"), _field(distribution, "Version")
         requires = tuple(distribution.requires or ())
@@ -129,7 +130,7 @@ def _entries(distribution: metadata.Distribution) -> list[PluginEntry]:
 
 
 def _code_of(module: str) -> Iterator[Path]:
-    """Find the files of the top-level package that a module belongs to; importing nothing."""
+    """Yield the files of the top-level package that a module belongs to, without importing it."""
     spec: ModuleSpec | None = find_spec(module.partition(".")[0])
     if spec is None:
         return
@@ -142,7 +143,7 @@ def _code_of(module: str) -> Iterator[Path]:
 
 
 def _field(distribution: metadata.Distribution, name: str) -> str:
-    """Return a field of the metadata, empty where there is none: `metadata[name]` warns of that, or will raise."""
+    """Return a field of the metadata, empty if missing: `metadata[name]` warns about that, or will raise."""
     return next(iter(distribution.metadata.get_all(name) or ()), "")
 
 

@@ -1,4 +1,4 @@
-"""Plugins that are one file each, in the folder that ``engine.plugins_dir`` names: for trying out."""
+"""Single-file plugins in the folder ``engine.plugins_dir``, for experiments."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from te_core.errors import PluginLoadError
 from te_core.plugins.discovery import PluginEntry
 
 ORIGIN = "file"
-"""What stands in place of a distribution."""
+"""Shown in place of a distribution."""
 HOOK = b"hookimpl"
-"""What every plugin's text contains: files without it are helpers, or no plugins at all."""
+"""Text that every plugin contains: files without it are helpers, or not plugins at all."""
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _PREFIX = "te_plugin_file_"
 
@@ -30,7 +30,7 @@ class FileEntryPoint:
 
     @property
     def module(self) -> str:
-        """Return the name under which it is imported; no installed module has it."""
+        """Return the name under which it is imported, which no installed module has."""
         return _PREFIX + re.sub(r"\W", "_", self.file.stem)
 
     @property
@@ -45,7 +45,7 @@ class FileEntryPoint:
         if spec is None or spec.loader is None:
             raise PluginLoadError(self.file.stem, f"{self.file.name} cannot be imported as a module")
         module = module_from_spec(spec)
-        sys.modules[self.module] = module  # models look their annotations up there
+        sys.modules[self.module] = module  # models resolve their annotations there
         try:
             spec.loader.exec_module(module)
         except BaseException:
@@ -55,7 +55,7 @@ class FileEntryPoint:
 
 
 def files_in(folder: Path) -> list[PluginEntry]:
-    """List the plugins of a folder by name, importing nothing. A folder that is not there has none."""
+    """Return the plugins of a folder sorted by name, without importing them. A missing folder has none."""
     return sorted(_entries(folder), key=lambda entry: entry.name)
 
 
@@ -85,9 +85,9 @@ def _has_hook(file: Path) -> bool:
 
 
 def _refuse_writable(file: Path) -> None:
-    """Refuse a file that other users of the machine can write: it would run with the engine's keys."""
+    """Reject a file that other users of the machine can write: it would run with the engine's keys."""
     for path in (file, file.parent):
         if path.stat().st_mode & stat.S_IWOTH:
             raise PluginLoadError(
-                file.stem, f"{path} can be written by every user of this machine: chmod o-w {path}"
+                file.stem, f"{path} is writable by every user of this machine: run chmod o-w {path}"
             )

@@ -1,4 +1,4 @@
-"""Loads one plugin. Whatever it does wrong is told in its report and reaches nobody else."""
+"""Loads one plugin. Its defects are recorded in its report and affect nothing else."""
 
 from __future__ import annotations
 
@@ -46,22 +46,22 @@ HOOKS: dict[str, type[Spec]] = {
     "te_commands": CommandSpec,
 }
 MOST_SPECS = 20
-"""Specs that one hook may offer."""
+"""Maximum number of specs that one hook may offer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """The outcome of loading: a report, and the specs when all went well."""
+    """The outcome of loading: a report, and the specs if it succeeded."""
 
     report: PluginReport
     specs: tuple[Spec, ...] = ()
 
 
 def load(entry: PluginEntry, *, core_version: str = __version__) -> Loaded:
-    """Import and describe a plugin. Blocks for as long as its import does. Never raises for its defects.
+    """Import a plugin and collect its specs. Blocks for as long as its import does. Never raises for its defects.
 
-    ``SystemExit`` and the like are the plugin's defects too; only ``KeyboardInterrupt``, which is the
-    operator's, passes.
+    ``SystemExit`` and similar are defects of the plugin, too; only ``KeyboardInterrupt``, which comes from the
+    operator, propagates.
     """
     digest = entry.digest()
     try:
@@ -84,7 +84,7 @@ def load(entry: PluginEntry, *, core_version: str = __version__) -> Loaded:
 def options_of(spec: InstanceSpec, data: Mapping[str, Any]) -> BaseModel:
     """Validate a section's options with the plugin's model.
 
-    Raises pydantic's ``ValidationError``, or ``PluginLoadError`` when the model itself breaks.
+    Raises pydantic's ``ValidationError``, or ``PluginLoadError`` if the model itself is broken.
     """
     try:
         with own_arithmetic():
@@ -92,7 +92,7 @@ def options_of(spec: InstanceSpec, data: Mapping[str, Any]) -> BaseModel:
     except ValidationError:
         raise
     except Exception as error:  # noqa: BLE001 - the loader's guard: a plugin's validator may raise anything
-        raise PluginLoadError(spec.name, f"its settings model fails: {_reason(error)}") from None
+        raise PluginLoadError(spec.name, f"its settings model failed: {_reason(error)}") from None
     return options
 
 
@@ -102,16 +102,16 @@ def _reason(error: BaseException) -> str:
             return error.reason
         case ModuleNotFoundError(name=str(module)):
             at = raised_at(error)
-            return f"cannot be imported: there is no module {module!r}{at}: is a dependency not installed?"
+            return f"cannot be imported: no module named {module!r}{at}; is a dependency missing?"
         case SyntaxError(filename=str(file), lineno=int(line)) if not raised_at(error):
             return f"{type(error).__name__}: {error.msg} ({Path(file).parent.name}/{Path(file).name}:{line})"
         case SystemExit():
-            return f"its code calls sys.exit({error.code!r}) when it is loaded{raised_at(error)}"
+            return f"its code calls sys.exit({error.code!r}) while it is loaded{raised_at(error)}"
     return described(error)
 
 
 def _imported(entry: PluginEntry) -> object:
-    """Import what an entry point names. Raises ``PluginLoadError`` where it names what is not there."""
+    """Import what an entry point names. Raises ``PluginLoadError`` if it names something that does not exist."""
     point = entry.entry_point
     try:
         return point.load()
@@ -120,7 +120,7 @@ def _imported(entry: PluginEntry) -> object:
         if missing and (point.module == missing or point.module.startswith(f"{missing}.")):
             raise PluginLoadError(
                 entry.name,
-                f"the entry point names {point.value}, which does not exist: there is no module {missing!r}",
+                f"the entry point names {point.value}, which does not exist: no module named {missing!r}",
             ) from error
         raise
     except AttributeError as error:
@@ -132,7 +132,7 @@ def _imported(entry: PluginEntry) -> object:
 
 
 def _specs(name: str, plugin: object) -> tuple[Spec, ...]:
-    """Register the plugin on a manager of its own, so that it meets nobody else, and collect its specs."""
+    """Register the plugin with a manager of its own, so that it cannot affect other plugins, and collect its specs."""
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
     try:
@@ -153,15 +153,15 @@ def _specs(name: str, plugin: object) -> tuple[Spec, ...]:
     ]
     if not specs and offers:
         named = " and ".join(f"{hook}(){defined_at(function)}" for hook, function in offers)
-        raise PluginLoadError(name, f"{named} offered nothing: yield a spec, or return a list with one")
+        raise PluginLoadError(
+            name, f"{named} offered nothing: it must yield a spec or return a list with one"
+        )
     if not specs:
         raise PluginLoadError(
-            name, f"offers nothing: decorate one of {', '.join(HOOKS)} with te_core.api.hookimpl"
+            name, f"offers nothing: implement one of {', '.join(HOOKS)} with te_core.api.hookimpl"
         )
     if len({spec.kind for spec in specs}) < len(specs):
-        raise PluginLoadError(
-            name, "offers two specs of one kind: a plugin has one name, and one spec of a kind"
-        )
+        raise PluginLoadError(name, "offers two specs of the same kind: a plugin may offer one spec per kind")
     return tuple(specs)
 
 
@@ -169,11 +169,11 @@ def _refuse_unknown_hooks(name: str, manager: pluggy.PluginManager, plugin: obje
     known = [hook for hook in dir(hookspecs) if hook.startswith(hookspecs.PREFIX)]
     for caller in manager.get_hookcallers(plugin) or ():
         if not caller.has_spec():
-            raise PluginLoadError(name, f"there is no hook {caller.name!r}{nearest(caller.name, known)}")
+            raise PluginLoadError(name, f"unknown hook {caller.name!r}{nearest(caller.name, known)}")
 
 
 def _offered(name: str, hook: str, function: Callable[[], object]) -> list[object]:
-    """Call a hook and return what it offers; an error says which hook it was."""
+    """Call a hook and return what it offers; an error names the hook."""
     try:
         return list(_iterated(name, f"{hook}(){defined_at(function)}", function()))
     except Exception as error:
@@ -183,37 +183,41 @@ def _offered(name: str, hook: str, function: Callable[[], object]) -> list[objec
 
 def _iterated(name: str, hook: str, offered: object) -> Iterable[object]:
     if not isinstance(offered, Iterable):
-        raise PluginLoadError(name, f"{hook} returned {a_kind(offered)}: yield specs, or return a list")
+        raise PluginLoadError(
+            name, f"{hook} returned {a_kind(offered)}: it must yield specs or return a list"
+        )
     return islice(
         offered, MOST_SPECS
-    )  # one that yields for ever is refused like one that yields two of a kind
+    )  # a hook that yields forever is rejected like one that yields two of a kind
 
 
 def _checked(name: str, hook: str, kind: type[Spec], spec: object) -> Spec:
     if not isinstance(spec, kind):
-        raise PluginLoadError(name, f"{hook} gave {a_kind(spec)} instead of {kind.__name__}")
+        raise PluginLoadError(name, f"{hook} returned {a_kind(spec)} instead of {kind.__name__}")
     if spec.name != name:
-        raise PluginLoadError(name, f"{hook} gave the name {spec.name!r}: it has to equal the entry point's")
+        raise PluginLoadError(
+            name, f"{hook} returned the name {spec.name!r}: it must equal the entry point's"
+        )
     if isinstance(spec, CommandSpec):
         if not callable(spec.build):
-            raise PluginLoadError(name, f"{hook}: build has to be callable, not {spec.build!r}")
+            raise PluginLoadError(name, f"{hook}: build must be callable, not {spec.build!r}")
         return spec
     return _checked_instance(name, hook, spec)
 
 
 def _checked_instance(name: str, hook: str, spec: InstanceSpec) -> InstanceSpec:
     if not _is_model(spec.settings):
-        raise PluginLoadError(
-            name, f"{hook}: settings has to be a pydantic model class, not {spec.settings!r}"
-        )
+        raise PluginLoadError(name, f"{hook}: settings must be a pydantic model class, not {spec.settings!r}")
     if not callable(spec.factory):
-        raise PluginLoadError(name, f"{hook}: factory has to be callable, not {spec.factory!r}")
+        raise PluginLoadError(name, f"{hook}: factory must be callable, not {spec.factory!r}")
     if isinstance(spec, ExchangeSpec) and not isinstance(spec.capabilities, Capabilities):
-        raise PluginLoadError(name, f"{hook}: capabilities has to be a Capabilities")
+        raise PluginLoadError(name, f"{hook}: capabilities must be a Capabilities instance")
     if isinstance(spec, SignalSourceSpec):
         strange = [field for field in spec.generated_secrets if field not in spec.settings.model_fields]
         if strange:
-            raise PluginLoadError(name, f"{hook}: generated_secrets has {strange[0]!r}, which no setting is")
+            raise PluginLoadError(
+                name, f"{hook}: generated_secrets names {strange[0]!r}, which is not a setting"
+            )
     return spec
 
 

@@ -1,4 +1,4 @@
-"""The plugins of this process: what is installed, what was loaded, and what became of each."""
+"""The plugins of this process: which are installed, which were loaded, and the status of each."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ NOTHING: Mapping[str, str] = {}
 
 
 class Registry:
-    """Loads plugins when they are asked for, at most once each: modules are never imported again.
+    """Loads plugins on demand, at most once each: modules are never imported again.
 
-    ``import_timeout``: seconds that ``ensure`` waits for one import. One that takes longer is reported as
-    ``loading``; when it finishes it is taken up, and ``on_late`` is called with its name. ``used``: the distribution
-    that each plugin came from before: it stays when another one begins to offer that name.
+    ``import_timeout``: seconds that ``ensure`` waits for one import. An import that takes longer is reported as
+    ``loading``; when it finishes the plugin is registered, and ``on_late`` is called with its name. ``used``: the
+    distribution that each plugin came from before; it is kept when another one begins to offer that name.
     """
 
     def __init__(
@@ -52,10 +52,10 @@ class Registry:
         self.commands: dict[str, CommandSpec] = {}
         self.reports: dict[str, PluginReport] = {}
         self.notices: dict[str, str] = {}
-        """What is odd about where a plugin comes from, by its name: another package offers it, too, or did before."""
+        """Warnings about a plugin's origin, by its name: another package offers it, too, or did before."""
         self.used = dict(used)
         self._folder: Path | None = None
-        """Where plugins of one file each are; found out once, by ``look_in``."""
+        """The folder of single-file plugins; set once, by ``look_in``."""
         self._looked_in = False
         self._pins: Mapping[str, str] = NOTHING
         self.on_late: Callable[[str], None] = lambda _: None
@@ -68,7 +68,7 @@ class Registry:
 
     @classmethod
     def of(cls, *specs: Spec) -> Self:
-        """Make a registry of specs that are at hand, for tests and embedding; nothing else is found."""
+        """Build a registry from given specs, for tests and embedding; it discovers nothing else."""
         registry = cls(find=list)
         for spec in specs:
             registry._tried.add(spec.name)
@@ -77,17 +77,17 @@ class Registry:
         return registry
 
     def look_in(self, folder: Path | None) -> None:
-        """Find the plugins of one file each, too. Another folder counts from the next start on."""
+        """Discover single-file plugins, too. A different folder takes effect at the next start."""
         if self._looked_in:
             return
         self._looked_in, self._folder = True, folder
         if folder is not None:
             if not folder.is_dir():
-                self.notices["plugins_dir"] = f"engine.plugins_dir: there is no folder {folder}"
+                self.notices["plugins_dir"] = f"engine.plugins_dir: folder {folder} does not exist"
             self._discover()
 
     def digest(self, name: str) -> str:
-        """Return a digest of a plugin's code as it lies on disk; empty where it is not found."""
+        """Return a digest of a plugin's code on disk; empty if it is not found."""
         entries = self._entries.get(name, [])
         try:
             return self._chosen(entries).digest() if entries else ""
@@ -95,9 +95,9 @@ class Registry:
             return ""
 
     async def ensure(self, names: Iterable[str], pins: Mapping[str, str] = NOTHING) -> None:
-        """Load those plugins that were not loaded yet. Never raises for a plugin: see ``reports``.
+        """Load those plugins that are not loaded yet. Never raises for a plugin: see ``reports``.
 
-        ``pins``: the distribution that a plugin has to come from, by its name.
+        ``pins``: the distribution that a plugin must come from, by its name.
         """
         async with self._lock:
             self._pins = pins
@@ -124,17 +124,17 @@ class Registry:
             return report_of(entries, PluginStatus.CONFLICT, conflict.reason)
 
     def _chosen(self, entries: list[PluginEntry]) -> PluginEntry:
-        """Return the one to use: what the settings pin, else the only one, else the one that was used before.
+        """Return the entry to use: the one pinned in the settings, else the only one, else the one used before.
 
-        Any package may declare any name; one that was merely installed must not take the place of, or stop, what runs.
-        Raises ``PluginConflict`` where nothing decides.
+        Any package may declare any name; merely installing one must not replace, or stop, what is running.
+        Raises ``PluginConflict`` if nothing decides.
         """
         name = entries[0].name
         pinned, before = self._pins.get(name, ""), self.used.get(name, "")
         found = next((entry for entry in entries if _same(entry.distribution, pinned or before)), None)
         if pinned and found is None:
             offering = ", ".join(entry.distribution for entry in entries)
-            reason = f"the settings want it from {pinned} (plugins.{name}.distribution), and only {offering} offers it"
+            reason = f"pinned to {pinned} (plugins.{name}.distribution), but only {offering} offers it"
             raise PluginConflict(name, reason, distribution=pinned)
         if found is None and len(entries) > 1:
             rivals = " and ".join(entry.distribution for entry in entries)
@@ -143,12 +143,12 @@ class Registry:
         chosen = found or entries[0]
         if before and not pinned and found is None:
             self.notices[name] = (
-                f"plugin {name} comes from {chosen.distribution}; it came from {before}, which no longer offers it"
+                f"plugin {name} now comes from {chosen.distribution}; {before}, used before, no longer offers it"
             )
         if others := ", ".join(entry.distribution for entry in entries if entry is not chosen):
-            why = "as the settings say" if pinned else "which was used before"
+            why = "pinned in the settings" if pinned else "used before"
             self.notices[name] = (
-                f"{others} offers a plugin {name}, too, and is refused: {chosen.distribution} stays, {why}; "
+                f"{others} also offers a plugin {name} and is ignored: keeping {chosen.distribution} ({why}); "
                 f"uninstall what you do not trust, or set plugins.{name}.distribution"
             )
         return chosen
@@ -168,7 +168,7 @@ class Registry:
         await self._import(chosen)
 
     async def _import(self, entry: PluginEntry) -> None:
-        """Import in a thread of its own, so that one which hangs holds up neither the loop nor the exit."""
+        """Import in a separate thread, so that an import which hangs blocks neither the loop nor the exit."""
         loop = asyncio.get_running_loop()
         outcome: asyncio.Future[Loaded] = loop.create_future()
 
@@ -177,7 +177,7 @@ class Registry:
                 loaded: Loaded | KeyboardInterrupt = load(entry)
             except KeyboardInterrupt as interrupt:
                 loaded = interrupt
-            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            with suppress(RuntimeError):  # the loop is closed: nothing awaits the result any more
                 loop.call_soon_threadsafe(_set_result, outcome, loaded)
 
         outcome.add_done_callback(self._imported)
@@ -186,7 +186,9 @@ class Registry:
             async with asyncio.timeout(self._import_timeout):
                 await asyncio.shield(outcome)
         except TimeoutError:
-            reason = f"its import takes longer than {self._import_timeout:g} s; it is taken up when it ends"
+            reason = (
+                f"its import takes longer than {self._import_timeout:g} s; it will be used once that finishes"
+            )
             self.reports[entry.name] = report_of([entry], PluginStatus.LOADING, reason)
 
     def _imported(self, outcome: asyncio.Future[Loaded]) -> None:

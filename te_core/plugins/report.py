@@ -1,4 +1,4 @@
-"""What became of a plugin, for ``te plugins`` and the state."""
+"""The status of a plugin, for ``te plugins`` and the state."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from te_core.plugins.discovery import PluginEntry
 
 
 class PluginStatus(StrEnum):
-    """``INSTALLED``: found, not imported, for nothing asks for it. ``LOADING``: its import takes long."""
+    """``INSTALLED``: found but not imported, because nothing uses it. ``LOADING``: its import is taking long."""
 
     INSTALLED = "installed"
     LOADING = "loading"
@@ -24,20 +24,22 @@ class PluginStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PluginReport:
-    """``kind``: what it offers; empty before it is loaded. ``reason``: what to do about it."""
+    """The status of one plugin."""
 
     name: str
     kind: str = ""
+    """The kinds of its specs (``source``, ``exchange`` …); empty before it is loaded."""
     distribution: str = ""
     version: str = ""
     status: PluginStatus = PluginStatus.INSTALLED
     reason: str = ""
+    """Why it cannot be used, and what to do about it."""
     traceback: str = ""
     digest: str = ""
-    """Of its code when it was loaded; empty before that, and where it was not found."""
+    """Of its code when it was loaded; empty before that, and if it was not found."""
 
     def as_json(self) -> dict[str, Any]:
-        """Give plain values."""
+        """Return plain JSON values."""
         return asdict(self) | {"status": str(self.status)}
 
 
@@ -50,7 +52,7 @@ def report_of(
     traceback: str = "",
     digest: str = "",
 ) -> PluginReport:
-    """Report on a plugin; with several distributions of one name, name them all."""
+    """Build the report on a plugin; if several distributions offer its name, list them all."""
     return PluginReport(
         name=entries[0].name,
         kind=kind,
@@ -64,18 +66,18 @@ def report_of(
 
 
 def restart_needed(running: Mapping[str, Any], installed: PluginReport | None, digest: str) -> str:
-    """Return why the engine has to be restarted to run a plugin as it is installed now; empty where it has not.
+    """Return why the engine must be restarted to run a plugin as it is installed now; empty if it need not.
 
-    ``running``: what the engine reports of it. ``digest``: of the code that is there now. A plugin is never imported
+    ``running``: the engine's report on it. ``digest``: of the code on disk now. A plugin is never imported
     again in a running engine.
     """
     if running.get("status") not in (PluginStatus.LOADED, PluginStatus.FAILED, PluginStatus.INCOMPATIBLE):
         return ""
     has = " ".join(part for part in ("the running engine has loaded", running.get("version", "")) if part)
     if installed is None or installed.status is PluginStatus.MISSING:
-        return f"{has}, and it is not installed any more: restart the engine to run without it"
+        return f"{has}, but it is no longer installed: restart the engine to run without it"
     if installed.version != running.get("version"):
-        return f"{has}, installed is {installed.version}: restart the engine"
+        return f"{has}, but {installed.version} is installed: restart the engine"
     if digest and running.get("digest") and digest != running["digest"]:
         return "its code has changed since the running engine loaded it: restart the engine"
     return ""

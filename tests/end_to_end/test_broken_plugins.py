@@ -53,11 +53,13 @@ BROKEN = {
     ),
     "syntax-error": Broken(code="def te_exchanges(:\n", status="failed", told="SyntaxError"),
     "leaving": Broken(code="raise SystemExit(7)\n", status="failed", told="sys.exit(7)"),
-    "undeclared": Broken(code="import te_not_there\n", status="failed", told="no module 'te_not_there'"),
-    "missing-dependency": Broken(
-        requires=("te-core>=0.1", "te-not-there>=2"), status="incompatible", told="needs te-not-there>=2"
+    "undeclared": Broken(
+        code="import te_not_there\n", status="failed", told="no module named 'te_not_there'"
     ),
-    "future-core": Broken(requires=("te-core>=99",), status="incompatible", told="needs te-core>=99"),
+    "missing-dependency": Broken(
+        requires=("te-core>=0.1", "te-not-there>=2"), status="incompatible", told="requires te-not-there>=2"
+    ),
+    "future-core": Broken(requires=("te-core>=99",), status="incompatible", told="requires te-core>=99"),
     "misspelled": Broken(
         code=SOURCE.replace("te_signal_sources", "te_signal_source"),
         status="failed",
@@ -71,7 +73,7 @@ BROKEN = {
         kind="sources",
     ),
     "misnamed": Broken(
-        code=WITNESS.replace("name=NAME", "name='other'"), status="failed", told="gave the name 'other'"
+        code=WITNESS.replace("name=NAME", "name='other'"), status="failed", told="returned the name 'other'"
     ),
 }
 NEVER_INSTALLED = "papper"
@@ -165,7 +167,7 @@ def test_a_newly_installed_package_cannot_take_the_name_of_a_plugin_in_use(
     second = start(home).until_ready()
     second.accept(symbol="BTCUSDT.P", direction="flat", price="50000")
     second.until_position("BTCUSDT", "0")
-    told = "te-test-intruder offers a plugin paper, too, and is refused: te-exchange-paper stays"
+    told = "te-test-intruder also offers a plugin paper and is ignored: keeping te-exchange-paper"
     assert told in home.log()
     assert told in te(home, "plugins").stderr
     second.wait(lambda: told in home.events())

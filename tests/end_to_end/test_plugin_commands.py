@@ -103,7 +103,7 @@ def test_the_commands_of_a_plugin_are_described_by_its_help(home: Home) -> None:
     ("name", "told"),
     [
         ("silent", "plugin silent: it brings no commands of its own"),
-        ("broken", "plugin broken: cannot be imported: there is no module 'te_not_there'"),
+        ("broken", "plugin broken: cannot be imported: no module named 'te_not_there'"),
     ],
 )
 def test_a_plugin_without_working_commands_says_why(home: Home, name: str, told: str) -> None:

@@ -72,6 +72,6 @@ def test_a_changed_file_asks_for_a_restart_and_a_test_says_what_it_tested(
     assert "this tested the code that is installed now, not what the running engine uses" in other.stderr
 
     file.unlink()
-    assert "it is not installed any more" in listed(home, "bell")["restart"]
+    assert "it is no longer installed" in listed(home, "bell")["restart"]
     assert te(home, "plugins", "--trace", "bell").returncode == 1
     assert engine.stop() == 0

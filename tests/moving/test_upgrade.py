@@ -71,11 +71,13 @@ def test_what_was_not_recorded_is_said_to_be_unknown() -> None:
 def test_a_plugin_that_does_not_fit_is_an_error_and_a_new_version_is_named() -> None:
     reports = [
         PluginReport(name="paper", version="0.1.0", status=PluginStatus.LOADED),
-        PluginReport(name="odd", version="3", status=PluginStatus.INCOMPATIBLE, reason="needs te-core<0.1"),
+        PluginReport(
+            name="odd", version="3", status=PluginStatus.INCOMPATIBLE, reason="requires te-core<0.1"
+        ),
     ]
     assert [(c.severity, c.what, c.text) for c in check_plugins(reports, run())] == [
         (Severity.OK, "plugin paper", "0.0.9 ran last, 0.1.0 is installed"),
-        (Severity.ERROR, "plugin odd", "needs te-core<0.1"),
+        (Severity.ERROR, "plugin odd", "requires te-core<0.1"),
     ]
 
 

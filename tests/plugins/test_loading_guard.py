@@ -57,7 +57,7 @@ DEFECTS = {
         "1 / 0",
     ),
     "syntax error": ("def (:\n", "SyntaxError", "def (:"),
-    "exit at import": ("import sys\nsys.exit(3)\n", "calls sys.exit(3) when it is loaded", "sys.exit(3)"),
+    "exit at import": ("import sys\nsys.exit(3)\n", "calls sys.exit(3) while it is loaded", "sys.exit(3)"),
     "own exception": (
         "class Odd(BaseException): pass\nraise Odd('x')\n",
         "Odd: x",
@@ -66,12 +66,12 @@ DEFECTS = {
     "cancelled error": ("import asyncio\nraise asyncio.CancelledError\n", "CancelledError", "raise asyncio"),
     "undeclared module": (
         "import te_not_there\n",
-        "there is no module 'te_not_there' (te_bad_module.py:1): is a dependency not installed?",
+        "no module named 'te_not_there' (te_bad_module.py:1); is a dependency missing?",
         "import te_not_there",
     ),
     "misspelled hook": (
         GOOD.replace("te_signal_sources", "te_signal_source"),
-        "there is no hook 'te_signal_source'; did you mean 'te_signal_sources'?",
+        "unknown hook 'te_signal_source'; did you mean 'te_signal_sources'?",
         "",
     ),
     "hook with unknown argument": (
@@ -83,23 +83,23 @@ DEFECTS = {
         GOOD.replace("    yield Sig", "    list() or Sig").replace(
             "list() or SignalSourceSpec", "pass; dict"
         ),
-        "te_signal_sources() (te_bad_module.py:8) returned None: yield specs, or return a list",
+        "te_signal_sources() (te_bad_module.py:8) returned None: it must yield specs or return a list",
         "",
     ),
     "hook yields nothing": (
         GOOD.replace("    yield", "    return\n    yield"),
-        "te_signal_sources() (te_bad_module.py:8) offered nothing: yield a spec",
+        "te_signal_sources() (te_bad_module.py:8) offered nothing: it must yield a spec",
         "",
     ),
     "hook yields for ever": (
         GOOD.replace("    yield", "    while True: yield"),
-        "offers two specs of one kind",
+        "offers two specs of the same kind",
         "",
     ),
     "no hook": ("x = 1\n", "offers nothing", ""),
     "hook not decorated": (
         GOOD.replace("@hookimpl", ""),
-        "decorate one of te_signal_sources, te_exchanges,",
+        "implement one of te_signal_sources, te_exchanges,",
         "",
     ),
     "hook raises at once": (
@@ -115,18 +115,18 @@ DEFECTS = {
     "hook exits late": (GOOD + "    raise SystemExit\n", "calls sys.exit(None)", "raise SystemExit"),
     "hook gives no list": (
         GOOD.replace("    yield Sig", "    return Sig"),
-        "te_signal_sources() (te_bad_module.py:8) returned a SignalSourceSpec: yield specs",
+        "te_signal_sources() (te_bad_module.py:8) returned a SignalSourceSpec: it must yield specs",
         "",
     ),
     "hook gives something else": (
         GOOD.replace("    yield", "    yield 5\n    yield"),
-        "gave an int instead",
+        "returned an int instead",
         "",
     ),
-    "other name": (GOOD.replace("name={name!r}", "name='other'"), "gave the name 'other'", ""),
+    "other name": (GOOD.replace("name={name!r}", "name='other'"), "returned the name 'other'", ""),
     "two of a kind": (
         GOOD + "    yield SignalSourceSpec(name={name!r}, settings=Options, factory=print)\n",
-        "two specs of one kind",
+        "two specs of the same kind",
         "",
     ),
     "settings no model": (GOOD.replace("settings=Options", "settings=dict"), "a pydantic model class", ""),
@@ -135,16 +135,16 @@ DEFECTS = {
         "a pydantic model class",
         "",
     ),
-    "factory not callable": (GOOD.replace("factory=print", "factory=None"), "has to be callable", ""),
+    "factory not callable": (GOOD.replace("factory=print", "factory=None"), "must be callable", ""),
     "strange secret": (
         GOOD.replace("factory=print", "factory=print, generated_secrets=('tokn',)"),
-        "generated_secrets has 'tokn'",
+        "generated_secrets names 'tokn', which is not a setting",
         "",
     ),
     "unknown field": (GOOD.replace("factory=print", "fabric=print"), "TypeError", "fabric"),
     "source as exchange": (
         GOOD.replace("te_signal_sources", "te_exchanges"),
-        "gave a SignalSourceSpec instead of ExchangeSpec",
+        "returned a SignalSourceSpec instead of ExchangeSpec",
         "",
     ),
 }
@@ -165,7 +165,7 @@ async def test_a_missing_dependency_is_named(install: Install) -> None:
     install("bad", "raise AssertionError", requires=("te-core>=0.1", "te-not-there>=2", "pydantic"))
     report = await loaded_beside_a_good_one(install)
     assert reported(report) == ("incompatible", "te-bad", "1.2.3")
-    assert "needs te-not-there>=2, not installed" in report.reason
+    assert "requires te-not-there>=2, which is not installed" in report.reason
 
 
 async def test_a_dependency_for_another_system_or_an_extra_is_not_needed(install: Install) -> None:
@@ -183,7 +183,7 @@ async def test_another_core_version_is_told_before_anything_is_imported(
     install("bad", "raise AssertionError('imported')", requires=(f"te-core{specifier}",))
     report = await loaded_beside_a_good_one(install)
     assert reported(report) == ("incompatible", "te-bad", "1.2.3")
-    assert f"needs te-core{specifier}, and this is te-core 0.1.0" in report.reason
+    assert f"requires te-core{specifier}, but this is te-core 0.1.0" in report.reason
 
 
 async def test_metadata_that_makes_no_sense_is_told(install: Install) -> None:

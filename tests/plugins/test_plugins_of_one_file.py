@@ -99,13 +99,13 @@ async def test_a_changed_file_is_not_imported_again(folder: Path) -> None:
         running, later.reports["oracle"], later.digest("oracle")
     )
     file.unlink()
-    assert "not installed any more" in restart_needed(running, registry_of(folder).reports.get("oracle"), "")
+    assert "no longer installed" in restart_needed(running, registry_of(folder).reports.get("oracle"), "")
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     registry = registry_of(tmp_path / "nowhere")
     assert registry.notices == {
-        "plugins_dir": f"engine.plugins_dir: there is no folder {tmp_path / 'nowhere'}"
+        "plugins_dir": f"engine.plugins_dir: folder {tmp_path / 'nowhere'} does not exist"
     }
     assert files_in(tmp_path / "nowhere") == []
 
@@ -119,11 +119,11 @@ async def test_an_upgrade_an_uninstall_and_an_edit_ask_for_a_restart(install: In
     assert restart_needed(running, report, digest) == ""
     upgraded = replace(report, version="1.3.0")
     assert restart_needed(running, upgraded, digest) == (
-        "the running engine has loaded 1.2.3, installed is 1.3.0: restart the engine"
+        "the running engine has loaded 1.2.3, but 1.3.0 is installed: restart the engine"
     )
-    assert "not installed any more" in restart_needed(running, None, "")
+    assert "no longer installed" in restart_needed(running, None, "")
     missing = PluginReport(name="oracle", status=PluginStatus.MISSING)
-    assert "not installed any more" in restart_needed(running, missing, "")
+    assert "no longer installed" in restart_needed(running, missing, "")
     module = site / "te_oracle_module.py"
     module.write_text(module.read_text() + "\n# edited\n")
     assert "its code has changed" in restart_needed(running, report, Registry().digest("oracle"))
@@ -143,7 +143,7 @@ async def test_an_entry_point_that_names_nothing_says_so(install: Install, site:
     install("oracle")
     points = next(site.glob("te_oracle-*.dist-info")) / "entry_points.txt"
     for value, reason in (
-        ("te_oracle_modul", "te_oracle_modul, which does not exist: there is no module 'te_oracle_modul'"),
+        ("te_oracle_modul", "te_oracle_modul, which does not exist: no module named 'te_oracle_modul'"),
         ("te_oracle_module.deep", "te_oracle_module.deep, which does not exist"),
         ("te_oracle_module:offer", "te_oracle_module:offer, which does not exist: module"),
     ):

@@ -33,14 +33,14 @@ def _two(install: Install) -> None:
 async def test_the_package_that_was_used_before_stays() -> None:
     registry = await loaded(used={"one": "te_one"})
     assert origin(registry) == "te-one"
-    assert "an-intruder offers a plugin one, too, and is refused: te-one stays" in registry.notices["one"]
+    assert "an-intruder also offers a plugin one and is ignored: keeping te-one" in registry.notices["one"]
     assert registry.used == {"one": "te-one"}
 
 
 async def test_the_settings_may_say_which_one_it_is() -> None:
     registry = await loaded(used={"one": "te-one"}, pins={"one": "An_Intruder"})
     assert origin(registry) == "an-intruder"
-    assert "te-one offers a plugin one, too, and is refused" in registry.notices["one"]
+    assert "te-one also offers a plugin one and is ignored" in registry.notices["one"]
 
 
 async def test_where_nothing_decides_both_are_refused() -> None:
@@ -53,7 +53,7 @@ async def test_where_nothing_decides_both_are_refused() -> None:
 async def test_a_pinned_package_that_is_not_there_is_not_replaced() -> None:
     registry = await loaded(used={"one": "te-one"}, pins={"one": "te-other"})
     assert registry.reports["one"].status is PluginStatus.CONFLICT
-    assert "the settings want it from te-other" in registry.reports["one"].reason
+    assert "pinned to te-other" in registry.reports["one"].reason
 
 
 async def test_another_package_in_place_of_a_removed_one_is_reported() -> None:
@@ -67,5 +67,5 @@ async def test_a_lone_newcomer_is_used_and_reported(install: Install) -> None:
     await registry.ensure(["two"])
     assert registry.reports["two"].status is PluginStatus.LOADED
     assert registry.notices["two"] == (
-        "plugin two comes from a-fork; it came from te-two, which no longer offers it"
+        "plugin two now comes from a-fork; te-two, used before, no longer offers it"
     )

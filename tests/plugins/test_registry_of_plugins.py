@@ -92,7 +92,7 @@ async def test_an_import_that_blocks_stalls_neither_the_loop_nor_the_others(
         await loading
         report = registry.reports["aslow"]
         assert report.status is PluginStatus.LOADING
-        assert "takes longer than 0.05 s; it is taken up when it ends" in report.reason
+        assert "takes longer than 0.05 s; it will be used once that finishes" in report.reason
         async with asyncio.timeout(LONG):  # on a busy machine the quick one may be late as well
             while "quick" not in registry.sources:
                 await asyncio.sleep(0)

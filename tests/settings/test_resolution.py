@@ -94,7 +94,7 @@ def test_a_defect_in_a_plugins_model_stops_its_section_only(load: Load, registry
     text = SETTINGS + '[accounts.broken]\nplugin = "acme"\nhosts = ["boom"]\n'
     resolved = resolve(load(text, TOKEN), registry)
     assert set(resolved.account_options) == {"paper"}
-    assert "its settings model fails: KeyError" in resolved.unavailable["accounts.broken"]
+    assert "its settings model failed: KeyError" in resolved.unavailable["accounts.broken"]
 
 
 def test_a_disabled_source_does_not_run_and_a_disabled_account_does(load: Load, registry: Registry) -> None:
