@@ -1,4 +1,4 @@
-"""The decimal context in which the engine computes, kept apart from the one that a plugin may change."""
+"""The decimal context in which the engine computes, isolated from the one that a plugin may change."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ CORE = Context(
     flags=[],
     traps=[InvalidOperation, DivisionByZero, Overflow],
 )
-"""What Python starts with, whatever somebody makes of ``decimal.DefaultContext`` later."""
+"""Python's initial context, unaffected by later changes to ``decimal.DefaultContext``."""
 
 
 def own_arithmetic() -> AbstractContextManager[Context]:
-    """Compute with a fresh copy of the engine's context inside, and go on with the present one afterwards.
+    """Use a fresh copy of the engine's context inside the ``with`` block, and restore the current one afterwards.
 
-    Around every call into a plugin: what it changes, it changes for itself. Around what a plugin calls: its own
-    context changes nothing there, nor in the callbacks that are scheduled from there.
+    Wrap every call into a plugin, so that its changes affect only itself. Wrap what a plugin calls, so that its context
+    has no effect there, nor in callbacks that are scheduled from there.
     """
     return localcontext(CORE)

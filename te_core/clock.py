@@ -1,7 +1,7 @@
-"""Time comes in through this port, so that the whole engine runs under a virtual clock.
+"""The port through which time is read, so that the whole engine can run under a virtual clock.
 
-Waiting is ``asyncio.sleep`` and ``asyncio.timeout``: they follow the event loop's time, which the virtual
-loop jumps. (``asyncio.wait_for`` is banned: on Python 3.11 it can swallow a cancellation.)
+To wait, use ``asyncio.sleep`` and ``asyncio.timeout``: they follow the event loop's time, which the virtual
+loop advances. (``asyncio.wait_for`` is banned: on Python 3.11 it can swallow a cancellation.)
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Tells the time. ``now`` may step; ``monotonic`` (seconds) never goes back."""
+    """A source of time. ``now`` may jump; ``monotonic`` never goes back."""
 
     def now(self) -> datetime:
-        """Aware UTC wall time."""
+        """Return the wall time, timezone-aware, in UTC."""
         ...
 
     def monotonic(self) -> float:
-        """Seconds from an arbitrary start."""
+        """Return seconds since an arbitrary start."""
         ...
 
 
@@ -27,9 +27,9 @@ class SystemClock:
     """The machine's clock."""
 
     def now(self) -> datetime:
-        """Aware UTC wall time."""
+        """Return the wall time, timezone-aware, in UTC."""
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
-        """Seconds from an arbitrary start."""
+        """Return seconds since an arbitrary start."""
         return time.monotonic()

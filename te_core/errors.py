@@ -1,4 +1,4 @@
-"""Errors say what the engine should do next; their text says what is wrong, where, and what to do about it.
+"""Errors: the class determines what the engine does next; the text states what is wrong, where, and what to do.
 
 Every error that a plugin raises on purpose is one of these. Anything else is a defect of the plugin and is
 contained by the supervisor.
@@ -17,13 +17,13 @@ from traceback import walk_tb
 
 
 class TradeEngineError(Exception):
-    """Base of every error that the engine raises or understands."""
+    """Base class of every error that the engine raises or handles."""
 
 
 class ConfigError(TradeEngineError):
-    """The operator has to edit settings.
+    """The settings are invalid; the operator must edit them.
 
-    ``key`` is the dotted path (``symbols.BTCUSDT.weights``), ``file`` and ``line`` where it stands if known.
+    ``key`` is the dotted path (``symbols.BTCUSDT.weights``); ``file`` and ``line`` are its location, if known.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class ConfigError(TradeEngineError):
 
 
 class PluginError(TradeEngineError):
-    """A plugin cannot be used; the rest of the engine goes on without it."""
+    """A plugin cannot be used; the rest of the engine continues without it."""
 
     def __init__(self, name: str, reason: str, *, distribution: str = "") -> None:
         self.name = name
@@ -55,17 +55,17 @@ class PluginLoadError(PluginError):
 
 
 class PluginIncompatible(PluginError):
-    """The plugin asks for another version of te-core or for a package that is missing."""
+    """The plugin requires a different version of te-core, or a package that is missing."""
 
 
 class PluginConflict(PluginError):
-    """Two distributions offer a plugin under one name; both are refused."""
+    """Several distributions offer a plugin of the same name, and nothing decides between them; none is used."""
 
 
 class NotReady(TradeEngineError):
-    """The other side cannot answer now; nothing was executed. Back off and try again.
+    """The remote side cannot answer now; nothing was executed. Back off and retry.
 
-    ``retry_after`` is in seconds, when the other side said so.
+    ``retry_after`` is in seconds, if the remote side stated it.
     """
 
     def __init__(self, reason: str, *, retry_after: float | None = None) -> None:
@@ -75,15 +75,15 @@ class NotReady(TradeEngineError):
 
 
 class RateLimited(NotReady):
-    """The request budget is used up; nothing was executed. Everyone who shares the budget backs off."""
+    """The request budget is used up; nothing was executed. Every account that shares the budget backs off."""
 
 
 class AuthError(TradeEngineError):
-    """Credentials, permissions or an address list refuse us: the instance rests, and asks again ever less often."""
+    """Access denied (credentials, permissions, IP allowlist): the instance pauses, and retries ever less often."""
 
 
 class OrderRejected(TradeEngineError):
-    """The exchange refused the order for good: it is never sent again unchanged. ``code`` is its own."""
+    """The exchange refused the order for good: never resend it unchanged. ``code`` is the exchange's error code."""
 
     def __init__(self, reason: str, *, code: str = "") -> None:
         self.reason = reason
@@ -96,23 +96,23 @@ class InsufficientMargin(OrderRejected):
 
 
 class DuplicateClientOrderId(OrderRejected):
-    """An order with this client order id exists already: it was found, it has not failed. Look it up."""
+    """An order with this client order id already exists: that is a find, not a failure. Call ``find_order``."""
 
 
 class OutcomeUnknown(TradeEngineError):
-    """The order may have been executed (timeout, dropped connection, 5xx): look before sending again."""
+    """The order may have been executed (timeout, dropped connection, 5xx): check before sending it again."""
 
 
 class PluginDefect(OutcomeUnknown):
-    """A plugin did what its contract forbids: the text names the call. Whether a request had left, nobody knows."""
+    """A plugin violated its contract: the text names the call. It is unknown whether a request had been sent."""
 
 
 class NoticeRefused(TradeEngineError):
-    """A notifier's receiver will never take this event; others may be taken."""
+    """A notifier's receiver will never accept this event; it may accept others."""
 
 
 class CommandFailed(TradeEngineError):
-    """A command of the command line cannot do what it was asked for. ``next_step``: what its user does about it."""
+    """A command-line command cannot do what was requested. ``next_step``: what the user can do about it."""
 
     def __init__(self, reason: str, *, next_step: str = "") -> None:
         self.reason = reason
@@ -121,15 +121,15 @@ class CommandFailed(TradeEngineError):
 
 
 class CommandRefused(TradeEngineError):
-    """A command of the operator names what is not there, or asks for what cannot be; it changes nothing."""
+    """A command of the operator names something that does not exist, or is impossible; it changed nothing."""
 
 
 class JournalError(TradeEngineError):
-    """The journal cannot be used: unreadable, damaged, or a write failed."""
+    """The journal cannot be used: it is unreadable or damaged, or a write failed."""
 
 
 class EntryRefused(JournalError):
-    """The journal works, and does not take this entry, however often it is tried."""
+    """The journal works but rejects this entry; a retry will fail, too."""
 
 
 class JournalTooNew(JournalError):
@@ -143,13 +143,13 @@ class JournalLocked(JournalError):
         self.pid = pid
         holder = f"process {pid}" if pid else "another process"
         super().__init__(
-            f"journal {path} is in use by {holder}: one engine per journal. "
-            "Stop that one first, or choose another state folder with TE_HOME."
+            f"journal {path} is in use by {holder}: only one engine may use a journal; "
+            "stop that process first, or choose another state folder with TE_HOME"
         )
 
 
 class SignalRejected(TradeEngineError):
-    """Input of a source that cannot become a signal; it changes no state.
+    """A source's input cannot become a signal; it changed no state.
 
     ``field`` names the offending field, ``hint`` what to change.
     """
@@ -162,7 +162,7 @@ class SignalRejected(TradeEngineError):
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """Give ``; did you mean 'x'?`` when something known is spelled alike, else the known ones, if any."""
+    """Return ``; did you mean 'x'?`` if a known name is spelled similarly, else the list of known names, if any."""
     by_fold = {name.casefold(): name for name in sorted(known)}
     close = difflib.get_close_matches(word.casefold(), by_fold, n=1)
     if close:
@@ -173,35 +173,35 @@ def nearest(word: str, known: Iterable[str]) -> str:
 _OURS = str(Path(__file__).parent) + os.sep
 _STANDARD = str(Path(os.__file__).parent) + os.sep
 _BENEATH = ("pluggy", "pydantic", "pydantic_core")
-"""Packages through which a plugin's code is called: never the author's own."""
+"""Packages that call a plugin's code and are never the author's own."""
 
 
 def record_call(error: BaseException, call: str) -> None:
-    """Remember which call of a plugin raised an error; the innermost one counts."""
+    """Record which plugin call raised an error; the innermost call counts."""
     if not isinstance(error, TradeEngineError) and not hasattr(error, "te_call"):
         with suppress(Exception):  # a plugin's own class may forbid it
-            error.te_call = call  # type: ignore[attr-defined]  # every exception has room for it
+            error.te_call = call  # type: ignore[attr-defined]  # exceptions accept attributes
 
 
 def described(error: BaseException) -> str:
-    """Return what an error says, in one line; of a defect also the call, the type, and the line of code."""
+    """Return an error as one line of text; for a defect, including the call, the type and the line of code."""
     if isinstance(error, TradeEngineError):
         return str(error)
     text = f"{type(error).__name__}, which cannot be shown"
-    with suppress(Exception):  # a plugin's own class may fail at this, too
+    with suppress(Exception):  # a plugin's own class may fail here, too
         text = f"{type(error).__name__}: {error}".removesuffix(": ")
     call = getattr(error, "te_call", "")
     return (f"{call} raised {text}" if call else text) + raised_at(error)
 
 
 def a_kind(value: object) -> str:
-    """Return the type of a value in words: ``None``, ``a float``, ``an int``."""
+    """Return the type of a value with its article: ``None``, ``a float``, ``an int``."""
     name = type(value).__name__
     return "None" if value is None else f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
 
 
 def raised_at(error: BaseException) -> str:
-    """Return `` (te_acme/plugin.py:88)``: the innermost line of a plugin's code that an error came through, if any."""
+    """Return `` (te_acme/plugin.py:88)``: the innermost line of plugin code in an error's traceback, if any."""
     frames = [(frame.f_code.co_filename, line) for frame, line in walk_tb(error.__traceback__)]
     outside = [frame for frame in frames if _is_a_plugins(frame[0])]
     if not outside:
@@ -212,7 +212,7 @@ def raised_at(error: BaseException) -> str:
 
 
 def defined_at(method: object) -> str:
-    """Return the same for where a method of a plugin is defined."""
+    """Return, in the same form, where a plugin's method is defined."""
     while isinstance(method, partial):
         method = method.func
     function = getattr(method, "__func__", method)
@@ -234,7 +234,7 @@ def _is_a_plugins(file: str) -> bool:
 
 
 def _package_root(file: str) -> Path:
-    """Return the folder of the outermost package that a file belongs to; of one without a package its own."""
+    """Return the folder of the outermost package that a file belongs to, or its own folder without a package."""
     root = Path(file).parent
     while _is_package(root) and _is_package(root.parent):
         root = root.parent

@@ -1,4 +1,4 @@
-"""HTTP client sessions that follow no redirect: what is signed, or carries a token, goes to one host only."""
+"""HTTP client sessions that never follow redirects: what is signed, or carries a token, goes to one host only."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ if TYPE_CHECKING:
     from aiohttp import BaseConnector, ClientRequest, ClientResponse, ClientSession, RequestInfo
 
 NOT_MODIFIED = 304
-"""An answer to a conditional request; it leads nowhere."""
+"""The response to a conditional request; not a redirect."""
 
 
 def http_session(*, connector: BaseConnector | None = None, proxy: str | None = None) -> ClientSession:
-    """Return a session for requests and WebSockets; it belongs to the running event loop, and to the caller.
+    """Return a session for requests and WebSockets, bound to the running event loop; the caller must close it.
 
-    Whatever is answered with a redirect raises ``aiohttp.ClientResponseError`` with its status, also where a request
-    asks for redirects to be followed, and in the handshake of a WebSocket. ``proxy``: an HTTP proxy for all of them,
-    ``http://user:password@host:port``; one that refuses raises ``aiohttp.ClientHttpProxyError``.
+    Any redirect raises ``aiohttp.ClientResponseError`` with its status, even if a request asks for redirects to be
+    followed, and in the handshake of a WebSocket. ``proxy``: an HTTP proxy for every connection,
+    ``http://user:password@host:port``; a proxy that refuses raises ``aiohttp.ClientHttpProxyError``.
     """
     from aiohttp import ClientSession  # late: paper trading needs no HTTP client
 
@@ -27,14 +27,14 @@ def http_session(*, connector: BaseConnector | None = None, proxy: str | None = 
 async def _refuse_redirects(
     request: ClientRequest, send: Callable[[ClientRequest], Awaitable[ClientResponse]]
 ) -> ClientResponse:
-    """Raise for a redirect before aiohttp follows it. What is raised names no more of an address than its host."""
+    """Raise on a redirect before aiohttp follows it. The error contains no more of a URL than its host."""
     from aiohttp import ClientHttpProxyError, ClientResponseError
 
     try:
         response = await send(request)
-    except ClientHttpProxyError as error:  # its text has the address of the proxy, password included
+    except ClientHttpProxyError as error:  # its text includes the proxy's URL with the password
         raise ClientHttpProxyError(
-            _origin(request), (), status=error.status, message="the proxy refuses to connect"
+            _origin(request), (), status=error.status, message="the proxy refused to connect"
         ) from None
     if not 300 <= response.status < 400 or response.status == NOT_MODIFIED:
         return response
@@ -44,7 +44,7 @@ async def _refuse_redirects(
         _origin(request),
         (),
         status=response.status,
-        message=f"a redirect{_leading_to(target)} is not followed",
+        message=f"redirect{_leading_to(target)} refused: redirects are never followed",
     )
 
 
@@ -57,7 +57,7 @@ def _origin(request: ClientRequest) -> RequestInfo:
 
 
 def _leading_to(location: str) -> str:
-    """Name the host of a redirect, if there is one: the rest may repeat what was signed."""
+    """Return `` to HOST`` for a redirect, if it has a host: the rest may repeat what was signed."""
     from yarl import URL
 
     try:

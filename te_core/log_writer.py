@@ -1,4 +1,4 @@
-"""Writes lines from a thread of its own: whoever logs never waits for a pipe, a terminal or a disk."""
+"""Writes log lines from a separate thread, so that logging never waits for a pipe, a terminal or a disk."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from collections.abc import Callable
 from typing import TextIO
 
 MOST_WAITING = 4 * 1024 * 1024
-"""Characters that wait for one output; what comes when they are full is dropped and counted."""
+"""Maximum characters queued for one output; when the queue is full, further lines are dropped and counted."""
 
 Write = Callable[[str], None]
 
 
 class LogWriter:
-    """Passes lines on to ``write``, in order, as fast as that takes them.
+    """Passes lines to ``write``, in order, as fast as it accepts them.
 
-    ``write`` blocks as long as it likes and raises ``OSError`` or ``ValueError`` for what it cannot write; ``release``
-    is called once it is no longer needed. Lines that are lost are counted: ``lost_line`` makes the line that says so,
-    written as soon as something can be written again. ``on_problem`` is called, from any thread, with the output's name
-    and the reason when lines begin to be lost, and with "" when they no longer are.
+    ``write`` may block for any time and raises ``OSError`` or ``ValueError`` if it cannot write; ``release``
+    is called once it is no longer needed. Lost lines are counted: ``lost_line`` builds the line that reports them,
+    written as soon as writing works again. ``on_problem`` is called, from any thread, with the output's name
+    and the reason when lines begin to be lost, and with "" when no more are lost.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class LogWriter:
         self._most_waiting = most_waiting
         self._lines: deque[str] = deque()
         self._size = 0
-        """Characters that wait, those included that are being written."""
+        """Characters queued, including those being written."""
         self._lost = 0
         self._problem = ""
         self._closing = False
@@ -47,13 +47,15 @@ class LogWriter:
         self._thread: threading.Thread | None = None
 
     def put(self, line: str) -> None:
-        """Add a line, its line feed included. Returns at once."""
+        """Queue a line, which must include its line feed. Returns at once."""
         with self._changed:
             if self._closing:
                 return
             if self._size + len(line) > self._most_waiting:
                 self._lost += 1
-                problem = f"{self._name} takes no more lines: they are dropped (is its reader stopped?)"
+                problem = (
+                    f"{self._name} does not accept more lines; dropping log lines (is its reader stopped?)"
+                )
             else:
                 self._lines.append(line)
                 self._size += len(line)
@@ -68,12 +70,12 @@ class LogWriter:
             self._report(problem)
 
     def flush(self, seconds: float) -> bool:
-        """Wait until everything is written, for that long at most; return whether it is."""
+        """Wait at most ``seconds`` until everything is written; return whether it is."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._size, seconds)
 
     def close(self, seconds: float) -> None:
-        """Take no more; write what waits, and release the output. Waits for that long at most."""
+        """Stop accepting lines, write the queued ones, and release the output; wait at most ``seconds`` for that."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
@@ -96,12 +98,12 @@ class LogWriter:
             except (OSError, ValueError) as error:
                 reason = getattr(error, "strerror", None) or str(error)
                 self._written(text, failed=len(lines))
-                self._report(f"{self._name} cannot be written ({reason}): log lines are lost")
+                self._report(f"cannot write to {self._name} ({reason}); log lines are lost")
             else:
                 self._written(text)
 
     def _next(self) -> deque[str]:
-        """Return the lines to write; none once it is closed."""
+        """Wait for lines to write and return them; empty once the writer is closed."""
         with self._changed:
             self._changed.wait_for(lambda: self._lines or self._closing)
             lines, self._lines = self._lines, deque()
@@ -112,7 +114,7 @@ class LogWriter:
             self._size -= len(text)
             self._lost += failed
             well = not failed and not self._lost
-            if not failed and self._lost:  # what waits came before what was lost
+            if not failed and self._lost:  # the queued lines came before the lost ones
                 line = self.lost_line(self._lost)
                 self._lines.append(line)
                 self._size += len(line)
@@ -129,10 +131,10 @@ class LogWriter:
 
 
 def writing_to(stream: TextIO) -> Write:
-    """Return what writes to a stream.
+    """Return a function that writes to a stream.
 
-    Past its buffer where it has a descriptor: a thread that is stuck in the stream would hold the stream's lock, and
-    whoever else uses the stream, the interpreter's own end included, would hang there.
+    It bypasses the stream's buffer if there is a file descriptor: a thread stuck in the stream would hold its lock, and
+    every other user of the stream would hang, including the interpreter's shutdown.
     """
     try:
         descriptor = stream.fileno()

@@ -1,4 +1,4 @@
-"""An outage is reported once when it starts and once when it ends, however much fails in it and however often."""
+"""Reports an outage once at its start and once at its end, no matter what fails during it or how often."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from loguru import Logger
 
 GRACE = 1.0
-"""Seconds after a first failure until it is reported: what fails together is listed together."""
+"""Seconds from a first failure until it is reported, so that parts failing together are listed together."""
 
 STREAM_GRACE = 12.0
-"""The same while only streams fail: a read that fails for the same cause has timed out by then."""
+"""Like ``GRACE`` while only streams fail: by then a read that fails for the same cause has timed out."""
 
 _SYMBOL = re.compile(r"[A-Z0-9]{2,32}")
-"""What is named like this is the orders of a symbol; parts of an account or source have lower-case names."""
+"""Matches the names of symbols (meaning their orders); parts of an account or source have lower-case names."""
 
 
 @dataclass(slots=True)
 class _Part:
-    """Something that fails, or has failed in the present outage."""
+    """A part that is failing, or has failed during the current outage."""
 
     since: float
     at: datetime
@@ -40,8 +40,8 @@ class Outages:
     """Outages of one account or source.
 
     Its parts (``positions``, ``connection``, ``stream`` …) share one outage: it starts when the first of them fails and
-    ends when all are well. The orders of a symbol have an outage of their own, which is reported only when they fail
-    while all parts are well.
+    ends when all have recovered. The orders of a symbol have a separate outage, which is reported only if they fail
+    while all parts are healthy.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Outages:
         self._account = account
         self._source = source
         self._met: dict[str, _Part] = {}
-        """Parts that failed in the present outage, those that are well again included."""
+        """Parts that failed during the current outage, including those that have recovered."""
         self._failing: dict[str, _Part] = {}
         self._reported: set[str] = set()
         self._symbols: dict[str, _Part] = {}
@@ -70,11 +70,11 @@ class Outages:
 
     @property
     def failing_parts(self) -> tuple[str, ...]:
-        """The parts that fail now; orders of symbols are not among them."""
+        """The parts that are failing now, without the orders of symbols."""
         return tuple(self._failing)
 
     def failing(self, what: str, reason: str) -> None:
-        """Record a failure; reported when it is the first of an outage."""
+        """Record a failure; it is reported if it is the first of an outage."""
         text = plain(self._redact(_without_name(reason, what)))
         if _SYMBOL.fullmatch(what):
             self._fail(self._symbols, what, text)
@@ -89,7 +89,7 @@ class Outages:
             self._report_in(STREAM_GRACE if _only_streams(self._failing) else GRACE, self._report_start)
 
     def well(self, what: str) -> None:
-        """Record a success; reported when it ends an outage."""
+        """Record a success; it is reported if it ends an outage."""
         symbol = self._symbols.pop(what, None)
         if symbol is not None and what in self._reported_symbols:
             self._reported_symbols.discard(what)
@@ -100,23 +100,23 @@ class Outages:
             self._end()
 
     def reason(self) -> str:
-        """Return what fails now, and why; empty when nothing does."""
+        """Return what is failing now, and why; empty if nothing is."""
         return _listed({**self._failing, **self._symbols})
 
     def reason_of(self, parts: Iterable[str]) -> str:
-        """Return why these parts fail; empty for those that do not."""
+        """Return why these parts are failing; empty for those that are not."""
         return _listed({part: self._failing[part] for part in parts if part in self._failing})
 
     def reasons(self) -> Mapping[str, str]:
-        """Return why each part fails that does, without its name; the one that has failed longest first."""
+        """Return why each failing part fails, by name; the one that has failed longest comes first."""
         return {part: found.reason for part, found in self._failing.items()}
 
     def since(self) -> datetime | None:
-        """Return since when parts have been failing without a break; None when all are well."""
+        """Return the time since which parts have been failing without a break; None if all are healthy."""
         return min((part.at for part in self._failing.values()), default=None)
 
     def close(self) -> None:
-        """Report nothing that has not been reported yet."""
+        """Cancel reports that are pending."""
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()
@@ -160,9 +160,7 @@ class Outages:
         self._met, self._reported = {}, set()
         text = self._ended(met)
         if not reported and _only_streams(met):
-            self._log.info(
-                "{}", text
-            )  # shorter than a notice is worth: it connects again as a matter of course
+            self._log.info("{}", text)  # too short for a notice: reconnecting is routine
             return
         if not reported:
             self._report("outage", _listed(met), met)
@@ -195,12 +193,12 @@ def _only_streams(parts: Iterable[str]) -> bool:
 
 
 def _without_name(reason: str, part: str) -> str:
-    """Return a reason without the name of the part that it is listed under: plugins and reads put it in front, too."""
+    """Return a reason without the name of the part that it is listed under: plugins and reads prefix it, too."""
     return reason.removeprefix(f"{part}: ").replace(f": {part}: ", ": ", 1)
 
 
 def _listed(parts: Mapping[str, _Part]) -> str:
-    """List parts with their reasons; those that share a reason stand together."""
+    """Return parts with their reasons as text; parts with the same reason are grouped."""
     by_reason: dict[str, list[str]] = {}
     for what, part in parts.items():
         by_reason.setdefault(part.reason, []).append(what)

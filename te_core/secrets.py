@@ -1,4 +1,4 @@
-"""Keeps secrets out of everything that is written (I12): whoever writes a text passes it through a redactor."""
+"""Keeps secrets out of everything that is written (I12): every text passes through a redactor before it is written."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
 from pydantic import BaseModel, Secret, SecretBytes, SecretStr
 
 Redact = Callable[[str], str]
-"""Takes secrets out of a text."""
+"""Removes secrets from a text."""
 
 MASK = "***"
 SHORTEST = 6
-"""Characters from which a text is unmistakable: it is masked wherever it stands, also within another word."""
+"""Minimum length in characters of an unambiguous secret: it is masked wherever it occurs, even inside a word."""
 
 _CREDENTIALS = (
     "key",
@@ -39,21 +39,20 @@ _NAME = re.compile(
     r"""(?P<quote>\\?["'])?\s{0,3}(?P<joint>[:=])\s{0,3}(?:(?:basic|bearer) )?"""
 )
 SHORTEST_DIGEST = 22
-"""Characters of MD5 in base64, without its padding."""
+"""Length in characters of an MD5 digest in base64, without padding."""
 _LONG_WORD = re.compile(r"[\w+/%-]{22}")
-"""What may be a digest: there are hundreds of them, and hardly a text is worth to be searched for any."""
+"""What may be a digest: there are hundreds of them, so only the few texts that match are searched for each."""
 
 _WORD_BEFORE = re.compile(r"[\w-]{0,40}\Z")
 _VALUE = re.compile(r"""(?P<edge>\\?["'])[^"'\\\n]*|[^\s"'&,;)}\]]+""")
-"""A credential by its name: signatures and one-time values cannot be known beforehand."""
+"""The value of a credential recognised by its name: signatures and one-time values cannot be known beforehand."""
 
 
 class Redactor:
     """Replaces every secret that it has learned with ``***``, also when quoted, escaped, in base64 or as a digest.
 
-    What is shorter than ``SHORTEST`` is masked where it stands as a word of its own: within others it would blot out
-    ordinary words and numbers. What stands behind the name of a credential (``X-SIGN: …``, ``token=…``) is masked
-    whatever it is.
+    Secrets shorter than ``SHORTEST`` are masked only as whole words: inside other words they would mask ordinary
+    words and numbers. Whatever follows the name of a credential (``X-SIGN: …``, ``token=…``) is always masked.
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
@@ -65,16 +64,16 @@ class Redactor:
         self.add(secrets)
 
     def add(self, secrets: Iterable[str]) -> None:
-        """Learn secrets; none is ever forgotten, for an old token may still come up in a late message."""
+        """Learn secrets; none is ever forgotten, because an old token may still appear in a late message."""
         known = self._secrets | {secret for secret in secrets if secret}
         if known != self._secrets:
             self._learn(known)
 
     def learn(self, *values: object) -> None:
-        """Learn every secret that stands anywhere in models, dataclasses and containers, and what follows from it.
+        """Learn every secret found in models, dataclasses and containers, and what can be derived from it.
 
-        That is the secret parts of an address, and the digests that an exchange makes of the secrets of one section
-        and may echo (KuCoin's passphrase is one).
+        That includes the secret parts of a URL, and the digests that an exchange computes from the secrets of one
+        section and may echo (KuCoin's passphrase is one).
         """
         self.add(secret for value in values for secret in secrets_in(value))
         for value in values:
@@ -82,26 +81,26 @@ class Redactor:
                 self.add_together(group)
 
     def add_together(self, secrets: Iterable[str]) -> None:
-        """Learn the secrets of one section, and the digests that can be made of them."""
+        """Learn the secrets of one section, and the digests that can be computed from them."""
         group = list(secrets)
         self.add(group)
         self._digests |= frozenset(_digests(group))
 
     def redact(self, text: str) -> str:
-        """Return a text from outside without any secret."""
+        """Return a text of external origin with every secret masked."""
         text = self.redact_long(text)
         if self._short is not None:
             text = self._short.sub(MASK, text)
         return _without_named(text)
 
     def redact_long(self, text: str) -> str:
-        """Return a text without the secrets that cannot be mistaken: for values of our own, a size of 1234 is one."""
+        """Return a text with only unambiguous secrets masked: for the engine's own values, where 1234 may be a size."""
         if self._digests and len(text) >= SHORTEST_DIGEST and _LONG_WORD.search(text):
             text = _mask(text, [digest for digest in self._digests if digest in text])
-        if len(text) < self._least:  # most of what is looked at: names, numbers, words
+        if len(text) < self._least:  # most of the texts: names, numbers, words
             return text
         while found := [form for form in self._forms if form in text]:
-            # Again until none is left: a replacement may join what stands around it into another secret.
+            # Repeat until none is left: a replacement may join the text around it into another secret.
             text = _mask(text, found)
         return text
 
@@ -125,7 +124,7 @@ def redacted(value: Any, redact: Redact) -> Any:
         return redact(value)
     if value is None or isinstance(value, bool | int | float | Decimal):
         return value
-    if isinstance(value, dict | Mapping):  # a plain dict is told far quicker than any mapping
+    if isinstance(value, dict | Mapping):  # checking for a plain dict is far faster than for Mapping
         return {
             redact(str(key)): redact(item) if type(item) is str else redacted(item, redact)
             for key, item in value.items()
@@ -136,12 +135,12 @@ def redacted(value: Any, redact: Redact) -> Any:
 
 
 def is_credential(name: object) -> bool:
-    """Whether a key is named as credentials are."""
+    """Return whether a key is named like a credential."""
     return any(part in str(name).lower() for part in _CREDENTIALS)
 
 
 def identifying(text: str, redact: Redact) -> str:
-    """Redact what is compared later, so that what differed still differs."""
+    """Redact a text that is compared later, so that different texts stay different."""
     shown = redact(text)
     return (
         text if shown == text else f"{shown}#{hashlib.sha256(text.encode(errors='replace')).hexdigest()[:16]}"
@@ -149,12 +148,12 @@ def identifying(text: str, redact: Redact) -> str:
 
 
 def ordering(text: str, redact: Redact) -> str:
-    """Redact what things are ordered by. A short number is one, and not a short secret: it has to compare as before."""
+    """Redact a sort key. A short number is never masked, even if it equals a secret: its order must not change."""
     return text if text.isdecimal() and len(text) < SHORTEST else redact(text)
 
 
 def secrets_in(value: object) -> Iterator[str]:
-    """Find the secrets in models, dataclasses and containers."""
+    """Yield the secrets found in models, dataclasses and containers."""
     match value:
         case SecretStr() | SecretBytes() | Secret():
             inner = value.get_secret_value()
@@ -172,7 +171,7 @@ def secrets_in(value: object) -> Iterator[str]:
 
 
 def _mask(text: str, found: list[str]) -> str:
-    """Replace each stretch that secrets cover, overlapping ones as one, so that no end of one stays."""
+    """Mask each span covered by secrets, merging overlapping ones, so that no fragment of a secret remains."""
     covered = sorted(span for form in found for span in _spans(text, form))
     pieces, end = [], 0
     for start, stop in covered:
@@ -190,7 +189,7 @@ def _spans(text: str, form: str) -> Iterator[tuple[int, int]]:
 
 
 def _groups(value: object) -> Iterator[list[str]]:
-    """Find the secrets that belong together: those of each model."""
+    """Yield the secrets that belong together: those of each model."""
     match value:
         case BaseModel():
             yield list(secrets_in(value))
@@ -203,7 +202,10 @@ def _groups(value: object) -> Iterator[list[str]]:
 
 
 def _digests(secrets: list[str]) -> Iterator[str]:
-    """Compute what exchanges make of an account's secrets alone, in each spelling; few, so all pairs are tried."""
+    """Yield the digests that exchanges compute from an account's secrets alone, in each spelling.
+
+    An account has few secrets, so all pairs are tried.
+    """
     texts = [secret.encode(errors="surrogatepass") for secret in dict.fromkeys(secrets) if secret][:8]
     for text in texts:
         yield from _spelled_out(hashlib.sha256(text).digest())
@@ -227,7 +229,7 @@ def _spelled_out(digest: bytes) -> tuple[str, ...]:
 
 
 def _parts(secret: str) -> Iterator[str]:
-    """Return a secret, and where it is an address what is secret in it: log lines quote path or query alone."""
+    """Yield a secret and, if it is a URL, its secret parts: log lines may quote only a path or a query."""
     yield secret
     if "://" not in secret:
         return
@@ -249,7 +251,7 @@ def _parts(secret: str) -> Iterator[str]:
 
 
 def _words(secret: str) -> Iterator[str]:
-    """Return the spellings of a short secret as a word of its own."""
+    """Yield the spellings of a short secret as a whole word."""
     yield from (secret, repr(secret)[1:-1], *_escaped(secret))
     raw = secret.encode(errors="surrogatepass")
     yield from (quote(raw, safe=""), quote_plus(raw), raw.hex())
@@ -264,7 +266,7 @@ def _as_word(form: str) -> str:
 
 
 def _without_named(text: str) -> str:
-    """Mask what stands behind the name of a credential, as in printed headers, mappings, forms and addresses."""
+    """Mask what follows the name of a credential, as in printed headers, mappings, forms and URLs."""
     if "=" not in text and ":" not in text:
         return text
     lower = text.lower()
@@ -282,7 +284,7 @@ def _without_named(text: str) -> str:
 
 
 def _is_name(text: str, found: re.Match[str]) -> bool:
-    """Whether this names a value that follows, rather than ending a clause: "unknown key: did you mean …"."""
+    """Return whether this names a value that follows rather than ending a clause: "unknown key: did you mean …"."""
     if found["joint"] == "=" or found["quote"]:
         return True
     before = _WORD_BEFORE.search(text[max(0, found.start() - 40) : found.start()])
@@ -307,6 +309,6 @@ def _escaped(text: str) -> tuple[str, str]:
 
 
 def _base64_core(text: str, offset: int, length: int) -> str:
-    """Cut to the characters that depend on the secret alone, wherever it stands in the encoded text."""
+    """Return the characters that depend on the secret alone, wherever it occurs in the encoded text."""
     first = -(-offset * 8 // 6)
     return text[first : (offset + length) * 8 // 6]

@@ -1,4 +1,4 @@
-"""Text from outside, made fit for a log line, an event or a table: one line, bounded, without dumped JSON."""
+"""Makes external text fit for a log line, an event or a table: one line, bounded, without dumped JSON."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from itertools import islice
 from typing import Any
 
 LONGEST_TEXT = 4096
-"""Characters of a text that a plugin hands over."""
+"""Maximum length in characters of a text from a plugin."""
 
 LARGEST_DETAIL = 128 * 1024
-"""Characters of all texts and numbers in one structure of JSON values; a thousand contributors of a signal fit."""
+"""Maximum characters of all texts and numbers in one JSON structure; a signal with a thousand contributors fits."""
 
 LONGEST_NAME = 200
-"""Characters of a key in it."""
+"""Maximum length in characters of a key in a JSON structure."""
 
 DEEPEST = 8
-"""Levels of such a structure."""
+"""Maximum depth of a JSON structure."""
 
 LONGEST_REASON = 300
-"""Characters of a reason why something fails: it stands in tables and notices."""
+"""Maximum length in characters of the reason for a failure, as shown in tables and notices."""
 
 _PRINTABLE = {int, float, bool, type(None), Decimal, datetime, date, timedelta}
 
@@ -30,11 +30,11 @@ _DUMP = re.compile(r"[\[{].*[\]}]", re.S)
 _MESSAGE = re.compile(r'"(?:retMsg|msg|message|error|desc)"\s*:\s*"([^"]+)"')
 _CODE = re.compile(r'"(?:retCode|code)"\s*:\s*"?(-?\w+)')
 _SMALL = 60
-"""A bracket of this length reads well as it is."""
+"""Brackets up to this length are readable as they are."""
 
 
 def bounded(text: str, length: int = LONGEST_TEXT) -> str:
-    """Return a text of at most that many characters; what is cut off is counted at its end."""
+    """Return a text of at most ``length`` characters; a text that was cut ends with its original length."""
     if len(text) <= length:
         return text
     note = f"… ({len(text)} characters)"
@@ -42,18 +42,18 @@ def bounded(text: str, length: int = LONGEST_TEXT) -> str:
 
 
 def plain(reason: str, length: int = LONGEST_REASON) -> str:
-    """Return the first line of a reason; of an exchange's JSON only its message and code."""
+    """Return the first line of a reason, with an exchange's JSON reduced to its message and code."""
     text = _DUMP.sub(_essence, reason.strip()).strip()
     first = text.splitlines()[0] if text else "no reason given"
     return bounded(" ".join(first.split()), length)
 
 
 def printable(text: str) -> str:
-    """Return one line in which nothing acts on a terminal: what does not print is written as an escape.
+    """Return one line that is safe for a terminal: every non-printable character is escaped.
 
     That is every control character (ESC and so OSC 52 and OSC 8, C1 such as U+009B, line breaks) and every format
-    character (bidi controls such as U+202E), which may hide text or make it read as another. Nothing else changes, so
-    an escaped text stays as it is.
+    character (bidi controls such as U+202E), which may hide text or make it read differently. Nothing else changes, so
+    escaping twice has no further effect.
     """
     if text.isprintable():
         return text
@@ -61,7 +61,7 @@ def printable(text: str) -> str:
 
 
 def printable_json(text: str) -> str:
-    """Write as ``\\u`` escapes, in JSON, what does not print: it is parsed to the same values.
+    """Escape non-printable characters in JSON as ``\\u``; the result parses to the same values.
 
     JSON itself requires that only below U+0020, so a bidi control or U+009B in a string would reach a terminal.
     """
@@ -71,7 +71,7 @@ def printable_json(text: str) -> str:
 
 
 def bounded_values(value: Any, size: int = LARGEST_DETAIL) -> Any:
-    """Return a copy of JSON values of bounded size and depth; what is no JSON value becomes text."""
+    """Return a copy of JSON values with bounded size and depth; anything that is not a JSON value becomes text."""
     return _Copy(size).of(value, DEEPEST)
 
 
@@ -109,7 +109,7 @@ class _Copy:
         self._left -= 8
         if isinstance(value, int):
             return value if abs(value) < 1 << 63 else self._text(f"a number of {value.bit_length()} bits")
-        return value if value - value == 0 else self._text(repr(value))  # no JSON: not finite
+        return value if value - value == 0 else self._text(repr(value))  # not JSON: not finite
 
     def _mapping(self, value: Mapping[Any, Any], levels: int) -> dict[str, Any]:
         copy: dict[str, Any] = {}
@@ -140,7 +140,7 @@ def _json_escape(character: str) -> str:
 
 
 def _as_text(value: object) -> str:
-    """Return the text of a value of a known type; a plugin's own object may do anything when it is asked for it."""
+    """Return the text of a value of a known type, else only the type's name: a plugin's ``__str__`` may do anything."""
     kind = type(value)
     if isinstance(value, str):
         return str.__str__(value)

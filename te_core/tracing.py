@@ -1,10 +1,10 @@
-"""Where the time of an alert goes: spans along its way, for whoever wants to look. By itself nothing is recorded.
+"""Spans along the way of an alert, to show where its time goes. This implementation records nothing.
 
-receive (until it is answered) > journal; blend; for each account pass; order (until it is answered) > answer (waiting
-for the exchange). What comes after the journal belongs to an alert by its symbol and the time at which it was
-received: targets remember both, so that nothing is carried through mailboxes.
+receive (until the response) > journal; blend; for each account: pass; order (until the response) > answer (waiting
+for the exchange). Spans after the journal are matched to an alert by its symbol and receive time: targets
+store both, so that no trace context is passed through mailboxes.
 """
-# ruff: noqa: ARG002 - what is not recorded is not looked at
+# ruff: noqa: ARG002 - this implementation ignores its arguments
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from te_core.model.cause import Cause
 from te_core.model.target import Target
 
 Alert = tuple[str, datetime]
-"""A symbol, and when its signal was received."""
+"""A symbol, and the time its signal was received."""
 
 
 class Span:
-    """A stretch of the way; this one is not recorded. As a context manager it holds those that begin meanwhile."""
+    """One span; this one is not recorded. As a context manager, it is the parent of spans that begin inside."""
 
     __slots__ = ()
 
     def set_attribute(self, name: str, value: str | int) -> None:
-        """Add what is known by now."""
+        """Add an attribute that became known after the span began."""
 
     def end(self) -> None:
-        """End it."""
+        """End the span."""
 
     def __enter__(self) -> Self:
         return self
@@ -49,34 +49,34 @@ class Tracer:
     __slots__ = ()
 
     def begin(self, name: str, *, root: bool = False, **what: str | int) -> Span:
-        """Begin a span within the one that holds this task, if any. ``root``: also without one."""
+        """Begin a span inside the current task's span, if any. ``root``: begin one even if there is none."""
         return NOTHING
 
     def of_alert(
         self, name: str, alert: Alert | None, *, since: datetime | None = None, **what: str | int
     ) -> Span:
-        """Begin a span of an alert's way; none if it is not known. ``since``: when it began, if not now."""
+        """Begin a span of an alert; nothing is recorded if the alert is unknown. ``since``: its start, if not now."""
         return NOTHING
 
     def blending(self, symbols: Iterable[str]) -> Span:
-        """Begin a span for each symbol's newest alert that was not blended yet."""
+        """Begin a span for the newest alert of each symbol that has not been blended yet."""
         return NOTHING
 
     def journaled(self, alert: Alert, span: Span) -> None:
-        """Remember which way an alert is on. ``span``: that of its journal."""
+        """Remember the trace that an alert belongs to. ``span``: its journal span."""
 
 
 OFF = Tracer()
 
 
 def alert_of(target: Target | None, *, drift: bool) -> Alert | None:
-    """Return the alert that led to a target; None where something else did. ``drift``: what is done is not for it."""
+    """Return the alert that caused a target; None if something else did. ``drift``: the pass corrects drift instead."""
     if drift or target is None or target.cause is not Cause.SIGNAL or target.caused_at is None:
         return None
     return target.symbol, target.caused_at
 
 
 def trace_pass(tracer: Tracer, target: Target | None, began: datetime, account: str, *, drift: bool) -> None:
-    """Record what a pass was for an alert; one that was under way when the alert came took it along."""
+    """Record the span of a pass for an alert; a pass already under way when the alert arrived included it."""
     if (alert := alert_of(target, drift=drift)) is not None and target is not None:
         tracer.of_alert("pass", alert, since=max(began, target.created_at), account=account).end()

@@ -48,7 +48,9 @@ def kill(process: subprocess.Popen[str]) -> list[int]:
 async def test_a_second_process_is_refused_with_the_pid_of_the_first(tmp_path: Path) -> None:
     holder = start(tmp_path)
     read_acknowledged(holder, 1)
-    with pytest.raises(JournalLocked, match=f"process {holder.pid}: one engine per journal") as refusal:
+    with pytest.raises(
+        JournalLocked, match=f"process {holder.pid}: only one engine may use a journal"
+    ) as refusal:
         open_journal(tmp_path)
     assert refusal.value.pid == holder.pid
     reader = Journal.open_readonly(tmp_path / "journal.sqlite3")

@@ -104,7 +104,7 @@ def test_what_cannot_be_written_is_counted_too(writer: LogWriter, gate: Gate, pr
     writer.put("third\n")
     assert problems.over.wait(LONG)
     assert gate.text == "third\n2 lost\n"
-    assert "(No space left on device): log lines are lost" in problems[0][1]
+    assert "(No space left on device); log lines are lost" in problems[0][1]
 
 
 def test_a_closed_writer_takes_nothing_more(gate: Gate) -> None:
@@ -143,4 +143,4 @@ def test_a_full_disk_raises_in_the_thread_only(problems: Problems) -> None:
         writer.on_problem = problems
         writer.put("line\n")
         writer.close(LONG)
-    assert problems == [("stdout", "stdout cannot be written (No space left on device): log lines are lost")]
+    assert problems == [("stdout", "cannot write to stdout (No space left on device); log lines are lost")]

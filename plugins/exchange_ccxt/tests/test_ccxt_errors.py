@@ -134,12 +134,12 @@ def test_what_a_proxy_or_a_redirect_did_says_so(adapter: ExchangeAdapter) -> Non
         unsent = translate_error(caused(ccxt_error("ExchangeError"), cause), adapter, what="x", sending=True)
         assert type(unsent) is NotReady
         assert "check proxy of this account" in str(unsent)
-    moved = aiohttp.ClientResponseError(nobody, (), status=307, message="a redirect to b is not followed")
+    moved = aiohttp.ClientResponseError(nobody, (), status=307, message="redirect to b refused")
     error = caused(ccxt_error("ExchangeError"), moved)
     assert isinstance(translate_error(error, adapter, what="x", sending=True), OutcomeUnknown)
     found = translate_error(error, adapter, what="x")
     assert type(found) is NotReady
-    assert "307, a redirect to b is not followed" in str(found)
+    assert "307, redirect to b refused" in str(found)
 
 
 @pytest.mark.parametrize("status", [401, 407, 500, 502])
