@@ -1,1 +1,1 @@
-"""Frozen values that everything else is made of. Money and sizes are ``Decimal``, times are aware UTC."""
+"""Frozen values that everything else is built from. Money and sizes are ``Decimal``, times are aware UTC."""

@@ -1,4 +1,4 @@
-"""What a circuit breaker remembers between two starts."""
+"""The state of circuit breakers that survives a restart."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BreakerRecord:
-    """The running sums and the trips of one scope: a book, or empty for all accounts together. ``state``: JSON."""
+    """The running sums and the trips of one scope."""
 
     scope: str
+    """A book; empty for all accounts together."""
     at: datetime
     state: str
+    """JSON text."""

@@ -1,6 +1,6 @@
-"""What the operator commands beyond the settings: halts, pauses, depths by hand, going live.
+"""The operator's commands beyond the settings: halts, pauses, manual depths, going live.
 
-It outlives restarts and edits of the settings.
+They outlive restarts and edits of the settings.
 """
 
 from __future__ import annotations
@@ -20,69 +20,66 @@ class Topic(StrEnum):
     PAUSE = "pause"
     TARGET = "target"
     CLOSED = "closed"
-    """An account was found flat after a flatten; ``at`` is that of the flatten."""
+    """An account was found flat after a flatten; ``at`` is the time of the flatten."""
     OBSERVE = "observe"
-    """An account that is new here, from when it was first connected until the operator lets it trade."""
+    """An account that is new to this journal only observes until the operator lets it trade."""
 
 
 class ControlState(StrEnum):
-    """Where it stands."""
+    """The state of a control."""
 
     HALTED = "halted"
     """Reductions only."""
     FLAT = "flat"
-    """Reductions only, and whatever the engine holds is closed."""
+    """Reductions only, and every position of the engine is closed."""
     FOREIGN = "foreign"
-    """The same, with what the engine never opened."""
+    """Like ``FLAT``, including positions that the engine never opened."""
     NEXT_SIGNAL = "next_signal"
-    """Resumed, but opinions of before do not count until their source speaks again."""
+    """Resumed, but earlier opinions do not count until their source sends a new signal."""
     HOLD = "hold"
-    """A source's alerts have no say; its share stays as it was."""
+    """A source's alerts have no effect; its share stays as it was."""
     CLOSE = "close"
-    """A source's alerts have no say; its share is closed."""
+    """A source's alerts have no effect; its share is closed."""
     SET = "set"
-    """A depth by hand goes before the signals."""
+    """A manual depth overrides the signals."""
     OBSERVING = "observing"
     """Nothing is sent."""
     STOPPED = "stopped"
-    """A stop closed the position: depth 0 goes before the signals until a source of the symbol speaks."""
+    """A stop closed the position: depth 0 overrides the signals until the symbol's next signal."""
     ACCEPTED = "accepted"
-    """A position stays as it is, whatever the signals say, until a source of the symbol speaks."""
+    """A position stays as it is, whatever the signals say, until the symbol's next signal."""
     OVER = "over"
     """Lifted, resumed, ended or done."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Control:
-    """One standing command, and who gave it when and why. The newest of each topic, scope and symbol counts.
-
-    ``scope``: an account's section, or ``#`` and its book; empty for all accounts; the source for ``PAUSE``.
-    ``symbol``: empty for all.
-    ``depth`` -1 … 1 and ``until`` belong to ``SET``, ``STOPPED`` and ``ACCEPTED``; without ``until`` it ends when a
-    source of the symbol speaks.
-    ``held``: by symbol, what a source that is held said when it was paused (JSON values); of what was accepted its
-    ``quantity``.
-    """
+    """One standing command: by whom, when and why. The newest of each topic, scope and symbol counts."""
 
     topic: Topic
     scope: str
+    """An account's section, or ``#`` and its book; empty for all accounts; the source for ``PAUSE``."""
     symbol: str
+    """Empty for all."""
     state: ControlState
     at: datetime
     by: str
     reason: str = ""
     depth: Decimal | None = None
+    """Target exposure in -1 … 1, for ``SET``, ``STOPPED`` and ``ACCEPTED``."""
     until: datetime | None = None
+    """When such a depth ends; None: at the symbol's next signal."""
     held: Mapping[str, Any] = field(default_factory=dict)
+    """JSON values. For ``HOLD``: by symbol, the source's opinion when it was paused. For ``ACCEPTED``: ``quantity``."""
 
     @property
     def quantity(self) -> Decimal | None:
-        """Return what was accepted, signed base units; None for any other command."""
+        """The accepted position in signed base units; None for any other command."""
         return Decimal(self.held["quantity"]) if self.state is ControlState.ACCEPTED else None
 
 
 class Action(StrEnum):
-    """What the operator may ask for."""
+    """What the operator may command."""
 
     HALT = "halt"
     FLATTEN = "flatten"
@@ -95,21 +92,27 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """One request of the operator. ``by``: who asks, as far as is known; ``reason``: why, in their words.
-
-    ``accounts``: sections of the settings, none for all; ``sources``: for pause and resume. ``lasts``: how long a depth
-    by hand counts, None until a source of the symbol speaks. ``leave_flat``: symbols that a resume does not open.
-    """
+    """One command of the operator."""
 
     action: Action
     by: str
+    """Who sent it, as far as known."""
     reason: str = ""
+    """Why, in their words."""
     accounts: tuple[str, ...] = ()
+    """Sections of the settings; none for all."""
     sources: tuple[str, ...] = ()
+    """For pause and resume."""
     symbol: str = ""
     foreign: bool = False
+    """For flatten: also close positions that the engine never opened."""
     from_next_signal: bool = False
+    """For resume: earlier opinions do not count."""
     close: bool = False
+    """For pause: close the source's share instead of holding it."""
     depth: Decimal | None = None
+    """Manual target exposure in -1 … 1."""
     lasts: timedelta | None = None
+    """How long a manual depth counts; None: until the symbol's next signal."""
     leave_flat: tuple[str, ...] = ()
+    """Symbols that a resume does not open."""

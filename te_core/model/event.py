@@ -1,4 +1,4 @@
-"""What happened and should be findable afterwards, beside signals and orders."""
+"""Events: what must be traceable afterwards, other than signals and orders."""
 
 from __future__ import annotations
 
@@ -47,18 +47,18 @@ KINDS = (
 """Kinds that the engine itself records; plugins have more (``event_kinds`` of their specs)."""
 
 CHATTY = ("filled", "position_changed")
-"""Kinds that notifiers are told of only if they ask for them: there may be hundreds an hour."""
+"""Kinds that notifiers receive only on request: there may be hundreds per hour."""
 
 EVERY_KIND = "*"
-"""Stands for all kinds where a notifier names those that it wants."""
+"""Means all kinds, where a notifier lists those that it wants."""
 
 SEVERAL = "several"
-"""The kind of a notice that stands for events of several kinds."""
+"""The kind of a notice that combines events of several kinds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """A line of the engine's history: drift, an outage's start or end, refused settings, a limit at work."""
+    """One entry of the engine's history: drift, start or end of an outage, rejected settings, an applied limit."""
 
     at: datetime
     kind: str
@@ -70,5 +70,5 @@ class Event:
 
     @property
     def headline(self) -> str:
-        """What happened to whom: ``outage bybit-main BTCUSDT``."""
+        """The kind and what it concerns: ``outage bybit-main BTCUSDT``."""
         return " ".join(part for part in (self.kind, self.source, self.account, self.symbol) if part)

@@ -1,4 +1,4 @@
-"""Where a position is to be left: take-profits, a stop, a trailing stop, and when the stop moves to break-even."""
+"""Exits of a position: take profits, a stop, a trailing stop, and when the stop moves to break-even."""
 
 from __future__ import annotations
 
@@ -10,35 +10,35 @@ from te_core.errors import SignalRejected
 
 
 class ExitUnit(StrEnum):
-    """What the value of an exit is."""
+    """The unit of an exit's value."""
 
     PRICE = "price"
     """A price, in quote currency per base unit."""
     DISTANCE = "distance"
-    """A difference of prices: from the entry, for a trailing stop from the best price since."""
+    """A price difference: from the entry; for a trailing stop, from the best price since."""
     PERCENT = "percent"
-    """The same in percent of that price: 2 is 2 %."""
+    """A distance in percent of that price: 2 is 2 %."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exit:
-    """One level. Raises ``SignalRejected`` for values that mean nothing."""
+    """One level. Raises ``SignalRejected`` for invalid values."""
 
     value: Decimal
-    """> 0, in ``unit``; which side of the price it is on follows from the position."""
+    """> 0, in ``unit``; the position determines which side of the price it is on."""
     unit: ExitUnit
     share: Decimal | None = None
-    """How much of the position leaves there, above 0 and at most 1; None: all that is left of it."""
+    """How much of the position to close there, above 0 and at most 1; None: all that remains."""
 
     def __post_init__(self) -> None:
         if not self.value.is_finite() or self.value <= 0:
             raise SignalRejected(f"{self.value} is not above zero", field="exits")
         if self.share is not None and not 0 < self.share <= 1:
-            raise SignalRejected(f"a share of {self.share} is not above 0 and at most 1", field="exits")
+            raise SignalRejected(f"share {self.share} is out of range: above 0 and at most 1", field="exits")
 
     @property
     def whole(self) -> bool:
-        """Whether all that is left of the position leaves there."""
+        """Whether it closes all that remains of the position."""
         return self.share in (None, 1)
 
     def __str__(self) -> str:
@@ -48,27 +48,27 @@ class Exit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exits:
-    """All exits of one signal, or those that the settings state; where there are none, there are no ``Exits``.
-
-    ``activation``: how far the price must have gone in the position's favour before ``trailing_stop`` counts.
-    ``break_even``: how far until the stop is moved to the entry.
-    """
+    """All exits of one signal, or those from the settings; never empty: without exits, None is used instead."""
 
     take_profit: tuple[Exit, ...] = ()
     stop_loss: Exit | None = None
     trailing_stop: Exit | None = None
     activation: Exit | None = None
+    """How far the price must move in the position's favour before ``trailing_stop`` counts."""
     break_even: Exit | None = None
+    """How far the price must move in the position's favour before the stop moves to the entry."""
 
     def __post_init__(self) -> None:
         if self.trailing_stop is not None and self.trailing_stop.unit is ExitUnit.PRICE:
-            raise SignalRejected("a trailing stop is a distance or percent, no price", field="exits")
+            raise SignalRejected(
+                "a trailing stop must be a distance or a percentage, not a price", field="exits"
+            )
         for level in (self.activation, self.break_even):
             if level is not None and level.share is not None:
-                raise SignalRejected("activation and break-even have no share", field="exits")
+                raise SignalRejected("activation and break-even cannot have a share", field="exits")
 
     def over(self, usual: Exits | None) -> Exits:
-        """Return these with what they do not state taken from others. An activation belongs to its trailing stop."""
+        """Return these exits with missing ones taken from ``usual``. An activation belongs to its trailing stop."""
         if usual is None:
             return self
         trailing = self if self.trailing_stop is not None else usual
@@ -82,20 +82,18 @@ class Exits:
 
     @property
     def target(self) -> Exit | None:
-        """The take-profit that is acted on: the first that closes all of the position."""
+        """The take profit that is applied: the first that closes the whole position."""
         return next((level for level in self.take_profit if level.whole), None)
 
     @property
     def deviations(self) -> tuple[str, ...]:
-        """What is not done as these state it, in words: positions are closed as a whole."""
+        """What is not done as stated, as texts: positions are only closed as a whole."""
         found = []
         for level in self.take_profit:
             if not level.whole:
-                found.append(f"take profit {level}, a part of the position, is not acted on")
+                found.append(f"take profit {level}, a part of the position, is ignored")
             elif level is not self.target:
-                found.append(
-                    f"take profit {level} is not acted on: the one at {self.target} closes everything"
-                )
+                found.append(f"take profit {level} is ignored: the one at {self.target} closes everything")
         for name, stop in (("stop", self.stop_loss), ("trailing stop", self.trailing_stop)):
             if stop is not None and not stop.whole:
                 found.append(f"{name} {stop}, a part of the position, closes all of it")
@@ -103,7 +101,7 @@ class Exits:
 
     @property
     def follows_price(self) -> bool:
-        """Whether a level moves with the price."""
+        """Whether any level moves with the price."""
         return self.trailing_stop is not None or self.break_even is not None
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""What a perpetual pays its other side from time to time."""
+"""Funding: the periodic payments between the two sides of a perpetual."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from decimal import Decimal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FundingRate:
-    """A rate, as a share of the position's value, and when it is or was paid. Longs pay when it is positive."""
+    """A funding rate, and when it is or was paid."""
 
     at: datetime
     rate: Decimal
+    """As a share of the position's value; longs pay if it is positive."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FundingGuard:
-    """Which funding keeps positions that would pay it from being increased, and for how long before it is paid.
-
-    ``rate``: as a share of the position's value, above zero.
-    """
+    """Blocks increases of positions that would pay a large funding, for some time before the payment."""
 
     rate: Decimal
+    """The rate above which it applies, as a share of the position's value, > 0."""
     before: timedelta
+    """How long before the payment it applies."""

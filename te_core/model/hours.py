@@ -10,12 +10,11 @@ WEEK = 7 * DAY
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hours:
-    """Spans of the week in one time zone. ``text``: as the operator wrote them.
-
-    ``spans``: minutes since Monday 00:00, from and to, each 0 … 10080; the end is not part of it.
-    ``zone``: a name of the IANA time zone database.
-    """
+    """Spans of the week in one time zone."""
 
     text: str
+    """As the operator wrote them."""
     spans: tuple[tuple[int, int], ...]
+    """Start and end in minutes since Monday 00:00, each 0 … 10080; the end is exclusive."""
     zone: str = "UTC"
+    """A name from the IANA time zone database."""

@@ -1,4 +1,4 @@
-"""What an exchange says of a symbol."""
+"""An exchange's trading rules for a symbol."""
 
 from __future__ import annotations
 
@@ -8,25 +8,24 @@ from decimal import ROUND_DOWN, Decimal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instrument:
-    """A linear perpetual. All quantities are in base units (contracts x ``contract_size``).
-
-    ``quantity_step``: smallest difference between two order sizes, > 0.
-    ``minimum_quantity``, ``minimum_notional`` (quote currency): smallest order; 0 where there is none.
-    ``own_minimum`` (quote currency): the operator's floor on an order's value; 0 without one.
-    ``largest_market_quantity``: largest single market order, None where unlimited.
-    ``contract_size``: base units in one contract; 1 where the exchange counts in base units.
-    ``largest_leverage``: None where the exchange does not say.
-    """
+    """A linear perpetual. All quantities are in base units (contracts x ``contract_size``)."""
 
     symbol: str
     quantity_step: Decimal
+    """Smallest difference between two order sizes, > 0."""
     minimum_quantity: Decimal = Decimal(0)
+    """Smallest order; 0 if there is no minimum."""
     minimum_notional: Decimal = Decimal(0)
+    """Smallest value of an order, in quote currency; 0 if there is no minimum."""
     own_minimum: Decimal = Decimal(0)
+    """The operator's minimum value of an order, in quote currency; 0 if there is none."""
     price_tick: Decimal = Decimal(0)
     contract_size: Decimal = Decimal(1)
+    """Base units per contract; 1 if the exchange counts in base units."""
     largest_market_quantity: Decimal | None = None
+    """Largest single market order; None if unlimited."""
     largest_leverage: int | None = None
+    """None if the exchange does not report it."""
 
     def __post_init__(self) -> None:
         if not self.quantity_step.is_finite() or self.quantity_step <= 0:

@@ -1,4 +1,4 @@
-"""What orders and time did to an account's money: fills, flows, samples of its value."""
+"""Records of an account's money: fills, cash flows, samples of its value, tallies."""
 
 from __future__ import annotations
 
@@ -14,37 +14,36 @@ ZERO = Decimal(0)
 
 
 class FlowKind(StrEnum):
-    """Why money came or went without an order."""
+    """Why the balance changed without an order."""
 
     FUNDING = "funding"
     DEPOSIT = "deposit"
     WITHDRAWAL = "withdrawal"
     UNEXPLAINED = "unexplained"
-    """The balance jumped and nobody said why: most likely a transfer."""
+    """The balance jumped without a reported reason: most likely a transfer."""
 
     @property
     def trading(self) -> bool:
-        """Whether it is part of what trading earned or lost."""
+        """Whether it counts as trading profit or loss."""
         return self is FlowKind.FUNDING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CashFlow:
-    """A payment as an exchange reports it. ``amount``: in the account's currency, above zero when it was received.
-
-    ``key``: the exchange's number of it, or what else is the same however often it is read.
-    """
+    """A payment as an exchange reports it."""
 
     key: str
+    """The exchange's id of the payment, or anything else that is the same on every read."""
     kind: FlowKind
     amount: Decimal
+    """In the account's currency; positive if received."""
     at: datetime
     symbol: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flow:
-    """A payment as it is journaled; ``account`` is a book."""
+    """A payment as journaled; ``account`` is a book."""
 
     account: str
     key: str
@@ -56,85 +55,89 @@ class Flow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fill:
-    """What one order of ours was filled at, and what that cost. None where the exchange did not say.
-
-    ``account``: a book. ``quantity``: base units, unsigned. ``price``: the average, never a reference price. ``fee``:
-    paid, below zero for a rebate. ``realised``: profit without the fee, as the exchange states it; ``gained``: the
-    same by average cost. ``shares``: of each source in the target that it was ordered for; they add up to 1 of what
-    the sources moved, whatever their sign. ``at``: when its outcome was learnt.
-    """
+    """The fill of one of our orders, and its cost. None: the exchange did not report it."""
 
     client_order_id: str
     account: str
+    """A book."""
     symbol: str
     side: Side
     quantity: Decimal
+    """In base units, unsigned."""
     at: datetime
+    """When the outcome was learnt."""
     price: Decimal | None = None
+    """The average; never a reference price."""
     fee: Decimal | None = None
+    """Paid; negative for a rebate."""
     fee_currency: str = ""
     realised: Decimal | None = None
+    """Profit before the fee, as reported by the exchange."""
     gained: Decimal | None = None
+    """Profit before the fee, by average cost."""
     shares: Mapping[str, Decimal]
+    """Each source's share in the target that was ordered, by absolute contribution; they add up to 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EquitySample:
-    """An account's value at a moment; ``account`` is a book. Exposures and unrealised profit: None if not known.
-
-    ``gross`` and ``net``: worth of all positions without and with their signs, at the last known prices.
-    """
+    """An account's value at one time. None: unknown."""
 
     account: str
+    """A book."""
     at: datetime
     wallet: Decimal
     total: Decimal
     free: Decimal | None = None
     unrealised: Decimal | None = None
     gross: Decimal | None = None
+    """Absolute value of all positions at the last known prices."""
     net: Decimal | None = None
+    """Signed value of all positions at the last known prices."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """What a symbol of an account came to since it was first seen, as it stood last in an hour.
+    """The result of a symbol of an account since it was first seen, as of the end of an hour.
 
-    ``account``: a book. ``symbol``: empty for the whole account, whose sums are those of all its symbols. ``hour``:
-    counted from 1970. Amounts are in the account's currency. A period's share of a sum is the difference of two.
+    Amounts are in the account's currency. The amount of a period is the difference of two tallies.
     """
 
     account: str
+    """A book."""
     symbol: str
+    """Empty for the whole account, whose sums are those of all its symbols."""
     hour: int
+    """Hours since 1970."""
     at: datetime
     result: Decimal = ZERO
-    """What trading came to: realised + unrealised + funding - fees; of a whole account what its value says."""
+    """The trading result: realised + unrealised + funding - fees; for a whole account, by its value."""
     realised: Decimal = ZERO
     """By average cost, before fees."""
     unrealised: Decimal = ZERO
-    """Of what is held, at the price seen last."""
+    """Of the position, at the last seen price."""
     fees: Decimal = ZERO
     funding: Decimal = ZERO
-    """Received, below zero for paid."""
+    """Received; negative if paid."""
     turnover: Decimal = ZERO
     fills: int = 0
     unpriced: int = 0
-    """Fills whose price, or whose part in the profit, nobody told: it is left out."""
+    """Fills whose price, or whose part of the profit, was not reported and is left out."""
     unknown_fees: int = 0
-    """Fills whose fee was not told, or in another currency: it is left out."""
+    """Fills whose fee was not reported or is in another currency, and is left out."""
     others: int = 0
-    """Changes of the position that no order of ours made."""
+    """Changes of the position that none of our orders made."""
     quantity: Decimal = ZERO
-    """What is held; zero for a whole account."""
+    """The position; zero for a whole account."""
     unvalued: Decimal = ZERO
-    """The part of it that no price is known of."""
+    """The part of ``quantity`` without a known price."""
     cost: Decimal = ZERO
-    """What the rest was opened for, with the sign of the quantity."""
+    """What the rest of ``quantity`` was opened for, with its sign."""
     counted: Decimal = ZERO
-    """Of a whole account: what its sums came to when its value was seen last."""
+    """For a whole account: its explained result as of the last valuation."""
     shares: Mapping[str, Decimal] = field(default_factory=dict)
-    """Of each source in what is held."""
+    """Each source's share in the position."""
     earned: Mapping[str, Decimal] = field(default_factory=dict)
-    """By source: realised, unrealised and funding. An empty name: nobody's."""
+    """By source: realised, unrealised and funding. An empty name: no source."""
     paid: Mapping[str, Decimal] = field(default_factory=dict)
     """Fees by source."""

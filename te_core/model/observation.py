@@ -1,4 +1,4 @@
-"""What an exchange reported, with the times that say how much it proves."""
+"""What an exchange reported, with the times that determine how much it proves."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class Origin(StrEnum):
-    """How an observation came about."""
+    """How an observation was made."""
 
     READ = "read"
     PUSHED = "pushed"
@@ -20,8 +20,8 @@ class Origin(StrEnum):
 class Observation(Generic[T_co]):
     """A position, equity or price as an exchange reported it.
 
-    Times are seconds of the steady clock. What a read shows was true at ``asked_at`` or later; a push counts from its
-    arrival. ``number`` orders events of one account that happen at the same instant: it is drawn when the read is
+    Times are monotonic seconds. What a read shows was true at ``asked_at`` or later; a push counts from its
+    arrival. ``number`` orders events of one account that happen at the same instant: it is assigned when the read is
     requested, or when the push arrives.
     """
 
@@ -33,5 +33,5 @@ class Observation(Generic[T_co]):
 
     @property
     def pushed(self) -> bool:
-        """Whether the exchange sent it unasked."""
+        """Whether it was pushed rather than read."""
         return self.origin is Origin.PUSHED

@@ -1,4 +1,4 @@
-"""Orders: what is asked for, what was journaled, what became of it."""
+"""Orders: requests, journaled intents, and their outcomes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Side(StrEnum):
 
     @classmethod
     def of(cls, quantity: Decimal) -> Side:
-        """Side that moves a position by a signed, non-zero quantity."""
+        """Return the side that changes a position by a signed, non-zero quantity."""
         return cls.BUY if quantity > 0 else cls.SELL
 
     @property
@@ -31,20 +31,20 @@ class Side(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientOrderIdForm:
-    """The client order ids that an exchange accepts. Raises ``ValueError`` for a form that cannot keep ids apart.
+    """The format of the client order ids that an exchange accepts. Raises ``ValueError`` if it has too few ids.
 
-    The default is right for every known exchange that accepts letters and digits and keeps their case: as many values
+    The default suits every known exchange that accepts letters and digits and preserves their case: as many values
     as 15 bytes have, in 22 characters.
     """
 
     length: int = 22
     alphabet: str = string.digits + string.ascii_letters
-    """Characters after the prefix; ``string.digits`` where ids are numbers."""
+    """Characters after the prefix; ``string.digits`` if ids are numbers."""
     prefix: str = "7e"
-    """How ids begin, by which the engine recognises those of another installation."""
+    """The start of every id, by which the engine recognises those of other installations."""
 
     def __post_init__(self) -> None:
-        """Refuse forms with too few ids: two orders must never have the same."""
+        """Reject formats with too few ids: two orders must never share one."""
         if len(set(self.alphabet)) != len(self.alphabet) or not self.prefix.isalnum():
             raise ValueError("client order ids: alphabet repeats a character, or prefix is not alphanumeric")
         if len(self.alphabet) ** max(self.length - len(self.prefix), 0) < FEWEST_IDS:
@@ -54,13 +54,13 @@ class ClientOrderIdForm:
 
 
 FEWEST_IDS = 10**15
-"""Ids that a form has to have: among 100,000 orders, two then share one with a probability of 0.0005 %."""
+"""Minimum number of ids of a format: among 100,000 orders, two then share one with a probability of 0.0005 %."""
 HEX_IDS = ClientOrderIdForm(length=32, alphabet=string.digits + "abcdef")
-"""128 bits in hexadecimal digits. All ids had this form up to release 0.1."""
+"""128 bits in hexadecimal digits. All ids had this format up to release 0.1."""
 
 
 class OrderStatus(StrEnum):
-    """State of an order at the exchange. OPEN: may still fill. The others are final."""
+    """State of an order at the exchange. OPEN: may still fill. The other states are final."""
 
     OPEN = "open"
     FILLED = "filled"
@@ -70,21 +70,20 @@ class OrderStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderRequest:
-    """One market order. ``quantity`` is unsigned, in base units, a multiple of the instrument's step.
-
-    ``leverage`` and ``margin_mode`` are what the position shall have; exchanges that carry them in the order
-    use them, the others have been set before. ``reference_price`` is the present price when it was planned, or its
-    goal's where none was known.
-    """
+    """One market order."""
 
     client_order_id: str
     symbol: str
     side: Side
     quantity: Decimal
+    """Unsigned, in base units, a multiple of the instrument's step."""
     reduce_only: bool
     leverage: int
+    """The leverage that the position should have; set beforehand, unless the exchange takes it from the order."""
     margin_mode: MarginMode
+    """The margin mode that the position should have; likewise."""
     reference_price: Decimal
+    """The current price when the order was planned, or its goal's if none was known."""
 
 
 class StopKind(StrEnum):
@@ -96,73 +95,75 @@ class StopKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopRequest:
-    """One reduce-only market order that rests until the mark price, else the last price, passes ``trigger``.
-
-    ``quantity`` is unsigned, in base units, a multiple of the instrument's step; ``trigger`` one of its price tick.
-    ``leverage`` and ``margin_mode`` are those of the position, for exchanges that carry them in every order.
-    """
+    """One reduce-only market order that rests until the mark price (else the last price) passes ``trigger``."""
 
     client_order_id: str
     symbol: str
     kind: StopKind
     side: Side
     quantity: Decimal
+    """Unsigned, in base units, a multiple of the instrument's step."""
     trigger: Decimal
+    """A multiple of the instrument's price tick."""
     leverage: int
+    """The position's, like ``margin_mode``, for exchanges that take them from every order."""
     margin_mode: MarginMode
 
     @property
     def rising(self) -> bool:
-        """Whether the price triggers it by rising to ``trigger``; otherwise by falling to it."""
+        """Whether a rising price triggers it; otherwise a falling price."""
         return (self.side is Side.BUY) == (self.kind is StopKind.LOSS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestingStop:
-    """A stop order that rests at the exchange, untriggered. ``client_order_id``: empty for one without."""
+    """An untriggered stop order at the exchange."""
 
     client_order_id: str
+    """Empty if it has none."""
     symbol: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BestPrice:
-    """The best price for a position since it was opened, by which its stop trails. ``side``: the position's."""
+    """The best price for a position since it was opened; its trailing stop follows it."""
 
     account: str
     symbol: str
     side: Side
+    """The position's."""
     price: Decimal
     at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderReport:
-    """What the exchange says of an order. ``filled``: base units, unsigned; None where not said yet."""
+    """The exchange's report on an order. None: not reported (yet)."""
 
     client_order_id: str
     status: OrderStatus
     filled: Decimal | None = None
+    """In base units, unsigned."""
     average_price: Decimal | None = None
     fee: Decimal | None = None
-    """Paid so far, below zero for a rebate."""
+    """Paid so far; negative for a rebate."""
     fee_currency: str = ""
     realised: Decimal | None = None
-    """Profit without the fee of what it closed."""
+    """Profit before the fee on what it closed."""
     reason: str = ""
 
 
 class IntentState(StrEnum):
-    """State of a journaled intent. OPEN: its outcome is not known yet. The others are settled."""
+    """State of a journaled intent. OPEN: its outcome is not known yet. The other states are final."""
 
     OPEN = "open"
     FILLED = "filled"
     CANCELLED = "cancelled"
     REJECTED = "rejected"
     REFUSED = "refused"
-    """Our own limits refused it; it never left."""
+    """Our own limits refused it; it was never sent."""
     UNSENT = "unsent"
-    """It certainly did not reach the exchange; its id is used up all the same."""
+    """It certainly did not reach the exchange; its id is used up nevertheless."""
     LOST = "lost"
     """Not found after the exchange's receive window: it was never executed."""
 
@@ -171,12 +172,11 @@ class IntentState(StrEnum):
 class Intent:
     """One order of a plan, journaled before it is sent (I3).
 
-    ``client_order_id`` follows from journal, account, symbol, revision, step and chunk, in the exchange's form.
-    ``cause``, ``caused_at``: what made it necessary, and when that came; None where an earlier version recorded it.
-    ``stop``: what kind of stop it is, None for an order of a plan; the trigger is then its ``reference_price``.
+    For a stop, ``reference_price`` is its trigger.
     """
 
     client_order_id: str
+    """Derived from journal, account, symbol, revision, step and chunk, in the exchange's format."""
     account: str
     symbol: str
     revision: int
@@ -190,8 +190,11 @@ class Intent:
     reference_price: Decimal
     created_at: datetime
     cause: Cause | None = None
+    """What made it necessary; None if an earlier version recorded it."""
     caused_at: datetime | None = None
+    """When the cause occurred; None if an earlier version recorded it."""
     stop: StopKind | None = None
+    """The kind of stop; None for an order of a plan."""
 
     def stop_request(self) -> StopRequest:
         """Return the stop order that this intent sends."""

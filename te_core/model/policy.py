@@ -1,4 +1,4 @@
-"""What the operator decided, as the pure rules need it; the settings schema is the only place that parses it."""
+"""The operator's settings as the pure rules need them; only the settings schema parses them."""
 
 from __future__ import annotations
 
@@ -36,14 +36,16 @@ class AccountPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopPolicy:
-    """Who holds an account's stops, and where they are. ``account``: for all symbols, ``symbols``: for single ones."""
+    """Where an account's stops are held, and at which levels."""
 
     at: Literal["exchange", "engine", "off"] = "exchange"
     account: Exits | None = None
+    """For all symbols."""
     symbols: Mapping[str, Exits] = field(default_factory=dict)
+    """For single symbols."""
 
     def of(self, symbol: str, stated: Exits | None) -> Exits | None:
-        """Return what counts for a symbol: what its signal states, then its own setting, then the account's."""
+        """Return the exits of a symbol: from its signal, else from its own settings, else from the account's."""
         if self.at == "off":
             return None
         own = self.symbols.get(symbol)
@@ -53,12 +55,13 @@ class StopPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourcePolicy:
-    """How long a source's signals count, and for what once they have expired. ``enabled``: False has no opinion."""
+    """How long a source's signals count, and how once they have expired."""
 
     max_age: timedelta | None = None
     on_expiry: OnExpiry = "hold"
     expect_every: timedelta | None = None
     enabled: bool = True
+    """A disabled source has no opinion."""
 
     @property
     def can_expire(self) -> bool:
@@ -71,8 +74,8 @@ class Limits:
     """An account's effective limits: the stricter of its own and the global one. None: no limit.
 
     Notionals are in quote currency. ``symbol_share``, ``direction_share`` and ``group_share`` (by group of symbols) are
-    notionals as a share of the account's equity. ``price_distance`` is a share of the signal's price, and
-    ``liquidation_distance`` one of the present price.
+    notionals as a share of the account's equity. ``price_distance`` is a fraction of the signal's price,
+    ``liquidation_distance`` a fraction of the current price.
     """
 
     leverage: int | None = None
@@ -90,13 +93,13 @@ class Limits:
 
     @property
     def by_notional(self) -> str | None:
-        """Name one of the limits that need a price, if any is set."""
+        """The name of one of the limits that need a price, if any is set."""
         names = ("order_notional", "symbol_exposure", "account_exposure", "total_exposure")
         return next((name for name in names if getattr(self, name) is not None), self.by_share)
 
     @property
     def by_share(self) -> str | None:
-        """Name one of the limits that need the equity, if any is set."""
+        """The name of one of the limits that need the equity, if any is set."""
         names = ("symbol_share", "direction_share", "liquidation_distance")
         group = "group_share" if self.group_share else None
         return next((name for name in names if getattr(self, name) is not None), group)
@@ -108,7 +111,7 @@ class Limits:
 
     @property
     def counts_others(self) -> bool:
-        """Whether what other symbols hold matters."""
+        """Whether any limit depends on the positions of other symbols."""
         others = (
             self.account_exposure,
             self.total_exposure,

@@ -1,4 +1,4 @@
-"""What a read of the outside world gives: a value with its time, or the reason why there is none (I13)."""
+"""The result of reading the outside world: a value with its time, or the reason why there is none (I13)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T_co = TypeVar("T_co", covariant=True)
 class Known(Generic[T_co]):
     """A value that was true at ``as_of`` or later.
 
-    ``as_of`` is when the request was sent (not when the answer came), or the exchange's own time of the
+    ``as_of`` is when the request was sent (not when the response arrived), or the exchange's own time of the
     state.
     """
 
@@ -23,7 +23,7 @@ class Known(Generic[T_co]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unknown:
-    """There is no value; ``reason`` says why. Unknown is never taken for zero."""
+    """There is no value; ``reason`` states why. Unknown is never treated as zero."""
 
     reason: str
     retry_after: float | None = None

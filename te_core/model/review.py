@@ -1,4 +1,4 @@
-"""What a risk check is asked before anything is increased, and what it may answer."""
+"""Proposals that risk checks review before any increase, and their verdicts."""
 
 from __future__ import annotations
 
@@ -16,66 +16,71 @@ ZERO = Decimal(0)
 class Proposal:
     """A position that the engine is about to increase on one symbol of one account.
 
-    Quantities are signed and in base units, money is in the account's quote currency. ``revision`` and ``depth``
-    (target exposure in -1…1) are the target's, ``terms`` what each source has to do with it.
+    Quantities are signed and in base units; money is in the account's quote currency.
     """
 
     account: str
     symbol: str
     held: Decimal
-    """What is held now; on the other side of ``quantity`` where the position is to be flipped."""
+    """The current position; on the other side of ``quantity`` if the position would be flipped."""
     quantity: Decimal
-    """What would be held afterwards, limits applied; never zero."""
+    """The position afterwards, limits applied; never zero."""
     price: Decimal | None
-    """The recent price; None where none is known."""
+    """The recent price; None if unknown."""
     equity: Decimal | None
-    """What depths are fractions of; None where it is not known."""
+    """The value that depths are fractions of; None if unknown."""
     leverage: int
     margin_mode: MarginMode
     depth: Decimal
+    """The target's: target exposure in -1 … 1."""
     revision: int
+    """The target's."""
     reason: str
     """What changed the target last."""
     at: datetime
     terms: tuple[Term, ...] = ()
+    """Each source's part in the target."""
 
     @property
     def notional(self) -> Decimal | None:
-        """Absolute value of what would be held afterwards; None without a price."""
+        """The absolute notional of the position afterwards; None without a price."""
         return None if self.price is None else abs(self.quantity) * self.price
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What a risk check says of a proposal.
-
-    ``largest``: the largest absolute quantity that the position may have, in base units; None objects to nothing. One
-    that is below what is held leaves what is held: a verdict makes no reduction. ``reason`` is shown to the operator.
-    """
+    """A risk check's verdict on a proposal."""
 
     largest: Decimal | None = None
+    """The largest absolute quantity that the position may have, in base units; None: no objection.
+
+    A value below the current position leaves it as it is: a verdict never causes a reduction.
+    """
     reason: str = ""
+    """Shown to the operator."""
 
     @classmethod
     def approve(cls) -> Verdict:
-        """Object to nothing."""
+        """Return a verdict without objection."""
         return cls()
 
     @classmethod
     def lower(cls, largest: Decimal, reason: str) -> Verdict:
-        """Allow a position of that absolute quantity at most, in base units."""
+        """Return a verdict that allows a position of at most that absolute quantity, in base units."""
         return cls(largest=largest, reason=reason)
 
     @classmethod
     def veto(cls, reason: str) -> Verdict:
-        """Allow no increase."""
+        """Return a verdict that allows no increase."""
         return cls(largest=ZERO, reason=reason)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowance:
-    """What risk checks leave of a position. ``largest``: absolute, in base units. ``by``: the strictest of them."""
+    """What risk checks allow of a position."""
 
     largest: Decimal
+    """Absolute, in base units."""
     by: str
+    """The strictest check."""
     reason: str = ""

@@ -14,35 +14,32 @@ from te_core.model.exits import Exits
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signal:
-    """What one source wants for one symbol.
-
-    ``depth``: signed share of the source's allotment, -1 … 1; 0 is flat.
-    ``leverage``: the source's wish, > 0, or None to leave it to the settings.
-    ``price``: quote currency per base unit, > 0, or None.
-    ``time``: when the source says it was said (its clock); ``received_at``: when it reached us (our clock).
-    ``sequence``: the source's own ordering key, if any.
-    ``delivery_id``: equal for two deliveries of one message, so that the second changes nothing (I2).
-    ``current``: False when ordering placed it before a signal that came earlier: kept for the record only.
-    ``rule``: which ordering rule decided that.
-    ``exits``: where the source wants to leave the position, if it says so.
-    ``detail``: what explains it later (unknown fields, contributors); JSON values without secrets.
-
-    Raises ``SignalRejected`` for values outside these ranges.
-    """
+    """What one source wants for one symbol. Raises ``SignalRejected`` for values out of range."""
 
     source: str
     symbol: str
     depth: Decimal
+    """Target exposure: signed share of what the source may steer, -1 … 1; 0 is flat."""
     time: datetime
+    """When the signal was sent, by the source's clock."""
     received_at: datetime
+    """When the engine received it, by its own clock."""
     leverage: Decimal | None = None
+    """The leverage that the source requests, > 0; None to use the settings."""
     price: Decimal | None = None
+    """In quote currency per base unit, > 0."""
     sequence: str | None = None
+    """The source's own ordering key, if any."""
     delivery_id: str | None = None
+    """Equal for two deliveries of the same message, so that the second has no effect (I2)."""
     current: bool = True
+    """False if ordering placed it before a signal that arrived earlier: stored for the record only."""
     rule: str = "arrival"
+    """The ordering rule that decided ``current``."""
     exits: Exits | None = None
+    """The exits that the source states, if any."""
     detail: Mapping[str, Any] = field(default_factory=dict)
+    """What explains the signal later (unknown fields, contributors); JSON values without secrets."""
 
     def __post_init__(self) -> None:
         if not _fits(self):
@@ -57,7 +54,7 @@ class Signal:
         _check_time(self.received_at, "received_at")
 
     def _wrong_type(self) -> SignalRejected:
-        """Name the first field of a wrong type: annotations do not hold a plugin to them."""
+        """Return the error for the first field of a wrong type: annotations do not enforce types in a plugin."""
         for name, (kind, optional) in _KINDS.items():
             value = getattr(self, name)
             if not isinstance(value, kind) and not (optional and value is None):
@@ -85,7 +82,7 @@ _KINDS: dict[str, tuple[type, bool]] = {
 
 
 def _fits(signal: Any) -> bool:
-    """Whether every field is of its type; as ``_KINDS`` says, in the fastest way: each alert passes here twice."""
+    """Return whether every field has its type from ``_KINDS``; written for speed: each alert passes here twice."""
     return (
         isinstance(signal.depth, Decimal)
         and isinstance(signal.time, datetime)
@@ -116,14 +113,14 @@ def _check_positive(value: Decimal, name: str) -> None:
 
 def _check_time(value: datetime, name: str) -> None:
     if value.tzinfo is None:
-        raise SignalRejected("a time without zone", field=name, hint="use aware UTC times")
+        raise SignalRejected("the time has no time zone", field=name, hint="use aware UTC times")
     if not 1970 < value.year < 2200:  # further away, adding an age to it is an error of its own
-        raise SignalRejected(f"{value.year} is not a year of this engine's", field=name)
+        raise SignalRejected(f"year {value.year} is out of range (1971 … 2199)", field=name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuarantinedInput:
-    """Input that was refused, kept (bounded) so that the operator can see what was wrong with it."""
+    """Rejected input, stored (up to a bound) so that the operator can see what was wrong with it."""
 
     source: str
     received_at: datetime

@@ -1,1 +1,1 @@
-"""From a durable signal to the opinions that are blended."""
+"""From durable signals to blended opinions."""

@@ -1,4 +1,4 @@
-"""Wakes the engine when the next signal expires, and reports once that one has."""
+"""Wakes the engine when the next signal expires, and reports each expiry once."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from loguru import Logger
 
 LONGEST_SLEEP = 60.0
-"""Seconds. Expiry is checked this often at least: clocks are adjusted."""
+"""Maximum seconds between two checks of expiry: clocks are adjusted."""
 
 
 class ExpiryWatch:
-    """Keeps one timer: for the opinion that expires next."""
+    """Runs one timer, for the opinion that expires next."""
 
     def __init__(
         self,
@@ -39,13 +39,13 @@ class ExpiryWatch:
         self._stopped = False
 
     def stop(self) -> None:
-        """Wake nobody any more."""
+        """Stop waking the engine."""
         self._stopped = True
         if self._timer is not None:
             self._timer.cancel()
 
     def watch(self, opinions: Iterable[Opinion]) -> None:
-        """Look at the opinions that count now; replaces what was watched before."""
+        """Watch the opinions that count now; replaces those watched before."""
         if self._timer is not None:
             self._timer.cancel()
         now, upcoming = self._base.now(), []
@@ -55,7 +55,7 @@ class ExpiryWatch:
                 continue
             if now >= expires_at:
                 if self._log_once(opinion):
-                    upcoming.append(0.0)  # what was blended a moment ago, or not at all, still counted it
+                    upcoming.append(0.0)  # the latest blend, if any, still counted it
                 if opinion.on_expiry == "decay" and opinion.fades_over() and opinion.remaining(now):
                     step = opinion.fades_over() / DECAY_STEPS
                     upcoming.append((step - (now - expires_at) % step).total_seconds())
@@ -67,13 +67,13 @@ class ExpiryWatch:
             self._timer = asyncio.get_running_loop().call_later(delay, self._wake)
 
     def _log_once(self, opinion: Opinion) -> bool:
-        """Say it once; gives whether this was the time."""
+        """Log and record an expiry once; return whether this was the first time."""
         source, symbol = opinion.signal.source, opinion.signal.symbol
         if (source, symbol) in self._logged:
             return False
         self._logged.add((source, symbol))
         said = opinion.signal.time
-        text = f"the signal of {said:%Y-%m-%d %H:%M:%S}Z has expired: on_expiry = {opinion.on_expiry!r}"
+        text = f"the signal of {said:%Y-%m-%d %H:%M:%S}Z has expired; on_expiry = {opinion.on_expiry!r}"
         self._log.bind(source=source, symbol=symbol).warning("{}", text)
         self._record(Event(at=self._clock.now(), kind="expired", text=text, source=source, symbol=symbol))
         return True

@@ -1,4 +1,4 @@
-"""Detects a source that falls silent: logged once when it does, and once when it is heard from again."""
+"""Detects silent sources: logged once when a source falls silent, and once when it is heard from again."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 class Heartbeat:
-    """Keeps one timer: for the source that is due next. ``wake`` is called when one falls silent or is heard again.
+    """Runs one timer, for the source that is due next. ``wake`` is called when one falls silent or recovers.
 
-    Silence is measured on the steady clock: no step of the wall clock makes a source silent, or heard.
+    Silence is measured on the monotonic clock, so a jump of the wall clock never makes a source silent or recovers it.
     """
 
     def __init__(
@@ -38,25 +38,25 @@ class Heartbeat:
         self._expected: dict[str, timedelta] = {}
         self._seen_at: dict[str, float] = {}
         self._counted: dict[str, float] = {}
-        """From when instead: those that were due while no engine ran, so that nobody could hear them."""
+        """Start times that replace ``_seen_at`` for sources that were due while the engine was not running."""
         self._restored = False
         self._silent: set[str] = set()
         self._timer: asyncio.TimerHandle | None = None
 
     def restore(self, seen_at: Mapping[str, datetime]) -> None:
-        """Load when each source was last heard, by the journal."""
+        """Load from the journal when each source was last heard from."""
         self._seen_at.update({source: self._base.seconds_at(at) for source, at in seen_at.items()})
         self._restored = True
 
     def stop(self) -> None:
-        """Notice nothing any more."""
+        """Stop the timer."""
         if self._timer is not None:
             self._timer.cancel()
 
     def expect(self, expected: Mapping[str, timedelta]) -> None:
-        """Replace what is expected. A source that was never heard counts from now.
+        """Replace the expectations. A source that was never heard from counts from now.
 
-        At a start so does one that was due before it: what it said meanwhile went unheard.
+        At a start, so does a source that was due before it: the engine missed what it sent meanwhile.
         """
         self._expected = dict(expected)
         self._silent &= expected.keys()
@@ -65,25 +65,25 @@ class Heartbeat:
             if self._seen_at.setdefault(source, now) + every.total_seconds() <= now and self._restored:
                 self._counted[source] = now
             if source in self._silent and now < self._due(source):
-                self._recovered(source, f"no longer silent: expect_every = {every}")
+                self._recovered(source, f"no longer silent; expect_every = {every}")
         self._restored = False
         self._check()
 
     def due(self, source: str) -> datetime | None:
-        """Return when a source is, or was, due to be heard; None where nothing is expected."""
+        """Return when a source is, or was, due to be heard from; None if nothing is expected."""
         return self._base.at(self._due(source)) if source in self._expected else None
 
     def since(self, source: str) -> datetime | None:
-        """Return when a silent source was last heard, or first listened to; None for one that is not silent."""
+        """Return when a silent source was last heard from, or first expected; None if it is not silent."""
         return self._base.at(self._seen_at[source]) if source in self._silent else None
 
     def seen(self, source: str) -> None:
-        """Record that a source said something, new or not."""
+        """Record that a source sent something, new or not."""
         before, self._seen_at[source] = self._seen_at.get(source), self._clock.monotonic()
         self._counted.pop(source, None)
         if source in self._silent and before is not None:
             lasted = str(timedelta(seconds=self._seen_at[source] - before)).partition(".")[0]
-            self._recovered(source, f"heard again after {lasted}")
+            self._recovered(source, f"heard from again after {lasted}")
             self._check()
             asyncio.get_running_loop().call_soon(self._wake)
 
@@ -105,7 +105,7 @@ class Heartbeat:
                 self._silent.add(source)
                 fallen = True
                 seen_at = self._base.at(self._seen_at[source])
-                text = f"not heard since {seen_at:%Y-%m-%d %H:%M:%S}Z: expect_every = {every}"
+                text = f"not heard from since {seen_at:%Y-%m-%d %H:%M:%S}Z; expect_every = {every}"
                 self._report("silent", source, text)
         if upcoming:
             delay = min(*upcoming, LONGEST_SLEEP)

@@ -1,4 +1,4 @@
-"""Takes the signals of all sources: durable first, then in force. Keeps the newest of each source and symbol."""
+"""Accepts the signals of all sources: durable first, then active. Holds the newest of each source and symbol."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _Delivery = tuple[str, str]
 
 class Intake:
     """One per engine. ``on_change`` is called with a symbol when its newest signal is durable, ``on_seen`` with a
-    source whenever it says something.
+    source whenever it sends anything.
     """
 
     def __init__(
@@ -48,13 +48,13 @@ class Intake:
         self._durable: dict[tuple[str, str], Signal] = {}
         self._in_force: dict[str, dict[str, Signal]] = {}
         self._prices: dict[str, Known[Decimal]] = {}
-        # A flood leaves a million of these behind: plain values, which the garbage collector does not go through.
+        # A flood leaves a million of these behind, so they are plain values that the garbage collector does not track.
         self._deliveries: dict[_Delivery, datetime] = {}
         self._by_age: deque[tuple[datetime, _Delivery]] = deque()
         self._pending: dict[_Delivery, _PendingSignal] = {}
 
     def restore(self, signals: Iterable[Signal], deliveries: Mapping[tuple[str, str], datetime]) -> None:
-        """Take what the journal remembers: the current signals, then those that came after them and were superseded."""
+        """Load from the journal: the current signals, then superseded ones that arrived after them."""
         for signal in signals:
             self._arrived[signal.source, signal.symbol] = self._durable[signal.source, signal.symbol] = signal
             if signal.current:
@@ -65,30 +65,30 @@ class Intake:
             self._by_age.append((received_at, key))
 
     def in_force(self, symbol: str) -> Mapping[str, Signal]:
-        """Give the newest durable signal of each source for a symbol."""
+        """Return the newest durable signal of each source for a symbol."""
         return self._in_force.get(symbol, {})
 
     def by_source(self, source: str) -> Mapping[str, Signal]:
-        """Give the newest durable signal of each symbol from a source."""
+        """Return the newest durable signal of each symbol from a source."""
         return {symbol: signals[source] for symbol, signals in self._in_force.items() if source in signals}
 
     def latest(self, source: str, symbol: str) -> Signal | None:
-        """Give the newest current signal, one that is still being written included."""
+        """Return the newest current signal, including one that is still being written."""
         return self._latest.get((source, symbol))
 
     def arrived(self, source: str, symbol: str) -> Signal | None:
-        """Give the signal that came last, superseded or not, one that is still being written included."""
+        """Return the signal that arrived last, superseded or not, including one that is still being written."""
         return self._arrived.get((source, symbol))
 
     def price(self, symbol: str) -> Known[Decimal] | None:
-        """Give the newest price that any signal stated."""
+        """Return the newest price that any signal stated."""
         return self._prices.get(symbol)
 
     def publish(self, signal: Signal, *, dedupe_for: timedelta | None = None) -> Awaitable[Publication]:
-        """Take a signal; see ``te_core.contracts.source.Publish``."""
+        """Accept a signal; see ``te_core.contracts.source.Publish``."""
         key = (signal.source, signal.delivery_id) if signal.delivery_id else None
         if dedupe_for is not None and dedupe_for > LONGEST_DEDUPE:
-            raise SignalRejected(f"longer than {LONGEST_DEDUPE}", field="dedupe_for")
+            raise SignalRejected(f"must be at most {LONGEST_DEDUPE}", field="dedupe_for")
         self._on_seen(signal.source)
         if key is not None and dedupe_for is not None:
             earlier = self._deliveries.get(key)
@@ -98,7 +98,7 @@ class Intake:
         return self._persist(signal, key)
 
     def _duplicate(self, first: _PendingSignal | None) -> Awaitable[Publication]:
-        """Answer a second delivery: only once the first one is durable, and not before the first one is answered."""
+        """Return the result for a second delivery; it resolves after the first one's, once that signal is durable."""
         known: asyncio.Future[Publication] = asyncio.get_running_loop().create_future()
         if first is None:
             known.set_result(Publication.DUPLICATE)
@@ -122,7 +122,7 @@ class Intake:
         return pending.answer
 
     def resolve(self, pending: _PendingSignal, error: JournalError | None) -> None:
-        """Put a signal in force now that it is durable, or forget it; then answer."""
+        """Activate a signal that is durable, or drop one that failed; then resolve its result."""
         signal, key = pending.signal, pending.key
         pending.span.end()
         if key is not None and self._pending.get(key) is pending:
@@ -142,7 +142,7 @@ class Intake:
             _answer(known, Publication.DUPLICATE, error)
 
     def _undo(self, signal: Signal, key: _Delivery | None) -> None:
-        """What was not kept never happened. Those before it had their turn: the journal keeps the order."""
+        """Undo a signal that was not persisted. Earlier ones are resolved already: the journal preserves the order."""
         if key is not None:
             self._deliveries.pop(key, None)
         slot = signal.source, signal.symbol
@@ -170,10 +170,10 @@ class Intake:
 
 
 class _PendingSignal:
-    """A signal on its way into the journal, which tells it the outcome.
+    """A signal on its way into the journal, which sets its outcome.
 
-    Apart from ``answer``: a sender who hangs up cancels that, and must not keep a durable signal out of force.
-    ``again``: for those who delivered the same once more.
+    Separate from ``answer``: a sender that disconnects cancels that, and must not prevent a durable signal from
+    becoming active. ``again``: the results for repeated deliveries of the same signal.
     """
 
     __slots__ = ("_intake", "_loop", "again", "answer", "key", "signal", "span")
@@ -207,4 +207,4 @@ def _answer(
         waiting.set_result(publication)
     else:
         waiting.set_exception(error)
-        waiting.exception()  # nobody may be waiting any more
+        waiting.exception()  # possibly nothing awaits it any more

@@ -1,4 +1,4 @@
-"""Nets the sources: every durable signal, expiry and edit leads to fresh blends of the symbols it concerns."""
+"""Nets the sources: every durable signal, expiry and edit leads to new blends of the symbols it concerns."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ if TYPE_CHECKING:
 
 
 class Netting:
-    """All signals of the engine and what they add up to.
+    """All signals of the engine, and their blends.
 
-    ``on_change`` is called with the symbols whose blend may have changed, or with None when any may have. It is called
-    once per round of the event loop, however many signals became durable together. ``count``: is told of each signal's
-    source and outcome.
+    ``on_change`` is called with the symbols whose blend may have changed, or with None if any may have. It is called
+    once per iteration of the event loop, however many signals became durable together. ``count`` is called with each
+    signal's source and outcome.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Netting:
     ) -> None:
         self.policies: Mapping[str, SourcePolicy] = {}
         self.pauses: Mapping[str, Control] = {}
-        """By source: those that the operator paused."""
+        """By source, for those that the operator paused."""
         self.time = TimeBase(clock, log, record, self._on_time)
         self.heartbeat = Heartbeat(clock, self.time, log, record, lambda: on_change(None))
         self._ages = Ages(self.time)
@@ -84,7 +84,7 @@ class Netting:
         )
 
     def configure(self, settings: Settings) -> None:
-        """Apply the operator's weights and policies; the caller asks for fresh blends."""
+        """Apply the operator's weights and policies; the caller must request new blends."""
         self.policies = source_policies(settings)
         self._weights = settings.symbols
         self.heartbeat.expect(expectations(self.policies))
@@ -94,7 +94,7 @@ class Netting:
             self.time.stop()
 
     def close_intake(self) -> None:
-        """Pass on no further signal; publishing still persists them."""
+        """Stop forwarding signals; publishing still persists them."""
         self._stopping = True
         self._expiry.stop()
         self.heartbeat.stop()
@@ -112,17 +112,17 @@ class Netting:
     ) -> dict[str, Blend | None]:
         """Return the blend of each symbol; None for one that no longer has weights.
 
-        ``pauses``: others than those in force, to see what they would lead to.
+        ``pauses``: used instead of the active ones, to preview their effect.
         """
         pauses = self.pauses if pauses is None else pauses
         return {symbol: self._blend(symbol, self._weights.get(symbol), pauses) for symbol in symbols}
 
     def blends_as_if(self, sections: Mapping[str, SymbolSettings | None]) -> dict[str, Blend | None]:
-        """Return what blends would be if these symbols had other sections; None for a symbol without one."""
+        """Return what blends would be if these symbols had other settings sections; None for a symbol without one."""
         return {symbol: self._blend(symbol, section, self.pauses) for symbol, section in sections.items()}
 
     def shares(self, source: str) -> dict[str, dict[str, str | None]]:
-        """Return what a source's opinions count for now, by symbol, as JSON values."""
+        """Return the current effect of a source's opinions, by symbol, as JSON values."""
         now = self.time.now()
         return {
             symbol: share_of(opinion, now)
@@ -136,7 +136,7 @@ class Netting:
         self._expiry.watch(expiring_opinions(weighted, self.policies, self.heartbeat.due, self._ages.said_at))
 
     def expires_at(self, signal: Signal) -> datetime | None:
-        """Return when a signal expires under the present policies; None for never."""
+        """Return when a signal expires under the current policies; None for never."""
         opinion = opinion_of(signal, self.policies, self.heartbeat.due, self._ages.said_at)
         return opinion.expires_at() if opinion is not None else None
 

@@ -1,4 +1,4 @@
-"""What one source instance may do to the engine: speak for itself, about its own symbols, until it is stopped."""
+"""A source instance's access to the engine: it may publish as itself, for its own symbols, until it is stopped."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from te_core.signals.intake import Intake
 from te_core.texts import LONGEST_TEXT, bounded, bounded_values
 
 LARGEST_BODY = 64 * 1024
-"""Characters of refused input that are kept."""
+"""Maximum characters of rejected input that are stored."""
 
 LONGEST_KEY = 512
-"""Characters of what is compared later: it is refused when longer, not cut."""
+"""Maximum characters of what is compared later: longer values are rejected, not cut."""
 
 _SYMBOL = re.compile(r"[A-Z0-9]{2,32}")
 _KIND = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
 class Publisher:
-    """One per started source. ``symbols``: the engine's symbols that it may speak of; none: any well-formed one.
+    """One per started source. ``symbols``: the engine's symbols that it may publish; empty: any well-formed one.
 
-    Raises ``NotReady`` once it was revoked, and ``SignalRejected`` for what a source must not hand over.
+    Methods raise ``NotReady`` once it was revoked, and ``SignalRejected`` for invalid arguments.
     """
 
     def __init__(
@@ -60,18 +60,18 @@ class Publisher:
         self._revoked = False
 
     def revoke(self) -> None:
-        """Accept nothing from this instance any more."""
+        """Accept nothing more from this instance."""
         self._revoked = True
 
     def publish(self, signal: Signal, *, dedupe_for: timedelta | None = None) -> Awaitable[Publication]:
-        """Hand a signal to the intake; see ``te_core.contracts.source.Publish``."""
+        """Check a signal and pass it to the intake; see ``te_core.contracts.source.Publish``."""
         self._check_running()
         if type(signal) is not Signal:
             raise _wrong("publish", "signal", signal, "a Signal")
         if not isinstance(dedupe_for, timedelta | None):
             raise _wrong("publish", "dedupe_for", dedupe_for, "a timedelta or None")
         with own_arithmetic():
-            # A copy is checked once more (frozen is no lock) and does not change when the plugin changes its detail.
+            # A copy is validated again (frozen is not a lock) and does not change if the plugin changes its detail.
             copy = replace(signal, detail=redacted(bounded_values(signal.detail), self._redact))
             self._check(copy)
             return self._intake.publish(
@@ -79,7 +79,7 @@ class Publisher:
             )
 
     def _without_secrets(self, signal: Signal) -> Signal:
-        """Redact the texts by which signals are compared; mostly there is nothing to do."""
+        """Redact the texts by which signals are compared; usually there is nothing to do."""
         texts = (
             None if signal.sequence is None else ordering(signal.sequence, self._redact),
             None if signal.delivery_id is None else identifying(signal.delivery_id, self._redact),
@@ -95,11 +95,11 @@ class Publisher:
         return self._intake.latest(self._source, symbol)
 
     def arrived(self, symbol: str) -> Signal | None:
-        """Return the signal of a symbol that came last."""
+        """Return the signal of a symbol that arrived last."""
         return self._intake.arrived(self._source, symbol)
 
     def quarantine(self, entry: QuarantinedInput) -> None:
-        """Keep refused input."""
+        """Store rejected input."""
         self._check_running()
         if type(entry) is not QuarantinedInput:
             raise _wrong("quarantine", "entry", entry, "a QuarantinedInput")
@@ -131,12 +131,13 @@ class Publisher:
 
     def _check_running(self) -> None:
         if self._revoked:
-            raise NotReady(
-                f"source {self._source} was stopped: nothing of this instance is accepted any more"
-            )
+            raise NotReady(f"source {self._source} was stopped; this instance can no longer publish")
 
     def _with_plausible_price(self, signal: Signal) -> Signal:
-        """A flat signal is not refused for its price, which would leave the position open: it goes on without one."""
+        """Return the signal if its price is plausible, else raise ``SignalRejected``.
+
+        A flat signal loses its price instead: rejecting it would leave the position open.
+        """
         price, factor = signal.price, self._price_factor()
         last = self._last_price(signal.symbol) if price is not None else None
         if price is None or last is None or is_plausible(price, last, factor):
@@ -150,12 +151,12 @@ class Publisher:
     def _check(self, signal: Signal) -> None:
         if signal.source != self._source:
             raise _wrong(
-                "publish", "source", signal.source, f"{self._source!r}: a source speaks for itself only"
+                "publish", "source", signal.source, f"{self._source!r}: a source may only publish as itself"
             )
         if not _SYMBOL.fullmatch(signal.symbol):
             raise _wrong("publish", "symbol", signal.symbol, "a symbol such as BTCUSDT")
         if self._symbols and signal.symbol not in self._symbols:
-            expected = f"one that its mapping leads to ([sources.{self._source}.symbols])"
+            expected = f"a symbol from its mapping ([sources.{self._source}.symbols])"
             raise _wrong("publish", "symbol", signal.symbol, expected)
         for name in ("rule", "sequence", "delivery_id"):
             value: str | None = getattr(signal, name)

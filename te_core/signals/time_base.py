@@ -1,4 +1,4 @@
-"""The time by which signals age: wall time that does not follow a step of the machine's clock at once."""
+"""The time by which signals age: wall time that does not follow a jump of the machine's clock at once."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from loguru import Logger
 
 TOLERANCE = timedelta(seconds=2)
-"""Smaller differences are followed as they come: clocks are adjusted all the time."""
+"""Smaller differences are followed at once: clocks are adjusted all the time."""
 
 LASTING = timedelta(minutes=5)
-"""A step counts once it has lasted this long: a clock that is wrong for a moment changes no target."""
+"""A jump counts once it has lasted this long: a clock that is wrong briefly must not change a target."""
 
 CHECK_EVERY = 30.0
-"""Seconds between two comparisons of the wall clock with the steady one."""
+"""Seconds between two comparisons of the wall clock with the monotonic one."""
 
 
 class TimeBase:
-    """Wall time, carried on by the steady clock. ``wake`` is called when a step has lasted and is followed."""
+    """Wall time, continued by the monotonic clock. ``wake`` is called when a jump has lasted and is followed."""
 
     def __init__(
         self, clock: Clock, log: Logger, record: Callable[[Event], None], wake: Callable[[], None]
@@ -35,36 +35,36 @@ class TimeBase:
         self._record = record
         self._wake = wake
         self._zero = self._wall_zero()
-        """Wall time at second 0 of the steady clock."""
+        """Wall time at second 0 of the monotonic clock."""
         self._stepped: datetime | None = None
-        """The same by a wall clock that has stepped."""
+        """The same, by a wall clock that has jumped."""
         self._stepped_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
     def now(self) -> datetime:
-        """Return the present time; aware UTC."""
+        """Return the current time; aware UTC."""
         self._compare()
         return self.at(self._clock.monotonic())
 
     def steady(self) -> float:
-        """Return seconds of the steady clock."""
+        """Return the seconds of the monotonic clock."""
         return self._clock.monotonic()
 
     def at(self, steady: float) -> datetime:
-        """Return the time at which the steady clock showed these seconds."""
+        """Return the time at which the monotonic clock showed these seconds."""
         return self._zero + timedelta(seconds=steady)
 
     def seconds_at(self, time: datetime) -> float:
-        """Return what the steady clock showed at a time; later times count as now."""
+        """Return what the monotonic clock showed at a time; future times count as now."""
         return min((time - self._zero).total_seconds(), self.steady())
 
     def watch(self) -> None:
-        """Compare the clocks regularly from now on; calling it again changes nothing."""
+        """Compare the clocks regularly from now on; calling it again has no effect."""
         if self._timer is None:
             self._check()
 
     def stop(self) -> None:
-        """Compare the clocks only when the time is asked for."""
+        """Compare the clocks only when the time is requested."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -83,17 +83,17 @@ class TimeBase:
             self._zero = zero
             if self._stepped is not None:
                 self._stepped = None
-                self._report("INFO", "the wall clock is right again; no signal was aged by its step")
+                self._report("INFO", "the wall clock is correct again; its jump did not age any signal")
         elif self._stepped is None or abs(zero - self._stepped) > TOLERANCE:
             self._stepped, self._stepped_at = zero, self.steady()
-            text = f"signals age by the steady clock; followed if it lasts {LASTING.total_seconds():g} s"
+            text = f"signals ignore the jump unless it lasts {LASTING.total_seconds():g} s"
             self._report(
-                "WARNING", f"the wall clock stepped by {_signed(step)}: {text}; check the host's clock"
+                "WARNING", f"the wall clock jumped by {_signed(step)}; {text}; check the host's clock"
             )
         elif self.steady() - self._stepped_at >= LASTING.total_seconds():
             self._zero, self._stepped = zero, None
             self._report(
-                "WARNING", f"the wall clock's step by {_signed(step)} has lasted and is followed now"
+                "WARNING", f"the wall clock's jump by {_signed(step)} has lasted; signals now follow it"
             )
             asyncio.get_running_loop().call_soon(self._wake)
 
@@ -103,24 +103,24 @@ class TimeBase:
 
 
 class Ages:
-    """How old the signals in force are: by the time that has passed here since each arrived."""
+    """The ages of the active signals, by the time that has passed here since each arrived."""
 
     def __init__(self, base: TimeBase) -> None:
         self._base = base
         self._arrived: dict[tuple[str, str], tuple[float, timedelta]] = {}
-        """When the newest signal of a source and symbol arrived (steady), and how old it was then."""
+        """When the newest signal of a source and symbol arrived (monotonic), and how old it was then."""
 
     def arrived(self, signal: Signal) -> None:
-        """Start to count for a signal that is now in force; one from the journal has its age already."""
+        """Start the age of a signal that is now active; one from the journal has an age already."""
         self._base.now()
         steady = self._base.steady()
         self._arrived[signal.source, signal.symbol] = steady, self._age_at(steady, signal)
 
     def said_at(self, signal: Signal) -> datetime:
-        """Return when a signal in force was said, on the time base.
+        """Return when an active signal was sent, on the time base.
 
-        A message's own time counts as far as it lies before its arrival. No later step of a clock makes a signal
-        older; one that corrects a wrong time makes it younger.
+        A message's own time counts as far as it is before its arrival. No later jump of a clock makes a signal
+        older; a jump that corrects a wrong time makes it younger.
         """
         known = self._arrived.get((signal.source, signal.symbol))
         if known is None:

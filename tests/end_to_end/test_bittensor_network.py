@@ -205,4 +205,4 @@ async def test_an_hour_without_upstream_follows_the_policy(
         assert world.clock.now() - world.signal().time < timedelta(minutes=6)
     assert [line for line in lines if line.startswith("upstream: ")] == ["upstream: silent: HTTP 503"]
     assert len([line for line in lines if line.startswith("upstream recovered after")]) == 1
-    assert len([line for line in lines if f"has expired: on_expiry = '{on_expiry}'" in line]) == 1
+    assert len([line for line in lines if f"has expired; on_expiry = '{on_expiry}'" in line]) == 1

@@ -134,4 +134,4 @@ def test_miners_beside_tradingview_move_four_accounts(
     engine.wait(engine.at_rest)
     log = home.log()
     assert log.count("upstream: silent: HTTP 503") == 1
-    assert log.count("has expired: on_expiry = 'flat'") == 1
+    assert log.count("has expired; on_expiry = 'flat'") == 1

@@ -57,10 +57,12 @@ def test_missed_alerts_and_silence_are_shown(home: Home, start: Callable[[Home],
     engine.until_position("BTCUSDT", "0")
     assert "silent since" in " ".join(te(home, "status").stdout.split())
     engine.accept(**alert, prev_market_position="long")
-    engine.wait(lambda: "heard again after" in home.log())
+    engine.wait(lambda: "heard from again after" in home.log())
     assert engine.stop() == 0
     told = [
-        line for line in home.log().splitlines() if "not heard since" in line or "heard again after" in line
+        line
+        for line in home.log().splitlines()
+        if "not heard from since" in line or "heard from again after" in line
     ]
     assert ["not heard" in line for line in told[:2]] == [True, False]
     assert "seems to be missing: its order started from short, the last alert ended long" in home.log()

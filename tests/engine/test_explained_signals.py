@@ -51,14 +51,14 @@ def test_exits_that_a_signal_states_are_shown() -> None:
     )
     shown = explain_signals({"s": replace(signal(), exits=levels)})["s"]
     assert shown["exits"] == "take profit 110 for 0.5, stop 1.50 %, trailing stop 3 away"
-    assert shown["exits_otherwise"] == ["take profit 110 for 0.5, a part of the position, is not acted on"]
+    assert shown["exits_otherwise"] == ["take profit 110 for 0.5, a part of the position, is ignored"]
     assert "exits" not in explain_signals({"s": signal()})["s"]
     term = {"source": "s", "weight": "1", "depth": "0.3", "share": "0.3", "leverage": None, "note": ""}
     found = {"symbol": "BTCUSDT", "revision": 1, "reason": "signals", "created_at": "now", "terms": [term]}
     text = list(islice(explanation_lines("one", found, {"s": shown}), 4))[2:]
     assert text == [
         "    wants take profit 110 for 0.5, stop 1.50 %, trailing stop 3 away",
-        "    but take profit 110 for 0.5, a part of the position, is not acted on",
+        "    but take profit 110 for 0.5, a part of the position, is ignored",
     ]
 
 

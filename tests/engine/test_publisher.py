@@ -60,8 +60,8 @@ def signal(**fields: Any) -> Signal:
         ("price", 2.5, "2.5 is a float, expected a Decimal or None"),
         ("price", D("-1"), "-1 is not above zero"),
         ("time", "now", "'now' is a str, expected a datetime"),
-        ("time", datetime(2026, 1, 1), "a time without zone"),  # noqa: DTZ001 - that is what is refused
-        ("time", datetime.max.replace(tzinfo=UTC), "9999 is not a year"),
+        ("time", datetime(2026, 1, 1), "the time has no time zone"),  # noqa: DTZ001 - that is what is refused
+        ("time", datetime.max.replace(tzinfo=UTC), "year 9999 is out of range"),
         ("received_at", None, "it is None, expected a datetime"),
         ("symbol", None, "it is None, expected a str"),
         ("source", 7, "7 is a int, expected a str"),

@@ -77,7 +77,7 @@ def test_levels_on_the_wrong_side_are_said_and_left_out() -> None:
     assert len(wrong.notes) == 2
     part = found(Exits(take_profit=(at("105", "0.5"), at("110"))))
     assert part.profit == 110
-    assert part.notes == ("take profit 105 for 0.5, a part of the position, is not acted on",)
+    assert part.notes == ("take profit 105 for 0.5, a part of the position, is ignored",)
 
 
 def test_positions_are_closed_as_a_whole_and_what_states_otherwise_is_named() -> None:
@@ -85,8 +85,8 @@ def test_positions_are_closed_as_a_whole_and_what_states_otherwise_is_named() ->
     shown = found(stated)
     assert (shown.loss, shown.profit) == (D(95), D(105))
     assert shown.notes == (
-        "take profit 110 is not acted on: the one at 105 closes everything",
-        "take profit 115 for 1 is not acted on: the one at 105 closes everything",
+        "take profit 110 is ignored: the one at 105 closes everything",
+        "take profit 115 for 1 is ignored: the one at 105 closes everything",
         "stop 95 for 0.5, a part of the position, closes all of it",
     )
     steps = found(Exits(take_profit=(at("105", "0.5"), at("110", "0.5"))))
